@@ -1,0 +1,167 @@
+"""What an action is: inputs, permissions, and three functions over narrow clients.
+
+The registry, the JSON Schema, the reference pages, the IAM policies and a test over every action are made
+from these values, so an action says each thing once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from closeout.core.plan import Change, Leftover
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Clients, Json
+
+InputType = Literal["string", "integer", "boolean", "list", "map", "any", "duration"]
+"""`list` is of strings, `map` of strings to strings, `any` is any JSON, `duration` is seconds (written `90s`, `15m`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One key of a step's `with` (or, for `run`, `argv` and `env` of `shell`, of the step's `with` too).
+
+    `names` marks a value that names what is acted upon: the name guards apply to every `${{ }}` in it.
+    `templates=False` refuses `${{ }}` at load. `secret` takes a secret reference, never a value.
+    """
+
+    type: InputType
+    description: str
+    required: bool = False
+    default: Any = None
+    names: bool = False
+    templates: bool = True
+    secret: bool = False
+    choices: tuple[str, ...] = ()
+    pattern: str | None = None
+    """A regular expression that the whole text must match after interpolation (and at load, without `${{ }}`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """One statement that an action needs: `system` is `aws` (IAM actions, ARNs) or `github` (permission, level)."""
+
+    system: Literal["aws", "github"]
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Work(Protocol):
+    """What `apply` works with: durable calls named within this step, guarded calls, and the log."""
+
+    @property
+    def execution(self) -> str:
+        """`<run id>-<attempt>`: a stable idempotency key for this attempt."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, the same for every attempt."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """1, or more for a rerun."""
+        ...
+
+    @property
+    def automation(self) -> str:
+        """The automation's name."""
+        ...
+
+    @property
+    def step(self) -> str:
+        """The step's id."""
+        ...
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """The payload."""
+        ...
+
+    @property
+    def clients(self) -> Clients:
+        """Clients bound to this step."""
+        ...
+
+    @property
+    def retry(self) -> Retry:
+        """The step's retry policy: its own `retry`, else the action's."""
+        ...
+
+    @property
+    def destructive(self) -> bool:
+        """Whether this step counts as destructive (see `Action.destructive` and the step's key)."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The step's own keys besides `with`: `pass-env` and the like."""
+        ...
+
+    def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
+        """`Durable.record`, named within the step, within the step's and the run's time."""
+        ...
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """`Durable.sleep`, named within the step."""
+        ...
+
+    def wait_until(
+        self, name: str, poll: Callable[[], Json | None], every: float | Backoff | None = None
+    ) -> Json:
+        """`Durable.wait_until`, named within the step, until the step's or the run's time is up."""
+        ...
+
+    def change(self, name: str, call: Callable[[], Json]) -> Json:
+        """Make one call that changes something, behind every guard, as one recorded operation.
+
+        On each try, in the same recorded operation and immediately before `call`: the run is not cancelled,
+        closeout is not paused, the account is right, and (in a destructive step) the live check says that the
+        pull request is still closed. A transient error of `call`, a pause, or an unreadable pull request waits
+        and tries again until the time is up. `call` must be idempotent by identity, or look for its own trace
+        first. Every call that creates, changes or deletes anything outside goes through here.
+        """
+        ...
+
+    def remaining(self) -> float:
+        """Seconds left for this step. Call it only inside a recorded function: it reads the clock."""
+        ...
+
+    def log(self, text: str) -> None:
+        """Write a line to the run's log. Call it inside a recorded function: a replay is silent there."""
+        ...
+
+
+Inputs: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A registered capability.
+
+    `destructive`: `always`, `never`, or `unless-declared` (the step may say `destructive: false`).
+    `plan(inputs, clients)` reads only and freezes identities; empty means "already gone": success.
+    `apply(change, inputs, work)` is called for each change whose `part_of` is None and whose verb is not `keep`,
+    and gives a JSON object with a `summary` sentence. `verify(changes, clients)` is a fresh look at all
+    that the plan had listed; anything it gives is a failure that names it.
+    """
+
+    uses: str
+    summary: str
+    description: str
+    inputs: Mapping[str, Input]
+    destructive: Literal["always", "never", "unless-declared"]
+    permissions: Callable[[Inputs], tuple[Permission, ...]]
+    plan: Callable[[Inputs, Clients], Sequence[Change]]
+    apply: Callable[[Change, Inputs, Work], Json]
+    verify: Callable[[Sequence[Change], Clients], Sequence[Leftover]]
+    timeout: float = 3600.0
+    retry: Retry = field(default_factory=Retry)
+    needs_aws: bool = False
+    example: str = ""
+    """YAML of a step that uses it: shown by `closeout actions show`, checked by a test."""
+    check: Callable[[Inputs], Sequence[str]] | None = None
+    """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""

@@ -1,0 +1,82 @@
+"""An automation as a value: what the file says, checked, with every default filled in.
+
+A run keeps it as canonical JSON and replays only that, so `to_json` and `from_json` are part of the ledger's
+format: new keys get defaults, old ones stay readable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One use of an action. `inputs` are as written, templates and all; durations are seconds."""
+
+    id: str
+    name: str
+    uses: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    condition: str | None = None
+    timeout: float
+    retry_attempts: int
+    retry_backoff: float
+    """Seconds before the second try; doubles from there."""
+    destructive: bool
+    allow_untrusted: tuple[str, ...] = ()
+    pass_env: tuple[str, ...] = ()
+    account: str | None = None
+    region: str | None = None
+    assume_role: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Automation:
+    """One named entry of the file (or one `@on` function: `function` is then `module:name` and `steps` empty).
+
+    `triggers` are the JSON objects that `core.triggers` reads; the receiver matches on them alone.
+    """
+
+    name: str
+    triggers: tuple[Mapping[str, Any], ...]
+    steps: tuple[Step, ...] = ()
+    function: str | None = None
+    condition: str | None = None
+    repositories: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    status_context: str | None = None
+    """None: no status."""
+    concurrency: str | None = None
+    """A template of payload paths, `${{ event.a.b }}`; None: the default key (see `core.keys`)."""
+    timeout: float = 10_800.0
+    queue_timeout: float = 86_400.0
+    on_failure: str = "continue"
+    mode: str = "apply"
+    grace: float = 0.0
+    max_changes: int = 50
+    max_objects: int = 100_000
+    unguarded: bool = False
+    protect_names: tuple[str, ...] = ()
+    protect_tags: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: tuple[str, ...] = ()
+    """Environment variables that a secret reference of the file names: never passed to a `shell` step."""
+    public_logs: bool = False
+
+    def canonical(self) -> str:
+        """Give canonical JSON: the same automation gives the same bytes."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_canonical(cls, text: str) -> Automation:
+        """Read what `canonical` gave, of this version or an earlier one."""
+        value = json.loads(text)
+        value["steps"] = tuple(
+            Step(**{**step, **{key: tuple(step[key]) for key in ("allow_untrusted", "pass_env")}})
+            for step in value["steps"]
+        )
+        for key in ("triggers", "repositories", "senders", "protect_names", "secret_variables"):
+            value[key] = tuple(value[key])
+        return cls(**value)

@@ -1,0 +1,242 @@
+"""Every error that closeout raises on purpose: one root, a stable code each, a status at the edge.
+
+They stand in one module so that the codes can be seen to be unique and the documentation be held
+against them. A message is a sentence for a person and never carries a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CloseoutError(Exception):
+    """The root. `code` is stable and documented; `status` is the HTTP answer where one is given."""
+
+    code: ClassVar[str] = "internal-error"
+    status: ClassVar[int] = 500
+    transient: bool = False
+    retry_after: float | None = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+# --- a delivery at the door -------------------------------------------------------------------------
+
+
+class Unauthorized(CloseoutError):
+    """The signature is missing, malformed or wrong. The message is always the same."""
+
+    code = "unauthorized"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized request")
+
+
+class PayloadTooLarge(CloseoutError):
+    """The body is over GitHub's own cap of 25 MB."""
+
+    code = "payload-too-large"
+    status = 413
+
+
+class MethodNotAllowed(CloseoutError):
+    """The webhook path takes POST only."""
+
+    code = "method-not-allowed"
+    status = 405
+
+
+class NotFound(CloseoutError):
+    """There is nothing at this path."""
+
+    code = "not-found"
+    status = 404
+
+
+class ReadTimeout(CloseoutError):
+    """The body did not arrive before the deadline."""
+
+    code = "read-timeout"
+    status = 408
+
+
+class BadDelivery(CloseoutError):
+    """A signed request that is not a delivery: a header is missing or the body does not decode."""
+
+    code = "bad-delivery"
+    status = 400
+
+
+class PayloadRefused(BadDelivery):
+    """The body breaks the one rule for payloads (see `core.payload`)."""
+
+    code = "payload-refused"
+
+
+class StoreUnavailable(CloseoutError):
+    """The ledger cannot take a write; nothing was acknowledged."""
+
+    code = "store-unavailable"
+    status = 503
+    transient = True
+
+
+# --- the file ---------------------------------------------------------------------------------------
+
+
+class PatternError(CloseoutError):
+    """A filter pattern that GitHub Actions would refuse as well."""
+
+    code = "bad-pattern"
+
+
+class ConfigError(CloseoutError):
+    """The configuration cannot be used; the message holds every finding."""
+
+    code = "config-invalid"
+
+
+class SecretError(CloseoutError):
+    """A secret cannot be read. The message names the reference, never the value."""
+
+    code = "secret-unavailable"
+
+
+class ExpressionError(CloseoutError):
+    """A CEL expression failed, or gave a type that its place does not take."""
+
+    code = "expression-failed"
+
+
+# --- a run ------------------------------------------------------------------------------------------
+
+
+class StepFailed(CloseoutError):
+    """A recorded operation ended in an error. The same on first execution and on replay.
+
+    `step` is the operation's name, `kind` the error's code (or its type's name), `message` a sentence.
+    """
+
+    code = "step-failed"
+
+    def __init__(self, step: str, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        self.kind = kind
+
+
+class WaitTimeout(StepFailed):
+    """What `wait_until` waited for did not come within its timeout."""
+
+    code = "wait-timeout"
+
+
+class RunCancelled(StepFailed):
+    """The run is to end early; `kind` is `cancelled` (by hand) or `reopened` (the PR is open again)."""
+
+    code = "run-cancelled"
+
+
+class GuardRefused(CloseoutError):
+    """A guard refused a plan or a change, whole: nothing was done."""
+
+    code = "guard-refused"
+
+
+class NameRefused(GuardRefused):
+    """A value from the payload is not fit to be part of a name."""
+
+    code = "name-refused"
+
+
+class WrongAccount(GuardRefused):
+    """The credentials belong to another AWS account than the configuration names."""
+
+    code = "wrong-account"
+
+
+class Reopened(CloseoutError):
+    """The live check found the pull request open (or the ref there) again: the run cancels itself."""
+
+    code = "reopened"
+
+
+class NotSame(GuardRefused):
+    """The live check found another pull request or repository behind the same name."""
+
+    code = "not-the-same"
+
+
+class InputError(CloseoutError):
+    """An action's input is missing, of the wrong type or out of range."""
+
+    code = "bad-input"
+
+
+class ActionFailed(CloseoutError):
+    """What an action set out to do ended badly; the message names the resource and the reason."""
+
+    code = "action-failed"
+
+
+class DeadlinePassed(CloseoutError):
+    """The run's or the step's time is up."""
+
+    code = "timeout"
+
+
+# --- the outside ------------------------------------------------------------------------------------
+
+
+class ServiceError(CloseoutError):
+    """An outside service answered with an error, or not at all.
+
+    `service` and `operation` say what was asked, `reason` is the service's own error code (`AccessDenied`,
+    `404`, `ConnectTimeout`), `transient` whether the same call may succeed later, `retry_after` the
+    number of seconds that the service asked us to wait.
+    """
+
+    code = "service-error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str,
+        operation: str,
+        reason: str,
+        transient: bool = False,
+        retry_after: float | None = None,
+        http_status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.service = service
+        self.operation = operation
+        self.reason = reason
+        self.transient = transient
+        self.retry_after = retry_after
+        self.http_status = http_status
+
+
+# --- the ledger and the commands ----------------------------------------------------------------------
+
+
+class LedgerInUse(CloseoutError):
+    """Another engine process holds this ledger."""
+
+    code = "ledger-in-use"
+
+
+class LedgerError(CloseoutError):
+    """The ledger cannot be opened or is of another version."""
+
+    code = "ledger-unusable"
+
+
+class UsageError(CloseoutError):
+    """A command was called in a way that it cannot carry out; the message says the right way."""
+
+    code = "usage"

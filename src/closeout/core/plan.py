@@ -1,0 +1,62 @@
+"""A plan as data: what a step would change, frozen before anything is changed.
+
+`closeout plan`, a dry run and a real run show the same plan; `apply` acts on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One line of a plan.
+
+    `verb` (`delete`, `keep`, `start`, `run`, …) and `resource` are for people; `identity` is what apply acts
+    on (a StackId, not a name) as JSON. `part_of` names the resource whose change brings this one about: such a
+    line is counted and verified, but not applied by itself. `objects` and `bytes` count a prefix's content.
+    `name` and `tags` are what `protect` patterns are held against (default: the resource).
+    """
+
+    verb: str
+    resource: str
+    reason: str
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    part_of: str | None = None
+    objects: int = 0
+    bytes: int = 0
+    name: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON object that `from_json` takes back."""
+        return {
+            "verb": self.verb,
+            "resource": self.resource,
+            "reason": self.reason,
+            "identity": dict(self.identity),
+            "part_of": self.part_of,
+            "objects": self.objects,
+            "bytes": self.bytes,
+            "name": self.name,
+            "tags": dict(self.tags),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Change:
+        """Read what `to_json` gave."""
+        return cls(**value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """One thing that `verify` still found, and why if that is known."""
+
+    resource: str
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """Give a JSON object that `from_json` takes back."""
+        return {"resource": self.resource, "reason": self.reason}

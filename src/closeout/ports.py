@@ -1,0 +1,265 @@
+"""The seams: a narrow Protocol for each outside thing that has two users or more.
+
+A port that one module alone needs stands beside that module. Adapters and fakes implement these;
+one contract suite runs over every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from closeout.core.retry import Backoff, Retry
+
+Json: TypeAlias = Any
+"""A JSON value: dict with string keys, list, str, int, float, bool or None; under 200 KB when recorded."""
+
+
+class Durable(Protocol):
+    """What a run function may do that outlives its process. See docs/explanation/durable.md.
+
+    Operation names are unique within a run and never renamed; no durable call is made inside a recorded
+    function; nothing is kept in local variables that a recorded function did not return.
+    """
+
+    def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
+        """Run `fn` once and keep its result for ever; a replay gives the kept result.
+
+        An exception is kept as data and raised as `StepFailed(name, kind, message)`, now and on every replay.
+        With `retry`, a transient error (`CloseoutError.transient`) is tried again after a durable wait.
+        """
+        ...
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """Wait without holding a thread."""
+        ...
+
+    def wait_until(
+        self, name: str, poll: Callable[[], Json | None], every: float | Backoff, timeout: float
+    ) -> Json:
+        """Call `poll` until it gives something else than None: one recorded operation however often it polls.
+
+        Raises `WaitTimeout` after `timeout` seconds (at least one poll is always made), `StepFailed` if
+        `poll` raises a non-transient error; a transient one counts as "not yet".
+        """
+        ...
+
+
+class Execution(NamedTuple):
+    """One attempt at a run, as it is stored: what a run function is called with."""
+
+    id: str
+    """`<run id>-<attempt>`: the name of the execution on every engine."""
+    run_id: str
+    attempt: int
+    automation: str
+    definition: str
+    """The automation as canonical JSON, as it was when the run was accepted."""
+    event: str
+    delivery: int
+    guid: str
+    hook: str
+    body: bytes
+    """The payload's JSON text (already taken out of a form)."""
+    accepted_at: float
+    queue_expired: bool
+    """The run waited for its key longer than its `queue-timeout`: it has no turn, only an ending."""
+
+
+class Ending(NamedTuple):
+    """How an execution ended: a verdict (`success failure cancelled skipped`) and one sentence."""
+
+    verdict: str
+    summary: str
+
+
+RunFunction: TypeAlias = Callable[[Durable, Execution], Ending]
+
+
+class NewDelivery(NamedTuple):
+    """A verified delivery, ready to be stored. `body` is the raw request body; `form` says how it is encoded."""
+
+    hook: str
+    guid: str
+    event: str
+    action: str | None
+    repository: str | None
+    body: bytes
+    form: bool
+    received_at: float
+    origin: str
+    """`github`, or who sent it: `replay by NAME`."""
+
+
+class NewRun(NamedTuple):
+    """A run to be stored with its delivery: attempt 1 of (GUID, automation)."""
+
+    run_id: str
+    automation: str
+    key: str | None
+    """Concurrency key, already within its automation; None: no exclusion."""
+    definition: str
+    queue_timeout: float
+
+
+class Accepted(NamedTuple):
+    """What the ledger answered after its commit. `started` are the executions that are new."""
+
+    delivery: int
+    runs: tuple[str, ...]
+    """Run ids of this delivery, the original's when it is a duplicate."""
+    duplicate: bool
+    started: tuple[str, ...]
+
+
+class Journal(Protocol):
+    """Where a run's log lines go: stored with the run, and streamed. Text is redacted before it is stored."""
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        """Keep one line. Never raises for the content of `text`."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, as an argument."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+
+class PullRequest(NamedTuple):
+    """What the live check needs to know of a pull request, read from GitHub just now."""
+
+    id: int
+    number: int
+    state: str
+    """`open` or `closed`, GitHub's own word."""
+    base_repository_id: int
+
+
+class GitHub(Protocol):
+    """GitHub's REST API as closeout uses it. `repository` is `owner/name`. Every method raises `ServiceError`.
+
+    An error is never read as an answer: only GitHub's exact 404 on a ref means "gone".
+    """
+
+    def create_status(
+        self, repository: str, sha: str, *, state: str, context: str, description: str, target_url: str | None
+    ) -> None:
+        """Post a commit status: state `error|failure|pending|success`, description at most 140 characters."""
+        ...
+
+    def pull_request(self, repository: str, number: int) -> PullRequest:
+        """Read a pull request."""
+        ...
+
+    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
+        """Paths changed by a pull request (the first 300 count, as in GitHub Actions; both names of a rename)."""
+        ...
+
+    def ref_exists(self, repository: str, ref: str) -> bool:
+        """Whether `heads/x` or `tags/x` is there."""
+        ...
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Call one path of the API (`/repos/…`) and give the decoded answer (None for 204).
+
+        Rate limits come back as a transient `ServiceError` with `retry_after`; redirects are followed only
+        within the API's origin.
+        """
+        ...
+
+
+class HttpAnswer(NamedTuple):
+    """An HTTP answer: header names in lower case, at most 1 MB of body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http(Protocol):
+    """Plain HTTP to any host, without following redirects to another origin."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+        secret_headers: Mapping[str, str] | None = None,
+    ) -> HttpAnswer:
+        """Send one request. `secret_headers` are dropped on a redirect that leaves the origin.
+
+        Raises `ServiceError` (transient) when no answer came.
+        """
+        ...
+
+
+class Secrets(Protocol):
+    """Reads secrets by reference: `env:NAME`, `file:PATH`, `aws-secretsmanager:NAME[#json-key]`."""
+
+    def read(self, reference: str) -> tuple[str, ...]:
+        """Give the active values, newest first. Raises `SecretError` naming the reference, never a value."""
+        ...
+
+
+class AwsTarget(NamedTuple):
+    """Which AWS account a step acts in. `account` is checked against `GetCallerIdentity` before use."""
+
+    account: str
+    region: str
+    assume_role: str | None
+
+
+class Clients(Protocol):
+    """What an action may reach, bound to its step (the account, the region, the role)."""
+
+    def aws(self, service: str) -> Any:
+        """Give a boto3 client whose errors are `ServiceError`; the action declares the methods that it needs."""
+        ...
+
+    def account(self) -> str:
+        """Give the account that the step's credentials belong to, asked anew (`GetCallerIdentity`)."""
+        ...
+
+    @property
+    def github(self) -> GitHub:
+        """GitHub's API with the configured token."""
+        ...
+
+    @property
+    def http(self) -> Http:
+        """Plain HTTP."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secrets by reference."""
+        ...
+
+
+class ClientFactory(Protocol):
+    """Makes the clients of one step."""
+
+    def for_step(self, target: AwsTarget | None) -> Clients:
+        """Give clients bound to `target`; None for steps that are not AWS's."""
+        ...
+
+
+class Switch(Protocol):
+    """`closeout pause`: whether destructive calls are stopped for now."""
+
+    def paused(self) -> str | None:
+        """Give who paused and why, or None."""
+        ...
