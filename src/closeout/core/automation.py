@@ -64,6 +64,8 @@ class Automation:
     secret_variables: tuple[str, ...] = ()
     """Environment variables that a secret reference of the file names: never passed to a `shell` step."""
     public_logs: bool = False
+    destructive_function: bool = True
+    """Whether an `@on` function's recorded calls stand behind the live check."""
 
     def canonical(self) -> str:
         """Give canonical JSON: the same automation gives the same bytes."""

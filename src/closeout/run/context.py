@@ -1,0 +1,90 @@
+"""One execution's surroundings: its automation, its payload, its deadline, its log, its status.
+
+Everything here is derived from stored data or asked inside recorded functions, so that a replay sees the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+from closeout.core import payload
+from closeout.core.automation import Automation, Step
+from closeout.core.errors import CloseoutError, DeadlinePassed
+from closeout.ports import Durable, Execution, Json
+from closeout.run import livecheck
+from closeout.run.deps import RunDeps
+from closeout.run.status import StatusLine
+
+
+class RunContext:
+    """What the parts of a run share. `deadline` (epoch seconds) is set once the run has begun."""
+
+    def __init__(self, deps: RunDeps, durable: Durable, execution: Execution) -> None:
+        self.deps = deps
+        self.durable = durable
+        self.execution = execution
+        self.automation = Automation.from_canonical(execution.definition)
+        self.deadline = float("inf")
+        self.status = StatusLine(self)
+        self._grace_waited = False
+
+    @cached_property
+    def event(self) -> Mapping[str, Any]:
+        """The payload, decoded by the one rule. Raises `PayloadRefused`."""
+        return payload.decode(self.execution.body)
+
+    @cached_property
+    def subject(self) -> livecheck.Subject | None:
+        """What the live check of this run is about."""
+        return livecheck.subject_of(self.execution.event, self.event)
+
+    def current(self) -> Automation | None:
+        """Today's form of the automation, None when the file no longer has it."""
+        return self.deps.current(self.automation.name)
+
+    def check_time(self) -> None:
+        """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
+        if self.deps.clock.now() >= self.deadline:
+            raise DeadlinePassed("the run's time is up; nothing more was done")
+
+    def grace_due(self, step: Step) -> bool:
+        """Whether the automation's grace is still to be waited for, before this step: once a run."""
+        due = step.destructive and self.automation.grace > 0 and not self._grace_waited
+        self._grace_waited = self._grace_waited or due
+        return due
+
+    def log(self, text: str, step: str | None = None) -> None:
+        """Write a line to the run's log; only inside a recorded function."""
+        self.deps.journal.write(self.execution.id, step, text)
+
+    def hold(self, step: str, reason: str, status: str | None = None) -> None:
+        """Say why a call waits: in the log always, in the commit's status when `status` is given."""
+        self.log(f"waiting: {reason}", step)
+        if status is not None:
+            self.status.note(status)
+
+    def safe(self, fn: Callable[[], Json]) -> Callable[[], Json]:
+        """Wrap a function so that neither its result nor its error can carry a secret into the ledger."""
+
+        def redacted() -> Json:
+            try:
+                return self._redact(fn())
+            except CloseoutError as error:
+                error.message = self.deps.redact.text(error.message)
+                raise
+            except Exception as error:
+                error.args = (self.deps.redact.text(str(error)),)
+                raise
+
+        return redacted
+
+    def _redact(self, value: Json) -> Json:
+        if isinstance(value, str):
+            return self.deps.redact.text(value)
+        if isinstance(value, Mapping):
+            return {key: self._redact(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._redact(item) for item in value]
+        return value

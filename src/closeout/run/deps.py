@@ -1,0 +1,42 @@
+"""What the run function needs from outside, as one value.
+
+The composition root fills it; tests fill it with fakes. Nothing in `run` makes a client or reads a clock by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from closeout.actions.spec import Action
+from closeout.core.automation import Automation
+from closeout.ports import ClientFactory, Clock, Execution, GitHub, Journal, Switch
+
+
+class Redact(Protocol):
+    """Takes secrets out of text."""
+
+    def text(self, value: str) -> str:
+        """Give `value` with every known secret replaced."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDeps:
+    """Everything outside the run function. `current` gives today's form of an automation, None when it is gone."""
+
+    actions: Mapping[str, Action]
+    clients: ClientFactory
+    github: GitHub
+    journal: Journal
+    clock: Clock
+    switch: Switch
+    redact: Redact
+    current: Callable[[str], Automation | None]
+    functions: Mapping[str, Callable[[Any], Any]]
+    details: Callable[[Execution], str | None]
+    directory: Path
+    has_token: bool = True
+    """Whether `secrets.github` is configured; without it no status can be posted."""

@@ -1,0 +1,139 @@
+"""The run function: from `begin` to the final status, the same on every engine.
+
+It holds no state of its own: whatever it knows comes from recorded operations, so it can be suspended for hours,
+killed, and taken up again anywhere.
+"""
+
+from __future__ import annotations
+
+from closeout.core.automation import Automation
+from closeout.core.errors import StepFailed
+from closeout.core.plan import Change
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Durable, Ending, Execution, RunFunction
+from closeout.run import matching
+from closeout.run.context import RunContext
+from closeout.run.deps import RunDeps
+from closeout.run.function import run_function
+from closeout.run.step import Outcome, StepRun, is_cancel
+
+MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
+
+
+def make(deps: RunDeps) -> RunFunction:
+    """Give the run function over these dependencies."""
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        return _Run(RunContext(deps, durable, execution)).execute()
+
+    return run
+
+
+class _Run:
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._automation: Automation = context.automation
+        self._outcomes: list[tuple[str, Outcome]] = []
+
+    def execute(self) -> Ending:
+        context = self._context
+        try:
+            begun = context.durable.record("begin", self._begin)
+        except StepFailed as error:
+            if is_cancel(error):
+                return Ending("cancelled", "cancelled before it began")
+            return self._finish("failure", "failure", error.message)
+        context.deadline = begun["at"] + self._automation.timeout
+        if context.execution.queue_expired:
+            hours = self._automation.queue_timeout / 3600
+            return self._finish("failure", "failure", f"waited {hours:g} h for its turn and was not started")
+        try:
+            return self._matched()
+        except StepFailed as error:
+            if is_cancel(error):
+                return self._cancelled(error)
+            return self._finish("failure", "failure", error.message)
+
+    def _begin(self) -> dict[str, float]:
+        execution = self._context.execution
+        self._context.log(f"run {execution.run_id}, attempt {execution.attempt}: {execution.automation}")
+        return {"at": self._context.deps.clock.now()}
+
+    def _matched(self) -> Ending:
+        context = self._context
+        decision = context.durable.record(
+            "match", context.safe(lambda: matching.decide(context)), MATCH_RETRY
+        )
+        if not decision["run"]:
+            return Ending("skipped", decision["reason"])
+        total = max(len(self._automation.steps), 1)
+        context.status.pending(f"starting {total} step{'s' if total > 1 else ''}")
+        if self._automation.function is not None:
+            outcome = run_function(context, self._automation.function)
+            self._outcomes.append(("function", outcome))
+        else:
+            self._steps(total)
+        return self._verdict()
+
+    def _steps(self, total: int) -> None:
+        planned: list[Change] = []
+        stopped = False
+        for number, step in enumerate(self._automation.steps, start=1):
+            runner = StepRun(self._context, step, number=number, total=total)
+            if stopped:
+                outcome = runner.end(Outcome("skipped", "an earlier step failed and `on-failure` is `stop`"))
+            else:
+                try:
+                    outcome = runner.run(planned)
+                except StepFailed as error:
+                    self._outcomes.append((step.id, self._interrupted(runner, error)))
+                    raise
+            planned.extend(outcome.planned)
+            self._outcomes.append((step.id, outcome))
+            stopped = stopped or (outcome.state == "failure" and self._automation.on_failure == "stop")
+
+    def _interrupted(self, runner: StepRun, error: StepFailed) -> Outcome:
+        """End the step in which the run was cancelled, saying what is left of what it had begun to change."""
+        left = runner.look() if runner.changed else []
+        return runner.end(Outcome("cancelled", "cancelled", reason=error.message, left=left))
+
+    def _verdict(self) -> Ending:
+        failed = [(step, outcome) for step, outcome in self._outcomes if outcome.state == "failure"]
+        total = len(self._outcomes)
+        if failed:
+            step, outcome = failed[0]
+            head = f"{len(failed)} of {total} steps failed; " if total > 1 else ""
+            return self._finish("failure", "failure", f"{head}{step}: {outcome.reason}")
+        done = [outcome.summary for _, outcome in self._outcomes if outcome.state == "success"]
+        if not done:
+            return self._finish("success", "success", "nothing to do: every step was skipped")
+        head = f"{len(done)}/{total} steps: " if total > 1 else ""
+        return self._finish("success", "success", head + "; ".join(done))
+
+    def _cancelled(self, error: StepFailed) -> Ending:
+        changed = [(step, outcome) for step, outcome in self._outcomes if outcome.changed]
+        if error.kind != "reopened":
+            return self._finish("cancelled", "error", f"cancelled: {error.message}{_gone(changed)}")
+        if not changed:
+            return self._finish("cancelled", "success", f"{error.message}; nothing was deleted")
+        return self._finish("cancelled", "failure", f"{error.message}{_gone(changed)}")
+
+    def _finish(self, verdict: str, state: str, text: str) -> Ending:
+        undelivered = self._context.status.final(state, text)
+        if undelivered:
+            return Ending(verdict, f"{text} (status not delivered: {undelivered})")
+        return Ending(verdict, text)
+
+
+def _gone(changed: list[tuple[str, Outcome]]) -> str:
+    """Say what is gone already: what was planned, less what is still there."""
+    if not changed:
+        return "; nothing was deleted"
+    names: list[str] = []
+    for _, outcome in changed:
+        left = {item["resource"] for item in outcome.left}
+        names += [c.resource for c in outcome.planned if c.verb != "keep" and c.resource not in left]
+    if not names:
+        return "; deletion had begun, all of it is still there"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"; already gone or going: {', '.join(names[:3])}{more}"

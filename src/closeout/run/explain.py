@@ -1,0 +1,61 @@
+"""Why an automation would fire on an event, or would not: the same rules as a run, told in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from closeout.config import cel
+from closeout.core import facts as core_facts
+from closeout.core import triggers
+from closeout.core.automation import Automation
+from closeout.core.errors import CloseoutError
+from closeout.run import matching
+
+PathsOf = Callable[[str, int], Sequence[str]]
+
+
+def explain(
+    automations: Sequence[Automation], event: str, payload: Mapping[str, Any], paths_of: PathsOf | None = None
+) -> list[dict[str, Any]]:
+    """Give `{"name", "matched", "reason"}` for each automation, in the file's order.
+
+    `payload` has been decoded by the one rule. `paths_of(repository, number)` reads a pull request's paths;
+    without it a path filter is reported as undecided, and the automation as matched so far.
+    """
+    facts = core_facts.facts_of(event, payload)
+    rows = []
+    for automation in automations:
+        try:
+            matched, reason = _one(automation, event, payload, facts, paths_of)
+        except CloseoutError as error:
+            matched, reason = False, error.message
+        rows.append({"name": automation.name, "matched": matched, "reason": reason})
+    return rows
+
+
+def _one(
+    automation: Automation,
+    event: str,
+    payload: Mapping[str, Any],
+    facts: core_facts.Facts,
+    paths_of: PathsOf | None,
+) -> tuple[bool, str]:
+    match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
+    undecided = ""
+    if match.paths_pending:
+        if paths_of is None:
+            undecided = "; its paths are known to GitHub only and were not asked for"
+        else:
+            pull = payload["pull_request"]
+            match = triggers.match_paths(
+                automation.triggers, facts, paths_of(pull["base"]["repo"]["full_name"], pull["number"])
+            )
+    if not match.matched:
+        return False, match.reason
+    reason = matching.why_not_trusted(automation, event, payload)
+    if reason:
+        return False, reason
+    if automation.condition is not None and not cel.condition(automation.condition, payload):
+        return False, f"its `if` is false: {automation.condition}"
+    return True, match.reason + undecided

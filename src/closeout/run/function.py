@@ -1,0 +1,105 @@
+"""What an `@on` function gets: the event and the same durable, guarded calls that steps compile to.
+
+Every `record` of a function stands behind the live check, unless its decorator says `destructive=False`: closeout
+cannot see what Python code does, so it assumes the worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from closeout.core.automation import Step
+from closeout.core.errors import CloseoutError, StepFailed
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Json
+from closeout.run.context import RunContext
+from closeout.run.step import Outcome, is_cancel
+from closeout.run.work import StepWork
+
+STEP = "function"
+
+
+class FunctionRun:
+    """The `run` argument of an `@on` function. Operation names must be unique within the function."""
+
+    def __init__(self, work: StepWork, *, destructive: bool) -> None:
+        self._work = work
+        self._destructive = destructive
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """The payload."""
+        return self._work.event
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._work.run_id
+
+    @property
+    def attempt(self) -> int:
+        """1, or more for a rerun."""
+        return self._work.attempt
+
+    def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
+        """Run `fn` once and keep its JSON result; guarded by the live check unless `destructive=False`."""
+        if self._destructive:
+            return self._work.change(name, fn)
+        return self._work.record(name, fn, retry)
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """Wait durably; holds no thread."""
+        self._work.sleep(name, seconds)
+
+    def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff = 15.0) -> Json:
+        """Poll until `poll` gives something else than None. `poll` only looks: it is not guarded."""
+        return self._work.wait_until(name, poll, every)
+
+    def log(self, text: str) -> None:
+        """Write to the run's log; call it inside a recorded function."""
+        self._work.log(text)
+
+
+def run_function(context: RunContext, reference: str) -> Outcome:
+    """Run an `@on` function to its end. Raises `StepFailed` only when the run is cancelled."""
+    automation = context.automation
+    destructive = automation.destructive_function
+    step = Step(
+        id=STEP,
+        name=reference,
+        uses="python function",
+        timeout=automation.timeout,
+        retry_attempts=3,
+        retry_backoff=1.0,
+        destructive=destructive,
+    )
+    work = StepWork(
+        context, step, prefix=f"{STEP}/", clients=context.deps.clients.for_step(None), target=None
+    )
+    try:
+        outcome = _call(context, reference, FunctionRun(work, destructive=destructive))
+    except StepFailed as error:
+        if is_cancel(error):
+            raise
+        outcome = Outcome("failure", "failed", reason=error.message)
+    outcome.changed = bool(work.changed) and destructive
+    context.durable.record(f"{STEP}/end", context.safe(outcome.to_json))
+    return outcome
+
+
+def _call(context: RunContext, reference: str, run: FunctionRun) -> Outcome:
+    function = context.deps.functions.get(reference)
+    if function is None:
+        return Outcome(
+            "failure", "failed", reason=f"{reference} is no longer among the configured modules' functions"
+        )
+    try:
+        result = function(run)
+    except StepFailed:
+        raise
+    except CloseoutError as error:
+        return Outcome("failure", "failed", reason=error.message)
+    except Exception as error:  # the user's own code: whatever it raises is its verdict
+        return Outcome("failure", "failed", reason=f"{type(error).__name__}: {error}")
+    return Outcome("success", str(result) if isinstance(result, str) else "done")

@@ -1,0 +1,62 @@
+"""Guards over a plan and before a call: each refuses whole, none repairs.
+
+A run replays the automation it was accepted with; `protect`, limits and `mode` hold in the stricter of that
+and today's form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from closeout.core import limits, protect
+from closeout.core.automation import Automation, Step
+from closeout.core.errors import GuardRefused, WrongAccount
+from closeout.core.plan import Change
+from closeout.ports import AwsTarget, Clients
+
+
+def dry_run(stored: Automation, current: Automation | None) -> bool:
+    """Whether either form says `mode: dry-run`."""
+    return stored.mode == "dry-run" or (current is not None and current.mode == "dry-run")
+
+
+def check_plan(
+    changes: Sequence[Change], stored: Automation, current: Automation | None, before: Sequence[Change] = ()
+) -> None:
+    """Raise `GuardRefused` when a change is protected, or the run's plan so far is larger than allowed.
+
+    `before` are the changes that earlier steps of the same run had planned: the limit is the run's.
+    """
+    forms = (stored,) if current is None else (stored, current)
+    for form in forms:
+        for change in changes:
+            if change.verb == "keep":
+                continue
+            rule = protect.protected_by(change, form.protect_names, form.protect_tags)
+            if rule:
+                raise GuardRefused(f"{change.resource} is protected ({rule}); nothing was done")
+    limits.check(
+        [change for change in (*before, *changes) if change.verb != "keep"],
+        max_changes=min(form.max_changes for form in forms),
+        max_objects=min(form.max_objects for form in forms),
+    )
+
+
+def check_account(target: AwsTarget | None, clients: Clients) -> None:
+    """Raise `WrongAccount` unless the credentials, asked just now, belong to the configured account."""
+    if target is None:
+        return
+    actual = clients.account()
+    if actual != target.account:
+        raise WrongAccount(
+            f"the credentials belong to AWS account {actual}, the configuration says {target.account}; nothing was done"
+        )
+
+
+def check_live_checkable(step: Step, *, has_check: bool, automation: Automation) -> None:
+    """Raise `GuardRefused` when a destructive step would run without a live check and is not `unguarded`."""
+    if step.destructive and not has_check and not automation.unguarded:
+        raise GuardRefused(
+            f"{step.id} is destructive and this event has no live check; set `unguarded: true` on the automation"
+            " if that is meant"
+        )

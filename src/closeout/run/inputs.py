@@ -1,0 +1,69 @@
+"""A step's inputs: templates filled from the payload, names guarded, types checked.
+
+Called inside the recorded plan, so that a run keeps the values it planned with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from closeout.actions.spec import Action, Input
+from closeout.config import cel
+from closeout.core import names
+from closeout.core.automation import Step
+from closeout.core.errors import GuardRefused, InputError
+from closeout.ports import AwsTarget
+
+
+def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the inputs with every `${{ }}` filled in and every default set.
+
+    Raises `ExpressionError`, `NameRefused` or `InputError`, each naming the input.
+    """
+    values: dict[str, Any] = {}
+    for key, spec in action.inputs.items():
+        if key not in step.inputs:
+            if spec.required:
+                raise InputError(f"{step.id}: `{key}` is required")
+            values[key] = spec.default
+            continue
+        value = _fill(step.inputs[key], spec, event)
+        _check_pattern(step, key, spec, value)
+        values[key] = value
+    return values
+
+
+def _fill(value: Any, spec: Input, event: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return _fill_text(value, spec, event)
+    if isinstance(value, Mapping):
+        return {key: _fill(item, spec, event) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_fill(item, spec, event) for item in value]
+    return value
+
+
+def _fill_text(text: str, spec: Input, event: Mapping[str, Any]) -> str:
+    if spec.names:
+        for expression in cel.expressions(text):
+            names.check_interpolated(cel.interpolate("${{ " + expression + " }}", event), expression)
+    return cel.interpolate(text, event)
+
+
+def _check_pattern(step: Step, key: str, spec: Input, value: Any) -> None:
+    if spec.pattern and isinstance(value, str) and not re.fullmatch(spec.pattern, value):
+        raise InputError(f"{step.id}: `{key}` is {value!r}, which does not have the form {spec.pattern}")
+    if spec.names and value in ("", None):
+        raise InputError(f"{step.id}: `{key}` is empty after interpolation")
+
+
+def target(step: Step, event: Mapping[str, Any]) -> AwsTarget | None:
+    """Give the AWS account that a step acts in, None for steps that are not AWS's."""
+    if step.account is None:
+        return None
+    if step.region is None:
+        raise GuardRefused(f"{step.id}: no AWS region is configured")
+    role = cel.interpolate(step.assume_role, event) if step.assume_role else None
+    return AwsTarget(step.account, cel.interpolate(step.region, event), role)

@@ -1,0 +1,76 @@
+"""The live check: is the pull request still closed, the ref still gone, right now?
+
+Promise 3 rests on this module. It is asked inside the same recorded operation as every destructive call and
+immediately before it, and never recorded by itself: a replay would repeat the answer of hours ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from closeout.core.errors import GuardRefused, NotSame, Reopened, ServiceError
+from closeout.ports import GitHub
+
+
+class Subject(NamedTuple):
+    """What a live check is about: `kind` is `pull request` or `ref`; ids come from the event."""
+
+    kind: str
+    repository: str
+    repository_id: int
+    number: int
+    id: int
+    ref: str
+
+
+def subject_of(event: str, payload: Mapping[str, Any]) -> Subject | None:
+    """Give what to check for this event, or None when the event has no live check.
+
+    Raises `GuardRefused` when the event should have one and the payload lacks what it takes.
+    """
+    try:
+        if event in ("pull_request", "pull_request_target") and payload.get("action") == "closed":
+            pull = payload["pull_request"]
+            base = pull["base"]["repo"]
+            return Subject("pull request", base["full_name"], base["id"], pull["number"], pull["id"], "")
+        if event == "delete":
+            kind = {"branch": "heads", "tag": "tags"}[payload["ref_type"]]
+            repository = payload["repository"]
+            return Subject("ref", repository["full_name"], repository["id"], 0, 0, f"{kind}/{payload['ref']}")
+    except (KeyError, TypeError) as error:
+        raise GuardRefused(f"the payload of {event} lacks {error}, so no live check is possible") from None
+    return None
+
+
+def check(subject: Subject, github: GitHub) -> None:
+    """Return only when GitHub says, now, that the subject is still closed or gone.
+
+    Raises `Reopened`, `NotSame` (another pull request or repository answers to the name), or the client's
+    `ServiceError`; no error is ever read as "closed".
+    """
+    if subject.kind == "ref":
+        _check_ref(subject, github)
+        return
+    pull = github.pull_request(subject.repository, subject.number)
+    if pull.id != subject.id or pull.base_repository_id != subject.repository_id:
+        raise NotSame(
+            f"{subject.repository}#{subject.number} is now another pull request or repository than the event's"
+        )
+    if pull.state == "open":
+        raise Reopened(f"{subject.repository}#{subject.number} is open again")
+    if pull.state != "closed":
+        raise ServiceError(
+            f"GitHub gave the state {pull.state!r} for {subject.repository}#{subject.number}",
+            service="github",
+            operation="pull_request",
+            reason="UnknownState",
+        )
+
+
+def _check_ref(subject: Subject, github: GitHub) -> None:
+    repository = github.request("GET", f"/repos/{subject.repository}")
+    if not isinstance(repository, dict) or repository.get("id") != subject.repository_id:
+        raise NotSame(f"{subject.repository} is now another repository than the event's")
+    if github.ref_exists(subject.repository, subject.ref):
+        raise Reopened(f"{subject.ref} of {subject.repository} is there again")

@@ -1,0 +1,60 @@
+"""What only a run can decide: the paths of a pull request, `if`, and whose fork it is.
+
+Triggers were matched at the door; these need GitHub or CEL, so they are the run's first recorded operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from closeout.config import cel
+from closeout.core import facts as core_facts
+from closeout.core import triggers
+from closeout.core.automation import Automation
+from closeout.ports import Json
+from closeout.run.context import RunContext
+
+
+def decide(context: RunContext) -> Json:
+    """Give `{"run": bool, "reason": str}`. Raises the named error of what could not be read or evaluated."""
+    context.check_time()
+    reason = _why_not(context)
+    context.log(reason or f"matched: {context.automation.name} on {context.execution.event}")
+    return {"run": reason is None, "reason": reason or "matched"}
+
+
+def _why_not(context: RunContext) -> str | None:
+    automation, event = context.automation, context.event
+    facts = core_facts.facts_of(context.execution.event, event)
+    match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
+    if match.paths_pending:
+        pull = event["pull_request"]
+        paths = context.deps.github.pull_request_files(pull["base"]["repo"]["full_name"], pull["number"])
+        match = triggers.match_paths(automation.triggers, facts, paths)
+    if not match.matched:
+        return match.reason
+    reason = why_not_trusted(automation, context.execution.event, event)
+    if reason:
+        return reason
+    if automation.condition is not None and not cel.condition(automation.condition, event):
+        return "its `if` is false"
+    return None
+
+
+def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, Any]) -> str | None:
+    """Give the reason to ignore an event whose names outsiders, or GitHub's own machinery, chose."""
+    if any(step.allow_untrusted for step in automation.steps) and _from_a_fork(payload):
+        return "the pull request comes from another repository, and a step lets the branch's name into a name"
+    if event == "delete" and str(payload.get("ref", "")).startswith("gh-readonly-queue/"):
+        return "a merge queue's own branch is not a branch to clean up after"
+    return None
+
+
+def _from_a_fork(payload: Mapping[str, Any]) -> bool:
+    """Whether the head is not in the base repository, or is gone: what cannot be known counts as a fork."""
+    try:
+        pull = payload["pull_request"]
+        return bool(pull["head"]["repo"]["id"] != pull["base"]["repo"]["id"])
+    except (KeyError, TypeError):
+        return True

@@ -1,0 +1,70 @@
+"""`closeout plan`: the plan that a run would freeze now, made by the same functions, and nothing done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from closeout.config import cel
+from closeout.core.automation import Automation, Step
+from closeout.core.errors import CloseoutError
+from closeout.core.plan import Change
+from closeout.run import guards, inputs, livecheck
+from closeout.run.deps import RunDeps
+
+
+def plan(
+    deps: RunDeps, automations: Sequence[Automation], event: str, payload: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Give `{"name", "steps": [{"id", "uses", "changes", …}]}` for each automation, which must have matched.
+
+    A step that is skipped has a `reason`; one that a guard refuses, or that cannot be planned, an `error`
+    (`code`, `message`). Reads only.
+    """
+    return [
+        {"name": automation.name, "mode": automation.mode, "steps": _steps(deps, automation, event, payload)}
+        for automation in automations
+    ]
+
+
+def _steps(
+    deps: RunDeps, automation: Automation, event: str, payload: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    before: list[Change] = []
+    rows = []
+    for step in automation.steps:
+        row: dict[str, Any] = {"id": step.id, "uses": step.uses, "changes": []}
+        try:
+            if step.condition is not None and not cel.condition(step.condition, payload):
+                row["reason"] = "its `if` is false"
+            else:
+                changes = _changes(deps, automation, step, event, payload, before)
+                before.extend(changes)
+                row["changes"] = [
+                    {"verb": change.verb, "resource": change.resource, "reason": change.reason}
+                    for change in changes
+                ]
+        except CloseoutError as error:
+            row["error"] = {"code": error.code, "message": deps.redact.text(error.message)}
+        rows.append(row)
+    return rows
+
+
+def _changes(  # noqa: PLR0913
+    deps: RunDeps,
+    automation: Automation,
+    step: Step,
+    event: str,
+    payload: Mapping[str, Any],
+    before: Sequence[Change],
+) -> tuple[Change, ...]:
+    subject = livecheck.subject_of(event, payload)
+    guards.check_live_checkable(step, has_check=subject is not None, automation=automation)
+    action = deps.actions[step.uses]
+    values = inputs.resolve(step, action, payload)
+    target = inputs.target(step, payload)
+    clients = deps.clients.for_step(target)
+    guards.check_account(target, clients)
+    changes = tuple(action.plan(values, clients))
+    guards.check_plan(changes, automation, None, before)
+    return changes

@@ -1,0 +1,99 @@
+"""The commit's status: what a run says on GitHub, and what it says when GitHub cannot be told.
+
+A progress line may get lost; the final one is retried for a long time, and if it stays undelivered the run says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from closeout.core import commit
+from closeout.core.errors import CloseoutError, ServiceError, StepFailed
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Json
+
+if TYPE_CHECKING:
+    from closeout.run.context import RunContext
+
+LIMIT = 140
+"""Characters that GitHub takes in a status description; undocumented, a longer one is answered with 422."""
+PENDING_RETRY = Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=10.0))
+FINAL_RETRY = Retry(attempts=14, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
+"""About an hour and a half in all."""
+
+
+def shorten(text: str) -> str:
+    """Give `text` in one line of at most 140 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= LIMIT else line[: LIMIT - 1] + "…"
+
+
+class StatusLine:
+    """Posts the status of one execution."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+
+    def pending(self, text: str) -> None:
+        """Turn the status `pending`. A run goes on even if GitHub cannot be told: teardown matters more."""
+        self._post("pending", "pending", text, PENDING_RETRY)
+
+    def final(self, state: str, text: str) -> str | None:
+        """Post the last status; give the reason if it could not be delivered.
+
+        A cancel request that arrives this late is used up by the first try: the second one posts.
+        """
+        try:
+            return self._post("final", state, text, FINAL_RETRY)
+        except StepFailed:
+            return self._post("final-again", state, text, FINAL_RETRY)
+
+    def progress(self, name: str, text: str) -> None:
+        """Say which step runs, once, as the operation `name`; a failure is only logged."""
+        self._context.durable.record(name, self._context.safe(lambda: self._try(text)))
+
+    def note(self, text: str) -> None:
+        """Say why the run is held; only inside a recorded function. A failure is only logged."""
+        self._try(text)
+
+    def _try(self, text: str) -> Json:
+        try:
+            return self._send("pending", text)
+        except CloseoutError as error:
+            self._context.log(f"status not updated: {error.message}")
+            return {"sent": False, "reason": error.message}
+
+    def _post(self, name: str, state: str, text: str, retry: Retry) -> str | None:
+        try:
+            self._context.durable.record(name, self._context.safe(lambda: self._send(state, text)), retry)
+        except StepFailed as error:
+            if error.kind in ("cancelled", "reopened"):
+                raise
+            return error.message
+        return None
+
+    def _send(self, state: str, text: str) -> Json:
+        context = self._context
+        name = context.automation.status_context
+        if name is None:
+            return {"sent": False, "reason": "the automation says `status: false`"}
+        target = commit.status_target(context.execution.event, context.event)
+        if target is None:
+            return {"sent": False, "reason": commit.why_none(context.execution.event, context.event)}
+        if not context.deps.has_token:
+            return {"sent": False, "reason": "no `secrets.github` is configured"}
+        description = shorten(context.deps.redact.text(text))
+        try:
+            context.deps.github.create_status(
+                target.repository,
+                target.sha,
+                state=state,
+                context=name,
+                description=description,
+                target_url=context.deps.details(context.execution),
+            )
+        except ServiceError as error:
+            context.log(f"GitHub did not take the status {state}: {error.message}")
+            raise
+        context.log(f"status {state}: {description}")
+        return {"sent": True, "state": state, "description": description}

@@ -1,0 +1,210 @@
+"""One step: its condition, its plan, the guards, apply, verify, and the recorded end.
+
+A step never raises for what its action did: it ends in a state with a reason, so that the other steps can go on.
+Only a cancelled run leaves it early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from closeout.actions.spec import Action
+from closeout.config import cel
+from closeout.core.automation import Step
+from closeout.core.errors import CloseoutError, GuardRefused, StepFailed, WaitTimeout
+from closeout.core.plan import Change
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Json
+from closeout.run import guards, inputs
+from closeout.run.context import RunContext
+from closeout.run.work import StepWork
+
+PLAN_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
+VERIFY_POLL = Backoff(first=0.5, factor=2.0, cap=10.0)
+VERIFY_SECONDS = 60.0
+"""How long a service may need until what was deleted is seen to be gone."""
+
+
+def is_cancel(error: StepFailed) -> bool:
+    """Whether this failed operation means that the run is to end early."""
+    return error.kind in ("cancelled", "reopened", "run-cancelled")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a step ended. `planned` and `changed` are the same on every replay."""
+
+    state: str
+    summary: str
+    reason: str | None = None
+    left: list[dict[str, str]] = field(default_factory=list)
+    changed: bool = False
+    planned: tuple[Change, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the recorded end."""
+        return {"state": self.state, "summary": self.summary, "reason": self.reason, "left": self.left}
+
+
+class StepRun:
+    """Runs one step of one execution. `number` counts from 1 to `total`."""
+
+    def __init__(self, context: RunContext, step: Step, *, number: int, total: int) -> None:
+        self._context = context
+        self._step = step
+        self._at = f"{number}/{total}"
+        self._action: Action = context.deps.actions[step.uses]
+        self.planned: tuple[Change, ...] = ()
+        self.changed = False
+
+    def run(self, planned_before: Sequence[Change]) -> Outcome:
+        """Run the step. Raises `StepFailed` only when the run is cancelled."""
+        try:
+            outcome = self._run(planned_before)
+        except StepFailed as error:
+            if is_cancel(error):
+                raise
+            outcome = self._failed(error)
+        except CloseoutError as error:
+            outcome = self._failed(error)
+        return self.end(outcome)
+
+    def end(self, outcome: Outcome) -> Outcome:
+        """Record how the step ended, with a line in the log."""
+        step = self._step.id
+        outcome.planned, outcome.changed = self.planned, self.changed
+
+        def keep() -> Json:
+            self._context.log(f"{outcome.state}: {outcome.reason or outcome.summary}", step)
+            return outcome.to_json()
+
+        self._context.durable.record(f"{step}/end", self._context.safe(keep))
+        return outcome
+
+    def look(self) -> list[dict[str, str]]:
+        """Look once, freshly, for what the plan had listed; an unreadable answer is said, not guessed."""
+        if not self.planned:
+            return []
+        try:
+            answer = self._context.durable.record(
+                f"{self._step.id}/left", self._context.safe(self._leftovers)
+            )
+        except StepFailed as error:
+            if is_cancel(error):
+                raise
+            return [{"resource": "what is left", "reason": f"could not be looked up: {error.message}"}]
+        found: list[dict[str, str]] = answer["left"]
+        return found
+
+    def _run(self, planned_before: Sequence[Change]) -> Outcome:
+        step, context = self._step, self._context
+        if step.condition is not None and not context.durable.record(
+            f"{step.id}/if", context.safe(self._condition)
+        ):
+            return Outcome("skipped", "its `if` is false")
+        plan = context.durable.record(
+            f"{step.id}/plan", context.safe(lambda: self._plan(planned_before)), PLAN_RETRY
+        )
+        self.planned = tuple(Change.from_json(change) for change in plan["changes"])
+        applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]
+        deleting = sum(change.verb != "keep" for change in self.planned)
+        if plan["dry_run"]:
+            return Outcome("success", f"dry run: would {_verbs(self.planned)} {deleting}")
+        if not applicable:
+            return Outcome(
+                "success", "already gone" if self._action.destructive == "always" else "nothing to do"
+            )
+        if context.grace_due(step):
+            context.durable.sleep("grace", context.automation.grace)
+        context.status.progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
+        summaries = [
+            self._apply(change, plan["inputs"], f"{index}." if len(applicable) > 1 else "")
+            for index, change in enumerate(applicable, start=1)
+        ]
+        return self._verified("; ".join(text for text in summaries if text) or "done")
+
+    def _condition(self) -> bool:
+        return cel.condition(str(self._step.condition), self._context.event)
+
+    def _plan(self, planned_before: Sequence[Change]) -> Json:
+        """Read, freeze, guard: one recorded operation that changes nothing."""
+        step, context = self._step, self._context
+        context.check_time()
+        guards.check_live_checkable(
+            step, has_check=context.subject is not None, automation=context.automation
+        )
+        values = inputs.resolve(step, self._action, context.event)
+        target = inputs.target(step, context.event)
+        clients = context.deps.clients.for_step(target)
+        guards.check_account(target, clients)
+        changes = tuple(self._action.plan(values, clients))
+        current = context.current()
+        guards.check_plan(changes, context.automation, current, planned_before)
+        for change in changes:
+            context.log(f"plan: {change.verb} {change.resource} ({change.reason})", step.id)
+        if not changes:
+            context.log("plan: nothing is there to change", step.id)
+        return {
+            "changes": [change.to_json() for change in changes],
+            "inputs": values,
+            "dry_run": guards.dry_run(context.automation, current),
+        }
+
+    def _apply(self, change: Change, values: dict[str, Any], prefix: str) -> str:
+        step, context = self._step, self._context
+        target = inputs.target(step, context.event)
+        work = StepWork(
+            context,
+            step,
+            prefix=f"{step.id}/{prefix}",
+            clients=context.deps.clients.for_step(target),
+            target=target,
+        )
+        try:
+            result = self._action.apply(change, values, work)
+        finally:
+            self.changed = self.changed or bool(work.changed)
+        return str(result.get("summary", "")) if isinstance(result, dict) else ""
+
+    def _verified(self, summary: str) -> Outcome:
+        context, step = self._context, self._step
+
+        def poll() -> Json | None:
+            answer = self._leftovers()
+            return None if answer["left"] else answer
+
+        try:
+            context.durable.wait_until(f"{step.id}/verify", context.safe(poll), VERIFY_POLL, VERIFY_SECONDS)
+        except WaitTimeout:
+            left = self.look()
+            if left:
+                names = ", ".join(item["resource"] for item in left)
+                return Outcome("failure", summary, reason=f"still there after {summary}: {names}", left=left)
+        return Outcome("success", summary)
+
+    def _leftovers(self) -> Json:
+        target = inputs.target(self._step, self._context.event)
+        clients = self._context.deps.clients.for_step(target)
+        found = self._action.verify(self.planned, clients)
+        for item in found:
+            self._context.log(f"still there: {item.resource} ({item.reason})", self._step.id)
+        return {"left": [item.to_json() for item in found]}
+
+    def _failed(self, error: CloseoutError) -> Outcome:
+        """End as failure; when something had been planned, say what is left."""
+        refused = isinstance(error, GuardRefused)
+        left = [] if refused or not self._step.destructive else self.look()
+        return Outcome("failure", "failed", reason=error.message, left=left)
+
+    def _doing(self, change: Change) -> str:
+        if self._step.name:
+            return self._step.name
+        verb = change.verb[:-1] if change.verb.endswith("e") else change.verb
+        return f"{verb}ing {change.resource}"
+
+
+def _verbs(changes: Sequence[Change]) -> str:
+    verbs = dict.fromkeys(change.verb for change in changes if change.verb != "keep")
+    return "/".join(verbs) or "change"

@@ -1,0 +1,191 @@
+"""The `Work` that an action's `apply` gets: durable calls within its step, and guarded calls.
+
+`change` is the only door to anything that creates, changes or deletes: every guard stands in the same recorded
+operation as the call itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from closeout.core.automation import Step
+from closeout.core.errors import DeadlinePassed, GuardRefused, ServiceError
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import AwsTarget, Clients, Json
+from closeout.run import guards, livecheck
+
+if TYPE_CHECKING:
+    from closeout.run.context import RunContext
+
+HELD = Backoff(first=1.0, factor=1.6, cap=30.0)
+"""How often a held call (paused, pull request unreadable, service throttled) is tried again."""
+
+
+class StepWork:
+    """`actions.spec.Work` for one change of one step."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        context: RunContext,
+        step: Step,
+        *,
+        prefix: str,
+        clients: Clients,
+        target: AwsTarget | None,
+    ) -> None:
+        self._context = context
+        self._step = step
+        self._prefix = prefix
+        self._target = target
+        self.clients = clients
+        self.changed: list[str] = []
+        """Names of the guarded calls that were made, the same on every replay."""
+
+    @property
+    def execution(self) -> str:
+        """`<run id>-<attempt>`."""
+        return self._context.execution.id
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._context.execution.run_id
+
+    @property
+    def attempt(self) -> int:
+        """The run's attempt."""
+        return self._context.execution.attempt
+
+    @property
+    def automation(self) -> str:
+        """The automation's name."""
+        return self._context.automation.name
+
+    @property
+    def step(self) -> str:
+        """The step's id."""
+        return self._step.id
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """The payload."""
+        return self._context.event
+
+    @property
+    def retry(self) -> Retry:
+        """The step's retry policy."""
+        return Retry(
+            attempts=self._step.retry_attempts,
+            backoff=Backoff(first=self._step.retry_backoff, factor=2.0, cap=300.0),
+        )
+
+    @property
+    def destructive(self) -> bool:
+        """Whether the live check stands before this step's calls."""
+        return self._step.destructive
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Keys of the step and the server that are not in `with`."""
+        return {
+            "pass-env": self._step.pass_env,
+            "secret-variables": self._context.automation.secret_variables,
+            "directory": str(self._context.deps.directory),
+        }
+
+    def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
+        """Record a call that changes nothing."""
+        return self._context.durable.record(self._prefix + name, self._context.safe(self._timed(fn)), retry)
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """Wait durably."""
+        self._context.durable.sleep(self._prefix + name, seconds)
+
+    def wait_until(
+        self, name: str, poll: Callable[[], Json | None], every: float | Backoff | None = None
+    ) -> Json:
+        """Poll until there is an answer or the time is up."""
+        return self._context.durable.wait_until(
+            self._prefix + name,
+            self._context.safe(self._timed(poll)),
+            every if every is not None else Backoff(),
+            self._step.timeout,
+        )
+
+    def change(self, name: str, call: Callable[[], Json]) -> Json:
+        """Make one guarded call; see `actions.spec.Work.change`."""
+        answer = self._context.durable.wait_until(
+            self._prefix + name,
+            self._context.safe(lambda: self._attempt(call)),
+            HELD,
+            self._context.automation.timeout,
+        )
+        self.changed.append(name)
+        return answer["result"]
+
+    def remaining(self) -> float:
+        """Seconds left: the step's timeout holds for each operation, the run's for the whole run."""
+        return max(0.0, min(self._step.timeout, self._context.deadline - self._context.deps.clock.now()))
+
+    def log(self, text: str) -> None:
+        """Write to the run's log; only inside a recorded function."""
+        self._context.log(text, self._step.id)
+
+    def _timed(self, fn: Callable[[], Json]) -> Callable[[], Json]:
+        def within_time() -> Json:
+            if self.remaining() <= 0:
+                raise DeadlinePassed(f"the run's time is up in {self._step.id}")
+            return fn()
+
+        return within_time
+
+    def _attempt(self, call: Callable[[], Json]) -> Json | None:
+        """Every guard, then the call. None: not now, try again."""
+        if self.remaining() <= 0:
+            raise DeadlinePassed(
+                f"the run's time is up before {self._step.id} could go on; nothing more was done"
+            )
+        if self._held_by_pause():
+            return None
+        if guards.dry_run(self._context.automation, self._context.current()):
+            raise GuardRefused(
+                f"{self._step.id}: the automation is in dry-run mode now; nothing more was done"
+            )
+        try:
+            guards.check_account(self._target, self.clients)
+            if self._step.destructive:
+                self._live_check()
+            result = call()
+        except ServiceError as error:
+            if not error.transient:
+                raise
+            self._context.hold(self._step.id, error.message)
+            raise
+        return {"result": result}
+
+    def _held_by_pause(self) -> bool:
+        paused = self._context.deps.switch.paused()
+        if paused:
+            self._context.hold(self._step.id, f"paused: {paused}", status="paused: " + paused)
+        return bool(paused)
+
+    def _live_check(self) -> None:
+        subject = self._context.subject
+        guards.check_live_checkable(
+            self._step, has_check=subject is not None, automation=self._context.automation
+        )
+        if subject is None:
+            return
+        try:
+            livecheck.check(subject, self._context.deps.github)
+        except ServiceError as error:
+            # Unreadable is never "closed": the call waits, durably, until the run's time is up.
+            raise ServiceError(
+                f"cannot read the {subject.kind}, so nothing is changed: {error.message}",
+                service="github-live-check",
+                operation=error.operation,
+                reason=error.reason,
+                transient=True,
+                retry_after=error.retry_after,
+            ) from None
