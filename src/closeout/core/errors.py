@@ -240,3 +240,15 @@ class UsageError(CloseoutError):
     """A command was called in a way that it cannot carry out; the message says the right way."""
 
     code = "usage"
+
+
+class NotConfirmed(CloseoutError):
+    """A command that could destroy was not confirmed; nothing was done."""
+
+    code = "not-confirmed"
+
+
+class Unavailable(CloseoutError):
+    """What a command needs cannot be had now: a port in use, a host that does not answer, a missing folder."""
+
+    code = "unavailable"

@@ -1,0 +1,134 @@
+"""`closeout actions`: what a step can use, told from the registry itself.
+
+There is no second description to fall behind: inputs, permissions and examples are the action's own values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from closeout.cli import options, output
+from closeout.cli.commands import Command, Group
+
+if TYPE_CHECKING:
+    from closeout.actions.spec import Action, Input
+
+
+@click.group(
+    "actions",
+    cls=Group,
+    short_help="List the actions that steps can use, and describe one.",
+    examples=("closeout actions list", "closeout actions show aws/s3-delete-objects"),
+)
+def actions() -> None:
+    """List the actions that steps can use, and describe one: its inputs, what it needs, an example."""
+
+
+@actions.command("list", cls=Command, examples=("closeout actions list --json",))
+@options.as_json
+def list_(as_json: bool) -> None:
+    """List every action with its one-line summary."""
+    from closeout.actions.registry import builtin
+
+    registry = builtin()
+    if as_json:
+        output.print_json([_to_json(action) for action in registry.values()])
+        return
+    output.table(
+        ("USES", "DESTRUCTIVE", "SUMMARY"),
+        [(action.uses, action.destructive, action.summary) for action in registry.values()],
+    )
+
+
+@actions.command("show", cls=Command, examples=("closeout actions show aws/cloudformation-delete-stack",))
+@click.argument("name")
+@options.as_json
+def show(name: str, as_json: bool) -> None:
+    """Describe one action: inputs, permissions, limits, and a step to copy."""
+    from closeout.actions.registry import builtin
+
+    action = builtin()[name]
+    if as_json:
+        output.print_json(_to_json(action))
+        return
+    output.say(click.style(action.uses, bold=True) + f"  {action.summary}")
+    output.say()
+    output.say(click.wrap_text(action.description.strip(), width=78, preserve_paragraphs=True))
+    output.say()
+    output.say("Inputs:")
+    for key, value in action.inputs.items():
+        output.say(f"  {key}  ({_kind(value)})")
+        output.say(click.wrap_text(value.description, 78, "      ", "      "))
+    output.say()
+    output.say(f"Destructive: {action.destructive}. Time limit: {output.duration(action.timeout)}.")
+    permissions = _permissions(action)
+    if permissions:
+        output.say("Permissions:")
+    for permission in permissions:
+        output.say(f"  {permission['system']}: {', '.join(permission['actions'])}")
+    if action.example:
+        output.say("Example:")
+        output.say("\n".join(f"  {line}" for line in action.example.strip("\n").splitlines()))
+
+
+def _kind(value: Input) -> str:
+    parts: list[str] = [value.type]
+    if value.choices:
+        parts.append("one of " + ", ".join(value.choices))
+    if value.required:
+        parts.append("required")
+    elif value.default is not None:
+        parts.append(f"default {value.default}")
+    if value.names:
+        parts.append("names what is acted upon")
+    if value.secret:
+        parts.append("a secret reference")
+    return ", ".join(parts)
+
+
+def _permissions(action: Action) -> list[dict[str, Any]]:
+    inputs = {key: value.default for key, value in action.inputs.items()}
+    return [
+        {
+            "system": permission.system,
+            "actions": list(permission.actions),
+            "resources": list(permission.resources),
+            "reason": permission.reason,
+        }
+        for permission in action.permissions(_example_inputs(action, inputs))
+    ]
+
+
+def _example_inputs(action: Action, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Fill what is required with a template, whose permissions are the widest that the action can need."""
+    return {
+        key: "${{ event.example }}" if value.required and value.type == "string" else defaults[key]
+        for key, value in action.inputs.items()
+    }
+
+
+def _to_json(action: Action) -> dict[str, Any]:
+    return {
+        "uses": action.uses,
+        "summary": action.summary,
+        "description": action.description,
+        "destructive": action.destructive,
+        "needs_aws": action.needs_aws,
+        "timeout": action.timeout,
+        "inputs": {
+            key: {
+                "type": value.type,
+                "description": value.description,
+                "required": value.required,
+                "default": value.default,
+                "names": value.names,
+                "secret": value.secret,
+                "choices": list(value.choices),
+            }
+            for key, value in action.inputs.items()
+        },
+        "permissions": _permissions(action),
+        "example": action.example,
+    }

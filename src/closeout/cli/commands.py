@@ -1,0 +1,124 @@
+"""How a command presents itself: help with examples, and groups that import a command only when it is called.
+
+click alone is imported here. Each `--help` ends with examples that can be pasted, and the same values make
+the reference page (`closeout.cli.reference`), so neither can say something that the other does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+
+class Command(click.Command):
+    """A command whose help ends with examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", CONTEXT)
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, one to a line, unwrapped so that they can be copied."""
+        del ctx
+        write_examples(formatter, self.examples)
+
+
+class Group(click.Group):
+    """A group of commands that live in one module (`runs`, `deliveries`, `actions`)."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", CONTEXT)
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the commands in the order in which they were written."""
+        del ctx
+        return list(self.commands)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as `Command` does."""
+        del ctx
+        write_examples(formatter, self.examples)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        return resolve_or_suggest(self, ctx, args, super().resolve_command)
+
+
+class Entry(NamedTuple):
+    """Where a top-level command lives: `module` of this package, and the one line that `--help` shows."""
+
+    module: str
+    summary: str
+
+
+class LazyGroup(Group):
+    """The root: knows every command's name and summary, and imports a module only to call it.
+
+    `sections` maps a heading to its commands. A test compares the summaries here with the commands' own.
+    """
+
+    def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, Entry]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sections = sections
+        self.entries = {name: entry for section in sections.values() for name, entry in section.items()}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give every name, in the order of the sections."""
+        del ctx
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; its attribute has the command's name."""
+        del ctx
+        entry = self.entries.get(cmd_name)
+        if entry is None:
+            return None
+        command = getattr(import_module(f"closeout.cli.{entry.module}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections from the table, importing nothing."""
+        del ctx
+        for heading, section in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, entry.summary) for name, entry in section.items()], col_max=14)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    """Write an `Examples` section; lines stay as they are."""
+    if not examples:
+        return
+    with formatter.section("Examples" if len(examples) > 1 else "Example"):
+        for example in examples:
+            formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+def resolve_or_suggest(
+    group: click.Group,
+    ctx: click.Context,
+    args: list[str],
+    resolve: Callable[[click.Context, list[str]], tuple[str | None, click.Command | None, list[str]]],
+) -> tuple[str | None, click.Command | None, list[str]]:
+    """Call `resolve`; an unknown name becomes one sentence with the nearest command in it."""
+    name = args[0]
+    known = group.list_commands(ctx)
+    if name in known or name.startswith("-"):
+        return resolve(ctx, args)
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(known)}."
+    raise click.UsageError(f"No such command '{name}'.{hint}", ctx)

@@ -1,0 +1,36 @@
+"""Who asked, and whether they meant it: the gate before a command that could destroy something.
+
+`replay`, `rerun` and `deliver` to another machine show what would happen, then come here. Without a terminal
+nobody can answer, so `--yes` is needed and its absence is a refusal with its own exit code.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import sys
+
+import click
+
+from closeout.core.errors import NotConfirmed
+
+
+def who() -> str:
+    """Give `user@host`, which is recorded with every request."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if `yes`, or if a person at the terminal says so; else raise `NotConfirmed`."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise NotConfirmed(
+            "Nothing was done: this needs a confirmation. Add --yes to do it without being asked."
+        )
+    if not click.confirm(question, default=False, err=True):
+        raise NotConfirmed("Nothing was done.")

@@ -1,0 +1,192 @@
+"""`closeout deliver`: sign a payload and send it as GitHub would.
+
+The request goes out over the standard library's HTTP, follows nothing, and carries the signature that the
+receiver will check. A URL that is not this machine's needs a confirmation: whatever listens there may act.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import time
+import uuid
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, quote_plus, urlsplit
+
+import click
+
+from closeout.cli import confirm, exits, options, output
+from closeout.cli.commands import Command
+from closeout.core.errors import Unavailable, UsageError
+
+REFERENCES = ("env:", "file:", "aws-secretsmanager:")
+TIMEOUT = 30.0
+ANSWER_LIMIT = 1_000_000
+
+
+class Answer(NamedTuple):
+    """What the receiver said, and after how long."""
+
+    status: int
+    body: bytes
+    milliseconds: float
+
+
+@click.command(
+    "deliver",
+    cls=Command,
+    short_help="Sign a payload and send it as GitHub would.",
+    examples=(
+        "closeout deliver --url http://127.0.0.1:8080/webhook --sample pull_request.closed \\",
+        "  --secret env:CLOSEOUT_WEBHOOK_SECRET",
+        "closeout deliver --url http://127.0.0.1:8080/webhook --event pull_request \\",
+        "  --payload closed.json --secret env:CLOSEOUT_WEBHOOK_SECRET --json",
+    ),
+)
+@click.option("--url", required=True, metavar="U", help="The webhook's address, with its path.")
+@options.event
+@options.payload
+@click.option("--sample", metavar="NAME", help="A built-in payload; its repository matches no config.")
+@click.option("--secret", required=True, metavar="REF", help="The hook's secret: env:NAME or file:PATH.")
+@click.option("--hook-id", metavar="N", help="Sent as X-GitHub-Hook-ID.")
+@click.option("--guid", metavar="G", help="Sent as X-GitHub-Delivery.  [default: a new one]")
+@click.option("--form", is_flag=True, help="Send a form, as hooks with that content type do.")
+@options.yes
+@options.as_json
+def deliver(  # noqa: PLR0913  one parameter for each option
+    *,
+    url: str,
+    event: str | None,
+    payload: str | None,
+    sample: str | None,
+    secret: str,
+    hook_id: str | None,
+    guid: str | None,
+    form: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Sign a payload with the hook's secret and POST it to URL; print the answer.
+
+    The payload comes from --payload with --event, or from --sample. Exit code 0 if the answer is 2xx, 1 if it
+    is another one, 4 if there is none. A URL that is not on this machine is shown first and asked about.
+    """
+    target = _target(url)
+    event, text = _content(event, payload, sample)
+    body, content_type = _encode(text, form=form)
+    guid = guid or str(uuid.uuid4())
+    headers = {
+        "Content-Type": content_type,
+        "User-Agent": f"closeout-deliver ({confirm.who()})",
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": guid,
+        "X-Hub-Signature-256": _signature(body, secret),
+        **({"X-GitHub-Hook-ID": hook_id} if hook_id else {}),
+    }
+    if not is_loopback(target.hostname or ""):
+        output.note(f"POST {url}\n  event {event}, delivery {guid}, {output.size(len(body))}, {_about(text)}")
+        confirm.confirm("Whatever listens there may act on it. Send it?", yes=yes)
+    answer = _post(target, body, headers)
+    _report(answer, guid, as_json=as_json)
+    return exits.OK if 200 <= answer.status < 300 else exits.FAILED
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine itself. A name other than localhost may resolve to anything."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _target(url: str) -> SplitResult:
+    try:
+        target = urlsplit(url)
+        port = target.port
+    except ValueError:
+        target, port = SplitResult("", "", "", "", ""), None
+    if target.scheme not in ("http", "https") or not target.hostname or port == 0:
+        raise UsageError(f"--url {url} is not an http(s) address, such as http://127.0.0.1:8080/webhook.")
+    return target
+
+
+def _content(event: str | None, payload: str | None, sample: str | None) -> tuple[str, bytes]:
+    if sample is not None and payload is None:
+        from closeout.testing.deliveries import sample as built_in
+
+        name, value = built_in(sample)
+        return event or name, json.dumps(value).encode()
+    if payload is None or sample is not None:
+        raise UsageError("Give the payload with either --payload PATH and --event E, or --sample NAME.")
+    if not event:
+        raise UsageError("Say with --event which event this payload is, for example --event pull_request.")
+    return event, options.read_payload(payload)
+
+
+def _encode(text: bytes, *, form: bool) -> tuple[bytes, str]:
+    if form:
+        return b"payload=" + quote_plus(text).encode("ascii"), "application/x-www-form-urlencoded"
+    return text, "application/json"
+
+
+def _signature(body: bytes, reference: str) -> str:
+    if not reference.startswith(REFERENCES):
+        # What was given may be the secret itself, so it is not repeated.
+        raise UsageError("--secret takes a reference, env:NAME or file:PATH, never the secret itself.")
+    from closeout.adapters.secrets import SecretReader
+    from closeout.core.signature import sign
+
+    return sign(body, SecretReader().read(reference)[0].encode())
+
+
+def _about(text: bytes) -> str:
+    """Say what a payload is about, as far as it can be read."""
+    try:
+        value = json.loads(text)
+        action, repository = value.get("action") or "no action", value["repository"]["full_name"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "no repository"
+    return output.clean(f"{action} in {repository}")
+
+
+def _post(target: SplitResult, body: bytes, headers: dict[str, str]) -> Answer:
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    kind = HTTPSConnection if target.scheme == "https" else HTTPConnection
+    connection = kind(target.hostname or "", target.port, timeout=TIMEOUT)
+    path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+    began = time.perf_counter()
+    try:
+        connection.request("POST", path, body=body, headers=headers)
+        response = connection.getresponse()
+        text = response.read(ANSWER_LIMIT)
+    except (UnicodeEncodeError, ValueError) as error:
+        raise UsageError(f"This cannot be sent: {error}.") from None
+    except (OSError, HTTPException) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise Unavailable(f"No answer from {target.scheme}://{target.netloc}: {why}.") from None
+    finally:
+        connection.close()
+    return Answer(response.status, text, (time.perf_counter() - began) * 1000)
+
+
+def _report(answer: Answer, guid: str, *, as_json: bool) -> None:
+    said: Any
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        said = answer.body.decode("utf-8", "replace")
+    if as_json:
+        output.print_json(
+            {"status": answer.status, "guid": guid, "milliseconds": answer.milliseconds, "answer": said}
+        )
+        return
+    output.say(f"{answer.status} in {answer.milliseconds:.1f} ms, delivery {guid}")
+    if isinstance(said, dict):
+        for key, value in said.items():
+            shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+            output.say(f"  {key}: {output.clean(shown)}")
+    elif said:
+        output.say(f"  {output.clean(said[:500])}")

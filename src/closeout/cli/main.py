@@ -1,0 +1,111 @@
+"""The entry point: the table of commands, and the one place where an error becomes a sentence and a number.
+
+No command catches errors for show. They all arrive here, so every command fails in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from closeout import __version__
+from closeout.cli import exits
+from closeout.cli.commands import CONTEXT, Entry, LazyGroup
+from closeout.core.errors import CloseoutError
+
+SECTIONS = {
+    "Begin": {
+        "demo": Entry("demo", "Show the main job on this machine, without any account."),
+        "init": Entry("init", "Write a commented closeout.yaml to start from."),
+        "check": Entry("check", "Check a configuration; name every error with its line."),
+        "actions": Entry("actions", "List the actions that steps can use, and describe one."),
+    },
+    "Understand": {
+        "explain": Entry("explain", "Say which automations an event would start, and why not."),
+        "plan": Entry("plan", "Show what the steps would change; change nothing."),
+        "deliver": Entry("deliver", "Sign a payload and send it as GitHub would."),
+    },
+    "Operate": {
+        "serve": Entry("serve", "Receive deliveries and run automations."),
+        "runs": Entry("runs", "List, show, follow, cancel and rerun runs."),
+        "deliveries": Entry("deliveries", "List, show and replay deliveries."),
+        "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
+        "resume": Entry("resume", "Let destructive calls go on after `closeout pause`."),
+        "prune": Entry("prune", "Remove finished runs and deliveries that are old."),
+    },
+}
+
+
+class Root(LazyGroup):
+    """The root group; its help ends with the exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, then what each exit code means."""
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in exits.MEANINGS])
+
+
+@click.command(
+    cls=Root,
+    sections=SECTIONS,
+    context_settings=CONTEXT,
+    examples=(
+        "closeout demo",
+        "closeout init && closeout check closeout.yaml",
+        "closeout serve --config closeout.yaml --port 8080",
+    ),
+)
+@click.version_option(__version__, "--version", message="closeout %(version)s")
+def closeout() -> None:
+    """Run durable automation on GitHub events, first of all when a pull request closes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and give its exit code. Never raises."""
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has seen enough. Whatever is still buffered must not raise at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = closeout.main(args=arguments, prog_name="closeout", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return exits.USAGE if isinstance(error, click.UsageError) else error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return exits.INTERRUPTED
+    except CloseoutError as error:
+        click.echo(f"closeout: {error.message}", err=True)
+        return exits.code_for(error)
+    except SystemExit:
+        # click's own answer to EPIPE; nothing here calls sys.exit.
+        raise BrokenPipeError from None
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  the last resort: a sentence instead of a traceback
+        return _defect(error)
+    return result if isinstance(result, int) else exits.OK
+
+
+def _defect(error: Exception) -> int:
+    if os.environ.get("CLOSEOUT_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    click.echo(
+        f"closeout: this is a defect of closeout ({type(error).__name__}: {error}). "
+        "Set CLOSEOUT_DEBUG=1 to see where, and please report it.",
+        err=True,
+    )
+    return exits.INTERNAL

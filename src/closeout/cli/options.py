@@ -1,0 +1,131 @@
+"""Options that several commands share: the same name, default, variable and help everywhere.
+
+A path is resolved here once: the ledger stands beside the configuration unless it is told otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from closeout.core.errors import BadDelivery, UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_CONFIG = "closeout.yaml"
+DEFAULT_DB = "closeout.db"
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def config(function: F) -> F:
+    """Add `--config`: the configuration, `CLOSEOUT_CONFIG`, or closeout.yaml here."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=DEFAULT_CONFIG,
+        envvar="CLOSEOUT_CONFIG",
+        show_default=True,
+        show_envvar=True,
+        help="The configuration.",
+    )(function)
+
+
+def db(function: F) -> F:
+    """Add `--db`: the ledger, `CLOSEOUT_DB`, or closeout.db beside the configuration."""
+    return click.option(
+        "--db",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="CLOSEOUT_DB",
+        show_envvar=True,
+        help=f"The ledger.  [default: {DEFAULT_DB} beside the configuration]",
+    )(function)
+
+
+def as_json(function: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(function)
+
+
+def yes(function: F) -> F:
+    """Add `--yes`."""
+    return click.option("--yes", "-y", is_flag=True, help="Do it without showing and asking first.")(function)
+
+
+def event(function: F) -> F:
+    """Add `--event`."""
+    return click.option("--event", metavar="E", help="The event's name, as in X-GitHub-Event.")(function)
+
+
+def payload(function: F) -> F:
+    """Add `--payload`: a path, or `-` for standard input."""
+    return click.option("--payload", metavar="P", help="A file with the payload's JSON, or - for stdin.")(
+        function
+    )
+
+
+def limit(function: F) -> F:
+    """Add `--limit`; all rows without it."""
+    return click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")(
+        function
+    )
+
+
+def reason(function: F) -> F:
+    """Add `--reason`."""
+    return click.option("--reason", metavar="TEXT", help="Why; kept with who and when.")(function)
+
+
+def ledger_path(given: Path | None, config_path: Path | None = None) -> Path:
+    """Give the ledger's path: as given, or beside the configuration."""
+    if given is not None:
+        return given
+    beside = config_path or Path(os.environ.get("CLOSEOUT_CONFIG") or DEFAULT_CONFIG)
+    return beside.parent / DEFAULT_DB
+
+
+def existing_ledger(given: Path | None, config_path: Path | None = None) -> Path:
+    """Give the ledger's path, or say that there is none. A command that reads must not create one."""
+    path = ledger_path(given, config_path)
+    if not path.exists():
+        raise UsageError(f"There is no ledger at {path}; name it with --db, or with CLOSEOUT_DB.")
+    return path
+
+
+def read_payload(source: str) -> bytes:
+    """Read the payload's bytes from a path, or from standard input for `-`."""
+    if source == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise UsageError(f"Cannot read the payload {source}: {error.strerror}.") from None
+
+
+def decode_payload(source: str) -> dict[str, Any]:
+    """Read and decode a payload by the one rule that the receiver has (see `core.payload`)."""
+    from closeout.core import payload as rule
+
+    try:
+        return rule.decode(read_payload(source))
+    except BadDelivery as error:
+        raise UsageError(f"{'Standard input' if source == '-' else source}: {error.message}") from None
+
+
+class Age(click.ParamType):
+    """A length of time: `90d`, `12h`, `30m`, `45s`; gives seconds."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read one number and one unit."""
+        if isinstance(value, int | float):
+            return float(value)
+        number, unit = value[:-1], value[-1:]
+        if unit in UNITS and number.isascii() and number.isdigit():
+            return int(number) * UNITS[unit]
+        raise click.BadParameter(f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.", ctx, param)

@@ -1,0 +1,142 @@
+"""What a person or a program reads: JSON, tables, times.
+
+rich is imported only when standard output is a terminal; a pipe gets plain columns that `cut` and `awk`
+can take. JSON goes out whole, with times as seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+STYLES = {
+    "success": "green",
+    "failure": "red",
+    "error": "red",
+    "cancelled": "yellow",
+    "skipped": "bright_black",
+    "running": "cyan",
+    "waiting": "blue",
+    "queued": "bright_black",
+    "pending": "bright_black",
+    "delete": "red",
+}
+_RICH = {"bright_black": "dim"}
+
+
+def terminal() -> bool:
+    """Whether a person looks at standard output."""
+    return sys.stdout.isatty()
+
+
+def say(text: str = "") -> None:
+    """Write one line to standard output."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Write one line to standard error: for people, never part of what a program reads."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: Any) -> None:
+    """Write one JSON value on one line, for output that grows."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def word(text: str) -> str:
+    """Colour a state or verdict; click drops the colour when the output is no terminal."""
+    return click.style(text, fg=STYLES[text]) if text in STYLES else text
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, fold: int = -1) -> None:
+    """Print rows under headings. On a terminal column `fold` (the last) gives way when space is short."""
+    lines = [[_plain(cell) for cell in row] for row in rows]
+    if terminal():
+        _rich_table(headings, lines, fold % len(headings))
+        return
+    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    for line in (list(headings), *lines):
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _rich_table(headings: Sequence[str], rows: list[list[str]], fold: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        grid.add_column(heading, no_wrap=index != fold, overflow="fold")
+    for row in rows:
+        styles = [STYLES.get(cell, "") for cell in row]
+        grid.add_row(
+            *(Text(cell, style=_RICH.get(style, style)) for cell, style in zip(row, styles, strict=True))
+        )
+    Console(highlight=False).print(grid)
+
+
+def _plain(text: str) -> str:
+    """Take out what could move a terminal's cursor: branch names and log lines come from outside."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
+def clean(text: str) -> str:
+    """Make one line of outside text safe to print; a tab stays a space."""
+    return _plain(text.replace("\t", "    "))
+
+
+def moment(epoch: float | None) -> str:
+    """Say when, in local time to the second; `-` for never."""
+    return "-" if epoch is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch))
+
+
+def ago(epoch: float | None, now: float) -> str:
+    """Say how long ago, in one unit: `12s`, `5m`, `3h`, `2d`."""
+    if epoch is None:
+        return "-"
+    seconds = max(0, int(now - epoch))
+    for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def duration(seconds: float | None) -> str:
+    """Say a length of time as people do: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds is None:
+        return "-"
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = int(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+
+
+def size(count: int) -> str:
+    """Say a number of bytes: `512 B`, `23.7 KB`, `1.2 GB`."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("KB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 1000:
+            return f"{value:.1f} {unit}"
+    return f"{value:.1f} PB"
