@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from closeout.config import cel
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
-from closeout.run import guards, inputs, livecheck
+from closeout.run import planning
 from closeout.run.deps import RunDeps
 
 
@@ -38,7 +38,9 @@ def _steps(
             if step.condition is not None and not cel.condition(step.condition, payload):
                 row["reason"] = "its `if` is false"
             else:
-                changes = _changes(deps, automation, step, event, payload, before)
+                changes = planning.make(
+                    deps, planning.Occasion(automation, event, payload), step, before
+                ).changes
                 before.extend(changes)
                 row["changes"] = [
                     {"verb": change.verb, "resource": change.resource, "reason": change.reason}
@@ -48,23 +50,3 @@ def _steps(
             row["error"] = {"code": error.code, "message": deps.redact.text(error.message)}
         rows.append(row)
     return rows
-
-
-def _changes(  # noqa: PLR0913
-    deps: RunDeps,
-    automation: Automation,
-    step: Step,
-    event: str,
-    payload: Mapping[str, Any],
-    before: Sequence[Change],
-) -> tuple[Change, ...]:
-    subject = livecheck.subject_of(event, payload)
-    guards.check_live_checkable(step, has_check=subject is not None, automation=automation)
-    action = deps.actions[step.uses]
-    values = inputs.resolve(step, action, payload)
-    target = inputs.target(step, payload)
-    clients = deps.clients.for_step(target)
-    guards.check_account(target, clients)
-    changes = tuple(action.plan(values, clients))
-    guards.check_plan(changes, automation, None, before)
-    return changes

@@ -17,7 +17,7 @@ from closeout.core.errors import CloseoutError, GuardRefused, StepFailed, WaitTi
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
-from closeout.run import guards, inputs
+from closeout.run import inputs, planning
 from closeout.run.context import RunContext
 from closeout.run.work import StepWork
 
@@ -132,24 +132,16 @@ class StepRun:
         """Read, freeze, guard: one recorded operation that changes nothing."""
         step, context = self._step, self._context
         context.check_time()
-        guards.check_live_checkable(
-            step, has_check=context.subject is not None, automation=context.automation
-        )
-        values = inputs.resolve(step, self._action, context.event)
-        target = inputs.target(step, context.event)
-        clients = context.deps.clients.for_step(target)
-        guards.check_account(target, clients)
-        changes = tuple(self._action.plan(values, clients))
-        current = context.current()
-        guards.check_plan(changes, context.automation, current, planned_before)
-        for change in changes:
+        occasion = planning.Occasion(context.automation, context.execution.event, context.event)
+        planned = planning.make(context.deps, occasion, step, planned_before)
+        for change in planned.changes:
             context.log(f"plan: {change.verb} {change.resource} ({change.reason})", step.id)
-        if not changes:
+        if not planned.changes:
             context.log("plan: nothing is there to change", step.id)
         return {
-            "changes": [change.to_json() for change in changes],
-            "inputs": values,
-            "dry_run": guards.dry_run(context.automation, current),
+            "changes": [change.to_json() for change in planned.changes],
+            "inputs": dict(planned.inputs),
+            "dry_run": planned.dry_run,
         }
 
     def _apply(self, change: Change, values: dict[str, Any], prefix: str) -> str:
@@ -201,7 +193,7 @@ class StepRun:
     def _doing(self, change: Change) -> str:
         if self._step.name:
             return self._step.name
-        verb = change.verb[:-1] if change.verb.endswith("e") else change.verb
+        verb = change.verb.removesuffix("e")
         return f"{verb}ing {change.resource}"
 
 

@@ -25,7 +25,7 @@ HELD = Backoff(first=1.0, factor=1.6, cap=30.0)
 class StepWork:
     """`actions.spec.Work` for one change of one step."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         context: RunContext,
         step: Step,

@@ -1,0 +1,49 @@
+"""Make a step's plan: fill in the inputs, ask which account this is, look, and hold the result against the guards.
+
+`closeout plan`, dry runs and real runs all come through here, so what is shown is what is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from closeout.core.automation import Automation, Step
+from closeout.core.plan import Change
+from closeout.run import guards, inputs, livecheck
+from closeout.run.deps import RunDeps
+
+
+class Planned(NamedTuple):
+    """A plan that passed every guard, the inputs it was made from, and whether it is only to be shown."""
+
+    changes: tuple[Change, ...]
+    inputs: Mapping[str, Any]
+    dry_run: bool
+
+
+class Occasion(NamedTuple):
+    """What a plan is made for: the automation as stored, and the event."""
+
+    automation: Automation
+    event: str
+    payload: Mapping[str, Any]
+
+
+def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]) -> Planned:
+    """Plan one step. Reads only. `before` are the changes that earlier steps of the run had planned.
+
+    Raises `GuardRefused` (or one of its kinds), `ExpressionError`, `InputError`, `ServiceError`.
+    """
+    automation = occasion.automation
+    subject = livecheck.subject_of(occasion.event, occasion.payload)
+    guards.check_live_checkable(step, has_check=subject is not None, automation=automation)
+    action = deps.actions[step.uses]
+    values = inputs.resolve(step, action, occasion.payload)
+    target = inputs.target(step, occasion.payload)
+    clients = deps.clients.for_step(target)
+    guards.check_account(target, clients)
+    changes = tuple(action.plan(values, clients))
+    current = deps.current(automation.name)
+    guards.check_plan(changes, automation, current, before)
+    return Planned(changes, values, guards.dry_run(automation, current))
