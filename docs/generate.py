@@ -1,0 +1,70 @@
+"""Make the reference pages that are derived from the code; with --check, say which are out of date.
+
+A page that repeats what the code says is written by the code, so that it cannot drift. Each page is one
+function here that gives Markdown; `make fix` writes them and `make check` compares.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from closeout.core import errors
+from closeout.core.errors import CloseoutError
+
+REFERENCE = Path(__file__).parent / "reference"
+WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` instead of editing. -->\n"
+
+
+def error_classes() -> Iterator[type[CloseoutError]]:
+    """Give every error class of `closeout.core.errors`, in the order in which the module defines them."""
+    for value in vars(errors).values():
+        if inspect.isclass(value) and issubclass(value, CloseoutError):
+            yield value
+
+
+def errors_page() -> str:
+    """Write the reference of error codes."""
+    lines = [
+        WRITTEN_BY,
+        "# Error codes\n",
+        "Each error that closeout raises on purpose has a code that does not change between versions. Over HTTP",
+        'it is the `error` of `{"error": "<code>", "message": "<sentence>"}`, sent with the status of this table;',
+        "in a run it is the reason that a step failed. Messages are for people and may be reworded.\n",
+        "| code | HTTP status | class | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for error in error_classes():
+        meaning = " ".join((inspect.getdoc(error) or "").split("\n\n")[0].split())
+        lines.append(f"| `{error.code}` | {error.status} | `{error.__name__}` | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page}
+
+
+def stale() -> list[str]:
+    """List the pages whose file is missing or says something else than the code."""
+    return [
+        name
+        for name, page in PAGES.items()
+        if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text("utf-8") != page()
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with --check only compare them."""
+    if "--check" in arguments:
+        for name in stale():
+            print(f"docs/reference/{name} is out of date: run `make fix` and commit it")
+        return 1 if stale() else 0
+    for name in stale():
+        (REFERENCE / name).write_text(PAGES[name](), "utf-8")
+        print(f"wrote docs/reference/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

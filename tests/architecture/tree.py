@@ -1,0 +1,69 @@
+"""The project's own files as the architecture tests see them.
+
+They stand here once so that every rule looks at the same files: what git tracks or would track.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Every file that git tracks, or would with `git add`: nothing that it ignores."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    paths = (ROOT / name for name in sorted(listed.decode().split("\0")) if name)
+    return tuple(path for path in paths if path.is_file())
+
+
+@cache
+def python_files(*folders: str) -> tuple[Path, ...]:
+    """The Python files below any of these folders of the project."""
+    roots = [ROOT / folder for folder in folders]
+    return tuple(
+        path for path in files() if path.suffix == ".py" and any(path.is_relative_to(root) for root in roots)
+    )
+
+
+@cache
+def text_of(path: Path) -> str | None:
+    """The file's text, or None for a binary file."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The file's syntax tree."""
+    return ast.parse(path.read_bytes(), str(path))
+
+
+def nodes(*folders: str) -> Iterator[tuple[Path, ast.AST]]:
+    """Every node of every Python file below these folders, with its file."""
+    for path in python_files(*folders):
+        for node in ast.walk(tree_of(path)):
+            yield path, node
+
+
+def place(path: Path, line: int | None = None) -> str:
+    """`FILE:LINE`, from the project's root: an editor opens it."""
+    name = path.relative_to(ROOT).as_posix()
+    return name if line is None else f"{name}:{line}"
+
+
+def listing(findings: list[str]) -> str:
+    """Findings one a line, for a failure that can be read."""
+    return "\n" + "\n".join(findings)
