@@ -1,4 +1,4 @@
-"""The live check: is the pull request still closed, the ref still gone, right now?
+"""The live check: ask GitHub, right now, whether the pull request is still closed and the ref still gone.
 
 Promise 3 rests on this module. It is asked inside the same recorded operation as every destructive call and
 immediately before it, and never recorded by itself: a replay would repeat the answer of hours ago.
