@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
-from tests.architecture.tree import ROOT, files, listing, place, text_of
 
 import closeout
+from tests.architecture.tree import ROOT, files, listing, place, text_of
 
 # Each pattern is put together from pieces, so that this file does not hold what it forbids.
 FORBIDDEN = {
