@@ -1,0 +1,104 @@
+"""`make mutants`: sabotage one line at a time and see a named test turn red.
+
+A promise that no test would miss is no promise. Each mutant is applied to a copy of the tree; its test must pass on
+the untouched copy and fail on the sabotaged one. A mutant whose line is no longer there is an error, too: the list
+moves with the code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("src", "tests", "schema", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
+SECONDS = 120
+
+
+def copy_tree(target: Path) -> None:
+    """Copy what the tests need, without caches."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(
+                source, target / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+            )
+        elif source.exists():
+            shutil.copy(source, target / name)
+
+
+def run_test(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
+    """Run tests in a tree; give pytest's exit code (1: a test failed) and the end of its output."""
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        *tests,
+    ]
+    done = subprocess.run(
+        command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    return done.returncode, done.stdout[-1500:] + done.stderr[-500:]
+
+
+def sabotage(mutant: Mutant) -> str | None:
+    """Give None when the named test caught the mutant, else what went wrong."""
+    with tempfile.TemporaryDirectory(prefix="closeout-mutant-") as folder:
+        tree = Path(folder)
+        copy_tree(tree)
+        path = tree / mutant.path
+        text = path.read_text(encoding="utf-8")
+        if text.count(mutant.old) != 1:
+            return f"its line stands {text.count(mutant.old)} times in {mutant.path}, expected once"
+        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        try:
+            code, output = run_test(tree, mutant.tests)
+        except subprocess.TimeoutExpired:
+            return None  # a sabotaged program that hangs its test has been noticed as well
+    if code == 0:
+        return f"survived: {' '.join(mutant.tests)} still passes"
+    if code != 1:
+        return f"pytest ended with {code}, so no test judged it:\n{output}"
+    return None
+
+
+def main() -> int:
+    """Check that all named tests pass as they are, then try every mutant; 0 when each was caught."""
+    chosen = [
+        mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])
+    ]
+    started = time.monotonic()
+    tests = tuple(dict.fromkeys(test for mutant in chosen for test in mutant.tests))
+    code, output = run_test(ROOT, tests)
+    if code != 0:
+        print(output)
+        print("the named tests must pass before anything is sabotaged")
+        return 1
+    failures = 0
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        for mutant, problem in zip(chosen, pool.map(sabotage, chosen), strict=True):
+            print(f"{'caught ' if problem is None else 'MISSED '} {mutant.name}", flush=True)
+            if problem is not None:
+                failures += 1
+                print(f"        {problem}")
+    print(f"{len(chosen) - failures} of {len(chosen)} mutants caught in {time.monotonic() - started:.0f} s")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,455 @@
+"""The run function, over a small world and an engine in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from closeout.core.errors import ServiceError
+from closeout.ports import PullRequest
+from closeout.testing.durable import Killed
+from tests.unit.run.world import AUTOMATION, Scene, World, pull_payload, step, unreachable
+
+
+def deletes(world: World) -> list[str]:
+    return [entry for entry in world.log if entry.startswith("delete")]
+
+
+def test_a_closed_pull_request_is_torn_down_and_the_status_says_so() -> None:
+    """pending, then one delete, then a fresh look, then success with what was done."""
+    scene = Scene()
+    ending = scene.play()
+    assert ending.verdict == "success", ending
+    assert [state for state, _ in scene.world.statuses] == ["pending", "pending", "success"]
+    assert scene.world.statuses[1][1] == "1/1 deleting preview-17"
+    assert scene.world.statuses[-1][1] == "deleted preview-17"
+    assert scene.world.resources == set()
+    assert scene.world.log.index("verify") > scene.world.log.index("delete preview-17")
+
+
+def test_the_live_check_comes_immediately_before_the_delete() -> None:
+    """Between reading the pull request and deleting there is no other call."""
+    scene = Scene()
+    scene.play()
+    at = scene.world.log.index("delete preview-17")
+    assert scene.world.log[at - 1] == "read pull request"
+    assert scene.world.log[at - 2] == "account"
+
+
+def test_what_is_already_gone_is_a_success_that_changes_nothing() -> None:
+    """An empty plan ends the step as success."""
+    scene = Scene(world=World(resources=set()))
+    ending = scene.play()
+    assert (ending.verdict, ending.summary, deletes(scene.world)) == ("success", "already gone", [])
+
+
+def test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted() -> None:
+    """The status ends as success: nothing had been deleted."""
+    scene = Scene(world=World(pull=PullRequest(1700, 17, "open", 1)))
+    ending = scene.play()
+    assert ending.verdict == "cancelled"
+    assert deletes(scene.world) == []
+    state, text = scene.world.statuses[-1]
+    assert state == "success"
+    assert text == "acme/shop#17 is open again; nothing was deleted"
+
+
+def test_reopened_between_two_steps_says_what_is_gone() -> None:
+    """The first step's resources are gone, the second step never deletes, and the status is a failure."""
+    scene = Scene(world=World(resources={"preview-17", "other-17"}))
+    scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")))
+
+    def reopen(call: str) -> None:
+        if call == "verify":
+            scene.world.pull = PullRequest(1700, 17, "open", 1)
+
+    scene.world.before = reopen
+    ending = scene.play()
+    assert ending.verdict == "cancelled"
+    assert scene.world.resources == {"other-17"}
+    assert scene.world.statuses[-1] == (
+        "failure",
+        "acme/shop#17 is open again; already gone or going: preview-17",
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        unreachable(),
+        ServiceError("404 Not Found", service="github", operation="pull_request", reason="404"),
+        ServiceError("401 Bad credentials", service="github", operation="pull_request", reason="401"),
+    ],
+    ids=["no answer", "404", "401"],
+)
+def test_an_unreadable_pull_request_is_never_read_as_closed(error: Exception) -> None:
+    """While it cannot be read nothing is deleted; the run waits and fails when its time is up."""
+    scene = Scene()
+    scene.world.faults["read pull request"] = [error] * 10_000
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert deletes(scene.world) == []
+    assert scene.clock.now() - 1_700_000_000 >= AUTOMATION.timeout
+    assert scene.world.statuses[-1][0] == "failure"
+
+
+def test_a_pull_request_that_can_be_read_again_is_torn_down() -> None:
+    """A few unreadable answers delay the delete, they do not fail it."""
+    scene = Scene()
+    scene.world.faults["read pull request"] = [unreachable() for _ in range(5)]
+    assert scene.play().verdict == "success"
+
+
+@pytest.mark.parametrize(
+    "pull",
+    [PullRequest(1701, 17, "closed", 1), PullRequest(1700, 17, "closed", 2)],
+    ids=["other PR", "other repository"],
+)
+def test_a_reused_number_or_repository_name_is_refused(pull: PullRequest) -> None:
+    """Ids decide, names do not."""
+    scene = Scene(world=World(pull=pull))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert deletes(scene.world) == []
+    assert "another pull request or repository" in ending.summary
+
+
+def test_the_wrong_account_is_refused_before_the_plan() -> None:
+    """Nothing is even looked at in an account that is not the configured one."""
+    scene = Scene(world=World(account_id="999999999999"))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "999999999999" in ending.summary
+    assert "plan" not in scene.world.log
+    assert deletes(scene.world) == []
+
+
+def test_the_account_is_asked_again_before_the_delete() -> None:
+    """Credentials that change between plan and apply are noticed."""
+    scene = Scene()
+
+    def swap(call: str) -> None:
+        if call == "status pending" and "plan" in scene.world.log:
+            scene.world.account_id = "999999999999"
+
+    scene.world.before = swap
+    assert scene.play().verdict == "failure"
+    assert deletes(scene.world) == []
+
+
+def test_what_verify_still_finds_is_a_failure_that_names_it() -> None:
+    """A delete that was answered kindly but did nothing is not a success."""
+    scene = Scene(world=World(undeletable={"preview-17"}))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "preview-17/bucket" in ending.summary
+    assert scene.world.statuses[-1][0] == "failure"
+
+
+def test_a_plan_over_max_changes_is_refused_whole() -> None:
+    """61 changes where 50 are allowed: nothing is done."""
+    resources = {"preview-17"} | {f"preview-17/{n}" for n in range(60)}
+    scene = Scene(world=World(resources=set(resources)))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "61 changes planned, 50 allowed" in ending.summary
+    assert scene.world.resources == resources
+
+
+def test_the_stricter_of_the_stored_and_todays_limits_holds() -> None:
+    """A limit lowered after the run was accepted counts; one raised does not."""
+    lowered = Scene(current=dataclasses.replace(AUTOMATION, max_changes=1))
+    assert "2 changes planned, 1 allowed" in lowered.play().summary
+    raised = Scene(automation=dataclasses.replace(AUTOMATION, max_changes=1), current=AUTOMATION)
+    assert "2 changes planned, 1 allowed" in raised.play().summary
+
+
+def test_a_protected_resource_refuses_the_plan() -> None:
+    """`protect` of today's file holds for a run that was accepted before."""
+    scene = Scene(current=dataclasses.replace(AUTOMATION, protect_names=("preview-*",)))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "protected" in ending.summary
+    assert deletes(scene.world) == []
+
+
+def test_a_dry_run_plans_and_deletes_nothing() -> None:
+    """The status is success and says what would be done."""
+    scene = Scene().with_automation(mode="dry-run")
+    assert scene.play().summary == "dry run: would delete 2"
+    assert deletes(scene.world) == []
+    assert scene.world.statuses[-1] == ("success", "dry run: would delete 2")
+
+
+def test_a_pause_holds_the_delete_until_it_is_lifted() -> None:
+    """While paused the status says so; then the run goes on."""
+    scene = Scene(world=World(paused_by="ops@example"))
+    seen = 0
+
+    def resume(call: str) -> None:
+        nonlocal seen
+        if call == "status pending" and scene.world.paused_by:
+            seen += 1
+            if seen > 4:
+                scene.world.paused_by = None
+
+    scene.world.before = resume
+    assert scene.play().verdict == "success"
+    assert ("pending", "paused: ops@example") in scene.world.statuses
+
+
+def test_a_cancel_by_hand_ends_in_an_error_status() -> None:
+    """No status stays pending."""
+    scene = Scene()
+    scene.world.before = lambda call: scene.durable.cancel() if call == "plan" else None
+    ending = scene.play()
+    assert ending.verdict == "cancelled"
+    assert scene.world.statuses[-1][0] == "error"
+    assert deletes(scene.world) == []
+
+
+def test_a_step_that_fails_does_not_stop_the_others() -> None:
+    """All steps are attempted; one verdict names the failure."""
+    scene = Scene(world=World(resources={"preview-17", "other-17"}, undeletable={"preview-17"}))
+    scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert ending.summary.startswith("1 of 2 steps failed; delete-1:")
+    assert scene.world.resources == {"preview-17"}
+
+
+def test_on_failure_stop_leaves_the_rest() -> None:
+    """The remaining steps are skipped, and say why."""
+    scene = Scene(world=World(resources={"preview-17", "other-17"}, undeletable={"preview-17"}))
+    scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")), on_failure="stop")
+    assert scene.play().verdict == "failure"
+    assert "other-17" in scene.world.resources
+    assert scene.durable.operations["delete-2/end"].value["state"] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("condition", "verdict"),
+    [
+        ("event.pull_request.merged", "success"),
+        ("!event.pull_request.merged", "skipped"),
+        ("event.pull_request.nope", "failure"),
+        ("null", "failure"),
+        ('"true"', "failure"),
+        ("1", "failure"),
+        ("[true]", "failure"),
+    ],
+)
+def test_only_a_true_condition_lets_anything_run(condition: str, verdict: str) -> None:
+    """Null, text, numbers, lists, a missing field: a named error, and nothing destructive happens."""
+    scene = Scene().with_automation(condition=condition)
+    assert scene.play().verdict == verdict
+    assert bool(deletes(scene.world)) == (verdict == "success")
+
+
+@pytest.mark.parametrize("value", [None, True, ["x"], {"a": 1}, "a/../b", "-x", "x y", "", 1.5, "x\n"])
+def test_a_value_that_is_no_name_never_names_anything(value: Any) -> None:
+    """What is not a plain name is refused where a name is made of it."""
+    scene = Scene(payload=pull_payload(title=value))
+    scene.with_automation(steps=(step("preview-${{ event.pull_request.title }}"),))
+    assert scene.play().verdict == "failure"
+    assert deletes(scene.world) == []
+
+
+def test_a_fork_is_ignored_where_a_branch_name_is_let_into_a_name() -> None:
+    """An outsider who names a branch like a colleague's tears nothing down."""
+    payload = pull_payload()
+    payload["pull_request"]["head"] = {
+        "ref": "feature",
+        "sha": "b" * 40,
+        "repo": {"id": 2, "full_name": "evil/shop"},
+    }
+    scene = Scene(payload=payload)
+    ref = "event.pull_request.head.ref"
+    scene.with_automation(steps=(step("preview-${{ " + ref + " }}", allow_untrusted=(ref,)),))
+    assert scene.play().verdict == "skipped"
+    payload["pull_request"]["head"]["repo"] = None
+    assert Scene(payload=payload, automation=scene.automation).play().verdict == "skipped"
+
+
+def test_a_destructive_step_without_a_live_check_is_refused() -> None:
+    """Unless the automation says `unguarded: true`."""
+    payload = pull_payload() | {"action": "labeled"}
+    triggers = ({"event": "pull_request", "types": ["labeled"]},)
+    refused = Scene(payload=payload).with_automation(triggers=triggers)
+    assert refused.play().verdict == "failure"
+    assert deletes(refused.world) == []
+    allowed = Scene(payload=payload).with_automation(triggers=triggers, unguarded=True)
+    assert allowed.play().verdict == "success"
+
+
+def test_a_deleted_branch_is_checked_to_be_still_gone() -> None:
+    """A branch that is there again cancels the run."""
+    payload = {
+        "ref": "feature",
+        "ref_type": "branch",
+        "repository": pull_payload()["repository"],
+        "sender": {},
+    }
+    triggers = ({"event": "delete"},)
+    automation = dataclasses.replace(AUTOMATION, triggers=triggers, steps=(step("preview-17"),))
+    gone = Scene(payload=payload, event="delete", automation=automation)
+    assert gone.play().verdict == "success"
+    there = Scene(payload=payload, event="delete", automation=automation, world=World(ref_there=True))
+    assert there.play().verdict == "cancelled"
+    assert deletes(there.world) == []
+
+
+def test_a_run_whose_turn_never_came_ends_in_a_failure() -> None:
+    """It does nothing but say so."""
+    scene = Scene(queue_expired=True)
+    assert scene.play().verdict == "failure"
+    assert scene.world.log == ["status failure"]
+
+
+def test_a_status_that_cannot_be_delivered_is_told_in_the_run() -> None:
+    """The teardown goes on without GitHub's statuses; the ending says that they were not delivered."""
+    scene = Scene()
+    for state in ("pending", "success"):
+        scene.world.faults[f"status {state}"] = [unreachable() for _ in range(1000)]
+    ending = scene.play()
+    assert ending.verdict == "success"
+    assert "status not delivered: no answer" in ending.summary
+
+
+def test_throttling_delays_a_delete_and_does_not_fail_it() -> None:
+    """A transient error of the call itself is tried again, behind the live check each time."""
+    scene = Scene()
+    scene.world.faults["delete preview-17"] = [unreachable("aws") for _ in range(3)]
+    assert scene.play().verdict == "success"
+    assert scene.world.log.count("read pull request") == 4
+
+
+def test_reopened_while_throttled_is_noticed() -> None:
+    """Each retry asks again, so the new preview stays."""
+    scene = Scene()
+    scene.world.faults["delete preview-17"] = [unreachable("aws") for _ in range(3)]
+    calls = 0
+
+    def reopen(call: str) -> None:
+        nonlocal calls
+        calls += call == "delete preview-17"
+        if calls == 2:
+            scene.world.pull = PullRequest(1700, 17, "open", 1)
+
+    scene.world.before = reopen
+    assert scene.play().verdict == "cancelled"
+    assert "preview-17" in scene.world.resources
+
+
+def test_secrets_are_taken_out_of_errors_and_results() -> None:
+    """What an outside service echoes is redacted before it is kept or posted."""
+    scene = Scene()
+    scene.world.faults["plan"] = [
+        ServiceError("denied for hunter2hunter2", service="aws", operation="x", reason="AccessDenied")
+    ]
+    ending = scene.play()
+    told = [ending.summary, *scene.world.lines, str(scene.world.statuses), str(scene.durable.operations)]
+    assert all("hunter2" not in text for text in told), told
+
+
+def test_grace_is_waited_before_the_first_destructive_step_and_reopening_in_it_cancels() -> None:
+    """Reopened during the grace: nothing is deleted."""
+    scene = Scene().with_automation(grace=600.0)
+    assert scene.play().verdict == "success"
+    assert scene.clock.now() >= 1_700_000_600
+    reopened = Scene().with_automation(grace=600.0)
+    reopened.world.before = lambda call: (
+        setattr(reopened.world, "pull", PullRequest(1700, 17, "open", 1)) if call == "plan" else None
+    )
+    assert reopened.play().verdict == "cancelled"
+    assert deletes(reopened.world) == []
+
+
+def outside_calls() -> list[str]:
+    scene = Scene()
+    scene.play()
+    return scene.world.log
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_dying_at_every_operation_converges(when: str) -> None:
+    """Whatever operation the process dies in, the next life finishes the run, and no finished one is repeated."""
+    names = list(_operations())
+    assert len(names) >= 8, names
+    for victim in names:
+        scene = Scene()
+        deaths = [victim]
+
+        def kill(name: str, moment: str, deaths: list[str] = deaths) -> bool:
+            if moment == when and deaths and name == deaths[0]:
+                deaths.pop()
+                return True
+            return False
+
+        scene.durable.kill = kill
+        ending = scene.play()
+        assert ending.verdict == "success", f"died {when} {victim}: {ending}"
+        assert not deaths, f"{victim} was never reached"
+        assert scene.world.resources == set()
+
+
+def _operations() -> list[str]:
+    scene = Scene()
+    scene.play()
+    return list(dict.fromkeys(scene.durable.calls))
+
+
+def test_dying_at_every_outside_call_with_the_pull_request_reopened_meanwhile_deletes_nothing_more() -> None:
+    """The server dies, the pull request is reopened, the server comes back: not one more delete."""
+    total = len(outside_calls())
+    for position in range(total):
+        scene = Scene()
+        count = 0
+
+        def die(call: str, scene: Scene = scene, position: int = position) -> None:
+            nonlocal count
+            if count == position:
+                count += 1
+                scene.world.pull = PullRequest(1700, 17, "open", 1)
+                scene.world.log.append("REOPENED")
+                raise Killed(call)
+            count += 1
+
+        scene.world.before = die
+        ending = scene.play()
+        after = scene.world.log[scene.world.log.index("REOPENED") :]
+        assert not [entry for entry in after if entry.startswith("delete")], (
+            f"died at call {position}: {after}"
+        )
+        assert ending.verdict in ("cancelled", "success"), ending
+        assert scene.world.statuses[-1][0] != "pending"
+
+
+def test_a_function_runs_on_the_same_engine_behind_the_live_check() -> None:
+    """`@on` functions record durably, and their effects stand behind the live check."""
+    scene = Scene()
+
+    def clean_up(run: Any) -> str:
+        run.record("drop", lambda: scene.world.log.append("delete database") or {"dropped": True})
+        run.sleep("settle", 60)
+        return f"dropped the database of #{run.event['number']}"
+
+    scene.functions["m:clean_up"] = clean_up
+    scene.with_automation(function="m:clean_up", steps=())
+    assert scene.play().summary == "dropped the database of #17"
+    assert deletes(scene.world) == ["delete database"]
+    reopened = Scene(world=World(pull=PullRequest(1700, 17, "open", 1)), functions={"m:clean_up": clean_up})
+    reopened.with_automation(function="m:clean_up", steps=())
+    assert reopened.play().verdict == "cancelled"
+
+
+def test_a_function_that_raises_is_a_failure_in_its_own_words() -> None:
+    """The user's exception is the verdict, never a crash."""
+
+    def clean_up(run: Any) -> None:
+        raise RuntimeError("no such database")
+
+    scene = Scene(functions={"m:clean_up": clean_up}).with_automation(function="m:clean_up", steps=())
+    assert "RuntimeError: no such database" in scene.play().summary
