@@ -1,0 +1,204 @@
+"""The emulator's WSGI application: control API, journal and faults around moto with our rules.
+
+One application object holds one emulated world. moto itself keeps its state in the process, so a process
+holds one world at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import parse_qs
+
+import moto.backends as moto_backends
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.core.utils import convert_to_flask_response
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
+
+from closeout.testing.aws import cloudformation, codebuild
+from closeout.testing.aws.calls import Call, error_answer, read_call
+from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
+from closeout.testing.aws.rules import StackRules, Undeletable
+
+REGION = "us-east-1"
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class DropConnection(ConnectionError):
+    """The call is to get no answer at all; the server closes the socket."""
+
+
+class Emulator:
+    """A WSGI application. `delete_seconds` is how long a stack takes to delete."""
+
+    def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stacks = StackRules(clock=clock, seconds=delete_seconds)
+        self.builds = codebuild.BuildRules(clock=clock)
+        self.faults = FaultBoard()
+        self.journal = CallJournal()
+        self._delete_seconds = delete_seconds
+        self._moto = DomainDispatcherApplication(self._create_app)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new, empty world."""
+        self.faults.clear()
+        with self.stacks.lock:
+            BackendDict.reset()
+            reset_model_data()
+            self.stacks.clear()
+            self.stacks.seconds = self._delete_seconds
+            self.builds.clear()
+        self.journal.clear()
+
+    def _create_app(self, service: Any) -> Any:
+        app = create_backend_app(service)
+        bound: dict[str, Any] = {
+            "cloudformation": lambda: cloudformation.ruled(self.stacks),
+            "codebuild": lambda: codebuild.ruled(self.builds),
+        }
+        if service in bound:
+            view = convert_to_flask_response(bound[service]().dispatch)
+            for endpoint in list(app.view_functions):
+                if endpoint.endswith(".dispatch"):
+                    app.view_functions[endpoint] = view
+        return app
+
+    # --- one request ----------------------------------------------------------------------------------
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        body = _read(environ)
+        path = environ.get("PATH_INFO", "/")
+        if path.startswith("/_closeout/"):
+            return _send(start_response, self._control(environ, path.removeprefix("/_closeout/"), body))
+        environ["wsgi.input"] = io.BytesIO(body)
+        headers = {
+            key.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+            for key, value in environ.items()
+            if key.startswith("HTTP_") or key == "CONTENT_TYPE"
+        }
+        call = read_call(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers, body)
+        return self._aws(environ, start_response, call, headers)
+
+    def _aws(
+        self, environ: dict[str, Any], start_response: Any, call: Call, headers: dict[str, str]
+    ) -> Iterable[bytes]:
+        entry = self.journal.begin(call)
+        fault = self.faults.take(call)
+        answer = None if fault is None or fault.after else self._apply(fault, call, entry)
+        answer = answer or self._wrong_owner(call, headers)
+        if answer is not None:
+            entry.status = answer[0]
+            return _send(start_response, answer)
+        self.stacks.advance()
+        status, answer_headers, chunks = _run(self._moto, environ)
+        if fault is not None and fault.after:
+            replaced = self._apply(fault, call, entry)
+            if replaced is not None:
+                entry.status = replaced[0]
+                return _send(start_response, replaced)
+        entry.status = int(status.split(" ", 1)[0])
+        start_response(status, answer_headers)
+        return chunks
+
+    def _apply(self, fault: Fault, call: Call, entry: Any) -> Answer | None:
+        if fault.kind == "hold":
+            entry.held = True
+            self.faults.hold(fault.seconds)
+            entry.held = False
+            return None
+        if fault.kind == "drop":
+            raise DropConnection
+        status, headers, body = error_answer(call, fault.status, fault.code, fault.message)
+        if fault.retry_after is not None:
+            headers["Retry-After"] = str(fault.retry_after)
+        return status, headers, body
+
+    def _wrong_owner(self, call: Call, headers: dict[str, str]) -> Answer | None:
+        """S3 answers 403 when the bucket is not the expected owner's; moto does not look (S3 UserGuide, bucket-owner-condition)."""
+        expected = headers.get("x-amz-expected-bucket-owner")
+        owner = s3_backends.bucket_accounts.get(call.bucket or "", (None, None))[1]
+        if expected and owner and expected != owner:
+            return error_answer(call, 403, "AccessDenied", "Access Denied")
+        return None
+
+    # --- the control API ------------------------------------------------------------------------------
+
+    def _control(self, environ: dict[str, Any], path: str, body: bytes) -> Answer:
+        routes: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
+            ("POST", "reset"): lambda _: self.reset(),
+            ("POST", "faults"): lambda order: self.faults.add(Fault(**order)),
+            ("DELETE", "faults"): lambda _: self.faults.clear(),
+            ("GET", "faults"): lambda _: [asdict(order) for order in self.faults.orders],
+            ("GET", "requests"): lambda _: self.journal.since(_after(environ)),
+            ("POST", "stacks"): self._order_stack,
+            ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
+            ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
+            ("POST", "builds"): self._order_build,
+            ("POST", "settings"): self._settings,
+        }
+        handler = routes.get((environ["REQUEST_METHOD"], path))
+        if handler is None:
+            return _json(404, {"error": "not-found", "message": f"no control {path}"})
+        try:
+            result = handler(json.loads(body or b"{}"))
+        except (TypeError, KeyError, ValueError) as error:
+            return _json(400, {"error": "bad-order", "message": str(error)})
+        return _json(200, {} if result is None else result)
+
+    def _order_stack(self, order: dict[str, Any]) -> None:
+        backend = moto_backends.get_backend("cloudformation")[order.get("account", "123456789012")][
+            order.get("region", REGION)
+        ]
+        self.stacks.turn(backend, order["stack"], order["status"], order["seconds"], order["then"])
+
+    def _order_build(self, order: dict[str, Any]) -> None:
+        project = order.pop("project")
+        self.builds.outcomes[project] = codebuild.Outcome(**order)
+
+    def _settings(self, order: dict[str, Any]) -> None:
+        self.stacks.seconds = float(order["delete_seconds"])
+
+
+def _read(environ: dict[str, Any]) -> bytes:
+    if environ.get("wsgi.input_terminated"):
+        return bytes(environ["wsgi.input"].read())
+    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+
+def _after(environ: dict[str, Any]) -> int:
+    return int(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
+
+
+def _json(status: int, value: Any) -> Answer:
+    return status, {"Content-Type": "application/json"}, json.dumps(value, default=str).encode()
+
+
+def _send(start_response: Any, answer: Answer) -> Iterable[bytes]:
+    status, headers, body = answer
+    start_response(f"{status} Emulated", [*headers.items(), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _run(app: Any, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], list[bytes]]:
+    kept: list[Any] = []
+
+    def keep(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Callable[[bytes], None]:
+        kept[:] = [status, headers]
+        return lambda _: None
+
+    answer = app(environ, keep)
+    try:
+        chunks = list(answer)
+    finally:
+        close = getattr(answer, "close", None)
+        if close is not None:
+            close()
+    return kept[0], kept[1], chunks

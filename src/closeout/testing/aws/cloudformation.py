@@ -1,0 +1,85 @@
+"""moto's CloudFormation answers with our rules in them, and with pages where AWS pages.
+
+It binds `rules` to moto: the rules know stacks, this module knows moto's request and response objects.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import Stack
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import ActionResult, EmptyResult
+
+from closeout.testing.aws.rules import StackRules, physical_id
+
+PAGE = 100
+"""ListStackResources and DescribeStackEvents give at most about this many at once."""
+
+
+class RuledCloudFormation(CloudFormationResponse):  # type: ignore[misc]
+    """moto's responses where the rules have their say first."""
+
+    rules: ClassVar[StackRules]
+
+    def create_stack(self) -> Any:
+        """CreateStack, plus what moto leaves out."""
+        answer = super().create_stack()
+        backend = self.cloudformation_backend
+        with self.rules.lock:
+            self.rules.created(backend, backend.get_stack(self._get_param("StackName")))
+        return answer
+
+    def delete_stack(self) -> Any:
+        """DeleteStack by the rules."""
+        self.rules.request_delete(
+            self.cloudformation_backend, self._get_param("StackName"), self._get_param("ClientRequestToken")
+        )
+        return EmptyResult()
+
+    def update_termination_protection(self) -> Any:
+        """UpdateTerminationProtection: not in moto."""
+        stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+        stack.enable_termination_protection = str(self._get_param("EnableTerminationProtection")) == "true"
+        return ActionResult({"StackId": stack.stack_id})
+
+    def list_stack_resources(self) -> Any:
+        """ListStackResources with each resource's own status, in pages."""
+        name = self._get_param("StackName")
+        stack = self.cloudformation_backend.get_stack(name)
+        if stack.status == "DELETE_COMPLETE" and name != stack.stack_id:
+            raise ValidationError(name)
+        statuses = self.rules.resource_status.get(stack.stack_id, {})
+        rows = [
+            {
+                "LogicalResourceId": logical_id,
+                "PhysicalResourceId": physical_id(resource),
+                "ResourceType": stack.resource_map._resource_json_map[logical_id]["Type"],
+                "ResourceStatus": statuses.get(logical_id, "CREATE_COMPLETE"),
+                "LastUpdatedTimestamp": stack.creation_time,
+            }
+            for logical_id in stack.resource_map._resource_json_map
+            if (resource := stack.resource_map._parsed_resources.get(logical_id)) is not None
+        ]
+        page, token = self._page(rows)
+        return ActionResult({"StackResourceSummaries": page, "NextToken": token})
+
+    def describe_stack_events(self) -> Any:
+        """DescribeStackEvents, the newest first, in pages."""
+        events = self.cloudformation_backend.describe_stack_events(self._get_param("StackName"))
+        page, token = self._page(list(reversed(events)))
+        return ActionResult({"StackEvents": page, "NextToken": token})
+
+    def _page(self, rows: list[Any]) -> tuple[list[Any], str | None]:
+        start = int(self._get_param("NextToken") or 0)
+        more = len(rows) > start + PAGE
+        return rows[start : start + PAGE], str(start + PAGE) if more else None
+
+
+def ruled(rules: StackRules) -> type[RuledCloudFormation]:
+    """Give the response class bound to these rules."""
+    return type("BoundCloudFormation", (RuledCloudFormation,), {"rules": rules})
+
+
+__all__ = ["PAGE", "RuledCloudFormation", "Stack", "ruled"]

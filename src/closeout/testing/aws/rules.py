@@ -1,0 +1,403 @@
+"""How CloudFormation really deletes, over moto's stacks: the rules that moto leaves out, all in this file.
+
+moto answers DELETE_COMPLETE at once, whatever is in the way. A tool that is tested only against that has
+never seen a delete that takes time or fails. Each rule names the page of AWS's documentation that it stands
+for; docs/explanation/emulators.md says which of them are our reading and not AWS's words. Time is lazy: each
+request first brings every stack up to the present, so there are no threads here and the clock is an argument.
+
+Pages, under https://docs.aws.amazon.com/AWSCloudFormation/latest/:
+  [delete]   APIReference/API_DeleteStack.html
+  [describe] APIReference/API_DescribeStacks.html
+  [event]    APIReference/API_StackEvent.html
+  [states]   UserGuide/view-stack-events.html
+  [protect]  UserGuide/using-cfn-protect-stacks.html
+  [policy]   TemplateReference/aws-attribute-deletionpolicy.html
+  [exports]  UserGuide/using-cfn-stack-exports.html
+  [trouble]  UserGuide/troubleshooting.html
+  [nested]   UserGuide/using-cfn-nested-stacks.html
+  [bucket]   https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import Event, Stack
+from moto.cloudformation.parsing import clean_json
+from moto.s3.models import s3_backends
+
+_SUB_NAME = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
+_STACK_TYPE = "AWS::CloudFormation::Stack"
+
+
+@dataclass(slots=True, kw_only=True)
+class Deletion:
+    """One delete that is under way, and how far it is."""
+
+    backend: Any
+    stack: Any
+    token: str | None
+    began: float
+    seconds: float
+    order: tuple[str, ...]
+    position: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    blocked: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """A status that a stack will have at `due`, and why."""
+
+    backend: Any
+    stack: Any
+    due: float
+    status: str
+    reason: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Undeletable:
+    """A fault switch: this resource cannot be deleted, `times` times over."""
+
+    stack: str
+    logical_id: str
+    reason: str
+    times: int = 1_000_000
+
+
+class StackRules:
+    """The states of every stack. `clock` gives seconds; a delete takes `seconds` from request to end."""
+
+    def __init__(self, *, clock: Callable[[], float], seconds: float = 1.0) -> None:
+        self.clock = clock
+        self.seconds = seconds
+        self.lock = threading.RLock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything; moto's own state is cleared by moto."""
+        self.deletions: dict[str, Deletion] = {}
+        self.turns: dict[str, Turn] = {}
+        self.undeletable: list[Undeletable] = []
+        self.tokens: dict[str, set[str]] = {}
+        self.resource_status: dict[str, dict[str, str]] = {}
+
+    # --- creation -------------------------------------------------------------------------------------
+
+    def created(self, backend: Any, stack: Any) -> None:
+        """Do what moto leaves out when a stack is created or updated.
+
+        VersioningConfiguration is honoured (AWS::S3::Bucket), every resource has an event [event], and a nested
+        stack knows its parent [describe].
+        """
+        for logical_id, resource, definition in _resources(stack):
+            self._event(stack, logical_id, "CREATE_COMPLETE")
+            if definition["Type"] == "AWS::S3::Bucket":
+                wanted = clean_json(definition.get("Properties", {}), stack.resource_map)
+                if wanted.get("VersioningConfiguration", {}).get("Status") == "Enabled":
+                    s3_backends[stack.account_id]["aws"].put_bucket_versioning(resource.name, "Enabled")
+            if isinstance(resource, Stack):
+                resource.parent_id = stack.stack_id
+                resource.root_id = getattr(stack, "root_id", None) or stack.stack_id
+                self.created(backend, resource)
+
+    def turn(self, backend: Any, name: str, status: str, seconds: float, then: str) -> None:
+        """Put a stack into `status` now and into `then` after `seconds`: an update that takes its time [states]."""
+        with self.lock:
+            stack = backend.get_stack(name)
+            self._stack_status(stack, status, None)
+            self.turns[stack.stack_id] = Turn(
+                backend=backend, stack=stack, due=self.clock() + seconds, status=then
+            )
+
+    # --- the request ----------------------------------------------------------------------------------
+
+    def request_delete(self, backend: Any, name: str, token: str | None) -> None:
+        """Take a DeleteStack request.
+
+        An absent or deleted stack is answered with success; the same ClientRequestToken again does nothing
+        [delete]. An id finds that very stack and no other of its name [describe]. Under termination protection
+        nothing is changed [protect]. A stack that is being updated or rolled back refuses (our reading of
+        [states]); one that is being created, or deleted already, accepts. If an export is in use, the stack
+        goes back to where it was, with the reason [exports].
+        """
+        with self.lock:
+            self.advance()
+            stack = _live_stack(backend, name)
+            if stack is None or (token and token in self.tokens.get(stack.stack_id, ())):
+                return
+            if stack.enable_termination_protection:
+                raise ValidationError(
+                    message=f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled"
+                )
+            if stack.status == "DELETE_IN_PROGRESS":
+                return
+            if stack.status.endswith("_IN_PROGRESS") and not stack.status.startswith(("CREATE_", "REVIEW_")):
+                raise ValidationError(
+                    message=f"Stack [{stack.stack_id}] cannot be deleted while in status {stack.status}"
+                )
+            if token:
+                self.tokens.setdefault(stack.stack_id, set()).add(token)
+            self._begin(backend, stack, token)
+
+    def _begin(self, backend: Any, stack: Any, token: str | None) -> None:
+        before = "UPDATE_COMPLETE" if stack.status.startswith("UPDATE_") else "CREATE_COMPLETE"
+        self.turns.pop(stack.stack_id, None)
+        self._stack_status(stack, "DELETE_IN_PROGRESS", "User Initiated", token)
+        in_use = _export_in_use(backend, stack)
+        if in_use:
+            due = self.clock() + self.seconds / 4
+            self.turns[stack.stack_id] = Turn(
+                backend=backend, stack=stack, due=due, status=before, reason=in_use
+            )
+            return
+        gone = self.resource_status.get(stack.stack_id, {})
+        order = tuple(
+            name
+            for name in _deletion_order(stack)
+            if gone.get(name) not in {"DELETE_COMPLETE", "DELETE_SKIPPED"}
+        )
+        self.deletions[stack.stack_id] = Deletion(
+            backend=backend,
+            stack=stack,
+            token=token,
+            began=self.clock(),
+            seconds=self.seconds,
+            order=order,
+        )
+
+    # --- the passage of time --------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Bring every stack up to the present."""
+        with self.lock:
+            now = self.clock()
+            for turn in [turn for turn in self.turns.values() if turn.due <= now]:
+                del self.turns[turn.stack.stack_id]
+                self._stack_status(turn.stack, turn.status, turn.reason)
+            for deletion in list(self.deletions.values()):
+                self._advance(deletion, now)
+
+    def _advance(self, deletion: Deletion, now: float) -> None:
+        count = len(deletion.order)
+        while deletion.position < count:
+            due = deletion.began + deletion.seconds * (deletion.position + 1) / (count + 1)
+            if due > now:
+                return
+            self._delete_resource(deletion, deletion.order[deletion.position])
+            deletion.position += 1
+        if deletion.began + deletion.seconds <= now:
+            self._end(deletion)
+
+    def _end(self, deletion: Deletion) -> None:
+        """End a delete: DELETE_FAILED names the resources; DELETE_COMPLETE is found by id only [describe]."""
+        stack, backend = deletion.stack, deletion.backend
+        self.deletions.pop(stack.stack_id, None)
+        if deletion.failed:
+            names = ", ".join(deletion.failed)
+            reason = f"The following resource(s) failed to delete: [{names}]. "
+            self._stack_status(stack, "DELETE_FAILED", reason, deletion.token)
+            return
+        exports = [export.name for export in stack.exports]
+        self._stack_status(stack, "DELETE_COMPLETE", None, deletion.token)
+        backend.stacks.pop(stack.stack_id, None)
+        backend.deleted_stacks[stack.stack_id] = stack
+        for name in exports:
+            backend.exports.pop(name, None)
+
+    def _delete_resource(self, deletion: Deletion, logical_id: str) -> None:
+        """Delete one resource: Retain skips it [policy], a failure blocks what it depends on [trouble]."""
+        stack = deletion.stack
+        definition = stack.resource_map._resource_json_map[logical_id]
+        resource = stack.resource_map._parsed_resources[logical_id]
+        if logical_id in deletion.blocked:
+            return
+        if definition.get("DeletionPolicy") in {"Retain", "RetainExceptOnCreate"}:
+            self._event(stack, logical_id, "DELETE_SKIPPED", None, deletion.token)
+            return
+        self._event(stack, logical_id, "DELETE_IN_PROGRESS", None, deletion.token)
+        reason = self._obstacle(deletion, logical_id, resource, definition)
+        if reason is None:
+            if not isinstance(resource, Stack):
+                stack.resource_map._delete_resource(resource, definition)
+            self._event(stack, logical_id, "DELETE_COMPLETE", None, deletion.token)
+            return
+        deletion.failed[logical_id] = reason
+        deletion.blocked |= _needed_by(stack, logical_id)
+        self._event(stack, logical_id, "DELETE_FAILED", reason, deletion.token)
+
+    def _obstacle(
+        self, deletion: Deletion, logical_id: str, resource: Any, definition: dict[str, Any]
+    ) -> str | None:
+        for fault in self.undeletable:
+            if (fault.stack, fault.logical_id) == (deletion.stack.name, logical_id) and fault.times > 0:
+                fault.times -= 1
+                return fault.reason
+        if definition["Type"] == "AWS::S3::Bucket":
+            return _bucket_obstacle(deletion.stack.account_id, resource.name)
+        if definition["Type"] == "AWS::ECR::Repository" and resource.images:
+            return (
+                f"The repository with name '{resource.physical_resource_id}' in registry with id "
+                f"'{deletion.stack.account_id}' cannot be deleted because it still contains images "
+                "(Service: AmazonECR; Status Code: 400; Error Code: RepositoryNotEmptyException)"
+            )
+        if isinstance(resource, Stack):
+            return self._delete_nested(deletion, resource)
+        return None
+
+    def _delete_nested(self, deletion: Deletion, nested: Any) -> str | None:
+        """Delete a nested stack through its parent [nested]."""
+        if nested.status == "DELETE_COMPLETE":
+            return None
+        self._begin(deletion.backend, nested, deletion.token)
+        inner = self.deletions.get(nested.stack_id)
+        if inner is None:
+            return f"Embedded stack {nested.stack_id} was not successfully deleted: an export is in use"
+        inner.seconds = 0.0
+        self._advance(inner, self.clock())
+        if nested.status == "DELETE_COMPLETE":
+            return None
+        return f"Embedded stack {nested.stack_id} was not successfully deleted: {nested.stack_status_reason or ''}"
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    def _stack_status(self, stack: Any, status: str, reason: str | None, token: str | None = None) -> None:
+        stack.status = status
+        stack.stack_status_reason = reason
+        _append(stack, stack.name, stack.stack_id, _STACK_TYPE, status, reason, token)
+
+    def _event(
+        self, stack: Any, logical_id: str, status: str, reason: str | None = None, token: str | None = None
+    ) -> None:
+        self.resource_status.setdefault(stack.stack_id, {})[logical_id] = status
+        resource = stack.resource_map._parsed_resources[logical_id]
+        kind = stack.resource_map._resource_json_map[logical_id]["Type"]
+        _append(stack, logical_id, physical_id(resource), kind, status, reason, token)
+
+
+def physical_id(resource: Any) -> str:
+    """Give a resource's physical id as CloudFormation does: for a nested stack its StackId [nested]."""
+    if isinstance(resource, Stack):
+        return str(resource.stack_id)
+    return str(getattr(resource, "physical_resource_id", "") or "")
+
+
+def _append(
+    stack: Any, logical: str, physical: str, kind: str, status: str, reason: str | None, token: str | None
+) -> None:
+    event = Event(
+        stack_id=stack.stack_id,
+        stack_name=stack.name,
+        logical_resource_id=logical,
+        physical_resource_id=physical,
+        resource_type=kind,
+        resource_status=status,
+        resource_status_reason=reason,
+        resource_properties=None,
+    )
+    event.client_request_token = token  # every event of one operation carries its token [event]
+    stack.events.append(event)
+
+
+def _bucket_obstacle(account: str, name: str) -> str | None:
+    """Only an empty bucket can be deleted; versions and delete markers count [bucket]."""
+    bucket = s3_backends[account]["aws"].buckets.get(name)
+    if bucket is None or not bucket.keys:
+        return None
+    return (
+        "The bucket you tried to delete is not empty. You must delete all versions in the bucket. "
+        "(Service: Amazon S3; Status Code: 409; Error Code: BucketNotEmpty; Request ID: EMULATED)"
+    )
+
+
+def _live_stack(backend: Any, name: str) -> Any | None:
+    if name in backend.stacks:
+        return backend.stacks[name]
+    return next((stack for stack in backend.stacks.values() if stack.name == name), None)
+
+
+def _resources(stack: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    parsed = stack.resource_map._parsed_resources
+    for logical_id, definition in stack.resource_map._resource_json_map.items():
+        if parsed.get(logical_id) is not None:
+            yield logical_id, parsed[logical_id], definition
+
+
+def _deletion_order(stack: Any) -> tuple[str, ...]:
+    """Dependents before what they depend on: the reverse of creation [trouble]."""
+    order: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in order or name in path:
+            return
+        for needed in sorted(_needs(stack, name)):
+            visit(needed, (*path, name))
+        order.append(name)
+
+    for logical_id, _, _ in _resources(stack):
+        visit(logical_id, ())
+    return tuple(reversed(order))
+
+
+def _needed_by(stack: Any, logical_id: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [logical_id]
+    while waiting:
+        for needed in _needs(stack, waiting.pop()) - found:
+            found.add(needed)
+            waiting.append(needed)
+    return found
+
+
+def _needs(stack: Any, logical_id: str) -> set[str]:
+    definition = stack.resource_map._resource_json_map[logical_id]
+    present = {name for name, _, _ in _resources(stack)}
+    depends = definition.get("DependsOn", [])
+    names = {depends} if isinstance(depends, str) else set(depends)
+    return (names | set(_references(definition.get("Properties", {})))) & (present - {logical_id})
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "Ref" and isinstance(inner, str):
+                yield inner
+            elif key == "Fn::GetAtt":
+                yield (inner if isinstance(inner, str) else str(inner[0])).partition(".")[0]
+            elif key == "Fn::Sub":
+                yield from _SUB_NAME.findall(inner if isinstance(inner, str) else str(inner[0]))
+                yield from _references(inner)
+            else:
+                yield from _references(inner)
+
+
+def _export_in_use(backend: Any, stack: Any) -> str | None:
+    own = {export.name for export in stack.exports}
+    for other in backend.stacks.values():
+        if other is stack:
+            continue
+        used = own & set(_imports(other.template_dict, other.resource_map))
+        if used:
+            return f"Export {min(used)} cannot be deleted as it is in use by {other.name}"
+    return None
+
+
+def _imports(value: Any, resource_map: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _imports(item, resource_map)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "Fn::ImportValue":
+                yield str(clean_json(inner, resource_map))
+            else:
+                yield from _imports(inner, resource_map)

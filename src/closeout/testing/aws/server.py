@@ -1,0 +1,149 @@
+"""Serve the emulator over loopback HTTP, in a thread of this process or in one of its own, and talk to it.
+
+Tests over real HTTP meet the same botocore, timeouts and broken connections that production meets.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import urllib.request
+from types import TracebackType
+from typing import Any, Self
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from closeout.testing.aws.app import Emulator
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+
+def _handler() -> type[Any]:
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    class Handler(MotoRequestHandler):  # type: ignore[misc]
+        """moto's handler, quiet. A dropped call is a `ConnectionError`, which closes the socket."""
+
+        def log_request(self, *_: Any) -> None:
+            """Say nothing: the journal has it."""
+
+        def connection_dropped(self, *_: Any) -> None:
+            """Say nothing: killed clients are what this is for."""
+
+    return Handler
+
+
+def make(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> BaseWSGIServer:
+    """Give a bound threaded server; port 0 takes a free one (`server.server_port`)."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    return make_server(host, port, emulator, threaded=True, request_handler=_handler())
+
+
+class FakeAws:
+    """An emulated AWS as a context manager: `.url` is what `AWS_ENDPOINT_URL` takes.
+
+    With `process=True` it runs as `python -m closeout.testing.aws` and outlives nothing: leaving the context
+    ends it. In this process it runs in daemon threads, and one world exists at a time.
+    """
+
+    def __init__(self, *, delete_seconds: float = 1.0, process: bool = False) -> None:
+        self.url = ""
+        self._delete_seconds = delete_seconds
+        self._process = process
+        self._server: BaseWSGIServer | None = None
+        self._child: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it listens."""
+        if self._process:
+            command = [sys.executable, "-m", "closeout.testing.aws", "--port", "0"]
+            command += ["--delete-seconds", str(self._delete_seconds)]
+            self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            line = self._child.stdout.readline() if self._child.stdout else ""
+            self.url = line.split()[-1]
+        else:
+            self._server = make(Emulator(delete_seconds=self._delete_seconds))
+            threading.Thread(
+                target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            ).start()
+            self.url = f"http://127.0.0.1:{self._server.server_port}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait(10)
+            if self._child.stdout:
+                self._child.stdout.close()
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables under which any AWS SDK talks to this emulator."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    # --- control --------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Start a new, empty world."""
+        self._call("POST", "reset")
+
+    def fault(self, **order: Any) -> None:
+        """Order a fault: the fields of `faults.Fault`."""
+        self._call("POST", "faults", order)
+
+    def clear_faults(self) -> None:
+        """Forget faults and let go of held calls."""
+        self._call("DELETE", "faults")
+
+    def requests(self, after: int = 0) -> list[dict[str, Any]]:
+        """Give the journal's entries after that number."""
+        answer: list[dict[str, Any]] = self._call("GET", f"requests?after={after}")
+        return answer
+
+    def stack_status(
+        self, stack: str, status: str, *, seconds: float, then: str, region: str = REGION
+    ) -> None:
+        """Put a stack into a state for some seconds."""
+        order = {"stack": stack, "status": status, "seconds": seconds, "then": then, "region": region}
+        self._call("POST", "stacks", order)
+
+    def undeletable(self, stack: str, logical_id: str, reason: str, times: int = 1_000_000) -> None:
+        """Make a resource fail to delete, `times` times over."""
+        self._call(
+            "POST",
+            "undeletable",
+            {"stack": stack, "logical_id": logical_id, "reason": reason, "times": times},
+        )
+
+    def deletable(self) -> None:
+        """Take every `undeletable` back."""
+        self._call("DELETE", "undeletable")
+
+    def build_outcome(self, project: str, **outcome: Any) -> None:
+        """Say how builds of a project end: `seconds`, `status`, `phase`, `message`."""
+        self._call("POST", "builds", {"project": project, **outcome})
+
+    def delete_takes(self, seconds: float) -> None:
+        """Say how long a stack takes to delete from now on."""
+        self._call("POST", "settings", {"delete_seconds": seconds})
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_closeout/{path}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
