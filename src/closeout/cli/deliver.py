@@ -114,15 +114,21 @@ def _target(url: str) -> SplitResult:
 
 def _content(event: str | None, payload: str | None, sample: str | None) -> tuple[str, bytes]:
     if sample is not None and payload is None:
-        from closeout.testing.deliveries import sample as built_in
-
-        name, value = built_in(sample)
+        name, value = _sample(sample)
         return event or name, json.dumps(value).encode()
     if payload is None or sample is not None:
         raise UsageError("Give the payload with either --payload PATH and --event E, or --sample NAME.")
     if not event:
         raise UsageError("Say with --event which event this payload is, for example --event pull_request.")
     return event, options.read_payload(payload)
+
+
+def _sample(name: str) -> tuple[str, dict[str, Any]]:
+    from closeout.testing import deliveries
+
+    if name not in deliveries.SAMPLES:
+        raise UsageError(f"There is no sample {name!r}. Known: {', '.join(deliveries.SAMPLES)}.")
+    return deliveries.sample(name)
 
 
 def _encode(text: bytes, *, form: bool) -> tuple[bytes, str]:

@@ -14,7 +14,7 @@ import click
 from closeout import __version__
 from closeout.cli import exits
 from closeout.cli.commands import CONTEXT, Entry, LazyGroup
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, ConfigError
 
 SECTIONS = {
     "Begin": {
@@ -85,6 +85,8 @@ def _run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return exits.INTERRUPTED
+    except ConfigError as error:
+        return _show_config_error(error)
     except CloseoutError as error:
         click.echo(f"closeout: {error.message}", err=True)
         return exits.code_for(error)
@@ -96,6 +98,17 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  the last resort: a sentence instead of a traceback
         return _defect(error)
     return result if isinstance(result, int) else exits.OK
+
+
+def _show_config_error(error: ConfigError) -> int:
+    """Show the findings as `closeout check` does; an error without any is a sentence."""
+    from closeout.cli import findings
+
+    found = getattr(error, "findings", ())
+    findings.show(found, err=True)
+    if not found:
+        click.echo(f"closeout: {error.message}", err=True)
+    return exits.FAILED
 
 
 def _defect(error: Exception) -> int:

@@ -116,16 +116,20 @@ def decode_payload(source: str) -> dict[str, Any]:
         raise UsageError(f"{'Standard input' if source == '-' else source}: {error.message}") from None
 
 
-class Age(click.ParamType):
-    """A length of time: `90d`, `12h`, `30m`, `45s`; gives seconds."""
+def event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[str, Any]]:
+    """Give the event's name and its decoded payload, or say which option is missing."""
+    if not event:
+        raise UsageError("Say with --event which event this is, for example --event pull_request.")
+    if source is None:
+        raise UsageError("Give the payload with --payload PATH, or --payload - for standard input.")
+    return event, decode_payload(source)
 
-    name = "age"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read one number and one unit."""
-        if isinstance(value, int | float):
-            return float(value)
-        number, unit = value[:-1], value[-1:]
-        if unit in UNITS and number.isascii() and number.isdigit():
-            return int(number) * UNITS[unit]
-        raise click.BadParameter(f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.", ctx, param)
+def age(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    """Read a length of time, one number and one unit (`90d`, `12h`, `30m`, `45s`), as seconds: a click callback."""
+    number, unit = value[:-1], value[-1:]
+    if unit in UNITS and number.isascii() and number.isdigit():
+        return int(number) * UNITS[unit]
+    raise click.BadParameter(
+        f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.", context, parameter
+    )

@@ -1,0 +1,50 @@
+"""`closeout check`: every mistake in a configuration at once, before it can matter.
+
+It reads the file and nothing else: no secret, no network, no account.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from closeout.cli import exits, findings, options, output
+from closeout.cli.commands import Command
+
+
+@click.command(
+    "check",
+    cls=Command,
+    short_help="Check a configuration; name every error with its line.",
+    examples=("closeout check closeout.yaml", "closeout check closeout.yaml --json"),
+)
+@click.argument(
+    "path",
+    metavar="[CONFIG]",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=options.DEFAULT_CONFIG,
+    envvar="CLOSEOUT_CONFIG",
+)
+@options.as_json
+def check(path: Path, as_json: bool) -> int:
+    """Check CONFIG (closeout.yaml) and print every error as FILE:LINE:COL: message.
+
+    Exit code 0 if `closeout serve` would take it (there may be warnings), 1 if not. With --json:
+    {"valid": bool, "findings": [{"file", "line", "column", "code", "severity", "message", "fix"}]}.
+    """
+    from closeout.actions.registry import builtin
+    from closeout.config import check as check_file
+
+    found = check_file(path, builtin())
+    errors = sum(finding.severity == "error" for finding in found)
+    if as_json:
+        output.print_json({"valid": not errors, "findings": [finding.to_json() for finding in found]})
+    else:
+        findings.show(found, err=False)
+        output.note(f"{path}: {_count(errors, 'error')}." if found else f"{path}: fine.")
+    return exits.FAILED if errors else exits.OK
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

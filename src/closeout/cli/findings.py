@@ -1,0 +1,35 @@
+"""How the errors of a configuration are shown: one line each for programs, with caret and fix for people.
+
+`check`, `serve` and every command that loads the file show them in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from closeout.config.findings import Finding
+
+
+def show(findings: Sequence[Finding], *, err: bool) -> None:
+    """Print `FILE:LINE:COL: message` for each; on a terminal also the line, a caret and the fix."""
+    stream = click.get_text_stream("stderr" if err else "stdout")
+    for finding in findings:
+        click.echo(_colour(finding) if stream.isatty() else finding.text(), file=stream)
+
+
+def _colour(finding: Finding) -> str:
+    head, *rest = finding.pretty().splitlines()
+    main = "yellow" if finding.severity == "warning" else "red"
+    lines = [click.style(head, bold=True)]
+    for line in rest:
+        if line.strip(" |^~") == "" and "^" in line:
+            lines.append(click.style(line, fg=main, bold=True))
+        elif line.lstrip().startswith("fix:"):
+            lines.append(click.style(line, fg="green"))
+        else:
+            lines.append(line)
+    return "\n".join((*lines, ""))

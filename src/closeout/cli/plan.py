@@ -1,0 +1,88 @@
+"""`closeout plan`: what the steps would change, as a run would freeze it now; nothing is changed.
+
+`show` is also what `runs rerun` and `deliveries replay` put before their question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from closeout.cli import exits, options, output
+from closeout.cli.commands import Command
+
+REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
+
+
+@click.command(
+    "plan",
+    cls=Command,
+    short_help="Show what the steps would change; change nothing.",
+    examples=(
+        "closeout plan --config closeout.yaml --event pull_request --payload closed.json",
+        "closeout plan --event pull_request --payload closed.json --json",
+    ),
+)
+@options.config
+@options.event
+@options.payload
+@options.as_json
+def plan(config: Path, event: str | None, payload: str | None, as_json: bool) -> int:
+    """Show the plan that each matching automation would carry out on this event. Reads only.
+
+    It reads the account with the same credentials as `serve` would. Exit code 3 if a guard refuses a plan, 1
+    if a step cannot be planned. With --json: {"automations": [{"name", "steps": [{"id", "uses", "changes":
+    [{"verb", "resource", "reason"}]}]}]}; a step may also have "reason" (skipped) or "error".
+    """
+    from closeout import wiring
+
+    name, value = options.event_and_payload(event, payload)
+    loaded = wiring.load(config)
+    rows = wiring.plan(loaded, name, value)
+    if as_json:
+        output.print_json({"automations": rows})
+    elif rows:
+        show(rows)
+    else:
+        output.say("No automation matches; nothing would be done.")
+        for row in wiring.explain(loaded, name, value, False):
+            output.say(click.wrap_text(f"{row['name']}: {output.clean(row['reason'])}", 78, "  ", "    "))
+    return outcome(rows)
+
+
+def show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print plans for a person, 80 columns wide."""
+    for row in rows:
+        mode = " (dry run)" if row.get("mode") == "dry-run" else ""
+        output.say(click.style(row["name"], bold=True) + mode)
+        for step in row["steps"]:
+            output.say(f"  {step['id']}  {step['uses']}")
+            for line in _step_lines(step):
+                output.say(line)
+
+
+def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Give the exit code: 3 if a guard refused one, 1 if one could not be planned."""
+    codes = {step["error"]["code"] for row in rows for step in row["steps"] if step.get("error")}
+    if codes & REFUSALS:
+        return exits.REFUSED
+    return exits.FAILED if codes else exits.OK
+
+
+def _step_lines(step: Mapping[str, Any]) -> list[str]:
+    if step.get("error"):
+        text = click.wrap_text(output.clean(step["error"]["message"]), 78, "    ", "    ")
+        return [click.style(text, fg="red")]
+    if step.get("reason"):
+        return [click.wrap_text(f"skipped: {output.clean(step['reason'])}", 78, "    ", "    ")]
+    if not step["changes"]:
+        return ["    nothing to change: already gone"]
+    lines = []
+    for change in step["changes"]:
+        lines.append(f"    {output.word(change['verb'])} {output.clean(change['resource'])}")
+        if change["reason"]:
+            lines.append(click.wrap_text(output.clean(change["reason"]), 78, "      ", "      "))
+    return lines

@@ -1,0 +1,30 @@
+"""What a rerun or a replay would do: shown before the question, and never the reason that nothing is asked.
+
+The plan needs the configuration and the account. Where the command line has neither, it says why the plan
+cannot be shown; the server makes its own plan in any case, and its guards hold it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from closeout.cli import output, plan
+from closeout.core.errors import CloseoutError
+
+
+def show(config: Path, event: str, body: bytes, *, only: str | None = None) -> None:
+    """Print the plan that today's configuration makes for this event (of the automation `only`)."""
+    from closeout import wiring
+    from closeout.core import payload
+
+    try:
+        loaded = wiring.load(config)
+        rows = wiring.plan(loaded, event, payload.decode(body))
+    except CloseoutError as error:
+        output.note(f"The plan cannot be shown here: {error.message}")
+        return
+    wanted = [row for row in rows if only in (None, row["name"])]
+    if wanted:
+        plan.show(wanted)
+    else:
+        output.note("Nothing: today's configuration does not match this event.")

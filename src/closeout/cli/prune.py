@@ -1,0 +1,41 @@
+"""`closeout prune`: retention. What is old and finished goes; what still has something to do never does.
+
+The ledger has one writer. With a server running, the request is left for it; without one, the command opens the
+ledger itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from closeout.cli import options, output
+from closeout.cli.commands import Command
+
+
+@click.command(
+    "prune",
+    cls=Command,
+    short_help="Remove finished runs and deliveries that are old.",
+    examples=("closeout prune --older-than 90d",),
+)
+@click.option(
+    "--older-than", callback=options.age, required=True, metavar="AGE", help="90d, 12h, 30m or 45s."
+)
+@options.config
+@options.db
+@options.as_json
+def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> None:
+    """Remove runs that finished before that, their logs, and deliveries that have no other run.
+
+    A removed delivery is no longer recognized as a duplicate, so keep more than the three days in which GitHub
+    delivers again.
+    """
+    from closeout import wiring
+
+    counts = wiring.prune(options.existing_ledger(db, config), older_than)
+    if as_json:
+        output.print_json(counts)
+    else:
+        output.say("Removed " + ", ".join(f"{count} {name}" for name, count in counts.items()) + ".")

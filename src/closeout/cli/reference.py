@@ -1,0 +1,109 @@
+"""`python -m closeout.cli.reference` writes docs/reference/cli.md from the commands themselves.
+
+A page made from the same values as `--help` cannot leave out an option; a test compares it with the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import click
+
+from closeout.cli import exits
+from closeout.cli.commands import Command, Group
+from closeout.cli.main import closeout
+
+INTRODUCTION = """\
+<!-- Written by `python -m closeout.cli.reference` from the commands: change their help instead of this page. -->
+
+# Command line
+
+`closeout COMMAND --help` says the same as this page. Times in JSON are seconds since the epoch; lists are whole
+unless `--limit` cuts them. Tables are for people: read `--json` in programs.
+
+What a program reads goes to standard output, everything else to standard error. Where a command could destroy
+something, it shows what would happen and asks; without a terminal it needs `--yes`, or it ends with exit code 3
+and has done nothing. Who asked (`user@host`) is kept in the ledger.
+
+Only `closeout serve` acts. `cancel`, `rerun`, `replay`, `pause`, `resume` and `prune` leave a request in the ledger;
+if no server is running on it, they say so, and the request is carried out when one starts.
+
+## Environment
+
+| variable | meaning |
+| --- | --- |
+| `CLOSEOUT_CONFIG` | the configuration, where `--config` is not given |
+| `CLOSEOUT_DB` | the ledger, where `--db` is not given |
+| `CLOSEOUT_DEBUG` | set: show the traceback of a defect of closeout |
+| `NO_COLOR` | set: no colours |
+"""
+
+
+def page() -> str:
+    """Give the reference page as Markdown."""
+    parts = [INTRODUCTION, "\n".join(_exit_codes())]
+    root = click.Context(closeout, info_name="closeout")
+    for heading, section in closeout.sections.items():  # type: ignore[attr-defined]
+        parts.append(f"## {heading}\n")
+        for name in section:
+            command = closeout.get_command(root, name)  # type: ignore[attr-defined]
+            parts.extend(_command(command, click.Context(command, info_name=name, parent=root)))
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes\n"
+    yield "| code | meaning |"
+    yield "| --- | --- |"
+    for code, meaning in exits.MEANINGS:
+        yield f"| {code} | {meaning} |"
+    yield ""
+
+
+def _command(command: click.Command, context: click.Context, level: int = 3) -> Iterator[str]:
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"{'#' * level} closeout {context.command_path.removeprefix('closeout ')}\n"
+    yield _prose(command.help or "") + "\n"
+    if not isinstance(command, click.Group):
+        yield f"```text\n{context.command_path} {usage}\n```\n"
+        yield from _options(command, context)
+    if isinstance(command, Command | Group) and command.examples:
+        yield "```console\n" + "\n".join(_prompted(command.examples)) + "\n```\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None:
+                yield from _command(inner, click.Context(inner, info_name=name, parent=context), level + 1)
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+    records = [parameter.get_help_record(context) for parameter in command.params]
+    rows = [record for record in records if record is not None]
+    if not rows:
+        return
+    yield "| option | meaning |"
+    yield "| --- | --- |"
+    for names, meaning in rows:
+        yield f"| `{_cell(names)}` | {_prose(_cell(meaning))} |"
+    yield ""
+
+
+def _prompted(examples: tuple[str, ...]) -> Iterator[str]:
+    continued = False
+    for line in examples:
+        yield line if continued else f"$ {line}"
+        continued = line.endswith("\\")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _prose(text: str) -> str:
+    """Mark JSON shapes and option names as code, which --help shows bare."""
+    return re.sub(r"(?<![`\w-])(--[a-z][a-z-]*)", r"`\1`", text.strip())
+
+
+if __name__ == "__main__":
+    click.echo(page(), nl=False)

@@ -1,0 +1,77 @@
+"""`closeout serve`: the receiver, the engine and the pages, in one process.
+
+What can be wrong before the first delivery is said here in one sentence each: the file, the ledger's folder,
+the port.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import click
+
+from closeout.cli import options, output
+from closeout.cli.commands import Command
+from closeout.core.errors import Unavailable
+
+
+@click.command(
+    "serve",
+    cls=Command,
+    short_help="Receive deliveries and run automations.",
+    examples=(
+        "closeout serve --config closeout.yaml",
+        "closeout serve --host 127.0.0.1 --port 8080 --public-url https://closeout.example.com",
+    ),
+)
+@options.config
+@options.db
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
+@click.option("--public-url", metavar="URL", help="Base of Details links, instead of the file's public-url.")
+@click.option("--json-logs", is_flag=True, help="Log to stderr as JSON, one object a line.")
+def serve(
+    *, config: Path, db: Path | None, host: str, port: int, public_url: str | None, json_logs: bool
+) -> None:
+    """Receive deliveries at POST /webhook, store them, and run what they start.
+
+    Also serves /runs/ID (the pages that statuses link to), /healthz, /readyz and /metrics. Says on stderr when
+    it listens. SIGTERM and Ctrl-C drain: no new deliveries, and what is running stops at its next operation,
+    to be continued by the next start. The configuration's folder is on Python's module path.
+    """
+    from closeout import wiring
+
+    ledger = options.ledger_path(db, config)
+    if not ledger.parent.is_dir():
+        raise Unavailable(
+            f"The folder {ledger.parent} of the ledger does not exist; make it, or change --db."
+        )
+    try:
+        wiring.serve(
+            config,
+            ledger,
+            host,
+            port,
+            public_url=public_url,
+            json_logs=json_logs,
+            on_listening=lambda address: output.note(f"closeout listens on {address}"),
+        )
+    except OSError as error:
+        raise Unavailable(_why(error, host, port)) from None
+
+
+def _why(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use by another program; choose another one with --port."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Port {port} on {host} may not be opened by this user; choose one above 1023 with --port."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine; choose another one with --host."
+    return f"Cannot serve: {error.strerror or error}."

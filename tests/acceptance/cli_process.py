@@ -1,0 +1,52 @@
+"""Runs the real `closeout` as a process of its own, with nothing of the tests' environment but what is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Result(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as one JSON document."""
+        return json.loads(self.out)
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give an environment in which closeout is importable and no setting of this machine leaks in."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("CLOSEOUT", "AWS"))}
+    return {**kept, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "COLUMNS": "80", **(extra or {})}
+
+
+def closeout(
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    timeout: float = 30.0,
+) -> Result:
+    """Run `closeout ARGUMENTS` and wait for it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "closeout", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(env),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
