@@ -1,0 +1,336 @@
+"""GitHub's REST API as closeout uses it, over HTTP.
+
+An answer counts only if it has what was asked for: whatever else comes back is a `ServiceError`, transient
+when the same call may succeed later. A rate limit is never slept off here: it is raised with the time that
+GitHub names, so that a run can wait without holding a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from closeout.core.errors import CloseoutError, ConfigError, ServiceError
+from closeout.ports import HttpAnswer, Json, PullRequest
+
+if TYPE_CHECKING:
+    from closeout.adapters.transport import Transport
+
+API_URL = "https://api.github.com"
+ANSWER_LIMIT = 8_000_000
+MAX_REDIRECTS = 3
+PAGE = 100
+MAX_FILES = 300
+"""GitHub Actions looks at the first 300 changed files; so does closeout."""
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LIMITED = re.compile(r"rate limit|abuse detection", re.IGNORECASE)
+_MAX_WAIT = 86_400.0
+
+
+class GitHubClient:
+    """Implements `ports.GitHub`. Safe to use from many threads.
+
+    `token` is called for every request, so that a rotated token is used at once; `refresh` is called after a
+    401 and says whether the token has changed, in which case the request is sent once more.
+    """
+
+    def __init__(
+        self,
+        token: Callable[[], str],
+        api_url: str = API_URL,
+        *,
+        refresh: Callable[[], bool] | None = None,
+        timeout: float = 20.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        parts = urlsplit(api_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+            raise ConfigError(f"github.api-url: {api_url!r} is not the URL of an API")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ConfigError("github.api-url: use https, so that the token does not travel in the clear")
+        self._base = api_url.rstrip("/")
+        self._token = token
+        self._refresh = refresh
+        self._timeout = timeout
+        self._now = now
+        self._transport: Transport | None = None
+
+    # --- what closeout asks -----------------------------------------------------------------------------
+
+    def create_status(
+        self, repository: str, sha: str, *, state: str, context: str, description: str, target_url: str | None
+    ) -> None:
+        """Post a commit status. GitHub refuses a description over 140 characters, so a longer one is cut."""
+        if len(description) > 140:
+            description = description[:139] + "…"
+        body = {"state": state, "context": context, "description": description}
+        if target_url is not None:
+            body["target_url"] = target_url
+        self.request("POST", f"{_repo(repository)}/statuses/{quote(sha, safe='')}", body=body)
+
+    def pull_request(self, repository: str, number: int) -> PullRequest:
+        """Read a pull request; an answer that lacks its identity or state is an error, never a guess."""
+        path = f"{_repo(repository)}/pulls/{number}"
+        answer = self.request("GET", path)
+        try:
+            found = PullRequest(
+                id=answer["id"],
+                number=answer["number"],
+                state=answer["state"],
+                base_repository_id=answer["base"]["repo"]["id"],
+            )
+        except (KeyError, TypeError, IndexError):
+            raise _unusable("GET", path, "the answer is not a pull request") from None
+        whole = all(type(n) is int for n in (found.id, found.number, found.base_repository_id))
+        if not whole or found.number != number or found.state not in ("open", "closed"):
+            raise _unusable("GET", path, "the answer is not the pull request that was asked for")
+        return found
+
+    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
+        """Give changed paths: of a rename both names; GitHub Actions counts the first 300 files."""
+        path = f"{_repo(repository)}/pulls/{number}/files"
+        names: list[str] = []
+        for page in range(1, MAX_FILES // PAGE + 1):
+            answer = self.request("GET", path, query={"per_page": str(PAGE), "page": str(page)})
+            try:
+                for file in answer:
+                    names += [
+                        file["filename"],
+                        *([file["previous_filename"]] if "previous_filename" in file else []),
+                    ]
+            except (KeyError, TypeError):
+                raise _unusable("GET", path, "the answer is not a list of files") from None
+            if len(answer) < PAGE:
+                break
+        return tuple(names)
+
+    def ref_exists(self, repository: str, ref: str) -> bool:
+        """Whether `heads/x` or `tags/x` is there: exactly this ref, not one that begins like it.
+
+        GitHub also answers 404 for a repository that the token may not see. So "gone" counts only if the
+        same token can read another ref of the same repository, its default branch, at this moment.
+        """
+        path = f"{_repo(repository)}/git/ref/{quote(ref, safe='/')}"
+        if self._ref(path, ref):
+            return True
+        home = self.request("GET", _repo(repository))
+        default = home.get("default_branch") if isinstance(home, dict) else None
+        if not isinstance(default, str) or ref == f"heads/{default}":
+            raise _unusable("GET", path, "the repository does not name another branch to compare with")
+        witness = f"heads/{default}"
+        if not self._ref(f"{_repo(repository)}/git/ref/{quote(witness, safe='/')}", witness):
+            raise _unusable(
+                "GET", path, f"neither {ref} nor {witness} can be read: the token may lack Contents: read"
+            )
+        return False
+
+    def _ref(self, path: str, ref: str) -> bool:
+        """Read one ref: True when it is there, False on GitHub's exact 404; anything else is an error."""
+        answer = self._exchange("GET", path, None, None)
+        body = _decode("GET", path, answer)
+        if answer.status == 404 and isinstance(body, dict) and body.get("message") == "Not Found":
+            return False
+        if not 200 <= answer.status < 300:
+            raise self._failure("GET", path, answer)
+        if not isinstance(body, dict) or body.get("ref") != f"refs/{ref}":
+            raise _unusable("GET", path, "the answer is not the ref that was asked for")
+        return True
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Call one path of the API and give the decoded answer, None when it has no content."""
+        answer = self._exchange(method, path, body, query)
+        if not 200 <= answer.status < 300:
+            raise self._failure(method, path, answer)
+        return _decode(method, path, answer) if answer.body else None
+
+    # --- sending ----------------------------------------------------------------------------------------
+
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Json] | None, query: Mapping[str, str] | None
+    ) -> HttpAnswer:
+        url = self._base + _checked(method, path) + (f"?{urlencode(query)}" if query else "")
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        answer = self._follow(method, path, url, data)
+        if answer.status == 401 and self._refresh is not None and self._refresh():
+            answer = self._follow(method, path, url, data)
+        return answer
+
+    def _follow(self, method: str, path: str, url: str, data: bytes | None) -> HttpAnswer:
+        """Send, following redirects within the API's origin only: a renamed repository's stay there.
+
+        GitHub asks for the request to be repeated verbatim on 301, 302, 307 and 308
+        (docs.github.com: "Using the REST API", "Follow redirects").
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._send(method, path, url, data)
+            if answer.status not in (301, 302, 307, 308):
+                return answer
+            url = urljoin(url, answer.headers.get("location", ""))
+            if _origin(url) != _origin(self._base):
+                raise _refused(method, path, "redirect", "GitHub redirects to another host; not followed")
+        raise _refused(method, path, "redirect", f"more than {MAX_REDIRECTS} redirects")
+
+    def _send(self, method: str, path: str, url: str, data: bytes | None) -> HttpAnswer:
+        from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - urllib3 when first needed
+
+        self._transport = self._transport or Transport()
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {self._read_token(method, path)}",
+            "User-Agent": "closeout",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            return self._transport.send(
+                method, url, headers=headers, body=data, timeout=self._timeout, limit=ANSWER_LIMIT
+            )
+        except NoAnswer as error:
+            raise ServiceError(
+                f"GitHub: {method} {path}: {error}",
+                service="github",
+                operation=f"{method} {path}",
+                reason=error.reason,
+                transient=error.transient,
+            ) from None
+
+    def _read_token(self, method: str, path: str) -> str:
+        try:
+            token = self._token().strip()
+        except CloseoutError as error:
+            # The secret's store may be back in a minute; whoever waits for an answer should wait.
+            raise ServiceError(
+                f"GitHub: {method} {path}: no token: {error.message}",
+                service="github",
+                operation=f"{method} {path}",
+                reason="no-token",
+                transient=True,
+            ) from error
+        if not token or not token.isascii() or not token.isprintable():
+            raise _refused(
+                method, path, "no-token", "the GitHub token is empty or malformed; see `secrets.github`"
+            )
+        return token
+
+    # --- what an error means ----------------------------------------------------------------------------
+
+    def _failure(self, method: str, path: str, answer: HttpAnswer) -> ServiceError:
+        text = _explain(answer)
+        wait = self._wait(answer, text)
+        limited = wait is not None and answer.status in (403, 429)
+        return ServiceError(
+            f"GitHub: {method} {path}: {answer.status} {text}",
+            service="github",
+            operation=f"{method} {path}",
+            reason="rate-limit" if limited else str(answer.status),
+            transient=limited or answer.status >= 500 or answer.status == 408,
+            retry_after=wait,
+            http_status=answer.status,
+        )
+
+    def _wait(self, answer: HttpAnswer, text: str) -> float | None:
+        """Seconds that GitHub asks us to wait (docs: "Rate limits for the REST API"), None if it does not."""
+        after = answer.headers.get("retry-after")
+        spent = answer.headers.get("x-ratelimit-remaining") == "0"
+        if answer.status >= 500:
+            return _seconds(after)
+        if answer.status != 429 and not (answer.status == 403 and (after or spent or _LIMITED.search(text))):
+            return None
+        wait = _seconds(after)
+        reset = _seconds(answer.headers.get("x-ratelimit-reset")) if spent else None
+        if wait is None and reset is not None:
+            wait = max(reset - self._now(), 0.0) + 1.0
+        return min(wait if wait is not None else 60.0, _MAX_WAIT)
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and re.fullmatch(r"\d{1,12}", text.strip()) else None
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        port = -1
+    return parts.scheme, parts.hostname, port
+
+
+def _repo(repository: str) -> str:
+    if not _REPOSITORY.fullmatch(repository) or {".", ".."} & set(repository.split("/")):
+        raise _refused("GET", "/repos", "bad-repository", f"{repository!r} is not the name of a repository")
+    return f"/repos/{repository}"
+
+
+def _checked(method: str, path: str) -> str:
+    """Refuse a path that would leave its place: segments of dots, also encoded, a query, a fragment."""
+    segments = re.sub(r"%2e", ".", path, flags=re.IGNORECASE).split("/")
+    if (
+        not path.startswith("/")
+        or {".", ".."} & set(segments)
+        or re.search(r"[?#\\\x00-\x20\x7f-\U0010ffff]", path)
+    ):
+        raise _refused(method, "/…", "bad-path", f"{path!r} is not a path of GitHub's API")
+    return path
+
+
+def _decode(method: str, path: str, answer: HttpAnswer) -> Json:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        # An HTML page of a proxy, or a cut answer: nothing that GitHub has said.
+        raise ServiceError(
+            f"GitHub: {method} {path}: {answer.status}, and the answer is not JSON",
+            service="github",
+            operation=f"{method} {path}",
+            reason="not-json",
+            transient=True,
+            http_status=answer.status,
+        ) from None
+
+
+def _explain(answer: HttpAnswer) -> str:
+    """Give GitHub's own message and its list of errors, at most 300 characters."""
+    try:
+        body: Any = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return "(no JSON answer)"
+    if not isinstance(body, dict):
+        return "(no message)"
+    parts = [str(body.get("message", ""))]
+    errors = body.get("errors")
+    if isinstance(errors, list):
+        parts += [
+            error if isinstance(error, str) else json.dumps(error, ensure_ascii=False) for error in errors
+        ]
+    return " ".join("; ".join(parts).split())[:300]
+
+
+def _unusable(method: str, path: str, text: str) -> ServiceError:
+    return ServiceError(
+        f"GitHub: {method} {path}: {text}",
+        service="github",
+        operation=f"{method} {path}",
+        reason="unusable-answer",
+        transient=True,
+    )
+
+
+def _refused(method: str, path: str, reason: str, text: str) -> ServiceError:
+    return ServiceError(
+        f"GitHub: {method} {path}: {text}", service="github", operation=f"{method} {path}", reason=reason
+    )

@@ -1,0 +1,208 @@
+"""The control API under `/_control/`: what a person would do on github.com, and faults on purpose.
+
+It needs no token. Another process (the demo, a crash test) drives the fake through it; a test in the same
+process may use `FakeGitHub.world` and `.faults` directly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from closeout.testing import payloads
+from closeout.testing.github.world import Refused, Repository
+
+if TYPE_CHECKING:
+    from closeout.testing.github.server import FakeGitHub
+
+_PULL_ACTIONS = {
+    "close": "closed",
+    "reopen": "reopened",
+    "redeploy": "synchronize",
+    "synchronize": "synchronize",
+}
+_NAME = r"repositories/([^/]+/[^/]+)"
+
+
+class Order(NamedTuple):
+    """One control request: the fake, its options, and what the path's pattern caught."""
+
+    fake: FakeGitHub
+    options: dict[str, Any]
+    query: Mapping[str, str]
+    rest: tuple[Any, ...]
+
+    @property
+    def repository(self) -> Repository:
+        """The repository that the path names."""
+        return self.fake.world.repository(self.rest[0])
+
+
+def answer(
+    fake: FakeGitHub, method: str, path: str, body: Mapping[str, Any], query: Mapping[str, str]
+) -> Any:
+    """Carry out one control request; `path` is what follows `/_control/`. Raises `Refused`."""
+    for pattern, do in _TABLE:
+        found = re.fullmatch(pattern, f"{method} {path}")
+        if found:
+            return do(Order(fake, dict(body), query, found.groups()))
+    raise Refused(404, f"no control request {method} {path}")
+
+
+def _add_repository(order: Order) -> Any:
+    repository = order.fake.world.add_repository(order.options.pop("full_name"), **order.options)
+    return repository.to_json()
+
+
+def _rename(order: Order) -> Any:
+    name = order.rest[0]
+    order.fake.world.rename(name, order.options["to"])
+    return {}
+
+
+def _open_pull(order: Order) -> Any:
+    name = order.rest[0]
+    pull = order.fake.world.open_pull(name, **order.options)
+    return order.fake.world.pull_payload(order.repository, pull)["pull_request"]
+
+
+def _change_pull(order: Order) -> Any:
+    name, number, verb = order.rest
+    wait = order.options.pop("wait", False)
+    if verb == "remove":
+        order.repository.pulls.pop(int(number))
+        return {}
+    if verb not in _PULL_ACTIONS:
+        raise Refused(404, f"a pull request cannot be told to {verb}")
+    pull = order.fake.world.change_pull(name, int(number), _PULL_ACTIONS[verb], **order.options)
+    if wait:
+        order.fake.sender.settle()
+    return order.fake.world.pull_payload(order.repository, pull)["pull_request"]
+
+
+def _set_ref(order: Order) -> Any:
+    order.fake.world.set_ref(order.repository, order.options["ref"], order.options.get("sha"))
+    return {}
+
+
+def _add_hook(order: Order) -> Any:
+    name = order.rest[0]
+    return order.fake.add_hook(name, **order.options).to_json()
+
+
+def _add_workflow(order: Order) -> Any:
+    name = order.rest[0]
+    order.fake.world.add_workflow(name, order.options.pop("file"), **order.options)
+    return {}
+
+
+def _end_run(order: Order) -> Any:
+    number = order.rest[-1]
+    order.fake.world.end_run(order.repository, int(number), order.options.get("conclusion", "success"))
+    return {}
+
+
+def _deliver(order: Order) -> Any:
+    guid = order.fake.emit(
+        order.repository, order.options["event"], order.options["payload"], order.options.get("guid")
+    )
+    if order.options.get("wait"):
+        order.fake.sender.settle()
+    return {"guid": guid}
+
+
+def _deliveries(order: Order) -> Any:
+    order.fake.sender.settle(float(order.query.get("settle", "0")))
+    return order.repository.deliveries
+
+
+def _add_token(order: Order) -> Any:
+    order.fake.world.add_token(order.options.pop("token"), **order.options)
+    return {}
+
+
+def _drop_token(order: Order) -> Any:
+    order.fake.world.tokens.pop(order.rest[0], None)
+    return {}
+
+
+def _add_fault(order: Order) -> Any:
+    try:
+        return order.fake.faults.add(order.options.pop("kind", ""), **order.options).to_json()
+    except (TypeError, ValueError) as error:
+        raise Refused(422, str(error)) from error
+
+
+def _faults(order: Order) -> Any:
+    return order.fake.faults.all()
+
+
+def _fault(order: Order) -> Any:
+    number = order.rest[-1]
+    try:
+        order.fake.faults.wait(
+            int(number), int(order.query.get("hits", "1")), float(order.query.get("wait", "0"))
+        )
+        return order.fake.faults.get(int(number)).to_json()
+    except KeyError as error:
+        raise Refused(404, "no such fault") from error
+
+
+def _clear_faults(order: Order) -> Any:
+    number = order.rest[-1]
+    try:
+        order.fake.faults.clear(int(number) if number else None)
+    except KeyError as error:
+        raise Refused(404, "no such fault") from error
+    return {}
+
+
+def _requests(order: Order) -> Any:
+    return order.fake.requests(since=int(order.query.get("since", "0")))
+
+
+def _clear_requests(order: Order) -> Any:
+    order.fake.clear_requests()
+    return {}
+
+
+def _add_comment(order: Order) -> Any:
+    number = order.rest[-1]
+    user = payloads.user(order.options.get("login", "outsider"), number=order.options.get("user_id", 66_000))
+    return order.fake.world.add_comment(order.repository, int(number), order.options["body"], user)
+
+
+def _rate(order: Order) -> Any:
+    order.fake.remaining = int(order.options["remaining"])
+    return {}
+
+
+def _hooks(order: Order) -> Any:
+    return [hook.to_json() for hook in order.repository.hooks.values()]
+
+
+_TABLE: tuple[tuple[str, Any], ...] = (
+    (r"POST repositories", _add_repository),
+    (rf"POST {_NAME}/rename", _rename),
+    (rf"POST {_NAME}/pulls", _open_pull),
+    (rf"POST {_NAME}/pulls/(\d+)/comments", _add_comment),
+    (rf"POST {_NAME}/pulls/(\d+)/([a-z]+)", _change_pull),
+    (rf"POST {_NAME}/refs", _set_ref),
+    (rf"POST {_NAME}/hooks", _add_hook),
+    (rf"GET {_NAME}/hooks", _hooks),
+    (rf"POST {_NAME}/workflows", _add_workflow),
+    (rf"POST {_NAME}/runs/(\d+)/finish", _end_run),
+    (rf"POST {_NAME}/deliver", _deliver),
+    (rf"GET {_NAME}/deliveries", _deliveries),
+    (r"POST tokens", _add_token),
+    (r"DELETE tokens/(.+)", _drop_token),
+    (r"POST rate", _rate),
+    (r"POST faults", _add_fault),
+    (r"GET faults", _faults),
+    (r"GET faults/(\d+)", _fault),
+    (r"DELETE faults(?:/(\d+))?", _clear_faults),
+    (r"GET requests", _requests),
+    (r"DELETE requests", _clear_requests),
+)
+"""`METHOD path` → what to do. Every path of the control API is in this table."""

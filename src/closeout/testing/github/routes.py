@@ -1,0 +1,227 @@
+"""The part of GitHub's REST API that the fake answers, as a table of paths.
+
+Answers carry the fields that closeout and its tests read, with GitHub's names and types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.testing import deliveries
+from closeout.testing.github.hooks import Sender
+from closeout.testing.github.world import Hook, Refused, Repository, World
+
+
+class Call(NamedTuple):
+    """One API request: decoded body, who asks, and what the path's pattern caught."""
+
+    world: World
+    sender: Sender
+    repository: Repository
+    user: dict[str, Any] | None
+    body: Mapping[str, Any]
+    query: Mapping[str, str]
+    rest: tuple[str, ...]
+
+
+Answer = tuple[int, Any]
+Route = tuple[str, re.Pattern[str], Callable[[Call], Answer]]
+
+
+def page(call: Call, items: list[Any]) -> list[Any]:
+    """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
+    size = min(int(call.query.get("per_page", "30")), 100)
+    start = (int(call.query.get("page", "1")) - 1) * size
+    return items[start : start + size]
+
+
+def _get_repository(call: Call) -> Answer:
+    return 200, call.repository.to_json(full=True)
+
+
+def _get_pull(call: Call) -> Answer:
+    pull = call.world.pull(call.repository, int(call.rest[0]))
+    return 200, call.world.pull_payload(call.repository, pull)["pull_request"]
+
+
+def _list_pulls(call: Call) -> Answer:
+    state = call.query.get("state", "open")
+    pulls = [p for p in call.repository.pulls.values() if state in ("all", p.state)]
+    shown = [call.world.pull_payload(call.repository, p)["pull_request"] for p in reversed(pulls)]
+    return 200, page(call, shown)
+
+
+def _pull_files(call: Call) -> Answer:
+    return 200, page(call, call.world.pull(call.repository, int(call.rest[0])).files)
+
+
+def _post_status(call: Call) -> Answer:
+    return 201, call.world.add_status(call.repository, call.rest[0], call.body, call.user)
+
+
+def _list_statuses(call: Call) -> Answer:
+    return 200, page(call, call.repository.statuses.get(call.rest[0], []))
+
+
+def _get_ref(call: Call) -> Answer:
+    sha = call.repository.refs.get(call.rest[0])
+    if sha is None:
+        raise Refused(404, "Not Found")
+    return 200, _ref(call.rest[0], sha)
+
+
+def _matching_refs(call: Call) -> Answer:
+    # By prefix: `heads/pr-1` also gives `heads/pr-12`. Whoever reads it as "is there" deletes the wrong thing.
+    found = [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
+    return 200, found
+
+
+def _ref(ref: str, sha: str) -> dict[str, Any]:
+    return {
+        "ref": f"refs/{ref}",
+        "node_id": "REF",
+        "url": "",
+        "object": {"type": "commit", "sha": sha, "url": ""},
+    }
+
+
+def _delete_ref(call: Call) -> Answer:
+    call.world.set_ref(call.repository, call.rest[0], None)
+    return 204, None
+
+
+def _list_comments(call: Call) -> Answer:
+    return 200, page(call, call.repository.comments.get(int(call.rest[0]), []))
+
+
+def _post_comment(call: Call) -> Answer:
+    user = call.user or {"login": "app[bot]", "id": 99, "type": "Bot"}
+    return 201, call.world.add_comment(
+        call.repository, int(call.rest[0]), str(call.body.get("body", "")), user
+    )
+
+
+def _patch_comment(call: Call) -> Answer:
+    comment = call.world.find_comment(call.repository, int(call.rest[0]))
+    comment["body"] = call.body["body"]
+    return 200, comment
+
+
+def _list_hooks(call: Call) -> Answer:
+    return 200, page(call, [hook.to_json() for hook in call.repository.hooks.values()])
+
+
+def _post_hook(call: Call) -> Answer:
+    config = call.body.get("config") or {}
+    if not str(config.get("url", "")).startswith(("http://", "https://")):
+        raise Refused(422, "Validation Failed", ["url is missing or has a scheme that is not supported"])
+    hook = Hook(
+        id=call.world.next_id(400_000),
+        url=config["url"],
+        secret=config.get("secret", ""),
+        events=tuple(call.body.get("events") or ("push",)),
+        form=config.get("content_type", "form") == "form",
+    )
+    call.repository.hooks[hook.id] = hook
+    call.sender.send(
+        _only(call.repository, hook), "ping", deliveries.ping(hook_id=hook.id), f"ping-{hook.id}"
+    )
+    return 201, hook.to_json()
+
+
+def _only(repository: Repository, hook: Hook) -> Repository:
+    """Give a view of the repository that has this one hook and shares the list of deliveries."""
+    return Repository(
+        repository.id,
+        repository.full_name,
+        repository.private,
+        hooks={hook.id: hook},
+        deliveries=repository.deliveries,
+    )
+
+
+def _list_deliveries(call: Call) -> Answer:
+    known = [d for d in call.repository.deliveries if d["hook_id"] == int(call.rest[0])]
+    hidden = ("request", "response", "url", "hook_id")
+    return 200, page(call, [{k: v for k, v in d.items() if k not in hidden} for d in known])
+
+
+def _get_delivery(call: Call) -> Answer:
+    for known in call.repository.deliveries:
+        if (known["hook_id"], known["id"]) == (int(call.rest[0]), int(call.rest[1])):
+            return 200, known
+    raise Refused(404, "Not Found")
+
+
+def _redeliver(call: Call) -> Answer:
+    if not call.sender.redeliver(call.repository, int(call.rest[1])):
+        raise Refused(404, "Not Found")
+    return 202, {}
+
+
+def _dispatch(call: Call) -> Answer:
+    run = call.world.dispatch(call.repository, call.rest[0], call.body, call.user)
+    if call.body.get("return_run_details") and call.repository.workflows[call.rest[0]]["details"]:
+        return 200, {"workflow_run_id": run["id"], "run_url": run["url"], "html_url": run["html_url"]}
+    return 204, None
+
+
+def _list_runs(call: Call) -> Answer:
+    workflow = call.repository.workflows.get(call.rest[0])
+    if workflow is None:
+        raise Refused(404, "Not Found")
+    since = call.query.get("created", "").removeprefix(">=")
+    runs = [
+        run
+        for run in reversed(call.repository.runs.values())
+        if run["workflow_id"] == workflow["id"]
+        and run["created_at"] >= since
+        and call.query.get("branch", run["head_branch"]) == run["head_branch"]
+    ]
+    return 200, {"total_count": len(runs), "workflow_runs": page(call, [_shown(run) for run in runs])}
+
+
+def _get_run(call: Call) -> Answer:
+    return 200, _shown(call.world.look_at_run(call.repository, int(call.rest[0])))
+
+
+def _cancel_run(call: Call) -> Answer:
+    call.world.end_run(call.repository, int(call.rest[0]), "cancelled")
+    return 202, {}
+
+
+def _shown(run: dict[str, Any]) -> dict[str, Any]:
+    # What GitHub does not show: a dispatch's inputs.
+    return {key: value for key, value in run.items() if key not in ("inputs", "looks", "file")}
+
+
+def _route(method: str, path: str, do: Callable[[Call], Answer]) -> Route:
+    return method, re.compile(path), do
+
+
+ROUTES: tuple[Route, ...] = (
+    _route("GET", r"", _get_repository),
+    _route("GET", r"/pulls", _list_pulls),
+    _route("GET", r"/pulls/(\d+)", _get_pull),
+    _route("GET", r"/pulls/(\d+)/files", _pull_files),
+    _route("POST", r"/statuses/([0-9a-f]{40})", _post_status),
+    _route("GET", r"/commits/([^/]+)/statuses", _list_statuses),
+    _route("GET", r"/git/ref/(.+)", _get_ref),
+    _route("GET", r"/git/matching-refs/(.+)", _matching_refs),
+    _route("DELETE", r"/git/refs/(.+)", _delete_ref),
+    _route("GET", r"/issues/(\d+)/comments", _list_comments),
+    _route("POST", r"/issues/(\d+)/comments", _post_comment),
+    _route("PATCH", r"/issues/comments/(\d+)", _patch_comment),
+    _route("GET", r"/hooks", _list_hooks),
+    _route("POST", r"/hooks", _post_hook),
+    _route("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),
+    _route("GET", r"/hooks/(\d+)/deliveries/(\d+)", _get_delivery),
+    _route("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", _redeliver),
+    _route("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
+    _route("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
+    _route("GET", r"/actions/runs/(\d+)", _get_run),
+    _route("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
+)
+"""(method, pattern of the path after `/repos/{owner}/{repo}`, handler)."""

@@ -1,0 +1,399 @@
+"""What the fake GitHub knows: repositories, pull requests, statuses, comments, refs, workflow runs.
+
+Plain state with the rules that GitHub enforces (a description of at most 140 characters, 1000 statuses per
+context), apart from HTTP, so that a test can build it directly and the routes stay thin.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from closeout.testing import deliveries, payloads
+
+Emit = Callable[["Repository", str, dict[str, Any]], None]
+
+
+class Refused(Exception):
+    """GitHub answers with an error: an HTTP status and its message."""
+
+    def __init__(self, status: int, message: str, errors: list[Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.errors = errors
+
+
+@dataclass(slots=True)
+class Pull:
+    """A pull request. `options` go to the payload builder."""
+
+    number: int
+    id: int
+    state: str
+    merged: bool
+    base: str
+    head: str
+    sha: str
+    labels: tuple[str, ...] = ()
+    fork: str | None = None
+    """None: the same repository; `gone`: the fork was deleted; else the fork's full name."""
+    title: str = "Add a basket"
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Hook:
+    """A repository webhook."""
+
+    id: int
+    url: str
+    secret: str
+    events: tuple[str, ...]
+    form: bool
+    active: bool = True
+
+    def wants(self, event: str) -> bool:
+        """Whether this hook subscribes to `event`."""
+        return self.active and (event == "ping" or "*" in self.events or event in self.events)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the hook as the API shows it: the secret is masked."""
+        return {
+            "type": "Repository",
+            "id": self.id,
+            "name": "web",
+            "active": self.active,
+            "events": list(self.events),
+            "config": {
+                "url": self.url,
+                "content_type": "form" if self.form else "json",
+                "secret": "********",
+                "insecure_ssl": "0",
+            },
+        }
+
+
+@dataclass(slots=True)
+class Repository:
+    """A repository and everything in it."""
+
+    id: int
+    full_name: str
+    private: bool
+    refs: dict[str, str] = field(
+        default_factory=lambda: {"heads/main": payloads.SHA, "heads/develop": payloads.SHA}
+    )
+    default_branch: str = "main"
+    pulls: dict[int, Pull] = field(default_factory=dict)
+    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    hooks: dict[int, Hook] = field(default_factory=dict)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    workflows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def to_json(self, *, full: bool = False) -> dict[str, Any]:
+        """Give the repository as payloads and the API show it."""
+        shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=full)
+        return shown | {"default_branch": self.default_branch}
+
+
+class World:
+    """All repositories, under one lock. `emit(repository, event, payload)` sends an event to the hooks."""
+
+    def __init__(self, emit: Emit, *, now: Callable[[], float], full: bool = False) -> None:
+        self.lock = threading.RLock()
+        self.repositories: dict[int, Repository] = {}
+        self.renamed: dict[str, int] = {}
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self.full = full
+        self.now = now
+        self._emit = emit
+        self._numbers = itertools.count(1_000)
+
+    def next_id(self, base: int = 0) -> int:
+        """Give a number that nothing else has."""
+        return base + next(self._numbers)
+
+    # --- repositories and tokens ----------------------------------------------------------------------
+
+    def add_token(
+        self, token: str, *, login: str = "closeout-bot", repositories: list[str] | None = None
+    ) -> None:
+        """Accept a token; with `repositories` it sees only those. A login of None hides `GET /user` from it."""
+        user = payloads.user(login, number=88_000 + len(self.tokens)) if login else None
+        self.tokens[token] = {"user": user, "repositories": repositories}
+
+    def add_repository(self, full_name: str, *, private: bool = True, id: int | None = None) -> Repository:  # noqa: A002
+        """Add a repository. A name that was renamed away can be taken again, by another id."""
+        with self.lock:
+            if any(r.full_name.lower() == full_name.lower() for r in self.repositories.values()):
+                raise Refused(422, "Repository creation failed: name already exists on this account")
+            self.renamed.pop(full_name.lower(), None)
+            repository = Repository(id or self.next_id(501_000), full_name, private)
+            self.repositories[repository.id] = repository
+            return repository
+
+    def repository(self, full_name: str) -> Repository:
+        """Find a repository by its present name. Raises `Refused` 404."""
+        for repository in self.repositories.values():
+            if repository.full_name.lower() == full_name.lower():
+                return repository
+        raise Refused(404, "Not Found")
+
+    def rename(self, full_name: str, to: str) -> None:
+        """Give a repository another name; the old one redirects from now on, as on GitHub."""
+        with self.lock:
+            repository = self.repository(full_name)
+            self.renamed[full_name.lower()] = repository.id
+            repository.full_name = to
+
+    # --- pull requests --------------------------------------------------------------------------------
+
+    def open_pull(self, full_name: str, *, number: int | None = None, **options: Any) -> Pull:
+        """Open a pull request (`base`, `head`, `labels`, `fork`, `title`, `files`, `id`, `sha`)."""
+        with self.lock:
+            repository = self.repository(full_name)
+            number = number or max(repository.pulls, default=0) + 1
+            pull = Pull(
+                number=number,
+                id=options.pop("id", None) or self.next_id(1_700_000),
+                state="open",
+                merged=False,
+                base=options.pop("base", "develop"),
+                head=options.pop("head", f"feature/{number}"),
+                sha=options.pop("sha", None) or f"{number:040x}",
+                labels=tuple(options.pop("labels", ())),
+                fork=options.pop("fork", None),
+                title=options.pop("title", "Add a basket"),
+                files=list(options.pop("files", ())),
+            )
+            if options:
+                raise Refused(422, f"unknown option {min(options)}")
+            repository.pulls[number] = pull
+            if pull.fork is None:
+                repository.refs[f"heads/{pull.head}"] = pull.sha
+        self._pull_event(repository, pull, "opened")
+        return pull
+
+    def change_pull(self, full_name: str, number: int, action: str, *, merged: bool = False) -> Pull:
+        """Close, reopen, or redeploy (a new commit: `synchronize`) a pull request, and tell the hooks."""
+        with self.lock:
+            repository = self.repository(full_name)
+            pull = self.pull(repository, number)
+            if action == "closed":
+                pull.state, pull.merged = "closed", merged
+            elif action == "reopened":
+                pull.state, pull.merged = "open", False
+            elif action == "synchronize":
+                pull.sha = f"{self.next_id(0xFACE0000):040x}"
+            else:
+                raise Refused(422, f"a pull request cannot be {action!r}")
+        self._pull_event(repository, pull, action)
+        return pull
+
+    def pull(self, repository: Repository, number: int) -> Pull:
+        """Find a pull request. Raises `Refused` 404."""
+        if number not in repository.pulls:
+            raise Refused(404, "Not Found")
+        return repository.pulls[number]
+
+    def pull_payload(self, repository: Repository, pull: Pull, action: str = "closed") -> dict[str, Any]:
+        """Give the delivery's payload for what happened to a pull request."""
+        head: Any = "same"
+        if pull.fork is not None:
+            head = (
+                None if pull.fork == "gone" else payloads.repository(pull.fork, number=777_001, private=False)
+            )
+        return deliveries.pull_request(
+            action,
+            repository=repository.full_name,
+            repository_id=repository.id,
+            private=repository.private,
+            full=self.full,
+            number=pull.number,
+            pull_id=pull.id,
+            state=pull.state,
+            merged=pull.merged,
+            base=pull.base,
+            head=pull.head,
+            sha=pull.sha,
+            head_repository=head,
+            labels=pull.labels,
+            title=pull.title,
+        )
+
+    def _pull_event(self, repository: Repository, pull: Pull, action: str) -> None:
+        self._emit(repository, "pull_request", self.pull_payload(repository, pull, action))
+
+    # --- statuses, comments, refs ---------------------------------------------------------------------
+
+    def add_status(
+        self, repository: Repository, sha: str, body: Mapping[str, Any], user: Any
+    ) -> dict[str, Any]:
+        """Post a commit status, with the limits that GitHub enforces without documenting them."""
+        context = body.get("context") or "default"
+        _check_status(body)
+        with self.lock:
+            known = repository.statuses.setdefault(sha, [])
+            if sum(1 for status in known if status["context"] == context) >= 1000:
+                message = "This SHA and context has reached the maximum number of statuses."
+                raise Refused(422, "Validation Failed", [message])
+            status = {
+                "id": self.next_id(),
+                "state": body["state"],
+                "context": context,
+                "description": body.get("description"),
+                "target_url": body.get("target_url"),
+                "creator": user,
+                "created_at": stamp(self.now()),
+            }
+            known.insert(0, status)
+        payload = deliveries.status(context, body["state"], sha=sha, **_naming(repository))
+        self._emit(repository, "status", payload)
+        return status
+
+    def add_comment(
+        self, repository: Repository, number: int, text: str, user: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Comment on an issue or pull request."""
+        if not text:
+            raise Refused(422, "Validation Failed", [{"field": "body", "code": "missing_field"}])
+        if len(text) > 65_536:
+            raise Refused(422, "Validation Failed", ["body is too long (maximum is 65536 characters)"])
+        with self.lock:
+            comment = {
+                "id": self.next_id(3_000_000),
+                "body": text,
+                "user": user,
+                "html_url": f"{payloads.SITE}/{repository.full_name}/pull/{number}#issuecomment-{self.next_id()}",
+                "created_at": stamp(self.now()),
+                "updated_at": stamp(self.now()),
+            }
+            repository.comments.setdefault(number, []).append(comment)
+        payload = deliveries.issue_comment(text, number=number, author=user["login"], **_naming(repository))
+        self._emit(repository, "issue_comment", payload)
+        return comment
+
+    def find_comment(self, repository: Repository, comment: int) -> dict[str, Any]:
+        """Find a comment by its id. Raises `Refused` 404."""
+        for known in itertools.chain.from_iterable(repository.comments.values()):
+            if known["id"] == comment:
+                return known
+        raise Refused(404, "Not Found")
+
+    def set_ref(self, repository: Repository, ref: str, sha: str | None) -> None:
+        """Make a ref (`heads/x`, `tags/x`), or with None delete it, and tell the hooks."""
+        kind, _, name = ref.partition("/")
+        ref_type = "tag" if kind == "tags" else "branch"
+        with self.lock:
+            if sha is None:
+                if repository.refs.pop(ref, None) is None:
+                    raise Refused(422, "Reference does not exist")
+            else:
+                repository.refs[ref] = sha
+        build = deliveries.delete if sha is None else deliveries.create
+        self._emit(
+            repository, "delete" if sha is None else "create", build(name, ref_type, **_naming(repository))
+        )
+
+    # --- workflows ------------------------------------------------------------------------------------
+
+    def add_workflow(self, full_name: str, file: str, **behaviour: Any) -> None:
+        """Add a workflow. `inputs`: names that it takes (None: any); `run_name`: a format string over the inputs.
+
+        `conclusion`: what its runs end with by themselves, after `polls` looks at the run (None: they wait for
+        the control call); `details`: whether `return_run_details` is known (GHES of old does not).
+        """
+        known = {"inputs": None, "run_name": None, "conclusion": "success", "polls": 1, "details": True}
+        workflow = known | {"id": self.next_id(160_000), "file": file} | behaviour
+        self.repository(full_name).workflows[file] = workflow
+
+    def dispatch(
+        self, repository: Repository, file: str, body: Mapping[str, Any], user: Any
+    ) -> dict[str, Any]:
+        """Start a workflow run."""
+        workflow = repository.workflows.get(file)
+        if workflow is None:
+            raise Refused(404, "Not Found")
+        ref, inputs = body.get("ref"), body.get("inputs") or {}
+        if not ref or not {f"heads/{ref}", f"tags/{ref}"} & set(repository.refs):
+            raise Refused(422, f"No ref found for: {ref}")
+        if len(inputs) > 25:
+            raise Refused(422, "Invalid request.\n\nNo more than 25 properties are allowed.")
+        unknown = [] if workflow["inputs"] is None else sorted(set(inputs) - set(workflow["inputs"]))
+        if unknown:
+            raise Refused(422, f"Unexpected inputs provided: {unknown}")
+        title = workflow["run_name"].format(**inputs) if workflow["run_name"] else file
+        with self.lock:
+            number = self.next_id(30_433_000)
+            repository.runs[number] = {
+                "id": number,
+                "name": title,
+                "display_title": title,
+                "event": "workflow_dispatch",
+                "status": "queued",
+                "conclusion": None,
+                "head_branch": ref,
+                "workflow_id": workflow["id"],
+                "html_url": f"{payloads.SITE}/{repository.full_name}/actions/runs/{number}",
+                "url": f"{payloads.API}/repos/{repository.full_name}/actions/runs/{number}",
+                "created_at": stamp(self.now()),
+                "actor": user,
+                "inputs": dict(inputs),
+                "looks": 0,
+                "file": file,
+            }
+            return repository.runs[number]
+
+    def look_at_run(self, repository: Repository, number: int) -> dict[str, Any]:
+        """Read a workflow run; each look brings it nearer to its end."""
+        run = repository.runs.get(number)
+        if run is None:
+            raise Refused(404, "Not Found")
+        workflow = repository.workflows[run["file"]]
+        with self.lock:
+            run["looks"] += 1
+            if run["status"] != "completed" and workflow["conclusion"] and run["looks"] > workflow["polls"]:
+                run.update(status="completed", conclusion=workflow["conclusion"])
+            elif run["status"] == "queued":
+                run["status"] = "in_progress"
+            return run
+
+    def end_run(self, repository: Repository, number: int, conclusion: str) -> None:
+        """End a workflow run, as its workflow or a cancel would."""
+        run = repository.runs.get(number)
+        if run is None:
+            raise Refused(404, "Not Found")
+        if run["status"] == "completed":
+            raise Refused(409, "Cannot cancel a workflow run that is completed.")
+        run.update(status="completed", conclusion=conclusion)
+
+
+def stamp(now: float) -> str:
+    """Give a time as GitHub writes it."""
+    import datetime
+
+    return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _check_status(body: Mapping[str, Any]) -> None:
+    if body.get("state") not in ("error", "failure", "pending", "success"):
+        raise Refused(422, "Validation Failed", [{"field": "state", "code": "custom"}])
+    if len(body.get("description") or "") > 140:
+        raise Refused(422, "Validation Failed", ["description is too long (maximum is 140 characters)"])
+    target = body.get("target_url")
+    if target and not target.startswith(("http://", "https://")):
+        raise Refused(422, "Validation Failed", ["Target URL must use http(s) scheme"])
+
+
+def _naming(repository: Repository) -> dict[str, Any]:
+    return {
+        "repository": repository.full_name,
+        "repository_id": repository.id,
+        "private": repository.private,
+    }

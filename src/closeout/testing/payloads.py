@@ -1,0 +1,204 @@
+"""The objects that GitHub's payloads are made of: users, repositories, pull requests.
+
+They stand apart from the deliveries because FakeGitHub's API answers are made of the same objects; field names
+and nesting are those of GitHub's webhook documentation, values are ours. `full=True` adds the many URL fields
+that make a real payload as large as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SITE = "https://github.com"
+API = "https://api.github.com"
+SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
+WHEN = "2026-03-14T09:26:53Z"
+
+_USER_LINKS = (
+    "followers",
+    "following{/other_user}",
+    "gists{/gist_id}",
+    "starred{/owner}{/repo}",
+    "subscriptions",
+    "orgs",
+    "repos",
+    "events{/privacy}",
+    "received_events",
+)
+_REPOSITORY_LINKS = (
+    "forks",
+    "keys{/key_id}",
+    "collaborators{/collaborator}",
+    "teams",
+    "hooks",
+    "issues/events{/number}",
+    "events",
+    "assignees{/user}",
+    "branches{/branch}",
+    "tags",
+    "git/blobs{/sha}",
+    "git/tags{/sha}",
+    "git/refs{/sha}",
+    "git/trees{/sha}",
+    "statuses/{sha}",
+    "languages",
+    "stargazers",
+    "contributors",
+    "subscribers",
+    "subscription",
+    "commits{/sha}",
+    "git/commits{/sha}",
+    "comments{/number}",
+    "issues/comments{/number}",
+    "contents/{+path}",
+    "compare/{base}...{head}",
+    "merges",
+    "{archive_format}{/ref}",
+    "downloads",
+    "issues{/number}",
+    "pulls{/number}",
+    "milestones{/number}",
+    "notifications{?since,all,participating}",
+    "labels{/name}",
+    "releases{/id}",
+    "deployments",
+)
+
+
+def _link_name(path: str) -> str:
+    return path.split("{", maxsplit=1)[0].strip("/").replace("/", "_") + "_url"
+
+
+def user(login: str = "octo-dev", *, number: int = 583231, full: bool = False) -> dict[str, Any]:
+    """Give a user, a bot when the login ends in `[bot]`."""
+    result: dict[str, Any] = {
+        "login": login,
+        "id": number,
+        "node_id": f"U_{number}",
+        "avatar_url": f"https://avatars.githubusercontent.com/u/{number}?v=4",
+        "gravatar_id": "",
+        "url": f"{API}/users/{login}",
+        "html_url": f"{SITE}/{login}",
+        "type": "Bot" if login.endswith("[bot]") else "User",
+        "site_admin": False,
+    }
+    if full:
+        result.update({_link_name(path): f"{API}/users/{login}/{path}" for path in _USER_LINKS})
+    return result
+
+
+def repository(
+    full_name: str = "acme/shop", *, number: int = 501_001, private: bool = True, full: bool = False
+) -> dict[str, Any]:
+    """Give a repository; its owner is an organization."""
+    owner, name = full_name.split("/")
+    result: dict[str, Any] = {
+        "id": number,
+        "node_id": f"R_{number}",
+        "name": name,
+        "full_name": full_name,
+        "private": private,
+        "owner": user(owner, number=9_001, full=full) | {"type": "Organization"},
+        "html_url": f"{SITE}/{full_name}",
+        "description": "An example",
+        "fork": False,
+        "url": f"{API}/repos/{full_name}",
+        "default_branch": "main",
+        "visibility": "private" if private else "public",
+        "archived": False,
+    }
+    if full:
+        result.update({_link_name(path): f"{API}/repos/{full_name}/{path}" for path in _REPOSITORY_LINKS})
+    return result
+
+
+def side(
+    repo: dict[str, Any] | None, *, owner: str, ref: str, sha: str, full: bool = False
+) -> dict[str, Any]:
+    """Give `head` or `base` of a pull request; `repo` is None when the fork is gone."""
+    result: dict[str, Any] = {"label": f"{owner}:{ref}", "ref": ref, "sha": sha, "repo": repo}
+    if repo is not None:
+        result["user"] = user(owner, number=9_001, full=full)
+    return result
+
+
+def pull_request(  # noqa: PLR0913 - a pull request has that many independent sides
+    repo: dict[str, Any],
+    *,
+    number: int = 17,
+    pull_id: int = 1_700_017,
+    state: str = "closed",
+    merged: bool = False,
+    base: str = "develop",
+    head: str = "feature/basket",
+    sha: str = SHA,
+    head_repository: dict[str, Any] | str | None = "same",
+    labels: tuple[str, ...] = (),
+    title: str = "Add a basket",
+    author: str = "octo-dev",
+    full: bool = False,
+) -> dict[str, Any]:
+    """Give a pull request; `head_repository` is `"same"`, another repository (a fork), or None (fork gone)."""
+    source = repo if head_repository == "same" else head_repository
+    assert source is None or isinstance(source, dict)
+    owner = source["owner"]["login"] if source else "someone"
+    url = f"{API}/repos/{repo['full_name']}/pulls/{number}"
+    issue = f"{API}/repos/{repo['full_name']}/issues/{number}"
+    result: dict[str, Any] = {
+        "url": url,
+        "id": pull_id,
+        "node_id": f"PR_{pull_id}",
+        "html_url": f"{SITE}/{repo['full_name']}/pull/{number}",
+        "number": number,
+        "state": state,
+        "locked": False,
+        "draft": False,
+        "title": title,
+        "user": user(author, full=full),
+        "body": "Adds a basket to the shop.",
+        "labels": [
+            {"id": 40 + i, "name": name, "color": "ededed", "default": False, "description": None}
+            for i, name in enumerate(labels)
+        ],
+        "created_at": "2026-03-10T08:00:00Z",
+        "updated_at": WHEN,
+        "closed_at": WHEN if state == "closed" else None,
+        "merged": merged,
+        "merged_at": WHEN if merged else None,
+        # An unmerged close carries a merge commit too: nobody may decide by it.
+        "merge_commit_sha": "e5bd3914e2e596debea16f433f57875b5b90bcd6",
+        "assignees": [],
+        "requested_reviewers": [],
+        "head": side(source, owner=owner, ref=head, sha=sha, full=full),
+        "base": side(
+            repo,
+            owner=repo["owner"]["login"],
+            ref=base,
+            sha="9049f1265b7d61be4a8904a9a27120d2064dab3b",
+            full=full,
+        ),
+        "comments": 0,
+        "commits": 3,
+        "additions": 120,
+        "deletions": 8,
+        "changed_files": 4,
+    }
+    if full:
+        reviewers = [user(f"reviewer-{i}", number=60_000 + i, full=True) for i in range(3)]
+        result |= {
+            "assignees": [user(author, full=True)],
+            "requested_reviewers": reviewers,
+            "body": "Adds a basket to the shop, with its prices and its tests.\r\n" * 40,
+            "diff_url": f"{SITE}/{repo['full_name']}/pull/{number}.diff",
+            "patch_url": f"{SITE}/{repo['full_name']}/pull/{number}.patch",
+            "issue_url": issue,
+            "comments_url": f"{issue}/comments",
+            "commits_url": f"{url}/commits",
+            "review_comments_url": f"{url}/comments",
+            "statuses_url": f"{API}/repos/{repo['full_name']}/statuses/{sha}",
+            "_links": {
+                name: {"href": f"{url}/{name}"}
+                for name in ("self", "html", "issue", "comments", "review_comments", "commits", "statuses")
+            },
+        }
+    return result
