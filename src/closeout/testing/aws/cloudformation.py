@@ -18,7 +18,7 @@ PAGE = 100
 """ListStackResources and DescribeStackEvents give at most about this many at once."""
 
 
-class RuledCloudFormation(CloudFormationResponse):  # type: ignore[misc]
+class RuledCloudFormation(CloudFormationResponse):
     """moto's responses where the rules have their say first."""
 
     rules: ClassVar[StackRules]

@@ -80,7 +80,7 @@ class BuildRules:
         )
 
 
-class RuledCodeBuild(CodeBuildResponse):  # type: ignore[misc]
+class RuledCodeBuild(CodeBuildResponse):
     """moto's responses with our rules first."""
 
     rules: ClassVar[BuildRules]

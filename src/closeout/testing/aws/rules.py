@@ -103,8 +103,7 @@ class StackRules:
                 if wanted.get("VersioningConfiguration", {}).get("Status") == "Enabled":
                     s3_backends[stack.account_id]["aws"].put_bucket_versioning(resource.name, "Enabled")
             if isinstance(resource, Stack):
-                resource.parent_id = stack.stack_id
-                resource.root_id = getattr(stack, "root_id", None) or stack.stack_id
+                _adopt(stack, resource)
                 self.created(backend, resource)
 
     def turn(self, backend: Any, name: str, status: str, seconds: float, then: str) -> None:
@@ -288,10 +287,15 @@ def physical_id(resource: Any) -> str:
     return str(getattr(resource, "physical_resource_id", "") or "")
 
 
+def _adopt(parent: Any, nested: Any) -> None:
+    nested.parent_id = parent.stack_id
+    nested.root_id = getattr(parent, "root_id", None) or parent.stack_id
+
+
 def _append(
     stack: Any, logical: str, physical: str, kind: str, status: str, reason: str | None, token: str | None
 ) -> None:
-    event = Event(
+    event: Any = Event(
         stack_id=stack.stack_id,
         stack_name=stack.name,
         logical_resource_id=logical,

@@ -25,7 +25,7 @@ REGION = "us-east-1"
 def _handler() -> type[Any]:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
-    class Handler(MotoRequestHandler):  # type: ignore[misc]
+    class Handler(MotoRequestHandler):
         """moto's handler, quiet. A dropped call is a `ConnectionError`, which closes the socket."""
 
         def log_request(self, *_: Any) -> None:

@@ -1,0 +1,132 @@
+"""Versions and delete markers in S3: list them, count them, delete a batch of them.
+
+Each batch lists from the start again and keeps no marker: what the batch before deleted is no longer there, so
+a crash between two batches, or a listing that ends early, costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from closeout.core.errors import ActionFailed, ServiceError
+
+BATCH = 1000
+"""What DeleteObjects takes, and what ListObjectVersions gives, at once."""
+COUNT_CAP = 1_000_000
+"""A plan stops counting here: no limit that anyone sets is higher."""
+# Errors of single keys after which the same key may go through (S3's documentation of DeleteObjects).
+_TRANSIENT_KEYS = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
+
+
+class S3(Protocol):
+    """The calls that emptying needs; boto3's shapes."""
+
+    def list_object_versions(self, **arguments: Any) -> Mapping[str, Any]:
+        """ListObjectVersions, one page."""
+        ...
+
+    def delete_objects(self, **arguments: Any) -> Mapping[str, Any]:
+        """DeleteObjects, at most 1,000 at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object, or a delete marker (0 bytes). `modified` is ISO 8601 in UTC."""
+
+    key: str
+    version_id: str
+    modified: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where to list and delete. `owner` is the account that the bucket must belong to."""
+
+    bucket: str
+    owner: str
+    prefix: str = ""
+
+    def arguments(self) -> dict[str, str]:
+        """Give the arguments that every call has."""
+        return {"Bucket": self.bucket, "ExpectedBucketOwner": self.owner}
+
+
+def versions(client: S3, place: Place) -> Iterator[Version]:
+    """Give every version and delete marker under a prefix, page by page. A bucket that is gone has none."""
+    arguments: dict[str, Any] = {**place.arguments(), "Prefix": place.prefix, "MaxKeys": BATCH}
+    while True:
+        try:
+            page = client.list_object_versions(**arguments)
+        except ServiceError as error:
+            if error.reason == "NoSuchBucket":
+                return
+            raise
+        for row in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            yield Version(row["Key"], row["VersionId"], _moment(row["LastModified"]), int(row.get("Size", 0)))
+        if not page.get("IsTruncated"):
+            return
+        arguments["KeyMarker"] = page["NextKeyMarker"]
+        arguments["VersionIdMarker"] = page.get("NextVersionIdMarker", "")
+
+
+def _moment(value: Any) -> str:
+    """Give a time as text that sorts like the time: whole seconds, as S3 itself keeps them."""
+    return value if isinstance(value, str) else str(value.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def count(client: S3, place: Place) -> tuple[int, int]:
+    """Give number and bytes of everything in a place, at most `COUNT_CAP` versions."""
+    number = size = 0
+    for version in versions(client, place):
+        number += 1
+        size += version.size
+        if number >= COUNT_CAP:
+            break
+    return number, size
+
+
+def delete_batch(
+    client: S3, place: Place, wanted: Callable[[Version], bool] = lambda _: True
+) -> dict[str, int]:
+    """Delete up to `BATCH` wanted versions; give `{"deleted", "bytes", "more"}`, `more` 0 when none was left to see.
+
+    Raises `ActionFailed` naming the keys that S3 refused, or a transient `ServiceError` if trying again may help.
+    """
+    batch: list[Version] = []
+    for version in versions(client, place):
+        if wanted(version):
+            batch.append(version)
+        if len(batch) == BATCH:
+            break
+    if not batch:
+        return {"deleted": 0, "bytes": 0, "more": 0}
+    answer = client.delete_objects(
+        **place.arguments(),
+        Delete={
+            "Quiet": True,
+            "Objects": [{"Key": version.key, "VersionId": version.version_id} for version in batch],
+        },
+    )
+    _raise_for_keys(place, answer.get("Errors", ()))
+    # A listing can end early when the version it was to go on from was just deleted; so only an empty one counts.
+    return {"deleted": len(batch), "bytes": sum(version.size for version in batch), "more": 1}
+
+
+def _raise_for_keys(place: Place, errors: Sequence[Mapping[str, Any]]) -> None:
+    if not errors:
+        return
+    codes = {str(error.get("Code", "Unknown")) for error in errors}
+    named = "; ".join(
+        f"{error.get('Key')} (version {error.get('VersionId', 'null')}): "
+        f"{error.get('Message') or 'no message'} ({error.get('Code', 'Unknown')})"
+        for error in errors[:5]
+    )
+    more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
+    text = f"bucket {place.bucket}: {len(errors)} of a batch could not be deleted: {named}{more}"
+    if codes <= _TRANSIENT_KEYS:
+        raise ServiceError(text, service="s3", operation="DeleteObjects", reason=min(codes), transient=True)
+    raise ActionFailed(text)

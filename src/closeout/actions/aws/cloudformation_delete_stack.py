@@ -1,0 +1,312 @@
+"""`aws/cloudformation-delete-stack`: delete a stack by its id, and prove that what was in it is gone.
+
+The plan turns a name into a StackId and into physical resources, once; from then on the name means nothing,
+so a stack that is created anew under the same name cannot be hit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from closeout.actions.aws import arns, buckets, physical, stacks
+from closeout.actions.aws.stacks import Resource
+from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import GuardRefused, ServiceError
+from closeout.core.plan import Change, Leftover
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Clients, Json
+
+
+def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
+    """Freeze the StackId and the physical resources; empty when no such stack exists.
+
+    Raises `GuardRefused` for a nested stack and under termination protection, `ServiceError` for whatever
+    CloudFormation answers besides "does not exist".
+    """
+    client: stacks.CloudFormation = clients.aws("cloudformation")
+    stack = stacks.find(client, inputs["stack-name"])
+    if stack is None:
+        return ()
+    _refuse(stack)
+    account = clients.account()
+    found = list(stacks.resources(client, stack))
+    top = f"stack {stack['StackName']}"
+    parts = [
+        change
+        for resource in found
+        for change in _part_changes(resource, top, account, _counter(inputs, clients, account))
+    ]
+    doomed = [item for item in found if not item.kept]
+    whole = Change(
+        verb="delete",
+        resource=top,
+        reason=_reason(stack, inputs, len(doomed), len(found) - len(doomed)),
+        identity={
+            "stack_id": stack["StackId"],
+            "name": stack["StackName"],
+            "account": account,
+            "resources": len(doomed),
+            "buckets": [item.physical_id for item in doomed if item.type == stacks.BUCKET_TYPE],
+        },
+        name=stack["StackName"],
+        tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())},
+    )
+    return (whole, *parts)
+
+
+def _refuse(stack: Mapping[str, Any]) -> None:
+    name = stack["StackName"]
+    if stack.get("ParentId"):
+        parent = str(stack["ParentId"]).split("/")[1]
+        message = (
+            f"stack {name} is nested in stack {parent}: a nested stack is deleted through its parent; "
+            f"name {parent} instead"
+        )
+        raise GuardRefused(message)
+    if stack.get("EnableTerminationProtection"):
+        message = (
+            f"stack {name} is under termination protection, which closeout never removes; if it may go: "
+            f"aws cloudformation update-termination-protection --no-enable-termination-protection "
+            f"--stack-name {name}"
+        )
+        raise GuardRefused(message)
+
+
+def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> str:
+    text = f"it is {stack['StackStatus']} and holds {gone} resources"
+    if kept:
+        text += f" besides {kept} that its template keeps"
+    if not inputs.get("role-arn") and not stack.get("RoleARN"):
+        text += (
+            "; no role: CloudFormation deletes with closeout's own permissions, which must then cover every "
+            "resource; set `role-arn` on the step to a role that may"
+        )
+    return text
+
+
+def _counter(inputs: Inputs, clients: Clients, account: str) -> Any:
+    """Give a function that counts a bucket's versions, or 0 when the step would not delete them."""
+
+    def count(resource: Resource) -> tuple[int, int]:
+        if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
+            return 0, 0
+        return buckets.count(clients.aws("s3"), buckets.Place(bucket=resource.physical_id, owner=account))
+
+    return count
+
+
+def _part_changes(resource: Resource, top: str, account: str, count: Any) -> Iterator[Change]:
+    shown = f"{resource.type} {resource.physical_id}"
+    where = f"{resource.logical_id} of stack {resource.stack_name}"
+    if resource.kept:
+        reason = f"{where}: its DeletionPolicy is {resource.policy}"
+        yield Change(verb="keep", resource=shown, reason=reason, part_of=top, name=resource.physical_id)
+        return
+    looked = physical.has_look(resource.type) or resource.type == stacks.STACK_TYPE
+    proof = "looked at directly afterwards" if looked else "afterwards CloudFormation's word is taken"
+    number, size = count(resource)
+    yield Change(
+        verb="delete",
+        resource=shown,
+        reason=f"{where}; {proof}" + (f"; {number} versions in it" if number else ""),
+        identity={
+            "type": resource.type,
+            "physical_id": resource.physical_id,
+            "logical_id": resource.logical_id,
+            "stack_id": resource.stack_id,
+            "account": account,
+        },
+        part_of=top,
+        objects=number,
+        bytes=size,
+        name=resource.physical_id,
+    )
+    if resource.policy == "Snapshot":
+        yield Change(
+            verb="keep",
+            resource=f"snapshot of {shown}",
+            reason=f"{where}: its DeletionPolicy is Snapshot",
+            part_of=top,
+        )
+
+
+def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+    """Delete the stack that the plan froze; see `teardown`."""
+    teardown = Teardown(
+        Doomed.from_identity(change.identity),
+        work,
+        empty_buckets=bool(inputs.get("empty-buckets")),
+        role_arn=inputs.get("role-arn") or None,
+    )
+    return teardown.run()
+
+
+def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
+    """Look at the stack and at each resource that the plan had listed.
+
+    A look that is refused (403) is a leftover that says so: not being allowed to see is not being gone. A
+    transient error is raised, so that the look is made again.
+    """
+    seen = _Looks(clients)
+    left: list[Leftover] = []
+    for change in changes:
+        if change.verb == "keep":
+            continue
+        try:
+            reason = seen.stack(change) if change.part_of is None else seen.resource(change.identity)
+        except ServiceError as error:
+            if error.transient:
+                raise
+            reason = f"could not be looked at: {error.message}"
+        if reason:
+            left.append(Leftover(resource=change.resource, reason=reason))
+    return left
+
+
+class _Looks:
+    """Fresh looks, with CloudFormation's word on each stack asked for once."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._client: stacks.CloudFormation = clients.aws("cloudformation")
+        self._stacks: dict[str, Mapping[str, Any] | None] = {}
+        self._words: dict[str, dict[str, str]] = {}
+
+    def stack(self, change: Change) -> str | None:
+        """Give why the stack itself counts as left."""
+        stack = self._find(change.identity["stack_id"])
+        if stack is None:
+            return None
+        return f"it is {stack['StackStatus']}: {stack.get('StackStatusReason') or 'no reason given'}"
+
+    def resource(self, identity: Mapping[str, Any]) -> str | None:
+        """Give why a resource counts as left; None when it is gone, or kept after all by a policy of the stack."""
+        kind, physical_id = identity["type"], identity["physical_id"]
+        if kind == stacks.STACK_TYPE:
+            there = self._find(physical_id) is not None
+        elif physical.has_look(kind):
+            there = physical.is_there(self._clients, kind, physical_id, identity["account"])
+        else:
+            there = self._find(identity["stack_id"]) is not None and self._word(identity) != "DELETE_COMPLETE"
+        if not there:
+            return None
+        word = self._word(identity)
+        if word == "DELETE_SKIPPED":
+            return None
+        if word == "DELETE_COMPLETE":
+            return "CloudFormation says that it is deleted, but it is still there"
+        return f"CloudFormation says {word}" if word else "it is still there"
+
+    def _find(self, stack_id: str) -> Mapping[str, Any] | None:
+        if stack_id not in self._stacks:
+            self._stacks[stack_id] = stacks.find(self._client, stack_id)
+        return self._stacks[stack_id]
+
+    def _word(self, identity: Mapping[str, Any]) -> str | None:
+        stack_id = identity["stack_id"]
+        if stack_id not in self._words:
+            self._words[stack_id] = stacks.resource_statuses(self._client, stack_id)
+        return self._words[stack_id].get(identity["logical_id"])
+
+
+def permissions(inputs: Inputs) -> tuple[Permission, ...]:
+    """Give what the caller needs. Deleting the resources themselves is the role's business, or the caller's."""
+    name = arns.pattern(inputs, "stack-name")
+    needed = [
+        Permission(
+            system="aws",
+            actions=(
+                "cloudformation:DescribeStacks",
+                "cloudformation:DescribeStackEvents",
+                "cloudformation:ListStackResources",
+                "cloudformation:GetTemplate",
+                "cloudformation:DeleteStack",
+            ),
+            resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
+            reason="read the stack, delete it, and follow the delete",
+        ),
+        Permission(
+            system="aws",
+            actions=tuple(sorted({look.action for look in physical.LOOKS.values()})),
+            resources=("*",),
+            reason="see whether each resource is really gone; these calls read names and states only",
+        ),
+    ]
+    if inputs.get("role-arn"):
+        needed.append(
+            Permission(
+                system="aws",
+                actions=("iam:PassRole",),
+                resources=(arns.pattern(inputs, "role-arn"),),
+                reason="hand CloudFormation the role that it deletes with",
+            )
+        )
+    if inputs.get("empty-buckets"):
+        needed.append(
+            Permission(
+                system="aws",
+                actions=("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+                resources=(f"arn:aws:s3:::{name.lower()}*", f"arn:aws:s3:::{name.lower()}*/*"),
+                reason="empty buckets that CloudFormation named after the stack; add yours if they are named otherwise",
+            )
+        )
+    return tuple(needed)
+
+
+ACTION = Action(
+    uses="aws/cloudformation-delete-stack",
+    summary="Delete a CloudFormation stack, and prove that its resources are gone.",
+    description="""\
+The plan reads the stack once: its StackId, its physical resources (those of nested stacks too) and what its
+template keeps. Everything after that goes by StackId, so a stack created anew under the same name stays.
+
+If another operation is under way, the step waits. Then it deletes first and asks questions later: if
+CloudFormation ends in DELETE_FAILED, the step explains it resource by resource from the stack's events. With
+`empty-buckets: true` it then empties those buckets, and only those, that these events name as not empty and
+that were in the plan, and deletes again, at most `retry.attempts` times in all. Emptying a bucket deletes all
+that is in it at that time, every version and delete marker.
+
+Afterwards each planned resource is looked at directly where there is a look for its type; for other types
+CloudFormation's word is taken. The plan says for each line which it is. What DeletionPolicy Retain or Snapshot
+keeps is reported as kept.
+
+Refused at plan: a stack under termination protection (which is never removed), and a nested stack. A stack whose
+exports are in use goes back to where it was, and the step fails with CloudFormation's reason. FORCE_DELETE_STACK,
+which leaves resources behind, is never used.""",
+    inputs={
+        "stack-name": Input(
+            type="string",
+            description="The stack's exact name.",
+            required=True,
+            names=True,
+            pattern=r"[A-Za-z][A-Za-z0-9-]{0,127}",
+        ),
+        "empty-buckets": Input(
+            type="boolean",
+            description="Empty the stack's buckets when they keep it from being deleted, versions included.",
+            default=False,
+        ),
+        "role-arn": Input(
+            type="string",
+            description="The role that CloudFormation deletes with. Default: the stack's own, else the caller's rights.",
+            names=True,
+            pattern=r"arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+",
+        ),
+    },
+    destructive="always",
+    permissions=permissions,
+    plan=plan,
+    apply=apply,
+    verify=verify,
+    timeout=3 * 3600.0,
+    retry=Retry(attempts=3, backoff=Backoff(first=10.0, factor=3.0, cap=300.0)),
+    needs_aws=True,
+    example="""\
+- uses: aws/cloudformation-delete-stack
+  with:
+    stack-name: preview-${{ event.pull_request.number }}
+    empty-buckets: true
+""",
+)

@@ -1,0 +1,204 @@
+"""A fresh look at single resources: whether this bucket, table or role is really gone.
+
+A stack that is deleted proves nothing about what was in it. For the common types there is a look of their own
+here, one line each in one table; a resource of any other type rests on what CloudFormation says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.core.errors import ServiceError
+from closeout.ports import Clients
+
+
+class Look(NamedTuple):
+    """One read-only call. `absent` are the exact codes that mean "not there"; everything else is an error.
+
+    `there` decides from an answer that came without error (a list that may be empty, a resource that is only
+    waiting for its end); None: an answer means it is there. `action` is the IAM action.
+    """
+
+    service: str
+    operation: str
+    arguments: Callable[[str, str], dict[str, Any]]
+    absent: frozenset[str]
+    action: str
+    there: Callable[[Mapping[str, Any], str], bool] | None = None
+
+
+def _named(key: str) -> Callable[[str, str], dict[str, Any]]:
+    return lambda physical, _account: {key: physical}
+
+
+def _listed(key: str) -> Callable[[str, str], dict[str, Any]]:
+    return lambda physical, _account: {key: [physical]}
+
+
+def _codes(*codes: str) -> frozenset[str]:
+    return frozenset(codes)
+
+
+_NOT_FOUND = _codes("ResourceNotFoundException")
+
+LOOKS: Mapping[str, Look] = {
+    "AWS::S3::Bucket": Look(
+        "s3",
+        "head_bucket",
+        lambda physical, account: {"Bucket": physical, "ExpectedBucketOwner": account},
+        _codes("404", "NoSuchBucket"),
+        "s3:ListBucket",
+    ),
+    "AWS::Lambda::Function": Look(
+        "lambda",
+        "get_function_configuration",
+        _named("FunctionName"),
+        _NOT_FOUND,
+        "lambda:GetFunctionConfiguration",
+    ),
+    "AWS::DynamoDB::Table": Look(
+        "dynamodb", "describe_table", _named("TableName"), _NOT_FOUND, "dynamodb:DescribeTable"
+    ),
+    "AWS::DynamoDB::GlobalTable": Look(
+        "dynamodb", "describe_table", _named("TableName"), _NOT_FOUND, "dynamodb:DescribeTable"
+    ),
+    "AWS::SQS::Queue": Look(
+        "sqs",
+        "get_queue_attributes",
+        _named("QueueUrl"),
+        _codes("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+        "sqs:GetQueueAttributes",
+    ),
+    "AWS::SNS::Topic": Look(
+        "sns",
+        "get_topic_attributes",
+        _named("TopicArn"),
+        _codes("NotFound", "NotFoundException"),
+        "sns:GetTopicAttributes",
+    ),
+    "AWS::IAM::Role": Look("iam", "get_role", _named("RoleName"), _codes("NoSuchEntity"), "iam:GetRole"),
+    "AWS::IAM::ManagedPolicy": Look(
+        "iam", "get_policy", _named("PolicyArn"), _codes("NoSuchEntity"), "iam:GetPolicy"
+    ),
+    "AWS::IAM::InstanceProfile": Look(
+        "iam",
+        "get_instance_profile",
+        _named("InstanceProfileName"),
+        _codes("NoSuchEntity"),
+        "iam:GetInstanceProfile",
+    ),
+    "AWS::IAM::User": Look("iam", "get_user", _named("UserName"), _codes("NoSuchEntity"), "iam:GetUser"),
+    "AWS::Logs::LogGroup": Look(
+        "logs",
+        "describe_log_groups",
+        _named("logGroupNamePrefix"),
+        frozenset(),
+        "logs:DescribeLogGroups",
+        lambda answer, physical: any(row["logGroupName"] == physical for row in answer["logGroups"]),
+    ),
+    "AWS::ECR::Repository": Look(
+        "ecr",
+        "describe_repositories",
+        _listed("repositoryNames"),
+        _codes("RepositoryNotFoundException"),
+        "ecr:DescribeRepositories",
+    ),
+    "AWS::CodeBuild::Project": Look(
+        "codebuild",
+        "batch_get_projects",
+        _listed("names"),
+        frozenset(),
+        "codebuild:BatchGetProjects",
+        lambda answer, _physical: bool(answer["projects"]),
+    ),
+    # Not GetParameter: that would read the value.
+    "AWS::SSM::Parameter": Look(
+        "ssm",
+        "describe_parameters",
+        lambda physical, _account: {
+            "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [physical]}]
+        },
+        frozenset(),
+        "ssm:DescribeParameters",
+        lambda answer, _physical: bool(answer["Parameters"]),
+    ),
+    # A secret or a key that is scheduled to be deleted is as gone as it can be.
+    "AWS::SecretsManager::Secret": Look(
+        "secretsmanager",
+        "describe_secret",
+        _named("SecretId"),
+        _NOT_FOUND,
+        "secretsmanager:DescribeSecret",
+        lambda answer, _physical: not answer.get("DeletedDate"),
+    ),
+    "AWS::KMS::Key": Look(
+        "kms",
+        "describe_key",
+        _named("KeyId"),
+        _codes("NotFoundException"),
+        "kms:DescribeKey",
+        lambda answer, _physical: answer["KeyMetadata"]["KeyState"] != "PendingDeletion",
+    ),
+    "AWS::StepFunctions::StateMachine": Look(
+        "stepfunctions",
+        "describe_state_machine",
+        _named("stateMachineArn"),
+        _codes("StateMachineDoesNotExist"),
+        "states:DescribeStateMachine",
+    ),
+    "AWS::Kinesis::Stream": Look(
+        "kinesis",
+        "describe_stream_summary",
+        _named("StreamName"),
+        _NOT_FOUND,
+        "kinesis:DescribeStreamSummary",
+    ),
+    "AWS::RDS::DBInstance": Look(
+        "rds",
+        "describe_db_instances",
+        _named("DBInstanceIdentifier"),
+        _codes("DBInstanceNotFound", "DBInstanceNotFoundFault"),
+        "rds:DescribeDBInstances",
+    ),
+    "AWS::EC2::SecurityGroup": Look(
+        "ec2",
+        "describe_security_groups",
+        _listed("GroupIds"),
+        _codes("InvalidGroup.NotFound"),
+        "ec2:DescribeSecurityGroups",
+    ),
+    "AWS::EC2::VPC": Look(
+        "ec2", "describe_vpcs", _listed("VpcIds"), _codes("InvalidVpcID.NotFound"), "ec2:DescribeVpcs"
+    ),
+    "AWS::EC2::Instance": Look(
+        "ec2",
+        "describe_instances",
+        _listed("InstanceIds"),
+        _codes("InvalidInstanceID.NotFound"),
+        "ec2:DescribeInstances",
+        lambda answer, _physical: any(
+            instance["State"]["Name"] != "terminated"
+            for reservation in answer["Reservations"]
+            for instance in reservation["Instances"]
+        ),
+    ),
+}
+
+
+def has_look(kind: str) -> bool:
+    """Tell whether resources of this type are looked at directly."""
+    return kind in LOOKS
+
+
+def is_there(clients: Clients, kind: str, physical_id: str, account: str) -> bool:
+    """Look whether a resource is there. Raises `ServiceError` when the service says anything but yes or no."""
+    look = LOOKS[kind]
+    call = getattr(clients.aws(look.service), look.operation)
+    try:
+        answer = call(**look.arguments(physical_id, account))
+    except ServiceError as error:
+        if error.reason in look.absent:
+            return False
+        raise
+    return look.there is None or look.there(answer, physical_id)

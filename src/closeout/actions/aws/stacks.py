@@ -1,0 +1,248 @@
+"""What CloudFormation says of a stack: whether it is there, what it holds, what it keeps, and why a delete failed.
+
+Reads only. Everything after the plan asks by StackId, since a name may belong to another stack by then.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: N803 - the Protocol spells arguments as boto3 does
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from closeout.core.errors import ServiceError
+
+STACK_TYPE = "AWS::CloudFormation::Stack"
+BUCKET_TYPE = "AWS::S3::Bucket"
+KEPT = frozenset({"Retain", "RetainExceptOnCreate"})
+# In REVIEW_IN_PROGRESS nothing runs: it is a stack that has only a change set, and it can be deleted.
+NOT_BUSY = frozenset({"REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"})
+_CANCELLED = "Resource deletion cancelled"
+
+
+class CloudFormation(Protocol):
+    """The calls that deleting a stack needs; boto3's shapes."""
+
+    def describe_stacks(self, *, StackName: str) -> Mapping[str, Any]:
+        """DescribeStacks for one stack."""
+        ...
+
+    def list_stack_resources(self, *, StackName: str, NextToken: str = ...) -> Mapping[str, Any]:
+        """ListStackResources, one page."""
+        ...
+
+    def describe_stack_events(self, *, StackName: str, NextToken: str = ...) -> Mapping[str, Any]:
+        """DescribeStackEvents, one page, the newest first."""
+        ...
+
+    def get_template(self, *, StackName: str, TemplateStage: str) -> Mapping[str, Any]:
+        """GetTemplate."""
+        ...
+
+    def delete_stack(self, *, StackName: str, ClientRequestToken: str, RoleARN: str = ...) -> Any:
+        """DeleteStack."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One physical resource of a stack or of a stack nested in it. `policy` is its DeletionPolicy, if any."""
+
+    type: str
+    logical_id: str
+    physical_id: str
+    stack_id: str
+    stack_name: str
+    policy: str | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether its DeletionPolicy keeps the resource itself."""
+        return self.policy in KEPT
+
+
+def find(client: CloudFormation, name_or_id: str) -> Mapping[str, Any] | None:
+    """Give a stack that exists, or None for one that is gone. Raises `ServiceError` for every other answer.
+
+    Gone is exactly: a ValidationError that this stack does not exist, or (by id) the state DELETE_COMPLETE.
+    Other ValidationErrors mean other things.
+    """
+    try:
+        stacks = client.describe_stacks(StackName=name_or_id)["Stacks"]
+    except ServiceError as error:
+        absent = f"Stack with id {name_or_id} does not exist"
+        if error.reason == "ValidationError" and absent in error.message:
+            return None
+        raise
+    stack: Mapping[str, Any] = stacks[0]
+    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
+
+
+def busy(stack: Mapping[str, Any]) -> bool:
+    """Tell whether an operation is under way that has to end before a delete can begin."""
+    status = str(stack["StackStatus"])
+    return status.endswith("_IN_PROGRESS") and status not in NOT_BUSY
+
+
+def resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool = False) -> Iterator[Resource]:
+    """Give every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
+
+    `kept` says that the whole stack is kept because its own entry in the parent is.
+    """
+    policies = deletion_policies(client, stack["StackId"])
+    for row in _pages(client.list_stack_resources, "StackResourceSummaries", stack["StackId"]):
+        physical = row.get("PhysicalResourceId")
+        if not physical or row["ResourceStatus"] in ("DELETE_COMPLETE", "DELETE_SKIPPED"):
+            continue
+        policy = "Retain" if kept else policies.get(row["LogicalResourceId"])
+        resource = Resource(
+            type=row["ResourceType"],
+            logical_id=row["LogicalResourceId"],
+            physical_id=physical,
+            stack_id=stack["StackId"],
+            stack_name=stack["StackName"],
+            policy=policy,
+        )
+        yield resource
+        if resource.type == STACK_TYPE:
+            nested = find(client, physical)
+            if nested is not None:
+                yield from resources(client, nested, kept=resource.kept)
+
+
+def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:
+    """Give CloudFormation's word on each logical id of a stack, by StackId also when the stack is deleted.
+
+    Empty when CloudFormation has forgotten the stack (it does so after 90 days).
+    """
+    try:
+        rows = list(_pages(client.list_stack_resources, "StackResourceSummaries", stack_id))
+    except ServiceError as error:
+        if error.reason == "ValidationError" and "does not exist" in error.message:
+            return {}
+        raise
+    return {row["LogicalResourceId"]: row["ResourceStatus"] for row in rows}
+
+
+def deletion_policies(client: CloudFormation, stack_id: str) -> dict[str, str]:
+    """Give the DeletionPolicy of each logical id that has one in plain text; what is not plain counts as none."""
+    body = client.get_template(StackName=stack_id, TemplateStage="Processed").get("TemplateBody")
+    template = _parse(body) if isinstance(body, str) else body
+    entries = template.get("Resources") if isinstance(template, Mapping) else None
+    if not isinstance(entries, Mapping):
+        return {}
+    return {
+        str(name): str(entry["DeletionPolicy"])
+        for name, entry in entries.items()
+        if isinstance(entry, Mapping) and isinstance(entry.get("DeletionPolicy"), str)
+    }
+
+
+def _parse(text: str) -> Any:
+    """Read a template that is not JSON. The round-trip loader keeps `!Ref` and its like as data: it builds no objects."""
+    try:
+        return YAML(typ="rt").load(text)
+    except YAMLError:
+        return None
+
+
+def events_since(client: CloudFormation, stack_id: str, marker: str | None) -> list[Mapping[str, Any]]:
+    """Give the events after the one with id `marker`, the oldest first. None: all of them."""
+    found: list[Mapping[str, Any]] = []
+    for event in _pages(client.describe_stack_events, "StackEvents", stack_id):
+        if event["EventId"] == marker:
+            break
+        found.append(event)
+    return found[::-1]
+
+
+def newest_event(client: CloudFormation, stack_id: str) -> str | None:
+    """Give the id of the newest event."""
+    events = client.describe_stack_events(StackName=stack_id)["StackEvents"]
+    return str(events[0]["EventId"]) if events else None
+
+
+def is_about_stack(event: Mapping[str, Any]) -> bool:
+    """Tell a stack's own event from one of its resources' (a nested stack is a resource of its parent)."""
+    return bool(event.get("PhysicalResourceId") == event["StackId"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why one resource was not deleted, in CloudFormation's words."""
+
+    type: str
+    logical_id: str
+    physical_id: str
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """Give a JSON object that `from_json` takes back."""
+        return {
+            "type": self.type,
+            "logical_id": self.logical_id,
+            "physical_id": self.physical_id,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, str]) -> Failure:
+        """Read what `to_json` gave."""
+        return cls(**value)
+
+    @property
+    def not_empty(self) -> bool:
+        """Whether this is a bucket that still has versions in it (S3's code, or its sentence in newer events)."""
+        told = "BucketNotEmpty" in self.reason or "bucket you tried to delete is not empty" in self.reason
+        return self.type == BUCKET_TYPE and told
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether deleting again may help: something depended on it that goes later (EC2's word for it)."""
+        return "DependencyViolation" in self.reason or "has a dependent object" in self.reason
+
+    def text(self) -> str:
+        """Give one clause for a person."""
+        return f"{self.type} {self.logical_id} ({self.physical_id}): {self.reason}"
+
+
+def failures(client: CloudFormation, events: Sequence[Mapping[str, Any]]) -> list[Failure]:
+    """Explain a failed delete by resource, from its own events (the oldest first); nested stacks by what is in them.
+
+    Only what failed after the last DELETE_IN_PROGRESS of the stack counts. "Resource deletion cancelled" is a
+    consequence of another failure, and is left out when there is one.
+    """
+    started = [
+        index
+        for index, event in enumerate(events)
+        if is_about_stack(event) and event["ResourceStatus"] == "DELETE_IN_PROGRESS"
+    ]
+    found: list[Failure] = []
+    for event in events[started[-1] if started else 0 :]:
+        if event["ResourceStatus"] != "DELETE_FAILED" or is_about_stack(event):
+            continue
+        inner: list[Failure] = []
+        physical = event.get("PhysicalResourceId") or ""
+        if event["ResourceType"] == STACK_TYPE and physical:
+            inner = failures(client, events_since(client, physical, None))
+        found += inner or [
+            Failure(
+                type=event["ResourceType"],
+                logical_id=event["LogicalResourceId"],
+                physical_id=physical,
+                reason=str(event.get("ResourceStatusReason") or "no reason given"),
+            )
+        ]
+    causes = [failure for failure in found if _CANCELLED not in failure.reason]
+    return causes or found
+
+
+def _pages(call: Any, key: str, stack_id: str) -> Iterator[Mapping[str, Any]]:
+    answer = call(StackName=stack_id)
+    yield from answer[key]
+    while answer.get("NextToken"):
+        answer = call(StackName=stack_id, NextToken=answer["NextToken"])
+        yield from answer[key]

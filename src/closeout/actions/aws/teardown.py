@@ -1,0 +1,253 @@
+"""Delete one stack by its StackId, durably: wait until it can be, delete, wait for the end, explain, try again.
+
+Each round is a few recorded operations: `ready-N` (nothing else is under way), `delete-N` (guarded), `end-N`
+(however long it takes), and, if the stack's own events name buckets that are not empty, `empty-N-…` batch by
+batch. Nothing is emptied before CloudFormation was asked and said why it could not go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from closeout.actions.aws import buckets, stacks
+from closeout.actions.aws.stacks import Failure
+from closeout.actions.spec import Work
+from closeout.core.errors import ActionFailed, ServiceError
+from closeout.core.retry import Backoff
+from closeout.ports import Json
+
+POLL = Backoff(first=1.0, factor=1.5, cap=30.0)
+SILENT_POLLS = 5
+"""So many looks at a stack that shows no trace of the delete are enough: it was not taken up."""
+SHOWN = 30
+"""Failures kept from one delete; a result has to stay small."""
+REASON_CHARACTERS = 600
+
+
+class Doomed(NamedTuple):
+    """The stack as the plan froze it. `buckets` are the physical names that the plan had listed."""
+
+    stack_id: str
+    name: str
+    account: str
+    resources: int
+    buckets: tuple[str, ...]
+
+    @classmethod
+    def from_identity(cls, identity: Mapping[str, Any]) -> Doomed:
+        """Read a change's identity."""
+        return cls(
+            identity["stack_id"],
+            identity["name"],
+            identity["account"],
+            identity["resources"],
+            tuple(identity["buckets"]),
+        )
+
+
+@dataclass(slots=True)
+class Teardown:
+    """One stack's teardown. Nothing in it outlives a recorded operation but what that operation returned."""
+
+    doomed: Doomed
+    work: Work
+    empty_buckets: bool
+    role_arn: str | None
+    emptied: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def _client(self) -> stacks.CloudFormation:
+        client: stacks.CloudFormation = self.work.clients.aws("cloudformation")
+        return client
+
+    def run(self) -> Json:
+        """Delete the stack. Gives `{"summary"}`; raises `ActionFailed` that names what is in the way."""
+        rounds = max(1, self.work.retry.attempts)
+        for number in range(1, rounds + 1):
+            ready = self.work.wait_until(f"ready-{number}", self._ready_poll(), POLL)
+            if ready["gone"]:
+                return self._gone(first=number == 1)
+            self.work.change(f"delete-{number}", partial(self._delete, number))
+            end = self.work.wait_until(f"end-{number}", self._end_poll(ready["marker"]), POLL)
+            if end["state"] == "gone":
+                return self._gone(first=False)
+            if end["state"] == "back":
+                raise ActionFailed(
+                    f"stack {self.doomed.name} was not deleted: it is {end['status']} again: {end['reason']}"
+                )
+            failures = [Failure.from_json(item) for item in end["failures"]]
+            if number == rounds or not self._remedy(number, failures):
+                raise ActionFailed(self._explain(failures, end["reason"]))
+        raise ActionFailed(f"stack {self.doomed.name} was not deleted")  # unreachable: the last round raises
+
+    # --- waiting --------------------------------------------------------------------------------------
+
+    def _ready_poll(self) -> Any:
+        told: list[str] = []
+
+        def poll() -> Json | None:
+            stack = stacks.find(self._client, self.doomed.stack_id)
+            if stack is None:
+                return {"gone": True, "marker": None}
+            if stacks.busy(stack):
+                if stack["StackStatus"] not in told:
+                    told.append(stack["StackStatus"])
+                    self.work.log(
+                        f"stack {self.doomed.name} is {stack['StackStatus']}: waiting until that ends"
+                    )
+                return None
+            return {"gone": False, "marker": stacks.newest_event(self._client, self.doomed.stack_id)}
+
+        return poll
+
+    def _end_poll(self, marker: str | None) -> Any:
+        # What was logged already is remembered only here: a restart may log an event a second time.
+        seen: set[str] = set()
+        silent: list[str] = []
+
+        def poll() -> Json | None:
+            stack = stacks.find(self._client, self.doomed.stack_id)
+            if stack is None:
+                self.work.log(f"stack {self.doomed.name} is deleted")
+                return {"state": "gone"}
+            events = stacks.events_since(self._client, self.doomed.stack_id, marker)
+            self._log_news(events, seen)
+            if str(stack["StackStatus"]).endswith("_IN_PROGRESS"):
+                return None
+            if not _answers(stack, events):
+                silent.append(stack["StackStatus"])
+                if len(silent) < SILENT_POLLS:
+                    return None
+            return self._ended(stack, events)
+
+        return poll
+
+    def _ended(self, stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Json:
+        reason = _reason(stack, events)
+        if stack["StackStatus"] != "DELETE_FAILED":
+            return {"state": "back", "status": stack["StackStatus"], "reason": reason}
+        found = stacks.failures(self._client, events)
+        return {
+            "state": "failed",
+            "reason": reason,
+            "failures": [_short(failure).to_json() for failure in found[:SHOWN]],
+        }
+
+    def _log_news(self, events: Sequence[Mapping[str, Any]], seen: set[str]) -> None:
+        for event in events:
+            if event["EventId"] in seen:
+                continue
+            seen.add(event["EventId"])
+            reason = event.get("ResourceStatusReason")
+            self.work.log(
+                f"{event['ResourceType']} {event['LogicalResourceId']} {event['ResourceStatus']}"
+                + (f": {reason}" if reason else "")
+            )
+
+    # --- changing -------------------------------------------------------------------------------------
+
+    def _delete(self, number: int) -> Json:
+        """Ask for the delete; the same token on every try of this round, so that asking twice is asking once."""
+        role = {"RoleARN": self.role_arn} if self.role_arn else {}
+        try:
+            self._client.delete_stack(
+                StackName=self.doomed.stack_id, ClientRequestToken=self._token(number), **role
+            )
+        except ServiceError as error:
+            if error.reason == "ValidationError" and "_IN_PROGRESS" in error.message:
+                error.transient = (
+                    True  # something else began in between; the guarded call waits and asks again
+                )
+            raise
+        self.work.log(f"asked CloudFormation to delete stack {self.doomed.name} ({self.doomed.stack_id})")
+        return {}
+
+    def _token(self, number: int) -> str:
+        place = hashlib.sha256(f"{self.work.step}\n{self.doomed.stack_id}".encode()).hexdigest()[:12]
+        return f"closeout-{self.work.execution}-{place}-{number}"
+
+    def _remedy(self, number: int, failures: Sequence[Failure]) -> bool:
+        """Do what may make the next delete work; give whether there is any hope."""
+        full = sorted({item.physical_id for item in failures if item.not_empty} & set(self.doomed.buckets))
+        if self.empty_buckets and full:
+            for index, bucket in enumerate(full, start=1):
+                self._empty(f"empty-{number}-{index}", bucket)
+            return True
+        if any(item.may_pass for item in failures):
+            self.work.sleep(f"pause-{number}", self.work.retry.backoff.delay(number))
+            return True
+        return False
+
+    def _empty(self, name: str, bucket: str) -> None:
+        place = buckets.Place(bucket=bucket, owner=self.doomed.account)
+
+        def batch() -> Json:
+            done = buckets.delete_batch(self.work.clients.aws("s3"), place)
+            if done["deleted"]:
+                self.work.log(f"bucket {bucket}: deleted {done['deleted']} versions and delete markers")
+            return done
+
+        number = 1
+        while True:
+            done = self.work.change(f"{name}-{number}", batch)
+            self.emptied[bucket] = self.emptied.get(bucket, 0) + done["deleted"]
+            if not done["more"]:
+                return
+            number += 1
+
+    # --- telling --------------------------------------------------------------------------------------
+
+    def _gone(self, *, first: bool) -> Json:
+        if first:
+            return {"summary": f"stack {self.doomed.name} was already gone"}
+        text = f"deleted stack {self.doomed.name} ({self.doomed.resources} resources)"
+        if self.emptied:
+            total = sum(self.emptied.values())
+            text += f", after emptying {', '.join(sorted(self.emptied))} ({total} versions)"
+        return {"summary": text}
+
+    def _explain(self, failures: Sequence[Failure], reason: str) -> str:
+        if not failures:
+            return f"stack {self.doomed.name} could not be deleted: {reason}"
+        clauses = [f"{failure.text()} [{self._fix(failure)}]" for failure in failures]
+        return f"stack {self.doomed.name} could not be deleted: " + "; ".join(clauses)
+
+    def _fix(self, failure: Failure) -> str:
+        if failure.not_empty and failure.physical_id not in self.doomed.buckets:
+            return "this bucket was not in the plan, so it is left alone: rerun to plan again"
+        if failure.not_empty and not self.empty_buckets:
+            return "set `empty-buckets: true` on the step to delete what is in it"
+        if failure.not_empty:
+            return "something writes to it while it is emptied: stop that, then rerun"
+        if failure.type == "AWS::ECR::Repository":
+            return "delete its images, or set EmptyOnDelete in the template, then rerun"
+        return "remove what is in the way, then rerun"
+
+
+def _answers(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the state is an answer to our request, and not one from before that is still being shown."""
+    wanted = "DELETE_FAILED" if stack["StackStatus"] == "DELETE_FAILED" else "DELETE_IN_PROGRESS"
+    return any(stacks.is_about_stack(event) and event["ResourceStatus"] == wanted for event in events)
+
+
+def _reason(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
+    """Give the stack's reason; if its description has none, the newest one among its own events."""
+    told = [
+        str(event["ResourceStatusReason"])
+        for event in events
+        if stacks.is_about_stack(event) and event.get("ResourceStatusReason")
+    ]
+    return str(stack.get("StackStatusReason") or (told[-1] if told else "CloudFormation gave no reason"))
+
+
+def _short(failure: Failure) -> Failure:
+    return Failure(
+        type=failure.type,
+        logical_id=failure.logical_id,
+        physical_id=failure.physical_id,
+        reason=failure.reason[:REASON_CHARACTERS],
+    )

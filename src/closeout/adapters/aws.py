@@ -1,0 +1,260 @@
+"""boto3 behind a thin proxy: one session per account, region and role, and every error a `ServiceError`.
+
+Actions above this line never see botocore: they decide on `reason` and `transient` alone. botocore retries
+little here, because a durable engine waits without holding a thread. boto3 is imported when a client is first
+asked for: a process that meets no AWS step never pays for it. Standard variables (AWS_ENDPOINT_URL,
+AWS_PROFILE, …) are botocore's own business and are honoured.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+
+from closeout.core.errors import ServiceError
+from closeout.ports import AwsTarget
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+SESSION_NAME = "closeout"
+"""Role session name: what CloudTrail shows for calls that closeout made under an assumed role."""
+
+NO_CREDENTIALS = (
+    "no AWS credentials were found: give closeout a role (instance profile, AWS_ROLE_ARN with a web identity), "
+    "a profile in AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its environment"
+)
+
+# Error codes after which the same call may succeed: botocore's own throttling and transient lists
+# (botocore/data/_retry.json and retries/standard.py), plus S3's two words for "busy, come again".
+TRANSIENT_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "OperationAborted",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+
+class AwsClients:
+    """Sessions by target, made once each; safe to use from several threads.
+
+    `session` makes the plain session that every target starts from; tests give their own. `now` is seconds
+    since the epoch, for a Retry-After that is a date.
+    """
+
+    def __init__(self, *, now: Callable[[], float], session: Callable[[], Any] | None = None) -> None:
+        self._now = now
+        self._make_session = session
+        self._lock = threading.RLock()
+        self._targets: dict[AwsTarget, TargetClients] = {}
+
+    def for_target(self, target: AwsTarget) -> TargetClients:
+        """Give the clients of one account, region and role. Nothing is called yet."""
+        with self._lock:
+            found = self._targets.get(target)
+            if found is None:
+                found = self._targets[target] = TargetClients(target, self._session, now=self._now)
+            return found
+
+    def _session(self) -> Any:
+        import boto3  # noqa: PLC0415
+
+        return self._make_session() if self._make_session else boto3.Session()
+
+
+class TargetClients:
+    """The clients of one target, made when first asked for."""
+
+    def __init__(self, target: AwsTarget, session: Callable[[], Any], *, now: Callable[[], float]) -> None:
+        self.target = target
+        self._make_session = session
+        self._now = now
+        self._lock = threading.RLock()  # a boto3 session must not make two clients at once
+        self._session: Any = None
+        self._clients: dict[str, TranslatedClient] = {}
+
+    def aws(self, service: str) -> TranslatedClient:
+        """Give the client of a service, by boto3's name (`cloudformation`). Raises `ServiceError`."""
+        with self._lock:
+            found = self._clients.get(service)
+            if found is None:
+                found = self._clients[service] = self._make_client(service)
+            return found
+
+    def account(self) -> str:
+        """Ask AWS which account these credentials belong to, each time anew. Raises `ServiceError`."""
+        return str(self.aws("sts").get_caller_identity()["Account"])
+
+    def _make_client(self, service: str) -> TranslatedClient:
+        with translated(service, "CreateClient", self._now):
+            if self._session is None:
+                plain = self._make_session()
+                role = self.target.assume_role
+                self._session = _under_role(plain, role, self.target.region) if role else plain
+            client = self._session.client(service, region_name=self.target.region, config=_config())
+        return TranslatedClient(client, service, self._now)
+
+
+class TranslatedClient:
+    """A boto3 client whose operations raise `ServiceError` and nothing else.
+
+    Paginators and waiters are refused: the first hide errors from the translation, the second hold a thread.
+    """
+
+    def __init__(self, client: Any, service: str, now: Callable[[], float]) -> None:
+        self._client = client
+        self._service = service
+        self._now = now
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Give one operation."""
+        operations: dict[str, str] = self._client.meta.method_to_api_mapping
+        if name not in operations:
+            message = (
+                f"{self._service} has no operation {name!r}; page with its tokens and wait with wait_until"
+            )
+            raise AttributeError(message)
+        method, operation = getattr(self._client, name), operations[name]
+
+        def call(**arguments: Any) -> Any:
+            with translated(self._service, operation, self._now):
+                return method(**arguments)
+
+        return call
+
+
+class translated:  # noqa: N801
+    """A context in which every botocore error becomes a `ServiceError`."""
+
+    def __init__(self, service: str, operation: str, now: Callable[[], float]) -> None:
+        self._service = service
+        self._operation = operation
+        self._now = now
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate what was raised, if it was botocore."""
+        if error is None:
+            return
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+        if isinstance(error, ClientError):
+            self._answered(error)
+        if isinstance(error, (BotoCoreError, ResponseParserError)):
+            self._unanswered(error)
+
+    def _answered(self, error: Any) -> NoReturn:
+        """Translate an error that the service answered with."""
+        problem = error.response.get("Error", {})
+        metadata = error.response.get("ResponseMetadata", {})
+        code = str(problem.get("Code") or "Unknown")
+        status = metadata.get("HTTPStatusCode")
+        text = str(problem.get("Message") or "no message")
+        # An assumed role's own error surfaces in whatever call needed the credentials: name both.
+        operation = str(getattr(error, "operation_name", "") or self._operation)
+        raise ServiceError(
+            f"{self._service} {operation}: {text} ({code})",
+            service=self._service,
+            operation=operation,
+            reason=code,
+            transient=code in TRANSIENT_CODES or status == 429 or (status or 0) >= 500,
+            retry_after=retry_after(metadata.get("HTTPHeaders", {}).get("retry-after"), self._now()),
+            http_status=status,
+        ) from error
+
+    def _unanswered(self, error: Any) -> NoReturn:
+        """Translate an error that botocore raised by itself: no answer, no credentials, a bad argument."""
+        from botocore import exceptions as known  # noqa: PLC0415
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+        no_answer = (
+            known.HTTPClientError,
+            known.ConnectionError,
+            known.IncompleteReadError,
+            ResponseParserError,
+        )
+        name = type(error).__name__
+        no_credentials = (known.NoCredentialsError, known.PartialCredentialsError, known.ProfileNotFound)
+        if isinstance(error, no_credentials):
+            reason, text, transient = "NoCredentials", NO_CREDENTIALS, False
+        else:
+            reason, text = name.removesuffix("Error"), str(error)
+            transient = isinstance(error, (*no_answer, known.CredentialRetrievalError))
+        raise ServiceError(
+            f"{self._service} {self._operation}: {text}",
+            service=self._service,
+            operation=self._operation,
+            reason=reason,
+            transient=transient,
+        ) from error
+
+
+def retry_after(header: str | None, now: float) -> float | None:
+    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3); None for none or nonsense."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def _config() -> Any:
+    from botocore.config import Config  # noqa: PLC0415
+
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        user_agent_extra="closeout",
+        tcp_keepalive=True,
+        max_pool_connections=16,
+    )
+
+
+def _under_role(plain: Any, role: str, region: str) -> Any:
+    """Give a session under an assumed role, whose credentials are fetched when needed and before they expire."""
+    import boto3  # noqa: PLC0415
+    from botocore.credentials import DeferredRefreshableCredentials  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
+
+    def fetch() -> dict[str, str]:
+        sts = plain.client("sts", region_name=region, config=_config())
+        given = sts.assume_role(RoleArn=role, RoleSessionName=SESSION_NAME)["Credentials"]
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+    inner = get_session()
+    # botocore has no public door for refreshable credentials; this attribute is the documented-by-use one.
+    inner._credentials = DeferredRefreshableCredentials(refresh_using=fetch, method="assume-role")
+    return boto3.Session(botocore_session=inner)
