@@ -57,7 +57,7 @@ class RunContext:
 
     def log(self, text: str, step: str | None = None) -> None:
         """Write a line to the run's log; only inside a recorded function."""
-        self.deps.journal.write(self.execution.id, step, text)
+        self.deps.journal.write(self.execution.id, step, self.deps.redact.text(text))
 
     def hold(self, step: str, reason: str, status: str | None = None) -> None:
         """Say why a call waits: in the log always, in the commit's status when `status` is given."""
@@ -73,6 +73,7 @@ class RunContext:
                 return self._redact(fn())
             except CloseoutError as error:
                 error.message = self.deps.redact.text(error.message)
+                error.args = (error.message,)
                 raise
             except Exception as error:
                 error.args = (self.deps.redact.text(str(error)),)

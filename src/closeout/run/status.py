@@ -10,22 +10,15 @@ from typing import TYPE_CHECKING
 from closeout.core import commit
 from closeout.core.errors import CloseoutError, ServiceError, StepFailed
 from closeout.core.retry import Backoff, Retry
+from closeout.core.runs import clip
 from closeout.ports import Json
 
 if TYPE_CHECKING:
     from closeout.run.context import RunContext
 
-LIMIT = 140
-"""Characters that GitHub takes in a status description; undocumented, a longer one is answered with 422."""
 PENDING_RETRY = Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=10.0))
 FINAL_RETRY = Retry(attempts=14, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
 """About an hour and a half in all."""
-
-
-def shorten(text: str) -> str:
-    """Give `text` in one line of at most 140 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= LIMIT else line[: LIMIT - 1] + "…"
 
 
 class StatusLine:
@@ -82,7 +75,7 @@ class StatusLine:
             return {"sent": False, "reason": commit.why_none(context.execution.event, context.event)}
         if not context.deps.has_token:
             return {"sent": False, "reason": "no `secrets.github` is configured"}
-        description = shorten(context.deps.redact.text(text))
+        description = clip(context.deps.redact.text(text))
         try:
             context.deps.github.create_status(
                 target.repository,
