@@ -6,7 +6,7 @@ against them. A message is a sentence for a person and never carries a secret.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class CloseoutError(Exception):
@@ -84,6 +84,14 @@ class StoreUnavailable(CloseoutError):
     transient = True
 
 
+class Overloaded(CloseoutError):
+    """Too much is being read or waits to be stored; nothing was acknowledged."""
+
+    code = "overloaded"
+    status = 503
+    transient = True
+
+
 # --- the file ---------------------------------------------------------------------------------------
 
 
@@ -94,9 +102,13 @@ class PatternError(CloseoutError):
 
 
 class ConfigError(CloseoutError):
-    """The configuration cannot be used; the message holds every finding."""
+    """The configuration cannot be used; the message holds every finding, `findings` the same with their places."""
 
     code = "config-invalid"
+
+    def __init__(self, message: str, findings: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.findings = findings
 
 
 class SecretError(CloseoutError):

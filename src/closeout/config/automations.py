@@ -1,0 +1,182 @@
+"""The automations: their keys, defaults and guards.
+
+An `@on` function is read by the same code as an entry of the file, so that a guard cannot hold for one of
+them and not for the other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from closeout.config import guards, keys
+from closeout.config.document import Mapping, Scalar
+from closeout.config.inputs import check_template
+from closeout.config.references import environment_variables, is_reference
+from closeout.config.settings import Settings
+from closeout.config.steps import ReadStep, Surroundings, read_condition, read_steps
+from closeout.config.triggers import read_on, read_patterns
+from closeout.config.values import DAY, At
+from closeout.core import keys as core_keys
+from closeout.core.automation import Automation
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+_CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
+FUNCTION_KEYS = tuple(
+    key
+    for key in keys.names("automation")
+    if key not in {"steps", "on-failure", "max-changes", "max-objects"}
+)
+
+
+class Function(NamedTuple):
+    """An `@on` function: `module:name`, and whether its decorator leaves it destructive."""
+
+    reference: str
+    destructive: bool
+
+
+def read_automations(at: At, around: Surroundings, settings: Settings) -> tuple[Automation, ...]:
+    """Read the map of automations."""
+    if not isinstance(at.node, Mapping):
+        at.wrong("a map", "write a name for each automation, and its keys below it")
+        return ()
+    read: list[Automation] = []
+    for key, node in at.node.entries:
+        name = str(key.value)
+        if not _NAME.match(name):
+            message = f"`{name}` cannot be the name of an automation"
+            at.to(key, name).error("bad-name", message, "use letters, digits, dots, dashes and underscores")
+        automation = read_automation(name, at.to(node, name), around, settings)
+        if automation is not None:
+            read.append(automation)
+    return tuple(read)
+
+
+def read_automation(
+    name: str, at: At, around: Surroundings, settings: Settings, function: Function | None = None
+) -> Automation | None:
+    """Read one automation; with `function` one that an `@on` function declares."""
+    section = at.section(FUNCTION_KEYS if function else keys.names("automation"))
+    if section is None:
+        return None
+    assert isinstance(at.node, Mapping)
+    for required in ("on",) if function else ("on", "steps"):
+        if at.node.key(required) is None:
+            fix = (
+                "say what starts it: on: { pull_request: { types: [closed] } }"
+                if required == "on"
+                else "add steps"
+            )
+            at.error("missing-key", f"`{required}` is missing", fix)
+    triggers = read_on(section["on"]) if "on" in section else ()
+    steps = read_steps(section["steps"], around) if "steps" in section else ()
+    automation = Automation(
+        name=name,
+        triggers=triggers,
+        steps=tuple(read.step for read in steps),
+        function=function.reference if function else None,
+        destructive_function=function is None or function.destructive,
+        condition=read_condition(section.get("if")),
+        repositories=_patterns(section.get("repositories"), owner=True),
+        senders=_patterns(section.get("senders")),
+        status_context=_status(section.get("status"), name),
+        concurrency=_concurrency(section.get("concurrency")),
+        protect_names=settings.protect_names,
+        protect_tags=settings.protect_tags,
+        public_logs=settings.public_logs,
+        **_limits(section),
+    )
+    _guard(automation, at, section, steps)
+    return automation
+
+
+def secret_variables(
+    automations: tuple[Automation, ...], settings: Settings, around: Surroundings
+) -> tuple[str, ...]:
+    """Give every environment variable that a secret reference anywhere in the file names."""
+    references = [*settings.secrets_webhook, settings.secrets_github or ""]
+    for automation in automations:
+        for step in automation.steps:
+            for name, spec in around.registry[step.uses].inputs.items():
+                if spec.secret and name in step.inputs:
+                    value = step.inputs[name]
+                    references += value.values() if isinstance(value, dict) else [value]
+    return environment_variables(text for text in references if isinstance(text, str) and is_reference(text))
+
+
+def with_secret_variables(automation: Automation, variables: tuple[str, ...]) -> Automation:
+    """Give the automation with the variables that its `shell` steps must not see."""
+    return replace(automation, secret_variables=variables)
+
+
+def _limits(section: dict[str, At]) -> dict[str, Any]:
+    """Read the keys that are plain numbers and words. Those not given are left to the defaults."""
+    read: dict[str, Any] = {}
+    durations = {"timeout": (1, 365 * DAY), "queue-timeout": (1, 365 * DAY), "grace": (1, 30 * DAY)}
+    for key, (low, high) in durations.items():
+        if key in section:
+            read[key] = section[key].duration(low, high)
+    for key, high in {"max-changes": 10_000, "max-objects": 100_000_000}.items():
+        if key in section:
+            read[key] = section[key].integer(1, high)
+    for key, choices in {"on-failure": ("continue", "stop"), "mode": ("apply", "dry-run")}.items():
+        if key in section:
+            read[key] = section[key].choice(choices)
+    if "unguarded" in section:
+        read["unguarded"] = section["unguarded"].boolean()
+    return {key.replace("-", "_"): value for key, value in read.items() if value is not None}
+
+
+def _patterns(at: At | None, *, owner: bool = False) -> tuple[str, ...]:
+    patterns = read_patterns(at, "name") if at else ()
+    for pattern in patterns:
+        if owner and at is not None and "/" not in pattern and "**" not in pattern and pattern != "*":
+            message = f"`{pattern}` can match no repository: a full name is OWNER/NAME"
+            at.error("bad-pattern", message, f"write OWNER/{pattern.removeprefix('!')}")
+    return patterns
+
+
+def _status(at: At | None, name: str) -> str | None:
+    if at is None:
+        return f"closeout/{name}"
+    if isinstance(at.node, Scalar) and at.node.value is False:
+        return None
+    if isinstance(at.node, Scalar) and at.node.value is True:
+        at.error(
+            "bad-value", "`true` is not a context", "leave `status` out for the default, or write a context"
+        )
+        return None
+    context = at.text()
+    if context is not None and not _CONTEXT.match(context):
+        at.error(
+            "bad-value", "a context is one line of at most 255 characters", "write it like closeout/preview"
+        )
+    return context
+
+
+def _concurrency(at: At | None) -> str | None:
+    template = at.text() if at else None
+    if at is None or template is None or not check_template(at, template):
+        return template
+    problem = core_keys.check_template(template)
+    if problem:
+        at.error("bad-template", problem, "use fields only: preview-${{ event.pull_request.number }}")
+    return template
+
+
+def _guard(automation: Automation, at: At, section: dict[str, At], steps: tuple[ReadStep, ...]) -> None:
+    for read in steps:
+        guards.check_names(read, automation.repositories)
+    destructive = [read.step for read in steps if read.step.destructive]
+    if not destructive and (automation.function is None or not automation.destructive_function):
+        return
+    destroys = f"`{automation.function or destructive[0].uses}`"
+    key = section.get("repositories")
+    present = isinstance(at.node, Mapping) and at.node.key("repositories") is not None
+    if key is not None or not present:
+        guards.check_repositories(at, key, automation.repositories, destroys)
+    guards.check_events(
+        automation.triggers, section.get("on", at), unguarded=automation.unguarded, destroys=destroys
+    )

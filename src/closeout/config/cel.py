@@ -1,0 +1,207 @@
+"""CEL expressions over `event`: the one module, and the one function, that calls the CEL library.
+
+The library does not raise for a missing field: it gives a value of type ERROR whose text is truthy. It cuts
+strings at a NUL and crashes the process on a value nested thousands deep. `evaluate` turns each of these into
+`ExpressionError`, so that a condition can never be true, and a name never be made, by accident.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from closeout.config import templates
+from closeout.config.templates import expressions as expressions
+from closeout.core.errors import ExpressionError
+
+MAX_EXPRESSION = 4_096
+"""Characters. The library's own limit is on depth (32); this bounds the time to compile."""
+MAX_DEPTH = 100
+_MAX_INTEGER = 2**63
+
+# One environment and one lock: compiled programs are kept, and an evaluation takes some 60 microseconds,
+# nearly all of it spent holding the interpreter's own lock anyway.
+_LOCK = threading.Lock()
+
+
+def evaluate(expression: str, event: Mapping[str, Any]) -> Any:
+    """Evaluate `expression` with the payload as `event` and give the value as Python's own types.
+
+    bool, int, float, str, bytes, None, list, dict, datetime or timedelta. Safe to call from many threads.
+    Raises `ExpressionError`, with the expression's text, for a syntax error, a missing field, or any other error.
+    """
+    problem = payload_problem(event)
+    if problem:
+        raise _failed(expression, f"the payload cannot be read: {problem}")
+    program = _program(expression)
+    if isinstance(program, str):
+        raise _failed(expression, program)
+    try:
+        with _LOCK:
+            result = program.eval(data={"event": event})
+            kind = result.type().name()
+            value = result.plain_value()
+    except (RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _failed(expression, _first_line(error)) from error
+    if kind in {"ERROR", "UNKNOWN"}:
+        raise _failed(expression, _first_line(value))
+    return value
+
+
+def condition(expression: str, event: Mapping[str, Any]) -> bool:
+    """Give the truth of an `if:`. Raises `ExpressionError` unless the value is true or false itself."""
+    value = evaluate(expression, event)
+    if not isinstance(value, bool):
+        raise _failed(expression, f"a condition must be true or false, got {_described(value)}")
+    return value
+
+
+def interpolate(
+    template: str, event: Mapping[str, Any], check: Callable[[str, str], str] | None = None
+) -> str:
+    """Fill in every `${{ }}`. `check(value, expression)` sees each value by itself and gives it back, or raises.
+
+    Raises `ExpressionError` when an expression fails or gives anything else than a string or a whole number.
+    """
+    filled: list[str] = []
+    for part in templates.parts(template):
+        if not part.expression:
+            filled.append(part.text)
+            continue
+        value = _text_of(part.text, event)
+        filled.append(check(value, part.text) if check else value)
+    return "".join(filled)
+
+
+def _text_of(expression: str, event: Mapping[str, Any]) -> str:
+    value = evaluate(expression, event)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_INTEGER:
+        return str(int(value))
+    raise _failed(expression, f"a ${{{{ }}}} must be a string or a whole number, got {_described(value)}")
+
+
+def compile_check(expression: str, *, boolean: bool = False) -> str | None:
+    """Give what is wrong with an expression, as far as can be told without a payload; None when nothing is.
+
+    With `boolean`, its type must be able to be true or false; else it must be able to be text.
+    """
+    program = _program(expression)
+    if isinstance(program, str):
+        return program
+    kind = program.return_type().name()
+    if boolean and kind not in {"BOOL", "DYN"}:
+        return f"a condition must be true or false, this gives {_NAMES.get(kind, kind)}"
+    if not boolean and kind not in {"STRING", "INT", "UINT", "DOUBLE", "DYN"}:
+        return f"a ${{{{ }}}} must be a string or a whole number, this gives {_NAMES.get(kind, kind)}"
+    return None
+
+
+_NAMES = {
+    "BOOL": "true or false",
+    "INT": "an integer",
+    "UINT": "an integer",
+    "DOUBLE": "a number",
+    "STRING": "a string",
+    "NULL": "null",
+}
+
+
+def payload_problem(event: Mapping[str, Any]) -> str | None:
+    """Give why the library must not see this payload (the rule of `core.payload`, looked at again), or None."""
+    level: list[Any] = [event]
+    for _ in range(MAX_DEPTH + 1):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below.extend(value)
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+            elif isinstance(value, str):
+                if not value.isascii() and _has_surrogate(value):
+                    return "it holds half a surrogate pair"
+                if "\0" in value:
+                    return "it holds a NUL"
+            elif isinstance(value, int):
+                if not -_MAX_INTEGER <= value < _MAX_INTEGER:
+                    return "it holds an integer beyond 64 bits"
+            elif value is not None and not isinstance(value, float):
+                return f"it holds a {type(value).__name__}"
+        if not below:
+            return None
+        level = below
+    return f"it is nested more than {MAX_DEPTH} deep"
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    from cel_expr_python import cel  # noqa: PLC0415  10 ms and 16 MB that commands without expressions need not pay
+
+    return cel.NewEnv(variables={"event": cel.Type.DYN})
+
+
+@lru_cache(maxsize=1_024)
+def _program(expression: str) -> Any:
+    """Give the compiled program, or the sentence that says why there is none."""
+    if "\0" in expression or _has_surrogate(expression):
+        return "it holds a NUL or half a surrogate pair"
+    if not expression.strip():
+        return "it is empty"
+    if len(expression) > MAX_EXPRESSION:
+        return f"it is longer than {MAX_EXPRESSION:,} characters"
+    try:
+        with _LOCK:
+            return _environment().compile(expression)
+    except (RuntimeError, TypeError, ValueError) as error:
+        return _first_line(error)
+
+
+def _first_line(error: object) -> str:
+    """Give the library's own words without its positions, its second line and its status code."""
+    line = str(error).strip().split("\n")[0]
+    for prefix in (
+        "INVALID_ARGUMENT: ",
+        "NOT_FOUND: ",
+        "UNKNOWN: ",
+        "OUT_OF_RANGE: ",
+        "CANCELLED: ",
+        "ERROR: ",
+    ):
+        line = line.removeprefix(prefix)
+    if line.startswith("<input>:"):
+        line = line.partition(": ")[2]
+    line = line.partition(" expecting {")[0].removesuffix(" [INVALID_ARGUMENT]").removesuffix(" [CANCELLED]")
+    line = line.removesuffix(" (in container '')")
+    return line[:300] or "not understood"
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {
+        bool: "true or false",
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "a map",
+    }
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+def _failed(expression: str, reason: str) -> ExpressionError:
+    return ExpressionError(f"expression `{expression[:300]}`: {reason}")

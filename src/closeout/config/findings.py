@@ -1,0 +1,169 @@
+"""Findings: what is wrong with the file, where exactly, and how to put it right.
+
+Every check adds to one collector instead of raising, so that a person sees all mistakes at once. This is also
+the one place that shows a line of the file, and so the one place that must not show a secret in it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from closeout.config.codes import CODES
+
+Severity = Literal["error", "warning"]
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_SECRET_KEY = re.compile(r"""(?i)((?:secret|token|password|webhook|github)[\w-]*["']?\s*:\s*)(.+)$""")
+_REFERENCE = re.compile(r"""^[\[{]?\s*["']?(?:env:[A-Za-z_]|file:|aws-secretsmanager:|api-url|false|#)""")
+_TOKEN = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{4,}|github_pat_\w{4,}|A[KS]IA[A-Z0-9]{12,}|xox[abp]-[\w-]{6,})"
+)
+_MASK = "***"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One mistake (or warning) at one place. `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+    code: str
+    message: str
+    fix: str
+    severity: Severity = "error"
+    source: str = ""
+    """The line of the file, with secrets masked."""
+
+    def text(self) -> str:
+        """Give `FILE:LINE:COL: message`, one line."""
+        warning = "warning: " if self.severity == "warning" else ""
+        return f"{self.file}:{self.line}:{self.column}: {warning}{self.message}"
+
+    def pretty(self) -> str:
+        """Give the text, the line with a caret under the place, and the fix."""
+        if not self.source.strip():
+            return f"{self.text()}\n  fix: {self.fix}"
+        gap = "".join(character if character == "\t" else " " for character in self.source[: self.column - 1])
+        number = str(self.line)
+        margin = " " * len(number)
+        return f"{self.text()}\n  {number} | {self.source}\n  {margin} | {gap}^\n  fix: {self.fix}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON object for `closeout check --json`."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "code": self.code,
+            "message": self.message,
+            "fix": self.fix,
+            "severity": self.severity,
+        }
+
+
+class Findings:
+    """Collects the findings of one file."""
+
+    def __init__(self, file: str, text: str = "") -> None:
+        self.file = file
+        self._lines = _LINE_BREAK.split(text)
+        self._found: list[Finding] = []
+        self._secret: dict[int, int] = {}
+
+    def hide(self, line: int, column: int) -> None:
+        """Never show this line of the file from `column` on: a secret stands there."""
+        self._secret[line] = min(column, self._secret.get(line, column))
+
+    def error(self, line: int, column: int, code: str, message: str, fix: str) -> None:
+        """Add a mistake that makes the file unusable."""
+        self._add(line, column, code, message, fix, "error")
+
+    def warning(self, line: int, column: int, code: str, message: str, fix: str) -> None:
+        """Add something that is legal and probably not meant."""
+        self._add(line, column, code, message, fix, "warning")
+
+    def extend(self, others: Iterable[Finding]) -> None:
+        """Add findings that were made about another file (a module)."""
+        self._found.extend(others)
+
+    def count(self) -> int:
+        """Give how many errors there are so far."""
+        return sum(1 for finding in self._found if finding.severity == "error")
+
+    def all(self) -> tuple[Finding, ...]:
+        """Give everything found, in the order of the file, each once."""
+        placed = {
+            (item.file, item.line, item.column, item.message): item
+            for item in (self._with_source(item) for item in self._found)
+        }
+        return tuple(placed[key] for key in sorted(placed, key=lambda key: (key[0] != self.file, *key)))
+
+    def _add(self, line: int, column: int, code: str, message: str, fix: str, severity: Severity) -> None:
+        if code not in CODES:
+            raise LookupError(code)
+        self._found.append(
+            Finding(
+                file=self.file,
+                line=line,
+                column=column,
+                code=code,
+                message=printable(message),
+                fix=printable(fix),
+                severity=severity,
+            )
+        )
+
+    def _with_source(self, finding: Finding) -> Finding:
+        # Lines are cut out at the end: what must be hidden is known only when the whole file was read.
+        if finding.source or finding.file != self.file or not 0 < finding.line <= len(self._lines):
+            return finding
+        line = self._lines[finding.line - 1]
+        hidden_from = self._secret.get(finding.line)
+        if hidden_from is not None:
+            line = line[: hidden_from - 1] + _MASK
+        return Finding(
+            file=finding.file,
+            line=finding.line,
+            column=finding.column,
+            code=finding.code,
+            message=finding.message,
+            fix=finding.fix,
+            severity=finding.severity,
+            source=printable(mask(line)),
+        )
+
+
+def mask(line: str) -> str:
+    """Give a line of the file without what looks like a secret, by its key or by its shape."""
+    found = _SECRET_KEY.search(line)
+    if found and not _REFERENCE.match(found[2]):
+        line = line[: found.start(2)] + _MASK
+    return _TOKEN.sub(_MASK, line)
+
+
+def printable(text: str) -> str:
+    """Give `text` on one line without characters that would steer a terminal."""
+    return "".join(
+        character if character.isprintable() or character == "\t" else "\ufffd" for character in text
+    )
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """Give the known word that `word` was probably meant to be."""
+    names = list(known)
+    folded = {name.casefold().replace("_", "-"): name for name in names}
+    close = difflib.get_close_matches(word.casefold().replace("_", "-"), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else None
+
+
+def listed(words: Iterable[str], last: str = "or") -> str:
+    """Give `a, b or c`."""
+    items = list(words)
+    return (
+        items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else "nothing"
+    )

@@ -1,0 +1,94 @@
+"""`@on(…)`: automations written as Python functions.
+
+The decorator only remembers what was said: it is checked when the file is loaded, by the same code that checks
+an automation in YAML, and with the function's line as its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+ATTRIBUTE = "__closeout_on__"
+Texts = str | Sequence[str]
+
+
+class Declaration(NamedTuple):
+    """What `@on` was given: the keys of an automation as the file has them, and the automation's name."""
+
+    name: str | None
+    keys: dict[str, Any]
+    destructive: bool
+
+
+def on(  # noqa: PLR0913  each is a key of the file under its own name
+    *events: str,
+    name: str | None = None,
+    branches: Texts | None = None,
+    branches_ignore: Texts | None = None,
+    tags: Texts | None = None,
+    tags_ignore: Texts | None = None,
+    paths: Texts | None = None,
+    paths_ignore: Texts | None = None,
+    repositories: Texts | None = None,
+    senders: Texts | None = None,
+    condition: str | None = None,
+    status: str | bool | None = None,
+    concurrency: str | None = None,
+    timeout: str | None = None,
+    queue_timeout: str | None = None,
+    mode: str | None = None,
+    grace: str | None = None,
+    unguarded: bool | None = None,
+    destructive: bool = True,
+) -> Callable[[_Function], _Function]:
+    """Declare that a function runs on events: `@on("pull_request.closed", repositories=["acme/shop"])`.
+
+    An event is `name` or `name.action`; several may be given. The keywords are the keys of an automation in the
+    file, with the same forms and defaults (`condition` is `if`, durations are texts like "3h"). The function is
+    called with one argument, the run: `run.event`, `run.record(name, fn)`, `run.sleep`, `run.wait_until`,
+    `run.log`. It counts as destructive, so `repositories` is required and each `record` stands behind the live
+    check, unless `destructive=False` says that it deletes nothing. Nothing is checked here: findings appear
+    when the configuration is loaded.
+    """
+    filters = {
+        "branches": branches,
+        "branches-ignore": branches_ignore,
+        "tags": tags,
+        "tags-ignore": tags_ignore,
+        "paths": paths,
+        "paths-ignore": paths_ignore,
+    }
+    given = {
+        "repositories": repositories,
+        "senders": senders,
+        "if": condition,
+        "status": status,
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "queue-timeout": queue_timeout,
+        "mode": mode,
+        "grace": grace,
+        "unguarded": unguarded,
+    }
+    declared: dict[str, Any] = {
+        "on": _triggers(events, {key: value for key, value in filters.items() if value is not None})
+    }
+    declared.update({key: value for key, value in given.items() if value is not None})
+
+    def remember(function: _Function) -> _Function:
+        setattr(function, ATTRIBUTE, Declaration(name, declared, destructive))
+        return function
+
+    return remember
+
+
+def _triggers(events: Sequence[str], filters: dict[str, Any]) -> dict[str, Any]:
+    triggers: dict[str, Any] = {}
+    for event in events:
+        head, _, action = str(event).partition(".")
+        trigger = triggers.setdefault(head, dict(filters))
+        if action:
+            trigger.setdefault("types", []).append(action)
+    return triggers

@@ -1,0 +1,179 @@
+"""A step's `with`, held against the inputs that its action declares.
+
+Everything about a value that does not depend on a payload is checked here: its type, its choices, where
+`${{ }}` may stand, and that every expression compiles.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from closeout.config import cel, templates
+from closeout.config.capabilities import ActionSpec, InputSpec
+from closeout.config.document import Mapping, Node, Scalar, Sequence, plain
+from closeout.config.findings import listed
+from closeout.config.references import read_reference
+from closeout.config.values import At, is_null
+from closeout.core.errors import ExpressionError
+
+_FOREVER = 30 * 86_400.0
+
+
+def read_inputs(
+    at: At | None, step: At, uses: str, action: ActionSpec, extra: tuple[str, ...]
+) -> dict[str, Any]:
+    """Read `with`; `extra` are keys that the caller reads itself. Gives the inputs, defaults filled in."""
+    before = step.findings.count()
+    section = _section(at, action, extra) if at else {}
+    values: dict[str, Any] = {}
+    for name, spec in action.inputs.items():
+        if name in section:
+            value = _value(section[name], spec, uses)
+            if value is not None:
+                values[name] = value
+        elif at is not None and isinstance(at.node, Mapping) and at.node.key(name):
+            continue
+        elif spec.required:
+            place = at or step
+            place.error(
+                "missing-input", f"`{uses}` needs `{name}`: {spec.description}", f"add with: {{ {name}: … }}"
+            )
+        elif spec.default is not None:
+            values[name] = spec.default
+    if action.check is not None and step.findings.count() == before:
+        for sentence in action.check(values):
+            (at or step).error("bad-input", sentence, f"see `closeout actions show {uses}`")
+    return values
+
+
+def _section(at: At, action: ActionSpec, extra: tuple[str, ...]) -> dict[str, At]:
+    if not isinstance(at.node, Mapping):
+        at.wrong("a map", "write with: { input: value }")
+        return {}
+    known = [*action.inputs, *extra]
+    found: dict[str, At] = {}
+    for key, node in at.node.entries:
+        name = str(key.value)
+        spec = action.inputs.get(name)
+        if name not in known:
+            at.unknown(key, known, "unknown-input", "input")
+        elif is_null(node) and (spec is None or spec.type != "any"):
+            at.to(key, name).error(
+                "empty-value", "the input has no value", "write a value, or leave the input out"
+            )
+        else:
+            found[name] = at.to(node, name)
+    return found
+
+
+def _value(at: At, spec: InputSpec, uses: str) -> Any:
+    if spec.secret:
+        return _secret(at, spec)
+    if not _templates_fit(at, spec, uses):
+        return None
+    value = _typed(at, spec)
+    if value is not None and spec.type in {"string", "list", "any"}:
+        for place, text in texts_of(at):
+            _check_text(place, text, spec)
+    return value
+
+
+def _secret(at: At, spec: InputSpec) -> Any:
+    if spec.type != "map":
+        return read_reference(at)
+    if not isinstance(at.node, Mapping):
+        at.wrong("a map", "write NAME: reference pairs, like Authorization: env:TOKEN")
+        return None
+    read = {str(key.value): read_reference(at.to(node, str(key.value))) for key, node in at.node.entries}
+    return read if None not in read.values() else None
+
+
+def _typed(at: At, spec: InputSpec) -> Any:
+    templated = isinstance(at.node, Scalar) and templates.OPEN in at.node.text
+    match spec.type:
+        case "boolean":
+            return at.boolean()
+        case "duration":
+            return at.duration(0, _FOREVER)
+        case "integer":
+            return at.text() if templated else at.integer(-(2**53), 2**53)
+        case "list":
+            texts = at.texts()
+            return list(texts) if texts is not None else None
+        case "map":
+            return _map(at)
+        case "any":
+            return plain(at.node)
+        case _:
+            return at.text()
+
+
+def _map(at: At) -> dict[str, str] | None:
+    """Read a map of texts. Numbers and truth values are taken as written: variables are mostly those."""
+    if not isinstance(at.node, Mapping):
+        at.wrong("a map", "write NAME: value pairs")
+        return None
+    read: dict[str, str] = {}
+    for key, node in at.node.entries:
+        place = at.to(node, str(key.value))
+        if isinstance(node, Scalar) and node.value is not None:
+            read[str(key.value)] = node.text
+        else:
+            place.wrong("text", "quote it: '…'; an empty text is ''")
+    return read
+
+
+def _templates_fit(at: At, spec: InputSpec, uses: str) -> bool:
+    """Check every `${{ }}` below `at`: allowed here, closed, and an expression that compiles."""
+    good = True
+    for place, text in texts_of(at):
+        if templates.OPEN not in text:
+            continue
+        if not spec.templates:
+            fix = "write the value itself"
+            if uses == "shell":
+                fix = "pass it by `env: { NAME: '${{ … }}' }` and use \"$NAME\": a script must never be made of payload text"
+            place.error("template-not-allowed", "`${{ }}` is not filled in here", fix)
+            good = False
+        else:
+            good = check_template(place, text) and good
+    return good
+
+
+def check_template(at: At, text: str) -> bool:
+    """Check that every `${{ }}` of `text` is closed and compiles."""
+    try:
+        found = templates.expressions(text)
+    except ExpressionError as error:
+        at.error("bad-template", error.message, "close it with }}")
+        return False
+    problems = [(expression, cel.compile_check(expression)) for expression in found]
+    for expression, problem in problems:
+        if problem:
+            at.error("bad-expression", f"`{expression}`: {problem}", "see docs/reference/expressions.md")
+    return all(problem is None for _, problem in problems)
+
+
+def _check_text(at: At, text: str, spec: InputSpec) -> None:
+    if templates.OPEN in text:
+        return
+    if spec.choices and text not in spec.choices:
+        at.error("bad-input", f"`{text}` is not {listed(spec.choices)}", f"write {listed(spec.choices)}")
+    elif spec.pattern is not None and not re.fullmatch(spec.pattern, text):
+        at.error("bad-input", f"`{text}` does not have the form {spec.pattern}", spec.description)
+
+
+def texts_of(at: At) -> Iterator[tuple[At, str]]:
+    """Give every text below `at`, with its place."""
+    node: Node = at.node
+    if isinstance(node, Scalar):
+        if isinstance(node.value, str):
+            yield at, node.value
+    elif isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield from texts_of(at.to(item, index))
+    else:
+        for key, value in node.entries:
+            yield from texts_of(at.to(value, str(key.value)))

@@ -1,0 +1,84 @@
+"""The table of keys: every key that the file may hold, at which level, and what it means.
+
+The checks refuse what is not in it, the JSON Schema and the reference page are made from it: so none of them
+can know a key that another does not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """One key. `form` and `default` are for the reference page; `default` is empty where there is none."""
+
+    level: str
+    name: str
+    form: str
+    default: str
+    meaning: str
+
+
+KEYS: tuple[Key, ...] = (
+    Key("file", "version", "`1`", "", "The version of this format. Required."),
+    Key("file", "secrets", "map", "", "Where the secrets live, never what they are."),
+    Key("file", "public-url", "URL or `env:NAME`", "`http://HOST:PORT` of `serve`", "Base of the Details links."),
+    Key("file", "github", "map", "", "The GitHub to talk to."),
+    Key("file", "aws", "map", "", "The account that `aws/*` steps act in. Required as soon as there is such a step."),
+    Key("file", "modules", "list of module names", "none", "Python modules with `@on` functions, looked up beside the file."),
+    Key("file", "protect", "list of patterns, or map", "built-in entries only", "What nothing may touch, whatever a step names."),
+    Key("file", "public-logs", "`true` or `false`", "`false`", "Whether run pages of public repositories show the log too."),
+    Key("file", "automations", "map of name to automation", "none", "The automations."),
+    Key("secrets", "webhook", "reference or list of references", "", "The webhook secret. Every one of a list is accepted, so that a secret can be replaced without a gap."),
+    Key("secrets", "github", "reference", "", "A token for GitHub's API: commit statuses, the live check, comments."),
+    Key("github", "api-url", "URL or `env:NAME`", "`https://api.github.com`", "GitHub's API; `https://HOST/api/v3` for GitHub Enterprise Server."),
+    Key("aws", "account", "twelve digits in quotes", "", "The only account that steps may act in; the credentials are held against it before each change."),
+    Key("aws", "region", "region name", "", "The region, like `eu-central-1`."),
+    Key("aws", "assume-role", "role ARN", "none", "A role to assume first."),
+    Key("protect", "names", "list of patterns", "none", "Names that nothing may touch. `*` stands for any text."),
+    Key("protect", "tags", "map of tag to value pattern", "none", "Resources with such a tag are not touched. `*` stands for any value."),
+    Key("automation", "on", "event, list of events, or map of event to filters", "", "What starts it, as a workflow's `on` in GitHub Actions. Required. `pull_request` needs explicit `types`."),
+    Key("automation", "repositories", "pattern or list of patterns", "any", "Repositories (`owner/name`) that it is for. Required when a step is destructive; `*` alone is refused there."),
+    Key("automation", "senders", "pattern or list of patterns", "any", "Logins whose events count."),
+    Key("automation", "if", "CEL expression", "true", "A condition over `event`; when false the run is skipped."),
+    Key("automation", "status", "context or `false`", "`closeout/<automation>`", "The commit status's context; `false`: no status."),
+    Key("automation", "concurrency", "template", "repository and number on pull request events, else none", "Runs with the same key go one at a time, in order, none dropped."),
+    Key("automation", "timeout", "duration", "`3h`", "Time for the whole run, from the moment it has its key."),
+    Key("automation", "queue-timeout", "duration", "`24h`", "Time that a run may wait for its key."),
+    Key("automation", "on-failure", "`continue` or `stop`", "`continue`", "Whether later steps are tried after one failed. There is one verdict in the end."),
+    Key("automation", "mode", "`apply` or `dry-run`", "`apply`", "A dry run plans and reports, and changes nothing."),
+    Key("automation", "grace", "duration", "none", "Wait before the first destructive step."),
+    Key("automation", "max-changes", "integer", "50", "A plan with more resources than this is refused whole."),
+    Key("automation", "max-objects", "integer", "100000", "A plan with more objects than this is refused whole."),
+    Key("automation", "unguarded", "`true` or `false`", "`false`", "Lets destructive steps run on events that have no live check."),
+    Key("automation", "steps", "list of steps", "", "What it does, in order. Required."),
+    Key("step", "uses", "action", "", "The action, like `aws/cloudformation-delete-stack`. Required."),
+    Key("step", "with", "map", "", "The action's inputs. An `aws/*` step may set `account`, `region` and `assume-role` here too."),
+    Key("step", "id", "lower-case letters, digits, dashes", "the action's last word and the step's position, like `delete-stack-1`", "Names the step in runs and logs."),
+    Key("step", "name", "text", "the action's summary", "The step's title for people."),
+    Key("step", "if", "CEL expression", "true", "A condition over `event`; when false the step is skipped."),
+    Key("step", "timeout", "duration", "the action's own", "Time for the step, its waits included."),
+    Key("step", "retry", "map", "the action's own", "How calls that failed for a passing reason are tried again."),
+    Key("step", "destructive", "`false`", "true but for `github/comment`", "On `shell`, `python`, `http/request` and `github/dispatch-workflow`: says that the step deletes nothing."),
+    Key("step", "allow-untrusted", "field or list of fields", "none", "Fields that outsiders choose (`event.pull_request.head.ref`) and that may be part of a name all the same. Pull requests from forks are then ignored."),
+    Key("step", "pass-env", "name or list of names", "none", "Environment variables that a `shell` step's script may see although they are held back by default."),
+    Key("retry", "attempts", "integer", "3", "Calls in all."),
+    Key("retry", "backoff", "duration", "`1s`", "Wait before the second call; doubles from there, up to five minutes."),
+    Key("trigger", "types", "list", "any", "The event's actions (`closed`)."),
+    Key("trigger", "branches", "list of patterns", "any", "Branches: the base branch of a pull request, the pushed branch of a push."),
+    Key("trigger", "branches-ignore", "list of patterns", "none", "Branches that do not count. Not together with `branches`."),
+    Key("trigger", "tags", "list of patterns", "any", "Tags, for `push`, `create` and `delete`."),
+    Key("trigger", "tags-ignore", "list of patterns", "none", "Tags that do not count. Not together with `tags`."),
+    Key("trigger", "paths", "list of patterns", "any", "At least one changed file must match."),
+    Key("trigger", "paths-ignore", "list of patterns", "none", "Does not count when all changed files match. Not together with `paths`."),
+)  # fmt: skip
+
+
+def names(level: str) -> tuple[str, ...]:
+    """Give the names of the keys at `level`, in the order of the table."""
+    return tuple(key.name for key in KEYS if key.level == level)
+
+
+def meaning(level: str, name: str) -> str:
+    """Give what a key means, for the JSON Schema's descriptions."""
+    return next(key.meaning for key in KEYS if key.level == level and key.name == name)

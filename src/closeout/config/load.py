@@ -1,0 +1,107 @@
+"""The way in: a path and the known actions go in, a checked configuration or all of its findings come out.
+
+`check` and `load` share every step, so that what `closeout check` accepts is what `closeout serve` runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from closeout.config import automations as reading
+from closeout.config import document, keys
+from closeout.config.capabilities import ActionRegistry
+from closeout.config.document import Mapping as MappingNode
+from closeout.config.findings import Finding, Findings
+from closeout.config.modules import import_modules
+from closeout.config.settings import Settings, read_settings, read_version
+from closeout.config.steps import Surroundings
+from closeout.config.values import At
+from closeout.core.automation import Automation
+from closeout.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration without errors. `functions` are the `@on` functions by `module:name`."""
+
+    settings: Settings
+    automations: tuple[Automation, ...]
+    functions: Mapping[str, Callable[..., Any]]
+    warnings: tuple[Finding, ...] = ()
+
+
+def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:
+    """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
+
+    Raises `ConfigError`; its `findings` hold every error and warning, its message their texts.
+    """
+    loaded, findings = _read(Path(path), registry, modules=modules)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if loaded is None or errors:
+        raise ConfigError("\n".join(finding.text() for finding in errors), findings=findings)
+    return loaded
+
+
+def check(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> list[Finding]:
+    """Give everything that is wrong or odd with the file; never raises for what the file holds."""
+    return list(_read(Path(path), registry, modules=modules)[1])
+
+
+def _read(
+    path: Path, registry: ActionRegistry, *, modules: bool
+) -> tuple[Loaded | None, tuple[Finding, ...]]:
+    text, problem = document.read(path)
+    findings = Findings(str(path), text or "")
+    if text is None:
+        findings.error(
+            1, 1, "unreadable-file", problem, "check the path, the file's mode and its encoding (UTF-8)"
+        )
+        return None, findings.all()
+    node = document.parse(text, findings)
+    if node is None:
+        return None, findings.all()
+    root = At(node=node, path="", findings=findings)
+    section = root.section(keys.names("file"))
+    if section is None:
+        return None, findings.all()
+    loaded = _sections(root, section, registry, path.parent if modules else None)
+    warnings = tuple(finding for finding in findings.all() if finding.severity == "warning")
+    return Loaded(**loaded, warnings=warnings), findings.all()
+
+
+def _sections(
+    root: At, section: Mapping[str, At], registry: ActionRegistry, folder: Path | None
+) -> dict[str, Any]:
+    read_version(section, root)
+    settings = read_settings(section)
+    around = Surroundings(
+        registry=registry, aws=settings.aws, aws_given=_given(section.get("aws"))
+    )
+    automations: tuple[Automation, ...] = ()
+    if "automations" in section:
+        automations = reading.read_automations(section["automations"], around, settings)
+    functions: dict[str, Callable[..., Any]] = {}
+    if folder is not None:
+        place = section.get("modules", root)
+        added, functions = import_modules(
+            place, folder, settings, around, {item.name for item in automations}
+        )
+        automations += added
+    if not automations and not settings.modules and "automations" not in section:
+        fix = "add automations: with at least one entry, or modules: with @on functions"
+        root.error("missing-key", "there is neither `automations` nor `modules`", fix)
+    variables = reading.secret_variables(automations, settings, around)
+    automations = tuple(reading.with_secret_variables(item, variables) for item in automations)
+    return {"settings": settings, "automations": automations, "functions": functions}
+
+
+def _given(at: At | None) -> tuple[str, ...]:
+    """Give the keys of `aws` that stand in the file, right or wrong."""
+    if at is None:
+        return ()
+    if not isinstance(at.node, MappingNode):
+        return ("account", "region")
+    return tuple(str(key.value) for key, _ in at.node.entries)

@@ -1,0 +1,132 @@
+"""Importing the modules of `modules` and reading the `@on` functions in them.
+
+Importing runs a user's code, so whatever it raises becomes a finding at the module's name; the server never
+starts with half of the automations.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from closeout.config.automations import Function, read_automation
+from closeout.config.document import from_value
+from closeout.config.findings import Findings
+from closeout.config.functions import ATTRIBUTE, Declaration
+from closeout.config.settings import Settings
+from closeout.config.steps import Surroundings
+from closeout.config.values import At
+from closeout.core.automation import Automation
+
+Functions = dict[str, Callable[..., Any]]
+
+
+def import_modules(
+    at: At, folder: Path, settings: Settings, around: Surroundings, taken: set[str]
+) -> tuple[tuple[Automation, ...], Functions]:
+    """Import the modules, looked up in `folder` first, and read their `@on` functions.
+
+    `at` is the place of `modules`, `taken` the names of automations that there are already. The folder stays on
+    `sys.path`: a `python` step's function is found there too.
+    """
+    beside = str(folder.resolve())
+    if beside not in sys.path:
+        sys.path.insert(0, beside)
+    automations: list[Automation] = []
+    functions: Functions = {}
+    for name in settings.modules:
+        module = _import(at, name, folder.resolve())
+        if module is None:
+            continue
+        added, found = _functions(at, name, module, settings, around, taken)
+        automations += added
+        functions |= found
+    return tuple(automations), functions
+
+
+def _import(at: At, name: str, folder: Path) -> ModuleType | None:
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a user's code may raise anything, SystemExit included
+        message = f"importing `{name}` failed: {type(error).__name__}: {error}{_where(error, folder)}"
+        at.error(
+            "module-failed", message[:500], f"run `python -c 'import {name}'` in {folder} to see it in full"
+        )
+        return None
+    path = folder.joinpath(*name.split("."))
+    candidates = [path.with_suffix(".py"), path / "__init__.py"]
+    file = Path(str(getattr(module, "__file__", ""))).resolve()
+    if any(candidate.exists() for candidate in candidates) and file not in [
+        item.resolve() for item in candidates
+    ]:
+        at.error(
+            "module-failed", f"another module named `{name}` is loaded already, from {file}", "rename yours"
+        )
+        return None
+    return module
+
+
+def _where(error: BaseException, folder: Path) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).resolve().is_relative_to(folder)]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+
+
+def _functions(
+    at: At, module_name: str, module: ModuleType, settings: Settings, around: Surroundings, taken: set[str]
+) -> tuple[list[Automation], Functions]:
+    automations: list[Automation] = []
+    functions: Functions = {}
+    file = str(getattr(module, "__file__", module_name))
+    findings = Findings(file, _source(file))
+    for attribute, value in list(vars(module).items()):
+        declared = getattr(value, ATTRIBUTE, None) if callable(value) else None
+        if not isinstance(declared, Declaration) or getattr(value, "__module__", None) != module_name:
+            continue
+        line = int(getattr(getattr(value, "__code__", None), "co_firstlineno", 1))
+        name = str(declared.name if declared.name is not None else attribute)
+        place = At(node=from_value(declared.keys, line, 1), path=f"@on {attribute}", findings=findings)
+        _check_function(place, value, name, taken)
+        automation = read_automation(
+            name, place, around, settings, Function(f"{module_name}:{attribute}", bool(declared.destructive))
+        )
+        if automation is not None:
+            automations.append(automation)
+            functions[f"{module_name}:{attribute}"] = value
+    at.findings.extend(findings.all())
+    return automations, functions
+
+
+def _check_function(at: At, function: Any, name: str, taken: set[str]) -> None:
+    if name in taken:
+        at.error(
+            "duplicate-automation", f"an automation named `{name}` is there already", "give it another name="
+        )
+    taken.add(name)
+    if inspect.iscoroutinefunction(function):
+        at.error(
+            "bad-function",
+            "an @on function cannot be async",
+            "write a plain `def`; waits go through run.wait_until",
+        )
+        return
+    try:
+        inspect.signature(function).bind(None)
+    except (TypeError, ValueError):
+        at.error("bad-function", "an @on function takes one argument, the run", "write def NAME(run):")
+
+
+def _source(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

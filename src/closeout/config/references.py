@@ -1,0 +1,61 @@
+"""Secret references: where a secret lives (`env:`, `file:`, `aws-secretsmanager:`), never what it is.
+
+A value that is no reference may be the secret itself, so nothing here ever repeats it: not in a message, and
+not in the line of the file that is shown beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from closeout.config.document import Mapping, Node, Scalar, Sequence
+from closeout.config.values import At
+
+_FORMS = re.compile(
+    r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}"
+    r"|file:[^\x00-\x1f#]{1,1024}"
+    r"|aws-secretsmanager:[A-Za-z0-9/_+=.@:-]{1,512}(?:\#[A-Za-z0-9_.-]{1,128})?)\Z"
+)
+_FIX = "write where it lives: env:NAME, file:PATH or aws-secretsmanager:NAME[#json-key]"
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether `text` is a secret reference."""
+    return _FORMS.match(text) is not None
+
+
+def environment_variables(references: Iterable[str]) -> tuple[str, ...]:
+    """Give the environment variables that references name, sorted."""
+    return tuple(sorted({text.removeprefix("env:") for text in references if text.startswith("env:")}))
+
+
+def read_reference(at: At) -> str | None:
+    """Read one reference."""
+    value = at.node.value if isinstance(at.node, Scalar) else None
+    if isinstance(value, str) and is_reference(value):
+        return value
+    hide(at.node, at)
+    if isinstance(value, str) and value.startswith(("aws-ssm:", "github-app:")):
+        kind = value.partition(":")[0]
+        at.error("reference-later", f"`{kind}:` references come later; this version cannot read them", _FIX)
+    elif isinstance(value, str) and value.startswith(("env:", "file:", "aws-secretsmanager:")):
+        kind = value.partition(":")[0]
+        at.error("bad-reference", f"what follows `{kind}:` is not a name that can be looked up", _FIX)
+    else:
+        at.error(
+            "bad-reference", "this is not a secret reference; a secret itself never stands in this file", _FIX
+        )
+    return None
+
+
+def hide(node: Node, at: At) -> None:
+    """Keep every value of `node` out of what is shown of the file."""
+    if isinstance(node, Scalar):
+        at.findings.hide(node.line, node.column)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            hide(item, at)
+    elif isinstance(node, Mapping):
+        for _, value in node.entries:
+            hide(value, at)

@@ -1,0 +1,182 @@
+"""The file-level keys: secrets, addresses, the AWS account, modules, protection.
+
+They stand apart from the automations because they are about this installation: on AWS the stack's own secrets
+and addresses take their place while the automations stay the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+
+from closeout.config import keys
+from closeout.config.document import Mapping, Scalar, Sequence
+from closeout.config.references import hide, read_reference
+from closeout.config.values import At
+
+GITHUB_API = "https://api.github.com"
+_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(?:/[^\s?#]*)?\Z")
+_ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
+_ACCOUNT = re.compile(r"[0-9]{12}\Z")
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]\Z")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}\Z")
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsSettings:
+    """The account that `aws/*` steps act in; None where the file does not say."""
+
+    account: str | None = None
+    region: str | None = None
+    assume_role: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The file-level keys. `public_url` and `api_url` may be `env:NAME`, to be read at start."""
+
+    secrets_webhook: tuple[str, ...] = ()
+    secrets_github: str | None = None
+    public_url: str | None = None
+    api_url: str = GITHUB_API
+    aws: AwsSettings = field(default_factory=AwsSettings)
+    modules: tuple[str, ...] = ()
+    protect_names: tuple[str, ...] = ()
+    protect_tags: MappingType[str, str] = field(default_factory=dict)
+    public_logs: bool = False
+
+
+def read_settings(found: MappingType[str, At]) -> Settings:
+    """Read the file-level keys but for `automations`."""
+    webhook, token = _secrets(found.get("secrets"))
+    names, tags = _protect(found.get("protect"))
+    github = found["github"].section(keys.names("github")) if "github" in found else None
+    api_url = _url((github or {}).get("api-url"))
+    public_logs = found["public-logs"].boolean() if "public-logs" in found else None
+    return Settings(
+        secrets_webhook=webhook,
+        secrets_github=token,
+        public_url=_url(found.get("public-url")),
+        api_url=api_url or GITHUB_API,
+        aws=_aws(found.get("aws")),
+        modules=_modules(found.get("modules")),
+        protect_names=names,
+        protect_tags=tags,
+        public_logs=bool(public_logs),
+    )
+
+
+def read_version(found: MappingType[str, At], root: At) -> None:
+    """Check `version`."""
+    at = found.get("version")
+    if at is None:
+        if not isinstance(root.node, Mapping) or root.node.key("version") is None:
+            root.error("missing-key", "`version` is missing", "begin the file with `version: 1`")
+    elif not isinstance(at.node, Scalar) or at.node.value is True or at.node.value != 1:
+        at.error("bad-value", "this closeout reads version 1 only", "write `version: 1`, without quotes")
+
+
+def read_account(at: At | None) -> str | None:
+    """Read an AWS account."""
+    value = at.node.value if at and isinstance(at.node, Scalar) else None
+    if at is None or (isinstance(value, str) and _ACCOUNT.match(value)):
+        return value if isinstance(value, str) else None
+    if isinstance(at.node, Scalar) and at.node.plain and at.node.text.isdigit():
+        fix = f"quote it, or YAML makes a number of it: '{at.node.text.zfill(12)}'"
+        at.error("bad-account", "an AWS account is twelve digits in quotes", fix)
+    else:
+        at.error("bad-account", "an AWS account is twelve digits in quotes", "write it like '123456789012'")
+    return None
+
+
+def read_region(at: At | None) -> str | None:
+    """Read an AWS region."""
+    return _matching(at, _REGION, "not an AWS region", "write it like eu-central-1")
+
+
+def read_role(at: At | None) -> str | None:
+    """Read a role's ARN."""
+    return _matching(at, _ROLE, "not the ARN of a role", "write it like arn:aws:iam::123456789012:role/NAME")
+
+
+def _matching(at: At | None, pattern: re.Pattern[str], problem: str, fix: str) -> str | None:
+    value = at.text() if at else None
+    if at is None or value is None or pattern.match(value):
+        return value
+    at.error("bad-value", f"`{value}` is {problem}", fix)
+    return None
+
+
+def _secrets(at: At | None) -> tuple[tuple[str, ...], str | None]:
+    if at is None:
+        return (), None
+    if not isinstance(at.node, Mapping):
+        hide(at.node, at)
+    section = at.section(keys.names("secrets")) or {}
+    if isinstance(at.node, Mapping):
+        for key, value in at.node.entries:
+            if key.value not in section:
+                hide(value, at)
+    webhook: list[str] = []
+    if "webhook" in section:
+        place = section["webhook"]
+        items = place.items() if isinstance(place.node, Sequence) else [place]
+        webhook = [text for item in items or [] if (text := read_reference(item)) is not None]
+    return tuple(webhook), read_reference(section["github"]) if "github" in section else None
+
+
+def _url(at: At | None) -> str | None:
+    value = at.text() if at else None
+    if at is None or value is None:
+        return None
+    if _URL.match(value) or _ENV.match(value):
+        return value.rstrip("/")
+    at.error(
+        "bad-url", "not a URL that can be used here", "write https://HOST/PATH without query, or env:NAME"
+    )
+    return None
+
+
+def _aws(at: At | None) -> AwsSettings:
+    section = (at.section(keys.names("aws")) if at else None) or {}
+    return AwsSettings(
+        account=read_account(section.get("account")),
+        region=read_region(section.get("region")),
+        assume_role=read_role(section.get("assume-role")),
+    )
+
+
+def _modules(at: At | None) -> tuple[str, ...]:
+    names: list[str] = []
+    for item in (at.items(single=True) if at else None) or []:
+        name = item.text()
+        if name is not None and _MODULE.match(name):
+            names.append(name)
+        elif name is not None:
+            item.error(
+                "bad-value",
+                f"`{name}` is not a module name",
+                "write it as in `import`: my_hooks or package.module",
+            )
+    return tuple(names)
+
+
+def _protect(at: At | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    if at is None:
+        return (), {}
+    if not isinstance(at.node, Mapping):
+        return at.texts() or (), {}
+    section = at.section(keys.names("protect")) or {}
+    names = section["names"].texts() if "names" in section else ()
+    tags: dict[str, str] = {}
+    place = section.get("tags")
+    if place is not None and not isinstance(place.node, Mapping):
+        place.wrong("a map", "write tag: value pairs; '*' stands for any value")
+    elif place is not None and isinstance(place.node, Mapping):
+        for key, node in place.node.entries:
+            value = place.to(node, str(key.value)).text()
+            if value is not None:
+                tags[str(key.value)] = value
+    return names or (), tags

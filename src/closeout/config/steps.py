@@ -1,0 +1,232 @@
+"""The steps of an automation: which action, under which id, with which limits.
+
+A step's defaults come from its action, so that the value that leaves here is complete and a stored run never
+depends on what a later version's defaults are.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from closeout.config import cel, keys
+from closeout.config.capabilities import ActionRegistry, ActionSpec
+from closeout.config.document import Mapping
+from closeout.config.findings import near
+from closeout.config.inputs import read_inputs
+from closeout.config.settings import AwsSettings, read_account, read_region, read_role
+from closeout.config.values import DAY, At
+from closeout.core.automation import Step
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+_FIELD = re.compile(r"event(?:\.[A-Za-z_][A-Za-z0-9_]*)+\Z")
+_AWS_KEYS = ("account", "region", "assume-role")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStep:
+    """A step, with the place it was read from and its action: what the guards need to look at."""
+
+    step: Step
+    action: ActionSpec
+    at: At
+    inputs: At | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a step is read against: the known actions, and what the file's `aws` says.
+
+    `aws_given` are the keys that stand there, right or wrong, so that one mistake is not reported at every step.
+    """
+
+    registry: ActionRegistry
+    aws: AwsSettings
+    aws_given: tuple[str, ...] = ()
+
+
+def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
+    """Read `steps`. Steps that cannot be read are left out; the findings say why."""
+    read: list[ReadStep] = []
+    seen: dict[str, int] = {}
+    for position, item in enumerate(at.items() or [], 1):
+        found = _step(item, position, around)
+        if found is None:
+            continue
+        first = seen.setdefault(found.step.id, found.at.node.line)
+        if len(seen) <= len(read):
+            message = f"the id `{found.step.id}` is taken by the step on line {first}"
+            found.at.error("duplicate-id", message, "give one of the two another `id`")
+        read.append(found)
+    return tuple(read)
+
+
+def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
+    if not isinstance(at.node, Mapping):
+        at.wrong("a map", "write `uses: …` and `with: …`")
+        return None
+    uses, action = _action(at, around.registry)
+    section = _section(at, action)
+    if action is None:
+        return None
+    with_ = section.get("with")
+    extra = tuple(key for key in _AWS_KEYS if key not in action.inputs) if action.needs_aws else ()
+    inputs = read_inputs(with_, at, uses, action, extra)
+    target = _target(at, with_, extra, around) if action.needs_aws else AwsSettings()
+    attempts, backoff = _retry(section.get("retry"), action)
+    timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
+    step = Step(
+        id=_id(section.get("id"), uses, position),
+        name=(section["name"].text() if "name" in section else None) or action.summary,
+        uses=uses,
+        inputs=inputs,
+        condition=read_condition(section.get("if")),
+        timeout=timeout or action.timeout,
+        retry_attempts=attempts,
+        retry_backoff=backoff,
+        destructive=_destructive(section.get("destructive"), uses, action),
+        allow_untrusted=_fields(section.get("allow-untrusted")),
+        pass_env=_pass_env(section.get("pass-env"), uses),
+        account=target.account,
+        region=target.region,
+        assume_role=target.assume_role,
+    )
+    return ReadStep(step=step, action=action, at=at, inputs=with_)
+
+
+def _action(at: At, registry: ActionRegistry) -> tuple[str, ActionSpec | None]:
+    assert isinstance(at.node, Mapping)
+    node = at.node.get("uses")
+    if node is None:
+        at.error(
+            "missing-key", "`uses` is missing", "name an action, like uses: aws/cloudformation-delete-stack"
+        )
+        return "", None
+    place = at.to(node, "uses")
+    uses = place.text()
+    if uses is None:
+        return "", None
+    # Not `registry.get`: the registry's own lookup raises a sentence with the near names for other callers.
+    if uses in registry:
+        return uses, registry[uses]
+    close = near(uses, registry) or near(
+        uses, [name for name in registry if name.split("/")[-1] == uses.split("/")[-1]]
+    )
+    fix = f"did you mean `{close}`?" if close else f"known: {', '.join(registry)}"
+    place.error("unknown-action", f"there is no action `{uses}`", fix)
+    return uses, None
+
+
+def _section(at: At, action: ActionSpec | None) -> dict[str, At]:
+    """Read the step's keys; an input of the action that stands beside `uses` gets the fix that helps."""
+    assert isinstance(at.node, Mapping)
+    known = keys.names("step")
+    inputs = () if action is None else tuple(action.inputs)
+    misplaced = [key for key, _ in at.node.entries if key.value in inputs and key.value not in known]
+    for key in misplaced:
+        place = at.to(key, str(key.value))
+        place.error(
+            "misplaced-input",
+            f"`{key.value}` is an input of the action",
+            f"put it under with: {{ {key.value}: … }}",
+        )
+    entries = tuple(entry for entry in at.node.entries if entry[0] not in misplaced)
+    rest = Mapping(line=at.node.line, column=at.node.column, entries=entries)
+    return At(node=rest, path=at.path, findings=at.findings).section(known) or {}
+
+
+def _id(at: At | None, uses: str, position: int) -> str:
+    group, _, word = uses.rpartition("/")
+    # An AWS action's name begins with its service, which says nothing among the steps of one automation.
+    default = f"{word.partition('-')[2] if group == 'aws' and '-' in word else word}-{position}"
+    value = at.text() if at else None
+    if at is None or value is None:
+        return default
+    if not _ID.match(value):
+        at.error(
+            "bad-name",
+            f"`{value}` cannot be a step's id",
+            "use lower-case letters, digits and dashes: drop-database",
+        )
+    return value
+
+
+def read_condition(at: At | None) -> str | None:
+    """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around the whole of it is taken off."""
+    if at is None:
+        return None
+    value: Any = getattr(at.node, "value", None)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = at.text()
+    if text is None:
+        return None
+    expression = text.strip()
+    if expression.startswith("${{") and expression.endswith("}}"):
+        expression = expression[3:-2].strip()
+    problem = cel.compile_check(expression, boolean=True)
+    if problem:
+        at.error("bad-expression", f"`{expression}`: {problem}", "see docs/reference/expressions.md")
+    return expression
+
+
+def _retry(at: At | None, action: ActionSpec) -> tuple[int, float]:
+    section = (at.section(keys.names("retry")) if at else None) or {}
+    attempts = section["attempts"].integer(1, 20) if "attempts" in section else None
+    backoff = section["backoff"].duration(1, 3_600) if "backoff" in section else None
+    return attempts or action.retry.attempts, backoff or action.retry.backoff.first
+
+
+def _destructive(at: At | None, uses: str, action: ActionSpec) -> bool:
+    default = action.destructive != "never"
+    value = at.boolean() if at else None
+    if at is None or value is None or value is default:
+        return default
+    if action.destructive == "unless-declared":
+        return value
+    kind = "always destructive" if default else "never destructive"
+    at.error("not-for-action", f"`{uses}` is {kind}", "leave `destructive` out")
+    return default
+
+
+def _fields(at: At | None) -> tuple[str, ...]:
+    fields = (at.texts() if at else None) or ()
+    for text in fields:
+        if at is not None and not _FIELD.match(text):
+            at.error(
+                "bad-value",
+                f"`{text}` is not a field of the event",
+                "write it like event.pull_request.head.ref",
+            )
+    return fields
+
+
+def _pass_env(at: At | None, uses: str) -> tuple[str, ...]:
+    if at is not None and uses != "shell":
+        at.error("not-for-action", f"`{uses}` passes no environment on", "leave `pass-env` out")
+        return ()
+    variables = (at.texts() if at else None) or ()
+    for text in variables:
+        if at is not None and not _VARIABLE.match(text):
+            at.error("bad-name", f"`{text}` cannot be the name of a variable", "write it like AWS_PROFILE")
+    return variables
+
+
+def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundings) -> AwsSettings:
+    own: dict[str, At] = {}
+    if with_ is not None and isinstance(with_.node, Mapping):
+        own = {key: with_.to(node, key) for key in extra if (node := with_.node.get(key)) is not None}
+    aws = around.aws
+    target = AwsSettings(
+        account=read_account(own.get("account")) or aws.account,
+        region=read_region(own.get("region")) or aws.region,
+        assume_role=read_role(own.get("assume-role")) or aws.assume_role,
+    )
+    given = {*own, *around.aws_given}
+    missing = [key for key in ("account", "region") if getattr(target, key) is None and key not in given]
+    if missing:
+        fix = "add aws: { account: '123456789012', region: eu-central-1 } to the file"
+        at.error("aws-missing", f"an `aws/*` step needs to know its {' and '.join(missing)}", fix)
+    return target

@@ -1,0 +1,155 @@
+"""`on`: what starts an automation, in the three forms of GitHub Actions (one event, a list, a map).
+
+The meaning of filters is `core.triggers`'; here the file's forms become its JSON objects, and what can never
+match as written is said while a person is still looking.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from closeout.config import keys
+from closeout.config.document import Mapping
+from closeout.config.values import At, is_null
+from closeout.core.errors import PatternError
+from closeout.core.patterns import Kind, compile_patterns
+from closeout.core.trigger_rules import PULL_REQUEST_TYPES, WITHOUT_ACTION
+from closeout.core.triggers import check_trigger
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+_FILTERS = ("branches", "tags", "paths")
+_ACTIONS_ONLY = {
+    "pull_request_target": "use `pull_request`: its webhook has everything that `pull_request_target` has in a workflow",
+    "schedule": "closeout starts on webhooks only; let a scheduled workflow send a `repository_dispatch`",
+    "workflow_call": "use `workflow_run`, which is sent when a workflow begins and ends",
+}
+
+
+def read_on(at: At) -> tuple[dict[str, Any], ...]:
+    """Read `on`. Gives what could be read; the rest is findings."""
+    if isinstance(at.node, Mapping):
+        if not at.node.entries:
+            at.error(
+                "empty-value", "no event is named", "name one: on: { pull_request: { types: [closed] } }"
+            )
+        pairs = [(at.to(key, str(key.value)), at.to(value, str(key.value))) for key, value in at.node.entries]
+        read = [
+            _trigger(name, str(key.value), value)
+            for (name, value), (key, _) in zip(pairs, at.node.entries, strict=True)
+        ]
+    else:
+        events = at.items(single=True) or []
+        read = [_trigger(item, event, None) for item in events if (event := item.text()) is not None]
+    return tuple(trigger for trigger in read if trigger is not None)
+
+
+def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
+    if event in _ACTIONS_ONLY:
+        name.error("not-a-webhook", f"GitHub sends no webhook for `{event}`", _ACTIONS_ONLY[event])
+        return None
+    if not _EVENT.match(event):
+        name.error(
+            "bad-value",
+            f"`{event}` is not the name of an event",
+            "write it as GitHub does: pull_request, push",
+        )
+        return None
+    section: dict[str, At] = {}
+    if filters is not None and not is_null(filters.node):
+        section = filters.section(keys.names("trigger")) or {}
+    before = name.findings.count()
+    trigger: dict[str, Any] = {"event": event}
+    if "types" in section:
+        trigger["types"] = _types(section["types"], event)
+    elif event == "pull_request":
+        name.error(
+            "missing-types",
+            "`pull_request` needs explicit `types` (the default of GitHub Actions does not include `closed`)",
+            "write pull_request: { types: [closed] }",
+        )
+    for base in _FILTERS:
+        _filter(trigger, section, base)
+    if name.findings.count() == before:
+        for key, message in check_trigger(trigger):
+            section.get(key, name).error("bad-trigger", message, "leave it out, or use another event")
+    return trigger
+
+
+def _types(at: At, event: str) -> list[str]:
+    types: list[str] = []
+    for item in at.items(single=True) or []:
+        value = item.text()
+        if value is None:
+            continue
+        types.append(value)
+        faults = [
+            message for key, message in check_trigger({"event": event, "types": [value]}) if key == "types"
+        ]
+        if not _TYPE.match(value):
+            item.error(
+                "bad-value", f"`{value}` is not the name of an action", "write it as GitHub does: closed"
+            )
+        elif faults:
+            fix = (
+                "leave `types` out" if event in WITHOUT_ACTION else "known: " + ", ".join(PULL_REQUEST_TYPES)
+            )
+            item.error("bad-value", faults[0], fix)
+        elif event == "pull_request" and value not in PULL_REQUEST_TYPES:
+            fix = "known: " + ", ".join(PULL_REQUEST_TYPES)
+            item.warning("unknown-type", f"GitHub is not known to send `{value}` for pull_request", fix)
+    return types
+
+
+def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:
+    ignore = f"{base}-ignore"
+    if base in section and ignore in section:
+        section[ignore].error(
+            "filter-conflict",
+            f"`{base}` and `{ignore}` cannot stand together",
+            f"keep `{base}` and add exceptions to it as '!pattern'",
+        )
+    for key in (base, ignore):
+        if key in section:
+            patterns = read_patterns(section[key], "path" if base == "paths" else "ref")
+            if patterns:
+                trigger[key] = list(patterns)
+
+
+def read_patterns(at: At, kind: Kind = "ref") -> tuple[str, ...]:
+    """Read one filter pattern or a list of them; a bad one is found at its own place."""
+    items = at.items(single=True) or []
+    texts = [(item, text) for item in items if (text := item.text()) is not None]
+    bad = False
+    for item, text in texts:
+        # By itself a pattern with `!` is an error of the list, not of the item.
+        problem = _pattern_problem([text] if text == "!" else [text.removeprefix("!")], kind)
+        if problem:
+            bad = True
+            item.error("bad-pattern", problem, "see the filter pattern cheat sheet of GitHub Actions")
+    if texts and not bad and (problem := _pattern_problem([text for _, text in texts], kind)):
+        at.error(
+            "bad-pattern",
+            problem,
+            "add a positive pattern before the ones with `!`, or use the `-ignore` form",
+        )
+    return tuple(text for _, text in texts)
+
+
+def _pattern_problem(patterns: list[str], kind: Kind) -> str | None:
+    try:
+        compile_patterns(patterns, kind)
+    except PatternError as error:
+        return error.message
+    return None
+
+
+def without_live_check(trigger: dict[str, Any]) -> bool:
+    """Tell whether nothing can be looked at again before a destructive step on this event.
+
+    A pull request that was closed, and a ref that was deleted, can be; nothing else.
+    """
+    if trigger["event"] == "delete":
+        return False
+    return not (trigger["event"] == "pull_request" and trigger.get("types") == ["closed"])

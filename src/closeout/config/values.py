@@ -1,0 +1,197 @@
+"""Typed reading of nodes: text, numbers, durations, lists, sections with known keys.
+
+Each reading either gives a value of the right type or adds a finding and gives None; none of them raises, so
+that one mistake never hides the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from closeout.config.document import Mapping, Node, Scalar, Sequence
+from closeout.config.findings import Findings, listed, near
+
+_DURATION = re.compile(r"(?=\d)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?\Z")
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class At:
+    """A node, the path to it for messages (`automations.preview.steps[1].with.tag`), and where findings go."""
+
+    node: Node
+    path: str
+    findings: Findings
+
+    def error(self, code: str, message: str, fix: str) -> None:
+        """Add an error at this node."""
+        prefix = f"{self.path}: " if self.path else ""
+        self.findings.error(self.node.line, self.node.column, code, prefix + message, fix)
+
+    def warning(self, code: str, message: str, fix: str) -> None:
+        """Add a warning at this node."""
+        prefix = f"{self.path}: " if self.path else ""
+        self.findings.warning(self.node.line, self.node.column, code, prefix + message, fix)
+
+    def to(self, node: Node, name: str | int) -> At:
+        """Give the same for a node below."""
+        step = f"[{name}]" if isinstance(name, int) else f".{name}" if self.path else name
+        return At(node=node, path=self.path + step, findings=self.findings)
+
+    def text(self) -> str | None:
+        """Read text that is not empty."""
+        value = self.node.value if isinstance(self.node, Scalar) else None
+        if isinstance(value, str) and value.strip():
+            return value
+        if isinstance(value, str):
+            self.error("empty-value", "the text is empty", "write a value, or leave the key out")
+        elif isinstance(self.node, Scalar) and value is not None:
+            self.error(
+                "wrong-type", f"expected text, got {described(self.node)}", f"quote it: '{self.node.text}'"
+            )
+        else:
+            self.wrong("text")
+        return None
+
+    def boolean(self) -> bool | None:
+        """Read `true` or `false`."""
+        if isinstance(self.node, Scalar) and isinstance(self.node.value, bool):
+            return self.node.value
+        self.wrong("true or false", "write true or false, without quotes")
+        return None
+
+    def integer(self, low: int, high: int) -> int | None:
+        """Read a whole number within bounds."""
+        value = self.node.value if isinstance(self.node, Scalar) else None
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.wrong("a whole number", "write a number without quotes")
+            return None
+        if not low <= value <= high:
+            self.error(
+                "out-of-range", f"{value} is not between {low:,} and {high:,}", f"choose {low:,} to {high:,}"
+            )
+            return None
+        return value
+
+    def duration(self, low: float, high: float) -> float | None:
+        """Read `90s`, `15m`, `1h30m`, `2d` as seconds."""
+        value = self.node.value if isinstance(self.node, Scalar) else None
+        seconds = parse_duration(value) if isinstance(value, str) else None
+        if seconds is None:
+            shown = (
+                f", got {described(self.node)}" if isinstance(self.node, Scalar) and value is not None else ""
+            )
+            hint = (
+                f"write {value}s for seconds"
+                if isinstance(value, int) and not isinstance(value, bool)
+                else None
+            )
+            self.error(
+                "bad-duration", f"expected a duration{shown}", hint or "write it like 90s, 15m, 1h30m or 2d"
+            )
+            return None
+        if not low <= seconds <= high:
+            bounds = f"{duration_text(low)} and {duration_text(high)}"
+            self.error("out-of-range", f"{value} is not between {bounds}", f"choose between {bounds}")
+            return None
+        return seconds
+
+    def choice(self, choices: Iterable[str]) -> str | None:
+        """Read one of some words."""
+        known = list(choices)
+        value = self.text()
+        if value is None or value in known:
+            return value
+        close = near(value, known)
+        self.error(
+            "bad-value",
+            f"`{value}` is not {listed(known)}",
+            f"did you mean `{close}`?" if close else f"write {listed(known)}",
+        )
+        return None
+
+    def items(self, *, single: bool = False) -> list[At] | None:
+        """Read a list that is not empty; with `single`, one value may stand for a list of one."""
+        if single and isinstance(self.node, Scalar) and self.node.value is not None:
+            return [self]
+        if not isinstance(self.node, Sequence):
+            self.wrong("a list", "write [a, b], or one item a line after `- `")
+            return None
+        if not self.node.items:
+            self.error("empty-value", "the list is empty", "list at least one item, or leave the key out")
+            return None
+        return [self.to(item, index) for index, item in enumerate(self.node.items)]
+
+    def texts(self) -> tuple[str, ...] | None:
+        """Read one text or a list of texts. None when any is wrong."""
+        items = self.items(single=True)
+        if items is None:
+            return None
+        read = [item.text() for item in items]
+        return tuple(item for item in read if item is not None) if None not in read else None
+
+    def section(self, known: Iterable[str], *, nulls: bool = False) -> dict[str, At] | None:
+        """Read a map with known keys. Unknown and empty ones are findings and left out."""
+        if not isinstance(self.node, Mapping):
+            self.wrong("a map", "write key: value pairs")
+            return None
+        names = list(known)
+        found: dict[str, At] = {}
+        for key, node in self.node.entries:
+            name = str(key.value)
+            if name not in names:
+                self.unknown(key, names)
+            elif is_null(node) and not nulls:
+                self.to(key, name).error(
+                    "empty-value", "the key has no value", "write a value, or leave the key out"
+                )
+            else:
+                found[name] = self.to(key if is_null(node) else node, name)
+        return found
+
+    def unknown(self, key: Scalar, known: list[str], code: str = "unknown-key", what: str = "key") -> None:
+        """Add the finding about a key that is not known here."""
+        close = near(str(key.value), known)
+        fix = f"did you mean `{close}`?" if close else f"known here: {', '.join(known) or 'none'}"
+        self.to(key, str(key.value)).error(code, f"unknown {what} `{key.value}`", fix)
+
+    def wrong(self, expected: str, fix: str = "") -> None:
+        """Add the finding about a value of another type."""
+        self.error(
+            "wrong-type", f"expected {expected}, got {described(self.node)}", fix or f"write {expected}"
+        )
+
+
+def is_null(node: Node) -> bool:
+    """Tell whether there is no value."""
+    return isinstance(node, Scalar) and node.value is None
+
+
+def described(node: Node) -> str:
+    """Say what a node is. Texts are not shown: one may be a secret in the wrong place."""
+    if isinstance(node, Sequence):
+        return "a list"
+    if isinstance(node, Mapping):
+        return "a map"
+    if node.value is None:
+        return "nothing"
+    return "text" if isinstance(node.value, str) else f"`{node.text}`"
+
+
+def parse_duration(text: str) -> float | None:
+    """Give the seconds of `90s`, `15m`, `1h30m`, `2d`; None when it is not written so."""
+    found = _DURATION.match(text)
+    if not found:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return days * DAY + hours * 3_600.0 + minutes * 60.0 + seconds
+
+
+def duration_text(seconds: float) -> str:
+    """Give a duration as the file writes it."""
+    for size, unit in ((int(DAY), "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"
