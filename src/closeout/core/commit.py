@@ -1,0 +1,69 @@
+"""The commit that a run's status belongs to, for each event; or the reason why there is none.
+
+One table, because the same question is asked by the run, by `explain` and by the documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
+_REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}", re.ASCII)
+
+PATHS: Mapping[str, tuple[str, ...]] = {
+    "push": ("after",),
+    "deployment": ("deployment", "sha"),
+    "deployment_status": ("deployment", "sha"),
+    "check_run": ("check_run", "head_sha"),
+    "check_suite": ("check_suite", "head_sha"),
+    "workflow_run": ("workflow_run", "head_sha"),
+    "workflow_job": ("workflow_job", "head_sha"),
+    "status": ("sha",),
+    "commit_comment": ("comment", "commit_id"),
+    "merge_group": ("merge_group", "head_sha"),
+}
+"""Event → where its commit stands in the payload. Every event with a `pull_request` has it at `head.sha`."""
+
+
+class StatusTarget(NamedTuple):
+    """Where a status is posted: `owner/name` (of a pull request: the base, also for a fork) and the commit."""
+
+    repository: str
+    sha: str
+
+
+def status_target(event: str, payload: Mapping[str, Any]) -> StatusTarget | None:
+    """Give the commit that a status of this event's run is posted on, or None."""
+    sha = _at(payload, *_path(event, payload))
+    repository = _at(payload, "repository", "full_name")
+    if not isinstance(repository, str) or _REPOSITORY.fullmatch(repository) is None:
+        return None
+    if not isinstance(sha, str) or _SHA.fullmatch(sha) is None or not sha.strip("0"):
+        return None
+    return StatusTarget(repository, sha)
+
+
+def why_none(event: str, payload: Mapping[str, Any]) -> str:
+    """Say why `status_target` gave None."""
+    path = _path(event, payload)
+    if not path:
+        return f"a {event} event belongs to no commit, so there is no status"
+    if event == "push" and (payload.get("deleted") is True or _at(payload, "after") in ("0" * 40, "0" * 64)):
+        return "the push deleted its ref, so there is no commit for a status"
+    if not isinstance(_at(payload, "repository", "full_name"), str):
+        return f"this {event} event names no repository, so there is no status"
+    return f"this {event} event has no commit at {'.'.join(path)}, so there is no status"
+
+
+def _path(event: str, payload: Mapping[str, Any]) -> tuple[str, ...]:
+    if event.startswith("pull_request") or (event not in PATHS and "pull_request" in payload):
+        return ("pull_request", "head", "sha")
+    return PATHS.get(event, ())
+
+
+def _at(value: Any, *path: str) -> Any:
+    for key in path or ("",):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,180 @@
+"""What the receiver needs to know of an event: a flat value, taken from the payload.
+
+Matching, concurrency keys and `explain` work on these facts alone, so that a fast decoder may read a few fields
+instead of the whole payload. A field of an unexpected type counts as absent: payloads are GitHub's to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+OWN_CONTEXT = "closeout/"
+"""How the status contexts begin that closeout sets by default."""
+OWN_MARKER = "<!-- closeout:"
+"""What every comment of closeout's holds, invisibly."""
+MAX_COMMITS = 1000
+"""GitHub Actions does not evaluate path filters for a push of more commits; its workflow then always runs."""
+
+_HEADS, _TAGS = "refs/heads/", "refs/tags/"
+_WITH_HEAD_BRANCH = ("workflow_run", "workflow_job", "check_suite")
+
+
+class Facts(NamedTuple):
+    """An event, flat. Everything but `event` may be None: not every event has it."""
+
+    event: str
+    action: str | None = None
+    repository: str | None = None
+    """`owner/name` of the repository that the event is about: for a pull request, the base."""
+    repository_id: int | None = None
+    private: bool | None = None
+    sender: str | None = None
+    number: int | None = None
+    """Number of the pull request or issue."""
+    base_ref: str | None = None
+    """Short name of the branch that a pull request (or a merge group) goes into."""
+    head_ref: str | None = None
+    head_repository_id: int | None = None
+    """None also when the fork is gone."""
+    ref: str | None = None
+    """As the payload has it: `refs/heads/x` on push, `x` on create and delete."""
+    ref_type: str | None = None
+    """`branch` or `tag`."""
+    branch: str | None = None
+    """What `branches` filters are held against."""
+    tag: str | None = None
+    """What `tags` filters are held against."""
+    changed_paths: tuple[str, ...] | None = None
+    """Of a push: each path that its commits added, changed or removed. None: not known from the payload."""
+    own: bool = False
+    """closeout itself caused the event: it starts nothing."""
+
+
+def facts_of(event: str, payload: Mapping[str, Any]) -> Facts:
+    """Take the facts from a decoded payload. Never raises for its content."""
+    repository = _object(payload, "repository")
+    pull = _object(payload, "pull_request")
+    head, base = _object(pull, "head"), _object(pull, "base")
+    group = _object(payload, "merge_group")
+    base_ref = _text(base, "ref") or _short(_text(group, "base_ref"))
+    ref, ref_type, branch, tag = _reference(event, payload, base_ref)
+    return Facts(
+        event=event,
+        action=_text(payload, "action"),
+        repository=_text(repository, "full_name"),
+        repository_id=_integer(repository, "id"),
+        private=_flag(repository, "private"),
+        sender=_text(_object(payload, "sender"), "login"),
+        number=_number(payload, pull),
+        base_ref=base_ref,
+        head_ref=_text(head, "ref") or _short(_text(group, "head_ref")),
+        head_repository_id=_integer(_object(head, "repo"), "id"),
+        ref=ref,
+        ref_type=ref_type,
+        branch=branch,
+        tag=tag,
+        changed_paths=_changed_paths(payload) if event == "push" else None,
+        own=is_own(event, payload),
+    )
+
+
+def is_own(event: str, payload: Mapping[str, Any], contexts: tuple[str, ...] = ()) -> bool:
+    """Whether closeout itself caused the event: its status context, or a comment with its marker.
+
+    `contexts` are status contexts that the configuration spells out, besides those that begin `closeout/`.
+    """
+    if event == "status":
+        context = _text(payload, "context")
+        return context is not None and (context.startswith(OWN_CONTEXT) or context in contexts)
+    if event == "issue_comment":
+        return OWN_MARKER in (_text(_object(payload, "comment"), "body") or "")
+    return False
+
+
+def _reference(
+    event: str, payload: Mapping[str, Any], base_ref: str | None
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Give ref, ref type, and the branch or the tag that filters are held against."""
+    ref, ref_type = _text(payload, "ref"), _text(payload, "ref_type")
+    if base_ref is not None:
+        return ref, ref_type, base_ref, None
+    if event in ("create", "delete"):
+        short = _short(ref)
+        return ref, ref_type, short if ref_type == "branch" else None, short if ref_type == "tag" else None
+    if event in _WITH_HEAD_BRANCH:
+        return ref, ref_type, _text(_object(payload, event), "head_branch"), None
+    if event == "check_run":
+        suite = _object(_object(payload, "check_run"), "check_suite")
+        return ref, ref_type, _text(suite, "head_branch"), None
+    if event == "release":
+        return ref, ref_type, None, _text(_object(payload, "release"), "tag_name")
+    if event in ("deployment", "deployment_status"):
+        return (*_of_deployment(_object(payload, "deployment")),)
+    return (ref, *_of_full(ref))
+
+
+def _of_full(ref: str | None) -> tuple[str | None, str | None, str | None]:
+    """Give type, branch and tag of a full ref; a short one says nothing here."""
+    if ref is not None and ref.startswith(_HEADS):
+        return "branch", ref.removeprefix(_HEADS), None
+    if ref is not None and ref.startswith(_TAGS):
+        return "tag", None, ref.removeprefix(_TAGS)
+    return None, None, None
+
+
+def _of_deployment(deployment: Mapping[str, Any]) -> tuple[str | None, str | None, str | None, str | None]:
+    """Tell a branch from a tag and a SHA; a short name that is not the commit's SHA counts as a branch."""
+    ref = _text(deployment, "ref")
+    if ref is None or ref == _text(deployment, "sha"):
+        return ref, None, None, None
+    ref_type, branch, tag = _of_full(ref)
+    return (ref, ref_type, branch, tag) if ref_type else (ref, "branch", ref, None)
+
+
+def _short(ref: str | None) -> str | None:
+    return None if ref is None else ref.removeprefix(_HEADS).removeprefix(_TAGS)
+
+
+def _number(payload: Mapping[str, Any], pull: Mapping[str, Any]) -> int | None:
+    for holder in (payload, pull, _object(payload, "issue")):
+        number = _integer(holder, "number")
+        if number is not None:
+            return number
+    return None
+
+
+def _changed_paths(payload: Mapping[str, Any]) -> tuple[str, ...] | None:
+    commits = payload.get("commits")
+    if not isinstance(commits, list) or len(commits) > MAX_COMMITS:
+        return None
+    paths: dict[str, None] = {}
+    for commit in commits:
+        for key in ("added", "modified", "removed"):
+            listed = commit.get(key) if isinstance(commit, Mapping) else None
+            if isinstance(listed, list):
+                paths.update((path, None) for path in listed if isinstance(path, str))
+    return tuple(paths)
+
+
+_EMPTY: Mapping[str, Any] = {}
+
+
+def _object(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = holder.get(key)
+    return value if isinstance(value, Mapping) else _EMPTY
+
+
+def _text(holder: Mapping[str, Any], key: str) -> str | None:
+    value = holder.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _integer(holder: Mapping[str, Any], key: str) -> int | None:
+    value = holder.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _flag(holder: Mapping[str, Any], key: str) -> bool | None:
+    value = holder.get(key)
+    return value if isinstance(value, bool) else None

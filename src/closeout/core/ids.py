@@ -1,0 +1,35 @@
+"""Names of runs and executions, computed from what they are: the same delivery gives the same run.
+
+Both engines and the ledger rely on it: a run that is started twice is one run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from closeout.core.errors import UsageError
+
+LENGTH = 26
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_EXECUTION = re.compile(r"([a-z2-7]{26})-([1-9][0-9]{0,8})", re.ASCII)
+
+
+def run_id(guid: str, automation: str) -> str:
+    """Give 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over GUID, newline, automation."""
+    digest = hashlib.sha256(f"{guid}\n{automation}".encode()).digest()
+    bits = int.from_bytes(digest, "big") >> (len(digest) * 8 - LENGTH * 5)
+    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(LENGTH * 5 - 5, -5, -5))
+
+
+def execution_id(run_id: str, attempt: int) -> str:
+    """Give the name of one attempt at a run: `<run id>-<attempt>`, attempts counted from 1."""
+    return f"{run_id}-{attempt}"
+
+
+def parse_execution(text: str) -> tuple[str, int]:
+    """Give run id and attempt of an execution's name; raise `UsageError` for anything else."""
+    found = _EXECUTION.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text[:80]!r} is not an execution's name (a run id, a dash and the attempt)")
+    return found.group(1), int(found.group(2))

@@ -1,0 +1,85 @@
+"""The concurrency key of a run: two runs with one key exclude each other, and the first accepted goes first.
+
+A key must never come out different for two runs that belong together, so a value that is missing becomes one fixed
+word: such runs share a key and wait for each other, which is slow and safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from closeout.core.facts import Facts
+
+MISSING = "<missing>"
+MAX_LENGTH = 512
+_PART = re.compile(r"\$\{\{\s*event((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}", re.ASCII)
+
+
+def concurrency_key(
+    automation: str, template: str | None, facts: Facts, lookup: Callable[[str], Any]
+) -> str | None:
+    """Give the key, or None for no exclusion.
+
+    `template` is text with `${{ event.a.b }}`, or None for the default: repository and number on pull request
+    events, else no key. `lookup` takes a dotted path below `event` (`pull_request.number`) and gives the value,
+    or None when there is none (`look_in` does that over a decoded payload).
+    """
+    if template is not None:
+        text = _PART.sub(lambda part: _text(lookup(part.group(1)[1:])), template)
+        return _bounded(f"{automation}|{text}")
+    if not is_pull_request(facts):
+        return None
+    repository = facts.repository_id if facts.repository_id is not None else facts.repository
+    number = MISSING if facts.number is None else facts.number
+    return _bounded(f"{automation}|{MISSING if repository is None else repository}|{number}")
+
+
+def is_pull_request(facts: Facts) -> bool:
+    """Whether the default key applies: `pull_request`, its reviews and their comments."""
+    return facts.event.startswith("pull_request")
+
+
+def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Give the `lookup` of a decoded payload."""
+
+    def lookup(path: str) -> Any:
+        value: Any = payload
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    return lookup
+
+
+def paths_of(template: str) -> tuple[str, ...]:
+    """Give the dotted paths (below `event`) that a template reads."""
+    return tuple(part.group(1)[1:] for part in _PART.finditer(template))
+
+
+def check_template(template: str) -> str | None:
+    """Give a sentence if the template cannot be used: a key is made at the door, where there is no CEL."""
+    if not template.strip():
+        return "a concurrency key is empty; leave it out for the default"
+    rest = _PART.sub("", template)
+    if "${{" in rest:
+        wrong = rest[rest.index("${{") :].split("}}")[0]
+        return f"a concurrency key takes plain paths only, `${{{{ event.a.b }}}}`; not {wrong.strip()!r}"
+    return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    return MISSING
+
+
+def _bounded(key: str) -> str:
+    """Turn a long key into its digest: equal keys stay equal, and the ledger's index stays small."""
+    if len(key) <= MAX_LENGTH:
+        return key
+    return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

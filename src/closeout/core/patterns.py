@@ -1,0 +1,231 @@
+r"""Filter patterns as GitHub Actions has them, matched in time linear in the text.
+
+`*` any but `/`; `**` anything; `?` and `+` the preceding character zero or one time, one or more times; `[]` one of
+those listed; `!` in front takes back; `\` takes the next character as it is. They are run as a set of states and not
+as a regular expression: texts (branch names, paths) are chosen by outsiders and must not be able to burn time.
+Rule: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from closeout.core.errors import PatternError
+
+Kind = Literal["ref", "path", "name"]
+"""`name` is closeout's own: repositories and senders, where case does not count and a bare `*` means all."""
+
+MAX_LENGTH = 1024
+_MAX_CACHED = 4096
+_SPECIAL = frozenset("*?+[]!\\")
+_RANGES = (("a", "z"), ("A", "Z"), ("0", "9"))
+
+
+class Atom(NamedTuple):
+    """One element of a pattern: `accepts` a character (None: any), `loops`, and may be `optional`.
+
+    `skip` more elements after it may be left out together with it: `**/` also matches nothing.
+    """
+
+    accepts: frozenset[str] | None
+    excludes: str = ""
+    loops: bool = False
+    optional: bool = False
+    skip: int = 0
+
+
+class Patterns:
+    """A compiled list: the last pattern that matches decides."""
+
+    __slots__ = ("_fold", "_items", "sources")
+
+    def __init__(self, sources: tuple[str, ...], kind: Kind) -> None:
+        self.sources = sources
+        self._fold: bool = kind == "name"
+        self._items = tuple(_item(source, kind) for source in sources)
+        if not any(positive for positive, _ in self._items):
+            raise PatternError("a list of patterns needs at least one that does not begin with `!`")
+
+    def matches(self, text: str) -> bool:
+        """Whether the list lets this text through."""
+        if self._fold:
+            text = text.lower()
+        for positive, matches in reversed(self._items):
+            if matches(text):
+                return positive
+        return False
+
+    def __repr__(self) -> str:
+        return f"Patterns({', '.join(self.sources)})"
+
+
+def compile_patterns(patterns: Sequence[str], kind: Kind = "ref") -> Patterns:
+    """Compile a list; raise `PatternError` with the position in the pattern for what Actions refuses as well."""
+    return _compile(tuple(patterns), kind)
+
+
+@lru_cache(maxsize=2048)
+def _compile(patterns: tuple[str, ...], kind: Kind) -> Patterns:
+    if not patterns:
+        raise PatternError("an empty list of patterns matches nothing")
+    return Patterns(patterns, kind)
+
+
+def is_literal(pattern: str) -> bool:
+    """Whether the pattern can match one text only."""
+    return not (_SPECIAL & set(pattern))
+
+
+def covers_everything(patterns: Sequence[str]) -> bool:
+    """Whether a list of repository patterns lets through names that nobody has thought of (`*`, `*/*`, `**`)."""
+    return compile_patterns(patterns, "name").matches("\ue000\ue001/\ue002\ue003")
+
+
+def _item(source: str, kind: Kind) -> tuple[bool, Callable[[str], bool]]:
+    positive = not source.startswith("!")
+    body = source if positive else source[1:]
+    if not body:
+        raise PatternError("a pattern is empty" if positive else "`!` alone is not a pattern")
+    if len(body) > MAX_LENGTH:
+        raise PatternError(f"a pattern is longer than {MAX_LENGTH} characters")
+    if kind == "name":
+        body = _name_pattern(body)
+    if is_literal(body):
+        return positive, body.__eq__
+    return positive, _Machine(_parse(body, source)).matches
+
+
+def _name_pattern(body: str) -> str:
+    body = body.lower()
+    if body == "*":
+        return "**"
+    # The login of an App ends in `[bot]`; as a set of characters that would match `dependabotb`.
+    return body.removesuffix("[bot]") + r"\[bot\]" if body.endswith("[bot]") else body
+
+
+def _parse(body: str, source: str) -> tuple[Atom, ...]:
+    atoms: list[Atom] = []
+    place = 0
+    repeatable = False
+    while place < len(body):
+        char = body[place]
+        if char == "*":
+            taken, found = _star(body, place)
+            atoms += found
+            repeatable = False
+        elif char in "?+":
+            if not repeatable:
+                raise _broken(source, f"`{char}` has no character before it to repeat", place)
+            atoms[-1] = atoms[-1]._replace(optional=char == "?", loops=char == "+")
+            taken, repeatable = 1, False
+        else:
+            taken, accepts = _one(body, place, source)
+            atoms.append(Atom(accepts))
+            repeatable = True
+        place += taken
+    return tuple(atoms)
+
+
+def _star(body: str, place: int) -> tuple[int, list[Atom]]:
+    """Give how many characters `*`, `**` or `**/` take, and what they mean."""
+    taken = len(body) - place - len(body[place:].lstrip("*"))
+    if taken == 1:
+        return 1, [Atom(None, excludes="/", loops=True, optional=True)]
+    at_start = place == 0 or body[place - 1] == "/"
+    follows = body[place + taken : place + taken + 2]
+    if at_start and follows.startswith("/") and follows[1:] not in ("?", "+"):
+        return taken + 1, [Atom(None, loops=True, optional=True, skip=1), Atom(frozenset("/"))]
+    return taken, [Atom(None, loops=True, optional=True)]
+
+
+def _one(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
+    char = body[place]
+    if char == "\\":
+        if place + 1 == len(body):
+            raise _broken(source, "`\\` at the end has nothing to take as it is", place)
+        return 2, frozenset(body[place + 1])
+    if char == "[":
+        return _bracket(body, place, source)
+    return 1, frozenset(char)
+
+
+def _bracket(body: str, place: int, source: str) -> tuple[int, frozenset[str]]:
+    end = body.find("]", place)
+    if end < 0:
+        raise _broken(source, "`[` is not closed", place)
+    inner = body[place + 1 : end]
+    if not inner:
+        raise _broken(source, "`[]` lists no character", place)
+    if inner[0] in "!^":
+        raise _broken(source, f"`[{inner[0]}…]` does not negate in filter patterns", place)
+    accepts: set[str] = set()
+    at = 0
+    while at < len(inner):
+        if inner[at + 1 : at + 2] == "-":
+            first, last = inner[at], inner[at + 2 : at + 3]
+            if not any(low <= first <= last <= high for low, high in _RANGES):
+                raise _broken(source, "a range goes within a-z, A-Z or 0-9", place)
+            accepts.update(chr(code) for code in range(ord(first), ord(last) + 1))
+            at += 3
+        else:
+            accepts.add(inner[at])
+            at += 1
+    return end + 1 - place, frozenset(accepts)
+
+
+def _broken(source: str, why: str, place: int) -> PatternError:
+    position = place + (2 if source.startswith("!") else 1)
+    return PatternError(f"pattern {source!r}: {why} (character {position})")
+
+
+class _Machine:
+    """The states of one pattern as the bits of an integer; steps that were taken before are remembered."""
+
+    __slots__ = ("_accept", "_atoms", "_closure", "_start", "_steps")
+
+    def __init__(self, atoms: tuple[Atom, ...]) -> None:
+        self._atoms = atoms
+        self._accept = 1 << len(atoms)
+        self._closure = self._closures()
+        self._start = self._closure[0]
+        self._steps: dict[tuple[int, str], int] = {}
+
+    def matches(self, text: str) -> bool:
+        states, steps = self._start, self._steps
+        for char in text:
+            after = steps.get((states, char))
+            if after is None:
+                after = self._step(states, char)
+            if not after:
+                return False
+            states = after
+        return bool(states & self._accept)
+
+    def _closures(self) -> list[int]:
+        """For each state: itself, and those that are reached without taking a character."""
+        closure = [0] * len(self._atoms) + [self._accept]
+        for state in reversed(range(len(self._atoms))):
+            atom = self._atoms[state]
+            closure[state] = 1 << state
+            if atom.optional:
+                closure[state] |= closure[state + 1]
+            if atom.skip:
+                closure[state] |= closure[state + 1 + atom.skip]
+        return closure
+
+    def _step(self, states: int, char: str) -> int:
+        after = 0
+        for state, atom in enumerate(self._atoms):
+            if states >> state & 1 and (
+                char in atom.accepts if atom.accepts is not None else char not in atom.excludes
+            ):
+                after |= self._closure[state + 1]
+                if atom.loops:
+                    # Back to the same element; leaving it is in the closure of the next one already.
+                    after |= 1 << state
+        if len(self._steps) >= _MAX_CACHED:
+            self._steps.clear()
+        self._steps[states, char] = after
+        return after

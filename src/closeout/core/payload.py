@@ -1,0 +1,128 @@
+"""The one rule for payloads, the same for every decoder and on both runtimes.
+
+UTF-8 without a byte order mark; one JSON object; no NaN or Infinity; no NUL and no lone surrogate in a string, escaped
+or not; integers within signed 64 bits; at most 100 levels. Of two equal keys the last counts. Decoders
+disagree on each of these, CEL cuts a string at a NUL and crashes on deep values, and SQLite refuses a lone
+surrogate: so what breaks the rule is refused whole, with one sentence. `tests/vectors/payloads.json` holds examples.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from closeout.core.errors import BadDelivery, PayloadRefused
+
+MAX_BYTES = 25 * 1024 * 1024
+"""GitHub's own cap; it never delivers more."""
+MAX_DEPTH = 100
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+
+_BOM = b"\xef\xbb\xbf"
+_BAD_ESCAPE = re.compile(
+    rb"\\u0000"
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def door(text: bytes) -> None:
+    """Raise `PayloadRefused` for what can be seen in the bytes: encoding, BOM, NUL, lone surrogates.
+
+    Costs a few microseconds on an ordinary payload: only one that holds such an escape is searched by rule.
+    """
+    if not text.isascii():
+        if text.startswith(_BOM):
+            raise PayloadRefused("the payload begins with a byte order mark")
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise PayloadRefused("the payload is not UTF-8") from None
+    if b"\x00" in text:
+        raise PayloadRefused("the payload holds a NUL character")
+    if b"\\u0000" in text or b"\\ud" in text or b"\\uD" in text:
+        _check_escapes(text)
+
+
+def decode(text: bytes) -> dict[str, Any]:
+    """Decode a payload under the whole rule; raise `PayloadRefused` with the reason."""
+    door(text)
+    try:
+        value = json.loads(
+            text.decode("utf-8"), parse_int=_integer, parse_float=_number, parse_constant=_constant
+        )
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:
+        raise PayloadRefused("the payload is not JSON") from None
+    if not isinstance(value, dict):
+        raise PayloadRefused("the payload is not a JSON object")
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH:
+        check_depth(value)
+    return value
+
+
+def check_depth(value: Any) -> None:
+    """Raise `PayloadRefused` when lists and objects nest over 100 levels, the outermost counted."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def from_form(body: bytes) -> bytes:
+    """Give the JSON text in the field `payload` of an `application/x-www-form-urlencoded` body.
+
+    Raises `BadDelivery` when the field is missing or there twice.
+    """
+    from urllib.parse import unquote_to_bytes  # noqa: PLC0415 - few hooks send forms, and it is slow to import
+
+    fields = [field for field in body.split(b"&") if field.startswith(b"payload=")]
+    if len(fields) != 1:
+        raise BadDelivery("the form must have exactly one field `payload`")
+    return unquote_to_bytes(fields[0].removeprefix(b"payload=").replace(b"+", b" "))
+
+
+def dumps(value: Any) -> str:
+    """Give canonical JSON: keys sorted, no spaces, not ASCII-escaped. Raises `ValueError` for NaN and Infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _check_escapes(text: bytes) -> None:
+    """Look at every escape. Pairs of backslashes go first, so that each one left begins an escape."""
+    found = _BAD_ESCAPE.search(text.replace(b"\\\\", b"__"))
+    if found is None:
+        return
+    if found.group() == b"\\u0000":
+        raise PayloadRefused("the payload holds a NUL character")
+    raise PayloadRefused("the payload holds half of a surrogate pair")
+
+
+def _integer(text: str) -> int:
+    # 20 characters hold every 64-bit integer; longer ones are not even converted (that is quadratic work).
+    if len(text) > 20 or not MIN_INTEGER <= (value := int(text)) <= MAX_INTEGER:
+        raise PayloadRefused("the payload holds an integer beyond 64 bits")
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise PayloadRefused("the payload holds a number too large for a double")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise PayloadRefused(f"the payload holds {text}, which is not JSON")
+
+
+def _too_deep() -> PayloadRefused:
+    return PayloadRefused(f"the payload nests deeper than {MAX_DEPTH} levels")

@@ -1,0 +1,65 @@
+"""What nothing may touch: built-in names, and the patterns and tags of the file's `protect`.
+
+Names are compared as AWS does, with case, and every way in which a change shows a name is tried: to protect too
+much is safe.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from closeout.core.plan import Change
+
+BUILT_IN: tuple[str, ...] = (
+    "CDKToolkit",
+    "cdk-*-assets-*",
+    "StackSet-*",
+    "AWSControlTower*",
+    "aws-controltower-*",
+    "closed-pr-event-stack*",
+    "closeout",
+    "closeout-*",
+)
+"""CDK's bootstrap, stack sets and Control Tower (managed from another account), and closeout's own stack."""
+
+
+def protected_by(
+    change: Change, names: Iterable[str], tags: Mapping[str, str] | Sequence[str] = ()
+) -> str | None:
+    """Give what protects the change's resource, as a phrase, or None.
+
+    `names` are patterns with `*`; `tags` are `key: pattern`, or `key=pattern` texts. A change that keeps its
+    resource needs no protection.
+    """
+    if change.verb == "keep":
+        return None
+    shown = tuple(_names(change))
+    for source, patterns in (("the built-in pattern", BUILT_IN), ("`protect` pattern", tuple(names))):
+        for pattern in patterns:
+            if any(fnmatchcase(name, pattern) for name in shown):
+                return f"{source} {pattern!r}"
+    for key, pattern in _pairs(tags):
+        for name, value in change.tags.items():
+            if fnmatchcase(name, key) and fnmatchcase(value, pattern):
+                return f"tag {name}={value}"
+    return None
+
+
+def _names(change: Change) -> Iterator[str]:
+    """Give the name, the resource as it is shown, its words, and the pieces of an ARN or a path."""
+    for text in (change.name, change.resource):
+        if text:
+            yield text
+            yield from text.split()
+            yield from re.split(r"[\s:/]+", text)
+
+
+def _pairs(tags: Mapping[str, str] | Sequence[str]) -> Iterator[tuple[str, str]]:
+    if isinstance(tags, Mapping):
+        yield from tags.items()
+        return
+    for text in tags:
+        key, equals, pattern = text.partition("=")
+        yield key, pattern if equals else "*"

@@ -1,0 +1,179 @@
+"""Whether an automation's triggers match an event: the cheap, pure part of matching, for any event.
+
+A trigger has the meaning of one event under `on:` in a GitHub Actions workflow. Every answer carries a
+sentence that tells a person what to change, because "why did my rule not fire?" is asked most often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from closeout.core.facts import Facts
+from closeout.core.patterns import Kind, compile_patterns
+
+FILTERS: Mapping[str, Kind] = {"branches": "ref", "tags": "ref", "paths": "path"}
+DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
+    "pull_request": ("opened", "synchronize", "reopened"),
+    "pull_request_target": ("opened", "synchronize", "reopened"),
+}
+"""Types that count when none are given, as in Actions; every other event then counts whatever its action."""
+
+Trigger = Mapping[str, Any]
+
+
+class Match(NamedTuple):
+    """Whether it matched, and why. `paths_pending`: a pull request's paths are still to be asked for."""
+
+    matched: bool
+    reason: str
+    paths_pending: bool = False
+
+
+def match(
+    triggers: Sequence[Trigger], repositories: Sequence[str], senders: Sequence[str], facts: Facts
+) -> Match:
+    """Match everything but `if` and the paths of a pull request (then `paths_pending`, and matched so far)."""
+    refused = _not_for(repositories, senders, triggers, facts)
+    if refused is not None:
+        return Match(False, refused)
+    return _best([_one(trigger, facts, facts.changed_paths) for trigger in _for(triggers, facts)])
+
+
+def match_paths(triggers: Sequence[Trigger], facts: Facts, paths: Sequence[str]) -> Match:
+    """Match the triggers once more, now that a pull request's changed paths are known."""
+    if facts.own:
+        return Match(False, "closeout itself caused this event")
+    found = [_one(trigger, facts, tuple(paths)) for trigger in _for(triggers, facts)]
+    return _best(found) if found else Match(False, _no_trigger(triggers, facts))
+
+
+def _best(found: Sequence[Match]) -> Match:
+    """One trigger that matches outright is enough; one that waits for paths comes next."""
+    for match in sorted(found, key=lambda one: (not one.matched, one.paths_pending)):
+        if match.matched:
+            return match
+    return Match(False, "; ".join(dict.fromkeys(match.reason for match in found)))
+
+
+def _for(triggers: Sequence[Trigger], facts: Facts) -> list[Trigger]:
+    return [trigger for trigger in triggers if trigger.get("event") == facts.event]
+
+
+def _not_for(
+    repositories: Sequence[str], senders: Sequence[str], triggers: Sequence[Trigger], facts: Facts
+) -> str | None:
+    if facts.own:
+        return "closeout itself caused this event"
+    if not _for(triggers, facts):
+        return _no_trigger(triggers, facts)
+    if repositories:
+        if facts.repository is None:
+            return "the event names no repository, and `repositories` is given"
+        if not compile_patterns(repositories, "name").matches(facts.repository):
+            return f"repository {facts.repository!r} matches none of {_list(repositories)}"
+    if senders:
+        if facts.sender is None:
+            return "the event names no sender, and `senders` is given"
+        if not compile_patterns(senders, "name").matches(facts.sender):
+            return f"sender {facts.sender!r} matches none of {_list(senders)}"
+    return None
+
+
+def _no_trigger(triggers: Sequence[Trigger], facts: Facts) -> str:
+    events = dict.fromkeys(str(trigger.get("event")) for trigger in triggers)
+    return f"event {facts.event!r} is not among its triggers ({_list(tuple(events)) or 'none'})"
+
+
+def _one(trigger: Trigger, facts: Facts, paths: tuple[str, ...] | None) -> Match:
+    reason = _type_reason(trigger, facts) or _ref_reason(trigger, facts)
+    if reason is not None:
+        return Match(False, reason)
+    return _paths(trigger, facts, paths)
+
+
+def _type_reason(trigger: Trigger, facts: Facts) -> str | None:
+    types = trigger.get("types")
+    wanted = DEFAULT_TYPES.get(facts.event) if types is None else tuple(types)
+    if wanted is None or facts.action in wanted:
+        return None
+    default = " (the default)" if types is None else ""
+    if facts.action is None:
+        return f"{facts.event} has no action, and `types` asks for {_list(wanted)}{default}"
+    return f"type {facts.action!r} is none of {_list(wanted)}{default}"
+
+
+def _ref_reason(trigger: Trigger, facts: Facts) -> str | None:
+    """Hold branch and tag filters; where only one of both is given, the other kind of ref does not match."""
+    on_branches, on_tags = _has(trigger, "branches"), _has(trigger, "tags")
+    if not on_branches and not on_tags:
+        return None
+    if facts.branch is not None:
+        if not on_branches:
+            return f"only tags are filtered, and {facts.branch!r} is a branch"
+        return _filter(trigger, "branches", facts.branch, _word(facts))
+    if facts.tag is not None:
+        if not on_tags:
+            return f"only branches are filtered, and {facts.tag!r} is a tag"
+        return _filter(trigger, "tags", facts.tag, "tag")
+    filters = " and ".join(
+        f"`{key}`" for key, given in (("branches", on_branches), ("tags", on_tags)) if given
+    )
+    return f"this {facts.event} event names no branch or tag, and {filters} is given"
+
+
+def _filter(trigger: Trigger, key: str, text: str, word: str) -> str | None:
+    wanted, ignored = trigger.get(key), trigger.get(f"{key}-ignore")
+    kind = FILTERS[key]
+    if wanted is not None and not compile_patterns(wanted, kind).matches(text):
+        return f"{word} {text!r} matches none of {_list(wanted)}"
+    if ignored is not None and compile_patterns(ignored, kind).matches(text):
+        return f"{word} {text!r} is ignored by {_list(ignored)}"
+    return None
+
+
+def _paths(trigger: Trigger, facts: Facts, paths: tuple[str, ...] | None) -> Match:
+    if not _has(trigger, "paths"):
+        return Match(True, _matched(facts))
+    if facts.event == "push" and facts.tag is not None:
+        return Match(True, _matched(facts) + "; path filters do not count for tags")
+    if paths is None:
+        if facts.base_ref is not None and facts.number is not None:
+            return Match(True, _matched(facts) + "; its paths are still to be asked for", paths_pending=True)
+        if facts.event == "push":
+            return Match(True, _matched(facts) + "; it does not say which paths changed, so no filter counts")
+        return Match(False, f"a {facts.event} event lists no changed paths, and `paths` is given")
+    wanted, ignored = trigger.get("paths"), trigger.get("paths-ignore")
+    if wanted is not None and not any(map(compile_patterns(wanted, "path").matches, paths)):
+        return Match(False, f"none of {len(paths)} changed paths matches {_list(wanted)}")
+    if ignored is not None and paths and all(map(compile_patterns(ignored, "path").matches, paths)):
+        return Match(False, f"all {len(paths)} changed paths are ignored by {_list(ignored)}")
+    return Match(True, _matched(facts) + f"; {len(paths)} changed paths")
+
+
+def _matched(facts: Facts) -> str:
+    what = facts.event if facts.action is None else f"{facts.event} {facts.action}"
+    if facts.branch is not None:
+        what += f", {_word(facts)} {facts.branch!r}"
+    elif facts.tag is not None:
+        what += f", tag {facts.tag!r}"
+    return what if facts.repository is None else f"{what}, in {facts.repository}"
+
+
+def _word(facts: Facts) -> str:
+    return "branch" if facts.base_ref is None else "base branch"
+
+
+def _has(trigger: Trigger, key: str) -> bool:
+    return trigger.get(key) is not None or trigger.get(f"{key}-ignore") is not None
+
+
+def _list(patterns: Sequence[str]) -> str:
+    return ", ".join(map(str, patterns))
+
+
+def check_trigger(trigger: Trigger) -> list[tuple[str, str]]:
+    """Give (key, sentence) for each fault of a trigger that the loader reports; an unknown event is fine."""
+    from closeout.core.trigger_rules import faults  # noqa: PLC0415 - only the loader needs it
+
+    return faults(trigger)
