@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from closeout.actions.spec import Action, Input
-from closeout.config import templates
+from closeout.config import cel
 from closeout.core import names
 from closeout.core.automation import Step
 from closeout.core.errors import GuardRefused, InputError
@@ -46,7 +46,7 @@ def _fill(value: Any, spec: Input, event: Mapping[str, Any]) -> Any:
 
 
 def _fill_text(text: str, spec: Input, event: Mapping[str, Any]) -> str:
-    return templates.interpolate(text, event, names.check_interpolated if spec.names else None)
+    return cel.interpolate(text, event, names.check_interpolated if spec.names else None)
 
 
 def _check_pattern(step: Step, key: str, spec: Input, value: Any) -> None:
@@ -62,5 +62,5 @@ def target(step: Step, event: Mapping[str, Any]) -> AwsTarget | None:
         return None
     if step.region is None:
         raise GuardRefused(f"{step.id}: no AWS region is configured")
-    role = templates.interpolate(step.assume_role, event) if step.assume_role else None
-    return AwsTarget(step.account, templates.interpolate(step.region, event), role)
+    role = cel.interpolate(step.assume_role, event) if step.assume_role else None
+    return AwsTarget(step.account, cel.interpolate(step.region, event), role)

@@ -432,7 +432,7 @@ def test_a_function_runs_on_the_same_engine_behind_the_live_check() -> None:
     scene = Scene()
 
     def clean_up(run: Any) -> str:
-        run.record("drop", lambda: scene.world.log.append("delete database") or {"dropped": True})
+        run.record("drop", lambda: scene.world.call("delete database"))
         run.sleep("settle", 60)
         return f"dropped the database of #{run.event['number']}"
 

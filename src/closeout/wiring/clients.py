@@ -1,0 +1,139 @@
+"""The clients of a process: one GitHub, one plain HTTP, one set of AWS sessions, each made when first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from closeout.config.settings import Settings
+from closeout.core.errors import ConfigError, ServiceError
+from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
+
+if TYPE_CHECKING:
+    from closeout.adapters.aws import AwsClients
+    from closeout.adapters.secrets import CachedSecret
+
+
+def setting_value(text: str, key: str) -> str:
+    """Give a setting that may be written `env:NAME`. Raises `ConfigError` when that variable is not set."""
+    if not text.startswith("env:"):
+        return text
+    value = os.environ.get(text[4:], "")
+    if not value:
+        raise ConfigError(
+            f"`{key}` is {text}, but the variable {text[4:]} is not set; set it, or write the value"
+        )
+    return value
+
+
+class StepClients:
+    """`ports.Clients` of one step."""
+
+    def __init__(self, shared: SharedClients, target: AwsTarget | None) -> None:
+        self._shared = shared
+        self._target = target
+
+    def aws(self, service: str) -> Any:
+        """Give a client of the step's account and region."""
+        return self._bound().aws(service)
+
+    def account(self) -> str:
+        """Ask whose credentials these are."""
+        return str(self._bound().account())
+
+    @property
+    def github(self) -> GitHub:
+        """GitHub's API."""
+        return self._shared.github
+
+    @property
+    def http(self) -> Http:
+        """Plain HTTP."""
+        return self._shared.http
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secrets by reference."""
+        return self._shared.secrets
+
+    def _bound(self) -> Any:
+        if self._target is None:
+            raise ServiceError(
+                "this step names no AWS account", service="aws", operation="client", reason="NoAccount"
+            )
+        return self._shared.aws.for_target(self._target)
+
+
+class SharedClients:
+    """`ports.ClientFactory` of a process. `learned` is told every secret that was read, for redaction."""
+
+    def __init__(self, settings: Settings, clock: Clock, learned: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._learned = learned
+
+    def for_step(self, target: AwsTarget | None) -> Clients:
+        """Give the clients of one step; nothing is connected yet."""
+        return StepClients(self, target)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether `secrets.github` is configured."""
+        return self._settings.secrets_github is not None
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Secrets by reference; what is read is redacted from then on."""
+        from closeout.adapters.secrets import SecretReader
+
+        return LearningSecrets(SecretReader(clock=self._clock), self._learned)
+
+    @cached_property
+    def aws(self) -> AwsClients:
+        """AWS sessions."""
+        from closeout.adapters.aws import AwsClients
+
+        return AwsClients(now=self._clock.now)
+
+    @cached_property
+    def http(self) -> Http:
+        """Plain HTTP."""
+        from closeout.adapters.http import HttpClient
+
+        return HttpClient()
+
+    @cached_property
+    def github(self) -> GitHub:
+        """GitHub's API with the configured token, read again when GitHub no longer takes it."""
+        from closeout.adapters.github import GitHubClient
+
+        secret = self._token
+        api_url = setting_value(self._settings.api_url, "github.api-url")
+        if secret is None:
+            return GitHubClient(lambda: "", api_url, now=self._clock.now)
+        return GitHubClient(lambda: secret.values()[0], api_url, refresh=secret.refresh, now=self._clock.now)
+
+    @cached_property
+    def _token(self) -> CachedSecret | None:
+        from closeout.adapters.secrets import CachedSecret
+
+        if self._settings.secrets_github is None:
+            return None
+        return CachedSecret(self.secrets, (self._settings.secrets_github,), clock=self._clock)
+
+
+class LearningSecrets:
+    """`ports.Secrets` that tells the redactor what it read."""
+
+    def __init__(self, reader: Secrets, learned: Callable[[str], None]) -> None:
+        self._reader = reader
+        self._learned = learned
+
+    def read(self, reference: str) -> tuple[str, ...]:
+        """Read through, and have every value redacted from now on."""
+        values = self._reader.read(reference)
+        for value in values:
+            self._learned(value)
+        return values

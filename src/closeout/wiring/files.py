@@ -1,0 +1,33 @@
+"""Open the configuration and the ledger for a command that is not the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from closeout.adapters.ledger import Ledger, Requests, Views
+from closeout.config.load import Loaded
+from closeout.config.load import load as load_config
+from closeout.wiring.clock import SystemClock
+
+
+def load(path: str | Path) -> Loaded:
+    """Read and check a configuration with the built-in actions. Raises `ConfigError` with every finding."""
+    from closeout.actions.registry import builtin
+
+    return load_config(Path(path), builtin())
+
+
+def views(path: Path) -> Views:
+    """Give the read side of a ledger, from any process."""
+    return Views(path)
+
+
+def ledger_requests(path: Path) -> Requests:
+    """Give what another process than the server may write."""
+    return Requests(path)
+
+
+def prune(path: Path, older_than: float) -> dict[str, int]:
+    """Remove what is older than that many seconds. Raises `LedgerInUse` while a server runs on the ledger."""
+    with Ledger(path, clock=SystemClock()) as ledger:
+        return ledger.prune(older_than)._asdict()

@@ -1,0 +1,78 @@
+"""`explain` and `plan` for a configuration, without a server or a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from closeout.config.load import Loaded
+from closeout.core.automation import Automation
+from closeout.core.redact import Redactor
+from closeout.ports import Execution
+from closeout.run import explain as run_explain
+from closeout.run import preview
+from closeout.run.deps import RunDeps
+from closeout.wiring.clients import SharedClients
+from closeout.wiring.clock import SystemClock
+
+
+def explain(
+    loaded: Loaded, event: str, payload: Mapping[str, Any], use_network: bool
+) -> list[dict[str, Any]]:
+    """Say for each automation whether the event would start it; with `use_network` paths are asked of GitHub."""
+    if not use_network:
+        return run_explain.explain(loaded.automations, event, payload)
+    clients = SharedClients(loaded.settings, SystemClock(), Redactor().add)
+    return run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
+
+
+def plan(loaded: Loaded, event: str, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the plans of the automations that the event would start. Reads only."""
+    redactor = Redactor()
+    clients = SharedClients(loaded.settings, SystemClock(), redactor.add)
+    by_name = {automation.name: automation for automation in loaded.automations}
+    deps = preview_deps(loaded, clients, redactor)
+    rows = run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
+    matched = [by_name[row["name"]] for row in rows if row["matched"]]
+    return preview.plan(deps, matched, event, payload)
+
+
+class _Quiet:
+    """A journal and a switch for what is only shown."""
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        """Keep nothing."""
+
+    def paused(self) -> str | None:
+        """Nothing is changed, so nothing is held."""
+        return None
+
+
+def preview_deps(loaded: Loaded, clients: SharedClients, redactor: Redactor) -> RunDeps:
+    """Give what planning needs."""
+    from closeout.actions.registry import builtin
+
+    quiet = _Quiet()
+    automations = {automation.name: automation for automation in loaded.automations}
+
+    def current(name: str) -> Automation | None:
+        return automations.get(name)
+
+    def no_details(_execution: Execution) -> str | None:
+        return None
+
+    return RunDeps(
+        actions=builtin(),
+        clients=clients,
+        github=clients.github,
+        journal=quiet,
+        clock=SystemClock(),
+        switch=quiet,
+        redact=redactor,
+        current=current,
+        functions=loaded.functions,
+        details=no_details,
+        directory=Path(),
+        has_token=clients.has_token,
+    )
