@@ -1,0 +1,128 @@
+"""Read the facts of an event from the payload's bytes without decoding the payload.
+
+`msgspec` builds only the few fields that `core.facts` asks for, and skips the rest: a sixth of the time of a full
+decode. The rules themselves are not repeated here: the small mapping goes through `facts_of` like a whole one. What
+msgspec does not take goes through `core.payload.decode`, which says in a sentence what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import msgspec
+
+from closeout.core import payload
+from closeout.core.facts import Facts, facts_of
+
+# Values that facts_of checks by itself are Any, so that an unexpected type is seen as it is and not converted.
+# `total=False`: everything may be missing.
+
+
+class _Repository(TypedDict, total=False):
+    full_name: Any
+    id: Any
+    private: Any
+
+
+class _Sender(TypedDict, total=False):
+    login: Any
+
+
+class _Identified(TypedDict, total=False):
+    id: Any
+
+
+class _Side(TypedDict, total=False):
+    ref: Any
+    repo: _Identified | None
+
+
+class _PullRequest(TypedDict, total=False):
+    number: Any
+    head: _Side | None
+    base: _Side | None
+
+
+class _Numbered(TypedDict, total=False):
+    number: Any
+
+
+class _MergeGroup(TypedDict, total=False):
+    base_ref: Any
+    head_ref: Any
+
+
+class _Branched(TypedDict, total=False):
+    head_branch: Any
+
+
+class _CheckRun(TypedDict, total=False):
+    check_suite: _Branched | None
+
+
+class _Release(TypedDict, total=False):
+    tag_name: Any
+
+
+class _Deployment(TypedDict, total=False):
+    ref: Any
+    sha: Any
+
+
+class _Comment(TypedDict, total=False):
+    body: Any
+
+
+class _Common(TypedDict, total=False):
+    action: Any
+    number: Any
+    repository: _Repository | None
+    sender: _Sender | None
+    pull_request: _PullRequest | None
+    issue: _Numbered | None
+
+
+class _PullRequestEvent(_Common, total=False):
+    ref: Any
+    ref_type: Any
+    merge_group: _MergeGroup | None
+
+
+class _AnyEvent(_PullRequestEvent, total=False):
+    workflow_run: _Branched | None
+    workflow_job: _Branched | None
+    check_suite: _Branched | None
+    check_run: _CheckRun | None
+    release: _Release | None
+    deployment: _Deployment | None
+    comment: _Comment | None
+    context: Any
+
+
+class _Commit(TypedDict, total=False):
+    added: Any
+    modified: Any
+    removed: Any
+
+
+class _PushEvent(_PullRequestEvent, total=False):
+    commits: list[_Commit] | None
+
+
+_PULL_REQUEST = msgspec.json.Decoder(_PullRequestEvent).decode
+_PUSH = msgspec.json.Decoder(_PushEvent).decode
+_ANY = msgspec.json.Decoder(_AnyEvent).decode
+_DECODERS = {"pull_request": _PULL_REQUEST, "push": _PUSH}
+
+
+def facts(event: str, text: bytes) -> Facts:
+    """Give the facts of a payload that has passed `payload.door`. Raises PayloadRefused.
+
+    It agrees with `facts_of(event, payload.decode(text))` on every payload that the latter takes. What only a full
+    decode can see (an integer beyond 64 bits, too deep a value) may pass here; it is refused before it is used.
+    """
+    try:
+        fields: Any = _DECODERS.get(event, _ANY)(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        fields = payload.decode(text)
+    return facts_of(event, fields)

@@ -1,0 +1,224 @@
+"""The ASGI application: one table of paths, the pages behind it loaded when the first is asked for.
+
+Everything that it needs comes in as `ServerParts`: it opens no file and reads no variable, so that tests run the same
+application over fakes, and over a real ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import closeout
+from closeout.core.errors import CloseoutError
+from closeout.intake.answers import FAILED
+from closeout.intake.receiver import Receiver
+from closeout.server import details
+from closeout.server.asgi import App, Receive, Scope, Send, respond
+from closeout.server.health import Readiness
+from closeout.server.log import Log
+from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
+from closeout.server.webhook import READ_SECONDS, Accept, Webhook
+
+NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
+FORBIDDEN = b'{"error": "forbidden", "message": "Metrics are for this machine, or for who has the token."}'
+
+
+class Views(Protocol):
+    """What the pages and the metrics read of the ledger. Called in threads; raises CloseoutError."""
+
+    def run(self, run_id: str, attempt: int | None = None) -> Any | None:
+        """Give one run, None if there is none."""
+        ...
+
+    def logs(self, run_id: str, attempt: int | None = None, after: int = 0) -> Sequence[Any]:
+        """Give log lines with an id over `after`."""
+        ...
+
+    def delivery(self, delivery_id: int) -> Any | None:
+        """Give one delivery, None if there is none."""
+        ...
+
+    def body(self, delivery_id: int) -> bytes:
+        """Give a delivery's payload."""
+        ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """Give the counts behind `/metrics`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerParts:
+    """What the application works with.
+
+    `accept` is the ledger's; `started` the engine's (`enqueue`); `refresh` reads the webhook secrets again and says
+    whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
+    `link_key` signs Details links; `metrics_token` opens `/metrics` to others than this machine.
+    """
+
+    receiver: Receiver
+    accept: Accept
+    started: Callable[[Sequence[str]], None]
+    refresh: Callable[[], bool]
+    ready: Callable[[], None]
+    views: Views
+    link_key: bytes
+    metrics_token: str | None = None
+    log: Log = field(default_factory=Log)
+    read_seconds: float = READ_SECONDS
+    clock: Callable[[], float] = time.time
+
+
+class Application:
+    """The ASGI callable. `drain()` makes it not ready and ends live pages, before the server stops."""
+
+    def __init__(self, parts: ServerParts) -> None:
+        self._parts = parts
+        self.metrics = ServerMetrics()
+        self._readiness = Readiness(parts.ready, parts.log)
+        self._webhook = Webhook(
+            parts.receiver,
+            accept=parts.accept,
+            started=parts.started,
+            refresh=parts.refresh,
+            metrics=self.metrics,
+            log=parts.log,
+            read_seconds=parts.read_seconds,
+            clock=parts.clock,
+        )
+        self._pages: Any = None
+        self._draining = asyncio.Event()
+        self._routes: dict[str, App] = {
+            "/webhook": self._webhook,
+            "/healthz": self._health,
+            "/readyz": self._ready,
+            "/metrics": self._metrics_page,
+        }
+
+    def drain(self) -> None:
+        """Begin the end: not ready any more, live pages end. Called on the loop's thread."""
+        self._readiness.draining = True
+        self._draining.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (or uvicorn's lifespan)."""
+        if scope["type"] == "http":
+            route = self._routes.get(scope["path"])
+            if route is self._webhook:
+                await route(scope, receive, send)
+            else:
+                await self._other(route, scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+
+    async def _other(self, route: App | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer anything but a delivery: logged, and never with an internal text."""
+        began = time.perf_counter()
+        if route is None and scope["path"].startswith(details.PATH):
+            route = self._page
+        sent: list[int] = []
+
+        async def counting(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                sent.append(message["status"])
+            await send(message)
+
+        try:
+            await (route or _nothing)(scope, receive, counting)
+        except Exception as error:  # noqa: BLE001 - the edge: it is logged and not sent
+            self._parts.log.exception("a request failed", error)
+            if not sent:
+                await respond(counting, FAILED.status, FAILED.body)
+        if route is None or route == self._page:
+            query = details.redacted(scope["query_string"].decode("latin-1"))
+            self._parts.log.line(
+                "request",
+                method=scope["method"],
+                path=scope["path"] + (f"?{query}" if query else ""),
+                status=sent[0] if sent else 0,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+            )
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._pages is None:
+            from closeout.server.pages import Pages  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
+
+            parts = self._parts
+            self._pages = Pages(parts.views, parts.link_key, parts.clock, self._draining)
+        await self._pages(scope, receive, send)
+
+    async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        await _read_only(scope, send, 200, b'{"status": "ok"}')
+
+    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        reason = await self._readiness.reason()
+        if reason is None:
+            await _read_only(scope, send, 200, b'{"status": "ready"}')
+        else:
+            await _read_only(scope, send, 503, reason)
+
+    async def _metrics_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        if not may_read_metrics(scope, self._parts.metrics_token):
+            await respond(send, 403, FORBIDDEN)
+            return
+        try:
+            stats = await asyncio.to_thread(self._parts.views.stats)
+        except CloseoutError as error:
+            self._parts.log.seldom("the ledger's figures cannot be read", reason=error.message)
+            stats = {}
+        body = self.metrics.render(closeout.__version__, stats, self._webhook.held)
+        headers = ((b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store"))
+        await respond(send, 200, body, headers)
+
+
+def create_app(parts: ServerParts) -> Application:
+    """Make the application."""
+    return Application(parts)
+
+
+def may_read_metrics(scope: Scope, token: str | None) -> bool:
+    """Whether this client may: it has the token, or it is on this machine and no proxy stands between.
+
+    Behind a reverse proxy every client looks local, so a forwarded request needs the token.
+    """
+    headers = dict(scope["headers"])
+    if token:
+        given = headers.get(b"authorization", b"")
+        if hmac.compare_digest(given, b"Bearer " + token.encode()):
+            return True
+    if any(name in headers for name in (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")):
+        return False
+    client = scope.get("client")
+    return client is not None and client[0] in ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive
+    await respond(send, 404, NOT_FOUND)
+
+
+async def _read_only(scope: Scope, send: Send, status: int, body: bytes) -> None:
+    if scope["method"] in ("GET", "HEAD"):
+        await respond(send, status, body)
+        return
+    refused = b'{"error": "method-not-allowed", "message": "This path takes GET only."}'
+    headers = ((b"content-type", b"application/json"), (b"allow", b"GET, HEAD"))
+    await respond(send, 405, refused, headers)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+            return

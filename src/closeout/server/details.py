@@ -1,0 +1,79 @@
+"""Details links: who has the link of a run may read that run, for 30 days, and nothing else.
+
+The signature covers run, attempt and expiry, so a link cannot be turned into another one; and a wrong link gets the
+same answer whether or not its run exists, so nothing can be guessed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from closeout.core import ids
+from closeout.core.errors import CloseoutError
+
+LIFETIME = 30 * 24 * 3600
+"""Seconds that a link stays good."""
+KEY_BYTES = 32
+PATH = "/runs/"
+_SIGNATURE = re.compile(r"(signature=)[^&\s]*")
+_DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
+
+
+class Link(NamedTuple):
+    """A link whose signature is right. `expired` ones show the verdict only."""
+
+    run_id: str
+    attempt: int
+    expired: bool
+    query: str
+    """The link's own query: what further requests for the same run carry."""
+
+
+def link(base_url: str, key: bytes, execution: str, now: float) -> str:
+    """Give the address of an execution's page: `base_url` has no trailing path but its own; `now` in seconds.
+
+    Raises UsageError if `execution` is not an execution's name.
+    """
+    run_id, attempt = ids.parse_execution(execution)
+    expires = int(now) + LIFETIME
+    query = f"attempt={attempt}&expires={expires}&signature={_sign(key, run_id, attempt, expires)}"
+    return f"{base_url.rstrip('/')}{PATH}{run_id}?{query}"
+
+
+def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
+    """Give the link if its signature is right, None for anything else. Never raises for its content."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=8, separator="&")
+    except ValueError:
+        return None
+    values: Mapping[str, str] = dict(pairs)
+    if len(values) != len(pairs):
+        return None
+    attempt, expires = values.get("attempt", ""), values.get("expires", "")
+    if not _DIGITS.fullmatch(attempt) or not _DIGITS.fullmatch(expires):
+        return None
+    try:
+        ids.parse_execution(f"{run_id}-{attempt}")
+    except CloseoutError:
+        return None
+    expected = _sign(key, run_id, int(attempt), int(expires))
+    given = values.get("signature", "")
+    if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
+        return None
+    own = f"attempt={attempt}&expires={expires}&signature={expected}"
+    return Link(run_id, int(attempt), now >= int(expires), own)
+
+
+def redacted(query: str) -> str:
+    """Give a query fit for a log: the signature is what opens the page."""
+    return _SIGNATURE.sub(r"\1[redacted]", query)
+
+
+def _sign(key: bytes, run_id: str, attempt: int, expires: int) -> str:
+    text = f"closeout details\n{run_id}\n{attempt}\n{expires}".encode()
+    return base64.urlsafe_b64encode(hmac.digest(key, text, "sha256")).rstrip(b"=").decode()

@@ -1,0 +1,54 @@
+"""Whether deliveries can be stored now: a real write, at most once a second however often it is asked.
+
+Apart from the application because it is the one answer that a load balancer acts upon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+
+from closeout.core.errors import CloseoutError
+from closeout.server.log import Log
+
+KEPT_SECONDS = 1.0
+GIVEN_SECONDS = 5.0
+"""A write that takes longer than this counts as none."""
+
+
+class Readiness:
+    """Asks `ready`, which blocks and raises CloseoutError, in a thread."""
+
+    def __init__(self, ready: Callable[[], None], log: Log) -> None:
+        self._ready = ready
+        self._log = log
+        self._asked_at = float("-inf")
+        self._asking: asyncio.Task[bytes | None] | None = None
+        self.draining = False
+
+    async def reason(self) -> bytes | None:
+        """Give None when ready, else the error's JSON."""
+        if self.draining:
+            return _error("draining", "The server is shutting down.")
+        now = time.monotonic()
+        if self._asking is None or (self._asking.done() and now - self._asked_at > KEPT_SECONDS):
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._ask())
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._asking), GIVEN_SECONDS)
+        except TimeoutError:
+            return _error("store-unavailable", "The ledger did not take a write in time.")
+
+    async def _ask(self) -> bytes | None:
+        try:
+            await asyncio.to_thread(self._ready)
+        except CloseoutError as error:
+            self._log.seldom("not ready", code=error.code, reason=error.message)
+            return _error(error.code, "The ledger cannot be written.")
+        return None
+
+
+def _error(code: str, message: str) -> bytes:
+    return json.dumps({"error": code, "message": message}).encode()

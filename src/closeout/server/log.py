@@ -1,0 +1,71 @@
+"""Log lines on stderr: one for a person or one JSON object, secrets taken out last.
+
+A module of ours because it must not cost a flood of bad requests more than a line a second: equal kinds of line are
+held back and counted. Header values never come here, only names of what was wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, TextIO
+
+
+class Log:
+    """Writes lines. `redact` is the last thing that happens to each; `clock` and `stream` are arguments for tests."""
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        redact: Callable[[str], str] = str,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.time,
+        hold_seconds: float = 1.0,
+    ) -> None:
+        self._as_json = as_json
+        self._redact = redact
+        self._stream = stream
+        self._clock = clock
+        self._hold = hold_seconds
+        self._lock = threading.Lock()
+        self._last: dict[str, float] = {}
+        self._held: dict[str, int] = {}
+
+    def line(self, what: str, **details: Any) -> None:
+        """Write one line: `what` is a short constant text, `details` are values of JSON."""
+        self._write(what, details)
+
+    def seldom(self, what: str, **details: Any) -> None:
+        """Write one line unless one of the same kind was written within the last second; those are counted."""
+        now = self._clock()
+        with self._lock:
+            if now - self._last.get(what, float("-inf")) < self._hold:
+                self._held[what] = self._held.get(what, 0) + 1
+                return
+            self._last[what] = now
+            held = self._held.pop(what, 0)
+        self._write(what, details | ({"and_before": held} if held else {}))
+
+    def exception(self, what: str, error: BaseException) -> None:
+        """Write what nobody foresaw, with its traceback: it goes here and nowhere else."""
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        self.seldom(f"{what}: {type(error).__name__}", error=trace)
+
+    def _write(self, what: str, details: dict[str, Any]) -> None:
+        if self._as_json:
+            text = json.dumps({"at": round(self._clock(), 3), "message": what} | details, default=str)
+        else:
+            words = "".join(f" {key}={value}" for key, value in details.items())
+            text = f"closeout: {what}{words}"
+        stream = self._stream or sys.stderr
+        try:
+            stream.write(self._redact(text) + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            # A closed or full stderr must not fail a delivery.
+            return

@@ -1,0 +1,112 @@
+"""Counters and histograms in Prometheus' text format, without a dependency.
+
+What the process itself sees (deliveries, how long an answer took) is counted here; what the ledger knows (runs, steps,
+the queue) is read when somebody asks, so that it is right after a restart too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+ACK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
+"""Seconds. GitHub gives up after ten."""
+
+
+class Histogram:
+    """Observations in buckets. Used from one thread."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = tuple(bounds)
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def lines(self, name: str) -> Iterable[str]:
+        """Give the samples, buckets adding up as the format wants."""
+        total = 0
+        for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
+            total += count
+            yield f'{name}_bucket{{le="{bound}"}} {total}'
+        yield f"{name}_sum {self._sum:.6f}"
+        yield f"{name}_count {total}"
+
+
+class ServerMetrics:
+    """What the server counts by itself."""
+
+    def __init__(self) -> None:
+        self.deliveries: Counter[str] = Counter()
+        """By outcome: `accepted`, `duplicate`, `ping`, `disconnected`, or an error's code."""
+        self.ack = Histogram(ACK_BUCKETS)
+        """Seconds from the request's head to the answer, of deliveries that were stored."""
+
+    def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
+        """Give the whole page. `stats` is what the ledger's `stats()` gives; unknown parts are left out."""
+        lines = [
+            *_family("closeout_build_info", "gauge", "The running version.", {("version", version): 1}),
+            *_family(
+                "closeout_deliveries_total",
+                "counter",
+                "Requests on the webhook path since the start, by outcome.",
+                {("outcome", outcome): count for outcome, count in sorted(self.deliveries.items())},
+            ),
+            "# HELP closeout_ack_seconds Time from a delivery's head to its answer, of those that were stored.",
+            "# TYPE closeout_ack_seconds histogram",
+            *self.ack.lines("closeout_ack_seconds"),
+            *_family(
+                "closeout_held_bytes",
+                "gauge",
+                "Bytes of bodies being read or waiting for their commit.",
+                held_bytes,
+            ),
+            *_ledger_lines(stats),
+        ]
+        return ("\n".join(lines) + "\n").encode()
+
+
+def _ledger_lines(stats: Mapping[str, Any]) -> Iterable[str]:
+    runs = stats.get("runs_by_verdict")
+    if runs is not None:
+        samples = {("verdict", verdict): count for verdict, count in sorted(runs.items())}
+        yield from _family("closeout_runs", "gauge", "Finished runs in the ledger, by verdict.", samples)
+    states = stats.get("runs_by_state")
+    if states is not None:
+        samples = {("state", state): count for state, count in sorted(states.items())}
+        yield from _family("closeout_open_runs", "gauge", "Runs that have not finished, by state.", samples)
+    if stats.get("queue_age") is not None:
+        told = "Seconds that the oldest queued run has waited; 0 when none waits."
+        yield from _family("closeout_queue_age_seconds", "gauge", told, float(stats["queue_age"]))
+    durations = stats.get("step_durations")
+    if durations is not None:
+        yield "# HELP closeout_step_seconds How long finished steps took, by automation and step."
+        yield "# TYPE closeout_step_seconds summary"
+        for (automation, step), (count, total) in sorted(durations.items()):
+            labels = f'{{automation="{_escaped(automation)}",step="{_escaped(step)}"}}'
+            yield f"closeout_step_seconds_sum{labels} {total:.3f}"
+            yield f"closeout_step_seconds_count{labels} {count}"
+
+
+def _family(
+    name: str, kind: str, told: str, samples: Mapping[tuple[str, str], float] | float
+) -> Iterable[str]:
+    yield f"# HELP {name} {told}"
+    yield f"# TYPE {name} {kind}"
+    if isinstance(samples, Mapping):
+        for (label, value), number in samples.items():
+            yield f'{name}{{{label}="{_escaped(value)}"}} {number}'
+    else:
+        yield f"{name} {samples}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
