@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Protocol
 
 from closeout.core.errors import ActionFailed, ServiceError
@@ -55,14 +56,17 @@ class Place:
         return {"Bucket": self.bucket, "ExpectedBucketOwner": self.owner}
 
 
-def versions(client: S3, place: Place) -> Iterator[Version]:
-    """Give every version and delete marker under a prefix, page by page. A bucket that is gone has none."""
+def versions(client: S3, place: Place, *, missing_ok: bool = True) -> Iterator[Version]:
+    """Give every version and delete marker under a prefix, page by page.
+
+    A bucket that is gone has none, unless `missing_ok` is false: then that is the `ServiceError` it is.
+    """
     arguments: dict[str, Any] = {**place.arguments(), "Prefix": place.prefix, "MaxKeys": BATCH}
     while True:
         try:
             page = client.list_object_versions(**arguments)
         except ServiceError as error:
-            if error.reason == "NoSuchBucket":
+            if error.reason == "NoSuchBucket" and missing_ok:
                 return
             raise
         for row in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
@@ -74,8 +78,8 @@ def versions(client: S3, place: Place) -> Iterator[Version]:
 
 
 def _moment(value: Any) -> str:
-    """Give a time as text that sorts like the time: whole seconds, as S3 itself keeps them."""
-    return value if isinstance(value, str) else str(value.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    """Give a time as text that sorts like the time: UTC in whole seconds, as S3 itself keeps them."""
+    return str(value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def count(client: S3, place: Place) -> tuple[int, int]:

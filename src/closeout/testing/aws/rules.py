@@ -20,9 +20,8 @@ Pages, under https://docs.aws.amazon.com/AWSCloudFormation/latest/:
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +30,8 @@ from moto.cloudformation.models import Event, Stack
 from moto.cloudformation.parsing import clean_json
 from moto.s3.models import s3_backends
 
-_SUB_NAME = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
+from closeout.testing.aws.dependencies import deletion_order, export_in_use, needed_by, resources_of
+
 _STACK_TYPE = "AWS::CloudFormation::Stack"
 
 
@@ -96,7 +96,7 @@ class StackRules:
         VersioningConfiguration is honoured (AWS::S3::Bucket), every resource has an event [event], and a nested
         stack knows its parent [describe].
         """
-        for logical_id, resource, definition in _resources(stack):
+        for logical_id, resource, definition in resources_of(stack):
             self._event(stack, logical_id, "CREATE_COMPLETE")
             if definition["Type"] == "AWS::S3::Bucket":
                 wanted = clean_json(definition.get("Properties", {}), stack.resource_map)
@@ -149,7 +149,7 @@ class StackRules:
         before = "UPDATE_COMPLETE" if stack.status.startswith("UPDATE_") else "CREATE_COMPLETE"
         self.turns.pop(stack.stack_id, None)
         self._stack_status(stack, "DELETE_IN_PROGRESS", "User Initiated", token)
-        in_use = _export_in_use(backend, stack)
+        in_use = export_in_use(backend, stack)
         if in_use:
             due = self.clock() + self.seconds / 4
             self.turns[stack.stack_id] = Turn(
@@ -159,7 +159,7 @@ class StackRules:
         gone = self.resource_status.get(stack.stack_id, {})
         order = tuple(
             name
-            for name in _deletion_order(stack)
+            for name in deletion_order(stack)
             if gone.get(name) not in {"DELETE_COMPLETE", "DELETE_SKIPPED"}
         )
         self.deletions[stack.stack_id] = Deletion(
@@ -228,7 +228,7 @@ class StackRules:
             self._event(stack, logical_id, "DELETE_COMPLETE", None, deletion.token)
             return
         deletion.failed[logical_id] = reason
-        deletion.blocked |= _needed_by(stack, logical_id)
+        deletion.blocked |= needed_by(stack, logical_id)
         self._event(stack, logical_id, "DELETE_FAILED", reason, deletion.token)
 
     def _obstacle(
@@ -324,84 +324,3 @@ def _live_stack(backend: Any, name: str) -> Any | None:
     if name in backend.stacks:
         return backend.stacks[name]
     return next((stack for stack in backend.stacks.values() if stack.name == name), None)
-
-
-def _resources(stack: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    parsed = stack.resource_map._parsed_resources
-    for logical_id, definition in stack.resource_map._resource_json_map.items():
-        if parsed.get(logical_id) is not None:
-            yield logical_id, parsed[logical_id], definition
-
-
-def _deletion_order(stack: Any) -> tuple[str, ...]:
-    """Dependents before what they depend on: the reverse of creation [trouble]."""
-    order: list[str] = []
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in order or name in path:
-            return
-        for needed in sorted(_needs(stack, name)):
-            visit(needed, (*path, name))
-        order.append(name)
-
-    for logical_id, _, _ in _resources(stack):
-        visit(logical_id, ())
-    return tuple(reversed(order))
-
-
-def _needed_by(stack: Any, logical_id: str) -> set[str]:
-    found: set[str] = set()
-    waiting = [logical_id]
-    while waiting:
-        for needed in _needs(stack, waiting.pop()) - found:
-            found.add(needed)
-            waiting.append(needed)
-    return found
-
-
-def _needs(stack: Any, logical_id: str) -> set[str]:
-    definition = stack.resource_map._resource_json_map[logical_id]
-    present = {name for name, _, _ in _resources(stack)}
-    depends = definition.get("DependsOn", [])
-    names = {depends} if isinstance(depends, str) else set(depends)
-    return (names | set(_references(definition.get("Properties", {})))) & (present - {logical_id})
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _references(item)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "Ref" and isinstance(inner, str):
-                yield inner
-            elif key == "Fn::GetAtt":
-                yield (inner if isinstance(inner, str) else str(inner[0])).partition(".")[0]
-            elif key == "Fn::Sub":
-                yield from _SUB_NAME.findall(inner if isinstance(inner, str) else str(inner[0]))
-                yield from _references(inner)
-            else:
-                yield from _references(inner)
-
-
-def _export_in_use(backend: Any, stack: Any) -> str | None:
-    own = {export.name for export in stack.exports}
-    for other in backend.stacks.values():
-        if other is stack:
-            continue
-        used = own & set(_imports(other.template_dict, other.resource_map))
-        if used:
-            return f"Export {min(used)} cannot be deleted as it is in use by {other.name}"
-    return None
-
-
-def _imports(value: Any, resource_map: Any) -> Iterator[str]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _imports(item, resource_map)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "Fn::ImportValue":
-                yield str(clean_json(inner, resource_map))
-            else:
-                yield from _imports(inner, resource_map)

@@ -1,0 +1,244 @@
+"""`aws/codebuild-start-build`: run a CodeBuild project for this event, wait for it, and stop it on cancel.
+
+CodeBuild forgets an idempotency token after five minutes, and a crash may last longer. So each build carries the
+execution in an environment variable, and a start looks for a build that carries it before it makes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from closeout.actions.aws import arns
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import ActionFailed, RunCancelled, ServiceError
+from closeout.core.plan import Change, Leftover
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Clients, Json
+
+TRACE = "CLOSEOUT_EXECUTION"
+"""The environment variable by which a build is found again: `<run id>-<attempt>/<step>`."""
+LOOK_BACK = 100
+"""Builds of a project that are looked through for the trace: one page, the newest first."""
+POLL = Backoff(first=2.0, factor=1.5, cap=30.0)
+
+
+class CodeBuild(Protocol):
+    """The calls that this action needs; boto3's shapes."""
+
+    def batch_get_projects(self, **arguments: Any) -> Mapping[str, Any]:
+        """BatchGetProjects."""
+        ...
+
+    def list_builds_for_project(self, **arguments: Any) -> Mapping[str, Any]:
+        """ListBuildsForProject, one page."""
+        ...
+
+    def batch_get_builds(self, **arguments: Any) -> Mapping[str, Any]:
+        """BatchGetBuilds, at most 100."""
+        ...
+
+    def start_build(self, **arguments: Any) -> Mapping[str, Any]:
+        """StartBuild."""
+        ...
+
+    def stop_build(self, **arguments: Any) -> Mapping[str, Any]:
+        """StopBuild."""
+        ...
+
+
+def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
+    """Freeze the project's ARN. A project that is not there is an error: nothing was cleaned up by it."""
+    client: CodeBuild = clients.aws("codebuild")
+    projects = client.batch_get_projects(names=[inputs["project"]])["projects"]
+    if not projects:
+        raise ActionFailed(f"CodeBuild has no project {inputs['project']} in this account and region")
+    project = projects[0]
+    version = inputs.get("source-version") or project.get("sourceVersion") or "its default source"
+    return (
+        Change(
+            verb="start",
+            resource=f"build of CodeBuild project {project['name']}",
+            reason=f"at {version}" + ("" if _waits(inputs) else ", without waiting for its end"),
+            identity={"project": project["name"], "arn": project["arn"]},
+            name=project["name"],
+            tags={tag["key"]: tag["value"] for tag in project.get("tags") or ()},
+        ),
+    )
+
+
+def _waits(inputs: Inputs) -> bool:
+    return bool(inputs.get("wait", True))
+
+
+def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+    """Start the build and wait for its end. Raises `ActionFailed` with the phase that failed and its reason."""
+    client: CodeBuild = work.clients.aws("codebuild")
+    project = change.identity["project"]
+    started = work.change("start", lambda: _start(client, project, inputs, work))
+    if not _waits(inputs):
+        return {"summary": f"started build {started['id']}", **started}
+    try:
+        end = work.wait_until("end", _end_poll(client, started["id"], work), POLL)
+    except RunCancelled:
+        # Not through `change`: its live check would refuse, and stopping takes back what this step began.
+        work.record("stop", lambda: _stop(client, started["id"], work), work.retry)
+        raise
+    if end["status"] != "SUCCEEDED":
+        raise ActionFailed(_explain(started["id"], end))
+    return {"summary": f"build {started['id']} succeeded", "id": started["id"], "link": end["link"]}
+
+
+def _start(client: CodeBuild, project: str, inputs: Inputs, work: Work) -> Json:
+    trace = f"{work.execution}/{work.step}"
+    build = _traced(client, project, trace)
+    if build is None:
+        environment = {**(inputs.get("environment") or {}), TRACE: trace}
+        source = {"sourceVersion": inputs["source-version"]} if inputs.get("source-version") else {}
+        build = client.start_build(
+            projectName=project,
+            environmentVariablesOverride=[
+                {"name": name, "value": str(value), "type": "PLAINTEXT"}
+                for name, value in environment.items()
+            ],
+            idempotencyToken=f"{work.execution}-{work.step}"[:64],
+            **source,
+        )["build"]
+    link = _link(build)
+    work.log(f"build {build['id']} of project {project}" + (f": {link}" if link else ""))
+    return {"id": build["id"], "link": link}
+
+
+def _traced(client: CodeBuild, project: str, trace: str) -> Mapping[str, Any] | None:
+    """Give the build that an earlier try of this very step started, if there is one."""
+    ids = client.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:LOOK_BACK]
+    builds = client.batch_get_builds(ids=ids)["builds"] if ids else []
+    for build in builds:
+        variables = build.get("environment", {}).get("environmentVariables") or ()
+        if any(variable["name"] == TRACE and variable["value"] == trace for variable in variables):
+            found: Mapping[str, Any] = build
+            return found
+    return None
+
+
+def _end_poll(client: CodeBuild, build_id: str, work: Work) -> Any:
+    told: list[str] = []
+
+    def poll() -> Json | None:
+        builds = client.batch_get_builds(ids=[build_id])["builds"]
+        if not builds:
+            raise ActionFailed(f"build {build_id} is gone: CodeBuild knows it no more")
+        build = builds[0]
+        phase = str(build.get("currentPhase", ""))
+        if phase not in told:
+            told.append(phase)
+            work.log(f"build {build_id}: {phase}")
+        if build["buildStatus"] == "IN_PROGRESS":
+            return None
+        return {"status": build["buildStatus"], "link": _link(build), **_failed_phase(build)}
+
+    return poll
+
+
+def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:
+    """Give the first phase that did not succeed, and what it said."""
+    for phase in build.get("phases", ()):
+        if phase.get("phaseStatus") not in (None, "SUCCEEDED", "QUEUED"):
+            said = [item.get("message") or item.get("statusCode") or "" for item in phase.get("contexts", ())]
+            return {"phase": phase["phaseType"], "reason": "; ".join(filter(None, said))[:1000]}
+    return {"phase": "", "reason": ""}
+
+
+def _explain(build_id: str, end: Mapping[str, str]) -> str:
+    text = f"build {build_id} ended as {end['status']}"
+    if end["phase"]:
+        text += f" in phase {end['phase']}"
+    if end["reason"]:
+        text += f": {end['reason']}"
+    return text + (f" (log: {end['link']})" if end["link"] else "")
+
+
+def _link(build: Mapping[str, Any]) -> str:
+    return str((build.get("logs") or {}).get("deepLink") or "")
+
+
+def _stop(client: CodeBuild, build_id: str, work: Work) -> Json:
+    try:
+        client.stop_build(id=build_id)
+    except ServiceError as error:
+        if error.transient:
+            raise
+        work.log(f"build {build_id} could not be stopped: {error.message}")
+        return {"stopped": False}
+    work.log(f"stopped build {build_id}, since the run was cancelled")
+    return {"stopped": True}
+
+
+def verify(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Give nothing: a build leaves nothing to look for, and whether it succeeded is its own word."""
+    return ()
+
+
+def permissions(inputs: Inputs) -> tuple[Permission, ...]:
+    """Give what the caller needs on this one project."""
+    return (
+        Permission(
+            system="aws",
+            actions=(
+                "codebuild:BatchGetProjects",
+                "codebuild:ListBuildsForProject",
+                "codebuild:BatchGetBuilds",
+                "codebuild:StartBuild",
+                "codebuild:StopBuild",
+            ),
+            resources=(f"arn:aws:codebuild:*:*:project/{arns.pattern(inputs, 'project')}",),
+            reason="start a build, follow it, and stop it when the run is cancelled",
+        ),
+    )
+
+
+ACTION = Action(
+    uses="aws/codebuild-start-build",
+    summary="Run a CodeBuild project and wait for its end.",
+    description=f"""\
+Starts one build of the project, logs the link to its log, and waits until it ends; a build that does not succeed
+fails the step, with the phase that failed and its reason. When the run is cancelled, the build is stopped.
+
+Started once: the request carries an idempotency token made from the run's id, and each build the variable
+`{TRACE}`, by which a restarted server finds it again. A build may delete anything, so the step counts as
+destructive and has the live check before it. Values in `environment` are plain text, visible in CodeBuild: secrets
+belong into the project's own definition.""",
+    inputs={
+        "project": Input(
+            type="string",
+            description="The project's exact name.",
+            required=True,
+            names=True,
+            pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{1,254}",
+        ),
+        "environment": Input(
+            type="map", description="Environment variables of the build, plain text.", default=None
+        ),
+        "source-version": Input(
+            type="string", description="A commit, branch, tag or `pr/NUMBER`. Default: the project's own."
+        ),
+        "wait": Input(
+            type="boolean", description="Wait for the end of the build; `false` only starts it.", default=True
+        ),
+    },
+    destructive="always",
+    permissions=permissions,
+    plan=plan,
+    apply=apply,
+    verify=verify,
+    timeout=3 * 3600.0,
+    retry=Retry(attempts=3, backoff=Backoff(first=2.0, factor=2.0, cap=60.0)),
+    needs_aws=True,
+    example="""\
+- uses: aws/codebuild-start-build
+  with:
+    project: preview-teardown
+    environment:
+      PULL_REQUEST: ${{ event.pull_request.number }}
+""",
+)

@@ -1,0 +1,256 @@
+"""`aws/s3-delete-objects`: delete what is under a prefix, all versions, and only what the plan saw.
+
+A plan must stay small and a prefix may hold 100,000 versions. So the plan freezes a moment and, for the newest
+versions, one short digest each: `Frozen` is that rule, and apply and verify know nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from closeout.actions.aws import arns, buckets
+from closeout.actions.aws.buckets import Place, Version
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import InputError, ServiceError
+from closeout.core.plan import Change, Leftover
+from closeout.core.retry import Backoff, Retry
+from closeout.ports import Clients, Json
+
+KNOWN = 5000
+"""So many of the newest versions are frozen one by one: 14 bytes each, 70 KB of a plan's 200."""
+DELIMITERS = ("/", "-", "_", ".", ":", "=", "|")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """Which versions were there at the plan.
+
+    A version counts if it was modified before `since`, or if it is one of the `known`: these are all that the
+    plan saw from `since` on. Up to `KNOWN` versions `since` is empty, and every single one is known. Above that,
+    a version that was not there at the plan can only count if S3 dates it before `since`: a multipart upload
+    that began before and was completed after the plan. If more than `KNOWN` versions share the newest second,
+    `since` is the second after it, and what is written in the rest of that second counts as well.
+    """
+
+    since: str
+    known: frozenset[str]
+
+    def has(self, version: Version) -> bool:
+        """Tell whether this version was there."""
+        return version.modified < self.since or _digest(version) in self.known
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON object that `from_json` takes back."""
+        return {"since": self.since, "known": sorted(self.known)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Frozen:
+        """Read what `to_json` gave."""
+        return cls(since=value["since"], known=frozenset(value["known"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the plan saw: how many versions, how many bytes, and which."""
+
+    objects: int
+    bytes: int
+    frozen: Frozen
+
+
+def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
+    """Read a listing once, in memory for `known` + 1 versions, and freeze it."""
+    newest: list[tuple[str, str]] = []
+    objects = size = 0
+    for version in versions:
+        objects += 1
+        size += version.size
+        entry = (version.modified, _digest(version))
+        if len(newest) <= known:
+            heapq.heappush(newest, entry)
+        else:
+            heapq.heappushpop(newest, entry)
+    if objects <= known:
+        return Seen(
+            objects=objects, bytes=size, frozen=Frozen(since="", known=frozenset(d for _, d in newest))
+        )
+    # The oldest second in the heap may have lost some of its versions: only whole seconds after it are known.
+    cut = newest[0][0]
+    digests = frozenset(digest for moment, digest in newest if moment > cut)
+    return Seen(objects=objects, bytes=size, frozen=Frozen(since=_after(cut, newest), known=digests))
+
+
+def _after(cut: str, newest: Sequence[tuple[str, str]]) -> str:
+    """Give the first moment of which every version is known; `~` sorts after every digit and letter of a date."""
+    later = [moment for moment, _ in newest if moment > cut]
+    return min(later) if later else cut + "~"
+
+
+def _digest(version: Version) -> str:
+    """Give 64 bits that stand for one version; the time tells one `null` version of a key from the next."""
+    text = f"{version.key}\n{version.version_id}\n{version.modified}".encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(text).digest()[:8]).decode().rstrip("=")
+
+
+def check(inputs: Inputs) -> Sequence[str]:
+    """Say at load what is wrong with a prefix: it must end in its delimiter, and hold text of its own."""
+    prefix, delimiter = str(inputs.get("prefix") or ""), str(inputs.get("delimiter") or "/")
+    if not prefix:
+        return ("`prefix` is empty: that would be the whole bucket",)
+    if not prefix.endswith(delimiter):
+        return (f"`prefix` must end in {delimiter!r}, so that pr-1 cannot match pr-12",)
+    if not prefix.strip("".join(DELIMITERS)):
+        return ("`prefix` names nothing but delimiters",)
+    return ()
+
+
+def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
+    """List what is there and freeze it; empty when nothing is. Raises `InputError`, `ServiceError`."""
+    wrong = check(inputs)
+    if wrong:
+        raise InputError("; ".join(wrong))
+    place = Place(bucket=inputs["bucket"], owner=clients.account(), prefix=inputs["prefix"])
+    seen = freeze(buckets.versions(clients.aws("s3"), place, missing_ok=False))
+    if not seen.objects:
+        return ()
+    shown = f"s3://{place.bucket}/{place.prefix}"
+    return (
+        Change(
+            verb="delete",
+            resource=shown,
+            reason=f"{seen.objects} versions and delete markers, {seen.bytes} bytes, as listed now",
+            identity={
+                "bucket": place.bucket,
+                "owner": place.owner,
+                "prefix": place.prefix,
+                "frozen": seen.frozen.to_json(),
+            },
+            objects=seen.objects,
+            bytes=seen.bytes,
+            name=place.bucket,
+        ),
+    )
+
+
+def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
+    """Delete in batches of 1,000, each guarded and recorded. Raises `ActionFailed` naming keys that S3 refused."""
+    place, frozen = _place(change.identity), Frozen.from_json(change.identity["frozen"])
+    deleted = size = number = 0
+
+    def batch() -> Json:
+        done = buckets.delete_batch(work.clients.aws("s3"), place, frozen.has)
+        if done["deleted"]:
+            work.log(f"{change.resource}: deleted {done['deleted']} versions, {done['bytes']} bytes")
+        return done
+
+    while True:
+        number += 1
+        done = work.change(f"delete-{number}", batch)
+        deleted, size = deleted + done["deleted"], size + done["bytes"]
+        if not done["more"]:
+            return {
+                "summary": f"deleted {deleted} versions, {size} bytes, under {change.resource}",
+                "objects": deleted,
+                "bytes": size,
+            }
+
+
+def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
+    """Look for versions that were there at the plan; what came since is not ours and not left."""
+    left: list[Leftover] = []
+    for change in changes:
+        frozen = Frozen.from_json(change.identity["frozen"])
+        try:
+            found = [
+                version
+                for version in buckets.versions(clients.aws("s3"), _place(change.identity))
+                if frozen.has(version)
+            ]
+        except ServiceError as error:
+            if error.transient:
+                raise
+            left.append(Leftover(resource=change.resource, reason=f"could not be looked at: {error.message}"))
+            continue
+        if found:
+            names = ", ".join(version.key for version in found[:3])
+            left.append(Leftover(resource=change.resource, reason=f"{len(found)} versions are left: {names}"))
+    return left
+
+
+def _place(identity: Mapping[str, Any]) -> Place:
+    return Place(bucket=identity["bucket"], owner=identity["owner"], prefix=identity["prefix"])
+
+
+def permissions(inputs: Inputs) -> tuple[Permission, ...]:
+    """Give what the caller needs: to list the bucket's versions, and to delete under the prefix."""
+    bucket, prefix = arns.pattern(inputs, "bucket"), arns.pattern(inputs, "prefix")
+    return (
+        Permission(
+            system="aws",
+            actions=("s3:ListBucketVersions",),
+            resources=(f"arn:aws:s3:::{bucket}",),
+            reason="see what is under the prefix",
+        ),
+        Permission(
+            system="aws",
+            actions=("s3:DeleteObject", "s3:DeleteObjectVersion"),
+            resources=(f"arn:aws:s3:::{bucket}/{prefix}*",),
+            reason="delete what is under the prefix",
+        ),
+    )
+
+
+ACTION = Action(
+    uses="aws/s3-delete-objects",
+    summary="Delete everything under a prefix of a bucket, all versions.",
+    description="""\
+The prefix must end in its delimiter, so that `previews/1/` cannot match `previews/12/`. The plan lists the prefix
+once and counts versions, delete markers and bytes; `max-objects` holds for that count. Only versions that the plan
+saw are deleted, 1,000 at a time, each batch behind the live check; what is written meanwhile stays.
+
+Up to 5,000 versions the plan keeps each one. Above that it keeps the newest 5,000 one by one and takes the older
+ones by their time; then a multipart upload that began before the plan and was completed after it can be deleted too.
+A key that S3 refuses to delete fails the step and is named. Afterwards the prefix is listed again.""",
+    inputs={
+        "bucket": Input(
+            type="string",
+            description="The bucket's exact name. It must belong to the step's account.",
+            required=True,
+            names=True,
+            pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        ),
+        "prefix": Input(
+            type="string",
+            description="What the keys begin with; it must end in the delimiter.",
+            required=True,
+            names=True,
+        ),
+        "delimiter": Input(
+            type="string",
+            description="What ends a name in your keys.",
+            default="/",
+            choices=DELIMITERS,
+            templates=False,
+        ),
+    },
+    destructive="always",
+    permissions=permissions,
+    plan=plan,
+    apply=apply,
+    verify=verify,
+    timeout=3600.0,
+    retry=Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=60.0)),
+    needs_aws=True,
+    example="""\
+- uses: aws/s3-delete-objects
+  with:
+    bucket: acme-previews
+    prefix: shop/${{ event.pull_request.number }}/
+""",
+    check=check,
+)
