@@ -112,6 +112,54 @@ class Accepted(NamedTuple):
     started: tuple[str, ...]
 
 
+class Operation(NamedTuple):
+    """One durable operation as it is stored."""
+
+    name: str
+    position: int
+    """The order in which the run first reached it, from 1."""
+    kind: str
+    """`record`, `sleep` or `wait`."""
+    state: str
+    """`ok`, `error` or `cancelled` are final and replayed; `waiting` is to go on at `wake`."""
+    result: str | None
+    """JSON text: the value (ok), `{"kind", "message"}` (error, cancelled), `{"heard", "not_before"}` (waiting)."""
+    tries: int
+    """How often its function was called, or its poll; calls that a crash cut off count."""
+    wake: float | None
+    started_at: float
+    ended_at: float | None
+
+
+class Pending(NamedTuple):
+    """What an engine must know of an unfinished execution to schedule it."""
+
+    number: int
+    """The order of acceptance: lower is earlier."""
+    execution: str
+    key: str | None
+    state: str
+    """`queued`, `running` (the process died in it) or `waiting`."""
+    turn: str
+    """`own`; `expired` or `cancelled`: it runs out of turn, without its key, only to end."""
+    accepted_at: float
+    queue_timeout: float
+    wake: float | None
+    crashes: int
+    cancel: str | None
+    """Who asked to cancel it, as long as the run has not been told."""
+
+
+class Request(NamedTuple):
+    """What another process asks of the engine: `cancel`, `rerun`, `replay`, `pause`, `resume` or `prune`."""
+
+    id: int
+    kind: str
+    target: str | None
+    by: str
+    reason: str | None
+
+
 class Journal(Protocol):
     """Where a run's log lines go: stored with the run, and streamed. Text is redacted before it is stored."""
 

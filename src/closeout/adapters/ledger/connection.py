@@ -1,0 +1,153 @@
+"""Open a ledger file: who may read it, which pragmas hold, which migrations it still needs.
+
+Everything that can be wrong with the file itself is found here, and said as a sentence with the path and the fix.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+from closeout.adapters.ledger.sql import FOLDER
+from closeout.core.errors import LedgerError
+
+APPLICATION_ID = 0x636C6F73
+"""`clos`, in the file's header: tells a ledger from any other SQLite database."""
+
+OLDEST_SQLITE = (3, 37, 0)
+"""The first with STRICT tables."""
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Give the numbered migrations in order: (version it leads to, script)."""
+    return [(int(path.name[:4]), path.read_text("utf-8")) for path in sorted((FOLDER / "migrations").glob("*.sql"))]
+
+
+def newest_version() -> int:
+    """The schema version that this program works with."""
+    return max(int(path.name[:4]) for path in (FOLDER / "migrations").glob("*.sql"))
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open (and create) the ledger for its one writer, migrated to the newest schema. Raises `LedgerError`."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise LedgerError(
+            f"closeout needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version};"
+            " use a Python that was built with a newer one"
+        )
+    _create(path)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        version = _version(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection, version)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the ledger for reading only; any number of processes may. Raises `LedgerError`."""
+    if not path.exists():
+        raise LedgerError(f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db")
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=5.0,
+        )
+        version = _version(connection, path)
+        connection.execute("PRAGMA cache_size = -512")
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    if version != newest_version():
+        connection.close()
+        raise LedgerError(
+            f"the ledger {path} has schema {version} and this closeout reads {newest_version()}; start"
+            " `closeout serve` once with this version to bring it up to date"
+        )
+    return connection
+
+
+class Readers:
+    """One read-only connection per thread, so that readers never wait for each other or for the writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> sqlite3.Connection:
+        """Give this thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = open_reader(self.path)
+            self._local.connection = connection
+            with self._lock:
+                self._all.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close the connections of all threads; each opens a new one if it reads again."""
+        with self._lock:
+            connections, self._all = self._all, []
+            self._local = threading.local()
+        for connection in connections:
+            connection.close()
+
+
+def _create(path: Path) -> None:
+    """Make the file, for its owner alone: it holds payloads of private repositories."""
+    if not path.parent.is_dir():
+        raise LedgerError(f"the folder {path.parent} of the ledger does not exist; create it, or name another with --db")
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be written ({error.strerror}); give this user write access to the file and"
+            " its folder, or name another with --db"
+        ) from error
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and tables:
+        raise LedgerError(f"{path} is a SQLite database, but not a ledger of closeout; name another with --db")
+    if version > newest_version():
+        raise LedgerError(
+            f"the ledger {path} was written by a newer closeout (schema {version}, this one knows"
+            f" {newest_version()}); install that version again, or name another ledger with --db"
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the schema up to date: each migration in its own transaction, with the version it leads to."""
+    for number, script in migrations():
+        if number > version:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script};"
+                f" PRAGMA user_version = {number}; COMMIT"
+            )
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> LedgerError:
+    if error.sqlite_errorname in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+        return LedgerError(f"{path} is not a ledger of closeout ({error}); name another with --db, or restore it")
+    return LedgerError(
+        f"the ledger {path} cannot be opened ({error}); see that this user may write the file and its folder, and"
+        " that the disk has space"
+    )

@@ -1,0 +1,156 @@
+"""The engine's side of the ledger: executions, what they record, and what other processes ask for.
+
+It has the shape of `engine.store.EngineStore` without importing it: adapters and engines do not know each other.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from closeout.adapters.ledger.accepting import SQL
+from closeout.adapters.ledger.bodies import payload_text
+from closeout.adapters.ledger.connection import Readers
+from closeout.adapters.ledger.names import split_execution
+from closeout.adapters.ledger.sql import named
+from closeout.adapters.ledger.writer import Job, Writer
+from closeout.core.errors import LedgerError, StoreUnavailable
+from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
+
+READ = named("views.sql")
+
+
+class Executions:
+    """Over the ledger's writer and readers. Numbers are `run.number`: the order of acceptance."""
+
+    def __init__(self, readers: Readers, clock: Clock) -> None:
+        self._readers = readers
+        self._clock = clock
+        self._running_writer: Writer | None = None
+
+    def _writer(self) -> Writer:
+        if self._running_writer is None:
+            raise StoreUnavailable("the ledger is not open")
+        return self._running_writer
+
+    def recover(self) -> Sequence[Pending]:
+        """Count a crash for each execution found running; give all unfinished ones in order of acceptance."""
+        self._note("count_crashes", (), wait=True)
+        return self.pending(0)
+
+    def pending(self, after: int) -> Sequence[Pending]:
+        """Give unfinished executions that were accepted after number `after`, in order."""
+        return [Pending(*row) for row in self._read("pending", (after,))]
+
+    def find(self, target: str) -> str | None:
+        """Give the execution that `target` names: itself, or the latest attempt of a run id."""
+        run_id, attempt = split_execution(target)
+        rows = self._read("find_execution", {"run_id": run_id, "attempt": attempt})
+        return f"{run_id}-{rows[0][0]}" if rows else None
+
+    def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
+        """Give an execution with everything that it has recorded, in order of position."""
+        rows = self._read("load_execution", (number,))
+        if not rows:
+            raise LedgerError(f"execution number {number} is no longer in the ledger")
+        run_id, attempt, automation, definition, event, delivery, guid, hook, accepted_at, turn, form, body = rows[0]
+        execution = Execution(
+            id=f"{run_id}-{attempt}",
+            run_id=run_id,
+            attempt=attempt,
+            automation=automation,
+            definition=definition,
+            event=event,
+            delivery=delivery,
+            guid=guid,
+            hook=hook,
+            body=payload_text(body, form=bool(form)),
+            accepted_at=accepted_at,
+            queue_expired=turn == "expired",
+        )
+        return execution, [Operation(*row) for row in self._read("load_operations", (number,))]
+
+    def begin(self, number: int, turn: str, at: float, *, wait: bool) -> None:
+        """Note that an execution is being run now; `wait` for the commit or not."""
+        self._note("begin_run", (turn, at, number), wait=wait)
+
+    def save(
+        self,
+        number: int,
+        operation: Operation,
+        *,
+        park_until: float | None = None,
+        told: bool = False,
+        survived: bool = False,
+    ) -> None:
+        """Keep one operation and wait for the commit, with what belongs to it in the same transaction."""
+        row = (number, *operation)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(SQL["save_operation"], row)
+            if park_until is not None:
+                connection.execute(SQL["park_run"], (park_until, number))
+            if told:
+                connection.execute(SQL["clear_cancel"], (number,))
+            if survived:
+                connection.execute(SQL["reset_crashes"], (number,))
+
+        self._writer().run(work)
+
+    def park(self, number: int, wake: float) -> None:
+        """Note that an execution waits, without waiting for the commit."""
+        self._note("park_run", (wake, number), wait=False)
+
+    def finish(self, number: int, ending: Ending, at: float) -> None:
+        """Keep an execution's ending and wait for the commit."""
+        self._note("finish_run", (ending.verdict, ending.summary, at, number), wait=True)
+
+    def ask_cancel(self, execution: str, by: str) -> bool:
+        """Keep a cancel request and wait for the commit; False if the execution is unknown or finished."""
+        values = (by, *split_execution(execution))
+        return bool(self._writer().run(lambda connection: connection.execute(SQL["ask_cancel"], values).rowcount))
+
+    def take_requests(self) -> Sequence[Request]:
+        """Give requests of other processes that are not done. Pause and resume are carried out here."""
+        requests = [Request(*row) for row in self._read("open_requests", ())]
+        switches = [request for request in requests if request.kind in {"pause", "resume"}]
+        if switches:
+            last = switches[-1]
+            self._switch(last.by if last.kind == "pause" else None, last.reason, last.id)
+        return [request for request in requests if request not in switches]
+
+    def finish_request(self, request: int, outcome: str) -> None:
+        """Note how a request ended."""
+        self._note("finish_request", (outcome, self._clock.now(), request), wait=True)
+
+    def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        try:
+            return self._readers().execute(READ[name], values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the ledger cannot be read now ({error})") from error
+
+    def _note(self, statement: str, values: Sequence[Any], *, wait: bool) -> None:
+        """Queue one statement; without `wait` a failure shows in the next thing that is waited for."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            return connection.execute(SQL[statement], values).rowcount
+
+        if wait:
+            self._writer().run(work)
+        else:
+            self._writer().submit(Job(work))
+
+    def _switch(self, by: str | None, reason: str | None, request: int) -> None:
+        """Set (`by` given) or clear the pause, and close the requests up to `request`."""
+        value = None if by is None else json.dumps({"by": by, "reason": reason, "at": self._clock.now()})
+
+        def work(connection: sqlite3.Connection) -> None:
+            if value is None:
+                connection.execute(SQL["drop_setting"], ("paused",))
+            else:
+                connection.execute(SQL["put_setting"], ("paused", value.encode()))
+            connection.execute(SQL["finish_switch_requests"], (self._clock.now(), request))
+
+        self._writer().run(work)

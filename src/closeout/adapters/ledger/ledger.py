@@ -1,0 +1,225 @@
+"""The ledger of one engine process: accept deliveries, keep runs, logs, settings and the switch.
+
+One object so that there is one writer: everything the process stores goes through it in groups. What another
+process may do is `Requests` and `Views`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from closeout.adapters.ledger.accepting import SQL, Acceptance, Accepting, delivery_row
+from closeout.adapters.ledger.bodies import pack
+from closeout.adapters.ledger.connection import Readers, open_writer
+from closeout.adapters.ledger.executions import Executions
+from closeout.adapters.ledger.journal import JournalLines
+from closeout.adapters.ledger.lock import FileLock
+from closeout.adapters.ledger.names import split_execution
+from closeout.adapters.ledger.prune import Pruned, prune
+from closeout.adapters.ledger.switch import paused
+from closeout.adapters.ledger.writer import Notifier, Ticket, Writer
+from closeout.core.errors import BadDelivery, LedgerError
+from closeout.ports import Accepted, Clock, NewDelivery, NewRun
+
+SAME: Final = object()
+"""As it was in the attempt before."""
+
+
+class Ledger(Executions):
+    """A ledger file, open for writing. A context manager; also an `EngineStore`, a `Journal` and a `Switch`.
+
+    `redact` takes secrets out of log lines before they are stored.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, redact: Callable[[str], str] = str) -> None:
+        super().__init__(Readers(Path(path)), clock)
+        self.path = Path(path)
+        self._lock = FileLock(self.path)
+        self._notifier: Notifier | None = None
+        self._lines = JournalLines(redact)
+
+    def open(self) -> Ledger:
+        """Take the file lock, migrate, start the writer. Raises `LedgerError` or `LedgerInUse`."""
+        if self._running_writer is None:
+            self._lock.take()
+            try:
+                writer = Writer(lambda: open_writer(self.path))
+            except BaseException:
+                self._lock.release()
+                raise
+            writer.notifier = self._notifier
+            writer.start()
+            self._running_writer = writer
+        return self
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Commit what is queued, then close; what comes later gets `StoreUnavailable`."""
+        writer, self._running_writer = self._running_writer, None
+        if writer is not None:
+            writer.close(timeout)
+        self._readers.close()
+        self._lock.release()
+
+    def __enter__(self) -> Ledger:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def lock(self) -> None:
+        """Make this process the ledger's only engine (`open` has done so). Raises `LedgerInUse`."""
+        self._lock.take()
+
+    # --- deliveries -----------------------------------------------------------------------------------
+
+    def set_notifier(self, notifier: Notifier | None) -> None:
+        """Have `notifier` called once per group with [(done, result), …] instead of each `done`.
+
+        An event loop then pays one `call_soon_threadsafe` per group. It is called from the writer thread.
+        """
+        self._notifier = notifier
+        if self._running_writer is not None:
+            self._running_writer.notifier = notifier
+
+    def accept(self, delivery: NewDelivery, runs: Sequence[NewRun], done: Callable[[Any], None]) -> None:
+        """Queue a delivery and its runs for one transaction; `done` gets `Accepted` or the error after it.
+
+        Raises `BadDelivery` for a text that cannot be stored and `StoreUnavailable` when the ledger is closed;
+        `done` is not called then.
+        """
+        row = delivery_row(delivery)
+        _check_texts(row)
+        for run in runs:
+            _check_texts(run)
+        acceptance = Acceptance(row, pack(delivery.body), runs, self._clock.now(), done)
+        self._writer().submit(acceptance)
+
+    def accept_wait(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
+        """Store a delivery and its runs and wait for the commit."""
+        ticket = Ticket()
+        self.accept(delivery, runs, ticket)
+        accepted: Accepted = ticket.wait()
+        return accepted
+
+    def new_attempt(
+        self,
+        run_id: str,
+        definition: str,
+        requested_by: str,
+        *,
+        key: Any = SAME,
+        queue_timeout: Any = SAME,
+        request: int | None = None,
+    ) -> str:
+        """Store the next attempt at a run and give its execution name; the engine must be told.
+
+        Key and queue timeout are those of the attempt before unless given. With `request`, that request is
+        done in the same transaction, so that a crash cannot make two attempts of one request. Raises
+        `LedgerError` if there is no such run.
+        """
+        at = self._clock.now()
+
+        def work(connection: sqlite3.Connection, accepting: Accepting) -> str:
+            found = connection.execute(SQL["last_attempt"], (run_id,)).fetchone()
+            if found is None:
+                raise LedgerError(f"there is no run {run_id} in this ledger")
+            attempt, automation, delivery, guid, old_key, old_timeout = found
+            new_key = old_key if key is SAME else key
+            timeout = old_timeout if queue_timeout is SAME else queue_timeout
+            row = (run_id, attempt + 1, automation, delivery, guid, new_key, timeout, requested_by, at)
+            accepting.attempt(connection, row, definition)
+            execution = f"{run_id}-{attempt + 1}"
+            if request is not None:
+                connection.execute(SQL["finish_request"], (execution, at, request))
+            return execution
+
+        return str(self._writer().run_accepting(work))
+
+    def add_runs(self, delivery: int, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+        """Store runs for a delivery that is already kept (a replay that matches more than it did before).
+
+        Gives the executions; a run that is there already is left alone. Raises `LedgerError` if there is no
+        such delivery.
+        """
+        at = self._clock.now()
+
+        def work(connection: sqlite3.Connection, accepting: Accepting) -> tuple[str, ...]:
+            found = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
+            if found is None:
+                raise LedgerError(f"there is no delivery {delivery} in this ledger")
+            there = {row[0] for row in connection.execute(SQL["find_runs_of_guid"], found)}
+            fresh = [run for run in runs if run.run_id not in there]
+            for run in fresh:
+                row = (run.run_id, 1, run.automation, delivery, found[0], run.key, run.queue_timeout, requested_by, at)
+                accepting.attempt(connection, row, run.definition)
+            return tuple(f"{run.run_id}-1" for run in fresh)
+
+        started: tuple[str, ...] = self._writer().run_accepting(work)
+        return started
+
+    # --- logs, settings, requests, the switch -----------------------------------------------------------
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        """Keep one log line, redacted; it is stored with the next group. Never raises for the content."""
+        line = self._lines.line(execution, text)
+        if line is not None:
+            values = (step, self._clock.now(), line, *split_execution(execution))
+            self._note("insert_log", values, wait=False)
+
+    def setting(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Give a value that is made once for this ledger, such as the key of Details links."""
+        rows = self._read("setting", (name,))
+        if not rows:
+            self._note("add_setting", (name, make()), wait=True)
+            rows = self._read("setting", (name,))
+        return bytes(rows[0][0])
+
+    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
+        """Ask the engine of this process for something, as another process does through `Requests`."""
+        values = (kind, target, by, reason, self._clock.now())
+        return int(self._writer().run(lambda connection: connection.execute(SQL["insert_request"], values).fetchone()[0]))
+
+    def set_paused(self, by: str, reason: str | None) -> None:
+        """Stop destructive calls until `clear_paused`; open pause and resume requests are overruled."""
+        self._switch(by, reason, 2**62)
+
+    def clear_paused(self) -> None:
+        """Let destructive calls go on; open pause and resume requests are overruled."""
+        self._switch(None, None, 2**62)
+
+    def paused(self) -> str | None:
+        """Give who paused and why, or None. A request that was not taken yet counts."""
+        return paused(self._read)
+
+    # --- care -------------------------------------------------------------------------------------------
+
+    def probe(self) -> None:
+        """Make one real commit. Raises `StoreUnavailable` if the ledger cannot take a write now."""
+        value = json.dumps(self._clock.now()).encode()
+        self._note("put_setting", ("probe", value), wait=True)
+
+    def prune(self, older_than: float) -> Pruned:
+        """Remove deliveries older than `older_than` seconds whose runs have all finished before then.
+
+        Their runs, operations and logs go with them, in small transactions between which deliveries are
+        accepted. A delivery that GitHub sends again after it was pruned counts as new.
+        """
+        return prune(self._writer(), self._clock.now() - older_than)
+
+
+def _check_texts(values: Sequence[Any]) -> None:
+    """Refuse what SQLite cannot bind, before it is queued with the rows of others."""
+    for value in values:
+        if type(value) is str and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise BadDelivery("a text of this delivery is not valid Unicode (a lone surrogate)") from None
+

@@ -1,0 +1,11 @@
+"""Execution names as the ledger takes them apart: `<run id>-<attempt>`, or a run id alone."""
+
+from __future__ import annotations
+
+
+def split_execution(target: str) -> tuple[str, int | None]:
+    """Give (run id, attempt); attempt is None when `target` is a run id alone."""
+    run_id, dash, attempt = target.rpartition("-")
+    if dash and attempt.isascii() and attempt.isdigit():
+        return run_id, int(attempt)
+    return target, None

@@ -1,0 +1,121 @@
+-- Every statement of the ledger's write side, by name. `views.sql` holds the reads.
+-- A line `-- name: x` begins a statement; comment lines under it say what it is for.
+
+-- name: insert_delivery
+-- Ids are the writer's own count: it is the only one who inserts, so no row needs to be read back.
+INSERT INTO delivery (id, hook, guid, event, action, repository, form, size, received_at, origin)
+VALUES (?,?,?,?,?,?,?,?,?,?);
+
+-- name: insert_body
+INSERT INTO body (delivery, bytes)
+VALUES (?,?);
+
+-- name: insert_run
+INSERT INTO run (number, run_id, attempt, automation, definition, delivery, guid, concurrency, queue_timeout,
+    requested_by, accepted_at)
+VALUES (?,?,?,?,?,?,?,?,?,?,?);
+
+-- name: find_delivery
+SELECT id FROM delivery WHERE guid = ? AND hook = ?;
+
+-- name: find_runs_of_guid
+-- One run per automation, oldest first, whatever the number of attempts.
+SELECT DISTINCT run_id FROM run WHERE guid = ? AND attempt = 1 ORDER BY number;
+
+-- name: find_definition
+SELECT id FROM definition WHERE text = ?;
+
+-- name: insert_definition
+INSERT INTO definition (text) VALUES (?) RETURNING id;
+
+-- name: last_attempt
+SELECT attempt, automation, delivery, guid, concurrency, queue_timeout
+FROM run WHERE run_id = ? ORDER BY attempt DESC LIMIT 1;
+
+-- name: find_delivery_by_id
+SELECT guid FROM delivery WHERE id = ?;
+
+-- name: highest_ids
+-- Where the writer's counts go on; `prune` keeps what it removed in the settings.
+SELECT max(coalesce((SELECT max(id) FROM delivery), 0),
+           coalesce((SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM setting WHERE name = 'highest-delivery'), 0)),
+       max(coalesce((SELECT max(number) FROM run), 0),
+           coalesce((SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM setting WHERE name = 'highest-run'), 0));
+
+-- name: count_crashes
+-- Recovery: the process died while these were running.
+UPDATE run SET crashes = crashes + 1 WHERE state = 'running';
+
+-- name: begin_run
+UPDATE run SET state = 'running', turn = ?, started_at = coalesce(started_at, ?) WHERE number = ?;
+
+-- name: save_operation
+INSERT OR REPLACE INTO operation (run, name, position, kind, state, result, tries, wake, started_at, ended_at)
+VALUES (?,?,?,?,?,?,?,?,?,?);
+
+-- name: park_run
+UPDATE run SET state = 'waiting', wake = ? WHERE number = ?;
+
+-- name: reset_crashes
+UPDATE run SET crashes = 0 WHERE number = ?;
+
+-- name: clear_cancel
+UPDATE run SET cancel = NULL WHERE number = ?;
+
+-- name: ask_cancel
+UPDATE run SET cancel = ? WHERE run_id = ? AND attempt = ? AND state <> 'finished';
+
+-- name: finish_run
+UPDATE run SET state = 'finished', verdict = ?, summary = ?, finished_at = ?, wake = NULL WHERE number = ?;
+
+-- name: insert_log
+INSERT INTO log (run, step, at, text)
+SELECT number, ?, ?, ? FROM run WHERE run_id = ? AND attempt = ?;
+
+-- name: insert_request
+INSERT INTO request (kind, target, requested_by, reason, at) VALUES (?,?,?,?,?) RETURNING id;
+
+-- name: finish_request
+UPDATE request SET outcome = ?, done_at = ? WHERE id = ? AND done_at IS NULL;
+
+-- name: finish_switch_requests
+-- Older pause and resume requests have no say any more.
+UPDATE request SET outcome = 'done', done_at = ? WHERE kind IN ('pause', 'resume') AND done_at IS NULL AND id <= ?;
+
+-- name: put_setting
+INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: add_setting
+INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
+
+-- name: drop_setting
+DELETE FROM setting WHERE name = ?;
+
+-- name: prunable
+-- Deliveries older than the limit whose runs have all finished before it.
+SELECT d.id, d.guid FROM delivery d
+WHERE d.id > ? AND d.received_at < ?
+  AND NOT EXISTS (SELECT 1 FROM run r WHERE r.guid = d.guid
+                  AND (r.state <> 'finished' OR r.finished_at >= ? OR r.accepted_at >= ?))
+ORDER BY d.id LIMIT 200;
+
+-- name: prune_logs
+DELETE FROM log WHERE run IN (SELECT number FROM run WHERE guid = ?);
+
+-- name: prune_operations
+DELETE FROM operation WHERE run IN (SELECT number FROM run WHERE guid = ?);
+
+-- name: prune_runs
+DELETE FROM run WHERE guid = ?;
+
+-- name: prune_body
+DELETE FROM body WHERE delivery = ?;
+
+-- name: prune_delivery
+DELETE FROM delivery WHERE id = ?;
+
+-- name: prune_definitions
+DELETE FROM definition WHERE id NOT IN (SELECT definition FROM run);
+
+-- name: prune_requests
+DELETE FROM request WHERE done_at < ?;

@@ -1,0 +1,102 @@
+-- The ledger's schema as all migrations together leave it. A test holds the two against each other.
+-- Times are seconds since the epoch, with fractions: whole seconds would break first-in-first-out.
+
+-- One webhook request that was verified and stored. The same event through two hooks is two deliveries with
+-- one GUID, so the GUID comes first in the index: it answers "this delivery again?" and "this event again?".
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY,             -- given by the writer, never reused (see `prune`)
+    hook TEXT NOT NULL,
+    guid TEXT NOT NULL,
+    event TEXT NOT NULL,
+    action TEXT,
+    repository TEXT,
+    form INTEGER NOT NULL,              -- 1: the body is form encoded
+    size INTEGER NOT NULL,              -- bytes of the body before compression
+    received_at REAL NOT NULL,
+    origin TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
+
+-- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
+CREATE TABLE body (
+    delivery INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- An automation as canonical JSON, once for all runs that have the same one.
+CREATE TABLE definition (
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- One attempt at (GUID, automation): an execution. `number` is the order of acceptance.
+CREATE TABLE run (
+    number INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    automation TEXT NOT NULL,
+    definition INTEGER NOT NULL,
+    delivery INTEGER NOT NULL,
+    guid TEXT NOT NULL,
+    concurrency TEXT,                   -- the key that one run at a time holds; NULL: none
+    queue_timeout REAL NOT NULL,
+    requested_by TEXT,                  -- who asked for a rerun or replay
+    accepted_at REAL NOT NULL,
+    state TEXT NOT NULL DEFAULT 'queued',   -- queued running waiting finished
+    turn TEXT NOT NULL DEFAULT 'own',   -- own; expired, cancelled: it runs out of turn, only to end
+    started_at REAL,
+    wake REAL,                          -- when a waiting run goes on
+    crashes INTEGER NOT NULL DEFAULT 0, -- times the process died since the last recorded operation
+    cancel TEXT,                        -- who asked to cancel; NULL again once the run was told
+    verdict TEXT,
+    summary TEXT,
+    finished_at REAL
+) STRICT;
+CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
+CREATE INDEX run_guid ON run (guid);
+CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
+
+-- What `Durable` recorded. `result` is JSON: the value (ok), {kind, message} (error, cancelled), or what a
+-- waiting one last heard.
+CREATE TABLE operation (
+    run INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,          -- the order in which the run reached it
+    kind TEXT NOT NULL,                 -- record sleep wait
+    state TEXT NOT NULL,                -- ok error cancelled waiting
+    result TEXT,
+    tries INTEGER NOT NULL,
+    wake REAL,
+    started_at REAL NOT NULL,
+    ended_at REAL,
+    PRIMARY KEY (run, name)
+) STRICT, WITHOUT ROWID;
+
+-- Log lines of runs, redacted before they come here.
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    step TEXT,
+    at REAL NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX log_run ON log (run);
+
+-- What another process asks of the engine: the only table that it may write.
+CREATE TABLE request (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,                 -- cancel rerun replay pause resume prune
+    target TEXT,
+    requested_by TEXT NOT NULL,
+    reason TEXT,
+    at REAL NOT NULL,
+    outcome TEXT,
+    done_at REAL
+) STRICT;
+CREATE INDEX request_open ON request (id) WHERE done_at IS NULL;
+
+-- Single values: the key of Details links, who paused, the highest ids that `prune` removed.
+CREATE TABLE setting (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

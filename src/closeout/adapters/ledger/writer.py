@@ -1,0 +1,226 @@
+"""The one thread that writes, in groups: everything that is waiting shares one transaction and one fsync.
+
+Several writers on SQLite wait for each other with sleeps and make the slowest hundredth of the answers slow; one
+writer with group commit gives every caller the price of its share.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias
+
+from closeout.adapters.ledger.accepting import Acceptance, Accepting
+from closeout.core.errors import CloseoutError, StoreUnavailable
+
+Settle: TypeAlias = Callable[[Any], None]
+Notifier: TypeAlias = Callable[[Sequence[tuple[Settle, Any]]], None]
+
+LARGEST_GROUP = 512
+
+
+class Job:
+    """A piece of work inside a transaction. `done` gets what `work` gave, or the error, after the commit."""
+
+    __slots__ = ("done", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], done: Settle | None = None) -> None:
+        self.work = work
+        self.done = done
+
+
+class Ticket:
+    """A `done` that a thread can wait for."""
+
+    __slots__ = ("_lock", "_result")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._result: Any = None
+
+    def __call__(self, result: Any) -> None:
+        self._result = result
+        self._lock.release()
+
+    def wait(self) -> Any:
+        """Give the result once the group is committed. Raises the error that the job ended in."""
+        self._lock.acquire()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
+
+
+class Writer:
+    """Takes jobs from any thread and settles them after their commit."""
+
+    def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
+        self._open = open_connection
+        self._connection = open_connection()
+        self._accepting = Accepting(self._connection)
+        self._queue: SimpleQueue[Job | Acceptance | None] = SimpleQueue()
+        self._closed = False
+        self.notifier: Notifier | None = None
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, job: Job | Acceptance) -> None:
+        """Queue a job for the next group. Raises `StoreUnavailable` once the ledger is closed."""
+        if self._closed:
+            raise StoreUnavailable("the ledger is closed")
+        self._queue.put(job)
+
+    def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Do `work` in the next group and wait for its commit."""
+        ticket = Ticket()
+        self.submit(Job(work, ticket))
+        return ticket.wait()
+
+    def run_accepting(self, work: Callable[[sqlite3.Connection, Accepting], Any]) -> Any:
+        """Do `work`, which stores runs, in the next group and wait for its commit."""
+        return self.run(lambda connection: work(connection, self._accepting))
+
+    def close(self, timeout: float) -> bool:
+        """Commit what is queued and stop; False if that took longer than `timeout` seconds."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        open_end = True
+        while open_end:
+            group: list[Job | Acceptance] = []
+            item = self._queue.get()
+            while item is not None:
+                group.append(item)
+                if len(group) == LARGEST_GROUP:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except Empty:
+                    break
+            open_end = item is not None
+            self._write(group)
+        self._refuse_rest()
+        self._connection.close()
+
+    def _refuse_rest(self) -> None:
+        """Answer what was queued in the moment of closing."""
+        rest: list[Job | Acceptance] = []
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                break
+            if item is not None:
+                rest.append(item)
+        self._settle([(job, StoreUnavailable("the ledger is closed")) for job in rest])
+
+    def _write(self, group: list[Job | Acceptance]) -> None:
+        if not group:
+            return
+        kept = self._accepting.position()
+        try:
+            try:
+                outcomes = self._transaction(group, self._together)
+            except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, CloseoutError):
+                # One of them is at fault (most often: a duplicate). Alone, each fails only itself.
+                self._accepting.go_back(kept)
+                outcomes = self._transaction(group, self._one_by_one)
+        except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
+            self._accepting.go_back(kept)
+            reason = StoreUnavailable(f"the ledger cannot be written now ({error}); nothing was stored")
+            outcomes = [(job, reason) for job in group]
+            self._mend(error)
+        self._settle(outcomes)
+
+    def _transaction(
+        self,
+        group: list[Job | Acceptance],
+        apply: Callable[[list[Job | Acceptance]], list[tuple[Job | Acceptance, Any]]],
+    ) -> list[tuple[Job | Acceptance, Any]]:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = apply(group)
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        return outcomes
+
+    def _together(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
+        acceptances = [job for job in group if isinstance(job, Acceptance)]
+        outcomes: list[tuple[Job | Acceptance, Any]] = []
+        if acceptances:
+            outcomes.extend(zip(acceptances, self._accepting.together(self._connection, acceptances), strict=True))
+        if len(acceptances) < len(group):
+            outcomes.extend((job, job.work(self._connection)) for job in group if isinstance(job, Job))
+        return outcomes
+
+    def _one_by_one(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
+        return [(job, self._alone(job)) for job in group]
+
+    def _alone(self, job: Job | Acceptance) -> Any:
+        execute = self._connection.execute
+        kept = self._accepting.position()
+        execute("SAVEPOINT job")
+        try:
+            if isinstance(job, Acceptance):
+                result = self._accepting.alone(self._connection, job)
+            else:
+                result = job.work(self._connection)
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError) as error:
+            result = StoreUnavailable(f"the ledger refused this row ({error}); nothing of it was stored")
+        except CloseoutError as error:
+            result = error
+        else:
+            execute("RELEASE job")
+            return result
+        self._accepting.go_back(kept)
+        execute("ROLLBACK TO job")
+        execute("RELEASE job")
+        return result
+
+    def _settle(self, outcomes: list[tuple[Job | Acceptance, Any]]) -> None:
+        notifier = self.notifier
+        batch: list[tuple[Settle, Any]] = []
+        for job, result in outcomes:
+            done = job.done
+            if done is None:
+                continue
+            if notifier is None or isinstance(job, Job) or isinstance(done, Ticket):
+                _safely(done, result)
+            else:
+                batch.append((done, result))
+        if notifier is not None and batch:
+            _safely(notifier, batch)
+
+    def _mend(self, error: Exception) -> None:
+        """Open the file anew after an I/O error: SQLite may have lost its view of the log."""
+        if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+            return
+        try:
+            fresh = self._open()
+        except (CloseoutError, sqlite3.Error):
+            return
+        self._connection.close()
+        self._connection = fresh
+        self._accepting.forget(fresh)
+
+
+def _safely(call: Callable[[Any], None], argument: Any) -> None:
+    """A caller's callback must not end the only writer."""
+    try:
+        call(argument)
+    except Exception as error:  # noqa: BLE001 - see above
+        print(f"closeout: a callback of the ledger failed: {error!r}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,8 @@
+"""The engines behind `ports.Durable`: run functions that outlive their process."""
+
+from __future__ import annotations
+
+from closeout.engine.durable import LocalDurable
+from closeout.engine.local import Counts, Engine, Finished
+
+__all__ = ["Counts", "Engine", "Finished", "LocalDurable"]

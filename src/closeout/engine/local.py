@@ -1,0 +1,367 @@
+"""The engine on one machine: eight threads, one scheduler, and a ledger that remembers.
+
+The schedule lives in memory and is loaded from the store at start; one engine process per ledger (the store's
+lock) makes that safe, and makes recovery immediate. Nothing polls but the look for other processes' requests.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from closeout.core.errors import CloseoutError, StoreUnavailable
+from closeout.engine.durable import Abandoned, LocalDurable, Suspended
+from closeout.engine.lanes import Lanes
+from closeout.engine.store import EngineStore
+from closeout.engine.tasks import Task, TaskKeeper, persist
+from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
+
+REQUESTS_EVERY = 0.5
+"""Seconds between two looks for requests of other processes."""
+
+VERDICTS = ("success", "failure", "cancelled", "skipped")
+
+
+class Finished(NamedTuple):
+    """What `on_finish` is told about an execution that ended in this process."""
+
+    execution: Execution
+    ending: Ending
+    finished_at: float
+    operations: tuple[Operation, ...]
+
+
+class Counts(NamedTuple):
+    """The engine at one moment, for metrics. `finished` counts by verdict since the engine started."""
+
+    queued: int
+    running: int
+    waiting: int
+    finished: dict[str, int]
+    oldest_queued: float
+    """Seconds that the oldest execution has been queued; 0 when there is none."""
+
+
+def _report(text: str) -> None:
+    print(f"closeout: {text}", file=sys.stderr)  # noqa: T201 - the default of an argument
+
+
+class Engine:
+    """Runs executions of a store with one run function.
+
+    `on_request` is called on a worker thread for requests other than cancel, pause and resume; what it gives
+    (or raises) is kept as the outcome. `on_finish` is called after an ending is stored. `spread` gives numbers
+    in [0, 1); `redact` takes secrets out of error messages; `report` gets sentences for the operator.
+    """
+
+    def __init__(
+        self,
+        store: EngineStore,
+        run: RunFunction,
+        *,
+        clock: Clock,
+        threads: int = 8,
+        spread: Callable[[], float] = random.random,
+        redact: Callable[[str], str] = str,
+        on_request: Callable[[Request], str | None] | None = None,
+        on_finish: Callable[[Finished], None] | None = None,
+        report: Callable[[str], None] = _report,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._clock = clock
+        self._spread = spread
+        self._redact = redact
+        self._on_request = on_request
+        self._on_finish = on_finish
+        self._report = report
+        self._lock = threading.Lock()
+        self._tasks: dict[int, Task] = {}
+        self._names: dict[str, int] = {}
+        self._lanes = Lanes()
+        self._alarms: list[tuple[float, int]] = []
+        self._last = 0
+        self._finished = dict.fromkeys(VERDICTS, 0)
+        self._taken: set[int] = set()
+        self._early_cancels: dict[str, str] = {}
+        self._ready: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._nudged = threading.Event()
+        self._news = False
+        self._stopping = threading.Event()
+        self._given_up = threading.Event()
+        self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
+        self._workers = [
+            threading.Thread(target=self._work, name=f"engine-{number}", daemon=True) for number in range(threads)
+        ]
+
+    # --- what others call -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take the ledger's lock, take up every unfinished execution, and begin. Raises `LedgerInUse`."""
+        self._store.lock()
+        now = self._clock.now()
+        with self._lock:
+            for pending in self._store.recover():
+                self._admit(Task(pending), pending.state, now)
+        self._look_for_requests()
+        self._scheduler.start()
+        for worker in self._workers:
+            worker.start()
+
+    def enqueue(self, executions: Iterable[str] = ()) -> None:
+        """Say that executions were accepted. Which ones, and in which order, the store knows best."""
+        del executions
+        self._news = True
+        self._nudged.set()
+
+    def request_cancel(self, execution: str, by: str) -> bool:
+        """Ask an execution (or a run's latest attempt) to end early; False if it is unknown or finished.
+
+        It is told at its next operation boundary or in its wait, at once if it is queued. The request survives
+        a crash.
+        """
+        name = self._store.find(execution)
+        if name is None or not self._store.ask_cancel(name, by):
+            return False
+        with self._lock:
+            task = self._tasks.get(self._names.get(name, -1))
+            if task is not None:
+                task.cancel = by
+                self._hasten(task)
+            else:
+                self._early_cancels[name] = by  # accepted, but the scheduler has not seen it yet
+        return True
+
+    def stop(self, timeout: float) -> bool:
+        """Begin nothing new, wait for operations that are running, stop. False if some took longer than `timeout`.
+
+        Executions stop at their next operation boundary and go on at the next start. What still runs after
+        `timeout` seconds is given up: its operation runs again at the next start, and no crash is counted.
+        """
+        self._stopping.set()
+        self._nudged.set()
+        deadline = time.monotonic() + timeout
+        for _ in self._workers:
+            self._ready.put(None)
+        threads = [thread for thread in (self._scheduler, *self._workers) if thread.ident is not None]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._given_up.set()
+        if not any(thread.is_alive() for thread in threads):
+            return True
+        with self._lock:
+            left = [task.number for task in self._tasks.values() if task.state == "running"]
+        for number in left:
+            self._store.park(number, self._clock.now())
+        return False
+
+    def counts(self) -> Counts:
+        """Give the engine's figures at this moment."""
+        with self._lock:
+            tasks = list(self._tasks.values())
+            finished = dict(self._finished)
+        states = [task.state for task in tasks]
+        queued = [task.accepted_at for task in tasks if task.state in {"queued", "ready"} and task.fresh]
+        waiting = len(tasks) - len(queued) - states.count("running")
+        oldest = max(0.0, self._clock.now() - min(queued)) if queued else 0.0
+        return Counts(len(queued), states.count("running"), waiting, finished, oldest)
+
+    # --- the schedule: everything here holds the lock ---------------------------------------------------
+
+    def _admit(self, task: Task, state: str, now: float) -> None:
+        """Take an execution into the schedule, new or found at start."""
+        self._tasks[task.number] = task
+        self._names[task.execution] = task.number
+        self._last = max(self._last, task.number)
+        task.cancel = self._early_cancels.pop(task.execution, task.cancel)
+        mine = self._lanes.join(task.key, task.number) if task.turn == "own" else True
+        if not mine:
+            heapq.heappush(self._alarms, (task.expires, task.number))
+            if task.cancel:
+                self._out_of_turn(task, "cancelled")
+        elif state == "waiting" and task.wake > now and not task.cancel:
+            task.state = "waiting"
+            heapq.heappush(self._alarms, (task.wake, task.number))
+        else:
+            self._make_ready(task)
+
+    def _make_ready(self, task: Task) -> None:
+        task.state = "ready"
+        self._ready.put(lambda: self._execute(task))
+
+    def _out_of_turn(self, task: Task, turn: str) -> None:
+        """Let a queued execution run without its key, only to end."""
+        task.turn = turn
+        self._lanes.leave(task.key, task.number)
+        self._make_ready(task)
+
+    def _hasten(self, task: Task) -> None:
+        """Bring a cancelled execution to where it can be told."""
+        if task.state == "queued":
+            self._out_of_turn(task, "cancelled")
+        elif task.state == "waiting":
+            self._make_ready(task)
+
+    def _ring(self, now: float) -> float:
+        """Make ready what is due; give the seconds until the next alarm."""
+        while self._alarms and self._alarms[0][0] <= now:
+            _, number = heapq.heappop(self._alarms)
+            task = self._tasks.get(number)
+            if task is None:
+                continue
+            if task.state == "queued" and task.expires <= now:
+                self._out_of_turn(task, "expired")
+            elif task.state == "waiting" and task.wake <= now:
+                self._make_ready(task)
+        return self._alarms[0][0] - now if self._alarms else REQUESTS_EVERY
+
+    # --- the scheduler's thread ---------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        look_at = time.monotonic() + REQUESTS_EVERY
+        while not self._stopping.is_set():
+            self._nudged.clear()
+            try:
+                if self._news:
+                    self._news = False
+                    self._take_news()
+                if time.monotonic() >= look_at:
+                    self._look_for_requests()
+                    look_at = time.monotonic() + REQUESTS_EVERY
+            except CloseoutError as error:
+                self._news = True
+                self._report(f"the schedule cannot be read: {error}")
+                self._stopping.wait(REQUESTS_EVERY)
+            with self._lock:
+                due = self._ring(self._clock.now())
+            self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))
+
+    def _take_news(self) -> None:
+        now = self._clock.now()
+        news = self._store.pending(self._last)
+        with self._lock:
+            for pending in news:
+                if pending.number not in self._tasks:
+                    self._admit(Task(pending), pending.state, now)
+
+    def _look_for_requests(self) -> None:
+        for request in self._store.take_requests():
+            if request.id in self._taken:
+                continue
+            self._taken.add(request.id)
+            if request.kind == "cancel":
+                done = self.request_cancel(request.target or "", request.by)
+                self._store.finish_request(request.id, "done" if done else "unknown or finished")
+                self._taken.discard(request.id)
+            else:
+                self._ready.put(lambda request=request: self._serve(request))
+
+    # --- the workers' threads -------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            job = self._ready.get()
+            if job is None:
+                return
+            if self._stopping.is_set():
+                continue
+            try:
+                job()
+            except Abandoned:
+                return
+            except Exception as error:  # noqa: BLE001 - a worker outlives whatever happens in a job
+                self._report(f"the engine failed at a job: {error!r}")
+
+    def _serve(self, request: Request) -> None:
+        """Have the owner carry out a request, and keep what came of it."""
+        try:
+            outcome = self._on_request(request) if self._on_request else f"nobody here can {request.kind}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+            outcome = f"failed: {self._redact(str(error))}"
+        persist(lambda: self._store.finish_request(request.id, outcome or "done"), self._given_up)
+        self._taken.discard(request.id)
+
+    def _execute(self, task: Task) -> None:
+        """Execute a task from its start until it ends or waits."""
+        with self._lock:
+            task.state = "running"
+        try:
+            self._store.begin(task.number, task.turn, self._clock.now(), wait=not task.fresh or task.turn != "own")
+            task.fresh = False
+            execution, recorded = self._store.load(task.number)
+        except StoreUnavailable as error:
+            self._report(f"{task.execution} cannot be taken up now: {error}")
+            self._park(task, self._clock.now() + 1.0)
+            return
+        except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
+            self._finish(task, Ending("failure", f"the run cannot be read from the ledger: {error}"))
+            return
+        keeper = self._keeper(task)
+        durable = LocalDurable(keeper, recorded)
+        ending = self._call(durable, execution)
+        if durable.suspended is None:
+            self._finish(task, ending, execution, durable.operations)
+            return
+        if not keeper.parked:
+            self._store.park(task.number, durable.suspended.wake)
+        self._park(task, durable.suspended.wake)
+
+    def _keeper(self, task: Task) -> TaskKeeper:
+        return TaskKeeper(
+            task,
+            self._store,
+            clock=self._clock,
+            spread=self._spread,
+            redact=self._redact,
+            stopping=self._stopping,
+            given_up=self._given_up,
+        )
+
+    def _call(self, durable: LocalDurable, execution: Execution) -> Ending:
+        """Call the run function. What this gives counts only if the run was not suspended."""
+        try:
+            ending = self._run(durable, execution)
+        except Abandoned:
+            raise
+        except Suspended:
+            return Ending("failure", "internal error: the run was unwound by somebody else than its engine")
+        except BaseException as error:  # noqa: BLE001 - a defect ends its run, never the thread
+            self._report(f"{execution.id} ended in an error of the run function: {error!r}")
+            return Ending("failure", self._redact(f"internal error: {type(error).__name__}: {error}")[:1_000])
+        if not isinstance(ending, Ending) or ending.verdict not in VERDICTS:
+            return Ending("failure", f"internal error: the run function gave {ending!r}"[:1_000])
+        return ending
+
+    def _park(self, task: Task, wake: float) -> None:
+        with self._lock:
+            task.wake = wake
+            task.state = "waiting"
+            if task.cancel:
+                self._make_ready(task)
+            else:
+                heapq.heappush(self._alarms, (wake, task.number))
+        self._nudged.set()
+
+    def _finish(
+        self,
+        task: Task,
+        ending: Ending,
+        execution: Execution | None = None,
+        operations: tuple[Operation, ...] = (),
+    ) -> None:
+        at = self._clock.now()
+        persist(lambda: self._store.finish(task.number, ending, at), self._given_up)
+        with self._lock:
+            del self._tasks[task.number], self._names[task.execution]
+            self._finished[ending.verdict] += 1
+            following = self._lanes.leave(task.key, task.number)
+            if following is not None:
+                self._make_ready(self._tasks[following])
+        if self._on_finish and execution is not None:
+            self._on_finish(Finished(execution, ending, at, operations))

@@ -1,0 +1,60 @@
+"""What may be recorded, and how an error becomes data: the same on every engine.
+
+A result must survive as JSON, because a replay sees nothing else; so the first execution already gets what came
+back from JSON, and a run function cannot come to rely on a tuple that a replay would give as a list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from closeout.core.errors import CloseoutError, RunCancelled, StepFailed, WaitTimeout
+from closeout.ports import Operation
+
+LARGEST = 200_000
+"""Bytes of JSON in one result: what every engine can keep."""
+LONGEST_MESSAGE = 4_000
+"""Characters of an error's message that are kept."""
+
+
+def encode(name: str, value: Any) -> str:
+    """Give the JSON text of a result. Raises `StepFailed` of kind `not-json` or `result-too-large`."""
+    try:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StepFailed(name, "not-json", f"the result of {name} cannot be kept as JSON: {error}") from None
+    if len(text) > LARGEST:
+        raise StepFailed(
+            name,
+            "result-too-large",
+            f"the result of {name} is {len(text)} bytes of JSON and {LARGEST} can be kept; store it elsewhere and"
+            " give its place",
+        )
+    return text
+
+
+def failure(error: BaseException, redact: Callable[[str], str] = str) -> str:
+    """Give an exception as JSON text: its stable code (or its type's name) and its message."""
+    kind = type(error).__name__
+    if isinstance(error, StepFailed):
+        kind = error.kind
+    elif isinstance(error, CloseoutError):
+        kind = error.code
+    try:
+        message = redact(str(error)) or type(error).__name__
+    except Exception:  # noqa: BLE001 - somebody's __str__; the error itself is what counts
+        message = f"{type(error).__name__} (its message cannot be shown)"
+    return json.dumps({"kind": kind, "message": message[:LONGEST_MESSAGE]})
+
+
+def raise_again(operation: Operation) -> StepFailed:
+    """Give the exception that a recorded error stands for: equal on first execution and on replay."""
+    data = json.loads(operation.result or "{}")
+    kind, message = data.get("kind", "unknown"), data.get("message", "")
+    if operation.state == "cancelled":
+        return RunCancelled(operation.name, kind, message)
+    if operation.kind == "wait" and kind == WaitTimeout.code:
+        return WaitTimeout(operation.name, kind, message)
+    return StepFailed(operation.name, kind, message)
