@@ -70,7 +70,9 @@ def read_automation(
                 else "add steps"
             )
             at.error("missing-key", f"`{required}` is missing", fix)
+    before = at.findings.count()
     triggers = read_on(section["on"]) if "on" in section else ()
+    sound = at.findings.count() == before
     steps = read_steps(section["steps"], around) if "steps" in section else ()
     automation = Automation(
         name=name,
@@ -89,6 +91,8 @@ def read_automation(
         **_limits(section),
     )
     _guard(automation, at, section, steps)
+    if sound:
+        _guard_events(automation, section.get("on", at))
     return automation
 
 
@@ -169,14 +173,21 @@ def _concurrency(at: At | None) -> str | None:
 def _guard(automation: Automation, at: At, section: dict[str, At], steps: tuple[ReadStep, ...]) -> None:
     for read in steps:
         guards.check_names(read, automation.repositories)
-    destructive = [read.step for read in steps if read.step.destructive]
-    if not destructive and (automation.function is None or not automation.destructive_function):
-        return
-    destroys = f"`{automation.function or destructive[0].uses}`"
+    destroys = _destroys(automation)
     key = section.get("repositories")
     present = isinstance(at.node, Mapping) and at.node.key("repositories") is not None
-    if key is not None or not present:
+    if destroys and (key is not None or not present):
         guards.check_repositories(at, key, automation.repositories, destroys)
-    guards.check_events(
-        automation.triggers, section.get("on", at), unguarded=automation.unguarded, destroys=destroys
-    )
+
+
+def _guard_events(automation: Automation, on: At) -> None:
+    destroys = _destroys(automation)
+    if destroys:
+        guards.check_events(automation.triggers, on, unguarded=automation.unguarded, destroys=destroys)
+
+
+def _destroys(automation: Automation) -> str | None:
+    """Say what of the automation counts as destructive."""
+    if automation.function is not None:
+        return f"`{automation.function}`" if automation.destructive_function else None
+    return next((f"`{step.uses}`" for step in automation.steps if step.destructive), None)

@@ -7,14 +7,17 @@ strings at a NUL and crashes the process on a value nested thousands deep. `eval
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from closeout.config import templates
-from closeout.config.templates import expressions as expressions
+from closeout.config.templates import expressions
 from closeout.core.errors import ExpressionError
+
+__all__ = ["compile_check", "condition", "evaluate", "expressions", "interpolate", "payload_problem"]
 
 MAX_EXPRESSION = 4_096
 """Characters. The library's own limit is on depth (32); this bounds the time to compile."""
@@ -77,7 +80,7 @@ def interpolate(
 
 def _text_of(expression: str, event: Mapping[str, Any]) -> str:
     value = evaluate(expression, event)
-    if isinstance(value, str):
+    if isinstance(value, str) and "\0" not in value:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -123,20 +126,22 @@ def payload_problem(event: Mapping[str, Any]) -> str | None:
                 below.extend(value.values())
             elif isinstance(value, list):
                 below.extend(value)
-            elif isinstance(value, str):
-                if not value.isascii() and _has_surrogate(value):
-                    return "it holds half a surrogate pair"
-                if "\0" in value:
-                    return "it holds a NUL"
-            elif isinstance(value, int):
-                if not -_MAX_INTEGER <= value < _MAX_INTEGER:
-                    return "it holds an integer beyond 64 bits"
-            elif value is not None and not isinstance(value, float):
-                return f"it holds a {type(value).__name__}"
+            elif problem := _scalar_problem(value):
+                return problem
         if not below:
             return None
         level = below
     return f"it is nested more than {MAX_DEPTH} deep"
+
+
+def _scalar_problem(value: object) -> str | None:
+    if isinstance(value, str):
+        if "\0" in value:
+            return "it holds a NUL"
+        return "it holds half a surrogate pair" if not value.isascii() and _has_surrogate(value) else None
+    if isinstance(value, int):
+        return None if -_MAX_INTEGER <= value < _MAX_INTEGER else "it holds an integer beyond 64 bits"
+    return None if value is None or isinstance(value, float) else f"it holds a {type(value).__name__}"
 
 
 def _has_surrogate(text: str) -> bool:
@@ -171,21 +176,10 @@ def _program(expression: str) -> Any:
 
 
 def _first_line(error: object) -> str:
-    """Give the library's own words without its positions, its second line and its status code."""
+    """Give the library's own words without its positions, its further lines and its status codes."""
     line = str(error).strip().split("\n")[0]
-    for prefix in (
-        "INVALID_ARGUMENT: ",
-        "NOT_FOUND: ",
-        "UNKNOWN: ",
-        "OUT_OF_RANGE: ",
-        "CANCELLED: ",
-        "ERROR: ",
-    ):
-        line = line.removeprefix(prefix)
-    if line.startswith("<input>:"):
-        line = line.partition(": ")[2]
-    line = line.partition(" expecting {")[0].removesuffix(" [INVALID_ARGUMENT]").removesuffix(" [CANCELLED]")
-    line = line.removesuffix(" (in container '')")
+    line = re.sub(r"^(?:[A-Z_]+: )+(?:<input>:-?\d+:-?\d+: )?", "", line)
+    line = re.sub(r" expecting \{.*| \(in container ''\)| \[[A-Z_]+\]$", "", line)
     return line[:300] or "not understood"
 
 

@@ -266,6 +266,7 @@ class _Builder:
             f"an unquoted `!` makes {shown!r} a YAML tag, and what it stands before would be lost",
             "quote it: put the whole value in quotes, '!…'",
         )
+        self._findings.lost(line, column)
 
     def _scalar(self, event: Any, line: int, column: int) -> Scalar:
         text = event.value
@@ -277,6 +278,7 @@ class _Builder:
                 "the value holds a NUL or half a surrogate pair",
                 "write the character itself",
             )
+            self._findings.lost(line, column)
             text = ""
         unquoted = event.style is None
         # With a tag the value is lost anyway; as text it causes no second finding about its type.

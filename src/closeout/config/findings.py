@@ -74,10 +74,15 @@ class Findings:
         self._lines = _LINE_BREAK.split(text)
         self._found: list[Finding] = []
         self._secret: dict[int, int] = {}
+        self._lost: set[tuple[int, int]] = set()
 
     def hide(self, line: int, column: int) -> None:
         """Never show this line of the file from `column` on: a secret stands there."""
         self._secret[line] = min(column, self._secret.get(line, column))
+
+    def lost(self, line: int, column: int) -> None:
+        """Say no more about this place: its value was lost with the finding that was just added."""
+        self._lost.add((line, column))
 
     def error(self, line: int, column: int, code: str, message: str, fix: str) -> None:
         """Add a mistake that makes the file unusable."""
@@ -106,6 +111,8 @@ class Findings:
     def _add(self, line: int, column: int, code: str, message: str, fix: str, severity: Severity) -> None:
         if code not in CODES:
             raise LookupError(code)
+        if (line, column) in self._lost:
+            return
         self._found.append(
             Finding(
                 file=self.file,

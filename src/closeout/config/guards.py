@@ -30,11 +30,7 @@ def check_repositories(at: At, key: At | None, repositories: Sequence[str], dest
             "add repositories: [OWNER/NAME]",
         )
         return
-    try:
-        wide = bool(repositories) and covers_everything(repositories)
-    except PatternError:
-        return
-    if wide:
+    if _any(repositories):
         fix = "name the owner at least: repositories: [OWNER/*]"
         key.error(
             "repositories-too-wide", f"this matches every repository, and {destroys} is destructive", fix
@@ -42,9 +38,18 @@ def check_repositories(at: At, key: At | None, repositories: Sequence[str], dest
 
 
 def many(repositories: Sequence[str]) -> bool:
-    """Tell whether the patterns can match more than one repository."""
+    """Tell whether the patterns can match more than one repository. (None at all, or any, are findings already.)"""
     positive = {pattern.casefold() for pattern in repositories if not pattern.startswith("!")}
-    return len(positive) != 1 or not all(is_literal(pattern) for pattern in positive)
+    if not positive or _any(repositories):
+        return False
+    return len(positive) > 1 or not all(is_literal(pattern) for pattern in positive)
+
+
+def _any(repositories: Sequence[str]) -> bool:
+    try:
+        return bool(repositories) and covers_everything(repositories)
+    except PatternError:
+        return False
 
 
 def check_events(triggers: Sequence[Mapping[str, Any]], at: At, *, unguarded: bool, destroys: str) -> None:

@@ -77,9 +77,7 @@ def _sections(
 ) -> dict[str, Any]:
     read_version(section, root)
     settings = read_settings(section)
-    around = Surroundings(
-        registry=registry, aws=settings.aws, aws_given=_given(section.get("aws"))
-    )
+    around = Surroundings(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
     automations: tuple[Automation, ...] = ()
     if "automations" in section:
         automations = reading.read_automations(section["automations"], around, settings)

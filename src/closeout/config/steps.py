@@ -192,26 +192,32 @@ def _destructive(at: At | None, uses: str, action: ActionSpec) -> bool:
 
 
 def _fields(at: At | None) -> tuple[str, ...]:
-    fields = (at.texts() if at else None) or ()
-    for text in fields:
-        if at is not None and not _FIELD.match(text):
-            at.error(
+    fields: list[str] = []
+    for item in (at.items(single=True) if at else None) or []:
+        text = item.text()
+        if text is not None and _FIELD.match(text):
+            fields.append(text)
+        elif text is not None:
+            item.error(
                 "bad-value",
                 f"`{text}` is not a field of the event",
                 "write it like event.pull_request.head.ref",
             )
-    return fields
+    return tuple(fields)
 
 
 def _pass_env(at: At | None, uses: str) -> tuple[str, ...]:
     if at is not None and uses != "shell":
         at.error("not-for-action", f"`{uses}` passes no environment on", "leave `pass-env` out")
         return ()
-    variables = (at.texts() if at else None) or ()
-    for text in variables:
-        if at is not None and not _VARIABLE.match(text):
-            at.error("bad-name", f"`{text}` cannot be the name of a variable", "write it like AWS_PROFILE")
-    return variables
+    variables: list[str] = []
+    for item in (at.items(single=True) if at else None) or []:
+        text = item.text()
+        if text is not None and _VARIABLE.match(text):
+            variables.append(text)
+        elif text is not None:
+            item.error("bad-name", f"`{text}` cannot be the name of a variable", "write it like AWS_PROFILE")
+    return tuple(variables)
 
 
 def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundings) -> AwsSettings:

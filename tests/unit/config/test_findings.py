@@ -1,0 +1,176 @@
+"""Mistakes in the file: each is found at its place, several at once, and none shows a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from closeout.config.codes import CODES
+from closeout.config.findings import Finding, listed, mask, near, printable
+from closeout.config.load import check, load
+from closeout.core.errors import ConfigError
+from tests.unit.config.known_actions import REGISTRY
+from tests.unit.config.samples import AUTOMATION, REQUEST, SAMPLES, SHELL, Sample, preview, tidy
+
+
+def found(tmp_path: Path, text: str | bytes) -> list[Finding]:
+    """All findings about a file with this text."""
+    path = tmp_path / "closeout.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return check(path, REGISTRY)
+
+
+@pytest.mark.parametrize("text", [AUTOMATION, SHELL, REQUEST])
+def test_a_right_file_has_no_findings(tmp_path: Path, text: str) -> None:
+    """The files that the samples are made from are right: each sample has the one mistake that it shows."""
+    assert [finding.text() for finding in found(tmp_path, text)] == []
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.code)
+def test_each_mistake_is_found_at_its_place(tmp_path: Path, sample: Sample) -> None:
+    """A mistake has its code, the line and column where it stands, a sentence and a fix; and nothing else is found."""
+    text, place = sample.file()
+    findings = found(tmp_path, text)
+    assert [(finding.code, (finding.line, finding.column)) for finding in findings] == [
+        (sample.code, place)
+    ], [finding.pretty() for finding in findings]
+    assert sample.says in findings[0].message + findings[0].fix
+    assert findings[0].fix
+
+
+def test_every_code_has_a_sample() -> None:
+    """No code is documented that cannot be shown, and none can be given that is not documented."""
+    modules = {"module-failed", "bad-function", "duplicate-automation"}
+    assert {sample.code for sample in SAMPLES} | modules == set(CODES)
+
+
+def test_several_mistakes_are_found_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """One mistake never hides another."""
+    text = (
+        AUTOMATION.replace("[closed]", "[]")
+        .replace("preview:", "pre view:")
+        .replace("uses: aws/", "uses: was/")
+    )
+    findings = found(tmp_path, text)
+    assert [finding.code for finding in findings] == ["bad-name", "empty-value", "unknown-action"]
+
+
+def test_a_finding_is_shown_with_its_line_a_caret_and_a_fix(tmp_path: Path) -> None:
+    """For people: FILE:LINE:COL, the sentence, the line, a caret under the place, and what to do."""
+    findings = found(tmp_path, tidy("steps:", "stepz: []\n    steps:"))
+    path = tmp_path / "closeout.yaml"
+    assert findings[0].pretty() == (
+        f"{path}:5:5: automations.tidy.stepz: unknown key `stepz`\n"
+        "  5 |     stepz: []\n"
+        "    |     ^\n"
+        "  fix: did you mean `steps`?"
+    )
+    assert findings[0].text() == f"{path}:5:5: automations.tidy.stepz: unknown key `stepz`"
+    assert findings[0].to_json() == {
+        "file": str(path),
+        "line": 5,
+        "column": 5,
+        "code": "unknown-key",
+        "message": "automations.tidy.stepz: unknown key `stepz`",
+        "fix": "did you mean `steps`?",
+        "severity": "error",
+    }
+
+
+def test_load_raises_with_every_finding(tmp_path: Path) -> None:
+    """`load` refuses a file with errors, and its error holds what `check` gives."""
+    path = tmp_path / "closeout.yaml"
+    path.write_text(SHELL.replace("on: push", "on: schedule"), encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        load(path, REGISTRY)
+    assert list(error.value.findings) == check(path, REGISTRY)
+    assert error.value.message == error.value.findings[0].text()
+
+
+def test_a_warning_does_not_refuse_the_file(tmp_path: Path) -> None:
+    """What is legal and probably not meant is said, and loads."""
+    path = tmp_path / "closeout.yaml"
+    path.write_text(preview("'preview-${{ event.pull_request.number }}'", "preview"), encoding="utf-8")
+    warning = load(path, REGISTRY).warnings[0]
+    assert (warning.code, warning.severity) == ("constant-name", "warning")
+    assert ": warning: automations.preview.steps[0].with.stack-name: this name is the same" in warning.text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secrets: { webhook: hunter2 }\n" + SHELL,
+        "secrets: { webhook: hunter2, nonsense: hunter2 }\n" + SHELL,
+        "secrets: hunter2\n" + SHELL,
+        "secrets: [hunter2]\n" + SHELL,
+        "secrets:\n  - webhook: hunter2\n" + SHELL,
+        "secrets: { webhook: [hunter2, hunter2] }\n" + SHELL,
+        "secrets: { webhook: { value: hunter2 } }\n" + SHELL,
+        "secrets: { webhok: hunter2 }\n" + SHELL,
+        "secrets:\n  webhook: |\n    hunter2\n" + SHELL,
+        'secrets: { webhook: "hunter2\n' + SHELL,
+        "secrets:\n  webhook: hunter2: x\n" + SHELL,
+        "secrets: { webhook: 'env:hunter2!' }\n" + SHELL,
+        "secrets: { github: 'aws-ssm:hunter2' }\n" + SHELL,
+        "secrets: { github: !x hunter2 }\n" + SHELL,
+        "nonsense: { token: hunter2 }\n" + SHELL,
+        tidy("run: 'true'", "run: ghp_hunter2hunter2, x: y"),
+        REQUEST.replace("url:", "token: hunter2, url:"),
+        REQUEST.replace("url:", "secret-headers: hunter2, url:"),
+        REQUEST.replace("url:", "secret-headers: { A: [hunter2] }, url:"),
+    ],
+)
+def test_a_secret_in_the_file_is_never_shown(tmp_path: Path, text: str) -> None:
+    """A literal secret is an error, and neither the sentence nor the line beside it repeats the value."""
+    findings = found(tmp_path, text)
+    assert [finding for finding in findings if finding.severity == "error"]
+    for finding in findings:
+        assert "hunter2" not in finding.pretty() + str(finding.to_json())
+
+
+def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+    """No file, a folder, a path that is none: a finding each, no exception."""
+    for path in (tmp_path / "none.yaml", tmp_path, Path("a\0b")):
+        assert [finding.code for finding in check(path, REGISTRY)] == ["unreadable-file"]
+
+
+def test_a_file_that_is_not_utf8_is_a_finding(tmp_path: Path) -> None:
+    """Another encoding is said, with the byte; a byte order mark is taken."""
+    assert "byte 3 is 0xe9" in found(tmp_path, b"# \xe9")[0].message
+    assert found(tmp_path, b"\xef\xbb\xbf" + SHELL.encode()) == []
+
+
+def test_aliases_work_within_the_limit(tmp_path: Path) -> None:
+    """An alias stands for its anchor's value; a few lines of aliases cannot grow into millions of values."""
+    assert (
+        found(tmp_path, tidy("on: push", "on: &e push\n    senders: &s [octocat]\n    concurrency: *e")) == []
+    )
+    lines = ["version: 1", "a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
+    assert [finding.code for finding in found(tmp_path, "\n".join(lines))] == ["yaml-too-large"]
+
+
+def test_one_mistake_in_aws_is_not_repeated_at_every_step(tmp_path: Path) -> None:
+    """A wrong account is one finding, however many steps use it."""
+    findings = found(tmp_path, AUTOMATION.replace("'123456789012'", "123456789012"))
+    assert [finding.code for finding in findings] == ["bad-account"]
+
+
+def test_control_characters_do_not_reach_a_terminal() -> None:
+    """What is shown holds no character that steers a terminal."""
+    assert printable("a\x1b[31m\u202eb\tc") == "a\ufffd[31m\ufffdb\tc"
+
+
+def test_a_line_is_masked_by_key_and_by_shape() -> None:
+    """`webhook: …` and tokens are masked wherever they stand; references stay."""
+    assert mask("  webhook: hunter2") == "  webhook: ***"
+    assert mask("  webhook: env:NAME") == "  webhook: env:NAME"
+    assert mask("run: curl ghp_0123456789abcdef") == "run: curl ***"
+
+
+def test_the_near_word_is_found_over_case_and_underscores() -> None:
+    """`Empty_Buckets` means `empty-buckets`; what is far from everything means nothing."""
+    assert near("Empty_Buckets", ["empty-buckets", "role-arn"]) == "empty-buckets"
+    assert near("zzz", ["empty-buckets"]) is None
+    assert (listed(["a", "b", "c"]), listed(["a"]), listed([])) == ("a, b or c", "a", "nothing")
