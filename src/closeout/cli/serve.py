@@ -46,7 +46,7 @@ def serve(
     it listens. SIGTERM and Ctrl-C drain: no new deliveries, and what is running stops at its next operation,
     to be continued by the next start. The configuration's folder is on Python's module path.
     """
-    from closeout import wiring
+    from closeout.server.service import serve_forever
 
     ledger = options.ledger_path(db, config)
     if not ledger.parent.is_dir():
@@ -54,12 +54,12 @@ def serve(
             f"The folder {ledger.parent} of the ledger does not exist; make it, or change --db."
         )
     try:
-        wiring.serve(
+        serve_forever(
             config,
             ledger,
             host,
             port,
-            public_url=public_url,
+            base_url=public_url,
             json_logs=json_logs,
             on_listening=lambda address: output.note(f"closeout listens on {address}"),
         )

@@ -74,6 +74,10 @@ class Receiver:
         )
         return Decision(delivery, self._runs(head.guid, facts, text))
 
+    def runs(self, event: str, guid: str, text: bytes) -> tuple[NewRun, ...]:
+        """Match a kept delivery's payload (JSON text) again: what a replay would start."""
+        return self._runs(guid, decode.facts(event, text), text)
+
     def _runs(self, guid: str, facts: Facts, text: bytes) -> tuple[NewRun, ...]:
         candidates = self._by_event.get(facts.event)
         if candidates is None or facts.own:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closeout.config.settings import Settings
@@ -13,7 +14,8 @@ from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import AwsClients
-    from closeout.adapters.secrets import CachedSecret
+    from closeout.adapters.cached_secret import CachedSecret
+    from closeout.adapters.secrets import SecretReader
 
 
 def setting_value(text: str, key: str) -> str:
@@ -67,12 +69,25 @@ class StepClients:
 
 
 class SharedClients:
-    """`ports.ClientFactory` of a process. `learned` is told every secret that was read, for redaction."""
+    """`ports.ClientFactory` of a process. `learned` is told every secret that was read, for redaction.
 
-    def __init__(self, settings: Settings, clock: Clock, learned: Callable[[str], None]) -> None:
+    `directory` is where relative `file:` references start: the folder of the configuration.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        learned: Callable[[str], None],
+        *,
+        directory: Path,
+        report: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._learned = learned
+        self._directory = directory
+        self._report = report
 
     def for_step(self, target: AwsTarget | None) -> Clients:
         """Give the clients of one step; nothing is connected yet."""
@@ -84,11 +99,17 @@ class SharedClients:
         return self._settings.secrets_github is not None
 
     @cached_property
-    def secrets(self) -> Secrets:
+    def secrets(self) -> SecretReader:
         """Secrets by reference; what is read is redacted from then on."""
         from closeout.adapters.secrets import SecretReader
 
-        return LearningSecrets(SecretReader(clock=self._clock), self._learned)
+        return SecretReader(directory=self._directory, now=self._clock.now, on_value=self._learned)
+
+    def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
+        """Give secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""
+        from closeout.adapters.cached_secret import CachedSecret
+
+        return CachedSecret(references, self.secrets, report=report, now=self._clock.now)
 
     @cached_property
     def aws(self) -> AwsClients:
@@ -109,31 +130,8 @@ class SharedClients:
         """GitHub's API with the configured token, read again when GitHub no longer takes it."""
         from closeout.adapters.github import GitHubClient
 
-        secret = self._token
         api_url = setting_value(self._settings.api_url, "github.api-url")
-        if secret is None:
-            return GitHubClient(lambda: "", api_url, now=self._clock.now)
-        return GitHubClient(lambda: secret.values()[0], api_url, refresh=secret.refresh, now=self._clock.now)
-
-    @cached_property
-    def _token(self) -> CachedSecret | None:
-        from closeout.adapters.secrets import CachedSecret
-
         if self._settings.secrets_github is None:
-            return None
-        return CachedSecret(self.secrets, (self._settings.secrets_github,), clock=self._clock)
-
-
-class LearningSecrets:
-    """`ports.Secrets` that tells the redactor what it read."""
-
-    def __init__(self, reader: Secrets, learned: Callable[[str], None]) -> None:
-        self._reader = reader
-        self._learned = learned
-
-    def read(self, reference: str) -> tuple[str, ...]:
-        """Read through, and have every value redacted from now on."""
-        values = self._reader.read(reference)
-        for value in values:
-            self._learned(value)
-        return values
+            return GitHubClient(lambda: "", api_url, now=self._clock.now)
+        secret = self.cached((self._settings.secrets_github,), self._report)
+        return GitHubClient(secret.newest, api_url, refresh=secret.refresh, now=self._clock.now)

@@ -23,14 +23,14 @@ def explain(
     """Say for each automation whether the event would start it; with `use_network` paths are asked of GitHub."""
     if not use_network:
         return run_explain.explain(loaded.automations, event, payload)
-    clients = SharedClients(loaded.settings, SystemClock(), Redactor().add)
+    clients = SharedClients(loaded.settings, SystemClock(), Redactor().add, directory=Path())
     return run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
 
 
 def plan(loaded: Loaded, event: str, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give the plans of the automations that the event would start. Reads only."""
     redactor = Redactor()
-    clients = SharedClients(loaded.settings, SystemClock(), redactor.add)
+    clients = SharedClients(loaded.settings, SystemClock(), redactor.add, directory=Path())
     by_name = {automation.name: automation for automation in loaded.automations}
     deps = preview_deps(loaded, clients, redactor)
     rows = run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)

@@ -1,0 +1,65 @@
+"""`closeout serve`: a configuration and a ledger in, a serving process until a signal ends it.
+
+What can be wrong is found in this order, before anything is answered: the file, the secrets, the ledger, the port.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from closeout import wiring
+from closeout.core.redact import Redactor
+from closeout.server import details, serve
+from closeout.server.app import ServerParts, create_app
+from closeout.server.log import Log
+from closeout.wiring.runtime import Runtime, open_runtime, public_url
+
+ENGINE_DRAIN_SECONDS = 20.0
+METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
+
+
+def serve_forever(
+    config: Path,
+    db: Path,
+    host: str,
+    port: int,
+    *,
+    base_url: str | None,
+    json_logs: bool,
+    on_listening: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`."""
+    loaded = wiring.load(config)
+    redactor = Redactor()
+    log = Log(as_json=json_logs, redact=redactor.text)
+    base = public_url(loaded, base_url)
+    runtime = open_runtime(loaded, config, db, redactor=redactor, report=log.line)
+    try:
+        key = runtime.ledger.setting("details-key", lambda: os.urandom(details.KEY_BYTES))
+        app = create_app(_parts(runtime, key, log))
+
+        def listening(address: str) -> None:
+            runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
+            runtime.start()
+            on_listening(address)
+
+        serve.run(app, host, port, listening, on_draining=app.drain)
+    finally:
+        runtime.close(ENGINE_DRAIN_SECONDS)
+
+
+def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
+    return ServerParts(
+        receiver=runtime.receiver,
+        accept=runtime.ledger.accept,
+        started=runtime.engine.enqueue,
+        refresh=runtime.webhook.refresh,
+        ready=runtime.ledger.probe,
+        views=runtime.views,
+        link_key=key,
+        metrics_token=os.environ.get(METRICS_TOKEN) or None,
+        log=log,
+    )
