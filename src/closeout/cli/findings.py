@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def show(findings: Sequence[Finding], *, err: bool) -> None:
     """Print `FILE:LINE:COL: message` for each; on a terminal also the line, a caret and the fix."""
-    stream = click.get_text_stream("stderr" if err else "stdout")
+    stream = sys.stderr if err else sys.stdout
     for finding in findings:
         click.echo(_colour(finding) if stream.isatty() else finding.text(), file=stream)
 

@@ -12,7 +12,7 @@ import click
 
 from closeout.cli import exits
 from closeout.cli.commands import Command, Group
-from closeout.cli.main import closeout
+from closeout.cli.main import SECTIONS, closeout
 
 INTRODUCTION = """\
 <!-- Written by `python -m closeout.cli.reference` from the commands: change their help instead of this page. -->
@@ -44,10 +44,11 @@ def page() -> str:
     """Give the reference page as Markdown."""
     parts = [INTRODUCTION, "\n".join(_exit_codes())]
     root = click.Context(closeout, info_name="closeout")
-    for heading, section in closeout.sections.items():  # type: ignore[attr-defined]
+    for heading, section in SECTIONS.items():
         parts.append(f"## {heading}\n")
         for name in section:
-            command = closeout.get_command(root, name)  # type: ignore[attr-defined]
+            command = closeout.get_command(root, name)
+            assert command is not None
             parts.extend(_command(command, click.Context(command, info_name=name, parent=root)))
     return "\n".join(parts).rstrip("\n") + "\n"
 

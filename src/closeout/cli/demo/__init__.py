@@ -1,0 +1,100 @@
+"""`closeout demo`: the main job on this machine, in real separate processes, with every promise checked.
+
+It is the acceptance test that a newcomer can watch: an emulated AWS, a fake GitHub and the real `closeout serve`
+talk over HTTP, and the exit code says whether everything that was shown held.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from closeout.cli import exits, output
+from closeout.cli.commands import Command
+from closeout.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from closeout.cli.demo.narrator import Narrator
+
+NEEDED = ("moto", "werkzeug")
+
+
+@click.command(
+    "demo",
+    cls=Command,
+    short_help="Show the main job on this machine, without any account.",
+    examples=("closeout demo", "closeout demo --keep-open"),
+)
+@click.option(
+    "--keep-open", is_flag=True, help="Leave the server up, to open the run's page; Ctrl-C ends it."
+)
+def demo(keep_open: bool) -> int:
+    """Close a pull request and watch its preview be torn down; then see everything go wrong that can.
+
+    Starts an emulated AWS, a fake GitHub and `closeout serve` as processes of their own, on free ports of this
+    machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if anything that is
+    promised did not hold. Takes about half a minute.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Unavailable(
+            f"The demo needs {' and '.join(missing)}: install closeout with its extra, closeout[demo], or run `make demo`."
+        )
+    signal.signal(signal.SIGTERM, _interrupt)
+    with tempfile.TemporaryDirectory(prefix="closeout-demo-") as folder:
+        return _play(Path(folder), keep_open=keep_open)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End by SIGTERM as by Ctrl-C: every child is ended first."""
+    raise KeyboardInterrupt
+
+
+def _play(folder: Path, *, keep_open: bool) -> int:
+    from closeout.cli.demo.narrator import Narrator
+    from closeout.cli.demo.processes import Children
+    from closeout.cli.demo.scenes import SCENES
+    from closeout.cli.demo.stage import build
+
+    narrator = Narrator()
+    output.say(click.style("closeout demo", bold=True) + ": pull requests close, on this machine only")
+    with Children(folder) as children:
+        stage = build(folder, children, narrator)
+        for scene in SCENES:
+            scene(stage)
+        _sum_up(narrator)
+        if narrator.failed:
+            output.note(f"The server's last words:\n{children.last_words('closeout')}")
+        if keep_open:
+            _keep_open(stage.github.details())
+    return exits.FAILED if narrator.failed else exits.OK
+
+
+def _sum_up(narrator: Narrator) -> None:
+    total = narrator.held + len(narrator.failed)
+    output.say()
+    output.say(f"{narrator.held} of {total} promises held, in {narrator.elapsed():.0f} s.")
+    for promise in narrator.failed:
+        output.say(click.style(f"  ✗ {promise}", fg="red"))
+
+
+def _keep_open(urls: dict[str, str]) -> None:
+    """Leave everything up until Ctrl-C, and say what can be opened."""
+    output.say()
+    output.say("The server is still up. Open a run's page in a browser; Ctrl-C ends the demo.")
+    for title, url in urls.items():
+        output.say(f"  {title}\n  {url}")
+    sys.stdout.flush()
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        output.say()

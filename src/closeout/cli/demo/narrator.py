@@ -1,0 +1,60 @@
+"""What the audience sees: scenes, one line per thing that happens, and a ✓ or ✗ per promise checked.
+
+Plain text of at most 80 columns; click drops the colours where there is no terminal.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Callable
+
+import click
+
+from closeout.cli import output
+
+WIDTH = 80
+INDENT = " " * 18
+COLOURS = {"github": "magenta", "aws": "yellow", "closeout": "cyan", "status": "blue", "run": "white"}
+
+
+class Narrator:
+    """Writes the story and counts the checks that did not hold."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self.held = 0
+        self.failed: list[str] = []
+
+    def elapsed(self) -> float:
+        """Seconds since the demo began."""
+        return self._clock() - self._began
+
+    def scene(self, title: str) -> None:
+        """Begin a scene."""
+        output.say()
+        output.say(click.style(title, bold=True))
+
+    def tell(self, who: str, text: str) -> None:
+        """Say what happened: when, who, what."""
+        head = f"{self.elapsed():6.2f}s  " + click.style(f"{who:<8}", fg=COLOURS.get(who)) + "  "
+        first, *rest = textwrap.wrap(
+            output.clean(text), WIDTH - len(INDENT), break_long_words=True, break_on_hyphens=False
+        ) or [""]
+        output.say(head + first)
+        for line in rest:
+            output.say(INDENT + line)
+
+    def check(self, holds: bool, promise: str, otherwise: str = "") -> bool:
+        """Write ✓ or ✗ with the promise; what was seen instead follows a ✗."""
+        mark = click.style("✓", fg="green") if holds else click.style("✗", fg="red", bold=True)
+        lines = textwrap.wrap(promise, WIDTH - 4, break_on_hyphens=False)
+        output.say(f"  {mark} " + "\n    ".join(lines))
+        if holds:
+            self.held += 1
+            return True
+        self.failed.append(promise)
+        for line in textwrap.wrap(f"instead: {output.clean(otherwise)}", WIDTH - 8):
+            output.say(f"      {line}")
+        return False

@@ -1,0 +1,96 @@
+"""The real `closeout serve` of the demo: started, killed, started again, and read through its ledger.
+
+What a user could see is all that the demo sees: HTTP answers, and the ledger's views.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from closeout.cli.demo.http import Answer, request
+from closeout.cli.demo.processes import Child, Children
+
+PATIENCE = 25.0
+"""Seconds that a run of the demo may take; it is then said to have not ended."""
+
+
+class Server:
+    """One `closeout serve` on one ledger, over several lives."""
+
+    def __init__(self, children: Children, config: Path, db: Path, env: dict[str, str]) -> None:
+        self._children = children
+        self._config = config
+        self._env = env
+        self.db = db
+        self.url = ""
+        self._child: Child | None = None
+
+    def start(self) -> float:
+        """Start it, on the same port as before; give the seconds until it listened."""
+        port = self.url.rpartition(":")[2] or "0"
+        began = time.monotonic()
+        arguments = ("serve", "--config", str(self._config), "--db", str(self.db), "--port", port)
+        self._child = self._children.start("closeout", *arguments, env=self._env)
+        self.url = self._child.url()
+        return time.monotonic() - began
+
+    def kill(self) -> int:
+        """`kill -9`; give the pid that is no more."""
+        assert self._child is not None
+        self._child.kill()
+        return self._child.pid
+
+    @property
+    def webhook(self) -> str:
+        """The address that a hook is given."""
+        return f"{self.url}/webhook"
+
+    def post(self, body: bytes, headers: dict[str, str]) -> Answer:
+        """Send a request to the webhook."""
+        return request("POST", self.webhook, body, headers)
+
+    def ack_milliseconds(self) -> float | None:
+        """Give how long the answers took so far on average, as the server measured them; None if it does not say."""
+        text = request("GET", f"{self.url}/metrics").text
+        total = re.search(r"^closeout_ack_seconds_sum(?:\{\})? (\S+)", text, re.MULTILINE)
+        count = re.search(r"^closeout_ack_seconds_count(?:\{\})? (\S+)", text, re.MULTILINE)
+        if not total or not count or not float(count[1]):
+            return None
+        return float(total[1]) / float(count[1]) * 1000
+
+    # --- the ledger -----------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Give a run as `closeout runs show --json` does."""
+        from closeout import wiring
+
+        found = wiring.views(self.db).run(run_id)
+        return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Give every run."""
+        from closeout import wiring
+
+        return [run.to_json() for run in wiring.views(self.db).runs()]
+
+    def logs(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
+        """Give a run's log lines after that one."""
+        from closeout import wiring
+
+        return [line.to_json() for line in wiring.views(self.db).logs(run_id, after=after)]
+
+    def operations(self, run_id: str) -> dict[str, tuple[Any, ...]]:
+        """Give the finished operations of a run's latest attempt: name → (state, tries, ended at)."""
+        from closeout import wiring
+
+        rows = wiring.views(self.db).operations(run_id)
+        return {row.name: (row.state, row.tries, row.ended_at) for row in rows if row.ended_at is not None}
+
+    def explain(self, event: str, payload: dict[str, Any]) -> list[dict[str, Any]]:
+        """Give what `closeout explain` says."""
+        from closeout import wiring
+
+        return wiring.explain(wiring.load(self._config), event, payload, False)

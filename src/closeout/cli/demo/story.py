@@ -1,0 +1,110 @@
+"""One run of the demo followed live: log lines and commit statuses as they appear, until the last one.
+
+Scenes say what is done; this says what comes of it, in the order in which it can be seen from outside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from closeout.cli.demo.cloud import Cloud
+from closeout.cli.demo.github import GitHub
+from closeout.cli.demo.narrator import Narrator
+from closeout.cli.demo.server import PATIENCE, Server
+
+POLL = 0.05
+
+
+class Stage(NamedTuple):
+    """Everything that a scene plays with."""
+
+    narrator: Narrator
+    github: GitHub
+    cloud: Cloud
+    server: Server
+    secret: str
+
+
+class Ended(NamedTuple):
+    """A run at its end, and every status that its commit got."""
+
+    run: dict[str, Any]
+    statuses: list[dict[str, Any]]
+
+    @property
+    def verdict(self) -> str | None:
+        """The run's verdict; None if it has not ended."""
+        verdict = self.run["verdict"]
+        return None if verdict is None else str(verdict)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The last status."""
+        return (
+            self.statuses[-1] if self.statuses else {"state": "none", "description": "", "target_url": None}
+        )
+
+    def told(self) -> str:
+        """Say how it ended, for a check that does not hold."""
+        return f"{self.run['state']}, {self.verdict}, status {self.last['state']}: {self.last['description']}"
+
+
+class Follower:
+    """Tells a run's log lines and its commit's statuses as they come."""
+
+    def __init__(self, stage: Stage, run_id: str, sha: str) -> None:
+        self._stage = stage
+        self._run_id = run_id
+        self._sha = sha
+        self._line = 0
+        self._statuses = 0
+        self.ended = Ended({"state": "unknown", "verdict": None, "steps": []}, [])
+
+    def until(self, enough: Callable[[Ended], bool], patience: float = PATIENCE) -> Ended:
+        """Go on until `enough` says so; or until patience ends, which the scene's checks then find."""
+        deadline = time.monotonic() + patience
+        while True:
+            self._look()
+            if enough(self.ended) or time.monotonic() > deadline:
+                return self.ended
+            time.sleep(POLL)
+
+    def until_the_end(self) -> Ended:
+        """Go on until the run has finished."""
+        ended = self.until(lambda seen: seen.run["state"] == "finished")
+        self._look()
+        return ended
+
+    def _look(self) -> None:
+        run = self._stage.server.run(self._run_id)
+        for line in self._stage.server.logs(self._run_id, after=self._line):
+            self._line = line["id"]
+            step = f"{line['step']}: " if line["step"] else ""
+            self._stage.narrator.tell("run", step + line["text"])
+        statuses = self._stage.github.statuses(self._sha)
+        for status in statuses[self._statuses :]:
+            self._stage.narrator.tell("status", f"{status['state']}: {status['description']}")
+        self._statuses = len(statuses)
+        self.ended = Ended(run, statuses)
+
+
+def close_pull_request(stage: Stage, number: int, sha: str) -> Follower:
+    """Close a pull request, tell how the delivery was answered, and give a follower of its one run."""
+    stage.narrator.tell("github", f"pull request #{number} is closed; GitHub signs and sends the delivery")
+    delivery = stage.github.close(number)
+    answer = delivery["response"]["payload"]
+    stage.narrator.tell("closeout", f"{delivery['status_code']} {answer}")
+    return Follower(stage, run_of(answer), sha)
+
+
+def run_of(answer: str) -> str:
+    """Give the run id in a 202's body; a name that no run has, if there is none."""
+    import json
+
+    try:
+        runs = json.loads(answer)["runs"]
+        return str(runs[0])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return "none"
