@@ -1,0 +1,230 @@
+"""`http/request`: call any HTTP API once, with an idempotency key and secrets by reference.
+
+A request that was sent and not answered may have had its effect. Every try of one execution therefore carries the
+same `Idempotency-Key`, by which the other side can tell a repetition.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import ActionFailed, InputError, SecretError, ServiceError
+from closeout.core.plan import Change, Leftover
+from closeout.core.redact import Redactor
+from closeout.ports import Clients, HttpAnswer, Json
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+KEY = "Idempotency-Key"
+SHOWN = 2_048
+"""Bytes of an answer that go into the log."""
+
+_CALL_SECONDS = 60.0
+_OURS = ("host", "content-length", "transfer-encoding", "connection", KEY.lower())
+_REFERENCE = re.compile(r"(env|file|aws-secretsmanager):.+")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_PASSING = (408, 425, 429)
+
+
+def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
+    """Give the one request."""
+    method, url = inputs.get("method") or "POST", _url(inputs)
+    shown = _shown_url(url)
+    verb = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "PATCH": "patch"}.get(method, "delete")
+    reason = f"{method}, expecting {_expectation(inputs.get('expect'))}"
+    return (Change(verb=verb, resource=shown, reason=reason, identity={"method": method, "url": url}),)
+
+
+def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+    """Send the request until there is an answer that says yes or no."""
+    headers, body = _content(inputs)
+    headers[KEY] = f"{work.execution}-{work.step}"
+    method, url = change.identity["method"], change.identity["url"]
+
+    def send() -> Json:
+        secret = _secret_headers(inputs, work.clients)
+        work.log(f"{method} {change.resource}")
+        answer = work.clients.http.request(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            timeout=max(1.0, min(_CALL_SECONDS, work.remaining())),
+            secret_headers=secret,
+        )
+        return _judge(answer, change, inputs, work, tuple(secret.values()))
+
+    answered = work.change("request", send)
+    return {**answered, "summary": f"{method} {change.resource}: {answered['status']}"}
+
+
+def _judge(answer: HttpAnswer, change: Change, inputs: Inputs, work: Work, secrets: Sequence[str]) -> Json:
+    """Say yes, no (`ActionFailed`), or "later" (a transient `ServiceError`)."""
+    shown = Redactor(secrets).text(answer.body[:SHOWN].decode("utf-8", "replace"))
+    work.log(f"answered {answer.status}" + (f": {shown}" if shown else ""))
+    if _expected(answer.status, inputs.get("expect")):
+        return {"status": answer.status}
+    sentence = f"{change.identity['method']} {change.resource} answered {answer.status}"
+    if answer.status in _PASSING or answer.status >= 500:
+        after = answer.headers.get("retry-after", "")
+        raise ServiceError(
+            sentence,
+            service="http",
+            operation=f"{change.identity['method']} {change.resource}",
+            reason=str(answer.status),
+            transient=True,
+            retry_after=min(float(after), 86_400.0) if re.fullmatch(r"\d{1,9}", after) else None,
+            http_status=answer.status,
+        )
+    raise ActionFailed(f"{sentence}, expected {_expectation(inputs.get('expect'))}")
+
+
+def _content(inputs: Inputs) -> tuple[dict[str, str], bytes | None]:
+    headers = {str(name): str(value) for name, value in (inputs.get("headers") or {}).items()}
+    names = {name.lower() for name in headers}
+    if "text" in inputs and inputs["text"] is not None:
+        kind, body = "text/plain; charset=utf-8", str(inputs["text"]).encode()
+    elif inputs.get("body") is not None:
+        kind, body = "application/json", json.dumps(inputs["body"], ensure_ascii=False).encode()
+    else:
+        return headers, None
+    if "content-type" not in names:
+        headers["Content-Type"] = kind
+    return headers, body
+
+
+def _secret_headers(inputs: Inputs, clients: Clients) -> dict[str, str]:
+    """Read the secret headers now: they are in no plan, no record and no log."""
+    found: dict[str, str] = {}
+    for name, reference in (inputs.get("secret-headers") or {}).items():
+        value = clients.secrets.read(reference)[0]
+        if not value.isprintable() or not value.isascii():
+            raise SecretError(
+                f"{reference} cannot be the header {name}: it has characters beyond printable ASCII"
+            )
+        found[str(name)] = value
+    return found
+
+
+def _url(inputs: Inputs) -> str:
+    url = str(inputs["url"])
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\]", url):
+        raise InputError("`url` must be http:// or https:// with a host")
+    if parts.username is not None:
+        raise InputError("`url` holds credentials; put them into `secret-headers`")
+    return url
+
+
+def _shown_url(url: str) -> str:
+    """Give the URL without its query, which is where tokens travel."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}" + ("?…" if parts.query else "")
+
+
+def _expected(status: int, expect: Any) -> bool:
+    if expect is None:
+        return 200 <= status < 300
+    return status in (expect if isinstance(expect, list | tuple) else [expect])
+
+
+def _expectation(expect: Any) -> str:
+    if expect is None:
+        return "2xx"
+    return " or ".join(str(status) for status in (expect if isinstance(expect, list | tuple) else [expect]))
+
+
+def _check(inputs: Inputs) -> Sequence[str]:
+    problems = []
+    if inputs.get("body") is not None and inputs.get("text") is not None:
+        problems.append("`body` and `text` exclude each other")
+    expect = inputs.get("expect")
+    statuses = expect if isinstance(expect, list | tuple) else [expect]
+    if expect is not None and not all(type(status) is int and 100 <= status <= 599 for status in statuses):
+        problems.append("`expect` is a status or a list of statuses, such as [200, 404]")
+    if inputs.get("method") in ("GET", "HEAD") and (
+        inputs.get("body") is not None or inputs.get("text") is not None
+    ):
+        problems.append(f"a {inputs['method']} has no body")
+    return [*problems, *_check_headers(inputs)]
+
+
+def _check_headers(inputs: Inputs) -> list[str]:
+    headers, secret = inputs.get("headers") or {}, inputs.get("secret-headers") or {}
+    if not isinstance(headers, Mapping) or not isinstance(secret, Mapping):
+        return []
+    names = [str(name) for name in (*headers, *secret)]
+    problems = [f"`{name}` is not the name of a header" for name in names if not _TOKEN.fullmatch(name)]
+    problems += [f"`{name}` is set by closeout itself" for name in names if name.lower() in _OURS]
+    if any(name.lower() in ("authorization", "cookie", "proxy-authorization") for name in headers):
+        problems.append("credentials do not belong into `headers`; put a reference into `secret-headers`")
+    problems += [
+        f"`secret-headers.{name}` must be a reference such as env:NAME, never the value"
+        for name, reference in secret.items()
+        if not _REFERENCE.fullmatch(str(reference))
+    ]
+    return problems
+
+
+def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
+    return ()
+
+
+def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Leave it at the answer: what the other side did is not closeout's to look at."""
+    return ()
+
+
+ACTION = Action(
+    uses="http/request",
+    summary="Call an HTTP API",
+    description=(
+        "Sends one request and fails unless the answer's status is expected (any 2xx unless `expect` says otherwise)."
+        " No answer, 408, 425, 429 and 5xx are tried again, as late as a `Retry-After` asks, until the time is up."
+        f" Every try of one execution carries the same `{KEY}` header (execution and step), so that the other side can"
+        " recognise a repetition; a rerun has another.\n\n"
+        "Redirects are followed within the same scheme, host and port only, and secret headers go nowhere else. The"
+        " addresses of cloud metadata services are refused. The first 2 KB of the answer go into the log, redacted;"
+        " query strings are shown nowhere."
+    ),
+    inputs={
+        "method": Input(
+            type="string", description="the HTTP method", default="POST", choices=METHODS, templates=False
+        ),
+        "url": Input(
+            type="string",
+            description="where to; `${{ }}` only in names of safe form",
+            required=True,
+            names=True,
+        ),
+        "headers": Input(type="map", description="headers that are no secret"),
+        "secret-headers": Input(
+            type="map",
+            description="header name → secret reference, read when sending",
+            secret=True,
+            templates=False,
+        ),
+        "body": Input(type="any", description="sent as JSON"),
+        "text": Input(type="string", description="sent as it is, instead of `body`"),
+        "expect": Input(type="any", description="a status or a list of them", templates=False),
+    },
+    destructive="unless-declared",
+    permissions=_permissions,
+    plan=plan,
+    apply=apply,
+    verify=_nothing_left,
+    timeout=900.0,
+    check=_check,
+    example="""\
+- uses: http/request
+  with:
+    method: DELETE
+    url: https://previews.example.com/shop/${{ event.pull_request.number }}
+    secret-headers: { X-Api-Key: 'env:PREVIEWS_API_KEY' }
+    expect: [200, 204, 404]
+""",
+)

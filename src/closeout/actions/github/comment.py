@@ -1,0 +1,187 @@
+"""`github/comment`: one comment for each automation and pull request, updated in place.
+
+The comment is found again by a hidden marker. Anybody who may comment can write that marker, so a comment
+counts only if the token's own user wrote it; if GitHub does not say who that is, nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import ActionFailed, InputError, ServiceError
+from closeout.core.plan import Change, Leftover
+from closeout.ports import Clients, GitHub, Json
+
+LIMIT = 65_536
+"""Characters that GitHub takes in a comment."""
+
+_PAGES = 50
+_CUT = "\n\n… (cut: GitHub takes no more)"
+_HERE = "this pull request"
+
+
+def marker(automation: str) -> str:
+    """Give the hidden text by which an automation finds its comment."""
+    return f"<!-- closeout:{automation} -->"
+
+
+def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
+    """Give the one comment; where it goes, the event says, unless the inputs do."""
+    repository, number = inputs.get("repository"), inputs.get("number")
+    where = (
+        f"{repository or ''}#{number}"
+        if number is not None
+        else f"{repository} {_HERE}"
+        if repository
+        else _HERE
+    )
+    identity = {"repository": repository, "number": number}
+    return (
+        Change(verb="comment", resource=where, reason="one comment, updated in place", identity=identity),
+    )
+
+
+def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+    """Write the comment, or bring it up to date. The same again changes nothing."""
+    repository, number = _place(change, work.event)
+    text = f"{marker(work.automation)}\n{inputs['body']}"
+    if len(text) > LIMIT:
+        text = text[: LIMIT - len(_CUT)] + _CUT
+
+    def write() -> Json:
+        answer = _write(work, repository, number, text)
+        return {"id": answer["id"], "url": str(answer.get("html_url", ""))}
+
+    written = work.change("comment", write)
+    return {**written, "summary": f"commented: {written['url']}"}
+
+
+def _write(work: Work, repository: str, number: int, text: str) -> Mapping[str, Any]:
+    github = work.clients.github
+    known = _find(github, repository, number, marker(work.automation), _own_id(github))
+    if known is None:
+        path, method = f"/repos/{repository}/issues/{number}/comments", "POST"
+    elif known.get("body") == text:
+        work.log(f"the comment says this already: {known.get('html_url')}")
+        return known
+    else:
+        path, method = f"/repos/{repository}/issues/comments/{known['id']}", "PATCH"
+    answer = github.request(method, path, body={"body": text})
+    if not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
+        raise _unusable(method, path)
+    work.log(f"{'wrote' if known is None else 'updated'} the comment: {answer.get('html_url')}")
+    return answer
+
+
+def _own_id(github: GitHub) -> int:
+    """Give the id of the token's user."""
+    try:
+        user = github.request("GET", "/user")
+    except ServiceError as error:
+        if error.transient:
+            raise
+        raise ActionFailed(
+            "GitHub does not say whose token this is, so closeout cannot tell its own comment from one that somebody"
+            " else has prepared; use a user's token (fine-grained, with Pull requests: write)"
+        ) from error
+    if not isinstance(user, dict) or not isinstance(user.get("id"), int):
+        raise _unusable("GET", "/user")
+    return int(user["id"])
+
+
+def _find(github: GitHub, repository: str, number: int, mark: str, own: int) -> dict[str, Any] | None:
+    """Find our comment: the first that begins with the marker and was written by the token's own user."""
+    path = f"/repos/{repository}/issues/{number}/comments"
+    for page in range(1, _PAGES + 1):
+        comments = github.request("GET", path, query={"per_page": "100", "page": str(page)})
+        if not isinstance(comments, list):
+            raise _unusable("GET", path)
+        for comment in comments:
+            writer = (comment.get("user") or {}).get("id")
+            if writer == own and str(comment.get("body") or "").startswith(mark):
+                return dict(comment)
+        if len(comments) < 100:
+            return None
+    raise ActionFailed(
+        f"{repository}#{number} has over {_PAGES * 100:,} comments; closeout looks no further for its own"
+    )
+
+
+def _place(change: Change, event: Mapping[str, Any]) -> tuple[str, int]:
+    """Where the comment goes: the step's inputs, else the event's repository and pull request or issue."""
+    repository = change.identity.get("repository") or (event.get("repository") or {}).get("full_name")
+    number: Any = change.identity.get("number")
+    if number is None:
+        subject = event.get("pull_request") or event.get("issue") or {}
+        number = event.get("number", subject.get("number"))
+    if isinstance(number, str) and number.isascii() and number.isdigit():
+        number = int(number)
+    if not isinstance(repository, str) or type(number) is not int or number < 1:
+        raise InputError("this event is about no pull request or issue; give `repository` and `number`")
+    return repository, number
+
+
+def _unusable(method: str, path: str) -> ServiceError:
+    return ServiceError(
+        f"GitHub: {method} {path}: the answer is not what was asked for",
+        service="github",
+        operation=f"{method} {path}",
+        reason="unusable-answer",
+        transient=True,
+    )
+
+
+def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
+    return (
+        Permission(
+            system="github",
+            actions=("pull_requests:write", "issues:write"),
+            resources=(str(inputs.get("repository") or "*"),),
+            reason="to write the comment (issues:write only for issues)",
+        ),
+    )
+
+
+def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Nothing is taken away, so nothing can be left."""
+    return ()
+
+
+ACTION = Action(
+    uses="github/comment",
+    summary="Write one comment on the pull request, updated in place",
+    description=(
+        "Writes a comment that begins with a hidden marker, `<!-- closeout:AUTOMATION -->`, and later updates that same"
+        " comment instead of writing another. Only a comment of the token's own user counts as closeout's: somebody"
+        " else's comment with the marker is left alone. The token must therefore be a user's, so that `GET /user`"
+        " says whose it is; with another one the step fails and writes nothing.\n\n"
+        "A comment deletes nothing, so this is the one action that is harmless by itself."
+    ),
+    inputs={
+        "body": Input(
+            type="string", description="the text, GitHub's Markdown; `${{ }}` may be anything", required=True
+        ),
+        "repository": Input(
+            type="string",
+            description="`owner/name`; the event's repository unless given",
+            names=True,
+            pattern=r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+",
+        ),
+        "number": Input(
+            type="integer", description="the pull request or issue; the event's unless given", names=True
+        ),
+    },
+    destructive="never",
+    permissions=_permissions,
+    plan=plan,
+    apply=apply,
+    verify=_nothing_left,
+    timeout=900.0,
+    example="""\
+- uses: github/comment
+  with:
+    body: The preview of ${{ event.pull_request.head.sha }} is gone.
+""",
+)

@@ -1,0 +1,296 @@
+"""`github/dispatch-workflow`: start a workflow in any repository, wait for it, and end as it ended.
+
+GitHub cannot be told "start this once": a second dispatch is a second run. So an intent is recorded first, and
+a dispatch whose answer was lost looks for its trace before it is repeated: the token that the workflow shows in
+its `run-name`, if the step names the input that carries it (`trace-input`). Without that input there is no trace,
+and such a dispatch is repeated: at least once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import ActionFailed, RunCancelled, ServiceError, StepFailed, WaitTimeout
+from closeout.core.plan import Change, Leftover
+from closeout.core.retry import Backoff
+from closeout.ports import Clients, Json
+
+SETTLE = 15.0
+"""Seconds until GitHub's list surely shows a run that was just dispatched (it lags by a few)."""
+
+POLL = Backoff(first=3.0, factor=1.4, cap=30.0)
+_MAX_INPUTS = 25
+_CANCELS = ("cancelled", "reopened", "run-cancelled")
+_OLDER = 300.0
+"""How far clocks may differ: runs that began so long before the intent are looked at too."""
+
+
+class Dispatch:
+    """The action's functions. `began` is when this process could first have dispatched anything (seconds)."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._began = now()
+
+    def plan(self, inputs: Inputs, _clients: Clients) -> Sequence[Change]:
+        """Give the one dispatch. Nothing is read: whether the workflow is there, GitHub says when asked."""
+        resource = f"{inputs['repository']} {inputs['workflow']}@{inputs['ref']}"
+        identity = {key: inputs[key] for key in ("repository", "workflow", "ref")}
+        return (Change(verb="dispatch", resource=resource, reason=_reason(inputs), identity=identity),)
+
+    def apply(self, change: Change, inputs: Inputs, work: Work) -> Json:
+        """Dispatch once, then wait for the conclusion unless `wait` is false."""
+        first_time: list[bool] = []
+
+        def intend() -> Json:
+            first_time.append(True)
+            return {"at": self._now(), "token": f"closeout-{work.execution}-{work.step}"}
+
+        intent = work.record("intent", intend)
+        target = _Target(change, inputs, intent, work)
+        started = work.change(
+            "dispatch", lambda: self._dispatch(target, first=bool(first_time and first_time.pop()))
+        )
+        if not inputs.get("wait", True):
+            return {**started, "summary": f"dispatched {change.resource}{_link(started)}"}
+        if started["run"] is None:
+            raise ActionFailed(
+                f"{change.resource} was dispatched, but GitHub did not say as which run, so it cannot be awaited;"
+                " add `trace-input`, or `wait: false`"
+            )
+        return self._conclusion(target, started)
+
+    def _dispatch(self, target: _Target, *, first: bool) -> Json:
+        """Dispatch, unless an earlier try that was cut off has done it already."""
+        if not first:
+            found = self._adopt(target)
+            if found is not None:
+                target.work.log(f"found the run that was dispatched before: {found['url']}")
+                return found
+        target.work.log(f"dispatching {target.change.resource}")
+        try:
+            answer = target.post()
+        except ServiceError as error:
+            if (error.transient and error.http_status is None) or (error.http_status or 0) >= 500:
+                # It may have been started all the same: look for it first, once the list has caught up.
+                error.retry_after = max(error.retry_after or 0.0, SETTLE)
+            raise
+        if isinstance(answer, dict) and isinstance(answer.get("workflow_run_id"), int):
+            started = {"run": answer["workflow_run_id"], "url": str(answer.get("html_url", ""))}
+        else:
+            started = {"run": None, "url": ""}
+        target.work.log(f"dispatched{_link(started)}")
+        return started
+
+    def _adopt(self, target: _Target) -> dict[str, Any] | None:
+        """Find the run of an earlier try. Raises a transient error while GitHub's list may still lag."""
+        if not target.trace:
+            target.work.log("an earlier try may have dispatched this; without `trace-input` it is repeated")
+            return None
+        found = target.find()
+        if found is None and (age := self._now() - self._began) < SETTLE:
+            raise ServiceError(
+                "an earlier try may have dispatched this a moment ago; waiting until GitHub lists it",
+                service="github",
+                operation="list workflow runs",
+                reason="settling",
+                transient=True,
+                retry_after=SETTLE - age,
+            )
+        return found
+
+    def _conclusion(self, target: _Target, started: Json) -> Json:
+        """Wait for the run's end; a cancelled step cancels the run as well, as far as it can."""
+        run, link = started["run"], _link(started)
+        try:
+            ended = target.work.wait_until("finish", lambda: target.look(run), POLL)
+        except WaitTimeout:
+            raise ActionFailed(
+                f"{target.change.resource} did not end in time and is still running{link}"
+            ) from None
+        except StepFailed as error:
+            if isinstance(error, RunCancelled) or error.kind in _CANCELS:
+                target.work.record("cancel", lambda: target.cancel(run))
+            raise
+        if ended["conclusion"] != "success":
+            raise ActionFailed(f"{target.change.resource} ended as {ended['conclusion']}{link}")
+        return {**started, **ended, "summary": f"{target.change.resource} succeeded{link}"}
+
+
+class _Target:
+    """One dispatch: its paths in GitHub's API and its trace."""
+
+    def __init__(self, change: Change, inputs: Inputs, intent: Mapping[str, Any], work: Work) -> None:
+        self.change = change
+        self.work = work
+        self.trace = inputs.get("trace-input")
+        self._intent = intent
+        self._inputs = dict(inputs.get("inputs") or {})
+        self._repository = f"/repos/{change.identity['repository']}"
+        self._workflow = f"{self._repository}/actions/workflows/{quote(change.identity['workflow'], safe='')}"
+
+    def post(self) -> Json:
+        sent = dict(self._inputs)
+        if self.trace:
+            sent[self.trace] = self._intent["token"]
+        if len(sent) > _MAX_INPUTS:
+            raise ActionFailed(f"{len(sent)} inputs, and GitHub takes {_MAX_INPUTS} at most")
+        body = {"ref": self.change.identity["ref"], "inputs": sent, "return_run_details": True}
+        return self.work.clients.github.request("POST", f"{self._workflow}/dispatches", body=body)
+
+    def find(self) -> dict[str, Any] | None:
+        """Find the run whose title carries this dispatch's token."""
+        since = datetime.fromtimestamp(self._intent["at"] - _OLDER, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for page in range(1, 11):
+            query = {
+                "event": "workflow_dispatch",
+                "created": f">={since}",
+                "per_page": "100",
+                "page": str(page),
+            }
+            answer = self.work.clients.github.request("GET", f"{self._workflow}/runs", query=query)
+            runs = answer.get("workflow_runs") if isinstance(answer, dict) else None
+            if not isinstance(runs, list):
+                raise _unusable("list workflow runs")
+            for run in runs:
+                title = f"{run.get('display_title', '')} {run.get('name', '')}"
+                if self._intent["token"] in title.split():
+                    return {"run": run["id"], "url": run.get("html_url", "")}
+            if len(runs) < 100:
+                break
+        return None
+
+    def look(self, run: int) -> Json | None:
+        """Read the run: its conclusion, or None while it goes on."""
+        answer = self.work.clients.github.request("GET", f"{self._repository}/actions/runs/{run}")
+        if not isinstance(answer, dict) or answer.get("id") != run:
+            raise _unusable("get a workflow run")
+        if answer.get("status") != "completed":
+            return None
+        self.work.log(f"the workflow run ended as {answer.get('conclusion')}: {answer.get('html_url')}")
+        return {"conclusion": str(answer.get("conclusion"))}
+
+    def cancel(self, run: int) -> Json:
+        """Ask GitHub to cancel the run. What comes of it is said in the log, and changes nothing here."""
+        try:
+            self.work.clients.github.request("POST", f"{self._repository}/actions/runs/{run}/cancel")
+        except ServiceError as error:
+            self.work.log(f"the workflow run could not be cancelled: {error.message}")
+            return {"cancelled": False}
+        self.work.log("the workflow run was cancelled")
+        return {"cancelled": True}
+
+
+def _unusable(operation: str) -> ServiceError:
+    return ServiceError(
+        f"GitHub: {operation}: the answer is not what was asked for",
+        service="github",
+        operation=operation,
+        reason="unusable-answer",
+        transient=True,
+    )
+
+
+def _reason(inputs: Inputs) -> str:
+    given = ", ".join(f"{name}={value}" for name, value in (inputs.get("inputs") or {}).items())
+    return f"with {given}" if given else "without inputs"
+
+
+def _link(started: Mapping[str, Any]) -> str:
+    return f": {started['url']}" if started.get("url") else ""
+
+
+def _check(inputs: Inputs) -> Sequence[str]:
+    given = inputs.get("inputs") or {}
+    trace = inputs.get("trace-input")
+    problems = []
+    if isinstance(given, Mapping) and len(given) + bool(trace) > _MAX_INPUTS:
+        problems.append(f"GitHub takes at most {_MAX_INPUTS} inputs, `trace-input` among them")
+    if trace and isinstance(given, Mapping) and trace in given:
+        problems.append(f"`{trace}` is the trace input, which closeout fills in; leave it out of `inputs`")
+    return problems
+
+
+def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
+    return (
+        Permission(
+            system="github",
+            actions=("actions:write",),
+            resources=(str(inputs.get("repository", "*")),),
+            reason="to dispatch the workflow, to read how its run ended, and to cancel it",
+        ),
+    )
+
+
+def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Nothing of it can be left: the conclusion of the run is the proof that it was done."""
+    return ()
+
+
+_DISPATCH = Dispatch()
+
+ACTION = Action(
+    uses="github/dispatch-workflow",
+    summary="Start a workflow in any repository and wait for it",
+    description=(
+        "Starts a workflow by `workflow_dispatch`, waits for its run, links it in the log, and fails unless the run's"
+        " conclusion is `success`. The workflow's repository needs no relation to the event's: a pull request in one"
+        " repository makes another act, and no token is stored in GitHub.\n\n"
+        "Values in `inputs` are held to the form of names (`[A-Za-z0-9][A-Za-z0-9._/-]*` for every `${{ }}`), because"
+        " the workflow is likely to act on what they name.\n\n"
+        "To be exact over crashes, give the workflow a text input and show it in its run name"
+        " (`run-name: teardown ${{ inputs.closeout_run }}`), and name that input in `trace-input`. Then a dispatch"
+        " whose answer was lost finds its run instead of starting another. Without it such a dispatch is repeated.\n\n"
+        "If the run of the automation is cancelled while it waits, the workflow run is cancelled too. If the time is"
+        " up, the workflow run goes on, and the failure links it."
+    ),
+    inputs={
+        "repository": Input(
+            type="string",
+            description="the workflow's repository, `owner/name`",
+            required=True,
+            names=True,
+            pattern=r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+",
+        ),
+        "workflow": Input(
+            type="string",
+            description="the workflow's file name, `teardown.yml`",
+            required=True,
+            names=True,
+            templates=False,
+            pattern=r"[A-Za-z0-9_.-]+\.ya?ml",
+        ),
+        "ref": Input(
+            type="string", description="the branch or tag whose workflow runs", required=True, names=True
+        ),
+        "inputs": Input(type="map", description="the workflow's inputs, at most 25", names=True),
+        "wait": Input(type="boolean", description="wait for the run's conclusion", default=True),
+        "trace-input": Input(
+            type="string",
+            description="an input of the workflow that shows in its `run-name`; closeout puts a token there",
+            templates=False,
+            pattern=r"[A-Za-z_][A-Za-z0-9_-]*",
+        ),
+    },
+    destructive="unless-declared",
+    permissions=_permissions,
+    plan=_DISPATCH.plan,
+    apply=_DISPATCH.apply,
+    verify=_nothing_left,
+    timeout=3600.0,
+    check=_check,
+    example="""\
+- uses: github/dispatch-workflow
+  with:
+    repository: acme/infrastructure
+    workflow: teardown.yml
+    ref: main
+    inputs: { preview: 'shop-${{ event.pull_request.number }}' }
+    trace-input: closeout_run
+""",
+)

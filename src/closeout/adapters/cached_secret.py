@@ -1,0 +1,142 @@
+"""A secret that is kept for a while, and read again when it seems to have changed.
+
+Apart from reading, because what matters here is time and threads: a rotated secret is taken up without a
+restart, while a flood of bad signatures costs one read a second at most, and a store that is down never opens
+the door: the old values stay, and the failure is reported.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from closeout.adapters.secrets import Active, can_change
+from closeout.core.errors import SecretError
+
+TTL = 300.0
+READ_EVERY = 1.0
+FRESH = 2.0
+"""How long after a change `refresh` tells late comers to look again: they may hold the values from before."""
+
+
+class ActiveSecrets(Protocol):
+    """What is cached: `SecretReader`."""
+
+    def read_active(self, reference: str) -> tuple[Active, ...]:
+        """Give the active values of a reference."""
+        ...
+
+
+class CachedSecret:
+    """The values of one or more references, all accepted, newest first.
+
+    Raises `SecretError` when made if a reference cannot be read: a server without its secret must not start.
+    `report` gets a sentence when a later read fails. `now` is the time of day, `tick` counts seconds; `start`
+    runs the read that the time limit asks for (a thread unless told), so that `values` never blocks.
+    """
+
+    def __init__(
+        self,
+        references: Sequence[str],
+        reader: ActiveSecrets,
+        *,
+        ttl: float = TTL,
+        report: Callable[[str], None] = lambda _text: None,
+        now: Callable[[], float] = time.time,
+        tick: Callable[[], float] = time.monotonic,
+        start: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        if not references:
+            raise SecretError("no secret reference is configured")
+        self._references = tuple(references)
+        self._changing = any(can_change(reference) for reference in references)
+        self._reader = reader
+        self._ttl = ttl
+        self._report = report
+        self._now = now
+        self._tick = tick
+        self._start = start or _in_thread
+        self._reading = threading.Lock()
+        self._kept = {reference: reader.read_active(reference) for reference in self._references}
+        self._failing: dict[str, str] = {}
+        self._read_at = self._changed_at = tick()
+        self._changed_at -= FRESH
+
+    def values(self) -> tuple[str, ...]:
+        """Give the accepted values at once; past the time limit they are read again behind the scenes."""
+        if (
+            self._changing
+            and self._tick() - self._read_at >= self._ttl
+            and self._reading.acquire(blocking=False)
+        ):
+            try:
+                self._start(self._read_and_release)
+            except BaseException:
+                self._reading.release()
+                raise
+        return self._accepted()
+
+    def _read_and_release(self) -> None:
+        try:
+            self._read_again()
+        finally:
+            self._reading.release()
+
+    def newest(self) -> str:
+        """Give the newest value of the first reference: what to sign or authenticate with."""
+        return self.values()[0]
+
+    def keys(self) -> tuple[bytes, ...]:
+        """Give the accepted values as bytes: what signatures are checked with."""
+        return tuple(value.encode() for value in self.values())
+
+    def refresh(self) -> bool:
+        """Read again because a value did not fit; say whether it is worth checking once more.
+
+        One thread reads, the others wait for its answer; at most one read a second, and none for references
+        that cannot change. Blocks as long as a read takes: call it from a thread, not from an event loop.
+        """
+        if not self._changing:
+            return False
+        with self._reading:
+            if self._tick() - self._read_at >= READ_EVERY:
+                self._read_again()
+            return self._tick() - self._changed_at < FRESH
+
+    def _accepted(self) -> tuple[str, ...]:
+        now = self._now()
+        return tuple(
+            active.value
+            for reference in self._references
+            for active in self._kept[reference]
+            if active.until is None or now < active.until
+        )
+
+    def _read_again(self) -> None:
+        """Read every reference that can change. One that fails keeps its old values, and is reported."""
+        before = self._accepted()
+        kept = dict(self._kept)
+        for reference in filter(can_change, self._references):
+            try:
+                kept[reference] = self._reader.read_active(reference)
+                self._failing.pop(reference, None)
+            except SecretError as error:
+                self._failed(reference, error.message)
+            except Exception as error:  # noqa: BLE001 - a reader's defect must not take the receiver down
+                self._failed(reference, f"{reference} cannot be read: {type(error).__name__}")
+        self._kept = kept
+        self._read_at = self._tick()
+        if self._accepted() != before:
+            self._changed_at = self._read_at
+
+    def _failed(self, reference: str, text: str) -> None:
+        """Report a failure once, not once a second while it lasts."""
+        if self._failing.get(reference) != text:
+            self._failing[reference] = text
+            self._report(f"{text}; the value read before stays in use")
+
+
+def _in_thread(read: Callable[[], None]) -> None:
+    threading.Thread(target=read, name="closeout-secret", daemon=True).start()

@@ -1,0 +1,110 @@
+"""Plain HTTP for steps that call any host.
+
+What a configuration's author may call is anybody's server, so this client is careful where GitHub's need not
+be: metadata addresses are refused, secret headers stay within the origin they were written for, answers are
+cut off at one megabyte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from closeout.core.errors import InputError, ServiceError
+from closeout.ports import HttpAnswer
+
+if TYPE_CHECKING:
+    from closeout.adapters.transport import Transport
+
+ANSWER_LIMIT = 1_000_000
+MAX_REDIRECTS = 3
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"[\x20-\x7e\t\x80-\xff]*")
+
+
+class HttpClient:
+    """Implements `ports.Http`. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._transport: Transport | None = None
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+        secret_headers: Mapping[str, str] | None = None,
+    ) -> HttpAnswer:
+        """Send one request and give the answer, whatever its status.
+
+        A redirect is followed within the origin only (307 and 308 verbatim; 301, 302 and 303 of a GET or HEAD);
+        any other is the answer. Raises `InputError` for a URL or header that cannot be sent, `ServiceError`
+        when no answer came.
+        """
+        secret = dict(secret_headers or {})
+        _check(method, url, {**headers, **secret})
+        origin = _origin(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._send(method, url, {**headers, **secret}, body, timeout)
+            target = urljoin(url, answer.headers.get("location", ""))
+            if not _repeats(method, answer.status) or _origin(target) != origin:
+                return answer
+            url = target
+        raise _error(method, url, "redirect", f"more than {MAX_REDIRECTS} redirects", transient=False)
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> HttpAnswer:
+        from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - urllib3 when first needed
+
+        self._transport = self._transport or Transport()
+        sent = {"User-Agent": "closeout", **headers}
+        try:
+            return self._transport.send(
+                method, url, headers=sent, body=body, timeout=timeout, limit=ANSWER_LIMIT
+            )
+        except NoAnswer as error:
+            raise _error(method, url, error.reason, str(error), transient=error.transient) from None
+
+
+def _check(method: str, url: str, headers: Mapping[str, str]) -> None:
+    """Refuse what http.client would refuse with an error that quotes the value."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
+        raise InputError("the URL must be http:// or https:// with a host, without spaces")
+    if parts.username is not None or parts.password is not None:
+        raise InputError("the URL holds credentials, which would end up in logs; use secret-headers")
+    if not re.fullmatch(r"[A-Z]{3,16}", method):
+        raise InputError(f"{method!r} is not an HTTP method")
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{name!r} is not the name of a header")
+        if not _VALUE.fullmatch(value):
+            raise InputError(f"the value of the header {name} has characters that a header cannot carry")
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        port = -1
+    return parts.scheme, parts.hostname, port
+
+
+def _repeats(method: str, status: int) -> bool:
+    return status in (307, 308) or (status in (301, 302, 303) and method in ("GET", "HEAD"))
+
+
+def _error(method: str, url: str, reason: str, text: str, *, transient: bool) -> ServiceError:
+    parts = urlsplit(url)
+    operation = f"{method} {parts.scheme}://{parts.netloc}{parts.path}"
+    return ServiceError(
+        f"{operation}: {text}", service="http", operation=operation, reason=reason, transient=transient
+    )

@@ -1,0 +1,197 @@
+"""Secrets by reference: from the environment, a file, or AWS Secrets Manager.
+
+The one module that turns a reference into a value. An error names the reference and the fix; no value is ever
+part of a message. What is read can be told to a redactor (`on_value`) before anybody can log it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from closeout.core.errors import SecretError, ServiceError
+
+PREVIOUS_SECONDS = 86_400.0
+"""How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
+
+FILE_LIMIT = 65_536
+FORMS = "env:NAME, file:PATH or aws-secretsmanager:NAME[#json-key]"
+
+
+class Active(NamedTuple):
+    """One accepted value, until `until` (seconds since the epoch; None: as long as it is there)."""
+
+    value: str
+    until: float | None = None
+
+
+def can_change(reference: str) -> bool:
+    """Whether reading again may give something else: a process's environment does not change."""
+    return not reference.startswith("env:")
+
+
+class SecretReader:
+    """Implements `ports.Secrets`.
+
+    `client` gives a Secrets Manager client with `get_secret_value`, made when first needed: a boto3 client
+    unless told, or one of `AwsClients`. `directory` is where relative `file:` paths start.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        client: Callable[[], Any] | None = None,
+        directory: Path | None = None,
+        now: Callable[[], float] = time.time,
+        on_value: Callable[[str], None] | None = None,
+    ) -> None:
+        self._environment = os.environ if environment is None else environment
+        self._make_client = client or _boto_client
+        self._client: Any = None
+        self._directory = directory or Path()
+        self._now = now
+        self._on_value = on_value
+
+    def read(self, reference: str) -> tuple[str, ...]:
+        """Give the active values, newest first, at least one. Raises `SecretError`."""
+        return tuple(active.value for active in self.read_active(reference))
+
+    def read_active(self, reference: str) -> tuple[Active, ...]:
+        """Give the active values with their ends. Raises `SecretError`."""
+        kind, _, rest = reference.partition(":")
+        readers = {"env": self._variable, "file": self._file, "aws-secretsmanager": self._aws}
+        if kind not in readers or not rest:
+            raise SecretError(f"a secret reference is one of {FORMS}")
+        found = readers[kind](reference, rest)
+        for active in found:
+            if not active.value:
+                raise SecretError(f"{reference} is empty; an empty secret would let everybody in")
+            if self._on_value is not None:
+                self._on_value(active.value)
+        return found
+
+    def _variable(self, reference: str, name: str) -> tuple[Active, ...]:
+        if name not in self._environment:
+            raise SecretError(f"{reference} is not set; set the environment variable {name}")
+        return (Active(self._environment[name]),)
+
+    def _file(self, reference: str, path: str) -> tuple[Active, ...]:
+        """Read a file that nobody but its owner may read. Checked on the open file, so that it cannot be swapped."""
+        try:
+            descriptor = os.open(self._directory / path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    raise SecretError(f"{reference} is not a file")
+                if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                    raise SecretError(f"{reference} can be read or changed by others; run chmod 600 {path}")
+                data = file.read(FILE_LIMIT + 1)
+        except OSError as error:
+            raise SecretError(
+                f"{reference} cannot be read: {error.strerror or type(error).__name__}"
+            ) from None
+        if len(data) > FILE_LIMIT:
+            raise SecretError(f"{reference} is larger than {FILE_LIMIT:,} bytes; is it the right file?")
+        return (Active(_text(reference, data)),)
+
+    # --- AWS Secrets Manager ----------------------------------------------------------------------------
+
+    def _aws(self, reference: str, rest: str) -> tuple[Active, ...]:
+        name, _, key = rest.partition("#")
+        current = self._version(reference, name, "AWSCURRENT")
+        if current is None:
+            raise SecretError(f"{reference} has no value; put one with: aws secretsmanager put-secret-value")
+        found = [Active(_part(reference, key, current))]
+        until = _created(current) + PREVIOUS_SECONDS
+        if self._now() < until:
+            previous = self._version(reference, name, "AWSPREVIOUS")
+            # A former version that was empty or had another form is no secret: the current one is what counts.
+            with contextlib.suppress(SecretError):
+                former = _part(reference, key, previous) if previous is not None else ""
+                found += [Active(former, until)] if former else []
+        return tuple(found)
+
+    def _version(self, reference: str, name: str, stage: str) -> Mapping[str, Any] | None:
+        """Read one version; None when there is none with this stage."""
+        try:
+            self._client = self._client or self._make_client()
+            answer: Mapping[str, Any] = self._client.get_secret_value(SecretId=name, VersionStage=stage)
+        except Exception as error:  # noqa: BLE001 - boto3's errors, or ServiceError from AwsClients
+            code, transient = _reason(error)
+            if code == "ResourceNotFoundException" and stage == "AWSPREVIOUS":
+                return None
+            raise _aws_error(reference, code, transient=transient) from None
+        return answer
+
+
+def _boto_client() -> Any:
+    import boto3  # noqa: PLC0415 - half of a second that only this kind of reference costs
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("secretsmanager", config=config)
+
+
+def _reason(error: Exception) -> tuple[str, bool]:
+    """Give AWS's error code and whether it may pass."""
+    if isinstance(error, ServiceError):
+        return error.reason, error.transient
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        code = str(response.get("Error", {}).get("Code", "Unknown"))
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code, status >= 500 or status == 429 or "Throttl" in code
+    name = type(error).__name__
+    return name, "Timeout" in name or "Connection" in name
+
+
+def _aws_error(reference: str, code: str, *, transient: bool) -> SecretError:
+    fixes = {
+        "ResourceNotFoundException": "there is no such secret, or it has no value, in this account and region",
+        "AccessDeniedException": "the role needs secretsmanager:GetSecretValue on it (and kms:Decrypt on its key)",
+        "NoCredentialsError": "there are no AWS credentials here",
+        "NoCredentials": "there are no AWS credentials here",
+        "NoRegionError": "set AWS_REGION",
+        "InvalidRequestException": "it is marked as deleted; restore it",
+    }
+    error = SecretError(f"{reference} cannot be read: {fixes.get(code, 'AWS answered')} ({code})")
+    error.transient = transient
+    return error
+
+
+def _part(reference: str, key: str, answer: Mapping[str, Any]) -> str:
+    """Take the value, or the one under `key` of a JSON object, out of an answer."""
+    text = answer.get("SecretString")
+    if not isinstance(text, str):
+        text = _text(reference, bytes(answer.get("SecretBinary") or b""))
+    if not key:
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise SecretError(f"{reference}: the secret is not JSON, so it has no key {key!r}") from None
+    if not isinstance(value, dict) or not isinstance(value.get(key), str):
+        raise SecretError(f"{reference}: the secret's JSON has no text under the key {key!r}")
+    return str(value[key])
+
+
+def _created(answer: Mapping[str, Any]) -> float:
+    """Seconds since the epoch when this version was created; long ago if AWS does not say."""
+    created = answer.get("CreatedDate")
+    return created.timestamp() if isinstance(created, datetime) else 0.0
+
+
+def _text(reference: str, data: bytes) -> str:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise SecretError(f"{reference} is not UTF-8 text") from None
+    return text.removesuffix("\n").removesuffix("\r")
