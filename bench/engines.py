@@ -9,7 +9,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from bench.servers import SERVER_CORE, pinned

@@ -36,10 +36,12 @@ def markdown(results: Results) -> str:
     machine, pace = results["machine"], results["pace"]
     parts = [
         f"# Benchmark of {results['revision']['date']} at {results['revision']['commit']}\n",
-        f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
-        f"Node {machine['node']}; one fdatasync takes {machine['fsync_us']:.0f} µs here; load average before: "
-        f"{machine['load_before']:.2f}. Medians of {pace['rounds']} interleaved rounds; "
-        f"{results['seconds']:.0f} s in all. Reproduce with `make bench`.\n",
+        (
+            f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
+            f"Node {machine['node']}; one fdatasync takes {machine['fsync_us']:.0f} µs here; load average before: "
+            f"{machine['load_before']:.2f}. Medians of {pace['rounds']} interleaved rounds; "
+            f"{results['seconds']:.0f} s in all. Reproduce with `make bench`.\n"
+        ),
     ]
     if "receivers" in results:
         parts.append(_receivers(results))
@@ -55,9 +57,11 @@ def _receivers(results: Results) -> str:
     pace = results["pace"]
     lines = [
         "## Receivers\n",
-        f"One core for the server, one for the load; 32 connections; a signed 23.7 KB `pull_request` `closed` delivery, "
-        f"every GUID new. Saturated by wrk for {pace['saturated']:g} s; at 200/s by an open loop for "
-        f"{pace['paced']:g} s, timed from the moment at which the request was due. Memory after load.\n",
+        (
+            f"One core for the server, one for the load; 32 connections; a signed 23.7 KB `pull_request` `closed` delivery, "
+            f"every GUID new. Saturated by wrk for {pace['saturated']:g} s; at 200/s by an open loop for "
+            f"{pace['paced']:g} s, timed from the moment at which the request was due. Memory after load.\n"
+        ),
     ]
     header = ["receiver", "on disk before it answers", *(title for _, title, _ in COLUMNS), "closeout is"]
     rows = []

@@ -12,18 +12,18 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+IGNORED = {".git", ".venv", ".venv-bench", "node_modules", "__pycache__", "dist", "build"}
 
 
 @cache
 def files() -> tuple[Path, ...]:
     """Every file that git tracks, or would with `git add`: nothing that it ignores."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout
-    paths = (ROOT / name for name in sorted(listed.decode().split("\0")) if name)
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True)
+    if listed.returncode == 0:
+        paths = [ROOT / name for name in sorted(listed.stdout.decode().split("\0")) if name]
+    else:  # an unpacked archive, or a copy of the tree
+        paths = sorted(path for path in ROOT.rglob("*") if not IGNORED & set(path.relative_to(ROOT).parts))
     return tuple(path for path in paths if path.is_file())
 
 
