@@ -45,13 +45,18 @@ def read_automations(at: At, around: Surroundings, settings: Settings) -> tuple[
     read: list[Automation] = []
     for key, node in at.node.entries:
         name = str(key.value)
-        if not _NAME.match(name):
-            message = f"`{name}` cannot be the name of an automation"
-            at.to(key, name).error("bad-name", message, "use letters, digits, dots, dashes and underscores")
+        check_name(at.to(key, name), name)
         automation = read_automation(name, at.to(node, name), around, settings)
         if automation is not None:
             read.append(automation)
     return tuple(read)
+
+
+def check_name(at: At, name: str) -> None:
+    """Check an automation's name: people type it, and it is part of the status's context."""
+    if not _NAME.match(name):
+        message = f"`{name}` cannot be the name of an automation"
+        at.error("bad-name", message, "use letters, digits, dots, dashes and underscores")
 
 
 def read_automation(

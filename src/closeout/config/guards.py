@@ -38,7 +38,10 @@ def check_repositories(at: At, key: At | None, repositories: Sequence[str], dest
 
 
 def many(repositories: Sequence[str]) -> bool:
-    """Tell whether the patterns can match more than one repository. (None at all, or any, are findings already.)"""
+    """Tell whether the patterns can match more than one repository.
+
+    False for none at all and for any: those are findings already.
+    """
     positive = {pattern.casefold() for pattern in repositories if not pattern.startswith("!")}
     if not positive or _any(repositories):
         return False

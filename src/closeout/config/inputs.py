@@ -152,8 +152,17 @@ def check_template(at: At, text: str) -> bool:
     problems = [(expression, cel.compile_check(expression)) for expression in found]
     for expression, problem in problems:
         if problem:
-            at.error("bad-expression", f"`{expression}`: {problem}", "see docs/reference/expressions.md")
+            at.error("bad-expression", f"`{expression}`: {problem}", expression_fix(expression))
     return all(problem is None for _, problem in problems)
+
+
+def expression_fix(expression: str) -> str:
+    """Say what to do about an expression that does not compile: mostly it was written as for GitHub Actions."""
+    if re.search(r"\bgithub\.", expression):
+        return "write event.… where GitHub Actions has github.event.…"
+    if re.search(r"\b(?:contains|startsWith|endsWith|format|toJSON|fromJSON)\(", expression):
+        return "this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"
+    return "fields are below `event`, like event.pull_request.number; see docs/reference/expressions.md"
 
 
 def _check_text(at: At, text: str, spec: InputSpec) -> None:

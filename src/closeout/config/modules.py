@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from closeout.config.automations import Function, read_automation
+from closeout.config.automations import Function, check_name, read_automation
 from closeout.config.document import from_value
 from closeout.config.findings import Findings
 from closeout.config.functions import ATTRIBUTE, Declaration
@@ -107,6 +107,7 @@ def _functions(
 
 
 def _check_function(at: At, function: Any, name: str, taken: set[str]) -> None:
+    check_name(at, name)
     if name in taken:
         at.error(
             "duplicate-automation", f"an automation named `{name}` is there already", "give it another name="

@@ -14,7 +14,7 @@ from closeout.config import cel, keys
 from closeout.config.capabilities import ActionRegistry, ActionSpec
 from closeout.config.document import Mapping
 from closeout.config.findings import near
-from closeout.config.inputs import read_inputs
+from closeout.config.inputs import expression_fix, read_inputs
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
 from closeout.config.values import DAY, At
 from closeout.core.automation import Step
@@ -168,7 +168,7 @@ def read_condition(at: At | None) -> str | None:
         expression = expression[3:-2].strip()
     problem = cel.compile_check(expression, boolean=True)
     if problem:
-        at.error("bad-expression", f"`{expression}`: {problem}", "see docs/reference/expressions.md")
+        at.error("bad-expression", f"`{expression}`: {problem}", expression_fix(expression))
     return expression
 
 

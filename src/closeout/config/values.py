@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from closeout.config.document import Mapping, Node, Scalar, Sequence
 from closeout.config.findings import Findings, listed, near
 
-_DURATION = re.compile(r"(?=\d)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?\Z")
+_DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?\Z")
 DAY = 86_400.0
 
 

@@ -1,0 +1,158 @@
+"""`@on` functions: read by the same rules as the file, with the line of the function as their place."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from closeout.config.load import Loaded, check, load
+from tests.unit.config.known_actions import REGISTRY
+from tests.unit.config.samples import SHELL
+
+_NUMBER = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _clean_imports() -> Iterator[None]:
+    """Imports leave no trace for the next test."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith("hooks_"):
+            del sys.modules[name]
+
+
+def write(tmp_path: Path, source: str, config: str = "") -> tuple[Path, str]:
+    """A folder with a config that names one module, and that module. Gives the config and the module's name."""
+    name = f"hooks_{next(_NUMBER)}"
+    (tmp_path / f"{name}.py").write_text("from closeout import on\n" + source, encoding="utf-8")
+    config = config or "version: 1\n"
+    (tmp_path / "closeout.yaml").write_text(f"modules: [{name}]\n{config}", encoding="utf-8")
+    return tmp_path / "closeout.yaml", name
+
+
+def loaded(tmp_path: Path, source: str, config: str = "") -> tuple[Loaded, str]:
+    """Load a module with this source."""
+    path, name = write(tmp_path, source, config)
+    return load(path, REGISTRY), name
+
+
+def test_a_function_is_an_automation(tmp_path: Path) -> None:
+    """Events, filters and keys of the decorator are those of the file; the function can be called by reference."""
+    source = (
+        '@on("pull_request.closed", branches=["develop"], repositories=["acme/shop"], timeout="1h")\n'
+        "def clean_up(run):\n    return 'done'\n"
+    )
+    result, module = loaded(tmp_path, source)
+    (automation,) = result.automations
+    assert (automation.name, automation.function) == ("clean_up", f"{module}:clean_up")
+    assert automation.triggers == ({"event": "pull_request", "types": ["closed"], "branches": ["develop"]},)
+    assert (automation.repositories, automation.timeout) == (("acme/shop",), 3_600.0)
+    assert (automation.steps, automation.destructive_function) == ((), True)
+    assert automation.status_context == "closeout/clean_up"
+    assert result.functions[f"{module}:clean_up"](None) == "done"
+
+
+def test_functions_and_entries_of_the_file_stand_together(tmp_path: Path) -> None:
+    """The file's settings hold for functions too: secrets' variables, protection."""
+    source = (
+        '@on("push", "create", name="other", destructive=False, condition="event.deleted")\ndef f(run): ...\n'
+    )
+    config = SHELL + "protect: [prod]\nsecrets: { webhook: env:HOOK }\n"
+    result, _ = loaded(tmp_path, source, config)
+    tidy, other = result.automations
+    assert (tidy.name, other.name) == ("tidy", "other")
+    assert other.triggers == ({"event": "push"}, {"event": "create"})
+    assert (other.protect_names, other.secret_variables) == (("prod",), ("HOOK",))
+    assert (other.condition, other.destructive_function) == ("event.deleted", False)
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "line"),
+    [
+        ('@on("pull_request.closed")\ndef f(run): ...\n', "repositories-missing", 2),
+        ('@on("pull_request.closed", repositories="*")\ndef f(run): ...\n', "repositories-too-wide", 2),
+        ('\n@on("push", repositories="a/b")\ndef f(run): ...\n', "unguarded-event", 3),
+        ('@on("pull_request", repositories="a/b")\ndef f(run): ...\n', "missing-types", 2),
+        ('@on("push.x", destructive=False)\ndef f(run): ...\n', "bad-value", 2),
+        ('@on("push", destructive=False, branches=["[a"])\ndef f(run): ...\n', "bad-pattern", 2),
+        ('@on("push", destructive=False, condition="x")\ndef f(run): ...\n', "bad-expression", 2),
+        ('@on("push", destructive=False, timeout=90)\ndef f(run): ...\n', "bad-duration", 2),
+        ("@on(destructive=False)\ndef f(run): ...\n", "empty-value", 2),
+        ('@on("push", destructive=False, branches=object())\ndef f(run): ...\n', "wrong-type", 2),
+        ('@on("push", destructive=False, name="a b")\ndef f(run): ...\n', "bad-name", 2),
+        ('@on("push", destructive=False)\ndef f(): ...\n', "bad-function", 2),
+        ('@on("push", destructive=False)\nasync def f(run): ...\n', "bad-function", 2),
+        ('@on("push", destructive=False, name="tidy")\ndef f(run): ...\n', "duplicate-automation", 2),
+    ],
+)
+def test_a_mistake_is_found_at_the_function(tmp_path: Path, source: str, code: str, line: int) -> None:
+    """The finding is in the module's file, at the line of the decorator, and shows that line."""
+    path, module = write(tmp_path, source, SHELL)
+    findings = check(path, REGISTRY)
+    assert [(finding.code, finding.file, finding.line) for finding in findings] == [
+        (code, str(tmp_path / f"{module}.py"), line)
+    ]
+    assert findings[0].source.startswith("@on(")
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import no_such_module_at_all\n", "ModuleNotFoundError"),
+        ("def f(:\n", "SyntaxError"),
+        ("raise SystemExit(3)\n", "SystemExit"),
+        ("x = 1\nx / 0\n", ".py:3)"),
+        ("on('push', nonsense=1)\n", "TypeError"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_a_finding(tmp_path: Path, source: str, says: str) -> None:
+    """Whatever importing raises is said at the place of `modules`, with the line of the module if it is known."""
+    path, _ = write(tmp_path, source, SHELL)
+    (finding,) = check(path, REGISTRY)
+    assert (finding.code, finding.line) == ("module-failed", 1)
+    assert says in finding.message
+
+
+def test_a_module_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    """A name in `modules` that cannot be found."""
+    (tmp_path / "closeout.yaml").write_text("version: 1\nmodules: hooks_none\n", encoding="utf-8")
+    (finding,) = check(tmp_path / "closeout.yaml", REGISTRY)
+    assert (finding.code, finding.line, finding.column) == ("module-failed", 2, 10)
+
+
+def test_a_module_is_looked_up_beside_the_file_and_not_mistaken_for_another(tmp_path: Path) -> None:
+    """A file that has the name of a module which is loaded already is said, and never silently another's."""
+    (tmp_path / "json.py").write_text("", encoding="utf-8")
+    (tmp_path / "closeout.yaml").write_text("version: 1\nmodules: [json]\n", encoding="utf-8")
+    (finding,) = check(tmp_path / "closeout.yaml", REGISTRY)
+    assert "another module named `json` is loaded already" in finding.message
+
+
+def test_modules_need_not_be_imported(tmp_path: Path) -> None:
+    """With `modules=False` nobody's code runs, and the folder is not put on the path."""
+    path, _ = write(tmp_path, "raise SystemExit\n", SHELL)
+    before = list(sys.path)
+    assert [item.name for item in load(path, REGISTRY, modules=False).automations] == ["tidy"]
+    assert sys.path == before
+
+
+def test_the_folder_of_the_file_is_on_the_module_path(tmp_path: Path) -> None:
+    """A `python` step finds its function beside the file, with or without `modules`."""
+    (tmp_path / "closeout.yaml").write_text(SHELL, encoding="utf-8")
+    load(tmp_path / "closeout.yaml", REGISTRY)
+    load(tmp_path / "closeout.yaml", REGISTRY)
+    assert sys.path.count(str(tmp_path.resolve())) == 1
+
+
+def test_an_imported_function_counts_once(tmp_path: Path) -> None:
+    """A function that another module of the list imports is one automation."""
+    path, module = write(tmp_path, '@on("push", destructive=False)\ndef f(run): ...\n')
+    (tmp_path / "hooks_second.py").write_text(f"from {module} import f\n", encoding="utf-8")
+    path.write_text(f"version: 1\nmodules: [{module}, hooks_second]\n", encoding="utf-8")
+    assert [item.function for item in load(path, REGISTRY).automations] == [f"{module}:f"]

@@ -1,0 +1,379 @@
+"""What a file means: every key as a value, every default filled in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from closeout.config import keys
+from closeout.config.document import MAX_BYTES
+from closeout.config.load import Loaded, check, load
+from closeout.config.settings import AwsSettings, Settings
+from closeout.config.values import duration_text, parse_duration
+from closeout.core.automation import Automation, Step
+from closeout.core.errors import ConfigError
+from tests.unit.config.known_actions import REGISTRY
+from tests.unit.config.samples import AUTOMATION, SAMPLES, SHELL, tidy
+
+EVERYTHING = """\
+version: 1
+secrets:
+  webhook: [env:HOOK, 'file:/run/secrets/hook', 'aws-secretsmanager:closeout/hook#secret']
+  github: env:TOKEN
+public-url: https://closeout.example.org/
+github: { api-url: 'https://ghes.example.org/api/v3' }
+aws:
+  account: '123456789012'
+  region: eu-central-1
+  assume-role: arn:aws:iam::123456789012:role/closeout
+protect: { names: ['prod-*'], tags: { keep: '*' } }
+public-logs: true
+automations:
+  preview:
+    on:
+      pull_request: { types: closed, branches: [develop, 'release/**'], paths-ignore: ['docs/**'] }
+      delete:
+    repositories: [acme/shop, '!acme/shop-docs']
+    senders: '*'
+    if: '!event.pull_request.draft'
+    status: previews
+    concurrency: 'preview-${{ event.pull_request.number }}'
+    timeout: 6h
+    queue-timeout: 2d
+    on-failure: stop
+    mode: dry-run
+    grace: 1h30m
+    max-changes: 5
+    max-objects: 7
+    unguarded: true
+    steps:
+      - id: stack
+        name: Delete the stack
+        uses: aws/cloudformation-delete-stack
+        if: ${{ event.pull_request.merged }}
+        with:
+          stack-name: 'p-${{ event.repository.name }}-${{ event.pull_request.head.ref }}'
+          empty-buckets: true
+          account: '210987654321'
+          region: us-east-1
+          assume-role: arn:aws:iam::210987654321:role/other
+        timeout: 90s
+        retry: { attempts: 7, backoff: 10s }
+        allow-untrusted: event.pull_request.head.ref
+      - uses: shell
+        destructive: false
+        pass-env: [AWS_PROFILE]
+        with:
+          argv: [echo, hello]
+          env: { NUMBER: '${{ event.pull_request.number }}', PORT: 8080, DEBUG: true }
+      - uses: http/request
+        with:
+          url: https://example.org
+          json: { a: [1, 2.5, null, true, '${{ event.action }}'] }
+          tries: '${{ event.pull_request.number }}'
+          wait: 1m
+          secret-headers: { Authorization: env:API_KEY }
+"""
+
+
+def read(tmp_path: Path, text: str) -> Loaded:
+    """Load a file with this text."""
+    path = tmp_path / "closeout.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, REGISTRY)
+
+
+def test_every_key_has_its_value(tmp_path: Path) -> None:
+    """A file that uses every key is read into the values that it says."""
+    loaded = read(tmp_path, EVERYTHING)
+    assert loaded.settings == Settings(
+        secrets_webhook=("env:HOOK", "file:/run/secrets/hook", "aws-secretsmanager:closeout/hook#secret"),
+        secrets_github="env:TOKEN",
+        public_url="https://closeout.example.org",
+        api_url="https://ghes.example.org/api/v3",
+        aws=AwsSettings(
+            account="123456789012",
+            region="eu-central-1",
+            assume_role="arn:aws:iam::123456789012:role/closeout",
+        ),
+        protect_names=("prod-*",),
+        protect_tags={"keep": "*"},
+        public_logs=True,
+    )
+    (automation,) = loaded.automations
+    assert automation == Automation(
+        name="preview",
+        triggers=(
+            {
+                "event": "pull_request",
+                "types": ["closed"],
+                "branches": ["develop", "release/**"],
+                "paths-ignore": ["docs/**"],
+            },
+            {"event": "delete"},
+        ),
+        steps=automation.steps,
+        condition="!event.pull_request.draft",
+        repositories=("acme/shop", "!acme/shop-docs"),
+        senders=("*",),
+        status_context="previews",
+        concurrency="preview-${{ event.pull_request.number }}",
+        timeout=21_600.0,
+        queue_timeout=172_800.0,
+        on_failure="stop",
+        mode="dry-run",
+        grace=5_400.0,
+        max_changes=5,
+        max_objects=7,
+        unguarded=True,
+        protect_names=("prod-*",),
+        protect_tags={"keep": "*"},
+        secret_variables=("API_KEY", "HOOK", "TOKEN"),
+        public_logs=True,
+    )
+
+
+def test_every_key_of_a_step_has_its_value(tmp_path: Path) -> None:
+    """Steps carry their own keys, their inputs with defaults, and the account that they act in."""
+    stack, shell, request = read(tmp_path, EVERYTHING).automations[0].steps
+    assert stack == Step(
+        id="stack",
+        name="Delete the stack",
+        uses="aws/cloudformation-delete-stack",
+        inputs={
+            "stack-name": "p-${{ event.repository.name }}-${{ event.pull_request.head.ref }}",
+            "empty-buckets": True,
+        },
+        condition="event.pull_request.merged",
+        timeout=90.0,
+        retry_attempts=7,
+        retry_backoff=10.0,
+        destructive=True,
+        allow_untrusted=("event.pull_request.head.ref",),
+        account="210987654321",
+        region="us-east-1",
+        assume_role="arn:aws:iam::210987654321:role/other",
+    )
+    assert (shell.id, shell.destructive, shell.pass_env, shell.account) == (
+        "shell-2",
+        False,
+        ("AWS_PROFILE",),
+        None,
+    )
+    assert shell.inputs == {
+        "argv": ["echo", "hello"],
+        "env": {"NUMBER": "${{ event.pull_request.number }}", "PORT": "8080", "DEBUG": "true"},
+    }
+    assert (request.id, request.destructive) == ("request-3", True)
+    assert request.inputs == {
+        "url": "https://example.org",
+        "method": "POST",
+        "json": {"a": [1, 2.5, None, True, "${{ event.action }}"]},
+        "tries": "${{ event.pull_request.number }}",
+        "wait": 60.0,
+        "secret-headers": {"Authorization": "env:API_KEY"},
+    }
+
+
+def test_what_is_left_out_has_the_defaults(tmp_path: Path) -> None:
+    """A short file gives complete values: timeout, retry and title are the action's own."""
+    (automation,) = read(tmp_path, AUTOMATION).automations
+    assert (automation.status_context, automation.timeout, automation.max_changes) == (
+        "closeout/preview",
+        10_800.0,
+        50,
+    )
+    (step,) = automation.steps
+    assert (step.id, step.name) == ("delete-stack-1", "Summary of aws/cloudformation-delete-stack")
+    assert (step.timeout, step.retry_attempts, step.retry_backoff) == (7_200.0, 5, 2.0)
+    assert step.inputs["empty-buckets"] is False
+    assert (step.account, step.region, step.assume_role) == ("123456789012", "eu-central-1", None)
+
+
+def test_a_loaded_automation_survives_being_stored(tmp_path: Path) -> None:
+    """What `load` gives is canonical JSON: it comes back equal."""
+    for text in (EVERYTHING, AUTOMATION, SHELL):
+        (automation,) = read(tmp_path, text).automations
+        assert Automation.from_canonical(automation.canonical()) == automation
+
+
+@pytest.mark.parametrize(
+    ("on", "triggers"),
+    [
+        ("push", ({"event": "push"},)),
+        ("[push, create]", ({"event": "push"}, {"event": "create"})),
+        ("{ push: , create: {} }", ({"event": "push"}, {"event": "create"})),
+        ("{ push: { branches: main } }", ({"event": "push", "branches": ["main"]},)),
+        (
+            "{ some_new_event: { types: [some_new_action] } }",
+            ({"event": "some_new_event", "types": ["some_new_action"]},),
+        ),
+    ],
+)
+def test_on_has_the_forms_of_github_actions(tmp_path: Path, on: str, triggers: object) -> None:
+    """One event, a list, or a map with filters; events that closeout has never heard of are fine."""
+    assert read(tmp_path, tidy("on: push", f"on: {on}")).automations[0].triggers == triggers
+
+
+def test_status_false_means_no_status(tmp_path: Path) -> None:
+    """`status: false` posts nothing."""
+    assert (
+        read(tmp_path, tidy("on: push", "on: push\n    status: false")).automations[0].status_context is None
+    )
+
+
+def test_protect_may_be_a_list_of_names(tmp_path: Path) -> None:
+    """The short form of `protect` is a list of name patterns."""
+    loaded = read(tmp_path, "protect: [prod, 'db-*']\n" + SHELL)
+    assert (loaded.settings.protect_names, loaded.settings.protect_tags) == (("prod", "db-*"), {})
+
+
+def test_addresses_may_come_from_the_environment(tmp_path: Path) -> None:
+    """`public-url` and `api-url` take `env:NAME`, which is read at start and not at load."""
+    loaded = read(tmp_path, "public-url: env:URL\ngithub: { api-url: env:API }\n" + SHELL)
+    assert (loaded.settings.public_url, loaded.settings.api_url) == ("env:URL", "env:API")
+    assert loaded.automations[0].secret_variables == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("15m", 900),
+        ("3h", 10_800),
+        ("1h30m", 5_400),
+        ("2d", 172_800),
+        ("1d1h1m1s", 90_061),
+        ("0s", 0),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    """Days, hours, minutes and seconds, in this order, each at most once."""
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "90", "h", "1m1h", "1.5h", "-1s", "1 h", "1H", "1s ", "1w", "१s", "9" * 20 + "s"]
+)
+def test_what_is_no_duration(text: str) -> None:
+    """Anything else is refused and not guessed at."""
+    assert parse_duration(text) is None
+
+
+@given(st.integers(0, 10**7))
+def test_a_duration_written_out_means_the_same(seconds: int) -> None:
+    """What a message shows as a bound can be written in the file."""
+    assert parse_duration(duration_text(float(seconds))) == seconds
+
+
+def test_several_destructive_repositories_need_one_part_of_the_name(tmp_path: Path) -> None:
+    """The repository may stand in any one of the inputs that name: bucket and prefix are one name together."""
+    text = AUTOMATION.replace("acme/shop", "'acme/*'").replace(
+        "cloudformation-delete-stack", "s3-delete-objects"
+    )
+    text = text.replace(
+        "stack-name: 'preview-${{ event.pull_request.number }}'",
+        "bucket: previews, prefix: '${{ event.repository.name }}/${{ event.pull_request.number }}/'",
+    )
+    assert len(read(tmp_path, text).automations) == 1
+
+
+def test_the_samples_table_of_keys_is_complete() -> None:
+    """The test file above uses every key of the table at least once."""
+    used = EVERYTHING + "\nmodules:\nbranches-ignore:\ntags:\ntags-ignore:\npaths:\n"
+    assert [key.name for key in keys.KEYS if f"{key.name}:" not in used] == []
+
+
+_FRAGMENTS = st.sampled_from(
+    [
+        line + "\n"
+        for sample in SAMPLES
+        for line in sample.text.replace("§", "").splitlines()
+        if len(line) < 200
+    ]
+    + [line + "\n" for line in EVERYTHING.splitlines()]
+    + [
+        "  - *a\n",
+        "a: &a [*a]\n",
+        "? [a]\n: b\n",
+        "%YAML 1.1\n---\n",
+        "!!python/object:os.system\n",
+        "\tx: 1\n",
+        "<<: *a\n",
+    ]
+)
+
+
+def _only_findings(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    findings = check(path, REGISTRY)
+    for finding in findings:
+        assert "\n" not in finding.text()
+        json.dumps(finding.to_json()).encode()
+        finding.pretty().encode()
+    try:
+        loaded = load(path, REGISTRY)
+    except ConfigError as error:
+        assert error.findings == tuple(findings)  # noqa: PT017
+        assert any(finding.severity == "error" for finding in findings)
+    else:
+        for automation in loaded.automations:
+            assert Automation.from_canonical(automation.canonical()) == automation
+
+
+_FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@_FUZZ
+@given(data=st.binary(max_size=200))
+def test_any_bytes_give_findings_and_no_other_exception(tmp_path: Path, data: bytes) -> None:
+    """Whatever a file holds, `check` gives findings and `load` raises `ConfigError` or nothing."""
+    _only_findings(tmp_path / "closeout.yaml", data)
+
+
+@_FUZZ
+@given(data=st.lists(_FRAGMENTS, max_size=25).map("".join) | st.text(max_size=100))
+def test_any_mixture_of_lines_gives_findings_and_no_other_exception(tmp_path: Path, data: str) -> None:
+    """Lines of real files in any order, and any text."""
+    _only_findings(tmp_path / "closeout.yaml", data.encode("utf-8", "surrogatepass"))
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(
+    ["push", "pull_request", "closed", "${{ event.a }}", "1h", "env:A", "acme/shop", "shell", "aws/s3-delete-objects"]
+)  # fmt: skip
+_KEYS = st.sampled_from(
+    sorted({key.name for key in keys.KEYS} | {"push", "pull_request", "run", "bucket", "x"})
+)
+_TREES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@_FUZZ
+@given(
+    tree=st.dictionaries(_KEYS, _TREES, max_size=5), automations=st.dictionaries(_KEYS, _TREES, max_size=3)
+)
+def test_any_value_at_any_key_gives_findings(
+    tmp_path: Path, tree: dict[str, object], automations: object
+) -> None:
+    """Known keys with values of any type, at any level (JSON is YAML)."""
+    data = json.dumps({"version": 1, **tree, "automations": {"a": automations}})
+    _only_findings(tmp_path / "closeout.yaml", data.encode())
+
+
+def test_the_largest_file_is_read_in_bounded_time(tmp_path: Path) -> None:
+    """Size, depth and number are limited, so that no file keeps the reader busy."""
+    for text in (
+        "[" * MAX_BYTES,
+        "- a\n" * (MAX_BYTES // 4),
+        "a: &a b\n" * 100 + "x: [" + "*a, " * 30_000 + "]",
+    ):
+        path = tmp_path / "closeout.yaml"
+        path.write_text(text, encoding="utf-8")
+        assert check(path, REGISTRY)

@@ -1,0 +1,63 @@
+"""Templates: where an expression begins and ends."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closeout.config.templates import Part, expressions, parts
+from closeout.core.errors import ExpressionError
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ("plain", ()),
+        ("", ()),
+        ("a ${ b } {{ c }} }}", ()),
+        ("${{ event.a }}", ("event.a",)),
+        ("${{event.a}}-${{ event.b }}", ("event.a", "event.b")),
+        ("${{ event['}}'] }}", ("event['}}']",)),
+        ('${{ "}}" }}', ('"}}"',)),
+        ('${{ "\\"}}" }}', ('"\\"}}"',)),
+        ("${{ r'\\' }}x", ("r'\\'",)),
+        ("${{ '''a'}}''' }}", ("'''a'}}'''",)),
+        ('${{ {"a": {"b": 1}}["a"].b }}', ('{"a": {"b": 1}}["a"].b',)),
+        ("${{ {'a': '{'}['a'] }}", ("{'a': '{'}['a']",)),
+        ("${{ '${{' }}", ("'${{'",)),
+        ("${{}}", ("",)),
+    ],
+)
+def test_an_expression_ends_at_its_own_braces(template: str, found: tuple[str, ...]) -> None:
+    """A `}}` inside a string literal or inside the expression's braces does not end it."""
+    assert expressions(template) == found
+
+
+@pytest.mark.parametrize(
+    "template", ["${{", "a ${{ event.a }", "${{ '}} ", '${{ {"a": 1 }}', "${{ a }} ${{ b"]
+)
+def test_an_expression_without_an_end_is_an_error(template: str) -> None:
+    """It is said where it begins, and nothing is filled in."""
+    with pytest.raises(ExpressionError, match="has no `}}`"):
+        parts(template)
+
+
+def test_parts_know_where_they_begin() -> None:
+    """Offsets are those of the template, the space before an expression left out."""
+    assert parts("ab-${{  event.x }}c") == (
+        Part("ab-", False, 0),
+        Part("event.x", True, 8),
+        Part("c", False, 18),
+    )
+
+
+@given(st.text("${}'\"\\r ae.", max_size=40))
+def test_any_text_is_split_or_refused(template: str) -> None:
+    """Any text gives parts that are all of it but the marks, or the named error."""
+    try:
+        found = parts(template)
+    except ExpressionError:
+        return
+    for part in found:
+        assert template[part.offset : part.offset + len(part.text)] == part.text
