@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _FUNCTIONS = ("string", "int")
-_MAX_LENGTH = 500
+_MAX_LENGTH, _MAX_BRACKETS = 500, 20
 Token = tuple[str, str]
 _OBJECTS = frozenset(
     (
@@ -168,7 +168,7 @@ def _tokens(expression: str) -> list[Token]:
     tokens: list[Token] = []
     place = 0
     text = expression.rstrip()
-    if len(text) > _MAX_LENGTH:
+    if len(text) > _MAX_LENGTH or text.count("(") > _MAX_BRACKETS:
         return []
     while place < len(text):
         found = _TOKEN.match(text, place)

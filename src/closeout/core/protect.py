@@ -48,12 +48,14 @@ def protected_by(
 
 
 def _names(change: Change) -> Iterator[str]:
-    """Give the name, the resource as it is shown, its words, and the pieces of an ARN or a path."""
-    for text in (change.name, change.resource):
-        if text:
-            yield text
-            yield from text.split()
-            yield from re.split(r"[\s:/]+", text)
+    """Give the resource as it is shown, its name (else the resource's last word), and the pieces of an ARN or a path.
+
+    Other words of the resource do not count: it may be a sentence, or a command.
+    """
+    yield change.resource
+    name = change.name or (change.resource.split() or [""])[-1]
+    yield name
+    yield from re.split(r"[:/]+", name)
 
 
 def _pairs(tags: Mapping[str, str] | Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -26,11 +26,11 @@ _IN_URL = r"(?i)([?&;](?:x-amz-)?(?:signature|credential|security-token|access_t
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?", MASK),
+        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", MASK),
         (r"\bgh[a-z]_[A-Za-z0-9][A-Za-z0-9_.-]{15,}", MASK),
         (r"\bgithub_pat_[A-Za-z0-9_]{16,}", MASK),
         (r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", MASK),
-        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", MASK),
+        (r"\beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]*", MASK),
         (r"\b(sha256=)[0-9a-fA-F]{64}", r"\1" + MASK),
         (r"\b(sha1=)[0-9a-fA-F]{40}", r"\1" + MASK),
         (r"(?i)(\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n]+", r"\1" + MASK),
@@ -86,13 +86,25 @@ class Redactor:
         if known is None:
             return text
         pieces: list[str] = []
-        place = masked = 0
-        for found in known.finditer(text):
-            start, end = found.span(1)
-            if start >= masked:
-                pieces += (text[place:start], MASK) if start > masked or not pieces else ()
-            place = masked = max(masked, end)
-        return "".join((*pieces, text[place:]))
+        shown = 0
+        for start, end in _joined(found.span(1) for found in known.finditer(text)):
+            pieces += (text[shown:start], MASK)
+            shown = end
+        return "".join((*pieces, text[shown:]))
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Join spans that overlap or touch; they come in the order of their starts."""
+    start = end = -1
+    for first, last in spans:
+        if first > end:
+            if end > start:
+                yield start, end
+            start, end = first, last
+        else:
+            end = max(end, last)
+    if end > start:
+        yield start, end
 
 
 def _by_shape(text: str) -> str:

@@ -1,0 +1,213 @@
+"""Filter patterns: the whole cheat sheet of GitHub's documentation, and what it leaves open."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from closeout.core.errors import PatternError
+from closeout.core.patterns import compile_patterns, covers_everything, is_literal
+
+# Patterns, then texts that match and texts that do not. The first of each row's texts are GitHub's own examples.
+REFS = [
+    (
+        ["feature/*"],
+        ["feature/my-branch", "feature/your-branch", "feature/"],
+        ["feature", "feature/a/b", "x/feature/a"],
+    ),
+    (
+        ["feature/**"],
+        ["feature/beta-a/my-branch", "feature/your-branch", "feature/mona/the/octocat"],
+        ["feature"],
+    ),
+    (["main"], ["main"], ["maine", "amain", "main/x", "Main", ""]),
+    (["releases/mona-the-octocat"], ["releases/mona-the-octocat"], ["releases/mona-the-octocat2"]),
+    (["*"], ["main", "releases", ""], ["all/the/branches"]),
+    (["**"], ["all/the/branches", "every/tag", "main", ""], []),
+    (["*feature"], ["mona-feature", "feature", "ver-10-feature"], ["a/feature", "features"]),
+    (["v2*"], ["v2", "v2.0", "v2.9"], ["v1", "v2/x", "xv2"]),
+    (["v[12].[0-9]+.[0-9]+"], ["v1.10.1", "v2.0.0"], ["v3.0.0", "v1.0", "v1..1", "v1x0x1"]),
+    (["release/**"], ["release/1", "release/1/2"], ["release", "prerelease/1"]),
+    (["Octo*"], ["Octocat", "Octo"], ["octocat", "Octo/cat"]),
+    (["Octoc?t"], ["Octot", "Octoct"], ["Octoat", "Octocct"]),
+    (["[CB]at"], ["Cat", "Bat"], ["cat", "at", "CBat"]),
+    (["[1-2]00"], ["100", "200"], ["300", "00"]),
+    (["[0-9a-z]x"], ["0x", "zx"], ["Zx", "-x"]),
+    (["a+"], ["a", "aaa"], ["", "b"]),
+    (["[ab]+c?"], ["a", "abba", "abbac"], ["c", "abcc"]),
+    (["a?b"], ["b", "ab"], ["aab"]),
+    ([r"a\*b"], ["a*b"], ["axb", "ab"]),
+    ([r"\!important"], ["!important"], ["important"]),
+    ([r"a\+\?\[\]\\"], [r"a+?[]\ ".strip()], ["a"]),
+    (["a!b"], ["a!b"], ["ab"]),
+    (["é*"], ["éa", "é"], ["e"]),
+    (["a.b"], ["a.b"], ["axb"]),
+    (["(a|b)$"], ["(a|b)$"], ["a", "b"]),
+    (["main", "!main"], [], ["main"]),
+    (["!main", "main"], ["main"], []),
+    (
+        ["releases/**", "!releases/**-alpha"],
+        ["releases/10", "releases/beta/mona"],
+        ["releases/10-alpha", "main"],
+    ),
+    (["**", "!dependabot/**", "dependabot/npm/**"], ["main", "dependabot/npm/x"], ["dependabot/pip/x"]),
+]
+PATHS = [
+    (["*"], ["README.md", "server.rb"], ["docs/a.md"]),
+    (["*.jsx?"], ["page.js", "page.jsx"], ["page.jsxx", "page.ts", "a/page.js"]),
+    (["**"], ["all/the/files.md"], []),
+    (["*.js"], ["app.js", "index.js"], ["js/index.js"]),
+    (["**.js"], ["index.js", "js/index.js", "src/js/app.js"], ["index.jsx"]),
+    (["docs/*"], ["docs/README.md", "docs/file.txt"], ["docs/mona/octocat.txt", "a/docs/x"]),
+    (["docs/**"], ["docs/README.md", "docs/mona/octocat.txt"], ["docs", "mydocs/a"]),
+    (
+        ["docs/**/*.md"],
+        ["docs/README.md", "docs/mona/hello-world.md", "docs/a/markdown/file.md"],
+        ["docs.md", "docsREADME.md", "a/docs/b.md"],
+    ),
+    (
+        ["**/docs/**"],
+        ["docs/hello.md", "dir/docs/my-file.txt", "space/docs/plan/space.doc"],
+        ["mydocs/a", "docs"],
+    ),
+    (["**/README.md"], ["README.md", "js/README.md"], ["MYREADME.md", "js/MYREADME.md"]),
+    (["**/*src/**"], ["a/src/app.js", "my-src/code/js/app.js", "src/x"], ["a/srcs/app.js"]),
+    (["**/*-post.md"], ["my-post.md", "path/their-post.md"], ["post.md"]),
+    (
+        ["**/migrate-*.sql"],
+        ["migrate-10909.sql", "db/migrate-v1.0.sql", "db/sept/migrate-v1.sql"],
+        ["db/migrate-a/b.sql"],
+    ),
+    (["*.md", "!README.md"], ["hello.md"], ["README.md", "docs/hello.md"]),
+    (["*.md", "!README.md", "README*"], ["hello.md", "README.md", "README.doc"], []),
+    (["a**/b"], ["a/b", "ax/b", "a/x/b"], ["ab"]),
+    (["**/**/b"], ["b", "a/b", "a/a/b"], ["ab"]),
+    (["a/***/b"], ["a/b", "a/x/b"], ["ab"]),
+    (["**/+b"], ["x//b", "/b"], ["b"]),
+]
+TABLE = [("ref", *row) for row in REFS] + [("path", *row) for row in PATHS]
+
+
+@pytest.mark.parametrize(("kind", "patterns", "matching", "other"), TABLE, ids=lambda value: str(value)[:40])
+def test_patterns_match_as_in_actions(
+    kind: str, patterns: list[str], matching: list[str], other: list[str]
+) -> None:
+    """Each row of GitHub's table, and the corners between them."""
+    compiled = compile_patterns(patterns, "path" if kind == "path" else "ref")
+    assert [text for text in matching if not compiled.matches(text)] == []
+    assert [text for text in other if compiled.matches(text)] == []
+
+
+BROKEN = {
+    "nothing": [],
+    "an empty pattern": [""],
+    "only a bang": ["!"],
+    "only negative": ["!main", "!dev"],
+    "a plus first": ["+a"],
+    "a question mark first": ["?"],
+    "a plus after a bang": ["!+a", "b"],
+    "a plus after a star": ["a*+"],
+    "a question mark after a plus": ["a+?"],
+    "an open bracket": ["[0-9"],
+    "an empty bracket": ["a[]b"],
+    "a range without end": ["[0-]"],
+    "a range backwards": ["[9-0]"],
+    "a range across kinds": ["[A-z]"],
+    "a range of punctuation": ["[!-/]"],
+    "a bracket meant to negate": ["[^ab]"],
+    "a backslash last": ["abc\\"],
+    "too long": ["a" * 1025],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_patterns_are_errors(name: str) -> None:
+    """What Actions refuses as a broken pattern is refused when the file is loaded, with a sentence."""
+    with pytest.raises(PatternError) as caught:
+        compile_patterns(BROKEN[name])
+    assert caught.value.message
+
+
+def test_an_error_gives_the_place_in_the_pattern() -> None:
+    """Counted from 1, the bang included."""
+    with pytest.raises(PatternError, match=r"'!ab\+\+c'.*character 5"):
+        compile_patterns(["x", "!ab++c"])
+
+
+NAMES = [
+    (["acme/shop"], ["acme/shop", "Acme/Shop"], ["acme/shop2", "evil/acme/shop"]),
+    (["Acme/*"], ["acme/shop", "ACME/x"], ["acme2/shop"]),
+    (["*"], ["acme/shop", "octocat"], []),
+    (["*/shop"], ["acme/shop"], ["acme/shop2"]),
+    (["acme/*", "!acme/legacy"], ["acme/shop"], ["acme/legacy", "Acme/Legacy"]),
+    (["dependabot[bot]"], ["dependabot[bot]"], ["dependabotb", "dependabot"]),
+    (["**", "!*[bot]"], ["octocat"], ["renovate[bot]"]),
+]
+
+
+@pytest.mark.parametrize(("patterns", "matching", "other"), NAMES, ids=lambda value: str(value)[:40])
+def test_names_match_without_case(patterns: list[str], matching: list[str], other: list[str]) -> None:
+    """Repositories and logins: GitHub ignores their case, and `[bot]` is part of a login."""
+    compiled = compile_patterns(patterns, "name")
+    assert [text for text in matching if not compiled.matches(text)] == []
+    assert [text for text in other if compiled.matches(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "covers"),
+    [
+        (["*"], True),
+        (["**"], True),
+        (["*/*"], True),
+        (["acme/shop", "*/*"], True),
+        (["**", "!acme/secret"], True),
+        (["acme/*"], False),
+        (["acme/shop"], False),
+        (["*/shop"], False),
+    ],
+)
+def test_a_list_that_lets_through_any_repository_is_seen(patterns: list[str], covers: bool) -> None:
+    """Spelling `*` in another way does not get around the rule that refuses it."""
+    assert covers_everything(patterns) is covers
+
+
+def test_a_literal_pattern_has_no_special_character() -> None:
+    """It matches exactly one text."""
+    assert is_literal("acme/shop.io")
+    assert not any(is_literal(pattern) for pattern in ("a*", "a?", "a+", "[ab]", "!a", "\\a"))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "**a" * 300 + "b",
+        "*a" * 400,
+        "[ab]+" * 200 + "c",
+        "**/" * 300 + "x",
+        "a?" * 500 + "b",
+        "a+" * 500 + "b",
+    ],
+    ids=["double stars", "stars", "plus", "folders", "optional", "repeated"],
+)
+def test_a_hostile_pattern_costs_no_more_than_its_length_times_the_text(pattern: str) -> None:
+    """No pattern and text make matching explode: it takes milliseconds where a backtracking matcher takes ages."""
+    compiled = compile_patterns([pattern], "path")
+    started = time.perf_counter()
+    for text in ("a" * 4096, "a/" * 2048, "ab" * 2048, "".join(chr(300 + i % 5000) for i in range(4096))):
+        compiled.matches(text)
+    assert time.perf_counter() - started < 3
+
+
+def test_many_different_texts_do_not_fill_memory() -> None:
+    """Remembered steps are dropped when there are many: outsiders choose the texts."""
+    compiled = compile_patterns(["**/x*y"], "path")
+    for code in range(0x4E00, 0x4E00 + 9000):
+        compiled.matches(f"a/{chr(code)}")
+    assert compiled.matches("a/xy")
+    assert not compiled.matches("a/xyz")
+
+
+def test_what_a_list_is_made_of_is_shown() -> None:
+    """In a failing test or a debugger the patterns can be read."""
+    assert repr(compile_patterns(["a*", "!ab"])) == "Patterns(a*, !ab)"

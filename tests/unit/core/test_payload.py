@@ -1,0 +1,109 @@
+"""The one rule for payloads, held against the shared vectors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from urllib.parse import urlencode
+
+import pytest
+
+from closeout.core import payload
+from closeout.core.errors import BadDelivery, PayloadRefused
+from tests.vectors.payloads import Vector, payload_vectors
+
+VECTORS = payload_vectors()
+ACCEPTED = [vector for vector in VECTORS if vector.accept]
+REFUSED = [vector for vector in VECTORS if not vector.accept]
+AT_THE_DOOR = [vector for vector in REFUSED if vector.door]
+
+
+def name_of(vector: Vector) -> str:
+    """The vector's name, for pytest."""
+    return vector.name
+
+
+@pytest.mark.parametrize("vector", ACCEPTED, ids=name_of)
+def test_accepted_vectors_decode(vector: Vector) -> None:
+    """What the rule allows passes the door and decodes to what the standard decoder gives."""
+    payload.door(vector.text)
+    assert payload.decode(vector.text) == json.loads(vector.text)
+
+
+@pytest.mark.parametrize("vector", REFUSED, ids=name_of)
+def test_refused_vectors_do_not_decode(vector: Vector) -> None:
+    """What breaks the rule is refused with one sentence that says what."""
+    with pytest.raises(PayloadRefused) as caught:
+        payload.decode(vector.text)
+    assert vector.reason in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("vector", AT_THE_DOOR, ids=name_of)
+def test_the_door_sees_what_bytes_show(vector: Vector) -> None:
+    """Encoding, NUL and surrogates are refused before anything is decoded."""
+    with pytest.raises(PayloadRefused, match=vector.reason):
+        payload.door(vector.text)
+
+
+def test_of_two_equal_keys_the_last_counts() -> None:
+    """As in GitHub's own language and in every decoder used here."""
+    assert payload.decode(b'{"a":1,"a":{"b":2}}') == {"a": {"b": 2}}
+
+
+def test_a_refusal_shows_nothing_of_the_payload() -> None:
+    """The caller gets a sentence of closeout's, not the text of a decoder with a piece of the body in it."""
+    with pytest.raises(PayloadRefused) as caught:
+        payload.decode(b'{"password":hunter2}')
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":"' + b"\\\\" * 500_000 + b'"}',
+        b'{"a":"' + b"\\ud83d\\ude00" * 80_000 + b'"}',
+        b"\\ud" * 300_000,
+    ],
+    ids=["backslashes", "pairs", "halves"],
+)
+def test_the_slow_path_is_linear(text: bytes) -> None:
+    """A megabyte of escapes is looked through in well under a second."""
+    started = time.perf_counter()
+    with contextlib.suppress(PayloadRefused):
+        payload.door(text + b"\\ud800\\udc00")
+    assert time.perf_counter() - started < 0.5
+
+
+def form(**fields: str) -> bytes:
+    """A form body as GitHub sends it."""
+    return urlencode(fields).encode()
+
+
+def test_a_form_holds_the_json_in_its_field_payload() -> None:
+    """Percent signs, plus signs and text outside ASCII come out as they went in."""
+    text = '{"title":"100% a+b & é 😀"}'
+    assert payload.from_form(form(payload=text)).decode() == text
+    assert payload.from_form(form(other="1", payload=text, more="2")).decode() == text
+
+
+@pytest.mark.parametrize("body", [b"", b"payload", b"Payload={}", b"xpayload={}", b"payload={}&payload={}"])
+def test_a_form_without_one_payload_is_refused(body: bytes) -> None:
+    """Missing or there twice: no guess is made."""
+    with pytest.raises(BadDelivery, match="payload"):
+        payload.from_form(body)
+
+
+def test_a_form_may_hold_what_the_rule_refuses() -> None:
+    """The JSON inside a form is held against the same rule."""
+    with pytest.raises(PayloadRefused):
+        payload.decode(payload.from_form(b"payload=%EF%BB%BF%7B%7D"))
+
+
+def test_canonical_json_is_one_text_for_one_value() -> None:
+    """Keys are sorted, spaces left out, text stays as it is, and what is not JSON is no JSON."""
+    assert payload.dumps({"b": [1, None], "a": "é"}) == '{"a":"é","b":[1,null]}'
+    with pytest.raises(ValueError, match="JSON compliant"):
+        payload.dumps(float("nan"))

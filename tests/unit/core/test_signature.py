@@ -1,0 +1,123 @@
+"""The signature: GitHub's own vector, every secret tried, and one answer to everything else."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+
+from closeout.core.errors import SecretError, Unauthorized
+from closeout.core.signature import checked_secrets, sign, verify, well_formed
+
+SECRET = b"It's a Secret to Everybody"
+BODY = b"Hello, World!"
+SIGNED = b"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+
+
+def test_githubs_own_vector_verifies() -> None:
+    """The example of GitHub's documentation is accepted, and signing gives it too."""
+    verify(BODY, SIGNED, [SECRET])
+    assert sign(BODY, SECRET).encode() == SIGNED
+
+
+@pytest.mark.parametrize("secrets", [[SECRET, b"new"], [b"new", SECRET], [b"a", b"b", SECRET]])
+def test_any_active_secret_verifies(secrets: list[bytes]) -> None:
+    """While a secret is rotated, deliveries under the old and the new one are both accepted."""
+    verify(BODY, SIGNED, secrets)
+
+
+def test_a_secret_outside_ascii_verifies() -> None:
+    """GitHub takes any text as a secret and signs with its UTF-8 bytes."""
+    secret = "Schlüssel 🔑".encode()
+    verify(BODY, sign(BODY, secret).encode(), [secret])
+
+
+SHA1 = b"sha1=" + hmac.new(SECRET, BODY, hashlib.sha1).hexdigest().encode()
+REFUSED = {
+    "missing": None,
+    "empty": b"",
+    "only the prefix": b"sha256=",
+    "SHA-1": SHA1,
+    "SHA-1 called SHA-256": b"sha256=" + SHA1[5:],
+    "SHA-512": b"sha512=" + hmac.new(SECRET, BODY, hashlib.sha512).hexdigest().encode(),
+    "no prefix": SIGNED[7:],
+    "another prefix of the same length": b"md5abc=" + SIGNED[7:],
+    "upper case": SIGNED[:7] + SIGNED[7:].upper(),
+    "prefix in upper case": SIGNED.upper(),
+    "one digit wrong": SIGNED[:-1] + b"8",
+    "one digit short": SIGNED[:-1],
+    "one digit more": SIGNED + b"0",
+    "space before": b" " + SIGNED,
+    "line break after": SIGNED[:-1] + b"\n",
+    "not hexadecimal": b"sha256=" + b"g" * 64,
+    "outside ASCII": b"sha256=" + "é".encode() * 32,
+    "not even UTF-8": b"sha256=" + b"\xff" * 64,
+    "two signatures": SIGNED + b", " + SIGNED,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_the_signature_is_unauthorized(name: str) -> None:
+    """Missing, malformed, of another algorithm or wrong: always the same error with the same words."""
+    with pytest.raises(Unauthorized) as caught:
+        verify(BODY, REFUSED[name], [SECRET])
+    assert str(caught.value) == "Unauthorized request"
+
+
+@pytest.mark.parametrize("body", [b"", b"Hello, World", b"Hello, World!\n", b"hello, World!"])
+def test_another_body_is_unauthorized(body: bytes) -> None:
+    """The signature is over the exact raw bytes."""
+    with pytest.raises(Unauthorized):
+        verify(body, SIGNED, [SECRET])
+
+
+@pytest.mark.parametrize("secrets", [[], [b""], [b"", b""]])
+def test_no_secret_is_never_no_check(secrets: list[bytes]) -> None:
+    """Without a secret nothing verifies, not even what is signed with the empty one."""
+    empty = b"sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest().encode()
+    with pytest.raises(Unauthorized):
+        verify(BODY, empty, secrets)
+
+
+def test_an_empty_secret_beside_a_real_one_opens_nothing() -> None:
+    """A secret that was emptied by mistake does not let in what everybody can sign."""
+    empty = b"sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest().encode()
+    with pytest.raises(Unauthorized):
+        verify(BODY, empty, [SECRET, b""])
+    verify(BODY, SIGNED, [b"", SECRET])
+
+
+@pytest.mark.parametrize("values", [[], [b""], [b"good", b""]])
+def test_unusable_secrets_are_refused_when_they_are_set_up(values: list[bytes]) -> None:
+    """The program finds out at its start, with a sentence that holds no secret."""
+    with pytest.raises(SecretError) as caught:
+        checked_secrets(values)
+    assert "good" not in str(caught.value)
+
+
+def test_usable_secrets_keep_their_order() -> None:
+    """Newest first stays newest first."""
+    assert checked_secrets(iter([b"new", b"old"])) == (b"new", b"old")
+
+
+def test_nothing_is_signed_with_an_empty_secret() -> None:
+    """`closeout deliver` does not send what everybody could have signed."""
+    with pytest.raises(SecretError):
+        sign(BODY, b"")
+
+
+def test_the_error_carries_no_expected_value() -> None:
+    """Neither the message nor the arguments nor a chained error hold the right signature."""
+    with pytest.raises(Unauthorized) as caught:
+        verify(BODY, SIGNED[:-1] + b"8", [SECRET])
+    assert caught.value.args == ("Unauthorized request",)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_the_form_of_the_header_is_known_before_the_body() -> None:
+    """A header of the right form may still be wrong; one of the wrong form needs no body to be refused."""
+    assert well_formed(SIGNED)
+    assert well_formed(b"sha256=" + b"0" * 64)
+    assert not any(well_formed(REFUSED[name]) for name in REFUSED if name != "one digit wrong")

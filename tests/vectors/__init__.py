@@ -1,0 +1,1 @@
+"""Examples that several implementations of one rule are held against."""
