@@ -37,10 +37,10 @@ class Answer(NamedTuple):
     cls=Command,
     short_help="Sign a payload and send it as GitHub would.",
     examples=(
-        "closeout deliver --url http://127.0.0.1:8080/webhook --sample pull_request.closed \\",
-        "  --secret env:CLOSEOUT_WEBHOOK_SECRET",
-        "closeout deliver --url http://127.0.0.1:8080/webhook --event pull_request \\",
-        "  --payload closed.json --secret env:CLOSEOUT_WEBHOOK_SECRET --json",
+        "closeout deliver --url http://127.0.0.1:8080/webhook \\",
+        "  --secret env:CLOSEOUT_WEBHOOK_SECRET --sample pull_request.closed",
+        "closeout deliver --url http://127.0.0.1:8080/webhook \\",
+        "  --secret env:CLOSEOUT_WEBHOOK_SECRET --event push --payload push.json",
     ),
 )
 @click.option("--url", required=True, metavar="U", help="The webhook's address, with its path.")

@@ -18,7 +18,7 @@ from closeout.cli.commands import Command
     cls=Command,
     short_help="Say which automations an event would start, and why not.",
     examples=(
-        "closeout explain --config closeout.yaml --event pull_request --payload closed.json",
+        "closeout explain --event pull_request --payload closed.json",
         "closeout explain --event push --payload - --json < push.json",
     ),
 )

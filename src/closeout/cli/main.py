@@ -33,7 +33,7 @@ SECTIONS = {
         "runs": Entry("runs", "List, show, follow, cancel and rerun runs."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
-        "resume": Entry("resume", "Let destructive calls go on after `closeout pause`."),
+        "resume": Entry("pause", "Let destructive calls go on after `closeout pause`."),
         "prune": Entry("prune", "Remove finished runs and deliveries that are old."),
     },
 }

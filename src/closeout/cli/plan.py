@@ -22,7 +22,7 @@ REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the
     cls=Command,
     short_help="Show what the steps would change; change nothing.",
     examples=(
-        "closeout plan --config closeout.yaml --event pull_request --payload closed.json",
+        "closeout plan --event pull_request --payload closed.json",
         "closeout plan --event pull_request --payload closed.json --json",
     ),
 )

@@ -5,6 +5,7 @@ A page made from the same values as `--help` cannot leave out an option; a test 
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 
@@ -80,7 +81,7 @@ def _command(command: click.Command, context: click.Context, level: int = 3) -> 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     records = [parameter.get_help_record(context) for parameter in command.params]
-    rows = [record for record in records if record is not None]
+    rows = [record for record in records if record is not None and record[1]]
     if not rows:
         return
     yield "| option | meaning |"
@@ -102,8 +103,10 @@ def _cell(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Mark JSON shapes and option names as code, which --help shows bare."""
-    return re.sub(r"(?<![`\w-])(--[a-z][a-z-]*)", r"`\1`", text.strip())
+    """Mark JSON shapes and option names as code, which --help shows bare; a paragraph is one line."""
+    paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n")]
+    marked = [re.sub(r"""[\[{]["{].*[\]}]""", r"`\g<0>`", part) for part in paragraphs]
+    return "\n\n".join(re.sub(r"(?<![`\w-])(--[a-z][a-z-]*)", r"`\1`", part) for part in marked)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from closeout.core.errors import Unavailable
     short_help="Receive deliveries and run automations.",
     examples=(
         "closeout serve --config closeout.yaml",
-        "closeout serve --host 127.0.0.1 --port 8080 --public-url https://closeout.example.com",
+        "closeout serve --port 8080 --public-url https://closeout.example.com",
     ),
 )
 @options.config

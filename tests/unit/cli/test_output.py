@@ -1,0 +1,86 @@
+"""What a person reads: times, sizes, and outside text made safe for a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.cli import output
+from closeout.cli.deliver import is_loopback
+from closeout.cli.exits import MEANINGS, code_for
+from closeout.core import errors
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (59.9, "59 s"),
+        (185, "3 min 5 s"),
+        (7_830, "2 h 10 min"),
+    ],
+)
+def test_a_duration_is_said_in_at_most_two_units(seconds: float | None, text: str) -> None:
+    """Seconds become what people say."""
+    assert output.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("then", "text"), [(None, "-"), (995, "5s"), (700, "5m"), (-9_800, "3h"), (-200_000, "2d")]
+)
+def test_an_age_is_said_in_one_unit(then: float | None, text: str) -> None:
+    """How long ago fits a narrow column."""
+    assert output.ago(then, now=1000) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(512, "512 B"), (23_700, "23.7 KB"), (1_200_000_000, "1.2 GB")])
+def test_a_size_has_a_unit(count: int, text: str) -> None:
+    """Bytes are counted in thousands."""
+    assert output.size(count) == text
+
+
+def test_outside_text_cannot_steer_a_terminal() -> None:
+    """Escape sequences and line breaks from a branch name or a log line are shown, not obeyed."""
+    assert output.clean("a\x1b[2Jb\rc\td\u202e") == "a\ufffd[2Jb\ufffdc    d\ufffd"
+
+
+def test_plain_columns_are_aligned_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal every cell is printed whole, in columns two spaces apart."""
+    output.table(("ID", "TEXT"), [("1", "short"), ("22", "x" * 100)])
+    assert capsys.readouterr().out == f"ID  TEXT\n1   short\n22  {'x' * 100}\n"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.8.7", "::1"])
+def test_this_machine_is_loopback(host: str) -> None:
+    """Loopback addresses and localhost need no confirmation."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "0.0.0.0", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com", "2130706433"]
+)
+def test_everything_else_is_not_loopback(host: str) -> None:
+    """A name may resolve to anything, so only the literal forms count."""
+    assert not is_loopback(host)
+
+
+def test_every_error_ends_in_a_documented_exit_code() -> None:
+    """Whatever class an error has, its exit code is one that --help explains."""
+    documented = {code for code, _ in MEANINGS}
+    for error in (
+        errors.UsageError("x"),
+        errors.NotFound("x"),
+        errors.NotConfirmed("x"),
+        errors.GuardRefused("x"),
+        errors.WrongAccount("x"),
+        errors.LedgerInUse("x"),
+        errors.SecretError("x"),
+        errors.Unavailable("x"),
+        errors.ConfigError("x"),
+        errors.ServiceError("x", service="a", operation="b", reason="c"),
+    ):
+        assert code_for(error) in documented
+    assert code_for(errors.NameRefused("x")) == 3
+    assert code_for(errors.LedgerInUse("x")) == 4
+    assert code_for(errors.NotFound("x")) == 1
