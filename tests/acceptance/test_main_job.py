@@ -1,0 +1,159 @@
+"""The main job over real HTTP: a pull request closes, its preview is torn down, the commit says so."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from closeout.testing.aws import FakeAws
+from tests.acceptance.machine import CONFIG, REPOSITORY, Machine, machine, until
+
+
+def close(scene: Machine, number: int = 17) -> str:
+    """Deploy a preview, open and close its pull request; give the head's SHA."""
+    sha = scene.open_pull(number)
+    scene.github.world.change_pull(REPOSITORY, number, "closed")
+    return sha
+
+
+def test_a_closed_pull_request_tears_its_preview_down(scene: Machine) -> None:
+    """pending, then success with a Details link; stack, bucket and every version are gone."""
+    stack = scene.preview()
+    sha = close(scene)
+    (run,) = scene.finished()
+    assert run["verdict"] == "success", (run, scene.log())
+    assert scene.is_gone(stack)
+    states = [state for state, _ in scene.statuses(sha)]
+    assert states[0] == "pending"
+    assert states[-1] == "success"
+    posted = scene.github.statuses(REPOSITORY, sha)[-1]
+    assert f"/runs/{run['id']}?" in posted["target_url"]
+    with urllib.request.urlopen(posted["target_url"], timeout=10) as page:
+        text = page.read().decode()
+    assert "preview-17" in text
+
+
+def test_the_same_delivery_again_is_a_duplicate_and_runs_nothing_twice(scene: Machine) -> None:
+    """GitHub's redelivery keeps the GUID: 200, the original's run, no second run."""
+    scene.preview()
+    close(scene)
+    scene.finished()
+    repository = scene.github.world.repository(REPOSITORY)
+    scene.github.sender.settle()
+    closed = [d for d in repository.deliveries if d["event"] == "pull_request" and d["action"] == "closed"][0]
+    before = len(scene.aws.requests())
+    assert scene.github.sender.redeliver(repository, closed["id"])
+    scene.github.sender.settle()
+    again = repository.deliveries[0] if repository.deliveries[0]["redelivery"] else repository.deliveries[-1]
+    assert again["status_code"] == 200
+    assert len(scene.runs()) == 1
+    assert len(scene.aws.requests()) == before
+
+
+def test_an_unsigned_request_is_unauthorized(scene: Machine) -> None:
+    """401 with the one answer that every unverified request gets."""
+    request = urllib.request.Request(scene.hook_url, b"{}", {"X-GitHub-Event": "pull_request"}, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert refused.value.code == 401
+    assert json.loads(refused.value.read()) == {"error": "unauthorized", "message": "Unauthorized request"}
+
+
+def test_a_pull_request_into_another_branch_starts_nothing(scene: Machine) -> None:
+    """Kept, so that `explain` can say why; no run, no call to AWS."""
+    scene.preview()
+    scene.open_pull(base="main")
+    scene.github.world.change_pull(REPOSITORY, 17, "closed")
+    scene.github.sender.settle()
+    deliveries = json.loads(scene.closeout("deliveries", "list", "--db", str(scene.db), "--json").stdout)
+    assert [(d["action"], d["runs"]) for d in deliveries if d["action"] == "closed"] == [("closed", [])]
+    assert scene.runs() == []
+
+
+def test_reopened_while_the_teardown_waits_nothing_more_is_deleted(scene: Machine) -> None:
+    """The stack is busy, the pull request is reopened: the stack stays, the status ends as success."""
+    stack = scene.preview()
+    scene.aws.control(
+        "POST", "stacks",
+        {"stack": "preview-17", "status": "UPDATE_IN_PROGRESS", "seconds": 4, "then": "UPDATE_COMPLETE",
+         "region": "eu-central-1"},
+    )  # fmt: skip
+    sha = close(scene)
+    until("the run's wait", lambda: any(run["state"] == "waiting" for run in scene.runs()))
+    scene.github.world.change_pull(REPOSITORY, 17, "reopened")
+    (run,) = scene.finished()
+    assert run["verdict"] == "cancelled"
+    assert not scene.is_gone(stack)
+    assert not [call for call in scene.aws.requests() if call["operation"].startswith("Delete")]
+    assert scene.statuses(sha)[-1][0] == "success"
+
+
+def test_what_cannot_be_deleted_is_named(scene: Machine) -> None:
+    """The status is a failure that names the resource and the reason."""
+    scene.preview()
+    scene.aws.control(
+        "POST", "undeletable", {"logical_id": "Jobs", "reason": "the queue is in use by a test"}
+    )
+    sha = close(scene)
+    (run,) = scene.finished()
+    assert run["verdict"] == "failure"
+    state, description = scene.statuses(sha)[-1]
+    assert state == "failure"
+    assert "Jobs" in description or "jobs" in description, description
+
+
+def test_another_repository_with_the_same_number_is_left_alone(scene: Machine) -> None:
+    """An organization's hook sends #17 of another repository: nothing happens to acme/shop's preview."""
+    stack = scene.preview()
+    scene.github.world.add_repository("acme/other", private=True)
+    scene.github.add_hook(
+        "acme/other", url=scene.hook_url, secret="a-secret-for-tests-only", events=("pull_request",)
+    )
+    scene.github.world.open_pull("acme/other", number=17, base="develop")
+    scene.github.world.change_pull("acme/other", 17, "closed")
+    scene.github.sender.settle()
+    assert scene.runs() == []
+    assert not scene.is_gone(stack)
+
+
+def test_the_wrong_account_changes_nothing(tmp_path: Path, cloud: FakeAws) -> None:
+    """The configuration names another account than the credentials: refused before anything is looked at."""
+    cloud.reset()
+    with machine(tmp_path, cloud, CONFIG.replace("123456789012", "999999999999")) as scene:
+        stack = scene.preview()
+        sha = close(scene)
+        (run,) = scene.finished()
+        assert run["verdict"] == "failure"
+        assert "999999999999" in scene.statuses(sha)[-1][1]
+        assert not scene.is_gone(stack)
+
+
+def test_a_pull_request_that_github_cannot_show_is_not_taken_as_closed(scene: Machine) -> None:
+    """While GitHub answers 500 the delete waits; when it answers again, the run goes on."""
+    stack = scene.preview()
+    fault = scene.github.faults.add("status", method="GET", path=r".*/pulls/17", times=0, status=500)
+    close(scene)
+    until("three unreadable answers", lambda: scene.github.faults.get(fault.id).hits >= 3)
+    assert not scene.is_gone(stack)
+    assert not [call for call in scene.aws.requests() if call["operation"] == "DeleteStack"]
+    scene.github.faults.clear(fault.id)
+    (run,) = scene.finished()
+    assert run["verdict"] == "success"
+    assert scene.is_gone(stack)
+
+
+def test_sigterm_drains_and_the_next_start_goes_on(scene: Machine) -> None:
+    """A stopped server exits with 0, and what it had begun ends after the next start."""
+    stack = scene.preview()
+    scene.aws.control("POST", "settings", {"delete_seconds": 3})
+    close(scene)
+    until("the delete", lambda: [c for c in scene.aws.requests() if c["operation"] == "DeleteStack"])
+    assert scene.stop() == 0
+    scene.start()
+    (run,) = scene.finished()
+    assert run["verdict"] == "success", run
+    assert scene.is_gone(stack)
