@@ -89,6 +89,8 @@ class NewDelivery(NamedTuple):
     received_at: float
     origin: str
     """`github`, or who sent it: `replay by NAME`."""
+    number: int | None = None
+    """Of the pull request or issue, for lists."""
 
 
 class NewRun(NamedTuple):

@@ -43,7 +43,7 @@ class Keeper(Protocol):
         ...
 
     def spread(self) -> float:
-        """A number in [0, 1)."""
+        """Give a number in [0, 1)."""
         ...
 
     def redact(self, text: str) -> str:
@@ -172,7 +172,7 @@ class LocalDurable:
         raise raise_again(kept)
 
     def _boundary(self, name: str, kind: str, kept: Operation | None) -> None:
-        """Before anything is done that is not recorded: cancelled? not yet time? draining? crashed twice?"""
+        """Look, before anything new is done: cancelled, not yet time, draining, crashed twice."""
         keeper = self._keeper
         now = keeper.now()
         by = keeper.cancelled_by()
@@ -191,11 +191,13 @@ class LocalDurable:
             raise self._fail(at, StepFailed(name, "crashed", message))
 
     def _begun(self, name: str, kind: str, kept: Operation | None) -> Operation:
-        """The operation as one more try of it begins; tries that a crash cut off count."""
+        """Give the operation as one more try of it begins; tries that a crash cut off count."""
         crashes = self._keeper.crashes()
         if kept:
             return kept._replace(tries=kept.tries + crashes + 1)
-        return Operation(name, self._position(), kind, "waiting", None, crashes + 1, None, self._keeper.now(), None)
+        return Operation(
+            name, self._position(), kind, "waiting", None, crashes + 1, None, self._keeper.now(), None
+        )
 
     def _position(self) -> int:
         return len(self._recorded) + 1
@@ -244,7 +246,7 @@ class LocalDurable:
         raise self.suspended
 
     def _heard(self, error: CloseoutError) -> dict[str, Any]:
-        """What a transient error said, for people to read while the run waits, and when to ask again at the earliest."""
+        """Keep what a transient error said, for people to read meanwhile, and when to ask again at the earliest."""
         said = json.loads(failure(error, self._keeper.redact))["message"]
         return {"heard": said, "not_before": self._keeper.now() + (_asked(error) or 0.0)}
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ class Engine:
     in [0, 1); `redact` takes secrets out of error messages; `report` gets sentences for the operator.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root names them all
         self,
         store: EngineStore,
         run: RunFunction,
@@ -97,7 +98,8 @@ class Engine:
         self._given_up = threading.Event()
         self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
         self._workers = [
-            threading.Thread(target=self._work, name=f"engine-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._work, name=f"engine-{number}", daemon=True)
+            for number in range(threads)
         ]
 
     # --- what others call -----------------------------------------------------------------------------
@@ -193,7 +195,7 @@ class Engine:
 
     def _make_ready(self, task: Task) -> None:
         task.state = "ready"
-        self._ready.put(lambda: self._execute(task))
+        self._ready.put(partial(self._execute, task))
 
     def _out_of_turn(self, task: Task, turn: str) -> None:
         """Let a queued execution run without its key, only to end."""
@@ -260,7 +262,7 @@ class Engine:
                 self._store.finish_request(request.id, "done" if done else "unknown or finished")
                 self._taken.discard(request.id)
             else:
-                self._ready.put(lambda request=request: self._serve(request))
+                self._ready.put(partial(self._serve, request))
 
     # --- the workers' threads -------------------------------------------------------------------------------
 
@@ -292,7 +294,9 @@ class Engine:
         with self._lock:
             task.state = "running"
         try:
-            self._store.begin(task.number, task.turn, self._clock.now(), wait=not task.fresh or task.turn != "own")
+            self._store.begin(
+                task.number, task.turn, self._clock.now(), wait=not task.fresh or task.turn != "own"
+            )
             task.fresh = False
             execution, recorded = self._store.load(task.number)
         except StoreUnavailable as error:

@@ -17,7 +17,19 @@ LONGEST_PAUSE = 2.0
 class Task:
     """The schedule's view of an execution. Its fields are guarded by the engine's lock."""
 
-    __slots__ = ("accepted_at", "cancel", "crashes", "execution", "expires", "fresh", "key", "number", "state", "turn", "wake")
+    __slots__ = (
+        "accepted_at",
+        "cancel",
+        "crashes",
+        "execution",
+        "expires",
+        "fresh",
+        "key",
+        "number",
+        "state",
+        "turn",
+        "wake",
+    )
 
     def __init__(self, pending: Pending) -> None:
         self.number = pending.number

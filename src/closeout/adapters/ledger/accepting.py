@@ -21,7 +21,7 @@ class Acceptance(NamedTuple):
     """A delivery that is ready to be bound: texts checked, body compressed."""
 
     row: tuple[Any, ...]
-    """hook, guid, event, action, repository, form, size, received_at, origin."""
+    """hook, guid, event, action, repository, number, form, size, received_at, origin."""
     body: bytes
     runs: Sequence[NewRun]
     accepted_at: float
@@ -144,6 +144,7 @@ def delivery_row(delivery: NewDelivery) -> tuple[Any, ...]:
         delivery.event,
         delivery.action,
         delivery.repository,
+        delivery.number,
         int(delivery.form),
         len(delivery.body),
         delivery.received_at,

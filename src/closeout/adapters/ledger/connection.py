@@ -23,11 +23,14 @@ OLDEST_SQLITE = (3, 37, 0)
 
 def migrations() -> list[tuple[int, str]]:
     """Give the numbered migrations in order: (version it leads to, script)."""
-    return [(int(path.name[:4]), path.read_text("utf-8")) for path in sorted((FOLDER / "migrations").glob("*.sql"))]
+    return [
+        (int(path.name[:4]), path.read_text("utf-8"))
+        for path in sorted((FOLDER / "migrations").glob("*.sql"))
+    ]
 
 
 def newest_version() -> int:
-    """The schema version that this program works with."""
+    """Give the schema version that this program works with."""
     return max(int(path.name[:4]) for path in (FOLDER / "migrations").glob("*.sql"))
 
 
@@ -57,7 +60,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open the ledger for reading only; any number of processes may. Raises `LedgerError`."""
     if not path.exists():
-        raise LedgerError(f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db")
+        raise LedgerError(
+            f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db"
+        )
     try:
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=ro",
@@ -110,7 +115,9 @@ class Readers:
 def _create(path: Path) -> None:
     """Make the file, for its owner alone: it holds payloads of private repositories."""
     if not path.parent.is_dir():
-        raise LedgerError(f"the folder {path.parent} of the ledger does not exist; create it, or name another with --db")
+        raise LedgerError(
+            f"the folder {path.parent} of the ledger does not exist; create it, or name another with --db"
+        )
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
@@ -125,7 +132,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application != APPLICATION_ID and tables:
-        raise LedgerError(f"{path} is a SQLite database, but not a ledger of closeout; name another with --db")
+        raise LedgerError(
+            f"{path} is a SQLite database, but not a ledger of closeout; name another with --db"
+        )
     if version > newest_version():
         raise LedgerError(
             f"the ledger {path} was written by a newer closeout (schema {version}, this one knows"
@@ -146,7 +155,9 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 
 def _unusable(path: Path, error: sqlite3.Error) -> LedgerError:
     if error.sqlite_errorname in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
-        return LedgerError(f"{path} is not a ledger of closeout ({error}); name another with --db, or restore it")
+        return LedgerError(
+            f"{path} is not a ledger of closeout ({error}); name another with --db, or restore it"
+        )
     return LedgerError(
         f"the ledger {path} cannot be opened ({error}); see that this user may write the file and its folder, and"
         " that the disk has space"

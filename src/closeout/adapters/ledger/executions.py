@@ -55,7 +55,20 @@ class Executions:
         rows = self._read("load_execution", (number,))
         if not rows:
             raise LedgerError(f"execution number {number} is no longer in the ledger")
-        run_id, attempt, automation, definition, event, delivery, guid, hook, accepted_at, turn, form, body = rows[0]
+        (
+            run_id,
+            attempt,
+            automation,
+            definition,
+            event,
+            delivery,
+            guid,
+            hook,
+            accepted_at,
+            turn,
+            form,
+            body,
+        ) = rows[0]
         execution = Execution(
             id=f"{run_id}-{attempt}",
             run_id=run_id,
@@ -105,12 +118,20 @@ class Executions:
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
         """Keep an execution's ending and wait for the commit."""
-        self._note("finish_run", (ending.verdict, ending.summary, at, number), wait=True)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(SQL["finish_run"], (ending.verdict, ending.summary, at, number))
+            connection.execute(SQL["tally_verdict"], (ending.verdict,))
+            connection.execute(SQL["tally_steps"], (number,))
+
+        self._writer().run(work)
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Keep a cancel request and wait for the commit; False if the execution is unknown or finished."""
         values = (by, *split_execution(execution))
-        return bool(self._writer().run(lambda connection: connection.execute(SQL["ask_cancel"], values).rowcount))
+        return bool(
+            self._writer().run(lambda connection: connection.execute(SQL["ask_cancel"], values).rowcount)
+        )
 
     def take_requests(self) -> Sequence[Request]:
         """Give requests of other processes that are not done. Pause and resume are carried out here."""

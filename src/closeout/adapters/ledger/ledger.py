@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from closeout.adapters.ledger.accepting import SQL, Acceptance, Accepting, delivery_row
 from closeout.adapters.ledger.bodies import pack
@@ -20,7 +20,7 @@ from closeout.adapters.ledger.executions import Executions
 from closeout.adapters.ledger.journal import JournalLines
 from closeout.adapters.ledger.lock import FileLock
 from closeout.adapters.ledger.names import split_execution
-from closeout.adapters.ledger.prune import Pruned, prune
+from closeout.adapters.ledger.prune import prune
 from closeout.adapters.ledger.switch import paused
 from closeout.adapters.ledger.writer import Notifier, Ticket, Writer
 from closeout.core.errors import BadDelivery, LedgerError
@@ -43,7 +43,7 @@ class Ledger(Executions):
         self._notifier: Notifier | None = None
         self._lines = JournalLines(redact)
 
-    def open(self) -> Ledger:
+    def open(self) -> Self:
         """Take the file lock, migrate, start the writer. Raises `LedgerError` or `LedgerInUse`."""
         if self._running_writer is None:
             self._lock.take()
@@ -65,7 +65,7 @@ class Ledger(Executions):
         self._readers.close()
         self._lock.release()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self.open()
 
     def __exit__(
@@ -157,7 +157,17 @@ class Ledger(Executions):
             there = {row[0] for row in connection.execute(SQL["find_runs_of_guid"], found)}
             fresh = [run for run in runs if run.run_id not in there]
             for run in fresh:
-                row = (run.run_id, 1, run.automation, delivery, found[0], run.key, run.queue_timeout, requested_by, at)
+                row = (
+                    run.run_id,
+                    1,
+                    run.automation,
+                    delivery,
+                    found[0],
+                    run.key,
+                    run.queue_timeout,
+                    requested_by,
+                    at,
+                )
                 accepting.attempt(connection, row, run.definition)
             return tuple(f"{run.run_id}-1" for run in fresh)
 
@@ -184,7 +194,11 @@ class Ledger(Executions):
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
         """Ask the engine of this process for something, as another process does through `Requests`."""
         values = (kind, target, by, reason, self._clock.now())
-        return int(self._writer().run(lambda connection: connection.execute(SQL["insert_request"], values).fetchone()[0]))
+        return int(
+            self._writer().run(
+                lambda connection: connection.execute(SQL["insert_request"], values).fetchone()[0]
+            )
+        )
 
     def set_paused(self, by: str, reason: str | None) -> None:
         """Stop destructive calls until `clear_paused`; open pause and resume requests are overruled."""
@@ -205,7 +219,7 @@ class Ledger(Executions):
         value = json.dumps(self._clock.now()).encode()
         self._note("put_setting", ("probe", value), wait=True)
 
-    def prune(self, older_than: float) -> Pruned:
+    def prune(self, older_than: float) -> dict[str, int]:
         """Remove deliveries older than `older_than` seconds whose runs have all finished before then.
 
         Their runs, operations and logs go with them, in small transactions between which deliveries are
@@ -222,4 +236,3 @@ def _check_texts(values: Sequence[Any]) -> None:
                 value.encode()
             except UnicodeEncodeError:
                 raise BadDelivery("a text of this delivery is not valid Unicode (a lone surrogate)") from None
-

@@ -3,8 +3,9 @@
 
 -- name: insert_delivery
 -- Ids are the writer's own count: it is the only one who inserts, so no row needs to be read back.
-INSERT INTO delivery (id, hook, guid, event, action, repository, form, size, received_at, origin)
-VALUES (?,?,?,?,?,?,?,?,?,?);
+INSERT INTO delivery (id, hook, guid, event, action, repository, number, form, size, received_at,
+    origin)
+VALUES (?,?,?,?,?,?,?,?,?,?,?);
 
 -- name: insert_body
 INSERT INTO body (delivery, bytes)
@@ -67,6 +68,19 @@ UPDATE run SET cancel = ? WHERE run_id = ? AND attempt = ? AND state <> 'finishe
 
 -- name: finish_run
 UPDATE run SET state = 'finished', verdict = ?, summary = ?, finished_at = ?, wake = NULL WHERE number = ?;
+
+-- name: tally_verdict
+INSERT INTO verdict_tally (verdict, count) VALUES (?, 1) ON CONFLICT (verdict) DO UPDATE SET count = count + 1;
+
+-- name: tally_steps
+-- One more for each step that ended and was not skipped: from its first operation to its last.
+INSERT INTO step_tally (automation, step, count, seconds)
+SELECT r.automation, substr(o.name, 1, instr(o.name, '/') - 1), 1, max(o.ended_at) - min(o.started_at)
+FROM operation o JOIN run r ON r.number = o.run
+WHERE o.run = ? AND instr(o.name, '/') > 1
+GROUP BY 2
+HAVING max(CASE WHEN o.name LIKE '%/end' THEN json_extract(o.result, '$.state') <> 'skipped' END)
+ON CONFLICT (automation, step) DO UPDATE SET count = count + 1, seconds = seconds + excluded.seconds;
 
 -- name: insert_log
 INSERT INTO log (run, step, at, text)

@@ -34,7 +34,9 @@ class Requests:
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None, timeout=5.0)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
-                row = connection.execute(SQL["insert_request"], (kind, target, by, reason, self._now())).fetchone()
+                row = connection.execute(
+                    SQL["insert_request"], (kind, target, by, reason, self._now())
+                ).fetchone()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the request could not be written to {self._path} ({error})") from error
         return int(row[0])

@@ -10,6 +10,7 @@ CREATE TABLE delivery (
     event TEXT NOT NULL,
     action TEXT,
     repository TEXT,
+    number INTEGER,                     -- of the pull request or issue
     form INTEGER NOT NULL,              -- 1: the body is form encoded
     size INTEGER NOT NULL,              -- bytes of the body before compression
     received_at REAL NOT NULL,
@@ -99,4 +100,18 @@ CREATE INDEX request_open ON request (id) WHERE done_at IS NULL;
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Sums over everything that ever finished, for metrics: they outlive `prune`.
+CREATE TABLE verdict_tally (
+    verdict TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE step_tally (
+    automation TEXT NOT NULL,
+    step TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (automation, step)
 ) STRICT, WITHOUT ROWID;

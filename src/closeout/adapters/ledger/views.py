@@ -1,12 +1,230 @@
-"""Reads of the ledger for people and programs."""
+"""Reads of the ledger for people and programs: runs, steps, logs, deliveries, figures.
+
+Pure reads over connections of their own, so the command line may use them beside a running server.
+"""
 
 from __future__ import annotations
 
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from closeout.adapters.ledger.bodies import payload_text
+from closeout.adapters.ledger.connection import Readers
+from closeout.adapters.ledger.executions import READ
+from closeout.adapters.ledger.names import split_execution
+from closeout.adapters.ledger.steps import StepView, held_by, reported, step_views, waits_for
+from closeout.adapters.ledger.switch import paused
+from closeout.core.errors import NotFound, StoreUnavailable
+from closeout.ports import Clock, Operation
+
+AT_A_TIME = 500
+"""Runs whose operations are read with one statement."""
+STATES = ("queued", "running", "waiting")
+
+
+class RunView(NamedTuple):
+    """One attempt at a run, as people see it."""
+
+    id: str
+    execution: str
+    attempt: int
+    automation: str
+    state: str
+    verdict: str | None
+    delivery: int
+    event: str
+    action: str | None
+    repository: str | None
+    number: int | None
+    guid: str
+    key: str | None
+    requested_by: str | None
+    accepted_at: float
+    started_at: float | None
+    finished_at: float | None
+    summary: str | None
+    reason: str | None
+    """Why it is not going on just now."""
+    status: str | None
+    """Of the final commit status: `delivered`, `undelivered`, `none` (there is none); None before."""
+    steps: tuple[StepView, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object that `--json` prints."""
+        return {**self._asdict(), "steps": [step.to_json() for step in self.steps]}
+
+
+class LogLine(NamedTuple):
+    """One line of a run's log. Ids grow, but not by one."""
+
+    id: int
+    step: str | None
+    at: float
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object that `--json` prints."""
+        return self._asdict()
+
+
+class DeliveryView(NamedTuple):
+    """A delivery without its body. `runs` are those of its event, whichever hook brought it first."""
+
+    id: int
+    guid: str
+    hook: str
+    event: str
+    action: str | None
+    repository: str | None
+    number: int | None
+    size: int
+    origin: str
+    received_at: float
+    runs: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object that `--json` prints."""
+        return {**self._asdict(), "runs": list(self.runs)}
 
 
 class Views:
-    """Reads from any process."""
+    """Reads one ledger, from any thread and any process. Raises `LedgerError` if it cannot be opened."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = Path(path)
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        self._readers = Readers(Path(path))
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._readers.close()
+
+    def runs(
+        self,
+        limit: int | None = None,
+        *,
+        automation: str | None = None,
+        state: str | None = None,
+        verdict: str | None = None,
+        repository: str | None = None,
+    ) -> list[RunView]:
+        """Give runs, the newest first, each as its latest attempt; all of them without `limit`."""
+        rows = self._read(
+            "runs",
+            {
+                "automation": automation,
+                "state": state,
+                "verdict": verdict,
+                "repository": repository,
+                "limit": -1 if limit is None else limit,
+            },
+        )
+        views: list[RunView] = []
+        texts: dict[int, str] = {}
+        for at in range(0, len(rows), AT_A_TIME):
+            part = rows[at : at + AT_A_TIME]
+            operations: dict[int, list[Operation]] = {}
+            for number, *row in self._read("operations_of_runs", (json.dumps([row[0] for row in part]),)):
+                operations.setdefault(number, []).append(Operation(*row))
+            views += [self._run_view(row, operations.get(row[0], []), texts, full=False) for row in part]
+        return views
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Give one run with its plans: the latest attempt unless told otherwise. Takes an execution name too."""
+        name, named_attempt = split_execution(run_id)
+        rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
+        if not rows:
+            return None
+        operations = [Operation(*row) for row in self._read("load_operations", (rows[0][0],))]
+        return self._run_view(rows[0], operations, {}, full=True)
+
+    def logs(
+        self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
+    ) -> list[LogLine]:
+        """Give a run's log lines with an id over `after`, in order."""
+        name, named_attempt = split_execution(run_id)
+        values = {"run_id": name, "attempt": attempt or named_attempt, "after": after, "limit": limit or -1}
+        return [LogLine(*row) for row in self._read("logs", values)]
+
+    def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
+        """Give what a run recorded, in order: the latest attempt unless told otherwise."""
+        name, named_attempt = split_execution(run_id)
+        rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
+        return [Operation(*row) for row in self._read("load_operations", (rows[0][0],))] if rows else []
+
+    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+        """Give deliveries, the newest first; all of them without `limit`."""
+        rows = self._read("deliveries", (-1 if limit is None else limit,))
+        return self._delivery_views(rows)
+
+    def delivery(self, delivery_id: int) -> DeliveryView | None:
+        """Give one delivery."""
+        views = self._delivery_views(self._read("delivery", (delivery_id,)))
+        return views[0] if views else None
+
+    def body(self, delivery_id: int) -> bytes:
+        """Give a delivery's payload as JSON text. Raises `NotFound`."""
+        rows = self._read("body", (delivery_id,))
+        if not rows:
+            raise NotFound(f"the ledger has no delivery {delivery_id}")
+        return payload_text(rows[0][0], form=bool(rows[0][1]))
+
+    def paused(self) -> str | None:
+        """Give who paused destructive calls and why, or None."""
+        return paused(self._read)
+
+    def stats(self) -> dict[str, Any]:
+        """Give the figures behind metrics.
+
+        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count everything that
+        ever finished; `runs_by_state` what has not; `queue_age` is the seconds that the oldest queued run waits.
+        """
+        states = dict.fromkeys(STATES, 0)
+        oldest: float | None = None
+        for state, count, first in self._read("open_states", ()):
+            states[state] = count
+            oldest = first if first is not None else oldest
+        now = self._clock.now() if self._clock else time.time()
+        return {
+            "runs_by_verdict": dict(self._read("verdicts", ())),
+            "runs_by_state": states,
+            "queue_age": max(0.0, now - oldest) if oldest is not None else 0.0,
+            "step_durations": {
+                (automation, step): (count, seconds)
+                for automation, step, count, seconds in self._read("step_seconds", ())
+            },
+        }
+
+    def _run_view(
+        self, row: Sequence[Any], operations: list[Operation], texts: dict[int, str], *, full: bool
+    ) -> RunView:
+        place, run_id, attempt, automation, state, verdict, *middle, summary, cancel, definition = row
+        key = middle[6]
+        if definition not in texts:
+            texts[definition] = self._read("definition", (definition,))[0][0]
+        reason = waits_for(operations) if state == "waiting" else None
+        if state == "queued" and key is not None:
+            reason = held_by(key, self._read("holder", (key, place)))
+        if cancel and state != "finished":
+            reason = f"{cancel} asked to cancel it"
+        steps = step_views(texts[definition], operations, verdict=verdict, full=full)
+        execution = f"{run_id}-{attempt}"
+        ends = (summary, reason, reported(operations), steps)
+        return RunView._make((run_id, execution, attempt, automation, state, verdict, *middle, *ends))
+
+    def _delivery_views(self, rows: Sequence[Sequence[Any]]) -> list[DeliveryView]:
+        runs: dict[str, list[str]] = {}
+        for at in range(0, len(rows), AT_A_TIME):
+            guids = json.dumps([row[1] for row in rows[at : at + AT_A_TIME]])
+            for guid, run_id in self._read("runs_of_guids", (guids,)):
+                runs.setdefault(guid, []).append(run_id)
+        return [DeliveryView._make((*row, tuple(runs.get(row[1], ())))) for row in rows]
+
+    def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        try:
+            return self._readers().execute(READ[name], values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the ledger cannot be read now ({error})") from error

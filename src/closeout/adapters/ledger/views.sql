@@ -31,3 +31,68 @@ SELECT value FROM setting WHERE name = ?;
 
 -- name: outcome
 SELECT outcome FROM request WHERE id = ?;
+
+-- name: runs
+-- The latest attempt of each run.
+SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
+    d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
+    r.definition
+FROM run r JOIN delivery d ON d.id = r.delivery
+WHERE (:automation IS NULL OR r.automation = :automation)
+  AND (:state IS NULL OR r.state = :state)
+  AND (:verdict IS NULL OR r.verdict = :verdict)
+  AND (:repository IS NULL OR d.repository = :repository)
+  AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
+ORDER BY r.number DESC LIMIT :limit;
+
+-- name: run
+SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
+    d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
+    r.definition
+FROM run r JOIN delivery d ON d.id = r.delivery
+WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
+ORDER BY r.attempt DESC LIMIT 1;
+
+-- name: definition
+SELECT text FROM definition WHERE id = ?;
+
+-- name: operations_of_runs
+-- For lists: of the results only those that are small and needed. Numbers come as a JSON array.
+SELECT run, name, position, kind, state,
+    CASE WHEN state = 'waiting' OR name LIKE '%/end' OR name IN ('final', 'final-again') THEN result END,
+    tries, wake, started_at, ended_at
+FROM operation WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, position;
+
+-- name: holder
+-- Who holds the key that a queued run waits for.
+SELECT run_id || '-' || attempt FROM run
+WHERE concurrency = ? AND state <> 'finished' AND turn = 'own' AND number < ? ORDER BY number LIMIT 1;
+
+-- name: logs
+SELECT l.id, l.step, l.at, l.text
+FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND (:attempt IS NULL OR attempt = :attempt)
+                          ORDER BY attempt DESC LIMIT 1)
+  AND l.id > :after ORDER BY l.id LIMIT :limit;
+
+-- name: deliveries
+SELECT id, guid, hook, event, action, repository, number, size, origin, received_at
+FROM delivery ORDER BY id DESC LIMIT ?;
+
+-- name: delivery
+SELECT id, guid, hook, event, action, repository, number, size, origin, received_at FROM delivery WHERE id = ?;
+
+-- name: runs_of_guids
+SELECT guid, run_id FROM run WHERE guid IN (SELECT value FROM json_each(?)) AND attempt = 1 ORDER BY number;
+
+-- name: body
+SELECT b.bytes, d.form FROM body b JOIN delivery d ON d.id = b.delivery WHERE b.delivery = ?;
+
+-- name: open_states
+SELECT state, count(*), min(CASE WHEN state = 'queued' THEN accepted_at END)
+FROM run WHERE state <> 'finished' GROUP BY state;
+
+-- name: verdicts
+SELECT verdict, count FROM verdict_tally;
+
+-- name: step_seconds
+SELECT automation, step, count, seconds FROM step_tally;

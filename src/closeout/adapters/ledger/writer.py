@@ -43,6 +43,7 @@ class Ticket:
         self._result: Any = None
 
     def __call__(self, result: Any) -> None:
+        """Let the waiting thread go on."""
         self._result = result
         self._lock.release()
 
@@ -162,7 +163,9 @@ class Writer:
         acceptances = [job for job in group if isinstance(job, Acceptance)]
         outcomes: list[tuple[Job | Acceptance, Any]] = []
         if acceptances:
-            outcomes.extend(zip(acceptances, self._accepting.together(self._connection, acceptances), strict=True))
+            outcomes.extend(
+                zip(acceptances, self._accepting.together(self._connection, acceptances), strict=True)
+            )
         if len(acceptances) < len(group):
             outcomes.extend((job, job.work(self._connection)) for job in group if isinstance(job, Job))
         return outcomes
@@ -174,6 +177,7 @@ class Writer:
         execute = self._connection.execute
         kept = self._accepting.position()
         execute("SAVEPOINT job")
+        result: Any
         try:
             if isinstance(job, Acceptance):
                 result = self._accepting.alone(self._connection, job)
@@ -219,7 +223,7 @@ class Writer:
 
 
 def _safely(call: Callable[[Any], None], argument: Any) -> None:
-    """A caller's callback must not end the only writer."""
+    """Call somebody's callback; what it raises must not end the only writer."""
     try:
         call(argument)
     except Exception as error:  # noqa: BLE001 - see above

@@ -7,6 +7,7 @@ CREATE TABLE delivery (
     event TEXT NOT NULL,
     action TEXT,
     repository TEXT,
+    number INTEGER,
     form INTEGER NOT NULL,
     size INTEGER NOT NULL,
     received_at REAL NOT NULL,
@@ -88,4 +89,17 @@ CREATE INDEX request_open ON request (id) WHERE done_at IS NULL;
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE verdict_tally (
+    verdict TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE step_tally (
+    automation TEXT NOT NULL,
+    step TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (automation, step)
 ) STRICT, WITHOUT ROWID;

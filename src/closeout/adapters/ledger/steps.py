@@ -1,0 +1,136 @@
+"""Steps as people see them, derived from what a run recorded: nothing about a step is stored a second time.
+
+The names are the run function's: `<step id>/plan` holds the plan, `<step id>/end` how the step ended, `final` and
+`final-again` whether the last commit status was delivered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from closeout.ports import Operation
+
+
+class StepView(NamedTuple):
+    """One step of one attempt. `changes` is None in lists, which read no plans, and before there is a plan."""
+
+    id: str
+    name: str
+    uses: str
+    state: str
+    """`pending running waiting success failure skipped cancelled`."""
+    attempts: int
+    """How often its most tried operation was called, waits apart; 0 before it has begun."""
+    summary: str | None
+    reason: str | None
+    left: tuple[dict[str, Any], ...]
+    changes: tuple[dict[str, Any], ...] | None
+    started_at: float | None
+    ended_at: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object that `--json` prints."""
+        value = self._asdict()
+        value["left"] = list(self.left)
+        if self.changes is None:
+            del value["changes"]
+        else:
+            value["changes"] = list(self.changes)
+        return value
+
+
+def step_views(
+    definition: str, operations: Sequence[Operation], *, verdict: str | None, full: bool
+) -> tuple[StepView, ...]:
+    """Give the steps of a definition (canonical JSON), or those that a function's operations tell of."""
+    by_step: dict[str, list[Operation]] = {}
+    for operation in operations:
+        step, slash, _ = operation.name.partition("/")
+        if slash:
+            by_step.setdefault(step, []).append(operation)
+    declared = _declared(definition) or tuple((step, step, "") for step in by_step)
+    return tuple(
+        _step_view(id_, name, uses, by_step.get(id_, []), verdict=verdict, full=full)
+        for id_, name, uses in declared
+    )
+
+
+def waits_for(operations: Sequence[Operation]) -> str | None:
+    """Say what a waiting run last heard, if anything."""
+    waiting = [operation for operation in operations if operation.state == "waiting"]
+    if not waiting:
+        return None
+    heard = json.loads(waiting[-1].result)["heard"] if waiting[-1].result else None
+    return f"{waiting[-1].name}: {heard}" if heard else f"waits at {waiting[-1].name}"
+
+
+def held_by(key: str, holder: Sequence[Sequence[Any]]) -> str | None:
+    """Say whom a queued run waits for."""
+    return f"waits for its turn on {key}, behind {holder[0][0]}" if holder else None
+
+
+def reported(operations: Sequence[Operation]) -> str | None:
+    """Say whether the final status was delivered: `delivered`, `undelivered`, or `none` if there is none."""
+    final = [operation for operation in operations if operation.name in {"final", "final-again"}]
+    if not final or final[-1].state == "waiting":
+        return None
+    if final[-1].state != "ok":
+        return "undelivered"
+    result = _result(final[-1])
+    return "delivered" if result.get("sent") else "none"
+
+
+@lru_cache(maxsize=64)
+def _declared(definition: str) -> tuple[tuple[str, str, str], ...]:
+    """Give (id, name, uses) of each declared step; unreadable definitions declare none."""
+    try:
+        steps = json.loads(definition)["steps"]
+        return tuple((step["id"], step.get("name") or step["id"], step.get("uses", "")) for step in steps)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()
+
+
+def _step_view(
+    id_: str, name: str, uses: str, operations: Sequence[Operation], *, verdict: str | None, full: bool
+) -> StepView:
+    named = {operation.name.partition("/")[2]: operation for operation in operations}
+    end = _result(named["end"]) if "end" in named else {}
+    plan = _result(named["plan"]).get("changes") if full and "plan" in named else None
+    calls = [operation.tries for operation in operations if operation.kind == "record"]
+    last = operations[-1] if operations else None
+    reason = end.get("reason")
+    if last is not None and last.state == "waiting" and verdict is None:
+        reason = waits_for([last])
+    return StepView(
+        id_,
+        name,
+        uses,
+        _state(operations, end, verdict),
+        max(calls, default=0) or int(bool(operations)),
+        end.get("summary"),
+        reason,
+        tuple(end.get("left") or ()),
+        tuple(plan) if plan is not None else None,
+        operations[0].started_at if operations else None,
+        named["end"].ended_at if "end" in named else None,
+    )
+
+
+def _state(operations: Sequence[Operation], end: dict[str, Any], verdict: str | None) -> str:
+    if end.get("state"):
+        return str(end["state"])
+    if verdict is not None:  # the run is over, and this step never came to its end
+        return "skipped" if not operations else "cancelled" if verdict == "cancelled" else "failure"
+    if not operations:
+        return "pending"
+    return "waiting" if operations[-1].state == "waiting" else "running"
+
+
+def _result(operation: Operation) -> dict[str, Any]:
+    if operation.state != "ok" or not operation.result:
+        return {}
+    value = json.loads(operation.result)
+    return value if isinstance(value, dict) else {}
