@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 JOBS ?= 2
 ARGS ?=
 
-.PHONY: help setup demo test cover check fix docs bench mutants browser lock clean
+.PHONY: help setup demo test cover check fix wheel bench mutants browser lock clean
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -48,9 +48,11 @@ fix: setup  ## format the code and make the generated files anew
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python docs/generate.py
 
+wheel: setup  ## build dist/closeout-*.whl
+	@$(BIN)/python -m build --no-isolation --wheel
+
 mutants: setup  ## sabotage one line at a time; a named test must notice each
-	@if [ -f tests/mutants/run.py ]; then $(BIN)/python -m tests.mutants.run $(ARGS); \
-	  else echo "tests/mutants/run.py is not there: no mutant was tried"; fi
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 bench: setup  ## measure closeout beside its peers (ARGS=--quick for two minutes)
 	@$(BIN)/python -m bench $(ARGS)
