@@ -6,10 +6,11 @@ repository's preview when two repositories can match.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from closeout.config import templates
+from closeout.config.capabilities import InputSpec
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import listed
 from closeout.config.inputs import texts_of
@@ -79,30 +80,44 @@ def check_names(read: ReadStep, repositories: Sequence[str]) -> None:
     _check_unused(read, used)
     if not read.step.destructive or not found:
         return
-    expressions = [expression for _, text in found for expression in templates.expressions(text)]
+    telling = _texts(read, _tells_apart)
     at, _ = found[0]
-    if many(repositories) and not any(names.per_repository(text) for _, text in found):
+    if many(repositories) and not any(names.per_repository(text) for _, text in telling):
         at.error(
             "name-without-repository",
             "several repositories can match, and nothing in this name tells them apart",
             "add ${{ event.repository.name }} to the name, or name one repository",
         )
-    elif not expressions:
+    elif not any(templates.expressions(text) for _, text in telling):
         at.warning(
             "constant-name",
-            "this name is the same for every event, so any one of them deletes it",
+            "this name is the same for every event, so any one of them acts on it",
             "add ${{ event.pull_request.number }}, or whatever tells one preview from another",
         )
 
 
 def _naming(read: ReadStep) -> list[tuple[At, str]]:
-    """Give every text in the step's naming inputs whose templates are sound (the others have findings)."""
+    """Give every text in the step's naming inputs."""
+    return _texts(read, lambda spec: spec.names)
+
+
+def _tells_apart(spec: InputSpec) -> bool:
+    """Whether an input can tell what one event means from what another does.
+
+    What is optional and names by itself (a role) does not: the thing deleted would still be the same. What is
+    handed on (a build's variables, a workflow's inputs) does.
+    """
+    return spec.required or not spec.names or spec.type != "string"
+
+
+def _texts(read: ReadStep, wanted: Callable[[InputSpec], bool]) -> list[tuple[At, str]]:
+    """Give every text in the wanted inputs whose templates are sound (the others have findings)."""
     if read.inputs is None or not isinstance(read.inputs.node, MappingNode):
         return []
     found: list[tuple[At, str]] = []
     for name, spec in read.action.inputs.items():
         node = read.inputs.node.get(name)
-        if spec.names and node is not None:
+        if wanted(spec) and node is not None:
             found += [pair for pair in texts_of(read.inputs.to(node, name)) if _sound(pair[1])]
     return found
 

@@ -41,7 +41,7 @@ REGISTRY = Registry(
             {
                 "stack-name": _text("the stack's exact name", required=True, names=True),
                 "empty-buckets": Input(type="boolean", description="empty its buckets", default=False),
-                "role-arn": _text("a service role", pattern="arn:.+"),
+                "role-arn": _text("a service role", pattern="arn:.+", names=True),
             },
             "always",
             needs_aws=True,

@@ -282,6 +282,14 @@ def test_several_destructive_repositories_need_one_part_of_the_name(tmp_path: Pa
     assert len(read(tmp_path, text).automations) == 1
 
 
+def test_an_optional_role_does_not_tell_repositories_apart(tmp_path: Path) -> None:
+    """With a role per repository the stack's name would still be another repository's."""
+    text = AUTOMATION.replace("acme/shop", "'acme/*'")
+    text = text.replace("{ stack-name", "{ role-arn: 'arn:${{ event.repository.name }}', stack-name")
+    with pytest.raises(ConfigError, match="nothing in this name tells them apart"):
+        read(tmp_path, text)
+
+
 def test_the_samples_table_of_keys_is_complete() -> None:
     """The test file above uses every key of the table at least once."""
     used = EVERYTHING + "\nmodules:\nbranches-ignore:\ntags:\ntags-ignore:\npaths:\n"

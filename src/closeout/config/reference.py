@@ -1,0 +1,122 @@
+"""The reference pages about the file, made from the table of keys and the list of codes.
+
+A page that is written by hand falls behind the code; these two are compared with what this module gives, so a
+key or a code without its sentence cannot be merged.
+"""
+
+from __future__ import annotations
+
+from closeout.config import keys
+from closeout.config.codes import CODES
+
+_LEVELS = {
+    "file": ("The file", "Keys at the top of `closeout.yaml`."),
+    "secrets": (
+        "`secrets`",
+        (
+            "A reference is `env:NAME` (an environment variable), `file:PATH` (a file that only its owner can read) or "
+            "`aws-secretsmanager:NAME`, with `#key` for one value of a JSON secret. A secret itself is refused."
+        ),
+    ),
+    "github": ("`github`", "Needed for GitHub Enterprise Server only."),
+    "aws": ("`aws`", "A step's `with` may override each of them for that step."),
+    "protect": (
+        "`protect`",
+        "The short form, a list, is the same as `names`. What is protected makes a plan fail, whole.",
+    ),
+    "automation": (
+        "An automation",
+        "Keys of an entry of `automations`. Its name is the key that it stands under.",
+    ),
+    "trigger": (
+        "A trigger",
+        (
+            "Filters of one event under `on`, with the meaning that they have in GitHub Actions: the last pattern that "
+            "matches decides, `!` takes back, `*` does not cross a `/` and `**` does. An event without filters has no value."
+        ),
+    ),
+    "step": ("A step", "Keys of an item of `steps`. Everything that an action takes stands under `with`."),
+    "retry": (
+        "`retry`",
+        "Only calls that failed for a passing reason (throttling, a timeout, a 5xx) are tried again.",
+    ),
+}
+
+_NOTES = """\
+## Durations
+
+`90s`, `15m`, `3h`, `1h30m`, `2d`: days, hours, minutes and seconds in this order. A bare number is refused, because
+nobody remembers its unit.
+
+## YAML
+
+* The file is YAML 1.2: `on`, `yes` and `no` are text, `true` and `false` are truth values.
+* A value that begins with `!` must be quoted. YAML would take `!event.pull_request.draft` for a tag and drop it, so
+  closeout refuses every tag.
+* A key that stands twice is an error, and so is a key without a value (an event under `on` may have none).
+* Anchors and aliases work; merge keys (`<<`) do not. A file has at most 256 KB and one document.
+* Numbers that are names (an AWS account, a tag like `012`) must be quoted.
+
+## What is checked when the file is loaded
+
+Everything that does not depend on an event: types and ranges, patterns, that each expression compiles, the inputs of
+each action, and the guards: a destructive step needs `repositories`, an event that can be looked at again before each
+change (a pull request that was closed, a deleted ref) or `unguarded: true`, and a name that no outsider can choose and that
+tells repositories apart. `closeout check` shows all mistakes at once; [config-errors](config-errors.md) explains the codes.
+
+## Functions instead of steps
+
+`@on(...)` in a module of `modules` takes the keys of an automation as keywords (`condition` for `if`, underscores for
+dashes) and is checked by the same rules. A function counts as destructive unless it says `destructive=False`.
+"""
+
+
+def config_page() -> str:
+    """Give docs/reference/config.md."""
+    lines = [
+        "# closeout.yaml",
+        "",
+        "<!-- Made by `python schema/generate.py` from src/closeout/config/keys.py and reference.py. -->",
+        "",
+        "Triggers have the shape and the meaning of a workflow's `on` in GitHub Actions; steps have `uses`, `with`, `if` and",
+        "`id`; `${{ }}` and `if` hold [CEL expressions](expressions.md). The actions and their inputs are listed by",
+        "`closeout actions list`. For completion in an editor, put this on the first line of the file:",
+        "`# yaml-language-server: $schema=PATH/closeout.schema.json`.",
+        "",
+    ]
+    for level, (title, text) in _LEVELS.items():
+        lines += [
+            f"## {title}",
+            "",
+            text,
+            "",
+            "| key | value | default | meaning |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| `{key.name}` | {_cell(key.form)} | {_cell(key.default)} | {_cell(key.meaning)} |"
+            for key in keys.KEYS
+            if key.level == level
+        ]
+        lines.append("")
+    return "\n".join(lines) + "\n" + _NOTES
+
+
+def errors_page() -> str:
+    """Give docs/reference/config-errors.md."""
+    lines = [
+        "# Findings in a configuration",
+        "",
+        "<!-- Made by `python schema/generate.py` from src/closeout/config/codes.py. -->",
+        "",
+        "`closeout check` prints each finding as `FILE:LINE:COL: message`; with `--json` it also gives the code, which never",
+        "changes its meaning. Warnings do not keep the file from being used.",
+        "",
+        "| code | meaning |",
+        "| --- | --- |",
+    ]
+    return "\n".join([*lines, *(f"| `{code}` | {_cell(text)} |" for code, text in CODES.items())]) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

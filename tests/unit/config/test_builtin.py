@@ -1,0 +1,71 @@
+"""The registry: explicit, ordered, without duplicates; and every built-in action's example loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from closeout.actions.registry import Registry, UnknownAction, builtin
+from closeout.config.load import check
+from closeout.core.errors import CloseoutError
+from tests.unit.config.known_actions import action
+
+BUILT_IN = (
+    "aws/cloudformation-delete-stack",
+    "aws/s3-delete-objects",
+    "aws/codebuild-start-build",
+    "github/dispatch-workflow",
+    "github/comment",
+    "http/request",
+    "shell",
+    "python",
+)
+FILE = """\
+version: 1
+aws: {{ account: '123456789012', region: eu-central-1 }}
+automations:
+  example:
+    on: {{ pull_request: {{ types: [closed] }} }}
+    repositories: [acme/shop]
+    steps:
+{step}
+"""
+
+
+def test_the_built_in_actions_are_these() -> None:
+    """Every action that can be used is listed by hand, in the order of the documentation."""
+    assert tuple(builtin()) == BUILT_IN
+    assert all(entry.uses == uses for uses, entry in builtin().items())
+
+
+@pytest.mark.parametrize("uses", BUILT_IN)
+def test_the_example_of_an_action_is_right(tmp_path: Path, uses: str) -> None:
+    """The step that `closeout actions show` prints can be copied into a file as it is."""
+    lines = builtin()[uses].example.strip("\n").splitlines()
+    assert lines, f"{uses} has no example"
+    first = lines[0] if lines[0].startswith("- ") else f"- {lines[0]}"
+    rest = lines[1:] if lines[0].startswith("- ") else [f"  {line}" for line in lines[1:]]
+    path = tmp_path / "closeout.yaml"
+    path.write_text(FILE.format(step="\n".join(f"      {line}" for line in (first, *rest))), encoding="utf-8")
+    assert [finding.pretty() for finding in check(path, builtin())] == []
+
+
+def test_two_actions_of_one_name_are_refused() -> None:
+    """A later action never replaces an earlier one silently."""
+    with pytest.raises(ValueError, match="two actions are named 'shell'"):
+        Registry([action("shell", {}), action("shell", {})])
+
+
+def test_an_unknown_name_lists_the_near_ones() -> None:
+    """The error is ours and a `KeyError`, so that `get` and `in` work."""
+    registry = Registry([action("aws/s3-delete-objects", {}), action("shell", {})])
+    with pytest.raises(UnknownAction, match="did you mean aws/s3-delete-objects") as error:
+        registry["aws/s3-delete-object"]
+    assert isinstance(error.value, CloseoutError)
+    assert isinstance(error.value, KeyError)
+    assert str(error.value) == error.value.message
+    assert registry.get("nothing") is None
+    assert ("shell" in registry, "nothing" in registry, len(registry)) == (True, False, 2)
+    with pytest.raises(UnknownAction, match="known: aws/s3-delete-objects, shell"):
+        registry["zzzz"]
