@@ -1,0 +1,218 @@
+"""`python`: call a function of the configuration's own modules.
+
+The function runs inside the server, with everything the server has. A thread cannot be killed, so neither can a
+function that runs over its time: the step fails then, and `still_running` says that the call has not ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from closeout.actions.general import tries
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import CloseoutError, InputError
+from closeout.core.plan import Change, Leftover
+from closeout.core.retry import Retry
+from closeout.ports import Clients, Json
+
+RESULT_LIMIT = 100_000
+"""Characters of JSON that a function may return."""
+
+_NAME = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
+_running: dict[str, threading.Thread] = {}
+
+
+class Context:
+    """What the function gets first: the event, the run, the attempt, and the log."""
+
+    def __init__(
+        self, event: Mapping[str, Any], run_id: str, attempt: int, write: Callable[[str], None]
+    ) -> None:
+        self.event = event
+        self.run_id = run_id
+        self.attempt = attempt
+        self._write: Callable[[str], None] | None = write
+
+    def log(self, text: object) -> None:
+        """Write a line to the run's log."""
+        if self._write is not None:
+            for line in str(text).splitlines() or [""]:
+                self._write(line)
+
+    def close(self) -> None:
+        """End the log: what a call writes after its time is up would go into a finished step."""
+        self._write = None
+
+
+def still_running(execution: str) -> bool:
+    """Whether a call of this execution has run over its time and has not ended yet."""
+    for key, thread in list(_running.items()):
+        if not thread.is_alive():
+            _running.pop(key, None)
+        elif key.rpartition("/")[0] == execution:
+            return True
+    return False
+
+
+def find(name: str) -> Callable[..., Any]:
+    """Import `pkg.module:name`. Raises `InputError` with the reason."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"`function` must be pkg.module:name, got {name!r}")
+    module_name, path = match.groups()
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise InputError(
+                f"there is no module {module_name}; modules are looked up beside the file"
+            ) from None
+        raise InputError(f"{module_name} needs the module {error.name}, which is not installed") from error
+    except Exception as error:
+        raise InputError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise InputError(f"{module_name} has no function {path}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise InputError(f"{name} is not a function")
+    return found  # type: ignore[no-any-return]
+
+
+def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
+    """Give the one call; a function that cannot be imported is found out here."""
+    find(str(inputs["function"]))
+    given = ", ".join(f"{key}={value!r}" for key, value in (inputs.get("args") or {}).items())
+    reason = f"with {given}" if given else "without arguments"
+    return (Change(verb="call", resource=str(inputs["function"]), reason=reason[:200]),)
+
+
+def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+    """Call the function to its end."""
+    outcome = tries.carry_out(work, lambda: _Trial(inputs, work))
+    return {"result": outcome["result"], "summary": f"{change.resource} returned"}
+
+
+class _Trial:
+    """One call."""
+
+    def __init__(self, inputs: Inputs, work: Work) -> None:
+        self._inputs = inputs
+        self._work = work
+
+    def begin(self) -> Json:
+        """Keep that the call is about to be made."""
+        return {}
+
+    def run(self, number: int) -> dict[str, Any]:
+        """Call the function in a thread of its own, and wait for it as long as there is time."""
+        name, work = str(self._inputs["function"]), self._work
+        function = find(name)
+        context = Context(work.event, work.run_id, number, work.log)
+        ended: dict[str, Any] = {}
+
+        def call() -> None:
+            try:
+                ended["result"] = _json(function(context, **(self._inputs.get("args") or {})))
+            except BaseException as error:  # noqa: BLE001 - SystemExit too: no function may end the server
+                ended["error"] = error
+
+        limit = work.remaining()
+        thread = threading.Thread(target=call, name=f"closeout-python-{work.step}", daemon=True)
+        _running[f"{work.execution}/{work.step}"] = thread
+        thread.start()
+        thread.join(limit)
+        context.close()
+        if thread.is_alive():
+            failed = f"{name} did not return within {limit:.0f} s; a call cannot be stopped, so it still runs"
+            return {"result": None, "failed": failed}
+        _running.pop(f"{work.execution}/{work.step}", None)
+        return {"result": ended.get("result"), "failed": self._failure(name, ended.get("error"))}
+
+    def end_earlier(self, begun: Json) -> None:
+        """Do nothing: the call died with the process that made it."""
+
+    def dispose(self) -> None:
+        """Do nothing."""
+
+    def _failure(self, name: str, error: BaseException | None) -> str | None:
+        if error is None:
+            return None
+        if isinstance(error, CloseoutError):
+            return f"{name}: {error.message}"
+        for line in "".join(traceback.format_exception(error)).splitlines()[-40:]:
+            self._work.log(line)
+        return f"{name} raised {type(error).__name__}: {error}"
+
+
+def _json(value: Any) -> Any:
+    """Hold what a function returned to JSON."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"the result is not JSON: {error}") from None
+    if len(text) > RESULT_LIMIT:
+        raise InputError(f"the result is {len(text):,} characters of JSON, {RESULT_LIMIT:,} are allowed")
+    return json.loads(text)
+
+
+def _check(inputs: Inputs) -> Sequence[str]:
+    problems = []
+    function, args = inputs.get("function"), inputs.get("args")
+    if isinstance(function, str) and not _NAME.fullmatch(function):
+        problems.append("`function` is pkg.module:name")
+    if args is not None and not isinstance(args, Mapping):
+        problems.append("`args` is a map of keyword arguments")
+    elif isinstance(args, Mapping):
+        problems += [
+            f"`args.{key}` is not the name of an argument" for key in args if not str(key).isidentifier()
+        ]
+    return problems
+
+
+def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
+    return ()
+
+
+def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Trust the function: closeout cannot know what it was to take away."""
+    return ()
+
+
+ACTION = Action(
+    uses="python",
+    summary="Call a Python function of your own",
+    description=(
+        "Calls `pkg.module:name` as `name(context, **args)`; the folder of the configuration is on the module path."
+        " `context` has `event` (the payload), `run_id`, `attempt` and `log(text)`. The function returns JSON, which is"
+        " kept with the run, or raises: then the step fails with the error and the log has the traceback.\n\n"
+        "`attempt` is 1, and higher when an earlier call may have been made, because of a rerun, of `retry`, or"
+        " because closeout was killed in the middle. A function should bear to be called twice.\n\n"
+        "The function runs inside the server. It cannot be killed: when its time is up the step fails, and the"
+        " call goes on in its thread. Set time limits in the function, or use `shell`, whose processes do end."
+    ),
+    inputs={
+        "function": Input(type="string", description="`pkg.module:name`", required=True, templates=False),
+        "args": Input(type="any", description="keyword arguments; texts may hold `${{ }}`"),
+    },
+    destructive="unless-declared",
+    permissions=_permissions,
+    plan=plan,
+    apply=apply,
+    verify=_nothing_left,
+    timeout=900.0,
+    retry=Retry(attempts=1),
+    check=_check,
+    example="""\
+- uses: python
+  with:
+    function: previews.cleanup:drop_database
+    args: { number: '${{ event.pull_request.number }}' }
+""",
+)

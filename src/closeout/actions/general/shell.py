@@ -1,0 +1,201 @@
+"""`shell`: run a program or a script on the machine that closeout runs on.
+
+It is no sandbox: the script may do what closeout's user may do. What closeout does is keep its own secrets out of
+the environment, keep payload text out of the command line, and make sure that nothing of a script outlives its
+time or the server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from closeout.actions.general import tries
+from closeout.actions.general.process import Output, Supervised, end_survivor
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.core.errors import ActionFailed, InputError
+from closeout.core.plan import Change, Leftover
+from closeout.core.retry import Retry
+from closeout.ports import Clients, Json
+
+SHELL = ("/bin/sh", "-eu", "-c")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS = ("CLOSEOUT_EVENT_PATH", "CLOSEOUT_RUN_ID", "CLOSEOUT_ATTEMPT")
+_REASON_CHARACTERS = 600
+
+
+def environment(
+    server: Mapping[str, str], settings: Mapping[str, Any], given: Mapping[str, str]
+) -> dict[str, str]:
+    """Give the script's environment: the server's without what is or may be a secret, then `env:`.
+
+    Left out: variables that a secret reference of the file names, `AWS_*`, `GH_*`, `GITHUB_TOKEN`. `pass-env`
+    names the ones to keep all the same.
+    """
+    passed = set(settings.get("pass-env") or ())
+    secret = set(settings.get("secret-variables") or ())
+    kept = {
+        name: value
+        for name, value in server.items()
+        if name in passed
+        or not (name in secret or name.startswith(("AWS_", "GH_")) or name in ("GITHUB_TOKEN", *_OURS))
+    }
+    return {**kept, **{name: str(value) for name, value in given.items()}}
+
+
+def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
+    """Give the one command."""
+    argv = _argv(inputs)
+    shown = shlex.join(argv) if inputs.get("argv") else str(inputs["run"]).strip().splitlines()[0]
+    for name in inputs.get("env") or {}:
+        if not _VARIABLE.fullmatch(name):
+            raise InputError(f"`env.{name}` is not the name of a variable")
+    for name, value in (inputs.get("env") or {}).items():
+        if "\0" in str(value):
+            raise InputError(f"`env.{name}` holds a NUL character, which no variable can")
+    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in (inputs.get("env") or {}).items())
+    reason = f"with {given}" if given else f"on this machine, by {argv[0]}"
+    return (Change(verb="run", resource=_cut(shown, 80), reason=_cut(reason, 200)),)
+
+
+def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+    """Run the command to its end, streaming its output into the log."""
+    outcome = tries.carry_out(work, lambda: _Trial(change, inputs, work))
+    return {"exit": outcome["exit"], "summary": f"{change.resource} ended well"}
+
+
+class _Trial:
+    """One execution of the command."""
+
+    def __init__(self, change: Change, inputs: Inputs, work: Work) -> None:
+        self._change = change
+        self._inputs = inputs
+        self._work = work
+        self._process: Supervised | None = None
+
+    def begin(self) -> Json:
+        """Park a supervisor: its pid and start time are recorded before it is told what to run."""
+        self._process = Supervised()
+        return self._process.identity
+
+    def run(self, number: int) -> dict[str, Any]:
+        """Run the command."""
+        work = self._work
+        if self._process is None:
+            raise ActionFailed(f"{self._change.resource} cannot be started")
+        ours = {"CLOSEOUT_RUN_ID": work.run_id, "CLOSEOUT_ATTEMPT": str(number)}
+        variables = environment(os.environ, work.settings, self._inputs.get("env") or {})
+        limit = work.remaining()
+        output = Output(work.log)
+        work.log(f"running {self._change.resource}" + (f" (attempt {number})" if number > 1 else ""))
+        code = self._process.run(
+            _argv(self._inputs),
+            environment={**variables, **ours},
+            directory=str(work.settings.get("directory") or "."),
+            event=work.event,
+            timeout=limit,
+            output=output,
+        )
+        return {"exit": code, "failed": self._judge(code, limit, output)}
+
+    def end_earlier(self, begun: Json) -> None:
+        """Make sure that nothing of an earlier life's command runs any more."""
+        if not end_survivor(begun):
+            raise ActionFailed(
+                f"{self._change.resource}: an earlier try still runs as process {begun['pid']} and cannot be ended"
+            )
+
+    def dispose(self) -> None:
+        """End the supervisor."""
+        if self._process is not None:
+            self._process.dispose()
+
+    def _judge(self, code: int | None, limit: float, output: Output) -> str | None:
+        if code == 0:
+            return None
+        how = (
+            f"did not end within {limit:.0f} s and was stopped"
+            if code is None
+            else f"ended with exit code {code}"
+        )
+        last = " / ".join(line for line in output.last if line)[-_REASON_CHARACTERS:]
+        return f"{self._change.resource} {how}" + (f": {last}" if last else "")
+
+
+def _argv(inputs: Inputs) -> list[str]:
+    if inputs.get("argv"):
+        return [str(part) for part in inputs["argv"]]
+    if not str(inputs.get("run") or "").strip():
+        raise InputError("give `argv` or `run`")
+    return [*SHELL, str(inputs["run"])]
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _check(inputs: Inputs) -> Sequence[str]:
+    problems = []
+    if bool(inputs.get("argv")) == bool(str(inputs.get("run") or "").strip()):
+        problems.append("give either `argv`, a list, or `run`, a script")
+    given = inputs.get("env") or {}
+    if isinstance(given, Mapping):
+        problems += [
+            f"`env.{name}` is not the name of a variable" for name in given if not _VARIABLE.fullmatch(name)
+        ]
+        problems += [f"`env.{name}` is set by closeout itself" for name in given if name in _OURS]
+    return problems
+
+
+def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
+    return ()
+
+
+def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Trust the exit code: closeout cannot know what a script was to take away."""
+    return ()
+
+
+ACTION = Action(
+    uses="shell",
+    summary="Run a program or a script on closeout's machine",
+    description=(
+        "Runs `argv` as it is, or `run` by `/bin/sh -eu -c`, in the folder of the configuration. An exit code other"
+        " than 0 is a failure that quotes the last lines. Output goes line by line into the log: without escape"
+        " sequences, redacted, at most 1 MB.\n\n"
+        "**No sandbox.** The script may do whatever the user may do that closeout runs as. What it gets:\n\n"
+        "* the server's environment without every variable that a secret reference of the file names, and without"
+        " `AWS_*`, `GH_*` and `GITHUB_TOKEN`; `pass-env` on the step lets named ones through;\n"
+        "* `env`, where values may be `${{ }}`. In `run` and `argv` they may not: text from a payload must never be"
+        " part of a command;\n"
+        "* `CLOSEOUT_EVENT_PATH`, a file with the payload as JSON that only this user can read; `CLOSEOUT_RUN_ID`;\n"
+        "* `CLOSEOUT_ATTEMPT`: 1, and higher when an earlier try may have run, because of a rerun, of `retry`, or"
+        " because closeout was killed in the middle. Scripts should bear to run twice.\n\n"
+        "At the time limit the whole process group gets SIGTERM, after 5 seconds SIGKILL. The same happens when the"
+        " server dies, whichever way. Processes that a script leaves in the background end with it."
+    ),
+    inputs={
+        "argv": Input(type="list", description="program and arguments, no shell in between", templates=False),
+        "run": Input(type="string", description="a script for `/bin/sh -eu`", templates=False),
+        "env": Input(type="map", description="more variables; values may hold `${{ }}`"),
+    },
+    destructive="unless-declared",
+    permissions=_permissions,
+    plan=plan,
+    apply=apply,
+    verify=_nothing_left,
+    timeout=3600.0,
+    retry=Retry(attempts=1),
+    check=_check,
+    example="""\
+- uses: shell
+  with:
+    run: dropdb --if-exists "preview_$NUMBER"
+    env: { NUMBER: '${{ event.pull_request.number }}' }
+  pass-env: [PGPASSFILE]
+""",
+)

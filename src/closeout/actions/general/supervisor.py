@@ -1,0 +1,159 @@
+"""Stand between the server and a script: no part of the script outlives the server or its own time.
+
+A script of its own, started with `python -I -S`, because a parent-death signal belongs to the *thread* that
+forked, and the server's threads come and go: this process has one thread. The server holds the other end of its
+standard input: the first line says what to run, the end of it (the server was killed, or wants no more) means
+stop. Everything here is standard library and quick to import.
+"""
+# ruff: noqa: SIM105 - contextlib would be one more import in a process that is to start in a few milliseconds
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+NOT_FOUND, NOT_STARTED, STOPPED = 127, 126, 125
+"""Exit codes besides the script's own; a script that died of signal N gives 128 + N."""
+
+
+def prctl(option: int, value: int) -> None:
+    """Set an attribute of this process (prctl(2)); nothing where there is no such call."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def read_order() -> dict | None:  # type: ignore[type-arg]
+    """Read the first line of standard input, byte by byte so that nothing after it is taken; None at its end."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        part = os.read(0, 65_536)
+        if not part:
+            return None
+        line += part
+    return json.loads(line)  # type: ignore[no-any-return]
+
+
+def start(order: dict, parent: int) -> int:  # type: ignore[type-arg]
+    """Start the script in a session of its own; it dies with this process. Gives its pid."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os.setsid()
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the signal was asked for
+            os._exit(STOPPED)
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.chdir(order["directory"])
+        os.execvpe(order["argv"][0], order["argv"], order["environment"])  # noqa: S606 - the point
+    except OSError as error:
+        os.write(2, f"cannot start {error.filename or order['argv'][0]}: {error.strerror}\n".encode())
+        os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED)
+    except BaseException:  # noqa: BLE001 - whatever it is, a forked child must not go on as its parent
+        os._exit(NOT_STARTED)
+
+
+def wait(child: int, wake: int, seconds: float | None, *, listen: bool) -> int | None:
+    """Give the script's wait status; None when told to stop, or when `seconds` have passed."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select([wake, 0] if listen else [wake], [], [], left)
+        if wake in ready:
+            number = os.read(wake, 1)
+            if listen and number == bytes([signal.SIGTERM]):
+                return None
+        if (listen and 0 in ready) or left == 0.0:
+            return None
+
+
+def kill_group(child: int, number: int) -> None:
+    """Signal the script's whole process group."""
+    try:
+        os.killpg(child, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def descendants() -> list[int]:
+    """Give the processes that have this one as their parent: with the subreaper's role, every orphan too."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as listing:  # noqa: PTH123
+            return [int(pid) for pid in listing.read().split()]
+    except (OSError, ValueError):
+        return []
+
+
+def kill_rest(child: int) -> None:
+    """Kill what the script has left behind: its group, and whoever left that group."""
+    kill_group(child, signal.SIGKILL)
+    for _ in range(100):
+        left = descendants()
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.01)
+
+
+def remove(folder: str) -> None:
+    """Remove the folder that held the payload."""
+    try:
+        for name in os.listdir(folder):  # noqa: PTH208 - pathlib would double the time this process takes to start
+            os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:
+        pass
+
+
+def main() -> int:
+    """Wait for the order, run it, and end as it ended."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(reading, True)
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A reader that went away must not stop the clean-up.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    order = read_order()
+    if order is None:
+        return STOPPED
+    try:
+        child = start(order, os.getpid())
+        status = wait(child, reading, None, listen=True)
+        if status is None:
+            kill_group(child, signal.SIGTERM)
+            status = wait(child, reading, order["grace"], listen=False)
+        kill_rest(child)
+    finally:
+        remove(order["folder"])
+    if status is None:
+        return 128 + signal.SIGKILL
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
