@@ -176,7 +176,7 @@ def test_actions_are_listed_and_described() -> None:
 def test_an_unknown_action_names_the_near_ones() -> None:
     """`actions show` of a misspelt action suggests the right one."""
     wrong = closeout("actions", "show", "aws/s3-delete-object")
-    assert wrong.code == exits.FAILED
+    assert wrong.code == exits.USAGE
     assert "aws/s3-delete-objects" in wrong.err
 
 

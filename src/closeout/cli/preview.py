@@ -6,6 +6,8 @@ cannot be shown; the server makes its own plan in any case, and its guards hold 
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from closeout.cli import output, plan
@@ -25,6 +27,8 @@ def show(config: Path, event: str, body: bytes, *, only: str | None = None) -> N
         return
     wanted = [row for row in rows if only in (None, row["name"])]
     if wanted:
-        plan.show(wanted)
+        # Part of the question, so it stays apart from what a program reads.
+        with redirect_stdout(sys.stderr):
+            plan.show(wanted)
     else:
         output.note("Nothing: today's configuration does not match this event.")

@@ -6,9 +6,8 @@ It reads the ledger beside a running server; `cancel` and `rerun` are requests t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,9 +17,11 @@ from closeout.cli.confirm import confirm
 from closeout.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from closeout.adapters.ledger.views import RunView, Views
+    from closeout.adapters.ledger.steps import StepView
+    from closeout.adapters.ledger.views import LogLine, RunView, Views
 
 FOLLOW_EVERY = 0.2
+VERDICTS = ("success", "failure", "cancelled", "skipped")
 STATES = ("queued", "running", "waiting", "finished")
 
 
@@ -43,15 +44,19 @@ def runs() -> None:
 @options.config
 @options.db
 @click.option("--automation", metavar="NAME", help="Only this automation's.")
+@click.option("--repository", metavar="OWNER/NAME", help="Only this repository's.")
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
+@click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs that ended so.")
 @options.limit
 @options.as_json
-def list_(
+def list_(  # noqa: PLR0913  one parameter for each option
     *,
     config: Path,
     db: Path | None,
     automation: str | None,
+    repository: str | None,
     state: str | None,
+    verdict: str | None,
     limit: int | None,
     as_json: bool,
 ) -> None:
@@ -60,20 +65,16 @@ def list_(
     With --json: [{"id", "automation", "state": "queued|running|waiting|finished", "verdict": null or
     "success|failure|cancelled|skipped", "delivery", "attempt", "steps": [{"id", "state", "attempts"}], …}].
     """
-    found = _views(db, config).runs(limit=limit, automation=automation, state=state)
+    found = _views(db, config).runs(
+        limit, automation=automation, repository=repository, state=state, verdict=verdict
+    )
     if as_json:
         output.print_json([run.to_json() for run in found])
         return
     now = time.time()
     rows = [
-        (
-            run["id"],
-            run["automation"],
-            run["verdict"] or run["state"],
-            about(run),
-            output.ago(run["accepted_at"], now),
-        )
-        for run in map(_json, found)
+        (run.id, run.automation, run.verdict or run.state, about(run), output.ago(run.accepted_at, now))
+        for run in found
     ]
     output.table(("RUN", "AUTOMATION", "STATE", "ABOUT", "AGE"), rows, fold=1)
 
@@ -90,9 +91,9 @@ def list_(
 @options.as_json
 def show(*, run_id: str, config: Path, db: Path | None, attempt: int | None, as_json: bool) -> None:
     """Show one run: its event, each step with its plan and its verdict, and what is left if it failed."""
-    run = _json(find(_views(db, config), run_id, attempt))
+    run = find(_views(db, config), run_id, attempt)
     if as_json:
-        output.print_json(run)
+        output.print_json(run.to_json())
         return
     _show(run)
 
@@ -118,14 +119,14 @@ def logs(
     last = 0
     while True:
         # Read the state first: a line written between the two reads is then still printed.
-        state = _json(find(views, run_id, run.attempt))
+        run = find(views, run_id, run.attempt)
         for line in views.logs(run_id, run.attempt, after=last):
             last = line.id
-            _print_line(line.to_json(), as_json=as_json)
-        if not follow or state["state"] == "finished":
+            _print_line(line, as_json=as_json)
+        if not follow or run.state == "finished":
             break
         time.sleep(FOLLOW_EVERY)
-    return exits.FAILED if follow and state["verdict"] == "failure" else exits.OK
+    return exits.FAILED if follow and run.verdict == "failure" else exits.OK
 
 
 @runs.command("cancel", cls=Command, examples=('closeout runs cancel RUN --reason "wrong stack"',))
@@ -140,11 +141,11 @@ def cancel(*, run_id: str, config: Path, db: Path | None, reason: str | None, as
     Its status becomes `error`. Who cancelled it is recorded.
     """
     path = options.existing_ledger(db, config)
-    run = _json(find(_views(db, config), run_id))
-    if run["state"] == "finished":
-        raise NotFound(f"Run {run_id} has finished ({run['verdict']}); there is nothing to cancel.")
+    run = find(_views(db, config), run_id)
+    if run.state == "finished":
+        raise NotFound(f"Run {run_id} has finished ({run.verdict}); there is nothing to cancel.")
     requests.send(
-        path, "cancel", run["execution"], reason, done="The run stops at its next operation.", as_json=as_json
+        path, "cancel", run.execution, reason, done="The run stops at its next operation.", as_json=as_json
     )
 
 
@@ -164,14 +165,14 @@ def rerun(
     """
     path = options.existing_ledger(db, config)
     views = _views(db, config)
-    run = _json(find(views, run_id))
-    if run["state"] != "finished":
-        raise NotFound(f"Run {run_id} is {run['state']}; it can be run again when it has finished.")
+    run = find(views, run_id)
+    if run.state != "finished":
+        raise NotFound(f"Run {run_id} is {run.state}; it can be run again when it has finished.")
     if not yes:
-        output.note(f"Attempt {run['attempt'] + 1} of {run['automation']} on {about(run)} would do:")
-        preview.show(config, run["event"], views.body(run["delivery"]), only=run["automation"])
+        output.note(f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do:")
+        preview.show(config, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
-    requests.send(path, "rerun", run["id"], reason, done="The next attempt is asked for.", as_json=as_json)
+    requests.send(path, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
 
 
 def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
@@ -183,12 +184,11 @@ def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
     return run
 
 
-def about(run: Mapping[str, Any]) -> str:
+def about(run: RunView) -> str:
     """Say what a run is about: `acme/shop#17`, or the repository, or the event."""
-    repository = run.get("repository")
-    if repository is None:
-        return str(run["event"])
-    return f"{repository}#{run['number']}" if run.get("number") else str(repository)
+    if run.repository is None:
+        return run.event
+    return f"{run.repository}#{run.number}" if run.number else run.repository
 
 
 def _views(db: Path | None, config: Path) -> Views:
@@ -197,49 +197,48 @@ def _views(db: Path | None, config: Path) -> Views:
     return wiring.views(options.existing_ledger(db, config))
 
 
-def _json(run: RunView) -> dict[str, Any]:
-    return run.to_json()
+def _show(run: RunView) -> None:
+    output.say(click.style(run.automation, bold=True) + f"  run {run.id}, attempt {run.attempt}")
+    event = f"{run.event} {run.action}" if run.action else run.event
+    facts = {
+        "state": output.word(run.verdict or run.state) + _took(run),
+        "event": f"{event}, {output.clean(about(run))}",
+        "delivery": f"{run.delivery}, guid {run.guid}",
+        "accepted": output.moment(run.accepted_at),
+        "asked by": run.requested_by,
+        "status": run.status,
+        "waits": run.reason,
+        "summary": run.summary,
+    }
+    for name, text in facts.items():
+        if text:
+            _tell(f"{name:<9} {text}", "  ", "            ")
+    for step in run.steps:
+        tries = f" ({step.attempts} tries)" if step.attempts > 1 else ""
+        output.say(f"  {step.id}: {output.word(step.state)}{tries}  {step.uses}")
+        for line in _step_lines(step):
+            _tell(line, "      ", "        ")
 
 
-def _show(run: Mapping[str, Any]) -> None:
-    output.say(
-        click.style(f"{run['automation']}", bold=True) + f"  run {run['id']}, attempt {run['attempt']}"
-    )
-    ended = run["finished_at"]
-    took = f" after {output.duration(ended - run['accepted_at'])}" if ended else ""
-    output.say(
-        f"  state     {output.word(run['state'])}"
-        + (f": {output.word(run['verdict'])}{took}" if ended else "")
-    )
-    output.say(
-        f"  event     {run['event']}, {output.clean(about(run))}, delivery {run['delivery']} ({run['guid']})"
-    )
-    output.say(f"  accepted  {output.moment(run['accepted_at'])}")
-    if run["summary"]:
-        output.say(click.wrap_text(f"summary   {output.clean(run['summary'])}", 78, "  ", "            "))
-    for step in run["steps"]:
-        output.say(f"  {step['id']}: {output.word(step['state'])}" + _tries(step))
-        for line in _step_details(step):
-            output.say(click.wrap_text(output.clean(line), 78, "      ", "        "))
+def _took(run: RunView) -> str:
+    return f" after {output.duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
 
 
-def _tries(step: Mapping[str, Any]) -> str:
-    return f" ({step['attempts']} tries)" if step["attempts"] > 1 else ""
+def _tell(text: str, first: str, following: str) -> None:
+    output.say(click.wrap_text(text, 78, first, following))
 
 
-def _step_details(step: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"{change['verb']} {change['resource']}: {change['reason']}" for change in step.get("changes") or ()
-    ]
-    lines.extend(text for text in (step.get("summary"), step.get("reason")) if text)
-    lines.extend(f"left: {left['resource']}: {left['reason']}" for left in step.get("left") or ())
-    return lines
+def _step_lines(step: StepView) -> list[str]:
+    lines = [f"{change['verb']} {change['resource']}: {change['reason']}" for change in step.changes or ()]
+    lines.extend(text for text in (step.summary, step.reason) if text)
+    lines.extend(f"left: {left['resource']}: {left['reason']}" for left in step.left)
+    return [output.clean(line) for line in lines]
 
 
-def _print_line(line: Mapping[str, Any], *, as_json: bool) -> None:
+def _print_line(line: LogLine, *, as_json: bool) -> None:
     if as_json:
-        output.print_json_line(line)
+        output.print_json_line(line.to_json())
         return
-    at = time.strftime("%H:%M:%S", time.localtime(line["at"]))
-    step = f" {line['step']}:" if line["step"] else ""
-    output.say(f"{at}{step} {output.clean(line['text'])}")
+    at = time.strftime("%H:%M:%S", time.localtime(line.at))
+    step = f" {line.step}:" if line.step else ""
+    output.say(f"{at}{step} {output.clean(line.text)}")
