@@ -1,10 +1,11 @@
-"""closeout's engine beside DBOS in the same run, and closeout over a ledger that is already full.
+"""closeout's engine beside DBOS in the same run.
 
 Each engine is a process of its own on the server's core, on an empty database on the same disk, with the same work:
 five steps that do nothing, each recorded.
 """
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -21,10 +22,9 @@ ROWS = {
     "runs_per_second": "runs/s",
     "first_step_ms": "ack to first step, p50 ms",
     "idle_cpu_percent": "idle CPU %",
-    "memory_mb": "memory MB",
+    "waiting_cpu_percent": "CPU %, 1,000 runs waiting",
+    "peak_mb": "peak memory MB",
     "import_ms": "import ms",
-    "start_ms": "import to ready ms",
-    "threads": "threads",
 }
 
 
@@ -33,12 +33,12 @@ def compare(*, runs: int, idle: float, rounds: int) -> dict[str, Any]:
     rates: dict[str, list[Figures]] = {OURS: [], DIRECT: [], QUEUED: []}
     for number in range(rounds):
         print(f"round {number + 1}/{rounds}: engines", flush=True)
-        ours = _run([sys.executable, "-m", "bench.engine"], runs, idle)
+        ours = _run([sys.executable, str(BENCH / "engine.py"), "--runs", str(runs), "--folder"], [])
         # DBOS does a tenth as many a second: a tenth as many make the same time.
-        dbos = _run([str(PEER_PYTHON), str(BENCH / "dbos_peer.py")], max(runs // 10, 20), idle)
-        rates[OURS].append(_figures(ours, ""))
-        rates[DIRECT].append(_figures(dbos, "_direct"))
-        rates[QUEUED].append(_figures(dbos, "_queued"))
+        dbos = _run([str(PEER_PYTHON), str(BENCH / "dbos_peer.py")], [str(max(runs // 10, 20)), f"{idle:g}"])
+        rates[OURS].append(_ours(ours))
+        rates[DIRECT].append(_dbos(dbos, "direct"))
+        rates[QUEUED].append(_dbos(dbos, "queued"))
     medians = {name: _medians(figures) for name, figures in rates.items()}
     best = [
         max(a["runs_per_second"], b["runs_per_second"])
@@ -62,27 +62,40 @@ def compare(*, runs: int, idle: float, rounds: int) -> dict[str, Any]:
     }
 
 
-def _run(command: list[str], runs: int, idle: float) -> Figures:
+def _run(command: list[str], arguments: list[str]) -> dict[str, Any]:
+    """Run one engine's script on an empty folder; give what it printed, with the peak of its memory."""
     folder = WORK / "engine"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    command = pinned(SERVER_CORE, [*command, str(folder), str(runs), f"{idle:g}"])
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    figures: Figures = json.loads(done.stdout)
-    return figures
+    folder.mkdir(parents=True)
+    command = pinned(SERVER_CORE, [*command, str(folder), *arguments])
+    with (folder / "output.json").open("wb") as output, (folder / "errors.txt").open("wb") as errors:
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)}: {(folder / 'errors.txt').read_text('utf-8')[-2000:]}")
+    figures: dict[str, Any] = json.loads((folder / "output.json").read_text("utf-8"))
+    return {**figures, "peak_mb": usage.ru_maxrss * 1024 / 1e6}
 
 
-def _figures(raw: Figures, way: str) -> Figures:
+def _ours(raw: dict[str, Any]) -> Figures:
+    empty, waiting = raw["idle"]
     return {
-        "runs_per_second": raw[f"runs_per_second{way}"],
-        "first_step_ms": raw[f"first_step_ms{way}"],
+        "runs_per_second": raw["five_step_runs_per_second"],
+        "first_step_ms": raw["enqueue_to_first_step"]["p50_ms"],
+        "idle_cpu_percent": empty["cpu_percent"],
+        "waiting_cpu_percent": waiting["cpu_percent"],
+        "peak_mb": raw["peak_mb"],
+        "import_ms": raw["import_ms"],
+    }
+
+
+def _dbos(raw: dict[str, Any], way: str) -> Figures:
+    return {
+        "runs_per_second": raw[f"runs_per_second_{way}"],
+        "first_step_ms": raw[f"first_step_ms_{way}"],
         "idle_cpu_percent": raw["idle_cpu_percent"],
-        "memory_mb": raw["memory_mb"],
+        "peak_mb": raw["peak_mb"],
         "import_ms": raw["import_seconds"] * 1e3,
-        "start_ms": raw["start_seconds"] * 1e3,
-        "threads": raw["threads"],
     }
 
 

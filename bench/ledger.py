@@ -33,15 +33,22 @@ class Clock:
 def payload() -> bytes:
     """24 KB of JSON, seven times smaller when compressed, as GitHub's example is."""
     chance = random.Random(7)
-    item = {f"{key}_url": f"https://api.example.test/repos/acme/shop/{key}/17" for key in ("pulls", "issues", "commits")}
+    item = {
+        f"{key}_url": f"https://api.example.test/repos/acme/shop/{key}/17"
+        for key in ("pulls", "issues", "commits")
+    }
     rows = []
     while len(json.dumps(rows)) < 23_700:
-        rows.append({**item, "id": chance.randrange(10**9), "node": uuid.UUID(int=chance.getrandbits(128)).hex})
+        rows.append(
+            {**item, "id": chance.randrange(10**9), "node": uuid.UUID(int=chance.getrandbits(128)).hex}
+        )
     return json.dumps(rows).encode()
 
 
 def delivery(body: bytes, guid: str) -> NewDelivery:
-    return NewDelivery("123456", guid, "pull_request", "closed", "acme/shop", body, False, time.time(), "github", 17)
+    return NewDelivery(
+        "123456", guid, "pull_request", "closed", "acme/shop", body, False, time.time(), "github", 17
+    )
 
 
 def accepts(ledger: Ledger, count: int, in_flight: int, body: bytes, *, runs: bool) -> dict[str, float]:
@@ -121,7 +128,9 @@ def pages(path: Path) -> dict[str, float]:
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--count", type=int, default=30_000)
-    arguments.add_argument("--million", action="store_true", help="fill to a million deliveries and measure again")
+    arguments.add_argument(
+        "--million", action="store_true", help="fill to a million deliveries and measure again"
+    )
     arguments.add_argument("--folder", default=None)
     options = arguments.parse_args()
     body = payload()

@@ -33,7 +33,7 @@ automations:
 def receivers() -> list[Peer]:
     """Everybody who can be measured on this machine, closeout first."""
     peers = [
-        Peer(STORED, "delivery, fsynced", _closeout("never-matches"), {"BENCH_SECRET": SECRET}),
+        closeout_with(),
         Peer(STORED_WITH_RUNS, "delivery and run, fsynced", _closeout("**"), {"BENCH_SECRET": SECRET}),
     ]
     if shutil.which("node"):
@@ -52,20 +52,16 @@ def receivers() -> list[Peer]:
     return peers
 
 
-def _closeout(branch: str) -> Start:
+def closeout_with(ledger: Path | None = None) -> Peer:
+    """closeout over this ledger, or over a new one."""
+    return Peer(STORED, "delivery, fsynced", _closeout("never-matches", ledger), {"BENCH_SECRET": SECRET})
+
+
+def _closeout(branch: str, ledger: Path | None = None) -> Start:
     def command(port: int, folder: Path) -> list[str]:
         (folder / "closeout.yaml").write_text(CONFIG.format(branch=branch), "utf-8")
-        arguments = [
-            "--config",
-            "closeout.yaml",
-            "--db",
-            "ledger.db",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        ]
-        return [str(CLOSEOUT), "serve", *arguments]
+        arguments = ["--config", "closeout.yaml", "--db", str(ledger or "ledger.db")]
+        return [str(CLOSEOUT), "serve", *arguments, "--host", "127.0.0.1", "--port", str(port)]
 
     return command
 
