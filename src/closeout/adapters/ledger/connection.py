@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from urllib.parse import quote
 
+from closeout.adapters.ledger.checkpointer import LIMIT
 from closeout.adapters.ledger.sql import FOLDER
 from closeout.core.errors import LedgerError
 
@@ -47,6 +48,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         version = _version(connection, path)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LIMIT}").fetchone()
         _migrate(connection, version)
     except sqlite3.Error as error:
         connection.close()

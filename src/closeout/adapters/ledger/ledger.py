@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from closeout.adapters.ledger.accepting import SQL, Acceptance, Accepting, delivery_row
 from closeout.adapters.ledger.bodies import pack
-from closeout.adapters.ledger.connection import Readers, open_writer
+from closeout.adapters.ledger.connection import Readers
 from closeout.adapters.ledger.executions import Executions
 from closeout.adapters.ledger.journal import JournalLines
 from closeout.adapters.ledger.lock import FileLock
@@ -23,7 +23,7 @@ from closeout.adapters.ledger.names import split_execution
 from closeout.adapters.ledger.prune import prune
 from closeout.adapters.ledger.switch import paused
 from closeout.adapters.ledger.writer import Notifier, Ticket, Writer
-from closeout.core.errors import BadDelivery, LedgerError
+from closeout.core.errors import BadDelivery, CloseoutError, LedgerError
 from closeout.ports import Accepted, Clock, NewDelivery, NewRun
 
 SAME: Final = object()
@@ -48,7 +48,7 @@ class Ledger(Executions):
         if self._running_writer is None:
             self._lock.take()
             try:
-                writer = Writer(lambda: open_writer(self.path))
+                writer = Writer(self.path)
             except BaseException:
                 self._lock.release()
                 raise
@@ -94,12 +94,36 @@ class Ledger(Executions):
         Raises `BadDelivery` for a text that cannot be stored and `StoreUnavailable` when the ledger is closed;
         `done` is not called then.
         """
+        self._writer().submit(self._acceptance(delivery, runs, done))
+
+    def accept_group(
+        self, group: Sequence[tuple[NewDelivery, Sequence[NewRun], Callable[[Any], None]]]
+    ) -> None:
+        """Queue what an event loop has gathered in one turn, so that it shares a transaction.
+
+        All bodies are compressed before the first is queued: compressing gives way to other threads, and the
+        writer would begin with a group of one. An item's own error goes to its `done`; nothing is raised.
+        """
+        ready: list[Acceptance] = []
+        for delivery, runs, done in group:
+            try:
+                ready.append(self._acceptance(delivery, runs, done))
+            except CloseoutError as error:
+                done(error)
+        for acceptance in ready:
+            try:
+                self._writer().submit(acceptance)
+            except CloseoutError as error:
+                acceptance.done(error)
+
+    def _acceptance(
+        self, delivery: NewDelivery, runs: Sequence[NewRun], done: Callable[[Any], None]
+    ) -> Acceptance:
         row = delivery_row(delivery)
         _check_texts(row)
         for run in runs:
             _check_texts(run)
-        acceptance = Acceptance(row, pack(delivery.body), runs, self._clock.now(), done)
-        self._writer().submit(acceptance)
+        return Acceptance(row, pack(delivery.body), runs, self._clock.now(), done)
 
     def accept_wait(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
         """Store a delivery and its runs and wait for the commit."""

@@ -10,10 +10,13 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 from closeout.adapters.ledger.accepting import Acceptance, Accepting
+from closeout.adapters.ledger.checkpointer import Checkpointer
+from closeout.adapters.ledger.connection import open_writer
 from closeout.core.errors import CloseoutError, StoreUnavailable
 
 Settle: TypeAlias = Callable[[Any], None]
@@ -58,9 +61,10 @@ class Ticket:
 class Writer:
     """Takes jobs from any thread and settles them after their commit."""
 
-    def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
-        self._open = open_connection
-        self._connection = open_connection()
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = open_writer(path)
+        self._checkpointer = Checkpointer(path)
         self._accepting = Accepting(self._connection)
         self._queue: SimpleQueue[Job | Acceptance | None] = SimpleQueue()
         self._closed = False
@@ -69,6 +73,7 @@ class Writer:
 
     def start(self) -> None:
         """Start the thread."""
+        self._checkpointer.start()
         self._thread.start()
 
     def submit(self, job: Job | Acceptance) -> None:
@@ -110,7 +115,9 @@ class Writer:
                     break
             open_end = item is not None
             self._write(group)
+            self._checkpointer.wrote(self._connection.total_changes)
         self._refuse_rest()
+        self._checkpointer.close()
         self._connection.close()
 
     def _refuse_rest(self) -> None:
@@ -214,7 +221,7 @@ class Writer:
         if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
             return
         try:
-            fresh = self._open()
+            fresh = open_writer(self._path)
         except (CloseoutError, sqlite3.Error):
             return
         self._connection.close()

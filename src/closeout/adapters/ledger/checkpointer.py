@@ -1,0 +1,58 @@
+"""Move what is committed from the write-ahead log into the database file, beside the writer.
+
+Left to itself SQLite does this inside a commit, and every few hundred deliveries one answer waits for it. A thread of
+its own does the copying and its fsync; the writer keeps a distant limit for the case that this never catches up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+EVERY = 300
+"""Rows changed between two checkpoints: about four megabytes of log when bodies are of ordinary size."""
+LIMIT = 8_000
+"""Pages of log (32 MB) at which the writer does the rest itself, which resets the log."""
+
+
+class Checkpointer:
+    """A thread that checkpoints when it is told that enough was written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._due = threading.Event()
+        self._closed = False
+        self._seen = 0
+        self._thread = threading.Thread(target=self._run, name="ledger-checkpointer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wrote(self, total_changes: int) -> None:
+        """Note how many rows the writer's connection has changed in all."""
+        if not 0 <= total_changes - self._seen < EVERY:
+            self._seen = total_changes
+            self._due.set()
+
+    def close(self) -> None:
+        """End the thread after the checkpoint that it may be in."""
+        self._closed = True
+        self._due.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
+        try:
+            while True:
+                self._due.wait()
+                self._due.clear()
+                if self._closed:
+                    return
+                with suppress(sqlite3.Error):  # a full disk: the writer will say so
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            connection.close()
