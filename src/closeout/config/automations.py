@@ -86,7 +86,7 @@ def read_automation(
         function=function.reference if function else None,
         destructive_function=function is None or function.destructive,
         condition=read_condition(section.get("if")),
-        repositories=_patterns(section.get("repositories"), owner=True),
+        repositories=_patterns(section.get("repositories"), slash=True),
         senders=_patterns(section.get("senders")),
         status_context=_status(section.get("status"), name),
         concurrency=_concurrency(section.get("concurrency")),
@@ -138,13 +138,8 @@ def _limits(section: dict[str, At]) -> dict[str, Any]:
     return {key.replace("-", "_"): value for key, value in read.items() if value is not None}
 
 
-def _patterns(at: At | None, *, owner: bool = False) -> tuple[str, ...]:
-    patterns = read_patterns(at, "name") if at else ()
-    for pattern in patterns:
-        if owner and at is not None and "/" not in pattern and "**" not in pattern and pattern != "*":
-            message = f"`{pattern}` can match no repository: a full name is OWNER/NAME"
-            at.error("bad-pattern", message, f"write OWNER/{pattern.removeprefix('!')}")
-    return patterns
+def _patterns(at: At | None, *, slash: bool = False) -> tuple[str, ...]:
+    return read_patterns(at, "name", slash=slash) if at else ()
 
 
 def _status(at: At | None, name: str) -> str | None:
@@ -158,6 +153,8 @@ def _status(at: At | None, name: str) -> str | None:
         )
         return None
     context = at.text()
+    if context is not None:
+        at.refuse_template(context)
     if context is not None and not _CONTEXT.match(context):
         at.error(
             "bad-value", "a context is one line of at most 255 characters", "write it like closeout/preview"

@@ -14,7 +14,7 @@ from closeout.config.capabilities import InputSpec
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import listed
 from closeout.config.inputs import texts_of
-from closeout.config.steps import ReadStep
+from closeout.config.steps import FIELD, ReadStep
 from closeout.config.triggers import without_live_check
 from closeout.config.values import At
 from closeout.core import names
@@ -131,17 +131,24 @@ def _sound(text: str) -> bool:
 
 
 def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:
+    """Check who chose what is filled in. Gives the fields that `allow-untrusted` had to let through."""
     used: set[str] = set()
     for expression in templates.expressions(text):
         for field in names.outsider_fields(expression):
             if field in allowed:
                 used.add(field)
-                continue
-            at.error(
-                "untrusted-name",
-                f"`{field}` is chosen by whoever opens the pull request, and would become part of a name",
-                f"use a number or a SHA, or say allow-untrusted: [{field}] (forks are then ignored)",
-            )
+            elif FIELD.match(field):
+                at.error(
+                    "untrusted-name",
+                    f"`{field}` is chosen by whoever causes the event, and would become part of a name",
+                    f"use a number or a SHA, or say allow-untrusted: [{field}] (forks are then ignored)",
+                )
+            else:
+                at.error(
+                    "untrusted-name",
+                    f"`{field}` would become part of a name, and it cannot be told who chooses its value",
+                    "use plain fields, texts, `+`, string() and int() only",
+                )
     return used
 
 

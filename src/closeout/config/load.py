@@ -88,7 +88,8 @@ def _sections(
             place, folder, settings, around, {item.name for item in automations}
         )
         automations += added
-    if not automations and not settings.modules and "automations" not in section:
+    assert isinstance(root.node, MappingNode)
+    if root.node.key("automations") is None and root.node.key("modules") is None:
         fix = "add automations: with at least one entry, or modules: with @on functions"
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
     variables = reading.secret_variables(automations, settings, around)

@@ -21,7 +21,7 @@ from closeout.core.automation import Step
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
-_FIELD = re.compile(r"event(?:\.[A-Za-z_][A-Za-z0-9_]*)+\Z")
+FIELD = re.compile(r"event(?:\.[A-Za-z_][A-Za-z0-9_]*)+\Z")
 _AWS_KEYS = ("account", "region", "assume-role")
 
 
@@ -79,7 +79,7 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
     step = Step(
         id=_id(section.get("id"), uses, position),
-        name=(section["name"].text() if "name" in section else None) or action.summary,
+        name=_plain(section.get("name")) or action.summary,
         uses=uses,
         inputs=inputs,
         condition=read_condition(section.get("if")),
@@ -153,6 +153,13 @@ def _id(at: At | None, uses: str, position: int) -> str:
     return value
 
 
+def _plain(at: At | None) -> str | None:
+    text = at.text() if at else None
+    if at is not None and text is not None:
+        at.refuse_template(text)
+    return text
+
+
 def read_condition(at: At | None) -> str | None:
     """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around the whole of it is taken off."""
     if at is None:
@@ -195,7 +202,7 @@ def _fields(at: At | None) -> tuple[str, ...]:
     fields: list[str] = []
     for item in (at.items(single=True) if at else None) or []:
         text = item.text()
-        if text is not None and _FIELD.match(text):
+        if text is not None and FIELD.match(text):
             fields.append(text)
         elif text is not None:
             item.error(

@@ -117,24 +117,37 @@ def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:
                 trigger[key] = list(patterns)
 
 
-def read_patterns(at: At, kind: Kind = "ref") -> tuple[str, ...]:
-    """Read one filter pattern or a list of them; a bad one is found at its own place."""
+def read_patterns(at: At, kind: Kind = "ref", *, slash: bool = False) -> tuple[str, ...]:
+    """Read one filter pattern or a list of them; a bad one is found at its own place.
+
+    With `slash` it is for full names of repositories, which a pattern without a `/` or `**` can never match.
+    """
     items = at.items(single=True) or []
     texts = [(item, text) for item in items if (text := item.text()) is not None]
-    bad = False
+    before = at.findings.count()
     for item, text in texts:
-        # By itself a pattern with `!` is an error of the list, not of the item.
-        problem = _pattern_problem([text] if text == "!" else [text.removeprefix("!")], kind)
-        if problem:
-            bad = True
-            item.error("bad-pattern", problem, "see the filter pattern cheat sheet of GitHub Actions")
-    if texts and not bad and (problem := _pattern_problem([text for _, text in texts], kind)):
-        at.error(
-            "bad-pattern",
-            problem,
-            "add a positive pattern before the ones with `!`, or use the `-ignore` form",
-        )
+        _check_pattern(item, text, kind, slash=slash)
+    if (
+        texts
+        and at.findings.count() == before
+        and (problem := _pattern_problem([text for _, text in texts], kind))
+    ):
+        fix = "add a positive pattern before the ones with `!`, or use the `-ignore` form"
+        at.error("bad-pattern", problem, fix)
     return tuple(text for _, text in texts)
+
+
+def _check_pattern(at: At, text: str, kind: Kind, *, slash: bool) -> None:
+    if "${{" in text:
+        at.refuse_template(text)
+        return
+    # By itself a pattern with `!` is an error of the list, not of the item.
+    problem = _pattern_problem([text] if text == "!" else [text.removeprefix("!")], kind)
+    if problem:
+        at.error("bad-pattern", problem, "see the filter pattern cheat sheet of GitHub Actions")
+    elif slash and "/" not in text and "**" not in text and text != "*":
+        message = f"`{text}` can match no repository: a full name is OWNER/NAME"
+        at.error("bad-pattern", message, f"write OWNER/{text.removeprefix('!')}")
 
 
 def _pattern_problem(patterns: list[str], kind: Kind) -> str | None:

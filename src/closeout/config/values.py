@@ -55,6 +55,11 @@ class At:
             self.wrong("text")
         return None
 
+    def refuse_template(self, text: str) -> None:
+        """Add an error if there is a `${{ }}` in a text in which none is filled in."""
+        if "${{" in text:
+            self.error("template-not-allowed", "`${{ }}` is not filled in here", "write the value itself")
+
     def boolean(self) -> bool | None:
         """Read `true` or `false`."""
         if isinstance(self.node, Scalar) and isinstance(self.node.value, bool):
