@@ -12,6 +12,9 @@ from closeout.core.errors import UsageError
 
 LENGTH = 26
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_SHIFTS = tuple(range(LENGTH * 5 - 10, -10, -10))
+"""Two characters, ten bits at a time: an id is made for every run that is accepted."""
 _EXECUTION = re.compile(r"([a-z2-7]{26})-([1-9][0-9]{0,8})", re.ASCII)
 
 
@@ -19,7 +22,7 @@ def run_id(guid: str, automation: str) -> str:
     """Give 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over GUID, newline, automation."""
     digest = hashlib.sha256(f"{guid}\n{automation}".encode()).digest()
     bits = int.from_bytes(digest, "big") >> (len(digest) * 8 - LENGTH * 5)
-    return "".join(_ALPHABET[bits >> shift & 31] for shift in range(LENGTH * 5 - 5, -5, -5))
+    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
 def execution_id(run_id: str, attempt: int) -> str:
