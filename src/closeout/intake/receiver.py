@@ -35,12 +35,17 @@ class _Candidate(NamedTuple):
     definition: str
 
 
+REMEMBERED = 4096
+"""Answers of matching that are kept; each is a few hundred bytes."""
+
+
 class Receiver:
     """Verifies, decodes and matches. `secrets` is asked anew for each request, so that a rotation is seen."""
 
     def __init__(self, *, automations: Sequence[Automation], secrets: Secrets) -> None:
         self._secrets = secrets
         self._by_event: dict[str, tuple[_Candidate, ...]] = {}
+        self._matched: dict[Facts, tuple[_Candidate, ...]] = {}
         for automation in automations:
             candidate = _Candidate(automation, automation.canonical())
             for event in dict.fromkeys(str(trigger["event"]) for trigger in automation.triggers):
@@ -79,21 +84,59 @@ class Receiver:
         return self._runs(guid, decode.facts(event, text), text)
 
     def _runs(self, guid: str, facts: Facts, text: bytes) -> tuple[NewRun, ...]:
-        candidates = self._by_event.get(facts.event)
-        if candidates is None or facts.own:
+        matched = self._matching(facts)
+        if not matched:
             return ()
         lookup = _Lookup(text)
         return tuple(
-            NewRun(
-                run_id=ids.run_id(guid, automation.name),
-                automation=automation.name,
-                key=keys.concurrency_key(automation.name, automation.concurrency, facts, lookup),
-                definition=definition,
-                queue_timeout=automation.queue_timeout,
-            )
-            for automation, definition in candidates
-            if triggers.match(automation.triggers, automation.repositories, automation.senders, facts).matched
+            [
+                NewRun(
+                    ids.run_id(guid, automation.name),
+                    automation.name,
+                    keys.concurrency_key(automation.name, automation.concurrency, facts, lookup),
+                    definition,
+                    automation.queue_timeout,
+                )
+                for automation, definition in matched
+            ]
         )
+
+    def _matching(self, facts: Facts) -> tuple[_Candidate, ...]:
+        """Give the automations whose triggers match. Most deliveries are like an earlier one: its answer is kept.
+
+        What is taken out of the key are the fields that triggers cannot see; a test holds the two ways together.
+        """
+        candidates = self._by_event.get(facts.event)
+        if candidates is None:
+            return ()
+        if facts.changed_paths is not None:
+            return _match(candidates, facts)
+        key = facts._replace(
+            number=None if facts.number is None else 0,
+            repository_id=None,
+            private=None,
+            head_ref=None,
+            head_repository_id=None,
+        )
+        matched = self._matched.get(key)
+        if matched is None:
+            if len(self._matched) >= REMEMBERED:
+                self._matched.clear()
+            matched = self._matched[key] = _match(candidates, facts)
+        return matched
+
+
+def _match(candidates: tuple[_Candidate, ...], facts: Facts) -> tuple[_Candidate, ...]:
+    return tuple(
+        candidate
+        for candidate in candidates
+        if triggers.match(
+            candidate.automation.triggers,
+            candidate.automation.repositories,
+            candidate.automation.senders,
+            facts,
+        ).matched
+    )
 
 
 class _Lookup:

@@ -22,7 +22,7 @@ from closeout.server.asgi import App, Receive, Scope, Send, respond
 from closeout.server.health import Readiness
 from closeout.server.log import Log
 from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
-from closeout.server.webhook import READ_SECONDS, Accept, Webhook
+from closeout.server.webhook import Accept, Limits, Reply, Webhook
 
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
 FORBIDDEN = b'{"error": "forbidden", "message": "Metrics are for this machine, or for who has the token."}'
@@ -70,7 +70,7 @@ class ServerParts:
     link_key: bytes
     metrics_token: str | None = None
     log: Log = field(default_factory=Log)
-    read_seconds: float = READ_SECONDS
+    limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.time
 
 
@@ -88,7 +88,7 @@ class Application:
             refresh=parts.refresh,
             metrics=self.metrics,
             log=parts.log,
-            read_seconds=parts.read_seconds,
+            limits=parts.limits,
             clock=parts.clock,
         )
         self._pages: Any = None
@@ -99,6 +99,10 @@ class Application:
             "/readyz": self._ready,
             "/metrics": self._metrics_page,
         }
+
+    def take(self, headers: list[tuple[bytes, bytes]], body: bytes, reply: Reply) -> bool:
+        """Offer the short way for a delivery that is complete (see `Webhook.take`)."""
+        return self._webhook.take(headers, body, reply)
 
     def drain(self) -> None:
         """Begin the end: not ready any more, live pages end. Called on the loop's thread."""
@@ -131,7 +135,7 @@ class Application:
         try:
             await (route or _nothing)(scope, receive, counting)
         except Exception as error:  # noqa: BLE001 - the edge: it is logged and not sent
-            self._parts.log.exception("a request failed", error)
+            self._parts.log.unforeseen("a request failed", error)
             if not sent:
                 await respond(counting, FAILED.status, FAILED.body)
         if route is None or route == self._page:

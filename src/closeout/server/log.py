@@ -51,7 +51,7 @@ class Log:
             held = self._held.pop(what, 0)
         self._write(what, details | ({"and_before": held} if held else {}))
 
-    def exception(self, what: str, error: BaseException) -> None:
+    def unforeseen(self, what: str, error: BaseException) -> None:
         """Write what nobody foresaw, with its traceback: it goes here and nowhere else."""
         trace = "".join(traceback.format_exception(error)).rstrip()
         self.seldom(f"{what}: {type(error).__name__}", error=trace)

@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 from closeout.server.asgi import App
-from closeout.server.protocol import HEAD_SECONDS, Guarded
+from closeout.server.protocol import HEAD_SECONDS, Guarded, guarded
 
 KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS = 10
@@ -47,7 +47,7 @@ def run(
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=Guarded,
+            http=guarded(getattr(app, "take", None)),
             ws="none",
             lifespan="on",
             interface="asgi3",
@@ -126,7 +126,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """First signal: drain. Second: at once. (uvicorn would go on for a second SIGTERM.)"""
+        """Drain on the first signal, stop at once on the second (uvicorn would go on for a second SIGTERM)."""
         del sig, frame
         if self.should_exit:
             self.force_exit = True
