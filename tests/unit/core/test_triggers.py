@@ -1,0 +1,274 @@
+"""Triggers: a table of events, filters and the sentence that explains each answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.core.facts import facts_of
+from closeout.core.triggers import Match, check_trigger, match, match_paths
+from tests.unit.core.events import about, pull_request, push
+
+CLOSED = {"event": "pull_request", "types": ["closed"]}
+SEED = {**CLOSED, "branches": ["develop", "release/**"]}
+PUSH = {"event": "push"}
+
+
+def run(trigger: Any, event: str, payload: Any, repositories: Any = (), senders: Any = ()) -> Match:
+    """Match one trigger or several."""
+    triggers = trigger if isinstance(trigger, list) else [trigger]
+    return match(triggers, repositories, senders, facts_of(event, payload))
+
+
+# trigger, event, payload, whether it matches, a piece of the sentence
+TABLE: list[tuple[Any, str, Any, bool, str]] = [
+    # events and types
+    (SEED, "pull_request", pull_request(), True, "pull_request closed, base branch 'develop', in acme/shop"),
+    (SEED, "pull_request", pull_request(base="release/1/2"), True, "release/1/2"),
+    (
+        SEED,
+        "pull_request",
+        pull_request(base="main"),
+        False,
+        "base branch 'main' matches none of develop, release/**",
+    ),
+    (SEED, "pull_request", pull_request("opened"), False, "type 'opened' is none of closed"),
+    (SEED, "push", push(), False, "event 'push' is not among its triggers (pull_request)"),
+    ([], "push", push(), False, "not among its triggers (none)"),
+    ([PUSH, CLOSED], "pull_request", pull_request(), True, "closed"),
+    ([{**CLOSED, "types": ["opened"]}, SEED], "pull_request", pull_request(), True, "develop"),
+    (
+        [{**CLOSED, "types": ["opened"]}, SEED],
+        "pull_request",
+        pull_request(base="x"),
+        False,
+        "opened; base branch 'x'",
+    ),
+    (
+        {"event": "pull_request"},
+        "pull_request",
+        pull_request(),
+        False,
+        "opened, synchronize, reopened (the default)",
+    ),
+    ({"event": "pull_request"}, "pull_request", pull_request("reopened"), True, "reopened"),
+    ({"event": "issue_comment"}, "issue_comment", about(action="edited"), True, "issue_comment edited"),
+    ({"event": "release", "types": ["published"]}, "release", about(action="created"), False, "'created'"),
+    ({"event": "push", "types": ["x"]}, "push", push(), False, "push has no action"),
+    ({"event": "invented", "types": ["done"]}, "invented", about(action="done"), True, "invented done"),
+    # branches and tags
+    (PUSH, "push", push("refs/heads/x"), True, "branch 'x'"),
+    (PUSH, "push", push("refs/tags/v1"), True, "tag 'v1'"),
+    ({**PUSH, "branches": ["main"]}, "push", push(), True, "branch 'main'"),
+    ({**PUSH, "branches": ["main"]}, "push", push("refs/tags/main"), False, "only branches are filtered"),
+    (
+        {**PUSH, "branches-ignore": ["main"]},
+        "push",
+        push("refs/tags/v1"),
+        False,
+        "only branches are filtered",
+    ),
+    ({**PUSH, "tags": ["v*"]}, "push", push(), False, "only tags are filtered, and 'main' is a branch"),
+    ({**PUSH, "tags-ignore": ["v*"]}, "push", push(), False, "only tags are filtered"),
+    ({**PUSH, "tags": ["v*"]}, "push", push("refs/tags/v1"), True, "tag 'v1'"),
+    ({**PUSH, "tags": ["v*"]}, "push", push("refs/tags/x"), False, "tag 'x' matches none of v*"),
+    ({**PUSH, "branches": ["main"], "tags": ["v*"]}, "push", push("refs/tags/v1"), True, "v1"),
+    ({**PUSH, "branches": ["main"], "tags": ["v*"]}, "push", push(), True, "main"),
+    ({**PUSH, "branches": ["x"], "tags": ["main"]}, "push", push(), False, "branch 'main' matches none of x"),
+    (
+        {**PUSH, "branches-ignore": ["wip/**"]},
+        "push",
+        push("refs/heads/wip/a"),
+        False,
+        "is ignored by wip/**",
+    ),
+    ({**PUSH, "branches-ignore": ["wip/**"]}, "push", push(), True, "main"),
+    (
+        {**PUSH, "branches": ["**", "!wip/**"]},
+        "push",
+        push("refs/heads/wip/a"),
+        False,
+        "matches none of **, !wip/**",
+    ),
+    ({**PUSH, "branches": ["main"]}, "push", push("refs/notes/x"), False, "names no branch or tag"),
+    (
+        {**CLOSED, "branches-ignore": ["develop"]},
+        "pull_request",
+        pull_request(),
+        False,
+        "base branch 'develop' is ignored",
+    ),
+    (
+        {"event": "delete", "branches": ["topic/*"]},
+        "delete",
+        about(ref="topic/x", ref_type="branch"),
+        True,
+        "topic/x",
+    ),
+    (
+        {"event": "delete", "branches": ["topic/*"]},
+        "delete",
+        about(ref="topic/x", ref_type="tag"),
+        False,
+        "is a tag",
+    ),
+    ({"event": "delete", "tags": ["v*"]}, "delete", about(ref="v1", ref_type="tag"), True, "v1"),
+    ({"event": "create", "tags": ["v*"]}, "create", about(ref="v1", ref_type="branch"), False, "is a branch"),
+    (
+        {"event": "workflow_run", "types": ["completed"], "branches": ["main"]},
+        "workflow_run",
+        about(action="completed", workflow_run={"head_branch": "dev"}),
+        False,
+        "branch 'dev' matches none of main",
+    ),
+    ({"event": "release", "tags": ["v*"]}, "release", about(release={"tag_name": "v1"}), True, "v1"),
+    ({"event": "issues", "branches": ["main"]}, "issues", about(), False, "`branches` is given"),
+    (
+        {"event": "pull_request_review", "branches": ["develop"]},
+        "pull_request_review",
+        pull_request("submitted"),
+        True,
+        "base branch",
+    ),
+    # paths
+    ({**PUSH, "paths": ["docs/**"]}, "push", push("refs/heads/main", "docs/a", "b"), True, "2 changed paths"),
+    (
+        {**PUSH, "paths": ["docs/**"]},
+        "push",
+        push("refs/heads/main", "src/a"),
+        False,
+        "none of 1 changed paths",
+    ),
+    ({**PUSH, "paths": ["**", "!docs/**"]}, "push", push("refs/heads/main", "docs/a"), False, "!docs/**"),
+    ({**PUSH, "paths": ["**", "!docs/**"]}, "push", push("refs/heads/main", "docs/a", "b"), True, ""),
+    (
+        {**PUSH, "paths-ignore": ["docs/**"]},
+        "push",
+        push("refs/heads/main", "docs/a"),
+        False,
+        "all 1 changed paths are",
+    ),
+    ({**PUSH, "paths-ignore": ["docs/**"]}, "push", push("refs/heads/main", "docs/a", "b"), True, ""),
+    ({**PUSH, "paths-ignore": ["docs/**"]}, "push", push("refs/heads/main"), True, "0 changed paths"),
+    ({**PUSH, "paths": ["docs/**"]}, "push", push("refs/heads/main"), False, "none of 0"),
+    ({**PUSH, "paths": ["docs/**"]}, "push", push("refs/tags/v1", "src/a"), True, "do not count for tags"),
+    ({**PUSH, "paths": ["docs/**"]}, "push", push(commits=[{}] * 1001), True, "does not say which paths"),
+    (
+        {**PUSH, "branches": ["x"], "paths": ["a"]},
+        "push",
+        push("refs/heads/main", "a"),
+        False,
+        "matches none of x",
+    ),
+    ({"event": "issues", "paths": ["a"]}, "issues", about(), False, "lists no changed paths"),
+]
+
+
+@pytest.mark.parametrize(("trigger", "event", "payload", "matched", "reason"), TABLE)
+def test_triggers_match_as_in_actions(
+    trigger: Any, event: str, payload: Any, matched: bool, reason: str
+) -> None:
+    """Each answer is right, and its sentence says why."""
+    answer = run(trigger, event, payload)
+    assert (answer.matched, answer.paths_pending) == (matched, False)
+    assert reason in answer.reason
+
+
+REPOSITORIES = [
+    (["acme/shop"], [], True, ""),
+    (["ACME/Shop"], [], True, ""),
+    (["acme/*"], [], True, ""),
+    (["acme/other", "foo/*"], [], False, "repository 'acme/shop' matches none of acme/other, foo/*"),
+    (["acme/*", "!acme/shop"], [], False, "acme/shop"),
+    ([], ["codertocat"], True, ""),
+    ([], ["octocat"], False, "sender 'Codertocat' matches none of octocat"),
+    ([], ["**", "!*[bot]"], True, ""),
+]
+
+
+@pytest.mark.parametrize(("repositories", "senders", "matched", "reason"), REPOSITORIES)
+def test_repositories_and_senders_narrow_down(
+    repositories: list[str], senders: list[str], matched: bool, reason: str
+) -> None:
+    """An organization's hook sends every repository's events; only those named count."""
+    answer = run(SEED, "pull_request", pull_request(), repositories, senders)
+    assert answer.matched is matched
+    assert reason in answer.reason
+
+
+def test_an_event_without_repository_or_sender_does_not_pass_a_filter() -> None:
+    """What cannot be compared does not match."""
+    anonymous = {"action": "closed"}
+    assert "names no repository" in run(CLOSED, "pull_request", anonymous, ["**"]).reason
+    assert "names no sender" in run(CLOSED, "pull_request", anonymous, [], ["**"]).reason
+
+
+def test_closeouts_own_events_match_nothing() -> None:
+    """Not even an automation that asks for every status."""
+    answer = run({"event": "status"}, "status", about(context="closeout/x"))
+    assert answer == Match(False, "closeout itself caused this event")
+    own = facts_of("issue_comment", about(comment={"body": "<!-- closeout:x -->"}))
+    assert not match_paths([{"event": "issue_comment"}], own, []).matched
+
+
+def test_paths_of_a_pull_request_are_pending_until_they_are_known() -> None:
+    """The payload has no list of files: it matches so far, and says that paths are to be asked for."""
+    trigger = {**SEED, "paths": ["web/**"]}
+    facts = facts_of("pull_request", pull_request())
+    assert match([trigger], [], [], facts).paths_pending
+    assert match([trigger], [], [], facts).matched
+    assert match_paths([trigger], facts, ["web/a.js"]) == Match(
+        True, match([SEED], [], [], facts).reason + "; 1 changed paths"
+    )
+    assert not match_paths([trigger], facts, ["api/a.py"]).matched
+    assert not match_paths([trigger], facts, []).matched
+
+
+def test_paths_are_not_asked_for_in_vain() -> None:
+    """A branch that does not match needs no look at the paths, nor does a second trigger that matches outright."""
+    trigger = {**SEED, "paths": ["web/**"]}
+    assert not run(trigger, "pull_request", pull_request(base="main")).paths_pending
+    assert run([trigger, CLOSED], "pull_request", pull_request()) == run(
+        CLOSED, "pull_request", pull_request()
+    )
+
+
+def test_known_paths_are_held_against_every_trigger() -> None:
+    """With the paths known, one trigger may refuse and another one match."""
+    facts = facts_of("pull_request", pull_request())
+    triggers = [{**SEED, "paths": ["web/**"]}, {**SEED, "paths-ignore": ["docs/**"]}]
+    assert match_paths(triggers, facts, ["api/a.py"]).matched
+    assert not match_paths(triggers, facts, ["docs/a.md"]).matched
+    assert "push" in match_paths([PUSH], facts, []).reason
+
+
+FAULTS: list[tuple[dict[str, Any], list[str], str]] = [
+    (SEED, [], ""),
+    ({"event": "invented", "types": ["anything"]}, [], ""),
+    ({**CLOSED, "types": ["closed", "brand_new_type"]}, [], ""),
+    ({"event": "pull_request"}, ["types"], "needs explicit `types`"),
+    ({**CLOSED, "types": []}, ["types"], "matches nothing"),
+    ({**CLOSED, "types": ["close"]}, ["types"], "did you mean 'closed'?"),
+    ({**CLOSED, "types": ["merged"]}, ["types"], "event.pull_request.merged"),
+    ({**PUSH, "types": ["x"]}, ["types"], "push has no types"),
+    ({**CLOSED, "branches": ["a"], "branches-ignore": ["b"]}, ["branches-ignore"], "exclude each other"),
+    ({**PUSH, "tags": ["a"], "tags-ignore": ["b"]}, ["tags-ignore"], "exclude each other"),
+    ({**PUSH, "paths": ["a"], "paths-ignore": ["b"]}, ["paths-ignore"], "exclude each other"),
+    ({**CLOSED, "branches": ["["]}, ["branches"], "not closed"),
+    ({**CLOSED, "branches": []}, ["branches"], "matches nothing"),
+    ({**CLOSED, "branches": ["!main"]}, ["branches"], "at least one"),
+    ({**CLOSED, "paths-ignore": ["+"]}, ["paths-ignore"], "character 1"),
+    ({**CLOSED, "tags": ["v*"]}, ["tags"], "has no tag"),
+    ({"event": "issues", "branches": ["main"]}, ["branches"], "could never match"),
+    ({"event": "release", "paths": ["a"]}, ["paths"], "lists no changed paths"),
+    ({"event": "push", "types": ["x"], "branches": [""], "paths": ["["]}, ["types", "branches", "paths"], ""),
+]
+
+
+@pytest.mark.parametrize(("trigger", "keys", "sentence"), FAULTS)
+def test_what_could_never_match_is_a_fault(trigger: dict[str, Any], keys: list[str], sentence: str) -> None:
+    """Each fault names its key and says what to do; all are reported at once."""
+    found = check_trigger(trigger)
+    assert [key for key, _ in found] == keys
+    assert not sentence or sentence in found[0][1]
