@@ -58,11 +58,14 @@ class AwsClients:
     """Sessions by target, made once each; safe to use from several threads.
 
     `session` makes the plain session that every target starts from; tests give their own. `now` is seconds
-    since the epoch, for a Retry-After that is a date.
+    since the epoch, for a Retry-After that is a date. `attempts` are botocore's own, in a row, in this thread.
     """
 
-    def __init__(self, *, now: Callable[[], float], session: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, *, now: Callable[[], float], session: Callable[[], Any] | None = None, attempts: int = 2
+    ) -> None:
         self._now = now
+        self._attempts = attempts
         self._make_session = session
         self._lock = threading.RLock()
         self._targets: dict[AwsTarget, TargetClients] = {}
@@ -72,20 +75,27 @@ class AwsClients:
         with self._lock:
             found = self._targets.get(target)
             if found is None:
-                found = self._targets[target] = TargetClients(target, self._session, now=self._now)
+                found = self._targets[target] = TargetClients(
+                    target, self._session, now=self._now, attempts=self._attempts
+                )
             return found
 
     def _session(self) -> Any:
+        if self._make_session is not None:
+            return self._make_session()
         import boto3  # noqa: PLC0415
 
-        return self._make_session() if self._make_session else boto3.Session()
+        return boto3.Session()
 
 
 class TargetClients:
     """The clients of one target, made when first asked for."""
 
-    def __init__(self, target: AwsTarget, session: Callable[[], Any], *, now: Callable[[], float]) -> None:
+    def __init__(
+        self, target: AwsTarget, session: Callable[[], Any], *, now: Callable[[], float], attempts: int
+    ) -> None:
         self.target = target
+        self._attempts = attempts
         self._make_session = session
         self._now = now
         self._lock = threading.RLock()  # a boto3 session must not make two clients at once
@@ -106,11 +116,12 @@ class TargetClients:
 
     def _make_client(self, service: str) -> TranslatedClient:
         with translated(service, "CreateClient", self._now):
+            config = _config(self._attempts)
             if self._session is None:
                 plain = self._make_session()
                 role = self.target.assume_role
-                self._session = _under_role(plain, role, self.target.region) if role else plain
-            client = self._session.client(service, region_name=self.target.region, config=_config())
+                self._session = _under_role(plain, role, self.target.region, config) if role else plain
+            client = self._session.client(service, region_name=self.target.region, config=config)
         return TranslatedClient(client, service, self._now)
 
 
@@ -225,27 +236,27 @@ def retry_after(header: str | None, now: float) -> float | None:
         return None
 
 
-def _config() -> Any:
+def _config(attempts: int) -> Any:
     from botocore.config import Config  # noqa: PLC0415
 
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 2},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         user_agent_extra="closeout",
         tcp_keepalive=True,
         max_pool_connections=16,
     )
 
 
-def _under_role(plain: Any, role: str, region: str) -> Any:
+def _under_role(plain: Any, role: str, region: str, config: Any) -> Any:
     """Give a session under an assumed role, whose credentials are fetched when needed and before they expire."""
     import boto3  # noqa: PLC0415
     from botocore.credentials import DeferredRefreshableCredentials  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 
     def fetch() -> dict[str, str]:
-        sts = plain.client("sts", region_name=region, config=_config())
+        sts = plain.client("sts", region_name=region, config=config)
         given = sts.assume_role(RoleArn=role, RoleSessionName=SESSION_NAME)["Credentials"]
         return {
             "access_key": given["AccessKeyId"],

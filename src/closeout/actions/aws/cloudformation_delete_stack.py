@@ -196,6 +196,9 @@ class _Looks:
         if word == "DELETE_SKIPPED":
             return None
         if word == "DELETE_COMPLETE":
+            # A stack that was created anew may have a resource of that name: then it is not what we left.
+            if stacks.owner(self._client, physical_id) not in (None, identity["stack_id"]):
+                return None
             return "CloudFormation says that it is deleted, but it is still there"
         return f"CloudFormation says {word}" if word else "it is still there"
 
@@ -221,6 +224,7 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
                 "cloudformation:DescribeStacks",
                 "cloudformation:DescribeStackEvents",
                 "cloudformation:ListStackResources",
+                "cloudformation:DescribeStackResources",
                 "cloudformation:GetTemplate",
                 "cloudformation:DeleteStack",
             ),

@@ -38,6 +38,10 @@ class CloudFormation(Protocol):
         """DescribeStackEvents, one page, the newest first."""
         ...
 
+    def describe_stack_resources(self, *, PhysicalResourceId: str) -> Mapping[str, Any]:
+        """DescribeStackResources, for the stack that has this resource."""
+        ...
+
     def get_template(self, *, StackName: str, TemplateStage: str) -> Mapping[str, Any]:
         """GetTemplate."""
         ...
@@ -125,6 +129,20 @@ def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:
             return {}
         raise
     return {row["LogicalResourceId"]: row["ResourceStatus"] for row in rows}
+
+
+def owner(client: CloudFormation, physical_id: str) -> str | None:
+    """Give the StackId of the stack that this resource belongs to now; None when it belongs to none."""
+    try:
+        rows = client.describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
+    except ServiceError as error:
+        if error.reason == "ValidationError" and "does not exist" in error.message:
+            return None
+        raise
+    for row in rows:
+        if row.get("PhysicalResourceId") == physical_id and row["ResourceStatus"] != "DELETE_COMPLETE":
+            return str(row["StackId"])
+    return None
 
 
 def deletion_policies(client: CloudFormation, stack_id: str) -> dict[str, str]:

@@ -183,9 +183,17 @@ class Teardown:
         return False
 
     def _empty(self, name: str, bucket: str) -> None:
+        """Empty one bucket, batch by batch, for as long as our stack is the one that could not delete it.
+
+        A bucket is known by its name alone. If our stack is deleted meanwhile, a new stack may own a bucket of
+        that name; so each batch asks for the state of our StackId first, in the same operation.
+        """
         place = buckets.Place(bucket=bucket, owner=self.doomed.account)
 
         def batch() -> Json:
+            stack = stacks.find(self._client, self.doomed.stack_id)
+            if stack is None or stack["StackStatus"] != "DELETE_FAILED":
+                return {"deleted": 0, "bytes": 0, "more": 0}
             done = buckets.delete_batch(self.work.clients.aws("s3"), place)
             if done["deleted"]:
                 self.work.log(f"bucket {bucket}: deleted {done['deleted']} versions and delete markers")

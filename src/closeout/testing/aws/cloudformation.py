@@ -41,7 +41,9 @@ class RuledCloudFormation(CloudFormationResponse):
     def update_termination_protection(self) -> Any:
         """UpdateTerminationProtection: not in moto."""
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
-        stack.enable_termination_protection = str(self._get_param("EnableTerminationProtection")) == "true"
+        stack.enable_termination_protection = (
+            str(self._get_param("EnableTerminationProtection")).lower() == "true"
+        )
         return ActionResult({"StackId": stack.stack_id})
 
     def list_stack_resources(self) -> Any:
@@ -50,8 +52,12 @@ class RuledCloudFormation(CloudFormationResponse):
         stack = self.cloudformation_backend.get_stack(name)
         if stack.status == "DELETE_COMPLETE" and name != stack.stack_id:
             raise ValidationError(name)
+        page, token = self._page(self._rows(stack))
+        return ActionResult({"StackResourceSummaries": page, "NextToken": token})
+
+    def _rows(self, stack: Any) -> list[dict[str, Any]]:
         statuses = self.rules.resource_status.get(stack.stack_id, {})
-        rows = [
+        return [
             {
                 "LogicalResourceId": logical_id,
                 "PhysicalResourceId": physical_id(resource),
@@ -62,8 +68,22 @@ class RuledCloudFormation(CloudFormationResponse):
             for logical_id in stack.resource_map._resource_json_map
             if (resource := stack.resource_map._parsed_resources.get(logical_id)) is not None
         ]
-        page, token = self._page(rows)
-        return ActionResult({"StackResourceSummaries": page, "NextToken": token})
+
+    def describe_stack_resources(self) -> Any:
+        """DescribeStackResources, also by PhysicalResourceId: then of the live stack that has it (not in moto)."""
+        physical = self._get_param("PhysicalResourceId")
+        if not physical:
+            return super().describe_stack_resources()
+        for stack in self.cloudformation_backend.stacks.values():
+            rows = [row for row in self._rows(stack) if row["ResourceStatus"] != "DELETE_COMPLETE"]
+            if any(row["PhysicalResourceId"] == physical for row in rows):
+                common = {
+                    "StackId": stack.stack_id,
+                    "StackName": stack.name,
+                    "Timestamp": stack.creation_time,
+                }
+                return ActionResult({"StackResources": [{**row, **common} for row in rows]})
+        raise ValidationError(message=f"Stack for {physical} does not exist")
 
     def describe_stack_events(self) -> Any:
         """DescribeStackEvents, the newest first, in pages."""

@@ -32,7 +32,8 @@ def _handler() -> type[Any]:
             """Say nothing: the journal has it."""
 
         def connection_dropped(self, *_: Any) -> None:
-            """Say nothing: killed clients are what this is for."""
+            """Close without a word: killed clients and dropped calls are what this is for."""
+            self.close_connection = True
 
     return Handler
 
