@@ -12,15 +12,17 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from closeout.actions.general import tries
-from closeout.actions.general.process import Output, Supervised, end_survivor
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import ActionFailed, InputError
 from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Retry
 from closeout.ports import Clients, Json
+
+if TYPE_CHECKING:
+    from closeout.actions.general.process import Output, Supervised
 
 SHELL = ("/bin/sh", "-eu", "-c")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -79,11 +81,15 @@ class _Trial:
 
     def begin(self) -> Json:
         """Park a supervisor: its pid and start time are recorded before it is told what to run."""
+        from closeout.actions.general.process import Supervised  # noqa: PLC0415 - 15 ms, when a script first runs
+
         self._process = Supervised()
         return self._process.identity
 
     def run(self, number: int) -> dict[str, Any]:
         """Run the command."""
+        from closeout.actions.general.process import Output  # noqa: PLC0415
+
         work = self._work
         if self._process is None:
             raise ActionFailed(f"{self._change.resource} cannot be started")
@@ -104,6 +110,8 @@ class _Trial:
 
     def end_earlier(self, begun: Json) -> None:
         """Make sure that nothing of an earlier life's command runs any more."""
+        from closeout.actions.general.process import end_survivor  # noqa: PLC0415
+
         if not end_survivor(begun):
             raise ActionFailed(
                 f"{self._change.resource}: an earlier try still runs as process {begun['pid']} and cannot be ended"

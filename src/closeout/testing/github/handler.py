@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and not fault.after and self._suffer(fault, entry):
             return
         status, answer, headers = self._answer(path, body, query, known)
-        entry["status"] = status
+        entry.update(status=status, answer=answer)
         if fault is not None and fault.after and self._suffer(fault, entry):
             return
         half = fault is not None and fault.kind in ("half", "trickle")

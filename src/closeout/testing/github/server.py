@@ -108,7 +108,7 @@ class FakeGitHub:
     # --- the journal ----------------------------------------------------------------------------------
 
     def requests(self, *, since: int = 0) -> list[dict[str, Any]]:
-        """Give API requests in order: n, method, path, query, headers, body, token (known or not), status."""
+        """Give API requests in order: n, method, path, query, headers, body, token (known or not), status, answer."""
         with self._journal_lock:
             return [dict(entry) for entry in self._journal[since:]]
 

@@ -1,0 +1,26 @@
+"""A fake GitHub for each test, whose every request is held against GitHub's description afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from closeout.adapters.github import GitHubClient
+from closeout.testing.github import FakeGitHub
+from tests.openapi.description import check
+
+
+@pytest.fixture
+def github() -> Iterator[FakeGitHub]:
+    """Give a fake with the repository acme/shop (id 501001)."""
+    with FakeGitHub() as fake:
+        fake.world.add_repository("acme/shop", id=501_001)
+        yield fake
+        check(fake.requests())
+
+
+@pytest.fixture
+def client(github: FakeGitHub) -> GitHubClient:
+    """Give a client that knows the fake's token and waits at most half of a second."""
+    return GitHubClient(lambda: github.token, github.url, timeout=0.5)

@@ -1,0 +1,222 @@
+"""A cached secret: rotation without a restart, a flood that costs one read a second, failures that open nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from closeout.adapters.cached_secret import CachedSecret
+from closeout.adapters.secrets import Active
+from closeout.core.errors import SecretError
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return self.time
+
+
+class Store:
+    """What stands behind a reference now; counts reads, may be slow or broken."""
+
+    def __init__(self, *values: str) -> None:
+        self.values: tuple[Active, ...] = tuple(Active(value) for value in values)
+        self.reads = 0
+        self.error: Exception | None = None
+        self.during: Callable[[], None] = lambda: None
+
+    def read_active(self, reference: str) -> tuple[Active, ...]:
+        """Read."""
+        self.reads += 1
+        self.during()
+        if self.error is not None:
+            raise self.error
+        return self.values
+
+    def holds(self, *values: str) -> None:
+        """Replace the values."""
+        self.values = tuple(Active(value) for value in values)
+
+
+REFERENCE = "aws-secretsmanager:hook"
+
+
+def cached(store: Store, clock: Clock, reference: str = REFERENCE, **options: object) -> CachedSecret:
+    """Give a cache whose background read happens at once."""
+    return CachedSecret(
+        [reference],
+        store,
+        now=clock,
+        tick=clock,
+        start=lambda read: read(),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_a_secret_that_cannot_be_read_at_the_start_ends_the_start() -> None:
+    """A server without its secret must not listen."""
+    store = Store()
+    store.error = SecretError("env:X is not set")
+    with pytest.raises(SecretError):
+        cached(store, Clock())
+    with pytest.raises(SecretError):
+        CachedSecret([], store)
+
+
+def test_a_rotated_secret_is_taken_up_on_a_mismatch() -> None:
+    """The first delivery with the new signature is let in: refresh says "look again"."""
+    store, clock = Store("old"), Clock()
+    secret = cached(store, clock)
+    store.holds("new", "old")
+    clock.time += 5
+    assert secret.refresh()
+    assert secret.values() == ("new", "old")
+    assert secret.keys() == (b"new", b"old")
+    assert secret.newest() == "new"
+
+
+def test_a_mismatch_without_a_change_is_not_worth_another_look() -> None:
+    """A wrong signature stays wrong."""
+    store, clock = Store("s"), Clock()
+    secret = cached(store, clock)
+    clock.time += 5
+    assert not secret.refresh()
+    assert store.reads == 2
+
+
+def test_a_flood_of_bad_signatures_costs_one_read_a_second() -> None:
+    """Eight threads, a thousand mismatches within three seconds of fake time: three reads."""
+    store, clock = Store("s"), Clock()
+    secret = cached(store, clock)
+    for _ in range(3):
+        clock.time += 1.0
+        threads = [
+            threading.Thread(target=lambda: [secret.refresh() for _ in range(42)], daemon=True)
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+    assert store.reads == 1 + 3
+
+
+def test_one_thread_reads_and_the_others_get_its_answer() -> None:
+    """Deliveries that arrive while the new secret is being read are let in as well."""
+    store, clock = Store("old"), Clock()
+    secret = cached(store, clock)
+    store.holds("new")
+    clock.time += 5
+    reading, go = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        reading.set()
+        assert go.wait(10)
+
+    store.during = slow
+    answers: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(secret.refresh()), daemon=True) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    assert reading.wait(10)
+    assert secret.values() == ("old",)
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    assert answers == [True] * 6
+    assert store.reads == 2
+
+
+def test_a_variable_is_never_read_again() -> None:
+    """A process's environment does not change, so a flood costs nothing at all."""
+    store, clock = Store("s"), Clock()
+    secret = cached(store, clock, "env:HOOK")
+    clock.time += 10_000
+    assert not secret.refresh()
+    assert secret.values() == ("s",)
+    assert store.reads == 1
+
+
+def test_a_secret_is_read_again_when_its_time_is_up() -> None:
+    """A withdrawn secret stops working within the time limit, mismatch or not."""
+    store, clock = Store("old"), Clock()
+    secret = cached(store, clock, ttl=300.0)
+    store.holds("new")
+    clock.time += 299
+    assert secret.values() == ("old",)
+    clock.time += 1
+    assert secret.values() == ("new",)
+
+
+def test_reading_again_does_not_hold_whoever_asks() -> None:
+    """`values` answers at once from what is known, while a thread reads."""
+    store, clock = Store("old"), Clock()
+    secret = CachedSecret([REFERENCE], store, now=clock, tick=clock)
+    go, done = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        assert go.wait(10)
+        store.holds("new")
+        done.set()
+
+    store.during = slow
+    clock.time += 301
+    assert secret.values() == ("old",)
+    assert secret.values() == ("old",)
+    go.set()
+    assert done.wait(10)
+    assert store.reads == 2
+
+
+@pytest.mark.parametrize("error", [SecretError("the store is down"), RuntimeError("defect: s3cret")])
+def test_a_failure_keeps_the_old_value_and_is_reported_once(error: Exception) -> None:
+    """A store that is down neither opens the door nor closes it, and does not fill the log."""
+    reports: list[str] = []
+    store, clock = Store("s"), Clock()
+    secret = cached(store, clock, report=reports.append)
+    store.error = error
+    for _ in range(5):
+        clock.time += 2
+        assert not secret.refresh()
+    assert secret.values() == ("s",)
+    assert len(reports) == 1
+    assert "s3cret" not in reports[0]
+    store.error = None
+    clock.time += 2
+    secret.refresh()
+    store.error = error
+    clock.time += 2
+    secret.refresh()
+    assert len(reports) == 2
+
+
+def test_a_former_secret_ends_in_time_even_if_nothing_can_be_read() -> None:
+    """AWSPREVIOUS ends a day after the rotation, whatever the store says by then."""
+    store, clock = Store(), Clock()
+    store.values = (Active("new"), Active("old", until=clock.time + 100))
+    secret = cached(store, clock)
+    store.error = SecretError("down")
+    clock.time += 99
+    assert secret.values() == ("new", "old")
+    clock.time += 1
+    assert secret.values() == ("new",)
+
+
+def test_several_references_are_accepted_together() -> None:
+    """`webhook:` may be a list: two hooks, two secrets."""
+    values = {"env:A": (Active("a"),), "env:B": (Active("b"),)}
+
+    class Two:
+        def read_active(self, reference: str) -> tuple[Active, ...]:
+            return values[reference]
+
+    assert CachedSecret(["env:A", "env:B"], Two()).values() == ("a", "b")

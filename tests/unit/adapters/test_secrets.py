@@ -1,0 +1,224 @@
+"""Secrets by reference: every form, every refusal, and no value in any message."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.adapters.secrets import SecretReader
+from closeout.core.errors import SecretError, ServiceError
+from tests.unit.adapters.shown import shown
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+
+
+class Boto(Exception):
+    """An error as botocore raises it."""
+
+    def __init__(self, code: str, status: int = 400) -> None:
+        super().__init__(f"An error occurred ({code})")
+        self.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+
+class Vault:
+    """A Secrets Manager client: versions by stage, a value or an error."""
+
+    def __init__(self, **stages: Any) -> None:
+        self.stages = stages
+        self.asked: list[str] = []
+
+    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> Mapping[str, Any]:  # noqa: N803
+        """Give a version, raise its error, or say that there is none."""
+        self.asked.append(f"{SecretId} {VersionStage}")
+        found = self.stages.get(VersionStage, Boto("ResourceNotFoundException"))
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[no-any-return]
+
+
+def version(text: str | bytes, *, age: float = 0.0) -> dict[str, Any]:
+    """Give an answer of GetSecretValue, created `age` seconds before NOW."""
+    kind = "SecretString" if isinstance(text, str) else "SecretBinary"
+    return {kind: text, "CreatedDate": datetime.fromtimestamp(NOW - age, UTC)}
+
+
+def refusal(call: Callable[[], object], *hidden: str) -> SecretError:
+    """Give the SecretError of a call, and hold it against showing what is hidden."""
+    with pytest.raises(SecretError) as caught:
+        call()
+    assert not [value for value in hidden if value in shown(caught.value)]
+    return caught.value
+
+
+def reader(vault: Vault | None = None, **environment: str) -> SecretReader:
+    """Give a reader at NOW."""
+    return SecretReader(environment, client=lambda: vault, now=lambda: NOW)
+
+
+# --- env and file ---------------------------------------------------------------------------------------
+
+
+def test_a_variable_is_read(tmp_path: Path) -> None:
+    """`env:NAME` gives the variable's value as it is, spaces and all."""
+    assert reader(HOOK=" s3cret ").read("env:HOOK") == (" s3cret ",)
+
+
+def test_a_variable_that_is_missing_or_empty_is_refused() -> None:
+    """An empty webhook secret would let everybody in."""
+    assert "HOOK" in refusal(lambda: reader().read("env:HOOK")).message
+    assert "empty" in refusal(lambda: reader(HOOK="").read("env:HOOK")).message
+
+
+@pytest.mark.parametrize("text", ["s3cret", "s3cret\n", "s3cret\r\n"])
+def test_a_file_is_read_without_its_last_line_end(tmp_path: Path, text: str) -> None:
+    """Editors end a file with a line end that is no part of the secret."""
+    path = tmp_path / "hook"
+    path.write_bytes(text.encode())
+    path.chmod(0o600)
+    assert SecretReader({}, directory=tmp_path).read("file:hook") == ("s3cret",)
+    assert SecretReader({}).read(f"file:{path}") == ("s3cret",)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602, 0o610, 0o644, 0o777])
+def test_a_file_that_others_may_touch_is_refused_with_the_fix(tmp_path: Path, mode: int) -> None:
+    """Whoever can read or change the file has the secret."""
+    path = tmp_path / "hook"
+    path.write_text("s3cret")
+    path.chmod(mode)
+    assert "chmod 600" in refusal(lambda: SecretReader({}).read(f"file:{path}"), "s3cret").message
+
+
+def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
+    """A missing file, a folder, a pipe without a writer, bytes, nothing, far too much: each has its sentence."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty").write_bytes(b"\n")
+    (tmp_path / "huge").write_bytes(b"x" * 70_000)
+    for name in ("bytes", "empty", "huge"):
+        (tmp_path / name).chmod(0o600)
+    read = SecretReader({}, directory=tmp_path).read
+    for name, word in {
+        "gone": "No such file",
+        ".": "Is a directory",
+        "pipe": "not a file",
+        "bytes": "UTF-8",
+        "empty": "empty",
+        "huge": "larger",
+    }.items():
+        assert word in refusal(lambda name=name: read(f"file:{name}")).message  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("reference", ["", "hook", "env:", "vault:x", "aws-ssm:/x", "s3cret-itself"])
+def test_what_is_no_reference_is_refused_without_repeating_it(reference: str) -> None:
+    """It may be the secret itself, pasted into the wrong place."""
+    assert "env:NAME" in refusal(lambda: reader().read(reference), "s3cret", "vault", "ssm").message
+
+
+def test_everything_that_is_read_is_told_to_the_redactor() -> None:
+    """No value can be logged before it is known as one."""
+    told: list[str] = []
+    vault = Vault(AWSCURRENT=version("new", age=10), AWSPREVIOUS=version("old"))
+    SecretReader({}, client=lambda: vault, now=lambda: NOW, on_value=told.append).read(
+        "aws-secretsmanager:hook"
+    )
+    assert told == ["new", "old"]
+
+
+# --- AWS Secrets Manager --------------------------------------------------------------------------------
+
+
+def test_the_former_version_is_accepted_for_a_day_after_the_current_one_was_created() -> None:
+    """Time to change the hook as well; after a day the old secret opens nothing."""
+    young = Vault(AWSCURRENT=version("new", age=DAY - 1), AWSPREVIOUS=version("old", age=90 * DAY))
+    assert reader(young).read("aws-secretsmanager:hook") == ("new", "old")
+    old = Vault(AWSCURRENT=version("new", age=DAY), AWSPREVIOUS=version("old", age=90 * DAY))
+    assert reader(old).read("aws-secretsmanager:hook") == ("new",)
+    assert old.asked == ["hook AWSCURRENT"]
+
+
+def test_the_former_version_says_until_when_it_counts() -> None:
+    """Whoever keeps the values in memory must drop it in time."""
+    vault = Vault(AWSCURRENT=version("new", age=100), AWSPREVIOUS=version("old"))
+    current, former = reader(vault).read_active("aws-secretsmanager:hook")
+    assert (current.until, former.until) == (None, NOW - 100 + DAY)
+
+
+def test_a_secret_without_a_former_version_has_one_value() -> None:
+    """The first version of a secret has no predecessor."""
+    assert reader(Vault(AWSCURRENT=version("only"))).read("aws-secretsmanager:hook") == ("only",)
+
+
+def test_one_key_of_a_json_secret_is_read() -> None:
+    """`NAME#key`; a name that is an ARN keeps its colons."""
+    vault = Vault(AWSCURRENT=version('{"hook": "h", "token": "t"}', age=1), AWSPREVIOUS=version("no json"))
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:closeout-AbCdEf"
+    assert reader(vault).read(f"aws-secretsmanager:{arn}#token") == ("t",)
+    assert vault.asked[0] == f"{arn} AWSCURRENT"
+
+
+@pytest.mark.parametrize(
+    "text", ["plain s3cret", '["s3cret"]', '{"hook": 3}', '{"other": "s3cret"}', '{"hook": ""}']
+)
+def test_a_json_key_that_is_not_there_is_said_without_the_secret(text: str) -> None:
+    """The message names the key, never what stands there."""
+    refusal(
+        lambda: reader(Vault(AWSCURRENT=version(text, age=2 * DAY))).read("aws-secretsmanager:x#hook"),
+        "s3cret",
+    )
+
+
+def test_a_binary_secret_counts_if_it_is_text() -> None:
+    """`--secret-binary` is how some tools store it."""
+    assert reader(Vault(AWSCURRENT=version(b"s3cret\n", age=2 * DAY))).read("aws-secretsmanager:x") == (
+        "s3cret",
+    )
+    refusal(lambda: reader(Vault(AWSCURRENT=version(b"\xff\xfe", age=2 * DAY))).read("aws-secretsmanager:x"))
+
+
+@pytest.mark.parametrize(
+    ("error", "word", "transient"),
+    [
+        (Boto("ResourceNotFoundException"), "no such secret", False),
+        (Boto("AccessDeniedException"), "GetSecretValue", False),
+        (Boto("InvalidRequestException"), "deleted", False),
+        (Boto("ThrottlingException"), "Throttling", True),
+        (Boto("InternalServiceError", 500), "InternalServiceError", True),
+        (
+            ServiceError("x", service="secretsmanager", operation="o", reason="NoCredentials"),
+            "no AWS credentials",
+            False,
+        ),
+        (
+            ServiceError(
+                "x", service="secretsmanager", operation="o", reason="ConnectTimeout", transient=True
+            ),
+            "ConnectTimeout",
+            True,
+        ),
+    ],
+)
+def test_an_aws_error_says_what_to_do_and_whether_it_may_pass(
+    error: Exception, word: str, transient: bool
+) -> None:
+    """With boto3's own errors and with those of AwsClients alike."""
+    raised = refusal(lambda: reader(Vault(AWSCURRENT=error)).read("aws-secretsmanager:hook"))
+    assert word in raised.message
+    assert raised.transient == transient
+
+
+def test_a_former_version_that_cannot_be_read_now_is_not_skipped_in_silence() -> None:
+    """Half of a rotation read is a failed read: what was cached before stays."""
+    vault = Vault(AWSCURRENT=version("s3cret"), AWSPREVIOUS=Boto("ThrottlingException"))
+    assert refusal(lambda: reader(vault).read("aws-secretsmanager:hook"), "s3cret").transient
+
+
+def test_a_former_version_that_is_empty_never_counts() -> None:
+    """An empty secret would let everybody in, for a day."""
+    vault = Vault(AWSCURRENT=version("new"), AWSPREVIOUS=version(""))
+    assert reader(vault).read("aws-secretsmanager:hook") == ("new",)
