@@ -6,12 +6,19 @@ ledger itself.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from closeout.cli import options, output
 from closeout.cli.commands import Command
+from closeout.cli.confirm import who
+from closeout.cli.requests import ask
+from closeout.core.errors import LedgerInUse, Unavailable
+
+PATIENCE = 300.0
+"""Seconds to wait for the server: a large ledger is pruned in small pieces between deliveries."""
 
 
 @click.command(
@@ -32,10 +39,24 @@ def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> No
     A removed delivery is no longer recognized as a duplicate, so keep more than the three days in which GitHub
     delivers again.
     """
-    from closeout import wiring
-
-    counts = wiring.prune(options.existing_ledger(db, config), older_than)
+    counts = _prune(options.existing_ledger(db, config), older_than)
     if as_json:
         output.print_json(counts)
     else:
-        output.say("Removed " + ", ".join(f"{count} {name}" for name, count in counts.items()) + ".")
+        told = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items()]
+        output.say(f"Removed {', '.join(told)}.")
+
+
+def _prune(path: Path, older_than: float) -> dict[str, int]:
+    from closeout import wiring
+
+    try:
+        return wiring.prune(path, older_than)
+    except LedgerInUse:
+        _, outcome = ask(path, "prune", str(older_than), who(), None, PATIENCE)
+    try:
+        counts: dict[str, int] = json.loads(outcome or "")
+    except ValueError:
+        said = f"the server says: {outcome}" if outcome else "the server goes on with it"
+        raise Unavailable(f"Pruning was asked for; {said}.") from None
+    return counts

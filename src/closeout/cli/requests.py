@@ -16,19 +16,27 @@ PATIENCE = 3.0
 """Seconds to wait for a running server's word on what became of a request."""
 
 
-def send(path: Path, kind: str, target: str | None, reason: str | None, *, done: str, as_json: bool) -> None:
-    """Write the request and say `done`, with the server's word on it, or that there is no server to take it."""
+def ask(
+    path: Path, kind: str, target: str | None, by: str, reason: str | None, patience: float = PATIENCE
+) -> tuple[bool, str | None]:
+    """Write the request; give whether a server is there, and its word if it comes within `patience` seconds."""
     from closeout import wiring
 
     ledger = wiring.ledger_requests(path)
-    by = who()
     number = ledger.add_request(kind, target, by, reason)
     running = ledger.server_running()
     outcome = None
-    deadline = time.monotonic() + (PATIENCE if running else 0.0)
+    deadline = time.monotonic() + (patience if running else 0.0)
     while outcome is None and time.monotonic() < deadline:
         outcome = ledger.outcome(number)
         time.sleep(0.02)
+    return running, outcome
+
+
+def send(path: Path, kind: str, target: str | None, reason: str | None, *, done: str, as_json: bool) -> None:
+    """Write the request and say `done`, with the server's word on it, or that there is no server to take it."""
+    by = who()
+    running, outcome = ask(path, kind, target, by, reason)
     if as_json:
         output.print_json(
             {

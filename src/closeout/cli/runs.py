@@ -126,6 +126,8 @@ def logs(
         if not follow or run.state == "finished":
             break
         time.sleep(FOLLOW_EVERY)
+    if follow:
+        output.note(f"{run.verdict}: {output.clean(run.summary or '')}")
     return exits.FAILED if follow and run.verdict == "failure" else exits.OK
 
 

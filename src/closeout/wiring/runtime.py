@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,10 @@ class Runtime:
     # --- what another process asked -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out a rerun or a replay and say what came of it; errors are sentences, never raised."""
+        """Carry out a rerun, a replay or a prune and say what came of it; errors are sentences, never raised."""
         try:
+            if request.kind == "prune":
+                return json.dumps(self.ledger.prune(float(str(request.target)))._asdict())
             if request.kind == "rerun":
                 return self._rerun(request)
             if request.kind == "replay":

@@ -14,7 +14,7 @@ import click
 from closeout.cli import output
 
 WIDTH = 80
-INDENT = " " * 18
+INDENT = " " * 19
 COLOURS = {"github": "magenta", "aws": "yellow", "closeout": "cyan", "status": "blue", "run": "white"}
 
 
@@ -40,11 +40,16 @@ class Narrator:
         """Say what happened: when, who, what."""
         head = f"{self.elapsed():6.2f}s  " + click.style(f"{who:<8}", fg=COLOURS.get(who)) + "  "
         first, *rest = textwrap.wrap(
-            output.clean(text), WIDTH - len(INDENT), break_long_words=True, break_on_hyphens=False
+            output.clean(text), WIDTH - len(INDENT), break_on_hyphens=False, max_lines=2, placeholder=" …"
         ) or [""]
         output.say(head + first)
         for line in rest:
             output.say(INDENT + line)
+
+    def link(self, title: str, url: str) -> None:
+        """Show a URL on a line of its own, whole, so that a terminal can open it."""
+        output.say(f"  {title}")
+        output.say(f"  {click.style(url, underline=True)}")
 
     def check(self, holds: bool, promise: str, otherwise: str = "") -> bool:
         """Write ✓ or ✗ with the promise; what was seen instead follows a ✗."""

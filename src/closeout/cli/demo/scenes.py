@@ -20,15 +20,15 @@ def main_job(stage: Stage) -> None:
     sha = stage.github.open(MAIN)
     cloud.deploy(MAIN)
     cloud.deploy(170)  # a neighbour whose name begins alike: it must be left alone
-    say.tell("aws", f"its preview: stack preview-{MAIN} with a versioned bucket (3 objects, 3 old versions)")
-    say.tell("aws", f"and s3://acme-uploads/pr-{MAIN}/ (3 objects); pr-170/ belongs to somebody else")
+    say.tell("aws", f"stack preview-{MAIN}: a bucket with 3 objects, 3 old versions")
+    say.tell("aws", f"s3://acme-uploads/pr-{MAIN}/: 3 objects; pr-170/ is another's")
     follower = close_pull_request(stage, MAIN, sha)
     milliseconds = stage.server.ack_milliseconds()
     if milliseconds is not None:
         say.tell("closeout", f"delivery stored and acknowledged in {milliseconds:.1f} ms")
     ended = follower.until_the_end()
     url = ended.last["target_url"]
-    say.tell("status", f"Details: {url}")
+    say.link("Details of that status lead to the run's page:", str(url))
     states = [status["state"] for status in ended.statuses]
     say.check(ended.verdict == "success", "the run ended in success", ended.told())
     say.check(
@@ -117,10 +117,10 @@ def reopened(stage: Stage) -> None:
     sha = stage.github.open(BUSY)
     stage.cloud.deploy(BUSY)
     stage.cloud.busy(BUSY, seconds=2.0)
-    say.tell("aws", f"stack preview-{BUSY} is UPDATE_IN_PROGRESS: a deploy is still under way")
+    say.tell("aws", f"stack preview-{BUSY} is UPDATE_IN_PROGRESS: a deploy is running")
     follower = close_pull_request(stage, BUSY, sha)
     follower.until(lambda seen: seen.run["state"] == "waiting")
-    say.tell("github", f"pull request #{BUSY} is reopened")
+    say.tell("github", f"#{BUSY} is reopened")
     stage.github.reopen(BUSY)
     ended = follower.until_the_end()
     left = stage.cloud.left(BUSY)

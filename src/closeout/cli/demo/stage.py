@@ -30,9 +30,9 @@ def build(folder: Path, children: Children, narrator: Narrator) -> Stage:
     aws = children.start("closeout.testing.aws", "--port", "0", "--delete-seconds", DELETE_SECONDS, env=env)
     fake = children.start("closeout.testing.github", "--port", "0", "--token", TOKEN, "--full", env=env)
     github_url = fake.url()
-    narrator.tell("github", f"a fake GitHub, process {fake.pid}, at {github_url}")
+    narrator.tell("github", f"our fake GitHub, pid {fake.pid}, at {github_url}")
     aws_url = aws.url()
-    narrator.tell("aws", f"an emulated AWS (moto), process {aws.pid}, at {aws_url}")
+    narrator.tell("aws", f"emulated AWS (moto), pid {aws.pid}, at {aws_url}")
     settings = {
         **env,
         "AWS_ENDPOINT_URL": aws_url,
@@ -42,7 +42,7 @@ def build(folder: Path, children: Children, narrator: Narrator) -> Stage:
     }
     server = Server(children, config, folder / "closeout.db", settings)
     seconds = server.start()
-    narrator.tell("closeout", f"closeout serve at {server.url}, listening after {seconds:.2f} s")
+    narrator.tell("closeout", f"`closeout serve`, up in {seconds:.2f} s, at {server.url}")
     github = GitHub(github_url, TOKEN)
     github.hook(server.webhook, SECRET)
     output.say()

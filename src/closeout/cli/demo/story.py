@@ -60,6 +60,7 @@ class Follower:
         self._sha = sha
         self._line = 0
         self._statuses = 0
+        self._told: set[tuple[str | None, str]] = set()
         self.ended = Ended({"state": "unknown", "verdict": None, "steps": []}, [])
 
     def until(self, enough: Callable[[Ended], bool], patience: float = PATIENCE) -> Ended:
@@ -67,7 +68,8 @@ class Follower:
         deadline = time.monotonic() + patience
         while True:
             self._look()
-            if enough(self.ended) or time.monotonic() > deadline:
+            # A run that was never accepted will not come: the scene's checks say so at once.
+            if enough(self.ended) or self.ended.run["state"] == "absent" or time.monotonic() > deadline:
                 return self.ended
             time.sleep(POLL)
 
@@ -81,18 +83,28 @@ class Follower:
         run = self._stage.server.run(self._run_id)
         for line in self._stage.server.logs(self._run_id, after=self._line):
             self._line = line["id"]
-            step = f"{line['step']}: " if line["step"] else ""
-            self._stage.narrator.tell("run", step + line["text"])
+            self._tell_line(line["step"], line["text"])
+        for name, (state, *_) in self._stage.server.operations(self._run_id).items():
+            step, _, operation = name.partition("/")
+            if operation == "verify" and state == "ok":
+                self._tell_line(step, "verified by a fresh look: nothing of the plan is there")
         statuses = self._stage.github.statuses(self._sha)
         for status in statuses[self._statuses :]:
             self._stage.narrator.tell("status", f"{status['state']}: {status['description']}")
         self._statuses = len(statuses)
         self.ended = Ended(run, statuses)
 
+    def _tell_line(self, step: str | None, text: str) -> None:
+        """Tell a log line, unless the story has it already: statuses are shown as GitHub has them."""
+        if text.startswith("status ") or (step, text) in self._told:
+            return
+        self._told.add((step, text))
+        self._stage.narrator.tell("run", f"{step}: {text}" if step else text)
+
 
 def close_pull_request(stage: Stage, number: int, sha: str) -> Follower:
     """Close a pull request, tell how the delivery was answered, and give a follower of its one run."""
-    stage.narrator.tell("github", f"pull request #{number} is closed; GitHub signs and sends the delivery")
+    stage.narrator.tell("github", f"#{number} is closed; the signed delivery goes out")
     delivery = stage.github.close(number)
     answer = delivery["response"]["payload"]
     stage.narrator.tell("closeout", f"{delivery['status_code']} {answer}")
