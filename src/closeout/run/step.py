@@ -191,7 +191,8 @@ class StepRun:
         return Outcome("failure", "failed", reason=error.message, left=left)
 
     def _doing(self, change: Change) -> str:
-        if self._step.name:
+        """Say which step runs: by the name that the file gives it, else by what it does."""
+        if self._step.name and self._step.name != self._action.summary:
             return self._step.name
         verb = change.verb.removesuffix("e")
         return f"{verb}ing {change.resource}"
