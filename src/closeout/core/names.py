@@ -98,7 +98,7 @@ def outsider_fields(expression: str) -> tuple[str, ...]:
     """
     paths = _paths(expression)
     if paths is None:
-        return (expression.strip(),)
+        return (expression.strip() or "${{ }}",)
     return tuple(dict.fromkeys(path for path in paths if not _chosen_inside(path)))
 
 
@@ -128,8 +128,10 @@ def per_repository(template: str) -> bool:
 def _chosen_inside(path: str) -> bool:
     if path in _SHAS or path in _BASE_REFS or path.startswith("event.repository."):
         return True
-    root, *middle, last = path.split(".")
-    return root == "event" and last in _NUMBERS and all(name in _OBJECTS for name in middle)
+    root, *names = path.split(".")
+    if root != "event" or not names:
+        return False
+    return names[-1] in _NUMBERS and all(name in _OBJECTS for name in names[:-1])
 
 
 def _paths(expression: str) -> list[str] | None:

@@ -35,6 +35,8 @@ MAX_CRASHES = 2
 MAX_DESCRIPTION = 140
 """Characters that GitHub takes in a status description; a longer one is answered with 422."""
 _ELLIPSIS = "…"
+_JOINER = "\u200d"
+"""Joins emoji into one; it does not count as printable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,7 @@ def clip(text: str, limit: int = MAX_DESCRIPTION) -> str:
 
     White space becomes single spaces and control characters go. The cut is before a word if one begins near.
     """
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    line = " ".join("".join(char if char.isprintable() or char == _JOINER else " " for char in text).split())
     if len(line) <= limit:
         return line
     end = limit - 1
@@ -179,7 +181,7 @@ def _joined(line: str, place: int) -> bool:
     return (
         unicodedata.combining(after) != 0
         or unicodedata.category(after) in ("Mn", "Me", "Mc")
-        or after in "\u200d\ufe0e\ufe0f"
-        or before == "\u200d"
+        or after in (_JOINER, "\ufe0e", "\ufe0f")
+        or before == _JOINER
         or "\U0001f3fb" <= after <= "\U0001f3ff"
     )

@@ -1,0 +1,40 @@
+"""Limits on a plan."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.core.errors import GuardRefused
+from closeout.core.limits import check
+from closeout.core.plan import Change
+
+
+def changes(count: int, verb: str = "delete", objects: int = 0) -> list[Change]:
+    """So many changes of one kind."""
+    return [Change(verb=verb, resource=f"x{n}", reason="", objects=objects) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    "plan", [[], changes(50), changes(50) + changes(100, "keep"), changes(1, objects=100_000)], ids=len
+)
+def test_a_plan_within_its_limits_passes(plan: list[Change]) -> None:
+    """Exactly the limit is allowed, and what is kept does not count."""
+    check(plan, max_changes=50, max_objects=100_000)
+
+
+def test_a_plan_over_a_limit_is_refused_whole() -> None:
+    """The sentence gives both numbers and says that nothing was done."""
+    with pytest.raises(GuardRefused, match=r"^61 changes planned, 50 allowed; nothing was done$"):
+        check(changes(61), max_changes=50, max_objects=100_000)
+
+
+def test_objects_are_counted_over_all_changes() -> None:
+    """Many prefixes below the limit may be above it together; a negative count takes nothing off."""
+    with pytest.raises(GuardRefused, match=r"^100,002 objects planned, 100,000 allowed; nothing was done$"):
+        check(changes(2, objects=50_001) + changes(1, objects=-50), max_changes=50, max_objects=100_000)
+
+
+def test_a_limit_of_nothing_refuses_everything() -> None:
+    """0 is a limit, not "no limit"."""
+    with pytest.raises(GuardRefused):
+        check(changes(1), max_changes=0, max_objects=0)

@@ -1,0 +1,229 @@
+"""The right name: what fits into one, and who chose it."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.core.errors import NameRefused
+from closeout.core.names import (
+    check_interpolated,
+    literal_prefix,
+    outsider_chosen,
+    outsider_fields,
+    per_repository,
+)
+
+FIT = ["17", "develop", "release/1.2", "a", "A_b-c.d", "x" * 128, "9"]
+UNFIT: list[object] = [
+    "",
+    " ",
+    "a b",
+    "../x",
+    "a/../b",
+    "a..b",
+    "-rf",
+    ".hidden",
+    "/etc",
+    "*",
+    "pr-*",
+    "a;b",
+    "a\n",
+    "\n",
+    "a\x00b",
+    "é",
+    "１７",
+    "x" * 129,
+    "${{ x }}",
+    "$(id)",
+    None,
+    True,
+    1.5,
+    [],
+    -1,
+]
+
+
+@pytest.mark.parametrize("value", FIT)
+def test_a_plain_name_is_taken_as_it_is(value: str) -> None:
+    """Letters, digits, and a few marks between them."""
+    assert check_interpolated(value, "event.x") == value
+
+
+def test_a_number_is_taken_as_its_digits() -> None:
+    """A pull request's number is an integer in the payload."""
+    assert check_interpolated(17, "event.number") == "17"
+
+
+@pytest.mark.parametrize("value", UNFIT, ids=repr)
+def test_what_could_aim_a_name_elsewhere_is_refused(value: object) -> None:
+    """The sentence shows the expression and the value, shortened, on one line."""
+    with pytest.raises(NameRefused) as caught:
+        check_interpolated(value, "event.pull_request.title")
+    assert "${{ event.pull_request.title }}" in caught.value.message
+    assert "nothing was done" in caught.value.message
+    assert len(caught.value.message) < 320
+    assert "\n" not in caught.value.message
+
+
+INSIDE = [
+    "event.number",
+    "event.pull_request.number",
+    "event.pull_request.id",
+    "event.pull_request.base.ref",
+    "event.pull_request.head.sha",
+    "event.pull_request.base.sha",
+    "event.pull_request.merge_commit_sha",
+    "event.pull_request.head.repo.id",
+    "event.issue.number",
+    "event.deployment.id",
+    "event.workflow_run.run_number",
+    "event.after",
+    "event.before",
+    "event.sha",
+    "event.check_run.head_sha",
+    "event.repository.name",
+    "event.repository.full_name",
+    "event.repository.owner.login",
+    "event.repository.description",
+    "'fixed'",
+    '"fixed"',
+    "42",
+    "string(event.number)",
+    " string( event . number ) ",
+    "int(event.number)",
+    '"pr-" + string(event.number) + "-" + event.repository.name',
+    "(event.number)",
+    "string((event.number + 1))",
+]
+
+
+@pytest.mark.parametrize("expression", INSIDE)
+def test_what_github_or_the_repository_chose_is_no_outsiders(expression: str) -> None:
+    """Numbers, SHAs, the base branch, the repository, literals, and sums of these."""
+    assert outsider_chosen(expression) is None
+    assert outsider_fields(expression) == ()
+
+
+FIELDS = [
+    ("event.pull_request.title", "event.pull_request.title"),
+    ("event.pull_request.head.ref", "event.pull_request.head.ref"),
+    (" event.pull_request . head.ref ", "event.pull_request.head.ref"),
+    ("string(event.pull_request.body)", "event.pull_request.body"),
+    ("'x' + event.pull_request.user.login", "event.pull_request.user.login"),
+    ("event.sender.login", "event.sender.login"),
+    ("event.ref", "event.ref"),
+    ("event.action", "event.action"),
+    ("event.organization.login", "event.organization.login"),
+    ("event.pull_request.head.repo.full_name", "event.pull_request.head.repo.full_name"),
+    ("event.pull_request.base.repo.name", "event.pull_request.base.repo.name"),
+    ("event.deployment.payload.id", "event.deployment.payload.id"),
+    ("event.inputs.number", "event.inputs.number"),
+    ("event.client_payload.id", "event.client_payload.id"),
+    ("event.check_run.external_id", "event.check_run.external_id"),
+    ("event", "event"),
+    ("event.repository", "event.repository"),
+    ("repository.name", "repository.name"),
+    ("number", "number"),
+    ("x.number", "x.number"),
+]
+
+
+@pytest.mark.parametrize(("expression", "field"), FIELDS)
+def test_what_outsiders_may_choose_is_named(expression: str, field: str) -> None:
+    """The dotted field is what `allow-untrusted` has to spell out."""
+    assert outsider_chosen(expression) == field
+    assert outsider_fields(expression) == (field,)
+
+
+UNCLEAR = [
+    'event["pull_request"]["title"]',
+    "event.pull_request['head'].ref",
+    "event.pull_request.labels[0].name",
+    "event[event.pull_request.title].number",
+    "has(event.number)",
+    "size(event.pull_request.title)",
+    'event.number > 1 ? event.pull_request.title : "x"',
+    "event.pull_request.labels.map(l, l.name)",
+    "event.pull_request.head.ref.lowerAscii()",
+    "event.repository.name.replace('a', event.pull_request.title)",
+    "event.number.format([event.pull_request.title])",
+    "[event.number]",
+    '{"a": event.pull_request.title}.a',
+    "-event.number",
+    "event.number - 1",
+    "event.number event.pull_request.title",
+    "event.number +",
+    "+ event.number",
+    "string()",
+    "string(event.number",
+    "event.number)",
+    "bytes(event.number)",
+    r"'\x41'",
+    'r"a"',
+    '"""a"""',
+    "'a\nb'",
+    "event.number // event.pull_request.title",
+    "event..number",
+    "event.number.",
+    ".event.number",
+    "event.?number",
+    "`event`.number",
+    "ｅvent.number",
+    "(" * 30 + "1" + ")" * 30,
+    "1 + " * 300 + "1",
+]
+
+
+@pytest.mark.parametrize("expression", UNCLEAR)
+def test_what_is_not_understood_counts_as_an_outsiders_choice(expression: str) -> None:
+    """Any other form of CEL gives its own text: no guess is made, and no entry for a field lets it through."""
+    assert outsider_fields(expression) == (expression.strip(),)
+
+
+def test_an_expression_without_text_is_not_let_through() -> None:
+    """An empty expression has no field that could be allowed, and does not pass for harmless either."""
+    assert outsider_chosen("  ") == outsider_chosen("") == "${{ }}"
+
+
+def test_allowing_one_field_does_not_allow_its_neighbour() -> None:
+    """Of several fields none may hide behind another."""
+    expression = "event.pull_request.head.ref + event.pull_request.title"
+    assert outsider_fields(expression) == ("event.pull_request.head.ref", "event.pull_request.title")
+    assert outsider_chosen(expression) not in (
+        None,
+        "event.pull_request.head.ref",
+        "event.pull_request.title",
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "prefix"),
+    [
+        ("preview-${{ event.number }}-x", "preview-"),
+        ("${{ event.number }}", ""),
+        ("fixed", "fixed"),
+        ("", ""),
+    ],
+)
+def test_the_literal_prefix_ends_where_the_payload_begins(template: str, prefix: str) -> None:
+    """What IAM can be narrowed to."""
+    assert literal_prefix(template) == prefix
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("${{ event.repository.name }}-${{ event.number }}", True),
+        ("x-${{event.repository.id}}", True),
+        ("${{ string(event.repository.id) + '-' + string(event.number) }}", True),
+        ("preview-${{ event.number }}", False),
+        ("${{ event.repository.default_branch }}", False),
+        ("${{ event.repository.owner.login }}", False),
+        ("event.repository.name", False),
+        ("${{ event.repository.name", False),
+        ("${{ size(event.repository.name) }}", False),
+    ],
+)
+def test_a_name_with_a_part_per_repository_is_told(template: str, expected: bool) -> None:
+    """#17 of two repositories must not mean one name."""
+    assert per_repository(template) is expected

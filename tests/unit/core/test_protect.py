@@ -1,0 +1,99 @@
+"""What nothing may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from closeout.core.plan import Change
+from closeout.core.protect import protected_by
+
+
+def change(name: str | None = None, resource: str = "stack x", verb: str = "delete", **tags: str) -> Change:
+    """A change of one resource."""
+    return Change(verb=verb, resource=resource, reason="test", name=name, tags=tags)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CDKToolkit",
+        "StackSet-guardrails-1",
+        "AWSControlTowerBP-X",
+        "aws-controltower-logs-1",
+        "cdk-hnb659fds-assets-123456789012-eu-central-1",
+        "closed-pr-event-stack",
+        "closed-pr-event-stack-dev",
+        "closeout",
+        "closeout-ledger",
+        "arn:aws:cloudformation:eu-central-1:123456789012:stack/CDKToolkit/8a2f",
+    ],
+)
+def test_built_in_names_are_protected(name: str) -> None:
+    """Bootstrap, stack sets, Control Tower and closeout's own resources, by name or in an ARN."""
+    assert "built-in" in (protected_by(change(name), ()) or "")
+    assert protected_by(change(None, resource=f"CloudFormation stack {name}"), ())
+
+
+@pytest.mark.parametrize(
+    "name", ["preview-17", "cdktoolkit", "MyCDKToolkit", "my-closeout-x", "StackSet", "stackset-x"]
+)
+def test_other_names_are_not(name: str) -> None:
+    """AWS tells names apart by case, and a pattern matches a whole name."""
+    assert protected_by(change(name), ()) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "protected"),
+    [
+        ("prod-*", "prod-db", True),
+        ("prod-*", "preprod-db", False),
+        ("*prod*", "preprod-db", True),
+        ("shop", "shop", True),
+        ("shop", "shop-17", False),
+        ("data/*", "bucket/data", False),
+        ("Prod", "prod", False),
+        ("v?", "v1", True),
+        ("*", "anything", True),
+    ],
+)
+def test_patterns_of_the_file_protect_names(pattern: str, name: str, protected: bool) -> None:
+    """The phrase names the pattern, so that it can be found in the file."""
+    found = protected_by(change(name), [pattern])
+    assert (found is not None) is protected
+    assert found is None or repr(pattern) in found
+
+
+def test_a_resource_without_a_name_is_known_by_its_last_word() -> None:
+    """`stack prod-db` is `prod-db`; the other words of a sentence are not names."""
+    assert protected_by(change(None, "stack prod-db"), ["prod-*"])
+    assert protected_by(change(None, "comment of closeout on #17"), ()) is None
+    assert protected_by(change(None, ""), ["prod-*"]) is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "protected"),
+    [
+        ({"env": "prod"}, True),
+        ({"env": "prod*"}, True),
+        ({"env": "*"}, True),
+        ({"e*": "prod"}, True),
+        (["env=prod"], True),
+        (["env=*"], True),
+        (["env"], True),
+        ({"env": "dev"}, False),
+        ({"Env": "prod"}, False),
+        (["env=dev", "team=x"], False),
+        ({}, False),
+    ],
+)
+def test_tags_protect_as_well(tags: Mapping[str, str] | Sequence[str], protected: bool) -> None:
+    """A tag of the resource that matches key and value protects it, and the phrase shows the tag."""
+    found = protected_by(change("x", env="prod"), (), tags)
+    assert found == ("tag env=prod" if protected else None)
+
+
+def test_what_is_kept_anyway_needs_no_protection() -> None:
+    """A retained resource in the plan does not refuse the plan."""
+    assert protected_by(change("CDKToolkit", verb="keep"), ["*"]) is None

@@ -1,0 +1,187 @@
+"""Redaction, by value and by shape."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from closeout.core.redact import Redactor
+
+SECRET = 'p@ss "w/rd" ü+1'
+PLAIN = "hunter2-hunter2"
+
+FORMS = {
+    "as it is": SECRET,
+    "in JSON": json.dumps({"a": SECRET}),
+    "in JSON outside ASCII": json.dumps({"a": SECRET}, ensure_ascii=False),
+    "in a repr": repr({"a": SECRET}),
+    "in a URL": "https://x/?q=" + quote(SECRET, safe=""),
+    "in a URL's path": "https://x/" + quote(SECRET),
+    "in a form": "q=" + quote_plus(SECRET),
+    "in base64": base64.b64encode(SECRET.encode()).decode(),
+    "in URL-safe base64": base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    "in hexadecimal": SECRET.encode().hex(),
+}
+
+
+def remains(text: str, secret: str = SECRET) -> list[str]:
+    """Pieces of eight characters of any form of the secret that are still in the text."""
+    raw = secret.encode()
+    forms = [
+        secret,
+        json.dumps(secret)[1:-1],
+        quote(secret, safe=""),
+        base64.b64encode(raw).decode(),
+        raw.hex(),
+    ]
+    return [form[at : at + 8] for form in forms for at in range(len(form) - 8) if form[at : at + 8] in text]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_does_not_survive_in_any_form(form: str) -> None:
+    """However it gets into a log, it does not come out, and the text around it does."""
+    done = Redactor([SECRET]).text(f"before {FORMS[form]} after")
+    assert remains(done) == []
+    assert done.startswith("before ")
+    assert done.endswith(" after")
+
+
+@pytest.mark.parametrize("user", ["", "x:", "ab:", "abc:"])
+def test_a_secret_inside_base64_is_found_at_every_offset(user: str) -> None:
+    """Basic authentication joins user and password before it encodes them."""
+    encoded = base64.b64encode(f"{user}{PLAIN}!!".encode()).decode()
+    done = Redactor([PLAIN]).text(f"token {encoded}")
+    assert len(done) < len("token ") + 16
+
+
+def test_overlapping_and_touching_secrets_go_whole() -> None:
+    """What two secrets share saves neither."""
+    redactor = Redactor(["abcdefgh", "efghijkl"])
+    assert redactor.text("abcdefghijkl") == "***"
+    assert redactor.text("abcdefghefghijkl!") == "***!"
+    assert redactor.text("abcdefgh efghijkl") == "*** ***"
+
+
+def test_of_two_secrets_the_longer_one_counts() -> None:
+    """A secret that begins like another does not leave its end behind."""
+    assert Redactor(["secret-one", "secret-one-more"]).text("secret-one-more") == "***"
+
+
+def test_a_short_secret_goes_where_it_stands_alone() -> None:
+    """It is taken out, but words that only contain it can still be read."""
+    redactor = Redactor(["abc"])
+    assert redactor.text("abc, x=abc abcd xabc (abc)") == "***, x=*** abcd xabc (***)"
+
+
+@pytest.mark.parametrize("value", ["", " ", "\n", "***", "******"])
+def test_a_value_that_is_no_secret_changes_nothing(value: str) -> None:
+    """An empty value would match everywhere."""
+    assert Redactor([value]).text("a b ****** c") == "a b ****** c"
+
+
+def test_the_lines_of_a_long_secret_count_too() -> None:
+    """A private key is often logged line by line."""
+    key = "-----BEGIN X-----\nMIIEpAIBAAKCAQEA7\nzq8Yx0Zb1k2l3m4n5\n-----END X-----\n"
+    done = Redactor([key]).text("line: zq8Yx0Zb1k2l3m4n5")
+    assert done == "line: ***"
+
+
+def test_a_value_read_with_its_line_break_is_found_without_it() -> None:
+    """Secrets in files end in one."""
+    assert Redactor([PLAIN + "\n"]).text(f"x {PLAIN} y") == "x *** y"
+
+
+def test_what_is_taken_out_may_not_join_to_a_secret() -> None:
+    """Redaction is repeated until nothing is left to find."""
+    assert "ab***yz" not in Redactor(["ab***yz", "SECRET"]).text("abSECRETyz")
+
+
+SHAPES = [
+    ("ghp_16C7e42F292c6912E7710c838347Ae178B4a is", "*** is"),
+    ("x ghs_" + "a" * 36, "x ***"),
+    ("ghs_1234_eyJhbGciOi.JSUzI1NiJ9.abc-d", "***"),
+    ("github_pat_11ABCDEFG0aaaaaaaaaaaa_bbbb", "***"),
+    ("id AKIAIOSFODNN7EXAMPLE.", "id ***."),
+    ("ASIAIOSFODNN7EXAMPLE", "***"),
+    ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = ***"),
+    ('"SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"', '"SecretAccessKey": "***"'),
+    ("AWS_SESSION_TOKEN=IQoJb3JpZ2luX2VjEJr//x==", "AWS_SESSION_TOKEN=***"),
+    ("Authorization: Bearer abc.def", "Authorization: ***"),
+    ("authorization: token abc\nnext", "authorization: ***\nnext"),
+    ('{"Authorization": "Basic dTpw", "a": 1}', '{"Authorization": "***", "a": 1}'),
+    ("X-Hub-Signature-256: sha256=" + "0a" * 32, "X-Hub-Signature-256: sha256=***"),
+    ("sha1=" + "0a" * 20, "sha1=***"),
+    ("https://x/runs/1?expires=2&signature=abcd&a=b", "https://x/runs/1?expires=2&signature=***&a=b"),
+    ("https://x/?X-Amz-Signature=abcd", "https://x/?X-Amz-Signature=***"),
+    ("https://user:pass@host/x", "https://***@host/x"),
+    ("https://:pass@host/x", "https://***@host/x"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "***"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
+    ("-----BEGIN PRIVATE KEY-----\nabc-def", "***"),
+    ("X-Github-Encoded-Secret: abcdefgh1234", "X-Github-Encoded-Secret: ***"),
+]
+PLAIN_TEXTS = [
+    "deleting stack preview-17 in eu-central-1",
+    "commit 0123456789abcdef0123456789abcdef01234567",
+    "https://github.com/acme/shop/pull/17",
+    "arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-17/0a1b2c3d-0a1b",
+    "run pymponzrdmw4hmxsnhoxqollan-1 took 3.2 s",
+    "ghost_town and ghp_short",
+    "http://127.0.0.1:8080/runs/x?attempt=1",
+    "",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SHAPES)
+def test_tokens_are_known_by_their_shape(text: str, expected: str) -> None:
+    """A token of GitHub's or AWS's goes, whether closeout knows it or not."""
+    assert Redactor().text(text) == expected
+    assert Redactor().text(expected) == expected
+
+
+@pytest.mark.parametrize("text", PLAIN_TEXTS)
+def test_ordinary_lines_stay_as_they_are(text: str) -> None:
+    """Redaction does not garble what people need to read."""
+    assert Redactor([PLAIN]).text(text) == text
+
+
+def test_a_secret_that_is_read_later_is_known_from_then_on() -> None:
+    """Rotation and steps bring new ones; known ones stay known."""
+    redactor = Redactor([PLAIN])
+    redactor.add("another-secret")
+    assert redactor.text(f"{PLAIN} another-secret") == "*** ***"
+
+
+def test_threads_may_add_and_redact_at_once() -> None:
+    """A line that is written while a secret is added is redacted by the old or the new knowledge."""
+    redactor = Redactor([PLAIN])
+    adders = [threading.Thread(target=redactor.add, args=(f"secret-number-{n}",)) for n in range(20)]
+    for thread in adders:
+        thread.start()
+    assert PLAIN not in redactor.text(f"x {PLAIN}")
+    for thread in adders:
+        thread.join()
+    assert redactor.text(" ".join(f"secret-number-{n}" for n in range(20))).strip("* ") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-eyJ" * 16_000,
+        "authorization" * 5_000,
+        "a" * 64_000 + "://",
+        "-----BEGIN PRIVATE KEY----- " * 2_000,
+        "x:" * 30_000,
+    ],
+    ids=["jwt", "header", "url", "key", "colons"],
+)
+def test_a_hostile_line_costs_little(text: str) -> None:
+    """Outsiders write titles and branch names: no line makes redaction explode."""
+    started = time.perf_counter()
+    Redactor([PLAIN]).text(text)
+    assert time.perf_counter() - started < 2
