@@ -52,21 +52,13 @@ def hold(scene: Machine, call: tuple[str, str, str, int], *, after: bool) -> Any
     if kind == "github":
         fault = scene.github.faults.add("hold", method=first, path=second, skip=skip, after=after, seconds=60)
         return lambda: scene.github.faults.get(fault.id).hits
-    order = {
-        "service": first,
-        "operation": second,
-        "kind": "hold",
-        "skip": skip,
-        "after": after,
-        "seconds": 60,
-    }
-    scene.aws.control("POST", "faults", order)
+    scene.aws.fault(service=first, operation=second, kind="hold", skip=skip, after=after, seconds=60)
     return lambda: [entry for entry in scene.aws.requests() if entry["held"]]
 
 
 def release(scene: Machine) -> None:
     """Let go of what is held, without an answer to the dead."""
-    scene.aws.control("DELETE", "faults")
+    scene.aws.clear_faults()
     scene.github.faults.clear()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from closeout.testing.aws import FakeAws
-from tests.acceptance.machine import CONFIG, REPOSITORY, Machine, machine, until
+from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine, until
 
 
 def close(scene: Machine, number: int = 17) -> str:
@@ -44,7 +44,7 @@ def test_the_same_delivery_again_is_a_duplicate_and_runs_nothing_twice(scene: Ma
     scene.finished()
     repository = scene.github.world.repository(REPOSITORY)
     scene.github.sender.settle()
-    closed = [d for d in repository.deliveries if d["event"] == "pull_request" and d["action"] == "closed"][0]
+    closed = next(d for d in repository.deliveries if (d["event"], d["action"]) == ("pull_request", "closed"))
     before = len(scene.aws.requests())
     assert scene.github.sender.redeliver(repository, closed["id"])
     scene.github.sender.settle()
@@ -77,11 +77,7 @@ def test_a_pull_request_into_another_branch_starts_nothing(scene: Machine) -> No
 def test_reopened_while_the_teardown_waits_nothing_more_is_deleted(scene: Machine) -> None:
     """The stack is busy, the pull request is reopened: the stack stays, the status ends as success."""
     stack = scene.preview()
-    scene.aws.control(
-        "POST", "stacks",
-        {"stack": "preview-17", "status": "UPDATE_IN_PROGRESS", "seconds": 4, "then": "UPDATE_COMPLETE",
-         "region": "eu-central-1"},
-    )  # fmt: skip
+    scene.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=4, then="UPDATE_COMPLETE", region=REGION)
     sha = close(scene)
     until("the run's wait", lambda: any(run["state"] == "waiting" for run in scene.runs()))
     scene.github.world.change_pull(REPOSITORY, 17, "reopened")
@@ -95,9 +91,7 @@ def test_reopened_while_the_teardown_waits_nothing_more_is_deleted(scene: Machin
 def test_what_cannot_be_deleted_is_named(scene: Machine) -> None:
     """The status is a failure that names the resource and the reason."""
     scene.preview()
-    scene.aws.control(
-        "POST", "undeletable", {"logical_id": "Jobs", "reason": "the queue is in use by a test"}
-    )
+    scene.aws.undeletable("preview-17", "Jobs", "the queue is in use by a test")
     sha = close(scene)
     (run,) = scene.finished()
     assert run["verdict"] == "failure"
@@ -149,7 +143,7 @@ def test_a_pull_request_that_github_cannot_show_is_not_taken_as_closed(scene: Ma
 def test_sigterm_drains_and_the_next_start_goes_on(scene: Machine) -> None:
     """A stopped server exits with 0, and what it had begun ends after the next start."""
     stack = scene.preview()
-    scene.aws.control("POST", "settings", {"delete_seconds": 3})
+    scene.aws.delete_takes(3)
     close(scene)
     until("the delete", lambda: [c for c in scene.aws.requests() if c["operation"] == "DeleteStack"])
     assert scene.stop() == 0

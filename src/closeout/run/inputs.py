@@ -29,7 +29,7 @@ def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, A
                 raise InputError(f"{step.id}: `{key}` is required")
             values[key] = spec.default
             continue
-        value = _fill(step.inputs[key], spec, event)
+        value = _typed(step, key, spec, _fill(step.inputs[key], spec, event))
         _check_pattern(step, key, spec, value)
         values[key] = value
     return values
@@ -47,6 +47,23 @@ def _fill(value: Any, spec: Input, event: Mapping[str, Any]) -> Any:
 
 def _fill_text(text: str, spec: Input, event: Mapping[str, Any]) -> str:
     return cel.interpolate(text, event, names.check_interpolated if spec.names else None)
+
+
+def _typed(step: Step, key: str, spec: Input, value: Any) -> Any:
+    """Give a filled-in text the input's type: a template can only make text."""
+    if not isinstance(value, str):
+        return value
+    if spec.type == "integer":
+        if not re.fullmatch(r"-?[0-9]{1,18}", value):
+            raise InputError(f"{step.id}: `{key}` must be a whole number, got {value!r}")
+        return int(value)
+    if spec.type == "boolean":
+        if value not in ("true", "false"):
+            raise InputError(f"{step.id}: `{key}` must be true or false, got {value!r}")
+        return value == "true"
+    if spec.choices and value not in spec.choices:
+        raise InputError(f"{step.id}: `{key}` must be one of {', '.join(spec.choices)}, got {value!r}")
+    return value
 
 
 def _check_pattern(step: Step, key: str, spec: Input, value: Any) -> None:
