@@ -47,6 +47,7 @@ fix: setup  ## format the code and make the generated files anew
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python schema/generate.py
 
 wheel: setup  ## build dist/closeout-*.whl
 	@$(BIN)/python -m build --no-isolation --wheel

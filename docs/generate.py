@@ -7,10 +7,14 @@ function here that gives Markdown; `make fix` writes them and `make check` compa
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from closeout.actions.registry import builtin
+from closeout.actions.spec import Action, Input
+from closeout.cli import reference
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
 
@@ -42,7 +46,75 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page}
+def actions_page() -> str:
+    """Write the reference of actions, from the registry."""
+    parts = [
+        WRITTEN_BY,
+        "# Actions\n",
+        "What a step can name in `uses`. A *destructive* step runs behind the live check and needs `repositories`; where it",
+        "says *unless declared*, `destructive: false` on the step says that this one deletes nothing. An input that *names*",
+        "what is acted upon takes only values that pass the name guards.\n",
+        _table(
+            ["action", "what it does"],
+            [[f"[`{a.uses}`](#{_anchor(a.uses)})", a.summary] for a in builtin().values()],
+        ),
+    ]
+    for action in builtin().values():
+        parts += _action(action)
+    return "\n".join(parts) + "\n"
+
+
+def _action(action: Action) -> list[str]:
+    minutes = f"{action.timeout / 60:g} minutes"
+    limit = f"Destructive: {action.destructive.replace('-', ' ')}. Time limit unless the step says otherwise: {minutes}."
+    rows = [
+        [f"`{name}`", _kind(value), " ".join(value.description.split())]
+        for name, value in action.inputs.items()
+    ]
+    parts = [f"\n## {action.uses}\n", action.description.strip() + "\n", limit + "\n"]
+    parts.append(_table(["input", "type", "meaning"], rows))
+    widest = {
+        name: "${{ event.example }}" if value.required and value.type == "string" else value.default
+        for name, value in action.inputs.items()
+    }
+    needs = [
+        [permission.system, ", ".join(f"`{name}`" for name in permission.actions), permission.reason]
+        for permission in action.permissions(widest)
+    ]
+    if needs:
+        parts += ["\nIt needs:\n", _table(["where", "permissions", "why"], needs)]
+    return [*parts, "\n```yaml", action.example.strip("\n"), "```"]
+
+
+def _kind(value: Input) -> str:
+    words: list[str] = [value.type]
+    words += (
+        ["required"]
+        if value.required
+        else []
+        if value.default is None
+        else [f"default `{json.dumps(value.default)}`"]
+    )
+    words += [f"one of {', '.join(value.choices)}"] if value.choices else []
+    words += ["names"] if value.names else []
+    words += ["a secret reference"] if value.secret else []
+    return ", ".join(words)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    cells = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def _anchor(heading: str) -> str:
+    return heading.replace("/", "")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": errors_page,
+    "actions.md": actions_page,
+    "cli.md": reference.page,
+}
 
 
 def stale() -> list[str]:
