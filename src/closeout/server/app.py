@@ -69,6 +69,8 @@ class ServerParts:
     views: Views
     link_key: bytes
     metrics_token: str | None = None
+    public_logs: bool = False
+    """Whether the log of a run on a public repository is shown."""
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.time
@@ -153,7 +155,9 @@ class Application:
             from closeout.server.pages import Pages  # noqa: PLC0415 - Starlette and Jinja2 cost 30 ms
 
             parts = self._parts
-            self._pages = Pages(parts.views, parts.link_key, parts.clock, self._draining)
+            self._pages = Pages(
+                parts.views, parts.link_key, parts.clock, self._draining, public_logs=parts.public_logs
+            )
         await self._pages(scope, receive, send)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:

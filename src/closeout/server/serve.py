@@ -26,7 +26,7 @@ DRAIN_SECONDS = 10
 BACKLOG = 2048
 
 
-def run(
+def run(  # noqa: PLR0913 - each argument is a choice of who serves
     app: App,
     host: str,
     port: int,

@@ -54,12 +54,13 @@ def serve_forever(
 def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
     return ServerParts(
         receiver=runtime.receiver,
-        accept=runtime.ledger.accept,
+        accept=runtime.ledger.accept_group,
         started=runtime.engine.enqueue,
         refresh=runtime.webhook.refresh,
         ready=runtime.ledger.probe,
         views=runtime.views,
         link_key=key,
+        public_logs=runtime.loaded.settings.public_logs,
         metrics_token=os.environ.get(METRICS_TOKEN) or None,
         log=log,
     )

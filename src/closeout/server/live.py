@@ -1,0 +1,118 @@
+"""A run's page while the run goes on: server-sent events with the parts of the page that changed.
+
+One loop per open page reads the ledger once a second; the number of them is limited, and they end when the server
+drains. A page without a stream still refreshes by itself, so nothing is lost by refusing one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from closeout.core.errors import CloseoutError
+from closeout.server import details, presentation
+
+if TYPE_CHECKING:
+    from closeout.server.pages import Look
+
+MAX_STREAMS = 64
+EVERY = 1.0
+"""Seconds between two looks at the ledger."""
+LONGEST = 900.0
+"""Seconds after which a stream ends; the page opens the next one."""
+
+
+class LiveRuns:
+    """Streams of runs that go on. `load` reads one from the ledger, in a thread."""
+
+    def __init__(
+        self,
+        load: Callable[[details.Link, int], Any],
+        look: Look,
+        clock: Callable[[], float],
+        draining: asyncio.Event,
+    ) -> None:
+        self._load = load
+        self._look = look
+        self._clock = clock
+        self._draining = draining
+        self._open = 0
+
+    async def response(self, request: Request, link: details.Link) -> Response | None:
+        """Give a stream that begins after the log line that the page has, None if there is no such run."""
+        if self._open >= MAX_STREAMS or self._draining.is_set():
+            return Response(status_code=503, headers={"Retry-After": "30", "Cache-Control": "no-store"})
+        after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
+        last = int(after) if after.isdecimal() and len(after) < 16 else 0
+        first = await asyncio.to_thread(self._load, link, last)
+        if first is None:
+            return None
+        headers = self._look.headers | {"X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            self._events(link, first, last), media_type="text/event-stream", headers=headers
+        )
+
+    async def _events(self, link: details.Link, shown: Any, last: int) -> AsyncIterator[str]:
+        self._open += 1
+        ends = self._clock() + LONGEST
+        progress: dict[str, str] = {}
+        before = ""
+        try:
+            yield "retry: 3000\n\n"
+            while True:
+                text, last = self._log(shown, last)
+                if text:
+                    yield text
+                standing = self._standing(shown, progress)
+                if standing != before:
+                    before = standing
+                    yield _event("standing", standing)
+                if shown.run.state == "finished":
+                    yield _event("end", "{}")
+                    return
+                if self._clock() > ends or await self._told_to_end():
+                    return
+                try:
+                    shown = await asyncio.to_thread(self._load, link, last) or shown
+                except CloseoutError:
+                    continue
+        finally:
+            self._open -= 1
+
+    def _log(self, shown: Any, last: int) -> tuple[str, int]:
+        lines = [line for line in shown.lines if line.id > last]
+        if not lines:
+            return "", last
+        last = lines[-1].id
+        if not shown.log:
+            return "", last
+        html = self._look.fragment("_lines.html", lines=lines)
+        return f"id: {last}\n" + _event("log", json.dumps({"html": html})), last
+
+    def _standing(self, shown: Any, progress: dict[str, str]) -> str:
+        progress.update(presentation.progress_of(shown.lines) if shown.log else {})
+        values = self._look.standing(shown, self._clock(), progress)
+        return json.dumps(
+            {
+                "title": f"{values['banner'].word}: {shown.run.automation}",
+                "banner": self._look.fragment("_banner.html", **values),
+                "steps": self._look.fragment("_steps.html", **values),
+            }
+        )
+
+    async def _told_to_end(self) -> bool:
+        """Wait for the next look; True if the server drains meanwhile."""
+        try:
+            await asyncio.wait_for(self._draining.wait(), EVERY)
+        except TimeoutError:
+            return False
+        return True
+
+
+def _event(name: str, data: str) -> str:
+    return f"event: {name}\ndata: {data}\n\n"

@@ -1,0 +1,239 @@
+"""What a run's page says, as plain values: words, tones, durations, and what may be shown to whom.
+
+Templates only place these. Texts here are untrusted (titles, branches, log lines): control characters and terminal
+codes go, and the templates escape the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+WORDS: Mapping[str, str] = {
+    "success": "Succeeded",
+    "failure": "Failed",
+    "cancelled": "Cancelled",
+    "skipped": "Skipped",
+    "queued": "Queued",
+    "running": "Running",
+    "waiting": "Waiting",
+    "pending": "Not started",
+}
+"""What a state or verdict is called; its key is also the tone that the style sheet knows."""
+
+LOG_LINES = 2000
+"""Lines of a log that a page shows: the last ones."""
+OPEN_CHANGES = 8
+"""A plan of up to this many changes is shown unfolded."""
+
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
+)
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def clean(text: object) -> str:
+    """Give text without terminal codes, control characters and marks that turn its direction."""
+    return _CONTROL.sub("", _ANSI.sub("", str(text)))
+
+
+def duration(seconds: float | None) -> str:
+    """Give a duration as people say it: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def moment(at: float | None) -> tuple[str, str]:
+    """Give a time as (for machines, for people), in UTC."""
+    if at is None:
+        return "", ""
+    when = datetime.fromtimestamp(at, UTC)
+    return when.isoformat(timespec="seconds"), when.strftime("%-d %b %Y, %H:%M:%S UTC")
+
+
+def clock_time(at: float) -> str:
+    """Give the time of day of a log line, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+
+
+def size(count: int) -> str:
+    """Give a number of bytes with a unit."""
+    value = float(count)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError  # pragma: no cover - the loop always returns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the run is about. Addresses are http(s) or None."""
+
+    repository: str | None
+    repository_url: str | None
+    title: str | None
+    number: int | None
+    url: str | None
+    head: str | None
+    base: str | None
+    sha: str | None
+    commit_url: str | None
+    sender: str | None
+    private: bool
+
+
+def subject(payload: Mapping[str, Any]) -> Subject:
+    """Read from a payload what the page shows of it. Never raises for its content."""
+    repository = _object(payload, "repository")
+    pull = _object(payload, "pull_request") or _object(payload, "issue")
+    head, base = _object(pull, "head"), _object(pull, "base")
+    repository_url = _address(repository.get("html_url"))
+    sha = _text(head, "sha") or _text(payload, "after")
+    known = sha is not None and re.fullmatch(r"[0-9a-f]{40,64}", sha) is not None
+    number = pull.get("number")
+    return Subject(
+        repository=_text(repository, "full_name"),
+        repository_url=repository_url,
+        title=_text(pull, "title"),
+        number=number if type(number) is int else None,
+        url=_address(pull.get("html_url")),
+        head=_text(head, "ref") or _text(payload, "ref"),
+        base=_text(base, "ref"),
+        sha=sha if known else None,
+        commit_url=f"{repository_url}/commit/{sha}" if known and repository_url else None,
+        sender=_text(_object(payload, "sender"), "login"),
+        # Only what is certainly private counts as such: the log of anything else needs `public-logs`.
+        private=repository.get("private") is True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRow:
+    """One line of a plan."""
+
+    verb: str
+    resource: str
+    reason: str
+    amount: str
+    part: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """One step on the timeline."""
+
+    id: str
+    name: str
+    uses: str
+    state: str
+    word: str
+    took: str
+    tries: int
+    says: str
+    changes: tuple[ChangeRow, ...] | None
+    unfolded: bool
+    left: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banner:
+    """The verdict, or where the run stands."""
+
+    tone: str
+    word: str
+    says: str
+    took: str
+    finished: bool
+
+
+def banner(run: Any, now: float) -> Banner:
+    """Give the banner of a run (`adapters.ledger.views.RunView`)."""
+    finished = run.state == "finished"
+    tone = (run.verdict or "failure") if finished else run.state
+    says = (run.summary if finished else run.reason) or _standing(run)
+    end = run.finished_at if finished else now
+    took = duration(end - run.started_at) if run.started_at is not None and end is not None else ""
+    return Banner(tone=tone, word=WORDS.get(tone, tone), says=clean(says), took=took, finished=finished)
+
+
+def _standing(run: Any) -> str:
+    if run.state == "queued":
+        return "It starts as soon as it has its turn."
+    for step in run.steps:
+        if step.state in ("running", "waiting"):
+            return f"{step.name} is under way."
+    return "" if run.state == "finished" else "It is under way."
+
+
+def steps(run: Any, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
+    """Give the timeline. `progress` is the last log line of each step, said while the step goes on."""
+    return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
+
+
+def _step(step: Any, now: float, progress: str) -> StepRow:
+    under_way = step.state in ("running", "waiting")
+    end = now if under_way else step.ended_at
+    took = duration(end - step.started_at) if step.started_at is not None and end is not None else ""
+    says = step.reason or step.summary or (progress if under_way else "")
+    rows = None if step.changes is None else tuple(map(_change, step.changes))
+    return StepRow(
+        id=clean(step.id),
+        name=clean(step.name),
+        uses=clean(step.uses),
+        state=step.state,
+        word=WORDS.get(step.state, step.state),
+        took=took if step.state != "skipped" else "",
+        tries=step.attempts,
+        says=clean(says),
+        changes=rows,
+        unfolded=rows is not None and len(rows) <= OPEN_CHANGES,
+        left=tuple((clean(item.get("resource", "")), clean(item.get("reason", ""))) for item in step.left),
+    )
+
+
+def _change(change: Mapping[str, Any]) -> ChangeRow:
+    objects, held = int(change.get("objects") or 0), int(change.get("bytes") or 0)
+    amount = f"{objects:,} object{'' if objects == 1 else 's'}, {size(held)}" if objects else ""
+    return ChangeRow(
+        verb=clean(change.get("verb", "")),
+        resource=clean(change.get("resource", "")),
+        reason=clean(change.get("reason", "")),
+        amount=amount,
+        part=bool(change.get("part_of")),
+    )
+
+
+def progress_of(lines: Iterable[Any]) -> dict[str, str]:
+    """Give the last line of each step."""
+    return {line.step: line.text for line in lines if line.step is not None}
+
+
+def _object(holder: Any, key: str) -> Mapping[str, Any]:
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(holder: Mapping[str, Any], key: str) -> str | None:
+    value = holder.get(key)
+    return clean(value) if isinstance(value, str) and value else None
+
+
+def _address(value: Any) -> str | None:
+    """Give an address that may stand in a link: a payload could hold `javascript:`."""
+    if isinstance(value, str) and re.match(r"https?://[^\s\"'<>]+\Z", value):
+        return value
+    return None
