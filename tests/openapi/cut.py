@@ -29,7 +29,7 @@ def fields(*paths: str) -> Fields:
 
 
 _COMMENT = ("id", "body", "html_url", "user.id")
-_RUN = ("id", "status", "conclusion", "html_url", "display_title", "name")
+_RUN = ("id", "status", "conclusion", "html_url", "display_title", "name", "created_at")
 
 OPERATIONS: tuple[tuple[str, str, str, Fields], ...] = (
     ("get", "/user", "200", fields("id", "login")),

@@ -25,6 +25,9 @@ SETTLE = 15.0
 
 POLL = Backoff(first=3.0, factor=1.4, cap=30.0)
 _MAX_INPUTS = 25
+_PAGES = 10
+"""GitHub lists 1,000 runs of a workflow at most once a filter is given."""
+
 _CANCELS = ("cancelled", "reopened", "run-cancelled")
 _OLDER = 300.0
 """How far clocks may differ: runs that began so long before the intent are looked at too."""
@@ -144,15 +147,10 @@ class _Target:
         return self.work.clients.github.request("POST", f"{self._workflow}/dispatches", body=body)
 
     def find(self) -> dict[str, Any] | None:
-        """Find the run whose title carries this dispatch's token."""
+        """Find the run whose title carries this dispatch's token; the list begins with the newest run."""
         since = datetime.fromtimestamp(self._intent["at"] - _OLDER, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for page in range(1, 11):
-            query = {
-                "event": "workflow_dispatch",
-                "created": f">={since}",
-                "per_page": "100",
-                "page": str(page),
-            }
+        for page in range(1, _PAGES + 1):
+            query = {"event": "workflow_dispatch", "per_page": "100", "page": str(page)}
             answer = self.work.clients.github.request("GET", f"{self._workflow}/runs", query=query)
             runs = answer.get("workflow_runs") if isinstance(answer, dict) else None
             if not isinstance(runs, list):
@@ -161,8 +159,8 @@ class _Target:
                 title = f"{run.get('display_title', '')} {run.get('name', '')}"
                 if self._intent["token"] in title.split():
                     return {"run": run["id"], "url": run.get("html_url", "")}
-            if len(runs) < 100:
-                break
+            if len(runs) < 100 or str(runs[-1].get("created_at")) < since:
+                return None
         return None
 
     def look(self, run: int) -> Json | None:

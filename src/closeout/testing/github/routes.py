@@ -172,12 +172,11 @@ def _list_runs(call: Call) -> Answer:
     workflow = call.repository.workflows.get(call.rest[0])
     if workflow is None:
         raise Refused(404, "Not Found")
-    since = call.query.get("created", "").removeprefix(">=")
     runs = [
         run
         for run in reversed(call.repository.runs.values())
         if run["workflow_id"] == workflow["id"]
-        and run["created_at"] >= since
+        and call.query.get("event", run["event"]) == run["event"]
         and call.query.get("branch", run["head_branch"]) == run["head_branch"]
     ]
     return 200, {"total_count": len(runs), "workflow_runs": page(call, [_shown(run) for run in runs])}

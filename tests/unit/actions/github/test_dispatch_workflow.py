@@ -1,0 +1,303 @@
+"""`github/dispatch-workflow`: dispatched once, awaited, linked, and green only if the workflow was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.actions.github.dispatch_workflow import ACTION, SETTLE, Dispatch
+from closeout.core.errors import ActionFailed, CloseoutError, RunCancelled, ServiceError
+from closeout.testing.github import FakeGitHub
+from closeout.testing.work import Crashed, ImmediateWork
+from tests.unit.actions.github.conftest import GitHubOnly
+
+INPUTS = {
+    "repository": "acme/infrastructure",
+    "workflow": "teardown.yml",
+    "ref": "main",
+    "inputs": {"preview": "shop-17"},
+    "wait": True,
+}
+TRACED = INPUTS | {"trace-input": "closeout_run"}
+
+
+class Clock:
+    """Time that passes when told; real enough for the fake's timestamps."""
+
+    def __init__(self) -> None:
+        import time
+
+        self.time = time.time()
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return self.time
+
+
+@pytest.fixture
+def infrastructure(github: FakeGitHub) -> FakeGitHub:
+    """Give the fake with a workflow that takes a preview and a trace, which it shows in its run name."""
+    github.world.add_workflow(
+        "acme/infrastructure",
+        "teardown.yml",
+        inputs=["preview", "closeout_run"],
+        run_name="teardown {preview} {closeout_run}",
+    )
+    return github
+
+
+def plain(github: FakeGitHub, **behaviour: Any) -> None:
+    """Add a workflow without a trace."""
+    github.world.add_workflow("acme/infrastructure", "teardown.yml", inputs=["preview"], **behaviour)
+
+
+def dispatch(
+    clients: GitHubOnly, inputs: Any = INPUTS, action: Dispatch | None = None, **options: Any
+) -> tuple[Any, ImmediateWork]:
+    """Plan and apply; give the result and the work."""
+    action = action or Dispatch()
+    (change,) = action.plan(inputs, clients)
+    work = ImmediateWork(clients, **options)
+    return action.apply(change, inputs, work), work
+
+
+def runs(github: FakeGitHub) -> list[Any]:
+    """Give the workflow runs there are."""
+    return list(github.world.repository("acme/infrastructure").runs.values())
+
+
+def test_a_workflow_is_dispatched_and_awaited(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """With its inputs, at its ref; the summary links the run."""
+    plain(github, polls=3)
+    result, work = dispatch(clients)
+    (run,) = runs(github)
+    assert run["inputs"] == {"preview": "shop-17"}
+    assert run["html_url"] in result["summary"]
+    assert result["conclusion"] == "success"
+    assert work.changes == ["dispatch"]
+
+
+@pytest.mark.parametrize(
+    "conclusion", ["failure", "cancelled", "timed_out", "skipped", "neutral", "action_required"]
+)
+def test_only_success_is_success(github: FakeGitHub, clients: GitHubOnly, conclusion: str) -> None:
+    """Any other conclusion fails the step, and the message links the run."""
+    plain(github, conclusion=conclusion)
+    with pytest.raises(ActionFailed, match=f"ended as {conclusion}: https://.*/actions/runs/"):
+        dispatch(clients)
+
+
+def test_it_need_not_be_awaited(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """`wait: false` ends with the dispatch."""
+    plain(github, conclusion=None)
+    result, _ = dispatch(clients, INPUTS | {"wait": False})
+    assert runs(github)[0]["html_url"] in result["summary"]
+
+
+def test_a_server_that_names_no_run_cannot_be_awaited(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """An older GHES answers 204: rather a failure than a guess at which run it was."""
+    plain(github, details=False)
+    with pytest.raises(ActionFailed, match="trace-input"):
+        dispatch(clients)
+    result, _ = dispatch(clients, INPUTS | {"wait": False})
+    assert result["run"] is None
+
+
+@pytest.mark.parametrize("broken", ["repository", "workflow", "ref"])
+def test_what_is_not_there_fails_at_once(github: FakeGitHub, clients: GitHubOnly, broken: str) -> None:
+    """GitHub's 404 and 422 do not pass."""
+    plain(github)
+    wrong = {"repository": "acme/nothing", "workflow": "nothing.yml", "ref": "nothing"}
+    with pytest.raises(CloseoutError, match=r"404|No ref"):
+        dispatch(clients, INPUTS | {broken: wrong[broken]})
+    assert len(github.requests()) == 1
+
+
+def test_a_crash_after_the_dispatch_does_not_dispatch_twice(
+    infrastructure: FakeGitHub, clients: GitHubOnly
+) -> None:
+    """The run's name carries the token of this execution: the repetition finds it and awaits it."""
+    kept: dict[str, Any] = {}
+    with pytest.raises(Crashed):
+        dispatch(clients, TRACED, operations=kept, crash=lambda name: name == "dispatch")
+    result, work = dispatch(clients, TRACED, operations=kept)
+    (run,) = runs(infrastructure)
+    assert result["run"] == run["id"]
+    assert "found the run" in work.lines[0]
+
+
+def test_an_answer_that_was_lost_does_not_dispatch_twice(
+    infrastructure: FakeGitHub, clients: GitHubOnly
+) -> None:
+    """GitHub started it and hung up: the next try looks first."""
+    infrastructure.faults.add("drop", method="POST", path=r".*/dispatches", after=True)
+    dispatch(clients, TRACED)
+    assert len(runs(infrastructure)) == 1
+
+
+def test_a_lost_answer_asks_to_wait_until_the_list_has_caught_up(
+    infrastructure: FakeGitHub, clients: GitHubOnly
+) -> None:
+    """GitHub's list of runs lags behind by seconds."""
+    infrastructure.faults.add("status", status=502, method="POST", path=r".*/dispatches", after=True)
+    heard: list[float | None] = []
+
+    class Listening(ImmediateWork):
+        def change(self, name: str, call: Any) -> Any:
+            def listened() -> Any:
+                try:
+                    return call()
+                except ServiceError as error:
+                    heard.append(error.retry_after)
+                    raise
+
+            return super().change(name, listened)
+
+    (change,) = ACTION.plan(TRACED, clients)
+    Dispatch().apply(change, TRACED, Listening(clients))
+    assert heard[0] == SETTLE
+
+
+def test_after_a_crash_a_missing_trace_counts_only_when_the_list_has_caught_up(
+    infrastructure: FakeGitHub, clients: GitHubOnly
+) -> None:
+    """A process that is younger than the lag waits before it believes that nothing was dispatched."""
+    kept: dict[str, Any] = {}
+    clock = Clock()
+    with pytest.raises(Crashed):
+        dispatch(clients, TRACED, operations=kept, crash=lambda name: name == "intent")
+    kept["intent"] = {"value": {"at": clock.time, "token": "closeout-" + "a" * 26 + "-1-teardown"}}
+    reborn = Dispatch(clock)
+    waits: list[int] = []
+
+    def pause(_seconds: float) -> None:
+        waits.append(len(runs(infrastructure)))
+        clock.time += 5.0
+
+    dispatch(clients, TRACED, reborn, operations=kept, pause=pause)
+    assert waits[:3] == [0, 0, 0]
+    assert len(runs(infrastructure)) == 1
+
+
+def test_another_runs_trace_is_not_ours(infrastructure: FakeGitHub, clients: GitHubOnly) -> None:
+    """Attempt 1 is not attempt 12, step `teardown` not `teardown-2`, and neither is another run's."""
+    for execution, step in (
+        ("a" * 26 + "-12", "teardown"),
+        ("a" * 26 + "-1", "teardown-2"),
+        ("b" * 26 + "-1", "teardown"),
+    ):
+        dispatch(clients, TRACED, execution=execution, step=step)
+    kept: dict[str, Any] = {}
+    with pytest.raises(Crashed):
+        dispatch(clients, TRACED, operations=kept, crash=lambda name: name == "intent")
+    clock = Clock()
+    reborn = Dispatch(clock)
+    clock.time += SETTLE
+    dispatch(clients, TRACED, reborn, operations=kept | _intent())
+    assert len(runs(infrastructure)) == 4
+
+
+def _intent() -> dict[str, Any]:
+    """Give the intent of the first attempt, recorded a while ago."""
+    clock = Clock()
+    return {"intent": {"value": {"at": clock.time - 60, "token": "closeout-" + "a" * 26 + "-1-teardown"}}}
+
+
+def test_without_a_trace_a_dispatch_that_was_cut_off_is_repeated_and_says_so(
+    github: FakeGitHub, clients: GitHubOnly
+) -> None:
+    """At least once: two runs, and a line in the log."""
+    plain(github)
+    kept: dict[str, Any] = {}
+    with pytest.raises(Crashed):
+        dispatch(clients, operations=kept, crash=lambda name: name == "dispatch")
+    _, work = dispatch(clients, operations=kept)
+    assert len(runs(github)) == 2
+    assert "may have dispatched" in work.lines[0]
+
+
+def test_a_rerun_dispatches_anew(infrastructure: FakeGitHub, clients: GitHubOnly) -> None:
+    """The next attempt has a token of its own."""
+    dispatch(clients, TRACED)
+    dispatch(clients, TRACED, execution="a" * 26 + "-2")
+    assert len(runs(infrastructure)) == 2
+
+
+@pytest.mark.parametrize("kind", ["cancelled", "reopened"])
+def test_cancelling_cancels_the_workflow_run_too(github: FakeGitHub, clients: GitHubOnly, kind: str) -> None:
+    """And the cancel goes on as it was."""
+    plain(github, conclusion=None)
+    looks: list[int] = []
+
+    class Cancelling(ImmediateWork):
+        def wait_until(self, name: str, poll: Any, every: Any = None) -> Any:
+            looks.append(1)
+            raise RunCancelled(name, kind, "enough")
+
+    (change,) = ACTION.plan(INPUTS, clients)
+    with pytest.raises(RunCancelled):
+        Dispatch().apply(change, INPUTS, Cancelling(clients))
+    assert runs(github)[0]["conclusion"] == "cancelled"
+
+
+def test_a_cancel_that_github_refuses_is_only_said(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """The run may have ended in the meantime: that changes nothing for the cancelled step."""
+    plain(github, conclusion=None)
+
+    class Cancelling(ImmediateWork):
+        def wait_until(self, name: str, poll: Any, every: Any = None) -> Any:
+            github.world.end_run(
+                github.world.repository("acme/infrastructure"), runs(github)[0]["id"], "success"
+            )
+            raise RunCancelled(name, "cancelled", "enough")
+
+    (change,) = ACTION.plan(INPUTS, clients)
+    work = Cancelling(clients)
+    with pytest.raises(RunCancelled):
+        Dispatch().apply(change, INPUTS, work)
+    assert "could not be cancelled" in work.lines[-1]
+
+
+def test_a_run_that_does_not_end_in_time_is_linked(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """It goes on; whoever reads the failure finds it."""
+    plain(github, conclusion=None)
+    with pytest.raises(ActionFailed, match="still running: https://"):
+        dispatch(clients, polls=3)
+
+
+def test_an_outage_while_waiting_is_waited_out(github: FakeGitHub, clients: GitHubOnly) -> None:
+    """Errors of the server are "not yet"."""
+    plain(github)
+    github.faults.add("status", status=503, path=r".*/actions/runs/\d+", times=2)
+    github.faults.add("half", path=r".*/actions/runs/\d+")
+    result, _ = dispatch(clients)
+    assert result["conclusion"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        (INPUTS, None),
+        (TRACED, None),
+        (INPUTS | {"inputs": {f"i{n}": "x" for n in range(25)}}, None),
+        (INPUTS | {"inputs": {f"i{n}": "x" for n in range(26)}}, "25"),
+        (TRACED | {"inputs": {f"i{n}": "x" for n in range(25)}}, "25"),
+        (TRACED | {"inputs": {"closeout_run": "x"}}, "leave it out"),
+    ],
+)
+def test_what_github_would_refuse_is_found_at_load(inputs: Any, word: str | None) -> None:
+    """At most 25 inputs, the trace among them, and nobody but closeout fills that one."""
+    assert ACTION.check is not None
+    problems = ACTION.check(inputs)
+    assert (problems == []) if word is None else (word in problems[0])
+
+
+def test_the_plan_says_what_is_dispatched_where(clients: GitHubOnly) -> None:
+    """Repository, workflow, ref, and the inputs."""
+    (change,) = ACTION.plan(INPUTS, clients)
+    assert (change.verb, change.resource) == ("dispatch", "acme/infrastructure teardown.yml@main")
+    assert "preview=shop-17" in change.reason
+    assert ACTION.verify((change,), clients) == ()
+    (permission,) = ACTION.permissions(INPUTS)
+    assert (permission.actions, permission.resources) == (("actions:write",), ("acme/infrastructure",))
