@@ -70,7 +70,9 @@ def test_assumed_role(aws: FakeAws) -> None:
 def test_role_that_may_not_be_assumed(aws: FakeAws) -> None:
     """A refused role is an AccessDenied that names AssumeRole, and never falls back on other credentials."""
     aws.fault(operation="AssumeRole", code="AccessDenied", status=403, message="not authorized", times=5)
-    error = failure(clients(AwsTarget("210987654321", "us-east-1", "arn:aws:iam::210987654321:role/x")).account)
+    error = failure(
+        clients(AwsTarget("210987654321", "us-east-1", "arn:aws:iam::210987654321:role/x")).account
+    )
     assert (error.reason, error.operation, error.transient) == ("AccessDenied", "AssumeRole", False)
     assert "GetCallerIdentity" not in [entry["operation"] for entry in aws.requests()]
 
@@ -185,7 +187,9 @@ def test_one_client_per_target(aws: FakeAws) -> None:
     """Eight threads that ask at once get one and the same client."""
     ours = AwsClients(now=time.time, attempts=1)
     got: list[Any] = []
-    threads = [threading.Thread(target=lambda: got.append(ours.for_target(TARGET).aws("s3"))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: got.append(ours.for_target(TARGET).aws("s3"))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

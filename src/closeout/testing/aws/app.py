@@ -116,6 +116,8 @@ class Emulator:
             return None
         if fault.kind == "drop":
             raise DropConnection
+        if fault.kind == "garble":
+            return 200, {"Content-Type": "text/html"}, b"<html><body>proxy <b"
         status, headers, body = error_answer(call, fault.status, fault.code, fault.message)
         if fault.retry_after is not None:
             headers["Retry-After"] = str(fault.retry_after)

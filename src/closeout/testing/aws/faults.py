@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from closeout.testing.aws.calls import Call
 
-Kind = Literal["error", "hold", "drop"]
+Kind = Literal["error", "hold", "drop", "garble"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,7 +20,8 @@ class Fault:
     """One order: what happens to calls `skip + 1` to `skip + times` of an operation.
 
     `error` answers `code`, `status` and `message`; `hold` keeps the call for `seconds` (or until it is
-    released) and then lets it go on; `drop` closes the connection without an answer. With `after` the call
+    released) and then lets it go on; `drop` closes the connection without an answer; `garble` answers 200 with a
+    proxy's half page. With `after` the call
     has had its effect by then, and only its answer is late or lost. `*` stands for every operation or
     service; `contains` must occur in one of the call's parameters.
     """

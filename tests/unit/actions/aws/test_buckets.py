@@ -1,0 +1,101 @@
+"""Batches of versions over a small S3 of plain values, with the answers that moto does not give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from closeout.actions.aws.buckets import Place, count, delete_batch, versions
+from closeout.core.errors import ActionFailed, ServiceError
+
+PLACE = Place(bucket="b", owner="123456789012", prefix="p/")
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class SmallS3:
+    """An S3 with pages of two, and keys that it will not delete."""
+
+    def __init__(self, *keys: str, refused: Mapping[str, str] | None = None, page: int = 2) -> None:
+        self.keys = list(keys)
+        self.refused = refused or {}
+        self.page = page
+        self.calls: list[dict[str, Any]] = []
+
+    def list_object_versions(self, **arguments: Any) -> Mapping[str, Any]:
+        """One page after the marker."""
+        self.calls.append(arguments)
+        rest = [key for key in self.keys if key > arguments.get("KeyMarker", "")]
+        page = rest[: self.page]
+        return {
+            "Versions": [{"Key": key, "VersionId": "v", "LastModified": MOMENT, "Size": 3} for key in page],
+            "IsTruncated": len(rest) > self.page,
+            "NextKeyMarker": page[-1] if page else "",
+            "NextVersionIdMarker": "v",
+        }
+
+    def delete_objects(self, **arguments: Any) -> Mapping[str, Any]:
+        """Delete what is not refused."""
+        self.calls.append(arguments)
+        named = [item["Key"] for item in arguments["Delete"]["Objects"]]
+        self.keys = [key for key in self.keys if key not in named or key in self.refused]
+        errors = [
+            {"Key": key, "VersionId": "v", "Code": self.refused[key], "Message": "said no"}
+            for key in named
+            if key in self.refused
+        ]
+        return {"Errors": errors} if errors else {}
+
+
+def test_pages() -> None:
+    """Every page is read, with the owner and the prefix in each request."""
+    s3 = SmallS3(*"abcde")
+    assert [version.key for version in versions(s3, PLACE)] == list("abcde")
+    assert len(s3.calls) == 3
+    assert all(
+        (call["ExpectedBucketOwner"], call["Prefix"], call["Bucket"]) == ("123456789012", "p/", "b")
+        for call in s3.calls
+    )
+    assert count(SmallS3(*"abcde"), PLACE) == (5, 15)
+
+
+def test_until_nothing_is_left() -> None:
+    """A batch says that there may be more until a listing is empty."""
+    s3 = SmallS3(*"abc")
+    assert delete_batch(s3, PLACE) == {"deleted": 3, "bytes": 9, "more": 1}
+    assert delete_batch(s3, PLACE) == {"deleted": 0, "bytes": 0, "more": 0}
+
+
+def test_only_what_is_wanted() -> None:
+    """Versions that are not wanted are passed over, page after page."""
+    s3 = SmallS3(*"abcdef")
+    assert delete_batch(s3, PLACE, lambda version: version.key == "f")["deleted"] == 1
+    assert s3.keys == list("abcde")
+
+
+def test_refused_keys_are_named() -> None:
+    """Keys that S3 refused fail the batch by name, the first five of them; the others are gone."""
+    s3 = SmallS3(*"abcdefg", refused=dict.fromkeys("bcdefg", "AccessDenied"))
+    with pytest.raises(
+        ActionFailed, match=r"6 of a batch.*b \(version v\): said no \(AccessDenied\).*and 1 more"
+    ):
+        delete_batch(s3, PLACE)
+    assert s3.keys == list("bcdefg")
+
+
+@pytest.mark.parametrize(
+    ("codes", "transient"),
+    [
+        (("InternalError",), True),
+        (("SlowDown", "InternalError"), True),
+        (("InternalError", "AccessDenied"), False),
+    ],
+)
+def test_refused_keys_that_may_pass(codes: tuple[str, ...], transient: bool) -> None:
+    """If every refused key was only unlucky, the batch is to be tried again."""
+    s3 = SmallS3(*"abc", refused=dict(zip("abc", codes, strict=False)))
+    with pytest.raises(ServiceError if transient else ActionFailed) as caught:
+        delete_batch(s3, PLACE)
+    assert caught.value.transient is transient
