@@ -110,11 +110,11 @@ class _Trial:
         """Keep that the call is about to be made."""
         return {}
 
-    def run(self, number: int) -> dict[str, Any]:
+    def run(self, attempt: int) -> dict[str, Any]:
         """Call the function in a thread of its own, and wait for it as long as there is time."""
         name, work = str(self._inputs["function"]), self._work
         function = find(name)
-        context = Context(work.event, work.run_id, number, work.log)
+        context = Context(work.event, work.run_id, attempt, work.log)
         ended: dict[str, Any] = {}
 
         def call() -> None:

@@ -86,18 +86,18 @@ class _Trial:
         self._process = Supervised()
         return self._process.identity
 
-    def run(self, number: int) -> dict[str, Any]:
+    def run(self, attempt: int) -> dict[str, Any]:
         """Run the command."""
         from closeout.actions.general.process import Output  # noqa: PLC0415
 
         work = self._work
         if self._process is None:
             raise ActionFailed(f"{self._change.resource} cannot be started")
-        ours = {"CLOSEOUT_RUN_ID": work.run_id, "CLOSEOUT_ATTEMPT": str(number)}
+        ours = {"CLOSEOUT_RUN_ID": work.run_id, "CLOSEOUT_ATTEMPT": str(attempt)}
         variables = environment(os.environ, work.settings, self._inputs.get("env") or {})
         limit = work.remaining()
         output = Output(work.log)
-        work.log(f"running {self._change.resource}" + (f" (attempt {number})" if number > 1 else ""))
+        work.log(f"running {self._change.resource}" + (f" (attempt {attempt})" if attempt > 1 else ""))
         code = self._process.run(
             _argv(self._inputs),
             environment={**variables, **ours},

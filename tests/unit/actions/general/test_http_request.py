@@ -1,0 +1,209 @@
+"""`http/request`: one request with a key, secrets by reference, and answers that say yes, no or later."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from closeout.actions.general.http_request import ACTION, KEY
+from closeout.core.errors import InputError, ServiceError, StepFailed
+from closeout.ports import HttpAnswer
+from closeout.testing.work import ImmediateWork
+from tests.unit.actions.general.parts import FixedSecrets, LocalClients, ScriptedHttp
+
+URL = "https://previews.example.com/shop/17"
+SECRET = "correct-horse-battery"
+
+
+def answer(status: int = 200, body: str = "", **headers: str) -> HttpAnswer:
+    """Give an answer."""
+    return HttpAnswer(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode()
+    )
+
+
+def no_answer() -> ServiceError:
+    """Give what a timeout raises."""
+    return ServiceError("no answer", service="http", operation="POST", reason="ReadTimeout", transient=True)
+
+
+def run(*answers: HttpAnswer | Exception, **inputs: Any) -> tuple[Any, ScriptedHttp, ImmediateWork]:
+    """Plan and apply; give the result, what was sent, and the work."""
+    http = ScriptedHttp(list(answers) or [answer()])
+    clients = LocalClients(http, FixedSecrets({"env:KEY": SECRET}))
+    given = {"method": "POST", "url": URL} | {name.replace("_", "-"): value for name, value in inputs.items()}
+    (change,) = ACTION.plan(given, clients)
+    work = ImmediateWork(clients)
+    return ACTION.apply(change, given, work), http, work
+
+
+def test_json_is_sent_with_its_type_and_an_idempotency_key() -> None:
+    """The key is the execution's and the step's: the same on every try, another on a rerun."""
+    result, http, work = run(body={"preview": 17, "é": [1, None]})
+    (sent,) = http.sent
+    assert (sent.method, sent.url) == ("POST", URL)
+    assert json.loads(sent.body or b"") == {"preview": 17, "é": [1, None]}
+    assert sent.headers == {"Content-Type": "application/json", KEY: f"{work.execution}-teardown"}
+    assert result == {"status": 200, "summary": f"POST {URL}: 200"}
+
+
+def test_text_is_sent_as_it_is() -> None:
+    """With a content type of one's own if it is given."""
+    _, http, _ = run(text="a=1", headers={"content-type": "application/x-www-form-urlencoded"})
+    assert http.sent[0].body == b"a=1"
+    assert http.sent[0].headers["content-type"] == "application/x-www-form-urlencoded"
+    _, http, _ = run(text="hello")
+    assert http.sent[0].headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_a_secret_header_goes_its_own_way() -> None:
+    """Read when it is sent; in no plan, no plain header, no record and no log."""
+    result, http, work = run(answer(body=f"your key is {SECRET}"), secret_headers={"X-Api-Key": "env:KEY"})
+    assert http.sent[0].secret == {"X-Api-Key": SECRET}
+    assert SECRET not in repr(http.sent[0].headers) + repr(result) + repr(work.operations) + repr(work.lines)
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "ü", "nul\0", "tab\t"])
+def test_a_secret_that_is_no_header_is_refused_without_showing_it(value: str) -> None:
+    """The reference is named, the value is not."""
+    http = ScriptedHttp([answer()])
+    clients = LocalClients(http, FixedSecrets({"env:KEY": value}))
+    inputs = {"method": "GET", "url": URL, "secret-headers": {"X-Key": "env:KEY"}}
+    (change,) = ACTION.plan(inputs, clients)
+    with pytest.raises(StepFailed) as caught:
+        ACTION.apply(change, inputs, ImmediateWork(clients))
+    assert "env:KEY" in caught.value.message
+    assert value not in caught.value.message
+    assert http.sent == []
+
+
+@pytest.mark.parametrize(
+    "first", [no_answer(), answer(500), answer(502), answer(503), answer(429), answer(408), answer(425)]
+)
+def test_what_may_pass_is_tried_again_with_the_same_key(first: HttpAnswer | Exception) -> None:
+    """So that the other side can tell a repetition."""
+    _, http, _ = run(first, answer(204))
+    assert len(http.sent) == 2
+    assert http.sent[0].headers[KEY] == http.sent[1].headers[KEY]
+
+
+def test_a_retry_after_is_obeyed() -> None:
+    """It is a lower bound for the next try; nonsense is none."""
+    heard: list[float | None] = []
+
+    class Listening(ImmediateWork):
+        def change(self, name: str, call: Any) -> Any:
+            def listened() -> Any:
+                try:
+                    return call()
+                except ServiceError as error:
+                    heard.append(error.retry_after)
+                    raise
+
+            return super().change(name, listened)
+
+    answers = [
+        answer(503, retry_after="120"),
+        answer(429, retry_after="soon"),
+        answer(503, retry_after="9" * 9),
+        answer(),
+    ]
+    clients = LocalClients(ScriptedHttp(answers))  # type: ignore[arg-type]
+    inputs = {"method": "POST", "url": URL}
+    (change,) = ACTION.plan(inputs, clients)
+    ACTION.apply(change, inputs, Listening(clients))
+    assert heard == [120.0, None, 86_400.0]
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 409, 410, 422])
+def test_a_no_is_a_no(status: int) -> None:
+    """One request, and a message with the status that came and the one that was expected."""
+    with pytest.raises(StepFailed, match=f"answered {status}, expected 2xx"):
+        run(answer(status))
+
+
+@pytest.mark.parametrize(
+    ("expect", "status", "good"),
+    [
+        (404, 404, True),
+        ([200, 404], 404, True),
+        ([200, 404], 204, False),
+        (503, 503, True),
+        (None, 299, True),
+    ],
+)
+def test_the_expected_statuses_are_success(expect: Any, status: int, good: bool) -> None:
+    """404 on a delete is success for whoever says so, even a 503 is."""
+    if good:
+        assert run(answer(status), expect=expect)[0]["status"] == status
+    else:
+        with pytest.raises(StepFailed, match="expected 200 or 404"):
+            run(answer(status), expect=expect)
+
+
+def test_the_log_has_the_first_two_kilobytes_of_the_answer() -> None:
+    """Enough to see what went wrong, not a dump."""
+    _, _, work = run(answer(body="é" * 5_000))
+    assert 1_000 < len(work.lines[-1]) < 1_100
+
+
+def test_the_query_is_shown_nowhere() -> None:
+    """Tokens travel in queries, although they should not."""
+    result, http, work = run(url=URL + "?token=hush")
+    assert http.sent[0].url.endswith("?token=hush")
+    assert (
+        "hush"
+        not in repr(result)
+        + repr(work.lines)
+        + ACTION.plan({"url": URL + "?token=hush"}, work.clients)[0].resource
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://h/x", "h/x", "https://u:p@h/", "https://h/a b", "https://", "https://h\\@evil/"]
+)
+def test_a_url_that_is_none_is_refused_at_the_plan(url: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(InputError):
+        run(url=url)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        ({"url": URL}, None),
+        (
+            {"url": URL, "body": {}, "expect": [200, 404], "secret-headers": {"Authorization": "env:TOKEN"}},
+            None,
+        ),
+        ({"url": URL, "body": {}, "text": ""}, "exclude"),
+        ({"url": URL, "method": "GET", "body": {}}, "has no body"),
+        ({"url": URL, "expect": "2xx"}, "expect"),
+        ({"url": URL, "expect": [200, 99]}, "expect"),
+        ({"url": URL, "expect": True}, "expect"),
+        ({"url": URL, "headers": {"Authorization": "Bearer x"}}, "secret-headers"),
+        ({"url": URL, "headers": {"idempotency-key": "x"}}, "itself"),
+        ({"url": URL, "headers": {"Host": "x"}}, "itself"),
+        ({"url": URL, "headers": {"X Y": "x"}}, "name of a header"),
+        ({"url": URL, "secret-headers": {"X-Key": SECRET}}, "reference"),
+    ],
+)
+def test_mistakes_are_found_at_load(inputs: Any, word: str | None) -> None:
+    """A secret that stands in the file itself is not repeated in the message."""
+    assert ACTION.check is not None
+    problems = ACTION.check(inputs)
+    assert (problems == []) if word is None else (word in problems[0])
+    assert SECRET not in repr(problems)
+
+
+def test_the_plan_is_the_request() -> None:
+    """Verb, URL without its query, and what is expected."""
+    (change,) = ACTION.plan(
+        {"method": "DELETE", "url": URL, "expect": [204, 404]}, LocalClients(ScriptedHttp([]))
+    )
+    assert (change.verb, change.resource, change.reason) == ("delete", URL, "DELETE, expecting 204 or 404")
+    assert ACTION.plan({"url": URL}, LocalClients(ScriptedHttp([])))[0].verb == "post"
+    assert ACTION.verify((change,), LocalClients(ScriptedHttp([]))) == ()
+    assert ACTION.permissions({}) == ()

@@ -1,0 +1,145 @@
+"""`python`: a function of one's own, with clear errors, JSON back, and a time limit that does not lie."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from closeout.actions.general.python import ACTION, still_running
+from closeout.core.errors import ActionFailed, InputError
+from closeout.testing.work import Crashed, ImmediateWork
+from tests.unit.actions.general import example_functions
+from tests.unit.actions.general.parts import nothing
+
+HERE = "tests.unit.actions.general"
+
+
+def call(function: str, work: ImmediateWork | None = None, **args: Any) -> tuple[Any, ImmediateWork]:
+    """Plan and apply; give the result and the work."""
+    work = work or ImmediateWork(nothing(), event={"n": 17})
+    inputs = {"function": f"{HERE}.{function}", "args": args}
+    (change,) = ACTION.plan(inputs, work.clients)
+    return ACTION.apply(change, inputs, work), work
+
+
+def test_a_function_is_called_with_its_context_and_arguments() -> None:
+    """Event, run id, attempt and log; what it returns is kept with the run."""
+    result, work = call("example_functions:good", number=17, table="x")
+    assert result["result"] == {
+        "number": 17,
+        "rest": {"table": "x"},
+        "attempt": 1,
+        "run": work.run_id,
+        "pr": 17,
+    }
+    assert work.lines == ["dropping 17", "second line"]
+
+
+def test_a_function_in_a_class_can_be_named() -> None:
+    """`module:Class.function`."""
+    assert call("example_functions:Group.inner")[0]["result"] == "inner"
+
+
+def test_what_is_raised_is_the_reason_and_the_traceback_is_in_the_log() -> None:
+    """So that whoever wrote the function finds the line."""
+    work = ImmediateWork(nothing(), event={"n": 17})
+    with pytest.raises(ActionFailed, match="raised KeyError: 'database'"):
+        call("example_functions:raising", work)
+    assert any("example_functions.py" in line for line in work.lines)
+
+
+def test_a_function_cannot_end_the_server() -> None:
+    """SystemExit is a failure like any other."""
+    with pytest.raises(ActionFailed, match="SystemExit"):
+        call("example_functions:leaving")
+
+
+@pytest.mark.parametrize("name", ["not_json", "infinite", "huge"])
+def test_a_result_that_cannot_be_kept_is_a_failure(name: str) -> None:
+    """JSON of a reasonable size, or the run could not be replayed."""
+    with pytest.raises(ActionFailed, match="JSON"):
+        call(f"example_functions:{name}")
+
+
+def test_wrong_arguments_are_said() -> None:
+    """Python's own sentence is clear enough."""
+    with pytest.raises(ActionFailed, match="number"):
+        call("example_functions:good")
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("nothing:f", "there is no module tests.unit.actions.general.nothing"),
+        ("example_functions:nothing", "has no function nothing"),
+        ("example_functions:not_a_function", "is not a function"),
+        ("example_broken:f", "cannot be imported: RuntimeError: settings are missing"),
+        ("example_needing:f", "needs the module a_module_that_nobody_has"),
+        ("example_functions.good", "pkg.module:name"),
+        ("example_functions:", "pkg.module:name"),
+    ],
+)
+def test_a_function_that_cannot_be_found_fails_the_plan_with_the_reason(function: str, words: str) -> None:
+    """Before anything runs; each kind of trouble has its own sentence."""
+    with pytest.raises(InputError, match=words.replace(".", r"\.")):
+        ACTION.plan({"function": f"{HERE}.{function}", "args": {}}, nothing())
+
+
+def test_a_call_over_its_time_fails_and_is_said_to_run_on() -> None:
+    """A thread cannot be killed: the step ends, the call does not, and closeout knows."""
+
+    class Hurried(ImmediateWork):
+        def remaining(self) -> float:
+            return 0.05
+
+    example_functions.go.clear()
+    work = Hurried(nothing(), execution="z" * 26 + "-1", event={"n": 1})
+    with pytest.raises(ActionFailed, match="still runs"):
+        call("example_functions:slow", work)
+    assert still_running("z" * 26 + "-1")
+    assert not still_running("y" * 26 + "-1")
+    example_functions.go.set()
+    deadline = time.monotonic() + 5
+    while still_running("z" * 26 + "-1") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not still_running("z" * 26 + "-1")
+    assert "too late" not in work.lines
+
+
+def test_a_crash_in_the_middle_raises_the_attempt() -> None:
+    """The function learns that it may have been called before."""
+    kept: dict[str, Any] = {}
+    work = ImmediateWork(nothing(), event={"n": 1}, operations=kept, crash=lambda name: name == "run-1")
+    with pytest.raises(Crashed):
+        call("example_functions:good", work, number=1)
+    result, _ = call(
+        "example_functions:good", ImmediateWork(nothing(), event={"n": 1}, operations=kept), number=1
+    )
+    assert result["result"]["attempt"] == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        ({"function": "a.b:c", "args": {"x": 1}}, None),
+        ({"function": "a.b"}, "pkg.module:name"),
+        ({"function": "a:b", "args": [1]}, "map"),
+        ({"function": "a:b", "args": {"not a name": 1}}, "name of an argument"),
+    ],
+)
+def test_mistakes_are_found_at_load(inputs: Any, word: str | None) -> None:
+    """The form of the name and of the arguments; whether it is there, the plan says."""
+    assert ACTION.check is not None
+    problems = ACTION.check(inputs)
+    assert (problems == []) if word is None else (word in problems[0])
+
+
+def test_the_plan_is_the_call() -> None:
+    """Function and arguments."""
+    inputs = {"function": f"{HERE}.example_functions:good", "args": {"number": 17}}
+    (change,) = ACTION.plan(inputs, nothing())
+    assert (change.verb, change.resource, change.reason) == ("call", inputs["function"], "with number=17")
+    assert ACTION.verify((change,), nothing()) == ()
+    assert ACTION.permissions({}) == ()

@@ -1,0 +1,145 @@
+"""Tries: what leaves no trace is run again only with the knowledge that it may have run before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.actions.general import tries
+from closeout.core.errors import ActionFailed, ServiceError
+from closeout.core.retry import Backoff, Retry
+from closeout.testing.work import Crashed, ImmediateWork
+from tests.unit.actions.general.parts import nothing
+
+
+@pytest.fixture(autouse=True)
+def _new_process() -> None:
+    """Forget what an earlier test's process knew."""
+    tries._waiting.clear()
+
+
+class Trial:
+    """A trial that ends as it is told, and notes what was done with it."""
+
+    def __init__(self, done: list[str], *failures: str) -> None:
+        self.done = done
+        self.failures = list(failures)
+
+    def begin(self) -> Any:
+        """Begin."""
+        self.done.append("begin")
+        return {"mark": len(self.done)}
+
+    def run(self, attempt: int) -> dict[str, Any]:
+        """Run."""
+        self.done.append(f"run {attempt}")
+        return {"failed": self.failures.pop(0) if self.failures else None}
+
+    def end_earlier(self, begun: Any) -> None:
+        """End."""
+        self.done.append(f"end {begun['mark']}")
+
+    def dispose(self) -> None:
+        """Dispose."""
+        self.done.append("dispose")
+
+
+def test_what_succeeds_runs_once() -> None:
+    """Begin, run, done; a replay runs nothing."""
+    done: list[str] = []
+    kept: dict[str, Any] = {}
+    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    assert done == ["begin", "run 1", "dispose"]
+    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    assert done[3:] == ["dispose"]
+
+
+def test_a_crash_in_the_middle_raises_the_number() -> None:
+    """The second life ends what the first has left, and says with the number that it may have run before."""
+    done: list[str] = []
+    kept: dict[str, Any] = {}
+    with pytest.raises(Crashed):
+        tries.carry_out(
+            ImmediateWork(nothing(), operations=kept, crash=lambda name: name == "run-1"), lambda: Trial(done)
+        )
+    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    assert done == ["begin", "run 1", "dispose", "end 1", "dispose", "begin", "run 2", "dispose"]
+
+
+def test_a_crash_before_the_beginning_was_kept_is_a_first_try() -> None:
+    """Nothing can have run yet."""
+    done: list[str] = []
+    kept: dict[str, Any] = {}
+    with pytest.raises(Crashed):
+        tries.carry_out(
+            ImmediateWork(nothing(), operations=kept, crash=lambda name: name == "begin-1"),
+            lambda: Trial(done),
+        )
+    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    assert done == ["begin", "dispose", "begin", "run 1", "dispose"]
+
+
+def test_a_rerun_begins_with_its_attempt() -> None:
+    """Attempt 3 of the run may be the third time."""
+    done: list[str] = []
+    tries.carry_out(ImmediateWork(nothing(), execution="a" * 26 + "-3"), lambda: Trial(done))
+    assert done[1] == "run 3"
+
+
+def test_failures_are_tried_again_as_often_as_the_step_says() -> None:
+    """With the step's own waits, which no thread sits through."""
+    done: list[str] = []
+    failures = ["a", "b", "c"]
+    retry = Retry(attempts=3, backoff=Backoff(first=2.0, factor=2.0))
+    work = ImmediateWork(nothing(), retry=retry)
+    with pytest.raises(ActionFailed, match="c"):
+        tries.carry_out(work, lambda: Trial(done, *([failures.pop(0)] if failures else [])))
+    assert [entry for entry in done if entry.startswith("run")] == ["run 1", "run 2", "run 3"]
+    assert work.slept == [2.0, 4.0]
+
+
+def test_a_guard_that_holds_the_try_back_does_not_make_it_a_second_one() -> None:
+    """A pause, or a pull request that cannot be read: nothing has run yet."""
+    done: list[str] = []
+    held = [1, 1]
+
+    def guard(_name: str) -> None:
+        if held:
+            held.pop()
+            raise ServiceError("not now", service="s", operation="o", reason="r", transient=True)
+
+    tries.carry_out(ImmediateWork(nothing(), guard=guard), lambda: Trial(done))
+    assert done == ["begin", "run 1", "dispose"]
+
+
+def test_a_try_that_was_suspended_before_it_ran_is_not_counted() -> None:
+    """A pause suspends the run; the replay in the same process knows that nothing has run."""
+    done: list[str] = []
+    kept: dict[str, Any] = {}
+
+    class Suspending(ImmediateWork):
+        def change(self, name: str, call: Any) -> Any:
+            raise Crashed(name)
+
+    with pytest.raises(Crashed):
+        tries.carry_out(Suspending(nothing(), operations=kept), lambda: Trial(done))
+    work = ImmediateWork(nothing(), operations=kept)
+    tries.carry_out(work, lambda: Trial(done))
+    assert done == ["begin", "dispose", "end 1", "dispose", "begin", "run 1", "dispose"]
+    assert work.lines == []
+
+
+def test_a_process_that_died_before_it_ran_cannot_know_that() -> None:
+    """The same, but the memory is gone: it may have run."""
+    done: list[str] = []
+    kept: dict[str, Any] = {"begin-1": {"value": {"mark": 1}}}
+    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    assert done == ["end 1", "dispose", "begin", "run 2", "dispose"]
+
+
+def test_crashing_for_ever_ends() -> None:
+    """Whoever kills the process each time is not run for ever."""
+    kept: dict[str, Any] = {f"begin-{n}": {"value": {"mark": n}} for n in range(1, tries.LIMIT + 1)}
+    with pytest.raises(ActionFailed, match="cut off"):
+        tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial([]))
