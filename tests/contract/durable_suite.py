@@ -154,7 +154,9 @@ class DurableSuite:
         raised = failure_of(harness, lambda durable: durable.record("exit", Calls(SystemExit(3))))
         assert {(kind, step) for _, step, kind, _ in raised} == {("SystemExit", "exit")}
 
-    @pytest.mark.parametrize("value", [{1, 2}, object(), float("nan"), b"bytes"], ids=["set", "object", "nan", "bytes"])
+    @pytest.mark.parametrize(
+        "value", [{1, 2}, object(), float("nan"), b"bytes"], ids=["set", "object", "nan", "bytes"]
+    )
     def test_what_is_not_json_fails_the_operation(self, harness: Harness, value: object) -> None:
         """A result that JSON cannot carry is the operation's error, on replay too; it is not called again."""
         call = Calls(value)
@@ -300,14 +302,18 @@ class DurableSuite:
         raised = failure_of(
             harness, lambda durable: durable.wait_until("gone", poll, harness.tick, harness.tick * 3)
         )
-        assert {(kind, step, code) for kind, step, code, _ in raised} == {(WaitTimeout, "gone", "wait-timeout")}
+        assert {(kind, step, code) for kind, step, code, _ in raised} == {
+            (WaitTimeout, "gone", "wait-timeout")
+        }
         assert all("rate exceeded" in message for *_, message in raised)
         assert poll.count >= 2
 
     def test_at_least_one_poll_is_made(self, harness: Harness) -> None:
         """Even with no time at all."""
         seen: list[Any] = []
-        harness.run(ends(lambda durable: seen.append(durable.wait_until("gone", Calls("yes"), harness.tick, 0))))
+        harness.run(
+            ends(lambda durable: seen.append(durable.wait_until("gone", Calls("yes"), harness.tick, 0)))
+        )
         assert seen[-1] == "yes"
 
     # --- the run ----------------------------------------------------------------------------------------

@@ -23,10 +23,14 @@ class WallClock:
 
 def new_delivery(guid: str, *, hook: str = "1", body: bytes = b"{}", form: bool = False) -> NewDelivery:
     """A delivery as the receiver makes it."""
-    return NewDelivery(hook, guid, "pull_request", "closed", "acme/shop", body, form, time.time(), "github", 17)
+    return NewDelivery(
+        hook, guid, "pull_request", "closed", "acme/shop", body, form, time.time(), "github", 17
+    )
 
 
-def new_run(name: str, *, key: str | None = None, queue_timeout: float = 3600.0, definition: str = "{}") -> NewRun:
+def new_run(
+    name: str, *, key: str | None = None, queue_timeout: float = 3600.0, definition: str = "{}"
+) -> NewRun:
     """A run as the receiver makes it; the automation is called like the run."""
     return NewRun(name, name, key, definition, queue_timeout)
 
@@ -54,7 +58,9 @@ class Bench:
         self.reports: list[str] = []
         self.engine = Engine(
             self.ledger,
-            lambda durable, execution: (self.functions.get(execution.automation) or self._required())(durable, execution),
+            lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
+                durable, execution
+            ),
             clock=WallClock(),
             **{"spread": lambda: 0.0, "report": self.reports.append, **options},
         )
@@ -88,9 +94,11 @@ class Bench:
     def operations(self, name: str) -> dict[str, Any]:
         """Give what a run has recorded, by name."""
         execution = self.ledger.find(name)
-        number = self.ledger._readers().execute(
-            "SELECT number FROM run WHERE run_id || '-' || attempt = ?", (execution,)
-        ).fetchone()[0]
+        number = (
+            self.ledger._readers()
+            .execute("SELECT number FROM run WHERE run_id || '-' || attempt = ?", (execution,))
+            .fetchone()[0]
+        )
         return {operation.name: operation for operation in self.ledger.load(number)[1]}
 
     def close(self, timeout: float = 2.0) -> None:

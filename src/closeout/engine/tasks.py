@@ -1,4 +1,7 @@
-"""One unfinished execution as the engine holds it in memory, and what its operations ask of the engine."""
+"""One unfinished execution as the engine holds it in memory, and what its operations ask of the engine.
+
+Apart from the schedule, so that `LocalDurable` sees one execution and never the engine.
+"""
 
 from __future__ import annotations
 

@@ -116,10 +116,6 @@ class Readers:
 
 def _create(path: Path) -> None:
     """Make the file, for its owner alone: it holds payloads of private repositories."""
-    if not path.parent.is_dir():
-        raise LedgerError(
-            f"the folder {path.parent} of the ledger does not exist; create it, or name another with --db"
-        )
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:

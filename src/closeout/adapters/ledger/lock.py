@@ -26,6 +26,10 @@ class FileLock:
         """Take the lock; nothing happens if it is already ours. Raises `LedgerInUse` naming the owner."""
         if self._handle is not None:
             return
+        if not self._ledger.parent.is_dir():
+            raise LedgerError(
+                f"the folder {self._ledger.parent} of the ledger does not exist; create it, or name another with --db"
+            )
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -1,4 +1,7 @@
-"""Execution names as the ledger takes them apart: `<run id>-<attempt>`, or a run id alone."""
+"""Execution names as the ledger takes them apart: `<run id>-<attempt>`, or a run id alone.
+
+People type either; statements want the two parts, since no column holds the whole name.
+"""
 
 from __future__ import annotations
 

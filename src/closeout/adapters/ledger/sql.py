@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 def named(file: str) -> dict[str, str]:
     """Give the statements of one file by name, without their comments."""
     statements: dict[str, str] = {}
-    for part in (FOLDER / file).read_text("utf-8").split("-- name: ")[1:]:
+    for part in (FOLDER / file).read_text("utf-8").split("\n-- name: ")[1:]:
         name, _, text = part.partition("\n")
         lines = (line for line in text.splitlines() if not line.startswith("--"))
         statements[name.strip()] = "\n".join(lines).strip().removesuffix(";")

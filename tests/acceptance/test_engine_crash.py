@@ -1,0 +1,262 @@
+"""kill -9 of a real process: nothing acknowledged is lost, nothing finished is repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from closeout.adapters.ledger import Views
+from tests.acceptance.engine_process import OPERATIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Machine:
+    """A ledger, a journal of effects, and the process that may be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = folder / "ledger.db"
+        self.journal = folder / "journal"
+        self.acknowledged: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        """The running process."""
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        """Start it and wait until it has recovered."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.acceptance.engine_process", str(self.ledger), str(self.journal)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def accept(self, name: str, key: str = "-") -> None:
+        """Send a delivery; it counts as acknowledged once the process says so."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"accept {name} {key}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return
+        if self.process.stdout.readline() == f"accepted {name}\n":
+            self.acknowledged.append(name)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(5)
+
+    def wait_for_end(self, seconds: float = 20.0) -> dict[str, str]:
+        """Wait until all acknowledged runs have finished; give their verdicts."""
+        deadline = time.monotonic() + seconds
+        views = Views(self.ledger)
+        try:
+            while True:
+                verdicts = {view.id: view.verdict for view in views.runs() if view.verdict is not None}
+                if set(self.acknowledged) <= set(verdicts):
+                    return verdicts
+                assert time.monotonic() < deadline, f"unfinished: {set(self.acknowledged) - set(verdicts)}"
+                time.sleep(0.02)
+        finally:
+            views.close()
+
+    def effects(self) -> list[tuple[str, str]]:
+        """Give (run, operation) in the order of their calls."""
+        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
+        return [(run, operation) for run, operation in (line.split() for line in lines)]
+
+    def recorded(self) -> dict[str, set[str]]:
+        """Give the operations that are recorded as final, by run."""
+        views = Views(self.ledger)
+        rows = views._readers().execute(
+            "SELECT r.run_id, o.name FROM operation o JOIN run r ON r.number = o.run WHERE o.state <> 'waiting'"
+        )
+        found: dict[str, set[str]] = defaultdict(set)
+        for run, name in rows:
+            found[run].add(name)
+        views.close()
+        return found
+
+    def close(self) -> None:
+        """End the process in peace, or else."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.communicate(timeout=10)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine that is ended afterwards."""
+    machine = Machine(tmp_path)
+    yield machine
+    machine.close()
+
+
+def test_twenty_kills_under_load_lose_and_repeat_nothing(machine: Machine) -> None:
+    """At random moments: every acknowledged delivery is run to its end, and no recorded operation is called again."""
+    chance = random.Random(20)
+    number = 0
+    for _ in range(20):
+        machine.start()
+        recorded, before = machine.recorded(), len(machine.effects())
+        until = time.monotonic() + chance.uniform(0.02, 0.25)
+        while time.monotonic() < until:
+            number += 1
+            machine.accept(f"run{number}", chance.choice(["-", "pr-1", "pr-2"]))
+            time.sleep(0.005)
+        machine.kill()
+        repeated = [(run, name) for run, name in machine.effects()[before:] if name in recorded.get(run, ())]
+        assert repeated == [], "finished operations were called again after a restart"
+    machine.start()
+    verdicts = machine.wait_for_end(40)
+    failed = {run: verdict for run, verdict in verdicts.items() if verdict != "success"}
+    crashed = _crashed(machine, failed)
+    assert set(failed) == crashed, "a run may fail only because its own operation was cut off twice"
+    assert len(machine.acknowledged) > 40
+    effects = Counter(machine.effects())
+    missing = {
+        (run, name)
+        for run in verdicts
+        for name in OPERATIONS
+        if run not in failed and (run, name) not in effects
+    }
+    assert missing == set()
+
+
+def _crashed(machine: Machine, runs: dict[str, str]) -> set[str]:
+    views = Views(machine.ledger)
+    found = set()
+    for run in runs:
+        view = views.run(run)
+        assert view is not None
+        if "the server died 2 times" in (view.summary or ""):
+            found.add(run)
+    views.close()
+    return found
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_kill_at_each_operation_converges(machine: Machine, operation: str) -> None:
+    """Whichever operation the process dies in, the next one takes the run up there."""
+    machine.start()
+    machine.accept("a")
+    deadline = time.monotonic() + 5
+    while ("a", operation) not in machine.effects():
+        assert time.monotonic() < deadline
+    machine.kill()
+    recorded, before = machine.recorded()["a"], len(machine.effects())
+    machine.start()
+    assert machine.wait_for_end() == {"a": "success"}
+    after = [name for _, name in machine.effects()[before:]]
+    assert not recorded & set(after), "a finished operation was called again"
+
+
+def test_order_of_a_key_survives_kills(machine: Machine) -> None:
+    """First in, first out over three processes; no two runs of a key at once."""
+    machine.start()
+    names = [f"run{number}" for number in range(12)]
+    for name in names:
+        machine.accept(name, "pr-17")
+    for _ in range(2):
+        time.sleep(0.1)
+        machine.kill()
+        machine.start()
+    machine.wait_for_end()
+    assert list(dict.fromkeys(run for run, _ in machine.effects())) == names
+
+
+def test_a_run_that_kills_its_process_twice_ends_as_failure(machine: Machine) -> None:
+    """It says so, posts its final operation, and the process lives on for the others."""
+    machine.start()
+    machine.accept("poison")
+    machine.process.wait(5)
+    machine.start()
+    machine.process.wait(5)
+    machine.start()
+    machine.accept("other")
+    machine.acknowledged = ["poison", "other"]
+    assert machine.wait_for_end() == {"poison": "failure", "other": "success"}
+    assert Counter(machine.effects())[("poison", "poison")] == 2
+    assert Counter(machine.effects())[("poison", "final")] == 1
+
+
+FULL_DISK = """
+import json, pathlib, resource, sys
+from closeout.adapters.ledger import Ledger
+from closeout.core.errors import StoreUnavailable
+from closeout.ports import NewDelivery
+from tests.contract.local_harness import WallClock, new_delivery, new_run
+path = pathlib.Path(sys.argv[1])
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+answers = {}
+body = bytes(range(256)) * 100
+def send(ledger, name):
+    try:
+        answers[name] = ledger.accept_wait(new_delivery(name, body=body), [new_run(name)]).delivery
+    except StoreUnavailable as error:
+        answers[name] = None
+with Ledger(path, clock=WallClock()) as ledger:
+    send(ledger, "before")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, hard))
+    for number in range(60):
+        send(ledger, f"full{number}")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+    for number in range(5):
+        send(ledger, f"after{number}")
+print(json.dumps(answers))
+"""
+
+
+def test_a_file_that_cannot_grow_acknowledges_nothing_that_is_not_stored(tmp_path: Path) -> None:
+    """Under a real limit on file size, deliveries are refused; with the limit gone they are stored again."""
+    path = tmp_path / "ledger.db"
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY:
+        pytest.skip("this machine limits file sizes already, so the limit could not be lifted again")
+    _check_full(
+        path,
+        subprocess.run(
+            [sys.executable, "-c", FULL_DISK, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+        ),
+    )
+
+
+def _check_full(path: Path, ran: subprocess.CompletedProcess[str]) -> None:
+    assert ran.returncode == 0, ran.stderr
+    answers = json.loads(ran.stdout.splitlines()[-1])
+    views = Views(path)
+    stored = {view.guid: view.id for view in views.deliveries()}
+    runs = {view.id for view in views.runs()}
+    views.close()
+    acknowledged = {name: number for name, number in answers.items() if number is not None}
+    refused = set(answers) - set(acknowledged)
+    assert refused, "the disk was never full"
+    assert all(name.startswith("full") for name in refused)
+    assert acknowledged.items() <= stored.items()
+    assert set(acknowledged) <= runs
+    assert not refused & set(stored), "a refused delivery was stored in part or in whole"

@@ -1,0 +1,547 @@
+"""The local engine on a real ledger: turns, waits, cancel, crashes, stopping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.adapters.ledger import Requests
+from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable
+from closeout.core.retry import Retry
+from closeout.engine.local import Finished
+from closeout.ports import Durable, Ending, Execution, Request
+from tests.contract.durable_suite import busy
+from tests.contract.local_harness import Bench, eventually, new_delivery, new_run
+
+
+def then(result: Any, *calls: Callable[[], Any]) -> Callable[[], Any]:
+    """Make a function that makes these calls and gives `result`."""
+
+    def call() -> Any:
+        for each in calls:
+            each()
+        return result
+
+    return call
+
+
+class Gate:
+    """A run function that stops inside its first operation until it is let through."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.expired: list[str] = []
+        self._let: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def let(self, name: str) -> None:
+        """Let a run through."""
+        self._event(name).set()
+
+    def _event(self, name: str) -> threading.Event:
+        with self._lock:
+            return self._let.setdefault(name, threading.Event())
+
+    def __call__(self, durable: Durable, execution: Execution) -> Ending:
+        if execution.queue_expired:
+            self.expired.append(execution.automation)
+            return Ending("failure", "it never had its turn")
+
+        def hold() -> None:
+            self.begun.append(execution.automation)
+            self._event(execution.automation).wait(5)
+
+        try:
+            durable.record("hold", hold)
+        except RunCancelled as error:
+            durable.record("final", lambda: "posted")
+            return Ending("cancelled", error.message)
+        return Ending("success", "done")
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """The run function of `bench`."""
+    return Gate()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, gate: Gate) -> Iterator[Bench]:
+    """An engine that was started on a fresh ledger."""
+    bench = Bench(tmp_path / "ledger.db", gate)
+    bench.engine.start()
+    yield bench
+    for name in list(gate._let):
+        gate.let(name)
+    bench.close()
+
+
+# --- turns --------------------------------------------------------------------------------------------
+
+
+def test_runs_of_one_key_go_one_at_a_time_in_order_of_acceptance(bench: Bench, gate: Gate) -> None:
+    """The second begins when the first has ended, not before."""
+    for name in ("a", "b", "c"):
+        bench.accept(name, key="pr-17")
+    eventually(lambda: gate.begun == ["a"])
+    time.sleep(0.05)
+    assert gate.begun == ["a"]
+    for name in ("a", "b", "c"):
+        gate.let(name)
+        bench.ending(name)
+    assert gate.begun == ["a", "b", "c"]
+
+
+def test_order_is_that_of_acceptance_and_not_of_telling(bench: Bench, gate: Gate) -> None:
+    """The engine may be told late or in another order; the ledger's order counts."""
+    for name in ("a", "b", "c"):
+        bench.accept(name, key="pr-17", tell=False)
+        gate.let(name)
+    bench.engine.enqueue(["c-1"])
+    bench.ending("c")
+    assert gate.begun == ["a", "b", "c"]
+
+
+def test_other_keys_and_no_key_are_not_held_up(bench: Bench, gate: Gate) -> None:
+    """Only the same key excludes."""
+    bench.accept("a", key="pr-17")
+    bench.accept("b", key="pr-18")
+    bench.accept("c")
+    eventually(lambda: sorted(gate.begun) == ["a", "b", "c"])
+
+
+def test_a_waiting_run_holds_its_key(bench: Bench, gate: Gate) -> None:
+    """A teardown that waits for its stack is not overtaken by the next event of that pull request."""
+    go_on = threading.Event()
+
+    def waits(durable: Durable, execution: Execution) -> Ending:
+        durable.wait_until("gone", lambda: go_on.is_set() or None, 0.02, 30)
+        return Ending("success", "gone")
+
+    bench.functions["a"] = waits
+    bench.accept("a", key="pr-17")
+    gate.let("b")
+    bench.accept("b", key="pr-17")
+    eventually(lambda: bench.state("a") == "waiting")
+    time.sleep(0.1)
+    assert gate.begun == []
+    go_on.set()
+    assert bench.ending("b").verdict == "success"
+
+
+def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(bench: Bench, gate: Gate) -> None:
+    """It is executed with `queue_expired`, beside the holder; the one behind it keeps its place."""
+    bench.accept("a", key="pr-17")
+    bench.accept("b", key="pr-17", queue_timeout=0.1)
+    bench.accept("c", key="pr-17")
+    gate.let("c")
+    assert bench.ending("b") == Ending("failure", "it never had its turn")
+    assert bench.state("a") == "running"
+    assert bench.state("c") == "queued"
+    gate.let("a")
+    bench.ending("c")
+    assert (gate.begun, gate.expired) == (["a", "c"], ["b"])
+
+
+def test_a_further_attempt_waits_for_the_key_too(bench: Bench, gate: Gate) -> None:
+    """A rerun is a run like any other."""
+    bench.accept("a", key="pr-17")
+    eventually(lambda: gate.begun)
+    execution = bench.ledger.new_attempt("a", "{}", "ada")
+    bench.engine.enqueue([execution])
+    time.sleep(0.05)
+    assert gate.begun == ["a"]
+    gate.let("a")
+    eventually(lambda: bench.views.run("a", 2).state == "finished")  # type: ignore[union-attr]
+    assert gate.begun == ["a", "a"]
+
+
+# --- waits --------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_waiting_runs_hold_no_thread_and_no_processor(tmp_path: Path) -> None:
+    """They are rows and alarms; nothing polls for them."""
+
+    def waits(durable: Durable, execution: Execution) -> Ending:
+        durable.wait_until("gone", lambda: None, 60.0, 3_600.0)
+        return Ending("success", "gone")
+
+    bench = Bench(tmp_path / "ledger.db", waits)
+    bench.engine.start()
+    before = threading.active_count()
+    for number in range(1_000):
+        bench.accept(f"run{number}", tell=False)
+    bench.engine.enqueue()
+    eventually(lambda: bench.engine.counts().waiting == 1_000, 30)
+    time.sleep(0.1)
+    cpu = time.process_time()
+    time.sleep(0.8)
+    used = time.process_time() - cpu
+    assert threading.active_count() <= before + 1
+    assert used < 0.08, f"{used:.3f} s of processor time in 0.8 s"
+    bench.close()
+
+
+def test_a_burst_is_run_to_its_end(tmp_path: Path) -> None:
+    """Two hundred runs with sleeps between operations, on eight threads."""
+
+    def steps(durable: Durable, execution: Execution) -> Ending:
+        durable.record("a", lambda: 1)
+        durable.sleep("b", 0.01)
+        durable.record("c", lambda: 1)
+        return Ending("success", "done")
+
+    bench = Bench(tmp_path / "ledger.db", steps)
+    bench.engine.start()
+    for number in range(200):
+        bench.accept(f"run{number}", key=f"key{number % 7}")
+    eventually(lambda: bench.engine.counts().finished["success"] == 200, 20)
+    assert bench.engine.counts()[:3] == (0, 0, 0)
+    bench.close()
+
+
+# --- cancel -------------------------------------------------------------------------------------------
+
+
+def test_cancel_ends_a_wait_at_once(bench: Bench) -> None:
+    """Not at its next poll, which may be an hour away; its final operation still works."""
+
+    def waits(durable: Durable, execution: Execution) -> Ending:
+        try:
+            durable.wait_until("gone", lambda: None, 3_600.0, 7_200.0)
+        except RunCancelled as error:
+            durable.record("final", lambda: "posted")
+            return Ending("cancelled", error.message)
+        return Ending("success", "gone")
+
+    bench.functions["a"] = waits
+    bench.accept("a")
+    eventually(lambda: bench.state("a") == "waiting")
+    assert bench.engine.request_cancel("a-1", "ada")
+    assert bench.ending("a") == Ending("cancelled", "cancelled by ada")
+    assert bench.operations("a")["final"].state == "ok"
+
+
+def test_cancel_of_a_queued_run_does_not_wait_for_its_turn(bench: Bench, gate: Gate) -> None:
+    """It is told at its first operation and ends; the holder and the ones behind are not touched."""
+    bench.accept("a", key="pr-17")
+    bench.accept("b", key="pr-17")
+    bench.accept("c", key="pr-17")
+    eventually(lambda: gate.begun == ["a"])
+    assert bench.engine.request_cancel("b", "ada")
+    assert bench.ending("b").verdict == "cancelled"
+    assert gate.begun == ["a"]
+    gate.let("a")
+    gate.let("c")
+    bench.ending("c")
+    assert gate.begun == ["a", "c"]
+
+
+def test_cancel_in_an_operation_is_told_at_the_next_one(bench: Bench) -> None:
+    """What is being done is finished and recorded first."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("delete", then("deleted", inside.set, lambda: go_on.wait(5)))
+        try:
+            durable.record("next", lambda: 1)
+        except RunCancelled:
+            return Ending("cancelled", "told")
+        return Ending("success", "not told")
+
+    bench.functions["a"] = run
+    bench.accept("a")
+    inside.wait(5)
+    assert bench.engine.request_cancel("a", "ada")
+    go_on.set()
+    assert bench.ending("a") == Ending("cancelled", "told")
+    assert bench.operations("a")["delete"].result == '"deleted"'
+
+
+def test_cancel_of_what_has_finished_or_never_was_is_refused(bench: Bench, gate: Gate) -> None:
+    """False, and nothing is kept."""
+    gate.let("a")
+    bench.accept("a")
+    bench.ending("a")
+    assert not bench.engine.request_cancel("a", "ada")
+    assert not bench.engine.request_cancel("nope", "ada")
+
+
+def test_cancel_before_the_engine_knows_the_run_is_not_lost(bench: Bench) -> None:
+    """Accepted, cancelled, and only then told."""
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        try:
+            durable.record("first", lambda: 1)
+        except RunCancelled:
+            return Ending("cancelled", "told")
+        return Ending("success", "not told")
+
+    bench.functions["a"] = run
+    bench.accept("a", tell=False)
+    assert bench.engine.request_cancel("a", "ada")
+    bench.engine.enqueue()
+    assert bench.ending("a").verdict == "cancelled"
+
+
+def test_requests_of_other_processes_are_taken(tmp_path: Path, gate: Gate) -> None:
+    """Cancel by the engine itself; the others by whoever owns it, whose answer is kept as the outcome."""
+    served: list[Request] = []
+
+    def serve(request: Request) -> str:
+        served.append(request)
+        if request.target == "bad":
+            raise ValueError("no such run")
+        return "r1-2"
+
+    bench = Bench(tmp_path / "ledger.db", gate, on_request=serve)
+    bench.engine.start()
+    bench.accept("a", key="k")
+    bench.accept("b", key="k")
+    requests = Requests(bench.path)
+    numbers = [
+        requests.add_request("cancel", "b-1", "ada", None),
+        requests.add_request("rerun", "r1", "ada", "flaky"),
+        requests.add_request("rerun", "bad", "ada", None),
+    ]
+    assert bench.ending("b").verdict == "cancelled"
+    outcomes = eventually(lambda: all(found := [requests.outcome(number) for number in numbers]) and found)
+    assert outcomes == ["done", "r1-2", "failed: no such run"]
+    assert [request.target for request in served] == ["r1", "bad"]
+    gate.let("a")
+    bench.close()
+
+
+# --- defects ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("boom"), SystemExit(1), KeyboardInterrupt(), StepFailed("x", "y", "z")], ids=repr
+)
+def test_an_error_of_the_run_function_ends_the_run(bench: Bench, gate: Gate, error: BaseException) -> None:
+    """As a failure with its reason, once; the threads live on and the key is free."""
+    calls: list[int] = []
+
+    def broken(durable: Durable, execution: Execution) -> Ending:
+        calls.append(1)
+        raise error
+
+    bench.functions["a"] = broken
+    bench.accept("a", key="k")
+    ending = bench.ending("a")
+    assert (ending.verdict, type(error).__name__ in ending.summary) == ("failure", True)
+    assert len(calls) == 1
+    for number in range(9):
+        bench.accept(f"next{number}", key="k")
+        gate.let(f"next{number}")
+    assert bench.ending("next8").verdict == "success"
+
+
+@pytest.mark.parametrize("given", [None, "success", Ending("splendid", "x"), ("success", "x")], ids=repr)
+def test_a_run_function_that_gives_no_ending_fails(bench: Bench, given: Any) -> None:
+    """A verdict is one of four."""
+    bench.functions["a"] = lambda durable, execution: given
+    bench.accept("a")
+    assert bench.ending("a").verdict == "failure"
+
+
+def test_the_end_of_a_run_is_told(tmp_path: Path, gate: Gate) -> None:
+    """With what it recorded, after it is stored."""
+    told: list[Finished] = []
+    bench = Bench(tmp_path / "ledger.db", gate, on_finish=told.append)
+    bench.engine.start()
+    gate.let("a")
+    bench.accept("a")
+    [finished] = eventually(lambda: told)
+    assert (finished.ending.verdict, finished.execution.id) == ("success", "a-1")
+    assert [operation.name for operation in finished.operations] == ["hold"]
+    bench.close()
+
+
+# --- stopping and starting ----------------------------------------------------------------------------
+
+
+def test_one_engine_per_ledger(bench: Bench) -> None:
+    """A second process is told who holds it."""
+    with pytest.raises(LedgerInUse):
+        Bench(bench.path)
+
+
+def test_stopping_lets_an_operation_finish_and_goes_on_later(tmp_path: Path) -> None:
+    """At the next start, behind what is recorded; no crash is counted."""
+    calls: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("first", then(None, lambda: calls.append("first"), inside.set, lambda: go_on.wait(5)))
+        durable.record("second", lambda: calls.append("second"))
+        return Ending("success", "done")
+
+    bench = Bench(tmp_path / "ledger.db", run)
+    bench.engine.start()
+    bench.accept("a")
+    inside.wait(5)
+    threading.Timer(0.1, go_on.set).start()
+    assert bench.engine.stop(5)
+    assert calls == ["first"]
+    bench.close()
+    following = Bench(bench.path, run)
+    following.engine.start()
+    assert following.ending("a").verdict == "success"
+    assert calls == ["first", "second"]
+    assert following.operations("a")["second"].tries == 1
+    following.close()
+
+
+def test_what_hangs_is_given_up_and_no_crash_is_counted(tmp_path: Path) -> None:
+    """`stop` returns in time; the operation runs again at the next start."""
+    go_on = threading.Event()
+    calls: list[int] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record(
+            "hang", then(None, lambda: calls.append(1), lambda: len(calls) == 1 and go_on.wait(10))
+        )
+        return Ending("success", "done")
+
+    bench = Bench(tmp_path / "ledger.db", run)
+    bench.engine.start()
+    bench.accept("a")
+    eventually(lambda: calls)
+    begun = time.monotonic()
+    assert not bench.engine.stop(0.1)
+    assert time.monotonic() - begun < 1
+    bench.close()
+    following = Bench(bench.path, run)
+    following.engine.start()
+    assert following.ending("a").verdict == "success"
+    assert following.operations("a")["hang"].tries == 1
+    go_on.set()
+    following.close()
+
+
+def test_a_crash_goes_on_behind_what_is_recorded(tmp_path: Path) -> None:
+    """Finished operations are not repeated; the one that was cut off is, with its tries counted."""
+    calls: list[str] = []
+    inside, go_on = threading.Event(), threading.Event()
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("first", lambda: calls.append("first"))
+        durable.record(
+            "second", then(None, lambda: calls.append("second"), inside.set, lambda: go_on.wait(10))
+        )
+        return Ending("success", "done")
+
+    bench = Bench(tmp_path / "ledger.db", run)
+    bench.engine.start()
+    bench.accept("a")
+    inside.wait(5)
+    bench.crash()
+    go_on.set()
+    following = Bench(bench.path, run)
+    following.engine.start()
+    assert following.ending("a").verdict == "success"
+    assert calls == ["first", "second", "second"]
+    assert following.operations("a")["second"].tries == 2
+    following.close()
+
+
+def test_the_queue_survives_a_crash_in_its_order(tmp_path: Path, gate: Gate) -> None:
+    """The holder of a key is taken up first, then the others, as they were accepted."""
+    bench = Bench(tmp_path / "ledger.db", gate)
+    bench.engine.start()
+    for name in ("a", "b", "c"):
+        bench.accept(name, key="pr-17")
+    eventually(lambda: gate.begun == ["a"])
+    bench.crash()
+    for name in ("a", "b", "c"):
+        gate.let(name)
+    time.sleep(0.05)
+    following = Bench(bench.path, gate)
+    following.engine.start()
+    following.ending("c")
+    assert gate.begun == ["a", "a", "b", "c"]
+    following.close()
+
+
+def test_waits_and_cancels_survive_a_crash(tmp_path: Path) -> None:
+    """A waiting run goes on at its time; one that was cancelled while no engine ran is told at the start."""
+    calls: list[str] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        try:
+            durable.sleep("pause", 0.2 if execution.automation == "a" else 3_600)
+        except RunCancelled:
+            return Ending("cancelled", "told")
+        calls.append(execution.automation)
+        return Ending("success", "slept")
+
+    bench = Bench(tmp_path / "ledger.db", run)
+    bench.engine.start()
+    bench.accept("a")
+    bench.accept("b")
+    eventually(lambda: bench.state("a") == bench.state("b") == "waiting")
+    bench.crash()
+    Requests(bench.path).add_request("cancel", "b", "ada", None)
+    following = Bench(bench.path, run)
+    following.engine.start()
+    assert following.ending("b").verdict == "cancelled"
+    assert following.ending("a").verdict == "success"
+    assert calls == ["a"]
+    following.close()
+
+
+def test_retries_are_not_begun_anew_by_a_crash(tmp_path: Path) -> None:
+    """The counter is in the ledger."""
+    calls: list[int] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        def call() -> None:
+            calls.append(1)
+            raise busy(retry_after=0.15)
+
+        try:
+            durable.record("delete", call, Retry(attempts=2))
+        except StepFailed as error:
+            return Ending("failure", error.message)
+        return Ending("success", "")
+
+    bench = Bench(tmp_path / "ledger.db", run)
+    bench.engine.start()
+    bench.accept("a")
+    eventually(lambda: bench.state("a") == "waiting")
+    bench.crash()
+    following = Bench(bench.path, run)
+    following.engine.start()
+    assert following.ending("a") == Ending("failure", "slow down")
+    assert len(calls) == 2
+    following.close()
+
+
+def test_what_waits_for_a_full_ledger_is_stored_when_there_is_space(bench: Bench, gate: Gate) -> None:
+    """An effect that happened is recorded, however long the ledger takes no writes; it is not made again."""
+    bench.accept("a")
+    eventually(lambda: gate.begun)
+    writer = bench.ledger._writer()
+    pages = writer.run(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    writer.run(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    big = new_delivery("big", body=bytes(range(256)) * 4_000)
+
+    def fill() -> None:
+        for number in range(100):
+            bench.ledger.accept_wait(big._replace(guid=f"big{number}"), [])
+
+    with pytest.raises(StoreUnavailable, match="cannot be written now"):
+        fill()
+    gate.let("a")
+    time.sleep(0.2)
+    writer.run(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
+    assert bench.ending("a").verdict == "success"
+    assert gate.begun == ["a"]
+    accepted = bench.ledger.accept_wait(big, [new_run("b")])
+    assert accepted.started == ("b-1",)

@@ -1,0 +1,90 @@
+"""A stage for `LocalDurable` alone: a clock that is moved by hand, a store in memory, crashes at chosen points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from closeout.engine.durable import Abandoned, LocalDurable, Suspended
+from closeout.ports import Operation
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class Stage:
+    """Plays the engine for one execution. It is `durable.Keeper` as well."""
+
+    def __init__(self) -> None:
+        self.clock = 1_000.0
+        self.stored: dict[str, Operation] = {}
+        self.parked: list[float] = []
+        self.cancel: str | None = None
+        self.crash_count = 0
+        self.stopping = False
+        self.executions = 0
+        self.saves = 0
+        self.crash_at_save: int | None = None
+        self.crash_after_commit = False
+
+    # --- durable.Keeper ---
+
+    def now(self) -> float:
+        return self.clock
+
+    def spread(self) -> float:
+        return 0.0
+
+    def redact(self, text: str) -> str:
+        return text.replace("hunter2", "***")
+
+    def cancelled_by(self) -> str | None:
+        return self.cancel
+
+    def crashes(self) -> int:
+        return self.crash_count
+
+    def draining(self) -> bool:
+        return self.stopping
+
+    def save(self, operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+        self.saves += 1
+        dies = self.saves == self.crash_at_save
+        if dies and not self.crash_after_commit:
+            raise Crash
+        self.stored[operation.name] = operation
+        self.crash_count = 0
+        if told:
+            self.cancel = None
+        if park_until is not None:
+            self.parked.append(park_until)
+        if dies:
+            raise Crash
+
+    # --- the engine ---
+
+    def once(self, run: Callable[[LocalDurable], Any]) -> Any:
+        """Execute once. Gives what `run` gave, or the `Suspended` that unwound it."""
+        self.executions += 1
+        durable = LocalDurable(self, sorted(self.stored.values(), key=lambda operation: operation.position))
+        try:
+            result = run(durable)
+        except Suspended as suspended:
+            return suspended
+        except Abandoned:
+            return None
+        return durable.suspended or result
+
+    def through(self, run: Callable[[LocalDurable], Any]) -> Any:
+        """Execute to the end, moving the clock to each wake, taking the run up again after each crash."""
+        for _ in range(200):
+            try:
+                result = self.once(run)
+            except Crash:
+                self.crash_count += 1
+                continue
+            if not isinstance(result, Suspended):
+                return result
+            self.clock = max(self.clock, result.wake)
+        raise AssertionError("the run does not come to an end")
