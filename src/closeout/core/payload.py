@@ -22,10 +22,12 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 _BOM = b"\xef\xbb\xbf"
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD])")
 _BAD_ESCAPE = re.compile(
-    rb"\\u0000"
-    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"\\u(?:0000"
+    rb"|[dD][89abAB](?![0-9a-fA-F]{2}\\u[dD][c-fC-F])"
+    rb"|[dD][c-fC-F](?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD].))",
+    re.DOTALL,
 )
+"""NUL; a high half of a surrogate pair without a low one after it; a low one without a high one before it."""
 
 
 def door(text: bytes) -> None:

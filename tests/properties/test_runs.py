@@ -1,0 +1,123 @@
+"""Laws of a run's life, over every order of outcomes."""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import pairwise
+from typing import get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closeout.core.runs import (
+    MAX_CRASHES,
+    MAX_DESCRIPTION,
+    STATES,
+    STEP_STATES,
+    VERDICTS,
+    Outcome,
+    RunState,
+    What,
+    advance,
+    clip,
+    describe,
+    describe_end,
+    status_of,
+    verdict_of,
+)
+
+outcomes = st.builds(
+    Outcome,
+    what=st.sampled_from(get_args(What)),
+    verdict=st.none() | st.sampled_from(VERDICTS),
+    summary=st.text(max_size=10),
+)
+lives = st.lists(outcomes, max_size=30)
+step_states = st.lists(st.sampled_from(STEP_STATES), max_size=8)
+
+
+def states_of(life: list[Outcome]) -> list[RunState]:
+    """The run at its start and after each outcome, one a second."""
+    states = [RunState()]
+    for second, outcome in enumerate(life, start=1):
+        states.append(advance(states[-1], outcome, float(second)))
+    return states
+
+
+@given(lives)
+def test_any_order_of_outcomes_is_accepted(life: list[Outcome]) -> None:
+    """A run is always in one of its states, and has a verdict and an end exactly when it is finished."""
+    for run in states_of(life):
+        assert run.state in STATES
+        assert (run.state == "finished") == (run.verdict is not None) == (run.finished_at is not None)
+        assert run.state not in ("running", "waiting") or run.started_at is not None
+
+
+@given(lives, lives)
+def test_a_finished_run_never_changes(life: list[Outcome], later: list[Outcome]) -> None:
+    """A late or repeated outcome is heard and makes no difference."""
+    run = advance(states_of(life)[-1], Outcome(what="ended", verdict="success"), 100.0)
+    for outcome in later:
+        assert advance(run, outcome, 200.0) == run
+
+
+@given(lives)
+def test_crashes_never_pass_their_limit(life: list[Outcome]) -> None:
+    """At the limit the run is finished, as a failure."""
+    for run in states_of(life):
+        assert run.crashes <= MAX_CRASHES
+        assert run.crashes < MAX_CRASHES or (run.state, run.verdict) == ("finished", "failure")
+
+
+@given(lives)
+def test_a_request_to_cancel_and_the_first_start_are_never_forgotten(life: list[Outcome]) -> None:
+    """Later outcomes keep both."""
+    for before, after in pairwise(states_of(life)):
+        assert after.cancel_requested or not before.cancel_requested
+        assert before.started_at is None or after.started_at == before.started_at
+
+
+@given(lives)
+def test_every_run_can_still_end(life: list[Outcome]) -> None:
+    """From wherever it stands, an end ends it."""
+    assert advance(states_of(life)[-1], Outcome(what="ended", verdict="failure"), 100.0).state == "finished"
+
+
+@given(step_states, st.booleans())
+def test_success_means_that_every_step_ended_well(states: list[str], cancelled: bool) -> None:
+    """No green while broken: not for a failure, not for what never ended, not for a cancelled run."""
+    verdict = verdict_of(states, cancelled=cancelled)
+    if verdict == "success":
+        assert set(states) <= {"success", "skipped"}
+        assert not cancelled
+    assert ("failure" in states) <= (verdict == "failure")
+    assert status_of(verdict) != "success" or verdict == "success"
+
+
+@given(step_states, st.randoms())
+def test_the_order_of_steps_does_not_matter(states: list[str], random: object) -> None:
+    """The verdict is of all of them."""
+    assert verdict_of(states) == verdict_of(sorted(states))
+
+
+@given(st.text(max_size=400), st.integers(1, 99), st.integers(1, 99), step_states)
+def test_a_description_always_fits(text: str, step: int, of: int, states: list[str]) -> None:
+    """One line of at most 140 characters, whatever a payload puts into it."""
+    for shown in (clip(text), describe(text, step=step, of=of), describe_end(states, [text])):
+        assert len(shown) <= MAX_DESCRIPTION
+        assert "\n" not in shown
+        assert "\x00" not in shown
+        assert clip(shown) == shown
+
+
+@given(st.text(st.sampled_from("ab \u0301\u0323\u200d\U0001f469\U0001f3fd"), min_size=150, max_size=300))
+def test_a_cut_is_never_inside_a_character(text: str) -> None:
+    """What comes right after the cut begins a new character, or is a space."""
+    whole = clip(text, 10_000)
+    cut = clip(text).removesuffix("…")
+    assert whole.startswith(cut)
+    rest = whole[len(cut) :]
+    if cut and rest and rest[0] != " ":
+        assert unicodedata.combining(rest[0]) == 0
+        assert rest[0] != "\u200d"
+        assert not cut.endswith("\u200d")
