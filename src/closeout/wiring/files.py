@@ -30,4 +30,4 @@ def ledger_requests(path: Path) -> Requests:
 def prune(path: Path, older_than: float) -> dict[str, int]:
     """Remove what is older than that many seconds. Raises `LedgerInUse` while a server runs on the ledger."""
     with Ledger(path, clock=SystemClock()) as ledger:
-        return ledger.prune(older_than)._asdict()
+        return ledger.prune(older_than)

@@ -94,7 +94,7 @@ class Runtime:
         """Carry out a rerun, a replay or a prune and say what came of it; errors are sentences, never raised."""
         try:
             if request.kind == "prune":
-                return json.dumps(self.ledger.prune(float(str(request.target)))._asdict())
+                return json.dumps(self.ledger.prune(float(str(request.target))))
             if request.kind == "rerun":
                 return self._rerun(request)
             if request.kind == "replay":

@@ -23,9 +23,6 @@ def main_job(stage: Stage) -> None:
     say.tell("aws", f"stack preview-{MAIN}: a bucket with 3 objects, 3 old versions")
     say.tell("aws", f"s3://acme-uploads/pr-{MAIN}/: 3 objects; pr-170/ is another's")
     follower = close_pull_request(stage, MAIN, sha)
-    milliseconds = stage.server.ack_milliseconds()
-    if milliseconds is not None:
-        say.tell("closeout", f"delivery stored and acknowledged in {milliseconds:.1f} ms")
     ended = follower.until_the_end()
     url = ended.last["target_url"]
     say.link("Details of that status lead to the run's page:", str(url))
@@ -173,9 +170,9 @@ def killed(stage: Stage) -> None:
     follower.until(lambda seen: seen.run["state"] == "waiting")
     before = finished_operations(stage, follower.ended.run)
     pid = server.kill()
-    say.tell("closeout", f"process {pid} is gone; {len(before)} operations of the run were finished")
+    say.tell("closeout", f"pid {pid} is gone; {len(before)} operations of the run were finished")
     seconds = server.start()
-    say.tell("closeout", f"started again, listening after {seconds:.2f} s")
+    say.tell("closeout", f"started again as pid {server.pid}, listening after {seconds:.2f} s")
     ended = follower.until_the_end()
     after = finished_operations(stage, ended.run)
     say.check(ended.verdict == "success", "the run finished in success", ended.told())

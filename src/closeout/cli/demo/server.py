@@ -44,6 +44,12 @@ class Server:
         return self._child.pid
 
     @property
+    def pid(self) -> int:
+        """The process id of its present life."""
+        assert self._child is not None
+        return self._child.pid
+
+    @property
     def webhook(self) -> str:
         """The address that a hook is given."""
         return f"{self.url}/webhook"
@@ -52,14 +58,12 @@ class Server:
         """Send a request to the webhook."""
         return request("POST", self.webhook, body, headers)
 
-    def ack_milliseconds(self) -> float | None:
-        """Give how long the answers took so far on average, as the server measured them; None if it does not say."""
+    def acknowledged(self) -> tuple[int, float]:
+        """Give how many deliveries were acknowledged so far, and the seconds that this took, by its own measure."""
         text = request("GET", f"{self.url}/metrics").text
-        total = re.search(r"^closeout_ack_seconds_sum(?:\{\})? (\S+)", text, re.MULTILINE)
-        count = re.search(r"^closeout_ack_seconds_count(?:\{\})? (\S+)", text, re.MULTILINE)
-        if not total or not count or not float(count[1]):
-            return None
-        return float(total[1]) / float(count[1]) * 1000
+        count = re.search(r"^closeout_ack_seconds_count (\S+)", text, re.MULTILINE)
+        seconds = re.search(r"^closeout_ack_seconds_sum (\S+)", text, re.MULTILINE)
+        return (int(count[1]), float(seconds[1])) if count and seconds else (0, 0.0)
 
     # --- the ledger -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Scenes say what is done; this says what comes of it, in the order in which it ca
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -96,18 +97,26 @@ class Follower:
 
     def _tell_line(self, step: str | None, text: str) -> None:
         """Tell a log line, unless the story has it already: statuses are shown as GitHub has them."""
+        if text.startswith("asked "):
+            self._told.clear()  # the next delete may well say the same things as the one before
         if text.startswith("status ") or (step, text) in self._told:
             return
         self._told.add((step, text))
-        self._stage.narrator.tell("run", f"{step}: {text}" if step else text)
+        short = re.sub(r" \(arn:[^)]*\)", "", text)
+        self._stage.narrator.tell("run", f"{step}: {short}" if step else short)
 
 
 def close_pull_request(stage: Stage, number: int, sha: str) -> Follower:
     """Close a pull request, tell how the delivery was answered, and give a follower of its one run."""
     stage.narrator.tell("github", f"#{number} is closed; the signed delivery goes out")
+    count, seconds = stage.server.acknowledged()
     delivery = stage.github.close(number)
     answer = delivery["response"]["payload"]
     stage.narrator.tell("closeout", f"{delivery['status_code']} {answer}")
+    count_now, seconds_now = stage.server.acknowledged()
+    if count_now == count + 1:
+        milliseconds = (seconds_now - seconds) * 1000
+        stage.narrator.tell("closeout", f"stored, fsynced and acknowledged in {milliseconds:.1f} ms")
     return Follower(stage, run_of(answer), sha)
 
 
