@@ -254,14 +254,11 @@ class Engine:
 
     def _look_for_requests(self) -> None:
         for request in self._store.take_requests():
-            if request.id in self._taken:
-                continue
-            self._taken.add(request.id)
             if request.kind == "cancel":
                 done = self.request_cancel(request.target or "", request.by)
                 self._store.finish_request(request.id, "done" if done else "unknown or finished")
-                self._taken.discard(request.id)
-            else:
+            elif request.id not in self._taken:
+                self._taken.add(request.id)
                 self._ready.put(partial(self._serve, request))
 
     # --- the workers' threads -------------------------------------------------------------------------------
