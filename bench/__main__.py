@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import engines, report, tools
+from bench import engines, filled, report, tools
 from bench.load import Requests, example_body, paced, saturate
 from bench.receivers import receivers
 from bench.servers import Peer, Server
@@ -33,8 +33,8 @@ def main() -> int:
     if "engine" in options.parts:
         results["engine"] = engines.compare(runs=pace.runs, idle=pace.idle, rounds=pace.rounds)
     if "ledger" in options.parts:
-        results["ledger"] = engines.full_ledger(
-            deliveries=pace.deliveries, seconds=pace.paced, rounds=pace.rounds
+        results["ledger"] = filled.measure(
+            deliveries=pace.deliveries, rate=pace.rate, seconds=pace.paced, rounds=pace.rounds
         )
     results["seconds"] = time.perf_counter() - began
     text = report.markdown(results)
@@ -60,13 +60,13 @@ class Pace:
     """How long everything is measured: rounds of all peers in turn, so that a slow minute hits each of them."""
 
     def __init__(self) -> None:
-        self.rounds, self.warm, self.saturated, self.paced = 3, 1.0, 4.0, 5.0
+        self.rounds, self.warm, self.saturated, self.paced = 3, 1, 4, 5
         self.rate, self.runs, self.idle, self.deliveries = 200.0, 1000, 5.0, 1_000_000
 
     @classmethod
     def quick(cls) -> "Pace":
         pace = cls()
-        pace.rounds, pace.warm, pace.saturated, pace.paced = 1, 0.5, 2.0, 2.0
+        pace.rounds, pace.warm, pace.saturated, pace.paced = 1, 1, 2, 2
         pace.runs, pace.idle, pace.deliveries = 200, 2.0, 50_000
         return pace
 

@@ -85,11 +85,11 @@ class Saturation:
         return self.requests / self.seconds
 
 
-def saturate(port: int, body: bytes, seconds: float) -> Saturation:
+def saturate(port: int, body: bytes, seconds: int) -> Saturation:
     """Run wrk with 32 connections on its own core."""
     body_file = WORK / "body.json"
     body_file.write_bytes(body)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", "--timeout", "10s"]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
     command += ["-s", str(BENCH / "signed.lua"), f"http://127.0.0.1:{port}"]
     command += ["--", str(body_file), signature(body), EVENT, fresh_prefix()]
     out = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True, check=True).stdout

@@ -43,6 +43,8 @@ def markdown(results: Results) -> str:
             f"{results['seconds']:.0f} s in all. Reproduce with `make bench`.\n"
         ),
     ]
+    if machine["load_before"] > 0.5:
+        parts.append("**The machine was busy before the run: these figures say less than they seem to.**\n")
     if "receivers" in results:
         parts.append(_receivers(results))
     if "engine" in results:
@@ -70,9 +72,9 @@ def _receivers(results: Results) -> str:
             rows.append([name, f"not measured: {entry.get('error', '')[:80]}", *[""] * (len(COLUMNS) + 1)])
             continue
         figures = [form.format(median(results, name, key)) for key, _, form in COLUMNS]
-        ratio = rate_ratio(results, STORED, name)
-        rows.append([name, entry["stores"], *figures, f"{ratio:.2f} ×" if ratio and name != STORED else ""])
-    return "\n".join(lines) + table(header, rows)
+        ratio = None if name in {STORED, STORED_WITH_RUNS} else rate_ratio(results, STORED, name)
+        rows.append([name, entry["stores"], *figures, f"{ratio:.2f} ×" if ratio else ""])
+    return "\n".join(lines) + "\n" + table(header, rows)
 
 
 def _engine(engine: Results) -> str:
@@ -81,8 +83,7 @@ def _engine(engine: Results) -> str:
     rows = []
     for name, figures in engine["figures"].items():
         rows.append([name, *(f"{figures[key]:,.1f}" if key in figures else "" for key in keys)])
-    notes = "\n".join(engine.get("notes", []))
-    return f"## Durable engines on SQLite\n\n{engine['method']}\n\n{table(header, rows)}{notes}\n"
+    return f"## Durable engines on SQLite\n\n{engine['method']}\n\n{table(header, rows)}"
 
 
 def _ledger(ledger: Results) -> str:
