@@ -79,9 +79,10 @@ class Output:
 
 
 class Supervised:
-    """A supervisor process, parked until `run` tells it what to do."""
+    """A supervisor process, parked until `run` tells it what to do. `grace` is between SIGTERM and SIGKILL."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, grace: float = GRACE) -> None:
+        self._grace = grace
         # -I and -S: nothing of the environment, of the user's site or of the folder gets into the supervisor.
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", supervisor.__file__],
@@ -119,7 +120,7 @@ class Supervised:
                 "environment": {**environment, "CLOSEOUT_EVENT_PATH": str(path)},
                 "directory": directory,
                 "folder": str(folder),
-                "grace": GRACE,
+                "grace": self._grace,
             }
             self._tell(json.dumps(order).encode() + b"\n")
             return self._follow(output, timeout)
@@ -139,7 +140,7 @@ class Supervised:
         descriptor = self._process.stdout.fileno()
         os.set_blocking(descriptor, False)
         stop_at: float | None = time.monotonic() + timeout
-        kill_at = time.monotonic() + timeout + GRACE + 5.0
+        kill_at = time.monotonic() + timeout + self._grace + 5.0
         with _watch(descriptor, self._process.pid) as selector:
             while self._process.poll() is None:
                 now = time.monotonic()
@@ -163,7 +164,7 @@ class Supervised:
         """End the supervisor, whatever it is doing."""
         self._close_input()
         try:
-            self._process.wait(GRACE + 5.0)
+            self._process.wait(self._grace + 5.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -1,0 +1,349 @@
+"""Scripts under supervision, with real processes: nothing outlives its time, its parent or its server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.actions.general.process import (
+    LAST_LINES,
+    LINE_LIMIT,
+    OUTPUT_LIMIT,
+    Output,
+    Supervised,
+    end_survivor,
+    started,
+)
+
+
+def within(seconds: float, what: Callable[[], bool]) -> bool:
+    """Whether something comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie has)."""
+    return started(pid) is None
+
+
+def run(
+    script: str, tmp_path: Path, *, timeout: float = 10.0, grace: float = 0.2, **options: Any
+) -> tuple[Any, list[str]]:
+    """Run a shell script to its end; give the exit code and the lines."""
+    lines: list[str] = []
+    process = Supervised(grace=grace)
+    code = process.run(
+        ["/bin/sh", "-eu", "-c", script],
+        environment={"PATH": os.environ["PATH"], **options.pop("environment", {})},
+        directory=str(tmp_path),
+        event=options.pop("event", {}),
+        timeout=timeout,
+        output=Output(lines.append),
+    )
+    return code, lines
+
+
+def pid_in(path: Path) -> int:
+    """Wait for a script to write its pid, and give it."""
+    assert within(5, lambda: path.exists() and path.read_text().endswith("\n"))
+    return int(path.read_text())
+
+
+# --- how it ends ----------------------------------------------------------------------------------------
+
+
+def test_output_and_errors_are_streamed_in_order(tmp_path: Path) -> None:
+    """Both streams, in the folder that was given, with nothing on standard input."""
+    code, lines = run("echo one; echo two >&2; pwd; cat; printf end", tmp_path)
+    assert (code, lines) == (0, ["one", "two", str(tmp_path), "end"])
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 7", 7), ("false; echo no", 1), ("echo $UNSET", 2), ("kill -9 $$", 137)]
+)
+def test_the_exit_code_is_the_scripts(tmp_path: Path, script: str, code: int) -> None:
+    """A script that died of a signal gives 128 and its number; `-e` and `-u` hold."""
+    assert run(script, tmp_path)[0] == code
+
+
+def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """127, as in a shell, with the program's name."""
+    lines: list[str] = []
+    code = Supervised().run(
+        ["no-such-program"],
+        environment={},
+        directory=str(tmp_path),
+        event={},
+        timeout=5,
+        output=Output(lines.append),
+    )
+    assert code == 127
+    assert "no-such-program" in lines[0]
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """The folder is named, not the program."""
+    code, lines = run("true", tmp_path / "gone")
+    assert code == 127
+    assert str(tmp_path / "gone") in lines[0]
+
+
+def test_the_payload_is_a_file_that_only_this_user_can_read_and_that_goes(tmp_path: Path) -> None:
+    """Mode 600 in a folder of mode 700; whatever the payload holds, it is JSON in UTF-8."""
+    script = 'stat -c "%a" "$CLOSEOUT_EVENT_PATH" "$(dirname "$CLOSEOUT_EVENT_PATH")"; cat "$CLOSEOUT_EVENT_PATH"; echo; echo "$CLOSEOUT_EVENT_PATH"'
+    _, lines = run(script, tmp_path, event={"title": "ü\n$(id)"})
+    assert lines[:2] == ["600", "700"]
+    assert lines[2] == '{"title": "ü\\n$(id)"}'
+    assert not Path(lines[3]).parent.exists()
+
+
+def test_an_environment_larger_than_a_pipe_gets_through(tmp_path: Path) -> None:
+    """The order is read to its end before anything runs."""
+    code, lines = run('echo "${#BIG}"', tmp_path, environment={"BIG": "x" * 120_000})
+    assert (code, lines) == (0, ["120000"])
+
+
+# --- time -----------------------------------------------------------------------------------------------
+
+
+def test_at_the_time_limit_the_whole_group_ends(tmp_path: Path) -> None:
+    """The script, its child and its grandchild; a trap gets its chance."""
+    script = "trap 'echo cleaning; exit 3' TERM; (sleep 60 & echo $! > inner; wait) & sleep 60 & echo $! > outer; wait"
+    began = time.monotonic()
+    code, lines = run(script, tmp_path, timeout=0.4, grace=3.0)
+    assert code is None
+    assert lines == ["cleaning"]
+    assert time.monotonic() - began < 2.5
+    assert within(2, lambda: gone(pid_in(tmp_path / "inner")) and gone(pid_in(tmp_path / "outer")))
+
+
+def test_who_ignores_the_request_is_killed(tmp_path: Path) -> None:
+    """SIGKILL after the grace."""
+    began = time.monotonic()
+    code, _ = run(
+        "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done", tmp_path, timeout=0.3, grace=0.2
+    )
+    assert code is None
+    assert time.monotonic() - began < 3
+    assert gone(pid_in(tmp_path / "me"))
+
+
+def test_what_a_script_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+    """Also what has left its group, and although it holds the output open."""
+    began = time.monotonic()
+    script = "sleep 60 & echo $! > child; setsid sh -c 'echo $$ > daemon; exec sleep 60' & while [ ! -s daemon ]; do sleep 0.01; done"
+    code, _ = run(script, tmp_path)
+    assert code == 0
+    assert time.monotonic() - began < 3
+    assert within(2, lambda: gone(pid_in(tmp_path / "child")) and gone(pid_in(tmp_path / "daemon")))
+
+
+def test_a_flood_of_output_neither_blocks_nor_escapes_the_limit(tmp_path: Path) -> None:
+    """`yes` is stopped in time, and what is kept is bounded."""
+    code, lines = run("yes 0123456789012345678901234567890123456789", tmp_path, timeout=0.5)
+    assert code is None
+    assert sum(len(line) + 1 for line in lines) <= OUTPUT_LIMIT + 100
+
+
+# --- death ----------------------------------------------------------------------------------------------
+
+SERVER = """
+import sys, threading
+from closeout.actions.general.process import Output, Supervised
+def work():
+    process = Supervised(grace=0.5)
+    process.run(["/bin/sh", "-c", sys.argv[1]], environment={{"PATH": {path!r}}}, directory={directory!r},
+                event={{}}, timeout=60, output=Output(lambda line: None))
+thread = threading.Thread(target=work); thread.start(); thread.join()
+"""
+
+
+def server(script: str, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """Start a process that runs a script as the server does, on a thread."""
+    code = SERVER.format(path=os.environ["PATH"], directory=str(tmp_path))
+    return subprocess.Popen([sys.executable, "-c", code, script], cwd=Path(__file__).parents[4] / "src")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_of_a_script_outlives_the_server(tmp_path: Path, number: int) -> None:
+    """Kill -9 of the server: the script, which ignores TERM, and its child are gone before long."""
+    started_server = server(
+        "trap '' TERM; sleep 60 & echo $! > child; echo $$ > me; wait; sleep 60", tmp_path
+    )
+    me, child = pid_in(tmp_path / "me"), pid_in(tmp_path / "child")
+    assert not gone(me)
+    started_server.send_signal(number)
+    started_server.wait(5)
+    assert within(5, lambda: gone(me) and gone(child))
+
+
+def test_a_script_dies_with_its_supervisor(tmp_path: Path) -> None:
+    """Should the supervisor itself be killed, the kernel ends the script: the parent-death signal."""
+    lines: list[str] = []
+    process = Supervised()
+    ended: list[int | None] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(
+            process.run(
+                ["/bin/sh", "-c", "echo $$ > me; exec sleep 60"],
+                environment={"PATH": os.environ["PATH"]},
+                directory=str(tmp_path),
+                event={},
+                timeout=60,
+                output=Output(lines.append),
+            )
+        )
+    )
+    thread.start()
+    me = pid_in(tmp_path / "me")
+    os.kill(process.identity["pid"], signal.SIGKILL)
+    thread.join(5)
+    assert ended == [-9]
+    assert within(2, lambda: gone(me))
+
+
+def test_the_thread_that_parked_a_supervisor_may_end(tmp_path: Path) -> None:
+    """A parent-death signal belongs to a thread; here none of the server's threads is anybody's parent."""
+    made: list[Supervised] = []
+    thread = threading.Thread(target=lambda: made.append(Supervised()))
+    thread.start()
+    thread.join()
+    lines: list[str] = []
+    code = made[0].run(
+        ["/bin/echo", "fine"],
+        environment={},
+        directory=str(tmp_path),
+        event={},
+        timeout=5,
+        output=Output(lines.append),
+    )
+    assert (code, lines) == (0, ["fine"])
+
+
+def test_a_parked_supervisor_that_is_let_go_runs_nothing() -> None:
+    """Its pid was recorded, and that was all."""
+    process = Supervised()
+    pid = process.identity["pid"]
+    process.dispose()
+    process.dispose()
+    assert gone(pid)
+
+
+# --- survivors of an earlier life -----------------------------------------------------------------------
+
+
+def test_a_survivor_is_ended_with_its_script(tmp_path: Path) -> None:
+    """A retry must not run beside the try before it."""
+    ended: list[int | None] = []
+    process = Supervised(grace=0.2)
+    script = "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done"
+    thread = threading.Thread(
+        target=lambda: ended.append(
+            process.run(
+                ["/bin/sh", "-c", script],
+                environment={"PATH": os.environ["PATH"]},
+                directory=str(tmp_path),
+                event={},
+                timeout=60,
+                output=Output(lambda _line: None),
+            )
+        )
+    )
+    thread.start()
+    me = pid_in(tmp_path / "me")
+    assert end_survivor(process.identity)
+    thread.join(5)
+    assert gone(me)
+    assert ended == [137]
+
+
+def test_a_pid_that_was_used_again_is_left_alone() -> None:
+    """The same number with another start is somebody else."""
+    other = subprocess.Popen(["/bin/sleep", "30"])
+    try:
+        assert end_survivor({"pid": other.pid, "started": "another-boot:1"})
+        assert end_survivor({"pid": other.pid, "started": None})
+        assert end_survivor({})
+        assert other.poll() is None
+        assert started(other.pid) is not None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_zombie_and_a_pid_that_is_not_there_have_ended() -> None:
+    """Neither can do anything any more."""
+    child = subprocess.Popen(["/bin/true"])
+    assert within(5, lambda: started(child.pid) is None)
+    child.wait()
+    assert started(2**22 + 1) is None
+
+
+# --- output ---------------------------------------------------------------------------------------------
+
+
+def cleaned(*parts: bytes) -> list[str]:
+    """Give the lines that come out of these bytes."""
+    lines: list[str] = []
+    output = Output(lines.append)
+    for part in parts:
+        output.feed(part)
+    output.end()
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        (b"\x1b[31mred\x1b[0m", "red"),
+        (b"\x1b]0;title\x07text", "text"),
+        (b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        (b"\x1b(Bplain\x1b[2K", "plain"),
+        (b"10%\r50%\r100%\r", "100%"),
+        (b"bell\x07 back\x08 nul\x00", "bell back nul"),
+        (b"c1 \xc2\x9b31m", "c1 31m"),
+        (b"tab\tstays", "tab\tstays"),
+        (b"\xff\xfe bytes", "\ufffd\ufffd bytes"),
+        (b"windows\r", "windows"),
+    ],
+)
+def test_lines_are_text_without_escapes_and_controls(raw: bytes, line: str) -> None:
+    """A log is read in terminals and browsers: nothing in it may move a cursor or set a title."""
+    assert cleaned(raw + b"\n") == [line]
+
+
+def test_lines_come_whole_however_they_arrive() -> None:
+    """A line that comes in two reads is one line, a character in two as well."""
+    assert cleaned(b"on", b"e\ntw", b"o \xc3", b"\xbc\nlast") == ["one", "two ü", "last"]
+
+
+def test_a_line_without_end_is_cut_into_pieces() -> None:
+    """Memory is bounded although no line end comes."""
+    lines = cleaned(b"x" * (2 * LINE_LIMIT + 10))
+    assert [len(line) for line in lines] == [LINE_LIMIT, LINE_LIMIT, 10]
+
+
+def test_output_over_the_limit_is_counted_out_but_its_end_is_known() -> None:
+    """The log says that there was more; the failure message still has the very last lines."""
+    lines: list[str] = []
+    output = Output(lines.append)
+    for number in range(60_000):
+        output.feed(b"line %05d 0123456789\n" % number)
+    assert sum(len(line) + 1 for line in lines) <= OUTPUT_LIMIT + 100
+    assert "more output" in lines[-1]
+    assert len(output.last) == LAST_LINES
+    assert output.last[-1] == "line 59999 0123456789"

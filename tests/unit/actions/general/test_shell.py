@@ -1,0 +1,196 @@
+"""`shell`: the environment that a script gets, the reasons that it leaves, and its tries."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.actions.general import tries
+from closeout.actions.general.process import started
+from closeout.actions.general.shell import ACTION, environment
+from closeout.core.errors import ActionFailed, InputError
+from closeout.core.retry import Backoff, Retry
+from closeout.testing.work import Crashed, ImmediateWork
+from tests.unit.actions.general.parts import nothing
+
+
+def shell(
+    inputs: Any, tmp_path: Path, work: ImmediateWork | None = None, **options: Any
+) -> tuple[Any, ImmediateWork]:
+    """Plan and apply; give the result and the work."""
+    settings = {"directory": str(tmp_path), "pass-env": (), "secret-variables": ()}
+    options.setdefault("retry", ACTION.retry)
+    work = work or ImmediateWork(nothing(), settings=settings, **options)
+    (change,) = ACTION.plan(inputs, work.clients)
+    return ACTION.apply(change, inputs, work), work
+
+
+def test_a_script_runs_with_its_variables_and_streams_its_output(tmp_path: Path) -> None:
+    """Values come by `env`, the payload as a file, the run's id and attempt as variables."""
+    script = 'echo "$NUMBER"; cat "$CLOSEOUT_EVENT_PATH"; echo; echo "$CLOSEOUT_RUN_ID $CLOSEOUT_ATTEMPT"'
+    result, work = shell({"run": script, "env": {"NUMBER": "17"}}, tmp_path, event={"number": 17})
+    assert work.lines[1:] == ["17", '{"number": 17}', f"{work.run_id} 1"]
+    assert result["exit"] == 0
+
+
+def test_a_program_runs_without_a_shell_in_between(tmp_path: Path) -> None:
+    """Nothing in `argv` means anything to anybody but the program."""
+    _, work = shell({"argv": ["printf", "%s\\n", "$HOME; `id`", "a b"]}, tmp_path)
+    assert work.lines[1:] == ["$HOME; `id`", "a b"]
+
+
+def test_payload_text_in_a_variable_is_only_text(tmp_path: Path) -> None:
+    """A title that looks like a command stays a title."""
+    title = "$(touch hacked); `touch hacked`; \"; touch hacked; '"
+    _, work = shell({"run": 'echo "$TITLE"', "env": {"TITLE": title}}, tmp_path)
+    assert work.lines[1] == title
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_the_environment_is_the_servers_without_what_is_secret() -> None:
+    """Variables that secret references name, and those that hold cloud and GitHub credentials."""
+    server = {
+        "PATH": "/bin",
+        "HOME": "/home/x",
+        "CLOSEOUT_WEBHOOK_SECRET": "1",
+        "MY_KEY": "2",
+        "AWS_SECRET_ACCESS_KEY": "3",
+        "AWS_PROFILE": "4",
+        "GH_TOKEN": "5",
+        "GITHUB_TOKEN": "6",
+        "GITHUB_SHA": "7",
+        "CLOSEOUT_ATTEMPT": "9",
+        "PGPASSFILE": "/x",
+    }
+    settings = {"secret-variables": ("CLOSEOUT_WEBHOOK_SECRET", "MY_KEY"), "pass-env": ()}
+    assert set(environment(server, settings, {})) == {"PATH", "HOME", "GITHUB_SHA", "PGPASSFILE"}
+    passed = environment(
+        server, settings | {"pass-env": ("AWS_PROFILE", "MY_KEY")}, {"EXTRA": "e", "HOME": "/h"}
+    )
+    assert passed["AWS_PROFILE"] == "4"
+    assert passed["MY_KEY"] == "2"
+    assert (passed["EXTRA"], passed["HOME"]) == ("e", "/h")
+    assert "GH_TOKEN" not in passed
+
+
+def test_a_script_really_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the supervisor and all."""
+    monkeypatch.setenv("CLOSEOUT_WEBHOOK_SECRET", "correct-horse")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "battery-staple")
+    settings = {"directory": str(tmp_path), "secret-variables": ("CLOSEOUT_WEBHOOK_SECRET",), "pass-env": ()}
+    script = "env; tr '\\0' '\\n' < /proc/$PPID/environ; tr '\\0' ' ' < /proc/$PPID/cmdline"
+    _, work = shell({"run": script}, tmp_path, ImmediateWork(nothing(), settings=settings))
+    assert not [line for line in work.lines if "correct-horse" in line or "battery-staple" in line]
+
+
+def test_a_failure_quotes_the_exit_code_and_the_last_lines(tmp_path: Path) -> None:
+    """So that the commit's page says what went wrong."""
+    with pytest.raises(
+        ActionFailed, match=r"dropdb.* ended with exit code 3: .*preview_17 is being accessed"
+    ):
+        shell({"run": "# dropdb\necho preview_17 is being accessed; exit 3"}, tmp_path)
+
+
+def test_a_time_limit_is_a_failure_that_says_so(tmp_path: Path) -> None:
+    """With what it last said."""
+
+    class Hurried(ImmediateWork):
+        def remaining(self) -> float:
+            return 0.3
+
+    work = Hurried(nothing(), settings={"directory": str(tmp_path)}, retry=ACTION.retry)
+    with pytest.raises(
+        ActionFailed, match="did not end within 0 s and was stopped: waiting for the database"
+    ):
+        shell({"run": "echo waiting for the database; sleep 60"}, tmp_path, work)
+
+
+def test_a_failure_is_tried_again_only_if_the_step_says_so(tmp_path: Path) -> None:
+    """Each try learns that it is not the first."""
+    script = 'echo "$CLOSEOUT_ATTEMPT" >> tries; test "$CLOSEOUT_ATTEMPT" = 3'
+    with pytest.raises(ActionFailed):
+        shell({"run": script}, tmp_path)
+    assert (tmp_path / "tries").read_text() == "1\n"
+    shell({"run": script}, tmp_path, retry=Retry(attempts=3, backoff=Backoff(first=0.0)))
+    assert (tmp_path / "tries").read_text() == "1\n1\n2\n3\n"
+
+
+def test_the_pid_is_recorded_before_anything_runs(tmp_path: Path) -> None:
+    """A crash between the two leaves a supervisor that was told nothing, and goes."""
+    kept: dict[str, Any] = {}
+    settings = {"directory": str(tmp_path)}
+    work = ImmediateWork(nothing(), settings=settings, operations=kept, crash=lambda name: name == "begin-1")
+    with pytest.raises(Crashed):
+        shell({"run": "touch ran"}, tmp_path, work)
+    assert not (tmp_path / "ran").exists()
+    assert kept == {}
+
+
+def test_a_crash_in_the_middle_runs_again_with_a_raised_attempt(tmp_path: Path) -> None:
+    """At least once, and the script can know."""
+    kept: dict[str, Any] = {}
+    settings = {"directory": str(tmp_path)}
+    inputs = {"run": 'echo "$CLOSEOUT_ATTEMPT" >> tries'}
+    work = ImmediateWork(nothing(), settings=settings, operations=kept, crash=lambda name: name == "run-1")
+    with pytest.raises(Crashed):
+        shell(inputs, tmp_path, work)
+    tries._waiting.clear()
+    shell(inputs, tmp_path, ImmediateWork(nothing(), settings=settings, operations=kept))
+    assert (tmp_path / "tries").read_text() == "1\n2\n"
+
+
+def test_a_supervisor_of_an_earlier_life_is_ended_before_the_next_try(tmp_path: Path) -> None:
+    """The recorded pid and start time find it."""
+    from closeout.actions.general.process import Supervised
+
+    earlier = Supervised()
+    settings = {"directory": str(tmp_path)}
+    kept: dict[str, Any] = {"begin-1": {"value": earlier.identity}}
+    # A supervisor that is parked is let go by its server; here its "server" is this test, which lets go.
+    earlier._close_input()
+    shell({"run": "true"}, tmp_path, ImmediateWork(nothing(), settings=settings, operations=kept))
+    assert started(earlier.identity["pid"]) is None
+    assert "run-2" in kept
+    earlier.dispose()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        ({"run": "true"}, None),
+        ({"argv": ["true"], "env": {"A_1": "x"}}, None),
+        ({}, "either"),
+        ({"run": "  "}, "either"),
+        ({"run": "true", "argv": ["true"]}, "either"),
+        ({"run": "true", "env": {"1A": "x"}}, "name of a variable"),
+        ({"run": "true", "env": {"CLOSEOUT_ATTEMPT": "1"}}, "itself"),
+    ],
+)
+def test_mistakes_are_found_at_load(inputs: Any, word: str | None) -> None:
+    """One way to say what runs, and names that are names."""
+    assert ACTION.check is not None
+    problems = ACTION.check(inputs)
+    assert (problems == []) if word is None else (word in problems[0])
+
+
+def test_templates_are_for_variables_only() -> None:
+    """`run` and `argv` refuse `${{ }}` at load."""
+    assert not ACTION.inputs["run"].templates
+    assert not ACTION.inputs["argv"].templates
+    assert ACTION.inputs["env"].templates
+
+
+def test_the_plan_is_the_command() -> None:
+    """Its first line or its arguments, and the values that it gets."""
+    (change,) = ACTION.plan({"run": "dropdb x\necho done", "env": {"N": "17"}}, nothing())
+    assert (change.verb, change.resource, change.reason) == ("run", "dropdb x", 'with N="17"')
+    (change,) = ACTION.plan({"argv": ["rm", "-r", "a b"]}, nothing())
+    assert change.resource == "rm -r 'a b'"
+    with pytest.raises(InputError):
+        ACTION.plan({"run": "x", "env": {"N": "a\0b"}}, nothing())
+    assert ACTION.verify((change,), nothing()) == ()
+    assert ACTION.permissions({}) == ()
+    assert os.environ.get("CLOSEOUT_ATTEMPT") is None
