@@ -49,7 +49,8 @@ class LiveRuns:
             return Response(status_code=503, headers={"Retry-After": "30", "Cache-Control": "no-store"})
         after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
         last = int(after) if after.isdecimal() and len(after) < 16 else 0
-        first = await asyncio.to_thread(self._load, link, last)
+        # From the first line, so that what each step last said is known; lines that the page has are not sent again.
+        first = await asyncio.to_thread(self._load, link, 0)
         if first is None:
             return None
         headers = self._look.headers | {"X-Accel-Buffering": "no"}

@@ -1,0 +1,244 @@
+"""Runs in every state, as the ledger would show them: for the pages' tests, and to look at the pages by eye."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from closeout.adapters.ledger.steps import StepView
+from closeout.adapters.ledger.views import DeliveryView, LogLine, RunView
+from closeout.core import ids
+from closeout.testing import deliveries
+
+NOW = 1_790_000_000.0
+STACK = "aws/cloudformation-delete-stack"
+
+
+def change(verb: str, resource: str, reason: str, **more: Any) -> dict[str, Any]:
+    """Give one line of a plan as it is recorded."""
+    return {
+        "verb": verb,
+        "resource": resource,
+        "reason": reason,
+        "part_of": None,
+        "objects": 0,
+        "bytes": 0,
+        **more,
+    }
+
+
+PLAN = (
+    change("delete", "stack preview-17", "it exists, CREATE_COMPLETE"),
+    change("delete", "bucket preview-17-assets", "part of the stack", part_of="stack preview-17"),
+    change("delete", "function preview-17-api", "part of the stack", part_of="stack preview-17"),
+    change("keep", "table preview-17-audit", "its DeletionPolicy is Retain"),
+)
+OBJECTS = (
+    change(
+        "delete",
+        "s3://acme-previews/pr-17/",
+        "412 object versions under the prefix",
+        objects=412,
+        bytes=38_400_000,
+    ),
+)
+
+
+def step(id_: str, state: str, **more: Any) -> StepView:
+    """Give a step."""
+    values: dict[str, Any] = {
+        "name": id_,
+        "uses": STACK,
+        "attempts": 1,
+        "summary": None,
+        "reason": None,
+        "left": (),
+        "changes": None,
+        "started_at": NOW,
+        "ended_at": None,
+    }
+    return StepView(id=id_, state=state, **{**values, **more})
+
+
+class World:
+    """`Views` over runs that a test has put in."""
+
+    def __init__(self) -> None:
+        self.runs: dict[tuple[str, int], RunView] = {}
+        self.lines: dict[str, list[LogLine]] = {}
+        self.bodies: dict[int, bytes] = {}
+        self.numbers = iter(range(1, 1000))
+
+    def add(
+        self,
+        name: str,
+        state: str,
+        verdict: str | None = None,
+        *,
+        steps: Sequence[StepView] = (),
+        payload: dict[str, Any] | None = None,
+        lines: Sequence[tuple[str | None, str]] = (),
+        **more: Any,
+    ) -> str:
+        """Put a run in; give its execution."""
+        number = next(self.numbers)
+        run_id = ids.run_id(f"guid-{number}", name)
+        attempt = more.pop("attempt", 1)
+        execution = f"{run_id}-{attempt}"
+        values: dict[str, Any] = {
+            "event": "pull_request",
+            "action": "closed",
+            "repository": "acme/shop",
+            "number": 17,
+            "guid": f"8f2b6a10-9c1d-11ef-{number:04x}-2e5c1a7b9d00",
+            "key": f"{name}|501001|17",
+            "requested_by": None,
+            "accepted_at": NOW - 2,
+            "started_at": NOW if state != "queued" else None,
+            "finished_at": NOW + 96.4 if state == "finished" else None,
+            "summary": None,
+            "reason": None,
+            "status": None,
+        }
+        self.runs[run_id, attempt] = RunView(
+            id=run_id,
+            execution=execution,
+            attempt=attempt,
+            automation=name,
+            state=state,
+            verdict=verdict,
+            delivery=number,
+            steps=tuple(steps),
+            **{**values, **more},
+        )
+        body = (
+            payload
+            if payload is not None
+            else deliveries.pull_request(title="Show the basket's total in the header")
+        )
+        self.bodies[number] = json.dumps(body).encode()
+        self.lines[run_id] = []
+        for where, text in lines:
+            self.log(run_id, where, text)
+        return execution
+
+    def log(self, run_id: str, where: str | None, text: str) -> None:
+        """Write a line."""
+        kept = self.lines[run_id]
+        kept.append(LogLine(len(kept) + 1, where, NOW + len(kept) * 1.7, text))
+
+    def change(self, execution: str, **values: Any) -> None:
+        """Change a run."""
+        key = ids.parse_execution(execution)
+        self.runs[key] = self.runs[key]._replace(**values)
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Give one run."""
+        return self.runs.get((run_id, attempt or 1))
+
+    def logs(self, run_id: str, attempt: int | None = None, after: int = 0) -> list[LogLine]:
+        """Give its lines."""
+        return [line for line in self.lines[run_id] if line.id > after]
+
+    def delivery(self, delivery_id: int) -> DeliveryView:
+        """Give its delivery."""
+        return DeliveryView(
+            delivery_id,
+            f"guid-{delivery_id}",
+            "400001",
+            "pull_request",
+            "closed",
+            "acme/shop",
+            17,
+            24_000,
+            "github",
+            NOW - 2.1,
+            (),
+        )
+
+    def body(self, delivery_id: int) -> bytes:
+        """Give its payload."""
+        return self.bodies[delivery_id]
+
+    def stats(self) -> dict[str, Any]:
+        """Give no figures."""
+        return {}
+
+
+LOG = (
+    (None, "run started, attempt 1: preview-cleanup"),
+    (None, "matched: pull_request closed, base branch 'develop', in acme/shop"),
+    (None, "status pending: starting 3 steps"),
+    ("stack", "plan: delete stack preview-17 (2 resources with it, 1 kept)"),
+    ("stack", "live check: #17 is closed"),
+    ("stack", "delete-stack arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-17/51af3dc0"),
+    ("stack", "DELETE_FAILED: bucket preview-17-assets (The bucket you tried to delete is not empty)"),
+    ("stack", "live check: #17 is closed"),
+    ("stack", "emptied preview-17-assets: 61 versions, 4 delete markers"),
+    ("stack", "delete-stack again, DELETE_COMPLETE after 41 s"),
+    ("stack", "verified: nothing of the plan is left"),
+    ("objects", "plan: delete s3://acme-previews/pr-17/ (412 object versions, 38.4 MB)"),
+)
+
+
+def success(world: World) -> str:
+    """Put in a run that went well."""
+    return world.add(
+        "preview-cleanup",
+        "finished",
+        "success",
+        summary="3/3 steps: deleted stack preview-17; deleted 412 object versions; comment updated",
+        lines=(*LOG, ("objects", "deleted 412 object versions"), (None, "status success: 3/3 steps")),
+        steps=(
+            step("stack", "success", name="Delete the preview's stack", summary="deleted stack preview-17, kept 1 resource", changes=PLAN, ended_at=NOW + 74.2, attempts=2),
+            step("objects", "success", name="Delete its uploads", uses="aws/s3-delete-objects", summary="deleted 412 object versions, 38.4 MB", changes=OBJECTS, started_at=NOW + 74.3, ended_at=NOW + 94),
+            step("comment", "success", name="Say so on the pull request", uses="github/comment", summary="comment updated", changes=(), started_at=NOW + 94, ended_at=NOW + 94.8),
+        ),
+    )  # fmt: skip
+
+
+def failure(world: World) -> str:
+    """Put in a run that left something behind."""
+    return world.add(
+        "preview-cleanup",
+        "finished",
+        "failure",
+        attempt=1,
+        summary="1 of 3 steps failed; stack: bucket preview-17-assets is still there: its policy denies s3:DeleteBucket",
+        lines=(*LOG[:7], ("stack", "failure: bucket preview-17-assets is still there")),
+        steps=(
+            step("stack", "failure", name="Delete the preview's stack", reason="bucket preview-17-assets is still there: its policy denies s3:DeleteBucket to the role CloudFormation acts with", left=({"resource": "bucket preview-17-assets", "reason": "DELETE_FAILED: Access Denied (s3:DeleteBucket)"},), changes=PLAN, ended_at=NOW + 52),
+            step("objects", "success", name="Delete its uploads", uses="aws/s3-delete-objects", summary="deleted 412 object versions, 38.4 MB", changes=OBJECTS, started_at=NOW + 53, ended_at=NOW + 74),
+            step("comment", "skipped", name="Say so on the pull request", uses="github/comment", summary="its `if` is false", started_at=NOW + 74, ended_at=NOW + 74),
+        ),
+    )  # fmt: skip
+
+
+def waiting(world: World) -> str:
+    """Put in a run that goes on."""
+    return world.add(
+        "preview-cleanup",
+        "waiting",
+        reason="stack/deleted: stack preview-17 is DELETE_IN_PROGRESS (function preview-17-api)",
+        lines=LOG[:6],
+        steps=(
+            step("stack", "waiting", name="Delete the preview's stack", reason="stack preview-17 is DELETE_IN_PROGRESS (function preview-17-api)", changes=PLAN),
+            step("objects", "pending", name="Delete its uploads", uses="aws/s3-delete-objects", started_at=None),
+            step("comment", "pending", name="Say so on the pull request", uses="github/comment", started_at=None),
+        ),
+    )  # fmt: skip
+
+
+def running(world: World) -> str:
+    """Put in a run that works just now."""
+    return world.add(
+        "preview-cleanup",
+        "running",
+        lines=LOG,
+        steps=(
+            step("stack", "success", name="Delete the preview's stack", summary="deleted stack preview-17, kept 1 resource", changes=PLAN, ended_at=NOW + 74.2),
+            step("objects", "running", name="Delete its uploads", uses="aws/s3-delete-objects", changes=OBJECTS, started_at=NOW + 74.3),
+            step("comment", "pending", name="Say so on the pull request", uses="github/comment", started_at=None),
+        ),
+    )  # fmt: skip

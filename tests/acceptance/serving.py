@@ -1,0 +1,225 @@
+"""A real server over real sockets, in a thread, with the ledger behind it replaced by what a test wants to see.
+
+The process-level tests use `closeout serve` itself; these need a store that fails, waits or forgets on command.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from closeout.core.automation import Automation
+from closeout.intake import Receiver
+from closeout.ports import Accepted
+from closeout.server import serve
+from closeout.server.app import Application, ServerParts, create_app
+from closeout.server.log import Log
+from closeout.server.webhook import Item, Limits
+from closeout.testing import deliveries
+
+SECRET = b"It's a Secret to Everybody"
+KEY = b"k" * 32
+AUTOMATION = Automation(
+    name="preview-cleanup",
+    triggers=({"event": "pull_request", "types": ["closed"], "branches": ["develop"]},),
+    repositories=("acme/shop",),
+)
+
+
+class Answer(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class FakeStore:
+    """A ledger in memory that answers from another thread, as the real one does."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Accepted] = {}
+        self.runs: dict[str, tuple[str, ...]] = {}
+        self.groups: list[int] = []
+        self.fail: Exception | None = None
+        self.hold = threading.Event()
+        self.hold.set()
+        self.commits: list[str] = []
+
+    def accept_group(self, group: Sequence[Item]) -> None:
+        """Keep a group, in a thread of its own."""
+        threading.Thread(target=self._commit, args=(list(group),), daemon=True).start()
+
+    def _commit(self, group: list[Item]) -> None:
+        self.hold.wait(10)
+        self.groups.append(len(group))
+        for delivery, runs, done in group:
+            if self.fail is not None:
+                done(self.fail)
+                continue
+            key = (delivery.hook, delivery.guid)
+            if key in self.kept:
+                done(self.kept[key]._replace(duplicate=True, started=()))
+                continue
+            known = self.runs.get(delivery.guid)
+            ids = known if known is not None else tuple(run.run_id for run in runs)
+            started = () if known is not None else tuple(f"{run}-1" for run in ids)
+            self.runs[delivery.guid] = ids
+            self.kept[key] = Accepted(len(self.kept) + 1, ids, False, started)
+            self.commits.append(delivery.guid)
+            done(self.kept[key])
+
+
+class NoViews:
+    """A ledger that has no runs."""
+
+    def run(self, run_id: str, attempt: int | None = None) -> Any:
+        """Give none."""
+        return None
+
+    def logs(self, run_id: str, attempt: int | None = None, after: int = 0) -> list[Any]:
+        """Give none."""
+        return []
+
+    def delivery(self, delivery_id: int) -> Any:
+        """Give none."""
+        return None
+
+    def body(self, delivery_id: int) -> bytes:
+        """Give an empty payload."""
+        return b"{}"
+
+    def stats(self) -> dict[str, Any]:
+        """Give the figures of an idle ledger."""
+        return {"runs_by_verdict": {"success": 2}, "queue_age": 0.0, "step_durations": {("a", "b"): (3, 1.5)}}
+
+
+class Running(NamedTuple):
+    """A server that listens."""
+
+    url: str
+    host: str
+    port: int
+    app: Application
+    store: FakeStore
+    started: list[str]
+    log: list[str]
+
+    def send(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send one request on a connection of its own."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        try:
+            connection.request(method, path, body or None, dict(headers or {}))
+            answer = connection.getresponse()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, names, answer.read())
+        finally:
+            connection.close()
+
+    def deliver(
+        self,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        event: str = "pull_request",
+        guid: str = "g-1",
+        **more: Any,
+    ) -> Answer:
+        """Send a signed delivery; by default #17 into develop, closed."""
+        form = bool(more.get("form", False))
+        body = deliveries.encode(
+            dict(payload) if payload is not None else deliveries.pull_request(), form=form
+        )
+        headers = deliveries.signed_headers(event, body, more.pop("secret", SECRET), guid, **more)
+        return self.send("POST", "/webhook", body, headers)
+
+    def connect(self) -> socket.socket:
+        """Open a bare connection."""
+        return socket.create_connection((self.host, self.port), timeout=10)
+
+
+class _Lines:
+    """A stream that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Keep a piece."""
+        self.lines.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def serving(
+    *,
+    store: FakeStore | None = None,
+    secrets: Callable[[], Sequence[bytes]] = lambda: (SECRET,),
+    refresh: Callable[[], bool] = lambda: False,
+    views: Any = None,
+    short_way: bool = True,
+    limits: Limits | None = None,
+    head_seconds: float = 10.0,
+    automations: Sequence[Automation] = (AUTOMATION,),
+    **more: Any,
+) -> Iterator[Running]:
+    """Serve in a thread until the block ends. `short_way=False` sends every delivery through ASGI."""
+    store = store or FakeStore()
+    started: list[str] = []
+    lines = _Lines()
+    parts = ServerParts(
+        receiver=Receiver(automations=automations, secrets=secrets),
+        accept=store.accept_group,
+        started=started.extend,
+        refresh=refresh,
+        ready=more.pop("ready", lambda: None),
+        views=views or NoViews(),
+        link_key=KEY,
+        limits=limits or Limits(),
+        log=Log(stream=lines, hold_seconds=0.0),  # type: ignore[arg-type]
+        **more,
+    )
+    app = create_app(parts)
+    listening, stop = threading.Event(), threading.Event()
+    where: list[str] = []
+
+    def on_listening(address: str) -> None:
+        where.append(address)
+        listening.set()
+
+    thread = threading.Thread(
+        target=lambda: serve.run(
+            app if short_way else app.__call__,
+            "127.0.0.1",
+            0,
+            on_listening,
+            on_draining=app.drain,
+            drain_seconds=2,
+            head_seconds=head_seconds,
+            stop=stop,
+        ),
+        daemon=True,
+    )
+    thread.start()
+    assert listening.wait(10), "the server did not start"
+    host, port = where[0].removeprefix("http://").split(":")
+    try:
+        yield Running(where[0], host, int(port), app, store, started, lines.lines)
+    finally:
+        store.hold.set()
+        stop.set()
+        thread.join(10)

@@ -1,0 +1,119 @@
+"""The fast decoder says what the slow one says, on everything that the slow one takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from closeout.core import facts as core_facts
+from closeout.core import payload
+from closeout.core.errors import PayloadRefused
+from closeout.intake import decode
+from closeout.testing import deliveries
+from tests.vectors.payloads import payload_vectors
+
+EVENTS = (
+    "pull_request", "push", "create", "delete", "issue_comment", "status", "workflow_run", "workflow_job",
+    "check_suite", "check_run", "release", "deployment", "deployment_status", "merge_group", "unheard_of",
+)  # fmt: skip
+KEYS = (
+    "action", "number", "ref", "ref_type", "context", "repository", "sender", "pull_request", "issue", "merge_group",
+    "workflow_run", "workflow_job", "check_suite", "check_run", "release", "deployment", "comment", "commits",
+    "full_name", "id", "private", "login", "head", "base", "repo", "base_ref", "head_ref", "head_branch",
+    "tag_name", "sha", "body", "added", "modified", "removed", "other",
+)  # fmt: skip
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(
+        ["refs/heads/x", "refs/tags/v1", "branch", "tag", "closeout/x", "<!-- closeout:", "é", ""]
+    ),
+    st.text(max_size=8).filter(lambda text: "\0" not in text and text.isprintable()),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+payloads = st.dictionaries(st.sampled_from(KEYS), values, max_size=8)
+
+
+def agree(event: str, text: bytes) -> None:
+    """Both ways give the same facts, or the slow one refuses."""
+    try:
+        slow = core_facts.facts_of(event, payload.decode(text))
+    except PayloadRefused:
+        return
+    assert decode.facts(event, text) == slow
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(EVENTS), payloads, st.booleans())
+@example("pull_request", {"number": 1.0}, False)
+@example("pull_request", {"number": True, "pull_request": {"number": 2}}, False)
+@example("pull_request", {"pull_request": [], "repository": "x", "sender": 1}, False)
+@example("push", {"commits": [{"added": ["a", 1]}, None, 3]}, False)
+def test_both_decoders_give_the_same_facts(event: str, value: dict[str, Any], escaped: bool) -> None:
+    """Whatever the types of a payload's fields are, matching sees the same."""
+    agree(event, json.dumps(value, ensure_ascii=escaped).encode())
+
+
+@pytest.mark.parametrize("name", deliveries.SAMPLES)
+def test_both_decoders_agree_on_deliveries_as_github_sends_them(name: str) -> None:
+    """Every sample, in each of the encodings."""
+    event, value = deliveries.sample(name)
+    agree(event, deliveries.encode(value))
+    agree(event, json.dumps(value, indent=2).encode())
+
+
+@pytest.mark.parametrize("vector", payload_vectors(), ids=lambda vector: vector.name)
+def test_both_decoders_agree_on_the_shared_vectors(vector: Any) -> None:
+    """What the one rule takes is read alike; what it refuses is refused at the door or before it is used."""
+    for event in ("pull_request", "push", "status"):
+        agree(event, vector.text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"act\\u0069on": "closed"}',
+        b'{"action": "opened", "action": "closed"}',
+        b'{"repository": {"id": 1}, "repository": {"full_name": "a/b"}}',
+        b'{"repository": 3, "repository": {"full_name": "a/b"}}',
+        b' \n {"action": "closed"} \n',
+        b'{"number": 12345678901234567890123}',
+        b'{"number": 1e3}',
+    ],
+)
+def test_odd_but_valid_json_is_read_alike(text: bytes) -> None:
+    """Escaped keys, equal keys and odd numbers give the same facts both ways."""
+    agree("pull_request", text)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"3", b"{", b'{"a": nul}', b'{"a": 1} x', b"[" * 100_000, b'{"a":' * 50_000]
+)
+def test_what_is_no_object_is_refused_by_name(text: bytes) -> None:
+    """A payload that no decoder takes is a PayloadRefused, never another error, however deep it is."""
+    with pytest.raises(PayloadRefused):
+        decode.facts("pull_request", text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=64))
+def test_any_bytes_give_facts_or_the_named_error(text: bytes) -> None:
+    """Nothing but PayloadRefused comes out, whatever goes in."""
+    try:
+        payload.door(text)
+        decode.facts("pull_request", text)
+    except PayloadRefused:
+        pass

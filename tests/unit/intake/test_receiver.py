@@ -1,0 +1,232 @@
+"""From headers and bytes to a decision: what is stored, and which runs it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from closeout.core import ids, triggers
+from closeout.core.automation import Automation
+from closeout.core.errors import BadDelivery, PayloadRefused, Unauthorized
+from closeout.core.facts import Facts, facts_of
+from closeout.intake import Decision, Receiver
+from closeout.testing import deliveries
+
+SECRET = b"one"
+CLEANUP = Automation(
+    name="cleanup",
+    triggers=({"event": "pull_request", "types": ["closed"], "branches": ["develop", "release/**"]},),
+    repositories=("acme/*",),
+    queue_timeout=60.0,
+)
+BRANCH = Automation(name="branches", triggers=({"event": "delete"}, {"event": "push", "paths": ["src/**"]}))
+EVERYTHING = Automation(name="all", triggers=({"event": "pull_request", "types": ["closed", "opened"]},), senders=("octo-*",))  # fmt: skip
+
+
+def receiver(*automations: Automation, secrets: Sequence[bytes] = (SECRET,)) -> Receiver:
+    """A receiver with these automations."""
+    return Receiver(automations=automations, secrets=lambda: secrets)
+
+
+def raw(event: str, body: bytes, guid: str = "g-1", **more: Any) -> dict[bytes, bytes]:
+    """Signed headers in lower case, as bytes."""
+    headers = deliveries.signed_headers(event, body, more.pop("secret", SECRET), guid, **more)
+    return {name.lower().encode(): value.encode() for name, value in headers.items()}
+
+
+def decide(event: str, payload: Mapping[str, Any], *automations: Automation, **more: Any) -> Decision:
+    """What is decided about a signed delivery."""
+    form = bool(more.get("form", False))
+    body = deliveries.encode(dict(payload), form=form)
+    return receiver(*automations).decide(raw(event, body, **more), body, 12.5)
+
+
+def test_a_matching_delivery_starts_a_run_of_each_automation() -> None:
+    """Delivery and runs are ready to be stored together, in the order of the file."""
+    decision = decide("pull_request", deliveries.pull_request(), CLEANUP, EVERYTHING, BRANCH)
+    assert decision.delivery is not None
+    assert decision.delivery.guid == "g-1"
+    assert decision.delivery.hook == "400001"
+    assert (decision.delivery.event, decision.delivery.action) == ("pull_request", "closed")
+    assert decision.delivery.repository == "acme/shop"
+    assert (decision.delivery.received_at, decision.delivery.origin) == (12.5, "github")
+    assert [run.automation for run in decision.runs] == ["cleanup", "all"]
+    first = decision.runs[0]
+    assert first.run_id == ids.run_id("g-1", "cleanup")
+    assert first.key == "cleanup|501001|17"
+    assert first.definition == CLEANUP.canonical()
+    assert first.queue_timeout == 60.0
+
+
+def test_a_delivery_that_matches_nothing_is_still_kept() -> None:
+    """`explain` and `replay` need it: it is stored without a run."""
+    decision = decide("pull_request", deliveries.pull_request(base="main"), CLEANUP)
+    assert decision.delivery is not None
+    assert decision.runs == ()
+
+
+def test_an_unknown_event_is_kept() -> None:
+    """GitHub adds events without notice."""
+    decision = decide("unheard_of", {"something": 1}, CLEANUP)
+    assert decision.delivery is not None
+    assert (decision.delivery.event, decision.delivery.action, decision.runs) == ("unheard_of", None, ())
+
+
+def test_a_ping_is_neither_stored_nor_run() -> None:
+    """It only asks whether somebody is there, with the right secret."""
+    assert decide("ping", deliveries.ping(), CLEANUP) == Decision(None)
+
+
+def test_a_form_is_stored_as_it_was_signed() -> None:
+    """The signature covers the raw form; its JSON is what is matched."""
+    decision = decide("pull_request", deliveries.pull_request(), CLEANUP, form=True)
+    assert decision.delivery is not None
+    assert decision.delivery.form
+    assert decision.delivery.body.startswith(b"payload=")
+    assert [run.automation for run in decision.runs] == ["cleanup"]
+
+
+def test_what_closeout_itself_caused_starts_nothing() -> None:
+    """Its own status would otherwise start the automation that set it."""
+    watching = Automation(name="watch", triggers=({"event": "status"},))
+    own = decide("status", deliveries.status("closeout/cleanup"), watching)
+    other = decide("status", deliveries.status("ci/test"), watching)
+    assert (len(own.runs), len(other.runs)) == (0, 1)
+
+
+def test_a_concurrency_template_reads_the_payload() -> None:
+    """The key is made at the door from any plain path of the payload; what is missing is one fixed word."""
+    keyed = Automation(
+        name="keyed",
+        triggers=({"event": "push"},),
+        concurrency="${{ event.repository.full_name }}/${{ event.nothing.here }}",
+    )
+    (run,) = decide("push", deliveries.push(), keyed).runs
+    assert run.key == "keyed|acme/shop/<missing>"
+
+
+@pytest.mark.parametrize("missing", [b"x-github-event", b"x-github-delivery"])
+def test_a_delivery_without_its_headers_is_bad(missing: bytes) -> None:
+    """A GUID that is missing cannot be made up: dedupe would be gone."""
+    body = deliveries.encode(deliveries.pull_request())
+    headers = raw("pull_request", body)
+    del headers[missing]
+    with pytest.raises(BadDelivery):
+        receiver(CLEANUP).decide(headers, body, 0.0)
+
+
+def test_a_form_without_a_payload_is_bad() -> None:
+    """The field `payload` holds the JSON; nothing else is looked at."""
+    body = b"other=1"
+    with pytest.raises(BadDelivery):
+        receiver(CLEANUP).decide(raw("push", body, form=True), body, 0.0)
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"nonsense", b'{"a": NaN}', b'{"a": "\\ud800"}', b"\xef\xbb\xbf{}", b'{"a": "\\u0000"}'])  # fmt: skip
+def test_a_payload_against_the_rule_is_refused(body: bytes) -> None:
+    """What decoders disagree on is no delivery."""
+    with pytest.raises(PayloadRefused):
+        receiver(CLEANUP).decide(raw("push", body), body, 0.0)
+
+
+def test_every_active_secret_is_tried() -> None:
+    """A rotation has two; either signs."""
+    body = b"{}"
+    two = receiver(secrets=(b"new", SECRET))
+    two.verify(raw("push", body), body)
+    two.verify(raw("push", body, secret=b"new"), body)
+    with pytest.raises(Unauthorized):
+        two.verify(raw("push", body, secret=b"third"), body)
+
+
+def test_secrets_are_asked_for_anew_each_time() -> None:
+    """A secret that was read again counts from the next request on."""
+    active = [b"old"]
+    asking = Receiver(automations=(), secrets=lambda: active)
+    body = b"{}"
+    with pytest.raises(Unauthorized):
+        asking.verify(raw("push", body), body)
+    active[:] = [SECRET]
+    asking.verify(raw("push", body), body)
+
+
+def test_a_replay_matches_a_kept_payload_again() -> None:
+    """`runs` gives what today's automations would start."""
+    text = deliveries.encode(deliveries.pull_request())
+    assert [run.automation for run in receiver(CLEANUP).runs("pull_request", "g-9", text)] == ["cleanup"]
+
+
+refs = st.sampled_from(["develop", "main", "release/1", None])
+flat = st.builds(
+    Facts,
+    event=st.sampled_from(["pull_request", "push", "delete"]),
+    action=st.sampled_from(["closed", "opened", None]),
+    repository=st.sampled_from(["acme/shop", "acme/other", "evil/shop", None]),
+    repository_id=st.sampled_from([1, 2, None]),
+    private=st.sampled_from([True, False, None]),
+    sender=st.sampled_from(["octo-dev", "evil", None]),
+    number=st.sampled_from([1, 17, None]),
+    base_ref=refs,
+    head_ref=refs,
+    head_repository_id=st.sampled_from([1, None]),
+    branch=refs,
+    tag=st.sampled_from(["v1", None]),
+    changed_paths=st.sampled_from([None, (), ("src/a",), ("docs/a",)]),
+    own=st.booleans(),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(flat, min_size=2, max_size=12))
+def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
+    """A receiver that has seen other events answers as one that has seen none."""
+    automations = (CLEANUP, BRANCH, EVERYTHING, Automation(name="p", triggers=({"event": "pull_request", "types": ["closed"], "paths": ["a/**"]},)))  # fmt: skip
+    experienced = receiver(*automations)
+    for facts in seen:
+        matched = [candidate.automation.name for candidate in experienced._matching(facts)]
+        plain = [
+            automation.name
+            for automation in automations
+            if triggers.match(automation.triggers, automation.repositories, automation.senders, facts).matched
+        ]
+        assert matched == plain
+
+
+def test_what_is_remembered_is_limited() -> None:
+    """Branch names are endless; the memory for their answers is not."""
+    asked = receiver(Automation(name="pushes", triggers=({"event": "create"},)))
+    for number in range(5000):
+        asked._matching(facts_of("create", deliveries.create(f"b{number}") if number % 1000 == 0 else {"ref": f"b{number}", "ref_type": "branch"}))  # fmt: skip
+    assert len(asked._matched) <= 4096
+
+
+text = st.text(max_size=30).map(lambda value: value.encode("utf-8", "surrogatepass"))
+header_values = st.one_of(st.none(), st.binary(max_size=300), text, st.sampled_from([b"push", b"ping", b"pull_request"]))  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {
+            name: header_values
+            for name in (b"x-github-event", b"x-github-delivery", b"x-github-hook-id", b"content-type",
+                         b"x-github-hook-installation-target-type", b"x-github-hook-installation-target-id")
+        }
+    ),
+    st.one_of(st.binary(max_size=80), st.sampled_from([b"{}", b"payload=%7B%7D", b"payload=%ff", b"payload=", b'{"commits":[{}]}'])),
+)  # fmt: skip
+def test_any_headers_and_body_give_a_decision_or_a_named_error(
+    headers: dict[bytes, bytes | None], body: bytes
+) -> None:
+    """Whoever knows the secret can still send nonsense: it gets a 400, never a 500."""
+    given_headers = {name: value for name, value in headers.items() if value is not None}
+    try:
+        decision = receiver(CLEANUP, BRANCH).decide(given_headers, body, 0.0)
+    except BadDelivery as error:
+        assert error.status == 400
+    else:
+        assert decision.delivery is None or decision.delivery.guid.isascii()
