@@ -37,6 +37,7 @@ CALLS = (
     ("aws", "s3", "DeleteObjects", 0),
     ("aws", "cloudformation", "DeleteStack", 1),
     ("aws", "s3", "HeadBucket", 0),
+    ("aws", "sqs", "GetQueueAttributes", 0),
     ("github", "POST", r".*/statuses/.*", 2),
 )
 """Every kind of call that a delete-stack run makes, in order of appearance: held there, the server is killed.
