@@ -166,8 +166,8 @@ def test_actions_are_listed_and_described() -> None:
         "stack-name",
         "empty-buckets",
         "cloudformation:DeleteStack",
-        "Example:",
-        "Destructive: always",
+        "Example",
+        "destructive: always",
     ):
         assert part in shown.out
     assert all(name in closeout("actions", "list").out for name in names)

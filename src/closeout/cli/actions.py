@@ -5,6 +5,7 @@ There is no second description to fall behind: inputs, permissions and examples 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,7 +39,7 @@ def list_(as_json: bool) -> None:
         return
     output.table(
         ("USES", "DESTRUCTIVE", "SUMMARY"),
-        [(action.uses, action.destructive, action.summary) for action in registry.values()],
+        [(action.uses, action.destructive, action.summary.rstrip(".")) for action in registry.values()],
     )
 
 
@@ -53,24 +54,36 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         output.print_json(_to_json(action))
         return
-    output.say(click.style(action.uses, bold=True) + f"  {action.summary}")
-    output.say()
-    output.say(click.wrap_text(action.description.strip(), width=78, preserve_paragraphs=True))
-    output.say()
-    output.say("Inputs:")
+    _describe(action)
+
+
+def _describe(action: Action) -> None:
+    output.say(click.style(action.uses, bold=True))
+    output.say(click.wrap_text(action.summary, 78))
+    _part("")
+    output.say(click.wrap_text(action.description.strip(), 78, preserve_paragraphs=True))
+    _part("Inputs")
     for key, value in action.inputs.items():
         output.say(f"  {key}  ({_kind(value)})")
         output.say(click.wrap_text(value.description, 78, "      ", "      "))
-    output.say()
-    output.say(f"Destructive: {action.destructive}. Time limit: {output.duration(action.timeout)}.")
+    _part("Limits")
+    output.say(f"  destructive: {action.destructive}; time limit: {output.duration(action.timeout)}")
     permissions = _permissions(action)
     if permissions:
-        output.say("Permissions:")
+        _part("Permissions")
     for permission in permissions:
-        output.say(f"  {permission['system']}: {', '.join(permission['actions'])}")
+        output.say(click.wrap_text(f"{permission['system']}: {permission['reason']}", 78, "  ", "    "))
+        for name in permission["actions"]:
+            output.say(f"    {name}")
     if action.example:
-        output.say("Example:")
+        _part("Example")
         output.say("\n".join(f"  {line}" for line in action.example.strip("\n").splitlines()))
+
+
+def _part(heading: str) -> None:
+    output.say()
+    if heading:
+        output.say(click.style(heading, bold=True))
 
 
 def _kind(value: Input) -> str:
@@ -80,7 +93,7 @@ def _kind(value: Input) -> str:
     if value.required:
         parts.append("required")
     elif value.default is not None:
-        parts.append(f"default {value.default}")
+        parts.append(f"default {json.dumps(value.default)}")
     if value.names:
         parts.append("names what is acted upon")
     if value.secret:

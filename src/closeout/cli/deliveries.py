@@ -66,7 +66,7 @@ def list_(config: Path, db: Path | None, limit: int | None, as_json: bool) -> No
     cls=Command,
     examples=(
         "closeout deliveries show 12",
-        "closeout deliveries show 12 --payload | closeout explain --event push --payload -",
+        "closeout deliveries show 12 --payload > push.json",
     ),
 )
 @click.argument("delivery", type=int, metavar="ID")

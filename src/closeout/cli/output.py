@@ -125,9 +125,12 @@ def duration(seconds: float | None) -> str:
     whole = int(seconds)
     if whole < MINUTE:
         return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE} s"
-    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
+    big, unit, small, rest = (
+        (whole // MINUTE, "min", whole % MINUTE, "s")
+        if whole < HOUR
+        else (whole // HOUR, "h", whole % HOUR // MINUTE, "min")
+    )
+    return f"{big} {unit} {small} {rest}" if small else f"{big} {unit}"
 
 
 def size(count: int) -> str:

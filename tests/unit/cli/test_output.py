@@ -19,6 +19,8 @@ from closeout.core import errors
         (59.9, "59 s"),
         (185, "3 min 5 s"),
         (7_830, "2 h 10 min"),
+        (900, "15 min"),
+        (10_800, "3 h"),
     ],
 )
 def test_a_duration_is_said_in_at_most_two_units(seconds: float | None, text: str) -> None:

@@ -24,10 +24,9 @@ class GitHub:
         self._repository = f"{self._control}/repositories/{REPOSITORY}"
         call("POST", f"{self._control}/repositories", {"full_name": REPOSITORY, "private": False})
 
-    def hook(self, url: str, secret: str) -> int:
-        """Add the webhook; give its id."""
-        hook = call("POST", f"{self._repository}/hooks", {"url": url, "secret": secret})
-        return int(hook["id"])
+    def hook(self, url: str, secret: str) -> None:
+        """Add the webhook."""
+        call("POST", f"{self._repository}/hooks", {"url": url, "secret": secret})
 
     def details(self) -> dict[str, str]:
         """Give the newest Details link of each pull request that has one, by a title."""
@@ -52,6 +51,14 @@ class GitHub:
     def reopen(self, number: int) -> None:
         """Open it again."""
         call("POST", f"{self._repository}/pulls/{number}/reopen", {"wait": True})
+
+    def redeliver(self, number: int) -> dict[str, Any]:
+        """Press "Redeliver" on a pull request's `closed` delivery; give the new one, once it is answered."""
+        known = self.delivery(number)
+        hook = f"{self.url}/repos/{REPOSITORY}/hooks/{known['hook_id']}"
+        call("POST", f"{hook}/deliveries/{known['id']}/attempts", headers=self._authorization)
+        call("GET", f"{self._repository}/deliveries?settle=5")
+        return self.delivery(number)
 
     def delivery(self, number: int) -> dict[str, Any]:
         """Give the newest `closed` delivery of this pull request: headers, payload, answer."""

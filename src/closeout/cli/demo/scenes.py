@@ -73,15 +73,16 @@ def duplicate(stage: Stage) -> None:
     say.scene("3  GitHub sends the same delivery again")
     first = stage.github.delivery(MAIN)
     runs = stage.server.runs()
-    body = encode(first["request"]["payload"])
-    answer = stage.server.post(body, first["request"]["headers"])
-    say.tell("closeout", f"{answer.status} in {answer.milliseconds:.1f} ms: {answer.text}")
-    original = json.loads(first["response"]["payload"])
-    said = answer.json
+    say.tell("github", f"somebody presses Redeliver: the same GUID {first['guid']}")
+    again = stage.github.redeliver(MAIN)
+    answer = again["response"]["payload"]
+    say.tell("closeout", f"{again['status_code']} {answer}")
+    original, said = json.loads(first["response"]["payload"]), json.loads(answer)
+    same = again["redelivery"] and again["guid"] == first["guid"] and said.get("runs") == original["runs"]
     say.check(
-        answer.status == 200 and said.get("duplicate") is True and said["runs"] == original["runs"],
+        bool(same) and again["status_code"] == 200 and said.get("duplicate") is True,
         "200 duplicate, with the run that it had started the first time",
-        answer.text,
+        answer,
     )
     say.check(stage.server.runs() == runs, "nothing runs twice", f"{len(stage.server.runs())} runs")
 
@@ -92,6 +93,7 @@ def into_main(stage: Stage) -> None:
     say.scene(f"4  Pull request #{INTO_MAIN} into main closes")
     stage.github.open(INTO_MAIN, base="main")
     stage.cloud.deploy(INTO_MAIN)
+    say.tell("github", f"#{INTO_MAIN} is closed; the signed delivery goes out")
     delivery = stage.github.close(INTO_MAIN)
     answer = delivery["response"]["payload"]
     say.tell("closeout", f"{delivery['status_code']} {answer}")

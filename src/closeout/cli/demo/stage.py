@@ -42,7 +42,7 @@ def build(folder: Path, children: Children, narrator: Narrator) -> Stage:
     }
     server = Server(children, config, folder / "closeout.db", settings)
     seconds = server.start()
-    narrator.tell("closeout", f"closeout serve, pid {server.pid}, at {server.url} in {seconds:.2f} s")
+    narrator.tell("closeout", f"closeout serve, pid {server.pid}, {server.url}, {seconds:.2f} s")
     github = GitHub(github_url, TOKEN)
     github.hook(server.webhook, SECRET)
     output.say()
