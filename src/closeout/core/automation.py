@@ -76,9 +76,9 @@ class Automation:
         """Read what `canonical` gave, of this version or an earlier one."""
         value = json.loads(text)
         value["steps"] = tuple(
-            Step(**{**step, **{key: tuple(step[key]) for key in ("allow_untrusted", "pass_env")}})
+            Step(**{**step, **{key: tuple(step.get(key, ())) for key in ("allow_untrusted", "pass_env")}})
             for step in value["steps"]
         )
         for key in ("triggers", "repositories", "senders", "protect_names", "secret_variables"):
-            value[key] = tuple(value[key])
+            value[key] = tuple(value.get(key, ()))
         return cls(**value)

@@ -51,8 +51,11 @@ class Facts(NamedTuple):
     """closeout itself caused the event: it starts nothing."""
 
 
-def facts_of(event: str, payload: Mapping[str, Any]) -> Facts:
-    """Take the facts from a decoded payload. Never raises for its content."""
+def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ...] = ()) -> Facts:
+    """Take the facts from a decoded payload. Never raises for its content.
+
+    `own_contexts` are the status contexts that the configuration spells out (see `is_own`).
+    """
     repository = _object(payload, "repository")
     pull = _object(payload, "pull_request")
     head, base = _object(pull, "head"), _object(pull, "base")
@@ -75,7 +78,7 @@ def facts_of(event: str, payload: Mapping[str, Any]) -> Facts:
         branch=branch,
         tag=tag,
         changed_paths=_changed_paths(payload) if event == "push" else None,
-        own=is_own(event, payload),
+        own=is_own(event, payload, own_contexts),
     )
 
 

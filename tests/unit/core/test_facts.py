@@ -136,6 +136,7 @@ def test_a_status_context_from_the_configuration_is_its_own_too() -> None:
     """`status:` may name a context that does not begin `closeout/`."""
     assert is_own("status", {"context": "preview"}, ("preview",))
     assert not is_own("status", {"context": "preview"})
+    assert facts_of("status", {"context": "preview"}, ("preview",)).own
 
 
 @pytest.mark.parametrize("odd", [None, 1, "x", [], [1], {}, True, 1.5])

@@ -1,0 +1,47 @@
+"""An automation is kept with its run as canonical JSON."""
+
+from __future__ import annotations
+
+import json
+
+from closeout.core.automation import Automation, Step
+
+STEP = Step(
+    id="delete-stack-1",
+    name="delete the stack",
+    uses="aws/cloudformation-delete-stack",
+    inputs={"stack-name": "preview-${{ event.number }}", "empty-buckets": True},
+    timeout=3600.0,
+    retry_attempts=3,
+    retry_backoff=1.0,
+    destructive=True,
+    allow_untrusted=("event.pull_request.head.ref",),
+)
+AUTOMATION = Automation(
+    name="preview-cleanup",
+    triggers=({"event": "pull_request", "types": ["closed"], "branches": ["develop"]},),
+    steps=(STEP,),
+    repositories=("acme/shop",),
+    protect_names=("prod-*",),
+    protect_tags={"env": "prod"},
+)
+
+
+def test_an_automation_comes_back_from_canonical_json_as_it_was() -> None:
+    """A run replays exactly what it was accepted with."""
+    assert Automation.from_canonical(AUTOMATION.canonical()) == AUTOMATION
+
+
+def test_the_same_automation_gives_the_same_bytes() -> None:
+    """Whatever the order of keys in the file."""
+    again = Automation.from_canonical(AUTOMATION.canonical())
+    assert again.canonical() == AUTOMATION.canonical()
+
+
+def test_a_definition_of_an_earlier_version_can_still_be_read() -> None:
+    """A key that did not exist then gets its default."""
+    old = json.loads(AUTOMATION.canonical())
+    for key in ("public_logs", "secret_variables", "grace", "unguarded"):
+        old.pop(key, None)
+    old["steps"][0].pop("pass_env")
+    assert Automation.from_canonical(json.dumps(old)) == AUTOMATION
