@@ -27,8 +27,9 @@ What a program reads goes to standard output, everything else to standard error.
 something, it shows what would happen and asks; without a terminal it needs `--yes`, or it ends with exit code 3
 and has done nothing. Who asked (`user@host`) is kept in the ledger.
 
-Only `closeout serve` acts. `cancel`, `rerun`, `replay`, `pause`, `resume` and `prune` leave a request in the ledger;
-if no server is running on it, they say so, and the request is carried out when one starts.
+Only `closeout serve` acts on AWS and GitHub. `runs cancel`, `runs rerun`, `deliveries replay`, `pause` and `resume`
+leave a request in the ledger, which the server takes within a second; if none is running, they say so, and the
+request is carried out when one starts. `pause` and `resume` hold from the moment that they are written.
 
 ## Environment
 
