@@ -21,6 +21,9 @@ READ_SECONDS = 30.0
 SESSION_NAME = "closeout"
 """Role session name: what CloudTrail shows for calls that closeout made under an assumed role."""
 
+SENTENCE = 500
+"""Characters kept of a service's own message: enough for any sentence, too few for a proxy's page."""
+
 NO_CREDENTIALS = (
     "no AWS credentials were found: give closeout a role (instance profile, AWS_ROLE_ARN with a web identity), "
     "a profile in AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its environment"
@@ -182,7 +185,7 @@ class translated:  # noqa: N801
         metadata = error.response.get("ResponseMetadata", {})
         code = str(problem.get("Code") or "Unknown")
         status = metadata.get("HTTPStatusCode")
-        text = str(problem.get("Message") or "no message")
+        text = " ".join(str(problem.get("Message") or "no message").split())[:SENTENCE]
         # An assumed role's own error surfaces in whatever call needed the credentials: name both.
         operation = str(getattr(error, "operation_name", "") or self._operation)
         raise ServiceError(
@@ -195,31 +198,32 @@ class translated:  # noqa: N801
             http_status=status,
         ) from error
 
-    def _unanswered(self, error: Any) -> NoReturn:
+    def _unanswered(self, error: Exception) -> NoReturn:
         """Translate an error that botocore raised by itself: no answer, no credentials, a bad argument."""
-        from botocore import exceptions as known  # noqa: PLC0415
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415
-
-        no_answer = (
-            known.HTTPClientError,
-            known.ConnectionError,
-            known.IncompleteReadError,
-            ResponseParserError,
-        )
-        name = type(error).__name__
-        no_credentials = (known.NoCredentialsError, known.PartialCredentialsError, known.ProfileNotFound)
-        if isinstance(error, no_credentials):
-            reason, text, transient = "NoCredentials", NO_CREDENTIALS, False
-        else:
-            reason, text = name.removesuffix("Error"), str(error)
-            transient = isinstance(error, (*no_answer, known.CredentialRetrievalError))
+        reason, text, transient = _cause(error)
+        # `from None`: botocore's own text may quote a whole answer, and a traceback would show it.
         raise ServiceError(
             f"{self._service} {self._operation}: {text}",
             service=self._service,
             operation=self._operation,
             reason=reason,
             transient=transient,
-        ) from error
+        ) from None
+
+
+def _cause(error: Exception) -> tuple[str, str, bool]:
+    """Give reason, sentence and whether it is transient."""
+    from botocore import exceptions as known  # noqa: PLC0415
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+    if isinstance(error, (known.NoCredentialsError, known.PartialCredentialsError, known.ProfileNotFound)):
+        return "NoCredentials", NO_CREDENTIALS, False
+    if isinstance(error, ResponseParserError):
+        # Its text is the answer itself, and a torn answer of AssumeRole holds credentials.
+        return "ResponseParser", "the answer could not be read", True
+    no_answer = (known.HTTPClientError, known.ConnectionError, known.IncompleteReadError)
+    transient = isinstance(error, (*no_answer, known.CredentialRetrievalError))
+    return type(error).__name__.removesuffix("Error"), str(error), transient
 
 
 def retry_after(header: str | None, now: float) -> float | None:

@@ -148,7 +148,9 @@ def test_half_an_answer(aws: FakeAws) -> None:
     """An answer that is no XML is transient: a proxy's page, or a torn body."""
     aws.fault(operation="GetCallerIdentity", kind="garble")
     error = failure(clients().account)
-    assert error.transient, error.reason
+    assert (error.reason, error.transient) == ("ResponseParser", True)
+    assert "proxy" not in error.message, "a torn answer may hold credentials"
+    assert error.__cause__ is None
 
 
 def test_no_credentials(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,11 @@ def error_answer(call: Call, status: int, code: str, message: str) -> tuple[int,
     if call.service == "s3":
         body = f"<?xml version='1.0'?><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         return status, {"Content-Type": "application/xml"}, body.encode()
-    if call.service in {"cloudformation", "sts", "iam", "sns"}:
+    if call.service == "ec2":
+        inner = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+        body = f"<Response><Errors>{inner}</Errors><RequestID>closeout</RequestID></Response>"
+        return status, {"Content-Type": "text/xml"}, body.encode()
+    if call.service in {"cloudformation", "sts", "iam", "sns", "rds"}:
         inner = f"<Type>Sender</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
         body = f"<ErrorResponse><Error>{inner}</Error><RequestId>closeout</RequestId></ErrorResponse>"
         return status, {"Content-Type": "text/xml"}, body.encode()

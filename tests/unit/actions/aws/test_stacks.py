@@ -1,0 +1,234 @@
+"""What CloudFormation's answers mean, over plain values: templates, events, and the ends of a delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from closeout.actions.aws import stacks
+from closeout.actions.aws.cloudformation_delete_stack import ACTION
+from closeout.actions.aws.stacks import Failure
+from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.core.errors import ActionFailed
+from closeout.testing.work import ImmediateWork
+
+ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/preview-17/1"
+DOOMED = Doomed(ID, "preview-17", "123456789012", 1, ("assets",))
+
+
+def event(
+    number: int, status: str, logical: str = "", reason: str | None = None, **extra: Any
+) -> dict[str, Any]:
+    """An event; of the stack itself without a logical id."""
+    return {
+        "EventId": f"e{number}",
+        "StackId": ID,
+        "LogicalResourceId": logical or "preview-17",
+        "PhysicalResourceId": f"{logical}-1" if logical else ID,
+        "ResourceType": "AWS::S3::Bucket" if logical else "AWS::CloudFormation::Stack",
+        "ResourceStatus": status,
+        **({"ResourceStatusReason": reason} if reason else {}),
+        **extra,
+    }
+
+
+class Script:
+    """CloudFormation that plays a script: the stack's state at each look, and the events so far."""
+
+    def __init__(self, *looks: tuple[str | None, list[dict[str, Any]]], template: Any = None) -> None:
+        self.looks = list(looks)
+        self.deleted: list[dict[str, Any]] = []
+        self.template = template
+        self._events: list[dict[str, Any]] = []
+
+    def aws(self, service: str) -> Any:
+        """This is every service."""
+        return self
+
+    def describe_stacks(self, *, StackName: str) -> Mapping[str, Any]:  # noqa: N803
+        """The next look; the last one for ever."""
+        status, self._events = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        stack = {"StackId": ID, "StackName": "preview-17", "StackStatus": status or "DELETE_COMPLETE"}
+        return {"Stacks": [stack]}
+
+    def describe_stack_events(self, *, StackName: str, NextToken: str = "0") -> Mapping[str, Any]:  # noqa: N803
+        """Events of that look, the newest first, two a page."""
+        newest, start = self._events[::-1], int(NextToken)
+        more = {"NextToken": str(start + 2)} if len(newest) > start + 2 else {}
+        return {"StackEvents": newest[start : start + 2], **more}
+
+    def delete_stack(self, **arguments: Any) -> None:
+        """Keep the request."""
+        self.deleted.append(arguments)
+
+    def list_stack_resources(self, **arguments: Any) -> Mapping[str, Any]:
+        """None."""
+        return {"StackResourceSummaries": []}
+
+    def describe_stack_resources(self, **arguments: Any) -> Mapping[str, Any]:
+        """None."""
+        return {"StackResources": []}
+
+    def get_template(self, **arguments: Any) -> Mapping[str, Any]:
+        """The template as given."""
+        return {"TemplateBody": self.template}
+
+
+def tear_down(script: Script) -> tuple[ImmediateWork, Any]:
+    """Run a teardown over a script."""
+    work = ImmediateWork(script, pause=lambda _: None, polls=50)  # type: ignore[arg-type]
+    return work, Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
+
+
+OLD = [
+    event(1, "CREATE_COMPLETE"),
+    event(2, "DELETE_IN_PROGRESS"),
+    event(3, "DELETE_FAILED", "Old", "yesterday"),
+]
+OLD_END = [*OLD, event(4, "DELETE_FAILED")]
+BEGUN = [*OLD_END, event(5, "DELETE_IN_PROGRESS")]
+
+
+class TestEndOfADelete:
+    def test_a_state_from_before_is_not_the_answer(self) -> None:
+        """DELETE_FAILED of an earlier delete, still shown after the request, is waited over."""
+        script = Script(
+            ("DELETE_FAILED", OLD_END),
+            ("DELETE_FAILED", OLD_END),
+            ("DELETE_FAILED", OLD_END),
+            ("DELETE_IN_PROGRESS", BEGUN),
+            (None, BEGUN),
+        )
+        _, answer = tear_down(script)
+        assert answer["summary"] == "deleted stack preview-17 (1 resources)"
+
+    def test_only_this_deletes_failures(self) -> None:
+        """The reasons are those of this delete."""
+        end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
+        with pytest.raises(ActionFailed) as caught:
+            tear_down(Script(("DELETE_FAILED", OLD_END), ("DELETE_FAILED", end)))
+        assert "New (New-1): today" in caught.value.message
+        assert "yesterday" not in caught.value.message
+
+    def test_does_not_spin_when_no_trace_comes(self) -> None:
+        """A stack that shows no trace of the delete after five looks is a failure, not an endless wait."""
+        created = [event(1, "CREATE_COMPLETE")]
+        script = Script(("CREATE_COMPLETE", created))
+        with pytest.raises(ActionFailed, match="CREATE_COMPLETE again"):
+            tear_down(script)
+        assert len(script.deleted) == 1
+
+    def test_back_to_complete(self) -> None:
+        """A stack that went back is a failure with the reason from its event."""
+        created = [event(1, "CREATE_COMPLETE")]
+        back = [
+            *created,
+            event(2, "DELETE_IN_PROGRESS"),
+            event(3, "CREATE_COMPLETE", reason="Export x is in use"),
+        ]
+        with pytest.raises(ActionFailed, match="CREATE_COMPLETE again: Export x is in use"):
+            tear_down(Script(("CREATE_COMPLETE", created), ("CREATE_COMPLETE", back)))
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            "CREATE_IN_PROGRESS",
+            "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+            "ROLLBACK_IN_PROGRESS",
+            "IMPORT_IN_PROGRESS",
+        ],
+    )
+    def test_waits_out(self, state: str) -> None:
+        """Nothing is asked of a stack while another operation is under way."""
+        created = [event(1, "CREATE_COMPLETE")]
+        script = Script((state, created), (state, created), ("CREATE_COMPLETE", created), (None, created))
+        work, _ = tear_down(script)
+        assert sum("waiting until that ends" in line for line in work.lines) == 1
+        assert len(script.deleted) == 1
+
+    def test_review_in_progress_is_not_waited_for(self) -> None:
+        """A stack that has only a change set is deleted at once: nothing is under way there."""
+        script = Script(("REVIEW_IN_PROGRESS", []), (None, []))
+        tear_down(script)
+        assert len(script.deleted) == 1
+
+    def test_cancelled_deletions_are_consequences(self) -> None:
+        """A deletion that was only cancelled is left out when there is a cause."""
+        end = [
+            *BEGUN,
+            event(6, "DELETE_FAILED", "Queue", "Resource deletion cancelled"),
+            event(7, "DELETE_FAILED", "Table", "it is in use"),
+            event(8, "DELETE_FAILED"),
+        ]
+        found = stacks.failures(Script(("x", [])), end)
+        assert [failure.logical_id for failure in found] == ["Table"]
+        only = stacks.failures(Script(("x", [])), [*BEGUN, end[-3]])
+        assert [failure.logical_id for failure in only] == ["Queue"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "not_empty"),
+    [
+        (
+            "AWS::S3::Bucket",
+            "The bucket you tried to delete is not empty (Error Code: BucketNotEmpty; …)",
+            True,
+        ),
+        (
+            "AWS::S3::Bucket",
+            'Resource handler returned message: "The bucket you tried to delete is not empty. You must …"',
+            True,
+        ),
+        ("AWS::S3::Bucket", "API: s3:DeleteBucket Access Denied", False),
+        ("Custom::Thing", "BucketNotEmpty", False),
+        ("AWS::ECR::Repository", "RepositoryNotEmptyException", False),
+    ],
+)
+def test_not_empty(kind: str, reason: str, not_empty: bool) -> None:
+    """Only S3's own words about a bucket, old or new, mean that it is not empty."""
+    assert Failure(type=kind, logical_id="A", physical_id="a", reason=reason).not_empty is not_empty
+
+
+@pytest.mark.parametrize(
+    ("template", "policies"),
+    [
+        (
+            {"Resources": {"A": {"Type": "T", "DeletionPolicy": "Retain"}, "B": {"Type": "T"}}},
+            {"A": "Retain"},
+        ),
+        (
+            "Resources:\n  A: {Type: T, DeletionPolicy: Retain}\n  B:\n    Type: T\n    Name: !Sub '${x}'\n",
+            {"A": "Retain"},
+        ),
+        ("Resources:\n  A:\n    Type: T\n    DeletionPolicy: !Ref Policy\n", {}),
+        ({"Resources": {"A": {"DeletionPolicy": {"Ref": "Policy"}}}}, {}),
+        ({"Resources": {"A": "text"}}, {}),
+        ({"Resources": []}, {}),
+        ("Resources: !!python/object/apply:os.system ['true']", {}),
+        ("Resources: [unclosed", {}),
+        ("just text", {}),
+        (None, {}),
+    ],
+)
+def test_deletion_policies(template: Any, policies: dict[str, str]) -> None:
+    """Policies in plain text are read from JSON and YAML; what cannot be read counts as none, and runs nothing."""
+    assert stacks.deletion_policies(Script(("x", []), template=template), ID) == policies
+
+
+def test_permissions() -> None:
+    """IAM is narrowed to the stack's name; the role is passed only if one is named, buckets only if emptied."""
+    plain = ACTION.permissions({"stack-name": "preview-${{ event.number }}"})
+    assert plain[0].resources == ("arn:aws:cloudformation:*:*:stack/preview-*/*",)
+    assert not any("Object" in action for item in plain for action in item.actions)
+    full = ACTION.permissions(
+        {
+            "stack-name": "Preview-${{ event.number }}",
+            "empty-buckets": True,
+            "role-arn": "arn:aws:iam::123456789012:role/deleter",
+        }
+    )
+    assert full[2].actions == ("iam:PassRole",)
+    assert full[2].resources == ("arn:aws:iam::123456789012:role/deleter",)
+    assert full[3].resources == ("arn:aws:s3:::preview-**", "arn:aws:s3:::preview-**/*")
