@@ -40,22 +40,25 @@ def can_change(reference: str) -> bool:
 class SecretReader:
     """Implements `ports.Secrets`.
 
-    `client` gives a Secrets Manager client with `get_secret_value`, made when first needed: a boto3 client
-    unless told, or one of `AwsClients`. `directory` is where relative `file:` paths start.
+    `client` gives the Secrets Manager client of a region, with `get_secret_value`, when it is first needed: a boto3
+    client unless told. The region is an ARN's own, else `region`, else None for boto3's own way to find one.
+    `directory` is where relative `file:` paths start.
     """
 
     def __init__(
         self,
         environment: Mapping[str, str] | None = None,
         *,
-        client: Callable[[], Any] | None = None,
+        client: Callable[[str | None], Any] | None = None,
+        region: str | None = None,
         directory: Path | None = None,
         now: Callable[[], float] = time.time,
         on_value: Callable[[str], None] | None = None,
     ) -> None:
         self._environment = os.environ if environment is None else environment
         self._make_client = client or _boto_client
-        self._client: Any = None
+        self._region = region
+        self._clients: dict[str | None, Any] = {}
         self._directory = directory or Path()
         self._now = now
         self._on_value = on_value
@@ -91,7 +94,7 @@ class SecretReader:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     raise SecretError(f"{reference} is not a file")
-                if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                if status.st_mode & self._forbidden(path):
                     raise SecretError(f"{reference} can be read or changed by others; run chmod 600 {path}")
                 data = file.read(FILE_LIMIT + 1)
         except OSError as error:
@@ -101,6 +104,17 @@ class SecretReader:
         if len(data) > FILE_LIMIT:
             raise SecretError(f"{reference} is larger than {FILE_LIMIT:,} bytes; is it the right file?")
         return (Active(_text(reference, data)),)
+
+    def _forbidden(self, path: str) -> int:
+        """Give the permission bits that a secret's file must not have.
+
+        systemd shows credentials through an access list, whose mask stands where the group's bits are
+        (systemd.exec(5), LoadCredential=); what is in its folder is this service's alone.
+        """
+        folder = self._environment.get("CREDENTIALS_DIRECTORY")
+        if folder and (self._directory / path).parent == Path(folder):
+            return stat.S_IRWXO
+        return stat.S_IRWXG | stat.S_IRWXO
 
     # --- AWS Secrets Manager ----------------------------------------------------------------------------
 
@@ -122,8 +136,7 @@ class SecretReader:
     def _version(self, reference: str, name: str, stage: str) -> Mapping[str, Any] | None:
         """Read one version; None when there is none with this stage."""
         try:
-            self._client = self._client or self._make_client()
-            answer: Mapping[str, Any] = self._client.get_secret_value(SecretId=name, VersionStage=stage)
+            answer: Mapping[str, Any] = self._client(name).get_secret_value(SecretId=name, VersionStage=stage)
         except Exception as error:  # noqa: BLE001 - boto3's errors, or ServiceError from AwsClients
             code, transient = _reason(error)
             if code == "ResourceNotFoundException" and stage == "AWSPREVIOUS":
@@ -131,13 +144,20 @@ class SecretReader:
             raise _aws_error(reference, code, transient=transient) from None
         return answer
 
+    def _client(self, name: str) -> Any:
+        parts = name.split(":")
+        region = parts[3] if name.startswith("arn:") and len(parts) > 3 else self._region
+        if region not in self._clients:
+            self._clients[region] = self._make_client(region)
+        return self._clients[region]
 
-def _boto_client() -> Any:
+
+def _boto_client(region: str | None) -> Any:
     import boto3  # noqa: PLC0415 - half of a second that only this kind of reference costs
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-    return boto3.client("secretsmanager", config=config)
+    return boto3.client("secretsmanager", region_name=region, config=config)
 
 
 def _reason(error: Exception) -> tuple[str, bool]:
@@ -159,7 +179,7 @@ def _aws_error(reference: str, code: str, *, transient: bool) -> SecretError:
         "AccessDeniedException": "the role needs secretsmanager:GetSecretValue on it (and kms:Decrypt on its key)",
         "NoCredentialsError": "there are no AWS credentials here",
         "NoCredentials": "there are no AWS credentials here",
-        "NoRegionError": "set AWS_REGION",
+        "NoRegionError": "say in which region: set AWS_REGION, or name the secret by its ARN",
         "InvalidRequestException": "it is marked as deleted; restore it",
     }
     error = SecretError(f"{reference} cannot be read: {fixes.get(code, 'AWS answered')} ({code})")

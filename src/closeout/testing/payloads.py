@@ -143,7 +143,6 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
     assert source is None or isinstance(source, dict)
     owner = source["owner"]["login"] if source else "someone"
     url = f"{API}/repos/{repo['full_name']}/pulls/{number}"
-    issue = f"{API}/repos/{repo['full_name']}/issues/{number}"
     result: dict[str, Any] = {
         "url": url,
         "id": pull_id,
@@ -183,22 +182,24 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
         "deletions": 8,
         "changed_files": 4,
     }
-    if full:
-        reviewers = [user(f"reviewer-{i}", number=60_000 + i, full=True) for i in range(3)]
-        result |= {
-            "assignees": [user(author, full=True)],
-            "requested_reviewers": reviewers,
-            "body": "Adds a basket to the shop, with its prices and its tests.\r\n" * 40,
-            "diff_url": f"{SITE}/{repo['full_name']}/pull/{number}.diff",
-            "patch_url": f"{SITE}/{repo['full_name']}/pull/{number}.patch",
-            "issue_url": issue,
-            "comments_url": f"{issue}/comments",
-            "commits_url": f"{url}/commits",
-            "review_comments_url": f"{url}/comments",
-            "statuses_url": f"{API}/repos/{repo['full_name']}/statuses/{sha}",
-            "_links": {
-                name: {"href": f"{url}/{name}"}
-                for name in ("self", "html", "issue", "comments", "review_comments", "commits", "statuses")
-            },
-        }
-    return result
+    return result | _pull_extras(result, author) if full else result
+
+
+def _pull_extras(pull: dict[str, Any], author: str) -> dict[str, Any]:
+    """Give what makes a pull request as large as a real one."""
+    url, page = pull["url"], pull["html_url"]
+    repo = f"{API}/repos/{pull['base']['repo']['full_name']}"
+    links = ("self", "html", "issue", "comments", "review_comments", "commits", "statuses")
+    return {
+        "assignees": [user(author, full=True)],
+        "requested_reviewers": [user(f"reviewer-{i}", number=60_000 + i, full=True) for i in range(3)],
+        "body": "Adds a basket to the shop, with its prices and its tests.\r\n" * 40,
+        "diff_url": f"{page}.diff",
+        "patch_url": f"{page}.patch",
+        "issue_url": f"{repo}/issues/{pull['number']}",
+        "comments_url": f"{repo}/issues/{pull['number']}/comments",
+        "commits_url": f"{url}/commits",
+        "review_comments_url": f"{url}/comments",
+        "statuses_url": f"{repo}/statuses/{pull['head']['sha']}",
+        "_links": {name: {"href": f"{url}/{name}"} for name in links},
+    }

@@ -58,7 +58,7 @@ def refusal(call: Callable[[], object], *hidden: str) -> SecretError:
 
 def reader(vault: Vault | None = None, **environment: str) -> SecretReader:
     """Give a reader at NOW."""
-    return SecretReader(environment, client=lambda: vault, now=lambda: NOW)
+    return SecretReader(environment, client=lambda _region: vault, now=lambda: NOW)
 
 
 # --- env and file ---------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_everything_that_is_read_is_told_to_the_redactor() -> None:
     """No value can be logged before it is known as one."""
     told: list[str] = []
     vault = Vault(AWSCURRENT=version("new", age=10), AWSPREVIOUS=version("old"))
-    SecretReader({}, client=lambda: vault, now=lambda: NOW, on_value=told.append).read(
+    SecretReader({}, client=lambda _region: vault, now=lambda: NOW, on_value=told.append).read(
         "aws-secretsmanager:hook"
     )
     assert told == ["new", "old"]
@@ -222,3 +222,51 @@ def test_a_former_version_that_is_empty_never_counts() -> None:
     """An empty secret would let everybody in, for a day."""
     vault = Vault(AWSCURRENT=version("new"), AWSPREVIOUS=version(""))
     assert reader(vault).read("aws-secretsmanager:hook") == ("new",)
+
+
+def test_an_arn_is_asked_for_in_its_own_region() -> None:
+    """A secret may live elsewhere than the rest; one client a region."""
+    regions: list[str | None] = []
+
+    def make(region: str | None) -> Vault:
+        regions.append(region)
+        return Vault(AWSCURRENT=version("s", age=2 * DAY))
+
+    secrets = SecretReader({}, client=make, region="eu-central-1", now=lambda: NOW)
+    for name in ("a", "b", "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf"):
+        secrets.read(f"aws-secretsmanager:{name}")
+    assert regions == ["eu-central-1", "us-east-1"]
+
+
+def test_a_credential_of_systemd_may_have_the_mask_of_its_access_list(tmp_path: Path) -> None:
+    """LoadCredential= shows mode 0440 although nobody else can read it; others' bits are refused even there."""
+    path = tmp_path / "hook"
+    path.write_text("s3cret")
+    path.chmod(0o440)
+    here = SecretReader({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert here.read(f"file:{path}") == ("s3cret",)
+    refusal(lambda: SecretReader({"CREDENTIALS_DIRECTORY": "/elsewhere"}).read(f"file:{path}"))
+    path.chmod(0o444)
+    refusal(lambda: here.read(f"file:{path}"))
+
+
+def test_secrets_manager_is_really_asked_by_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against moto: current, former, and none."""
+    import boto3
+    from moto import mock_aws
+
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_REGION": "eu-central-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        store = boto3.client("secretsmanager", region_name="eu-central-1")
+        store.create_secret(Name="hook", SecretString="first")
+        read = SecretReader({}, region="eu-central-1").read
+        assert read("aws-secretsmanager:hook") == ("first",)
+        store.put_secret_value(SecretId="hook", SecretString="second")
+        assert read("aws-secretsmanager:hook") == ("second", "first")
+        assert "no such secret" in refusal(lambda: read("aws-secretsmanager:other")).message
