@@ -5,7 +5,7 @@ Everything here is derived from stored data or asked inside recorded functions, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any
 
@@ -19,9 +19,18 @@ from closeout.run.status import StatusLine
 
 
 class RunContext:
-    """What the parts of a run share. `deadline` (epoch seconds) is set once the run has begun."""
+    """What the parts of a run share. `deadline` (epoch seconds) is set once the run has begun.
 
-    def __init__(self, deps: RunDeps, durable: Durable, execution: Execution) -> None:
+    `told` keeps, for this process, why each execution was last said to wait: forgetting it costs one more line.
+    """
+
+    def __init__(
+        self,
+        deps: RunDeps,
+        durable: Durable,
+        execution: Execution,
+        told: MutableMapping[str, str] | None = None,
+    ) -> None:
         self.deps = deps
         self.durable = durable
         self.execution = execution
@@ -29,6 +38,7 @@ class RunContext:
         self.deadline = float("inf")
         self.status = StatusLine(self)
         self._grace_waited = False
+        self._told = {} if told is None else told
 
     @cached_property
     def event(self) -> Mapping[str, Any]:
@@ -60,10 +70,21 @@ class RunContext:
         self.deps.journal.write(self.execution.id, step, self.deps.redact.text(text))
 
     def hold(self, step: str, reason: str, status: str | None = None) -> None:
-        """Say why a call waits: in the log always, in the commit's status when `status` is given."""
+        """Say why a call waits, once for each reason: in the log, and in the commit's status if `status` is given.
+
+        A held call is tried every half minute at most, for hours: a line and a status for each try would drown
+        the log and use up the 1,000 statuses that GitHub keeps for a commit and context.
+        """
+        if self._told.get(self.execution.id) == reason:
+            return
+        self._told[self.execution.id] = reason
         self.log(f"waiting: {reason}", step)
         if status is not None:
             self.status.note(status)
+
+    def release(self) -> None:
+        """Forget why a call waited, because it no longer does."""
+        self._told.pop(self.execution.id, None)
 
     def safe(self, fn: Callable[[], Json]) -> Callable[[], Json]:
         """Wrap a function so that neither its result nor its error can carry a secret into the ledger."""

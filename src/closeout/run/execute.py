@@ -22,9 +22,13 @@ MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.
 
 def make(deps: RunDeps) -> RunFunction:
     """Give the run function over these dependencies."""
+    told: dict[str, str] = {}
 
     def run(durable: Durable, execution: Execution) -> Ending:
-        return _Run(RunContext(deps, durable, execution)).execute()
+        context = RunContext(deps, durable, execution, told)
+        ending = _Run(context).execute()
+        context.release()
+        return ending
 
     return run
 

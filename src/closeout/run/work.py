@@ -162,6 +162,7 @@ class StepWork:
                 raise
             self._context.hold(self._step.id, error.message)
             raise
+        self._context.release()
         return {"result": result}
 
     def _held_by_pause(self) -> bool:

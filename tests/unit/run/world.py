@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from closeout.core.redact import Redactor
-
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ServiceError
 from closeout.core.plan import Change, Leftover
+from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.ports import AwsTarget, Clients, Ending, Execution, Http, Json, PullRequest, Secrets
 from closeout.run.deps import RunDeps
@@ -50,9 +49,8 @@ class World:
 
     resources: set[str] = field(default_factory=lambda: {"preview-17", "preview-17/bucket"})
     undeletable: set[str] = field(default_factory=set)
-    pull: PullRequest = PullRequest(id=1700, number=17, state="closed", base_repository_id=1)
+    pull: PullRequest = field(default_factory=lambda: PullRequest(1700, 17, "closed", 1))
     account_id: str = ACCOUNT
-    paused_by: str | None = None
     ref_there: bool = False
     log: list[str] = field(default_factory=list)
     statuses: list[tuple[str, str]] = field(default_factory=list)
@@ -240,6 +238,7 @@ class Scene:
     functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     queue_expired: bool = False
     clock: FakeClock = field(default_factory=FakeClock)
+    paused: Callable[[], str | None] = lambda: None
     durable: MemoryDurable = field(init=False)
 
     def __post_init__(self) -> None:
@@ -247,6 +246,7 @@ class Scene:
 
     def deps(self) -> RunDeps:
         world = self.world
+        paused = self.paused
 
         class Lines:
             def write(self, execution: str, step: str | None, text: str) -> None:
@@ -254,7 +254,7 @@ class Scene:
 
         class Pause:
             def paused(self) -> str | None:
-                return world.paused_by
+                return paused()
 
         clients = WorldClients(world)
         return RunDeps(
