@@ -1,4 +1,7 @@
-"""What a stack's template says about order: which resource needs which, and which exports are used by whom."""
+"""What a stack's template says about order: which resource needs which, and which exports are used by whom.
+
+Pure reading of templates, apart from the rules, which say what follows from it.
+"""
 
 from __future__ import annotations
 

@@ -77,20 +77,20 @@ def test_what_came_since_stays(clients: Any, s3: Any) -> None:
 
 
 def test_batches(clients: Any, s3: Any, aws: FakeAws) -> None:
-    """2,300 versions take three batches of at most 1,000; dying after one costs nothing."""
-    fill_many(BUCKET, 2300, "shop/1/")
+    """1,150 versions take two batches of at most 1,000; dying after one costs nothing."""
+    fill_many(BUCKET, 1150, "shop/1/")
     (change,) = ACTION.plan(INPUTS, clients)
-    assert change.objects == 2300
+    assert change.objects == 1150
     operations: dict[str, Any] = {}
     with pytest.raises(Crashed):
         ACTION.apply(
             change,
             INPUTS,
-            ImmediateWork(clients, operations=operations, crash=lambda name: name == "delete-2"),
+            ImmediateWork(clients, operations=operations, crash=lambda name: name == "delete-1"),
         )
     answer = ACTION.apply(change, INPUTS, ImmediateWork(clients, operations=operations))
     assert left(s3) == ["shop/12/keep"]
-    assert answer["objects"] == 1300, "the batch that was not recorded is not counted twice"
+    assert answer["objects"] == 150, "the batch that was not recorded is not counted twice"
 
 
 def test_cancelled_between_batches(clients: Any, s3: Any) -> None:
