@@ -205,6 +205,24 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert done.stdout.splitlines()[-1] == "0"
 
 
+def test_a_locale_without_the_characters_is_no_error(tmp_path: Path) -> None:
+    """What the output's encoding does not have is replaced."""
+    (tmp_path / "closeout.yaml").write_text("version: 1\nschlüssel: 1\n", "utf-8")
+    told = closeout("check", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    assert told.code == exits.FAILED, told.err
+    assert "schl?ssel" in told.out
+
+
+def test_the_demo_says_what_it_needs() -> None:
+    """Without moto the demo is one sentence that says how to get it."""
+    script = (
+        "import sys; sys.modules['moto'] = None; from closeout.cli.main import main; sys.exit(main(['demo']))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment())
+    assert told.returncode == exits.UNAVAILABLE
+    assert "closeout[demo]" in told.stderr
+
+
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     """An interrupted command says so in a word and ends with 130."""
     process = subprocess.Popen(

@@ -49,6 +49,6 @@ def send(path: Path, kind: str, target: str | None, reason: str | None, *, done:
             }
         )
         return
-    output.say(f"{done} The server says: {outcome}." if outcome else done)
+    output.say(f"{done} The server says: {outcome}." if outcome not in (None, "done") else done)
     if not running:
         output.note(NO_SERVER)

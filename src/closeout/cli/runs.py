@@ -208,7 +208,7 @@ def _show(run: RunView) -> None:
         "delivery": f"{run.delivery}, guid {run.guid}",
         "accepted": output.moment(run.accepted_at),
         "asked by": run.requested_by,
-        "status": run.status,
+        "status": None if run.status == "none" else run.status,
         "waits": run.reason,
         "summary": run.summary,
     }
