@@ -48,6 +48,10 @@ class FakeStore:
     """A ledger in memory that answers from another thread, as the real one does."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
         self.kept: dict[tuple[str, str], Accepted] = {}
         self.runs: dict[str, tuple[str, ...]] = {}
         self.groups: list[int] = []

@@ -105,15 +105,13 @@ class Webhook:
                 answer = await self._answer(headers, body, began)
             finally:
                 self.held -= len(body)
-        except CloseoutError as error:
-            answer = self._refusal(error)
         except Disconnected:
             self._metrics.deliveries["disconnected"] += 1
             return
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
-            answer = self._failure(error)
-        if unread:
+            answer = self._refusal(error) if isinstance(error, CloseoutError) else self._failure(error)
             self._metrics.deliveries[answer.outcome] += 1
+        if unread:
             await self._send_unread(answer, receive, send)
         else:
             await _send(send, answer, _head(answer))

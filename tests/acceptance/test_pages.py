@@ -1,0 +1,240 @@
+"""Run pages over HTTP: who may see what, and what no page may carry."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from closeout.core import ids
+from closeout.server import details
+from closeout.testing import deliveries
+from tests.acceptance import page_world
+from tests.acceptance.page_world import NOW, World, step
+from tests.acceptance.serving import KEY, Answer, Running, serving
+
+DAY = 86_400
+
+
+class Clock:
+    """The server's clock."""
+
+    now = NOW + 100
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Site:
+    """A server with pages, its world and its clock."""
+
+    def __init__(self, server: Running, world: World, clock: Clock) -> None:
+        self.server = server
+        self.world = world
+        self.clock = clock
+
+    def link(self, execution: str) -> str:
+        """Path and query of a run's Details link."""
+        parts = urlsplit(details.link("http://x", KEY, execution, NOW))
+        return f"{parts.path}?{parts.query}"
+
+    def page(self, execution: str) -> Answer:
+        """A run's page."""
+        return self.server.send("GET", self.link(execution))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    """One server for all tests here."""
+    world, clock = World(), Clock()
+    with serving(views=world, clock=clock) as server:
+        yield Site(server, world, clock)
+
+
+@pytest.fixture
+def site(shared: Site) -> Site:
+    """The shared server at the usual time."""
+    shared.clock.now = NOW + 100
+    return shared
+
+
+def test_a_link_opens_its_run(site: Site) -> None:
+    """Verdict, subject, steps with their plans, log and delivery are on one page."""
+    answer = site.page(page_world.failure(site.world))
+    text = answer.body.decode()
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for part in ("Failed", "acme/shop", "#17", "feature/basket", "6dcb09b5b5", "Still there", "preview-17-assets", "octo-dev", "400001", "its `if` is false", "DELETE_FAILED"):  # fmt: skip
+        assert part in text, part
+    assert "<caption>" in text
+    assert "http-equiv" not in text
+
+
+def test_a_page_that_goes_on_refreshes_without_script(site: Site) -> None:
+    """The refresh stands in `noscript`: with script the page follows a stream."""
+    text = site.page(page_world.waiting(site.world)).body.decode()
+    assert re.search(r'<noscript><meta http-equiv="refresh" content="\d+"></noscript>', text)
+    assert "EventSource" in text
+
+
+def test_every_page_has_the_headers_that_protect_it(site: Site) -> None:
+    """No referrer, no cache, no framing, no index; and nothing runs but what the page's hash allows."""
+    good, bad = site.page(page_world.success(site.world)), site.server.send("GET", "/runs/nothing")
+    for answer in (good, bad):
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert "unsafe" not in policy
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-robots-tag"] == "noindex, nofollow"
+
+
+def test_nothing_can_be_guessed(site: Site) -> None:
+    """No link, a wrong one, one of a run that is not there: the same 404, byte by byte."""
+    execution = page_world.success(site.world)
+    run_id, _ = ids.parse_execution(execution)
+    right = site.link(execution)
+    other = site.link(f"{ids.run_id('nobody', 'x')}-1")
+    paths = [f"/runs/{run_id}", f"/runs/{run_id}?signature=x", right[:-2], right.replace("attempt=1", "attempt=2"),
+             other, site.link(f"{run_id}-9"), "/runs/", "/runs/x/y/z", f"/runs/{run_id}/live", "/runs/%2e%2e/x"]  # fmt: skip
+    answers = [site.server.send("GET", path) for path in paths]
+    assert {answer.status for answer in answers} == {404}
+    assert len({answer.body for answer in answers}) == 1
+    assert site.server.send("GET", "/runs").status == 404
+
+
+def test_an_expired_link_shows_the_verdict_only(site: Site) -> None:
+    """410: no log, no plan, no names."""
+    execution = page_world.failure(site.world)
+    site.clock.now = NOW + 31 * DAY
+    answer = site.page(execution)
+    text = answer.body.decode()
+    assert answer.status == 410
+    assert "Failed" in text
+    for part in ("preview", "acme", "stack", "octo"):
+        assert part not in text
+    assert site.server.send("GET", site.link(execution).replace("?", "/live?")).status == 404
+
+
+def test_a_public_repositorys_log_is_kept_back(site: Site) -> None:
+    """Steps are shown; log lines, and what a step last said there, are not: on the page and in the stream."""
+    world = site.world
+    execution = world.add(
+        "a",
+        "finished",
+        "success",
+        payload=deliveries.pull_request(private=False),
+        steps=(step("one", "success", summary="done here"),),
+        lines=(("one", "internal host db-7.corp"),),
+    )
+    text = site.page(execution).body.decode()
+    assert "done here" in text
+    assert "public-logs" in text
+    assert "db-7.corp" not in text
+    stream = site.server.send("GET", site.link(execution).replace("?", "/live?")).body.decode()
+    assert "db-7.corp" not in stream
+    assert "event: end" in stream
+
+
+def test_public_logs_shows_them() -> None:
+    """The configuration may say that its logs are no secret."""
+    world = World()
+    execution = world.add("a", "finished", "success", payload=deliveries.pull_request(private=False), lines=((None, "a line"),))  # fmt: skip
+    with serving(views=world, clock=Clock(), public_logs=True) as server:
+        assert "a line" in Site(server, world, Clock()).page(execution).body.decode()
+
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"&</title><script>alert(2)</script>{{7*7}}"
+
+
+def test_hostile_texts_stay_texts(site: Site) -> None:
+    """Titles, branches, senders, log lines and resources are escaped, in the page and in the stream."""
+    payload = deliveries.pull_request(title=HOSTILE, head=HOSTILE, base=HOSTILE, sender=HOSTILE)
+    change = page_world.change("delete", HOSTILE, HOSTILE)
+    execution = site.world.add(
+        "a",
+        "running",
+        payload=payload,
+        reason=HOSTILE,
+        guid=HOSTILE,
+        steps=(step("one", "failure", name=HOSTILE, reason=HOSTILE, left=({"resource": HOSTILE, "reason": HOSTILE},), changes=(change,)),),
+        lines=(("one", HOSTILE), (None, "\x1b[31m" + HOSTILE + "\u202e")),
+    )  # fmt: skip
+    text = site.page(execution).body.decode()
+    assert "<img" not in text
+    assert text.count("<script") == 1
+    assert "49" not in re.sub(r"[^ ]*sha256[^ ]*", "", text.split("<body>")[1])
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    site.world.change(execution, state="finished", verdict="success", summary=HOSTILE)
+    stream = site.server.send("GET", site.link(execution).replace("?", "/live?")).body.decode()
+    assert "<img" not in stream
+    assert "<script" not in stream
+
+
+def test_a_stream_carries_what_the_page_does_not_have_yet(site: Site) -> None:
+    """Lines after the last one, then how the run stands, then the end."""
+    execution = site.world.add(
+        "a",
+        "finished",
+        "success",
+        summary="all gone",
+        steps=(step("one", "success"),),
+        lines=tuple((None, f"line {number}") for number in range(1, 6)),
+    )
+    path = site.link(execution).replace("?", "/live?") + "&after=3"
+    answer = site.server.send("GET", path)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = dict(re.findall(r"event: (\w+)\ndata: (.*)\n", answer.body.decode()))
+    assert "line 4" in json.loads(events["log"])["html"]
+    assert "line 3" not in json.loads(events["log"])["html"]
+    assert "all gone" in json.loads(events["standing"])["banner"]
+    assert "end" in events
+    assert "\nid: 5\n" in answer.body.decode()
+
+
+def test_a_long_log_shows_its_end(site: Site) -> None:
+    """Two thousand lines, and a word on how to read the others."""
+    execution = site.world.add(
+        "a", "finished", "success", lines=tuple((None, f"line-{n}.") for n in range(2500))
+    )
+    text = site.page(execution).body.decode()
+    assert "line-2499." in text
+    assert "line-499." not in text
+    assert "500 earlier" in text
+
+
+def test_a_payload_that_cannot_be_read_leaves_the_page(site: Site) -> None:
+    """What the ledger knows of the run is shown all the same, without the log: nobody knows whose it is."""
+    execution = page_world.success(site.world)
+    (number,) = [run.delivery for run in site.world.runs.values() if run.execution == execution]
+    site.world.bodies[number] = b"nonsense"
+    text = site.page(execution).body.decode()
+    assert "Succeeded" in text
+    assert "emptied" not in text
+
+
+def test_a_signature_never_reaches_the_log(site: Site) -> None:
+    """The access log has the path and `[redacted]`."""
+    execution = page_world.success(site.world)
+    signature = site.link(execution).rpartition("=")[2]
+    site.page(execution)
+    assert any(execution.partition("-")[0] in line for line in site.server.log)
+    assert not any(signature in line for line in site.server.log)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_pages_are_read_only(site: Site, method: str) -> None:
+    """There is nothing to send, whoever has a link."""
+    assert site.server.send(method, site.link(page_world.success(site.world))).status == 404
+
+
+def test_an_attempt_has_a_link_of_its_own(site: Site) -> None:
+    """A rerun's page says which attempt it is, and who asked for it."""
+    execution = site.world.add("again", "queued", attempt=2, requested_by="alex", reason="waits for its turn on 17, behind x")  # fmt: skip
+    text = site.page(execution).body.decode()
+    for part in ("attempt 2", "asked for by alex", "Queued", "waits for its turn"):
+        assert part in text

@@ -1,0 +1,206 @@
+"""Run pages in a real Chromium: what is seen, on what width, with and without script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from closeout.core import ids
+from closeout.server import details
+from closeout.testing import deliveries
+from tests.acceptance import page_world
+from tests.acceptance.page_world import NOW, World
+from tests.acceptance.serving import KEY, Running, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and os.environ.get("CI") != "true",
+        reason="no chromium on the PATH: `make browser` installs it",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests here."""
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM is not None, "no chromium on the PATH: `make browser` installs it"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield started
+        started.close()
+
+
+class Pages:
+    """Pages in the browser, with what their consoles said."""
+
+    def __init__(self, browser: Browser, server: Running, world: World) -> None:
+        self._browser = browser
+        self.server = server
+        self.world = world
+        self.complaints: list[str] = []
+
+    def open(self, execution: str, width: int = 1200, **options: Any) -> Page:
+        """Open a run's page."""
+        context = self._browser.new_context(viewport={"width": width, "height": 844}, **options)
+        context.set_default_timeout(5000)
+        page = context.new_page()
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(details.link(self.server.url, KEY, execution, NOW), wait_until="domcontentloaded")
+        return page
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser) -> Iterator[Pages]:
+    """A server with pages."""
+    world = World()
+    with serving(views=world, clock=lambda: NOW + 100) as server:
+        yield Pages(browser, server, world)
+
+
+@pytest.fixture
+def pages(shared: Pages) -> Iterator[Pages]:
+    """The shared pages; a page that complains in the console fails its test."""
+    shared.complaints.clear()
+    yield shared
+    assert shared.complaints == []
+
+
+def test_a_run_is_read_at_a_glance(pages: Pages) -> None:
+    """One main heading says the verdict, and the page's title too."""
+    page = pages.open(page_world.failure(pages.world))
+    assert page.get_by_role("heading", level=1).inner_text() == "Failed"
+    assert page.title() == "Failed: preview-cleanup"
+    headings = [text.split("\n")[0] for text in page.locator("h2").all_inner_texts()]
+    assert headings[1:] == ["Steps", "Log", "Delivery"]
+    assert page.locator("ol.timeline > li").count() == 3
+    assert page.get_by_role("table").first.locator("caption").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["success", "failure", "waiting", "running"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_never_scrolls_sideways(pages: Pages, kind: str, scheme: Any) -> None:
+    """On 390 pixels everything is within the width, long names included."""
+    execution = getattr(page_world, kind)(pages.world)
+    page = pages.open(execution, 390, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_very_long_name_breaks_instead_of_scrolling(pages: Pages) -> None:
+    """A branch of 200 characters without a space, on a phone."""
+    name = "x" * 200
+    payload = deliveries.pull_request(head=name, title=name)
+    execution = pages.world.add(
+        "a", "finished", "success", payload=payload, lines=((None, name),), summary=name
+    )
+    assert pages.open(execution, 390).evaluate("document.documentElement.scrollWidth") == 390
+
+
+def contrast(page: Page, selector: str) -> float:
+    """The contrast of an element's text against what is behind it."""
+    return float(
+        page.locator(selector).first.evaluate(
+            """(element) => {
+              const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+              const light = (c) => [0, 1, 2].map((i) => c[i] / 255)
+                .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+                .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+              let behind = element, back;
+              do { back = rgb(getComputedStyle(behind).backgroundColor); behind = behind.parentElement; }
+              while (behind && back.length === 4 && back[3] === 0);
+              const pair = [light(rgb(getComputedStyle(element).color)), light(back)].sort((a, b) => b - a);
+              return (pair[0] + 0.05) / (pair[1] + 0.05);
+            }"""
+        )
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(pages: Pages, scheme: Any) -> None:
+    """At least 4.5 to 1 for every kind of text, in both schemes."""
+    failing = pages.open(page_world.failure(pages.world), color_scheme=scheme)
+    selectors = ["h1", ".verdict p", ".took", "dt", "dd a", ".chip", ".uses", ".says", ".left h4", ".left li span",
+                 "td:nth-child(3)", ".verb-delete", ".verb-keep", ".log time", ".log b", ".log span", "footer"]  # fmt: skip
+    faint = {selector: contrast(failing, selector) for selector in selectors}
+    waiting = pages.open(page_world.waiting(pages.world), color_scheme=scheme)
+    faint |= {
+        f"waiting {selector}": contrast(waiting, selector)
+        for selector in ("h1", ".chip", ".tone-pending .chip")
+    }
+    assert {name: ratio for name, ratio in faint.items() if ratio < 4.5} == {}
+
+
+def test_an_open_page_follows_the_run(pages: Pages) -> None:
+    """Log lines, steps and the verdict arrive without a reload, and what was unfolded stays so."""
+    world = pages.world
+    execution = page_world.running(world)
+    run_id, _ = ids.parse_execution(execution)
+    page = pages.open(execution)
+    page.evaluate("window.same = true")
+    page.locator("details.plan summary").first.click()
+    world.log(run_id, "objects", "deleted 300 of 412 <b>versions</b>")
+    page.get_by_text("deleted 300 of 412 <b>versions</b>").first.wait_for()
+    assert page.locator("li.tone-running .says").inner_text().startswith("deleted 300 of 412")
+    world.log(run_id, None, "status success")
+    world.change(execution, state="finished", verdict="success", finished_at=NOW + 100, summary="all gone")
+    page.locator("h1", has_text="Succeeded").wait_for()
+    assert page.title() == "Succeeded: preview-cleanup"
+    assert page.evaluate("window.same") is True
+    assert not page.locator("details.plan").first.evaluate("element => element.open")
+
+
+def test_a_page_works_without_script(pages: Pages) -> None:
+    """It reloads itself until the run has finished."""
+    world = pages.world
+    execution = page_world.waiting(world)
+    page = pages.open(execution, java_script_enabled=False)
+    assert page.locator("h1").inner_text() == "Waiting"
+    world.change(execution, state="finished", verdict="success", summary="all gone", finished_at=NOW + 100)
+    page.locator("h1", has_text="Succeeded").wait_for(timeout=8000)
+
+
+def test_hostile_texts_do_nothing(pages: Pages) -> None:
+    """A title, a branch and a log line that try to run script are shown as they are."""
+    bad = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    payload = deliveries.pull_request(title=bad, head=bad)
+    payload["pull_request"]["html_url"] = "javascript:document.title='owned'"
+    execution = pages.world.add("a", "running", payload=payload, lines=(("s", bad),), reason=bad)
+    page = pages.open(execution)
+    run_id, _ = ids.parse_execution(execution)
+    pages.world.log(run_id, None, "later " + bad)
+    page.get_by_text("later <img").wait_for()
+    assert page.title() == "Running: a"
+    assert page.locator("img").count() == 0
+    assert page.locator("#about-title a").count() == 0
+
+
+def test_a_page_sends_no_referrer_and_loads_nothing_from_elsewhere(pages: Pages) -> None:
+    """Every request of the page goes to the server that it came from."""
+    page = pages.open(page_world.success(pages.world))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    page.wait_for_timeout(200)
+    assert asked
+    assert all(url.startswith((pages.server.url, "data:")) for url in asked)
+    assert page.evaluate("document.referrer") == ""

@@ -1,0 +1,59 @@
+"""Log lines: secrets go last, floods are counted, nothing raises."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from closeout.server.log import Log
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_line_is_for_people_or_one_json_object() -> None:
+    """The same call gives either."""
+    plain, objects = io.StringIO(), io.StringIO()
+    Log(stream=plain).line("request", status=200)
+    Log(stream=objects, as_json=True, clock=Clock()).line("request", status=200)
+    assert plain.getvalue() == "closeout: request status=200\n"
+    assert json.loads(objects.getvalue()) == {"at": 100.0, "message": "request", "status": 200}
+
+
+def test_secrets_are_taken_out_last() -> None:
+    """Also out of what was formatted, a traceback for example."""
+    stream = io.StringIO()
+    log = Log(stream=stream, redact=lambda text: text.replace("s3cret", "[redacted]"))
+    try:
+        raise ValueError("it was s3cret")
+    except ValueError as error:
+        log.unforeseen("failed", error)
+    assert "ValueError" in stream.getvalue()
+    assert "s3cret" not in stream.getvalue()
+
+
+def test_a_flood_of_one_kind_is_a_line_a_second() -> None:
+    """What was held back is counted in the next line."""
+    stream, clock = io.StringIO(), Clock()
+    log = Log(stream=stream, clock=clock)
+    for _ in range(500):
+        log.seldom("a request was refused", code="unauthorized")
+    clock.now += 1.5
+    log.seldom("a request was refused", code="unauthorized")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[1].endswith("and_before=499")
+
+
+def test_a_closed_stream_fails_nobody() -> None:
+    """A delivery is worth more than its log line."""
+    stream = io.StringIO()
+    stream.close()
+    Log(stream=stream).line("x")

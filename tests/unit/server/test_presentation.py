@@ -1,0 +1,125 @@
+"""What the page says, before a template places it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closeout.core import ids
+from closeout.server import presentation
+from closeout.testing import deliveries
+from tests.acceptance.page_world import NOW, World, failure, step, waiting
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0, "0.0 s"), (0.44, "0.4 s"), (9.96, "10 s"), (59.6, "1 min"), (65, "1 min 5 s"), (3600, "1 h"), (7800, "2 h 10 min"), (-1, "0.0 s")],
+)  # fmt: skip
+def test_durations_are_said_as_people_say_them(seconds: float | None, text: str) -> None:
+    """Two units at most, and no 60 seconds."""
+    assert presentation.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 KB"), (38_400_000, "38.4 MB"), (5 * 10**12, "5000 GB")]
+)  # fmt: skip
+def test_sizes_have_a_unit(count: int, text: str) -> None:
+    """Decimal units, three digits."""
+    assert presentation.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]8;;http://evil\x07link\x1b]8;;\x07", "link"),
+        ("a\x00b\rc\x07", "abc"),
+        ("gpj\u202egnp.exe", "gpjgnp.exe"),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("\x1b[?25l\x1b(B\x9b1m", "1m"),
+    ],
+)
+def test_terminal_codes_and_direction_marks_go(raw: str, shown: str) -> None:
+    """A log line or a branch name cannot recolour, hide or turn what stands around it."""
+    assert presentation.clean(raw) == shown
+
+
+@given(st.text())
+def test_cleaned_text_has_no_control_characters(text: str) -> None:
+    """Tab and line feed are all that is left of them."""
+    assert not {char for char in presentation.clean(text) if ord(char) < 32} - {"\t", "\n"}
+
+
+def test_a_subject_is_read_from_the_payload() -> None:
+    """Title, branches, commit and their addresses."""
+    about = presentation.subject(deliveries.pull_request(title="T"))
+    assert (about.repository, about.title, about.number) == ("acme/shop", "T", 17)
+    assert (about.head, about.base) == ("feature/basket", "develop")
+    assert about.commit_url == f"https://github.com/acme/shop/commit/{about.sha}"
+    assert about.private
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", 'https://x/"onclick', "data:text/html,x", 3, None]
+)
+def test_only_web_addresses_become_links(address: object) -> None:
+    """A payload's address could hold anything."""
+    payload = deliveries.pull_request()
+    payload["pull_request"]["html_url"] = address
+    payload["repository"]["html_url"] = address
+    about = presentation.subject(payload)
+    assert (about.url, about.repository_url, about.commit_url) == (None, None, None)
+
+
+@pytest.mark.parametrize("payload", [{}, {"repository": {}}, {"repository": {"private": None}}, {"repository": {"private": "true"}}])  # fmt: skip
+def test_what_is_not_certainly_private_counts_as_public(payload: dict[str, object]) -> None:
+    """The log is shown by certainty, not by the lack of a word."""
+    assert not presentation.subject(payload).private
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(["repository", "pull_request", "head", "base", "sender", "html_url", "sha", "ref", "title", "number"]), v, max_size=4), max_leaves=12))  # fmt: skip
+def test_no_payload_breaks_the_page(payload: object) -> None:
+    """A field of another type is left out."""
+    if isinstance(payload, dict):
+        presentation.subject(payload)
+
+
+def test_a_finished_run_says_verdict_summary_and_time() -> None:
+    """The banner is what somebody came for."""
+    world = World()
+    run = world.run(*ids.parse_execution(failure(world)))
+    banner = presentation.banner(run, NOW + 5000)
+    assert (banner.tone, banner.word, banner.finished) == ("failure", "Failed", True)
+    assert banner.says.startswith("1 of 3 steps failed")
+    assert banner.took == "1 min 36 s"
+
+
+def test_a_waiting_run_says_what_it_waits_for() -> None:
+    """And for how long it has been under way."""
+    world = World()
+    run = world.run(*ids.parse_execution(waiting(world)))
+    banner = presentation.banner(run, NOW + 60)
+    assert (banner.word, banner.took) == ("Waiting", "1 min")
+    assert "DELETE_IN_PROGRESS" in banner.says
+
+
+def test_a_running_step_says_its_last_log_line() -> None:
+    """Progress needs no field of its own."""
+    world = World()
+    execution = world.add("a", "running", steps=(step("one", "running"), step("two", "pending")))
+    run = world.run(*ids.parse_execution(execution))
+    first, second = presentation.steps(run, NOW + 3, {"one": "3 of 9 deleted", "two": "x"})
+    assert (first.says, first.took, second.says) == ("3 of 9 deleted", "3.0 s", "")
+
+
+def test_a_long_plan_is_folded() -> None:
+    """Sixty lines would push everything else away."""
+    changes = tuple({"verb": "delete", "resource": f"r{n}", "reason": ""} for n in range(60))
+    world = World()
+    run = world.run(
+        *ids.parse_execution(world.add("a", "running", steps=(step("one", "running", changes=changes),)))
+    )
+    (row,) = presentation.steps(run, NOW, {})
+    assert row.changes is not None
+    assert (len(row.changes), row.unfolded) == (60, False)
