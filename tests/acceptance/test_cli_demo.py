@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -32,6 +33,14 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind if the test failed half-way."""
+        if self._process.poll() is None:
+            self.interrupt()
 
     def until(self, part: str) -> None:
         """Read on until a line holds `part`."""
@@ -69,33 +78,33 @@ def ours(pid: int) -> bool:
 def test_the_demo_holds_and_can_be_kept_open(tmp_path: Path) -> None:
     """Every promise holds within 45 seconds, on 80 columns; the run's page opens; Ctrl-C leaves nothing behind."""
     began = time.monotonic()
-    demo = Demo(tmp_path, "--keep-open")
-    demo.until("Ctrl-C ends the demo")
-    took = time.monotonic() - began
-    assert "✗" not in demo.text, demo.text
-    held = re.search(r"(\d+) of (\d+) promises held", demo.text)
-    assert held, demo.text
-    assert held[1] == held[2]
-    assert took < SECONDS
-    wide = [line for line in demo.text.splitlines() if len(line) > 80 and "signature=" not in line]
-    assert wide == []
-    demo.until("pull request #17")
-    demo.until("http://")
-    url = re.findall(r"http://\S+/runs/\S+", demo.text)[-1]
-    with urllib.request.urlopen(url, timeout=10) as page:
-        assert page.status == 200
-        assert b"preview-17" in page.read()
-    assert len(demo.children()) >= 3
-    assert demo.interrupt() == exits.OK
+    with Demo(tmp_path, "--keep-open") as demo:
+        demo.until("Ctrl-C ends the demo")
+        took = time.monotonic() - began
+        assert "✗" not in demo.text, demo.text
+        held = re.search(r"(\d+) of (\d+) promises held", demo.text)
+        assert held, demo.text
+        assert held[1] == held[2]
+        assert took < SECONDS
+        wide = [line for line in demo.text.splitlines() if len(line) > 80 and "signature=" not in line]
+        assert wide == []
+        demo.until("pull request #17")
+        demo.until("http://")
+        url = re.findall(r"http://\S+/runs/\S+", demo.text)[-1]
+        with urllib.request.urlopen(url, timeout=10) as page:
+            assert page.status == 200
+            assert b"preview-17" in page.read()
+        assert len(demo.children()) >= 3
+        assert demo.interrupt() == exits.OK
     assert demo.left_alive() == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
     """Interrupted in the middle of a scene, the demo ends its processes and ends with 130."""
-    demo = Demo(tmp_path)
-    demo.until("asked CloudFormation")
-    assert len(demo.children()) >= 2
-    assert demo.interrupt() == exits.INTERRUPTED
+    with Demo(tmp_path) as demo:
+        demo.until("asked CloudFormation")
+        assert len(demo.children()) >= 2
+        assert demo.interrupt() == exits.INTERRUPTED
     assert demo.left_alive() == []
     assert list(tmp_path.iterdir()) == []
