@@ -20,6 +20,9 @@ from closeout.core.retry import Backoff, Retry
 from closeout.engine import Engine
 from closeout.ports import Durable, Ending, Execution, NewDelivery, NewRun
 
+SLOW_DOWN = Retry(attempts=50, backoff=Backoff(first=0.01))
+"""More than there are restarts in a test: the service is slow once for each process, and tries are never forgotten."""
+
 OPERATIONS = ("begin", "plan", "delete", "gone", "verify", "final")
 
 
@@ -72,7 +75,7 @@ def main() -> None:
             if name.startswith("poison"):
                 durable.record("poison", lambda: note("poison"))
             durable.record("plan", lambda: note("plan"))
-            durable.record("delete", delete, Retry(attempts=5, backoff=Backoff(first=0.01)))
+            durable.record("delete", delete, SLOW_DOWN)
             durable.sleep("settle", 0.01)
             durable.wait_until(
                 "gone", lambda: note("gone") if time.time() % 0.05 > 0.02 else None, 0.01, 30.0

@@ -545,3 +545,27 @@ def test_what_waits_for_a_full_ledger_is_stored_when_there_is_space(bench: Bench
     assert gate.begun == ["a"]
     accepted = bench.ledger.accept_wait(big, [new_run("b")])
     assert accepted.started == ("b-1",)
+
+
+def test_a_run_that_lost_its_turn_does_not_get_it_back_by_a_crash(tmp_path: Path) -> None:
+    """What it was told in its first execution, it is told after the restart."""
+    told: list[bool] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        if execution.automation == "holder":
+            durable.sleep("long", 3_600)
+        told.append(execution.queue_expired)
+        durable.sleep("pause", 0.2)
+        return Ending("failure", "it never had its turn")
+
+    bench = Bench(tmp_path / "ledger.db", run)
+    bench.engine.start()
+    bench.accept("holder", key="pr-17")
+    bench.accept("late", key="pr-17", queue_timeout=0.02)
+    eventually(lambda: bench.state("late") == "waiting")
+    bench.crash()
+    following = Bench(bench.path, run)
+    following.engine.start()
+    assert following.ending("late").verdict == "failure"
+    assert told == [True, True]
+    following.close()
