@@ -66,6 +66,8 @@ class ImmediateWork:
         self._pause = pause
         self._polls = polls
         self._inside: str | None = None
+        self._said: set[str] = set()
+        self._pauses = 0
 
     @property
     def run_id(self) -> str:
@@ -113,6 +115,16 @@ class ImmediateWork:
             raise AssertionError(message)
         self.lines.append(text)
 
+    def log_once(self, key: str, text: str) -> None:
+        """Keep a line unless one of this key was kept."""
+        if key not in self._said:
+            self._said.add(key)
+            self.log(text)
+
+    def now(self) -> float:
+        """Give a time that moves on by ten seconds with each pause of a wait."""
+        return 1_700_000_000.0 + 10.0 * self._pauses
+
     def _kept(self, name: str, fn: Callable[[], Json | None], tries: int, *, poll: bool) -> Json:
         if self._inside is not None:
             message = f"{name} is a durable call inside {self._inside}"
@@ -144,6 +156,7 @@ class ImmediateWork:
                 failure = None
             finally:
                 self._inside = None
+            self._pauses += 1
             self._pause(0.0)
         if failure is None:
             return {"error": "wait-timeout", "message": f"{name} did not come to an end"}

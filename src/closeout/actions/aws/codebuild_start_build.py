@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from closeout.actions.aws import arns
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
-from closeout.core.errors import ActionFailed, RunCancelled, ServiceError
+from closeout.core.errors import ActionFailed, RunCancelled, ServiceError, WaitTimeout
 from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
@@ -84,6 +84,11 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         # Not through `change`: its live check would refuse, and stopping takes back what this step began.
         work.record("stop", lambda: _stop(client, started["id"], work), work.retry)
         raise
+    except WaitTimeout as error:
+        raise ActionFailed(
+            f"build {started['id']} had not ended when the time was up, and goes on ({error.message}; "
+            f"log: {started['link']})"
+        ) from None
     if end["status"] != "SUCCEEDED":
         raise ActionFailed(_explain(started["id"], end))
     return {"summary": f"build {started['id']} succeeded", "id": started["id"], "link": end["link"]}
@@ -122,17 +127,13 @@ def _traced(client: CodeBuild, project: str, trace: str) -> Mapping[str, Any] | 
 
 
 def _end_poll(client: CodeBuild, build_id: str, work: Work) -> Any:
-    told: list[str] = []
-
     def poll() -> Json | None:
         builds = client.batch_get_builds(ids=[build_id])["builds"]
         if not builds:
             raise ActionFailed(f"build {build_id} is gone: CodeBuild knows it no more")
         build = builds[0]
         phase = str(build.get("currentPhase", ""))
-        if phase not in told:
-            told.append(phase)
-            work.log(f"build {build_id}: {phase}")
+        work.log_once(f"{build_id} {phase}", f"build {build_id}: {phase}")
         if build["buildStatus"] == "IN_PROGRESS":
             return None
         return {"status": build["buildStatus"], "link": _link(build), **_failed_phase(build)}

@@ -8,7 +8,7 @@ batch. Nothing is emptied before CloudFormation was asked and said why it could 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 from closeout.actions.aws import buckets, stacks
 from closeout.actions.aws.stacks import Failure
 from closeout.actions.spec import Work
-from closeout.core.errors import ActionFailed, ServiceError
+from closeout.core.errors import ActionFailed, ServiceError, WaitTimeout
 from closeout.core.retry import Backoff
 from closeout.ports import Json
 
 POLL = Backoff(first=1.0, factor=1.5, cap=30.0)
-SILENT_POLLS = 5
-"""So many looks at a stack that shows no trace of the delete are enough: it was not taken up."""
+SILENT_SECONDS = 40.0
+"""So long a stack may show no trace of the delete: then it was not taken up."""
 SHOWN = 30
 """Failures kept from one delete; a result has to stay small."""
 REASON_CHARACTERS = 600
@@ -68,11 +68,15 @@ class Teardown:
         """Delete the stack. Gives `{"summary"}`; raises `ActionFailed` that names what is in the way."""
         rounds = max(1, self.work.retry.attempts)
         for number in range(1, rounds + 1):
-            ready = self.work.wait_until(f"ready-{number}", self._ready_poll(), POLL)
+            ready = self._wait(
+                f"ready-{number}", partial(self._ready, number), "was still busy with something else"
+            )
             if ready["gone"]:
                 return self._gone(first=number == 1)
-            self.work.change(f"delete-{number}", partial(self._delete, number))
-            end = self.work.wait_until(f"end-{number}", self._end_poll(ready["marker"]), POLL)
+            asked = self.work.change(f"delete-{number}", partial(self._delete, number))
+            end = self._wait(
+                f"end-{number}", partial(self._end, ready["marker"], asked["at"]), "was still being deleted"
+            )
             if end["state"] == "gone":
                 return self._gone(first=False)
             if end["state"] == "back":
@@ -86,45 +90,40 @@ class Teardown:
 
     # --- waiting --------------------------------------------------------------------------------------
 
-    def _ready_poll(self) -> Any:
-        told: list[str] = []
+    def _wait(self, name: str, poll: Callable[[], Json | None], state: str) -> Json:
+        try:
+            return self.work.wait_until(name, poll, POLL)
+        except WaitTimeout as error:
+            raise ActionFailed(
+                f"stack {self.doomed.name} {state} when the time was up ({error.message}); what CloudFormation has "
+                "begun goes on by itself, and a rerun joins it"
+            ) from None
 
-        def poll() -> Json | None:
-            stack = stacks.find(self._client, self.doomed.stack_id)
-            if stack is None:
-                return {"gone": True, "marker": None}
-            if stacks.busy(stack):
-                if stack["StackStatus"] not in told:
-                    told.append(stack["StackStatus"])
-                    self.work.log(
-                        f"stack {self.doomed.name} is {stack['StackStatus']}: waiting until that ends"
-                    )
-                return None
-            return {"gone": False, "marker": stacks.newest_event(self._client, self.doomed.stack_id)}
+    def _ready(self, number: int) -> Json | None:
+        stack = stacks.find(self._client, self.doomed.stack_id)
+        if stack is None:
+            return {"gone": True, "marker": None}
+        if stacks.busy(stack):
+            status = stack["StackStatus"]
+            self.work.log_once(
+                f"{self.doomed.stack_id} ready-{number} {status}",
+                f"stack {self.doomed.name} is {status}: waiting until that ends",
+            )
+            return None
+        return {"gone": False, "marker": stacks.newest_event(self._client, self.doomed.stack_id)}
 
-        return poll
-
-    def _end_poll(self, marker: str | None) -> Any:
-        # What was logged already is remembered only here: a restart may log an event a second time.
-        seen: set[str] = set()
-        silent: list[str] = []
-
-        def poll() -> Json | None:
-            stack = stacks.find(self._client, self.doomed.stack_id)
-            if stack is None:
-                self.work.log(f"stack {self.doomed.name} is deleted")
-                return {"state": "gone"}
-            events = stacks.events_since(self._client, self.doomed.stack_id, marker)
-            self._log_news(events, seen)
-            if str(stack["StackStatus"]).endswith("_IN_PROGRESS"):
-                return None
-            if not _answers(stack, events):
-                silent.append(stack["StackStatus"])
-                if len(silent) < SILENT_POLLS:
-                    return None
-            return self._ended(stack, events)
-
-        return poll
+    def _end(self, marker: str | None, asked_at: float) -> Json | None:
+        stack = stacks.find(self._client, self.doomed.stack_id)
+        if stack is None:
+            self.work.log(f"stack {self.doomed.name} is deleted")
+            return {"state": "gone"}
+        events = stacks.events_since(self._client, self.doomed.stack_id, marker)
+        self._log_news(events)
+        if str(stack["StackStatus"]).endswith("_IN_PROGRESS"):
+            return None
+        if not _answers(stack, events) and self.work.now() - asked_at < SILENT_SECONDS:
+            return None
+        return self._ended(stack, events)
 
     def _ended(self, stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Json:
         reason = _reason(stack, events)
@@ -137,15 +136,13 @@ class Teardown:
             "failures": [_short(failure).to_json() for failure in found[:SHOWN]],
         }
 
-    def _log_news(self, events: Sequence[Mapping[str, Any]], seen: set[str]) -> None:
+    def _log_news(self, events: Sequence[Mapping[str, Any]]) -> None:
         for event in events:
-            if event["EventId"] in seen:
-                continue
-            seen.add(event["EventId"])
             reason = event.get("ResourceStatusReason")
-            self.work.log(
+            self.work.log_once(
+                event["EventId"],
                 f"{event['ResourceType']} {event['LogicalResourceId']} {event['ResourceStatus']}"
-                + (f": {reason}" if reason else "")
+                + (f": {reason}" if reason else ""),
             )
 
     # --- changing -------------------------------------------------------------------------------------
@@ -164,7 +161,7 @@ class Teardown:
                 )
             raise
         self.work.log(f"asked CloudFormation to delete stack {self.doomed.name} ({self.doomed.stack_id})")
-        return {}
+        return {"at": self.work.now()}
 
     def _token(self, number: int) -> str:
         place = hashlib.sha256(f"{self.work.step}\n{self.doomed.stack_id}".encode()).hexdigest()[:12]

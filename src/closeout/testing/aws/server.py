@@ -65,6 +65,9 @@ class FakeAws:
             command += ["--delete-seconds", str(self._delete_seconds)]
             self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             line = self._child.stdout.readline() if self._child.stdout else ""
+            if not line:
+                message = "the emulator did not start: is moto[server] installed?"
+                raise RuntimeError(message)
             self.url = line.split()[-1]
         else:
             self._server = make(Emulator(delete_seconds=self._delete_seconds))

@@ -148,6 +148,18 @@ class TestEndOfADelete:
         assert sum("waiting until that ends" in line for line in work.lines) == 1
         assert len(script.deleted) == 1
 
+    @pytest.mark.parametrize(
+        ("states", "said"),
+        [
+            (["UPDATE_IN_PROGRESS"], "was still busy with something else when the time was up"),
+            (["CREATE_COMPLETE", "DELETE_IN_PROGRESS"], "was still being deleted when the time was up"),
+        ],
+    )
+    def test_time_is_up(self, states: list[str], said: str) -> None:
+        """A wait that runs out of time names the stack and what it was doing."""
+        with pytest.raises(ActionFailed, match=f"stack preview-17 {said}"):
+            tear_down(Script(*((state, []) for state in states)))
+
     def test_review_in_progress_is_not_waited_for(self) -> None:
         """A stack that has only a change set is deleted at once: nothing is under way there."""
         script = Script(("REVIEW_IN_PROGRESS", []), (None, []))
