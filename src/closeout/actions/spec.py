@@ -134,6 +134,17 @@ class Work(Protocol):
         """Write a line to the run's log. Call it inside a recorded function: a replay is silent there."""
         ...
 
+    def log_once(self, key: str, text: str) -> None:
+        """Write a line unless one of this key was written for this step: what a poll may say however often it polls.
+
+        A poll's function is made anew for every try, so nothing that it keeps in a variable outlives one try.
+        """
+        ...
+
+    def now(self) -> float:
+        """Seconds since the epoch. Call it only inside a recorded function: it reads the clock."""
+        ...
+
 
 Inputs: TypeAlias = Mapping[str, Any]
 

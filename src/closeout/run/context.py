@@ -5,7 +5,7 @@ Everything here is derived from stored data or asked inside recorded functions, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +16,13 @@ from closeout.ports import Durable, Execution, Json
 from closeout.run import livecheck
 from closeout.run.deps import RunDeps
 from closeout.run.status import StatusLine
+from closeout.run.told import Told
 
 
 class RunContext:
     """What the parts of a run share. `deadline` (epoch seconds) is set once the run has begun.
 
-    `told` keeps, for this process, why each execution was last said to wait: forgetting it costs one more line.
+    `told` is what this process has said of its executions so far.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class RunContext:
         deps: RunDeps,
         durable: Durable,
         execution: Execution,
-        told: MutableMapping[str, str] | None = None,
+        told: Told | None = None,
     ) -> None:
         self.deps = deps
         self.durable = durable
@@ -38,7 +39,7 @@ class RunContext:
         self.deadline = float("inf")
         self.status = StatusLine(self)
         self._grace_waited = False
-        self._told = {} if told is None else told
+        self._told = told or Told()
 
     @cached_property
     def event(self) -> Mapping[str, Any]:
@@ -69,22 +70,26 @@ class RunContext:
         """Write a line to the run's log; only inside a recorded function."""
         self.deps.journal.write(self.execution.id, step, self.deps.redact.text(text))
 
+    def log_once(self, key: str, text: str, step: str) -> None:
+        """Write a line unless one of this key was written; only inside a recorded function."""
+        if self._told.first(self.execution.id, f"{step} {key}"):
+            self.log(text, step)
+
     def hold(self, step: str, reason: str, status: str | None = None) -> None:
         """Say why a call waits, once for each reason: in the log, and in the commit's status if `status` is given.
 
         A held call is tried every half minute at most, for hours: a line and a status for each try would drown
         the log and use up the 1,000 statuses that GitHub keeps for a commit and context.
         """
-        if self._told.get(self.execution.id) == reason:
+        if not self._told.holds(self.execution.id, reason):
             return
-        self._told[self.execution.id] = reason
         self.log(f"waiting: {reason}", step)
         if status is not None:
             self.status.note(status)
 
     def release(self) -> None:
         """Forget why a call waited, because it no longer does."""
-        self._told.pop(self.execution.id, None)
+        self._told.goes_on(self.execution.id)
 
     def safe(self, fn: Callable[[], Json]) -> Callable[[], Json]:
         """Wrap a function so that neither its result nor its error can carry a secret into the ledger."""

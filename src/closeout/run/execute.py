@@ -16,18 +16,19 @@ from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.function import run_function
 from closeout.run.step import Outcome, StepRun, is_cancel
+from closeout.run.told import Told
 
 MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 
 
 def make(deps: RunDeps) -> RunFunction:
     """Give the run function over these dependencies."""
-    told: dict[str, str] = {}
+    told = Told()
 
     def run(durable: Durable, execution: Execution) -> Ending:
         context = RunContext(deps, durable, execution, told)
         ending = _Run(context).execute()
-        context.release()
+        told.forget(execution.id)
         return ending
 
     return run

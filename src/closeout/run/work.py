@@ -132,6 +132,14 @@ class StepWork:
         """Write to the run's log; only inside a recorded function."""
         self._context.log(text, self._step.id)
 
+    def log_once(self, key: str, text: str) -> None:
+        """Write a line that a repeated poll would write again; only inside a recorded function."""
+        self._context.log_once(key, text, self._step.id)
+
+    def now(self) -> float:
+        """Seconds since the epoch; only inside a recorded function."""
+        return self._context.deps.clock.now()
+
     def _timed(self, fn: Callable[[], Json]) -> Callable[[], Json]:
         def within_time() -> Json:
             if self.remaining() <= 0:
