@@ -77,7 +77,9 @@ def test_a_pull_request_into_another_branch_starts_nothing(scene: Machine) -> No
 def test_reopened_while_the_teardown_waits_nothing_more_is_deleted(scene: Machine) -> None:
     """The stack is busy, the pull request is reopened: the stack stays, the status ends as success."""
     stack = scene.preview()
-    scene.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=4, then="UPDATE_COMPLETE", region=REGION)
+    scene.aws.stack_status(
+        "preview-17", "UPDATE_IN_PROGRESS", seconds=4, then="UPDATE_COMPLETE", region=REGION
+    )
     sha = close(scene)
     until("the run's wait", lambda: any(run["state"] == "waiting" for run in scene.runs()))
     scene.github.world.change_pull(REPOSITORY, 17, "reopened")
