@@ -10,6 +10,7 @@ import click
 import pytest
 
 from closeout.actions.registry import builtin
+from closeout.actions.spec import Action
 from closeout.cli.main import closeout as root
 from closeout.config.codes import CODES
 from closeout.core import errors, protect
@@ -130,6 +131,23 @@ def test_every_action_has_a_section_and_is_named_by_a_how_to_or_the_reference() 
     """The reference has one heading for each registered action, in the registry's order."""
     text = (DOCS / "reference/actions.md").read_text("utf-8")
     assert re.findall(r"(?m)^## (\S+)$", text) == list(builtin())
+
+
+@pytest.mark.parametrize("action", builtin().values(), ids=lambda action: action.uses)
+def test_every_permission_that_an_action_may_need_is_listed(action: Action) -> None:
+    """With every optional input given, an action needs nothing that its section of the reference leaves out."""
+    text = (DOCS / "reference/actions.md").read_text("utf-8")
+    section = text.split(f"\n## {action.uses}\n")[1].split("\n## ")[0]
+    inputs = {
+        name: True
+        if value.type == "boolean"
+        else "${{ event.example }}"
+        if value.type == "string"
+        else value.default
+        for name, value in action.inputs.items()
+    }
+    needed = {name for permission in action.permissions(inputs) for name in permission.actions}
+    assert not [name for name in sorted(needed) if f"`{name}`" not in section]
 
 
 def error_codes() -> set[str]:
