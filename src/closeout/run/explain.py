@@ -1,4 +1,8 @@
-"""Why an automation would fire on an event, or would not: the same rules as a run, told in sentences."""
+"""Why an automation would fire on an event, or would not: the same rules as a run, told in sentences.
+
+Nothing is decided here: triggers, fork rules and CEL are asked as a run asks them, so an explanation cannot
+differ from what happens.
+"""
 
 from __future__ import annotations
 

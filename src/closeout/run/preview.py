@@ -1,4 +1,7 @@
-"""`closeout plan`: the plan that a run would freeze now, made by the same functions, and nothing done."""
+"""`closeout plan`: the plan that a run would freeze now, made by the same functions, and nothing done.
+
+Apart from the run function because it needs no ledger and no engine, and tells errors instead of ending in them.
+"""
 
 from __future__ import annotations
 

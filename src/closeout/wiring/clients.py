@@ -1,4 +1,7 @@
-"""The clients of a process: one GitHub, one plain HTTP, one set of AWS sessions, each made when first needed."""
+"""The clients of a process: one GitHub, one plain HTTP, one set of AWS sessions, each made when first needed.
+
+Their imports cost more than all the rest of a start, so they stand inside the properties that need them.
+"""
 
 from __future__ import annotations
 

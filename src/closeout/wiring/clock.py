@@ -1,4 +1,7 @@
-"""The system's clock, as the port."""
+"""The system's clock, as the port.
+
+The only place below the commands that asks the machine for the time; everything else gets it as an argument.
+"""
 
 from __future__ import annotations
 

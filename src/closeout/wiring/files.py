@@ -1,4 +1,7 @@
-"""Open the configuration and the ledger for a command that is not the server."""
+"""Open the configuration and the ledger for a command that is not the server.
+
+Such a command may read the ledger, and ask its server for something; it never acts by itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`explain` and `plan` for a configuration, without a server or a ledger."""
+"""`explain` and `plan` for a configuration, without a server or a ledger.
+
+They use the same clients as a server would, with the same credentials, so that a plan shown is a plan possible.
+"""
 
 from __future__ import annotations
 

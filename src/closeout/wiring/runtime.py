@@ -1,4 +1,7 @@
-"""The objects of a serving process: the ledger, the engine, the run function, and what requests ask of them."""
+"""The objects of a serving process: the ledger, the engine, the run function, and what requests ask of them.
+
+Below the server, so that everything but HTTP can be put together, started and drained without it.
+"""
 
 from __future__ import annotations
 
