@@ -155,10 +155,7 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
         "title": title,
         "user": user(author, full=full),
         "body": "Adds a basket to the shop.",
-        "labels": [
-            {"id": 40 + i, "name": name, "color": "ededed", "default": False, "description": None}
-            for i, name in enumerate(labels)
-        ],
+        "labels": [_label(40 + position, name) for position, name in enumerate(labels)],
         "created_at": "2026-03-10T08:00:00Z",
         "updated_at": WHEN,
         "closed_at": WHEN if state == "closed" else None,
@@ -183,6 +180,10 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
         "changed_files": 4,
     }
     return result | _pull_extras(result, author) if full else result
+
+
+def _label(number: int, name: str) -> dict[str, Any]:
+    return {"id": number, "name": name, "color": "ededed", "default": False, "description": None}
 
 
 def _pull_extras(pull: dict[str, Any], author: str) -> dict[str, Any]:
