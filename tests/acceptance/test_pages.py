@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -238,3 +240,22 @@ def test_an_attempt_has_a_link_of_its_own(site: Site) -> None:
     text = site.page(execution).body.decode()
     for part in ("attempt 2", "asked for by alex", "Queued", "waits for its turn"):
         assert part in text
+
+
+def test_open_streams_end_with_the_server() -> None:
+    """A page that somebody left open does not hold up a restart, and too many of them are refused."""
+    world, clock = World(), Clock()
+    execution = page_world.waiting(world)
+    with serving(views=world, clock=clock) as server:
+        path = Site(server, world, clock).link(execution).replace("?", "/live?")
+        streams = []
+        for _ in range(65):
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=5)
+            connection.request("GET", path)
+            streams.append((connection, connection.getresponse()))
+        assert [answer.status for _, answer in streams] == [200] * 64 + [503]
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.5
+    for connection, answer in streams:
+        answer.close()
+        connection.close()

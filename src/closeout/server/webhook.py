@@ -40,7 +40,7 @@ LARGE = 512 * 1024
 """Bodies over this are verified and decoded off the event loop, so that others are answered meanwhile."""
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 * 1024 * 1024
-_GET_ONLY = "This path takes POST only."
+_POST_ONLY = "This path takes POST only."
 
 
 class Disconnected(Exception):
@@ -136,7 +136,7 @@ class Webhook:
 
     def _admit(self, scope: Scope) -> Mapping[bytes, bytes]:
         if scope["method"] != "POST":
-            raise MethodNotAllowed(_GET_ONLY)
+            raise MethodNotAllowed(_POST_ONLY)
         return door.admit(scope["headers"], self._limits.body_bytes)
 
     async def _read(self, receive: Receive) -> bytes:
@@ -251,16 +251,20 @@ class Webhook:
             waiting, result = settled.popleft()
             if isinstance(result, Accepted):
                 started += result.started
-                waiting.finish(answers.accepted(result))
-            elif isinstance(result, CloseoutError):
-                waiting.finish(self._refusal(result))
-            else:
-                waiting.finish(self._failure(result))
+            try:
+                waiting.finish(self._said(result))
+            except Exception as error:  # noqa: BLE001 - one connection's trouble must not keep the others waiting
+                self._log.unforeseen("an answer could not be sent", error)
         if started:
             try:
                 self._started(started)
             except Exception as error:  # noqa: BLE001 - they are stored: recovery finds them, the answers stand
                 self._log.unforeseen("the engine did not take new runs", error)
+
+    def _said(self, result: Any) -> Answer:
+        if isinstance(result, Accepted):
+            return answers.accepted(result)
+        return self._refusal(result) if isinstance(result, CloseoutError) else self._failure(result)
 
     async def _secrets_changed(self) -> bool:
         """Read the secrets again, in a thread; however many requests mismatch at once, one reading serves all."""
