@@ -16,6 +16,7 @@ from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import ActionFailed, InputError, SecretError, ServiceError
 from closeout.core.plan import Change, Leftover
 from closeout.core.redact import Redactor
+from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, HttpAnswer, Json
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -24,6 +25,7 @@ SHOWN = 2_048
 """Bytes of an answer that go into the log."""
 
 _CALL_SECONDS = 60.0
+_LONGEST_WAIT = 3_600.0
 _OURS = ("host", "content-length", "transfer-encoding", "connection", KEY.lower())
 _REFERENCE = re.compile(r"(env|file|aws-secretsmanager):.+")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -34,52 +36,56 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
     """Give the one request."""
     method, url = inputs.get("method") or "POST", _url(inputs)
     shown = _shown_url(url)
-    verb = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "PATCH": "patch"}.get(method, "delete")
+    verb = {"DELETE": "delete", "POST": "post", "PATCH": "patch", "PUT": "send"}.get(method, "call")
     reason = f"{method}, expecting {_expectation(inputs.get('expect'))}"
     return (Change(verb=verb, resource=shown, reason=reason, identity={"method": method, "url": url}),)
 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
-    """Send the request until there is an answer that says yes or no."""
+    """Send the request until there is an answer that says yes or no, as often as `retry` allows."""
+    for number in range(1, work.retry.attempts + 1):
+        outcome = work.change(f"request-{number}", lambda: _send(change, inputs, work))
+        if outcome["later"] is None:
+            return {"status": outcome["status"], "summary": f"{change.resource}: {outcome['status']}"}
+        if number < work.retry.attempts:
+            work.sleep(f"wait-{number}", work.retry.delay(number, retry_after=outcome["after"]))
+    raise ActionFailed(f"{outcome['later']}, after {work.retry.attempts} tries")
+
+
+def _send(change: Change, inputs: Inputs, work: Work) -> Json:
+    """Send it once. Gives `later` (a sentence, or None when it was done), so that each try is on record."""
     headers, body = _content(inputs)
     headers[KEY] = f"{work.execution}-{work.step}"
-    method, url = change.identity["method"], change.identity["url"]
-
-    def send() -> Json:
-        secret = _secret_headers(inputs, work.clients)
-        work.log(f"{method} {change.resource}")
+    secret = _secret_headers(inputs, work.clients)
+    work.log(f"{change.identity['method']} {change.resource}")
+    try:
         answer = work.clients.http.request(
-            method,
-            url,
+            change.identity["method"],
+            change.identity["url"],
             headers=headers,
             body=body,
             timeout=max(1.0, min(_CALL_SECONDS, work.remaining())),
             secret_headers=secret,
         )
-        return _judge(answer, change, inputs, work, tuple(secret.values()))
-
-    answered = work.change("request", send)
-    return {**answered, "summary": f"{method} {change.resource}: {answered['status']}"}
+    except ServiceError as error:
+        if not error.transient:
+            raise
+        work.log(error.message)
+        return {"later": error.message, "after": error.retry_after}
+    return _judge(answer, change, inputs, work, tuple(secret.values()))
 
 
 def _judge(answer: HttpAnswer, change: Change, inputs: Inputs, work: Work, secrets: Sequence[str]) -> Json:
-    """Say yes, no (`ActionFailed`), or "later" (a transient `ServiceError`)."""
+    """Say yes, later, or no (`ActionFailed`)."""
     shown = Redactor(secrets).text(answer.body[:SHOWN].decode("utf-8", "replace"))
     work.log(f"answered {answer.status}" + (f": {shown}" if shown else ""))
     if _expected(answer.status, inputs.get("expect")):
-        return {"status": answer.status}
+        return {"later": None, "status": answer.status}
     sentence = f"{change.identity['method']} {change.resource} answered {answer.status}"
     if answer.status in _PASSING or answer.status >= 500:
         after = answer.headers.get("retry-after", "")
-        raise ServiceError(
-            sentence,
-            service="http",
-            operation=f"{change.identity['method']} {change.resource}",
-            reason=str(answer.status),
-            transient=True,
-            retry_after=min(float(after), 86_400.0) if re.fullmatch(r"\d{1,9}", after) else None,
-            http_status=answer.status,
-        )
+        seconds = min(float(after), _LONGEST_WAIT) if re.fullmatch(r"\d{1,9}", after) else None
+        return {"later": sentence, "after": seconds}
     raise ActionFailed(f"{sentence}, expected {_expectation(inputs.get('expect'))}")
 
 
@@ -184,7 +190,8 @@ ACTION = Action(
     summary="Call an HTTP API",
     description=(
         "Sends one request and fails unless the answer's status is expected (any 2xx unless `expect` says otherwise)."
-        " No answer, 408, 425, 429 and 5xx are tried again, as late as a `Retry-After` asks, until the time is up."
+        " No answer, 408, 425, 429 and 5xx are tried again as `retry` says (8 attempts within about four minutes), and not"
+        " before a `Retry-After` asks for it."
         f" Every try of one execution carries the same `{KEY}` header (execution and step), so that the other side can"
         " recognise a repetition; a rerun has another.\n\n"
         "Redirects are followed within the same scheme, host and port only, and secret headers go nowhere else. The"
@@ -218,6 +225,7 @@ ACTION = Action(
     apply=apply,
     verify=_nothing_left,
     timeout=900.0,
+    retry=Retry(attempts=8, backoff=Backoff(first=2.0, factor=2.0, cap=300.0)),
     check=_check,
     example="""\
 - uses: http/request

@@ -67,7 +67,7 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Run the command to its end, streaming its output into the log."""
     outcome = tries.carry_out(work, lambda: _Trial(change, inputs, work))
-    return {"exit": outcome["exit"], "summary": f"{change.resource} ended well"}
+    return {"exit": outcome["exit"], "summary": f"{change.resource}: exit code 0"}
 
 
 class _Trial:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from closeout.actions.general.http_request import ACTION, KEY
-from closeout.core.errors import InputError, ServiceError, StepFailed
+from closeout.core.errors import ActionFailed, InputError, ServiceError, StepFailed
 from closeout.ports import HttpAnswer
-from closeout.testing.work import ImmediateWork
+from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import FixedSecrets, LocalClients, ScriptedHttp
 
 URL = "https://previews.example.com/shop/17"
@@ -35,7 +35,7 @@ def run(*answers: HttpAnswer | Exception, **inputs: Any) -> tuple[Any, ScriptedH
     clients = LocalClients(http, FixedSecrets({"env:KEY": SECRET}))
     given = {"method": "POST", "url": URL} | {name.replace("_", "-"): value for name, value in inputs.items()}
     (change,) = ACTION.plan(given, clients)
-    work = ImmediateWork(clients)
+    work = ImmediateWork(clients, retry=ACTION.retry)
     return ACTION.apply(change, given, work), http, work
 
 
@@ -46,7 +46,7 @@ def test_json_is_sent_with_its_type_and_an_idempotency_key() -> None:
     assert (sent.method, sent.url) == ("POST", URL)
     assert json.loads(sent.body or b"") == {"preview": 17, "é": [1, None]}
     assert sent.headers == {"Content-Type": "application/json", KEY: f"{work.execution}-teardown"}
-    assert result == {"status": 200, "summary": f"POST {URL}: 200"}
+    assert result == {"status": 200, "summary": f"{URL}: 200"}
 
 
 def test_text_is_sent_as_it_is() -> None:
@@ -89,32 +89,34 @@ def test_what_may_pass_is_tried_again_with_the_same_key(first: HttpAnswer | Exce
     assert http.sent[0].headers[KEY] == http.sent[1].headers[KEY]
 
 
-def test_a_retry_after_is_obeyed() -> None:
-    """It is a lower bound for the next try; nonsense is none."""
-    heard: list[float | None] = []
-
-    class Listening(ImmediateWork):
-        def change(self, name: str, call: Any) -> Any:
-            def listened() -> Any:
-                try:
-                    return call()
-                except ServiceError as error:
-                    heard.append(error.retry_after)
-                    raise
-
-            return super().change(name, listened)
-
-    answers = [
+def test_a_retry_after_is_obeyed_without_holding_a_thread() -> None:
+    """It is a lower bound for the next try, waited durably; nonsense is none, an hour is enough."""
+    _, _, work = run(
         answer(503, retry_after="120"),
         answer(429, retry_after="soon"),
         answer(503, retry_after="9" * 9),
         answer(),
-    ]
-    clients = LocalClients(ScriptedHttp(answers))  # type: ignore[arg-type]
+    )
+    assert work.slept == [120.0, 4.0, 3_600.0]
+
+
+def test_a_host_that_stays_away_fails_the_step_after_the_tries_it_may_have() -> None:
+    """`retry` bounds them, and the failure says what the last one met."""
+    with pytest.raises(ActionFailed, match="answered 503, after 8 tries"):
+        run(answer(503))
+
+
+def test_a_crash_after_sending_sends_again_with_the_same_key() -> None:
+    """The other side can tell that it is the same request."""
+    http = ScriptedHttp([answer()])
+    clients = LocalClients(http)
     inputs = {"method": "POST", "url": URL}
     (change,) = ACTION.plan(inputs, clients)
-    ACTION.apply(change, inputs, Listening(clients))
-    assert heard == [120.0, None, 86_400.0]
+    kept: dict[str, Any] = {}
+    with pytest.raises(Crashed):
+        ACTION.apply(change, inputs, ImmediateWork(clients, operations=kept, crash=lambda _name: True))
+    ACTION.apply(change, inputs, ImmediateWork(clients, operations=kept))
+    assert [sent.headers[KEY] for sent in http.sent] == ["a" * 26 + "-1-teardown"] * 2
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 409, 410, 422])
