@@ -190,13 +190,14 @@ def test_an_unknown_action_names_the_near_ones() -> None:
 
 @pytest.mark.parametrize("form", ["closeout.yaml", "./closeout.yaml"])
 def test_check_prints_each_error_with_its_place(tmp_path: Path, form: str) -> None:
-    """Every error is one line FILE:LINE:COL: message on standard output, and the exit code is 1."""
+    """Every error is FILE:LINE:COL: message, and indented the line, a caret and the fix, into a pipe too."""
     (tmp_path / "closeout.yaml").write_text("version: 1\nautomtions: {}\nprotect: 3\n")
     told = closeout("check", form, cwd=tmp_path)
     assert told.code == exits.FAILED
-    lines = told.out.splitlines()
+    lines = [line for line in told.out.splitlines() if not line.startswith("  ")]
     assert len(lines) >= 2
     assert all(line.startswith((f"{form}:", "closeout.yaml:")) for line in lines)
+    assert "  2 | automtions: {}\n    | ^\n  fix: did you mean `automations`?\n" in told.out
     found = closeout("check", form, "--json", cwd=tmp_path).json
     assert not found["valid"]
     assert all(

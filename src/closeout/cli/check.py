@@ -30,8 +30,9 @@ from closeout.cli.commands import Command
 def check(path: Path, as_json: bool) -> int:
     """Check CONFIG (closeout.yaml) and print every error as FILE:LINE:COL: message.
 
-    Exit code 0 if `closeout serve` would take it (there may be warnings), 1 if not. With --json:
-    {"valid": bool, "findings": [{"file", "line", "column", "code", "severity", "message", "fix"}]}.
+    Below each, indented, stand the line of the file, a caret and how to put it right. Exit code 0 if
+    `closeout serve` would take it (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
+    [{"file", "line", "column", "code", "severity", "message", "fix"}]}.
     """
     from closeout.actions.registry import builtin
     from closeout.config import check as check_file

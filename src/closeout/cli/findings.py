@@ -1,6 +1,7 @@
-"""How the errors of a configuration are shown: one line each for programs, with caret and fix for people.
+"""How the errors of a configuration are shown: the place, the line, a caret and the fix.
 
-`check`, `serve` and every command that loads the file show them in the same way.
+`check`, `serve` and every command that loads the file show them in the same way, on a terminal, in a build's log
+and in the journal of a service: the fix is of use wherever the message is read.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def show(findings: Sequence[Finding], *, err: bool) -> None:
-    """Print `FILE:LINE:COL: message` for each; on a terminal also the line, a caret and the fix."""
+    """Print `FILE:LINE:COL: message` for each, and indented below it the line, a caret and the fix."""
     stream = sys.stderr if err else sys.stdout
     for finding in findings:
-        click.echo(_colour(finding) if stream.isatty() else finding.text(), file=stream)
+        click.echo(_colour(finding) if stream.isatty() else finding.pretty(), file=stream)
 
 
 def _colour(finding: Finding) -> str:
