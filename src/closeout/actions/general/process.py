@@ -235,14 +235,11 @@ def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + 5.0) -> 
     pid, since = identity.get("pid"), identity.get("started")
     if not isinstance(pid, int) or since is None:
         return True
-    deadline = time.monotonic() + patience
-    number = signal.SIGTERM
-    while started(pid) == since:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
-        if time.monotonic() > deadline:
-            if number == signal.SIGKILL:
-                return False
-            number, deadline = signal.SIGKILL, time.monotonic() + 2.0
-        time.sleep(0.05)
-    return True
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
+        deadline = time.monotonic() + seconds
+        if started(pid) == since:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        while started(pid) == since and time.monotonic() < deadline:
+            time.sleep(0.02)
+    return started(pid) != since
