@@ -242,4 +242,4 @@ def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + 5.0) -> 
                 os.kill(pid, number)
         while started(pid) == since and time.monotonic() < deadline:
             time.sleep(0.02)
-    return started(pid) != since
+    return bool(started(pid) != since)
