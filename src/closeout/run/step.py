@@ -120,7 +120,7 @@ class StepRun:
             context.durable.sleep("grace", context.automation.grace)
         context.status.progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
         summaries = [
-            self._apply(change, plan["inputs"], f"{index}." if len(applicable) > 1 else "")
+            self._apply(change, plan["inputs"], f"{index}." if len(applicable) > 1 else "", planned_before)
             for index, change in enumerate(applicable, start=1)
         ]
         return self._verified("; ".join(text for text in summaries if text) or "done")
@@ -144,7 +144,7 @@ class StepRun:
             "dry_run": planned.dry_run,
         }
 
-    def _apply(self, change: Change, values: dict[str, Any], prefix: str) -> str:
+    def _apply(self, change: Change, values: dict[str, Any], prefix: str, before: Sequence[Change]) -> str:
         step, context = self._step, self._context
         target = inputs.target(step, context.event)
         work = StepWork(
@@ -153,6 +153,8 @@ class StepRun:
             prefix=f"{step.id}/{prefix}",
             clients=context.deps.clients.for_step(target),
             target=target,
+            planned=self.planned,
+            before=before,
         )
         try:
             result = self._action.apply(change, values, work)

@@ -6,11 +6,12 @@ operation as the call itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from closeout.core.automation import Step
 from closeout.core.errors import DeadlinePassed, GuardRefused, ServiceError
+from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
 from closeout.run import guards, livecheck
@@ -23,7 +24,11 @@ HELD = Backoff(first=1.0, factor=1.6, cap=30.0)
 
 
 class StepWork:
-    """`actions.spec.Work` for one change of one step."""
+    """`actions.spec.Work` for one change of one step.
+
+    `planned` is the step's whole plan and `before` what earlier steps had planned: both are held against today's
+    `protect` and limits before each call, since the file may have become stricter while the run waited.
+    """
 
     def __init__(
         self,
@@ -33,11 +38,15 @@ class StepWork:
         prefix: str,
         clients: Clients,
         target: AwsTarget | None,
+        planned: Sequence[Change] = (),
+        before: Sequence[Change] = (),
     ) -> None:
         self._context = context
         self._step = step
         self._prefix = prefix
         self._target = target
+        self._planned = planned
+        self._before = before
         self.clients = clients
         self.changed: list[str] = []
         """Names of the guarded calls that were made, the same on every replay."""
@@ -156,10 +165,7 @@ class StepWork:
             )
         if self._held_by_pause():
             return None
-        if guards.dry_run(self._context.automation, self._context.current()):
-            raise GuardRefused(
-                f"{self._step.id}: the automation is in dry-run mode now; nothing more was done"
-            )
+        self._check_todays_file()
         try:
             guards.check_account(self._target, self.clients)
             if self._step.destructive:
@@ -172,6 +178,15 @@ class StepWork:
             raise
         self._context.release()
         return {"result": result}
+
+    def _check_todays_file(self) -> None:
+        """Raise `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit."""
+        stored, current = self._context.automation, self._context.current()
+        if guards.dry_run(stored, current):
+            raise GuardRefused(
+                f"{self._step.id}: the automation is in dry-run mode now; nothing more was done"
+            )
+        guards.check_plan(self._planned, stored, current, self._before)
 
     def _held_by_pause(self) -> bool:
         paused = self._context.deps.switch.paused()

@@ -200,6 +200,27 @@ def test_a_pause_holds_the_delete_until_it_is_lifted() -> None:
     assert scene.world.lines.count("waiting: paused: ops@example") == 1
 
 
+@pytest.mark.parametrize(
+    "stricter", [{"protect_names": ("preview-*",)}, {"max_changes": 1}], ids=["protect", "max-changes"]
+)
+def test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call(
+    stricter: dict[str, Any],
+) -> None:
+    """Paused, the file changed, resumed: what is protected now, or over the limit now, is not touched."""
+    scene = Scene()
+    asked: list[str | None] = ["paused by me", "paused by me", None]
+
+    def paused() -> str | None:
+        if len(asked) == 2:
+            scene.current = dataclasses.replace(scene.automation, **stricter)
+        return asked.pop(0) if len(asked) > 1 else asked[0]
+
+    scene.paused = paused
+    ending = scene.play()
+    assert ending.verdict == "failure", ending
+    assert deletes(scene.world) == []
+
+
 def test_a_cancel_by_hand_ends_in_an_error_status() -> None:
     """No status stays pending."""
     scene = Scene()
