@@ -62,7 +62,7 @@ class Sender:
         )
         with self._lock:
             self._threads.append(thread)
-        thread.start()
+            thread.start()
 
     def _deliver(
         self,
