@@ -12,16 +12,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from closeout.actions.permissions import needed
 from closeout.actions.registry import builtin
-from closeout.actions.spec import Action, Input, Permission
+from closeout.actions.spec import Action, Input
 from closeout.cli import reference
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
 
 REFERENCE = Path(__file__).parent / "reference"
 WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` instead of editing. -->\n"
-SOME_TEXT = "${{ event.example }}"
-"""An input whose value is not known when the file is read: the permissions are then the widest."""
 
 
 def error_classes() -> Iterator[type[CloseoutError]]:
@@ -82,25 +81,13 @@ def _action(action: Action) -> list[str]:
 
 
 def _needs(action: Action) -> list[list[str]]:
-    """Give the rows of permissions: those of every step, then those that an optional input adds."""
-    least = {
-        name: SOME_TEXT if value.required and value.type == "string" else value.default
-        for name, value in action.inputs.items()
-    }
-    rows = [_need(permission, "") for permission in action.permissions(least)]
-    for name, value in action.inputs.items():
-        if not value.required and value.type in ("string", "boolean"):
-            more = action.permissions({**least, name: True if value.type == "boolean" else SOME_TEXT})
-            new = [_need(permission, f"with `{name}`: ") for permission in more]
-            rows += [row for row in new if row[1] not in [known[1] for known in rows]]
-    return rows
-
-
-def _need(permission: Permission, when: str) -> list[str]:
     return [
-        permission.system,
-        ", ".join(f"`{name}`" for name in permission.actions),
-        when + permission.reason,
+        [
+            need.permission.system,
+            ", ".join(f"`{name}`" for name in need.permission.actions),
+            (f"with `{need.when}`: " if need.when else "") + need.permission.reason,
+        ]
+        for need in needed(action)
     ]
 
 

@@ -102,24 +102,18 @@ def _kind(value: Input) -> str:
 
 
 def _permissions(action: Action) -> list[dict[str, Any]]:
-    inputs = {key: value.default for key, value in action.inputs.items()}
+    from closeout.actions.permissions import needed
+
     return [
         {
-            "system": permission.system,
-            "actions": list(permission.actions),
-            "resources": list(permission.resources),
-            "reason": permission.reason,
+            "system": need.permission.system,
+            "actions": list(need.permission.actions),
+            "resources": list(need.permission.resources),
+            "reason": need.permission.reason,
+            "with": need.when,
         }
-        for permission in action.permissions(_example_inputs(action, inputs))
+        for need in needed(action)
     ]
-
-
-def _example_inputs(action: Action, defaults: dict[str, Any]) -> dict[str, Any]:
-    """Fill what is required with a template, whose permissions are the widest that the action can need."""
-    return {
-        key: "${{ event.example }}" if value.required and value.type == "string" else defaults[key]
-        for key, value in action.inputs.items()
-    }
 
 
 def _to_json(action: Action) -> dict[str, Any]:

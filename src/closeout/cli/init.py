@@ -20,6 +20,7 @@ Next:
   2. closeout check {path}
   3. export CLOSEOUT_WEBHOOK_SECRET=...   the secret that you gave to the hook at GitHub
      export CLOSEOUT_GITHUB_TOKEN=...     a token with Commit statuses: write
+                                         and Pull requests: read
   4. closeout serve --config {path}"""
 
 

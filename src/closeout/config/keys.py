@@ -57,7 +57,7 @@ KEYS: tuple[Key, ...] = (
     Key("step", "id", "lower-case letters, digits, dashes", "the action's last word and the step's position, like `delete-stack-1`", "Names the step in runs and logs."),
     Key("step", "name", "text", "the action's summary", "The step's title for people."),
     Key("step", "if", "CEL expression", "true", "A condition over `event`; when false the step is skipped."),
-    Key("step", "timeout", "duration", "the action's own", "Time for the step, its waits included."),
+    Key("step", "timeout", "duration", "the action's own", "Longest time for one operation of the step: a script, a build, the wait for a stack's end."),
     Key("step", "retry", "map", "the action's own", "How calls that failed for a passing reason are tried again."),
     Key("step", "destructive", "`false`", "true but for `github/comment`", "On `shell`, `python`, `http/request` and `github/dispatch-workflow`: says that the step deletes nothing."),
     Key("step", "allow-untrusted", "field or list of fields", "none", "Fields that outsiders choose (`event.pull_request.head.ref`) and that may be part of a name all the same. Pull requests from forks are then ignored."),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core import ids, keys, payload, signature, triggers
-from closeout.core.automation import Automation
+from closeout.core.automation import Automation, status_contexts
 from closeout.core.delivery import read_headers
 from closeout.core.facts import Facts
 from closeout.intake import decode
@@ -44,6 +44,7 @@ class Receiver:
 
     def __init__(self, *, automations: Sequence[Automation], secrets: Secrets) -> None:
         self._secrets = secrets
+        self._contexts = status_contexts(automations)
         self._by_event: dict[str, tuple[_Candidate, ...]] = {}
         self._matched: dict[Facts, tuple[_Candidate, ...]] = {}
         for automation in automations:
@@ -63,7 +64,7 @@ class Receiver:
         head = read_headers(headers.get)
         text = payload.from_form(body) if head.form else body
         payload.door(text)
-        facts = decode.facts(head.event, text)
+        facts = decode.facts(head.event, text, self._contexts)
         if head.event == "ping":
             return Decision(None)
         delivery = NewDelivery(
@@ -76,12 +77,13 @@ class Receiver:
             form=head.form,
             received_at=received_at,
             origin="github",
+            number=facts.number,
         )
         return Decision(delivery, self._runs(head.guid, facts, text))
 
     def runs(self, event: str, guid: str, text: bytes) -> tuple[NewRun, ...]:
         """Match a kept delivery's payload (JSON text) again: what a replay would start."""
-        return self._runs(guid, decode.facts(event, text), text)
+        return self._runs(guid, decode.facts(event, text, self._contexts), text)
 
     def _runs(self, guid: str, facts: Facts, text: bytes) -> tuple[NewRun, ...]:
         matched = self._matching(facts)

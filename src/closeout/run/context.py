@@ -11,7 +11,7 @@ from typing import Any
 
 from closeout.core import payload
 from closeout.core.automation import Automation, Step
-from closeout.core.errors import CloseoutError, DeadlinePassed
+from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
 from closeout.ports import Durable, Execution, Json
 from closeout.run import livecheck
 from closeout.run.deps import RunDeps
@@ -58,7 +58,10 @@ class RunContext:
     def check_time(self) -> None:
         """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
         if self.deps.clock.now() >= self.deadline:
-            raise DeadlinePassed("the run's time is up; nothing more was done")
+            held = self._told.why(self.execution.id)
+            raise DeadlinePassed(
+                "the run's time is up; nothing more was done" + (f" ({held})" if held else "")
+            )
 
     def grace_due(self, step: Step) -> bool:
         """Whether the automation's grace is still to be waited for, before this step: once a run."""
@@ -70,9 +73,9 @@ class RunContext:
         """Write a line to the run's log; only inside a recorded function."""
         self.deps.journal.write(self.execution.id, step, self.deps.redact.text(text))
 
-    def log_once(self, key: str, text: str, step: str) -> None:
+    def log_once(self, key: str, text: str, step: str | None = None) -> None:
         """Write a line unless one of this key was written; only inside a recorded function."""
-        if self._told.first(self.execution.id, f"{step} {key}"):
+        if self._told.first(self.execution.id, f"{step or ''} {key}"):
             self.log(text, step)
 
     def hold(self, step: str, reason: str, status: str | None = None) -> None:
@@ -92,7 +95,11 @@ class RunContext:
         self._told.goes_on(self.execution.id)
 
     def safe(self, fn: Callable[[], Json]) -> Callable[[], Json]:
-        """Wrap a function so that neither its result nor its error can carry a secret into the ledger."""
+        """Wrap a function so that neither its result nor its error can carry a secret into the ledger.
+
+        An error that is none of closeout's keeps the name of its type: `'number'` alone says nothing to whoever
+        wrote the code that raised a KeyError.
+        """
 
         def redacted() -> Json:
             try:
@@ -102,8 +109,8 @@ class RunContext:
                 error.args = (error.message,)
                 raise
             except Exception as error:
-                error.args = (self.deps.redact.text(str(error)),)
-                raise
+                kind = type(error).__name__
+                raise StepFailed("", kind, self.deps.redact.text(f"{kind}: {error}")) from error
 
         return redacted
 

@@ -38,5 +38,7 @@ class RunDeps:
     functions: Mapping[str, Callable[[Any], Any]]
     details: Callable[[Execution], str | None]
     directory: Path
+    own_contexts: tuple[str, ...] = ()
+    """The status contexts of today's configuration: events about them start nothing."""
     has_token: bool = True
     """Whether `secrets.github` is configured; without it no status can be posted."""

@@ -29,7 +29,7 @@ def make(deps: RunDeps) -> RunFunction:
         context = RunContext(deps, durable, execution, told)
         ending = _Run(context).execute()
         told.forget(execution.id)
-        return ending
+        return Ending(ending.verdict, deps.redact.text(ending.summary))
 
     return run
 

@@ -12,7 +12,7 @@ from typing import Any
 from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
-from closeout.core.automation import Automation
+from closeout.core.automation import Automation, status_contexts
 from closeout.core.errors import CloseoutError
 from closeout.run import matching
 
@@ -27,7 +27,7 @@ def explain(
     `payload` has been decoded by the one rule. `paths_of(repository, number)` reads a pull request's paths;
     without it a path filter is reported as undecided, and the automation as matched so far.
     """
-    facts = core_facts.facts_of(event, payload)
+    facts = core_facts.facts_of(event, payload, status_contexts(automations))
     rows = []
     for automation in automations:
         try:

@@ -14,7 +14,7 @@ from closeout.core.errors import CloseoutError, StepFailed
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run.context import RunContext
-from closeout.run.step import Outcome, is_cancel
+from closeout.run.step import Outcome, is_cancel, record_end
 from closeout.run.work import StepWork
 
 STEP = "function"
@@ -84,7 +84,7 @@ def run_function(context: RunContext, reference: str) -> Outcome:
             raise
         outcome = Outcome("failure", "failed", reason=error.message)
     outcome.changed = bool(work.changed) and destructive
-    context.durable.record(f"{STEP}/end", context.safe(outcome.to_json))
+    record_end(context, STEP, outcome)
     return outcome
 
 

@@ -12,6 +12,7 @@ from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation
+from closeout.core.errors import CloseoutError
 from closeout.ports import Json
 from closeout.run.context import RunContext
 
@@ -19,14 +20,18 @@ from closeout.run.context import RunContext
 def decide(context: RunContext) -> Json:
     """Give `{"run": bool, "reason": str}`. Raises the named error of what could not be read or evaluated."""
     context.check_time()
-    reason = _why_not(context)
+    try:
+        reason = _why_not(context)
+    except CloseoutError as error:
+        context.log(f"it cannot be decided whether {context.automation.name} runs: {error.message}")
+        raise
     context.log(reason or f"matched: {context.automation.name} on {context.execution.event}")
     return {"run": reason is None, "reason": reason or "matched"}
 
 
 def _why_not(context: RunContext) -> str | None:
     automation, event = context.automation, context.event
-    facts = core_facts.facts_of(context.execution.event, event)
+    facts = core_facts.facts_of(context.execution.event, event, context.deps.own_contexts)
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
     if match.paths_pending:
         pull = event["pull_request"]

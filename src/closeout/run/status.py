@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PENDING_RETRY = Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=10.0))
 FINAL_RETRY = Retry(attempts=14, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
-"""About an hour and a half in all."""
+"""Most of an hour in all."""
 
 
 class StatusLine:
@@ -69,12 +69,12 @@ class StatusLine:
         context = self._context
         name = context.automation.status_context
         if name is None:
-            return {"sent": False, "reason": "the automation says `status: false`"}
+            return self._silent(state, text, "the automation says `status: false`")
         target = commit.status_target(context.execution.event, context.event)
         if target is None:
-            return {"sent": False, "reason": commit.why_none(context.execution.event, context.event)}
+            return self._silent(state, text, commit.why_none(context.execution.event, context.event))
         if not context.deps.has_token:
-            return {"sent": False, "reason": "no `secrets.github` is configured"}
+            return self._silent(state, text, "no status is posted, since no `secrets.github` is configured")
         description = clip(context.deps.redact.text(text))
         try:
             context.deps.github.create_status(
@@ -90,3 +90,10 @@ class StatusLine:
             raise
         context.log(f"status {state}: {description}")
         return {"sent": True, "state": state, "description": description}
+
+    def _silent(self, state: str, text: str, reason: str) -> Json:
+        """Say in the run, which is then the only place, why nothing is said on GitHub, and how the run ended."""
+        self._context.log_once("silent", reason)
+        if state != "pending":
+            self._context.log(f"{state}: {text}")
+        return {"sent": False, "reason": reason}

@@ -27,6 +27,10 @@ VERIFY_SECONDS = 60.0
 """How long a service may need until what was deleted is seen to be gone."""
 
 
+_ING = {"run": "running"}
+"""Verbs that do not simply take `ing`."""
+
+
 def is_cancel(error: StepFailed) -> bool:
     """Whether this failed operation means that the run is to end early."""
     return error.kind in ("cancelled", "reopened", "run-cancelled")
@@ -46,6 +50,16 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """Give the recorded end."""
         return {"state": self.state, "summary": self.summary, "reason": self.reason, "left": self.left}
+
+
+def record_end(context: RunContext, step: str, outcome: Outcome) -> None:
+    """Record how a step ended, with a line in the log: the views and the page are made from it."""
+
+    def keep() -> Json:
+        context.log(f"{outcome.state}: {outcome.reason or outcome.summary}", step)
+        return outcome.to_json()
+
+    context.durable.record(f"{step}/end", context.safe(keep))
 
 
 class StepRun:
@@ -75,12 +89,7 @@ class StepRun:
         """Record how the step ended, with a line in the log."""
         step = self._step.id
         outcome.planned, outcome.changed = self.planned, self.changed
-
-        def keep() -> Json:
-            self._context.log(f"{outcome.state}: {outcome.reason or outcome.summary}", step)
-            return outcome.to_json()
-
-        self._context.durable.record(f"{step}/end", self._context.safe(keep))
+        record_end(self._context, step, outcome)
         return outcome
 
     def look(self) -> list[dict[str, str]]:
@@ -167,7 +176,11 @@ class StepRun:
 
         def poll() -> Json | None:
             answer = self._leftovers()
-            return None if answer["left"] else answer
+            if answer["left"]:
+                return None
+            if any(change.verb == "delete" for change in self.planned):
+                context.log("verified by a fresh look: nothing of the plan is there", step.id)
+            return answer
 
         try:
             context.durable.wait_until(f"{step.id}/verify", context.safe(poll), VERIFY_POLL, VERIFY_SECONDS)
@@ -196,8 +209,8 @@ class StepRun:
         """Say which step runs: by the name that the file gives it, else by what it does."""
         if self._step.name and self._step.name != self._action.summary:
             return self._step.name
-        verb = change.verb.removesuffix("e")
-        return f"{verb}ing {change.resource}"
+        verb = _ING.get(change.verb) or change.verb.removesuffix("e") + "ing"
+        return f"{verb} {change.resource}"
 
 
 def _verbs(changes: Sequence[Change]) -> str:

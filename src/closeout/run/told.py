@@ -34,6 +34,10 @@ class Told:
             self._held[execution] = reason
             return True
 
+    def why(self, execution: str) -> str | None:
+        """Give why a call of this execution waits, None if none does."""
+        return self._held.get(execution)
+
     def goes_on(self, execution: str) -> None:
         """Forget why a call waited, because it no longer does."""
         with self._lock:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from closeout.core.automation import Step
-from closeout.core.errors import DeadlinePassed, GuardRefused, ServiceError
+from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
@@ -151,18 +151,14 @@ class StepWork:
 
     def _timed(self, fn: Callable[[], Json]) -> Callable[[], Json]:
         def within_time() -> Json:
-            if self.remaining() <= 0:
-                raise DeadlinePassed(f"the run's time is up in {self._step.id}")
+            self._context.check_time()
             return fn()
 
         return within_time
 
     def _attempt(self, call: Callable[[], Json]) -> Json | None:
         """Every guard, then the call. None: not now, try again."""
-        if self.remaining() <= 0:
-            raise DeadlinePassed(
-                f"the run's time is up before {self._step.id} could go on; nothing more was done"
-            )
+        self._context.check_time()
         if self._held_by_pause():
             return None
         self._check_todays_file()

@@ -93,6 +93,7 @@ def test_an_unreadable_pull_request_is_never_read_as_closed(error: Exception) ->
     assert deletes(scene.world) == []
     assert scene.clock.now() - 1_700_000_000 >= AUTOMATION.timeout
     assert scene.world.statuses[-1][0] == "failure"
+    assert "cannot read the pull request" in ending.summary
 
 
 def test_a_pull_request_that_can_be_read_again_is_torn_down() -> None:

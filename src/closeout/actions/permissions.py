@@ -1,0 +1,36 @@
+"""What an action needs, with every optional input that adds to it: one list for the command line and the docs.
+
+Whoever builds a role from it must not miss what a step turns on, so each optional input is tried in turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from closeout.actions.spec import Action, Permission
+
+SOME_TEXT = "${{ event.example }}"
+"""An input whose value is not known when the file is read: the permissions are then the widest."""
+
+
+class Need(NamedTuple):
+    """A permission, and the optional input that asks for it (None: every step needs it)."""
+
+    permission: Permission
+    when: str | None
+
+
+def needed(action: Action) -> tuple[Need, ...]:
+    """Give what every step of this action needs, then what an optional input adds."""
+    least: dict[str, Any] = {
+        name: SOME_TEXT if value.required and value.type == "string" else value.default
+        for name, value in action.inputs.items()
+    }
+    needs = [Need(permission, None) for permission in action.permissions(least)]
+    for name, value in action.inputs.items():
+        if value.required or value.type not in ("string", "boolean"):
+            continue
+        known = [need.permission.actions for need in needs]
+        more = action.permissions({**least, name: True if value.type == "boolean" else SOME_TEXT})
+        needs += [Need(permission, name) for permission in more if permission.actions not in known]
+    return tuple(needs)

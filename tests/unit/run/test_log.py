@@ -1,0 +1,101 @@
+"""What a run says of itself: in its log, and where nothing can be said on GitHub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.core.plan import Change
+from closeout.run.step import StepRun
+from tests.unit.run.world import Scene, World, pull_payload, step
+
+TOKEN = "ghp_" + "a1B2" * 9
+
+
+def _function(body: Any, **more: Any) -> Scene:
+    scene = Scene(functions={"m:clean_up": body})
+    return scene.with_automation(function="m:clean_up", steps=(), **more)
+
+
+def test_a_successful_verify_says_so_once() -> None:
+    """Promise 2 is shown: the log says that a fresh look found nothing of what was to be deleted."""
+    scene = Scene()
+    assert scene.play().verdict == "success"
+    assert scene.world.lines.count("verified by a fresh look: nothing of the plan is there") == 1
+
+
+def test_a_failed_verify_does_not_claim_it() -> None:
+    """While something is left, nothing is said to be verified."""
+    scene = Scene(world=World(undeletable={"preview-17"}))
+    assert scene.play().verdict == "failure"
+    assert not [line for line in scene.world.lines if "verified" in line]
+
+
+def test_a_function_that_fails_inside_a_record_keeps_the_type_of_its_error() -> None:
+    """`'missing'` alone explains nothing: it was a KeyError, and the log says that the function failed."""
+
+    def clean_up(run: Any) -> None:
+        run.record("look", lambda: run.event["missing"])
+
+    scene = _function(clean_up)
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "KeyError: 'missing'" in ending.summary
+    assert "failure: KeyError: 'missing'" in scene.world.lines
+
+
+def test_a_function_that_succeeds_says_so() -> None:
+    """What it returns is its summary, and a line of the log."""
+    scene = _function(lambda run: f"dropped {run.event['number']}")
+    assert scene.play().verdict == "success"
+    assert "success: dropped 17" in scene.world.lines
+
+
+def test_no_secret_reaches_the_runs_summary() -> None:
+    """The summary is stored and shown on the page: what a function raises or returns is redacted there, too."""
+
+    def leaks(run: Any) -> str:
+        raise ValueError(f"outside token={TOKEN}")
+
+    assert TOKEN not in _function(leaks).play().summary
+    assert TOKEN not in _function(lambda run: f"sent {TOKEN}").play().summary
+
+
+@pytest.mark.parametrize(
+    ("event", "context", "said"),
+    [
+        ("release", "closeout/x", "a release event belongs to no commit, so there is no status"),
+        ("status", None, "the automation says `status: false`"),
+    ],
+)
+def test_a_run_without_a_status_says_why(event: str, context: str | None, said: str) -> None:
+    """Where there is no commit, or no status is wanted, the run says so once, and how it ended."""
+    scene = _function(
+        lambda run: "all done",
+        triggers=({"event": event},),
+        destructive_function=False,
+        status_context=context,
+    )
+    scene.event = event
+    scene.payload = {"repository": pull_payload()["repository"], "sha": "a" * 40}
+    assert scene.play().verdict == "success"
+    assert scene.world.statuses == []
+    assert scene.world.lines.count(said) == 1
+    assert "success: all done" in scene.world.lines
+
+
+def test_an_if_that_cannot_be_evaluated_is_said_in_the_log() -> None:
+    """A condition's error is neither true nor false: nothing runs, and the log holds the error."""
+    scene = Scene().with_automation(condition="event.nothing.there")
+    assert scene.play().verdict == "failure"
+    assert any("it cannot be decided whether preview-cleanup runs" in line for line in scene.world.lines)
+
+
+@pytest.mark.parametrize(("verb", "said"), [("delete", "deleting"), ("run", "running"), ("empty", "emptying")])
+def test_the_status_names_what_is_being_done(verb: str, said: str) -> None:
+    """`2/3 deleting stack preview-17`: the verb in its form for what is going on now."""
+    scene = Scene()
+    runner = StepRun.__new__(StepRun)
+    runner._step, runner._action = step(), scene.deps().actions["test/delete"]
+    assert runner._doing(Change(verb=verb, resource="it", reason="")) == f"{said} it"
