@@ -7,7 +7,7 @@ format: new keys get defaults, old ones stay readable.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -82,3 +82,9 @@ class Automation:
         for key in ("triggers", "repositories", "senders", "protect_names", "secret_variables"):
             value[key] = tuple(value.get(key, ()))
         return cls(**value)
+
+
+def status_contexts(automations: Iterable[Automation]) -> tuple[str, ...]:
+    """Give the status contexts that these automations set: an event about one of them is closeout's own doing."""
+    contexts = (automation.status_context for automation in automations)
+    return tuple(dict.fromkeys(context for context in contexts if context is not None))

@@ -115,8 +115,10 @@ _ANY = msgspec.json.Decoder(_AnyEvent).decode
 _DECODERS = {"pull_request": _PULL_REQUEST, "push": _PUSH}
 
 
-def facts(event: str, text: bytes) -> Facts:
+def facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
     """Give the facts of a payload that has passed `payload.door`. Raises PayloadRefused.
+
+    `own_contexts` are the status contexts of the configuration (see `core.facts.is_own`).
 
     It agrees with `facts_of(event, payload.decode(text))` on every payload that the latter takes. What only a full
     decode can see (an integer beyond 64 bits, too deep a value) may pass here; it is refused before it is used.
@@ -125,4 +127,4 @@ def facts(event: str, text: bytes) -> Facts:
         fields: Any = _DECODERS.get(event, _ANY)(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         fields = payload.decode(text)
-    return facts_of(event, fields)
+    return facts_of(event, fields, own_contexts)

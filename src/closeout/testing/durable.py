@@ -172,7 +172,7 @@ class MemoryDurable:
         operation.state = "ok"
 
     def _fail(self, operation: _Operation, error: Exception) -> None:
-        kind = error.code if isinstance(error, CloseoutError) else type(error).__name__
+        kind = getattr(error, "kind", None) or getattr(error, "code", None) or type(error).__name__
         operation.state, operation.value = "error", [kind, str(error)]
 
     def _wait(self, operation: _Operation, seconds: float, heard: str) -> None:

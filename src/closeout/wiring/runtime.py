@@ -12,6 +12,7 @@ from typing import Any
 
 from closeout.adapters.ledger import Ledger, Views
 from closeout.config.load import Loaded
+from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError
 from closeout.core.redact import Redactor
 from closeout.engine import Engine
@@ -87,6 +88,7 @@ class Runtime:
                 functions=self.loaded.functions,
                 details=self._details_link,
                 directory=self._directory,
+                own_contexts=status_contexts(self.loaded.automations),
                 has_token=self.clients.has_token,
             )
         )

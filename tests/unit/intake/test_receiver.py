@@ -14,6 +14,7 @@ from closeout.core.automation import Automation
 from closeout.core.errors import BadDelivery, PayloadRefused, Unauthorized
 from closeout.core.facts import Facts, facts_of
 from closeout.intake import Decision, Receiver
+from closeout.run.explain import explain
 from closeout.testing import deliveries
 
 SECRET = b"one"
@@ -210,6 +211,21 @@ def test_what_is_remembered_is_limited() -> None:
     for number in range(5000):
         asked._matching(facts_of("create", deliveries.create(f"b{number}") if number % 1000 == 0 else {"ref": f"b{number}", "ref_type": "branch"}))  # fmt: skip
     assert len(asked._matched) <= 4096
+
+
+def test_a_status_that_the_configuration_sets_starts_nothing() -> None:
+    """`status: ci/teardown` on one automation and another one on `status` events: without this, for ever."""
+    sets = Automation(name="sets", triggers=({"event": "push"},), status_context="ci/teardown")
+    hears = Automation(name="hears", triggers=({"event": "status"},), status_context="other-name")
+    for own in ("ci/teardown", "other-name", "closeout/anything"):
+        payload = {"context": own, "repository": {"full_name": "acme/shop"}}
+        assert decide("status", payload, sets, hears).runs == ()
+        assert receiver(sets, hears).runs("status", "g-2", deliveries.encode(payload)) == ()
+        (_, row) = explain([sets, hears], "status", payload)
+        assert (row["matched"], row["reason"]) == (False, "closeout itself caused this event")
+    assert [run.automation for run in decide("status", {"context": "ci/build"}, sets, hears).runs] == [
+        "hears"
+    ]
 
 
 text = st.text(max_size=30).map(lambda value: value.encode("utf-8", "surrogatepass"))

@@ -92,7 +92,9 @@ def test_an_if_that_cannot_be_evaluated_is_said_in_the_log() -> None:
     assert any("it cannot be decided whether preview-cleanup runs" in line for line in scene.world.lines)
 
 
-@pytest.mark.parametrize(("verb", "said"), [("delete", "deleting"), ("run", "running"), ("empty", "emptying")])
+@pytest.mark.parametrize(
+    ("verb", "said"), [("delete", "deleting"), ("run", "running"), ("empty", "emptying")]
+)
 def test_the_status_names_what_is_being_done(verb: str, said: str) -> None:
     """`2/3 deleting stack preview-17`: the verb in its form for what is going on now."""
     scene = Scene()

@@ -85,10 +85,6 @@ class Follower:
         for line in self._stage.server.logs(self._run_id, after=self._line):
             self._line = line["id"]
             self._tell_line(line["step"], line["text"])
-        for name, (state, *_) in self._stage.server.operations(self._run_id).items():
-            step, _, operation = name.partition("/")
-            if operation == "verify" and state == "ok":
-                self._tell_line(step, "verified by a fresh look: nothing of the plan is there")
         statuses = self._stage.github.statuses(self._sha)
         for status in statuses[self._statuses :]:
             self._stage.narrator.tell("status", f"{status['state']}: {status['description']}")
