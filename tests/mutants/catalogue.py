@@ -64,8 +64,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "verify is not looked at",
         "src/closeout/run/step.py",
-        'return None if answer["left"] else answer',
-        "return answer",
+        'if answer["left"]:\n                return None',
+        "if False:\n                return None",
         (f"{RUN}::test_what_verify_still_finds_is_a_failure_that_names_it",),
     ),
     Mutant(
