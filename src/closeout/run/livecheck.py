@@ -33,14 +33,31 @@ def subject_of(event: str, payload: Mapping[str, Any]) -> Subject | None:
         if event in ("pull_request", "pull_request_target") and payload.get("action") == "closed":
             pull = payload["pull_request"]
             base = pull["base"]["repo"]
+            _check_one_subject(payload, pull, base)
             return Subject("pull request", base["full_name"], base["id"], pull["number"], pull["id"], "")
         if event == "delete":
             kind = {"branch": "heads", "tag": "tags"}[payload["ref_type"]]
             repository = payload["repository"]
             return Subject("ref", repository["full_name"], repository["id"], 0, 0, f"{kind}/{payload['ref']}")
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise GuardRefused(f"the payload of {event} lacks {error}, so no live check is possible") from None
     return None
+
+
+def _check_one_subject(payload: Mapping[str, Any], pull: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+    """Raise `GuardRefused` unless the payload speaks of one pull request in one repository throughout.
+
+    Names may be made of `event.number` and `event.repository`, while GitHub is asked about `event.pull_request`:
+    were they two, the answer about the one would let the other be deleted.
+    """
+    if payload.get("number", pull["number"]) != pull["number"]:
+        raise GuardRefused("the payload gives the pull request two numbers, so no live check is possible")
+    repository = payload["repository"]
+    for key in ("id", "full_name", "name"):
+        if repository.get(key, base.get(key)) != base.get(key, repository.get(key)):
+            raise GuardRefused(
+                "the payload's repository is not the pull request's base, so no live check is possible"
+            )
 
 
 def check(subject: Subject, github: GitHub) -> None:

@@ -295,6 +295,26 @@ def test_a_fork_is_ignored_where_a_branch_name_is_let_into_a_name() -> None:
     assert Scene(payload=payload, automation=scene.automation).play().verdict == "skipped"
 
 
+@pytest.mark.parametrize(
+    ("named", "payload"),
+    [
+        ("preview-${{ event.number }}", {"number": 99}),
+        ("${{ event.repository.name }}-17", {"repository": {"id": 2, "full_name": "acme/shop"}}),
+        ("${{ event.repository.name }}-17", {"repository": {"full_name": "acme/shop", "name": "other"}}),
+    ],
+    ids=["number", "repository id", "repository name"],
+)
+def test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing(
+    named: str, payload: dict[str, Any]
+) -> None:
+    """GitHub would be asked about the one, and the name be made of the other."""
+    scene = Scene(world=World(resources={"preview-99", "shop-17", "other-17"}))
+    scene.payload |= {**payload}
+    scene.with_automation(steps=(step(named),))
+    assert scene.play().verdict == "failure"
+    assert deletes(scene.world) == []
+
+
 def test_a_destructive_step_without_a_live_check_is_refused() -> None:
     """Unless the automation says `unguarded: true`."""
     payload = pull_payload() | {"action": "labeled"}
