@@ -16,6 +16,9 @@ from closeout.core.errors import CloseoutError
 from closeout.ports import Json
 from closeout.run.context import RunContext
 
+_BY_MEMBERS = ("create", "delete", "push")
+"""Events about a ref of the repository itself: whoever made it may write there. A fork's refs send them to the fork."""
+
 
 def decide(context: RunContext) -> Json:
     """Give `{"run": bool, "reason": str}`. Raises the named error of what could not be read or evaluated."""
@@ -49,7 +52,8 @@ def _why_not(context: RunContext) -> str | None:
 
 def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, Any]) -> str | None:
     """Give the reason to ignore an event whose names outsiders, or GitHub's own machinery, chose."""
-    if any(step.allow_untrusted for step in automation.steps) and _from_a_fork(payload):
+    lets_in = any(step.allow_untrusted for step in automation.steps)
+    if lets_in and event not in _BY_MEMBERS and _from_a_fork(payload):
         return "the pull request comes from another repository, and a step lets the branch's name into a name"
     if event == "delete" and str(payload.get("ref", "")).startswith("gh-readonly-queue/"):
         return "a merge queue's own branch is not a branch to clean up after"

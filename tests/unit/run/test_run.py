@@ -295,6 +295,17 @@ def test_a_fork_is_ignored_where_a_branch_name_is_let_into_a_name() -> None:
     assert Scene(payload=payload, automation=scene.automation).play().verdict == "skipped"
 
 
+def test_a_branch_of_the_repository_itself_may_be_part_of_a_name_when_it_is_deleted() -> None:
+    """A `delete` event has no head that could be a fork's: with `allow-untrusted` its ref names the preview."""
+    repository = {"id": 1, "full_name": "acme/shop", "name": "shop"}
+    payload = {"ref": "feature-x", "ref_type": "branch", "repository": repository, "sender": {"login": "dev"}}
+    scene = Scene(event="delete", payload=payload, world=World(resources={"preview-feature-x"}))
+    named = step("preview-${{ event.ref }}", allow_untrusted=("event.ref",))
+    scene.with_automation(triggers=({"event": "delete"},), steps=(named,))
+    assert scene.play().verdict == "success"
+    assert deletes(scene.world) == ["delete preview-feature-x"]
+
+
 @pytest.mark.parametrize(
     ("named", "payload"),
     [
