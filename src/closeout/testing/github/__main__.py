@@ -21,10 +21,11 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="payloads of a real one's size, about 24 KB")
     options = parser.parse_args()
     fake = FakeGitHub(host=options.host, port=options.port, token=options.token, full=options.full).start()
-    sys.stdout.write(f"{fake.url}\n")
-    sys.stdout.flush()
+    # Before the first line, which tells others that they may stop it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: fake.stopping.set())
+    sys.stdout.write(f"{fake.url}\n")
+    sys.stdout.flush()
     fake.stopping.wait()
     fake.stop()
 
