@@ -17,6 +17,7 @@ import pytest
 from closeout.core import ids
 from closeout.core.errors import SecretError, StoreUnavailable
 from closeout.testing import deliveries
+from tests.acceptance.machine import until
 from tests.acceptance.serving import SECRET, FakeStore, Running, serving
 
 WAYS = pytest.mark.parametrize("short_way", [True, False], ids=["short", "asgi"])
@@ -224,7 +225,7 @@ def test_the_engine_failing_does_not_unsay_the_answer(short_way: bool) -> None:
     with serving(store=Broken(), short_way=short_way) as server:
         server.app._webhook._started = _raise
         assert server.deliver().status == 202
-        assert any("engine" in line for line in server.log)
+        until("a line about the engine", lambda: any("engine" in line for line in server.log))
 
 
 def _raise(_: Any) -> None:

@@ -128,7 +128,7 @@ def test_a_body_that_comes_too_slowly_meets_the_deadline(server: Running) -> Non
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b'"read-timeout"' in answer
-    assert 0.35 < time.monotonic() - began < 3
+    assert 0.35 < time.monotonic() - began < 9, "the deadline is 0.4 s, the default would be 10"
     assert server.store.kept == {}
 
 

@@ -415,7 +415,7 @@ def test_what_hangs_is_given_up_and_no_crash_is_counted(tmp_path: Path) -> None:
     eventually(lambda: calls)
     begun = time.monotonic()
     assert not bench.engine.stop(0.1)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 8, "stop waited for what hangs for 10 s"
     bench.close()
     following = Bench(bench.path, run)
     following.engine.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from urllib.parse import urlencode
 
 import pytest
@@ -69,12 +68,11 @@ def test_a_refusal_shows_nothing_of_the_payload() -> None:
     ],
     ids=["backslashes", "pairs", "halves"],
 )
+@pytest.mark.timeout(60)
 def test_the_slow_path_is_linear(text: bytes) -> None:
-    """A megabyte of escapes is looked through in well under a second."""
-    started = time.perf_counter()
+    """A megabyte of escapes is looked through before the test's time is up: a quadratic look would take minutes."""
     with contextlib.suppress(PayloadRefused):
         payload.door(text + b"\\ud800\\udc00")
-    assert time.perf_counter() - started < 0.5
 
 
 def form(**fields: str) -> bytes:

@@ -75,7 +75,7 @@ def _refuse(stack: Mapping[str, Any]) -> None:
 
 
 def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> str:
-    text = f"it is {stack['StackStatus']} and holds {gone} resources"
+    text = f"it is {stack['StackStatus']} and holds {gone} resource{'s' if gone != 1 else ''}"
     if kept:
         text += f" besides {kept} that its template keeps"
     if not inputs.get("role-arn") and not stack.get("RoleARN"):

@@ -209,7 +209,8 @@ class Teardown:
     def _gone(self, *, first: bool) -> Json:
         if first:
             return {"summary": f"stack {self.doomed.name} was already gone"}
-        text = f"deleted stack {self.doomed.name} ({self.doomed.resources} resources)"
+        plural = "" if self.doomed.resources == 1 else "s"
+        text = f"deleted stack {self.doomed.name} ({self.doomed.resources} resource{plural})"
         if self.emptied:
             total = sum(self.emptied.values())
             text += f", after emptying {', '.join(sorted(self.emptied))} ({total} versions)"

@@ -102,7 +102,7 @@ class TestEndOfADelete:
             (None, BEGUN),
         )
         _, answer = tear_down(script)
-        assert answer["summary"] == "deleted stack preview-17 (1 resources)"
+        assert answer["summary"] == "deleted stack preview-17 (1 resource)"
 
     def test_only_this_deletes_failures(self) -> None:
         """The reasons are those of this delete."""

