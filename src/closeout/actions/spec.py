@@ -174,5 +174,7 @@ class Action:
     needs_aws: bool = False
     example: str = ""
     """YAML of a step that uses it: shown by `closeout actions show`, checked by a test."""
+    lingers: Callable[[str], bool] | None = None
+    """Whether something of an execution still runs here although its step has ended: it then keeps its key."""
     check: Callable[[Inputs], Sequence[str]] | None = None
     """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""

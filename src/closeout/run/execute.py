@@ -6,6 +6,8 @@ killed, and taken up again anywhere.
 
 from __future__ import annotations
 
+import contextlib
+
 from closeout.core.automation import Automation
 from closeout.core.errors import StepFailed
 from closeout.core.plan import Change
@@ -18,6 +20,8 @@ from closeout.run.function import run_function
 from closeout.run.step import Outcome, StepRun, is_cancel
 from closeout.run.told import Told
 
+LONGEST_CALL = 7 * 86_400.0
+"""Seconds after which a call that cannot be killed no longer keeps the key of its run."""
 MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 
 
@@ -125,9 +129,33 @@ class _Run:
 
     def _finish(self, verdict: str, state: str, text: str) -> Ending:
         undelivered = self._context.status.final(state, text)
+        self._outlast()
         if undelivered:
             return Ending(verdict, f"{text} (status not delivered: {undelivered})")
         return Ending(verdict, text)
+
+    def _outlast(self) -> None:
+        """Keep the run's key until nothing of it runs any more: a Python call over its time cannot be killed."""
+        context = self._context
+        actions = [
+            context.deps.actions[step.uses]
+            for step in self._automation.steps
+            if step.uses in context.deps.actions
+        ]
+        lingering = [action.lingers for action in actions if action.lingers is not None]
+        if not lingering:
+            return
+
+        def poll() -> dict[str, bool] | None:
+            if any(lingers(context.execution.id) for lingers in lingering):
+                context.log_once("lingers", "a call over its time still runs here; the run keeps its key", "")
+                return None
+            return {"ended": True}
+
+        with contextlib.suppress(StepFailed):
+            context.durable.wait_until(
+                "outlast", poll, Backoff(first=0.5, factor=1.5, cap=30.0), LONGEST_CALL
+            )
 
 
 def _gone(changed: list[tuple[str, Outcome]]) -> str:

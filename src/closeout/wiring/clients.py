@@ -106,7 +106,12 @@ class SharedClients:
         """Secrets by reference; what is read is redacted from then on."""
         from closeout.adapters.secrets import SecretReader
 
-        return SecretReader(directory=self._directory, now=self._clock.now, on_value=self._learned)
+        return SecretReader(
+            region=self._settings.aws.region,
+            directory=self._directory,
+            now=self._clock.now,
+            on_value=self._learned,
+        )
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
         """Give secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""
@@ -134,7 +139,14 @@ class SharedClients:
         from closeout.adapters.github import GitHubClient
 
         api_url = setting_value(self._settings.api_url, "github.api-url")
-        if self._settings.secrets_github is None:
+        token = self.token
+        if token is None:
             return GitHubClient(lambda: "", api_url, now=self._clock.now)
-        secret = self.cached((self._settings.secrets_github,), self._report)
-        return GitHubClient(secret.newest, api_url, refresh=secret.refresh, now=self._clock.now)
+        return GitHubClient(token.newest, api_url, refresh=token.refresh, now=self._clock.now)
+
+    @cached_property
+    def token(self) -> CachedSecret | None:
+        """The GitHub token, None when none is configured. Raises `SecretError` if it cannot be read now."""
+        if self._settings.secrets_github is None:
+            return None
+        return self.cached((self._settings.secrets_github,), self._report)

@@ -50,6 +50,8 @@ class Runtime:
         self.details: Callable[[Execution], str | None] = lambda _execution: None
         self._automations = {automation.name: automation for automation in loaded.automations}
         self.webhook = self.clients.cached(webhook_references(loaded, config), report)
+        _ = self.clients.token  # a token that cannot be read ends the start, not the first run
+        setting_value(loaded.settings.api_url, "github.api-url")
         self.receiver = Receiver(automations=loaded.automations, secrets=self.webhook.keys)
         self.engine = Engine(
             ledger,

@@ -10,7 +10,7 @@ import pytest
 from closeout.core.errors import ServiceError
 from closeout.ports import PullRequest
 from closeout.testing.durable import Killed
-from tests.unit.run.world import AUTOMATION, Scene, World, pull_payload, step, unreachable
+from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
 
 
 def deletes(world: World) -> list[str]:
@@ -506,3 +506,22 @@ def test_a_function_that_raises_is_a_failure_in_its_own_words() -> None:
 
     scene = Scene(functions={"m:clean_up": clean_up}).with_automation(function="m:clean_up", steps=())
     assert "RuntimeError: no such database" in scene.play().summary
+
+
+def test_a_call_that_cannot_be_killed_keeps_the_runs_key() -> None:
+    """The status is final at once; the run ends, and frees its key, only when the call has ended."""
+    scene = Scene()
+    looks = 0
+
+    def lingers(execution: str) -> bool:
+        nonlocal looks
+        assert execution == scene.execution().id
+        looks += 1
+        return looks <= 3
+
+    scene.actions = {"test/delete": dataclasses.replace(DELETE, lingers=lingers)}
+    began = scene.clock.now()
+    assert scene.play().verdict == "success"
+    assert looks == 4
+    assert scene.clock.now() > began + 1
+    assert scene.world.statuses[-1][0] == "success"

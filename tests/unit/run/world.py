@@ -239,6 +239,7 @@ class Scene:
     queue_expired: bool = False
     clock: FakeClock = field(default_factory=FakeClock)
     paused: Callable[[], str | None] = lambda: None
+    actions: dict[str, Action] = field(default_factory=lambda: {"test/delete": DELETE})
     durable: MemoryDurable = field(init=False)
 
     def __post_init__(self) -> None:
@@ -258,7 +259,7 @@ class Scene:
 
         clients = WorldClients(world)
         return RunDeps(
-            actions={"test/delete": DELETE},
+            actions=self.actions,
             clients=clients,
             github=clients.github,
             journal=Lines(),

@@ -201,6 +201,7 @@ ACTION = Action(
         "function": Input(type="string", description="`pkg.module:name`", required=True, templates=False),
         "args": Input(type="any", description="keyword arguments; texts may hold `${{ }}`"),
     },
+    lingers=still_running,
     destructive="unless-declared",
     permissions=_permissions,
     plan=plan,
