@@ -13,6 +13,7 @@ from closeout.core.automation import Step
 from closeout.core.errors import CloseoutError, StepFailed
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
+from closeout.run import guards
 from closeout.run.context import RunContext
 from closeout.run.step import Outcome, is_cancel, record_end
 from closeout.run.work import StepWork
@@ -21,11 +22,16 @@ STEP = "function"
 
 
 class FunctionRun:
-    """The `run` argument of an `@on` function. Operation names must be unique within the function."""
+    """The `run` argument of an `@on` function. Operation names must be unique within the function.
+
+    A cancel that the function swallows (`except Exception`) is raised again at each further call, and at its end.
+    """
 
     def __init__(self, work: StepWork, *, destructive: bool) -> None:
         self._work = work
         self._destructive = destructive
+        self.over: StepFailed | None = None
+        """The cancel that ended the run, once there was one."""
 
     @property
     def event(self) -> Mapping[str, Any]:
@@ -45,20 +51,30 @@ class FunctionRun:
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """Run `fn` once and keep its JSON result; guarded by the live check unless `destructive=False`."""
         if self._destructive:
-            return self._work.change(name, fn)
-        return self._work.record(name, fn, retry)
+            return self._until_over(lambda: self._work.change(name, fn))
+        return self._until_over(lambda: self._work.record(name, fn, retry))
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait durably; holds no thread."""
-        self._work.sleep(name, seconds)
+        self._until_over(lambda: self._work.sleep(name, seconds))
 
     def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff = 15.0) -> Json:
         """Poll until `poll` gives something else than None. `poll` only looks: it is not guarded."""
-        return self._work.wait_until(name, poll, every)
+        return self._until_over(lambda: self._work.wait_until(name, poll, every))
 
     def log(self, text: str) -> None:
         """Write to the run's log; call it inside a recorded function."""
         self._work.log(text)
+
+    def _until_over(self, call: Callable[[], Json]) -> Json:
+        if self.over is not None:
+            raise self.over
+        try:
+            return call()
+        except StepFailed as error:
+            if is_cancel(error):
+                self.over = error
+            raise
 
 
 def run_function(context: RunContext, reference: str) -> Outcome:
@@ -78,13 +94,29 @@ def run_function(context: RunContext, reference: str) -> Outcome:
         context, step, prefix=f"{STEP}/", clients=context.deps.clients.for_step(None), target=None
     )
     try:
-        outcome = _call(context, reference, FunctionRun(work, destructive=destructive))
+        outcome = _outcome(context, reference, step, FunctionRun(work, destructive=destructive))
     except StepFailed as error:
         if is_cancel(error):
             raise
         outcome = Outcome("failure", "failed", reason=error.message)
     outcome.changed = bool(work.changed) and destructive
     record_end(context, STEP, outcome)
+    return outcome
+
+
+def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) -> Outcome:
+    """Call the function after the grace, unless this is a dry run: what it would do cannot be seen without it."""
+    automation = context.automation
+    mode = context.durable.record(
+        f"{STEP}/mode", context.safe(lambda: {"dry_run": guards.dry_run(automation, context.current())})
+    )
+    if mode["dry_run"]:
+        return Outcome("success", "dry run: the function was not called")
+    if context.grace_due(step):
+        context.durable.sleep("grace", automation.grace)
+    outcome = _call(context, reference, run)
+    if run.over is not None:
+        raise run.over
     return outcome
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -496,6 +498,50 @@ def test_a_function_runs_on_the_same_engine_behind_the_live_check() -> None:
     reopened = Scene(world=World(pull=PullRequest(1700, 17, "open", 1)), functions={"m:clean_up": clean_up})
     reopened.with_automation(function="m:clean_up", steps=())
     assert reopened.play().verdict == "cancelled"
+
+
+def function_scene(function: Callable[[Any], Any], **changes: Any) -> Scene:
+    return Scene(functions={"m:f": function}).with_automation(steps=(), function="m:f", **changes)
+
+
+def test_a_functions_grace_is_waited_before_its_first_call() -> None:
+    """`@on(…, grace="10m")` is not taken and then ignored."""
+    dropped: list[float] = []
+    scene = function_scene(
+        lambda run: run.record("drop", lambda: dropped.append(scene.clock.now())), grace=600.0
+    )
+    began = scene.clock.now()
+    assert scene.play().verdict == "success"
+    assert [at - began for at in dropped] == [600.0]
+
+
+@pytest.mark.parametrize("destructive", [True, False])
+def test_a_function_is_not_called_in_a_dry_run(destructive: bool) -> None:
+    """Nor one that deletes nothing: it may post, or start something."""
+    called: list[str] = []
+    scene = function_scene(
+        lambda run: run.record("post", lambda: called.append("post")),
+        mode="dry-run",
+        destructive_function=destructive,
+    )
+    assert scene.play().summary == "dry run: the function was not called"
+    assert called == []
+
+
+def test_a_function_cannot_swallow_the_cancel_that_ends_its_run() -> None:
+    """`except Exception` around each call does not let the next call delete; the run ends as cancelled."""
+    dropped: list[int] = []
+
+    def function(run: Any) -> None:
+        for number in range(3):
+            with contextlib.suppress(Exception):
+                run.record(f"drop-{number}", lambda number=number: dropped.append(number))
+            if dropped == [0]:
+                scene.durable.cancel()
+
+    scene = function_scene(function)
+    assert scene.play().verdict == "cancelled"
+    assert dropped == [0]
 
 
 def test_a_function_that_raises_is_a_failure_in_its_own_words() -> None:
