@@ -94,16 +94,18 @@ class RunContext:
         """Forget why a call waited, because it no longer does."""
         self._told.goes_on(self.execution.id)
 
-    def safe(self, fn: Callable[[], Json]) -> Callable[[], Json]:
+    def safe(
+        self, fn: Callable[[], Json], redact: Callable[[Json], Json] | None = None
+    ) -> Callable[[], Json]:
         """Wrap a function so that neither its result nor its error can carry a secret into the ledger.
 
         An error that is none of closeout's keeps the name of its type: `'number'` alone says nothing to whoever
-        wrote the code that raised a KeyError.
+        wrote the code that raised a KeyError. `redact` stands in for taking secrets out of the whole result.
         """
 
         def redacted() -> Json:
             try:
-                return self._redact(fn())
+                return (redact or self._redact)(fn())
             except CloseoutError as error:
                 error.message = self.deps.redact.text(error.message)
                 error.args = (error.message,)

@@ -114,7 +114,9 @@ class StepRun:
         ):
             return Outcome("skipped", "its `if` is false")
         plan = context.durable.record(
-            f"{step.id}/plan", context.safe(lambda: self._plan(planned_before)), PLAN_RETRY
+            f"{step.id}/plan",
+            context.safe(lambda: self._plan(planned_before), self._redact_shown),
+            PLAN_RETRY,
         )
         self.planned = tuple(Change.from_json(change) for change in plan["changes"])
         applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]
@@ -152,6 +154,19 @@ class StepRun:
             "inputs": dict(planned.inputs),
             "dry_run": planned.dry_run,
         }
+
+    def _redact_shown(self, plan: Json) -> Json:
+        """Take secrets out of what people read, and leave what is acted on as it is.
+
+        A script that says `Authorization:`, or a bucket whose name holds a weak secret, would otherwise become
+        another script and another bucket.
+        """
+        text = self._context.deps.redact.text
+        changes = [
+            {**change, "resource": text(change["resource"]), "reason": text(change["reason"])}
+            for change in plan["changes"]
+        ]
+        return {**plan, "changes": changes}
 
     def _apply(self, change: Change, values: dict[str, Any], prefix: str, before: Sequence[Change]) -> str:
         step, context = self._step, self._context

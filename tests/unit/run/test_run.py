@@ -409,6 +409,15 @@ def test_secrets_are_taken_out_of_errors_and_results() -> None:
     assert all("hunter2" not in text for text in told), told
 
 
+def test_what_is_acted_on_is_what_was_planned_even_where_it_looks_like_a_secret() -> None:
+    """A weak secret that is part of a name is taken out of what people read, and not out of the name."""
+    scene = Scene(world=World(resources={"hunter2hunter2-17"}))
+    scene.with_automation(steps=(step("hunter2hunter2-${{ event.number }}"),))
+    ending = scene.play()
+    assert scene.world.resources == set()
+    assert (ending.verdict, ending.summary) == ("success", "deleted ***-17")
+
+
 def test_grace_is_waited_before_the_first_destructive_step_and_reopening_in_it_cancels() -> None:
     """Reopened during the grace: nothing is deleted."""
     scene = Scene().with_automation(grace=600.0)
