@@ -62,6 +62,8 @@ class _Run:
             if is_cancel(error):
                 return self._cancelled(error)
             return self._finish("failure", "failure", error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the commit's status must not stay pending for ever
+            return self._finish("failure", "failure", f"internal error: {type(error).__name__}: {error}")
 
     def _begin(self) -> dict[str, float]:
         execution = self._context.execution

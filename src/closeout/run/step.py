@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from closeout.actions.spec import Action
 from closeout.config import cel
 from closeout.core.automation import Step
-from closeout.core.errors import CloseoutError, GuardRefused, StepFailed, WaitTimeout
+from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, StepFailed, WaitTimeout
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
@@ -69,9 +70,13 @@ class StepRun:
         self._context = context
         self._step = step
         self._at = f"{number}/{total}"
-        self._action: Action = context.deps.actions[step.uses]
         self.planned: tuple[Change, ...] = ()
         self.changed = False
+
+    @cached_property
+    def _action(self) -> Action:
+        """The action; a stored run may name one that this version does not have, which then fails its step."""
+        return self._context.deps.actions[self._step.uses]
 
     def run(self, planned_before: Sequence[Change]) -> Outcome:
         """Run the step. Raises `StepFailed` only when the run is cancelled."""
@@ -83,6 +88,8 @@ class StepRun:
             outcome = self._failed(error)
         except CloseoutError as error:
             outcome = self._failed(error)
+        except Exception as error:  # noqa: BLE001 - a defect of one action is that step's failure, and no more
+            outcome = self._failed(ActionFailed(f"internal error: {type(error).__name__}: {error}"))
         return self.end(outcome)
 
     def end(self, outcome: Outcome) -> Outcome:

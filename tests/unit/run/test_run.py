@@ -418,6 +418,26 @@ def test_what_is_acted_on_is_what_was_planned_even_where_it_looks_like_a_secret(
     assert (ending.verdict, ending.summary) == ("success", "deleted ***-17")
 
 
+def test_a_stored_run_with_an_action_that_is_gone_fails_that_step_and_ends_its_status() -> None:
+    """After a change of version: the other steps go on, and the commit does not stay pending for ever."""
+    scene = Scene(world=World(resources={"preview-17"}))
+    scene.with_automation(steps=(step(id="old", uses="gone/action"), step(id="delete-2")))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert scene.world.resources == set()
+    assert scene.world.statuses[-1][0] == "failure"
+    assert "gone/action" in scene.world.statuses[-1][1]
+
+
+def test_a_defect_of_the_run_function_itself_ends_the_status_too() -> None:
+    """Whatever is raised between two recorded operations, the last status is not `pending`."""
+    scene = function_scene(lambda _run: None, grace="a defect: not a number")
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "internal error" in ending.summary
+    assert scene.world.statuses[-1][0] == "failure"
+
+
 def test_grace_is_waited_before_the_first_destructive_step_and_reopening_in_it_cancels() -> None:
     """Reopened during the grace: nothing is deleted."""
     scene = Scene().with_automation(grace=600.0)
