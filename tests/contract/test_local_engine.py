@@ -317,6 +317,24 @@ def test_requests_of_other_processes_are_taken(tmp_path: Path, gate: Gate) -> No
     bench.close()
 
 
+@pytest.mark.parametrize("target", ["r1-" + "9" * 25, "r1-" + "9" * 5_000, "", "r1-1-1-"])
+def test_a_request_that_names_nothing_is_answered_and_stops_nothing(bench: Bench, target: str) -> None:
+    """Whatever stands in the row, the next request is taken and the next run begins."""
+    requests = Requests(bench.path)
+    numbers = [requests.add_request("cancel", each, "ada", None) for each in (target, "r2")]
+    assert eventually(lambda: all(requests.outcome(number) for number in numbers))
+    bench.functions["a"] = lambda _durable, _execution: Ending("success", "done")
+    bench.accept("a")
+    assert bench.ending("a").verdict == "success"
+
+
+def test_an_accepted_run_that_nobody_told_of_is_found(bench: Bench) -> None:
+    """The answer went out and the word to the engine was lost: the run begins all the same, without a restart."""
+    bench.functions["a"] = lambda _durable, _execution: Ending("success", "done")
+    bench.accept("a", tell=False)
+    assert bench.ending("a").verdict == "success"
+
+
 # --- defects ------------------------------------------------------------------------------------------
 
 

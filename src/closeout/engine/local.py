@@ -1,7 +1,8 @@
 """The engine on one machine: eight threads, one scheduler, and a ledger that remembers.
 
 The schedule lives in memory and is loaded from the store at start; one engine process per ledger (the store's
-lock) makes that safe, and makes recovery immediate. Nothing polls but the look for other processes' requests.
+lock) makes that safe, and makes recovery immediate. Nothing polls but one look, twice a second, for requests of other
+processes and for executions that were stored and not told of: an accepted run is never forgotten until a restart.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from closeout.core.errors import CloseoutError, StoreUnavailable
+from closeout.core.errors import StoreUnavailable
 from closeout.engine.durable import Abandoned, LocalDurable, Suspended
 from closeout.engine.lanes import Lanes
 from closeout.engine.store import EngineStore
@@ -24,7 +25,7 @@ from closeout.engine.tasks import Task, TaskKeeper, persist
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
 REQUESTS_EVERY = 0.5
-"""Seconds between two looks for requests of other processes."""
+"""Seconds between two looks for requests of other processes, and for executions that nobody told of."""
 
 VERDICTS = ("success", "failure", "cancelled", "skipped")
 
@@ -229,14 +230,15 @@ class Engine:
         look_at = time.monotonic() + REQUESTS_EVERY
         while not self._stopping.is_set():
             self._nudged.clear()
+            look = time.monotonic() >= look_at
             try:
-                if self._news:
+                if self._news or look:
                     self._news = False
                     self._take_news()
-                if time.monotonic() >= look_at:
+                if look:
                     self._look_for_requests()
                     look_at = time.monotonic() + REQUESTS_EVERY
-            except CloseoutError as error:
+            except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
                 self._report(f"the schedule cannot be read: {error}")
                 self._stopping.wait(REQUESTS_EVERY)
@@ -255,11 +257,20 @@ class Engine:
     def _look_for_requests(self) -> None:
         for request in self._store.take_requests():
             if request.kind == "cancel":
-                done = self.request_cancel(request.target or "", request.by)
-                self._store.finish_request(request.id, "done" if done else "unknown or finished")
+                self._store.finish_request(request.id, self._cancel(request))
             elif request.id not in self._taken:
                 self._taken.add(request.id)
                 self._ready.put(partial(self._serve, request))
+
+    def _cancel(self, request: Request) -> str:
+        """Carry out a cancel request; one that cannot be read must not stand in the way of all others."""
+        try:
+            done = self.request_cancel(request.target or "", request.by)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+            return f"failed: {error}"
+        return "done" if done else "unknown or finished"
 
     # --- the workers' threads -------------------------------------------------------------------------------
 

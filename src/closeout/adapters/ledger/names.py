@@ -5,10 +5,13 @@ People type either; statements want the two parts, since no column holds the who
 
 from __future__ import annotations
 
+MAX_DIGITS = 9
+"""Of an attempt: as many as `core.ids` takes, and no more than SQLite can hold."""
+
 
 def split_execution(target: str) -> tuple[str, int | None]:
     """Give (run id, attempt); attempt is None when `target` is a run id alone."""
     run_id, dash, attempt = target.rpartition("-")
-    if dash and attempt.isascii() and attempt.isdigit():
+    if dash and attempt.isascii() and attempt.isdigit() and len(attempt) <= MAX_DIGITS:
         return run_id, int(attempt)
     return target, None
