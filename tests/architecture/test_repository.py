@@ -159,3 +159,20 @@ def test_every_relative_link_in_the_docs_leads_somewhere() -> None:
             if not page.exists() or (fragment and page.suffix == ".md" and fragment not in anchors(page)):
                 broken.append(f"{place(path, line)}: {target}")
     assert not broken, listing(broken)
+
+
+def test_every_page_of_the_docs_can_be_reached_from_the_index() -> None:
+    """A page that no other page links to is read by nobody."""
+    start = ROOT / "docs/index.md"
+    reached, waiting = {start}, [start]
+    while waiting:
+        page = waiting.pop()
+        for _, target in links(page):
+            found = (page.parent / target.partition("#")[0]).resolve()
+            if found.suffix == ".md" and found.is_file() and found not in reached:
+                reached.add(found)
+                waiting.append(found)
+    lost = [
+        place(path) for path in markdown_files() if path.is_relative_to(ROOT / "docs") and path not in reached
+    ]
+    assert not lost, listing(lost)
