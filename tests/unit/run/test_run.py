@@ -250,7 +250,7 @@ def test_on_failure_stop_leaves_the_rest() -> None:
     scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")), on_failure="stop")
     assert scene.play().verdict == "failure"
     assert "other-17" in scene.world.resources
-    assert scene.durable.operations["delete-2/end"].value["state"] == "skipped"
+    assert scene.durable.result("delete-2/end")["state"] == "skipped"
 
 
 @pytest.mark.parametrize(
