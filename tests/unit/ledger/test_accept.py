@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.adapters.ledger import Ledger, Views
+from closeout.adapters.ledger.connection import APPLICATION_ID, newest_version
 from closeout.adapters.ledger.writer import Job
 from closeout.core.errors import BadDelivery, LedgerError, StoreUnavailable
 from tests.unit.ledger.conftest import HandClock, delivery, new_run
@@ -160,6 +162,33 @@ def test_a_callback_that_fails_does_not_end_the_writer(ledger: Ledger) -> None:
 
     ledger.accept(delivery("g1"), [], fails)
     assert ledger.accept_wait(delivery("g2"), []).delivery == 2
+
+
+def test_a_file_that_cannot_be_read_anew_after_an_io_error_does_not_end_the_writer(
+    ledger: Ledger, path: Path, tmp_path: Path
+) -> None:
+    """An I/O error makes the writer open the file again; if that fails half-way, callers still get their answer."""
+    empty = sqlite3.connect(tmp_path / "empty.db")
+    empty.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    empty.execute(f"PRAGMA user_version = {newest_version()}")
+    empty.close()
+    (tmp_path / "empty.db").replace(path)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink()
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+
+    def fail(_connection: sqlite3.Connection) -> None:
+        raise error
+
+    writer = ledger._writer()
+    with pytest.raises(StoreUnavailable):
+        writer.run(fail)
+    answers: list[object] = []
+    for _ in range(2):
+        writer.submit(Job(lambda connection: connection.execute("SELECT 1").fetchone(), answers.append))
+    assert writer.close(5.0)
+    assert len(answers) == 2
 
 
 def test_a_closed_ledger_takes_nothing(path: Path, clock: HandClock) -> None:

@@ -217,16 +217,25 @@ class Writer:
             _safely(notifier, batch)
 
     def _mend(self, error: Exception) -> None:
-        """Open the file anew after an I/O error: SQLite may have lost its view of the log."""
-        if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+        """Open the file anew after an I/O error: SQLite may have lost its view of the log.
+
+        So too when a transaction could not be rolled back: every further one would fail inside it. What fails here
+        is tried again after the next group; nothing of it may end this thread, for which everybody waits.
+        """
+        lost = getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
+        if not lost and not self._connection.in_transaction:
             return
         try:
             fresh = open_writer(self._path)
         except (CloseoutError, sqlite3.Error):
             return
+        try:
+            self._accepting.forget(fresh)
+        except sqlite3.Error:
+            fresh.close()
+            return
         self._connection.close()
         self._connection = fresh
-        self._accepting.forget(fresh)
 
 
 def _safely(call: Callable[[Any], None], argument: Any) -> None:
