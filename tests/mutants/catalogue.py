@@ -203,7 +203,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a run that killed its process twice is tried for ever",
-        "src/closeout/engine/durable.py",
+        "src/closeout/core/runs.py",
         "MAX_CRASHES = 2\n",
         "MAX_CRASHES = 2_000\n",
         ("tests/unit/engine/test_durable.py",),

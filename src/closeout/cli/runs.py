@@ -15,14 +15,13 @@ from closeout.cli import exits, options, output, preview, requests
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.core.errors import NotFound
+from closeout.core.runs import STATES, VERDICTS
 
 if TYPE_CHECKING:
     from closeout.adapters.ledger.steps import StepView
     from closeout.adapters.ledger.views import LogLine, RunView, Views
 
 FOLLOW_EVERY = 0.2
-VERDICTS = ("success", "failure", "cancelled", "skipped")
-STATES = ("queued", "running", "waiting", "finished")
 
 
 @click.group(

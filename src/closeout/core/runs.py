@@ -1,6 +1,7 @@
 """The life of a run as pure functions: its states, its verdict, and what its status says.
 
-Engines, ledger and pages use these words and no others. Time is an argument, and every order of outcomes is
+The ledger changes a run's row only by `advance`, the run function takes its verdict and its commit status from here,
+and the engine counts crashes by the limit that stands here. Time is an argument, and every order of outcomes is
 accepted: a late or repeated one never changes a run that is finished.
 """
 
@@ -8,30 +9,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
-State = Literal["queued", "running", "waiting", "finished"]
 Verdict = Literal["success", "failure", "cancelled", "skipped"]
-StepState = Literal["pending", "running", "waiting", "success", "failure", "skipped", "cancelled"]
 StatusState = Literal["pending", "success", "failure", "error"]
-What = Literal["taken", "parked", "recorded", "crashed", "cancel", "queue-expired", "ended"]
 
-STATES: tuple[State, ...] = ("queued", "running", "waiting", "finished")
-VERDICTS: tuple[Verdict, ...] = ("success", "failure", "cancelled", "skipped")
-STEP_STATES: tuple[StepState, ...] = (
-    "pending",
-    "running",
-    "waiting",
-    "success",
-    "failure",
-    "skipped",
-    "cancelled",
-)
+STATES: tuple[str, ...] = ("queued", "running", "waiting", "finished")
+VERDICTS: tuple[str, ...] = ("success", "failure", "cancelled", "skipped")
 ENDED: frozenset[str] = frozenset(("success", "failure", "skipped", "cancelled"))
+"""The states of a step that has ended; before that it is `pending`, `running` or `waiting`."""
 
 MAX_CRASHES = 2
-"""A run that has ended its process this often, without recording anything between, ends as failure."""
+"""Times that a run's process may end under it, without anything recorded between, before what it was at counts as
+failed."""
 MAX_DESCRIPTION = 140
 """Characters that GitHub takes in a status description; a longer one is answered with 422."""
 _ELLIPSIS = "…"
@@ -39,69 +29,87 @@ _JOINER = "\u200d"
 """Joins emoji into one; it does not count as printable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
-    """Where a run stands. Times are seconds since the epoch."""
+class RunState(NamedTuple):
+    """Where a run stands: these columns of the ledger, in this order. Times are seconds since the epoch."""
 
-    state: State = "queued"
-    verdict: Verdict | None = None
+    state: str = "queued"
+    turn: str = "own"
+    """`own`; or `expired`, `cancelled`: it runs out of its turn, without its key, only to end."""
     crashes: int = 0
-    cancel_requested: bool = False
-    accepted_at: float = 0.0
+    """Times that its process ended under it since it last recorded something."""
+    cancel: str | None = None
+    """Who asks for its end; None again once the run was told."""
+    verdict: str | None = None
+    summary: str | None = None
     started_at: float | None = None
+    wake: float | None = None
+    """When a waiting run goes on."""
     finished_at: float | None = None
-    summary: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What happened to a run.
+class Taken(NamedTuple):
+    """An engine works on the run from now on."""
 
-    `taken`: an engine works on it; `parked`: it waits; `recorded`: an operation was recorded; `crashed`: its
-    process ended under it; `cancel`: somebody asks for its end; `queue-expired`: its turn did not come in time;
-    `ended`: it has a `verdict`.
-    """
-
-    what: What
-    verdict: Verdict | None = None
-    summary: str = ""
+    turn: str
+    at: float
 
 
-def advance(run: RunState, outcome: Outcome, now: float) -> RunState:
+class Parked(NamedTuple):
+    """It waits, and holds no thread."""
+
+    wake: float
+
+
+class Recorded(NamedTuple):
+    """An operation was recorded: whatever ended the process before, this run has come further."""
+
+
+class Crashed(NamedTuple):
+    """The process ended under it."""
+
+
+class CancelAsked(NamedTuple):
+    """Somebody asks for its end."""
+
+    by: str
+
+
+class CancelTold(NamedTuple):
+    """The run function knows: what it does from here on is how it ends."""
+
+
+class Ended(NamedTuple):
+    """It has a verdict."""
+
+    verdict: str
+    summary: str
+    at: float
+
+
+Outcome = Taken | Parked | Recorded | Crashed | CancelAsked | CancelTold | Ended
+
+
+def advance(run: RunState, outcome: Outcome) -> RunState:
     """Give the run after an outcome. A finished run stays as it is, whatever comes."""
     if run.state == "finished":
         return run
-    match outcome.what:
-        case "taken":
-            return replace(run, state="running", started_at=now if run.started_at is None else run.started_at)
-        case "parked":
-            return replace(run, state="waiting") if run.state == "running" else run
-        case "recorded":
-            return replace(run, crashes=0) if run.state == "running" else run
-        case "crashed":
-            return _crashed(run, now)
-        case "cancel":
-            return replace(run, cancel_requested=True)
-        case "queue-expired":
-            if run.state != "queued":
-                return run
-            return _finish(run, "failure", "its turn did not come within the queue's time limit", now)
-        case "ended":
-            return _finish(run, outcome.verdict or "failure", outcome.summary, now)
-
-
-def _crashed(run: RunState, now: float) -> RunState:
-    if run.state != "running":
-        return run
-    crashes = run.crashes + 1
-    if crashes >= MAX_CRASHES:
-        ended = f"it ended its process {crashes} times"
-        return _finish(replace(run, crashes=crashes), "failure", ended, now)
-    return replace(run, state="queued", crashes=crashes)
-
-
-def _finish(run: RunState, verdict: Verdict, summary: str, now: float) -> RunState:
-    return replace(run, state="finished", verdict=verdict, summary=summary, finished_at=now)
+    match outcome:
+        case Taken(turn, at):
+            begun = at if run.started_at is None else run.started_at
+            return run._replace(state="running", turn=turn, started_at=begun, wake=None)
+        case Parked(wake):
+            return run._replace(state="waiting", wake=wake)
+        case Recorded():
+            return run._replace(crashes=0)
+        case Crashed():
+            return run._replace(crashes=run.crashes + 1) if run.state == "running" else run
+        case CancelAsked(by):
+            return run._replace(cancel=by)
+        case CancelTold():
+            return run._replace(cancel=None)
+        case Ended(verdict, summary, at):
+            known = verdict if verdict in VERDICTS else "failure"
+            return run._replace(state="finished", verdict=known, summary=summary, finished_at=at, wake=None)
 
 
 def verdict_of(states: Sequence[str], *, cancelled: bool = False) -> Verdict:
@@ -134,30 +142,6 @@ def status_of(verdict: str, *, reopened: bool = False, deleted: bool = False) ->
             return "error"
         return "failure" if deleted else "success"
     return "failure"
-
-
-def describe(text: str, *, step: int | None = None, of: int | None = None) -> str:
-    """Give a status description: `2/3 deleting stack preview-17`, in one line of at most 140 characters."""
-    return clip(f"{step}/{of} {text}" if step is not None and of is not None else text)
-
-
-def describe_end(states: Sequence[str], details: Sequence[str] = (), *, dry_run: int | None = None) -> str:
-    """Give the final description: counts first, then what is to be said of single steps.
-
-    `dry_run` is the number of changes that a dry run would have made.
-    """
-    if dry_run is not None:
-        return clip(f"dry run: would delete {dry_run}")
-    if not states or all(state == "skipped" for state in states):
-        return clip("nothing to do: every step was skipped" if states else "nothing to do")
-    counts = [
-        (word, sum(state == word for state in states))
-        for word in ("failure", "cancelled", "success", "skipped")
-    ]
-    words = {"failure": "failed", "cancelled": "cancelled", "success": "done", "skipped": "skipped"}
-    head = ", ".join(f"{count} {words[word]}" for word, count in counts if count)
-    total = f"{len(states)} steps: " if len(states) > 1 else ""
-    return clip("; ".join((total + head, *details)))
 
 
 def clip(text: str, limit: int = MAX_DESCRIPTION) -> str:

@@ -14,11 +14,10 @@ from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
+from closeout.core.runs import MAX_CRASHES
 from closeout.engine.results import encode, failure, raise_again
 from closeout.ports import Json, Operation
 
-MAX_CRASHES = 2
-"""Times that an operation may take the process down with it before it counts as failed."""
 LONGEST_RETRY_AFTER = 86_400.0
 """Seconds that a service may ask us to wait: a day, so that no answer can park a run for ever."""
 

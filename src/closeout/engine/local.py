@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from closeout.core.errors import StoreUnavailable
+from closeout.core.runs import VERDICTS
 from closeout.engine.durable import Abandoned, LocalDurable, Suspended
 from closeout.engine.lanes import Lanes
 from closeout.engine.store import EngineStore
@@ -26,8 +27,6 @@ from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunc
 
 REQUESTS_EVERY = 0.5
 """Seconds between two looks for requests of other processes, and for executions that nobody told of."""
-
-VERDICTS = ("success", "failure", "cancelled", "skipped")
 
 
 class Finished(NamedTuple):

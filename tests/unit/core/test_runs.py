@@ -6,73 +6,70 @@ import pytest
 
 from closeout.core.runs import (
     MAX_DESCRIPTION,
+    CancelAsked,
+    CancelTold,
+    Crashed,
+    Ended,
     Outcome,
+    Parked,
+    Recorded,
     RunState,
-    Verdict,
-    What,
+    Taken,
     advance,
     clip,
-    describe,
-    describe_end,
     status_of,
     verdict_of,
 )
 
+TAKEN, PARKED, ENDED = Taken("own", 1.0), Parked(60.0), Ended("success", "done", 9.0)
 
-def after(*what: What, run: RunState | None = None) -> RunState:
-    """The run after these outcomes, one a second."""
-    run = run or RunState()
-    for second, one in enumerate(what, start=1):
-        verdict: Verdict | None = "success" if one == "ended" else None
-        run = advance(run, Outcome(what=one, verdict=verdict, summary="done"), float(second))
+
+def after(*outcomes: Outcome) -> RunState:
+    """A new run after these outcomes."""
+    run = RunState()
+    for outcome in outcomes:
+        run = advance(run, outcome)
     return run
 
 
 def test_a_run_goes_from_queued_to_finished() -> None:
     """It keeps the time of its first start, and ends with its verdict."""
-    assert after("taken").state == "running"
-    assert after("taken", "parked").state == "waiting"
-    run = after("taken", "parked", "taken", "ended")
-    assert (run.state, run.verdict, run.started_at, run.finished_at) == ("finished", "success", 1.0, 4.0)
+    assert after(TAKEN).state == "running"
+    waiting = after(TAKEN, PARKED)
+    assert (waiting.state, waiting.wake) == ("waiting", 60.0)
+    run = after(TAKEN, PARKED, Taken("own", 61.0), ENDED)
+    assert (run.state, run.verdict, run.summary) == ("finished", "success", "done")
+    assert (run.started_at, run.finished_at, run.wake) == (1.0, 9.0, None)
 
 
-def test_a_run_that_ended_its_process_twice_fails() -> None:
-    """Once it is tried again; the second time it is ended, so that it cannot take the server down for ever."""
-    once = after("taken", "crashed")
-    assert (once.state, once.crashes) == ("queued", 1)
-    twice = after("taken", "crashed", "taken", "crashed")
-    assert (twice.state, twice.verdict) == ("finished", "failure")
-    assert "2 times" in twice.summary
-
-
-def test_progress_between_two_crashes_starts_the_count_again() -> None:
+def test_crashes_are_counted_until_something_is_recorded() -> None:
     """A long run on a machine that restarts often is not its killer."""
-    run = after("taken", "crashed", "taken", "recorded", "crashed")
-    assert (run.state, run.crashes) == ("queued", 1)
+    assert after(TAKEN, Crashed(), TAKEN, Crashed()).crashes == 2
+    run = after(TAKEN, Crashed(), TAKEN, Recorded(), Crashed())
+    assert (run.state, run.crashes) == ("running", 1)
 
 
-def test_only_a_running_run_can_crash_or_park() -> None:
+def test_only_a_running_run_can_crash() -> None:
     """A process that ends takes nothing from runs that were waiting or queued."""
-    assert after("crashed") == RunState()
-    assert after("parked") == RunState()
-    assert after("taken", "parked", "crashed").crashes == 0
+    assert after(Crashed()) == RunState()
+    assert after(TAKEN, PARKED, Crashed()).crashes == 0
 
 
-def test_a_turn_that_does_not_come_ends_a_queued_run_only() -> None:
-    """Once a run was taken up, its own timeout counts."""
-    assert after("queue-expired").verdict == "failure"
-    assert after("taken", "queue-expired").state == "running"
+def test_a_run_out_of_its_turn_says_so() -> None:
+    """Its time in the queue is over, or it was cancelled there: it runs only to end."""
+    assert after(Taken("expired", 1.0)).turn == "expired"
 
 
-def test_a_cancel_request_is_kept_until_the_run_ends() -> None:
-    """It does not end the run by itself: that happens at the next operation."""
-    run = after("taken", "cancel", "parked")
-    assert (run.state, run.cancel_requested) == ("waiting", True)
+def test_a_cancel_request_is_kept_until_the_run_is_told() -> None:
+    """It does not end the run by itself: that happens at the next operation, and then it is used up."""
+    run = after(TAKEN, CancelAsked("ops"), PARKED)
+    assert (run.state, run.cancel) == ("waiting", "ops")
+    assert advance(run, CancelTold()).cancel is None
 
 
-def test_an_end_without_a_verdict_is_a_failure() -> None:
+def test_an_end_without_a_known_verdict_is_a_failure() -> None:
     """What is not known to have succeeded has not."""
-    assert advance(RunState(), Outcome(what="ended"), 1.0).verdict == "failure"
+    assert advance(RunState(), Ended("nonsense", "", 1.0)).verdict == "failure"
 
 
 VERDICTS = [
@@ -115,34 +112,6 @@ def test_each_verdict_has_its_commit_status(
 ) -> None:
     """Green only if all is well: a reopened pull request is fine as long as nothing was deleted."""
     assert status_of(verdict, reopened=reopened, deleted=deleted) == state
-
-
-def test_a_description_says_which_step_runs() -> None:
-    """The position comes first, so that it is never cut off."""
-    assert describe("deleting stack preview-17", step=2, of=3) == "2/3 deleting stack preview-17"
-    assert describe("paused by ops") == "paused by ops"
-
-
-ENDS = [
-    ((["success"], []), None, "1 done"),
-    ((["success", "success", "skipped"], ["3 objects"]), None, "3 steps: 2 done, 1 skipped; 3 objects"),
-    (
-        (["success", "failure"], ["stack x: full bucket"]),
-        None,
-        "2 steps: 1 failed, 1 done; stack x: full bucket",
-    ),
-    ((["skipped", "skipped"], []), None, "nothing to do: every step was skipped"),
-    (([], []), None, "nothing to do"),
-    ((["success"], []), 4, "dry run: would delete 4"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "dry_run", "text"), ENDS)
-def test_the_final_description_counts(
-    arguments: tuple[list[str], list[str]], dry_run: int | None, text: str
-) -> None:
-    """Counts first, then what is to be said of single steps."""
-    assert describe_end(*arguments, dry_run=dry_run) == text
 
 
 @pytest.mark.parametrize("length", [0, 1, 139, 140])

@@ -1,13 +1,15 @@
 """The engine's side of the ledger: executions, what they record, and what other processes ask for.
 
 It has the shape of `engine.store.EngineStore` without importing it: adapters and engines do not know each other.
+How a run stands is read, advanced by `core.runs`, and written back in one transaction: the rules are not repeated
+in SQL.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from closeout.adapters.ledger.accepting import SQL
@@ -16,6 +18,7 @@ from closeout.adapters.ledger.connection import Readers
 from closeout.adapters.ledger.names import split_execution
 from closeout.adapters.ledger.sql import named
 from closeout.adapters.ledger.writer import Job, Writer
+from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
 
@@ -37,7 +40,12 @@ class Executions:
 
     def recover(self) -> Sequence[Pending]:
         """Count a crash for each execution found running; give all unfinished ones in order of acceptance."""
-        self._note("count_crashes", (), wait=True)
+
+        def work(connection: sqlite3.Connection) -> None:
+            for (number,) in connection.execute(SQL["running_runs"]).fetchall():
+                _advance(connection, number, runs.Crashed())
+
+        self._writer().run(work)
         return self.pending(0)
 
     def pending(self, after: int) -> Sequence[Pending]:
@@ -87,7 +95,7 @@ class Executions:
 
     def begin(self, number: int, turn: str, at: float, *, wait: bool) -> None:
         """Note that an execution is being run now; `wait` for the commit or not."""
-        self._note("begin_run", (turn, at, number), wait=wait)
+        self._happened(number, runs.Taken(turn, at), wait=wait)
 
     def save(
         self,
@@ -100,38 +108,46 @@ class Executions:
     ) -> None:
         """Keep one operation and wait for the commit, with what belongs to it in the same transaction."""
         row = (number, *operation)
+        outcomes: list[runs.Outcome] = []
+        if survived:
+            outcomes.append(runs.Recorded())
+        if told:
+            outcomes.append(runs.CancelTold())
+        if park_until is not None:
+            outcomes.append(runs.Parked(park_until))
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(SQL["save_operation"], row)
-            if park_until is not None:
-                connection.execute(SQL["park_run"], (park_until, number))
-            if told:
-                connection.execute(SQL["clear_cancel"], (number,))
-            if survived:
-                connection.execute(SQL["reset_crashes"], (number,))
+            if outcomes:
+                _advance(connection, number, *outcomes)
 
         self._writer().run(work)
 
     def park(self, number: int, wake: float) -> None:
         """Note that an execution waits, without waiting for the commit."""
-        self._note("park_run", (wake, number), wait=False)
+        self._happened(number, runs.Parked(wake), wait=False)
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
-        """Keep an execution's ending and wait for the commit."""
+        """Keep an execution's ending and wait for the commit. A second ending changes nothing and counts nothing."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute(SQL["finish_run"], (ending.verdict, ending.summary, at, number))
-            connection.execute(SQL["tally_verdict"], (ending.verdict,))
-            connection.execute(SQL["tally_steps"], (number,))
+            if _advance(connection, number, runs.Ended(ending.verdict, ending.summary, at)):
+                connection.execute(SQL["tally_verdict"], (ending.verdict,))
+                connection.execute(SQL["tally_steps"], (number,))
 
         self._writer().run(work)
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Keep a cancel request and wait for the commit; False if the execution is unknown or finished."""
-        values = (by, *split_execution(execution))
-        return bool(
-            self._writer().run(lambda connection: connection.execute(SQL["ask_cancel"], values).rowcount)
-        )
+
+        def work(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(SQL["number_of_run"], split_execution(execution)).fetchone()
+            if found is None or _state(connection, found[0]).state == "finished":
+                return False
+            _advance(connection, found[0], runs.CancelAsked(by))
+            return True
+
+        return bool(self._writer().run(work))
 
     def take_requests(self) -> Sequence[Request]:
         """Give requests of other processes that are not done. Pause and resume are carried out here."""
@@ -154,10 +170,13 @@ class Executions:
 
     def _note(self, statement: str, values: Sequence[Any], *, wait: bool) -> None:
         """Queue one statement; without `wait` a failure shows in the next thing that is waited for."""
+        self._queue(lambda connection: connection.execute(SQL[statement], values).rowcount, wait=wait)
 
-        def work(connection: sqlite3.Connection) -> int:
-            return connection.execute(SQL[statement], values).rowcount
+    def _happened(self, number: int, outcome: runs.Outcome, *, wait: bool) -> None:
+        """Queue an advance of one run, in the same way."""
+        self._queue(lambda connection: _advance(connection, number, outcome), wait=wait)
 
+    def _queue(self, work: Callable[[sqlite3.Connection], Any], *, wait: bool) -> None:
         if wait:
             self._writer().run(work)
         else:
@@ -175,3 +194,21 @@ class Executions:
             connection.execute(SQL["finish_switch_requests"], (self._clock.now(), request))
 
         self._writer().run(work)
+
+
+def _state(connection: sqlite3.Connection, number: int) -> runs.RunState:
+    row = connection.execute(SQL["run_state"], (number,)).fetchone()
+    if row is None:
+        raise LedgerError(f"execution number {number} is no longer in the ledger")
+    return runs.RunState(*row)
+
+
+def _advance(connection: sqlite3.Connection, number: int, *outcomes: runs.Outcome) -> bool:
+    """Write how a run stands after these outcomes, in the transaction at hand; whether that is a change."""
+    before = after = _state(connection, number)
+    for outcome in outcomes:
+        after = runs.advance(after, outcome)
+    if after == before:
+        return False
+    connection.execute(SQL["put_run_state"], (*after, number))
+    return True

@@ -43,31 +43,26 @@ SELECT max(coalesce((SELECT max(id) FROM delivery), 0),
        max(coalesce((SELECT max(number) FROM run), 0),
            coalesce((SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM setting WHERE name = 'highest-run'), 0));
 
--- name: count_crashes
--- Recovery: the process died while these were running.
-UPDATE run SET crashes = crashes + 1 WHERE state = 'running';
+-- name: run_state
+-- The columns of `core.runs.RunState`, in its order.
+SELECT state, turn, crashes, cancel, verdict, summary, started_at, wake, finished_at FROM run WHERE number = ?;
 
--- name: begin_run
-UPDATE run SET state = 'running', turn = ?, started_at = coalesce(started_at, ?) WHERE number = ?;
+-- name: put_run_state
+-- What `core.runs.advance` gave: the only statement that changes how a run stands.
+UPDATE run SET state = ?, turn = ?, crashes = ?, cancel = ?, verdict = ?, summary = ?, started_at = ?, wake = ?,
+    finished_at = ?
+WHERE number = ?;
+
+-- name: running_runs
+-- Recovery: the process died while these were running.
+SELECT number FROM run WHERE state <> 'finished' AND state = 'running';
+
+-- name: number_of_run
+SELECT number FROM run WHERE run_id = ? AND attempt = ?;
 
 -- name: save_operation
 INSERT OR REPLACE INTO operation (run, name, position, kind, state, result, tries, wake, started_at, ended_at)
 VALUES (?,?,?,?,?,?,?,?,?,?);
-
--- name: park_run
-UPDATE run SET state = 'waiting', wake = ? WHERE number = ?;
-
--- name: reset_crashes
-UPDATE run SET crashes = 0 WHERE number = ?;
-
--- name: clear_cancel
-UPDATE run SET cancel = NULL WHERE number = ?;
-
--- name: ask_cancel
-UPDATE run SET cancel = ? WHERE run_id = ? AND attempt = ? AND state <> 'finished';
-
--- name: finish_run
-UPDATE run SET state = 'finished', verdict = ?, summary = ?, finished_at = ?, wake = NULL WHERE number = ?;
 
 -- name: tally_verdict
 INSERT INTO verdict_tally (verdict, count) VALUES (?, 1) ON CONFLICT (verdict) DO UPDATE SET count = count + 1;
