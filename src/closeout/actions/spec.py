@@ -130,6 +130,10 @@ class Work(Protocol):
         """Seconds left for this step. Call it only inside a recorded function: it reads the clock."""
         ...
 
+    def clean(self, text: str) -> str:
+        """Give text without the secrets that closeout knows. Call it before text is cut: half a secret is not known."""
+        ...
+
     def log(self, text: str) -> None:
         """Write a line to the run's log. Call it inside a recorded function: a replay is silent there."""
         ...

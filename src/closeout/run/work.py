@@ -137,6 +137,10 @@ class StepWork:
         """Seconds left: the step's timeout holds for each operation, the run's for the whole run."""
         return max(0.0, min(self._step.timeout, self._context.deadline - self._context.deps.clock.now()))
 
+    def clean(self, text: str) -> str:
+        """Give text without the secrets that closeout knows."""
+        return self._context.deps.redact.text(text)
+
     def log(self, text: str) -> None:
         """Write to the run's log; only inside a recorded function."""
         self._context.log(text, self._step.id)

@@ -45,6 +45,7 @@ class ImmediateWork:
         operations: dict[str, Json] | None = None,
         guard: Callable[[str], None] = lambda _name: None,
         crash: Callable[[str], bool] = lambda _name: False,
+        clean: Callable[[str], str] = str,
         pause: Callable[[float], None] = lambda _seconds: time.sleep(0.02),
         polls: int = 500,
     ) -> None:
@@ -63,6 +64,7 @@ class ImmediateWork:
         self.slept: list[float] = []
         self._guard = guard
         self._crash = crash
+        self.clean = clean
         self._pause = pause
         self._polls = polls
         self._inside: str | None = None

@@ -21,6 +21,8 @@ from closeout.ports import Clients, HttpAnswer, Json
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 KEY = "Idempotency-Key"
+READ = 65_536
+"""Bytes of an answer in which secrets are looked for, so that none is cut in half by what follows."""
 SHOWN = 2_048
 """Bytes of an answer that go into the log."""
 
@@ -77,7 +79,8 @@ def _send(change: Change, inputs: Inputs, work: Work) -> Json:
 
 def _judge(answer: HttpAnswer, change: Change, inputs: Inputs, work: Work, secrets: Sequence[str]) -> Json:
     """Say yes, later, or no (`ActionFailed`)."""
-    shown = Redactor(secrets).text(answer.body[:SHOWN].decode("utf-8", "replace"))
+    read = Redactor(secrets).text(answer.body[:READ].decode("utf-8", "replace"))
+    shown = work.clean(read).encode("utf-8", "replace")[:SHOWN].decode("utf-8", "ignore")
     work.log(f"answered {answer.status}" + (f": {shown}" if shown else ""))
     if _expected(answer.status, inputs.get("expect")):
         return {"later": None, "status": answer.status}

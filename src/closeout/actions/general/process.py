@@ -29,7 +29,8 @@ GRACE = 5.0
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a Python that was built by hand may need to start at all."""
 
-LINE_LIMIT = 4_096
+LINE_LIMIT = 65_536
+"""Bytes of a line that are given on in one piece: a secret that is cut in two would be recognised in neither."""
 OUTPUT_LIMIT = 1_000_000
 """Bytes of output that are kept in the log; what comes after is read and dropped."""
 

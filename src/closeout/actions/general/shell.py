@@ -130,7 +130,7 @@ class _Trial:
             if code is None
             else f"ended with exit code {code}"
         )
-        last = " / ".join(line for line in output.last if line)[-_REASON_CHARACTERS:]
+        last = self._work.clean(" / ".join(line for line in output.last if line))[-_REASON_CHARACTERS:]
         return f"{self._change.resource} {how}" + (f": {last}" if last else "")
 
 

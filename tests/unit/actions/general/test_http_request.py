@@ -58,6 +58,13 @@ def test_text_is_sent_as_it_is() -> None:
     assert http.sent[0].headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
+def test_a_secret_that_an_answer_repeats_is_not_cut_in_half() -> None:
+    """Secrets are taken out first and the text is cut afterwards, or the log would keep a part of one."""
+    body = "x" * (2_048 - 10) + SECRET + "y" * 100
+    _, _, work = run(answer(200, body), secret_headers={"X-Api-Key": "env:KEY"})
+    assert not any(SECRET[:6] in line for line in work.lines)
+
+
 def test_a_secret_header_goes_its_own_way() -> None:
     """Read when it is sent; in no plan, no plain header, no record and no log."""
     result, http, work = run(answer(body=f"your key is {SECRET}"), secret_headers={"X-Api-Key": "env:KEY"})

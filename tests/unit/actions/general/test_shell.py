@@ -94,6 +94,22 @@ def test_a_failure_quotes_the_exit_code_and_the_last_lines(tmp_path: Path) -> No
         shell({"run": "# dropdb\necho preview_17 is being accessed; exit 3"}, tmp_path)
 
 
+def test_a_failure_never_quotes_half_a_secret(tmp_path: Path) -> None:
+    """The last lines are cut to length after secrets were taken out, and a long line is logged in one piece."""
+    secret = "correct-horse-battery-staple"
+
+    def clean(text: str) -> str:
+        return text.replace(secret, "***")
+
+    work = ImmediateWork(nothing(), settings={"directory": str(tmp_path)}, retry=ACTION.retry, clean=clean)
+    tail = 600 - len("-staple")
+    script = f"printf '%05000d%s%0{tail}d' 0 {secret} 0; exit 3"
+    with pytest.raises(ActionFailed) as failed:
+        shell({"run": script}, tmp_path, work)
+    assert "staple" not in failed.value.message.partition("exit code 3")[2]
+    assert any(secret in line for line in work.lines), "cut in two, the log's own redaction would miss it"
+
+
 def test_a_time_limit_is_a_failure_that_says_so(tmp_path: Path) -> None:
     """With what it last said."""
 
