@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SHELL = ("/bin/sh", "-eu", "-c")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SERVERS = ("GITHUB_TOKEN", "CLOSEOUT_METRICS_TOKEN")
+"""Secrets that the server takes from its environment without a reference in the file."""
 _OURS = ("CLOSEOUT_EVENT_PATH", "CLOSEOUT_RUN_ID", "CLOSEOUT_ATTEMPT")
 _REASON_CHARACTERS = 600
 
@@ -35,8 +37,8 @@ def environment(
 ) -> dict[str, str]:
     """Give the script's environment: the server's without what is or may be a secret, then `env:`.
 
-    Left out: variables that a secret reference of the file names, `AWS_*`, `GH_*`, `GITHUB_TOKEN`. `pass-env`
-    names the ones to keep all the same.
+    Left out: variables that a secret reference of the file names, `AWS_*`, `GH_*`, `GITHUB_TOKEN`, and the token
+    that opens the server's metrics. `pass-env` names the ones to keep all the same.
     """
     passed = set(settings.get("pass-env") or ())
     secret = set(settings.get("secret-variables") or ())
@@ -44,7 +46,7 @@ def environment(
         name: value
         for name, value in server.items()
         if name in passed
-        or not (name in secret or name.startswith(("AWS_", "GH_")) or name in ("GITHUB_TOKEN", *_OURS))
+        or not (name in secret or name.startswith(("AWS_", "GH_")) or name in (*_SERVERS, *_OURS))
     }
     return {**kept, **{name: str(value) for name, value in given.items()}}
 
@@ -177,7 +179,7 @@ ACTION = Action(
         " sequences, redacted, at most 1 MB.\n\n"
         "**No sandbox.** The script may do whatever the user may do that closeout runs as. What it gets:\n\n"
         "* the server's environment without every variable that a secret reference of the file names, and without"
-        " `AWS_*`, `GH_*` and `GITHUB_TOKEN`; `pass-env` on the step lets named ones through;\n"
+        " `AWS_*`, `GH_*`, `GITHUB_TOKEN` and `CLOSEOUT_METRICS_TOKEN`; `pass-env` on the step lets named ones through;\n"
         "* `env`, where values may be `${{ }}`. In `run` and `argv` they may not: text from a payload must never be"
         " part of a command;\n"
         "* `CLOSEOUT_EVENT_PATH`, a file with the payload as JSON that only this user can read; `CLOSEOUT_RUN_ID`;\n"

@@ -61,6 +61,7 @@ def test_the_environment_is_the_servers_without_what_is_secret() -> None:
         "AWS_PROFILE": "4",
         "GH_TOKEN": "5",
         "GITHUB_TOKEN": "6",
+        "CLOSEOUT_METRICS_TOKEN": "8",
         "GITHUB_SHA": "7",
         "CLOSEOUT_ATTEMPT": "9",
         "PGPASSFILE": "/x",
