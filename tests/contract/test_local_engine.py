@@ -305,11 +305,11 @@ def test_requests_of_other_processes_are_taken(tmp_path: Path, gate: Gate) -> No
     bench.accept("b", key="k")
     requests = Requests(bench.path)
     numbers = [
-        requests.add_request("cancel", "b-1", "ada", None),
+        requests.add_request("cancel", "b-1", "ada", "wrong stack"),
         requests.add_request("rerun", "r1", "ada", "flaky"),
         requests.add_request("rerun", "bad", "ada", None),
     ]
-    assert bench.ending("b").verdict == "cancelled"
+    assert bench.ending("b") == Ending("cancelled", "cancelled by ada: wrong stack")
     outcomes = eventually(lambda: all(found := [requests.outcome(number) for number in numbers]) and found)
     assert outcomes == ["done", "r1-2", "failed: no such run"]
     assert [request.target for request in served] == ["r1", "bad"]

@@ -264,7 +264,8 @@ class Engine:
     def _cancel(self, request: Request) -> str:
         """Carry out a cancel request; one that cannot be read must not stand in the way of all others."""
         try:
-            done = self.request_cancel(request.target or "", request.by)
+            by = f"{request.by}: {request.reason}" if request.reason else request.by
+            done = self.request_cancel(request.target or "", by)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome

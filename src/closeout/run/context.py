@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+from closeout.config.values import duration_text
 from closeout.core import payload
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
@@ -63,11 +64,14 @@ class RunContext:
                 "the run's time is up; nothing more was done" + (f" ({held})" if held else "")
             )
 
-    def grace_due(self, step: Step) -> bool:
-        """Whether the automation's grace is still to be waited for, before this step: once a run."""
-        due = step.destructive and self.automation.grace > 0 and not self._grace_waited
-        self._grace_waited = self._grace_waited or due
-        return due
+    def wait_grace(self, step: Step) -> None:
+        """Wait the automation's grace before its first destructive step, and say so: once a run."""
+        grace = self.automation.grace
+        if self._grace_waited or not step.destructive or grace <= 0:
+            return
+        self._grace_waited = True
+        self.status.progress("grace-status", f"waiting {duration_text(grace)} before anything is changed")
+        self.durable.sleep("grace", grace)
 
     def log(self, text: str, step: str | None = None) -> None:
         """Write a line to the run's log; only inside a recorded function."""

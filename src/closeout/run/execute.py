@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 
+from closeout.config.values import duration_text
 from closeout.core.automation import Automation
 from closeout.core.errors import StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
+from closeout.core.runs import status_of, verdict_of
 from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.run import matching
 from closeout.run.context import RunContext
@@ -51,19 +53,19 @@ class _Run:
         except StepFailed as error:
             if is_cancel(error):
                 return Ending("cancelled", "cancelled before it began")
-            return self._finish("failure", "failure", error.message)
+            return self._finish("failure", error.message)
         context.deadline = begun["at"] + self._automation.timeout
         if context.execution.queue_expired:
-            hours = self._automation.queue_timeout / 3600
-            return self._finish("failure", "failure", f"waited {hours:g} h for its turn and was not started")
+            waited = duration_text(self._automation.queue_timeout)
+            return self._finish("failure", f"waited {waited} for its turn and was not started")
         try:
             return self._matched()
         except StepFailed as error:
             if is_cancel(error):
                 return self._cancelled(error)
-            return self._finish("failure", "failure", error.message)
+            return self._finish("failure", error.message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit's status must not stay pending for ever
-            return self._finish("failure", "failure", f"internal error: {type(error).__name__}: {error}")
+            return self._finish("failure", f"internal error: {type(error).__name__}: {error}")
 
     def _begin(self) -> dict[str, float]:
         execution = self._context.execution
@@ -76,7 +78,7 @@ class _Run:
             "match", context.safe(lambda: matching.decide(context)), MATCH_RETRY
         )
         if not decision["run"]:
-            return Ending("skipped", decision["reason"])
+            return self._finish("skipped", decision["reason"])
         total = max(len(self._automation.steps), 1)
         context.status.pending(f"starting {total} step{'s' if total > 1 else ''}")
         if self._automation.function is not None:
@@ -111,25 +113,32 @@ class _Run:
     def _verdict(self) -> Ending:
         failed = [(step, outcome) for step, outcome in self._outcomes if outcome.state == "failure"]
         total = len(self._outcomes)
+        done = [outcome.summary for _, outcome in self._outcomes if outcome.state == "success"]
         if failed:
             step, outcome = failed[0]
             head = f"{len(failed)} of {total} steps failed; " if total > 1 else ""
-            return self._finish("failure", "failure", f"{head}{step}: {outcome.reason}")
-        done = [outcome.summary for _, outcome in self._outcomes if outcome.state == "success"]
-        if not done:
-            return self._finish("success", "success", "nothing to do: every step was skipped")
-        head = f"{len(done)}/{total} steps: " if total > 1 else ""
-        return self._finish("success", "success", head + "; ".join(done))
+            text = f"{head}{step}: {outcome.reason}"
+        elif done:
+            head = f"{len(done)}/{total} steps: " if total > 1 else ""
+            text = head + "; ".join(done)
+        else:
+            text = "nothing to do: every step was skipped"
+        return self._finish(verdict_of([outcome.state for _, outcome in self._outcomes]), text)
 
     def _cancelled(self, error: StepFailed) -> Ending:
         changed = [(step, outcome) for step, outcome in self._outcomes if outcome.changed]
-        if error.kind != "reopened":
-            return self._finish("cancelled", "error", f"cancelled: {error.message}{_gone(changed)}")
-        if not changed:
-            return self._finish("cancelled", "success", f"{error.message}; nothing was deleted")
-        return self._finish("cancelled", "failure", f"{error.message}{_gone(changed)}")
+        return self._finish(
+            "cancelled",
+            f"{error.message}{_gone(changed)}",
+            reopened=error.kind == "reopened",
+            deleted=bool(changed),
+        )
 
-    def _finish(self, verdict: str, state: str, text: str) -> Ending:
+    def _finish(self, verdict: str, text: str, *, reopened: bool = False, deleted: bool = False) -> Ending:
+        """Post the verdict's commit status, if it has one, and give the ending."""
+        state = status_of(verdict, reopened=reopened, deleted=deleted)
+        if state is None:
+            return Ending(verdict, text)
         undelivered = self._context.status.final(state, text)
         self._outlast()
         if undelivered:

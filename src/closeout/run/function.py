@@ -112,8 +112,7 @@ def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) 
     )
     if mode["dry_run"]:
         return Outcome("success", "dry run: the function was not called")
-    if context.grace_due(step):
-        context.durable.sleep("grace", automation.grace)
+    context.wait_grace(step)
     outcome = _call(context, reference, run)
     if run.over is not None:
         raise run.over

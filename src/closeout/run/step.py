@@ -134,8 +134,7 @@ class StepRun:
             return Outcome(
                 "success", "already gone" if self._action.destructive == "always" else "nothing to do"
             )
-        if context.grace_due(step):
-            context.durable.sleep("grace", context.automation.grace)
+        context.wait_grace(step)
         context.status.progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
         summaries = [
             self._apply(change, plan["inputs"], f"{index}." if len(applicable) > 1 else "", planned_before)
