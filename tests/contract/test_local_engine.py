@@ -335,6 +335,23 @@ def test_an_accepted_run_that_nobody_told_of_is_found(bench: Bench) -> None:
     assert bench.ending("a").verdict == "success"
 
 
+def test_a_few_runs_that_hang_do_not_hold_up_the_others(tmp_path: Path) -> None:
+    """Scripts that take an hour, a host that never answers: when every thread is held, another is made."""
+    gate = Gate()
+    bench = Bench(tmp_path / "ledger.db", gate, threads=2)
+    bench.engine.start()
+    bench.functions["quick"] = lambda _durable, _execution: Ending("success", "done")
+    for name in ("a", "b", "c"):
+        bench.accept(name)
+    bench.accept("quick")
+    assert bench.ending("quick").verdict == "success"
+    for name in ("a", "b", "c"):
+        gate.let(name)
+        bench.ending(name)
+    assert bench.engine.stop(2.0), "the threads that were added end as well"
+    bench.close()
+
+
 # --- defects ------------------------------------------------------------------------------------------
 
 

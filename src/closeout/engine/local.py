@@ -1,4 +1,4 @@
-"""The engine on one machine: eight threads, one scheduler, and a ledger that remembers.
+"""The engine on one machine: a few threads, one scheduler, and a ledger that remembers.
 
 The schedule lives in memory and is loaded from the store at start; one engine process per ledger (the store's
 lock) makes that safe, and makes recovery immediate. Nothing polls but one look, twice a second, for requests of other
@@ -27,6 +27,10 @@ from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunc
 
 REQUESTS_EVERY = 0.5
 """Seconds between two looks for requests of other processes, and for executions that nobody told of."""
+
+
+MOST_THREADS = 64
+"""A script or a slow host holds a thread for as long as it takes; when all are held, more are made, up to this many."""
 
 
 class Finished(NamedTuple):
@@ -97,10 +101,10 @@ class Engine:
         self._stopping = threading.Event()
         self._given_up = threading.Event()
         self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
-        self._workers = [
-            threading.Thread(target=self._work, name=f"engine-{number}", daemon=True)
-            for number in range(threads)
-        ]
+        self._workers = [self._worker(number) for number in range(threads)]
+        self._begun = 0
+        self._stuck_at: int | None = None
+        """How many jobs had been begun at the last look, if others were waiting then."""
 
     # --- what others call -----------------------------------------------------------------------------
 
@@ -146,7 +150,8 @@ class Engine:
         Executions stop at their next operation boundary and go on at the next start. What still runs after
         `timeout` seconds is given up: its operation runs again at the next start, and no crash is counted.
         """
-        self._stopping.set()
+        with self._lock:
+            self._stopping.set()
         self._nudged.set()
         deadline = time.monotonic() + timeout
         for _ in self._workers:
@@ -243,7 +248,22 @@ class Engine:
                 self._stopping.wait(REQUESTS_EVERY)
             with self._lock:
                 due = self._ring(self._clock.now())
+                if look:
+                    self._grow()
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))
+
+    def _worker(self, number: int) -> threading.Thread:
+        return threading.Thread(target=self._work, name=f"engine-{number}", daemon=True)
+
+    def _grow(self) -> None:
+        """Make more threads when jobs waited at the last look and none was taken since: slow ones hold them all."""
+        stuck, self._stuck_at = self._stuck_at, self._begun if self._ready.qsize() else None
+        if stuck != self._begun or self._stopping.is_set():
+            return
+        for _ in range(min(self._ready.qsize(), MOST_THREADS - len(self._workers))):
+            worker = self._worker(len(self._workers))
+            self._workers.append(worker)
+            worker.start()
 
     def _take_news(self) -> None:
         now = self._clock.now()
@@ -281,6 +301,7 @@ class Engine:
                 return
             if self._stopping.is_set():
                 continue
+            self._begun += 1
             try:
                 job()
             except Abandoned:
