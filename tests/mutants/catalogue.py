@@ -127,15 +127,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a cancelled run leaves its status pending",
         "src/closeout/run/execute.py",
-        'return self._finish("cancelled", "error", f"cancelled: {error.message}{_gone(changed)}")',
-        'return Ending("cancelled", error.message)',
+        "        undelivered = self._context.status.final(state, text)",
+        '        undelivered = self._context.status.final(state, text) if verdict != "cancelled" else None',
         (f"{RUN}::test_a_cancel_by_hand_ends_in_an_error_status",),
     ),
     Mutant(
         "grace skipped",
-        "src/closeout/run/step.py",
-        '            context.durable.sleep("grace", context.automation.grace)',
-        "            pass",
+        "src/closeout/run/context.py",
+        '        self.durable.sleep("grace", grace)',
+        "        pass",
         (f"{RUN}::test_grace_is_waited_before_the_first_destructive_step_and_reopening_in_it_cancels",),
     ),
     Mutant(
