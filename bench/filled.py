@@ -5,6 +5,7 @@ large as real ones are when compressed, GUIDs in no order, one finished run each
 runs the operations too.
 """
 
+import os
 import shutil
 import sqlite3
 import statistics
@@ -129,6 +130,7 @@ def fill(path: Path, deliveries: int) -> None:
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
+    os.sync()  # else the disk would still be writing these gigabytes while fsyncs are timed
 
 
 def _guid(number: int) -> str:
