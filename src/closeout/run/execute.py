@@ -18,7 +18,7 @@ from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.run import matching
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
-from closeout.run.function import run_function
+from closeout.run.function import STEP, run_function
 from closeout.run.step import Outcome, StepRun, is_cancel
 from closeout.run.told import Told
 
@@ -82,8 +82,9 @@ class _Run:
         total = max(len(self._automation.steps), 1)
         context.status.pending(f"starting {total} step{'s' if total > 1 else ''}")
         if self._automation.function is not None:
-            outcome = run_function(context, self._automation.function)
-            self._outcomes.append(("function", outcome))
+            run_function(
+                context, self._automation.function, lambda outcome: self._outcomes.append((STEP, outcome))
+            )
         else:
             self._steps(total)
         return self._verdict()
@@ -170,7 +171,7 @@ class _Run:
 
 
 def _gone(changed: list[tuple[str, Outcome]]) -> str:
-    """Say what is gone already: what was planned, less what is still there."""
+    """Say what is gone already: what was planned, less what is still there; of a function, which calls it made."""
     if not changed:
         return "; nothing was deleted"
     names: list[str] = []
@@ -180,4 +181,5 @@ def _gone(changed: list[tuple[str, Outcome]]) -> str:
     if not names:
         return "; deletion had begun, all of it is still there"
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"; already gone or going: {', '.join(names[:3])}{more}"
+    calls = all(change.verb == "call" for _, outcome in changed for change in outcome.planned)
+    return f"; already {'done' if calls else 'gone or going'}: {', '.join(names[:3])}{more}"

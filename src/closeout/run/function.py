@@ -11,6 +11,7 @@ from typing import Any
 
 from closeout.core.automation import Step
 from closeout.core.errors import CloseoutError, StepFailed
+from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run import guards
@@ -77,8 +78,8 @@ class FunctionRun:
             raise
 
 
-def run_function(context: RunContext, reference: str) -> Outcome:
-    """Run an `@on` function to its end. Raises `StepFailed` only when the run is cancelled."""
+def run_function(context: RunContext, reference: str, keep: Callable[[Outcome], None]) -> None:
+    """Run an `@on` function to its end, and `keep` how it ended. Raises `StepFailed` only when the run is cancelled."""
     automation = context.automation
     destructive = automation.destructive_function
     step = Step(
@@ -93,15 +94,21 @@ def run_function(context: RunContext, reference: str) -> Outcome:
     work = StepWork(
         context, step, prefix=f"{STEP}/", clients=context.deps.clients.for_step(None), target=None
     )
+    cancelled: StepFailed | None = None
     try:
         outcome = _outcome(context, reference, step, FunctionRun(work, destructive=destructive))
     except StepFailed as error:
-        if is_cancel(error):
-            raise
-        outcome = Outcome("failure", "failed", reason=error.message)
-    outcome.changed = bool(work.changed) and destructive
+        cancelled = error if is_cancel(error) else None
+        state, summary = ("cancelled", "cancelled") if cancelled else ("failure", "failed")
+        outcome = Outcome(state, summary, reason=error.message)
+    outcome.changed = bool(work.changed)
+    outcome.planned = tuple(
+        Change(verb="call", resource=name, reason="a guarded call of the function") for name in work.changed
+    )
     record_end(context, STEP, outcome)
-    return outcome
+    keep(outcome)
+    if cancelled:
+        raise cancelled
 
 
 def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) -> Outcome:

@@ -52,6 +52,23 @@ def test_a_function_that_succeeds_says_so() -> None:
     assert "success: dropped 17" in scene.world.lines
 
 
+def test_a_function_cut_off_by_a_reopened_pull_request_says_what_it_had_done() -> None:
+    """Its first call stays done: `nothing was deleted` and a green status would be a lie."""
+
+    def clean_up(run: Any) -> None:
+        run.record("drop-database", lambda: scene.world.call("delete database"))
+        run.sleep("settle", 60)
+        scene.world.pull = scene.world.pull._replace(state="open")
+        run.record("drop-user", lambda: scene.world.call("delete user"))
+
+    scene = _function(clean_up)
+    ending = scene.play()
+    assert ending.verdict == "cancelled"
+    assert ending.summary == "acme/shop#17 is open again; already done: drop-database"
+    assert scene.world.statuses[-1] == ("failure", ending.summary)
+    assert "cancelled: acme/shop#17 is open again" in scene.world.lines
+
+
 def test_no_secret_reaches_the_runs_summary() -> None:
     """The summary is stored and shown on the page: what a function raises or returns is redacted there, too."""
 
