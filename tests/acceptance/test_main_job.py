@@ -35,6 +35,9 @@ def test_a_closed_pull_request_tears_its_preview_down(scene: Machine) -> None:
     with urllib.request.urlopen(posted["target_url"], timeout=10) as page:
         text = page.read().decode()
     assert "preview-17" in text
+    told = [line for line in scene.log().splitlines() if "a run has finished" in line]
+    assert len(told) == 1
+    assert f"run={run['id']}-1 automation=preview-cleanup verdict=success" in told[0]
 
 
 def test_the_same_delivery_again_is_a_duplicate_and_runs_nothing_twice(scene: Machine) -> None:

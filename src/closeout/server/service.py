@@ -12,6 +12,8 @@ from pathlib import Path
 
 from closeout import wiring
 from closeout.core.redact import Redactor
+from closeout.core.runs import clip
+from closeout.engine import Finished
 from closeout.server import details, serve
 from closeout.server.app import ServerParts, create_app
 from closeout.server.log import Log
@@ -36,7 +38,9 @@ def serve_forever(
     redactor = Redactor()
     log = Log(as_json=json_logs, redact=redactor.text)
     base = public_url(loaded, base_url)
-    runtime = open_runtime(loaded, config, db, redactor=redactor, report=log.line)
+    runtime = open_runtime(
+        loaded, config, db, redactor=redactor, report=log.line, on_finish=lambda run: _finished(log, run)
+    )
     try:
         key = runtime.ledger.setting("details-key", lambda: os.urandom(details.KEY_BYTES))
         app = create_app(_parts(runtime, key, log))
@@ -49,6 +53,19 @@ def serve_forever(
         serve.run(app, host, port, listening, on_draining=app.drain)
     finally:
         runtime.close(ENGINE_DRAIN_SECONDS)
+
+
+def _finished(log: Log, finished: Finished) -> None:
+    """Leave one line for each run in the server's own log, so that the journal of a service tells what it did."""
+    execution, ending = finished.execution, finished.ending
+    log.line(
+        "a run has finished",
+        run=execution.id,
+        automation=execution.automation,
+        verdict=ending.verdict,
+        seconds=round(finished.finished_at - execution.accepted_at, 1),
+        summary=clip(ending.summary),
+    )
 
 
 def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:

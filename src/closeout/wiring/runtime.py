@@ -15,7 +15,7 @@ from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError
 from closeout.core.redact import Redactor
-from closeout.engine import Engine
+from closeout.engine import Engine, Finished
 from closeout.intake.receiver import Receiver
 from closeout.ports import Execution, Request, RunFunction
 from closeout.run.deps import RunDeps
@@ -24,6 +24,7 @@ from closeout.wiring.clients import SharedClients, setting_value
 from closeout.wiring.clock import SystemClock
 
 Report = Callable[[str], None]
+OnFinish = Callable[[Finished], None]
 
 UNVERIFIABLE = (
     "no webhook secret is configured, so no delivery could be verified, and closeout does not start without one."
@@ -36,7 +37,14 @@ class Runtime:
     """Everything behind the server. Open it with `open_runtime`, end it with `close`."""
 
     def __init__(
-        self, loaded: Loaded, config: Path, ledger: Ledger, *, redactor: Redactor, report: Report
+        self,
+        loaded: Loaded,
+        config: Path,
+        ledger: Ledger,
+        *,
+        redactor: Redactor,
+        report: Report,
+        on_finish: OnFinish,
     ) -> None:
         self.loaded = loaded
         self.ledger = ledger
@@ -59,6 +67,7 @@ class Runtime:
             clock=self.clock,
             redact=redactor.text,
             on_request=self._on_request,
+            on_finish=on_finish,
             report=report,
         )
 
@@ -166,15 +175,17 @@ class _LazyGitHub:
         return getattr(self._clients.github, name)
 
 
-def open_runtime(loaded: Loaded, config: Path, db: Path, *, redactor: Redactor, report: Report) -> Runtime:
-    """Open the ledger, take its lock, and compose; `report` gets sentences for the operator.
+def open_runtime(
+    loaded: Loaded, config: Path, db: Path, *, redactor: Redactor, report: Report, on_finish: OnFinish
+) -> Runtime:
+    """Open the ledger, take its lock, and compose; `report` gets sentences for the operator, `on_finish` each end.
 
     Raises `SecretError` when no webhook secret can be had, `LedgerError`, `LedgerInUse` or `ConfigError`.
     """
     webhook_references(loaded, config)
     ledger = Ledger(db, clock=SystemClock(), redact=redactor.text).open()
     try:
-        return Runtime(loaded, config, ledger, redactor=redactor, report=report)
+        return Runtime(loaded, config, ledger, redactor=redactor, report=report, on_finish=on_finish)
     except BaseException:
         ledger.close()
         raise
