@@ -94,6 +94,11 @@ class RunContext:
         if status is not None:
             self.status.note(status)
 
+    def failing_for(self, operation: str) -> float:
+        """Give for how many seconds a call has failed, this failure included; only inside a recorded function."""
+        now = self.deps.clock.now()
+        return now - self._told.failing_since(self.execution.id, operation, now)
+
     def release(self) -> None:
         """Forget why a call waited, because it no longer does."""
         self._told.goes_on(self.execution.id)

@@ -16,6 +16,7 @@ class Told:
         self._lock = threading.Lock()
         self._said: dict[str, set[str]] = {}
         self._held: dict[str, str] = {}
+        self._failing: dict[str, dict[str, float]] = {}
 
     def first(self, execution: str, key: str) -> bool:
         """Whether `key` is said of this execution for the first time; from now on it is not."""
@@ -34,6 +35,11 @@ class Told:
             self._held[execution] = reason
             return True
 
+    def failing_since(self, execution: str, operation: str, now: float) -> float:
+        """Note that a call of this operation failed; give when it first did (a restart begins to count anew)."""
+        with self._lock:
+            return self._failing.setdefault(execution, {}).setdefault(operation, now)
+
     def why(self, execution: str) -> str | None:
         """Give why a call of this execution waits, None if none does."""
         return self._held.get(execution)
@@ -47,4 +53,5 @@ class Told:
         """Forget an execution that has ended."""
         with self._lock:
             self._said.pop(execution, None)
+            self._failing.pop(execution, None)
             self._held.pop(execution, None)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from closeout.core.automation import Step
-from closeout.core.errors import GuardRefused, ServiceError
+from closeout.core.errors import ActionFailed, GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
@@ -126,7 +126,7 @@ class StepWork:
         """Make one guarded call; see `actions.spec.Work.change`."""
         answer = self._context.durable.wait_until(
             self._prefix + name,
-            self._context.safe(lambda: self._attempt(call)),
+            self._context.safe(lambda: self._attempt(name, call)),
             HELD,
             self._context.automation.timeout,
         )
@@ -160,7 +160,7 @@ class StepWork:
 
         return within_time
 
-    def _attempt(self, call: Callable[[], Json]) -> Json | None:
+    def _attempt(self, name: str, call: Callable[[], Json]) -> Json | None:
         """Every guard, then the call. None: not now, try again."""
         self._context.check_time()
         if self._held_by_pause():
@@ -170,7 +170,7 @@ class StepWork:
             guards.check_account(self._target, self.clients)
             if self._step.destructive:
                 self._live_check()
-            result = call()
+            result = self._within_step(name, call)
         except ServiceError as error:
             if not error.transient:
                 raise
@@ -178,6 +178,19 @@ class StepWork:
             raise
         self._context.release()
         return {"result": result}
+
+    def _within_step(self, name: str, call: Callable[[], Json]) -> Json:
+        """Make the call. One that fails for the step's whole timeout is given up: the other steps need the run's time.
+
+        What holds a call (a pause, an unreadable pull request) is not counted: that may take as long as the run has.
+        """
+        try:
+            return call()
+        except ServiceError as error:
+            if error.transient and self._context.failing_for(self._prefix + name) >= self._step.timeout:
+                tried = f"{error.message}; given up after {self._step.timeout:g} s, the step's timeout"
+                raise ActionFailed(tried) from error
+            raise
 
     def _check_todays_file(self) -> None:
         """Raise `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit."""

@@ -381,6 +381,17 @@ def test_throttling_delays_a_delete_and_does_not_fail_it() -> None:
     assert scene.world.log.count("read pull request") == 4
 
 
+def test_a_service_that_stays_down_ends_its_step_and_leaves_the_others_their_time() -> None:
+    """A call that fails for a passing reason is given up after the step's timeout, not after the run's."""
+    scene = Scene(world=World(resources={"preview-17", "other-17"}))
+    scene.world.faults["delete preview-17"] = [unreachable("aws")] * 10_000
+    scene.with_automation(steps=(step(), step("other-${{ event.number }}", id="delete-2")))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "given up after 600 s, the step's timeout" in ending.summary
+    assert scene.world.resources == {"preview-17"}
+
+
 def test_reopened_while_throttled_is_noticed() -> None:
     """Each retry asks again, so the new preview stays."""
     scene = Scene()
