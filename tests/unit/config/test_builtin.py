@@ -51,6 +51,17 @@ def test_the_example_of_an_action_is_right(tmp_path: Path, uses: str) -> None:
     assert [finding.pretty() for finding in check(path, builtin())] == []
 
 
+def test_whose_code_a_build_runs_is_not_for_outsiders_to_choose(tmp_path: Path) -> None:
+    """A branch's name as `source-version` is held to the same guard as a name: it decides what happens."""
+    step = (
+        "      - uses: aws/codebuild-start-build\n"
+        "        with: { project: teardown, source-version: '${{ event.pull_request.head.ref }}' }"
+    )
+    path = tmp_path / "closeout.yaml"
+    path.write_text(FILE.format(step=step), encoding="utf-8")
+    assert "untrusted-name" in [finding.code for finding in check(path, builtin())]
+
+
 def test_two_actions_of_one_name_are_refused() -> None:
     """A later action never replaces an earlier one silently."""
     with pytest.raises(ValueError, match="two actions are named 'shell'"):

@@ -221,7 +221,9 @@ belong into the project's own definition.""",
             type="map", description="Environment variables of the build, plain text.", default=None
         ),
         "source-version": Input(
-            type="string", description="A commit, branch, tag or `pr/NUMBER`. Default: the project's own."
+            type="string",
+            description="A commit, branch, tag or `pr/NUMBER`: whose code runs. Default: the project's own.",
+            names=True,
         ),
         "wait": Input(
             type="boolean", description="Wait for the end of the build; `false` only starts it.", default=True
