@@ -34,6 +34,9 @@ class Input:
     templates: bool = True
     secret: bool = False
     choices: tuple[str, ...] = ()
+    ended_by: str | None = None
+    """The input that holds this one's delimiter: no `${{ }}` of this one may hold it too (`/` apart), or what begins
+    like one name would be the beginning of another (`fix-` of `fix-2-`)."""
     pattern: str | None = None
     """A regular expression that the whole text must match after interpolation (and at load, without `${{ }}`)."""
 

@@ -13,7 +13,7 @@ from closeout.actions.spec import Action, Input
 from closeout.config import cel
 from closeout.core import names
 from closeout.core.automation import Step
-from closeout.core.errors import GuardRefused, InputError
+from closeout.core.errors import GuardRefused, InputError, NameRefused
 from closeout.ports import AwsTarget
 
 
@@ -29,24 +29,41 @@ def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, A
                 raise InputError(f"{step.id}: `{key}` is required")
             values[key] = spec.default
             continue
-        value = _typed(step, key, spec, _fill(step.inputs[key], spec, event))
+        value = _typed(step, key, spec, _fill(step.inputs[key], spec, event, _ending(step, action, spec)))
         _check_pattern(step, key, spec, value)
         values[key] = value
     return values
 
 
-def _fill(value: Any, spec: Input, event: Mapping[str, Any]) -> Any:
+def _ending(step: Step, action: Action, spec: Input) -> str | None:
+    """Give the delimiter that no value filled in may hold. Not `/`: names with it are paths, and mean what they say."""
+    if spec.ended_by is None:
+        return None
+    ending = step.inputs.get(spec.ended_by, action.inputs[spec.ended_by].default)
+    return None if ending == "/" else ending
+
+
+def _fill(value: Any, spec: Input, event: Mapping[str, Any], ending: str | None) -> Any:
     if isinstance(value, str):
-        return _fill_text(value, spec, event)
+        return _fill_text(value, spec, event, ending)
     if isinstance(value, Mapping):
-        return {key: _fill(item, spec, event) for key, item in value.items()}
+        return {key: _fill(item, spec, event, ending) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_fill(item, spec, event) for item in value]
+        return [_fill(item, spec, event, ending) for item in value]
     return value
 
 
-def _fill_text(text: str, spec: Input, event: Mapping[str, Any]) -> str:
-    return cel.interpolate(text, event, names.check_interpolated if spec.names else None)
+def _fill_text(text: str, spec: Input, event: Mapping[str, Any], ending: str | None) -> str:
+    def check(value: str, expression: str) -> str:
+        name = names.check_interpolated(value, expression)
+        if ending is not None and ending in name:
+            raise NameRefused(
+                f"${{{{ {expression} }}}} gave {name!r}, which holds the delimiter {ending!r}: another name could begin"
+                " like this one; use a delimiter that no value holds. Nothing was done"
+            )
+        return name
+
+    return cel.interpolate(text, event, check if spec.names else None)
 
 
 def _typed(step: Step, key: str, spec: Input, value: Any) -> Any:

@@ -209,7 +209,8 @@ ACTION = Action(
     uses="aws/s3-delete-objects",
     summary="Delete everything under a prefix of a bucket, all versions.",
     description="""\
-The prefix must end in its delimiter, so that `previews/1/` cannot match `previews/12/`. The plan lists the prefix
+The prefix must end in its delimiter, so that `previews/1/` cannot match `previews/12/`; a value that is filled in may
+not hold the delimiter itself, unless that is `/`: `fix-` would match `fix-2-` too. The plan lists the prefix
 once and counts versions, delete markers and bytes; `max-objects` holds for that count. Only versions that the plan
 saw are deleted, 1,000 at a time, each batch behind the live check; what is written meanwhile stays.
 
@@ -229,6 +230,7 @@ A key that S3 refuses to delete fails the step and is named. Afterwards the pref
             description="What the keys begin with; it must end in the delimiter.",
             required=True,
             names=True,
+            ended_by="delimiter",
         ),
         "delimiter": Input(
             type="string",
