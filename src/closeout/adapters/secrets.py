@@ -181,6 +181,9 @@ def _aws_error(reference: str, code: str, *, transient: bool) -> SecretError:
         "NoCredentials": "there are no AWS credentials here",
         "NoRegionError": "say in which region: set AWS_REGION, or name the secret by its ARN",
         "InvalidRequestException": "it is marked as deleted; restore it",
+        "EndpointConnectionError": "there is no connection to AWS",
+        "ConnectTimeoutError": "there is no connection to AWS",
+        "ReadTimeoutError": "AWS did not answer in time",
     }
     error = SecretError(f"{reference} cannot be read: {fixes.get(code, 'AWS answered')} ({code})")
     error.transient = transient

@@ -61,7 +61,7 @@ def _describe(action: Action) -> None:
     output.say(click.style(action.uses, bold=True))
     output.say(click.wrap_text(action.summary, 78))
     _part("")
-    output.say(click.wrap_text(action.description.strip(), 78, preserve_paragraphs=True))
+    output.say(_wrapped(action.description.strip()))
     _part("Inputs")
     for key, value in action.inputs.items():
         output.say(f"  {key}  ({_kind(value)})")
@@ -78,6 +78,17 @@ def _describe(action: Action) -> None:
     if action.example:
         _part("Example")
         output.say("\n".join(f"  {line}" for line in action.example.strip("\n").splitlines()))
+
+
+def _wrapped(text: str) -> str:
+    """Wrap paragraphs and `* ` items to 78 columns, each for itself."""
+    blocks = []
+    for paragraph in text.split("\n\n"):
+        begin, *items = f"\n{paragraph}".split("\n* ")
+        lines = [click.wrap_text(" ".join(begin.split()), 78)] if begin.strip() else []
+        lines += [click.wrap_text(" ".join(item.split()), 78, "* ", "  ") for item in items]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def _part(heading: str) -> None:

@@ -7,6 +7,7 @@ the port.
 from __future__ import annotations
 
 import errno
+import socket
 from pathlib import Path
 
 import click
@@ -74,4 +75,6 @@ def _why(error: OSError, host: str, port: int) -> str:
         return f"Port {port} on {host} may not be opened by this user; choose one above 1023 with --port."
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is not an address of this machine; choose another one with --host."
+    if isinstance(error, socket.gaierror):
+        return f"{host} is no address and no name of this machine; choose another one with --host."
     return f"Cannot serve: {error.strerror or error}."

@@ -56,11 +56,18 @@ def _import(at: At, name: str, folder: Path) -> ModuleType | None:
         module = importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001  a user's code may raise anything, SystemExit included
-        message = f"importing `{name}` failed: {type(error).__name__}: {error}{_where(error, folder)}"
+    except ModuleNotFoundError as error:
+        if error.name not in _parents(name):
+            _failed(at, name, folder, error)
+            return None
         at.error(
-            "module-failed", message[:500], f"run `python -c 'import {name}'` in {folder} to see it in full"
+            "module-failed",
+            f"there is no module `{name}`",
+            f"put {name.replace('.', '/')}.py into {folder}, where this file is, or install the package that has it",
         )
+        return None
+    except BaseException as error:  # noqa: BLE001  a user's code may raise anything, SystemExit included
+        _failed(at, name, folder, error)
         return None
     path = folder.joinpath(*name.split("."))
     candidates = [path.with_suffix(".py"), path / "__init__.py"]
@@ -75,8 +82,21 @@ def _import(at: At, name: str, folder: Path) -> ModuleType | None:
     return module
 
 
+def _parents(name: str) -> tuple[str, ...]:
+    """Give `a`, `a.b`, `a.b.c`: what is missing when the module itself is."""
+    parts = name.split(".")
+    return tuple(".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+def _failed(at: At, name: str, folder: Path, error: BaseException) -> None:
+    message = f"importing `{name}` failed: {type(error).__name__}: {error}{_where(error, folder)}"
+    at.error("module-failed", message[:500], f"run `python -c 'import {name}'` in {folder} to see it in full")
+
+
 def _where(error: BaseException, folder: Path) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")
+    ]
     own = [frame for frame in frames if Path(frame.filename).resolve().is_relative_to(folder)]
     return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
 

@@ -124,6 +124,8 @@ def test_a_module_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "closeout.yaml").write_text("version: 1\nmodules: hooks_none\n", encoding="utf-8")
     (finding,) = check(tmp_path / "closeout.yaml", REGISTRY)
     assert (finding.code, finding.line, finding.column) == ("module-failed", 2, 10)
+    assert finding.message == "modules: there is no module `hooks_none`"
+    assert f"put hooks_none.py into {tmp_path}" in finding.fix
 
 
 def test_a_module_is_looked_up_beside_the_file_and_not_mistaken_for_another(tmp_path: Path) -> None:
