@@ -128,12 +128,16 @@ class Runtime:
         automation = self._automations.get(run.automation)
         if automation is None:
             return f"the configuration no longer has the automation {run.automation}"
+        # The key too is today's: with yesterday's it could run beside a run that holds the key of today.
+        matched = self.receiver.runs(run.event, run.guid, self.views.body(run.delivery))
+        today = next((new for new in matched if new.run_id == run.id), None)
         execution = self.ledger.new_attempt(
             run.id,
             automation.canonical(),
             request.by,
             queue_timeout=automation.queue_timeout,
             request=request.id,
+            **({"key": today.key} if today else {}),
         )
         self.engine.enqueue([execution])
         return execution
