@@ -34,6 +34,9 @@ class Guarded(HttpToolsProtocol):
     offer: ClassVar[tuple[Take] | None] = None
     """The short way (in a tuple, so that it does not become a method); None: every request goes the long way."""
 
+    most: ClassVar[int] = 100_000
+    """Connections at once; one more is closed unheard, so that the ledger and the engine keep files to open."""
+
     head_began: float | None = None
     """Loop time at which the current request's head began; None while a body comes or an answer is made."""
     _head_bytes = 0
@@ -44,6 +47,8 @@ class Guarded(HttpToolsProtocol):
         """Start waiting for the first head."""
         super().connection_made(transport)
         self.head_began = self.loop.time()
+        if len(self.connections) > self.most:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Start waiting for the rest of this head. ASGI's scope is made only if it is needed."""
@@ -191,6 +196,6 @@ def _status_and_headers(status: int) -> bytes:
 _HEADS = {status: _status_and_headers(status) for status in (200, 202, 400, 401, 500, 503)}
 
 
-def guarded(take: Take | None) -> type[Guarded]:
-    """Give the protocol class for a server whose webhook has this short way."""
-    return type("Guarded", (Guarded,), {"offer": None if take is None else (take,)})
+def guarded(take: Take | None, most: int = Guarded.most) -> type[Guarded]:
+    """Give the protocol class for a server whose webhook has this short way and that takes `most` connections."""
+    return type("Guarded", (Guarded,), {"offer": None if take is None else (take,), "most": most})

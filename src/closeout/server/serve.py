@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,9 @@ from closeout.server.protocol import HEAD_SECONDS, Guarded, guarded
 KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS = 10
 BACKLOG = 2048
+MOST_FILES = 8192
+RESERVED_FILES = 512
+"""For the ledger's readers, scripts, and connections to GitHub and AWS."""
 
 
 def run(  # noqa: PLR0913 - each argument is a choice of who serves
@@ -47,7 +51,7 @@ def run(  # noqa: PLR0913 - each argument is a choice of who serves
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=guarded(getattr(app, "take", None)),
+            http=guarded(getattr(app, "take", None), most_connections()),
             ws="none",
             lifespan="on",
             interface="asgi3",
@@ -65,6 +69,23 @@ def run(  # noqa: PLR0913 - each argument is a choice of who serves
         server = _Server(config, lambda: on_listening(address), on_draining, head_seconds, stop)
         server.run(sockets=[listener])
         return not server.force_exit
+
+
+def most_connections() -> int:
+    """Ask for as many open files as this process may have; give how many of them connections may take.
+
+    A service manager's default of 1,024 is soon held by connections that never speak; without a reserve nothing
+    could be read, stored, run or asked of GitHub meanwhile.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
+    return max(files - RESERVED_FILES, files // 2)
 
 
 def bind(host: str, port: int) -> socket.socket:
