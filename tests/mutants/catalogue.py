@@ -106,9 +106,30 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "names from the payload are not checked",
         "src/closeout/run/inputs.py",
-        "names.check_interpolated if spec.names else None",
+        "check if spec.names else None",
         "None",
         (f"{RUN}::test_a_value_that_is_no_name_never_names_anything",),
+    ),
+    Mutant(
+        "a call is not held against today's file",
+        "src/closeout/run/work.py",
+        "guards.check_plan(self._planned, stored, current, self._before)",
+        "pass",
+        (f"{RUN}::test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call",),
+    ),
+    Mutant(
+        "a payload may speak of two pull requests",
+        "src/closeout/run/livecheck.py",
+        "            _check_one_subject(payload, pull, base)\n",
+        "",
+        (f"{RUN}::test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing",),
+    ),
+    Mutant(
+        "what is acted on is redacted like what is read",
+        "src/closeout/run/step.py",
+        "context.safe(lambda: self._plan(planned_before), self._redact_shown)",
+        "context.safe(lambda: self._plan(planned_before))",
+        (f"{RUN}::test_what_is_acted_on_is_what_was_planned_even_where_it_looks_like_a_secret",),
     ),
     Mutant(
         "a failed step stops the rest without being asked",
