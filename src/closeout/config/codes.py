@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     "bad-pattern": "A filter pattern that GitHub Actions would refuse as well.",
     "bad-trigger": "A filter that this event does not have.",
     "not-a-webhook": "An event of GitHub Actions that is never sent as a webhook.",
+    "unknown-event": "Warning: GitHub is not known to send this event, and there is one that is almost called so.",
     "unknown-type": "Warning: GitHub is not known to send this action for this event, so it may never match.",
     # guards
     "repositories-missing": "A destructive step needs `repositories`.",

@@ -11,6 +11,7 @@ from typing import Any
 
 from closeout.config import keys
 from closeout.config.document import Mapping
+from closeout.config.findings import near
 from closeout.config.values import At, is_null
 from closeout.core.errors import PatternError
 from closeout.core.patterns import Kind, compile_patterns
@@ -20,6 +21,62 @@ from closeout.core.triggers import check_trigger
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 _FILTERS = ("branches", "tags", "paths")
+_KNOWN = [
+    "branch_protection_configuration",
+    "branch_protection_rule",
+    "check_run",
+    "check_suite",
+    "code_scanning_alert",
+    "commit_comment",
+    "create",
+    "delete",
+    "dependabot_alert",
+    "deploy_key",
+    "deployment",
+    "deployment_protection_rule",
+    "deployment_review",
+    "deployment_status",
+    "discussion",
+    "discussion_comment",
+    "fork",
+    "gollum",
+    "installation",
+    "installation_repositories",
+    "issue_comment",
+    "issues",
+    "label",
+    "member",
+    "membership",
+    "merge_group",
+    "milestone",
+    "organization",
+    "package",
+    "page_build",
+    "project",
+    "public",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_review_thread",
+    "push",
+    "registry_package",
+    "release",
+    "repository",
+    "repository_dispatch",
+    "repository_ruleset",
+    "repository_vulnerability_alert",
+    "secret_scanning_alert",
+    "star",
+    "status",
+    "sub_issues",
+    "team",
+    "team_add",
+    "watch",
+    "workflow_dispatch",
+    "workflow_job",
+    "workflow_run",
+]
+"""Events that GitHub documents, to find what a misspelt one was meant to be; others are taken as they are."""
 _ACTIONS_ONLY = {
     "pull_request_target": "use `pull_request`: its webhook has everything that `pull_request_target` has in a workflow",
     "schedule": "closeout starts on webhooks only; let a scheduled workflow send a `repository_dispatch`",
@@ -56,6 +113,8 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
             "write it as GitHub does: pull_request, push",
         )
         return None
+    if event not in _KNOWN and (meant := near(event, _KNOWN)):
+        name.warning("unknown-event", f"GitHub is not known to send `{event}`", f"did you mean `{meant}`?")
     section: dict[str, At] = {}
     if filters is not None and not is_null(filters.node):
         section = filters.section(keys.names("trigger")) or {}

@@ -163,6 +163,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("bad-trigger", tidy("on: push", "on: { issues: { branches: §[main] } }")),
     Sample("not-a-webhook", tidy("on: push", "on: §schedule")),
     Sample("not-a-webhook", tidy("on: push", "on: { §pull_request_target: { types: [closed] } }")),
+    Sample("unknown-event", SHELL.replace("on: push", "on: [push, §pul_request_review]")),
     Sample("unknown-type", SHELL.replace("on: push", "on: { pull_request: { types: [§frobnicated_zzz] } }")),
     # guards
     Sample("repositories-missing", preview("    repositories: [acme/shop]\n", "").replace("    on:", "    §on:")),
