@@ -341,6 +341,14 @@ def test_a_secret_that_is_not_set_stops_the_start(folder: Path) -> None:
     assert "CLOSEOUT_WEBHOOK_SECRET" in told.err
 
 
+def test_a_server_without_a_token_says_what_it_cannot_do(tmp_path: Path) -> None:
+    """It serves, but no commit will ever get a status: said at its start, not found out weeks later."""
+    server = Serving(tmp_path)
+    assert server.process.stderr is not None
+    assert "no `secrets.github` is configured" in server.process.stderr.readline()
+    assert server.end() == exits.OK
+
+
 def test_a_port_in_use_is_said(folder: Path) -> None:
     """Another program on the port: one sentence and exit code 4."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -37,7 +37,7 @@ def test_a_closed_pull_request_tears_its_preview_down(scene: Machine) -> None:
     assert "preview-17" in text
     told = [line for line in scene.log().splitlines() if "a run has finished" in line]
     assert len(told) == 1
-    assert f"run={run['id']}-1 automation=preview-cleanup verdict=success" in told[0]
+    assert f"a run has finished: success run={run['id']}-1 automation=preview-cleanup" in told[0]
 
 
 def test_the_same_delivery_again_is_a_duplicate_and_runs_nothing_twice(scene: Machine) -> None:

@@ -20,6 +20,10 @@ from closeout.server.log import Log
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 
 ENGINE_DRAIN_SECONDS = 20.0
+WITHOUT_GITHUB = (
+    "no `secrets.github` is configured: no commit gets a status, and what only a token can read at GitHub (a private"
+    " repository's pull request, before anything is deleted) cannot be read"
+)
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
 
@@ -47,8 +51,10 @@ def serve_forever(
 
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
+            on_listening(address)  # the first line that is written: others wait for it
             runtime.start()
-            on_listening(address)
+            if loaded.settings.secrets_github is None:
+                log.line(WITHOUT_GITHUB)
 
         serve.run(app, host, port, listening, on_draining=app.drain)
     finally:
@@ -56,13 +62,16 @@ def serve_forever(
 
 
 def _finished(log: Log, finished: Finished) -> None:
-    """Leave one line for each run in the server's own log, so that the journal of a service tells what it did."""
+    """Say in the server's own log how a run ended, so that the journal of a service tells what it did.
+
+    At most once a second for each verdict, with a count of the others: a burst must not fill a pipe that nobody
+    reads. Every run is in the ledger.
+    """
     execution, ending = finished.execution, finished.ending
-    log.line(
-        "a run has finished",
+    log.seldom(
+        f"a run has finished: {ending.verdict}",
         run=execution.id,
         automation=execution.automation,
-        verdict=ending.verdict,
         seconds=round(finished.finished_at - execution.accepted_at, 1),
         summary=clip(ending.summary),
     )
