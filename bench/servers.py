@@ -16,8 +16,9 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def pinned(core: int, command: list[str]) -> list[str]:
-    """The command, kept on one core where the machine can do that."""
-    return ["taskset", "-c", str(core), *command] if shutil.which("taskset") else command
+    """The command, kept on one core where the machine can do that, and before other programs where we may."""
+    first = ["nice", "-n", "-15"] if os.geteuid() == 0 else []
+    return [*first, *(["taskset", "-c", str(core)] if shutil.which("taskset") else []), *command]
 
 
 def free_port() -> int:
