@@ -31,6 +31,8 @@ class Loaded:
     automations: tuple[Automation, ...]
     functions: Mapping[str, Callable[..., Any]]
     warnings: tuple[Finding, ...] = ()
+    directory: Path = Path()
+    """The file's folder: where its modules and its relative `file:` references are looked up."""
 
 
 def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:
@@ -69,7 +71,7 @@ def _read(
         return None, findings.all()
     loaded = _sections(root, section, registry, path.parent if modules else None)
     warnings = tuple(finding for finding in findings.all() if finding.severity == "warning")
-    return Loaded(**loaded, warnings=warnings), findings.all()
+    return Loaded(**loaded, warnings=warnings, directory=path.resolve().parent), findings.all()
 
 
 def _sections(

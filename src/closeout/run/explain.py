@@ -6,7 +6,7 @@ differ from what happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from closeout.config import cel
@@ -16,11 +16,12 @@ from closeout.core.automation import Automation, status_contexts
 from closeout.core.errors import CloseoutError
 from closeout.run import matching
 
-PathsOf = Callable[[str, int], Sequence[str]]
-
 
 def explain(
-    automations: Sequence[Automation], event: str, payload: Mapping[str, Any], paths_of: PathsOf | None = None
+    automations: Sequence[Automation],
+    event: str,
+    payload: Mapping[str, Any],
+    paths_of: matching.PathsOf | None = None,
 ) -> list[dict[str, Any]]:
     """Give `{"name", "matched", "reason"}` for each automation, in the file's order.
 
@@ -43,7 +44,7 @@ def _one(
     event: str,
     payload: Mapping[str, Any],
     facts: core_facts.Facts,
-    paths_of: PathsOf | None,
+    paths_of: matching.PathsOf | None,
 ) -> tuple[bool, str]:
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
     undecided = ""
@@ -51,10 +52,7 @@ def _one(
         if paths_of is None:
             undecided = "; its paths are known to GitHub only and were not asked for"
         else:
-            pull = payload["pull_request"]
-            match = triggers.match_paths(
-                automation.triggers, facts, paths_of(pull["base"]["repo"]["full_name"], pull["number"])
-            )
+            match = matching.by_paths(automation, facts, paths_of)
     if not match.matched:
         return False, match.reason
     reason = matching.why_not_trusted(automation, event, payload)

@@ -5,19 +5,23 @@ Triggers were matched at the door; these need GitHub or CEL, so they are the run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, PayloadRefused
 from closeout.ports import Json
 from closeout.run.context import RunContext
 
 _BY_MEMBERS = ("create", "delete", "push")
 """Events about a ref of the repository itself: whoever made it may write there. A fork's refs send them to the fork."""
+
+
+PathsOf = Callable[[str, int], Sequence[str]]
+"""Gives the paths that a pull request changes: `(repository, number)`."""
 
 
 def decide(context: RunContext) -> Json:
@@ -37,9 +41,7 @@ def _why_not(context: RunContext) -> str | None:
     facts = core_facts.facts_of(context.execution.event, event, context.deps.own_contexts)
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
     if match.paths_pending:
-        pull = event["pull_request"]
-        paths = context.deps.github.pull_request_files(pull["base"]["repo"]["full_name"], pull["number"])
-        match = triggers.match_paths(automation.triggers, facts, paths)
+        match = by_paths(automation, facts, context.deps.github.pull_request_files)
     if not match.matched:
         return match.reason
     reason = why_not_trusted(automation, context.execution.event, event)
@@ -48,6 +50,15 @@ def _why_not(context: RunContext) -> str | None:
     if automation.condition is not None and not cel.condition(automation.condition, event):
         return "its `if` is false"
     return None
+
+
+def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf) -> triggers.Match:
+    """Match a pull request's paths, asked of GitHub. Raises `PayloadRefused` if the payload does not say whose."""
+    if facts.repository is None or facts.number is None:
+        raise PayloadRefused(
+            "the payload lacks the pull request's repository or number, so its paths are unknown"
+        )
+    return triggers.match_paths(automation.triggers, facts, paths_of(facts.repository, facts.number))
 
 
 def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, Any]) -> str | None:

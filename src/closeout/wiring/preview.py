@@ -6,7 +6,6 @@ They use the same clients as a server would, with the same credentials, so that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from closeout.config.load import Loaded
@@ -26,14 +25,14 @@ def explain(
     """Say for each automation whether the event would start it; with `use_network` paths are asked of GitHub."""
     if not use_network:
         return run_explain.explain(loaded.automations, event, payload)
-    clients = SharedClients(loaded.settings, SystemClock(), Redactor().add, directory=Path())
+    clients = SharedClients(loaded.settings, SystemClock(), Redactor().add, directory=loaded.directory)
     return run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
 
 
 def plan(loaded: Loaded, event: str, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give the plans of the automations that the event would start. Reads only."""
     redactor = Redactor()
-    clients = SharedClients(loaded.settings, SystemClock(), redactor.add, directory=Path())
+    clients = SharedClients(loaded.settings, SystemClock(), redactor.add, directory=loaded.directory)
     by_name = {automation.name: automation for automation in loaded.automations}
     deps = preview_deps(loaded, clients, redactor)
     rows = run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
@@ -76,6 +75,6 @@ def preview_deps(loaded: Loaded, clients: SharedClients, redactor: Redactor) -> 
         current=current,
         functions=loaded.functions,
         details=no_details,
-        directory=Path(),
+        directory=loaded.directory,
         has_token=clients.has_token,
     )

@@ -51,7 +51,7 @@ class Runtime:
         self.views = Views(ledger.path)
         self.clock = SystemClock()
         self.redactor = redactor
-        self._directory = config.resolve().parent
+        self._directory = loaded.directory
         self.clients = SharedClients(
             loaded.settings, self.clock, redactor.add, directory=self._directory, report=report
         )

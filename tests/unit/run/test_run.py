@@ -611,3 +611,16 @@ def test_a_call_that_cannot_be_killed_keeps_the_runs_key() -> None:
     assert looks == 4
     assert scene.clock.now() > began + 1
     assert scene.world.statuses[-1][0] == "success"
+
+
+def test_a_payload_without_its_base_repository_fails_by_name() -> None:
+    """Paths are asked of the event's repository; the live check then says what it lacks, and nothing is deleted."""
+    triggers = ({"event": "pull_request", "types": ["closed"], "paths": ["src/**"]},)
+    payload = pull_payload()
+    payload["pull_request"]["base"]["repo"] = None
+    scene = Scene(payload=payload).with_automation(triggers=triggers)
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "no live check is possible" in ending.summary
+    assert deletes(scene.world) == []
+    assert Scene().with_automation(triggers=triggers).play().verdict == "success"
