@@ -222,7 +222,7 @@ class GitHubClient:
             ) from error
         if not token or not token.isascii() or not token.isprintable():
             raise _refused(
-                method, path, "no-token", "the GitHub token is empty or malformed; see `secrets.github`"
+                method, path, "no-token", "there is no GitHub token, or it is malformed; see `secrets.github`"
             )
         return token
 

@@ -21,8 +21,8 @@ from closeout.wiring.runtime import Runtime, open_runtime, public_url
 
 ENGINE_DRAIN_SECONDS = 20.0
 WITHOUT_GITHUB = (
-    "no `secrets.github` is configured: no commit gets a status, and what only a token can read at GitHub (a private"
-    " repository's pull request, before anything is deleted) cannot be read"
+    "no `secrets.github` is configured: no commit gets a status, and nothing is deleted when a pull request closes,"
+    " since it cannot be read again before it"
 )
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
