@@ -130,8 +130,21 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "node": node,
         "fsync_us": _fsync(),
-        "load_before": os.getloadavg()[0],
+        "others_percent": _others(),
     }
+
+
+def _others(seconds: float = 2.0) -> float:
+    """Percent of all cores that other programs use while this one sleeps: what the figures will be disturbed by."""
+
+    def ticks() -> tuple[int, int]:
+        fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+
+    before = ticks()
+    time.sleep(seconds)
+    after = ticks()
+    return 100 * (1 - (after[1] - before[1]) / max(1, after[0] - before[0]))
 
 
 def _fsync(samples: int = 200) -> float:

@@ -38,12 +38,12 @@ def markdown(results: Results) -> str:
         f"# Benchmark of {results['revision']['date']} at {results['revision']['commit']}\n",
         (
             f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
-            f"Node {machine['node']}; one fdatasync takes {machine['fsync_us']:.0f} µs here; load average before: "
-            f"{machine['load_before']:.2f}. Medians of {pace['rounds']} interleaved rounds; "
+            f"Node {machine['node']}; one fdatasync takes {machine['fsync_us']:.0f} µs here; other programs "
+            f"used {machine['others_percent']:.0f} % of the cores before. Medians of {pace['rounds']} interleaved rounds; "
             f"{results['seconds']:.0f} s in all. Reproduce with `make bench`.\n"
         ),
     ]
-    if machine["load_before"] > 0.5:
+    if machine["others_percent"] > 5:
         parts.append("**The machine was busy before the run: these figures say less than they seem to.**\n")
     if "receivers" in results:
         parts.append(_receivers(results))
