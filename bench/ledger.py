@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,27 +58,23 @@ def accepts(ledger: Ledger, count: int, in_flight: int, body: bytes, *, runs: bo
     times: list[float] = []
     failed: list[Any] = []
 
-    def settle(batch: Any) -> None:
-        now = time.perf_counter()
-        for done, result in batch:
-            if isinstance(result, Exception):
-                failed.append(result)
-            times.append(now - done)
-        free.release(len(batch))
+    def settle(since: float, result: Any) -> None:
+        if isinstance(result, Exception):
+            failed.append(result)
+        times.append(time.perf_counter() - since)
+        free.release()
 
-    ledger.set_notifier(settle)
     begun = time.perf_counter()
     cpu = time.process_time()
     for number in range(count):
         free.acquire()
         guid = str(uuid.uuid4())
         new = [NewRun(f"{guid}", "preview-cleanup", None, "{}", 3600.0)] if runs else []
-        ledger.accept(delivery(body, guid), new, time.perf_counter())  # type: ignore[arg-type]
+        ledger.accept(delivery(body, guid), new, partial(settle, time.perf_counter()))
         del number
     for _ in range(in_flight):
         free.acquire()
     took = time.perf_counter() - begun
-    ledger.set_notifier(None)
     assert not failed, failed[0]
     return {
         "per_second": round(count / took),
@@ -89,14 +86,16 @@ def accepts(ledger: Ledger, count: int, in_flight: int, body: bytes, *, runs: bo
 def paced(ledger: Ledger, seconds: float, rate: int, body: bytes) -> dict[str, float]:
     """Latency from accept to done at a steady rate."""
     times: list[float] = []
-    ledger.set_notifier(lambda batch: times.extend(time.perf_counter() - done for done, _ in batch))
+
+    def settle(since: float, _result: Any) -> None:
+        times.append(time.perf_counter() - since)
+
     due = time.perf_counter()
     for _ in range(int(seconds * rate)):
         due += 1 / rate
         time.sleep(max(0.0, due - time.perf_counter()))
-        ledger.accept(delivery(body, str(uuid.uuid4())), [], time.perf_counter())  # type: ignore[arg-type]
+        ledger.accept(delivery(body, str(uuid.uuid4())), [], partial(settle, time.perf_counter()))
     time.sleep(0.2)
-    ledger.set_notifier(None)
     return percentiles(times)
 
 

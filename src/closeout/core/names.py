@@ -102,20 +102,6 @@ def outsider_fields(expression: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in paths if not _chosen_inside(path)))
 
 
-def outsider_chosen(expression: str) -> str | None:
-    """Give the field that outsiders may choose, or None.
-
-    Of several it gives all, joined by ` + `: no single entry of `allow-untrusted` may let a second one through.
-    `allow-untrusted` is best held against `outsider_fields`.
-    """
-    return " + ".join(outsider_fields(expression)) or None
-
-
-def literal_prefix(template: str) -> str:
-    """Give the text before the first `${{`: the part of a name that is always the same."""
-    return template.split("${{", 1)[0]
-
-
 def per_repository(template: str) -> bool:
     """Whether the name has a part that differs from repository to repository: its id, name or full name."""
     for found in _EXPRESSION.finditer(template):

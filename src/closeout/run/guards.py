@@ -60,3 +60,12 @@ def check_live_checkable(step: Step, *, has_check: bool, automation: Automation)
             f"{step.id} is destructive and this event has no live check; set `unguarded: true` on the automation"
             " if that is meant"
         )
+
+
+def check_token(step: Step, *, has_check: bool, has_token: bool) -> None:
+    """Raise `GuardRefused` when the live check would have to ask GitHub without a token: it could only wait in vain."""
+    if step.destructive and has_check and not has_token:
+        raise GuardRefused(
+            f"{step.id} is destructive and no `secrets.github` is configured, so GitHub cannot be asked whether the pull"
+            " request is still closed; nothing was done"
+        )

@@ -38,6 +38,7 @@ def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]
     automation = occasion.automation
     subject = livecheck.subject_of(occasion.event, occasion.payload)
     guards.check_live_checkable(step, has_check=subject is not None, automation=automation)
+    guards.check_token(step, has_check=subject is not None, has_token=deps.has_token)
     action = deps.actions[step.uses]
     values = inputs.resolve(step, action, occasion.payload)
     target = inputs.target(step, occasion.payload)

@@ -128,32 +128,6 @@ def test_a_text_that_cannot_be_stored_is_refused_before_it_is_queued(ledger: Led
         ledger.accept_wait(delivery(), [new_run("r1", automation="\udfff")])
 
 
-def test_one_notice_per_group(ledger: Ledger) -> None:
-    """A notifier gets all outcomes of a group at once, and `accept_wait` works beside it."""
-    notices: list[list[Any]] = []
-    arrived = threading.Event()
-
-    def notifier(batch: Any) -> None:
-        notices.append(list(batch))
-        arrived.set()
-
-    ledger.set_notifier(notifier)
-    entered, go_on = threading.Event(), threading.Event()
-
-    def hold(connection: Any) -> None:
-        entered.set()
-        go_on.wait(5)
-
-    ledger._writer().submit(Job(hold))
-    entered.wait(5)
-    for number in range(3):
-        ledger.accept(delivery(f"g{number}"), [], f"done-{number}")  # type: ignore[arg-type]
-    go_on.set()
-    assert arrived.wait(5)
-    assert [done for done, _ in notices[0]] == ["done-0", "done-1", "done-2"]
-    assert ledger.accept_wait(delivery("g9"), []).delivery == 4
-
-
 def test_a_callback_that_fails_does_not_end_the_writer(ledger: Ledger) -> None:
     """The next delivery is stored all the same."""
 

@@ -624,3 +624,13 @@ def test_a_payload_without_its_base_repository_fails_by_name() -> None:
     assert "no live check is possible" in ending.summary
     assert deletes(scene.world) == []
     assert Scene().with_automation(triggers=triggers).play().verdict == "success"
+
+
+def test_without_a_token_a_destructive_step_is_refused_at_once() -> None:
+    """The live check could only wait in vain, so the run does not wait out its time."""
+    scene = Scene(has_token=False)
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "no `secrets.github` is configured" in ending.summary
+    assert "plan" not in scene.world.log
+    assert scene.clock.now() - 1_700_000_000 < 60

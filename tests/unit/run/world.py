@@ -239,6 +239,7 @@ class Scene:
     queue_expired: bool = False
     clock: FakeClock = field(default_factory=FakeClock)
     paused: Callable[[], str | None] = lambda: None
+    has_token: bool = True
     actions: dict[str, Action] = field(default_factory=lambda: {"test/delete": DELETE})
     durable: MemoryDurable = field(init=False)
 
@@ -270,6 +271,7 @@ class Scene:
             functions=self.functions,
             details=lambda execution: f"http://localhost/runs/{execution.run_id}",
             directory=Path(),
+            has_token=self.has_token,
         )
 
     def execution(self) -> Execution:

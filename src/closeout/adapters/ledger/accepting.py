@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from closeout.adapters.ledger.sql import Rows, named
+from closeout.core.ids import execution_id
 from closeout.ports import Accepted, NewDelivery, NewRun
 
 SQL = named("queries.sql")
@@ -78,7 +79,9 @@ class Accepting:
                 for run in acceptance.runs:
                     runs += self._run_row(connection, run, acceptance, self._delivery)
                 ids = tuple(run.run_id for run in acceptance.runs)
-                outcomes.append(Accepted(self._delivery, ids, False, tuple(f"{run}-1" for run in ids)))
+                outcomes.append(
+                    Accepted(self._delivery, ids, False, tuple(execution_id(run, 1) for run in ids))
+                )
             else:
                 outcomes.append(Accepted(self._delivery, (), False, ()))
         _insert(connection, self._deliveries_in, deliveries)
@@ -99,7 +102,7 @@ class Accepting:
         for run in fresh:
             _insert(connection, self._runs_in, self._run_row(connection, run, acceptance, self._delivery))
         ids = tuple(run.run_id for run in fresh)
-        return Accepted(self._delivery, runs + ids, False, tuple(f"{run}-1" for run in ids))
+        return Accepted(self._delivery, runs + ids, False, tuple(execution_id(run, 1) for run in ids))
 
     def attempt(self, connection: sqlite3.Connection, row: Sequence[Any], definition: str) -> None:
         """Store a further attempt: `row` is `insert_run` without its number and definition."""

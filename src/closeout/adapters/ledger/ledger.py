@@ -22,8 +22,9 @@ from closeout.adapters.ledger.lock import FileLock
 from closeout.adapters.ledger.names import split_execution
 from closeout.adapters.ledger.prune import prune
 from closeout.adapters.ledger.switch import paused
-from closeout.adapters.ledger.writer import Notifier, Ticket, Writer
+from closeout.adapters.ledger.writer import Ticket, Writer
 from closeout.core.errors import BadDelivery, CloseoutError, LedgerError
+from closeout.core.ids import execution_id
 from closeout.ports import Accepted, Clock, NewDelivery, NewRun
 
 SAME: Final = object()
@@ -40,7 +41,6 @@ class Ledger(Executions):
         super().__init__(Readers(Path(path)), clock)
         self.path = Path(path)
         self._lock = FileLock(self.path)
-        self._notifier: Notifier | None = None
         self._lines = JournalLines(redact)
 
     def open(self) -> Self:
@@ -52,7 +52,6 @@ class Ledger(Executions):
             except BaseException:
                 self._lock.release()
                 raise
-            writer.notifier = self._notifier
             writer.start()
             self._running_writer = writer
         return self
@@ -78,15 +77,6 @@ class Ledger(Executions):
         self._lock.take()
 
     # --- deliveries -----------------------------------------------------------------------------------
-
-    def set_notifier(self, notifier: Notifier | None) -> None:
-        """Have `notifier` called once per group with [(done, result), …] instead of each `done`.
-
-        An event loop then pays one `call_soon_threadsafe` per group. It is called from the writer thread.
-        """
-        self._notifier = notifier
-        if self._running_writer is not None:
-            self._running_writer.notifier = notifier
 
     def accept(self, delivery: NewDelivery, runs: Sequence[NewRun], done: Callable[[Any], None]) -> None:
         """Queue a delivery and its runs for one transaction; `done` gets `Accepted` or the error after it.
@@ -159,7 +149,7 @@ class Ledger(Executions):
             timeout = old_timeout if queue_timeout is SAME else queue_timeout
             row = (run_id, attempt + 1, automation, delivery, guid, new_key, timeout, requested_by, at)
             accepting.attempt(connection, row, definition)
-            execution = f"{run_id}-{attempt + 1}"
+            execution = execution_id(run_id, attempt + 1)
             if request is not None:
                 connection.execute(SQL["finish_request"], (execution, at, request))
             return execution
@@ -193,7 +183,7 @@ class Ledger(Executions):
                     at,
                 )
                 accepting.attempt(connection, row, run.definition)
-            return tuple(f"{run.run_id}-1" for run in fresh)
+            return tuple(execution_id(run.run_id, 1) for run in fresh)
 
         started: tuple[str, ...] = self._writer().run_accepting(work)
         return started

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
@@ -20,7 +20,6 @@ from closeout.adapters.ledger.connection import open_writer
 from closeout.core.errors import CloseoutError, StoreUnavailable
 
 Settle: TypeAlias = Callable[[Any], None]
-Notifier: TypeAlias = Callable[[Sequence[tuple[Settle, Any]]], None]
 
 LARGEST_GROUP = 512
 
@@ -68,7 +67,6 @@ class Writer:
         self._accepting = Accepting(self._connection)
         self._queue: SimpleQueue[Job | Acceptance | None] = SimpleQueue()
         self._closed = False
-        self.notifier: Notifier | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
@@ -203,18 +201,9 @@ class Writer:
         return result
 
     def _settle(self, outcomes: list[tuple[Job | Acceptance, Any]]) -> None:
-        notifier = self.notifier
-        batch: list[tuple[Settle, Any]] = []
         for job, result in outcomes:
-            done = job.done
-            if done is None:
-                continue
-            if notifier is None or isinstance(job, Job) or isinstance(done, Ticket):
-                _safely(done, result)
-            else:
-                batch.append((done, result))
-        if notifier is not None and batch:
-            _safely(notifier, batch)
+            if job.done is not None:
+                _safely(job.done, result)
 
     def _mend(self, error: Exception) -> None:
         """Open the file anew after an I/O error: SQLite may have lost its view of the log.
