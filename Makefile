@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-JOBS ?= 2
+JOBS ?= 4
 ARGS ?=
 
 .PHONY: help setup demo test cover check fix wheel bench mutants browser lock clean
@@ -27,11 +27,11 @@ demo: setup  ## run the main job on this machine, without any account
 	@$(BIN)/closeout demo $(ARGS)
 
 test: setup  ## pass the tests (under 5 minutes)
-	@$(BIN)/python -m pytest -q -n $(JOBS) --ignore=tests/packaging $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal --ignore=tests/packaging $(ARGS)
 
 cover: setup  ## the same tests, measured: fails under the floor set in pyproject.toml
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -q -n $(JOBS) --ignore=tests/packaging $(ARGS)
+	@$(BIN)/python -m coverage run -m pytest -q -n $(JOBS) --dist worksteal --ignore=tests/packaging $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

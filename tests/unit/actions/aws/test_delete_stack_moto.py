@@ -315,8 +315,10 @@ class TestApply:
     def test_waits_for_an_update(self, clients: Any, aws: FakeAws) -> None:
         """A stack that is being updated is waited for, and nothing is asked of it meanwhile."""
         create(clients)
-        aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=0.2, then="UPDATE_COMPLETE")
-        work, _ = tear_down(clients, inputs())
+        changes = ACTION.plan(inputs(), clients)
+        aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=1.0, then="UPDATE_COMPLETE")
+        work = ImmediateWork(clients)
+        ACTION.apply(changes[0], inputs(), work)
         assert calls(aws, "DeleteStack") == ["DeleteStack"]
         assert any("UPDATE_IN_PROGRESS: waiting" in line for line in work.lines)
 
