@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from closeout.engine.durable import LocalDurable
+from closeout.engine.durable import ReplayDurable
 from closeout.engine.local import Counts, Engine, Finished
 
-__all__ = ["Counts", "Engine", "Finished", "LocalDurable"]
+__all__ = ["Counts", "Engine", "Finished", "ReplayDurable"]

@@ -1,4 +1,4 @@
-"""`Durable` on one machine: record, replay, and unwind instead of waiting.
+"""`Durable` by replay: record, give back, and unwind instead of waiting.
 
 A run function is executed from its start each time; what it has recorded is given back, and the first thing that
 is not recorded is done. To wait, it is unwound with `Suspended` and executed again later, so that a thousand
@@ -35,7 +35,7 @@ class Abandoned(BaseException):
 
 
 class Keeper(Protocol):
-    """What one execution's operations need of the engine. Declared here, given by `local.Engine`."""
+    """What one execution's operations need of the engine. Declared here, given by each engine."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -66,7 +66,7 @@ class Keeper(Protocol):
         ...
 
 
-class LocalDurable:
+class ReplayDurable:
     """`ports.Durable` of one execution. Used by one thread at a time."""
 
     def __init__(self, keeper: Keeper, recorded: Iterable[Operation]) -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from closeout.core.errors import StoreUnavailable
 from closeout.core.runs import VERDICTS
-from closeout.engine.durable import Abandoned, LocalDurable, Suspended
+from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.engine.lanes import Lanes
 from closeout.engine.store import EngineStore
 from closeout.engine.tasks import Task, TaskKeeper, persist
@@ -336,7 +336,7 @@ class Engine:
             self._finish(task, Ending("failure", f"the run cannot be read from the ledger: {error}"))
             return
         keeper = self._keeper(task)
-        durable = LocalDurable(keeper, recorded)
+        durable = ReplayDurable(keeper, recorded)
         ending = self._call(durable, execution)
         if durable.suspended is None:
             self._finish(task, ending, execution, durable.operations)
@@ -356,7 +356,7 @@ class Engine:
             given_up=self._given_up,
         )
 
-    def _call(self, durable: LocalDurable, execution: Execution) -> Ending:
+    def _call(self, durable: ReplayDurable, execution: Execution) -> Ending:
         """Call the run function. What this gives counts only if the run was not suspended."""
         try:
             ending = self._run(durable, execution)

@@ -1,6 +1,6 @@
 """One unfinished execution as the engine holds it in memory, and what its operations ask of the engine.
 
-Apart from the schedule, so that `LocalDurable` sees one execution and never the engine.
+Apart from the schedule, so that `ReplayDurable` sees one execution and never the engine.
 """
 
 from __future__ import annotations

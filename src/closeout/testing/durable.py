@@ -1,6 +1,6 @@
 """A durable engine in memory: the real operations over no disk, a clock that jumps, and deaths on demand.
 
-It suspends and replays as the local engine does, because it is the local engine's `LocalDurable`; only the ledger
+It suspends and replays as the engines do, because it is their `ReplayDurable`; only the ledger
 is a dict. So a run function that cheats on determinism fails here first, and a test can kill it at any call.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from closeout.engine.durable import Abandoned, LocalDurable, Suspended
+from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Ending, Execution, Json, Operation, RunFunction
 
 
@@ -53,11 +53,11 @@ class MemoryDurable:
         """Give what an operation recorded."""
         return json.loads(self.operations[name].result or "null")
 
-    def replay(self) -> LocalDurable:
+    def replay(self) -> ReplayDurable:
         """Give the `Durable` of the next execution of the run function, over what is recorded."""
         return _Mortal(self)
 
-    # --- what LocalDurable asks of its engine -----------------------------------------------------------------
+    # --- what ReplayDurable asks of its engine ---------------------------------------------------------------
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -91,7 +91,7 @@ class MemoryDurable:
             self._cancelled_by = None
 
 
-class _Mortal(LocalDurable):
+class _Mortal(ReplayDurable):
     def __init__(self, memory: MemoryDurable) -> None:
         super().__init__(memory, memory.operations.values())
         self._memory = memory

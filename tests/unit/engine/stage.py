@@ -1,11 +1,11 @@
-"""A stage for `LocalDurable` alone: a clock that is moved by hand, a store in memory, crashes at chosen points."""
+"""A stage for `ReplayDurable` alone: a clock that is moved by hand, a store in memory, crashes at chosen points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from closeout.engine.durable import Abandoned, LocalDurable, Suspended
+from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
 from closeout.ports import Operation
 
 
@@ -64,10 +64,10 @@ class Stage:
 
     # --- the engine ---
 
-    def once(self, run: Callable[[LocalDurable], Any]) -> Any:
+    def once(self, run: Callable[[ReplayDurable], Any]) -> Any:
         """Execute once. Gives what `run` gave, or the `Suspended` that unwound it."""
         self.executions += 1
-        durable = LocalDurable(self, sorted(self.stored.values(), key=lambda operation: operation.position))
+        durable = ReplayDurable(self, sorted(self.stored.values(), key=lambda operation: operation.position))
         try:
             result = run(durable)
         except Suspended as suspended:
@@ -76,7 +76,7 @@ class Stage:
             return None
         return durable.suspended or result
 
-    def through(self, run: Callable[[LocalDurable], Any]) -> Any:
+    def through(self, run: Callable[[ReplayDurable], Any]) -> Any:
         """Execute to the end, moving the clock to each wake, taking the run up again after each crash."""
         for _ in range(200):
             try:

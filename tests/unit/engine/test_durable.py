@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from closeout.core.errors import RunCancelled, ServiceError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
-from closeout.engine.durable import LONGEST_RETRY_AFTER, LocalDurable, Suspended
+from closeout.engine.durable import LONGEST_RETRY_AFTER, ReplayDurable, Suspended
 from tests.unit.engine.stage import Stage
 
 
@@ -43,7 +43,7 @@ def stage() -> Stage:
 def test_operations_keep_the_order_in_which_they_were_reached(stage: Stage) -> None:
     """Positions count from 1 and stay with the name over replays."""
 
-    def run(durable: LocalDurable) -> None:
+    def run(durable: ReplayDurable) -> None:
         durable.record("a", lambda: 1)
         durable.sleep("b", 5)
         durable.record("c", lambda: 3)
@@ -116,7 +116,7 @@ def test_after_a_long_outage_one_more_poll_is_made(stage: Stage) -> None:
     """What came about while the server was down is seen, though the time is long over."""
     polls = iter([None, "gone"])
 
-    def run(durable: LocalDurable) -> Any:
+    def run(durable: ReplayDurable) -> Any:
         return durable.wait_until("gone", lambda: next(polls), 10.0, 60.0)
 
     stage.once(run)
@@ -159,7 +159,7 @@ def test_a_run_woken_too_early_goes_back_to_sleep(stage: Stage) -> None:
     """Without another poll."""
     calls = []
 
-    def run(durable: LocalDurable) -> Any:
+    def run(durable: ReplayDurable) -> Any:
         return durable.wait_until("gone", lambda: calls.append(1), 10.0, 60.0)
 
     stage.once(run)
@@ -171,7 +171,7 @@ def test_a_run_woken_too_early_goes_back_to_sleep(stage: Stage) -> None:
 def test_a_sleep_that_was_slept_stays_slept(stage: Stage) -> None:
     """It is recorded, so that a clock that goes back does not repeat it."""
 
-    def run(durable: LocalDurable) -> str:
+    def run(durable: ReplayDurable) -> str:
         durable.sleep("pause", 10)
         return "awake"
 
@@ -186,7 +186,7 @@ def test_a_sleep_that_was_slept_stays_slept(stage: Stage) -> None:
 def test_cancel_is_told_at_the_next_operation_and_used_up(stage: Stage) -> None:
     """The operation's outcome is the cancel; the one after it works, so that a final status can be posted."""
 
-    def run(durable: LocalDurable) -> str:
+    def run(durable: ReplayDurable) -> str:
         durable.record("first", lambda: 1)
         stage.cancel = "ada"
         try:
@@ -205,7 +205,7 @@ def test_cancel_is_told_at_the_next_operation_and_used_up(stage: Stage) -> None:
 def test_cancel_is_replayed_where_it_happened(stage: Stage) -> None:
     """A replay raises it at the same place, though the request is used up."""
 
-    def run(durable: LocalDurable) -> str:
+    def run(durable: ReplayDurable) -> str:
         try:
             durable.record("second", lambda: 2)
         except RunCancelled as error:
@@ -230,7 +230,7 @@ def test_cancel_reaches_a_run_in_its_wait(stage: Stage, kind: str) -> None:
         calls.append(1)
         raise busy()
 
-    def run(durable: LocalDurable) -> str:
+    def run(durable: ReplayDurable) -> str:
         try:
             if kind == "sleep":
                 durable.sleep("op", 100)
@@ -265,7 +265,7 @@ def test_an_operation_that_crashed_the_process_twice_is_not_tried_again(stage: S
     stage.crash_count = 2
     calls = []
 
-    def run(durable: LocalDurable) -> str:
+    def run(durable: ReplayDurable) -> str:
         try:
             durable.record("script", lambda: calls.append(1))
         except StepFailed as error:
@@ -304,7 +304,7 @@ def test_a_draining_engine_begins_no_operation(stage: Stage) -> None:
         calls.append("first")
         stage.stopping = True
 
-    def run(durable: LocalDurable) -> None:
+    def run(durable: ReplayDurable) -> None:
         durable.record("first", first)
         durable.record("second", lambda: calls.append("second"))
 
@@ -351,7 +351,7 @@ def test_what_is_recorded_never_runs_again(plan: list[str], crash_points: list[t
 
     tries: dict[str, int] = {}
 
-    def run(durable: LocalDurable) -> str:
+    def run(durable: ReplayDurable) -> str:
         if stage.crash_at_save is None or stage.saves >= stage.crash_at_save:
             arm()
         for number, kind in enumerate(plan):
