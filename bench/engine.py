@@ -21,8 +21,9 @@ SRC = str(Path(__file__).resolve().parents[1] / "src")
 sys.path.insert(0, SRC)
 
 from closeout.adapters.ledger import Ledger
+from closeout.core.records import NewDelivery, NewRun
 from closeout.engine import Engine
-from closeout.ports import Durable, Ending, Execution, NewDelivery, NewRun
+from closeout.ports import Durable, Ending, Execution
 
 
 class Clock:

@@ -23,7 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from closeout.adapters.ledger import Ledger, Views
-from closeout.ports import NewDelivery, NewRun
+from closeout.core.records import NewDelivery, NewRun
 
 
 class Clock:

@@ -42,7 +42,7 @@ def serve(mode: str, db: Path, profiled: bool) -> None:
     accept, views = (_stub(), None) if mode == "stub" else _ledger(db, SystemClock())
     app = create_app(
         ServerParts(
-            receiver=Receiver(automations=[automation], secrets=lambda: (SECRET.encode(),)),
+            receiver=Receiver.of([automation], lambda: (SECRET.encode(),)),
             accept=accept,
             started=lambda _: None,
             refresh=lambda: False,
@@ -64,7 +64,7 @@ def serve(mode: str, db: Path, profiled: bool) -> None:
 
 
 def _stub():
-    from closeout.ports import Accepted
+    from closeout.core.records import Accepted
 
     waiting = queue.SimpleQueue()
 

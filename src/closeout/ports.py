@@ -76,44 +76,6 @@ class Ending(NamedTuple):
 RunFunction: TypeAlias = Callable[[Durable, Execution], Ending]
 
 
-class NewDelivery(NamedTuple):
-    """A verified delivery, ready to be stored. `body` is the raw request body; `form` says how it is encoded."""
-
-    hook: str
-    guid: str
-    event: str
-    action: str | None
-    repository: str | None
-    body: bytes
-    form: bool
-    received_at: float
-    origin: str
-    """`github`, or who sent it: `replay by NAME`."""
-    number: int | None = None
-    """Of the pull request or issue, for lists."""
-
-
-class NewRun(NamedTuple):
-    """A run to be stored with its delivery: attempt 1 of (GUID, automation)."""
-
-    run_id: str
-    automation: str
-    key: str | None
-    """Concurrency key, already within its automation; None: no exclusion."""
-    definition: str
-    queue_timeout: float
-
-
-class Accepted(NamedTuple):
-    """What the ledger answered after its commit. `started` are the executions that are new."""
-
-    delivery: int
-    runs: tuple[str, ...]
-    """Run ids of this delivery, the original's when it is a duplicate."""
-    duplicate: bool
-    started: tuple[str, ...]
-
-
 class Operation(NamedTuple):
     """One durable operation as it is stored."""
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from closeout.adapters.ledger import Ledger
 from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.records import NewDelivery, NewRun
 from closeout.core.retry import Backoff, Retry
 from closeout.engine import Engine
-from closeout.ports import Durable, Ending, Execution, NewDelivery, NewRun
+from closeout.ports import Durable, Ending, Execution
 
 SLOW_DOWN = Retry(attempts=50, backoff=Backoff(first=0.01))
 """More than there are restarts in a test: the service is slow once for each process, and tries are never forgotten."""

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from closeout.core.automation import Automation
+from closeout.core.records import Accepted
 from closeout.intake import Receiver
-from closeout.ports import Accepted
 from closeout.server import serve
 from closeout.server.app import Application, ServerParts, create_app
 from closeout.server.log import Log
@@ -186,7 +186,7 @@ def serving(
     started: list[str] = []
     lines = _Lines()
     parts = ServerParts(
-        receiver=Receiver(automations=automations, secrets=secrets),
+        receiver=Receiver.of(automations, secrets),
         accept=store.accept_group,
         started=started.extend,
         refresh=refresh,

@@ -204,7 +204,7 @@ FULL_DISK = """
 import json, pathlib, resource, sys
 from closeout.adapters.ledger import Ledger
 from closeout.core.errors import StoreUnavailable
-from closeout.ports import NewDelivery
+from closeout.core.records import NewDelivery
 from tests.contract.local_harness import WallClock, new_delivery, new_run
 path = pathlib.Path(sys.argv[1])
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from closeout.adapters.ledger import Ledger, Views
+from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.engine import Engine
-from closeout.ports import Accepted, Ending, NewDelivery, NewRun, RunFunction
+from closeout.ports import Ending, RunFunction
 
 
 class WallClock:

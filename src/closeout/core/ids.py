@@ -20,7 +20,12 @@ _EXECUTION = re.compile(r"([a-z2-7]{26})-([1-9][0-9]{0,8})", re.ASCII)
 
 def run_id(guid: str, automation: str) -> str:
     """Give 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over GUID, newline, automation."""
-    digest = hashlib.sha256(f"{guid}\n{automation}".encode()).digest()
+    return short_digest(f"{guid}\n{automation}")
+
+
+def short_digest(text: str) -> str:
+    """Give 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over the text."""
+    digest = hashlib.sha256(text.encode()).digest()
     bits = int.from_bytes(digest, "big") >> (len(digest) * 8 - LENGTH * 5)
     return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 

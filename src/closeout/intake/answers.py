@@ -9,7 +9,7 @@ import json
 from typing import NamedTuple
 
 from closeout.core.errors import CloseoutError
-from closeout.ports import Accepted
+from closeout.core.records import Accepted
 
 UNEXPECTED = "Something went wrong inside closeout; its log says what. The delivery can be sent again."
 _OURS = {

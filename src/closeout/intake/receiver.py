@@ -7,15 +7,17 @@ door is tested without one, and the ASGI glue (`closeout.server.webhook`) stays 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from closeout.core import ids, keys, payload, signature, triggers
-from closeout.core.automation import Automation, status_contexts
 from closeout.core.delivery import read_headers
-from closeout.core.facts import Facts
-from closeout.intake import decode
+from closeout.core.facts import Facts, facts_of
+from closeout.core.records import NewDelivery, NewRun
+from closeout.core.rules import Rule, rules_of
 from closeout.intake.door import SIGNATURE
-from closeout.ports import NewDelivery, NewRun
+
+if TYPE_CHECKING:
+    from closeout.core.automation import Automation
 
 Secrets = Callable[[], Sequence[bytes]]
 """Gives every active secret from memory, newest first. Never empty: a server without one does not start."""
@@ -28,29 +30,45 @@ class Decision(NamedTuple):
     runs: tuple[NewRun, ...] = ()
 
 
-class _Candidate(NamedTuple):
-    """An automation and what is the same for all its runs."""
-
-    automation: Automation
-    definition: str
-
-
 REMEMBERED = 4096
 """Answers of matching that are kept; each is a few hundred bytes."""
+
+
+ReadFacts = Callable[[str, bytes, tuple[str, ...]], Facts]
+"""Gives the facts of an event's JSON text; the last argument are the status contexts that closeout itself sets."""
+
+
+def plain_facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
+    """Read the facts with the standard library. Raises PayloadRefused."""
+    return facts_of(event, payload.decode(text), own_contexts)
 
 
 class Receiver:
     """Verifies, decodes and matches. `secrets` is asked anew for each request, so that a rotation is seen."""
 
-    def __init__(self, *, automations: Sequence[Automation], secrets: Secrets) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        contexts: tuple[str, ...],
+        secrets: Secrets,
+        facts: ReadFacts = plain_facts,
+    ) -> None:
         self._secrets = secrets
-        self._contexts = status_contexts(automations)
-        self._by_event: dict[str, tuple[_Candidate, ...]] = {}
-        self._matched: dict[Facts, tuple[_Candidate, ...]] = {}
-        for automation in automations:
-            candidate = _Candidate(automation, automation.canonical())
-            for event in dict.fromkeys(str(trigger["event"]) for trigger in automation.triggers):
-                self._by_event[event] = (*self._by_event.get(event, ()), candidate)
+        self._contexts = contexts
+        self._facts = facts
+        self._by_event: dict[str, tuple[Rule, ...]] = {}
+        self._matched: dict[Facts, tuple[Rule, ...]] = {}
+        for rule in rules:
+            for event in dict.fromkeys(str(trigger["event"]) for trigger in rule.triggers):
+                self._by_event[event] = (*self._by_event.get(event, ()), rule)
+
+    @classmethod
+    def of(cls, automations: Sequence[Automation], secrets: Secrets) -> Self:
+        """Give the receiver of a configuration, with the fast decoder."""
+        from closeout.core.automation import status_contexts  # noqa: PLC0415 - not for the receiver on AWS
+        from closeout.intake import decode  # noqa: PLC0415
+
+        return cls(rules_of(automations), status_contexts(automations), secrets, decode.facts)
 
     def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
         """Check the signature over the raw body with every active secret. Raises Unauthorized."""
@@ -64,7 +82,7 @@ class Receiver:
         head = read_headers(headers.get)
         text = payload.from_form(body) if head.form else body
         payload.door(text)
-        facts = decode.facts(head.event, text, self._contexts)
+        facts = self._facts(head.event, text, self._contexts)
         if head.event == "ping":
             return Decision(None)
         delivery = NewDelivery(
@@ -83,7 +101,7 @@ class Receiver:
 
     def runs(self, event: str, guid: str, text: bytes) -> tuple[NewRun, ...]:
         """Match a kept delivery's payload (JSON text) again: what a replay would start."""
-        return self._runs(guid, decode.facts(event, text, self._contexts), text)
+        return self._runs(guid, self._facts(event, text, self._contexts), text)
 
     def _runs(self, guid: str, facts: Facts, text: bytes) -> tuple[NewRun, ...]:
         matched = self._matching(facts)
@@ -93,18 +111,18 @@ class Receiver:
         return tuple(
             [
                 NewRun(
-                    ids.run_id(guid, automation.name),
-                    automation.name,
-                    keys.concurrency_key(automation.name, automation.concurrency, facts, lookup),
-                    definition,
-                    automation.queue_timeout,
+                    ids.run_id(guid, rule.name),
+                    rule.name,
+                    keys.concurrency_key(rule.name, rule.concurrency, facts, lookup),
+                    rule.definition,
+                    rule.queue_timeout,
                 )
-                for automation, definition in matched
+                for rule in matched
             ]
         )
 
-    def _matching(self, facts: Facts) -> tuple[_Candidate, ...]:
-        """Give the automations whose triggers match. Most deliveries are like an earlier one: its answer is kept.
+    def _matching(self, facts: Facts) -> tuple[Rule, ...]:
+        """Give the rules whose triggers match. Most deliveries are like an earlier one: its answer is kept.
 
         What is taken out of the key are the fields that triggers cannot see; a test holds the two ways together.
         """
@@ -128,16 +146,11 @@ class Receiver:
         return matched
 
 
-def _match(candidates: tuple[_Candidate, ...], facts: Facts) -> tuple[_Candidate, ...]:
+def _match(candidates: tuple[Rule, ...], facts: Facts) -> tuple[Rule, ...]:
     return tuple(
-        candidate
-        for candidate in candidates
-        if triggers.match(
-            candidate.automation.triggers,
-            candidate.automation.repositories,
-            candidate.automation.senders,
-            facts,
-        ).matched
+        rule
+        for rule in candidates
+        if triggers.match(rule.triggers, rule.repositories, rule.senders, facts).matched
     )
 
 

@@ -22,10 +22,10 @@ from closeout.core.errors import (
     ReadTimeout,
     Unauthorized,
 )
+from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.intake import answers, door
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
-from closeout.ports import Accepted, NewDelivery, NewRun
 from closeout.server.asgi import CLOSE, JSON, RawHeaders, Receive, Scope, Send
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics

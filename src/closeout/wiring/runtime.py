@@ -60,7 +60,7 @@ class Runtime:
         self.webhook = self.clients.cached(webhook_references(loaded, config), report)
         _ = self.clients.token  # a token that cannot be read ends the start, not the first run
         setting_value(loaded.settings.api_url, "github.api-url")
-        self.receiver = Receiver(automations=loaded.automations, secrets=self.webhook.keys)
+        self.receiver = Receiver.of(loaded.automations, self.webhook.keys)
         self.engine = Engine(
             ledger,
             self._run_function(),

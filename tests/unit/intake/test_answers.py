@@ -15,8 +15,8 @@ from closeout.core.errors import (
     StoreUnavailable,
     Unauthorized,
 )
+from closeout.core.records import Accepted
 from closeout.intake import answers
-from closeout.ports import Accepted
 
 
 def test_an_accepted_delivery_names_its_runs() -> None:

@@ -30,7 +30,7 @@ EVERYTHING = Automation(name="all", triggers=({"event": "pull_request", "types":
 
 def receiver(*automations: Automation, secrets: Sequence[bytes] = (SECRET,)) -> Receiver:
     """A receiver with these automations."""
-    return Receiver(automations=automations, secrets=lambda: secrets)
+    return Receiver.of(automations, lambda: secrets)
 
 
 def raw(event: str, body: bytes, guid: str = "g-1", **more: Any) -> dict[bytes, bytes]:
@@ -155,7 +155,7 @@ def test_without_a_secret_nobody_gets_in() -> None:
 def test_secrets_are_asked_for_anew_each_time() -> None:
     """A secret that was read again counts from the next request on."""
     active = [b"old"]
-    asking = Receiver(automations=(), secrets=lambda: active)
+    asking = Receiver.of((), lambda: active)
     body = b"{}"
     with pytest.raises(Unauthorized):
         asking.verify(raw("push", body), body)
@@ -196,7 +196,7 @@ def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
     automations = (CLEANUP, BRANCH, EVERYTHING, Automation(name="p", triggers=({"event": "pull_request", "types": ["closed"], "paths": ["a/**"]},)))  # fmt: skip
     experienced = receiver(*automations)
     for facts in seen:
-        matched = [candidate.automation.name for candidate in experienced._matching(facts)]
+        matched = [candidate.name for candidate in experienced._matching(facts)]
         plain = [
             automation.name
             for automation in automations

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from closeout.adapters.ledger import Ledger, Views
-from closeout.ports import NewDelivery, NewRun
+from closeout.core.records import NewDelivery, NewRun
 
 
 class HandClock:

@@ -10,8 +10,9 @@ import pytest
 
 from closeout import wiring
 from closeout.core import ids
+from closeout.core.records import NewDelivery, NewRun
 from closeout.core.redact import Redactor
-from closeout.ports import Ending, NewDelivery, NewRun, Request
+from closeout.ports import Ending, Request
 from closeout.wiring.runtime import Runtime, open_runtime
 
 FILE = """\

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from closeout.adapters.ledger.sql import Rows, named
 from closeout.core.ids import execution_id
-from closeout.ports import Accepted, NewDelivery, NewRun
+from closeout.core.records import Accepted, NewDelivery, NewRun
 
 SQL = named("queries.sql")
 

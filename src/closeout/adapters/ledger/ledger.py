@@ -25,7 +25,8 @@ from closeout.adapters.ledger.switch import paused
 from closeout.adapters.ledger.writer import Ticket, Writer
 from closeout.core.errors import BadDelivery, CloseoutError, LedgerError
 from closeout.core.ids import execution_id
-from closeout.ports import Accepted, Clock, NewDelivery, NewRun
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.ports import Clock
 
 SAME: Final = object()
 """As it was in the attempt before."""

@@ -1,0 +1,47 @@
+"""What a receiver hands to a ledger, and what it hears back: the same on both runtimes.
+
+In the core, because the receiver on AWS imports nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class NewDelivery(NamedTuple):
+    """A verified delivery, ready to be stored. `body` is the raw request body; `form` says how it is encoded."""
+
+    hook: str
+    guid: str
+    event: str
+    action: str | None
+    repository: str | None
+    body: bytes
+    form: bool
+    received_at: float
+    origin: str
+    """`github`, or who sent it: `replay by NAME`."""
+    number: int | None = None
+    """Of the pull request or issue, for lists."""
+
+
+class NewRun(NamedTuple):
+    """A run to be stored with its delivery: attempt 1 of (GUID, automation)."""
+
+    run_id: str
+    automation: str
+    key: str | None
+    """Concurrency key, already within its automation; None: no exclusion."""
+    definition: str
+    queue_timeout: float
+
+
+class Accepted(NamedTuple):
+    """What the ledger answered after its commit. `started` are the executions that are new."""
+
+    delivery: int | str
+    """A number on SQLite, a name made of hook and GUID on DynamoDB."""
+    runs: tuple[str, ...]
+    """Run ids of this delivery, the original's when it is a duplicate."""
+    duplicate: bool
+    started: tuple[str, ...]

@@ -1,0 +1,250 @@
+"""The layout of the ledger's table in DynamoDB: keys, items, and the transaction that accepts a delivery.
+
+Pure, and in the core, because two programs must agree on it that share no library: the receiver, which speaks to
+DynamoDB with the standard library alone, and everybody else, who has boto3. Items are dicts of AttributeValues as
+boto3's low-level client has them (binary values are bytes). An absent value is an absent attribute.
+
+    delivery      delivery#<id>   delivery                       listed
+    body          delivery#<id>   body
+    run attempt   run#<run id>    attempt#<000001>               listed, if it is the run's latest
+    operation     run#<run id>    operation#<000001>#<name>
+    ticket        key#<key>       ticket#<accepted at>#<execution>
+    key holder    key#<key>       holder
+    pause         settings        pause
+
+Rules of DynamoDB that shape it (an item holds 400 KB, a transaction 100 items and 4 MB):
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from closeout.core.ids import execution_id, short_digest
+from closeout.core.records import NewDelivery, NewRun
+
+Attribute: TypeAlias = dict[str, Any]
+Item: TypeAlias = dict[str, Attribute]
+
+LISTING = "listing"
+"""The index by which deliveries and runs are listed: `list` and `at`."""
+DELIVERIES, RUNS = "deliveries", "runs"
+MOST_RUNS = 48
+"""Runs of one delivery: each takes two items of a transaction's hundred."""
+LARGEST_BODY = 300_000
+"""Bytes of a compressed body that stands in the table; a larger one is an object in the bucket."""
+
+SETTINGS = "settings"
+NEW = "attribute_not_exists(pk)"
+"""The condition under which an item is put: it is not there yet."""
+
+
+def to_item(values: Mapping[str, Any]) -> Item:
+    """Give an item of plain values: text, numbers, booleans, bytes, lists of text. None is left out."""
+    return {name: _attribute(value) for name, value in values.items() if value is not None}
+
+
+def from_item(item: Mapping[str, Attribute]) -> dict[str, Any]:
+    """Give the plain values of an item; a number is an int if it is whole."""
+    return {name: _value(attribute) for name, attribute in item.items()}
+
+
+def _attribute(value: Any) -> Attribute:
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int | float):
+        return {"N": repr(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
+    return {"L": [_attribute(part) for part in value]}
+
+
+def _value(attribute: Attribute) -> Any:
+    ((kind, value),) = attribute.items()
+    if kind == "N":
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    if kind == "L":
+        return [_value(part) for part in value]
+    return bytes(value) if kind == "B" else value
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+def delivery_id(hook: str, guid: str) -> str:
+    """Give a delivery's id: the same request again has the same one, which is how a repeat is seen."""
+    return short_digest(f"{hook}\n{guid}")
+
+
+def delivery_key(delivery: str) -> Item:
+    """Give the key of a delivery."""
+    return _key(f"delivery#{delivery}", "delivery")
+
+
+def body_key(delivery: str) -> Item:
+    """Give the key of a delivery's body."""
+    return _key(f"delivery#{delivery}", "body")
+
+
+def run_partition(run_id: str) -> str:
+    """Give the partition of a run: its attempts and their operations."""
+    return f"run#{run_id}"
+
+
+def attempt_key(run_id: str, attempt: int) -> Item:
+    """Give the key of one attempt at a run."""
+    return _key(run_partition(run_id), f"attempt#{attempt:06d}")
+
+
+def operations_prefix(attempt: int) -> str:
+    """Give how the sort keys of an attempt's operations begin."""
+    return f"operation#{attempt:06d}#"
+
+
+def operation_key(run_id: str, attempt: int, name: str) -> Item:
+    """Give the key of an operation. A name too long for a sort key (1,024 bytes) is cut, with its digest behind it."""
+    sort = operations_prefix(attempt) + name
+    if len(sort.encode("utf-8", "surrogatepass")) > 1_000:
+        sort = f"{operations_prefix(attempt)}{name[:100]}#{hashlib.sha256(name.encode()).hexdigest()}"
+    return _key(run_partition(run_id), sort)
+
+
+def key_partition(key: str) -> str:
+    """Give the partition of a concurrency key: its tickets and its holder."""
+    return f"key#{key}"
+
+
+def ticket_key(key: str, accepted_at: float, execution: str) -> Item:
+    """Give the key of a ticket: sorted by the time of acceptance, then by name."""
+    return _key(key_partition(key), f"ticket#{round(accepted_at * 1000):015d}#{execution}")
+
+
+def holder_key(key: str) -> Item:
+    """Give the key of the item that says who has a concurrency key."""
+    return _key(key_partition(key), "holder")
+
+
+PAUSE_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "pause"}}
+
+
+def _key(partition: str, sort: str) -> Item:
+    return {"pk": {"S": partition}, "sk": {"S": sort}}
+
+
+# --- items --------------------------------------------------------------------------------------------------
+
+
+def object_name(delivery: str) -> str:
+    """Give the name in the bucket of a body that is too large for the table."""
+    return f"bodies/{delivery}"
+
+
+def listed_at(at: float, name: str) -> str:
+    """Give the `at` of a listed item: sorted by time, then by name."""
+    return f"{round(at * 1000):015d}#{name}"
+
+
+def delivery_item(delivery: NewDelivery, runs: Sequence[str], expires: int) -> Item:
+    """Give the item of a delivery, without its body. `expires` is in seconds since the epoch."""
+    name = delivery_id(delivery.hook, delivery.guid)
+    return delivery_key(name) | to_item(
+        {
+            "hook": delivery.hook,
+            "guid": delivery.guid,
+            "event": delivery.event,
+            "action": delivery.action,
+            "repository": delivery.repository,
+            "number": delivery.number,
+            "form": delivery.form,
+            "size": len(delivery.body),
+            "received_at": delivery.received_at,
+            "origin": delivery.origin,
+            "runs": list(runs),
+            "list": DELIVERIES,
+            "at": listed_at(delivery.received_at, name),
+            "expires": expires,
+        }
+    )
+
+
+def body_item(delivery: NewDelivery, packed: bytes | None, expires: int) -> Item:
+    """Give the item of a body: `packed` (zlib), or None when it stands in the bucket."""
+    name = delivery_id(delivery.hook, delivery.guid)
+    stored = {"data": packed} if packed is not None else {"object": object_name(name)}
+    return body_key(name) | to_item({**stored, "form": delivery.form, "expires": expires})
+
+
+def run_item(
+    run: NewRun,
+    delivery: Mapping[str, Any],
+    delivery_name: str,
+    *,
+    attempt: int = 1,
+    accepted_at: float,
+    requested_by: str | None = None,
+) -> Item:
+    """Give the item of one attempt at a run, queued. `delivery` holds the plain values of the delivery's item."""
+    execution = execution_id(run.run_id, attempt)
+    about = {name: delivery.get(name) for name in ("guid", "hook", "event", "action", "repository", "number")}
+    return attempt_key(run.run_id, attempt) | to_item(
+        {
+            **about,
+            "execution": execution,
+            "automation": run.automation,
+            "definition": run.definition,
+            "key": run.key,
+            "delivery": delivery_name,
+            "queue_timeout": run.queue_timeout,
+            "accepted_at": accepted_at,
+            "requested_by": requested_by,
+            "state": "queued",
+            "turn": "own",
+            "crashes": 0,
+            "list": RUNS,
+            "at": listed_at(accepted_at, execution),
+        }
+    )
+
+
+def ticket_item(key: str, accepted_at: float, execution: str) -> Item:
+    """Give a run's place in the queue of its concurrency key."""
+    return ticket_key(key, accepted_at, execution) | to_item({"execution": execution})
+
+
+def start_items(run: Item) -> list[Item]:
+    """Give the items with which a run begins: itself, and its ticket if it has a key."""
+    values = from_item(run)
+    if "key" not in values:
+        return [run]
+    return [run, ticket_item(values["key"], values["accepted_at"], values["execution"])]
+
+
+def acceptance(
+    delivery: NewDelivery, runs: Sequence[NewRun], known: Sequence[str], packed: bytes | None, expires: int
+) -> list[Item]:
+    """Give the items that accept a delivery, to be put in one transaction, each under the condition `NEW`.
+
+    `runs` are to begin; `known` are run ids of the same event that are there already (it came through another hook).
+    """
+    name = delivery_id(delivery.hook, delivery.guid)
+    listed = [*known, *(run.run_id for run in runs)]
+    items = [delivery_item(delivery, listed, expires), body_item(delivery, packed, expires)]
+    about = delivery._asdict()
+    for run in runs:
+        items += start_items(run_item(run, about, name, accepted_at=delivery.received_at))
+    return items
+
+
+def worker_event(execution: str) -> bytes:
+    """Give the payload with which an execution is started: the same bytes each time.
+
+    Lambda starts a durable execution once by its name, and takes a second start as the same one only if the payload
+    is the same: https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
+    """
+    return json.dumps({"execution": execution}, separators=(",", ":")).encode()
