@@ -60,6 +60,8 @@ class Server:
             "BENCH_PORT": str(self.port),
             "NODE_ENV": "production",
         }
+        # Elsewhere it is not set, and Python compiles what it imports once: a start that compiles is no start.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._output = (folder / "output.txt").open("wb")
         self.started = time.perf_counter()
         self.process = subprocess.Popen(

@@ -14,27 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from closeout.core.errors import SecretError, ServiceError
-
-PREVIOUS_SECONDS = 86_400.0
-"""How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
+from closeout.core.secrets import PREVIOUS_SECONDS, Active
 
 FILE_LIMIT = 65_536
 FORMS = "env:NAME, file:PATH or aws-secretsmanager:NAME[#json-key]"
-
-
-class Active(NamedTuple):
-    """One accepted value, until `until` (seconds since the epoch; None: as long as it is there)."""
-
-    value: str
-    until: float | None = None
-
-
-def can_change(reference: str) -> bool:
-    """Whether reading again may give something else: a process's environment does not change."""
-    return not reference.startswith("env:")
 
 
 class SecretReader:

@@ -17,8 +17,8 @@ from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import AwsClients
-    from closeout.adapters.cached_secret import CachedSecret
     from closeout.adapters.secrets import SecretReader
+    from closeout.core.secrets import CachedSecret
 
 
 def setting_value(text: str, key: str) -> str:
@@ -115,7 +115,7 @@ class SharedClients:
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
         """Give secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""
-        from closeout.adapters.cached_secret import CachedSecret
+        from closeout.core.secrets import CachedSecret
 
         return CachedSecret(references, self.secrets, report=report, now=self._clock.now)
 

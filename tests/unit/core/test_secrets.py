@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from closeout.adapters.cached_secret import CachedSecret
-from closeout.adapters.secrets import Active
 from closeout.core.errors import SecretError
+from closeout.core.secrets import Active, CachedSecret
 
 
 class Clock:

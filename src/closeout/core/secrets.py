@@ -10,15 +10,28 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from closeout.adapters.secrets import Active, can_change
 from closeout.core.errors import SecretError
 
+PREVIOUS_SECONDS = 86_400.0
+"""How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
 TTL = 300.0
 READ_EVERY = 1.0
 FRESH = 2.0
 """How long after a change `refresh` tells late comers to look again: they may hold the values from before."""
+
+
+class Active(NamedTuple):
+    """One accepted value, until `until` (seconds since the epoch; None: as long as it is there)."""
+
+    value: str
+    until: float | None = None
+
+
+def can_change(reference: str) -> bool:
+    """Whether reading again may give something else: a process's environment does not change."""
+    return not reference.startswith("env:")
 
 
 class ActiveSecrets(Protocol):
