@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from closeout.engine.calling import Finished
 from closeout.engine.durable import ReplayDurable
-from closeout.engine.local import Counts, Engine, Finished
+from closeout.engine.local import Counts, Engine
 
 __all__ = ["Counts", "Engine", "Finished", "ReplayDurable"]

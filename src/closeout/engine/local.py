@@ -19,10 +19,12 @@ from typing import NamedTuple
 
 from closeout.core.errors import StoreUnavailable
 from closeout.core.runs import VERDICTS
-from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
+from closeout.engine.calling import Finished, call
+from closeout.engine.durable import Abandoned, ReplayDurable
+from closeout.engine.keeping import StoringKeeper, persist
 from closeout.engine.lanes import Lanes
 from closeout.engine.store import EngineStore
-from closeout.engine.tasks import Task, TaskKeeper, persist
+from closeout.engine.tasks import Task
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
 REQUESTS_EVERY = 0.5
@@ -31,15 +33,6 @@ REQUESTS_EVERY = 0.5
 
 MOST_THREADS = 64
 """A script or a slow host holds a thread for as long as it takes; when all are held, more are made, up to this many."""
-
-
-class Finished(NamedTuple):
-    """What `on_finish` is told about an execution that ended in this process."""
-
-    execution: Execution
-    ending: Ending
-    finished_at: float
-    operations: tuple[Operation, ...]
 
 
 class Counts(NamedTuple):
@@ -337,7 +330,7 @@ class Engine:
             return
         keeper = self._keeper(task)
         durable = ReplayDurable(keeper, recorded)
-        ending = self._call(durable, execution)
+        ending = call(self._run, durable, execution, redact=self._redact, report=self._report)
         if durable.suspended is None:
             self._finish(task, ending, execution, durable.operations)
             return
@@ -345,31 +338,16 @@ class Engine:
             self._store.park(task.number, durable.suspended.wake)
         self._park(task, durable.suspended.wake)
 
-    def _keeper(self, task: Task) -> TaskKeeper:
-        return TaskKeeper(
+    def _keeper(self, task: Task) -> StoringKeeper:
+        return StoringKeeper(
             task,
-            self._store,
+            partial(self._store.save, task.number),
             clock=self._clock,
             spread=self._spread,
             redact=self._redact,
-            stopping=self._stopping,
+            stopping=self._stopping.is_set,
             given_up=self._given_up,
         )
-
-    def _call(self, durable: ReplayDurable, execution: Execution) -> Ending:
-        """Call the run function. What this gives counts only if the run was not suspended."""
-        try:
-            ending = self._run(durable, execution)
-        except Abandoned:
-            raise
-        except Suspended:
-            return Ending("failure", "internal error: the run was unwound by somebody else than its engine")
-        except BaseException as error:  # noqa: BLE001 - a defect ends its run, never the thread
-            self._report(f"{execution.id} ended in an error of the run function: {error!r}")
-            return Ending("failure", self._redact(f"internal error: {type(error).__name__}: {error}")[:1_000])
-        if not isinstance(ending, Ending) or ending.verdict not in VERDICTS:
-            return Ending("failure", f"internal error: the run function gave {ending!r}"[:1_000])
-        return ending
 
     def _park(self, task: Task, wake: float) -> None:
         with self._lock:

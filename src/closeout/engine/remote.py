@@ -1,0 +1,92 @@
+"""What visits to executions need of a ledger that many processes write, and of whoever starts executions.
+
+The local engine holds a lock on its ledger; here nothing is locked. Each visit writes a token of its own, the
+*fence*, on the run's row, and whatever it stores afterwards is refused once another visit has written another one.
+Nothing here names DynamoDB or Lambda's client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from closeout.core.runs import RunState
+from closeout.ports import Execution, Operation
+
+
+class Standing(NamedTuple):
+    """How an execution stands in the ledger, as one look found it or as one visit has left it."""
+
+    execution: str
+    run: RunState
+    key: str | None
+    accepted_at: float
+    queue_timeout: float
+    started: bool
+    """Somebody has noted that it was started by its name."""
+    fence: str | None
+    """The token of the last visit."""
+
+
+class Word(NamedTuple):
+    """What a visit hears between two operations."""
+
+    mine: bool
+    """Whether the execution is still this visit's."""
+    cancel: str | None
+    """Who asked to cancel it, if it has not been told yet."""
+
+
+class RemoteStore(Protocol):
+    """The visits' side of a ledger. Every method raises `StoreUnavailable` when there is no answer.
+
+    A `standing` that is given to a writing method says what is there: the write is refused, and False given, when
+    the row has another fence or another state by now. `run` fields are written as far as they differ.
+    """
+
+    def look(self, execution: str) -> Standing | None:
+        """Read how an execution stands, consistently; None if there is none of this name."""
+        ...
+
+    def ahead(self, standing: Standing) -> str | None:
+        """Give the execution that this one must wait for: the key's holder, else the first ticket; None: its turn."""
+        ...
+
+    def clear(self, key: str, execution: str) -> None:
+        """Remove the ticket and the hold of an execution that is over, or gone."""
+        ...
+
+    def take(self, found: Standing, taken: Standing, *, hold: bool, leave: bool) -> bool:
+        """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up.
+
+        False too if another execution holds the key.
+        """
+        ...
+
+    def load(self, standing: Standing) -> tuple[Execution, Sequence[Operation]]:
+        """Give an execution with everything that it has recorded, in order of position. Raises `LedgerError`."""
+        ...
+
+    def hear(self, standing: Standing) -> Word:
+        """Ask whether the execution is still this visit's, and whether somebody wants its end."""
+        ...
+
+    def save(self, standing: Standing, after: RunState, operation: Operation | None) -> bool:
+        """Store how the run stands now, and an operation with it, in one transaction."""
+        ...
+
+    def finish(self, standing: Standing, after: RunState) -> bool:
+        """Store a run's end, and give up its ticket and its key, in one transaction."""
+        ...
+
+
+class Starts(Protocol):
+    """Who starts executions and knows what became of them. Raises `CloseoutError` when there is no answer."""
+
+    def start(self, execution: str) -> None:
+        """Start an execution by its name; a second start of one name changes nothing."""
+        ...
+
+    def status(self, execution: str) -> str | None:
+        """Give `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED` …; None: it was never started."""
+        ...
