@@ -56,7 +56,7 @@ class Execution(NamedTuple):
     definition: str
     """The automation as canonical JSON, as it was when the run was accepted."""
     event: str
-    delivery: int
+    delivery: int | str
     guid: str
     hook: str
     body: bytes

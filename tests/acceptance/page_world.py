@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from closeout.adapters.ledger.steps import StepView
-from closeout.adapters.ledger.views import DeliveryView, LogLine, RunView
+from closeout.adapters.steps import StepView
+from closeout.adapters.views import DeliveryView, LogLine, RunView
 from closeout.core import ids
 from closeout.testing import deliveries
 
@@ -67,7 +67,7 @@ class World:
     def __init__(self) -> None:
         self.runs: dict[tuple[str, int], RunView] = {}
         self.lines: dict[str, list[LogLine]] = {}
-        self.bodies: dict[int, bytes] = {}
+        self.bodies: dict[int | str, bytes] = {}
         self.numbers = iter(range(1, 1000))
 
     def add(
@@ -157,7 +157,7 @@ class World:
             (),
         )
 
-    def body(self, delivery_id: int) -> bytes:
+    def body(self, delivery_id: int | str) -> bytes:
         """Give its payload."""
         return self.bodies[delivery_id]
 

@@ -13,7 +13,7 @@ import pytest
 from closeout.adapters.ledger import Requests
 from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable
 from closeout.core.retry import Retry
-from closeout.engine.local import Finished
+from closeout.engine import Finished
 from closeout.ports import Durable, Ending, Execution, Request
 from tests.contract.durable_suite import busy
 from tests.contract.local_harness import Bench, eventually, new_delivery, new_run

@@ -18,8 +18,9 @@ from closeout.core.errors import NotFound
 from closeout.core.runs import STATES, VERDICTS
 
 if TYPE_CHECKING:
-    from closeout.adapters.ledger.steps import StepView
-    from closeout.adapters.ledger.views import LogLine, RunView, Views
+    from closeout.adapters.ledger import Views
+    from closeout.adapters.steps import StepView
+    from closeout.adapters.views import LogLine, RunView
 
 FOLLOW_EVERY = 0.2
 

@@ -161,7 +161,7 @@ class Banner:
 
 
 def banner(run: Any, now: float) -> Banner:
-    """Give the banner of a run (`adapters.ledger.views.RunView`)."""
+    """Give the banner of a run (`adapters.views.RunView`)."""
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
     says = (run.summary if finished else run.reason) or _standing(run)

@@ -15,9 +15,9 @@ from typing import Any
 from closeout.adapters.ledger.accepting import SQL
 from closeout.adapters.ledger.bodies import payload_text
 from closeout.adapters.ledger.connection import Readers
-from closeout.adapters.ledger.names import split_execution
 from closeout.adapters.ledger.sql import named
 from closeout.adapters.ledger.writer import Job, Writer
+from closeout.adapters.names import split_execution
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request

@@ -17,12 +17,12 @@ from closeout.adapters.ledger.accepting import SQL, Acceptance, Accepting, deliv
 from closeout.adapters.ledger.bodies import pack
 from closeout.adapters.ledger.connection import Readers
 from closeout.adapters.ledger.executions import Executions
-from closeout.adapters.ledger.journal import JournalLines
 from closeout.adapters.ledger.lock import FileLock
-from closeout.adapters.ledger.names import split_execution
 from closeout.adapters.ledger.prune import prune
 from closeout.adapters.ledger.switch import paused
 from closeout.adapters.ledger.writer import Ticket, Writer
+from closeout.adapters.lines import JournalLines
+from closeout.adapters.names import split_execution
 from closeout.core.errors import BadDelivery, CloseoutError, LedgerError
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun

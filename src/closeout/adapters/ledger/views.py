@@ -10,85 +10,20 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from closeout.adapters.ledger.bodies import payload_text
 from closeout.adapters.ledger.connection import Readers
 from closeout.adapters.ledger.executions import READ
-from closeout.adapters.ledger.names import split_execution
-from closeout.adapters.ledger.steps import StepView, held_by, reported, step_views, waits_for
 from closeout.adapters.ledger.switch import paused
+from closeout.adapters.names import split_execution
+from closeout.adapters.views import DeliveryView, LogLine, RunFacts, RunView, run_view
 from closeout.core.errors import NotFound, StoreUnavailable
 from closeout.ports import Clock, Operation
 
 AT_A_TIME = 500
 """Runs whose operations are read with one statement."""
 STATES = ("queued", "running", "waiting")
-
-
-class RunView(NamedTuple):
-    """One attempt at a run, as people see it."""
-
-    id: str
-    execution: str
-    attempt: int
-    automation: str
-    state: str
-    verdict: str | None
-    delivery: int
-    event: str
-    action: str | None
-    repository: str | None
-    number: int | None
-    guid: str
-    key: str | None
-    requested_by: str | None
-    accepted_at: float
-    started_at: float | None
-    finished_at: float | None
-    summary: str | None
-    reason: str | None
-    """Why it is not going on just now."""
-    status: str | None
-    """Of the final commit status: `delivered`, `undelivered`, `none` (there is none); None before."""
-    steps: tuple[StepView, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the object that `--json` prints."""
-        return {**self._asdict(), "steps": [step.to_json() for step in self.steps]}
-
-
-class LogLine(NamedTuple):
-    """One line of a run's log. Ids grow, but not by one."""
-
-    id: int
-    step: str | None
-    at: float
-    text: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the object that `--json` prints."""
-        return self._asdict()
-
-
-class DeliveryView(NamedTuple):
-    """A delivery without its body. `runs` are those of its event, whichever hook brought it first."""
-
-    id: int
-    guid: str
-    hook: str
-    event: str
-    action: str | None
-    repository: str | None
-    number: int | None
-    size: int
-    origin: str
-    received_at: float
-    runs: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the object that `--json` prints."""
-        return {**self._asdict(), "runs": list(self.runs)}
 
 
 class Views:
@@ -160,12 +95,12 @@ class Views:
         rows = self._read("deliveries", (-1 if limit is None else limit,))
         return self._delivery_views(rows)
 
-    def delivery(self, delivery_id: int) -> DeliveryView | None:
+    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
         """Give one delivery."""
         views = self._delivery_views(self._read("delivery", (delivery_id,)))
         return views[0] if views else None
 
-    def body(self, delivery_id: int) -> bytes:
+    def body(self, delivery_id: int | str) -> bytes:
         """Give a delivery's payload as JSON text. Raises `NotFound`."""
         rows = self._read("body", (delivery_id,))
         if not rows:
@@ -201,19 +136,15 @@ class Views:
     def _run_view(
         self, row: Sequence[Any], operations: list[Operation], texts: dict[int, str], *, full: bool
     ) -> RunView:
-        place, run_id, attempt, automation, state, verdict, *middle, summary, cancel, definition = row
-        key = middle[6]
+        place, *facts, definition = row
         if definition not in texts:
             texts[definition] = self._read("definition", (definition,))[0][0]
-        reason = waits_for(operations) if state == "waiting" else None
-        if state == "queued" and key is not None:
-            reason = held_by(key, self._read("holder", (key, place)))
-        if cancel and state != "finished":
-            reason = f"{cancel} asked to cancel it"
-        steps = step_views(texts[definition], operations, verdict=verdict, full=full)
-        execution = f"{run_id}-{attempt}"
-        ends = (summary, reason, reported(operations), steps)
-        return RunView._make((run_id, execution, attempt, automation, state, verdict, *middle, *ends))
+
+        def behind(key: str) -> str | None:
+            holder = self._read("holder", (key, place))
+            return str(holder[0][0]) if holder else None
+
+        return run_view(RunFacts._make((*facts, texts[definition])), operations, behind, full=full)
 
     def _delivery_views(self, rows: Sequence[Sequence[Any]]) -> list[DeliveryView]:
         runs: dict[str, list[str]] = {}

@@ -1,6 +1,6 @@
-"""Execution names as the ledger takes them apart: `<run id>-<attempt>`, or a run id alone.
+"""Execution names as the ledgers take them apart: `<run id>-<attempt>`, or a run id alone.
 
-People type either; statements want the two parts, since no column holds the whole name.
+People type either; ledgers want the two parts.
 """
 
 from __future__ import annotations

@@ -67,9 +67,9 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
     return f"{waiting[-1].name}: {heard}" if heard else f"waits at {waiting[-1].name}"
 
 
-def held_by(key: str, holder: Sequence[Sequence[Any]]) -> str | None:
+def held_by(key: str, holder: str | None) -> str | None:
     """Say whom a queued run waits for."""
-    return f"waits for its turn on {key}, behind {holder[0][0]}" if holder else None
+    return f"waits for its turn on {key}, behind {holder}" if holder else None
 
 
 def reported(operations: Sequence[Operation]) -> str | None:
