@@ -208,10 +208,11 @@ class ServiceError(CloseoutError):
 
     `service` and `operation` say what was asked, `reason` is the service's own error code (`AccessDenied`,
     `404`, `ConnectTimeout`), `transient` whether the same call may succeed later, `retry_after` the
-    number of seconds that the service asked us to wait.
+    number of seconds that the service asked us to wait, `details` the decoded body where that says more.
     """
 
     code = "service-error"
+    details: Any = None
 
     def __init__(
         self,

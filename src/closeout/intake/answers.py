@@ -19,6 +19,16 @@ _OURS = {
 """Fixed sentences for what lies on our side: an error's own message may quote a path or a database."""
 
 
+HEADERS = (
+    ("content-type", "application/json"),
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+)
+"""Of every answer on the webhook path."""
+MORE = {405: (("allow", "POST"),), 503: (("retry-after", "5"),)}
+"""Headers that a status brings with it."""
+
+
 class Answer(NamedTuple):
     """A status and a JSON body. `outcome` is the label under which it is counted."""
 
@@ -34,13 +44,11 @@ def accepted(taken: Accepted) -> Answer:
     """Answer a delivery that is stored: 202, or 200 when it was there already."""
     runs = '", "'.join(taken.runs)
     listed = f'["{runs}"]' if runs else "[]"
+    delivery = taken.delivery if isinstance(taken.delivery, int) else f'"{taken.delivery}"'
     if taken.duplicate:
-        return Answer(
-            200,
-            f'{{"delivery": {taken.delivery}, "duplicate": true, "runs": {listed}}}'.encode(),
-            "duplicate",
-        )
-    return Answer(202, f'{{"delivery": {taken.delivery}, "runs": {listed}}}'.encode(), "accepted")
+        body = f'{{"delivery": {delivery}, "duplicate": true, "runs": {listed}}}'
+        return Answer(200, body.encode(), "duplicate")
+    return Answer(202, f'{{"delivery": {delivery}, "runs": {listed}}}'.encode(), "accepted")
 
 
 def refused(error: CloseoutError) -> Answer:

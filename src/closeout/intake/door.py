@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from closeout.core import signature
-from closeout.core.errors import BadDelivery, PayloadTooLarge, Unauthorized
+from closeout.core.errors import BadDelivery, MethodNotAllowed, PayloadTooLarge, Unauthorized
 
 MAX_BODY = 25 * 1024 * 1024
 """Bytes. GitHub never delivers a payload over 25 MB."""
@@ -17,6 +17,12 @@ SIGNATURE = b"x-hub-signature-256"
 LENGTH = b"content-length"
 
 TOO_LARGE = "The body is over 25 MB, and GitHub delivers nothing of that size."
+
+
+def check_method(method: str) -> None:
+    """Raise `MethodNotAllowed` for anything but POST."""
+    if method != "POST":
+        raise MethodNotAllowed("This path takes POST only.")
 
 
 def admit(raw_headers: Iterable[tuple[bytes, bytes]], limit: int = MAX_BODY) -> Mapping[bytes, bytes]:

@@ -5,8 +5,10 @@ Starlette has them too, but importing it costs the first delivery 30 ms; it is l
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, TypeAlias
+
+from closeout.intake import answers
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -15,11 +17,13 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-JSON: RawHeaders = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
+
+def raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
+    """Give headers as ASGI has them."""
+    return tuple((name.encode(), value.encode()) for name, value in headers)
+
+
+JSON = raw(answers.HEADERS)
 CLOSE = (b"connection", b"close")
 
 

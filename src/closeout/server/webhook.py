@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 
 from closeout.core.errors import (
     CloseoutError,
-    MethodNotAllowed,
     Overloaded,
     PayloadTooLarge,
     ReadTimeout,
@@ -26,6 +25,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.intake import answers, door
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
+from closeout.server import asgi
 from closeout.server.asgi import CLOSE, JSON, RawHeaders, Receive, Scope, Send
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
@@ -40,7 +40,6 @@ LARGE = 512 * 1024
 """Bodies over this are verified and decoded off the event loop, so that others are answered meanwhile."""
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 * 1024 * 1024
-_POST_ONLY = "This path takes POST only."
 
 
 class Disconnected(Exception):
@@ -135,8 +134,7 @@ class Webhook:
         return True
 
     def _admit(self, scope: Scope) -> Mapping[bytes, bytes]:
-        if scope["method"] != "POST":
-            raise MethodNotAllowed(_POST_ONLY)
+        door.check_method(scope["method"])
         return door.admit(scope["headers"], self._limits.body_bytes)
 
     async def _read(self, receive: Receive) -> bytes:
@@ -373,7 +371,7 @@ def _head(answer: Answer) -> list[tuple[bytes, bytes]]:
     return [*JSON, *EXTRA.get(answer.status, ()), (b"content-length", b"%d" % len(answer.body))]
 
 
-EXTRA: Mapping[int, RawHeaders] = {405: ((b"allow", b"POST"),), 503: ((b"retry-after", b"5"),)}
+EXTRA: Mapping[int, RawHeaders] = {status: asgi.raw(pairs) for status, pairs in answers.MORE.items()}
 """Headers that a status brings with it."""
 
 

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,6 +24,7 @@ from moto.s3.models import s3_backends
 
 from closeout.testing.aws import cloudformation, codebuild
 from closeout.testing.aws.calls import Call, error_answer, read_call
+from closeout.testing.aws.executions import Executions
 from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
 from closeout.testing.aws.rules import StackRules, Undeletable
 
@@ -40,6 +42,7 @@ class Emulator:
     def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
         self.builds = codebuild.BuildRules(clock=clock)
+        self.executions = Executions()
         self.faults = FaultBoard()
         self.journal = CallJournal()
         self._delete_seconds = delete_seconds
@@ -55,6 +58,7 @@ class Emulator:
             self.stacks.clear()
             self.stacks.seconds = self._delete_seconds
             self.builds.clear()
+            self.executions.clear()
         self.journal.clear()
 
     def _create_app(self, service: Any) -> Any:
@@ -85,15 +89,21 @@ class Emulator:
             if key.startswith("HTTP_") or key == "CONTENT_TYPE"
         }
         call = read_call(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers, body)
-        return self._aws(environ, start_response, call, headers)
+        durable = partial(self.executions.answer, environ["REQUEST_METHOD"], path, headers, body)
+        return self._aws(environ, start_response, call, headers, durable)
 
     def _aws(
-        self, environ: dict[str, Any], start_response: Any, call: Call, headers: dict[str, str]
+        self,
+        environ: dict[str, Any],
+        start_response: Any,
+        call: Call,
+        headers: dict[str, str],
+        durable: Callable[[], Answer | None],
     ) -> Iterable[bytes]:
         entry = self.journal.begin(call)
         fault = self.faults.take(call)
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
-        answer = answer or self._wrong_owner(call, headers)
+        answer = answer or self._wrong_owner(call, headers) or durable()
         if answer is not None:
             entry.status = answer[0]
             return _send(start_response, answer)
@@ -144,6 +154,8 @@ class Emulator:
             ("POST", "undeletable"): lambda order: self.stacks.undeletable.append(Undeletable(**order)),
             ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
             ("POST", "builds"): self._order_build,
+            ("GET", "executions"): lambda _: self.executions.seen(),
+            ("POST", "executions"): self.executions.turn,
             ("POST", "settings"): self._settings,
         }
         handler = routes.get((environ["REQUEST_METHOD"], path))

@@ -67,6 +67,8 @@ def read_call(method: str, path: str, query: str, headers: Mapping[str, str], bo
         return Call(service=service, operation=form.pop("Action", ""), region=region, params=form)
     if service in {"", "s3"}:
         return _s3_call(method, path, query, region)
+    if service == "lambda" and method == "POST" and path.endswith("/invocations"):
+        return Call(service=service, operation="Invoke", region=region)
     return Call(service=service, operation=f"{method} {path}", region=region)
 
 

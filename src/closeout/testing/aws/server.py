@@ -119,6 +119,15 @@ class FakeAws:
         answer: list[dict[str, Any]] = self._call("GET", f"requests?after={after}")
         return answer
 
+    def executions(self) -> list[dict[str, Any]]:
+        """Give every durable execution that was started: function, name, payload, status, starts."""
+        answer: list[dict[str, Any]] = self._call("GET", "executions")
+        return answer
+
+    def execution_status(self, name: str, status: str) -> None:
+        """Say how a durable execution stands."""
+        self._call("POST", "executions", {"name": name, "status": status})
+
     def stack_status(
         self, stack: str, status: str, *, seconds: float, then: str, region: str = REGION
     ) -> None:

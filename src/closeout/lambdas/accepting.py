@@ -1,0 +1,179 @@
+"""Store a delivery with its runs and start them: what the receiver on AWS does between a signature and an answer.
+
+One transaction (delivery, body, runs, tickets), then each run is started by its name, then it is marked as started. A
+crash in between leaves a run that is stored and not started; the same delivery again starts it, since a start by name
+happens once however often it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from closeout.core import table
+from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.core.ids import execution_id, parse_execution
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.lambdas.wire import Aws
+
+DAY = 86_400
+LEVEL = 3
+"""Of zlib: a pull request's 24 KB become 4 KB in a quarter of a millisecond."""
+ATTEMPTS = 5
+"""Tries of one transaction: others that touch the same key at the same moment make it fail."""
+
+
+class Place(NamedTuple):
+    """Where deliveries go, by name."""
+
+    table: str
+    bucket: str
+    worker: str
+    """ARN of the worker's alias."""
+    keep_days: float
+    """How long a delivery is kept."""
+
+
+class Accepting:
+    """The ledger as the receiver on AWS sees it. Everything raises `StoreUnavailable`; it can then be sent again."""
+
+    def __init__(self, aws: Aws, place: Place, pause: Callable[[float], None]) -> None:
+        self._aws = aws
+        self._place = place
+        self._pause = pause
+
+    def accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
+        """Store and start. A delivery that is there already is not stored again; what it had not started is started."""
+        try:
+            accepted = self._store(delivery, tuple(runs))
+            for execution in accepted.started:
+                self._start(execution)
+        except ServiceError as error:
+            raise StoreUnavailable(error.message) from None
+        return accepted
+
+    # --- the transaction --------------------------------------------------------------------------------------
+
+    def _store(self, delivery: NewDelivery, runs: tuple[NewRun, ...]) -> Accepted:
+        """Put everything, or nothing because the delivery, or one of its runs, is there already."""
+        name = table.delivery_id(delivery.hook, delivery.guid)
+        if len(runs) > table.MOST_RUNS:
+            raise StoreUnavailable(
+                f"one delivery starts {len(runs)} runs; {table.MOST_RUNS} can be stored at once"
+            )
+        packed = self._pack(delivery, name)
+        expires = int(delivery.received_at + self._place.keep_days * DAY)
+        known: tuple[str, ...] = ()
+        for tries in range(ATTEMPTS):
+            fresh = tuple(run for run in runs if run.run_id not in known)
+            items = table.acceptance(delivery, fresh, known, packed, expires)
+            there = self._transact(items)
+            if there is None:
+                ids = tuple(run.run_id for run in fresh)
+                return Accepted(name, known + ids, False, tuple(execution_id(run, 1) for run in ids))
+            if 0 in there:
+                return self._repeated(name)
+            if there:
+                known = tuple(run.run_id for run in runs if self._is_there(run.run_id))
+            else:
+                self._pause(0.05 * 2**tries)
+        raise StoreUnavailable("the transaction that stores the delivery met others again and again")
+
+    def _pack(self, delivery: NewDelivery, name: str) -> bytes | None:
+        """Compress the body; one that is too large for the table goes into the bucket first."""
+        packed = zlib.compress(delivery.body, LEVEL)
+        if len(packed) <= table.LARGEST_BODY:
+            return packed
+        self._aws.put_object(self._place.bucket, table.object_name(name), packed)
+        return None
+
+    def _transact(self, items: Sequence[table.Item]) -> frozenset[int] | None:
+        """Put items that are not there yet. Give the places of those that are, none of them on a conflict, or None.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+        """
+        puts = [
+            {
+                "Put": {
+                    "TableName": self._place.table,
+                    "Item": wire_item(item),
+                    "ConditionExpression": table.NEW,
+                }
+            }
+            for item in items
+        ]
+        request = {"TransactItems": puts, "ClientRequestToken": os.urandom(16).hex()}
+        try:
+            self._dynamo("TransactWriteItems", request)
+        except ServiceError as error:
+            if error.reason != "TransactionCanceledException":
+                raise
+            reasons = (error.details or {}).get("CancellationReasons") or []
+            codes = [str(reason.get("Code")) for reason in reasons]
+            there = frozenset(place for place, code in enumerate(codes) if code == "ConditionalCheckFailed")
+            passing = {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"}
+            if not codes or not passing.issuperset(codes):
+                raise
+            return there
+        return None
+
+    # --- what is there ----------------------------------------------------------------------------------------
+
+    def _repeated(self, name: str) -> Accepted:
+        """Answer a delivery that is there, and find which of its runs nobody has started."""
+        found = self._get(table.delivery_key(name), {"#r": "runs"})
+        if found is None:
+            raise StoreUnavailable("the delivery that is there already cannot be read")
+        runs = tuple(str(run) for run in found.get("runs", ()))
+        return Accepted(
+            name, runs, True, tuple(execution_id(run, 1) for run in runs if self._not_started(run))
+        )
+
+    def _is_there(self, run_id: str) -> bool:
+        return self._get(table.attempt_key(run_id, 1), {"#e": "execution"}) is not None
+
+    def _not_started(self, run_id: str) -> bool:
+        found = self._get(table.attempt_key(run_id, 1), {"#m": "started", "#s": "state"})
+        return found is not None and not found.get("started") and found.get("state") == "queued"
+
+    def _get(self, key: table.Item, names: Mapping[str, str]) -> dict[str, Any] | None:
+        """Read some attributes of an item as it is now; None when it is not there."""
+        request = {
+            "TableName": self._place.table,
+            "Key": key,
+            "ConsistentRead": True,
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+        }
+        item = self._dynamo("GetItem", request).get("Item")
+        return None if item is None else table.from_item(item)
+
+    # --- the start --------------------------------------------------------------------------------------------
+
+    def _start(self, execution: str) -> None:
+        """Start a run by its name, then mark it. A mark that fails costs a second start, which does nothing."""
+        self._aws.invoke(self._place.worker, table.worker_event(execution), execution)
+        mark = {
+            "TableName": self._place.table,
+            "Key": table.attempt_key(*parse_execution(execution)),
+            "UpdateExpression": "SET started = :yes",
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeValues": {":yes": {"BOOL": True}},
+        }
+        try:
+            self._dynamo("UpdateItem", mark)
+        except ServiceError:
+            return
+
+    def _dynamo(self, operation: str, request: Mapping[str, Any]) -> Any:
+        return self._aws.json_call("dynamodb", f"DynamoDB_20120810.{operation}", request)
+
+
+def wire_item(item: table.Item) -> dict[str, Any]:
+    """Give an item as DynamoDB's JSON has it: binary values in base64."""
+    return {
+        name: {"B": b64encode(value["B"]).decode()} if "B" in value else value for name, value in item.items()
+    }

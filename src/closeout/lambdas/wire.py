@@ -1,0 +1,195 @@
+"""Calls to AWS with the standard library: signed by `core.sigv4`, over connections that are kept.
+
+For the receiver alone. A call is tried again when its connection broke or the service was busy, within a few seconds in
+all: GitHub gives a delivery ten. Everything that is tried again is idempotent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.core import sigv4
+from closeout.core.errors import ServiceError
+
+TIMEOUT = 3.0
+"""Seconds for one connection or one answer."""
+WITHIN = 7.0
+"""Seconds in which a call may be tried again."""
+PAUSES = (0.05, 0.2, 0.6)
+_BUSY = frozenset(
+    (
+        "InternalServerError",
+        "InternalFailure",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ServiceException",
+        "SlowDown",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    )
+)
+
+
+class Answer(NamedTuple):
+    """An answer that is no error."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """Decode it."""
+        return json.loads(self.body)
+
+
+class Call(NamedTuple):
+    """One request, before it is signed."""
+
+    service: str
+    host: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Aws:
+    """Signs and sends. `environment` is Lambda's: region, credentials, and `AWS_ENDPOINT_URL` for an emulator."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] = os.environ,
+        *,
+        now: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._environment = environment
+        self._region = environment.get("AWS_REGION") or environment["AWS_DEFAULT_REGION"]
+        self._now = now
+        self._pause = pause
+        self._open: dict[tuple[str, str], http.client.HTTPConnection] = {}
+        scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
+        self._endpoint = (scheme, rest.rstrip("/")) if rest else None
+
+    def json_call(self, service: str, target: str, body: Mapping[str, Any], version: str = "1.0") -> Any:
+        """Call an operation of a service that speaks JSON (`DynamoDB_20120810.GetItem`); give its decoded answer.
+
+        Raises `ServiceError`, whose `reason` is AWS's code and `details` the error's decoded body.
+        """
+        headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
+        text = json.dumps(body, separators=(",", ":")).encode()
+        return self.send(Call(service, self._host(service), "POST", "/", headers, text)).json()
+
+    def invoke(self, function: str, payload: bytes, execution: str) -> None:
+        """Start a durable execution by name, without waiting for it. Raises `ServiceError`.
+
+        https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+        """
+        path = f"/2015-03-31/functions/{sigv4.encode(function)}/invocations"
+        headers = {
+            "content-type": "application/json",
+            "x-amz-invocation-type": "Event",
+            "x-amz-durable-execution-name": execution,
+        }
+        self.send(Call("lambda", self._host("lambda"), "POST", path, headers, payload))
+
+    def put_object(self, bucket: str, name: str, body: bytes) -> None:
+        """Put an object into a bucket. Raises `ServiceError`."""
+        path = "/" + sigv4.encode(name, "/")
+        host = f"{bucket}.{self._host('s3')}"
+        if self._endpoint:
+            host, path = self._endpoint[1], f"/{bucket}{path}"
+        self.send(Call("s3", host, "PUT", path, {"content-type": "application/octet-stream"}, body))
+
+    def send(self, call: Call) -> Answer:
+        """Send a call, again if it may help. Raises `ServiceError`."""
+        until = self._now() + WITHIN
+        for pause in (*PAUSES, None):
+            try:
+                return self._once(call)
+            except ServiceError as error:
+                if pause is None or not error.transient or self._now() + pause > until:
+                    raise
+            self._pause(pause)
+        raise AssertionError("the last try either gives an answer or raises")
+
+    def _once(self, call: Call) -> Answer:
+        headers = {"host": call.host, **call.headers}
+        headers |= sigv4.sign(
+            sigv4.Request(call.method, call.path, (), headers, call.body),
+            self._credentials(),
+            service=call.service,
+            region=self._region,
+            at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now())),
+        )
+        place = (self._endpoint[0] if self._endpoint else "https", call.host)
+        connection = self._open.pop(place, None) or _connection(*place)
+        try:
+            connection.request(call.method, call.path, call.body, headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise _error(call, type(error).__name__, transient=True) from None
+        if not answer.will_close:
+            self._open[place] = connection
+        if answer.status >= 300:
+            raise _refusal(call, answer.status, answer.getheader("x-amzn-errortype") or "", body)
+        return Answer(answer.status, body)
+
+    def _host(self, service: str) -> str:
+        if self._endpoint:
+            return self._endpoint[1]
+        suffix = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
+        return f"{service}.{self._region}.{suffix}"
+
+    def _credentials(self) -> sigv4.Credentials:
+        """Read the role's keys anew: Lambda's environment has those of this sandbox."""
+        environment = self._environment
+        return sigv4.Credentials(
+            environment["AWS_ACCESS_KEY_ID"],
+            environment["AWS_SECRET_ACCESS_KEY"],
+            environment.get("AWS_SESSION_TOKEN") or None,
+        )
+
+
+def _connection(scheme: str, host: str) -> http.client.HTTPConnection:
+    if scheme == "http":
+        return http.client.HTTPConnection(host, timeout=TIMEOUT)
+    import ssl  # noqa: PLC0415 - what an emulator over plain HTTP does not need
+
+    context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+    return http.client.HTTPSConnection(host, timeout=TIMEOUT, context=context)
+
+
+def _refusal(call: Call, status: int, kind: str, body: bytes) -> ServiceError:
+    """Make an error of an answer. Each protocol of AWS's has its code in another place: a header, JSON, or XML."""
+    try:
+        details = json.loads(body)
+    except ValueError:
+        details = None
+    details = details if isinstance(details, dict) else {}
+    in_xml = body.partition(b"<Code>")[2].partition(b"</Code>")[0].decode("ascii", "replace")
+    code = kind.partition(":")[0] or str(details.get("__type", "")).rpartition("#")[2] or in_xml
+    transient = status >= 500 or status == 429 or code in _BUSY
+    return _error(call, code[:100] or f"HTTP{status}", transient=transient, details=details)
+
+
+def _error(call: Call, reason: str, *, transient: bool, details: Any = None) -> ServiceError:
+    operation = call.headers.get("x-amz-target", f"{call.method} {call.service}").rpartition(".")[2]
+    error = ServiceError(
+        f"{call.service} {operation} failed: {reason}",
+        service=call.service,
+        operation=operation,
+        reason=reason,
+        transient=transient,
+    )
+    error.details = details
+    return error

@@ -1,0 +1,98 @@
+"""Durable executions as far as who starts them sees: a start that happens once by its name, and a state to ask for.
+
+Nothing is run: a test looks at what was started (`GET /_closeout/executions`) and may say how an execution stands.
+Pages, under https://docs.aws.amazon.com/lambda/latest/: api/API_Invoke.html (the header
+`X-Amz-Durable-Execution-Name`), dg/durable-execution-idempotency.html (same name and payload: the same execution;
+another payload: DurableExecutionAlreadyStartedException), api/API_GetDurableExecution.html.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
+_ASK = re.compile(r"/2025-12-01/durable-executions/(.+)")
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Executions:
+    """Every durable execution that was started, by function and name."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.started: list[dict[str, Any]] = []
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self.lock:
+            self.started.clear()
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Give all: function, name, payload, status, and how often each was started."""
+        with self.lock:
+            return [dict(entry) for entry in self.started]
+
+    def turn(self, order: Mapping[str, Any]) -> None:
+        """Say how an execution stands: `{"name", "status"}`."""
+        with self.lock:
+            for entry in self.started:
+                if entry["name"] == order["name"]:
+                    entry["status"] = order["status"]
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
+        """Answer a call that is about a durable execution; None for any other."""
+        invoked, asked = _INVOKE.fullmatch(path), _ASK.fullmatch(path)
+        name = headers.get("x-amz-durable-execution-name")
+        if method == "POST" and invoked and name:
+            return self._start(unquote(invoked[1]), name, body.decode())
+        if method == "GET" and asked:
+            return self._state(unquote(asked[1]))
+        return None
+
+    def _start(self, function: str, name: str, payload: str) -> Answer:
+        with self.lock:
+            for entry in self.started:
+                if (entry["function"], entry["name"]) == (function, name):
+                    if entry["payload"] != payload:
+                        return _error(409, "DurableExecutionAlreadyStartedException")
+                    entry["starts"] += 1
+                    return _accepted(entry)
+            entry = {
+                "function": function,
+                "name": name,
+                "payload": payload,
+                "status": "RUNNING",
+                "starts": 1,
+            }
+            self.started.append(entry)
+            return _accepted(entry)
+
+    def _state(self, arn: str) -> Answer:
+        with self.lock:
+            for entry in self.started:
+                if entry["name"] in arn.split("/"):
+                    answer = {
+                        "DurableExecutionArn": arn,
+                        "DurableExecutionName": entry["name"],
+                        "FunctionArn": entry["function"],
+                        "Status": entry["status"],
+                        "StartTimestamp": 0,
+                    }
+                    return 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
+        return _error(404, "ResourceNotFoundException")
+
+
+def _accepted(entry: Mapping[str, Any]) -> Answer:
+    arn = f"{entry['function']}/durable-execution/{entry['name']}/00000000"
+    return 202, {"X-Amz-Durable-Execution-Arn": arn}, b""
+
+
+def _error(status: int, code: str) -> Answer:
+    text = json.dumps({"Type": "User", "message": code})
+    return status, {"Content-Type": "application/json", "x-amzn-errortype": code}, text.encode()

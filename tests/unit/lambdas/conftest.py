@@ -1,0 +1,102 @@
+"""A stack's parts over the emulator, and a receiver in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+
+from closeout.core.automation import Automation
+from closeout.core.rules import compile_rules
+from closeout.lambdas.receive import Door
+from closeout.testing import deliveries
+from closeout.testing.aws.server import FakeAws
+
+SECRET = "the-secret-of-the-hook"
+WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
+AUTOMATIONS = (
+    Automation(name="cleanup", triggers=({"event": "pull_request", "types": ["closed"], "branches": ["develop"]},)),
+    Automation(name="told", triggers=({"event": "pull_request", "types": ["closed"], "branches": ["**"]},), senders=("octo-*",)),
+    Automation(name="pushed", triggers=({"event": "push"},)),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def one_aws() -> Iterator[FakeAws]:
+    """One emulator for all tests here."""
+    with FakeAws() as running:
+        yield running
+
+
+class Stack(NamedTuple):
+    """What is deployed, and how to reach it."""
+
+    aws: FakeAws
+    environment: dict[str, str]
+    logged: list[str]
+    door: Callable[[], Door]
+
+    def client(self, service: str) -> Any:
+        """Give a boto3 client of the emulator."""
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        return boto3.client(service, endpoint_url=self.aws.url, region_name="us-east-1", **keys)
+
+    def items(self) -> list[dict[str, Any]]:
+        """Give everything in the table."""
+        found: list[dict[str, Any]] = self.client("dynamodb").scan(TableName="ledger")["Items"]
+        return found
+
+
+@pytest.fixture
+def stack(one_aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A table, a bucket, a secret and compiled rules."""
+    one_aws.reset()
+    for name, value in one_aws.environment().items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ("closeout/cleanup",)), "utf-8")
+    logged: list[str] = []
+    environment = {
+        **one_aws.environment(),
+        "AWS_REGION": "us-east-1",
+        "LAMBDA_TASK_ROOT": str(tmp_path),
+        "CLOSEOUT_TABLE": "ledger",
+        "CLOSEOUT_BUCKET": "bodies",
+        "CLOSEOUT_WORKER": WORKER,
+        "CLOSEOUT_WEBHOOK_SECRET": "hook",
+        "CLOSEOUT_RETENTION_DAYS": "90",
+    }
+    made = Stack(
+        one_aws, environment, logged, lambda: Door(environment, log=logged.append, pause=lambda _: None)
+    )
+    keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    types = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+    made.client("dynamodb").create_table(TableName="ledger", KeySchema=keys, AttributeDefinitions=types, BillingMode="PAY_PER_REQUEST")  # fmt: skip
+    made.client("s3").create_bucket(Bucket="bodies")
+    made.client("secretsmanager").create_secret(Name="hook", SecretString=SECRET)
+    return made
+
+
+def event(
+    name: str,
+    payload: dict[str, Any],
+    *,
+    secret: str = SECRET,
+    guid: str = "00000000-0000-4000-8000-000000000001",
+    form: bool = False,
+    **more: Any,
+) -> dict[str, Any]:
+    """Give API Gateway's event of a signed delivery."""
+    body = deliveries.encode(payload, form=form)
+    headers = deliveries.signed_headers(name, body, secret, guid, form=form, **more)
+    return {
+        "httpMethod": "POST",
+        "path": "/webhook",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "body": body.decode(),
+        "isBase64Encoded": False,
+        "requestContext": {"identity": {"sourceIp": "192.30.252.1"}},
+    }
