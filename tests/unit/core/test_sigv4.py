@@ -46,7 +46,7 @@ word = st.text(st.sampled_from("abcdefghijklmnop-"), min_size=1, max_size=8)
     service=st.sampled_from(["dynamodb", "lambda", "secretsmanager", "s3"]),
     token=st.none() | word,
 )
-def test_botocore_signs_the_same(  # noqa: PLR0913 - the parts of a request
+def test_botocore_signs_the_same(
     method: str,
     path: list[str],
     headers: dict[str, str],
