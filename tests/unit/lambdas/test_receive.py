@@ -1,0 +1,217 @@
+"""The receiver on AWS over an emulated account: what it answers, what it stores, what it starts."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from closeout.core import ids, table
+from closeout.core.records import Accepted
+from closeout.intake import answers
+from closeout.testing import deliveries
+from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
+
+GUID = "00000000-0000-4000-8000-000000000001"
+CLEANUP, TOLD = (ids.run_id(GUID, name) for name in ("cleanup", "told"))
+
+
+def ask(stack: Stack, request: dict[str, Any]) -> tuple[int, Any]:
+    """Send one request to a fresh environment; give status and decoded body."""
+    answer = stack.door().answer(request)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def stored(stack: Stack, key: table.Item) -> dict[str, Any] | None:
+    """Give an item's plain values."""
+    item = stack.client("dynamodb").get_item(TableName="ledger", Key=key).get("Item")
+    return None if item is None else table.from_item(item)
+
+
+def closed(**more: Any) -> dict[str, Any]:
+    """Give the event of a pull request that was closed."""
+    return event("pull_request", deliveries.pull_request(), **more)
+
+
+def test_a_delivery_is_stored_with_its_runs_and_they_are_started(stack: Stack) -> None:
+    """One transaction, a ticket for each key, a start by name with ids only, and a mark."""
+    request = closed()
+    status, said = ask(stack, request)
+    delivery = table.delivery_id("400001", GUID)
+    assert (status, said) == (202, {"delivery": delivery, "runs": [CLEANUP, TOLD]})
+    kept = stored(stack, table.delivery_key(delivery))
+    assert kept is not None
+    assert (kept["event"], kept["repository"], kept["number"], kept["runs"]) == ("pull_request", "acme/shop", 17, [CLEANUP, TOLD])  # fmt: skip
+    body = stored(stack, table.body_key(delivery))
+    assert body is not None
+    assert zlib.decompress(body["data"]) == request["body"].encode()
+    for run_id, automation in zip((CLEANUP, TOLD), AUTOMATIONS, strict=False):
+        run = stored(stack, table.attempt_key(run_id, 1))
+        assert run is not None
+        assert (run["state"], run["started"], run["definition"]) == ("queued", True, automation.canonical())
+        ticket = stored(stack, table.ticket_key(run["key"], run["accepted_at"], f"{run_id}-1"))
+        assert ticket is not None
+        assert ticket["execution"] == f"{run_id}-1"
+    started = stack.aws.executions()
+    assert [(entry["function"], entry["name"], entry["payload"]) for entry in started] == [
+        (WORKER, f"{run}-1", f'{{"execution":"{run}-1"}}') for run in (CLEANUP, TOLD)
+    ]
+
+
+def test_the_same_delivery_again_is_a_duplicate(stack: Stack) -> None:
+    """Nothing is stored or started a second time."""
+    assert ask(stack, closed())[0] == 202
+    before = stack.items()
+    status, said = ask(stack, closed())
+    assert (status, said["duplicate"], said["runs"]) == (200, True, [CLEANUP, TOLD])
+    assert stack.items() == before
+    assert [entry["starts"] for entry in stack.aws.executions()] == [1, 1]
+
+
+def test_the_same_event_through_a_second_hook_starts_nothing_new(stack: Stack) -> None:
+    """The delivery is kept, and its runs are those that are there."""
+    assert ask(stack, closed())[0] == 202
+    status, said = ask(stack, closed(hook_id=7))
+    assert (status, said["runs"]) == (202, [CLEANUP, TOLD])
+    assert [entry["starts"] for entry in stack.aws.executions()] == [1, 1]
+
+
+@pytest.mark.parametrize("service_down", ["Invoke"])
+def test_a_start_that_failed_is_made_up_for_by_the_next_delivery(stack: Stack, service_down: str) -> None:
+    """A crash between the transaction and the start loses nothing: the delivery sent again starts what was not."""
+    stack.aws.fault(service="lambda", operation=service_down, code="ServiceException", status=500, times=4)
+    status, said = ask(stack, closed())
+    assert (status, said["error"]) == (503, "store-unavailable")
+    assert stack.aws.executions() == []
+    stack.aws.clear_faults()
+    status, said = ask(stack, closed())
+    assert (status, said["duplicate"]) == (200, True)
+    assert sorted(entry["name"] for entry in stack.aws.executions()) == sorted([f"{CLEANUP}-1", f"{TOLD}-1"])
+
+
+def test_a_lost_answer_of_the_transaction_loses_nothing(stack: Stack) -> None:
+    """The call is repeated; whether the store remembers its token (AWS) or sees a repeat (moto), the runs start once."""
+    stack.aws.fault(service="dynamodb", operation="TransactWriteItems", kind="drop", after=True, times=1)
+    status, said = ask(stack, closed())
+    assert status in {200, 202}
+    assert said["runs"] == [CLEANUP, TOLD]
+    assert len(stack.aws.executions()) == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [("TransactWriteItems", "InternalServerError"), ("TransactWriteItems", "AccessDeniedException")],
+)
+def test_what_cannot_be_stored_is_not_acknowledged(stack: Stack, operation: str, code: str) -> None:
+    """503 with a fixed sentence, nothing stored, nothing started."""
+    stack.aws.fault(service="dynamodb", operation=operation, code=code, status=500 if "Internal" in code else 400, times=9)  # fmt: skip
+    status, said = ask(stack, closed())
+    assert (status, said["error"]) == (503, "store-unavailable")
+    assert "nothing was acknowledged" in said["message"]
+    assert stack.items() == []
+    assert stack.aws.executions() == []
+
+
+def test_a_large_body_goes_into_the_bucket_first(stack: Stack) -> None:
+    """The table holds where it is."""
+    import random
+
+    noise = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=900_000))
+    request = event("push", {**deliveries.push(), "noise": noise})
+    status, said = ask(stack, request)
+    assert status == 202
+    body = stored(stack, table.body_key(said["delivery"]))
+    assert body is not None
+    assert "data" not in body
+    kept = stack.client("s3").get_object(Bucket="bodies", Key=body["object"])["Body"].read()
+    assert zlib.decompress(kept) == request["body"].encode()
+
+
+def changed(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Give a request with other headers (None: without) or parts."""
+    headers = dict(request["headers"])
+    for name, value in changes.pop("headers", {}).items():
+        headers.pop(name, None)
+        if value is not None:
+            headers[name] = value
+    several = {name: [value] for name, value in headers.items()}
+    return {**request, "headers": headers, "multiValueHeaders": several, **changes}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        changed(closed(), headers={"X-Hub-Signature-256": None}),
+        changed(closed(), headers={"X-Hub-Signature-256": "sha256=00"}),
+        changed(closed(), headers={"X-Hub-Signature-256": "sha256=é" + "0" * 63}),
+        changed(closed(), body='{"another": "body"}'),
+        closed(secret="another"),
+        {**closed(), "multiValueHeaders": {**closed()["multiValueHeaders"], "X-Hub-Signature-256": ["sha256=" + "0" * 64, closed()["headers"]["X-Hub-Signature-256"]]}},
+    ],
+    ids=["missing", "short", "not ASCII", "other body", "other secret", "sent twice"],
+)  # fmt: skip
+def test_what_is_not_signed_is_refused_always_alike(stack: Stack, request_: dict[str, Any]) -> None:
+    """401 `Unauthorized request`, nothing stored, and nothing of the request in the log."""
+    status, said = ask(stack, request_)
+    assert (status, said) == (401, {"error": "unauthorized", "message": "Unauthorized request"})
+    assert stack.items() == []
+    assert GUID not in "".join(stack.logged)
+
+
+def test_other_methods_and_pings(stack: Stack) -> None:
+    """405 with `Allow`, and a pong."""
+    answer = stack.door().answer({**closed(), "httpMethod": "GET"})
+    assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "POST")
+    assert ask(stack, event("ping", deliveries.ping())) == (200, {"pong": True})
+    assert stack.items() == []
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_base64_is_verified_over_the_right_bytes(stack: Stack, form: bool) -> None:
+    """API Gateway may encode a body; what GitHub signed are the bytes inside."""
+    request = closed(form=form)
+    coded = {**request, "body": b64encode(request["body"].encode()).decode(), "isBase64Encoded": True}
+    assert ask(stack, coded)[0] == 202
+    assert ask(stack, {**coded, "body": "***"}) == (
+        400,
+        {"error": "bad-delivery", "message": "the body is not base64"},
+    )
+
+
+def test_a_rotated_secret_is_taken_up_and_the_old_one_stays_for_a_day(stack: Stack) -> None:
+    """Within one environment: a signature that does not fit makes it read again, once a second at most."""
+    door = stack.door()
+    assert door.answer(closed())["statusCode"] == 202
+    stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
+    door._kept._read_at -= 2.0  # type: ignore[union-attr]  # a second has passed
+    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
+    assert door.answer(closed(guid="g-3"))["statusCode"] == 202
+
+
+def test_a_flood_of_bad_signatures_costs_one_read_a_second(stack: Stack) -> None:
+    """A hundred in a moment: the secret is read once more at most."""
+    door = stack.door()
+    assert door.answer(closed())["statusCode"] == 202
+    before = [entry for entry in stack.aws.requests() if entry["operation"] == "GetSecretValue"]
+    assert {door.answer(closed(secret="wrong", guid=f"g-{n}"))["statusCode"] for n in range(100)} == {401}
+    after = [entry for entry in stack.aws.requests() if entry["operation"] == "GetSecretValue"]
+    assert len(after) - len(before) <= 2 * 2
+
+
+def test_without_a_readable_secret_nobody_comes_in(stack: Stack) -> None:
+    """503, and the log names the secret and the reason, never a value."""
+    stack.aws.fault(service="secretsmanager", operation="*", code="AccessDeniedException", times=99)
+    status, said = ask(stack, closed())
+    assert (status, said["error"]) == (503, "store-unavailable")
+    assert "AccessDeniedException" in "".join(stack.logged)
+    assert SECRET not in "".join(stack.logged)
+
+
+def test_the_answer_has_the_headers_of_every_answer(stack: Stack) -> None:
+    """As on one machine."""
+    answer = stack.door().answer(closed())
+    assert answer["headers"] == dict(answers.HEADERS)
+    assert answers.accepted(Accepted("d", (), False, ())).body == b'{"delivery": "d", "runs": []}'
