@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -175,5 +175,6 @@ class Accepting:
 def wire_item(item: table.Item) -> dict[str, Any]:
     """Give an item as DynamoDB's JSON has it: binary values in base64."""
     return {
-        name: {"B": b64encode(value["B"]).decode()} if "B" in value else value for name, value in item.items()
+        name: {"B": b2a_base64(value["B"], newline=False).decode()} if "B" in value else value
+        for name, value in item.items()
     }

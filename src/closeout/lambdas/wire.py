@@ -6,7 +6,6 @@ all: GitHub gives a delivery ten. Everything that is tried again is idempotent.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import time
@@ -15,9 +14,8 @@ from typing import Any, NamedTuple
 
 from closeout.core import sigv4
 from closeout.core.errors import ServiceError
+from closeout.lambdas.connection import Broken, Connection
 
-TIMEOUT = 3.0
-"""Seconds for one connection or one answer."""
 WITHIN = 7.0
 """Seconds in which a call may be tried again."""
 PAUSES = (0.05, 0.2, 0.6)
@@ -74,7 +72,7 @@ class Aws:
         self._region = environment.get("AWS_REGION") or environment["AWS_DEFAULT_REGION"]
         self._now = now
         self._pause = pause
-        self._open: dict[tuple[str, str], http.client.HTTPConnection] = {}
+        self._open: dict[tuple[str, str], Connection] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
         self._endpoint = (scheme, rest.rstrip("/")) if rest else None
 
@@ -130,19 +128,21 @@ class Aws:
             at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now())),
         )
         place = (self._endpoint[0] if self._endpoint else "https", call.host)
-        connection = self._open.pop(place, None) or _connection(*place)
+        connection = self._open.pop(place, None)
         try:
-            connection.request(call.method, call.path, call.body, headers)
-            answer = connection.getresponse()
-            body = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise _error(call, type(error).__name__, transient=True) from None
-        if not answer.will_close:
+            connection = connection or Connection(*place)
+            answer = connection.ask(call.method, call.path, headers, call.body)
+        except Broken as error:
+            if connection is not None:
+                connection.close()
+            raise _error(call, str(error), transient=True) from None
+        if connection.kept:
             self._open[place] = connection
+        else:
+            connection.close()
         if answer.status >= 300:
-            raise _refusal(call, answer.status, answer.getheader("x-amzn-errortype") or "", body)
-        return Answer(answer.status, body)
+            raise _refusal(call, answer.status, answer.headers.get("x-amzn-errortype", ""), answer.body)
+        return Answer(answer.status, answer.body)
 
     def _host(self, service: str) -> str:
         if self._endpoint:
@@ -158,15 +158,6 @@ class Aws:
             environment["AWS_SECRET_ACCESS_KEY"],
             environment.get("AWS_SESSION_TOKEN") or None,
         )
-
-
-def _connection(scheme: str, host: str) -> http.client.HTTPConnection:
-    if scheme == "http":
-        return http.client.HTTPConnection(host, timeout=TIMEOUT)
-    import ssl  # noqa: PLC0415 - what an emulator over plain HTTP does not need
-
-    context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
-    return http.client.HTTPSConnection(host, timeout=TIMEOUT, context=context)
 
 
 def _refusal(call: Call, status: int, kind: str, body: bytes) -> ServiceError:
