@@ -29,9 +29,57 @@ def fields(*paths: str) -> Fields:
 
 
 _COMMENT = ("id", "body", "html_url", "user.id")
+_HOOK = (
+    "id",
+    "events.[]",
+    "active",
+    "updated_at",
+    "config.url",
+    "config.content_type",
+    "config.insecure_ssl",
+)
+_OF_REPOSITORY = ("last_response.code", "last_response.status", "last_response.message")
+_CONFIG = ("url", "content_type", "insecure_ssl", "secret")
+_DELIVERY = (
+    "id",
+    "guid",
+    "delivered_at",
+    "event",
+    "status",
+    "status_code",
+    "redelivery",
+    "duration",
+    "action",
+)
 _RUN = ("id", "status", "conclusion", "html_url", "display_title", "name", "created_at")
+Operation = tuple[str, str, str, Fields]
 
-OPERATIONS: tuple[tuple[str, str, str, Fields], ...] = (
+
+def hooks(owner: str, more: tuple[str, ...]) -> tuple[Operation, ...]:
+    """Give what is asked about hooks: the same paths below a repository and an organization."""
+    one = f"{owner}/hooks/{{hook_id}}"
+    hook = (*_HOOK, *more)
+    return (
+        ("get", f"{owner}/hooks", "200", fields(*(f"[].{name}" for name in hook))),
+        ("post", f"{owner}/hooks", "201", fields(*hook)),
+        ("get", one, "200", fields(*hook)),
+        ("patch", one, "200", fields(*hook)),
+        ("delete", one, "204", {}),
+        ("get", f"{one}/config", "200", fields(*_CONFIG)),
+        ("patch", f"{one}/config", "200", fields(*_CONFIG)),
+        ("post", f"{one}/pings", "204", {}),
+        ("get", f"{one}/deliveries", "200", fields(*(f"[].{name}" for name in _DELIVERY))),
+        (
+            "get",
+            f"{one}/deliveries/{{delivery_id}}",
+            "200",
+            fields(*_DELIVERY, "request.headers", "request.payload", "response.payload"),
+        ),
+        ("post", f"{one}/deliveries/{{delivery_id}}/attempts", "202", {}),
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
     ("get", "/user", "200", fields("id", "login")),
     ("get", HERE, "200", fields("id", "full_name", "default_branch")),
     ("post", HERE + "/statuses/{sha}", "201", fields("state", "context", "description", "target_url")),
@@ -55,6 +103,8 @@ OPERATIONS: tuple[tuple[str, str, str, Fields], ...] = (
     ),
     ("get", HERE + "/actions/runs/{run_id}", "200", fields(*_RUN)),
     ("post", HERE + "/actions/runs/{run_id}/cancel", "202", {}),
+    *hooks(HERE, _OF_REPOSITORY),
+    *hooks("/orgs/{org}", ()),
 )
 """Method, path, the status of the good answer, and the fields of it that closeout reads."""
 
@@ -123,13 +173,12 @@ class Cut:
         if missing:
             message = f"{place} has no field {sorted(missing)}"
             raise KeyError(message)
-        return kept | {
-            "properties": {
-                name: self.answer_schema(schema["properties"][name], inner, f"{place}.{name}")
-                for name, inner in wanted.items()
-            },
-            "required": sorted(set(schema.get("required", ())) & set(wanted)),
+        kept["properties"] = {
+            name: self.answer_schema(schema["properties"][name], inner, f"{place}.{name}")
+            for name, inner in wanted.items()
         }
+        required = sorted(set(schema.get("required", ())) & set(wanted))
+        return kept | ({"required": required} if required else {})
 
     def operation(self, method: str, path: str, status: str, wanted: Fields) -> dict[str, Any]:
         """Cut one operation."""

@@ -34,7 +34,7 @@ def signature(body: bytes, secret: str | bytes) -> str:
     return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
-def signed_headers(
+def signed_headers(  # noqa: PLR0913  one parameter for each thing that the headers say
     event: str,
     body: bytes,
     secret: str | bytes,
@@ -43,8 +43,9 @@ def signed_headers(
     *,
     form: bool = False,
     target_id: int = 501_001,
+    target_type: str = "repository",
 ) -> dict[str, str]:
-    """Give the headers of a repository hook's delivery of `body`."""
+    """Give the headers of a hook's delivery of `body`; `target_type` may also be `organization`."""
     key = secret.encode() if isinstance(secret, str) else secret
     return {
         "Accept": "*/*",
@@ -54,7 +55,7 @@ def signed_headers(
         "X-GitHub-Delivery": guid,
         "X-GitHub-Hook-ID": str(hook_id),
         "X-GitHub-Hook-Installation-Target-ID": str(target_id),
-        "X-GitHub-Hook-Installation-Target-Type": "repository",
+        "X-GitHub-Hook-Installation-Target-Type": target_type,
         "X-Hub-Signature": "sha1=" + hmac.new(key, body, hashlib.sha1).hexdigest(),
         "X-Hub-Signature-256": signature(body, key),
     }

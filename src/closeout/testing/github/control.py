@@ -55,6 +55,11 @@ def _add_repository(order: Order) -> Any:
     return repository.to_json()
 
 
+def _add_organization(order: Order) -> Any:
+    organization = order.fake.world.add_organization(order.options["login"])
+    return {"id": organization.id, "login": organization.login}
+
+
 def _rename(order: Order) -> Any:
     name = order.rest[0]
     order.fake.world.rename(name, order.options["to"])
@@ -184,6 +189,7 @@ def _hooks(order: Order) -> Any:
 
 _TABLE: tuple[tuple[str, Any], ...] = (
     (r"POST repositories", _add_repository),
+    (r"POST organizations", _add_organization),
     (rf"POST {_NAME}/rename", _rename),
     (rf"POST {_NAME}/pulls", _open_pull),
     (rf"POST {_NAME}/pulls/(\d+)/comments", _add_comment),

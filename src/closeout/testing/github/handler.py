@@ -16,7 +16,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from closeout.testing.github import control
 from closeout.testing.github.faults import Fault
+from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
 from closeout.testing.github.routes import ROUTES, Call
+from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Refused, Repository
 
 if TYPE_CHECKING:
@@ -119,17 +121,35 @@ class Handler(BaseHTTPRequestHandler):
             if token["user"] is None:
                 raise Refused(403, "Resource not accessible by integration")
             return 200, token["user"], {}
+        organized = re.fullmatch(r"/orgs/([^/]+)(/hooks(?:/.*)?)", path)
+        if organized:
+            return *self._organization(organized[1], organized[2], body, query, token), {}
         repository, rest = self._locate(path)
-        seen = token["repositories"]
-        if seen is not None and repository.full_name not in seen:
+        if token["repositories"] is not None and repository.full_name not in token["repositories"]:
             raise Refused(404, "Not Found")
+        if rest.startswith("/hooks"):
+            return *self._hooks(repository, rest, body, query), {}
         for method, pattern, do in ROUTES:
             found = pattern.fullmatch(rest)
             if found and method == self.command:
-                call = Call(
-                    self.fake.world, self.fake.sender, repository, token["user"], body, query, found.groups()
-                )
+                call = Call(self.fake.world, repository, token["user"], body, query, found.groups())
                 return *do(call), {}
+        raise Refused(404, "Not Found")
+
+    def _organization(
+        self, login: str, rest: str, body: Any, query: dict[str, str], token: Any
+    ) -> tuple[int, Any]:
+        """Answer about an organization's hooks: a token that sees single repositories only sees none."""
+        organization = self.fake.world.organizations.get(login.lower())
+        if organization is None or token["repositories"] is not None:
+            raise Refused(404, "Not Found")
+        return self._hooks(organization, rest, body, query)
+
+    def _hooks(self, owner: HookOwner, rest: str, body: Any, query: dict[str, str]) -> tuple[int, Any]:
+        for method, pattern, do in HOOK_ROUTES:
+            found = pattern.fullmatch(rest)
+            if found and method == self.command:
+                return do(HookCall(self.fake.world, self.fake.sender, owner, body, query, found.groups()))
         raise Refused(404, "Not Found")
 
     def _locate(self, path: str) -> tuple[Repository, str]:

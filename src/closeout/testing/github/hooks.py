@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from closeout.testing import deliveries
-from closeout.testing.github.world import Hook, Repository, stamp
+from closeout.testing.github.webhooks import Hook, HookOwner
+from closeout.testing.github.world import stamp
 
 TIMEOUT = 10.0
 
@@ -27,19 +28,23 @@ class Sender:
         self._threads: list[threading.Thread] = []
         self._numbers = iter(range(12_345_678_901, 99_999_999_999, 7))
 
-    def send(self, repository: Repository, event: str, payload: dict[str, Any], guid: str) -> None:
-        """Start one delivery for each hook of `repository` that wants `event`."""
-        for hook in list(repository.hooks.values()):
+    def send(self, owner: HookOwner, event: str, payload: dict[str, Any], guid: str) -> None:
+        """Start one delivery for each hook of `owner` that wants `event`."""
+        for hook in list(owner.hooks.values()):
             if hook.wants(event):
-                self._start(repository, hook, event, payload, guid, redelivery=False)
+                self.send_to(owner, hook, event, payload, guid)
 
-    def redeliver(self, repository: Repository, number: int) -> bool:
+    def send_to(self, owner: HookOwner, hook: Hook, event: str, payload: dict[str, Any], guid: str) -> None:
+        """Start one delivery to this hook alone, whatever it subscribes to."""
+        self._start(owner, hook, event, payload, guid, redelivery=False)
+
+    def redeliver(self, owner: HookOwner, number: int) -> bool:
         """Send a delivery again with its own GUID and body. False: unknown."""
-        for known in repository.deliveries:
-            if known["id"] == number and known["hook_id"] in repository.hooks:
-                hook = repository.hooks[known["hook_id"]]
+        for known in owner.deliveries:
+            if known["id"] == number and known["hook_id"] in owner.hooks:
+                hook = owner.hooks[known["hook_id"]]
                 payload = known["request"]["payload"]
-                self._start(repository, hook, known["event"], payload, known["guid"], redelivery=True)
+                self._start(owner, hook, known["event"], payload, known["guid"], redelivery=True)
                 return True
         return False
 
@@ -66,7 +71,7 @@ class Sender:
 
     def _deliver(
         self,
-        repository: Repository,
+        owner: HookOwner,
         hook: Hook,
         event: str,
         payload: dict[str, Any],
@@ -76,8 +81,17 @@ class Sender:
     ) -> None:
         body = deliveries.encode(payload, form=hook.form)
         headers = deliveries.signed_headers(
-            event, body, hook.secret, guid, hook.id, form=hook.form, target_id=repository.id
+            event,
+            body,
+            hook.secret,
+            guid,
+            hook.id,
+            form=hook.form,
+            target_id=owner.id,
+            target_type=owner.kind,
         )
+        if not hook.secret:
+            headers = {key: value for key, value in headers.items() if not key.startswith("X-Hub-Signature")}
         began = time.monotonic()
         code, text, answer = _post(hook.url, body, headers)
         with self._lock:
@@ -93,13 +107,15 @@ class Sender:
             "event": event,
             "action": payload.get("action"),
             "installation_id": None,
-            "repository_id": repository.id,
+            "repository_id": (payload.get("repository") or {}).get("id"),
             "hook_id": hook.id,
             "url": hook.url,
             "request": {"headers": headers, "payload": payload},
             "response": {"headers": {}, "payload": answer},
         }
-        repository.deliveries.insert(0, record)
+        good = 200 <= code < 300
+        hook.last = {"code": code, "status": "active" if good else "failed", "message": text}
+        owner.deliveries.insert(0, record)
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, str]:

@@ -1,4 +1,4 @@
-"""The part of GitHub's REST API that the fake answers, as a table of paths.
+"""The part of GitHub's REST API about a repository that the fake answers, as a table of paths.
 
 Answers carry the fields that closeout and its tests read, with GitHub's names and types.
 """
@@ -9,16 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from closeout.testing import deliveries
-from closeout.testing.github.hooks import Sender
-from closeout.testing.github.world import Hook, Refused, Repository, World
+from closeout.testing.github.world import Refused, Repository, World
 
 
 class Call(NamedTuple):
     """One API request: decoded body, who asks, and what the path's pattern caught."""
 
     world: World
-    sender: Sender
     repository: Repository
     user: dict[str, Any] | None
     body: Mapping[str, Any]
@@ -109,58 +106,6 @@ def _patch_comment(call: Call) -> Answer:
     return 200, comment
 
 
-def _list_hooks(call: Call) -> Answer:
-    return 200, page(call, [hook.to_json() for hook in call.repository.hooks.values()])
-
-
-def _post_hook(call: Call) -> Answer:
-    config = call.body.get("config") or {}
-    if not str(config.get("url", "")).startswith(("http://", "https://")):
-        raise Refused(422, "Validation Failed", ["url is missing or has a scheme that is not supported"])
-    hook = Hook(
-        id=call.world.next_id(400_000),
-        url=config["url"],
-        secret=config.get("secret", ""),
-        events=tuple(call.body.get("events") or ("push",)),
-        form=config.get("content_type", "form") == "form",
-    )
-    call.repository.hooks[hook.id] = hook
-    call.sender.send(
-        _only(call.repository, hook), "ping", deliveries.ping(hook_id=hook.id), f"ping-{hook.id}"
-    )
-    return 201, hook.to_json()
-
-
-def _only(repository: Repository, hook: Hook) -> Repository:
-    """Give a view of the repository that has this one hook and shares the list of deliveries."""
-    return Repository(
-        repository.id,
-        repository.full_name,
-        repository.private,
-        hooks={hook.id: hook},
-        deliveries=repository.deliveries,
-    )
-
-
-def _list_deliveries(call: Call) -> Answer:
-    known = [d for d in call.repository.deliveries if d["hook_id"] == int(call.rest[0])]
-    hidden = ("request", "response", "url", "hook_id")
-    return 200, page(call, [{k: v for k, v in d.items() if k not in hidden} for d in known])
-
-
-def _get_delivery(call: Call) -> Answer:
-    for known in call.repository.deliveries:
-        if (known["hook_id"], known["id"]) == (int(call.rest[0]), int(call.rest[1])):
-            return 200, known
-    raise Refused(404, "Not Found")
-
-
-def _redeliver(call: Call) -> Answer:
-    if not call.sender.redeliver(call.repository, int(call.rest[1])):
-        raise Refused(404, "Not Found")
-    return 202, {}
-
-
 def _dispatch(call: Call) -> Answer:
     run = call.world.dispatch(call.repository, call.rest[0], call.body, call.user)
     if call.body.get("return_run_details") and call.repository.workflows[call.rest[0]]["details"]:
@@ -213,11 +158,6 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", r"/issues/(\d+)/comments", _list_comments),
     _route("POST", r"/issues/(\d+)/comments", _post_comment),
     _route("PATCH", r"/issues/comments/(\d+)", _patch_comment),
-    _route("GET", r"/hooks", _list_hooks),
-    _route("POST", r"/hooks", _post_hook),
-    _route("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),
-    _route("GET", r"/hooks/(\d+)/deliveries/(\d+)", _get_delivery),
-    _route("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", _redeliver),
     _route("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
     _route("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
     _route("GET", r"/actions/runs/(\d+)", _get_run),

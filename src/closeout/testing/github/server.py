@@ -15,7 +15,8 @@ from typing import Any, Self
 from closeout.testing.github.faults import Faults
 from closeout.testing.github.handler import Handler
 from closeout.testing.github.hooks import Sender
-from closeout.testing.github.world import Hook, Repository, World
+from closeout.testing.github.webhooks import Hook
+from closeout.testing.github.world import Repository, World
 
 TOKEN = "fake-token-of-the-closeout-bot"
 """The token that a new FakeGitHub accepts; its user is `closeout-bot`."""
@@ -92,9 +93,12 @@ class FakeGitHub:
     def emit(
         self, repository: Repository, event: str, payload: dict[str, Any], guid: str | None = None
     ) -> str:
-        """Send an event to every hook that wants it; give its GUID."""
+        """Send an event to every hook that wants it, the organization's too; give its GUID."""
         guid = guid or str(uuid.uuid4())
         self.sender.send(repository, event, payload, guid)
+        organization = self.world.organizations.get(repository.full_name.partition("/")[0].lower())
+        if organization is not None:
+            self.sender.send(organization, event, payload, guid)
         return guid
 
     def _emit(self, repository: Repository, event: str, payload: dict[str, Any]) -> None:

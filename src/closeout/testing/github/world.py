@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from closeout.testing import deliveries, payloads
+from closeout.testing.github.webhooks import Hook, Organization
 
 Emit = Callable[["Repository", str, dict[str, Any]], None]
 
@@ -46,38 +47,6 @@ class Pull:
 
 
 @dataclass(slots=True)
-class Hook:
-    """A repository webhook."""
-
-    id: int
-    url: str
-    secret: str
-    events: tuple[str, ...]
-    form: bool
-    active: bool = True
-
-    def wants(self, event: str) -> bool:
-        """Whether this hook subscribes to `event`."""
-        return self.active and (event == "ping" or "*" in self.events or event in self.events)
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the hook as the API shows it: the secret is masked."""
-        return {
-            "type": "Repository",
-            "id": self.id,
-            "name": "web",
-            "active": self.active,
-            "events": list(self.events),
-            "config": {
-                "url": self.url,
-                "content_type": "form" if self.form else "json",
-                "secret": "********",
-                "insecure_ssl": "0",
-            },
-        }
-
-
-@dataclass(slots=True)
 class Repository:
     """A repository and everything in it."""
 
@@ -96,6 +65,16 @@ class Repository:
     workflows: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """Give `repository`: what its hooks are installed on."""
+        return "repository"
+
+    @property
+    def path(self) -> str:
+        """Give its path in the API."""
+        return f"/repos/{self.full_name}"
+
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
         """Give the repository as payloads and the API show it."""
         shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=full)
@@ -109,6 +88,7 @@ class World:
         self.lock = threading.RLock()
         self.repositories: dict[int, Repository] = {}
         self.renamed: dict[str, int] = {}
+        self.organizations: dict[str, Organization] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self.full = full
         self.now = now
@@ -144,6 +124,10 @@ class World:
             if repository.full_name.lower() == full_name.lower():
                 return repository
         raise Refused(404, "Not Found")
+
+    def add_organization(self, login: str) -> Organization:
+        """Add an organization; its hooks get the events of every repository of that owner."""
+        return self.organizations.setdefault(login.lower(), Organization(self.next_id(9_000), login))
 
     def rename(self, full_name: str, to: str) -> None:
         """Give a repository another name; the old one redirects from now on, as on GitHub."""

@@ -1,0 +1,238 @@
+"""The webhooks of a repository or an organization, over GitHub's API.
+
+Apart from `adapters.github`, because no run touches a hook: only a person's commands do, with a token of their own.
+The one trap of this API stands here once: an update of the hook itself removes the secret unless it is sent along,
+so a new secret goes through the hook's `config`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from closeout.core.errors import ServiceError, UsageError
+from closeout.ports import Json
+
+PAGE = 100
+MAX_PAGES = 10
+"""Hooks that are looked at: GitHub allows 20 for each event, so no owner comes near it."""
+
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+class Requests(Protocol):
+    """What is needed of GitHub's client."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Call one path of the API (see `ports.GitHub`)."""
+        ...
+
+
+class Target(NamedTuple):
+    """Whose hooks: `acme/shop`, or the organization `acme`."""
+
+    name: str
+
+    @property
+    def organization(self) -> bool:
+        """Whether it is an organization."""
+        return "/" not in self.name
+
+    @property
+    def path(self) -> str:
+        """Its path in the API."""
+        return f"/orgs/{self.name}" if self.organization else f"/repos/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read `OWNER/NAME` or `ORGANIZATION`. Raises `UsageError`."""
+        owner, slash, name = text.partition("/")
+        if not _LOGIN.fullmatch(owner) or (
+            slash and (not _REPOSITORY.fullmatch(name) or name in (".", ".."))
+        ):
+            raise UsageError(f"{text!r} is neither a repository (acme/shop) nor an organization (acme).")
+        return cls(text)
+
+
+class Hook(NamedTuple):
+    """A webhook, as far as GitHub shows it: never its secret."""
+
+    id: int
+    url: str
+    events: tuple[str, ...]
+    active: bool
+    content_type: str
+    insecure: bool
+    """Whether GitHub does not check the certificate."""
+    last_code: int | None
+    """Status of the answer to its last delivery; None: none yet, or an organization's hook, which does not say."""
+
+
+class HookDelivery(NamedTuple):
+    """One delivery of a hook, as GitHub's list shows it."""
+
+    id: int
+    guid: str
+    event: str
+    status: str
+    status_code: int
+    delivered_at: str
+
+
+class Hooks:
+    """The hooks of one target. Every method raises `ServiceError`."""
+
+    def __init__(self, github: Requests, target: Target) -> None:
+        self._github = github
+        self.target = target
+
+    def all(self) -> tuple[Hook, ...]:
+        """Give every hook."""
+        found: list[Hook] = []
+        for page in range(1, MAX_PAGES + 1):
+            answer = self._call("GET", "/hooks", query={"per_page": str(PAGE), "page": str(page)})
+            found += [_hook(entry) for entry in _listed(answer)]
+            if len(answer) < PAGE:
+                break
+        return tuple(found)
+
+    def reaching(self, url: str) -> tuple[Hook, ...]:
+        """Give the hooks whose deliveries arrive at this webhook, under either of its paths."""
+        return tuple(hook for hook in self.all() if same_webhook(hook.url, url))
+
+    def create(self, url: str, secret: str, events: Sequence[str]) -> Hook:
+        """Make a hook; GitHub pings it at once."""
+        body = {"name": "web", "active": True, "events": list(events), "config": _config(url, secret)}
+        return _hook(self._call("POST", "/hooks", body=body, secret=secret))
+
+    def update(self, hook: int, url: str, secret: str, events: Sequence[str]) -> Hook:
+        """Set everything about a hook anew, its secret included."""
+        body = {"active": True, "events": list(events), "config": _config(url, secret)}
+        return _hook(self._call("PATCH", f"/hooks/{hook}", body=body, secret=secret))
+
+    def set_secret(self, hook: int, secret: str) -> None:
+        """Change the secret alone; setting the same one again changes nothing."""
+        self._call("PATCH", f"/hooks/{hook}/config", body={"secret": secret}, secret=secret)
+
+    def ping(self, hook: int) -> None:
+        """Ask GitHub to send a `ping`."""
+        self._call("POST", f"/hooks/{hook}/pings")
+
+    def delete(self, hook: int) -> None:
+        """Remove a hook."""
+        self._call("DELETE", f"/hooks/{hook}")
+
+    def deliveries(self, hook: int) -> tuple[HookDelivery, ...]:
+        """Give the latest deliveries (at most 100), the newest first."""
+        answer = self._call("GET", f"/hooks/{hook}/deliveries", query={"per_page": str(PAGE)})
+        return tuple(_delivery(entry) for entry in _listed(answer))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+        secret: str | None = None,
+    ) -> Any:
+        try:
+            return self._github.request(method, self.target.path + path, body=body, query=query)
+        except ServiceError as error:
+            text = error.message.replace(secret, "***") if secret else error.message
+            hint = _hint(self.target, error)
+            raise ServiceError(
+                text + hint,
+                service=error.service,
+                operation=error.operation,
+                reason=error.reason,
+                transient=error.transient,
+                retry_after=error.retry_after,
+                http_status=error.http_status,
+            ) from None
+
+
+def same_webhook(one: str, other: str) -> bool:
+    """Whether two URLs are the same webhook: it answers at its base and at `/webhook`."""
+    return _base(one) == _base(other)
+
+
+def _base(url: str) -> tuple[str, str, str]:
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/").removesuffix("/webhook").rstrip("/")
+    return parts.scheme.lower(), parts.netloc.lower(), path
+
+
+def _config(url: str, secret: str) -> dict[str, Json]:
+    return {"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret}
+
+
+def _hint(target: Target, error: ServiceError) -> str:
+    """Say what the token may lack: GitHub answers 404 for what it may not see."""
+    if error.transient or error.http_status not in (401, 403, 404):
+        return ""
+    if target.organization:
+        return (
+            f"; is there an organization {target.name}, and is the token one of its owner's, with"
+            " `Webhooks: write` on the organization (classic: admin:org_hook)?"
+        )
+    return (
+        f"; is there a repository {target.name}, and has the token `Webhooks: write` on it"
+        " (classic: admin:repo_hook)?"
+    )
+
+
+def _listed(answer: Any) -> list[Any]:
+    if not isinstance(answer, list):
+        raise _unusable("a list")
+    return answer
+
+
+def _hook(entry: Any) -> Hook:
+    try:
+        config = entry["config"]
+        return Hook(
+            id=int(entry["id"]),
+            url=str(config.get("url", "")),
+            events=tuple(str(event) for event in entry["events"]),
+            active=bool(entry["active"]),
+            content_type=str(config.get("content_type", "form")),
+            insecure=str(config.get("insecure_ssl", "0")) != "0",
+            last_code=(entry.get("last_response") or {}).get("code"),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _unusable("a webhook") from None
+
+
+def _delivery(entry: Any) -> HookDelivery:
+    try:
+        return HookDelivery(
+            id=int(entry["id"]),
+            guid=str(entry["guid"]),
+            event=str(entry["event"]),
+            status=str(entry["status"]),
+            status_code=int(entry["status_code"]),
+            delivered_at=str(entry["delivered_at"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise _unusable("a delivery") from None
+
+
+def _unusable(what: str) -> ServiceError:
+    return ServiceError(
+        f"GitHub: the answer is not {what}, as was asked for",
+        service="github",
+        operation="hooks",
+        reason="unusable-answer",
+        transient=True,
+    )

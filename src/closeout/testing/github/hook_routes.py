@@ -1,0 +1,166 @@
+"""The part of GitHub's REST API that is about webhooks, the same for repositories and organizations.
+
+Paths, methods, statuses and fields are those of GitHub's OpenAPI description, of which the tests hold a cut.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.testing import deliveries
+from closeout.testing.github.hooks import Sender
+from closeout.testing.github.webhooks import Hook, HookOwner
+from closeout.testing.github.world import Refused, World, stamp
+
+HIDDEN = ("request", "response", "url", "hook_id")
+LIMIT = 20
+"""Hooks that one owner may have for one event."""
+
+
+class HookCall(NamedTuple):
+    """One request: whose hooks, decoded body, and what the path's pattern caught."""
+
+    world: World
+    sender: Sender
+    owner: HookOwner
+    body: Mapping[str, Any]
+    query: Mapping[str, str]
+    rest: tuple[str, ...]
+
+    @property
+    def hook(self) -> Hook:
+        """The hook that the path names. Raises `Refused` 404."""
+        found = self.owner.hooks.get(int(self.rest[0]))
+        if found is None:
+            raise Refused(404, "Not Found")
+        return found
+
+
+Answer = tuple[int, Any]
+HookRoute = tuple[str, re.Pattern[str], Callable[[HookCall], Answer]]
+
+
+def _size(call: HookCall) -> int:
+    return min(int(call.query.get("per_page", "30")), 100)
+
+
+def _list(call: HookCall) -> Answer:
+    start = (int(call.query.get("page", "1")) - 1) * _size(call)
+    shown = [hook.to_json(call.owner) for hook in call.owner.hooks.values()]
+    return 200, shown[start : start + _size(call)]
+
+
+def _create(call: HookCall) -> Answer:
+    config = call.body.get("config") or {}
+    if call.owner.kind == "organization" and call.body.get("name") != "web":
+        raise Refused(422, "Validation Failed", ["name must be web"])
+    if not str(config.get("url", "")).startswith(("http://", "https://")):
+        raise Refused(422, "Validation Failed", ["url is missing or has a scheme that is not supported"])
+    events = tuple(call.body.get("events") or ("push",))
+    if any(
+        hook.url == config["url"] and set(hook.events) == set(events) for hook in call.owner.hooks.values()
+    ):
+        raise Refused(422, "Validation Failed", ["Hook already exists on this repository"])
+    for event in events:
+        if sum(event in hook.events for hook in call.owner.hooks.values()) >= LIMIT:
+            raise Refused(
+                422, "Validation Failed", [f'The "{event}" event cannot have more than {LIMIT} hooks']
+            )
+    hook = Hook(call.world.next_id(400_000), "", "", events, form=True, active=call.body.get("active", True))
+    hook.configure(config, whole=True)
+    hook.updated_at = stamp(call.world.now())
+    call.owner.hooks[hook.id] = hook
+    _send_ping(call, hook)
+    return 201, hook.to_json(call.owner)
+
+
+def _send_ping(call: HookCall, hook: Hook) -> None:
+    if call.owner.kind == "repository":
+        payload = deliveries.ping(hook_id=hook.id, repository=call.owner.path.removeprefix("/repos/"))
+    else:
+        payload = deliveries.ping(hook_id=hook.id)
+        del payload["repository"]
+    call.sender.send_to(call.owner, hook, "ping", payload, str(uuid.uuid4()))
+
+
+def _get(call: HookCall) -> Answer:
+    return 200, call.hook.to_json(call.owner)
+
+
+def _change(call: HookCall) -> Answer:
+    """Change a hook: the secret is removed unless it is given again, as the description warns."""
+    hook = call.hook
+    hook.configure(call.body.get("config") or {}, whole=True)
+    events = set(call.body.get("events", hook.events)) | set(call.body.get("add_events", ()))
+    hook.events = tuple(sorted(events - set(call.body.get("remove_events", ()))))
+    hook.active = bool(call.body.get("active", hook.active))
+    hook.updated_at = stamp(call.world.now())
+    return 200, hook.to_json(call.owner)
+
+
+def _delete(call: HookCall) -> Answer:
+    call.owner.hooks.pop(call.hook.id)
+    return 204, None
+
+
+def _get_config(call: HookCall) -> Answer:
+    return 200, call.hook.config()
+
+
+def _change_config(call: HookCall) -> Answer:
+    """Change single settings; what is left out stays as it is."""
+    call.hook.configure(call.body)
+    call.hook.updated_at = stamp(call.world.now())
+    return 200, call.hook.config()
+
+
+def _ping(call: HookCall) -> Answer:
+    _send_ping(call, call.hook)
+    return 204, None
+
+
+def _list_deliveries(call: HookCall) -> Answer:
+    """Give deliveries, the newest first, from the one that `cursor` names on."""
+    known = [d for d in call.owner.deliveries if d["hook_id"] == call.hook.id]
+    cursor = call.query.get("cursor")
+    if cursor is not None:
+        known = [d for d in known if d["id"] <= int(cursor)]
+    return 200, [
+        {key: value for key, value in d.items() if key not in HIDDEN} for d in known[: _size(call)]
+    ]
+
+
+def _get_delivery(call: HookCall) -> Answer:
+    for known in call.owner.deliveries:
+        if (known["hook_id"], known["id"]) == (int(call.rest[0]), int(call.rest[1])):
+            return 200, known
+    raise Refused(404, "Not Found")
+
+
+def _redeliver(call: HookCall) -> Answer:
+    if not call.sender.redeliver(call.owner, int(call.rest[1])):
+        raise Refused(404, "Not Found")
+    return 202, {}
+
+
+def _route(method: str, path: str, do: Callable[[HookCall], Answer]) -> HookRoute:
+    return method, re.compile(path), do
+
+
+HOOK_ROUTES: tuple[HookRoute, ...] = (
+    _route("GET", r"/hooks", _list),
+    _route("POST", r"/hooks", _create),
+    _route("GET", r"/hooks/(\d+)", _get),
+    _route("PATCH", r"/hooks/(\d+)", _change),
+    _route("DELETE", r"/hooks/(\d+)", _delete),
+    _route("GET", r"/hooks/(\d+)/config", _get_config),
+    _route("PATCH", r"/hooks/(\d+)/config", _change_config),
+    _route("POST", r"/hooks/(\d+)/pings", _ping),
+    _route("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),
+    _route("GET", r"/hooks/(\d+)/deliveries/(\d+)", _get_delivery),
+    _route("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", _redeliver),
+)
+"""(method, pattern of the path after the owner's, handler)."""
