@@ -17,11 +17,9 @@ RECEIVER = ("errors", "signature", "payload", "delivery", "facts", "patterns", "
 SLOW = ("dataclasses", "inspect", "asyncio", "logging", "urllib.parse", "difflib", "ipaddress", "tempfile")
 
 
-def imported_by(*modules: str) -> set[str]:
+def imported_by(*modules: str, package: str = "closeout.core") -> set[str]:
     """Every module that a fresh interpreter has loaded after importing these of the core."""
-    code = (
-        "import sys\n" + "".join(f"import closeout.core.{name}\n" for name in modules) + "print(*sys.modules)"
-    )
+    code = "import sys\n" + "".join(f"import {package}.{name}\n" for name in modules) + "print(*sys.modules)"
     outcome = subprocess.run(
         [sys.executable, "-S", "-c", code],
         env={"PYTHONPATH": str(ROOT / "src")},
@@ -60,3 +58,9 @@ def test_every_module_of_the_core_runs_without_any_package() -> None:
 def test_the_receivers_path_starts_fast(name: str) -> None:
     """Each module that a receiver imports leaves the slow parts of the standard library alone."""
     assert sorted(imported_by(name) & set(SLOW)) == []
+
+
+def test_the_receiver_on_aws_starts_fast() -> None:
+    """It imports no package, and nothing of the standard library that it can do without (see `make bench-cold`)."""
+    heavy = {*SLOW, "http.client", "email", "pathlib", "ssl", "urllib", "http"}
+    assert sorted(imported_by("receive", package="closeout.lambdas") & heavy) == []
