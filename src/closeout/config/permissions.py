@@ -1,0 +1,299 @@
+"""What the automations of a file need to be allowed: one list for IAM policies, for review, and for GitHub's token.
+
+It follows from the actions that the file uses and from nothing else, so a role that is built from it can do what the
+file does and no more. Pure: the stack, `closeout permissions` and the tests get the same statements from the same
+values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from closeout.config import templates
+from closeout.config.capabilities import InputSpec
+from closeout.core.automation import Automation, Step
+from closeout.core.errors import ConfigError
+
+LITERAL_PREFIX = 3
+"""Fixed characters that a name must begin with before a policy is made from it: `pr-*` says something, `*` does not."""
+
+_ARN_PARTS = 6
+_PARTITIONS = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-iso-", "aws-iso"),
+)
+
+
+class PermissionSpec(Protocol):
+    """What an action says that it needs (see `actions.spec.Permission`)."""
+
+    @property
+    def system(self) -> str:
+        """`aws` or `github`."""
+        ...
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """IAM actions, or GitHub permissions with their level."""
+        ...
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """ARNs, or repositories."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why, as half a sentence."""
+        ...
+
+
+class Needing(Protocol):
+    """A registered action as far as permissions go (see `actions.spec.Action`)."""
+
+    @property
+    def inputs(self) -> Mapping[str, InputSpec]:
+        """The keys of `with`."""
+        ...
+
+    @property
+    def permissions(self) -> Callable[[Mapping[str, Any]], tuple[PermissionSpec, ...]]:
+        """What a step with these inputs needs."""
+        ...
+
+
+Actions: TypeAlias = Mapping[str, Needing]
+
+
+class Statement(NamedTuple):
+    """One merged statement. Tuples are sorted and hold each entry once."""
+
+    system: str
+    """`aws` or `github`."""
+    role: str | None
+    """The role that needs it: ARN of a step's `assume-role`; None is the role (or token) that closeout runs with."""
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    """ARNs in which every `${{ }}` is a `*`; of GitHub, repositories or patterns of them."""
+    reasons: tuple[str, ...]
+    steps: tuple[str, ...]
+    """`automation/step`, or `automation` for what the run itself does."""
+
+
+class TooWide(NamedTuple):
+    """A name from which no policy is made: it does not begin with `LITERAL_PREFIX` fixed characters."""
+
+    automation: str
+    step: str
+    input: str
+    name: str
+
+    @property
+    def message(self) -> str:
+        """Say what is wrong and how to put it right."""
+        return (
+            f"{self.automation}/{self.step}: `{self.input}: {self.name}` begins with fewer than {LITERAL_PREFIX} fixed"
+            " characters, so its policy would cover nearly everything of that kind; begin the name with fixed text, or"
+            " give the step an `assume-role` whose policy you write yourself"
+        )
+
+
+def statements(automations: Iterable[Automation], actions: Actions) -> tuple[Statement, ...]:
+    """Give what the automations need, merged and sorted; merging never widens.
+
+    A step with `assume-role` needs `sts:AssumeRole` on it, and its own permissions stand under that `role`. Names of
+    account and region come from the step. What `shell`, `python` and `@on` functions do is not known, so it is not
+    here: see `unknown`. Raises `ConfigError` with a sentence for each `too_wide` name, and `UsageError` for an action
+    that `actions` does not have.
+    """
+    known = tuple(automations)
+    wide = too_wide(known, actions)
+    if wide:
+        raise ConfigError("\n".join(name.message for name in wide))
+    single = [one for automation in known for one in _of_automation(automation, actions)]
+    return _merged(single)
+
+
+def too_wide(automations: Iterable[Automation], actions: Actions) -> tuple[TooWide, ...]:
+    """Give each name, in a step that closeout's own role carries out, from which no policy is made."""
+    return tuple(
+        TooWide(automation.name, step.id, key, text)
+        for automation in automations
+        for step in automation.steps
+        if step.assume_role is None and _needs(step, actions, "aws")
+        for key, text in _names(step, actions)
+        if not _begins_fixed(text)
+    )
+
+
+def unknown(automations: Iterable[Automation]) -> tuple[str, ...]:
+    """Give the steps (`automation/step`) and `@on` functions (`automation`) that run code of which nothing is known."""
+    found: list[str] = []
+    for automation in automations:
+        if automation.function is not None:
+            found.append(automation.name)
+        found += [
+            f"{automation.name}/{step.id}" for step in automation.steps if step.uses in ("shell", "python")
+        ]
+    return tuple(found)
+
+
+def policy(found: Iterable[Statement], role: str | None = None) -> dict[str, Any]:
+    """Give the IAM policy document of one role: a JSON object, `Statement` empty when the role needs nothing."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": list(one.actions), "Resource": list(one.resources)}
+            for one in found
+            if one.system == "aws" and one.role == role
+        ],
+    }
+
+
+def roles(found: Iterable[Statement]) -> tuple[str | None, ...]:
+    """Give the roles that need something of AWS: None (closeout's own) first, then ARNs in order."""
+    named = {one.role for one in found if one.system == "aws"}
+    return tuple(sorted(named, key=lambda role: role or ""))
+
+
+# --- one automation -----------------------------------------------------------------------------------
+
+
+def _of_automation(automation: Automation, actions: Actions) -> Iterator[Statement]:
+    yield from _of_run(automation)
+    for step in automation.steps:
+        place = (f"{automation.name}/{step.id}",)
+        if step.assume_role is not None:
+            why = ("act under the role that the step names",)
+            yield Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place)
+        for secret in _secrets(step, actions):
+            why = ("read the secret that the step's input refers to",)
+            yield Statement("aws", None, ("secretsmanager:GetSecretValue",), (secret,), why, place)
+        for permission in actions[step.uses].permissions(step.inputs):
+            of_aws = permission.system == "aws"
+            resources = permission.resources or ("*",)
+            if of_aws:
+                resources = tuple(_narrowed(arn, step) for arn in resources)
+            elif resources == ("*",):
+                resources = automation.repositories or resources
+            yield Statement(
+                permission.system,
+                step.assume_role if of_aws else None,
+                tuple(sorted(set(permission.actions))),
+                tuple(sorted(set(resources))),
+                (permission.reason,),
+                place,
+            )
+
+
+def _of_run(automation: Automation) -> Iterator[Statement]:
+    """Give what a run needs of GitHub besides its steps: its status, and the reads that guard and match."""
+    repositories = tuple(sorted(set(automation.repositories))) or ("*",)
+
+    def github(permission: str, reason: str) -> Statement:
+        return Statement("github", None, (permission,), repositories, (reason,), (automation.name,))
+
+    events = {str(trigger["event"]) for trigger in automation.triggers}
+    filtered = any({"paths", "paths-ignore"} & set(trigger) for trigger in automation.triggers)
+    destructive = any(step.destructive for step in automation.steps) or (
+        automation.function is not None and automation.destructive_function
+    )
+    if automation.status_context is not None:
+        yield github("statuses:write", "post the run's commit status")
+    if destructive and "pull_request" in events:
+        yield github(
+            "pull_requests:read", "look whether the pull request is still closed before each deletion"
+        )
+    if filtered and "pull_request" in events:
+        yield github("pull_requests:read", "read the changed files that `paths` is about")
+    if destructive and "delete" in events:
+        yield github("contents:read", "look whether the ref is still gone before each deletion")
+
+
+def _needs(step: Step, actions: Actions, system: str) -> bool:
+    return any(permission.system == system for permission in actions[step.uses].permissions(step.inputs))
+
+
+def _names(step: Step, actions: Actions) -> Iterator[tuple[str, str]]:
+    """Give every text of the step's naming inputs, with its key."""
+    for key, spec in actions[step.uses].inputs.items():
+        value = step.inputs.get(key)
+        if spec.names and spec.type == "string" and value:
+            yield key, str(value)
+
+
+def _secrets(step: Step, actions: Actions) -> Iterator[str]:
+    """Give the ARN of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
+    for key, spec in actions[step.uses].inputs.items():
+        value = step.inputs.get(key)
+        if not spec.secret or not value:
+            continue
+        for text in value.values() if isinstance(value, Mapping) else (value,):
+            kind, _, rest = str(text).partition(":")
+            if kind == "aws-secretsmanager":
+                yield _secret_arn(rest.partition("#")[0])
+
+
+def _secret_arn(name: str) -> str:
+    """Give a secret's ARN; the six characters at its end are chosen by AWS (Secrets Manager: IAM policy examples)."""
+    if not name.startswith("arn:"):
+        return f"arn:aws:secretsmanager:*:*:secret:{name}-??????"
+    return name if re.search(r"-[A-Za-z0-9]{6}\Z", name) else f"{name}-??????"
+
+
+def _begins_fixed(name: str) -> bool:
+    """Whether a name is fixed, or begins with enough fixed characters; of an ARN its last segment counts."""
+    first = templates.parts(name)[0]
+    if first.expression:
+        return False
+    if first.text == name:
+        return True
+    fixed = re.split(r"[:/]", first.text)[-1] if first.text.startswith("arn:") else first.text
+    return len(fixed) >= LITERAL_PREFIX
+
+
+def _narrowed(arn: str, step: Step) -> str:
+    """Put the step's partition, region and account where an action's ARN leaves them open."""
+    parts = re.sub(r"\*{2,}", "*", arn).split(":", _ARN_PARTS - 1)
+    if len(parts) < _ARN_PARTS:
+        return arn
+    _, partition, service, region, account, resource = parts
+    if partition == "aws" and step.region is not None:
+        partition = next((name for start, name in _PARTITIONS if step.region.startswith(start)), partition)
+    region = step.region if region == "*" and step.region else region
+    account = step.account if account == "*" and step.account else account
+    return f"arn:{partition}:{service}:{region}:{account}:{resource}"
+
+
+# --- merging ------------------------------------------------------------------------------------------
+
+
+def _merged(single: Iterable[Statement]) -> tuple[Statement, ...]:
+    """Join statements of the same actions, then those of the same resources: neither allows more than before."""
+    by_actions = _joined(single, lambda one: (one.system, one.role, one.actions))
+    by_resources = _joined(by_actions, lambda one: (one.system, one.role, one.resources))
+    return tuple(
+        sorted(by_resources, key=lambda one: (one.system, one.role or "", one.actions, one.resources))
+    )
+
+
+def _joined(found: Iterable[Statement], key: Callable[[Statement], Any]) -> list[Statement]:
+    groups: dict[Any, list[Statement]] = defaultdict(list)
+    for one in found:
+        groups[key(one)].append(one)
+    return [
+        Statement(
+            group[0].system,
+            group[0].role,
+            *(
+                tuple(sorted({entry for one in group for entry in getattr(one, field)}))
+                for field in ("actions", "resources", "reasons", "steps")
+            ),
+        )
+        for group in groups.values()
+    ]

@@ -1,0 +1,245 @@
+"""What a file's automations need to be allowed: exactly what their actions ask for, on exactly what they name."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.actions.registry import builtin
+from closeout.actions.spec import Action
+from closeout.config.load import load
+from closeout.config.permissions import Statement, policy, roles, statements, too_wide, unknown
+from closeout.core.automation import Automation
+from closeout.core.errors import ConfigError
+
+HEAD = """\
+version: 1
+secrets: { webhook: env:W, github: env:G }
+aws: { account: '123456789012', region: eu-central-1 }
+automations:
+"""
+STACK = "{ uses: aws/cloudformation-delete-stack, with: { stack-name: '%s' } }"
+
+
+def automation(name: str, *steps: str, on: str = "pull_request: { types: [closed] }", more: str = "") -> str:
+    """The text of one automation."""
+    listed = "".join(textwrap.indent(f"- {step.strip()}\n", "      ") for step in steps)
+    return f"  {name}:\n    on: {{ {on} }}\n    repositories: [acme/shop]\n{more}    steps:\n{listed}"
+
+
+def read(folder: Path, *texts: str, head: str = HEAD) -> tuple[Automation, ...]:
+    """Load automations from a real file."""
+    path = folder / "closeout.yaml"
+    path.write_text(head + "".join(texts), encoding="utf-8")
+    return load(path, builtin()).automations
+
+
+def needed(folder: Path, *texts: str, **more: Any) -> tuple[Statement, ...]:
+    """The statements of a file."""
+    return statements(read(folder, *texts, **more), builtin())
+
+
+def of(found: tuple[Statement, ...], action: str) -> Statement:
+    """The one statement with this action."""
+    (one,) = [one for one in found if action in one.actions]
+    return one
+
+
+def pairs(found: tuple[Statement, ...]) -> set[tuple[str, str | None, str, str]]:
+    """Everything that is allowed, one by one."""
+    return {
+        (one.system, one.role, action, resource)
+        for one in found
+        for action in one.actions
+        for resource in one.resources
+    }
+
+
+@pytest.mark.parametrize("action", builtin().values(), ids=lambda action: action.uses)
+def test_every_registered_action_gets_what_it_asks_for_with_reason_and_step(
+    action: Action, tmp_path: Path
+) -> None:
+    """The action's own example: each permission that it declares for these inputs is there, none is added."""
+    text = HEAD + automation("shown", more="    status: false\n")
+    steps = textwrap.indent(action.example.strip(), "      ")
+    (tmp_path / "previews").mkdir()
+    (tmp_path / "previews/__init__.py").write_text("")
+    (tmp_path / "previews/cleanup.py").write_text("def drop_database(context, number): ...\n")
+    path = tmp_path / "closeout.yaml"
+    path.write_text(text + steps + "\n", encoding="utf-8")
+    automations = load(path, builtin()).automations
+    (step,) = automations[0].steps
+    found = [one for one in statements(automations, builtin()) if f"shown/{step.id}" in one.steps]
+    declared = action.permissions(step.inputs)
+    assert {name for one in found for name in one.actions} == {
+        name for permission in declared for name in permission.actions
+    }
+    assert {reason for one in found for reason in one.reasons} == {
+        permission.reason for permission in declared
+    }
+    for one in found:
+        assert all(reason and not reason.endswith(".") for reason in one.reasons)
+        assert "${{" not in "".join(one.resources)
+        for arn in one.resources if one.system == "aws" else ():
+            assert arn == "*" or re.fullmatch(
+                r"arn:aws:(s3:::.+|[a-z]+:(eu-central-1:123456789012|):.+|iam::\d{12}:.+)", arn
+            )
+
+
+def test_a_name_becomes_an_arn_of_the_steps_account_and_region(tmp_path: Path) -> None:
+    """A `${{ }}` is a `*`, what stands around it narrows; region and account are the step's, not every one's."""
+    found = needed(tmp_path, automation("a", STACK % "preview-${{ event.pull_request.number }}-x"))
+    one = of(found, "cloudformation:DeleteStack")
+    assert one.resources == ("arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-*-x/*",)
+    assert one.steps == ("a/delete-stack-1",)
+    assert one.role is None
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-east-1", "aws")]
+)
+def test_the_partition_is_the_regions(tmp_path: Path, region: str, partition: str) -> None:
+    """An ARN of the wrong partition allows nothing."""
+    found = needed(tmp_path, automation("a", STACK % "preview-x"), head=HEAD.replace("eu-central-1", region))
+    (arn,) = of(found, "cloudformation:DeleteStack").resources
+    assert arn.startswith(f"arn:{partition}:cloudformation:{region}:123456789012:stack/preview-x/")
+
+
+def test_merging_allows_nothing_that_a_step_alone_would_not(tmp_path: Path) -> None:
+    """What is allowed by the merged statements is the union of what each automation needs, pair by pair."""
+    texts = [
+        automation("a", STACK % "preview-${{ event.pull_request.number }}", STACK % "extra-stack"),
+        automation(
+            "b",
+            "{ uses: aws/s3-delete-objects, with: { bucket: shop-previews, prefix: 'pr-${{ event.pull_request.number }}/' } }",
+            "{ uses: aws/codebuild-start-build, with: { project: teardown } }",
+        ),
+        automation("c", STACK % "preview-${{ event.pull_request.number }}"),
+    ]
+    together = needed(tmp_path, *texts)
+    apart = set[tuple[str, str | None, str, str]]()
+    for text in texts:
+        apart |= pairs(needed(tmp_path, text))
+    assert pairs(together) == apart
+    delete = of(together, "cloudformation:DeleteStack")
+    assert delete.steps == ("a/delete-stack-1", "a/delete-stack-2", "c/delete-stack-1")
+    assert len(delete.resources) == 2
+    assert list(together) == sorted(together, key=lambda one: (one.system, one.role or "", one.actions))
+
+
+def test_the_order_of_the_file_does_not_matter(tmp_path: Path) -> None:
+    """The same needs give the same policy, so that a diff shows only what changed."""
+    one, two = automation("a", STACK % "preview-x"), automation("b", STACK % "other-y")
+    assert needed(tmp_path, one, two) == needed(tmp_path, two, one)
+
+
+@pytest.mark.parametrize(
+    ("name", "wide"),
+    [
+        ("${{ event.pull_request.number }}", True),
+        ("${{ event.pull_request.number }}-preview", True),
+        ("pr${{ event.pull_request.number }}", True),
+        ("pr-${{ event.pull_request.number }}", False),
+        ("x", False),
+    ],
+)
+def test_a_name_needs_three_fixed_characters_before_a_policy_is_made_of_it(
+    tmp_path: Path, name: str, wide: bool
+) -> None:
+    """Two of them, or a template first, would cover nearly every stack; a name without template is exact."""
+    automations = read(tmp_path, automation("a", STACK % name))
+    found = too_wide(automations, builtin())
+    assert bool(found) is wide
+    if wide:
+        assert (found[0].automation, found[0].step, found[0].input) == ("a", "delete-stack-1", "stack-name")
+        with pytest.raises(ConfigError, match="begins with fewer than 3 fixed characters") as error:
+            statements(automations, builtin())
+        assert name in error.value.message
+    else:
+        assert statements(automations, builtin())
+
+
+def test_of_a_role_the_name_counts_and_not_the_arn_before_it(tmp_path: Path) -> None:
+    """`arn:aws:iam::…:role/` is fixed text in every role's ARN, and says nothing."""
+    step = (
+        "{ uses: aws/cloudformation-delete-stack, with: { stack-name: preview-x,"
+        " role-arn: 'arn:aws:iam::123456789012:role/%s${{ event.pull_request.number }}' } }"
+    )
+    assert too_wide(read(tmp_path, automation("a", step % "")), builtin())[0].input == "role-arn"
+    found = needed(tmp_path, automation("a", step % "delete-"))
+    assert of(found, "iam:PassRole").resources == ("arn:aws:iam::123456789012:role/delete-*",)
+
+
+def test_a_step_under_a_role_needs_only_to_assume_it(tmp_path: Path) -> None:
+    """What the step does is that role's to be allowed, in its own account, whatever its name looks like."""
+    role = "arn:aws:iam::210987654321:role/previews"
+    step = (
+        "{ uses: aws/cloudformation-delete-stack, with: { stack-name: '${{ event.pull_request.number }}-x',"
+        f" account: '210987654321', region: us-east-1, assume-role: '{role}' }} }}"
+    )
+    found = needed(tmp_path, automation("a", step))
+    assert roles(found) == (None, role)
+    assert policy(found)["Statement"] == [
+        {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
+    ]
+    (arn,) = of(found, "cloudformation:DeleteStack").resources
+    assert arn == "arn:aws:cloudformation:us-east-1:210987654321:stack/*-x/*"
+    assert of(found, "cloudformation:DeleteStack").role == role
+    assert len(policy(found, role)["Statement"]) == 2
+
+
+def test_a_secret_that_a_step_refers_to_may_be_read(tmp_path: Path) -> None:
+    """By name, with AWS's own six characters, or by ARN; references that are not Secrets Manager's need nothing."""
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:api/key-AbCdEf"
+    step = (
+        "{ uses: http/request, with: { url: 'https://h.example/', secret-headers: { A: 'aws-secretsmanager:previews#k',"
+        f" B: 'aws-secretsmanager:{arn}', C: 'env:KEY' }} }} }}"
+    )
+    one = of(needed(tmp_path, automation("a", step)), "secretsmanager:GetSecretValue")
+    assert set(one.resources) == {"arn:aws:secretsmanager:*:*:secret:previews-??????", arn}
+    assert one.role is None
+
+
+def test_the_run_itself_needs_its_status_and_its_live_check(tmp_path: Path) -> None:
+    """On GitHub: a status unless there is none, and a look at the pull request or the ref only where it deletes."""
+
+    def github(text: str) -> dict[str, tuple[str, ...]]:
+        found = needed(tmp_path, text)
+        return {name: one.reasons for one in found if one.system == "github" for name in one.actions}
+
+    assert set(github(automation("a", STACK % "preview-x"))) == {"statuses:write", "pull_requests:read"}
+    harmless = "{ uses: github/comment, with: { body: Done. } }"
+    assert "pull_requests:read" not in github(automation("a", harmless))
+    assert "statuses:write" not in github(automation("a", harmless, more="    status: false\n"))
+    assert "contents:read" in github(automation("a", STACK % "preview-x", on="delete: null"))
+    paths = "pull_request: { types: [closed], paths: ['src/**'] }"
+    assert "pull_requests:read" in github(automation("a", harmless, on=paths))
+
+
+def test_the_policy_holds_aws_alone(tmp_path: Path) -> None:
+    """GitHub's permissions are the token's: none of them stands in an IAM document."""
+    found = needed(tmp_path, automation("a", "{ uses: github/comment, with: { body: Done. } }"))
+    assert found
+    assert policy(found) == {"Version": "2012-10-17", "Statement": []}
+    assert roles(found) == ()
+
+
+def test_what_runs_code_of_ones_own_is_named(tmp_path: Path) -> None:
+    """No one can know what a script, a function or an `@on` function calls, and says so."""
+    (tmp_path / "hooks_of_ours.py").write_text(
+        "from closeout import on\n\n@on('pull_request.closed', repositories=['acme/shop'])\n"
+        "def clean(run):\n    run.record('x', lambda: None)\n"
+    )
+    automations = read(
+        tmp_path,
+        automation("a", "{ uses: shell, with: { run: 'true' } }", STACK % "preview-x"),
+        head=HEAD.replace("automations:", "modules: [hooks_of_ours]\nautomations:"),
+    )
+    assert unknown(automations) == ("a/shell-1", "clean")
+    assert {"statuses:write", "pull_requests:read"} <= {
+        name for one in statements(automations, builtin()) if "clean" in one.steps for name in one.actions
+    }
