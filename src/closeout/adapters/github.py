@@ -233,7 +233,7 @@ class GitHubClient:
         wait = self._wait(answer, text)
         limited = wait is not None and answer.status in (403, 429)
         return ServiceError(
-            f"GitHub: {method} {path}: {answer.status} {text}",
+            f"GitHub: {method} {path}: {answer.status} {text}{_wanted(answer)}",
             service="github",
             operation=f"{method} {path}",
             reason="rate-limit" if limited else str(answer.status),
@@ -259,6 +259,17 @@ class GitHubClient:
 
 def _seconds(text: str | None) -> float | None:
     return float(text) if text is not None and re.fullmatch(r"\d{1,12}", text.strip()) else None
+
+
+def _wanted(answer: HttpAnswer) -> str:
+    """Name the token's missing right. GitHub says which one it would take, as `statuses=write`.
+
+    https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+    """
+    wanted = answer.headers.get("x-accepted-github-permissions", "")
+    if answer.status not in (403, 404) or not re.fullmatch(r"[a-z_=,; ]{1,200}", wanted):
+        return ""
+    return f"; the token needs {wanted.replace('=', ': ').replace(';', ' or')}"
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -64,7 +64,8 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
     if not waiting:
         return None
     heard = json.loads(waiting[-1].result)["heard"] if waiting[-1].result else None
-    return f"{waiting[-1].name}: {heard}" if heard else f"waits at {waiting[-1].name}"
+    step = waiting[-1].name.partition("/")[0]
+    return f"{step}: {heard}" if heard else f"waits in {step}"
 
 
 def held_by(key: str, holder: str | None) -> str | None:

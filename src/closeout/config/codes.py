@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "reference-later": "A kind of secret reference that this version does not have yet.",
     "bad-account": "An AWS account is not twelve digits in quotes.",
     "aws-missing": "An `aws/*` step is used, and account or region is given neither in `aws:` nor in its `with:`.",
+    "aws-role-account": "`assume-role` names a role of another account than `account`; every call of the step would be refused.",
     # triggers
     "missing-types": "`pull_request` without `types`: GitHub Actions' default has no `closed`, so closeout has none.",
     "filter-conflict": "A filter and its `-ignore` form stand together.",

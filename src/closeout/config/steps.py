@@ -242,4 +242,11 @@ def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundin
     if missing:
         fix = "add aws: { account: '123456789012', region: eu-central-1 } to the file"
         at.error("aws-missing", f"an `aws/*` step needs to know its {' and '.join(missing)}", fix)
+    theirs = target.assume_role.split(":")[4] if target.assume_role else target.account
+    if target.account and theirs != target.account:
+        at.error(
+            "aws-role-account",
+            f"the role to assume is in account {theirs}, and this step acts in {target.account}",
+            "name the role of that account, or set `account` to the role's",
+        )
     return target

@@ -218,6 +218,18 @@ def test_a_403_about_permissions_is_not_a_rate_limit(github: FakeGitHub, client:
     assert (error.transient, error.retry_after, error.reason) == (False, None, "403")
 
 
+def test_a_missing_right_is_named(github: FakeGitHub, client: GitHubClient) -> None:
+    """GitHub says in a header what it would take; the error passes it on, and nothing but what looks like it."""
+    body = {"message": "Resource not accessible by personal access token"}
+    headers = {"x-accepted-github-permissions": "statuses=write"}
+    github.faults.add("status", status=403, headers=headers, body=body)
+    assert failure(lambda: client.request("GET", "/repos/acme/shop")).message.endswith(
+        "the token needs statuses: write"
+    )
+    github.faults.add("status", status=403, headers={"x-accepted-github-permissions": "<b>"}, body=body)
+    assert "needs" not in failure(lambda: client.request("GET", "/repos/acme/shop")).message
+
+
 def test_a_spent_limit_of_the_fake_reads_like_githubs(github: FakeGitHub, client: GitHubClient) -> None:
     """The fake's own limit ends in the same error."""
     github.remaining = 0

@@ -151,6 +151,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("bad-account", preview("with: {", "with: { account: §acme,")),
     Sample("aws-missing", preview("aws: { account: '123456789012', region: eu-central-1 }\n", "").replace("- uses", "- §uses")),
     Sample("aws-missing", preview(", region: eu-central-1", "").replace("- uses", "- §uses"), "region"),
+    Sample("aws-role-account", preview("region: eu-central-1", "region: eu-central-1, assume-role: 'arn:aws:iam::210987654321:role/other'").replace("- uses", "- §uses"), "account 210987654321"),
     # triggers
     Sample("missing-types", preview(CLOSED, "§pull_request")),
     Sample("missing-types", preview(CLOSED, "[§pull_request]")),

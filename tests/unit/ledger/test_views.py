@@ -88,13 +88,13 @@ def test_a_waiting_step_says_what_was_last_heard(run: Ledger, views: Views) -> N
     run.save(1, waiting, park_until=2_000.0)
     view = views.run("r1")
     assert view is not None
-    assert (view.state, view.reason) == ("waiting", "stack/gone: rate exceeded")
+    assert (view.state, view.reason) == ("waiting", "stack: rate exceeded")
     assert (view.steps[0].state, view.steps[0].attempts, view.steps[0].reason) == (
         "waiting",
         1,
-        "stack/gone: rate exceeded",
+        "stack: rate exceeded",
     )
-    assert views.runs()[0].reason == "stack/gone: rate exceeded"
+    assert views.runs()[0].reason == "stack: rate exceeded"
 
 
 @pytest.mark.parametrize(
