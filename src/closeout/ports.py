@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.retry import Backoff, Retry
+from closeout.core.runs import RunState
 
 Json: TypeAlias = Any
 """A JSON value: dict with string keys, list, str, int, float, bool or None; under 200 KB when recorded."""
@@ -112,6 +113,29 @@ class Pending(NamedTuple):
     crashes: int
     cancel: str | None
     """Who asked to cancel it, as long as the run has not been told."""
+
+
+class Standing(NamedTuple):
+    """How an execution stands in the ledger, as one look found it or as one visit has left it."""
+
+    execution: str
+    run: RunState
+    key: str | None
+    accepted_at: float
+    queue_timeout: float
+    started: bool
+    """Somebody has noted that it was started by its name."""
+    fence: str | None
+    """The token of the last visit."""
+
+
+class Word(NamedTuple):
+    """What a visit hears between two operations."""
+
+    mine: bool
+    """Whether the execution is still this visit's."""
+    cancel: str | None
+    """Who asked to cancel it, if it has not been told yet."""
 
 
 class Request(NamedTuple):

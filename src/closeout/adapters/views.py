@@ -122,3 +122,8 @@ def run_view(
         status=reported(operations),
         steps=steps,
     )
+
+
+def pause_phrase(by: str, reason: str | None) -> str:
+    """Say who paused destructive calls, and why."""
+    return f"by {by}: {reason}" if reason else f"by {by}"

@@ -8,33 +8,10 @@ Nothing here names DynamoDB or Lambda's client.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from closeout.core.runs import RunState
-from closeout.ports import Execution, Operation
-
-
-class Standing(NamedTuple):
-    """How an execution stands in the ledger, as one look found it or as one visit has left it."""
-
-    execution: str
-    run: RunState
-    key: str | None
-    accepted_at: float
-    queue_timeout: float
-    started: bool
-    """Somebody has noted that it was started by its name."""
-    fence: str | None
-    """The token of the last visit."""
-
-
-class Word(NamedTuple):
-    """What a visit hears between two operations."""
-
-    mine: bool
-    """Whether the execution is still this visit's."""
-    cancel: str | None
-    """Who asked to cancel it, if it has not been told yet."""
+from closeout.ports import Execution, Operation, Standing, Word
 
 
 class RemoteStore(Protocol):
@@ -81,12 +58,11 @@ class RemoteStore(Protocol):
 
 
 class Starts(Protocol):
-    """Who starts executions and knows what became of them. Raises `CloseoutError` when there is no answer."""
+    """Who starts executions, once by their names."""
 
-    def start(self, execution: str) -> None:
-        """Start an execution by its name; a second start of one name changes nothing."""
-        ...
+    def ensure(self, execution: str) -> str:
+        """Start an execution if it was never started, and say how it stands.
 
-    def status(self, execution: str) -> str | None:
-        """Give `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED` …; None: it was never started."""
+        Gives Lambda's words: `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED`. Raises `CloseoutError` when there is no answer.
+        """
         ...

@@ -16,8 +16,8 @@ from closeout.core.errors import CloseoutError, StoreUnavailable
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist
-from closeout.engine.remote import RemoteStore, Standing, Starts
-from closeout.ports import Clock, Ending, Execution, Operation, RunFunction
+from closeout.engine.remote import RemoteStore, Starts
+from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, Standing
 
 DRAIN = 60.0
 """Seconds before the end of an invocation in which no operation is begun any more."""
@@ -152,7 +152,7 @@ class Visits:
         return "expired" if now >= standing.accepted_at + standing.queue_timeout else None
 
     def _over(self, key: str, ahead: str, now: float, remaining: Callable[[], float]) -> bool:
-        """Whether the execution ahead no longer stands in the way; if it was never started, start it."""
+        """Whether the execution ahead no longer stands in the way. One that was never started is started."""
         other = self.store.look(ahead)
         if other is None or other.run.state == "finished":
             self.store.clear(key, ahead)
@@ -160,16 +160,11 @@ class Visits:
         if now - other.accepted_at < (SUSPECT if other.started else UNSTARTED):
             return False
         try:
-            status = self._starts.status(ahead)
-            if status is None:
-                self.report(f"{ahead} is ahead in the queue and was never started; it is started again")
-                self._starts.start(ahead)
+            status = self._starts.ensure(ahead)
         except CloseoutError as error:
             self.report(f"it is not known what became of {ahead}: {self.redact(error.message)}")
             return False
-        if status is None or status in ALIVE:
-            return False
-        return self._bury(ahead, status, remaining)
+        return status not in ALIVE and self._bury(ahead, status, remaining)
 
     # --- one claim ------------------------------------------------------------------------------------------
 

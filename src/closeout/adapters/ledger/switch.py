@@ -9,19 +9,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from closeout.adapters.views import pause_phrase
+
 
 def paused(read: Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]) -> str | None:
     """Give who paused and why as one phrase, or None."""
     asked = read("switch", ())
     if asked:
         kind, by, reason = asked[0]
-        return _phrase(by, reason) if kind == "pause" else None
+        return pause_phrase(by, reason) if kind == "pause" else None
     rows = read("setting", ("paused",))
     if not rows:
         return None
     value = json.loads(rows[0][0])
-    return _phrase(value["by"], value["reason"])
-
-
-def _phrase(by: str, reason: str | None) -> str:
-    return f"by {by}: {reason}" if reason else f"by {by}"
+    return pause_phrase(value["by"], value["reason"])

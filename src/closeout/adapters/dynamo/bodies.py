@@ -1,0 +1,53 @@
+"""Bodies of deliveries: zlib in the table, or an object in the bucket when they are too large for it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from closeout.adapters.aws import translated
+from closeout.adapters.dynamo.table import Table
+from closeout.core.errors import LedgerError, NotFound, ServiceError, StoreUnavailable
+from closeout.core.payload import from_form
+from closeout.core.table import body_key, from_item
+
+GONE = frozenset(("NoSuchKey", "NoSuchBucket", "404"))
+
+
+class Bodies:
+    """Reads bodies. `s3` is boto3's low-level client of the bucket's region."""
+
+    def __init__(self, table: Table, s3: Any, bucket: str, *, now: Callable[[], float]) -> None:
+        self._table = table
+        self._s3 = s3
+        self._bucket = bucket
+        self._now = now
+
+    def text(self, delivery: str) -> bytes:
+        """Give a delivery's payload as JSON text, out of its form if it came in one.
+
+        Raises `NotFound` if there is none, `LedgerError` if it cannot be read, `StoreUnavailable` without an answer.
+        """
+        found = self._table.get(body_key(delivery))
+        if found is None:
+            raise NotFound(f"the ledger has no delivery {delivery}, or its body has expired")
+        row = from_item(found)
+        packed = row["data"] if "data" in row else self._object(row["object"])
+        try:
+            body = zlib.decompress(packed)
+        except zlib.error as error:
+            raise LedgerError(f"the body of delivery {delivery} is damaged ({error})") from error
+        return from_form(body) if row.get("form") else body
+
+    def _object(self, name: str) -> bytes:
+        try:
+            with translated("s3", "GetObject", self._now):
+                answer = self._s3.get_object(Bucket=self._bucket, Key=name)
+                return bytes(answer["Body"].read())
+        except ServiceError as error:
+            if error.reason in GONE:
+                raise LedgerError(
+                    f"the body {name} is no longer in the bucket {self._bucket}: it has expired, or was removed"
+                ) from error
+            raise StoreUnavailable(f"a body cannot be read from the bucket: {error.message}") from error

@@ -1,0 +1,94 @@
+"""Items of runs and operations as the values that engines and people work with, and back.
+
+Pure. The fence of a visit is the attribute `holder` of a run's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from closeout.adapters.dynamo.table import Action, update
+from closeout.core.ids import parse_execution
+from closeout.core.runs import RunState
+from closeout.core.table import Item, attempt_key, from_item, operation_key, to_item
+from closeout.ports import Operation, Standing
+
+_TIMES = ("started_at", "wake", "finished_at")
+_ROW_NAMES = {"#state": "state", "#holder": "holder"}
+
+
+def run_state(row: Mapping[str, Any]) -> RunState:
+    """Give how a run stands, of its row's plain values."""
+    return RunState(
+        state=row["state"],
+        turn=row["turn"],
+        crashes=int(row.get("crashes", 0)),
+        cancel=row.get("cancel"),
+        verdict=row.get("verdict"),
+        summary=row.get("summary"),
+        **{name: _float(row.get(name)) for name in _TIMES},
+    )
+
+
+def standing(row: Mapping[str, Any]) -> Standing:
+    """Give the same with what a visit must know besides."""
+    return Standing(
+        execution=row["execution"],
+        run=run_state(row),
+        key=row.get("key"),
+        accepted_at=float(row["accepted_at"]),
+        queue_timeout=float(row["queue_timeout"]),
+        started=bool(row.get("started")),
+        fence=row.get("holder"),
+    )
+
+
+def row_key(execution: str) -> Item:
+    """Give the key of an execution's row. Raises `UsageError` if this is no execution's name."""
+    return attempt_key(*parse_execution(execution))
+
+
+def row_update(found: Standing, after: RunState, **also: Any) -> Action:
+    """Write how a run stands after `found`, as far as it differs, while fence and state are still as found.
+
+    `also` are further attributes. Nothing to write makes it a check of the condition alone.
+    """
+    before = found.run._asdict()
+    changes = {name: value for name, value in after._asdict().items() if value != before[name]} | also
+    condition, values = same(found)
+    return update(row_key(found.execution), changes, condition, values, _ROW_NAMES)
+
+
+def same(found: Standing) -> tuple[str, dict[str, Any]]:
+    """Give the condition (over #state and #holder) that nobody has moved a run since it was found, and its values."""
+    values: dict[str, Any] = {":was": found.run.state}
+    if found.fence is None:
+        return "#state = :was AND attribute_not_exists(#holder)", values
+    return "#state = :was AND #holder = :fence", {**values, ":fence": found.fence}
+
+
+def operation_item(execution: str, operation: Operation, expires: int) -> Item:
+    """Give the item of an operation. `expires` is in seconds since the epoch."""
+    values = {**operation._asdict(), "expires": expires}
+    return operation_key(*parse_execution(execution), operation.name) | to_item(values)
+
+
+def operation(item: Item) -> Operation:
+    """Read it back."""
+    row = from_item(item)
+    return Operation(
+        name=row["name"],
+        position=row["position"],
+        kind=row["kind"],
+        state=row["state"],
+        result=row.get("result"),
+        tries=row["tries"],
+        wake=_float(row.get("wake")),
+        started_at=float(row["started_at"]),
+        ended_at=_float(row.get("ended_at")),
+    )
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)

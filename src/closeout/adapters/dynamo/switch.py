@@ -1,0 +1,32 @@
+"""Whether destructive calls are paused: one item, read consistently before each of them."""
+
+from __future__ import annotations
+
+from closeout.adapters.dynamo.table import Table, delete, put
+from closeout.adapters.views import pause_phrase
+from closeout.core.table import PAUSE_KEY, from_item, to_item
+from closeout.ports import Clock
+
+
+class DynamoSwitch:
+    """`ports.Switch`, and the two commands that turn it."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def paused(self) -> str | None:
+        """Give who paused and why as one phrase, or None."""
+        found = self._table.get(PAUSE_KEY)
+        if found is None:
+            return None
+        row = from_item(found)
+        return pause_phrase(row["by"], row.get("reason"))
+
+    def set_paused(self, by: str, reason: str | None) -> None:
+        """Stop destructive calls until `clear_paused`."""
+        self._table.change(put(PAUSE_KEY | to_item({"by": by, "reason": reason, "at": self._clock.now()})))
+
+    def clear_paused(self) -> None:
+        """Let destructive calls go on."""
+        self._table.change(delete(PAUSE_KEY))

@@ -1,0 +1,16 @@
+"""One emulated AWS for the engine on AWS: tables are made new in it, so that it need not be emptied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from closeout.testing.aws import FakeAws
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[FakeAws]:
+    """An emulator in this process that lives as long as the tests."""
+    with FakeAws() as server:
+        yield server

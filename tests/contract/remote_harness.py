@@ -1,0 +1,187 @@
+"""Visits over a ledger in DynamoDB (moto over HTTP), driven by a loop as Lambda drives them; stands for the engine."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from closeout.adapters.dynamo.attempts import Attempts
+from closeout.adapters.dynamo.bodies import Bodies
+from closeout.adapters.dynamo.logs import CloudWatchLogs
+from closeout.adapters.dynamo.starts import LambdaStarts
+from closeout.adapters.dynamo.store import DynamoStore
+from closeout.adapters.dynamo.switch import DynamoSwitch
+from closeout.adapters.dynamo.table import Table, put
+from closeout.adapters.dynamo.views import Views
+from closeout.core import table as layout
+from closeout.core.records import NewDelivery, NewRun
+from closeout.engine.visit import DONE, Visits
+from closeout.ports import Clock, Ending, Operation, RunFunction
+from closeout.testing.aws import FakeAws
+from closeout.testing.dynamo import create_ledger
+from tests.contract.local_harness import WallClock
+
+WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
+BUCKET = "bodies"
+GROUP = "/closeout/worker"
+FOREVER = 840.0
+MOST_VISITS = 500
+
+
+def client(aws: FakeAws, service: str) -> Any:
+    """A boto3 client of the emulator."""
+    return boto3.client(
+        service,
+        endpoint_url=aws.url,
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=16),
+    )
+
+
+class RemoteBench:
+    """One table with everything that stands on it. `run` may be set per automation in `functions`."""
+
+    def __init__(self, aws: FakeAws, run: RunFunction | None = None, *, clock: Clock | None = None) -> None:
+        self.aws = aws
+        self.clock = clock or WallClock()
+        self.functions: dict[str, RunFunction] = {}
+        self.reports: list[str] = []
+        self.buried: list[tuple[str, str]] = []
+        self.finished: list[str] = []
+        self._default = run
+        self.dynamo = client(aws, "dynamodb")
+        self.name = f"ledger-{uuid.uuid4().hex[:8]}"
+        create_ledger(self.dynamo, self.name)
+        self.table = Table(self.dynamo, self.name, now=self.clock.now)
+        self.bodies = Bodies(self.table, client(aws, "s3"), BUCKET, now=self.clock.now)
+        self.store = DynamoStore(self.table, self.bodies, self.clock, retention_days=30)
+        self.attempts = Attempts(self.table, self.store, self.clock)
+        self.switch = DynamoSwitch(self.table, self.clock)
+        self.starts = LambdaStarts(
+            client(aws, "lambda"), WORKER, now=self.clock.now, started=self.attempts.started
+        )
+        logs = CloudWatchLogs(client(aws, "logs"), GROUP, now=self.clock.now)
+        self.views = Views(self.table, self.store, self.bodies, self.switch, logs, self.clock)
+        self._tokens = itertools.count(1)
+        self.visits = self.process()
+
+    def process(self, **options: Any) -> Visits:
+        """Visits as a process of its own makes them."""
+        return Visits(
+            self.store,
+            lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
+                durable, execution
+            ),
+            **{
+                "starts": self.starts,
+                "bury": self._bury,
+                "clock": self.clock,
+                "token": lambda: f"visit-{next(self._tokens)}",
+                "spread": lambda: 0.0,
+                "redact": str,
+                "report": self.reports.append,
+                "on_finish": lambda finished: self.finished.append(finished.execution.id),
+                **options,
+            },
+        )
+
+    def _required(self) -> RunFunction:
+        assert self._default is not None, "no function for this automation"
+        return self._default
+
+    def _bury(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+        self.buried.append((execution, status))
+        return self.visits.end(execution, lambda _durable, _execution: Ending("failure", status), remaining)
+
+    def accept(
+        self,
+        name: str,
+        *,
+        key: str | None = None,
+        queue_timeout: float = 3600.0,
+        body: bytes = b"{}",
+        definition: str = "{}",
+        at: float | None = None,
+    ) -> str:
+        """Accept a run called like its automation, as the receiver does; give its execution."""
+        run_id = run_name(name)
+        delivery = NewDelivery(
+            "1",
+            f"guid-{name}",
+            "pull_request",
+            "closed",
+            "acme/shop",
+            body,
+            False,
+            self.clock.now() if at is None else at,
+            "github",
+            17,
+        )
+        run = NewRun(run_id, name, key, definition, queue_timeout)
+        items = layout.acceptance(delivery, [run], [], zlib.compress(body), int(self.clock.now()) + 86_400)
+        refused = self.table.write([put(item, layout.NEW) for item in items])
+        assert not refused
+        return f"{run_id}-1"
+
+    def drive(self, execution: str, seconds: float = 20.0) -> Ending:
+        """Visit an execution until it is done, waiting in between as long as it asks for."""
+        deadline = time.monotonic() + seconds
+        for _ in range(MOST_VISITS):
+            outcome = self.visits.visit(execution, lambda: FOREVER)
+            if outcome == DONE:
+                return self.ending(execution)
+            assert time.monotonic() < deadline, f"{execution} did not end: {self.reports}"
+            time.sleep(max(0.0, outcome["wake"] - time.time()))
+        raise AssertionError(f"{execution} did not end within {MOST_VISITS} visits")
+
+    def ending(self, execution: str) -> Ending:
+        """How an execution has ended, as the ledger says."""
+        standing = self.store.look(execution)
+        assert standing is not None
+        assert standing.run.state == "finished", standing
+        return Ending(str(standing.run.verdict), str(standing.run.summary))
+
+    def state(self, execution: str) -> str:
+        """An execution's state in the ledger."""
+        standing = self.store.look(execution)
+        assert standing is not None
+        return standing.run.state
+
+    def operations(self, execution: str) -> dict[str, Operation]:
+        """What a run has recorded, by name."""
+        run_id, _, attempt = execution.rpartition("-")
+        return {operation.name: operation for operation in self.store.operations(run_id, int(attempt))}
+
+
+def run_name(name: str) -> str:
+    """Give a run id (26 characters of base32) that begins with a name."""
+    letters = "".join(
+        char if char in "abcdefghijklmnopqrstuvwxyz234567" else "2345672345"[int(char)] for char in name
+    )
+    return (letters + "a" * 26)[:26]
+
+
+class RemoteHarness:
+    """`durable_suite.Harness` over visits."""
+
+    tick = 0.01
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.bench = RemoteBench(aws)
+        self._count = 0
+
+    def run(self, function: RunFunction, body: bytes = b"{}") -> Ending:
+        """Run a function from acceptance to its end."""
+        self._count += 1
+        name = f"run{self._count}"
+        self.bench.functions[name] = function
+        return self.bench.drive(self.bench.accept(name, body=body))
