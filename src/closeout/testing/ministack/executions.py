@@ -1,0 +1,168 @@
+"""Lambda's side of durable executions, which is the largest of the emulator's patches: see `patches`, which lists it.
+
+ministack has the state of an execution and the calls that the SDK makes; what starts an execution once, invokes its
+function until it ends, and tells others of its end, is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import threading
+import time
+import uuid
+from typing import Any
+
+from ministack.services import eventbridge, sqs
+from ministack.services import lambda_durable as durable
+from ministack.services import lambda_svc as functions
+
+RETRY_FIRST, RETRY_MOST = 0.5, 60.0
+"""Seconds between two tries of an invocation that failed. AWS says that they grow, not how."""
+STATUSES = ("FAILED", "STOPPED", "TIMED_OUT")
+
+
+class Executions:
+    """Lambda's side of durable executions: started once by name, invoked until they end, and told of when they do."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._driven: set[str] = set()
+        self._original = functions._invoke
+
+    async def invoke(
+        self, name: str, event: Any, headers: dict[str, str], path_qualifier: Any = None, query: Any = None
+    ) -> Any:
+        """Answer Invoke: of a durable function as AWS documents it, of any other as ministack does."""
+        given = {key.lower(): value for key, value in headers.items()}
+        qualifier = functions._qualifier_from_path_or_query(path_qualifier, query) or "$LATEST"
+        found = self.version(name, qualifier)
+        kind = given.get("x-amz-invocation-type", "RequestResponse")
+        if found is None or not found[0]["config"].get("DurableConfig") or kind == "DryRun":
+            return await self._original(name, event, headers, path_qualifier, query)
+        record, version = found
+        wanted = given.get("x-amz-durable-execution-name")
+        with self._lock:
+            execution = self._by_name(name, wanted)
+            if execution is not None and json.loads(execution["InputPayload"]) != event:
+                message = f"a durable execution {wanted} was started with another payload"
+                return functions.error_response_json("DurableExecutionAlreadyStartedException", message, 409)
+            fresh = execution is None
+            if execution is None:
+                execution = durable.create_execution_for_invoke(
+                    function_arn=functions._func_arn(name),
+                    version=version,
+                    input_payload=json.dumps(event),
+                    name=wanted,
+                    execution_timeout=record["config"]["DurableConfig"].get("ExecutionTimeout"),
+                )
+        if fresh:
+            execution["_asynchronous"] = kind == "Event"
+            self.tell(execution)
+            self.drive(execution)
+        arn = execution["DurableExecutionArn"]
+        answer = {"X-Amz-Executed-Version": execution["Version"], "X-Amz-Durable-Execution-Arn": arn}
+        while kind != "Event" and execution["Status"] == "RUNNING":
+            await asyncio.sleep(0.02)
+        return (202, answer, b"") if kind == "Event" else (200, answer, str(execution["Result"]).encode())
+
+    def drive(self, execution: dict[str, Any]) -> None:
+        """Invoke the function on a thread until the execution ends or waits; one thread an execution at most."""
+        arn = execution["DurableExecutionArn"]
+        with self._lock:
+            if arn in self._driven:
+                return
+            self._driven.add(arn)
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(self._drive, execution), daemon=True).start()
+
+    def _drive(self, execution: dict[str, Any]) -> None:
+        arn, delay = execution["DurableExecutionArn"], RETRY_FIRST
+        answer: dict[str, Any] | None = None
+        while execution["Status"] == "RUNNING":
+            answer = self._invoke_once(execution)
+            if answer is not None:
+                break
+            time.sleep(delay)
+            delay = min(delay * 2, RETRY_MOST)
+        with self._lock:
+            self._driven.discard(arn)
+        if answer is None:
+            return
+        if answer["Status"] == "PENDING":
+            durable.schedule_resume(arn)
+            return
+        failure = answer.get("Error") or {"ErrorType": "Unknown"} if answer["Status"] == "FAILED" else None
+        durable.mark_execution_completed(arn, answer.get("Result"), failure)
+
+    def _invoke_once(self, execution: dict[str, Any]) -> dict[str, Any] | None:
+        """Invoke the version that the execution was started on; None if that failed and is to be tried again."""
+        name = execution["FunctionArn"].rsplit(":", 1)[-1]
+        found = self.version(name, execution["Version"])
+        if found is None:
+            return {"Status": "FAILED", "Error": {"ErrorType": "ResourceNotFoundException"}}
+        execution["CheckpointToken"] = token = durable.new_checkpoint_token()
+        arn = execution["DurableExecutionArn"]
+        functions._durable_ctx.set({"arn": arn, "token": token, "name": execution["DurableExecutionName"]})
+        operations = durable._serialize_operations(execution["Operations"], for_event=True)
+        state = {"Operations": operations, "NextMarker": ""}
+        event = {"DurableExecutionArn": arn, "CheckpointToken": token, "InitialExecutionState": state}
+        began = time.time()
+        result = functions._execute_function_with_config_scope(found[0], event)
+        failed = result.get("body") if result.get("error") else None
+        durable.record_invocation_completed(arn, began, uuid.uuid4().hex, failed)
+        body = result.get("body")
+        known = isinstance(body, dict) and body.get("Status") in ("PENDING", "SUCCEEDED", "FAILED")
+        return body if known and not result.get("error") else None
+
+    def resume(self, _function: str, arn: str, _event: Any) -> None:
+        """Go on with an execution that has waited."""
+        execution = durable._executions.get(arn)
+        if execution is not None:
+            self.drive(execution)
+
+    def tell(self, execution: dict[str, Any]) -> None:
+        """Publish a status, and give the event of an execution that failed to the function's dead-letter queue."""
+        status = execution["Status"]
+        detail = {
+            "durableExecutionArn": execution["DurableExecutionArn"],
+            "durableExecutionName": execution["DurableExecutionName"],
+            "functionArn": f"{execution['FunctionArn']}:{execution['Version']}",
+            "status": status,
+            "startTimestamp": _iso(execution["StartTimestamp"]),
+        }
+        if execution.get("EndTimestamp"):
+            detail["endTimestamp"] = _iso(execution["EndTimestamp"])
+        entry = {
+            "Source": "aws.lambda",
+            "DetailType": "Durable Execution Status Change",
+            "Detail": json.dumps(detail),
+        }
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+        found = self.version(execution["FunctionArn"].rsplit(":", 1)[-1], execution["Version"])
+        target = ((found[0]["config"] if found else {}).get("DeadLetterConfig") or {}).get("TargetArn")
+        queue = sqs._queue_by_arn(target) if target and status in STATUSES else None
+        if queue is not None and execution.get("_asynchronous"):
+            sqs._act_send_message({"MessageBody": execution["InputPayload"]}, queue["url"])
+
+    def version(self, name: str, qualifier: str) -> tuple[dict[str, Any], str] | None:
+        """Give the record that a version's number or an alias stands for, and the number."""
+        function = functions._functions.get(name)
+        if function is None:
+            return None
+        alias = function.get("aliases", {}).get(qualifier)
+        version = str(alias["FunctionVersion"]) if alias else qualifier
+        record = function if version == "$LATEST" else function["versions"].get(version)
+        return None if record is None else (record, version)
+
+    def _by_name(self, function: str, wanted: str | None) -> dict[str, Any] | None:
+        of, every = functions._func_arn(function), list(durable._executions.values())
+        return next(
+            (e for e in every if wanted and e["DurableExecutionName"] == wanted and e["FunctionArn"] == of),
+            None,
+        )
+
+
+def _iso(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

@@ -1,0 +1,290 @@
+"""What AWS does and ministack 1.5.33 does not, as far as closeout's stack meets it: every patch of the emulator.
+
+This is the emulator's own program: `launcher` runs it in an environment that holds ministack and no closeout, so that
+a function finds nothing but its bundle. Each patch says what was missing, and links the page of AWS's documentation that it stands for. What they add
+is our reading of those pages and no independent check, so they are few, and no test is about a patch alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ministack import app
+from ministack.core import lambda_runtime as runtime
+from ministack.core import sigv4
+from ministack.services import cloudwatch_logs as logs
+from ministack.services import lambda_durable as durable
+from ministack.services import lambda_svc as functions
+from ministack.services import secretsmanager as secrets
+from ministack.services.cloudformation import provisioners
+
+from closeout.testing.ministack.executions import Executions
+
+DOCS = "https://docs.aws.amazon.com"
+HANDLERS: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
+
+
+class Patch(NamedTuple):
+    """One gap: what ministack does, the page that says what AWS does, and the function that closes it."""
+
+    gap: str
+    page: str
+    apply: Callable[[], None]
+
+
+PATCHES: list[Patch] = []
+
+
+def patch(gap: str, page: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Note a patch; `main` applies all of them in this order."""
+
+    def note(apply: Callable[[], None]) -> Callable[[], None]:
+        PATCHES.append(Patch(gap, page, apply))
+        return apply
+
+    return note
+
+
+# --- CloudFormation -------------------------------------------------------------------------------------------
+
+
+@patch(
+    "CloudFormation drops DurableConfig and DeadLetterConfig of a function.",
+    f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html",
+)
+def keep_what_a_function_says() -> None:
+    """Keep both in the function's configuration, from which its versions are copied."""
+    handler = HANDLERS["AWS::Lambda::Function"]
+    create, update = handler["create"], handler["update"]
+
+    def keep(answer: Any, properties: dict[str, Any]) -> Any:
+        config = functions._functions[answer[0]]["config"]
+        config |= {
+            name: properties[name] for name in ("DurableConfig", "DeadLetterConfig") if properties.get(name)
+        }
+        return answer
+
+    handler["create"] = lambda logical_id, properties, stack: keep(
+        create(logical_id, properties, stack), properties
+    )
+    handler["update"] = lambda physical_id, old, new, *rest, **more: keep(
+        update(physical_id, old, new, *rest, **more), new
+    )
+
+
+@patch(
+    "Ref of a secret is its name, and not its ARN; a secret without a value has the value ''.",
+    f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html",
+)
+def secret_by_arn() -> None:
+    """Use the ARN as the physical id, and give no version to a secret that the template gives no value."""
+    handler = HANDLERS["AWS::SecretsManager::Secret"]
+    create, update, delete = handler["create"], handler["update"], handler["delete"]
+
+    def name_of(physical_id: str) -> str:
+        return next(
+            (name for name, secret in secrets._secrets.items() if secret["ARN"] == physical_id), physical_id
+        )
+
+    def created(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        name, attributes = create(logical_id, properties, stack)
+        if not {"SecretString", "GenerateSecretString"} & set(properties):
+            secrets._secrets[name]["Versions"] = {}
+        return attributes["Arn"], attributes
+
+    def updated(physical_id: str, *rest: Any, **more: Any) -> Any:
+        name, attributes = update(name_of(physical_id), *rest, **more)
+        return attributes.get("Arn", name), attributes
+
+    handler.update(
+        create=created,
+        update=updated,
+        delete=lambda physical_id, properties: delete(name_of(physical_id), properties),
+    )
+
+
+@patch(
+    "CloudFormation knows no AWS::SecretsManager::ResourcePolicy; the deployment rolls back.",
+    f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html",
+)
+def secret_policy() -> None:
+    """Put the policy through PutResourcePolicy; IAM's evaluator there takes it into account."""
+
+    def put(properties: dict[str, Any]) -> Any:
+        policy = json.dumps(properties["ResourcePolicy"])
+        status, _, body = secrets._put_resource_policy(
+            {"SecretId": properties["SecretId"], "ResourcePolicy": policy}
+        )
+        if status >= 400:
+            raise ValueError(f"AWS::SecretsManager::ResourcePolicy failed: {body!r}")
+        return properties["SecretId"], {"Id": properties["SecretId"]}
+
+    HANDLERS["AWS::SecretsManager::ResourcePolicy"] = {
+        "create": lambda _logical_id, properties, _stack: put(properties),
+        "update": lambda _physical_id, _old, new, _stack: put(new),
+        "delete": lambda physical_id, _properties: secrets._delete_resource_policy({"SecretId": physical_id}),
+    }
+
+
+# --- durable executions ---------------------------------------------------------------------------------------
+
+EXECUTIONS = Executions()
+
+
+@patch(
+    "An asynchronous Invoke of a durable function neither completes nor resumes it, and its name is ignored.",
+    f"{DOCS}/lambda/latest/dg/durable-execution-idempotency.html",
+)
+def start_by_name() -> None:
+    """Answer the same name and payload with the existing execution, running or closed; another payload is an error."""
+    functions._invoke = EXECUTIONS.invoke
+
+
+@patch(
+    "An invocation that crashed or timed out ends the retrying of a durable execution; a resume runs $LATEST, one at a time.",
+    f"{DOCS}/lambda/latest/dg/durable-execution-sdk-retries.html",
+)
+def retry_and_resume() -> None:
+    """Invoke again with a growing delay until the execution ends, on the version that it was started on."""
+    functions.invoke_durable_resume = EXECUTIONS.resume
+
+
+@patch(
+    "No status of a durable execution reaches EventBridge, and its event no dead-letter queue.",
+    f"{DOCS}/lambda/latest/dg/durable-monitoring.html",
+)
+def tell_of_ends() -> None:
+    """Publish each change; FAILED, STOPPED and TIMED_OUT of asynchronous starts reach the dead-letter queue as well."""
+    complete, time_out, stop = (
+        durable.mark_execution_completed,
+        durable._time_out_execution,
+        durable.handle_stop,
+    )
+
+    def told(execution: dict[str, Any] | None, change: Callable[[], Any]) -> Any:
+        before = execution and execution["Status"]
+        answer = change()
+        if execution is not None and before == "RUNNING" != execution["Status"]:
+            EXECUTIONS.tell(execution)
+        return answer
+
+    durable.mark_execution_completed = lambda arn, result_payload, error: told(
+        durable._executions.get(arn), lambda: complete(arn, result_payload, error)
+    )
+    durable._time_out_execution = lambda execution: told(execution, lambda: time_out(execution))
+    durable.handle_stop = lambda arn, body: told(
+        durable._executions.get(durable._parse_execution_arn(arn)), lambda: stop(arn, body)
+    )
+
+
+@patch(
+    "Durable executions are listed for a version's number only, and not for an alias.",
+    f"{DOCS}/lambda/latest/api/API_ListDurableExecutionsByFunction.html",
+)
+def list_by_alias() -> None:
+    """Take an alias for the version that it points to."""
+    original = durable.handle_list_by_function
+
+    def listed(function: str, query: dict[str, Any], lookup: Any) -> Any:
+        name, in_arn = functions._resolve_name_and_qualifier(function)
+        qualifier = durable._qp_first(query, "Qualifier") or in_arn
+        found = EXECUTIONS.version(name, qualifier) if qualifier else None
+        return original(name, {**query, "Qualifier": found[1]} if found else query, lookup)
+
+    durable.handle_list_by_function = listed
+
+
+# --- the rest -------------------------------------------------------------------------------------------------
+
+
+@patch(
+    'A filter pattern over JSON ({ $.field = "value" }) matches every log line.',
+    f"{DOCS}/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html",
+)
+def filter_json_lines() -> None:
+    """Compare one field of lines that are JSON objects; any other JSON pattern is refused rather than guessed at."""
+    original = logs._compile_filter_pattern
+
+    def compiled(raw: str) -> Callable[[str], bool]:
+        text = (raw or "").strip()
+        if not text.startswith("{"):
+            matcher: Callable[[str], bool] = original(raw)
+            return matcher
+        field, equals, value = text.strip("{} ").partition("=")
+        if not equals or not field.strip().startswith("$."):
+            raise ValueError(f"the emulator does not know the filter pattern {text}")
+        name, wanted = field.strip().removeprefix("$."), json.loads(value.strip())
+
+        def matches(line: str) -> bool:
+            try:
+                found = json.loads(line)
+            except ValueError:
+                return False
+            return isinstance(found, dict) and found.get(name) == wanted
+
+        return matches
+
+    logs._compile_filter_pattern = compiled
+
+
+SHIFTED = """
+import os as _os, time as _time
+def _shift(real=_time.time, path=_os.environ.get("CLOSEOUT_EMULATED_CLOCK", "")):
+    def now():
+        try:
+            with open(path) as file:
+                return real() + float(file.read())
+        except (OSError, ValueError):
+            return real()
+    _time.time = now
+_shift()
+"""
+"""Source text that lets `time.time` follow the emulated clock: run here, and first thing in each function's process."""
+
+
+class Impatient(threading.Event):
+    """An event whose waits are cut short, so that a clock which was set forward is noticed; nothing else changes."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait a moment, and let the waiter look again."""
+        super().wait(0.1 if timeout is None else min(timeout, 0.1))
+        return True
+
+
+@patch(
+    "Time cannot be skipped. This stands for waiting: a wait of hours ends when its time has come.",
+    f"{DOCS}/lambda/latest/dg/durable-functions.html",
+)
+def one_clock() -> None:
+    """Let the account's timers and its functions follow one clock that can be set forward; signatures may have either time."""
+    exec(SHIFTED, {})
+    runtime._PYTHON_WORKER_SCRIPT = SHIFTED + runtime._PYTHON_WORKER_SCRIPT
+    durable._resume_event = Impatient()
+    check = sigv4.request_time_failure
+
+    def either(signature: Any, **_more: Any) -> Any:
+        shifted = datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
+        return check(signature) and check(signature, now=shifted)
+
+    sigv4.request_time_failure = either
+
+
+def main() -> None:
+    """Apply every patch and serve."""
+    for each in PATCHES:
+        each.apply()
+    app._port_is_bindable = lambda *_: False  # its own port alone, even where it might have 443
+    sys.argv = sys.argv[:1]
+    os.environ.pop("PYTHONPATH", None)
+    app.main()
+
+
+if __name__ == "__main__":
+    main()
