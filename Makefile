@@ -6,7 +6,15 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 JOBS ?= 4
 ARGS ?=
 
+# The AWS side: Python 3.13, as Lambda runs it, and Node for the CDK. Environments of its own, made by setup-aws.
+PY313 ?= $(shell command -v python3.13 2>/dev/null || echo /usr/bin/python3.13)
+VENV_AWS ?= .venv-aws
+VENV_EMULATOR ?= .venv-emulator
+AWS_BIN := $(VENV_AWS)/bin
+CDK := node_modules/.bin/cdk
+
 .PHONY: help setup demo test cover check fix wheel bench mutants browser lock clean
+.PHONY: setup-aws synth check-aws test-cdk
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -58,6 +66,45 @@ mutants: setup  ## sabotage one line at a time; a named test must notice each
 bench: setup  ## measure closeout beside its peers (ARGS=--quick for two minutes)
 	@$(BIN)/python -m bench $(ARGS)
 
+setup-aws: $(VENV_AWS)/.installed $(VENV_EMULATOR)/.installed cdk/node_modules/.installed  ## what the AWS targets need: two environments, the CDK's command line
+
+.python-aws:
+	@$(PY313) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null \
+	  || { echo "the AWS side needs Python 3.13, as Lambda runs it: make $(MAKECMDGOALS) PY313=/path/to/python3.13"; exit 1; }
+
+$(VENV_AWS)/.installed: requirements/aws.txt pyproject.toml | .python-aws
+	@test -x $(AWS_BIN)/pip || $(PY313) -m venv $(VENV_AWS) \
+	  || { echo "$(PY313) cannot make a virtual environment here (on Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "installing into $(VENV_AWS) (about a minute, once)"
+	@$(AWS_BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r requirements/aws.txt
+	@$(AWS_BIN)/python -m pip --quiet --disable-pip-version-check --no-input install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# The emulator by itself, without closeout: what a function finds there must have come with its bundle.
+$(VENV_EMULATOR)/.installed: requirements/emulator.txt | .python-aws
+	@test -x $(VENV_EMULATOR)/bin/pip || $(PY313) -m venv $(VENV_EMULATOR)
+	@$(VENV_EMULATOR)/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r requirements/emulator.txt
+	@touch $@
+
+cdk/node_modules/.installed: cdk/package-lock.json
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
+	  || { echo "the CDK needs Node 20 or newer with npm on the PATH"; exit 1; }
+	@cd cdk && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+.PHONY: .python-aws
+
+synth: setup-aws  ## write the stack's template into cdk/cdk.out (no credentials, no Docker)
+	@cd cdk && $(CDK) synth --quiet $(ARGS)
+
+check-aws: setup-aws  ## types of cdk/, its tests, cfn-lint over the template (ruff over cdk/ is part of check)
+	@$(AWS_BIN)/python -m mypy --config-file cdk/mypy.ini
+	@$(MAKE) --no-print-directory synth
+	@$(AWS_BIN)/cfn-lint --config-file cdk/.cfnlintrc cdk/cdk.out/closed-pr-event-stack.template.json
+
+test-cdk: setup-aws  ## the tests of the stack and of its bundles
+	@$(AWS_BIN)/python -m pytest -q -p no:cacheprovider cdk/tests $(ARGS)
+
 browser:  ## install the Chromium that the page tests open (Debian's package)
 	@if command -v chromium >/dev/null; then chromium --version; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -67,7 +114,12 @@ browser:  ## install the Chromium that the page tests open (Debian's package)
 lock:  ## write requirements/*.txt anew from *.in (needs uv)
 	@for name in runtime dev bench; do uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet requirements/$$name.in -o requirements/$$name.txt; done
+	@for name in aws worker; do uv pip compile --universal --python-version 3.13 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
+	@uv pip compile --universal --python-version 3.13 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet requirements/emulator.in -o requirements/emulator.txt
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .venv-bench bench/node_modules dist build .coverage* .demo
+	rm -rf $(VENV_AWS) $(VENV_EMULATOR) cdk/node_modules cdk/cdk.out cdk/.bundles
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

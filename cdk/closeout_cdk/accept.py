@@ -1,0 +1,40 @@
+"""Accepted findings of cdk-nag: each on one resource, with its reason.
+
+Never on a stack or on a whole construct: a rule that is accepted there is accepted for what is added later too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+
+def accept(resource: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Accept rules (`S1`, `IAM5[Resource::…]`) on one CloudFormation resource, or on the only one of a construct."""
+    target = resource if cdk.CfnResource.is_cfn_resource(resource) else resource.node.default_child
+    if target is None or not cdk.CfnResource.is_cfn_resource(target):
+        raise TypeError(f"{resource.node.path} is not one resource")
+    cdk.Validations.of(target).acknowledge(
+        *(cdk.Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason) for rule, reason in reasons.items())
+    )
+
+
+def flat(value: Any) -> str:
+    """Give a resolved value as cdk-nag writes it in a finding's name: references in `<>`."""
+    if isinstance(value, str):
+        return value.replace("${", "<").replace("}", ">")
+    if isinstance(value, Mapping):
+        if "Fn::Join" in value:
+            delimiter, items = value["Fn::Join"]
+            return str(delimiter).join(flat(item) for item in items)
+        if "Fn::Sub" in value:
+            return flat(value["Fn::Sub"])
+        if "Fn::GetAtt" in value:
+            return f"<{'.'.join(value['Fn::GetAtt'])}>"
+        if "Ref" in value:
+            return f"<{value['Ref']}>"
+    return json.dumps(value, separators=(",", ":"))

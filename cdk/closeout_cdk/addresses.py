@@ -1,0 +1,37 @@
+"""The file of GitHub's addresses: written by `refresh_addresses.py`, committed, read at synth.
+
+It is a file and not a lookup, so that synthesis reads no network and a change of addresses is seen in a review.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from pathlib import Path
+
+
+def read(path: Path) -> tuple[str, ...]:
+    """Give the ranges of a file. Raises `ValueError` with what is wrong with it."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+    ranges = value.get("hooks") if isinstance(value, dict) else None
+    return checked(ranges)
+
+
+def checked(ranges: object) -> tuple[str, ...]:
+    """Give CIDR ranges, each once and in order. Raises `ValueError` for anything else, and for `everybody`."""
+    if not isinstance(ranges, list) or not ranges:
+        raise ValueError("`hooks` must be a list of address ranges that is not empty")
+    networks = []
+    for text in ranges:
+        try:
+            network = ipaddress.ip_network(str(text))
+        except ValueError:
+            raise ValueError(f"`{text}` is not an address range, like 192.30.252.0/22") from None
+        if network.prefixlen < 8:
+            raise ValueError(f"`{text}` is too wide to be GitHub's")
+        networks.append(network)
+    ordered = sorted(networks, key=lambda network: (network.version, int(network.network_address)))
+    return tuple(dict.fromkeys(str(network) for network in ordered))

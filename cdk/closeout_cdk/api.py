@@ -1,0 +1,141 @@
+"""The door: a regional REST API whose two paths lead to the receiver, and whose every other answer has our shape.
+
+The receiver answers for every method, so that a wrong one gets the same answer as locally; what never reaches it is
+answered by gateway responses. A REST API and not an HTTP API, because only it has a resource policy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from closeout_cdk.accept import accept
+from closeout_cdk.functions import retention
+from closeout_cdk.parameters import Parameters
+
+RATE, BURST = 200, 400
+"""Requests a second, and at once: far over what GitHub sends, because it does not send again what is refused here."""
+
+_ANSWERS: Mapping[str, tuple[str, str, str]] = {
+    # type: (status, code, sentence); the codes are those of the local receiver where it has one
+    "MISSING_AUTHENTICATION_TOKEN": ("404", "not-found", "There is nothing at this path."),
+    "RESOURCE_NOT_FOUND": ("404", "not-found", "There is nothing at this path."),
+    "ACCESS_DENIED": ("403", "forbidden", "Requests from this address are not accepted."),
+    "REQUEST_TOO_LARGE": ("413", "payload-too-large", "The body is over 10 MB, and the gateway takes nothing of that size."),
+    "THROTTLED": ("429", "overloaded", "Too much arrives at once, and nothing was acknowledged; it can be sent again."),
+    "QUOTA_EXCEEDED": ("429", "overloaded", "Too much arrives at once, and nothing was acknowledged; it can be sent again."),
+    "INTEGRATION_FAILURE": ("502", "internal-error", "Something went wrong inside closeout; its log says what. The delivery can be sent again."),
+    "INTEGRATION_TIMEOUT": ("504", "internal-error", "The receiver did not answer in time. The delivery can be sent again."),
+    "DEFAULT_4XX": ("", "bad-request", "The gateway does not take this request."),
+    "DEFAULT_5XX": ("", "internal-error", "Something went wrong inside closeout; its log says what. The delivery can be sent again."),
+}  # fmt: skip
+
+
+class Api(Construct):
+    """The REST API, its stage and its access log."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, given: Parameters, receiver: lambda_.IFunction
+    ) -> None:
+        super().__init__(scope, name)
+        self.access_logs: logs.LogGroup | None = None
+        if given.api_log_role != "off":
+            keep = "logs" in given.keep
+            self.access_logs = logs.LogGroup(
+                self,
+                "AccessLogs",
+                retention=retention(given.log_retention_days),
+                removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
+            )
+        self.rest = apigateway.RestApi(
+            self,
+            "Rest",
+            rest_api_name="closed-pr-event-stack",
+            description="closeout: receives GitHub's webhook",
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            policy=_policy(given),
+            cloud_watch_role=given.api_log_role == "create",
+            cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if given.api_log_role == "create" else None,
+            deploy_options=self._stage(given),
+        )
+        integration = apigateway.LambdaIntegration(receiver, allow_test_invoke=False)
+        # On `/` and `/webhook` as the write-up has it and as `closeout serve` has it.
+        self.root = self.rest.root.add_method("ANY", integration)
+        self.webhook = self.rest.root.add_resource("webhook").add_method("ANY", integration)
+        self._accept()
+        for kind, (status, code, sentence) in _ANSWERS.items():
+            self.rest.add_gateway_response(
+                f"Answer{kind.title().replace('_', '')}",
+                type=apigateway.ResponseType.of(kind),
+                status_code=status or None,
+                response_headers={"Content-Type": "'application/json'"},
+                templates={"application/json": json.dumps({"error": code, "message": sentence})},
+            )
+
+    def _accept(self) -> None:
+        unsigned = (
+            "GitHub authenticates with a signature over the body, which the receiver checks before all else"
+        )
+        for method in (self.root, self.webhook):
+            accept(method, {"APIG4": unsigned, "COG4": unsigned})
+        accept(
+            self.rest,
+            {
+                "APIG2": "a schema would decode what is not yet verified; the receiver validates after the signature"
+            },
+        )
+        rules = {
+            "APIG3": "the resource policy, the throttle and the signature stand there; a web ACL can be added by its owner",
+            "APIG6": "execution logs would hold bodies and headers of deliveries; the access log holds neither",
+        }
+        if self.access_logs is None:
+            rules["APIG1"] = "apiGatewayLogRole is off: whoever deploys has chosen to have no access log"
+        accept(self.rest.deployment_stage, rules)
+
+    def _stage(self, given: Parameters) -> apigateway.StageOptions:
+        to = apigateway.LogGroupLogDestination(self.access_logs) if self.access_logs else None
+        fields = {
+            "at": "$context.requestTime",
+            "request": "$context.requestId",
+            "ip": "$context.identity.sourceIp",
+            "agent": "$context.identity.userAgent",
+            "method": "$context.httpMethod",
+            "path": "$context.path",
+            "status": "$context.status",
+            "ms": "$context.responseLatency",
+            "bytes": "$context.responseLength",
+            "error": "$context.error.responseType",
+        }
+        return apigateway.StageOptions(
+            stage_name=given.stage,
+            throttling_rate_limit=RATE,
+            throttling_burst_limit=BURST,
+            access_log_destination=to,
+            access_log_format=apigateway.AccessLogFormat.custom(json.dumps(fields)) if to else None,
+        )
+
+
+def _policy(given: Parameters) -> iam.PolicyDocument:
+    """Allow everybody to call the two paths, or only GitHub's addresses. The signature is what authenticates."""
+
+    def statement(effect: iam.Effect, **conditions: object) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            effect=effect,
+            principals=[iam.AnyPrincipal()],
+            actions=["execute-api:Invoke"],
+            resources=[f"execute-api:/{given.stage}/*"],
+            conditions=dict(conditions) or None,
+        )
+
+    statements = [statement(iam.Effect.ALLOW)]
+    if given.github_addresses:
+        ranges = list(given.github_addresses)
+        statements.append(statement(iam.Effect.DENY, NotIpAddress={"aws:SourceIp": ranges}))
+    return iam.PolicyDocument(statements=statements)

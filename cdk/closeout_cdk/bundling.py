@@ -1,0 +1,341 @@
+"""The two bundles: what Lambda unpacks into `/var/task`.
+
+Made here and not by CDK's own bundling, which wants Docker: pip can install for another platform than its own.
+The same inputs give the same bytes, so that a deployment without changes changes nothing: files are copied without
+times, `.pyc` are compiled in one order with `unchecked-hash`, and whatever pip notes about this machine is removed.
+Finished bundles are kept in `.bundles/` under a hash of their inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from closeout_cdk import imports
+from closeout_cdk.parameters import ROOT, ParameterError
+
+REPOSITORY = ROOT.parent
+SOURCES = REPOSITORY / "src"
+WORKER_REQUIREMENTS = REPOSITORY / "requirements" / "worker.txt"
+CACHE = ROOT / ".bundles"
+KEPT = 12
+"""Bundles that stay in the cache; the oldest go."""
+
+LAMBDA_LIMIT = 250 * 1024 * 1024
+"""Bytes, unpacked: Lambda's own limit."""
+
+RECEIVER_ENTRY = ("closeout.lambdas.receive",)
+RECEIVER_WITHOUT = ("closeout.intake.decode",)
+"""The local receiver's decoder, which needs msgspec."""
+WORKER_LEFT_OUT = ("cli", "server", "testing")
+"""Subpackages of closeout that nothing in the worker can reach."""
+_PLATFORM = {"arm64": "aarch64", "x86_64": "x86_64"}
+_SKIPPED = {"__pycache__", "node_modules", "cdk.out", "dist", "build"}
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A finished bundle. `hash` is over every path, mode and byte of it; sizes are in bytes."""
+
+    name: str
+    path: Path
+    hash: str
+    unpacked: int
+    zipped: int
+    fresh: bool
+
+    def line(self) -> str:
+        """Say in a line how large it is."""
+        made = "made" if self.fresh else "unchanged"
+        return f"{self.name} bundle: {_size(self.zipped)} zipped, {_size(self.unpacked)} unpacked ({made})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a bundle is made for: Lambda on one architecture, or (`host`) the machine of an emulator."""
+
+    architecture: str
+    host: bool = False
+
+    def pip_options(self) -> list[str]:
+        """Give pip's options to choose wheels for this target."""
+        if self.host:
+            return []
+        machine = _PLATFORM[self.architecture]
+        tags = [f"manylinux_2_{minor}_{machine}" for minor in (34, 28, 17)] + [f"manylinux2014_{machine}"]
+        return [
+            *(option for tag in tags for option in ("--platform", tag)),
+            *(
+                "--python-version",
+                "3.13",
+                "--implementation",
+                "cp",
+                "--abi",
+                "cp313",
+                "--abi",
+                "abi3",
+                "--abi",
+                "none",
+            ),
+        ]
+
+    def key(self) -> str:
+        """Give text that differs for every target."""
+        return f"host {sys.platform} {os.uname().machine}" if self.host else self.architecture
+
+
+def receiver(rules: str) -> Bundle:
+    """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules.
+
+    Without sources: a cold start unpacks and looks through all that is there, and what the receiver logs are its own
+    lines. Another Python than the one it was compiled for refuses it with "bad magic number".
+    """
+    files = imports.closure(RECEIVER_ENTRY, SOURCES, RECEIVER_WITHOUT)
+    inputs = {str(path.relative_to(SOURCES)): path.read_bytes() for path in files} | {
+        "rules.json": rules.encode()
+    }
+
+    def make(folder: Path) -> None:
+        for name, content in inputs.items():
+            _write(folder / name, content)
+
+        _compile(folder, sources=False)
+
+    return _made("receiver", _key("receiver", inputs.items()), make)
+
+
+def worker(config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
+    """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration."""
+    own = dict(_tree(SOURCES / "closeout", skip=WORKER_LEFT_OUT))
+    users = dict(_tree(code)) if code is not None else {}
+    locks = [WORKER_REQUIREMENTS, *([requirements] if requirements is not None else [])]
+    for lock in locks:
+        _check_hashed(lock)
+    inputs = [
+        ("target", target.key().encode()),
+        *((f"lock {number}", lock.read_bytes()) for number, lock in enumerate(locks)),
+        *((f"closeout/{name}", path.read_bytes()) for name, path in own.items()),
+        *((f"code/{name}", _mode(path) + path.read_bytes()) for name, path in users.items()),
+        ("closeout.yaml", config.read_bytes()),
+    ]
+
+    def make(folder: Path) -> None:
+        _install(locks, folder, target)
+        taken = {entry.name for entry in folder.iterdir()} | {"closeout", "closeout.yaml"}
+        for name, path in own.items():
+            _write(folder / "closeout" / name, path.read_bytes())
+        for name, path in users.items():
+            top = name.split("/")[0]
+            if top in taken and name != "closeout.yaml":
+                raise ParameterError(
+                    f"codePath: `{top}` hides a package of the same name in the bundle; rename it"
+                )
+            _write(folder / name, path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
+        _write(folder / "closeout.yaml", config.read_bytes())
+        _compile(folder)
+
+    bundle = _made("worker", _key("worker", inputs), make)
+    if bundle.unpacked > LAMBDA_LIMIT:
+        raise ParameterError(f"the worker's bundle is {_size(bundle.unpacked)} unpacked, Lambda takes 250 MB")
+    return bundle
+
+
+def libraries_here(requirements: Path) -> Path:
+    """Give a folder with the user's libraries for this machine, so that their modules can be imported at synth."""
+    _check_hashed(requirements)
+    target = Target(architecture="", host=True)
+    key = _key("here", [("target", target.key().encode()), ("lock", requirements.read_bytes())])
+    return _made("here", key, lambda folder: _install([requirements], folder, target)).path
+
+
+def code_files(code: Path) -> Iterator[tuple[str, Path]]:
+    """Give the user's files that go into the bundle, by their path in it."""
+    return _tree(code)
+
+
+# --- making -----------------------------------------------------------------------------------------------------
+
+
+def _made(name: str, key: str, make: Callable[[Path], None]) -> Bundle:
+    """Give the bundle of this key, made now if it is not in the cache."""
+    place = CACHE / f"{name}-{key[:32]}"
+    fresh = not (place / "stamp").exists()
+    if fresh:
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".making-") as temporary:
+            content = Path(temporary) / "content"
+            content.mkdir()
+            make(content)
+            stamp = f"{_hash(content)} {_unpacked(content)} {_zipped(content, Path(temporary) / 'zip')}"
+            (Path(temporary) / "stamp").write_text(stamp)
+            (Path(temporary) / "zip").unlink()
+            shutil.rmtree(place, ignore_errors=True)
+            done = Path(temporary) / "done"
+            done.mkdir()
+            content.rename(done / "content")
+            (Path(temporary) / "stamp").rename(done / "stamp")
+            done.rename(place)
+        _forget(name)
+    digest, unpacked, zipped = (place / "stamp").read_text().split()
+    os.utime(place / "stamp")
+    return Bundle(
+        name=name,
+        path=place / "content",
+        hash=digest,
+        unpacked=int(unpacked),
+        zipped=int(zipped),
+        fresh=fresh,
+    )
+
+
+def _forget(name: str) -> None:
+    stamps = sorted(CACHE.glob(f"{name}-*/stamp"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for stamp in stamps[KEPT:]:
+        shutil.rmtree(stamp.parent, ignore_errors=True)
+
+
+def _install(locks: list[Path], folder: Path, target: Target) -> None:
+    """Let pip install hashed wheels, and take out what says where and by whom."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command += [
+        "--no-compile",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--target",
+        str(folder),
+    ]
+    for lock in locks:
+        result = subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
+            [*command, *target.pip_options(), "--requirement", str(lock)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            last = result.stderr.strip().splitlines()[-3:]
+            raise ParameterError(f"{lock.name} cannot be installed for {target.key()}: {' / '.join(last)}")
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for info in folder.glob("*.dist-info"):
+        for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
+            (info / name).unlink(missing_ok=True)
+
+
+_COMPILE = """
+import compileall, sys
+from py_compile import PycInvalidationMode
+folder, legacy = sys.argv[1], sys.argv[2] == "beside"
+compileall.compile_dir(folder, quiet=2, workers=1, maxlevels=50, force=True, legacy=legacy, optimize=2 if legacy else 0,
+                       stripdir=folder, prependdir="/var/task", invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+def _compile(folder: Path, *, sources: bool = True) -> None:
+    """Compile to `.pyc` that Python takes without looking at the source's time or content.
+
+    Without `sources` they replace the sources, without docstrings and columns. A file that does not compile is left as
+    it is: libraries carry templates, and tests for other versions.
+    """
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": "ignore",  # those are about other people's tests
+    }
+    options = [] if sources else ["-X", "no_debug_ranges"]
+    command = [sys.executable, *options, "-c", _COMPILE, str(folder), "cached" if sources else "beside"]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own interpreter
+    if not sources:
+        for path in folder.rglob("*.py"):
+            path.unlink()
+
+
+def _check_hashed(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    for line in (line.strip() for line in text.replace("\\\n", " ").splitlines()):
+        if line.startswith(("-i", "--index-url", "--extra-index-url", "--find-links", "-f ")):
+            raise ParameterError(
+                f"{lock.name}: an index's address does not belong into it; set it for pip (PIP_INDEX_URL)"
+            )
+        if line and not line.startswith(("#", "--hash")) and "--hash=sha256:" not in line:
+            raise ParameterError(
+                f"{lock.name}: `{line.split()[0]}` has no hash; make the file with"
+                " `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`"
+            )
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+def _tree(root: Path, skip: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
+    """Give the files below `root` in order, by their path below it; hidden and generated ones are left out."""
+    left_out = {root / name for name in skip}
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if any(part.startswith(".") or part in _SKIPPED for part in parts) or path.suffix == ".pyc":
+            continue
+        if left_out.intersection(path.parents) or not path.is_file():
+            continue
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise ParameterError(f"{path} is a link to a file outside of {root.name}; copy it there")
+        yield "/".join(parts), path
+
+
+def _write(path: Path, content: bytes, *, executable: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o755 if executable else 0o644)
+
+
+def _mode(path: Path) -> bytes:
+    return b"x" if path.stat().st_mode & 0o100 else b"-"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _key(name: str, inputs: Iterable[tuple[str, bytes]]) -> str:
+    made_by = Path(__file__).read_bytes()  # a bundle that was made in another way is another bundle
+    digest = hashlib.sha256(f"{name} {sys.version} {sys.implementation.cache_tag}\n".encode() + made_by)
+    for label, content in inputs:
+        digest.update(f"{label} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {_mode(path)!r} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _unpacked(folder: Path) -> int:
+    return sum(path.stat().st_size for path in _files(folder))
+
+
+def _zipped(folder: Path, place: Path) -> int:
+    """Give the size of the folder as a zip file."""
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for path in _files(folder):
+            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, path.read_bytes())
+    return place.stat().st_size
+
+
+def _size(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB" if count >= 1_000_000 else f"{count / 1000:.1f} kB"

@@ -1,0 +1,46 @@
+"""From the app's context to a template: the only place that reads the context, and that ends with an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import aws_cdk as cdk
+import cdk_nag
+
+from closeout.core.errors import CloseoutError
+from closeout_cdk import parameters
+from closeout_cdk.config import read_config
+from closeout_cdk.parameters import ParameterError
+from closeout_cdk.stack import CloseoutStack
+
+
+def main() -> int:
+    """Synthesize. Mistakes in the parameters or the configuration are sentences, not tracebacks."""
+    app = cdk.App()
+    try:
+        build(app)
+    except ParameterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except CloseoutError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    app.synth()
+    return 0
+
+
+def build(app: cdk.App) -> CloseoutStack:
+    """Put the stack into `app`. Raises `ParameterError` or `CloseoutError` with every mistake in its message."""
+    context = app.node.get_all_context()
+    given = parameters.read(context)
+    for note in given.notes:
+        print(f"note: {note}", file=sys.stderr)
+    config = read_config(given)
+    for warning in config.warnings:
+        print(warning, file=sys.stderr)
+    # No account: a template for any, so that synthesis needs no credentials.
+    stack = CloseoutStack(
+        app, parameters.STACK, parameters=given, config=config, env=cdk.Environment(region=given.region)
+    )
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    return stack
