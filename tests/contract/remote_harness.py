@@ -62,7 +62,7 @@ class RemoteBench:
         self.name = f"ledger-{uuid.uuid4().hex[:8]}"
         create_ledger(self.dynamo, self.name)
         self.table = Table(self.dynamo, self.name, now=self.clock.now)
-        self.bodies = Bodies(self.table, client(aws, "s3"), BUCKET, now=self.clock.now)
+        self.bodies = Bodies(self.table, lambda: client(aws, "s3"), BUCKET, now=self.clock.now)
         self.store = DynamoStore(self.table, self.bodies, self.clock, retention_days=30)
         self.attempts = Attempts(self.table, self.store, self.clock)
         self.switch = DynamoSwitch(self.table, self.clock)

@@ -20,7 +20,7 @@ from closeout.engine.remote import RemoteStore, Starts
 from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, Standing
 
 DRAIN = 60.0
-"""Seconds before the end of an invocation in which no operation is begun any more."""
+"""Seconds before the end of an invocation in which no operation is begun any more, unless told otherwise."""
 LAST = 5.0
 """Seconds before it in which a store that does not answer is no longer waited for."""
 LONGEST_WAIT = 300.0
@@ -50,7 +50,8 @@ class Visits:
     """Visits executions of one ledger with one run function.
 
     `token` gives a new text each time (a visit's fence); `spread` numbers in [0, 1); `redact` takes secrets out of
-    error messages; `report` gets sentences for the operator; `on_finish` is told of an end after it is stored.
+    error messages; `report` gets sentences for the operator; `on_finish` is told of an end after it is stored. `drain` are
+    the seconds before the end of the process's time in which nothing is begun any more.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names them all
@@ -67,8 +68,10 @@ class Visits:
         report: Callable[[str], None],
         on_finish: Callable[[Finished], None] = lambda _finished: None,
         pause: Callable[[float], None] = time.sleep,
+        drain: float = DRAIN,
     ) -> None:
         self.store = store
+        self.drain = drain
         self.clock = clock
         self.spread = spread
         self.redact = redact
@@ -100,7 +103,7 @@ class Visits:
             if outcome == DONE:
                 return True
             wait = max(0.2, outcome["wake"] - self.clock.now())
-            if remaining() - wait < DRAIN:
+            if remaining() - wait < self.drain:
                 return False
             self.pause(wait)
 
@@ -266,7 +269,7 @@ class _Visit:
 
     def draining(self) -> bool:
         """Whether nothing more is to be begun."""
-        return self._remaining() < DRAIN
+        return self._remaining() < self._visits.drain
 
     def is_set(self) -> bool:
         """Whether there is no time to wait for the ledger any more (`keeping.Patience`)."""

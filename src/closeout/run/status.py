@@ -26,6 +26,8 @@ class StatusLine:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self.said: str | None = None
+        """The state that was last posted, now or in an earlier life of the run."""
 
     def pending(self, text: str) -> None:
         """Turn the status `pending`. A run goes on even if GitHub cannot be told: teardown matters more."""
@@ -58,11 +60,15 @@ class StatusLine:
 
     def _post(self, name: str, state: str, text: str, retry: Retry) -> str | None:
         try:
-            self._context.durable.record(name, self._context.safe(lambda: self._send(state, text)), retry)
+            posted = self._context.durable.record(
+                name, self._context.safe(lambda: self._send(state, text)), retry
+            )
         except StepFailed as error:
             if error.kind in ("cancelled", "reopened"):
                 raise
             return error.message
+        if posted["sent"]:
+            self.said = str(posted["state"])
         return None
 
     def _send(self, state: str, text: str) -> Json:

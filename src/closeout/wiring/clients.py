@@ -150,3 +150,13 @@ class SharedClients:
         if self._settings.secrets_github is None:
             return None
         return self.cached((self._settings.secrets_github,), self._report)
+
+
+class LazyGitHub:
+    """`ports.GitHub` whose client is made at the first call, so that a start costs no import of it."""
+
+    def __init__(self, clients: SharedClients) -> None:
+        self._clients = clients
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clients.github, name)

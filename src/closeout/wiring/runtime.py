@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from closeout.adapters.ledger import Ledger, Views
 from closeout.config.load import Loaded
@@ -20,7 +19,8 @@ from closeout.intake.receiver import Receiver
 from closeout.ports import Execution, Request, RunFunction
 from closeout.run.deps import RunDeps
 from closeout.run.execute import make
-from closeout.wiring.clients import SharedClients, setting_value
+from closeout.wiring.again import Again
+from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
 from closeout.wiring.clock import SystemClock
 
 Report = Callable[[str], None]
@@ -71,6 +71,14 @@ class Runtime:
             report=report,
         )
 
+        self._again = Again(
+            self.views,
+            ledger,
+            self._automations,
+            matched=self.receiver.runs,
+            start=self.engine.enqueue,
+        )
+
     def start(self) -> None:
         """Recover what an earlier process left and take up work."""
         self.engine.start()
@@ -90,7 +98,7 @@ class Runtime:
             RunDeps(
                 actions=builtin(),
                 clients=self.clients,
-                github=_LazyGitHub(self.clients),
+                github=LazyGitHub(self.clients),
                 journal=self.ledger,
                 clock=self.clock,
                 switch=self.ledger,
@@ -112,71 +120,12 @@ class Runtime:
             if request.kind == "prune":
                 return json.dumps(self.ledger.prune(float(str(request.target))))
             if request.kind == "rerun":
-                return self._rerun(request)
+                return self._again.rerun(str(request.target), request.by, request.id)
             if request.kind == "replay":
-                return self._replay(request)
+                return self._again.replay(int(str(request.target)), request.by)
         except CloseoutError as error:
             return error.message
         return f"unknown request {request.kind!r}"
-
-    def _rerun(self, request: Request) -> str:
-        run = self.views.run(str(request.target))
-        if run is None:
-            return f"there is no run {request.target}"
-        if run.state != "finished":
-            return f"run {request.target} has not finished; cancel it first"
-        automation = self._automations.get(run.automation)
-        if automation is None:
-            return f"the configuration no longer has the automation {run.automation}"
-        # The key too is today's: with yesterday's it could run beside a run that holds the key of today.
-        matched = self.receiver.runs(run.event, run.guid, self.views.body(run.delivery))
-        today = next((new for new in matched if new.run_id == run.id), None)
-        execution = self.ledger.new_attempt(
-            run.id,
-            automation.canonical(),
-            request.by,
-            queue_timeout=automation.queue_timeout,
-            request=request.id,
-            **({"key": today.key} if today else {}),
-        )
-        self.engine.enqueue([execution])
-        return execution
-
-    def _replay(self, request: Request) -> str:
-        """Match a kept delivery against today's file: new runs begin, finished ones get their next attempt."""
-        number = int(str(request.target))
-        delivery = self.views.delivery(number)
-        if delivery is None:
-            return f"there is no delivery {number}"
-        runs = self.receiver.runs(delivery.event, delivery.guid, self.views.body(number))
-        started = list(self.ledger.add_runs(number, runs, request.by))
-        fresh = {execution.rpartition("-")[0] for execution in started}
-        for run in runs:
-            if run.run_id in fresh:
-                continue
-            found = self.views.run(run.run_id)
-            if found is not None and found.state == "finished":
-                started.append(
-                    self.ledger.new_attempt(
-                        run.run_id, run.definition, request.by, key=run.key, queue_timeout=run.queue_timeout
-                    )
-                )
-        self.engine.enqueue(started)
-        return (
-            ", ".join(started)
-            if started
-            else "nothing to start: no automation matches, or its run has not finished"
-        )
-
-
-class _LazyGitHub:
-    """`ports.GitHub` whose client is made at the first call, so that a start costs no import of it."""
-
-    def __init__(self, clients: SharedClients) -> None:
-        self._clients = clients
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._clients.github, name)
 
 
 def open_runtime(

@@ -16,9 +16,9 @@ GONE = frozenset(("NoSuchKey", "NoSuchBucket", "404"))
 
 
 class Bodies:
-    """Reads bodies. `s3` is boto3's low-level client of the bucket's region."""
+    """Reads bodies. `s3` gives boto3's low-level client of the bucket's region: most runs never need it."""
 
-    def __init__(self, table: Table, s3: Any, bucket: str, *, now: Callable[[], float]) -> None:
+    def __init__(self, table: Table, s3: Callable[[], Any], bucket: str, *, now: Callable[[], float]) -> None:
         self._table = table
         self._s3 = s3
         self._bucket = bucket
@@ -43,7 +43,7 @@ class Bodies:
     def _object(self, name: str) -> bytes:
         try:
             with translated("s3", "GetObject", self._now):
-                answer = self._s3.get_object(Bucket=self._bucket, Key=name)
+                answer = self._s3().get_object(Bucket=self._bucket, Key=name)
                 return bytes(answer["Body"].read())
         except ServiceError as error:
             if error.reason in GONE:

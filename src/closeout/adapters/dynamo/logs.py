@@ -11,6 +11,7 @@ from typing import Any
 
 from closeout.adapters.aws import translated
 from closeout.adapters.views import LogLine
+from closeout.core.console import run_pattern
 from closeout.core.errors import ServiceError
 
 MILLION = 1_000_000
@@ -47,7 +48,7 @@ class CloudWatchLogs:
     def _events(self, run_id: str, since: float) -> Iterator[dict[str, Any]]:
         arguments: dict[str, Any] = {
             "logGroupName": self._group,
-            "filterPattern": f'{{ $.run = "{run_id}" }}',
+            "filterPattern": run_pattern(run_id),
             "startTime": max(0, int(since * 1000) - 1000),
         }
         while True:

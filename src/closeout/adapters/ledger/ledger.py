@@ -157,7 +157,7 @@ class Ledger(Executions):
 
         return str(self._writer().run_accepting(work))
 
-    def add_runs(self, delivery: int, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+    def add_runs(self, delivery: int | str, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
         """Store runs for a delivery that is already kept (a replay that matches more than it did before).
 
         Gives the executions; a run that is there already is left alone. Raises `LedgerError` if there is no

@@ -1,0 +1,68 @@
+"""Runs whose execution failed, timed out, was stopped or never came into being: each gets its end and its status.
+
+Called by EventBridge with each such change of status, and with what came to the dead-letter queue. Doing it twice is
+doing it once: a run that the ledger says is finished is left alone.
+https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from closeout.core.errors import Unavailable
+from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
+
+DRAIN = 10.0
+"""Seconds before the end of an invocation in which nothing is begun: this one is short, and is tried again."""
+ENDS = frozenset(("FAILED", "TIMED_OUT", "STOPPED"))
+
+_made: list[StackRuntime] = []
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda's entry. Raises `Unavailable` when a run could not be ended, so that the event comes again."""
+    if not _made:
+        _made.append(open_stack_runtime(lenient=True, drain=DRAIN))
+    return handle(event, context, _made[0])
+
+
+def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dict[str, Any]:
+    """End what the event is about; give the executions."""
+
+    def remaining() -> float:
+        return float(context.get_remaining_time_in_millis()) / 1000.0
+
+    handled: list[str] = []
+    left: list[str] = []
+    for execution, status in about(event):
+        end = partial(objects.end, execution, status) if status else partial(objects.lost, execution)
+        (handled if end(remaining) else left).append(execution)
+    if not handled and not left:
+        objects.journal.report(f"an event is about no execution that failed: {json.dumps(event)[:1_000]}")
+    if left:
+        raise Unavailable(f"not ended yet, to be tried again: {', '.join(left)}")
+    return {"executions": handled}
+
+
+def about(event: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Give the executions of an event with Lambda's word on each, None when it is only known that a start was lost.
+
+    An event is EventBridge's, or a batch of the queue; a message of the queue is an event of EventBridge that could not
+    be delivered, or the payload with which an execution was to be started.
+    """
+    for record in event.get("Records", ()):
+        try:
+            message = json.loads(record["body"])
+        except ValueError:
+            continue
+        if isinstance(message, dict):
+            yield from about(message)
+    detail = event.get("detail")
+    if isinstance(detail, Mapping):
+        if detail.get("status") in ENDS and detail.get("durableExecutionName"):
+            yield str(detail["durableExecutionName"]), str(detail["status"])
+    elif isinstance(event.get("execution"), str):
+        yield event["execution"], None

@@ -1,0 +1,58 @@
+"""The durable worker: one durable execution for each run, one operation in it however long the run takes.
+
+Lambda gives what only it can: a start that happens once by name, waits of hours at no cost, a restart after a crash.
+What a run does, and what it has recorded, is the ledger's (`docs/adr/0012`): each invocation is a visit, and what it
+gives says when the next one is due. The only module that imports the durable SDK.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import cache
+from typing import Any
+
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python.config import Duration
+from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
+from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
+
+from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
+
+RUN = "run"
+"""The durable operation's name; it is never changed, since executions in flight have it."""
+
+runtime = cache(open_stack_runtime)
+"""Gives this environment's objects, made by its first invocation."""
+
+
+def next_visit(outcome: dict[str, Any], _attempt: int) -> WaitForConditionDecision:
+    """Say whether another visit is due, and in how many whole seconds: one at least."""
+    if "wake" not in outcome:
+        return WaitForConditionDecision.stop_polling()
+    return WaitForConditionDecision.continue_waiting(
+        Duration.from_seconds(max(1, math.ceil(outcome["wake"] - time.time())))
+    )
+
+
+def work(event: dict[str, Any], context: DurableContext, objects: StackRuntime) -> dict[str, Any]:
+    """Visit the execution that the event names until it has ended."""
+    execution = str(event["execution"])
+
+    def remaining() -> float:
+        invocation = context.lambda_context
+        return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
+
+    def check(_state: dict[str, Any], _context: WaitForConditionCheckContext) -> dict[str, Any]:
+        return objects.visit(execution, remaining)
+
+    context.wait_for_condition(
+        check, WaitForConditionConfig(wait_strategy=next_visit, initial_state={}), name=RUN
+    )
+    return {"execution": execution}
+
+
+@durable_execution
+def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+    """Lambda's entry."""
+    return work(event, context, runtime())

@@ -1,0 +1,92 @@
+"""The ledger of a stack put together: for the worker, which knows it from its environment, and for the command line.
+
+Nothing is called when it is made. Whoever makes it brings the clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from closeout.adapters.dynamo.attempts import Attempts
+from closeout.adapters.dynamo.bodies import Bodies
+from closeout.adapters.dynamo.logs import CloudWatchLogs
+from closeout.adapters.dynamo.requests import Requests
+from closeout.adapters.dynamo.starts import LambdaStarts
+from closeout.adapters.dynamo.store import DynamoStore
+from closeout.adapters.dynamo.switch import DynamoSwitch
+from closeout.adapters.dynamo.table import Table
+from closeout.adapters.dynamo.views import Views
+from closeout.config.load import Loaded
+from closeout.core.errors import UsageError
+from closeout.ports import Clock
+
+if TYPE_CHECKING:
+    from closeout.wiring.again import Again
+
+Client = Callable[[str], Any]
+"""Gives boto3's low-level client of a service, in the stack's region."""
+
+
+class Place(NamedTuple):
+    """Where a stack's ledger is. `worker` is the alias of the worker: its ARN, or `name:alias`."""
+
+    table: str
+    bucket: str
+    worker: str
+    log_group: str
+    retention_days: float = 30.0
+    """Days that a finished run is kept; only the worker's matters."""
+
+
+class StackLedger:
+    """Everything that works on one stack's ledger."""
+
+    def __init__(self, place: Place, client: Client, clock: Clock) -> None:
+        self._place = place
+        self._client = client
+        self._clock = clock
+        self.table = Table(client("dynamodb"), place.table, now=clock.now)
+        self.bodies = Bodies(self.table, lambda: client("s3"), place.bucket, now=clock.now)
+        self.store = DynamoStore(self.table, self.bodies, clock, retention_days=place.retention_days)
+        self.attempts = Attempts(self.table, self.store, clock)
+        self.switch = DynamoSwitch(self.table, clock)
+
+    @cached_property
+    def starts(self) -> LambdaStarts:
+        """Who starts executions."""
+        return LambdaStarts(
+            self._client("lambda"), self._place.worker, now=self._clock.now, started=self.attempts.started
+        )
+
+    @cached_property
+    def views(self) -> Views:
+        """What people see."""
+        logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
+        return Views(self.table, self.store, self.bodies, self.switch, logs, self._clock)
+
+    def requests(self, loaded: Loaded | None) -> Requests:
+        """Give what carries out a command's requests; a rerun and a replay need today's configuration."""
+
+        def rerun(target: str, by: str) -> str:
+            return self._again(loaded).rerun(target, by)
+
+        def replay(delivery: str, by: str) -> str:
+            return self._again(loaded).replay(delivery, by)
+
+        return Requests(self.attempts, self.starts, self.switch, rerun=rerun, replay=replay)
+
+    def _again(self, loaded: Loaded | None) -> Again:
+        from closeout.intake.receiver import Receiver
+        from closeout.wiring.again import Again
+
+        if loaded is None:
+            raise UsageError("a rerun or a replay needs the configuration; name it with --config")
+        automations = {automation.name: automation for automation in loaded.automations}
+        receiver = Receiver.of(loaded.automations, lambda: ())
+        return Again(self.views, self.attempts, automations, matched=receiver.runs, start=self._start)
+
+    def _start(self, executions: Iterable[str]) -> None:
+        for execution in executions:
+            self.starts.start(execution)

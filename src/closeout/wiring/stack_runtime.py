@@ -1,0 +1,199 @@
+"""The objects of a worker on AWS: its ledger, its run function, and the visits that bring runs on.
+
+Composed once for each Lambda environment, from variables that the stack sets and the configuration in the bundle. The
+stack's own secrets stand in for the file's, and Details links lead to the run's lines in CloudWatch Logs.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from closeout.adapters.dynamo.journal import LogJournal
+from closeout.config.load import Loaded
+from closeout.config.load import load as load_config
+from closeout.config.settings import Settings
+from closeout.core.automation import Automation, status_contexts
+from closeout.core.console import run_log_url
+from closeout.core.errors import ConfigError
+from closeout.core.redact import Redactor
+from closeout.engine.calling import Finished
+from closeout.engine.visit import ALIVE, DRAIN, Visits
+from closeout.ports import Clock, Execution, RunFunction
+from closeout.run import ended
+from closeout.run.deps import RunDeps
+from closeout.run.execute import make
+from closeout.wiring.clients import LazyGitHub, SharedClients
+from closeout.wiring.clock import SystemClock
+from closeout.wiring.stack_ledger import Place, StackLedger
+
+ALIAS = "live"
+"""The worker's alias in the stack."""
+SHORT = 5.0
+"""Seconds that a visit spends at most on ending another run that is in its way, waits included."""
+
+
+class StackRuntime:
+    """A worker, or the handler of failed executions, which needs the same and may find no configuration."""
+
+    def __init__(
+        self,
+        place: Place,
+        loaded: Loaded,
+        *,
+        region: str,
+        token: str,
+        client: Callable[[str], Any],
+        clock: Clock,
+        drain: float = DRAIN,
+    ) -> None:
+        self._place = place
+        self._loaded = loaded
+        self._region = region
+        self.redactor = Redactor()
+        self.journal = LogJournal(clock, self.redactor.text)
+        self.ledger = StackLedger(place, client, clock)
+        settings = replace(
+            loaded.settings, secrets_webhook=(), secrets_github=f"aws-secretsmanager:{token}", public_url=None
+        )
+        self._clients = SharedClients(
+            settings, clock, self.redactor.add, directory=loaded.directory, report=self.journal.report
+        )
+        self._automations = {automation.name: automation for automation in loaded.automations}
+        self._drain = drain
+        self._clock = clock
+        self.deps = self._deps()
+        self.visits = Visits(
+            self.ledger.store,
+            self._run_function(),
+            starts=self.ledger.starts,
+            bury=self._bury,
+            clock=clock,
+            token=lambda: uuid.uuid4().hex,
+            spread=random.random,
+            redact=self.redactor.text,
+            report=self.journal.report,
+            on_finish=self._finished,
+            drain=drain,
+        )
+
+    def visit(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
+        """Bring an execution as far as it goes now (see `engine.visit.Visits.visit`)."""
+        return self.visits.visit(execution, remaining)
+
+    def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+        """Bring an execution that Lambda has given up to its end; whether it has ended."""
+        return self.visits.end(execution, ended.make(self.deps, status), remaining)
+
+    def lost(self, execution: str, remaining: Callable[[], float]) -> bool:
+        """Deal with an execution that Lambda could not start: start it again, or end it when Lambda says it is over."""
+        standing = self.ledger.store.look(execution)
+        if standing is None or standing.run.state == "finished":
+            return True
+        status = self.ledger.starts.ensure(execution)
+        return status in ALIVE or self.end(execution, status, remaining)
+
+    def _bury(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+        return self.end(execution, status, lambda: min(remaining(), self._drain + SHORT))
+
+    def _run_function(self) -> RunFunction:
+        return make(self.deps)
+
+    def _deps(self) -> RunDeps:
+        from closeout.actions.registry import builtin
+
+        return RunDeps(
+            actions=builtin(),
+            clients=self._clients,
+            github=LazyGitHub(self._clients),
+            journal=self.journal,
+            clock=self._clock,
+            switch=self.ledger.switch,
+            redact=self.redactor,
+            current=self._current,
+            functions=self._loaded.functions,
+            details=self._details,
+            directory=self._loaded.directory,
+            own_contexts=status_contexts(self._loaded.automations),
+            has_token=self._clients.has_token,
+        )
+
+    def _current(self, name: str) -> Automation | None:
+        return self._automations.get(name)
+
+    def _details(self, execution: Execution) -> str:
+        return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)
+
+    def _finished(self, finished: Finished) -> None:
+        execution, ending = finished.execution, finished.ending
+        self.journal.finished(
+            execution.id,
+            execution.automation,
+            ending.verdict,
+            ending.summary,
+            finished.finished_at - execution.accepted_at,
+        )
+
+
+def open_stack_runtime(
+    environment: Mapping[str, str] = os.environ, *, lenient: bool = False, drain: float = DRAIN
+) -> StackRuntime:
+    """Compose from a Lambda's environment.
+
+    Raises `ConfigError` when the bundled configuration cannot be used; with `lenient` it is done without: what a run
+    stores is enough to end it.
+    """
+    from closeout.actions.registry import builtin
+
+    path = Path(environment.get("LAMBDA_TASK_ROOT", ".")) / environment["CLOSEOUT_CONFIG"]
+    try:
+        loaded = load_config(path, builtin())
+    except ConfigError:
+        if not lenient:
+            raise
+        loaded = Loaded(settings=Settings(), automations=(), functions={}, directory=path.parent)
+    region = environment["AWS_REGION"]
+    place = Place(
+        environment["CLOSEOUT_TABLE"],
+        environment["CLOSEOUT_BUCKET"],
+        environment.get("CLOSEOUT_WORKER") or f"{environment['AWS_LAMBDA_FUNCTION_NAME']}:{ALIAS}",
+        environment["CLOSEOUT_LOG_GROUP"],
+        float(environment["CLOSEOUT_RETENTION_DAYS"]),
+    )
+    return StackRuntime(
+        place,
+        loaded,
+        region=region,
+        token=environment["CLOSEOUT_GITHUB_SECRET"],
+        client=boto_clients(region),
+        clock=SystemClock(),
+        drain=drain,
+    )
+
+
+def boto_clients(region: str) -> Callable[[str], Any]:
+    """Give boto3's low-level clients of a region, each made once; short waits, since a visit tries again itself."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(region_name=region)
+    config = Config(
+        connect_timeout=3.0,
+        read_timeout=10.0,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=16,
+        user_agent_extra="closeout",
+    )
+    made: dict[str, Any] = {}
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = session.client(service, config=config)
+        return made[service]
+
+    return client
