@@ -1,4 +1,7 @@
-"""Links into AWS's console: where people look at a run's log on AWS."""
+"""Links into AWS's console: where people look at a run's log on AWS.
+
+Pure, since a status posted by the worker and a command on somebody's machine must give the same link.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bodies of deliveries: zlib in the table, or an object in the bucket when they are too large for it."""
+"""Bodies of deliveries: zlib in the table, or an object in the bucket when they are too large for it.
+
+Apart, so that whoever reads a payload need not know where it stands.
+"""
 
 from __future__ import annotations
 

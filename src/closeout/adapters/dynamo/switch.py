@@ -1,4 +1,7 @@
-"""Whether destructive calls are paused: one item, read consistently before each of them."""
+"""Whether destructive calls are paused: one item, read consistently before each of them.
+
+Apart from the runs, since it holds for all of them and from the moment it is written.
+"""
 
 from __future__ import annotations
 
