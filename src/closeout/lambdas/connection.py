@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import BinaryIO, NamedTuple
+from functools import lru_cache
+from typing import Any, BinaryIO, NamedTuple
 
 TIMEOUT = 3.0
 """Seconds for a connection, and for each piece of an answer."""
@@ -125,7 +126,13 @@ class Connection:
 
 
 def _secured(connection: socket.socket, name: str) -> socket.socket:
+    secured: socket.socket = context().wrap_socket(connection, server_hostname=name.encode())
+    return secured
+
+
+@lru_cache(maxsize=1)
+def context() -> Any:
+    """Give the TLS context of every connection: to read the machine's roots takes 15 ms, so it is done once."""
     import ssl  # noqa: PLC0415 - what an emulator over plain HTTP does not need
 
-    context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
-    return context.wrap_socket(connection, server_hostname=name)
+    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from closeout.core import sigv4
 from closeout.core.errors import ServiceError
-from closeout.lambdas.connection import Broken, Connection
+from closeout.lambdas.connection import Broken, Connection, context
 
 WITHIN = 7.0
 """Seconds in which a call may be tried again."""
@@ -75,6 +75,8 @@ class Aws:
         self._open: dict[tuple[str, str], Connection] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
         self._endpoint = (scheme, rest.rstrip("/")) if rest else None
+        if scheme != "http":
+            context()  # now, while Lambda gives a starting environment a whole processor
 
     def json_call(self, service: str, target: str, body: Mapping[str, Any], version: str = "1.0") -> Any:
         """Call an operation of a service that speaks JSON (`DynamoDB_20120810.GetItem`); give its decoded answer.
