@@ -8,7 +8,6 @@ gives says when the next one is due. The only module that imports the durable SD
 from __future__ import annotations
 
 import math
-import time
 from functools import cache
 from typing import Any
 
@@ -17,7 +16,8 @@ from aws_durable_execution_sdk_python.config import Duration
 from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
 from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
 
-from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
+from closeout.engine.visit import Visits
+from closeout.wiring.stack_runtime import open_stack_runtime
 
 RUN = "run"
 """The durable operation's name; it is never changed, since executions in flight have it."""
@@ -26,16 +26,15 @@ runtime = cache(open_stack_runtime)
 """Gives this environment's objects, made by its first invocation."""
 
 
-def next_visit(outcome: dict[str, Any], _attempt: int) -> WaitForConditionDecision:
+def next_visit(outcome: dict[str, Any], now: float) -> WaitForConditionDecision:
     """Say whether another visit is due, and in how many whole seconds: one at least."""
     if "wake" not in outcome:
         return WaitForConditionDecision.stop_polling()
-    return WaitForConditionDecision.continue_waiting(
-        Duration.from_seconds(max(1, math.ceil(outcome["wake"] - time.time())))
-    )
+    wait = max(1, math.ceil(outcome["wake"] - now))
+    return WaitForConditionDecision.continue_waiting(Duration.from_seconds(wait))
 
 
-def work(event: dict[str, Any], context: DurableContext, objects: StackRuntime) -> dict[str, Any]:
+def work(event: dict[str, Any], context: DurableContext, visits: Visits) -> dict[str, Any]:
     """Visit the execution that the event names until it has ended."""
     execution = str(event["execution"])
 
@@ -44,10 +43,13 @@ def work(event: dict[str, Any], context: DurableContext, objects: StackRuntime) 
         return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
 
     def check(_state: dict[str, Any], _context: WaitForConditionCheckContext) -> dict[str, Any]:
-        return objects.visit(execution, remaining)
+        return visits.visit(execution, remaining)
+
+    def strategy(outcome: dict[str, Any], _attempt: int) -> WaitForConditionDecision:
+        return next_visit(outcome, visits.clock.now())
 
     context.wait_for_condition(
-        check, WaitForConditionConfig(wait_strategy=next_visit, initial_state={}), name=RUN
+        check, WaitForConditionConfig(wait_strategy=strategy, initial_state={}), name=RUN
     )
     return {"execution": execution}
 
@@ -55,4 +57,4 @@ def work(event: dict[str, Any], context: DurableContext, objects: StackRuntime) 
 @durable_execution
 def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
     """Lambda's entry."""
-    return work(event, context, runtime())
+    return work(event, context, runtime().visits)

@@ -82,10 +82,6 @@ class StackRuntime:
             drain=drain,
         )
 
-    def visit(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
-        """Bring an execution as far as it goes now (see `engine.visit.Visits.visit`)."""
-        return self.visits.visit(execution, remaining)
-
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         """Bring an execution that Lambda has given up to its end; whether it has ended."""
         return self.visits.end(execution, ended.make(self.deps, status), remaining)

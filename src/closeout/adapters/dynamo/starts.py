@@ -42,6 +42,7 @@ class LambdaStarts:
         Lambda answers a start by a name that is there with that execution, running or over.
         """
         arn = self._invoke(execution)
+        self._started(execution)
         with translated("lambda", "GetDurableExecution", self._now):
             return str(self._client.get_durable_execution(DurableExecutionArn=arn)["Status"])
 

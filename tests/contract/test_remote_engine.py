@@ -1,0 +1,656 @@
+"""Visits over a ledger in DynamoDB: turns, waits, cancel, crashes, fences, and executions that Lambda gave up."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from closeout.core import table as layout
+from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
+from closeout.core.runs import MAX_CRASHES
+from closeout.engine.durable import Abandoned
+from closeout.engine.visit import DONE, LONGEST_QUEUE, LONGEST_WAIT, SHORTEST_QUEUE, SUSPECT
+from closeout.ports import Durable, Ending, Execution, Operation
+from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
+from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench, run_name
+
+
+class Gate:
+    """A run function that waits durably until it is let through."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.expired: list[str] = []
+        self.open: set[str] = set()
+
+    def __call__(self, durable: Durable, execution: Execution) -> Ending:
+        name = execution.automation
+        if execution.queue_expired:
+            self.expired.append(name)
+            return Ending("failure", "it never had its turn")
+        try:
+            durable.record("begin", lambda: self.begun.append(name))
+            durable.wait_until("gate", lambda: True if name in self.open else None, 10.0, 86_400.0)
+        except RunCancelled as error:
+            durable.record("final", lambda: "posted")
+            return Ending("cancelled", error.message)
+        return Ending("success", "done")
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """The run function of `bench`."""
+    return Gate()
+
+
+@pytest.fixture
+def bench(aws: FakeAws, gate: Gate) -> RemoteBench:
+    """An empty ledger, and a clock that is moved by hand."""
+    return RemoteBench(aws, gate, clock=FakeClock())
+
+
+def visit(bench: RemoteBench, execution: str) -> dict[str, Any]:
+    """Visit with all the time that Lambda gives."""
+    return bench.visits.visit(execution, lambda: FOREVER)
+
+
+def later(bench: RemoteBench, seconds: float) -> None:
+    """Let time pass."""
+    assert isinstance(bench.clock, FakeClock)
+    bench.clock.advance(seconds)
+
+
+def started(bench: RemoteBench) -> dict[str, dict[str, Any]]:
+    """What was started in Lambda, by name; of this test's ledger only if names differ."""
+    return {entry["name"]: entry for entry in bench.aws.executions()}
+
+
+def key_items(bench: RemoteBench, key: str) -> list[str]:
+    """The sort keys of what stands under a concurrency key."""
+    return [str(row["sk"]) for row in partition(bench, layout.key_partition(key))]
+
+
+def partition(bench: RemoteBench, name: str) -> list[dict[str, Any]]:
+    """Everything in a partition, as plain values."""
+    answer = bench.dynamo.query(
+        TableName=bench.name,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": name}},
+    )
+    return [layout.from_item(item) for item in answer["Items"]]
+
+
+# --- turns --------------------------------------------------------------------------------------------------
+
+
+def test_runs_of_one_key_go_one_at_a_time_in_order_of_acceptance(bench: RemoteBench, gate: Gate) -> None:
+    """Whoever is visited first: the second begins when the first has ended, even if the first waits."""
+    runs = []
+    for name in ("a", "b", "c"):
+        runs.append(bench.accept(name, key="k"))
+        later(bench, 0.5)
+    a, b, c = runs
+    assert "wake" in visit(bench, c)
+    assert "wake" in visit(bench, b)
+    assert gate.begun == []
+    visit(bench, a)
+    visit(bench, b)
+    assert (gate.begun, bench.state(a), bench.state(b)) == (["a"], "waiting", "queued")
+    gate.open |= {"a", "b", "c"}
+    later(bench, 60)
+    assert "wake" in visit(bench, c)
+    assert visit(bench, a) == DONE
+    assert "wake" in visit(bench, c)
+    assert visit(bench, b) == DONE
+    assert visit(bench, c) == DONE
+    assert gate.begun == ["a", "b", "c"]
+    assert key_items(bench, "k") == []
+
+
+def test_other_keys_and_no_key_are_not_held_up(bench: RemoteBench, gate: Gate) -> None:
+    """Only the same key excludes."""
+    for execution in (bench.accept("a", key="k"), bench.accept("b", key="l"), bench.accept("c")):
+        visit(bench, execution)
+    assert gate.begun == ["a", "b", "c"]
+
+
+def test_a_ticket_that_commits_late_with_an_earlier_time_waits_for_the_holder(
+    bench: RemoteBench, gate: Gate
+) -> None:
+    """The order is the tickets', the exclusion the holder's: no second run begins beside the first."""
+    b = bench.accept("b", key="k")
+    visit(bench, b)
+    a = bench.accept("a", key="k", at=bench.clock.now() - 30)
+    c = bench.accept("c", key="k")
+    assert "wake" in visit(bench, a)
+    assert gate.begun == ["b"]
+    gate.open |= {"a", "b", "c"}
+    later(bench, 20)
+    assert visit(bench, b) == DONE
+    assert "wake" in visit(bench, c)
+    assert visit(bench, a) == DONE
+    assert visit(bench, c) == DONE
+    assert gate.begun == ["b", "a", "c"]
+
+
+def test_of_two_first_tickets_that_are_visited_at_once_one_runs(bench: RemoteBench, gate: Gate) -> None:
+    """Each saw its own ticket as the first, because the other's was not yet there; one gets the key."""
+    a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
+    store = bench.store
+    found = {execution: store.look(execution) for execution in (a, b)}
+    taken = []
+    both = threading.Barrier(2)
+
+    def take(execution: str) -> None:
+        standing = found[execution]
+        assert standing is not None
+        after = standing._replace(run=standing.run._replace(state="running"), fence=f"of {execution}")
+        both.wait(5)
+        if store.take(standing, after, hold=True, leave=False):
+            taken.append(execution)
+
+    threads = [threading.Thread(target=take, args=(execution,)) for execution in (a, b)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(taken) == 1
+    assert {bench.state(a), bench.state(b)} == {"running", "queued"}
+
+
+def test_a_queued_run_is_looked_at_rarer_the_longer_it_waits(bench: RemoteBench) -> None:
+    """From two seconds to half a minute."""
+    visit(bench, bench.accept("a", key="k"))
+    b = bench.accept("b", key="k")
+    bench.starts.start(run_name("a") + "-1")
+    waits = []
+    for seconds in (0, 40, 400):
+        later(bench, seconds)
+        waits.append(visit(bench, b)["wake"] - bench.clock.now())
+    assert waits == [SHORTEST_QUEUE, 10.0, LONGEST_QUEUE]
+
+
+def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(bench: RemoteBench, gate: Gate) -> None:
+    """Beside the holder, which is not disturbed; its ticket is gone and the one behind it keeps its place."""
+    a = bench.accept("a", key="k")
+    visit(bench, a)
+    b = bench.accept("b", key="k", queue_timeout=25.0)
+    c = bench.accept("c", key="k")
+    assert visit(bench, b)["wake"] <= bench.clock.now() + 25
+    later(bench, 25)
+    assert visit(bench, b) == DONE
+    assert (gate.expired, bench.ending(b).verdict) == (["b"], "failure")
+    assert bench.state(a) == "waiting"
+    assert key_items(bench, "k") == [
+        "holder",
+        *(layout.ticket_key("k", 1_700_000_000.0, run)["sk"]["S"] for run in (a, c)),
+    ]
+
+
+# --- heads that stand in the way ----------------------------------------------------------------------------
+
+
+def test_a_head_that_was_never_started_is_started_by_name(bench: RemoteBench, gate: Gate) -> None:
+    """The receiver died between its commit and its start: whoever waits behind makes up for it, and waits on."""
+    a, b = bench.accept("ahead", key="k"), bench.accept("behind", key="k")
+    visit(bench, b)
+    assert a not in started(bench)
+    later(bench, 11)
+    assert "wake" in visit(bench, b)
+    row = bench.store.look(a)
+    assert row is not None
+    assert row.started
+    entry = started(bench)[a]
+    assert (entry["function"], entry["payload"]) == (
+        WORKER,
+        json.dumps({"execution": a}, separators=(",", ":")),
+    )
+    assert gate.begun == []
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "STOPPED"])
+def test_a_dead_holder_is_ended_and_passed_over(
+    aws: FakeAws, bench: RemoteBench, gate: Gate, status: str
+) -> None:
+    """Only when Lambda says so: until then its key is its own."""
+    name = {"FAILED": "fa", "TIMED_OUT": "ti", "STOPPED": "st"}[status]
+    a, b = bench.accept(name, key="k"), bench.accept(name + "b", key="k")
+    bench.starts.start(a)
+    visit(bench, a)
+    later(bench, SUSPECT + 1)
+    assert "wake" in visit(bench, b)
+    assert bench.buried == []
+    aws.execution_status(a, status)
+    visit(bench, b)
+    assert bench.buried == [(a, status)]
+    assert bench.ending(a) == Ending("failure", status)
+    assert gate.begun == [name, name + "b"]
+    assert key_items(bench, "k")[0] == "holder"
+
+
+def test_the_leftovers_of_a_run_that_is_over_do_not_hold_a_key(bench: RemoteBench, gate: Gate) -> None:
+    """A ticket or a hold of a finished run, or of one that is gone, is removed by whoever meets it."""
+    a = bench.accept("a", key="k")
+    gate.open.add("a")
+    visit(bench, a)
+    for item in (layout.ticket_item("k", 1.0, a), layout.ticket_item("k", 2.0, run_name("gone") + "-1")):
+        bench.dynamo.put_item(TableName=bench.name, Item=item)
+    bench.dynamo.put_item(
+        TableName=bench.name, Item=layout.holder_key("k") | layout.to_item({"execution": a})
+    )
+    b = bench.accept("b", key="k")
+    visit(bench, b)
+    assert gate.begun == ["a", "b"]
+    assert len(key_items(bench, "k")) == 2
+
+
+# --- waiting ------------------------------------------------------------------------------------------------
+
+
+def test_a_visit_that_comes_too_early_executes_nothing(bench: RemoteBench) -> None:
+    """Lambda may come back sooner than it was asked to."""
+    executed: list[str] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        executed.append(execution.id)
+        durable.sleep("pause", 100.0)
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    a = bench.accept("a")
+    wake = visit(bench, a)
+    assert wake == {"wake": bench.clock.now() + 100}
+    later(bench, 50)
+    assert visit(bench, a) == wake
+    assert len(executed) == 1
+    later(bench, 50)
+    assert visit(bench, a) == DONE
+
+
+def test_a_long_wait_is_looked_at_now_and_then(bench: RemoteBench) -> None:
+    """So that a cancel is heard of within minutes; no function is executed for it."""
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.sleep("pause", 7_200.0)
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    assert visit(bench, bench.accept("a")) == {"wake": bench.clock.now() + LONGEST_WAIT}
+
+
+def test_nothing_is_begun_shortly_before_the_end_of_an_invocation(bench: RemoteBench) -> None:
+    """The run suspends at its next boundary and goes on in the next invocation; no crash is counted."""
+    left = iter([FOREVER] * 6 + [50.0] * 50)
+    calls: list[str] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        for name in "abcdefgh":
+            durable.record(name, lambda name=name: calls.append(name))  # type: ignore[misc]
+        return Ending("success", "done")
+
+    bench.functions["run"] = run
+    execution = bench.accept("run")
+    assert bench.visits.visit(execution, lambda: next(left)) == {"wake": bench.clock.now()}
+    assert 0 < len(calls) < 8
+    assert bench.state(execution) == "waiting"
+    assert visit(bench, execution) == DONE
+    assert calls == list("abcdefgh")
+
+
+# --- cancel -------------------------------------------------------------------------------------------------
+
+
+def test_a_waiting_run_is_told_of_a_cancel_once(bench: RemoteBench, gate: Gate) -> None:
+    """Even before its wait is over; the operations after it work."""
+    a = bench.accept("a")
+    visit(bench, a)
+    assert bench.attempts.cancel(a, "dev: wrong stack")
+    assert visit(bench, a) == DONE
+    assert bench.ending(a) == Ending("cancelled", "cancelled by dev: wrong stack")
+    assert bench.operations(a)["final"].state == "ok"
+    row = bench.store.look(a)
+    assert row is not None
+    assert row.run.cancel is None
+    assert not bench.attempts.cancel(a, "too late")
+
+
+def test_a_queued_run_is_cancelled_out_of_its_turn(bench: RemoteBench, gate: Gate) -> None:
+    """It ends beside the holder and gives up its place."""
+    a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
+    visit(bench, a)
+    bench.attempts.cancel(b, "dev")
+    assert visit(bench, b) == DONE
+    assert (bench.ending(b).verdict, bench.state(a)) == ("cancelled", "waiting")
+    assert [sk for sk in key_items(bench, "k") if b in sk] == []
+
+
+def test_a_cancel_while_an_operation_runs_is_told_at_the_next_boundary(bench: RemoteBench) -> None:
+    """What was being done is finished and recorded first."""
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("first", lambda: bench.attempts.cancel(execution.id, "dev"))
+        try:
+            durable.record("second", lambda: "done")
+        except RunCancelled:
+            return Ending("cancelled", "told")
+        return Ending("success", "never told")
+
+    bench.functions["a"] = run
+    a = bench.accept("a")
+    assert visit(bench, a) == DONE
+    assert bench.ending(a) == Ending("cancelled", "told")
+    assert {name: op.state for name, op in bench.operations(a).items()} == {
+        "first": "ok",
+        "second": "cancelled",
+    }
+
+
+# --- crashes and fences -------------------------------------------------------------------------------------
+
+
+def dies(durable: Durable, execution: Execution) -> Ending:
+    """Do one thing, then lose the process in the second."""
+    durable.record("first", lambda: 1)
+
+    def die() -> None:
+        raise Abandoned
+
+    durable.record("second", die)
+    return Ending("success", "done")
+
+
+def test_a_run_whose_process_died_goes_on_from_what_it_recorded(bench: RemoteBench) -> None:
+    """Another process finds it running under another fence, and counts one crash."""
+    calls: list[str] = []
+    bench.functions["a"] = dies
+    a = bench.accept("a")
+    visit(bench, a)
+    assert bench.state(a) == "running"
+
+    def lives(durable: Durable, execution: Execution) -> Ending:
+        durable.record("first", lambda: calls.append("first"))
+        durable.record("second", lambda: calls.append("second"))
+        return Ending("success", "done")
+
+    bench.functions["a"] = lives
+    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert calls == ["second"]
+    assert bench.operations(a)["second"].tries == 2
+
+
+def test_an_operation_that_kills_its_process_again_and_again_fails(bench: RemoteBench) -> None:
+    """After as many crashes as everywhere else; and recording something sets the count back."""
+    bench.functions["a"] = dies
+    a = bench.accept("a")
+    for _ in range(MAX_CRASHES):
+        bench.process().visit(a, lambda: FOREVER)
+    row = bench.store.look(a)
+    assert row is not None
+    assert row.run.crashes == MAX_CRASHES - 1
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        try:
+            dies(durable, execution)
+        except StepFailed as error:
+            assert durable.record("after", lambda: "works") == "works"
+            return Ending("failure", error.kind)
+        return Ending("success", "?")
+
+    bench.functions["a"] = run
+    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert bench.ending(a) == Ending("failure", "crashed")
+    row = bench.store.look(a)
+    assert row is not None
+    assert row.run.crashes == 0
+
+
+def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> None:
+    """The second takes over, and whatever the first stores afterwards is refused: its visit is abandoned."""
+    other: list[dict[str, Any]] = []
+    calls: list[str] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        def effect() -> str:
+            calls.append("effect")
+            if len(calls) == 1:
+                other.append(bench.process().visit(execution.id, lambda: FOREVER))
+                return "of the first"
+            return "of the second"
+
+        return Ending("success", durable.record("effect", effect))
+
+    bench.functions["a"] = run
+    a = bench.accept("a", key="k")
+    assert "wake" in visit(bench, a)
+    assert other == [DONE]
+    assert bench.ending(a) == Ending("success", "of the second")
+    assert json.loads(bench.operations(a)["effect"].result or "") == "of the second"
+    assert visit(bench, a) == DONE
+    assert bench.finished == [a]
+
+
+def test_a_second_invocation_is_noticed_before_anything_new_is_begun(bench: RemoteBench) -> None:
+    """Not only when the outcome is stored: the operation's function is not called."""
+    calls: list[str] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        if not calls:
+            calls.append("taken over")
+            bench.process(bury=None).visit(execution.id, lambda: FOREVER)
+        durable.record("effect", lambda: calls.append("effect"))
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    a = bench.accept("a")
+    assert "wake" in visit(bench, a)
+    assert calls == ["taken over", "effect"]
+
+
+class Flaky:
+    """A store that does not answer some of its methods for a while."""
+
+    def __init__(self, inner: Any, broken: set[str]) -> None:
+        self._inner = inner
+        self.broken = broken
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            if name in self.broken:
+                self.refused += 1
+                raise StoreUnavailable("no answer")
+            return getattr(self._inner, name)(*args, **named)
+
+        return call
+
+
+@pytest.mark.parametrize("method", ["look", "take", "load", "hear", "save", "finish"])
+def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
+    bench: RemoteBench, method: str
+) -> None:
+    """The visit comes back, as often as it takes: an outage is not the run's doing."""
+    calls: list[int] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("effect", lambda: calls.append(1))
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    flaky = Flaky(bench.store, {method})
+    bench.store = flaky  # type: ignore[assignment]
+    left = [FOREVER]
+    visits = bench.process(pause=lambda _seconds: left.__setitem__(0, 1.0))
+    a = bench.accept("a")
+    for _ in range(MAX_CRASHES + 1):
+        left[0] = FOREVER
+        assert visits.visit(a, lambda: left[0])["wake"] > bench.clock.now()
+    assert flaky.refused > MAX_CRASHES
+    flaky.broken.clear()
+    left[0] = FOREVER
+    assert visits.visit(a, lambda: left[0]) == DONE
+    assert bench.ending(a) == Ending("success", "done")
+    assert bench.operations(a)["effect"].tries == 1
+
+
+def test_an_outcome_is_stored_however_long_the_ledger_takes_no_writes(bench: RemoteBench) -> None:
+    """As long as the invocation lasts: what was done must not be done again."""
+    calls: list[int] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("effect", lambda: calls.append(1))
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    flaky = Flaky(bench.store, {"save"})
+    bench.store = flaky  # type: ignore[assignment]
+
+    def pause(_seconds: float) -> None:
+        if flaky.refused == 3:
+            flaky.broken.clear()
+
+    a = bench.accept("a")
+    assert bench.process(pause=pause).visit(a, lambda: FOREVER) == DONE
+    assert (calls, flaky.refused) == ([1], 3)
+
+
+def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses(bench: RemoteBench) -> None:
+    """The same claim again finds its own fence."""
+    a = bench.accept("a", key="k")
+    found = bench.store.look(a)
+    assert found is not None
+    taken = found._replace(run=found.run._replace(state="running"), fence="mine")
+    assert bench.store.take(found, taken, hold=True, leave=False)
+    assert bench.store.take(found, taken, hold=True, leave=False)
+    assert not bench.store.take(found, taken._replace(fence="another's"), hold=True, leave=False)
+
+
+# --- ends ---------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_the_run_function_ends_the_run(bench: RemoteBench) -> None:
+    """Not the visit, and not the execution in Lambda."""
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        raise LookupError("a defect")
+
+    bench.functions["a"] = run
+    a = bench.accept("a", key="k")
+    assert visit(bench, a) == DONE
+    assert bench.ending(a) == Ending("failure", "internal error: LookupError: a defect")
+    assert key_items(bench, "k") == []
+
+
+def test_a_run_that_cannot_be_read_ends_as_a_failure(bench: RemoteBench) -> None:
+    """Its key is free for the next."""
+    a = bench.accept("a", key="k")
+    delivery = layout.delivery_id("1", "guid-a")
+    bench.dynamo.delete_item(TableName=bench.name, Key=layout.body_key(delivery))
+    assert visit(bench, a) == DONE
+    assert bench.ending(a).verdict == "failure"
+    assert "cannot be read" in bench.ending(a).summary
+    assert key_items(bench, "k") == []
+
+
+def test_a_finished_run_is_left_alone(bench: RemoteBench, gate: Gate) -> None:
+    """By a visit and by whoever would end it."""
+    gate.open.add("a")
+    a = bench.accept("a")
+    visit(bench, a)
+    assert visit(bench, a) == DONE
+    assert bench.visits.end(a, lambda *_: Ending("failure", "never called"), lambda: FOREVER)
+    assert (gate.begun, bench.ending(a)) == (["a"], Ending("success", "done"))
+    assert visit(bench, run_name("unknown") + "-1") == DONE
+
+
+def test_a_run_is_ended_from_outside_whatever_it_was_at(bench: RemoteBench, gate: Gate) -> None:
+    """Its crashes do not count against that, its own record is there, and its fence is taken from a zombie."""
+    bench.functions["a"] = dies
+    a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
+    for _ in range(MAX_CRASHES):
+        bench.process().visit(a, lambda: FOREVER)
+    seen: list[Any] = []
+
+    def end(durable: Durable, execution: Execution) -> Ending:
+        seen.append(durable.record("first", lambda: "not called"))
+        durable.record("final", lambda: "posted")
+        return Ending("failure", "Lambda gave it up")
+
+    assert bench.visits.end(a, end, lambda: FOREVER)
+    assert (seen, bench.ending(a)) == ([1], Ending("failure", "Lambda gave it up"))
+    gate.open.add("b")
+    assert visit(bench, b) == DONE
+
+
+def test_ending_a_queued_run_takes_nothing_from_the_holder(bench: RemoteBench, gate: Gate) -> None:
+    """It never had the key, so it gives up its ticket only."""
+    a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
+    visit(bench, a)
+    assert bench.visits.end(b, lambda *_: Ending("failure", "lost"), lambda: FOREVER)
+    assert [sk.partition("#")[0] for sk in key_items(bench, "k")] == ["holder", "ticket"]
+    assert bench.state(a) == "waiting"
+
+
+def test_ending_a_run_waits_for_what_it_waits_for_as_long_as_there_is_time(bench: RemoteBench) -> None:
+    """The final status is tried again within the invocation; without time the caller is told, and comes again."""
+    tries: list[float] = []
+
+    def end(durable: Durable, execution: Execution) -> Ending:
+        def post() -> bool | None:
+            tries.append(bench.clock.now())
+            return True if len(tries) > 2 else None
+
+        durable.wait_until("final", post, 5.0, 3_600.0)
+        return Ending("failure", "ended")
+
+    a = bench.accept("a")
+    visits = bench.process(pause=lambda seconds: later(bench, seconds))
+    assert not visits.end(a, end, lambda: 61.0)
+    assert bench.state(a) == "waiting"
+    assert visits.end(a, end, lambda: FOREVER)
+    assert len(tries) == 3
+    assert bench.ending(a) == Ending("failure", "ended")
+
+
+def test_what_is_stored_expires_only_after_the_run_is_over(bench: RemoteBench, gate: Gate) -> None:
+    """A run in flight has no end of life; a finished one has, and what it recorded lives longer."""
+    a = bench.accept("a")
+    visit(bench, a)
+    run_id = a.rpartition("-")[0]
+
+    def expiries() -> dict[str, int | None]:
+        rows = partition(bench, layout.run_partition(run_id))
+        return {row["sk"]: row.get("expires") for row in rows}
+
+    assert expiries()["attempt#000001"] is None
+    gate.open.add("a")
+    later(bench, 60)
+    visit(bench, a)
+    found = expiries()
+    end = found.pop("attempt#000001")
+    assert end is not None
+    assert end == int(bench.clock.now() + 30 * 86_400)
+    assert all(expires is not None and expires >= end for expires in found.values())
+
+
+def test_operations_come_back_in_the_order_in_which_they_were_reached(bench: RemoteBench) -> None:
+    """Whatever their names sort like, and however long they are."""
+    names = ["z", "a", "m" * 1_200, "ü/é"]
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        for name in names:
+            durable.record(name, lambda: None)
+        durable.sleep("pause", 1.0)
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    a = bench.accept("a")
+    visit(bench, a)
+    standing = bench.store.look(a)
+    assert standing is not None
+    recorded: list[Operation] = list(bench.store.load(standing)[1])
+    assert [operation.name for operation in recorded] == [*names, "pause"]
