@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -17,8 +18,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ministack import app
+from ministack.core import iam_evaluator, sigv4
 from ministack.core import lambda_runtime as runtime
-from ministack.core import sigv4
 from ministack.services import cloudwatch_logs as logs
 from ministack.services import lambda_durable as durable
 from ministack.services import lambda_svc as functions
@@ -202,6 +203,24 @@ def list_by_alias() -> None:
 
 
 # --- the rest -------------------------------------------------------------------------------------------------
+
+
+@patch(
+    "aws:PrincipalArn of a role's session is the session's ARN, and not the role's.",
+    f"{DOCS}/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn",
+)
+def principal_is_the_role() -> None:
+    """Give the role's ARN for the key; closeout's roles have no path."""
+    original = iam_evaluator._resolve_condition_key
+
+    def resolved(key: str, context: Any) -> Any:
+        value = original(key, context)
+        session = re.fullmatch(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/.*", str(value))
+        if key.lower() != "aws:principalarn" or session is None:
+            return value
+        return "arn:{}:iam::{}:role/{}".format(*session.groups())
+
+    iam_evaluator._resolve_condition_key = resolved
 
 
 @patch(

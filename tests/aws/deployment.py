@@ -1,0 +1,99 @@
+"""The CDK's own command line against the emulated account: bootstrap, deploy, diff, destroy, and what it puts out.
+
+The stack is deployed as a user deploys it, by `cdk deploy closed-pr-event-stack`; only the account is another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from closeout.core.errors import Unavailable
+from closeout.testing.ministack import Ministack
+
+ROOT = Path(__file__).resolve().parents[2]
+CDK_FOLDER = ROOT / "cdk"
+STACK = "closed-pr-event-stack"
+PATIENCE = 300.0
+
+
+class Said:
+    """What one command of the CDK said, and how it ended."""
+
+    def __init__(self, code: int, text: str, seconds: float) -> None:
+        self.code = code
+        self.text = text
+        self.seconds = seconds
+
+
+class Cdk:
+    """`cdk` in `cdk/`, for the machine that it runs on, with its output in a folder of its own.
+
+    `context` are parameters as `-c key=value` takes them.
+    """
+
+    def __init__(self, cloud: Ministack, folder: Path, context: Mapping[str, str]) -> None:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "CLOSEOUT_", "GITHUB_", "CDK_"))
+        }
+        self._environment = {**kept, **cloud.environment(), "CI": "true", "NO_COLOR": "1"}
+        self._cloud = cloud
+        self._assembly = folder / "cdk.out"
+        self._outputs = folder / "outputs.json"
+        machine = platform.machine().lower()
+        host = {
+            "region": cloud.region,
+            "architecture": "arm64" if machine in ("arm64", "aarch64") else "x86_64",
+            "bundlePlatform": "host",
+        }
+        self._context = {**host, **context}
+
+    def bootstrap(self) -> Said:
+        """Prepare the account for the CDK; elsewhere than in `cdk/`, where it would make the template for nothing."""
+        target = f"aws://{self._cloud.account}/{self._cloud.region}"
+        return self._cdk(["bootstrap", target], self._assembly.parent)
+
+    def deploy(self) -> dict[str, str]:
+        """Deploy the stack; give its outputs. Raises `Unavailable` with what the CDK said."""
+        self._run("deploy", STACK, "--require-approval", "never", "--outputs-file", str(self._outputs))
+        outputs: dict[str, str] = json.loads(self._outputs.read_text("utf-8"))[STACK]
+        return outputs
+
+    def diff(self) -> Said:
+        """Compare what is deployed with what is here; exit code 1 if they differ."""
+        return self._run("diff", STACK, "--fail", check=False)
+
+    def destroy(self) -> Said:
+        """Remove the stack, as it was made last."""
+        return self._cdk(["destroy", STACK, "--force", "--app", str(self._assembly)], self._assembly.parent)
+
+    def _run(self, *arguments: str, check: bool = True) -> Said:
+        options = [word for key, value in self._context.items() for word in ("-c", f"{key}={value}")]
+        return self._cdk([*arguments, *options, "--output", str(self._assembly)], CDK_FOLDER, check=check)
+
+    def _cdk(self, arguments: list[str], folder: Path, *, check: bool = True) -> Said:
+        began = time.monotonic()
+        outcome = subprocess.run(
+            [str(CDK_FOLDER / "node_modules/.bin/cdk"), *arguments, "--no-notices", "--no-version-reporting"],
+            cwd=folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        said = Said(outcome.returncode, outcome.stdout, time.monotonic() - began)
+        if check and said.code != 0:
+            last = "\n".join(said.text.splitlines()[-25:])
+            raise Unavailable(
+                f"cdk {arguments[0]} ended with {said.code}:\n{last}\nThe emulator said:\n{self._cloud.last_words()}"
+            )
+        return said

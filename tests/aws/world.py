@@ -1,0 +1,226 @@
+"""An emulated account with the stack in it, a fake GitHub that delivers to it, and the ledger as people read it.
+
+What a test or the demo sees of closeout is what its user sees: HTTP answers, commit statuses, runs, log lines, and
+the account. Nothing here reaches into a function.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from closeout.adapters.dynamo.views import Views
+from closeout.core.errors import Unavailable
+from closeout.testing import deliveries
+from closeout.testing.github.server import FakeGitHub
+from closeout.testing.ministack import Ministack
+from closeout.wiring.clock import SystemClock
+from closeout.wiring.stack_ledger import Place, StackLedger
+from tests.aws.deployment import ROOT, Cdk
+
+EMULATOR = ROOT / ".venv-emulator/bin/python"
+REPOSITORY = "acme/shop"
+TOKEN = "token-of-the-closeout-bot"
+PATIENCE = 60.0
+
+Tell = Callable[[str, str], None]
+"""Who, and what happened: how the demo hears of each stage."""
+
+
+class Answer(NamedTuple):
+    """What an HTTP request was answered with."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body."""
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class World:
+    """Starts everything, deploys the stack with `config` (in which `http://github.invalid` stands for the fake) and hooks it up.
+
+    Everything is below `folder`; leaving the context ends all that it started. `context` are parameters of the stack.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        *,
+        code: Path | None = None,
+        context: Mapping[str, str] | None = None,
+        tell: Tell = lambda _who, _text: None,
+    ) -> None:
+        if not EMULATOR.exists():
+            raise Unavailable("The emulator is not installed: run `make setup-aws`.")
+        self.folder = folder
+        self._stack = ExitStack()
+        self._config = config
+        self._code = code
+        self._context = dict(context or {})
+        self._tell = tell
+        self._before: dict[str, str | None] = {}
+        self.cloud = Ministack(EMULATOR, folder)
+        self.outputs: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        """Start the account and GitHub, deploy, store the token. Raises `Unavailable` with what went wrong."""
+        self.github = FakeGitHub(token=TOKEN, full=True)
+        self._stack.callback(self.end)
+        try:
+            self.github.start()
+            self._tell("github", f"our fake GitHub at {self.github.url}")
+            self._stack.enter_context(self.cloud)
+            self._tell(
+                "aws", f"emulated account {self.cloud.account}, pid {self.cloud.pid}, {self.cloud.url}"
+            )
+            self._adopt(self.cloud.environment())
+            self.deploy()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def end(self) -> None:
+        """Stop GitHub, and give this process its environment back."""
+        self.github.stop()
+        for name, value in self._before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        self._before.clear()
+
+    # --- the stack ------------------------------------------------------------------------------------
+
+    def deploy(self) -> None:
+        """Bootstrap the account and deploy the stack, and do what its user does then: a token, and a webhook."""
+        path = self.folder / "closeout.yaml"
+        path.write_text(self._config.replace("http://github.invalid", self.github.url), "utf-8")
+        if self._code is not None:
+            self._context["codePath"] = str(self._code)
+        self.cdk = Cdk(self.cloud, self.folder, {"configFile": str(path), **self._context})
+        said = self.cdk.bootstrap()
+        self._tell("cdk", f"bootstrap: the account is ready ({said.seconds:.0f} s)")
+        began = time.monotonic()
+        self.outputs = self.cdk.deploy()
+        self._tell("cdk", f"deploy closed-pr-event-stack ({time.monotonic() - began:.0f} s)")
+        secrets = self.cloud.client("secretsmanager")
+        secrets.put_secret_value(SecretId=self.outputs["GitHubTokenSecretName"], SecretString=TOKEN)
+        value = secrets.get_secret_value(SecretId=self.outputs["WebhookSecretName"])
+        self.secret = str(value["SecretString"])
+        self.webhook = self.cloud.webhook(self.outputs["ApiId"])
+        place = Place(
+            self.outputs["TableName"],
+            self.outputs["BucketName"],
+            self.outputs["WorkerAlias"],
+            self.outputs["LogGroupName"],
+        )
+        self.ledger = StackLedger(place, self.cloud.client, SystemClock())
+
+    @property
+    def views(self) -> Views:
+        """The ledger as people read it."""
+        return self.ledger.views
+
+    def _adopt(self, environment: Mapping[str, str]) -> None:
+        """Give this process the account's variables: GitHub's deliveries must trust its certificate."""
+        for name, value in environment.items():
+            self._before.setdefault(name, os.environ.get(name))
+            os.environ[name] = value
+
+    # --- deliveries -----------------------------------------------------------------------------------
+
+    def add_repository(self, name: str = REPOSITORY, *, events: tuple[str, ...] = ("pull_request",)) -> None:
+        """Add a repository to GitHub whose hook delivers to the stack."""
+        self.github.world.add_repository(name)
+        self.github.add_hook(name, url=self.webhook, secret=self.secret, events=events)
+
+    def open(self, number: int, *, repository: str = REPOSITORY, **options: Any) -> str:
+        """Open a pull request; give the commit that its statuses belong to."""
+        return str(self.github.world.open_pull(repository, number=number, **options).sha)
+
+    def close(self, number: int, *, repository: str = REPOSITORY) -> dict[str, Any]:
+        """Close a pull request; give its delivery, answered."""
+        self.github.world.change_pull(repository, number, "closed")
+        self.github.sender.settle()
+        return next(
+            one
+            for one in self.github.world.repository(repository).deliveries
+            if one["action"] == "closed" and one["request"]["payload"]["number"] == number
+        )
+
+    def deliver(
+        self,
+        payload: Any,
+        *,
+        event: str = "pull_request",
+        guid: str | None = None,
+        secret: str | None = None,
+        source: str = "127.0.0.1",
+        **changes: str | None,
+    ) -> Answer:
+        """Send a signed delivery of one's own; `changes` replace headers (`_` for `-`), None takes one away."""
+        body = payload if isinstance(payload, bytes) else deliveries.encode(payload)
+        signed = deliveries.signed_headers(event, body, secret or self.secret, guid or str(uuid.uuid4()))
+        headers: dict[str, str | None] = {**signed}
+        for name, value in changes.items():
+            headers[name.replace("_", "-")] = value
+        return self.post(
+            body, {name: value for name, value in headers.items() if value is not None}, source=source
+        )
+
+    def post(self, body: bytes, headers: Mapping[str, str], *, source: str = "127.0.0.1") -> Answer:
+        """Send any request to the webhook."""
+        return Answer(*self.cloud.request("POST", self.webhook, body, headers, source=source))
+
+    # --- runs -----------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Give a run as `closeout runs show --json` does."""
+        found = self.views.run(run_id)
+        return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
+
+    def ended(self, run_id: str, patience: float = PATIENCE) -> dict[str, Any]:
+        """Wait until a run has finished; give it. Raises `AssertionError` when patience ends."""
+        return self.until(lambda: self.run(run_id), lambda run: run["state"] == "finished", patience)
+
+    def until(
+        self, look: Callable[[], Any], enough: Callable[[Any], bool], patience: float = PATIENCE
+    ) -> Any:
+        """Look until it is enough; give what was seen. Raises `AssertionError` with it when patience ends."""
+        deadline = time.monotonic() + patience
+        while True:
+            seen = look()
+            if enough(seen):
+                return seen
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {patience:g} s: {seen}\n{self.cloud.last_words(40)}")
+            time.sleep(0.1)
+
+    def statuses(
+        self, sha: str, *, repository: str = REPOSITORY, context: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Give a commit's statuses, the oldest first."""
+        return self.github.statuses(repository, sha, context)
+
+    def lines(self, run_id: str) -> list[str]:
+        """Give the text of a run's log lines."""
+        return [line.text for line in self.views.logs(run_id)]
