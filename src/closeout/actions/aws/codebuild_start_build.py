@@ -79,7 +79,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     if not _waits(inputs):
         return {"summary": f"started build {started['id']}", **started}
     try:
-        end = work.wait_until("end", _end_poll(client, started["id"], work), POLL)
+        end = work.wait_until("finish", _end_poll(client, started["id"], work), POLL)
     except RunCancelled:
         # Not through `change`: its live check would refuse, and stopping takes back what this step began.
         work.record("stop", lambda: _stop(client, started["id"], work), work.retry)

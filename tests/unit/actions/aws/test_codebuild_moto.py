@@ -93,7 +93,7 @@ def test_another_attempt_is_another_build(clients: Any, codebuild: Any) -> None:
 def test_cancelling_stops_it(clients: Any, codebuild: Any, aws: FakeAws) -> None:
     """A run that is cancelled while it waits stops its build, and stays cancelled on replay."""
     aws.build_outcome("preview-teardown", seconds=60)
-    operations: dict[str, Any] = {"end": {"error": "cancelled", "message": "cancelled by ann"}}
+    operations: dict[str, Any] = {"finish": {"error": "cancelled", "message": "cancelled by ann"}}
     with pytest.raises(RunCancelled):
         run(clients, operations=operations)
     assert [build["buildStatus"] for build in builds(codebuild)] == ["STOPPED"]

@@ -1,0 +1,28 @@
+"""Operation names within a step: an action's own must not be one that the run function records for every step."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.architecture.tree import listing, nodes, place
+
+RESERVED = {"if", "plan", "end", "verify"}
+"""`<step>/if`, `<step>/plan`, `<step>/end`, `<step>/verify` (`closeout.run.step`)."""
+CALLS = {"record", "change", "sleep", "wait_until"}
+
+
+def test_no_action_takes_a_name_that_every_step_has() -> None:
+    """A plan of one change has no prefix of its own, so such a name would be there twice, and the step would fail."""
+    names = [
+        (place(path, node.lineno), first.value)
+        for path, node in nodes("src/closeout/actions")
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in CALLS
+        and node.args
+        and isinstance(first := node.args[0], ast.Constant)
+        and isinstance(first.value, str)
+    ]
+    taken = [f"{where}: {name}" for where, name in names if name in RESERVED]
+    assert len(names) >= 6
+    assert not taken, listing(taken)
