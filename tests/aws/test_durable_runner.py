@@ -1,0 +1,124 @@
+"""The contract of `Durable` on the official durable test runner: the worker's own driver over the ledger's visits."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python.execution import InvocationStatus
+from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
+
+from closeout.core.table import worker_event
+from closeout.engine.visit import Visits
+from closeout.lambdas import worker
+from closeout.ports import Durable, Ending, Execution, RunFunction
+from closeout.testing.aws import FakeAws
+from tests.contract.durable_suite import DurableSuite
+from tests.contract.remote_harness import RemoteBench
+
+
+def play(visits: Visits, execution: str) -> Any:
+    """Run an execution on the runner, whose timers are skipped; give its result."""
+
+    @durable_execution
+    def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+        return worker.work(event, context, visits)
+
+    with DurableFunctionTestRunner(handler=handler, skip_time=True, poll_interval=0.01) as runner:
+        return runner.run(
+            input=worker_event(execution).decode(), execution_name=execution, execution_timeout=86_400
+        )
+
+
+class RunnerHarness:
+    """`durable_suite.Harness` on the runner. Visits that come too early, since time is skipped, do nothing."""
+
+    tick = 0.01
+
+    def __init__(self, aws: FakeAws) -> None:
+        self._bench = RemoteBench(aws)
+        self._count = 0
+
+    def run(self, function: RunFunction, body: bytes = b"{}") -> Ending:
+        """Run a function from acceptance to its end."""
+        self._count += 1
+        name = f"run{self._count}"
+        self._bench.functions[name] = function
+        execution = self._bench.accept(name, body=body)
+        result = play(self._bench.visits, execution)
+        assert result.status is InvocationStatus.SUCCEEDED, result.error
+        assert json.loads(result.result) == {"execution": execution}
+        return self._bench.ending(execution)
+
+
+class TestOnTheRunner(DurableSuite):
+    """Every test of the suite."""
+
+    @pytest.fixture
+    def harness(self, aws: FakeAws) -> RunnerHarness:
+        """The runner over a fresh table."""
+        return RunnerHarness(aws)
+
+
+class SkippingClock:
+    """A clock that goes on by as much as the worker says that it waits: the runner skips just that."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time() + self.ahead
+
+
+class SkippingVisits:
+    """Visits after which the clock jumps to when the next is due, once the worker has read it."""
+
+    def __init__(self, visits: Visits, clock: SkippingClock) -> None:
+        self._visits = visits
+        self.clock = clock
+        self.count = 0
+
+    def visit(self, execution: str, remaining: Any) -> dict[str, Any]:
+        """Visit."""
+        self.count += 1
+        outcome = self._visits.visit(execution, remaining)
+        if "wake" in outcome:
+            self.clock.ahead += max(0.0, outcome["wake"] - self.clock.now())
+        return outcome
+
+
+def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws) -> None:
+    """In Lambda, however often it polls: nothing of a run is limited by what an execution may record there."""
+    clock = SkippingClock()
+    bench = RemoteBench(aws, clock=clock)
+    polls: list[float] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        def poll() -> bool | None:
+            polls.append(clock.now())
+            return True if polls[-1] - polls[0] >= 1_200 else None
+
+        durable.wait_until("gone", poll, 30.0, 7_200.0)
+        return Ending("success", "gone")
+
+    bench.functions["waits"] = run
+    visits = SkippingVisits(bench.visits, clock)
+    began = time.monotonic()
+    result = play(visits, bench.accept("waits"))  # type: ignore[arg-type]
+    assert result.status is InvocationStatus.SUCCEEDED
+    assert [(operation.name, operation.attempt) for operation in result.operations] == [("run", visits.count)]
+    assert 40 <= len(polls) <= 42
+    assert time.monotonic() - began < 60
+
+
+def test_the_worker_asks_for_whole_seconds_and_one_at_least() -> None:
+    """Lambda knows no shorter wait; a visit that is late already comes as soon as it can."""
+    waits = {
+        wake: worker.next_visit({"wake": wake}, 100.0).delay_seconds for wake in (90.0, 100.0, 100.5, 130.2)
+    }
+    assert waits == {90.0: 1, 100.0: 1, 100.5: 1, 130.2: 31}
+    assert not worker.next_visit({"done": True}, 100.0).should_continue
