@@ -1,0 +1,61 @@
+"""The page of costs is the output of its program, and what the program counts is what the code uses and the stack has."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from bench import costs, usage
+from tests.docs.pages import ROOT
+
+CDK = ROOT / "cdk" / "closeout_cdk"
+NEAR = 0.25
+"""How far a fresh count may be from the kept one: sizes of numbers differ, and an item may cross a kilobyte."""
+
+
+def test_the_page_holds_what_the_program_prints() -> None:
+    """A price, a count or a formula that changes changes the page."""
+    written = costs.PAGE.read_text("utf-8").split(costs.BEGIN)[1].split(costs.END)[0].strip()
+    assert written == costs.tables(costs.kept()), "run `python -m bench.costs --write`"
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "seconds"), [(usage.COMMENT, "comment", 1.0), (usage.PREVIEW, "preview", 3.0)]
+)
+def test_a_run_uses_what_was_counted(step: str, name: str, seconds: float) -> None:
+    """Counted again over the emulator, a run and a poll use about what the page says."""
+    fresh, kept = usage.measure(step, delete_seconds=seconds), costs.kept()[name]
+    for part in ("door", "run", "poll"):
+        used: dict[str, Any] = getattr(fresh, part)._asdict()
+        for what in ("writes", "reads", "stored", "visits"):
+            assert used[what] == pytest.approx(kept[part][what], rel=NEAR, abs=2), (
+                f"{name}, {part}, {what}: run `python -m bench.costs --measure`, then --write"
+            )
+
+
+def test_units_are_those_of_dynamodb() -> None:
+    """A kilobyte to write, four to read, whole units; and an item's size is names and values."""
+    assert [usage.write_units(size) for size in (0, 1, 1024, 1025)] == [1, 1, 1, 2]
+    assert [usage.read_units(size) for size in (0, 4096, 4097)] == [1, 1, 2]
+    item = {"pk": {"S": "abc"}, "n": {"N": "1200"}, "raw": {"B": b"12"}, "l": {"L": [{"S": "xy"}]}}
+    assert usage.item_bytes(item) == (2 + 3) + (1 + 2) + (3 + 2) + (1 + 3 + 1 + 2)
+
+
+def test_alarms_metrics_and_memory_are_those_of_the_stack() -> None:
+    """The monthly part counts what the stack's source has."""
+    alarms = (CDK / "alarms.py").read_text("utf-8")
+    calls = re.findall(r"self\._alarm\(", alarms)
+    over_several = re.findall(r"using_metrics=\{(.*?)\},\n", alarms, re.DOTALL)
+    assert (
+        len(calls) + sum(len(re.findall(r'"\w+": ', one)) - 1 for one in over_several) == costs.ALARM_METRICS
+    )
+    counted = [
+        re.findall(r'"(\w+)"', call)[-1] for call in re.findall(r"self\._counted\((.*?)\)", alarms, re.DOTALL)
+    ]
+    assert len(set(counted)) == costs.LOG_METRICS
+    memory = [
+        int(size) for size in re.findall(r"memory_size=(\d+)", (CDK / "functions.py").read_text("utf-8"))
+    ]
+    assert {costs.RECEIVER_GB * 1024, costs.WORKER_GB * 1024} <= set(memory)
