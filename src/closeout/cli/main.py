@@ -37,6 +37,11 @@ SECTIONS = {
         "resume": Entry("pause", "Let destructive calls go on after `closeout pause`."),
         "prune": Entry("prune", "Remove finished runs and deliveries that are old."),
     },
+    "On AWS": {
+        "permissions": Entry("permissions", "Print the IAM policy that a configuration needs."),
+        "webhook": Entry("webhook", "Create and look after the webhook of a deployed stack."),
+        "secret": Entry("secret", "Store a deployed stack's secrets, never shown."),
+    },
 }
 
 

@@ -46,6 +46,13 @@ def db(function: F) -> F:
     )(function)
 
 
+def stack(function: F) -> F:
+    """Add `--stack`, without which the command cannot do anything."""
+    return click.option(
+        "--stack", "stack_name", required=True, metavar="NAME", help="The deployed CloudFormation stack."
+    )(function)
+
+
 def as_json(function: F) -> F:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(function)

@@ -27,9 +27,13 @@ What a program reads goes to standard output, everything else to standard error.
 something, it shows what would happen and asks; without a terminal it needs `--yes`, or it ends with exit code 3
 and has done nothing. Who asked (`user@host`) is kept in the ledger.
 
-Only `closeout serve` acts on AWS and GitHub. `runs cancel`, `runs rerun`, `deliveries replay`, `pause` and `resume`
-leave a request in the ledger, which the server takes within a second; if none is running, they say so, and the
-request is carried out when one starts. `pause` and `resume` hold from the moment that they are written.
+Of all runs only `closeout serve`, or the stack on AWS, acts on AWS and GitHub. `runs cancel`, `runs rerun`,
+`deliveries replay`, `pause` and `resume` leave a request in the ledger, which the server takes within a second; if none
+is running, they say so, and the request is carried out when one starts. `pause` and `resume` hold from the moment that
+they are written. `webhook` and `secret` change what they name, hooks on GitHub and the stack's own two secrets.
+
+A command with `--stack` finds everything else in that CloudFormation stack's outputs, with the credentials and the region
+that boto3 finds (`AWS_REGION` and `AWS_PROFILE` say which).
 
 ## Environment
 
@@ -38,6 +42,7 @@ request is carried out when one starts. `pause` and `resume` hold from the momen
 | `CLOSEOUT_CONFIG` | the configuration, where `--config` is not given |
 | `CLOSEOUT_DB` | the ledger, where `--db` is not given |
 | `CLOSEOUT_DEBUG` | set: show the traceback of a defect of closeout |
+| `AWS_REGION` | where the stack of `--stack` is; else the region of the profile |
 | `NO_COLOR` | set: no colours |
 """
 

@@ -1,0 +1,127 @@
+"""What the commands of `closeout webhook` work with: the stack, its token, the hooks of a target.
+
+Apart from the commands, because each needs the same few things in the same order, and because which hook is the
+stack's is decided here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from closeout.actions.registry import builtin
+from closeout.adapters.github import GitHubClient
+from closeout.adapters.hooks import Hook, Hooks, Target
+from closeout.adapters.secrets import SecretReader
+from closeout.config.load import Loaded, load
+from closeout.core.errors import NotFound, SecretError, UsageError
+from closeout.core.patterns import compile_patterns
+from closeout.wiring.clients import setting_value
+from closeout.wiring.stack import Stack, open_stack
+
+
+class Scene(NamedTuple):
+    """What a command works with: the stack, its webhook's URL, and the hooks of the target."""
+
+    stack: Stack
+    url: str
+    hooks: Hooks
+
+
+def prepare(target: str, stack_name: str, token_from: str | None, loaded: Loaded) -> Scene:
+    """Find the stack and its token, for one target."""
+    return prepare_all((target,), stack_name, token_from, loaded)[0]
+
+
+def prepare_all(
+    targets: Iterable[str], stack_name: str, token_from: str | None, loaded: Loaded
+) -> list[Scene]:
+    """Find the stack and its token, for several targets; at least one is given and each is read first."""
+    parsed = [Target.parse(target) for target in targets]
+    stack = open_stack(stack_name)
+    token = _token(stack, token_from, loaded.directory)
+    github = GitHubClient(lambda: token, setting_value(loaded.settings.api_url, "github.api-url"))
+    url = stack.output("WebhookUrl")
+    return [Scene(stack, url, Hooks(github, target)) for target in parsed]
+
+
+def _token(stack: Stack, reference: str | None, directory: Path) -> str:
+    if reference is None:
+        name = stack.output("GitHubTokenSecretName")
+        try:
+            return stack.secret(name).value
+        except SecretError as error:
+            raise SecretError(
+                f"{error.message} Store a token with `closeout secret set github --stack {stack.name}`, or name"
+                " another one with --token-from env:NAME."
+            ) from None
+    if not reference.startswith(("env:", "file:", "aws-secretsmanager:")):
+        # What was given may be the token itself, so it is not repeated.
+        raise UsageError("--token-from takes a reference, env:NAME or file:PATH, never the token itself.")
+    return SecretReader(region=stack.region, directory=directory).read(reference)[0]
+
+
+def settings(config: Path) -> Loaded:
+    """Read the configuration for its addresses; its Python modules are not imported."""
+    return load(config, builtin(), modules=False)
+
+
+def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
+    """Give the events of the automations that this target can start, in order of the alphabet.
+
+    Raises `UsageError` when none can: the hook would bring nothing.
+    """
+    matching = [
+        automation
+        for automation in loaded.automations
+        if target.organization
+        or not automation.repositories
+        or compile_patterns(automation.repositories, "name").matches(target.name)
+    ]
+    events = sorted({str(trigger["event"]) for automation in matching for trigger in automation.triggers})
+    if not events:
+        raise UsageError(f"No automation is about {target.name}, so a hook there would bring nothing.")
+    return tuple(events)
+
+
+def one(scene: Scene, hook_id: int | None) -> Hook:
+    """Give the stack's hook, or the one that was named if it is the stack's."""
+    found = scene.hooks.reaching(scene.url)
+    chosen = [hook for hook in found if hook_id in (None, hook.id)]
+    name = scene.hooks.target.name
+    if not chosen:
+        which = f"hook {hook_id} of" if found else "no hook of"
+        text = f"{name} has {which} the stack {scene.stack.name} ({scene.url})."
+        if found:
+            text = f"{name} has no hook {hook_id} that reaches the stack {scene.stack.name}."
+        raise NotFound(
+            f"{text} `closeout webhook list {name} --stack {scene.stack.name}` shows what there is."
+        )
+    if len(chosen) > 1:
+        raise UsageError(several(scene, chosen))
+    return chosen[0]
+
+
+def several(scene: Scene, found: Sequence[Hook]) -> str:
+    """Say that there are several hooks where one is meant, and how to get rid of one."""
+    numbers = " and ".join(str(hook.id) for hook in found)
+    return (
+        f"{scene.hooks.target.name} has several hooks that reach the stack, {numbers}, so each event arrives more than"
+        f" once (and is handled once). Remove one with `closeout webhook delete {scene.hooks.target.name} --stack"
+        f" {scene.stack.name} --hook ID`."
+    )
+
+
+def differences(hook: Hook, events: Sequence[str]) -> list[str]:
+    """Say in which ways a hook is not as `create` would make it. Its secret cannot be compared: GitHub hides it."""
+    wanted, has = set(events), set(hook.events)
+    found = [f"the event {event} is missing" for event in sorted(wanted - has) if "*" not in has]
+    found += [f"the event {event} starts nothing" for event in sorted(has - wanted)]
+    if not hook.active:
+        found.append("it is not active, so nothing is sent")
+    if hook.insecure:
+        found.append("GitHub does not check the certificate (insecure_ssl)")
+    if hook.content_type != "json":
+        found.append(f"its content type is {hook.content_type}, which is accepted but is not json")
+    return found

@@ -1,0 +1,111 @@
+"""`closeout permissions`: what a configuration needs to be allowed, for review before anybody is allowed anything.
+
+The same statements make the stack's roles, so what is reviewed here is what is deployed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from closeout.cli import options, output
+from closeout.cli.commands import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from closeout.config.permissions import Statement
+
+OWN = "closeout's own role"
+
+
+@click.command(
+    "permissions",
+    cls=Command,
+    short_help="Print the IAM policy that a configuration needs.",
+    examples=("closeout permissions closeout.yaml", "closeout permissions closeout.yaml --json"),
+)
+@click.argument(
+    "path",
+    metavar="[CONFIG]",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=options.DEFAULT_CONFIG,
+    envvar="CLOSEOUT_CONFIG",
+)
+@options.as_json
+def permissions(path: Path, as_json: bool) -> None:
+    """Print what CONFIG (closeout.yaml) needs: an IAM policy for each role, and permissions of the GitHub token.
+
+    It follows from the actions that the steps use: a `${{ }}` in a name is a * in the ARN, and a name that does not
+    begin with three fixed characters is refused. What shell, python and @on functions call is not known: allow it
+    yourself. Reads the file only.
+
+    With --json: {"roles": [{"role": null or ARN, "policy": {...}, "statements": [{"actions", "resources", "reasons",
+    "steps"}]}], "github": [{"actions", "resources", "reasons", "steps"}], "unknown": [...]}. The role null is
+    closeout's own.
+    """
+    from closeout import wiring
+    from closeout.actions.registry import builtin
+    from closeout.config.permissions import policy, roles, statements, unknown
+
+    automations = wiring.load(path).automations
+    found = statements(automations, builtin())
+    aside = unknown(automations)
+    if as_json:
+        output.print_json(
+            {
+                "roles": [
+                    {
+                        "role": role,
+                        "policy": policy(found, role),
+                        "statements": [
+                            _to_json(one) for one in found if one.system == "aws" and one.role == role
+                        ],
+                    }
+                    for role in roles(found)
+                ],
+                "github": [_to_json(one) for one in found if one.system == "github"],
+                "unknown": list(aside),
+            }
+        )
+        return
+    for role in roles(found):
+        output.say(click.style(f"IAM policy of {role or OWN}", bold=True))
+        output.say(json.dumps(policy(found, role), indent=2))
+        output.say()
+        _why([one for one in found if one.system == "aws" and one.role == role])
+    if not roles(found):
+        output.say("No step needs AWS.")
+        output.say()
+    github = [one for one in found if one.system == "github"]
+    output.say(click.style("GitHub token, fine-grained", bold=True))
+    _why(github)
+    if aside:
+        text = f"Not known, so not in here: what {', '.join(aside)} may call."
+        output.note(click.wrap_text(text, 78))
+
+
+def _why(found: Sequence[Statement]) -> None:
+    """Say what each statement is for, as wide as a page."""
+    for one in found:
+        output.say(click.wrap_text(f"{', '.join(one.actions)}", 78, "  ", "    "))
+        for resource in one.resources:
+            output.say(f"    on {output.clean(resource)}")
+        for reason in one.reasons:
+            output.say(click.wrap_text(f"to {reason.removeprefix('to ')}", 78, "    ", "      "))
+        output.say(click.wrap_text(f"for {', '.join(one.steps)}", 78, "    ", "      "))
+    if not found:
+        output.say("  nothing")
+    output.say()
+
+
+def _to_json(one: Statement) -> dict[str, Any]:
+    return {
+        "actions": list(one.actions),
+        "resources": list(one.resources),
+        "reasons": list(one.reasons),
+        "steps": list(one.steps),
+    }

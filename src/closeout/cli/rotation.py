@@ -1,0 +1,176 @@
+"""A new webhook secret without a refused delivery: store, wait, change hook by hook, and see each ping.
+
+There is no record of a rotation to get wrong. A current value that is younger than the time in which the one before
+it is accepted *is* the rotation under way, and to set it on a hook twice changes nothing. So whatever ended a call,
+the same call again finds the value and brings it to every hook, and none is generated in between.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from closeout.adapters.hooks import Hook, Hooks, Target
+from closeout.cli import output, pings
+from closeout.core.errors import ActionFailed, CloseoutError, NotFound, ServiceError, Unavailable
+from closeout.core.patterns import is_literal
+from closeout.core.secrets import PREVIOUS_SECONDS
+
+if TYPE_CHECKING:
+    from closeout.config.load import Loaded
+    from closeout.wiring.stack import Stack
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+
+SETTLE = 5.0
+"""Seconds between storing a value and the first hook that signs with it.
+
+A receiver reads the secret again when a signature does not fit, but at most once a second: one that has just read it,
+because somebody sent it a bad signature, would refuse the new one until that second is over. Longer than a second,
+since a read takes time too. Nobody has to wait for the cache's 300 s.
+"""
+PINGS = 3
+ATTEMPTS = 6
+LONGEST_WAIT = 300.0
+
+
+class Value(NamedTuple):
+    """The secret's current value, and whether this call generated it."""
+
+    text: str
+    version: str
+    created: float
+    generated: bool
+
+    @property
+    def until(self) -> float:
+        """When the value before it ends."""
+        return self.created + PREVIOUS_SECONDS
+
+
+def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> dict[str, Any]:
+    """Rotate, and give what was done as JSON. Raises `NotFound` before anything is changed if a target has no hook.
+
+    An error after that leaves both values accepted: the message says until when, and that the same call goes on.
+    """
+    url = stack.output("WebhookUrl")
+    hooks = [(each, hook) for each in targets for hook in _hooks(stack, each, url)]
+    name = stack.output("WebhookSecretName")
+    value = _value(stack, name, new=new, tell=tell)
+    _settle(value, tell)
+    done: list[dict[str, Any]] = []
+    for each, hook in hooks:
+        try:
+            answer = _change(each, hook, value.text)
+        except CloseoutError as error:
+            raise _unfinished(error, value, len(done), len(hooks)) from None
+        tell(
+            f"{each.target.name}: hook {hook.id} signs with the new value; its ping was answered with {answer}."
+        )
+        done.append({"target": each.target.name, "hook": hook.id, "ping": answer})
+    tell(
+        f"Done: {len(done)} of {len(hooks)} hooks. The former value is accepted until {output.moment(value.until)}."
+    )
+    return {
+        "secret": name,
+        "version": value.version,
+        "generated": value.generated,
+        "accepted_until": value.until,
+        "hooks": done,
+    }
+
+
+def left_out(loaded: Loaded, targets: Iterable[Target]) -> list[str]:
+    """Give the repositories that the configuration names and that no target covers."""
+    covered = {target.name.lower() for target in targets}
+    named = {pattern for automation in loaded.automations for pattern in automation.repositories}
+    return sorted(
+        name
+        for name in named
+        if is_literal(name) and not {name.lower(), name.lower().partition("/")[0]} & covered
+    )
+
+
+def _hooks(stack: Stack, hooks: Hooks, url: str) -> tuple[Hook, ...]:
+    found = hooks.reaching(url)
+    if not found:
+        raise NotFound(
+            f"Nothing was changed: {hooks.target.name} has no hook of the stack {stack.name} ({url});"
+            f" `closeout webhook create {hooks.target.name} --stack {stack.name}` makes one."
+        )
+    return found
+
+
+def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
+    """Give the value of the rotation under way, or generate one and store it."""
+    current = stack.secret(name)
+    now = time.time()
+    under_way = now < current.created + PREVIOUS_SECONDS and stack.has_previous(name)
+    if under_way and not new:
+        tell(
+            f"{name} was changed {output.ago(current.created, now)} ago (version {current.version}), so that change is"
+            " carried on: no value is generated. --new makes another one."
+        )
+        return Value(current.value, current.version, current.created, generated=False)
+    if under_way:
+        output.note(
+            "A hook that still signs with the value before the present one is refused from now on (--new)."
+        )
+    text = secrets.token_hex(32)
+    version = stack.put_secret(name, text)
+    value = Value(text, version, time.time(), generated=True)
+    tell(
+        f"{name} has a new value (version {version}). The former one is accepted until {output.moment(value.until)}."
+    )
+    return value
+
+
+def _settle(value: Value, tell: Tell) -> None:
+    left = value.created + SETTLE - time.time()
+    if left > 0:
+        tell(
+            f"Waiting {SETTLE:g} s: a receiver reads the secret again when a signature does not fit, at most once a second,"
+            " so by then every receiver takes the new value."
+        )
+        time.sleep(min(left, SETTLE))
+
+
+def _change(hooks: Hooks, hook: Hook, secret: str) -> int:
+    """Set the secret and see a ping signed with it answered by 200; a ping that is refused is sent again."""
+
+    def pinged() -> int:
+        return patiently(lambda: pings.ping(hooks, hook.id)).status_code
+
+    patiently(lambda: hooks.set_secret(hook.id, secret))
+    for _ in range(PINGS - 1):
+        try:
+            return pinged()
+        except ActionFailed as error:
+            output.note(f"{error.message} It is pinged again.")
+            time.sleep(2.0)
+    return pinged()
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call again after GitHub's own time when it asks to wait (rate limits), or after a while when it fails."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return call()
+        except ServiceError as error:
+            wait = error.retry_after if error.retry_after is not None else 2.0**attempt
+            if not error.transient or wait > LONGEST_WAIT:
+                raise
+            output.note(f"{error.message}; again in {wait:g} s.")
+            time.sleep(wait)
+    return call()
+
+
+def _unfinished(error: CloseoutError, value: Value, done: int, count: int) -> CloseoutError:
+    kind = Unavailable if error.transient or isinstance(error, Unavailable | ServiceError) else ActionFailed
+    return kind(
+        f"{error.message} {done} of {count} hooks have the new value; nothing is refused, since both values are accepted"
+        f" until {output.moment(value.until)}. Call the same command again: it goes on with this value."
+    )

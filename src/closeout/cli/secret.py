@@ -1,0 +1,137 @@
+"""`closeout secret`: put a stack's secret in its place, from a hidden prompt or standard input.
+
+A value on a command line stays in the shell's history and in the process list, one in an environment variable in
+every child's environment. So this command has no place for either, and what it prints is never the value.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import NamedTuple
+
+import click
+
+from closeout.cli import options, output
+from closeout.cli.commands import Command, Group
+from closeout.core.errors import UsageError
+
+LIMIT = 65_536
+"""Bytes that Secrets Manager takes (PutSecretValue, SecretString)."""
+
+_TOKENS = (
+    r"gh[a-z]_[A-Za-z0-9_.-]{20,}",
+    r"github_pat_[A-Za-z0-9_]{20,}",
+    r"[0-9a-f]{40}",
+)
+_TOKEN = re.compile("|".join(_TOKENS))
+SHORT = 16
+
+
+class Kind(NamedTuple):
+    """One of the stack's secrets: what it is, which output names it, and what to do after a change."""
+
+    what: str
+    output: str
+    after: str
+
+
+KINDS = {
+    "github": Kind(
+        "GitHub token",
+        "GitHubTokenSecretName",
+        "It is in use within 300 s, at once when GitHub refuses the former one.",
+    ),
+    "webhook": Kind(
+        "webhook secret",
+        "WebhookSecretName",
+        "Hooks still sign with the former value, which is accepted for 24 hours: `closeout webhook rotate-secret"
+        " TARGET... --stack {stack}` brings this one to them.",
+    ),
+}
+
+
+@click.group(
+    "secret",
+    cls=Group,
+    short_help="Store a deployed stack's secrets, never shown.",
+    examples=("closeout secret set github --stack closed-pr-event-stack",),
+)
+def secret() -> None:
+    """Store the secrets of a deployed stack in AWS Secrets Manager."""
+
+
+@secret.command(
+    "set",
+    cls=Command,
+    examples=(
+        "closeout secret set github --stack closed-pr-event-stack",
+        "gh auth token | closeout secret set github --stack closed-pr-event-stack",
+    ),
+)
+@click.argument("name", type=click.Choice(tuple(KINDS)), metavar="github|webhook")
+@options.stack
+@options.as_json
+def set_(name: str, stack_name: str, as_json: bool) -> None:
+    """Store the GitHub token or the webhook secret: type or paste it at the prompt, or pipe it in.
+
+    There is no option for the value, since a command line is kept in the shell's history. The value before it stays
+    in Secrets Manager as AWSPREVIOUS. With --json: {"secret", "version", "region", "stack"}.
+    """
+    from closeout.wiring.stack import open_stack
+
+    kind = KINDS[name]
+    stack = open_stack(stack_name)
+    where = stack.output(kind.output)
+    value = read_value(kind.what)
+    for doubt in doubts(name, value):
+        output.note(f"Warning: {doubt}")
+    version = stack.put_secret(where, value)
+    if as_json:
+        output.print_json({"secret": where, "version": version, "region": stack.region, "stack": stack.name})
+        return
+    output.say(f"The {kind.what} is stored: {where} in {stack.region}, version {version}.")
+    output.say(click.wrap_text(kind.after.format(stack=stack.name), 78))
+
+
+def read_value(what: str) -> str:
+    """Read a value from a hidden prompt, or from standard input without the line end at its end.
+
+    Raises `UsageError` for one that is empty, has white space around it or a control character in it, or is too long;
+    the message never holds it.
+    """
+    if sys.stdin.isatty():
+        text = str(
+            click.prompt(f"The {what} (hidden)", hide_input=True, default="", show_default=False, err=True)
+        )
+    else:
+        data = sys.stdin.buffer.read(LIMIT + 3)
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            raise UsageError(f"The {what} is not UTF-8 text; nothing was stored.") from None
+        text = text.removesuffix("\n").removesuffix("\r")
+    if not text.strip():
+        raise UsageError(f"The {what} is empty, or white space alone; nothing was stored.")
+    if text != text.strip() or not text.isprintable():
+        raise UsageError(
+            f"The {what} has white space around it, or a line end or control character in it; nothing was stored."
+        )
+    if len(text.encode()) > LIMIT:
+        raise UsageError(f"The {what} is longer than {LIMIT:,} bytes; nothing was stored.")
+    return text
+
+
+def doubts(name: str, value: str) -> list[str]:
+    """Say why a value may be the wrong one, without a character of it."""
+    looks_like_token = _TOKEN.fullmatch(value) is not None
+    if name == "github":
+        if looks_like_token:
+            return []
+        return ["this does not look like a GitHub token (ghp_…, github_pat_…, ghs_…); it is stored as it is."]
+    found = []
+    if looks_like_token and "_" in value:
+        found.append("this looks like a GitHub token, not like a webhook secret; it is stored as it is.")
+    if len(value) < SHORT:
+        found.append(f"this is shorter than {SHORT} characters, so it can be guessed; it is stored as it is.")
+    return found

@@ -1,0 +1,314 @@
+"""`closeout webhook`: the hook on GitHub that brings deliveries to a deployed stack.
+
+URL and secret come from the stack, so nobody copies a secret: it is read from Secrets Manager and sent to GitHub,
+and never printed. That a hook works is shown by its ping.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from closeout.cli import exits, options, output
+from closeout.cli.commands import Command, Group
+from closeout.cli.confirm import confirm
+from closeout.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from closeout.adapters.hooks import Hook, HookDelivery
+    from closeout.cli.hook_scene import Scene
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group(
+    "webhook",
+    cls=Group,
+    short_help="Create and look after the webhook of a deployed stack.",
+    examples=(
+        "closeout webhook create acme/shop --stack closed-pr-event-stack",
+        "closeout webhook rotate-secret acme/shop --stack closed-pr-event-stack",
+    ),
+)
+def webhook() -> None:
+    """Create and look after the webhook on GitHub that reaches a deployed stack.
+
+    TARGET is a repository (acme/shop) or an organization (acme), whose hook gets the events of all its repositories.
+    The stack's token needs `Webhooks: write` for it; --token-from takes another token.
+    """
+
+
+def _common(function: F) -> F:
+    """Add what every command here takes."""
+    token = click.option(
+        "--token-from",
+        metavar="REF",
+        help="Where the GitHub token is: env:NAME or file:PATH.  [default: the stack's token secret]",
+    )
+    return options.stack(token(options.config(options.as_json(function))))
+
+
+def _wait(function: F) -> F:
+    return click.option(
+        "--wait",
+        type=click.FloatRange(min=0),
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long the ping may take.",
+    )(function)
+
+
+def _hook_id(function: F) -> F:
+    return click.option(
+        "--hook", "hook_id", type=click.IntRange(min=1), metavar="ID", help="This one, if there are several."
+    )(function)
+
+
+@webhook.command(
+    "create",
+    cls=Command,
+    examples=(
+        "closeout webhook create acme/shop --stack closed-pr-event-stack",
+        "closeout webhook create acme --stack closed-pr-event-stack \\",
+        "  --token-from env:GITHUB_TOKEN",
+    ),
+)
+@click.argument("target")
+@_common
+@_wait
+@click.option("--update", is_flag=True, help="Set events and secret anew if the hook is there already.")
+def create(
+    *,
+    target: str,
+    stack_name: str,
+    token_from: str | None,
+    config: Path,
+    as_json: bool,
+    wait: float,
+    update: bool,
+) -> int:
+    """Create the hook for just the events that the configuration uses, and wait until its ping has arrived.
+
+    URL and secret are the stack's. A hook that is there already is left as it is, unless --update is given; exit code
+    1 if it differs from what would be created. The ping must be answered with 200, or the exit code is 1. With
+    --json: {"target", "hook", "url", "events", "outcome": "created|updated|present", "differs": [...], "ping":
+    {"id", "guid", "status_code"} or null}.
+    """
+    from closeout import wiring
+    from closeout.cli import hook_scene, pings
+
+    loaded = wiring.load(config)
+    scene = hook_scene.prepare(target, stack_name, token_from, loaded)
+    events = hook_scene.events_for(loaded, scene.hooks.target)
+    present = scene.hooks.reaching(scene.url)
+    if len(present) > 1:
+        raise UsageError(hook_scene.several(scene, present))
+    if present and not update:
+        return _present(scene, present[0], events, as_json=as_json)
+    secret = scene.stack.secret(scene.stack.output("WebhookSecretName")).value
+    if present:
+        before = frozenset(delivery.id for delivery in scene.hooks.deliveries(present[0].id))
+        hook = scene.hooks.update(present[0].id, present[0].url, secret, events)
+        scene.hooks.ping(hook.id)
+    else:
+        before = frozenset()
+        hook = scene.hooks.create(scene.url, secret, events)
+    if not as_json:
+        word = "updated" if present else "created"
+        output.say(f"Hook {hook.id} of {target} {word}: {hook.url}")
+        output.say(f"  events    {', '.join(hook.events)}")
+    ping = pings.arrived(scene.hooks, hook.id, before, patience=wait)
+    _tell(scene, hook, "updated" if present else "created", ping, as_json=as_json)
+    return exits.OK
+
+
+@webhook.command(
+    "list", cls=Command, examples=("closeout webhook list acme/shop --stack closed-pr-event-stack",)
+)
+@click.argument("target")
+@_common
+def list_(*, target: str, stack_name: str, token_from: str | None, config: Path, as_json: bool) -> None:
+    """List the hooks of TARGET, and say which of them reach the stack.
+
+    With --json: [{"id", "url", "events", "active", "content_type", "insecure", "last_code", "stack": bool}].
+    LAST is the status of the answer to a repository hook's last delivery.
+    """
+    from closeout.adapters.hooks import same_webhook
+    from closeout.cli import hook_scene
+
+    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
+    found = [(hook, same_webhook(hook.url, scene.url)) for hook in scene.hooks.all()]
+    if as_json:
+        output.print_json(
+            [{**hook._asdict(), "events": list(hook.events), "stack": ours} for hook, ours in found]
+        )
+        return
+    output.table(
+        ("ID", "STACK", "ACTIVE", "LAST", "EVENTS", "URL"),
+        [
+            (
+                str(hook.id),
+                "yes" if ours else "-",
+                "yes" if hook.active else "no",
+                str(hook.last_code or "-"),
+                ",".join(hook.events),
+                hook.url,
+            )
+            for hook, ours in found
+        ],
+    )
+
+
+@webhook.command(
+    "ping", cls=Command, examples=("closeout webhook ping acme/shop --stack closed-pr-event-stack",)
+)
+@click.argument("target")
+@_common
+@_wait
+@_hook_id
+def ping(
+    *,
+    target: str,
+    stack_name: str,
+    token_from: str | None,
+    config: Path,
+    as_json: bool,
+    wait: float,
+    hook_id: int | None,
+) -> None:
+    """Have GitHub ping the stack's hook, and wait for the answer; exit code 1 if it is not 200.
+
+    With --json: as `webhook create` prints it.
+    """
+    from closeout.cli import hook_scene, pings
+
+    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
+    hook = hook_scene.one(scene, hook_id)
+    _tell(scene, hook, "present", pings.ping(scene.hooks, hook.id, patience=wait), as_json=as_json)
+
+
+@webhook.command(
+    "delete", cls=Command, examples=("closeout webhook delete acme/shop --stack closed-pr-event-stack",)
+)
+@click.argument("target")
+@_common
+@_hook_id
+@options.yes
+def delete(
+    *,
+    target: str,
+    stack_name: str,
+    token_from: str | None,
+    config: Path,
+    as_json: bool,
+    hook_id: int | None,
+    yes: bool,
+) -> None:
+    """Remove the stack's hook from TARGET: no event of it arrives any more.
+
+    Shows the hook first and asks; --yes does neither. With --json: {"target", "hook", "url", "outcome": "deleted"}.
+    """
+    from closeout.cli import hook_scene
+
+    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
+    hook = hook_scene.one(scene, hook_id)
+    if not yes:
+        output.note(f"Hook {hook.id} of {target}: {hook.url}, events {', '.join(hook.events)}")
+    confirm("Remove it?", yes=yes)
+    scene.hooks.delete(hook.id)
+    if as_json:
+        output.print_json({"target": target, "hook": hook.id, "url": hook.url, "outcome": "deleted"})
+    else:
+        output.say(f"Hook {hook.id} of {target} is removed: nothing that happens there arrives any more.")
+
+
+@webhook.command(
+    "rotate-secret",
+    cls=Command,
+    examples=(
+        "closeout webhook rotate-secret acme/shop acme/api \\",
+        "  --stack closed-pr-event-stack",
+        "closeout webhook rotate-secret acme --stack closed-pr-event-stack --json",
+    ),
+)
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@_common
+@click.option("--new", is_flag=True, help="Another value, although the last is under 24 hours old.")
+def rotate_secret(
+    *,
+    targets: tuple[str, ...],
+    stack_name: str,
+    token_from: str | None,
+    config: Path,
+    as_json: bool,
+    new: bool,
+) -> None:
+    """Replace the webhook secret without losing a delivery; name every TARGET that has a hook of the stack.
+
+    A new value is stored in Secrets Manager. The former one is accepted for 24 hours, so both fit while the hooks
+    are changed one by one, each with a ping that must be answered with 200. The same call again goes on where a
+    call ended, with the same value: within those 24 hours none is generated, unless --new is given.
+
+    With --json: {"secret", "version", "generated": bool, "accepted_until", "hooks": [{"target", "hook", "ping"}]}.
+    """
+    from closeout.cli import hook_scene, rotation
+
+    loaded = hook_scene.settings(config)
+    scene, *others = hook_scene.prepare_all(dict.fromkeys(targets), stack_name, token_from, loaded)
+    hooks = [scene.hooks, *(other.hooks for other in others)]
+    for name in rotation.left_out(loaded, [each.target for each in hooks]):
+        output.note(
+            f"{config} names {name} as well: a hook there keeps the former value; add it to this call."
+        )
+    done = rotation.rotate(scene.stack, hooks, new=new, tell=output.note if as_json else output.say)
+    if as_json:
+        output.print_json(done)
+
+
+# --- what they say ----------------------------------------------------------------------------------------
+
+
+def _present(scene: Scene, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
+    """Say that the hook is there already, and how it differs from what would be created."""
+    from closeout.cli import hook_scene
+
+    differs = hook_scene.differences(hook, events)
+    name = scene.hooks.target.name
+    if as_json:
+        output.print_json(_as_json(scene, hook, "present", None, differs))
+    else:
+        output.say(f"{name} has this webhook already: hook {hook.id}, {hook.url}")
+        output.say(f"  events    {', '.join(hook.events)}")
+        for line in differs:
+            output.say(f"  differs   {line}")
+        output.say("Nothing was changed." + (" --update sets it as it should be." if differs else ""))
+    return exits.FAILED if differs else exits.OK
+
+
+def _tell(scene: Scene, hook: Hook, outcome: str, ping: HookDelivery, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(_as_json(scene, hook, outcome, ping, []))
+        return
+    output.say(
+        f"The ping of hook {hook.id} arrived: {ping.status_code} (delivery {ping.id}, GUID {ping.guid})."
+    )
+
+
+def _as_json(
+    scene: Scene, hook: Hook, outcome: str, ping: HookDelivery | None, differs: list[str]
+) -> dict[str, Any]:
+    return {
+        "target": scene.hooks.target.name,
+        "hook": hook.id,
+        "url": hook.url,
+        "events": list(hook.events),
+        "outcome": outcome,
+        "differs": differs,
+        "ping": None if ping is None else {"id": ping.id, "guid": ping.guid, "status_code": ping.status_code},
+    }

@@ -1,0 +1,128 @@
+"""A deployed stack as commands see it: its outputs, its secrets, and clients of its region.
+
+A command is given one name and finds everything else in the stack's outputs, so nobody copies URLs and names by hand
+and no command acts on another stack's things. Secrets are read and written here; no value is ever part of a message.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from closeout.core.errors import NotFound, SecretError, ServiceError, Unavailable
+from closeout.ports import AwsTarget
+
+if TYPE_CHECKING:
+    from closeout.adapters.aws import TargetClients
+
+NO_REGION = "It is not known in which region the stack is: set AWS_REGION, or a region in the profile that AWS_PROFILE names."
+
+
+class StoredSecret(NamedTuple):
+    """The current value of a secret. `created` is when it was stored, in seconds since the epoch."""
+
+    value: str
+    version: str
+    created: float
+
+
+class Stack:
+    """One stack that is there. Make it with `open_stack`."""
+
+    def __init__(self, name: str, region: str, outputs: dict[str, str], clients: TargetClients) -> None:
+        self.name = name
+        self.region = region
+        self._outputs = outputs
+        self._clients = clients
+
+    def output(self, key: str) -> str:
+        """Give an output. Raises `Unavailable` when the stack has none of this name."""
+        value = self._outputs.get(key)
+        if not value:
+            raise Unavailable(
+                f"The stack {self.name} has no output {key}: either it is not one of closeout's, or it was deployed by"
+                " another version; deploy it again with `cdk deploy`."
+            )
+        return value
+
+    def client(self, service: str) -> Any:
+        """Give a client of the stack's region whose errors are `ServiceError`."""
+        return self._clients.aws(service)
+
+    # --- secrets ----------------------------------------------------------------------------------------
+
+    def secret(self, name: str) -> StoredSecret:
+        """Read the current value of a secret. Raises `SecretError` when it has none, `ServiceError`."""
+        answer = self._version(name, "AWSCURRENT")
+        text = (answer or {}).get("SecretString")
+        if answer is None or not text:
+            raise SecretError(f"The secret {name} in {self.region} has no value, or there is no such secret.")
+        return StoredSecret(str(text), str(answer["VersionId"]), answer["CreatedDate"].timestamp())
+
+    def has_previous(self, name: str) -> bool:
+        """Whether the secret had another value before its current one."""
+        return self._version(name, "AWSPREVIOUS") is not None
+
+    def put_secret(self, name: str, value: str) -> str:
+        """Store a value as the current one; the one before stays as AWSPREVIOUS. Gives the version's id."""
+        try:
+            answer = self.client("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
+        except ServiceError as error:
+            if error.reason == "ResourceNotFoundException":
+                raise SecretError(
+                    f"There is no secret {name} in {self.region}; deploy the stack again."
+                ) from None
+            raise
+        return str(answer["VersionId"])
+
+    def _version(self, name: str, stage: str) -> dict[str, Any] | None:
+        try:
+            answer: dict[str, Any] = self.client("secretsmanager").get_secret_value(
+                SecretId=name, VersionStage=stage
+            )
+        except ServiceError as error:
+            if error.reason == "ResourceNotFoundException":
+                return None
+            if error.reason == "AccessDeniedException":
+                raise SecretError(
+                    f"The secret {name} cannot be read: these credentials are neither those of the stack's functions"
+                    " nor among its `secretReaders` (AccessDeniedException)."
+                ) from None
+            raise
+        return answer
+
+
+def open_stack(name: str) -> Stack:
+    """Find a stack and read its outputs.
+
+    The region is AWS_REGION's, else the one that boto3 finds (AWS_DEFAULT_REGION, the profile). Raises `NotFound` when
+    there is no such stack, `Unavailable` without a region, `ServiceError` for everything that AWS says.
+    """
+    from closeout.adapters.aws import AwsClients, translated
+
+    with translated("cloudformation", "CreateClient", time.time):
+        region = _region()
+    clients = AwsClients(now=time.time).for_target(AwsTarget("", region, None))
+    try:
+        answer = clients.aws("cloudformation").describe_stacks(StackName=name)
+    except ServiceError as error:
+        if error.reason == "ValidationError" and "does not exist" in error.message:
+            raise NotFound(
+                f"There is no stack {name} in {region} with these credentials; deploy it with `cdk deploy {name}`, or"
+                " say where it is with AWS_REGION and AWS_PROFILE."
+            ) from None
+        raise
+    found = answer["Stacks"][0]
+    outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in found.get("Outputs", ())}
+    return Stack(str(found["StackName"]), region, outputs, clients)
+
+
+def _region() -> str:
+    import boto3
+
+    # botocore itself reads AWS_DEFAULT_REGION only; every other SDK, and Lambda, say AWS_REGION.
+    region = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    if not region:
+        raise Unavailable(NO_REGION)
+    return str(region)
