@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -17,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from closeout_cdk.accept import accept
-from closeout_cdk.functions import retention
+from closeout_cdk.functions import log_group
 from closeout_cdk.parameters import Parameters
 
 RATE, BURST = 200, 400
@@ -47,13 +46,7 @@ class Api(Construct):
         super().__init__(scope, name)
         self.access_logs: logs.LogGroup | None = None
         if given.api_log_role != "off":
-            keep = "logs" in given.keep
-            self.access_logs = logs.LogGroup(
-                self,
-                "AccessLogs",
-                retention=retention(given.log_retention_days),
-                removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
-            )
+            self.access_logs = log_group(self, "AccessLogs", given)
         self.rest = apigateway.RestApi(
             self,
             "Rest",
@@ -61,10 +54,10 @@ class Api(Construct):
             description="closeout: receives GitHub's webhook",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             policy=_policy(given),
-            cloud_watch_role=given.api_log_role == "create",
-            cloud_watch_role_removal_policy=RemovalPolicy.RETAIN if given.api_log_role == "create" else None,
+            cloud_watch_role=False,
             deploy_options=self._stage(given),
         )
+        self.rest.node.try_remove_child("Endpoint")  # an output under a name of CDK's own
         integration = apigateway.LambdaIntegration(receiver, allow_test_invoke=False)
         # On `/` and `/webhook` as the write-up has it and as `closeout serve` has it.
         self.root = self.rest.root.add_method("ANY", integration)

@@ -39,6 +39,8 @@ WORKER_LEFT_OUT = ("cli", "server", "testing")
 """Subpackages of closeout that nothing in the worker can reach."""
 _PLATFORM = {"arm64": "aarch64", "x86_64": "x86_64"}
 _SKIPPED = {"__pycache__", "node_modules", "cdk.out", "dist", "build"}
+_NOT_FOR_LAMBDA = ("bin", "bazel-project")
+"""Scripts that name this machine's Python, and the tests and build files that cel-expr-python's wheel carries along."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -129,7 +131,7 @@ def worker(config: Path, code: Path | None, requirements: Path | None, target: T
     ]
 
     def make(folder: Path) -> None:
-        _install(locks, folder, target)
+        shutil.copytree(_libraries(locks, target), folder, copy_function=os.link, dirs_exist_ok=True)
         taken = {entry.name for entry in folder.iterdir()} | {"closeout", "closeout.yaml"}
         for name, path in own.items():
             _write(folder / "closeout" / name, path.read_bytes())
@@ -141,7 +143,7 @@ def worker(config: Path, code: Path | None, requirements: Path | None, target: T
                 )
             _write(folder / name, path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
         _write(folder / "closeout.yaml", config.read_bytes())
-        _compile(folder)
+        _compile(folder)  # what is new: libraries were compiled before
 
     bundle = _made("worker", _key("worker", inputs), make)
     if bundle.unpacked > LAMBDA_LIMIT:
@@ -152,9 +154,7 @@ def worker(config: Path, code: Path | None, requirements: Path | None, target: T
 def libraries_here(requirements: Path) -> Path:
     """Give a folder with the user's libraries for this machine, so that their modules can be imported at synth."""
     _check_hashed(requirements)
-    target = Target(architecture="", host=True)
-    key = _key("here", [("target", target.key().encode()), ("lock", requirements.read_bytes())])
-    return _made("here", key, lambda folder: _install([requirements], folder, target)).path
+    return _libraries([requirements], Target(architecture="", host=True))
 
 
 def code_files(code: Path) -> Iterator[tuple[str, Path]]:
@@ -203,6 +203,17 @@ def _forget(name: str) -> None:
         shutil.rmtree(stamp.parent, ignore_errors=True)
 
 
+def _libraries(locks: list[Path], target: Target) -> Path:
+    """Give a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
+    inputs = [("target", target.key().encode()), *((lock.name, lock.read_bytes()) for lock in locks)]
+
+    def make(folder: Path) -> None:
+        _install(locks, folder, target)
+        _compile(folder)
+
+    return _made("libraries", _key("libraries", inputs), make).path
+
+
 def _install(locks: list[Path], folder: Path, target: Target) -> None:
     """Let pip install hashed wheels, and take out what says where and by whom."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
@@ -225,27 +236,32 @@ def _install(locks: list[Path], folder: Path, target: Target) -> None:
         if result.returncode:
             last = result.stderr.strip().splitlines()[-3:]
             raise ParameterError(f"{lock.name} cannot be installed for {target.key()}: {' / '.join(last)}")
-    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for name in _NOT_FOR_LAMBDA:
+        shutil.rmtree(folder / name, ignore_errors=True)
     for info in folder.glob("*.dist-info"):
         for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
             (info / name).unlink(missing_ok=True)
 
 
 _COMPILE = """
-import compileall, sys
+import compileall, os, sys
 from py_compile import PycInvalidationMode
 folder, legacy = sys.argv[1], sys.argv[2] == "beside"
-compileall.compile_dir(folder, quiet=2, workers=1, maxlevels=50, force=True, legacy=legacy, optimize=2 if legacy else 0,
-                       stripdir=folder, prependdir="/var/task", invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+for name in sys.stdin.read().splitlines():
+    compileall.compile_file(os.path.join(folder, name), quiet=2, force=True, legacy=legacy, optimize=2 if legacy else 0,
+                            stripdir=folder, prependdir="/var/task",
+                            invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 """
 
 
 def _compile(folder: Path, *, sources: bool = True) -> None:
-    """Compile to `.pyc` that Python takes without looking at the source's time or content.
+    """Compile what is not yet, to `.pyc` that Python takes without looking at the source's time or content.
 
     Without `sources` they replace the sources, without docstrings and columns. A file that does not compile is left as
     it is: libraries carry templates, and tests for other versions.
     """
+    found = [path for path in _files(folder) if path.suffix == ".py" and not _compiled(path).exists()]
+    names = "\n".join(str(path.relative_to(folder)) for path in found)
     environment = {
         **os.environ,
         "PYTHONHASHSEED": "0",
@@ -254,10 +270,16 @@ def _compile(folder: Path, *, sources: bool = True) -> None:
     }
     options = [] if sources else ["-X", "no_debug_ranges"]
     command = [sys.executable, *options, "-c", _COMPILE, str(folder), "cached" if sources else "beside"]
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own interpreter
+    subprocess.run(  # noqa: S603 - our own interpreter
+        command, input=names, text=True, check=True, env=environment, stdout=subprocess.DEVNULL
+    )
     if not sources:
-        for path in folder.rglob("*.py"):
+        for path in found:
             path.unlink()
+
+
+def _compiled(source: Path) -> Path:
+    return source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
 
 
 def _check_hashed(lock: Path) -> None:

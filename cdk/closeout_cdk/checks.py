@@ -1,14 +1,259 @@
-"""What a configuration may say locally and AWS cannot carry: errors with their place in the file, before anything is made.
+"""What a configuration may say locally and AWS cannot carry: errors with their place, before anything is made.
 
 Each of these would otherwise be found by the first pull request that closes.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from closeout.actions.general.python import find
+from closeout.actions.registry import builtin
+from closeout.config import document, permissions
+from closeout.config.document import Node
+from closeout.config.findings import Finding, Findings, mask, printable
 from closeout.config.load import Loaded
+from closeout.config.values import duration_text
+from closeout.core.automation import Automation, Step
+from closeout.core.errors import ConfigError, InputError
+from closeout.core.patterns import compile_patterns
+from closeout_cdk import bundling, programs
 from closeout_cdk.parameters import Parameters
 
+LONGEST_CALL = 840.0
+"""Seconds that one call may take: an invocation has 15 minutes, and the last one is for putting everything away."""
+ONE_CALL = frozenset(("shell", "python", "http/request"))
+"""Actions whose work is one call inside the process; all others wait durably between calls."""
+LONGEST_EXECUTION = 31_622_400.0
+"""Seconds: Lambda's limit for a durable execution."""
 
-def check(loaded: Loaded, given: Parameters) -> None:
-    """Raise `ConfigError` with FILE:LINE:COL for every part that AWS cannot carry."""
-    del loaded, given
+
+class Problem(NamedTuple):
+    """A mistake at a path of the file, like `("automations", "preview", "steps", 0, "timeout")`."""
+
+    path: tuple[str | int, ...]
+    code: str
+    message: str
+    fix: str
+    severity: str = "error"
+
+
+def check(loaded: Loaded, given: Parameters) -> tuple[Finding, ...]:
+    """Give the warnings. Raises `ConfigError` with FILE:LINE:COL for every part that AWS cannot carry."""
+    found = tuple(_problems(loaded, given))
+    place = Places(given.config_file)
+    findings = tuple(place.finding(problem) for problem in found)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise ConfigError("\n".join(finding.pretty() for finding in errors), findings=findings)
+    return findings
+
+
+class Places:
+    """Finds the place of a value in the file: its own, or that of what is around it when it is not written there."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = str(path)
+        text, _ = document.read(path)
+        self._lines = (text or "").splitlines()
+        self._root = document.parse(text or "", Findings(self._file, text or ""))
+
+    def finding(self, problem: Problem) -> Finding:
+        """Give the finding of a problem."""
+        line, column = self.of(problem.path)
+        dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem.path)[1:]
+        return Finding(
+            file=self._file,
+            line=line,
+            column=column,
+            code=problem.code,
+            message=f"{dotted}: {problem.message}",
+            fix=problem.fix,
+            severity="warning" if problem.severity == "warning" else "error",
+            source=printable(mask(self._lines[line - 1])) if line <= len(self._lines) else "",
+        )
+
+    def of(self, path: tuple[str | int, ...]) -> tuple[int, int]:
+        """Give line and column, both from 1."""
+        node: Node | None = self._root
+        line, column = (node.line, node.column) if node is not None else (1, 1)
+        for part in path:
+            node = _child(node, part)
+            if node is None:
+                break
+            line, column = node.line, node.column
+        return line, column
+
+
+def _child(node: Node | None, part: str | int) -> Node | None:
+    if isinstance(node, document.Mapping) and isinstance(part, str):
+        return node.get(part)
+    if isinstance(node, document.Sequence) and isinstance(part, int) and part < len(node.items):
+        return node.items[part]
+    return None
+
+
+# --- the checks -------------------------------------------------------------------------------------------------
+
+
+def _problems(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
+    yield from _modules(loaded, given)
+    yield from _api_url(loaded, given)
+    yield from _branch(loaded, given)
+    yield from _time(loaded.automations)
+    files = [name for name, _ in bundling.code_files(given.code_path)] if given.code_path else []
+    for automation in loaded.automations:
+        for number, step in enumerate(automation.steps):
+            at = ("automations", automation.name, "steps", number)
+            yield from _call_time(step, at)
+            yield from _secrets(step, at)
+            if step.uses == "shell":
+                yield from _programs(step, at, files)
+            if step.uses == "python":
+                yield from _function(step, at, given)
+    yield from _wide_names(loaded.automations)
+
+
+def _modules(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
+    """Hold every module to `codePath`: one that is found only here would not be there on AWS."""
+    for number, name in enumerate(loaded.settings.modules):
+        at = ("modules", number)
+        if given.code_path is None:
+            yield Problem(at, "module-failed", f"`{name}` does not come with the worker", _SET_CODE_PATH)
+        elif not _is_bundled(name, given):
+            message = f"`{name}` is taken from {_file_of(name)}, which is neither in codePath nor in requirementsFile"
+            yield Problem(at, "module-failed", message, "put it there: it is all that the worker finds")
+
+
+_SET_CODE_PATH = "set codePath in cdk.context.json to the folder that has it"
+
+
+def _function(step: Step, at: tuple[str | int, ...], given: Parameters) -> Iterator[Problem]:
+    name = str(step.inputs.get("function", ""))
+    module = name.partition(":")[0]
+    place = (*at, "with", "function")
+    if given.code_path is None and given.requirements_file is None:
+        yield Problem(place, "module-failed", f"`{module}` does not come with the worker", _SET_CODE_PATH)
+        return
+    try:
+        find(name)
+    except InputError as error:
+        yield Problem(place, "module-failed", error.message, "it must be importable from codePath")
+        return
+    if not _is_bundled(module, given):
+        message = f"`{module}` is taken from {_file_of(module)}, which is neither in codePath nor in requirementsFile"
+        yield Problem(place, "module-failed", message, "put it there: it is all that the worker finds")
+
+
+def _is_bundled(module: str, given: Parameters) -> bool:
+    file = Path(_file_of(module)).resolve()
+    places = [given.code_path] if given.code_path else []
+    if given.requirements_file is not None:
+        places.append(bundling.libraries_here(given.requirements_file))
+    return any(file.is_relative_to(place.resolve()) for place in places)
+
+
+def _file_of(module: str) -> str:
+    return str(getattr(sys.modules.get(module), "__file__", None) or "this Python")
+
+
+def _api_url(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
+    url = loaded.settings.api_url
+    name = url.removeprefix("env:")
+    if name != url and name not in given.environment:
+        message = f"the worker has no variable {name}"
+        fix = f'set it in cdk.context.json: "environment": {{ "{name}": "https://…" }}'
+        yield Problem(("github", "api-url"), "bad-value", message, fix)
+
+
+def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
+    """Hold the write-up's `pPrToBranch` to the configuration: some automation must be about that branch."""
+    if given.branch is None or any(_about(item, given.branch) for item in loaded.automations):
+        return
+    message = f"no automation is about pull requests into `{given.branch}`, which pPrToBranch names"
+    fix = f"write on: {{ pull_request: {{ types: [closed], branches: [{given.branch}] }} }}"
+    yield Problem(("automations",), "bad-value", message, fix)
+
+
+def _about(automation: Automation, branch: str) -> bool:
+    for trigger in automation.triggers:
+        wanted = trigger.get("branches")
+        if trigger.get("event") == "pull_request" and (
+            not wanted or compile_patterns(wanted).matches(branch)
+        ):
+            return True
+    return False
+
+
+def _time(automations: tuple[Automation, ...]) -> Iterator[Problem]:
+    for automation in automations:
+        total = automation.queue_timeout + automation.timeout + automation.grace
+        if total > LONGEST_EXECUTION - 3600:
+            at = ("automations", automation.name, "timeout")
+            message = (
+                "queue-timeout, grace and timeout are together longer than the 366 days that Lambda gives"
+            )
+            yield Problem(at, "out-of-range", message, "shorten one of them")
+
+
+def _call_time(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
+    if step.uses not in ONE_CALL or step.timeout <= LONGEST_CALL:
+        return
+    longest, own = duration_text(LONGEST_CALL), duration_text(step.timeout)
+    if step.timeout == builtin()[step.uses].timeout:
+        message = f"`{step.uses}` may take {own} by default, and Lambda ends a call after {longest}"
+        yield Problem(at, "out-of-range", message, f"give it a timeout of at most {longest}", "warning")
+    else:
+        message = f"`{step.uses}` is one call, and Lambda ends a call after {longest}, not {own}"
+        fix = f"write at most {longest}, or start something that is waited for (aws/codebuild-start-build)"
+        yield Problem((*at, "timeout"), "out-of-range", message, fix)
+
+
+def _secrets(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
+    """Refuse `env:` and `file:` inside steps: there is nobody on AWS who would set them."""
+    for key, spec in builtin()[step.uses].inputs.items():
+        if not spec.secret or key not in step.inputs:
+            continue
+        value = step.inputs[key]
+        texts: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
+        if isinstance(value, Mapping):
+            texts = [((str(name),), text) for name, text in value.items()]
+        for name, text in texts:
+            kind = str(text).partition(":")[0]
+            if kind in ("env", "file"):
+                message = f"`{kind}:` does not reach the worker on AWS"
+                fix = "keep it in Secrets Manager: aws-secretsmanager:NAME"
+                yield Problem((*at, "with", key, *name), "bad-reference", message, fix)
+
+
+def _programs(step: Step, at: tuple[str | int, ...], files: list[str]) -> Iterator[Problem]:
+    argv = step.inputs.get("argv")
+    place: tuple[str | int, ...] = ("argv", 0) if argv else ("run",)
+    called = (str(argv[0]),) if argv else programs.of_script(str(step.inputs.get("run") or ""))
+    for name in called:
+        why = programs.missing(name, files)
+        if why is not None:
+            fix = "put it into codePath and call it as ./NAME, or do it in a step of another kind"
+            yield Problem((*at, "with", *place), "bad-input", why, fix)
+
+
+def _wide_names(automations: tuple[Automation, ...]) -> Iterator[Problem]:
+    numbers = {(item.name, step.id): number for item in automations for number, step in enumerate(item.steps)}
+    for wide in permissions.too_wide(automations, builtin()):
+        at = (
+            "automations",
+            wide.automation,
+            "steps",
+            numbers[wide.automation, wide.step],
+            "with",
+            wide.input,
+        )
+        message = (
+            f"`{wide.name}` begins with fewer than {permissions.LITERAL_PREFIX} fixed characters, so the worker would be"
+            " allowed nearly everything of that kind"
+        )
+        fix = "begin the name with fixed text (preview-${{ … }}), or give the step an assume-role of your own"
+        yield Problem(at, "bad-input", message, fix)

@@ -19,8 +19,6 @@ from closeout_cdk.parameters import Parameters
 
 HOUR = 3600.0
 DAY = 86_400.0
-LONGEST = 366 * DAY
-"""Lambda's own limit for one durable execution, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +39,13 @@ class Config:
 def read_config(given: Parameters) -> Config:
     """Load the configuration. Raises `ConfigError` with FILE:LINE:COL for every mistake."""
     loaded = _load(given)
-    checks.check(loaded, given)
+    found = (*loaded.warnings, *checks.check(loaded, given))
     automations = loaded.automations
-    warnings = [finding.pretty() for finding in loaded.warnings]
+    warnings = [finding.pretty() for finding in found]
     return Config(
         rules=compile_rules(automations, status_contexts(automations)),
         statements=permissions.statements(automations, builtin()),
-        execution_timeout=int(min(longest(automations), LONGEST)),
+        execution_timeout=int(longest(automations)),
         api_url=loaded.settings.api_url,
         has_steps_unknown=permissions.unknown(automations),
         warnings=tuple(warnings),

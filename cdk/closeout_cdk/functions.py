@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from aws_cdk import AssetHashType, Duration, RemovalPolicy
+from aws_cdk import Annotations, AssetHashType, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -19,15 +20,19 @@ from closeout_cdk.parameters import Parameters
 from closeout_cdk.secrets import Secrets
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
+RUNTIME_REASON = "3.13 is what the bundles are compiled for and tested with; 3.14 follows with its wheels"
 ALIAS = "live"
-DRAIN_SECONDS = 900
+INVOCATION = Duration.minutes(15)
 """The worker's time for one invocation: Lambda's maximum. A run of hours takes many."""
+ENDED_TIMEOUT = Duration.minutes(2)
+ENDED_RETRIED = Duration.minutes(12)
+"""How long a letter is invisible while it is dealt with: six times as long, as Lambda advises."""
 HISTORY_DAYS = 14
 """How long Lambda keeps a finished execution; the ledger keeps the run itself."""
 
 
 class Functions(Construct):
-    """All three, with their roles, policies and log groups."""
+    """All three, with their roles, policies, log groups, and the queues for what failed."""
 
     def __init__(
         self,
@@ -43,48 +48,36 @@ class Functions(Construct):
         super().__init__(scope, name)
         self._given = given
         self._bundles = bundles
-        shared = {
+        self._ledger = ledger
+        self._secrets = secrets
+        self._shared = {
             "CLOSEOUT_TABLE": ledger.table.table_name,
             "CLOSEOUT_BUCKET": ledger.bucket.bucket_name,
             "CLOSEOUT_RETENTION_DAYS": str(given.retention_days),
         }
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            enforce_ssl=True,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            retention_period=Duration.days(14),
-            visibility_timeout=Duration.minutes(6),
+        self.last_letters = self._queue("LastLetters", None)
+        self.dead_letters = self._queue("DeadLetters", self.last_letters)
+        self.worker_logs, self.worker_role = self._logs("WorkerLogs"), permissions.role(self, "WorkerRole")
+        self.receiver_logs, self.receiver_role = (
+            self._logs("ReceiverLogs"),
+            permissions.role(self, "ReceiverRole"),
         )
-        self._make_worker(config, ledger, secrets, shared)
-        self._make_receiver(ledger, secrets, shared)
-        self._make_ended(ledger, secrets)
-        self._accept_runtime(self.worker, self.receiver, self.ended)
+        self.ended_logs, self.ended_role = self._logs("EndedLogs"), permissions.role(self, "EndedRole")
+        self.worker = self._make_worker(config)
+        self.alias = self.worker.add_alias(ALIAS)
+        self.receiver = self._make_receiver()
+        self.ended = self._make_ended()
 
-    def _make_worker(
-        self, config: Config, ledger: Ledger, secrets: Secrets, shared: Mapping[str, str]
-    ) -> None:
-        self.worker_role = permissions.role(self, "WorkerRole")
-        self.worker_logs = self._logs("WorkerLogs")
-        self._works = {
-            **self._given.environment,
-            **shared,
-            "CLOSEOUT_GITHUB_SECRET": secrets.token_arn,
-            "CLOSEOUT_CONFIG": "closeout.yaml",
-            "CLOSEOUT_LOG_GROUP": self.worker_logs.log_group_name,
-        }
-        self.worker = lambda_.Function(
-            self,
+    def _make_worker(self, config: Config) -> lambda_.Function:
+        made = self._function(
             "Worker",
+            self.worker_role,
+            self.worker_logs,
+            "worker",
             description="closeout: carries out runs, each a durable execution",
-            handler="closeout.lambdas.worker.handler",
-            code=self._code("worker"),
             memory_size=1024,
-            timeout=Duration.seconds(DRAIN_SECONDS),
-            # Without policy updates: CDK would attach a managed policy for every function's executions.
-            role=self.worker_role.without_policy_updates(),
-            log_group=self.worker_logs,
-            environment=self._works,
+            timeout=INVOCATION,
+            environment=self._of_runs(),
             durable_config=lambda_.DurableConfig(
                 execution_timeout=Duration.seconds(config.execution_timeout),
                 retention_period=Duration.days(HISTORY_DAYS),
@@ -92,140 +85,137 @@ class Functions(Construct):
             dead_letter_queue=self.dead_letters,
             # Suspended executions are pinned to their version: CloudFormation must not delete it under them.
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
-            **self._common(),
         )
-        self.alias = self.worker.add_alias(ALIAS)
-        self.worker_policy = permissions.attach(
-            self,
-            "WorkerPolicy",
-            self.worker_role,
-            [
-                permissions.write_log(self.worker_logs),
-                *permissions.keep_runs(ledger),
-                *permissions.run_executions(self.worker.function_arn),
-                permissions.allow(("secretsmanager:GetSecretValue",), secrets.token_pattern),
-                permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
-                *permissions.of_actions(config.statements),
-                *permissions.protect_own(self, ledger),
-            ],
+        Annotations.of(made).acknowledge_info(
+            "aws-lambda:Function.DurableConfig",
+            "it is durable from its first deployment on: nothing is replaced",
         )
-        # A role without its policy would fail the first runs: the alias is what makes them possible.
-        self.alias.node.add_dependency(self.worker_policy)
+        itself = permissions.named_by_cloudformation(made)
+        grants = [
+            permissions.write_log(self.worker_logs),
+            *permissions.keep_runs(self._ledger),
+            permissions.run_executions(itself),
+            permissions.ask_about_executions(itself),
+            permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.token_pattern),
+            permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
+            *permissions.of_actions(config.statements),
+            *permissions.protect_own(self, self._ledger, self._secrets.webhook_arn),
+        ]
+        self.worker_policy = self._attach(made, "WorkerPolicy", self.worker_role, grants)
+        return made
 
-    def _make_receiver(self, ledger: Ledger, secrets: Secrets, shared: Mapping[str, str]) -> None:
-        self.receiver_role = permissions.role(self, "ReceiverRole")
-        self.receiver_logs = self._logs("ReceiverLogs")
-        self.receiver = lambda_.Function(
-            self,
+    def _make_receiver(self) -> lambda_.Function:
+        made = self._function(
             "Receiver",
+            self.receiver_role,
+            self.receiver_logs,
+            "receive",
             description="closeout: verifies, stores and starts what GitHub delivers",
-            handler="closeout.lambdas.receive.handler",
-            code=self._code("receiver"),
             memory_size=1024,
             timeout=Duration.seconds(20),
-            role=self.receiver_role.without_policy_updates(),
-            log_group=self.receiver_logs,
             environment={
-                **shared,
+                **self._shared,
                 "CLOSEOUT_WORKER": self.alias.function_arn,
-                "CLOSEOUT_WEBHOOK_SECRET": secrets.webhook_arn,
+                "CLOSEOUT_WEBHOOK_SECRET": self._secrets.webhook_arn,
             },
-            **self._common(),
         )
-        self.receiver_policy = permissions.attach(
-            self,
-            "ReceiverPolicy",
-            self.receiver_role,
-            [
-                permissions.write_log(self.receiver_logs),
-                *permissions.accept_deliveries(ledger),
-                permissions.allow(("secretsmanager:GetSecretValue",), secrets.webhook_arn),
-                permissions.allow(("lambda:InvokeFunction",), self.alias.function_arn),
-            ],
-        )
+        grants = [
+            permissions.write_log(self.receiver_logs),
+            *permissions.accept_deliveries(self._ledger),
+            permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.webhook_arn),
+            permissions.allow(("lambda:InvokeFunction",), self.alias.function_arn),
+        ]
+        self.receiver_policy = self._attach(made, "ReceiverPolicy", self.receiver_role, grants)
+        return made
 
-    def _make_ended(self, ledger: Ledger, secrets: Secrets) -> None:
-        self.ended_role = permissions.role(self, "EndedRole")
-        self.ended_logs = self._logs("EndedLogs")
-        self.ended = lambda_.Function(
-            self,
+    def _make_ended(self) -> lambda_.Function:
+        made = self._function(
             "Ended",
-            description="closeout: ends runs whose execution failed, timed out or was stopped",
-            handler="closeout.lambdas.ended.handler",
-            code=self._code("worker"),
-            memory_size=512,
-            timeout=Duration.minutes(1),
-            role=self.ended_role.without_policy_updates(),
-            log_group=self.ended_logs,
-            environment={**self._works, "CLOSEOUT_WORKER": self.alias.function_arn},
-            **self._common(),
-        )
-        self.ended_policy = permissions.attach(
-            self,
-            "EndedPolicy",
             self.ended_role,
-            [
-                permissions.write_log(self.ended_logs),
-                *permissions.keep_runs(ledger),
-                *permissions.run_executions(self.worker.function_arn),
-                permissions.allow(("secretsmanager:GetSecretValue",), secrets.token_pattern),
-                permissions.allow(
-                    (
-                        "sqs:ChangeMessageVisibility",
-                        "sqs:DeleteMessage",
-                        "sqs:GetQueueAttributes",
-                        "sqs:ReceiveMessage",
-                    ),
-                    self.dead_letters.queue_arn,
-                ),
-            ],
+            self.ended_logs,
+            "ended",
+            description="closeout: ends runs whose execution failed, timed out or was stopped",
+            memory_size=1024,
+            timeout=ENDED_TIMEOUT,
+            environment={**self._of_runs(), "CLOSEOUT_WORKER": self.alias.function_arn},
+            dead_letter_queue=self.last_letters,
         )
+        taking = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
+        grants = [
+            permissions.write_log(self.ended_logs),
+            *permissions.keep_runs(self._ledger),
+            permissions.ask_about_executions(self.worker.function_arn),
+            permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.token_pattern),
+            permissions.allow((f"sqs:{action}" for action in taking), self.dead_letters.queue_arn),
+            permissions.allow(("sqs:SendMessage",), self.last_letters.queue_arn),
+        ]
+        self.ended_policy = self._attach(made, "EndedPolicy", self.ended_role, grants)
+        return made
 
-    def roles(self) -> tuple[iam.Role, ...]:
-        """Give the three roles."""
-        return (self.receiver_role, self.worker_role, self.ended_role)
+    def _of_runs(self) -> dict[str, str]:
+        """Give the variables of whatever brings runs on."""
+        return {
+            **self._given.environment,
+            **self._shared,
+            "CLOSEOUT_GITHUB_SECRET": self._secrets.token_arn,
+            "CLOSEOUT_CONFIG": "closeout.yaml",
+            "CLOSEOUT_LOG_GROUP": self.worker_logs.log_group_name,
+        }
 
-    def _accept_runtime(self, *functions: lambda_.Function) -> None:
-        for function in functions:
-            accept.accept(
-                function,
-                {
-                    "L1": "3.13 is what the bundles are compiled for and tested with; 3.14 follows with its wheels"
-                },
-            )
-
-    def _common(self) -> dict[str, object]:
-        architecture = (
-            lambda_.Architecture.ARM_64
-            if self._given.architecture == "arm64"
-            else lambda_.Architecture.X86_64
+    def _function(
+        self, name: str, role: iam.Role, group: logs.LogGroup, module: str, **options: Any
+    ) -> lambda_.Function:
+        bundle = self._bundles["receiver" if module == "receive" else "worker"]
+        arm = self._given.architecture == "arm64"
+        made = lambda_.Function(
+            self,
+            name,
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64 if arm else lambda_.Architecture.X86_64,
+            handler=f"closeout.lambdas.{module}.handler",
+            code=lambda_.Code.from_asset(
+                str(bundle.path), asset_hash=bundle.hash, asset_hash_type=AssetHashType.CUSTOM
+            ),
+            # Without policy updates: CDK would attach managed policies, which allow this for every function.
+            role=role.without_policy_updates(),
+            log_group=group,
+            **options,
         )
-        return {"runtime": RUNTIME, "architecture": architecture}
+        accept.accept(made, {"L1": RUNTIME_REASON})
+        return made
 
-    def _code(self, bundle: str) -> lambda_.Code:
-        made = self._bundles[bundle]
-        return lambda_.Code.from_asset(
-            str(made.path), asset_hash=made.hash, asset_hash_type=AssetHashType.CUSTOM
+    def _attach(
+        self, function: lambda_.Function, name: str, role: iam.Role, grants: list[permissions.Grant]
+    ) -> iam.Policy:
+        """Give a role its policy, and let its function wait for that and nothing else."""
+        policy = permissions.attach(self, name, role, grants)
+        permissions.wait_for(function, policy)
+        return policy
+
+    def _queue(self, name: str, then: sqs.Queue | None) -> sqs.Queue:
+        """Give a queue for what failed; what fails there five times too goes on to `then`."""
+        return sqs.Queue(
+            self,
+            name,
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            retention_period=Duration.days(14),
+            visibility_timeout=ENDED_RETRIED,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=then, max_receive_count=5) if then else None,
         )
 
     def _logs(self, name: str) -> logs.LogGroup:
-        keep = "logs" in self._given.keep
-        return logs.LogGroup(
-            self,
-            name,
-            retention=retention(self._given.log_retention_days),
-            removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
-        )
+        return log_group(self, name, self._given)
 
 
-def retention(days: int) -> logs.RetentionDays:
-    """Give CDK's word for a number of days."""
-    words = {
-        1: "ONE_DAY", 3: "THREE_DAYS", 5: "FIVE_DAYS", 7: "ONE_WEEK", 14: "TWO_WEEKS", 30: "ONE_MONTH",
-        60: "TWO_MONTHS", 90: "THREE_MONTHS", 120: "FOUR_MONTHS", 150: "FIVE_MONTHS", 180: "SIX_MONTHS",
-        365: "ONE_YEAR", 400: "THIRTEEN_MONTHS", 545: "EIGHTEEN_MONTHS", 731: "TWO_YEARS", 1096: "THREE_YEARS",
-        1827: "FIVE_YEARS", 2192: "SIX_YEARS", 2557: "SEVEN_YEARS", 2922: "EIGHT_YEARS", 3288: "NINE_YEARS",
-        3653: "TEN_YEARS",
-    }  # fmt: skip
-    found: logs.RetentionDays = getattr(logs.RetentionDays, words[days])
-    return found
+def log_group(scope: Construct, name: str, given: Parameters) -> logs.LogGroup:
+    """Give a log group that keeps its events, and goes or stays, as the parameters say."""
+    made = logs.LogGroup(
+        scope,
+        name,
+        removal_policy=RemovalPolicy.RETAIN if "logs" in given.keep else RemovalPolicy.DESTROY,
+    )
+    resource = made.node.default_child
+    assert isinstance(resource, logs.CfnLogGroup)
+    resource.retention_in_days = given.log_retention_days
+    return made

@@ -1,7 +1,6 @@
 """Each role's one policy: what closeout itself needs, and for the worker what the configuration's actions need.
 
-Policies are resources of their own, beside the functions: they name the functions, which must not wait for them. The
-Deny stands over everything a configuration can ask for, so that no automation can take away what it runs on.
+The Deny stands over everything that a configuration can ask for, so that no automation can take away what it runs on.
 """
 
 from __future__ import annotations
@@ -9,29 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from aws_cdk import ArnFormat, Aws, Stack
+from aws_cdk import ArnFormat, CfnElement, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from closeout.config.permissions import Statement
-from closeout.core import table as layout
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
 from closeout_cdk.parameters import STACK
 
-_WRITES = ("dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
-_WORKS = (
-    *_WRITES,
-    "dynamodb:BatchGetItem",
-    "dynamodb:BatchWriteItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:Query",
-)
+MOST_OF_A_NAME = 50
+"""Characters of Lambda's 64 that CloudFormation leaves to a stack's name and a logical id."""
+_VERSIONS = "executions belong to versions of this one function, and their numbers are not known before"
+_ACCEPTS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+_WORKS = (*_ACCEPTS, "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:Query")
 
 
 class Grant(NamedTuple):
-    """A statement, and why a `*` in its resources has to be: the name that stands there is not known before."""
+    """A statement, and why a `*` in its resources has to be."""
 
     statement: iam.PolicyStatement
     wildcard: str | None = None
@@ -63,55 +59,48 @@ def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) 
 
 def allow(actions: Iterable[str], *resources: str, wildcard: str | None = None) -> Grant:
     """Allow actions on these resources."""
-    return Grant(iam.PolicyStatement(actions=sorted(set(actions)), resources=list(resources)), wildcard)
+    statement = iam.PolicyStatement(actions=sorted(set(actions)), resources=list(resources))
+    return Grant(statement, wildcard)
 
 
 def write_log(group: logs.ILogGroup) -> Grant:
-    """Write into a log group that is there. Not create one: after `cdk destroy` it would come back."""
+    """Allow to write into a log group that is there. Not to create it: after `cdk destroy` it would come back."""
     return allow(("logs:CreateLogStream", "logs:PutLogEvents"), group.log_group_arn)
 
 
 def accept_deliveries(ledger: Ledger) -> list[Grant]:
     """Allow what the receiver does with the ledger."""
+    bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
     return [
-        allow(_WRITES, ledger.table.table_arn),
-        allow(
-            ("s3:PutObject",), ledger.bucket.arn_for_objects(f"{BODIES}*"), wildcard="each body is an object"
-        ),
+        allow(_ACCEPTS, ledger.table.table_arn),
+        allow(("s3:PutObject",), bodies, wildcard="each body is an object of its own"),
     ]
 
 
 def keep_runs(ledger: Ledger) -> list[Grant]:
     """Allow what the worker and the handler of failed executions do with the ledger."""
+    bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
     return [
         allow(_WORKS, ledger.table.table_arn),
-        allow(("dynamodb:Query",), f"{ledger.table.table_arn}/index/{layout.LISTING}"),
-        allow(
-            ("s3:GetObject",), ledger.bucket.arn_for_objects(f"{BODIES}*"), wildcard="each body is an object"
-        ),
+        allow(("s3:GetObject",), bodies, wildcard="each body is an object of its own"),
+        # Without it S3 says "denied", and not "no such key", of a body that has expired.
+        allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
     ]
 
 
-def run_executions(function_arn: str) -> list[Grant]:
-    """Allow what the durable SDK does, and what a run that waits asks about those before it, or starts.
+def run_executions(function: str) -> Grant:
+    """Allow what the durable SDK does with its own execution; `function` is the function's ARN or a pattern of it.
 
-    Executions belong to versions, whose numbers grow with each deployment; an ARN without a qualifier matches none:
+    Executions belong to versions, and an ARN without a qualifier matches none:
     https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
     """
-    why = "executions belong to versions of this one function, and their numbers are not known before"
-    return [
-        allow(
-            (
-                "lambda:CheckpointDurableExecution",
-                "lambda:GetDurableExecution",
-                "lambda:GetDurableExecutionState",
-                "lambda:InvokeFunction",
-                "lambda:ListDurableExecutionsByFunction",
-            ),
-            f"{function_arn}:*",
-            wildcard=why,
-        ),
-    ]
+    actions = ("lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState")
+    return allow(actions, f"{function}:*", wildcard=_VERSIONS)
+
+
+def ask_about_executions(function: str) -> Grant:
+    """Allow what a run that waits asks about those before it, and to start one that never began."""
+    return allow(("lambda:GetDurableExecution", "lambda:InvokeFunction"), f"{function}:*", wildcard=_VERSIONS)
 
 
 def of_actions(found: Iterable[Statement]) -> list[Grant]:
@@ -123,74 +112,82 @@ def of_actions(found: Iterable[Statement]) -> list[Grant]:
     ]
 
 
-def protect_own(scope: Construct, ledger: Ledger) -> list[Grant]:
-    """Deny whatever an action could do to closeout's own resources, whatever the configuration allows.
+def named_by_cloudformation(function: lambda_.Function) -> str:
+    """Give a function's ARN before it is made: CloudFormation calls it by stack, logical id and letters of its own.
 
-    Reads of other things than secrets are left to what is allowed: a Deny on them would hide errors behind others.
+    So that a role's policy can stand before the function: Lambda tries it out when it creates the function (the
+    dead-letter queue), and no invocation ever finds a role without it.
     """
+    stack, resource = Stack.of(function), function.node.default_child
+    assert isinstance(resource, lambda_.CfnFunction)
+    name = f"{stack.stack_name}-{stack.get_logical_id(resource)}"
+    if len(name) > MOST_OF_A_NAME:
+        raise ValueError(f"CloudFormation would cut {name} short")
+    return stack.format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=f"{name}-*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def wait_for(function: lambda_.Function, *others: IConstruct) -> None:
+    """Let a function be made after others, its role's policy first of all, and go before them.
+
+    In place of what CDK lists, the role, which the function's own reference says already (cfn-lint W3005).
+    """
+    resource, stack = function.node.default_child, Stack.of(function)
+    assert isinstance(resource, lambda_.CfnFunction)
+    ids = []
+    for other in others:
+        made = other.node.default_child
+        assert isinstance(made, CfnElement)
+        ids.append(stack.get_logical_id(made))
+    resource.add_override("DependsOn", ids)
+
+
+def protect_own(scope: Construct, ledger: Ledger, webhook_secret: str) -> list[Grant]:
+    """Deny whatever an action could do to closeout's own resources, whatever the configuration allows."""
     stack = Stack.of(scope)
 
-    def arn(service: str, resource: str, name: str, form: ArnFormat = ArnFormat.SLASH_RESOURCE_NAME) -> str:
+    def named(service: str, resource: str, name: str, form: ArnFormat) -> str:
         return stack.format_arn(service=service, resource=resource, resource_name=name, arn_format=form)
 
-    mine = [
-        arn("cloudformation", "stack", f"{STACK}/*"),
-        arn("cloudformation", "stack", "CDKToolkit/*"),
-    ]
-    functions = [arn("lambda", "function", f"{STACK}-*", ArnFormat.COLON_RESOURCE_NAME)]
-    groups = [arn("logs", "log-group", f"{STACK}-*", ArnFormat.COLON_RESOURCE_NAME)]
-    secrets = [arn("secretsmanager", "secret", f"{STACK}/*", ArnFormat.COLON_RESOURCE_NAME)]
-    roles = [f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/{STACK}-*"]
+    colon, slash = ArnFormat.COLON_RESOURCE_NAME, ArnFormat.SLASH_RESOURCE_NAME
+    stacks = [named("cloudformation", "stack", f"{name}/*", slash) for name in (STACK, "CDKToolkit")]
+    secrets = [named("secretsmanager", "secret", f"{STACK}/*", colon), webhook_secret]
+    roles = [stack.format_arn(service="iam", region="", resource="role", resource_name=f"{STACK}-*")]
+    bucket = ledger.bucket
     return [
-        _deny(("cloudformation:*",), mine),
+        _deny("cloudformation:* iam:*", [*stacks, *roles]),
+        _deny(_TABLE, [ledger.table.table_arn]),
+        _deny("s3:Delete* s3:Put*", [bucket.bucket_arn, bucket.arn_for_objects("*")]),
+        _deny(_SECRETS, secrets),
+        _deny(_FUNCTION, [named("lambda", "function", f"{STACK}-*", colon)]),
         _deny(
-            (
-                "dynamodb:Delete*Table*",
-                "dynamodb:DeleteResourcePolicy",
-                "dynamodb:UpdateTable*",
-                "dynamodb:UpdateContinuousBackups",
-                "dynamodb:UpdateTimeToLive",
-                "dynamodb:RestoreTable*",
-            ),
-            [ledger.table.table_arn],
+            "logs:Delete* logs:PutRetentionPolicy logs:PutSubscriptionFilter",
+            [named("logs", "log-group", f"{STACK}-*", colon)],
         ),
         _deny(
-            ("s3:Delete*", "s3:PutBucket*", "s3:PutLifecycleConfiguration", "s3:PutEncryptionConfiguration"),
-            [ledger.bucket.bucket_arn, ledger.bucket.arn_for_objects("*")],
+            "sqs:DeleteQueue sqs:PurgeQueue sqs:SetQueueAttributes", [named("sqs", f"{STACK}-*", "", _NONE)]
         ),
         _deny(
-            (
-                "secretsmanager:Delete*",
-                "secretsmanager:Put*",
-                "secretsmanager:Update*",
-                "secretsmanager:Restore*",
-                "secretsmanager:Rotate*",
-                "secretsmanager:Cancel*",
-                "secretsmanager:Remove*",
-                "secretsmanager:Replicate*",
-                "secretsmanager:Stop*",
-            ),
-            secrets,
+            "events:Delete* events:Disable* events:Put* events:Remove*",
+            [named("events", "rule", f"{STACK}-*", slash)],
         ),
-        _deny(
-            (
-                "lambda:Add*",
-                "lambda:Create*",
-                "lambda:Delete*",
-                "lambda:Publish*",
-                "lambda:Put*",
-                "lambda:Remove*",
-                "lambda:StopDurableExecution",
-                "lambda:Update*",
-            ),
-            functions,
-        ),
-        _deny(("logs:Delete*", "logs:PutRetentionPolicy", "logs:PutSubscriptionFilter"), groups),
-        _deny(("iam:*",), roles),
     ]
 
 
-def _deny(actions: Sequence[str], resources: Sequence[str]) -> Grant:
+_NONE = ArnFormat.NO_RESOURCE_NAME
+_TABLE = """dynamodb:DeleteResourcePolicy dynamodb:DeleteTable dynamodb:DeleteTableReplica dynamodb:PutResourcePolicy
+dynamodb:UpdateContinuousBackups dynamodb:UpdateTable dynamodb:UpdateTimeToLive"""
+_SECRETS = """secretsmanager:Cancel* secretsmanager:Delete* secretsmanager:Put* secretsmanager:Remove*
+secretsmanager:Replicate* secretsmanager:Restore* secretsmanager:Rotate* secretsmanager:Stop* secretsmanager:Update*"""
+_FUNCTION = """lambda:Add* lambda:Create* lambda:Delete* lambda:Publish* lambda:Put* lambda:Remove*
+lambda:StopDurableExecution lambda:Update*"""
+
+
+def _deny(actions: str, resources: Sequence[str]) -> Grant:
     return Grant(
-        iam.PolicyStatement(effect=iam.Effect.DENY, actions=list(actions), resources=list(resources))
+        iam.PolicyStatement(effect=iam.Effect.DENY, actions=actions.split(), resources=list(resources))
     )

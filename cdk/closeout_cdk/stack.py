@@ -9,9 +9,13 @@ import aws_cdk as cdk
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from closeout_cdk import bundling
+from closeout.config.findings import listed
+from closeout_cdk import bundling, permissions
+from closeout_cdk.alarms import Alarms
 from closeout_cdk.api import Api
+from closeout_cdk.chores import Chores
 from closeout_cdk.config import Config
+from closeout_cdk.failures import Failures
 from closeout_cdk.functions import Functions
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import Parameters
@@ -44,12 +48,36 @@ class CloseoutStack(Stack):
             secrets=self.secrets,
             bundles=self.bundles,
         )
-        receiver, worker, ended = self.functions.roles()
-        self.secrets.protect((receiver,), (worker, ended), parameters.secret_readers)
+        made = self.functions
+        self.secrets.protect(
+            (made.receiver_role,), (made.worker_role, made.ended_role), parameters.secret_readers
+        )
         self.api = Api(self, "Api", given=parameters, receiver=self.functions.receiver)
-        self._tell()
+        self.failures = Failures(self, "Failures", self.functions)
+        self.alarms = Alarms(
+            self,
+            "Alarms",
+            functions=self.functions,
+            access_logs=self.api.access_logs,
+            email=parameters.alarm_email,
+        )
+        self._do_chores(parameters)
+        self._tell(parameters)
 
-    def _tell(self) -> None:
+    def _do_chores(self, given: Parameters) -> None:
+        """Let CloudFormation empty the bucket, and set up access logs, where the parameters ask for it."""
+        if "ledger" in given.keep and given.api_log_role != "create":
+            return
+        chores = Chores(self, "Chores")
+        if "ledger" not in given.keep:
+            # The receiver goes first: what it stored last is emptied too.
+            emptied = chores.empty(self.ledger.bucket)
+            permissions.wait_for(self.functions.receiver, self.functions.receiver_policy, emptied)
+        if given.api_log_role == "create":
+            self.api.rest.deployment_stage.node.add_dependency(chores.log_role())
+        chores.finish()
+
+    def _tell(self, given: Parameters) -> None:
         """Write the outputs, under exact keys: the command line reads them."""
         told = {
             "WebhookUrl": (
@@ -67,9 +95,28 @@ class CloseoutStack(Stack):
             "WorkerAlias": (self.functions.alias.function_arn, "the function that carries out runs"),
             "Region": (self.region, "where all of it is"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
+            "OnDestroy": (on_destroy(given), "what cdk destroy leaves behind"),
         }
         for key, (value, description) in told.items():
             CfnOutput(self, key, value=value, description=description)
+
+
+def on_destroy(given: Parameters) -> str:
+    """Say what is left when the stack is destroyed."""
+    kept = [
+        word
+        for part, word in (
+            ("ledger", "the table and the bucket"),
+            ("secrets", "the secrets"),
+            ("logs", "the log groups"),
+        )
+        if part in given.keep
+    ]
+    if given.github_token_secret is not None:
+        kept.append(f"the secret {given.github_token_secret}, which was there before")
+    if "ledger" not in given.keep:
+        kept.append("for 35 days DynamoDB's own last backup of the table")
+    return f"leaves {listed(kept, 'and')}" if kept else "leaves nothing"
 
 
 def make_bundles(given: Parameters, config: Config) -> dict[str, bundling.Bundle]:

@@ -1,0 +1,168 @@
+"""What somebody must hear of: metrics from the logs' own lines, alarms on them, and a topic that sends mail.
+
+A missing metric is no alarm: a stack to which nothing happens is well.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from closeout_cdk.functions import Functions
+from closeout_cdk.parameters import STACK
+
+NAMESPACE = "closeout"
+FIVE, HOUR = Duration.minutes(5), Duration.hours(1)
+BAD_SIGNATURES = 10
+"""In five minutes: one is a scanner, ten are a hook with another secret."""
+
+
+class Alarms(Construct):
+    """All alarms. With a mail address they have a topic; without one they only show in CloudWatch."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        functions: Functions,
+        access_logs: logs.ILogGroup | None,
+        email: str | None,
+    ) -> None:
+        super().__init__(scope, name)
+        self._topic = self._make_topic(email) if email else None
+        self._of_runs(functions)
+        self._of_receiver(functions, access_logs)
+
+    def _of_runs(self, functions: Functions) -> None:
+        failed = [
+            self._counted(f"FailedRuns{number}", group, '{ $.verdict = "failure" }', "FailedRuns")
+            for number, group in enumerate((functions.worker_logs, functions.ended_logs), 1)
+        ]
+        self._alarm(
+            "FailedRuns", failed[0], 1, "a run ended as a failure: its commit status says so, its log why"
+        )
+        self._alarm(
+            "FailedExecutions",
+            functions.ended.metric_invocations(period=FIVE, statistic="Sum"),
+            1,
+            "an execution did not end by itself (failed, timed out, stopped); its run was ended for it",
+        )
+        self._alarm(
+            "StuckPending",
+            cloudwatch.MathExpression(
+                expression="errors + given_up",
+                using_metrics={
+                    "errors": functions.ended.metric_errors(period=FIVE, statistic="Sum"),
+                    "given_up": _waiting(functions.last_letters),
+                },
+                period=FIVE,
+                label="runs that could not be ended",
+            ),
+            1,
+            "a failed execution's run could not be ended: its status may still be pending; see the how-to about failed executions",
+        )
+        self._alarm(
+            "DeadLetters",
+            functions.dead_letters.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
+            900,
+            "seconds that a dead letter has waited for its handler",
+        )
+        self._alarm(
+            "WorkerThrottles",
+            functions.worker.metric_throttles(period=FIVE, statistic="Sum"),
+            1,
+            "Lambda had no room for the worker: runs are late, none is lost",
+        )
+
+    def _of_receiver(self, functions: Functions, access_logs: logs.ILogGroup | None) -> None:
+        receiver, group = functions.receiver, functions.receiver_logs
+        answered = self._counted("ReceiverErrors", group, "{ $.status >= 500 }", "ReceiverErrors")
+        self._alarm(
+            "ReceiverErrors",
+            cloudwatch.MathExpression(
+                expression="FILL(crashed, 0) + FILL(answered, 0)",
+                using_metrics={
+                    "crashed": receiver.metric_errors(period=FIVE, statistic="Sum"),
+                    "answered": answered,
+                },
+                period=FIVE,
+                label="deliveries answered with an error of ours",
+            ),
+            1,
+            "deliveries were not stored: redeliver them (closeout webhook redeliver, or GitHub's page) when the cause is gone",
+        )
+        self._alarm(
+            "ReceiverThrottles",
+            receiver.metric_throttles(period=FIVE, statistic="Sum"),
+            1,
+            "Lambda had no room for the receiver: GitHub does not send these deliveries again by itself",
+        )
+        if access_logs is not None:
+            refused = self._counted("Throttled", access_logs, '{ $.status = "429" }', "Throttled")
+            self._alarm(
+                "ApiThrottles",
+                refused,
+                1,
+                "the API refused deliveries (429): GitHub does not send them again by itself",
+            )
+        bad = self._counted("BadSignatures", group, '{ $.outcome = "unauthorized" }', "BadSignatures")
+        self._alarm(
+            "SignatureFailures",
+            bad,
+            BAD_SIGNATURES,
+            "requests without a valid signature: a hook with another secret, or somebody who tries",
+        )
+
+    def _counted(self, name: str, group: logs.ILogGroup, pattern: str, metric: str) -> cloudwatch.Metric:
+        """Count the lines of a log that fit a pattern."""
+        found = logs.MetricFilter(
+            self,
+            f"{name}Filter",
+            log_group=group,
+            filter_pattern=logs.FilterPattern.literal(pattern),
+            metric_namespace=NAMESPACE,
+            metric_name=metric,
+            metric_value="1",
+        )
+        return found.metric(period=FIVE, statistic="Sum")
+
+    def _alarm(self, name: str, metric: cloudwatch.IMetric, threshold: int, description: str) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_name=f"{STACK}-{name}",
+            alarm_description=f"closeout: {description}",
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        if self._topic is not None:
+            alarm.add_alarm_action(actions.SnsAction(self._topic))
+
+    def _make_topic(self, email: str) -> sns.Topic:
+        topic = sns.Topic(self, "Topic", display_name="closeout", enforce_ssl=True)
+        # A policy of one's own takes the place of the default one, which lets alarms of the account in.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        topic.add_subscription(subscriptions.EmailSubscription(email))
+        return topic
+
+
+def _waiting(queue: sqs.Queue) -> cloudwatch.Metric:
+    return queue.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum")

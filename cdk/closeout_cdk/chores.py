@@ -1,0 +1,102 @@
+"""The function behind the two custom resources: see `housekeeping/handler.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from closeout_cdk import permissions
+from closeout_cdk.accept import accept
+from closeout_cdk.functions import RUNTIME, RUNTIME_REASON
+
+SOURCE = Path(__file__).resolve().parent / "housekeeping"
+
+
+class Chores(Construct):
+    """One function, and a custom resource for each chore. Made only when there is one."""
+
+    def __init__(self, scope: Construct, name: str) -> None:
+        super().__init__(scope, name)
+        self._grants: list[permissions.Grant] = []
+        self._role = permissions.role(self, "Role")
+        self._logs = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=RemovalPolicy.DESTROY
+        )
+        self._function = lambda_.Function(
+            self,
+            "Function",
+            description="closeout: empties the bucket before it goes, and sets up access logs once",
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="handler.handler",
+            code=lambda_.Code.from_asset(str(SOURCE), exclude=["__pycache__"]),
+            timeout=Duration.minutes(14),
+            memory_size=256,
+            role=self._role.without_policy_updates(),
+            log_group=self._logs,
+        )
+        accept(self._function, {"L1": RUNTIME_REASON})
+
+    def empty(self, bucket: s3.IBucket) -> CustomResource:
+        """Empty a bucket when the stack goes."""
+        everything = bucket.arn_for_objects("*")
+        self._grants += [
+            permissions.allow(("s3:ListBucketVersions",), bucket.bucket_arn),
+            permissions.allow(
+                ("s3:DeleteObject", "s3:DeleteObjectVersion"),
+                everything,
+                wildcard="all of it goes with the bucket",
+            ),
+        ]
+        return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
+
+    def log_role(self) -> CustomResource:
+        """Give API Gateway a role to write logs with, unless the account has one."""
+        role = iam.Role(
+            self,
+            "ApiLogRole",
+            description="API Gateway writes access logs with it; made by closeout",
+            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name(
+                    "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+                )
+            ],
+        )
+        accept(
+            role,
+            {
+                f"IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{name}]": "API Gateway accepts no narrower role for"
+                " this account-wide setting: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html"
+                for name in ("service-role/AmazonAPIGatewayPushToCloudWatchLogs",)
+            },
+        )
+        stack = Stack.of(self)
+        account = f"arn:{stack.partition}:apigateway:{stack.region}::/account"
+        self._grants += [
+            permissions.allow(("apigateway:GET", "apigateway:PATCH"), account),
+            permissions.allow(("iam:PassRole",), role.role_arn),
+        ]
+        return self._resource("LogRole", {"Chore": "log-role", "Role": role.role_arn})
+
+    def finish(self) -> None:
+        """Attach the role's one policy, when it is known what is to be done. The function waits for it."""
+        policy = permissions.attach(
+            self, "Policy", self._role, [permissions.write_log(self._logs), *self._grants]
+        )
+        permissions.wait_for(self._function, policy)
+
+    def _resource(self, name: str, properties: dict[str, str]) -> CustomResource:
+        return CustomResource(
+            self,
+            name,
+            service_token=self._function.function_arn,
+            resource_type="Custom::CloseoutChore",
+            properties=properties,
+        )

@@ -1,0 +1,90 @@
+"""What CloudFormation cannot do by itself, as a custom resource: two chores, each undone when the stack goes.
+
+`empty`: a bucket that is not empty cannot be deleted. `log-role`: the account has one role by which every API in it
+writes its access log; an existing one is never replaced. With what the runtime itself has: no bundle.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from typing import Any
+
+PATIENCE = 90.0
+"""Seconds in which a new role may become known to API Gateway."""
+
+
+def handler(event: dict[str, Any], _context: Any) -> None:
+    """Carry out one request of CloudFormation, and answer it whatever happens: it would wait for an hour."""
+    status, reason = "SUCCESS", ""
+    try:
+        chore = event["ResourceProperties"]["Chore"]
+        {"empty": _empty, "log-role": _log_role}[chore](event["RequestType"], event["ResourceProperties"])
+    except Exception as error:  # noqa: BLE001 - the edge: CloudFormation must hear of it
+        status, reason = "FAILED", f"{type(error).__name__}: {error}"
+    print(json.dumps({"level": "info" if status == "SUCCESS" else "error", "status": status, "text": reason}))
+    answer = {
+        "Status": status,
+        "Reason": reason or "done",
+        "PhysicalResourceId": event.get("PhysicalResourceId") or event["LogicalResourceId"],
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+    }
+    _answer(event["ResponseURL"], json.dumps(answer).encode())
+
+
+def _answer(url: str, body: bytes) -> None:
+    request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
+    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - the address is CloudFormation's
+
+
+def _empty(kind: str, properties: dict[str, Any]) -> None:
+    """Delete all that is in the bucket, when it is about to go itself."""
+    if kind != "Delete":
+        return
+    s3 = _client("s3")
+    try:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=properties["Bucket"]):
+            found = [
+                {"Key": item["Key"], "VersionId": item["VersionId"]}
+                for item in page.get("Versions", []) + page.get("DeleteMarkers", [])
+            ]
+            if found:
+                s3.delete_objects(Bucket=properties["Bucket"], Delete={"Objects": found, "Quiet": True})
+    except s3.exceptions.NoSuchBucket:
+        return
+
+
+def _log_role(kind: str, properties: dict[str, Any]) -> None:
+    """Set the account's role if there is none; take it away again if it is still ours."""
+    gateway, role = _client("apigateway"), properties["Role"]
+    current = gateway.get_account().get("cloudwatchRoleArn") or ""
+    if kind == "Delete":
+        if current == role:
+            _set(gateway, "")
+        return
+    if current:
+        return
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            _set(gateway, role)
+        except gateway.exceptions.BadRequestException:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(5)
+        else:
+            return
+
+
+def _set(gateway: Any, role: str) -> None:
+    change = {"op": "replace", "path": "/cloudwatchRoleArn", "value": role}
+    gateway.update_account(patchOperations=[change])
+
+
+def _client(service: str) -> Any:
+    import boto3  # noqa: PLC0415 - from the runtime, and only when there is something to do
+
+    return boto3.client(service)
