@@ -6,7 +6,7 @@ import ast
 
 from tests.architecture.tree import listing, nodes, place
 
-RESERVED = {"if", "plan", "end", "verify"}
+RESERVED = {"if", "plan", "status", "end", "verify", "left"}
 """`<step>/if`, `<step>/plan`, `<step>/end`, `<step>/verify` (`closeout.run.step`)."""
 CALLS = {"record", "change", "sleep", "wait_until"}
 
