@@ -25,7 +25,7 @@ _made: list[StackRuntime] = []
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry. Raises `Unavailable` when a run could not be ended, so that the event comes again."""
     if not _made:
-        _made.append(open_stack_runtime(lenient=True, drain=DRAIN))
+        _made.append(open_stack_runtime(modules=False, drain=DRAIN))
     return handle(event, context, _made[0])
 
 

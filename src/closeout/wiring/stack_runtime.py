@@ -17,10 +17,8 @@ from typing import Any
 from closeout.adapters.dynamo.journal import LogJournal
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
-from closeout.config.settings import Settings
 from closeout.core.automation import Automation, status_contexts
 from closeout.core.console import run_log_url
-from closeout.core.errors import ConfigError
 from closeout.core.redact import Redactor
 from closeout.engine.calling import Finished
 from closeout.engine.visit import ALIVE, DRAIN, Visits
@@ -39,7 +37,7 @@ SHORT = 5.0
 
 
 class StackRuntime:
-    """A worker, or the handler of failed executions, which needs the same and may find no configuration."""
+    """A worker, or the handler of failed executions, which needs the same but for the user's own modules."""
 
     def __init__(
         self,
@@ -137,22 +135,17 @@ class StackRuntime:
 
 
 def open_stack_runtime(
-    environment: Mapping[str, str] = os.environ, *, lenient: bool = False, drain: float = DRAIN
+    environment: Mapping[str, str] = os.environ, *, modules: bool = True, drain: float = DRAIN
 ) -> StackRuntime:
-    """Compose from a Lambda's environment.
+    """Compose from a Lambda's environment. Raises `ConfigError` when the bundled configuration cannot be used.
 
-    Raises `ConfigError` when the bundled configuration cannot be used; with `lenient` it is done without: what a run
-    stores is enough to end it.
+    Without `modules` the user's own code is not imported: what a run has stored is enough to end it, and a module that
+    cannot be imported may be why it has to be ended.
     """
     from closeout.actions.registry import builtin
 
     path = Path(environment.get("LAMBDA_TASK_ROOT", ".")) / environment["CLOSEOUT_CONFIG"]
-    try:
-        loaded = load_config(path, builtin())
-    except ConfigError:
-        if not lenient:
-            raise
-        loaded = Loaded(settings=Settings(), automations=(), functions={}, directory=path.parent)
+    loaded = load_config(path, builtin(), modules=modules)
     region = environment["AWS_REGION"]
     place = Place(
         environment["CLOSEOUT_TABLE"],

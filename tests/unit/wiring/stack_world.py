@@ -1,0 +1,125 @@
+"""A stack's worker in this process: emulated AWS and a fake GitHub over HTTP, the real composition between them."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from closeout.core import table as layout
+from closeout.core.records import NewDelivery
+from closeout.engine.visit import DONE
+from closeout.intake.receiver import Receiver
+from closeout.ports import Ending
+from closeout.testing.aws import FakeAws
+from closeout.testing.dynamo import create_ledger
+from closeout.testing.github import FakeGitHub
+from closeout.wiring import load
+from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
+
+REPOSITORY = "acme/shop"
+REGION = "eu-central-1"
+FILE = """\
+version: 1
+secrets: {{ github: env:NOT_SET_ON_AWS, webhook: env:NOT_SET_EITHER }}
+github: {{ api-url: '{github}' }}
+aws: {{ account: '123456789012', region: us-east-1 }}
+automations:
+  preview-cleanup:
+    on:
+      pull_request: {{ types: [closed], branches: [develop] }}
+    repositories: [acme/shop]
+    if: '!event.pull_request.labels.exists(l, l.name == "keep")'
+    steps:
+      - uses: aws/cloudformation-delete-stack
+        with: {{ stack-name: 'preview-${{{{ event.pull_request.number }}}}', empty-buckets: true }}
+"""
+
+
+class StackWorld:
+    """One stack: `runtime` is a Lambda environment's composition; a new one is another environment."""
+
+    def __init__(self, aws: FakeAws, github: FakeGitHub, folder: Path, *, token: str | None) -> None:
+        self.aws = aws
+        self.github = github
+        self._folder = folder
+        (folder / "closeout.yaml").write_text(FILE.format(github=github.url), encoding="utf-8")
+        github.world.add_repository(REPOSITORY, id=1)
+        self.dynamo = self.client("dynamodb")
+        create_ledger(self.dynamo, "ledger")
+        self.client("s3").create_bucket(
+            Bucket="bodies", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        given = {"SecretString": token} if token is not None else {}
+        secret = self.client("secretsmanager").create_secret(Name="stack/github-token", **given)
+        self._secret = str(secret["ARN"])
+        self.runtime = self.environment()
+
+    def client(self, service: str) -> Any:
+        """A client of the stack's region."""
+        return boto3.client(service, region_name=REGION)
+
+    def environment(self, **options: Any) -> StackRuntime:
+        """What a new Lambda environment composes."""
+        return open_stack_runtime(
+            {
+                "LAMBDA_TASK_ROOT": str(self._folder),
+                "CLOSEOUT_CONFIG": "closeout.yaml",
+                "CLOSEOUT_TABLE": "ledger",
+                "CLOSEOUT_BUCKET": "bodies",
+                "CLOSEOUT_GITHUB_SECRET": self._secret,
+                "CLOSEOUT_LOG_GROUP": "/closeout/worker",
+                "CLOSEOUT_RETENTION_DAYS": "30",
+                "AWS_REGION": REGION,
+                "AWS_LAMBDA_FUNCTION_NAME": "worker",
+            },
+            **options,
+        )
+
+    def closes(self, number: int = 17, **pull: Any) -> tuple[str, str]:
+        """Accept the delivery of a closed pull request; give its execution and the head's SHA."""
+        world = self.github.world
+        opened = world.open_pull(REPOSITORY, number=number, **pull)
+        world.change_pull(REPOSITORY, number, "closed")
+        body = json.dumps(world.pull_payload(world.repository(REPOSITORY), opened)).encode()
+        loaded = load(self._folder / "closeout.yaml")
+        receiver = Receiver.of(loaded.automations, lambda: ())
+        guid = f"guid-{number}"
+        (run,) = receiver.runs("pull_request", guid, body)
+        delivery = NewDelivery(
+            "1", guid, "pull_request", "closed", REPOSITORY, body, False, time.time(), "github", number
+        )
+        for item in layout.acceptance(delivery, [run], [], zlib.compress(body), int(time.time()) + 86_400):
+            self.dynamo.put_item(TableName="ledger", Item=item)
+        return f"{run.run_id}-1", opened.sha
+
+    def drive(self, execution: str, seconds: float = 30.0) -> Ending:
+        """Visit until it is done, as the worker does."""
+        deadline = time.monotonic() + seconds
+        while True:
+            outcome = self.runtime.visits.visit(execution, lambda: 840.0)
+            if outcome == DONE:
+                return self.ending(execution)
+            assert time.monotonic() < deadline, f"{execution} did not end"
+            time.sleep(min(1.0, max(0.0, outcome["wake"] - time.time())))
+
+    def ending(self, execution: str) -> Ending:
+        """How an execution has ended."""
+        standing = self.runtime.ledger.store.look(execution)
+        assert standing is not None
+        assert standing.run.state == "finished"
+        return Ending(str(standing.run.verdict), str(standing.run.summary))
+
+    def statuses(self, sha: str) -> list[tuple[str, str]]:
+        """State and description of each status of a commit, oldest first."""
+        return [(row["state"], row["description"]) for row in self.github.statuses(REPOSITORY, sha)]
+
+    def add_broken_module(self) -> None:
+        """Add a module of the user's own that cannot be imported."""
+        (self._folder / "broken_hooks.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
+        file = self._folder / "closeout.yaml"
+        file.write_text(file.read_text("utf-8") + "modules: [broken_hooks]\n", encoding="utf-8")

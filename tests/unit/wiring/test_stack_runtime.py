@@ -1,0 +1,276 @@
+"""The worker's composition on AWS: the whole run function through visits, and the runs that Lambda gave up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from closeout.core.console import run_log_url
+from closeout.core.errors import ConfigError, Unavailable
+from closeout.lambdas import ended
+from closeout.ports import AwsTarget, Ending
+from closeout.testing.aws import FakeAws
+from closeout.testing.github import FakeGitHub
+from closeout.wiring.clients import SharedClients
+from tests.unit.actions.aws import previews
+from tests.unit.wiring.stack_world import REGION, StackWorld
+
+TOKEN = "a-token-that-nobody-may-see"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[FakeAws]:
+    """An emulator in this process."""
+    with FakeAws(delete_seconds=0.1) as server:
+        yield server
+
+
+@pytest.fixture
+def aws(emulator: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """An empty account, and the environment in which any client talks to it."""
+    emulator.reset()
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
+    return emulator
+
+
+@pytest.fixture
+def github() -> Iterator[FakeGitHub]:
+    """A GitHub that knows the token."""
+    with FakeGitHub(token=TOKEN) as github:
+        yield github
+
+
+@pytest.fixture
+def world(aws: FakeAws, github: FakeGitHub, tmp_path: Path) -> StackWorld:
+    """The stack."""
+    return StackWorld(aws, github, tmp_path, token=TOKEN)
+
+
+def preview(world: StackWorld) -> Any:
+    """Deploy the preview of pull request 17; give clients of its account."""
+    clients = world.runtime.deps.clients.for_step(AwsTarget("123456789012", "us-east-1", None))
+    previews.create(clients)
+    previews.fill(clients)
+    return clients
+
+
+def changed(execution: str, status: str) -> dict[str, Any]:
+    """EventBridge's event, as AWS's documentation shows it."""
+    return {
+        "source": "aws.lambda",
+        "detail-type": "Durable Execution Status Change",
+        "detail": {
+            "durableExecutionArn": f"arn:aws:lambda:{REGION}:123456789012:function:worker:1/durable-execution/x/y",
+            "durableExecutionName": execution,
+            "functionArn": f"arn:aws:lambda:{REGION}:123456789012:function:worker:1",
+            "status": status,
+            "startTimestamp": "2025-11-20T13:08:22.345Z",
+            "endTimestamp": "2025-11-20T14:08:22.345Z",
+        },
+    }
+
+
+def dead_letter(*messages: Any) -> dict[str, Any]:
+    """A batch of the dead-letter queue."""
+    return {
+        "Records": [
+            {"body": message if isinstance(message, str) else json.dumps(message)} for message in messages
+        ]
+    }
+
+
+def handle(world: StackWorld, event: dict[str, Any], seconds: float = 60.0) -> dict[str, Any]:
+    """Call the handler of failed executions in an environment of its own."""
+    until = time.monotonic() + seconds
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: (until - time.monotonic()) * 1000)
+    return ended.handle(event, context, world.environment(modules=False, drain=ended.DRAIN))
+
+
+# --- runs ---------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_pull_request_tears_its_preview_down(
+    world: StackWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pending, then success with a link to the run's lines; the preview is gone, and the token in no line."""
+    clients = preview(world)
+    execution, sha = world.closes()
+    ending = world.drive(execution)
+    assert ending.verdict == "success"
+    assert ending.summary.startswith("deleted stack preview-17")
+    assert previews.bucket_names(clients) == {"bodies"}
+    statuses = world.statuses(sha)
+    assert statuses[0][0] == "pending"
+    assert statuses[-1] == ("success", ending.summary)
+    run_id = execution.rpartition("-")[0]
+    row = world.runtime.ledger.store.look(execution)
+    assert row is not None
+    url = world.github.statuses("acme/shop", sha)[-1]["target_url"]
+    assert url == run_log_url(REGION, "/closeout/worker", run_id, row.accepted_at)
+    printed = capsys.readouterr().out
+    lines = [json.loads(line) for line in printed.splitlines()]
+    assert {line["run"] for line in lines} == {run_id}
+    assert any("verified by a fresh look" in line["text"] for line in lines)
+    assert [line["verdict"] for line in lines if "verdict" in line] == ["success"]
+    assert TOKEN not in printed
+    assert all(entry["token"] for entry in world.github.requests())
+
+
+def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
+    """Every visit may be a cold start: nothing of a run is kept in memory."""
+    preview(world)
+    world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=2, then="UPDATE_COMPLETE")
+    execution, _ = world.closes()
+    assert "wake" in world.runtime.visits.visit(execution, lambda: 840.0)
+    world.runtime = world.environment()
+    assert world.drive(execution).verdict == "success"
+
+
+def test_a_secret_without_a_value_fails_the_run_by_name(
+    aws: FakeAws, github: FakeGitHub, tmp_path: Path
+) -> None:
+    """A stack that was deployed and never given a token deletes nothing, and its log says which secret is empty."""
+    world = StackWorld(aws, github, tmp_path, token=None)
+    clients = preview(world)
+    execution, _ = world.closes()
+    ending = world.drive(execution)
+    assert ending.verdict == "failure"
+    assert "stack/github-token" in ending.summary
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+def test_a_module_that_cannot_be_imported_stops_the_worker_and_not_who_ends_its_runs(
+    world: StackWorld,
+) -> None:
+    """A run keeps its own automation, which is enough to say how it ended; the file still says where GitHub is."""
+    execution, sha = world.closes()
+    world.add_broken_module()
+    with pytest.raises(ConfigError, match="broken_hooks"):
+        world.environment()
+    assert handle(world, changed(execution, "FAILED")) == {"executions": [execution]}
+    assert world.statuses(sha)[-1][0] == "failure"
+
+
+# --- what Lambda gave up ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [("FAILED", "error"), ("TIMED_OUT", "longer"), ("STOPPED", "somebody stopped")]
+)
+def test_a_failed_execution_ends_its_run_and_says_what_happened(
+    world: StackWorld, status: str, word: str
+) -> None:
+    """Final status, verdict, key: at once; the same event again changes nothing."""
+    execution, sha = world.closes()
+    for _ in range(2):
+        assert handle(world, changed(execution, status)) == {"executions": [execution]}
+    ending = world.ending(execution)
+    assert ending.verdict == "failure"
+    assert word in ending.summary
+    ((state, description),) = world.statuses(sha)
+    assert state == "failure"
+    assert word in description
+    row = world.runtime.ledger.store.look(execution)
+    assert row is not None
+    assert row.key is not None
+    assert world.runtime.ledger.store.first(row.key) is None
+
+
+def test_a_finished_run_is_left_alone(world: StackWorld) -> None:
+    """The event may come late, or again."""
+    preview(world)
+    execution, sha = world.closes()
+    ending = world.drive(execution)
+    before = world.statuses(sha)
+    assert handle(world, changed(execution, "TIMED_OUT")) == {"executions": [execution]}
+    assert (world.ending(execution), world.statuses(sha)) == (ending, before)
+
+
+def test_a_run_whose_condition_is_false_stays_without_a_status(world: StackWorld) -> None:
+    """It died before it could say so: that it was never to happen is decided now."""
+    execution, sha = world.closes(labels=("keep",))
+    handle(world, changed(execution, "FAILED"))
+    assert world.ending(execution) == Ending("skipped", "its `if` is false")
+    assert world.statuses(sha) == []
+
+
+class Unfinished:
+    """A store that another visit always has when a run is to be finished."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def finish(self, *_: Any) -> bool:
+        """Refuse."""
+        return False
+
+
+def test_a_status_that_was_posted_is_not_contradicted(world: StackWorld) -> None:
+    """The run had said success and died before it could write so down."""
+    execution, sha = world.closes()
+    world.runtime.visits.store = Unfinished(world.runtime.ledger.store)
+    assert "wake" in world.runtime.visits.visit(execution, lambda: 840.0)
+    before = world.statuses(sha)
+    assert before[-1][0] == "success"
+    handle(world, changed(execution, "FAILED"))
+    assert world.ending(execution).verdict == "success"
+    assert world.statuses(sha) == before
+
+
+def test_a_status_that_github_does_not_take_now_is_brought_later(world: StackWorld) -> None:
+    """The handler waits as long as it may, then raises, so that the event comes again."""
+    execution, sha = world.closes()
+    world.github.faults.add("status", path=r".*/statuses/.*", status=502, times=0)
+    with pytest.raises(Unavailable, match=execution):
+        handle(world, changed(execution, "FAILED"), seconds=13)
+    world.github.faults.clear()
+    handle(world, changed(execution, "FAILED"))
+    assert world.ending(execution).verdict == "failure"
+    assert world.statuses(sha)[-1][0] == "failure"
+
+
+def test_a_start_that_was_lost_is_made_again(world: StackWorld) -> None:
+    """Lambda knows no such execution: it is started by name, and the run is left to it."""
+    execution, sha = world.closes()
+    assert handle(world, dead_letter({"execution": execution})) == {"executions": [execution]}
+    (entry,) = [entry for entry in world.aws.executions() if entry["name"] == execution]
+    assert (entry["function"], entry["starts"]) == ("worker:live", 1)
+    assert world.statuses(sha) == []
+    row = world.runtime.ledger.store.look(execution)
+    assert row is not None
+    assert (row.run.state, row.started) == ("queued", True)
+
+
+def test_a_dead_letter_of_an_execution_that_is_over_ends_its_run(world: StackWorld) -> None:
+    """And so does an event that EventBridge could not deliver; what is no message of ours is passed over."""
+    execution, _ = world.closes()
+    other, _ = world.closes(18)
+    world.runtime.ledger.starts.start(execution)
+    world.aws.execution_status(execution, "FAILED")
+    batch = dead_letter({"execution": execution}, changed(other, "STOPPED"), "not JSON", ["a list"], {})
+    assert handle(world, batch) == {"executions": [execution, other]}
+    assert {world.ending(name).verdict for name in (execution, other)} == {"failure"}
+
+
+def test_other_changes_are_nobodys_end() -> None:
+    """RUNNING and SUCCEEDED are said as well, if a rule lets them through."""
+    assert list(ended.about(changed("x-1", "RUNNING"))) == []
+    assert list(ended.about(changed("x-1", "SUCCEEDED"))) == []
+
+
+def test_the_stacks_secret_stands_in_for_the_files(world: StackWorld) -> None:
+    """The file names variables that are set on no Lambda; nobody reads them."""
+    clients = world.runtime._clients
+    assert isinstance(clients, SharedClients)
+    assert clients.token is not None
+    assert clients.token.newest() == TOKEN
