@@ -14,7 +14,7 @@ AWS_BIN := $(VENV_AWS)/bin
 CDK := node_modules/.bin/cdk
 
 .PHONY: help setup demo test check fix wheel bench bench-cold mutants browser lock clean
-.PHONY: setup-aws synth check-aws test-cdk
+.PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws parity
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -109,6 +109,15 @@ check-aws: setup-aws  ## types of cdk/, its tests, cfn-lint over the template (r
 
 test-cdk: setup-aws  ## the tests of the stack and of its bundles
 	@$(AWS_BIN)/python -m pytest -q -p no:cacheprovider cdk/tests $(ARGS)
+
+demo-aws: setup-aws  ## deploy the stack to an emulated account on this machine, and close pull request #17
+	@$(AWS_BIN)/python -m tests.aws.demo
+
+test-aws: setup-aws  ## the deployed stack's tests, parity with `closeout serve` among them (under 8 minutes)
+	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws $(ARGS)
+
+parity: setup-aws  ## the same deliveries to `closeout serve` and to the deployed stack: equal answers, statuses, runs
+	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws/test_parity.py $(ARGS)
 
 browser:  ## install the Chromium that the page tests open (Debian's package)
 	@if command -v chromium >/dev/null; then chromium --version; \

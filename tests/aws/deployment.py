@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ class Cdk:
 
     def _cdk(self, arguments: list[str], folder: Path, *, check: bool = True) -> Said:
         began = time.monotonic()
-        outcome = subprocess.run(
+        process = subprocess.Popen(
             [str(CDK_FOLDER / "node_modules/.bin/cdk"), *arguments, "--no-notices", "--no-version-reporting"],
             cwd=folder,
             env=self._environment,
@@ -88,9 +89,16 @@ class Cdk:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE,
+            start_new_session=True,
         )
-        said = Said(outcome.returncode, outcome.stdout, time.monotonic() - began)
+        try:
+            text, _ = process.communicate(timeout=PATIENCE)
+        except BaseException:
+            # Its own group: the CDK starts the app, and the app pip, and none of them is to outlive us.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        said = Said(process.returncode, text, time.monotonic() - began)
         if check and said.code != 0:
             last = "\n".join(said.text.splitlines()[-25:])
             raise Unavailable(

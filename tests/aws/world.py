@@ -200,7 +200,10 @@ class World:
 
     def ended(self, run_id: str, patience: float = PATIENCE) -> dict[str, Any]:
         """Wait until a run has finished; give it. Raises `AssertionError` when patience ends."""
-        return self.until(lambda: self.run(run_id), lambda run: run["state"] == "finished", patience)
+        ended: dict[str, Any] = self.until(
+            lambda: self.run(run_id), lambda run: bool(run["state"] == "finished"), patience
+        )
+        return ended
 
     def until(
         self, look: Callable[[], Any], enough: Callable[[Any], bool], patience: float = PATIENCE

@@ -23,7 +23,7 @@ from closeout.testing.ministack import certificate
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 START_SECONDS = 60.0
-END_SECONDS = 10.0
+END_SECONDS = 2.0
 SOURCE = str(Path(__file__).parents[3])
 PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from closeout.testing.ministack.patches import main; main()"

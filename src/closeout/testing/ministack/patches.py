@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ministack import app
-from ministack.core import iam_evaluator, sigv4
+from ministack.core import iam_actions, iam_evaluator, sigv4
 from ministack.core import lambda_runtime as runtime
 from ministack.services import cloudwatch_logs as logs
 from ministack.services import lambda_durable as durable
@@ -221,6 +221,27 @@ def principal_is_the_role() -> None:
         return "arn:{}:iam::{}:role/{}".format(*session.groups())
 
     iam_evaluator._resolve_condition_key = resolved
+
+
+@patch(
+    "CodeBuild's calls that name builds are checked against `*`, and not against the builds' project.",
+    f"{DOCS}/service-authorization/latest/reference/list_awscodebuild.html",
+)
+def builds_belong_to_a_project() -> None:
+    """Take the project out of a build's id, `PROJECT:UUID`; builds of several projects stay `*`."""
+    original = iam_actions.extract_resource_arn
+
+    def extracted(service: str, *rest: Any) -> Any:
+        found = original(service, *rest)
+        if service != "codebuild" or found != "*":
+            return found
+        _method, _path, _headers, body, _query, region, account = rest
+        asked = json.loads(body or b"{}")
+        named = [*asked.get("ids", ()), *asked.get("names", ()), asked.get("id")]
+        projects = {str(one).partition(":")[0] for one in named if one}
+        return f"arn:aws:codebuild:{region}:{account}:project/{projects.pop()}" if len(projects) == 1 else "*"
+
+    iam_actions.extract_resource_arn = extracted
 
 
 @patch(

@@ -1,0 +1,246 @@
+"""The scenes: a preview torn down, one that fails, callers who are turned away, and the stack removed again.
+
+Every scene ends in checks over what can be seen from outside: the HTTP answer, the commit's status, the account.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from closeout.cli.demo.narrator import Narrator
+from closeout.testing.deliveries import pull_request
+from tests.aws.demo.preview import OBJECTS, PROJECT, Previews
+from tests.aws.world import Answer, World
+
+MAIN, STUCK, NEIGHBOUR = 17, 18, 170
+STRANGER = "127.0.0.2"
+PATIENCE = 45.0
+
+
+class Stage(NamedTuple):
+    """Everything that a scene plays with."""
+
+    narrator: Narrator
+    world: World
+    previews: Previews
+
+
+class Ended(NamedTuple):
+    """A run at its end, and the statuses that its commit got, the oldest first."""
+
+    run: dict[str, Any]
+    statuses: list[dict[str, Any]]
+
+    @property
+    def states(self) -> list[str]:
+        """The states of the statuses."""
+        return [status["state"] for status in self.statuses]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The last status."""
+        nothing = {"state": "none", "description": "", "target_url": ""}
+        return self.statuses[-1] if self.statuses else nothing
+
+    def told(self) -> str:
+        """Say how it ended, for a check that does not hold."""
+        return (
+            f"{self.run['state']}, {self.run['verdict']}: {self.run.get('summary')}; statuses {self.states}"
+        )
+
+
+def main_job(stage: Stage) -> None:
+    """Close a pull request: its preview is torn down, and the commit says so."""
+    say, world, previews = stage
+    say.scene(f"2  Pull request #{MAIN} into develop closes")
+    sha = world.open(MAIN)
+    previews.deploy(MAIN)
+    previews.deploy(NEIGHBOUR)  # its name begins alike: it must be left alone
+    say.tell("aws", f"stack preview-{MAIN}: a versioned bucket with {OBJECTS} objects")
+    ended = close(stage, MAIN, sha)
+    url = str(ended.last["target_url"])
+    say.link("Details of that status lead to the run's lines in CloudWatch Logs:", url)
+    say.check(ended.run["verdict"] == "success", "the run ended in success", ended.told())
+    say.check(
+        ended.states[:1] == ["pending"]
+        and ended.states[-1:] == ["success"]
+        and set(ended.states) == {"pending", "success"},
+        "the commit's status went from pending to success",
+        " → ".join(ended.states),
+    )
+    left, neighbour = previews.left(MAIN), previews.left(NEIGHBOUR)
+    say.check(
+        not left.stack and not left.bucket, "a fresh look finds no stack and no bucket of it", str(left)
+    )
+    say.check(neighbour.stack and neighbour.bucket, f"preview-{NEIGHBOUR} is untouched", str(neighbour))
+    builds = previews.builds()
+    say.check(
+        len(builds) == 1 and builds[0]["projectName"] == PROJECT,
+        "the CodeBuild project was started, once",
+        f"{len(builds)} builds",
+    )
+    lines = details(world, url)
+    say.check(
+        any("the search index has forgotten preview-17" in line for line in lines),
+        "Details finds the run's log; the user's own Python function wrote into it",
+        " | ".join(lines)[-300:],
+    )
+
+
+def stuck(stage: Stage) -> None:
+    """Close one whose last step fails: a failure that names it."""
+    say, world, previews = stage
+    say.scene(f"3  Pull request #{STUCK} closes, and one of its actions fails")
+    sha = world.open(STUCK)
+    previews.deploy(STUCK)
+    ended = close(stage, STUCK, sha)
+    say.check(
+        ended.run["verdict"] == "failure" and ended.last["state"] == "failure",
+        "the run and the commit's status say failure",
+        ended.told(),
+    )
+    told = f"{ended.run.get('summary')} {ended.last['description']}"
+    say.check("refused to forget preview-18" in told, "the status says what went wrong", told)
+    left = previews.left(STUCK)
+    say.check(not left.stack, "the steps before it had been carried out", str(left))
+
+
+def again(stage: Stage) -> None:
+    """Press Redeliver: the same GUID starts nothing."""
+    say, world, _ = stage
+    say.scene("4  GitHub sends the first delivery again")
+    first = delivery_of(world, MAIN)
+    world.github.sender.redeliver(world.github.world.repository("acme/shop"), first["id"])
+    world.github.sender.settle()
+    answer = delivery_of(world, MAIN)["response"]["payload"]
+    say.tell("closeout", answer)
+    said, original = json.loads(answer), json.loads(first["response"]["payload"])
+    say.check(
+        said.get("duplicate") is True and said.get("runs") == original.get("runs"),
+        "a duplicate, answered with the run that it had started the first time",
+        answer,
+    )
+    say.check(
+        len(stage.previews.builds()) == 2, "nothing runs twice", f"{len(stage.previews.builds())} builds"
+    )
+
+
+def turned_away(stage: Stage) -> None:
+    """Call without a signature, with a wrong one, and from elsewhere."""
+    say, world, _ = stage
+    say.scene("5  Somebody else calls the webhook")
+    payload = pull_request(number=MAIN)
+    for name, answer in (
+        ("no signature", world.deliver(payload, X_Hub_Signature_256=None)),
+        ("a wrong signature", world.deliver(payload, secret="guessed")),
+    ):
+        say.tell("closeout", f"{name}: {answer.status} {answer.text}")
+        say.check(
+            answer.status == 401 and message(answer) == "Unauthorized request",
+            f"{name} → 401 Unauthorized request",
+            f"{answer.status} {answer.text}",
+        )
+    answer = world.deliver(payload, source=STRANGER)
+    say.tell("closeout", f"signed, from {STRANGER}: {answer.status} {answer.text}")
+    say.check(
+        answer.status == 403,
+        "an address outside the resource policy → 403, however well it is signed",
+        f"{answer.status} {answer.text}",
+    )
+
+
+def removed(stage: Stage) -> None:
+    """Compare, and take it all away."""
+    say, world, _ = stage
+    say.scene("6  The stack is as its template says, and then it is gone")
+    said = world.cdk.diff()
+    say.tell("cdk", f"diff ({said.seconds:.0f} s)")
+    say.check(
+        said.code == 0 and "There were no differences" in said.text,
+        "cdk diff finds no differences",
+        said.text[-400:],
+    )
+    say.tell("cdk", f"destroy ({world.cdk.destroy().seconds:.0f} s)")
+    found = remains(world)
+    say.check(
+        not found, "cdk destroy left no function, table, secret, queue, log group or bucket", ", ".join(found)
+    )
+
+
+SCENES = (main_job, stuck, again, turned_away, removed)
+
+
+# --- what scenes share ----------------------------------------------------------------------------------------
+
+
+def close(stage: Stage, number: int, sha: str) -> Ended:
+    """Close a pull request and tell, as they come, its statuses and log lines, until the run has ended."""
+    say, world, _ = stage
+    say.tell("github", f"#{number} is closed; the signed delivery goes out")
+    began = time.monotonic()
+    delivery = world.close(number)
+    answer = str(delivery["response"]["payload"])
+    say.tell("closeout", f"{delivery['status_code']} {answer} ({time.monotonic() - began:.2f} s)")
+    runs = json.loads(answer).get("runs") or ["none"]
+    told, seen = 0, Ended(world.run(runs[0]), [])
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        run = world.run(runs[0])
+        seen = Ended(run, world.statuses(sha))
+        for status in seen.statuses[told:]:
+            say.tell("status", f"{status['state']}: {status['description']}")
+        told = len(seen.statuses)
+        if run["state"] in ("finished", "absent"):
+            break
+        time.sleep(0.1)
+    return seen
+
+
+def delivery_of(world: World, number: int) -> dict[str, Any]:
+    """Give the newest `closed` delivery of a pull request."""
+    kept = world.github.world.repository("acme/shop").deliveries
+    return next(
+        one for one in kept if one["action"] == "closed" and one["request"]["payload"]["number"] == number
+    )
+
+
+def details(world: World, url: str) -> list[str]:
+    """Follow a Details link as the console does: the log group and the filter that it names."""
+    text = unquote(
+        unquote(url.replace("$25", "%25").replace("$3F", "?").replace("$3D", "=").replace("$26", "&"))
+    )
+    found = re.search(r"log-group/(.+)/log-events\?filterPattern=(.+?)&start=(\d+)", text)
+    if found is None:
+        return []
+    group, pattern, start = found.groups()
+    answer = world.cloud.client("logs").filter_log_events(
+        logGroupName=group, filterPattern=pattern, startTime=int(start)
+    )
+    return [json.loads(event["message"]).get("text", "") for event in answer["events"]]
+
+
+def message(answer: Answer) -> str:
+    """Give the sentence of an error."""
+    try:
+        return str(answer.json["message"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def remains(world: World) -> list[str]:
+    """Name what of the stack is still there; the CDK's own bootstrap stack is not part of it."""
+    client = world.cloud.client
+    names = [
+        *(one["FunctionName"] for one in client("lambda").list_functions()["Functions"]),
+        *client("dynamodb").list_tables()["TableNames"],
+        *(one["Name"] for one in client("secretsmanager").list_secrets()["SecretList"]),
+        *client("sqs").list_queues().get("QueueUrls", ()),
+        *(one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]),
+        *(one["Name"] for one in client("s3").list_buckets()["Buckets"] if "closed-pr" in one["Name"]),
+        *(one["RoleName"] for one in client("iam").list_roles()["Roles"] if "closed-pr" in one["RoleName"]),
+    ]
+    return [str(name) for name in names]
