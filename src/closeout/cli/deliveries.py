@@ -6,18 +6,15 @@ A delivery is kept even if nothing matched it, so that `explain` and `replay` wo
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from closeout.cli import options, output, preview, requests
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
+from closeout.cli.where import Where, ledger
 from closeout.core.errors import NotFound
-
-if TYPE_CHECKING:
-    from closeout.adapters.ledger.views import Views
 
 
 @click.group(
@@ -31,16 +28,15 @@ def deliveries() -> None:
 
 
 @deliveries.command("list", cls=Command, examples=("closeout deliveries list --json",))
-@options.config
-@options.db
+@ledger
 @options.limit
 @options.as_json
-def list_(config: Path, db: Path | None, limit: int | None, as_json: bool) -> None:
+def list_(where: Where, limit: int | None, as_json: bool) -> None:
     """List deliveries, the newest first: all of them, unless --limit cuts the list.
 
     With --json: [{"id", "guid", "hook", "event", "action", "runs": [...], …}].
     """
-    found = [delivery.to_json() for delivery in _views(db, config).deliveries(limit=limit)]
+    found = [delivery.to_json() for delivery in where.views.deliveries(limit=limit)]
     if as_json:
         output.print_json(found)
         return
@@ -69,17 +65,15 @@ def list_(config: Path, db: Path | None, limit: int | None, as_json: bool) -> No
         "closeout deliveries show 12 --payload > push.json",
     ),
 )
-@click.argument("delivery", type=int, metavar="ID")
-@options.config
-@options.db
+@click.argument("delivery", metavar="ID")
+@ledger
 @click.option("--payload", is_flag=True, help="Print the payload's JSON and nothing else.")
 @options.as_json
-def show(delivery: int, config: Path, db: Path | None, payload: bool, as_json: bool) -> None:
+def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
     """Show one delivery and the runs that it has; with --payload what it carried."""
-    views = _views(db, config)
-    row = _find(views, delivery)
+    row = _find(where, delivery)
     if payload:
-        click.echo(views.body(delivery))
+        click.echo(where.views.body(row["id"]))
     elif as_json:
         output.print_json(row)
     else:
@@ -93,37 +87,26 @@ def show(delivery: int, config: Path, db: Path | None, payload: bool, as_json: b
 
 
 @deliveries.command("replay", cls=Command, examples=("closeout deliveries replay 12",))
-@click.argument("delivery", type=int, metavar="ID")
-@options.config
-@options.db
+@click.argument("delivery", metavar="ID")
+@ledger
 @options.reason
 @options.yes
 @options.as_json
-def replay(
-    *, delivery: int, config: Path, db: Path | None, reason: str | None, yes: bool, as_json: bool
-) -> None:
+def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
     """Match a delivery again with today's configuration, and run what matches as the next attempt.
 
     Shows the plan first and asks; --yes does neither. Who asked is recorded.
     """
-    path = options.existing_ledger(db, config)
-    views = _views(db, config)
-    row = _find(views, delivery)
+    row = _find(where, delivery)
     if not yes:
         output.note(f"Delivery {delivery} ({_event(row)}, {row['repository'] or 'no repository'}) would do:")
-        preview.show(config, row["event"], views.body(delivery))
+        preview.show(where.config, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
-    requests.send(path, "replay", str(delivery), reason, done="The replay is asked for.", as_json=as_json)
+    requests.send(where, "replay", str(row["id"]), reason, done="The replay is asked for.", as_json=as_json)
 
 
-def _views(db: Path | None, config: Path) -> Views:
-    from closeout import wiring
-
-    return wiring.views(options.existing_ledger(db, config))
-
-
-def _find(views: Views, delivery: int) -> dict[str, Any]:
-    found = views.delivery(delivery)
+def _find(where: Where, delivery: str) -> dict[str, Any]:
+    found = where.views.delivery(where.delivery_id(delivery))
     if found is None:
         raise NotFound(
             f"The ledger has no delivery {delivery}; `closeout deliveries list` shows what it has."

@@ -53,7 +53,7 @@ def _prune(path: Path, older_than: float) -> dict[str, int]:
     try:
         return wiring.prune(path, older_than)
     except LedgerInUse:
-        _, outcome = ask(path, "prune", str(older_than), who(), None, PATIENCE)
+        _, outcome = ask(wiring.ledger_requests(path), "prune", str(older_than), who(), None, PATIENCE)
     try:
         counts: dict[str, int] = json.loads(outcome or "")
     except ValueError:

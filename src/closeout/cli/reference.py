@@ -27,10 +27,11 @@ What a program reads goes to standard output, everything else to standard error.
 something, it shows what would happen and asks; without a terminal it needs `--yes`, or it ends with exit code 3
 and has done nothing. Who asked (`user@host`) is kept in the ledger.
 
-Of all runs only `closeout serve`, or the stack on AWS, acts on AWS and GitHub. `runs cancel`, `runs rerun`,
-`deliveries replay`, `pause` and `resume` leave a request in the ledger, which the server takes within a second; if none
-is running, they say so, and the request is carried out when one starts. `pause` and `resume` hold from the moment that
-they are written. `webhook` and `secret` change what they name, hooks on GitHub and the stack's own two secrets.
+Runs act on AWS and GitHub from `closeout serve`, or from the stack on AWS, and never from a command. `runs cancel`,
+`runs rerun`, `deliveries replay`, `pause` and `resume` leave a request in the ledger, which the server takes within a
+second; if none is running, they say so, and the request is carried out when one starts. With `--stack` they write it
+into the stack's ledger at once, and start the worker where it is needed. `pause` and `resume` hold from the moment that
+they are written. `webhook` and `secret` change what they name: hooks on GitHub, and the stack's own two secrets.
 
 A command with `--stack` finds everything else in that CloudFormation stack's outputs, with the credentials and the region
 that boto3 finds (`AWS_REGION` and `AWS_PROFILE` say which).

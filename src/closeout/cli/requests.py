@@ -1,15 +1,16 @@
-"""How a command asks the server for something: a row in the ledger, with who and why.
+"""How a command asks for something: a request in the ledger, with who and why.
 
-One engine process owns a ledger, so the command line never acts itself; what it wrote waits for the server.
+One engine process owns a ledger's file, so there the command line never acts itself; what it wrote waits for the
+server. On a stack the request is carried out at once.
 """
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from closeout.cli import output
 from closeout.cli.confirm import who
+from closeout.cli.where import Requests, Where
 
 NO_SERVER = "No server is running on this ledger; it will act when it starts."
 PATIENCE = 3.0
@@ -17,12 +18,9 @@ PATIENCE = 3.0
 
 
 def ask(
-    path: Path, kind: str, target: str | None, by: str, reason: str | None, patience: float = PATIENCE
+    ledger: Requests, kind: str, target: str | None, by: str, reason: str | None, patience: float = PATIENCE
 ) -> tuple[bool, str | None]:
     """Write the request; give whether a server is there, and its word if it comes within `patience` seconds."""
-    from closeout import wiring
-
-    ledger = wiring.ledger_requests(path)
     number = ledger.add_request(kind, target, by, reason)
     running = ledger.server_running()
     outcome = None
@@ -33,10 +31,12 @@ def ask(
     return running, outcome
 
 
-def send(path: Path, kind: str, target: str | None, reason: str | None, *, done: str, as_json: bool) -> None:
-    """Write the request and say `done`, with the server's word on it, or that there is no server to take it."""
+def send(
+    where: Where, kind: str, target: str | None, reason: str | None, *, done: str, as_json: bool
+) -> None:
+    """Write the request and say `done`, with the answer to it, or that there is no server to take it."""
     by = who()
-    running, outcome = ask(path, kind, target, by, reason)
+    running, outcome = ask(where.requests(kind), kind, target, by, reason)
     if as_json:
         output.print_json(
             {
@@ -49,6 +49,6 @@ def send(path: Path, kind: str, target: str | None, reason: str | None, *, done:
             }
         )
         return
-    output.say(f"{done} The server says: {outcome}." if outcome not in (None, "done") else done)
+    output.say(f"{done} {where.carrier} says: {outcome}." if outcome not in (None, "done") else done)
     if not running:
         output.note(NO_SERVER)

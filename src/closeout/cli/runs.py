@@ -1,12 +1,12 @@
 """`closeout runs`: what ran, what it did, and how to stop it or try it again.
 
-It reads the ledger beside a running server; `cancel` and `rerun` are requests that the server takes.
+It reads the ledger beside a running server, or a stack's; `cancel` and `rerun` are requests that the server takes, or
+that are carried out at once on a stack.
 """
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,15 +14,13 @@ import click
 from closeout.cli import exits, options, output, preview, requests
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
+from closeout.cli.where import Views, Where, ledger
 from closeout.core.errors import NotFound
 from closeout.core.runs import STATES, VERDICTS
 
 if TYPE_CHECKING:
-    from closeout.adapters.ledger import Views
     from closeout.adapters.steps import StepView
     from closeout.adapters.views import LogLine, RunView
-
-FOLLOW_EVERY = 0.2
 
 
 @click.group(
@@ -41,18 +39,16 @@ def runs() -> None:
 @runs.command(
     "list", cls=Command, examples=("closeout runs list", "closeout runs list --state running --json")
 )
-@options.config
-@options.db
+@ledger
 @click.option("--automation", metavar="NAME", help="Only this automation's.")
 @click.option("--repository", metavar="OWNER/NAME", help="Only this repository's.")
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs that ended so.")
 @options.limit
 @options.as_json
-def list_(  # noqa: PLR0913  one parameter for each option
+def list_(
     *,
-    config: Path,
-    db: Path | None,
+    where: Where,
     automation: str | None,
     repository: str | None,
     state: str | None,
@@ -65,7 +61,7 @@ def list_(  # noqa: PLR0913  one parameter for each option
     With --json: [{"id", "automation", "state": "queued|running|waiting|finished", "verdict": null or
     "success|failure|cancelled|skipped", "delivery", "attempt", "steps": [{"id", "state", "attempts"}], …}].
     """
-    found = _views(db, config).runs(
+    found = where.views.runs(
         limit, automation=automation, repository=repository, state=state, verdict=verdict
     )
     if as_json:
@@ -83,15 +79,14 @@ def list_(  # noqa: PLR0913  one parameter for each option
     "show", cls=Command, examples=("closeout runs show RUN", "closeout runs show RUN --attempt 1 --json")
 )
 @click.argument("run_id", metavar="RUN")
-@options.config
-@options.db
+@ledger
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
 )
 @options.as_json
-def show(*, run_id: str, config: Path, db: Path | None, attempt: int | None, as_json: bool) -> None:
+def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> None:
     """Show one run: its event, each step with its plan and its verdict, and what is left if it failed."""
-    run = find(_views(db, config), run_id, attempt)
+    run = find(where.views, run_id, attempt)
     if as_json:
         output.print_json(run.to_json())
         return
@@ -100,32 +95,32 @@ def show(*, run_id: str, config: Path, db: Path | None, attempt: int | None, as_
 
 @runs.command("logs", cls=Command, examples=("closeout runs logs RUN --follow",))
 @click.argument("run_id", metavar="RUN")
-@options.config
-@options.db
+@ledger
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run has finished.")
 @options.as_json
-def logs(
-    *, run_id: str, config: Path, db: Path | None, attempt: int | None, follow: bool, as_json: bool
-) -> int:
+def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_json: bool) -> int:
     """Print a run's log; with --follow until it has finished, then exit with 1 if it failed.
 
     With --json: one object a line, {"id", "step", "at", "text"}.
     """
-    views = _views(db, config)
+    views = where.views
     run = find(views, run_id, attempt)
     last = 0
+    ended: float | None = None
     while True:
         # Read the state first: a line written between the two reads is then still printed.
         run = find(views, run_id, run.attempt)
         for line in views.logs(run_id, run.attempt, after=last):
             last = line.id
             _print_line(line, as_json=as_json)
-        if not follow or run.state == "finished":
+        if run.state == "finished" and ended is None:
+            ended = time.monotonic()
+        if not follow or (ended is not None and time.monotonic() - ended >= where.log_delay):
             break
-        time.sleep(FOLLOW_EVERY)
+        time.sleep(where.follow_every)
     if follow:
         output.note(f"{run.verdict}: {output.clean(run.summary or '')}")
     return exits.FAILED if follow and run.verdict == "failure" else exits.OK
@@ -133,48 +128,42 @@ def logs(
 
 @runs.command("cancel", cls=Command, examples=('closeout runs cancel RUN --reason "wrong stack"',))
 @click.argument("run_id", metavar="RUN")
-@options.config
-@options.db
+@ledger
 @options.reason
 @options.as_json
-def cancel(*, run_id: str, config: Path, db: Path | None, reason: str | None, as_json: bool) -> None:
+def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
     """Ask a run to stop at its next operation, or in its wait; what it has done stays done.
 
     Its status becomes `error`. Who cancelled it is recorded.
     """
-    path = options.existing_ledger(db, config)
-    run = find(_views(db, config), run_id)
+    run = find(where.views, run_id)
     if run.state == "finished":
         raise NotFound(f"Run {run_id} has finished ({run.verdict}); there is nothing to cancel.")
     requests.send(
-        path, "cancel", run.execution, reason, done="The run stops at its next operation.", as_json=as_json
+        where, "cancel", run.execution, reason, done="The run stops at its next operation.", as_json=as_json
     )
 
 
 @runs.command("rerun", cls=Command, examples=("closeout runs rerun RUN", "closeout runs rerun RUN --yes"))
 @click.argument("run_id", metavar="RUN")
-@options.config
-@options.db
+@ledger
 @options.reason
 @options.yes
 @options.as_json
-def rerun(
-    *, run_id: str, config: Path, db: Path | None, reason: str | None, yes: bool, as_json: bool
-) -> None:
+def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
     """Make the next attempt at a run: the same event, today's configuration, every guard.
 
     Shows the plan first and asks; --yes does neither. Who asked is recorded.
     """
-    path = options.existing_ledger(db, config)
-    views = _views(db, config)
+    views = where.views
     run = find(views, run_id)
     if run.state != "finished":
         raise NotFound(f"Run {run_id} is {run.state}; it can be run again when it has finished.")
     if not yes:
         output.note(f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do:")
-        preview.show(config, run.event, views.body(run.delivery), only=run.automation)
+        preview.show(where.config, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
-    requests.send(path, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
+    requests.send(where, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
 
 
 def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
@@ -191,12 +180,6 @@ def about(run: RunView) -> str:
     if run.repository is None:
         return run.event
     return f"{run.repository}#{run.number}" if run.number else run.repository
-
-
-def _views(db: Path | None, config: Path) -> Views:
-    from closeout import wiring
-
-    return wiring.views(options.existing_ledger(db, config))
 
 
 def _show(run: RunView) -> None:

@@ -15,6 +15,7 @@ from closeout.ports import AwsTarget
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import TargetClients
+    from closeout.wiring.stack_ledger import StackLedger
 
 NO_REGION = "It is not known in which region the stack is: set AWS_REGION, or a region in the profile that AWS_PROFILE names."
 
@@ -49,6 +50,20 @@ class Stack:
     def client(self, service: str) -> Any:
         """Give a client of the stack's region whose errors are `ServiceError`."""
         return self._clients.aws(service)
+
+    def ledger(self) -> StackLedger:
+        """Give the stack's ledger."""
+        from closeout.wiring.clock import SystemClock
+        from closeout.wiring.stack_ledger import Place, StackLedger
+        from closeout.wiring.stack_runtime import boto_clients
+
+        place = Place(
+            table=self.output("TableName"),
+            bucket=self.output("BucketName"),
+            worker=self.output("WorkerAlias"),
+            log_group=self.output("LogGroupName"),
+        )
+        return StackLedger(place, boto_clients(self.region), SystemClock())
 
     # --- secrets ----------------------------------------------------------------------------------------
 

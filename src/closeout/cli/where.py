@@ -1,0 +1,156 @@
+"""Which ledger a command works on: a file of this machine (`--db`), or a deployed stack's (`--stack`).
+
+The commands say the same of both. Requests on a file wait for its server; on a stack the command carries them out
+itself, since a Lambda function waits for nobody.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+import click
+from click.core import ParameterSource
+
+from closeout.cli import options
+from closeout.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from closeout.adapters.views import DeliveryView, LogLine, RunView
+    from closeout.wiring.stack_ledger import StackLedger
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Views(Protocol):
+    """What is read of a ledger."""
+
+    def runs(
+        self,
+        limit: int | None = None,
+        *,
+        automation: str | None = None,
+        state: str | None = None,
+        verdict: str | None = None,
+        repository: str | None = None,
+    ) -> list[RunView]:
+        """Give runs, the newest first."""
+        ...
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Give one run."""
+        ...
+
+    def logs(
+        self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
+    ) -> list[LogLine]:
+        """Give a run's log lines with an id over `after`."""
+        ...
+
+    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+        """Give deliveries, the newest first."""
+        ...
+
+    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
+        """Give one delivery."""
+        ...
+
+    def body(self, delivery_id: int | str) -> bytes:
+        """Give a delivery's payload as JSON text."""
+        ...
+
+
+class Requests(Protocol):
+    """What a command may ask for."""
+
+    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
+        """Write a request, or carry it out; give its number."""
+        ...
+
+    def outcome(self, request: int) -> str | None:
+        """Give what came of a request, None as long as it waits."""
+        ...
+
+    def server_running(self) -> bool:
+        """Whether somebody carries requests out."""
+        ...
+
+
+class Where:
+    """The ledger that a command was told. Nothing is opened before it is needed."""
+
+    def __init__(self, config: Path, db: Path | None, stack: str | None) -> None:
+        self.config = config
+        self._db = db
+        self._stack = stack
+
+    @property
+    def path(self) -> Path:
+        """The ledger's file. Raises `UsageError` when there is none."""
+        return options.existing_ledger(self._db, self.config)
+
+    @property
+    def carrier(self) -> str:
+        """Who answers a request, for a sentence."""
+        return "The stack" if self._stack else "The server"
+
+    @property
+    def follow_every(self) -> float:
+        """Seconds between two looks at a log: CloudWatch Logs answers a few searches a second, for all of an account."""
+        return 2.0 if self._stack else 0.2
+
+    @property
+    def log_delay(self) -> float:
+        """Seconds after a run's end in which its last lines may still turn up."""
+        return 6.0 if self._stack else 0.0
+
+    @cached_property
+    def views(self) -> Views:
+        """The read side."""
+        if self._stack:
+            return self._remote.views
+        from closeout import wiring
+
+        return wiring.views(self.path)
+
+    def requests(self, kind: str) -> Requests:
+        """Give what takes a request of this kind; on a stack a rerun and a replay go by today's configuration."""
+        from closeout import wiring
+
+        if self._stack:
+            loaded = wiring.load(self.config) if kind in ("rerun", "replay") else None
+            return self._remote.requests(loaded)
+        return wiring.ledger_requests(self.path)
+
+    def delivery_id(self, text: str) -> int | str:
+        """Read a delivery's id: a number in a file, a name on a stack. Raises `UsageError`."""
+        if self._stack:
+            return text
+        if not text.isascii() or not text.isdigit():
+            raise UsageError(f"{text!r} is not a delivery's number; `closeout deliveries list` shows them.")
+        return int(text)
+
+    @cached_property
+    def _remote(self) -> StackLedger:
+        from closeout.wiring.stack import open_stack
+
+        return open_stack(str(self._stack)).ledger()
+
+
+def ledger(function: F) -> F:
+    """Add `--config`, `--db` and `--stack`; the command gets them as one `where`."""
+
+    @functools.wraps(function)
+    def called(*, config: Path, db: Path | None, stack_name: str | None, **rest: Any) -> Any:
+        source = click.get_current_context().get_parameter_source("db")
+        if stack_name is not None and source is ParameterSource.COMMANDLINE:
+            raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
+        return function(where=Where(config, db, stack_name), **rest)
+
+    stack = click.option(
+        "--stack", "stack_name", metavar="NAME", help="A deployed stack's ledger, instead of --db."
+    )
+    return cast("F", options.config(options.db(stack(called))))
