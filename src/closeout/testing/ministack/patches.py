@@ -134,6 +134,26 @@ def secret_policy() -> None:
     }
 
 
+@patch(
+    "An alarm on metric math is refused.",
+    f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html",
+)
+def alarms_on_math() -> None:
+    """Keep such an alarm under the first of its metrics. It never goes off: what is deployed is all that it is for."""
+    original = provisioners._cw_metric_alarm_record
+
+    def record(name: str, properties: dict[str, Any]) -> Any:
+        metrics = [
+            one["MetricStat"]["Metric"] for one in properties.get("Metrics", ()) if "MetricStat" in one
+        ]
+        if not metrics:
+            return original(name, properties)
+        simple = {key: value for key, value in properties.items() if key != "Metrics"}
+        return original(name, {**simple, **{key: metrics[0][key] for key in ("MetricName", "Namespace")}})
+
+    provisioners._cw_metric_alarm_record = record
+
+
 # --- durable executions ---------------------------------------------------------------------------------------
 
 EXECUTIONS = Executions()
