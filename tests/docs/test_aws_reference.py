@@ -1,0 +1,226 @@
+"""The pages about AWS say what the stack's source says: parameters, outputs, rights, limits, alarms, and AWS's own API."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+
+from closeout.core import table
+from closeout.lambdas import wire
+from tests.docs.pages import ROOT, Block, blocks, column
+
+CDK = ROOT / "cdk"
+PAGE = ROOT / "docs/reference/aws.md"
+TEXT = PAGE.read_text("utf-8")
+GUARANTEES = ROOT / "docs/explanation/guarantees.md"
+CLI_ONLY = {"query", "output"}
+"""Options of the aws command itself."""
+
+
+def source(name: str) -> str:
+    """The text of one of the stack's modules."""
+    return (CDK / "closeout_cdk" / name).read_text("utf-8")
+
+
+def section(heading: str) -> str:
+    """A section of the page, without its heading."""
+    return TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the tables in a text, without their headings."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rules = [number for number, row in enumerate(cells) if set(row[0]) <= {"-"} and row[0]]
+    heads = {number - 1 for number in rules}
+    return [row for number, row in enumerate(cells) if number not in heads and number not in rules]
+
+
+def parameters() -> ModuleType:
+    """The stack's parameters: their module needs no CDK."""
+    name = "closeout_cdk_parameters_for_docs"
+    spec = importlib.util.spec_from_file_location(name, CDK / "closeout_cdk/parameters.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def defaults() -> Mapping[str, Any]:
+    """Every parameter with its default."""
+    found: Mapping[str, Any] = parameters().DEFAULTS
+    return found
+
+
+def test_every_parameter_is_documented_with_its_default() -> None:
+    """The table has the parameters of the code, in their order, and cdk.context.json the same defaults."""
+    shown = {row[0].strip("`"): json.loads(row[1].strip("`")) for row in rows(section("Parameters"))}
+    assert list(shown) == list(defaults())
+    assert shown == defaults()
+    context = json.loads((CDK / "cdk.context.json").read_text("utf-8"))
+    assert {key: value for key, value in context.items() if not key.startswith("@")} == defaults()
+
+
+def test_deprecated_parameters_are_documented() -> None:
+    """The page about the write-up's stack has each of its parameters, and what it is called now."""
+    page = ROOT / "docs/how-to/move-from-the-2021-stack.md"
+    module = parameters()
+    assert column(page, "then") == [*module.DEPRECATED, module.OLD_BRANCH]
+    for new in module.DEPRECATED.values():
+        assert f"`{new}`" in page.read_text("utf-8")
+
+
+def test_every_output_is_documented() -> None:
+    """The table has the outputs of the stack, in their order."""
+    told = source("stack.py").split("told = {")[1].split("\n        }")[0]
+    assert column(PAGE, "output") == re.findall(r'(?m)^            "(\w+)": ', told)
+
+
+def test_every_alarm_is_documented() -> None:
+    """The table has the alarms of the stack."""
+    names = re.findall(r'self\._alarm\(\s*"(\w+)"', source("alarms.py"))
+    assert names
+    assert sorted(column(PAGE, "alarm")) == sorted(names)
+
+
+def test_what_api_gateway_answers_is_documented() -> None:
+    """Statuses and codes of the gateway's own answers are those of the table."""
+    told = set(re.findall(r'\("(\d+)", "([a-z-]+)", ', source("api.py")))
+    assert {(row[0], row[1].strip("`")) for row in rows(section("What answers"))} == told
+
+
+def allowed() -> set[str]:
+    """Every action that the stack's source allows one of its roles, closeout's own needs only."""
+    text = "\n".join(source(name) for name in ("functions.py", "permissions.py", "chores.py"))
+    denied = (
+        text.split("\ndef protect_own")[1].split("\ndef ")[0]
+        + text.split("\n_TABLE = ")[1].split("\ndef ")[0]
+    )
+    found = set(re.findall(r'"((?:[a-z0-9]+):[A-Z]\w+)"', text.replace(denied, "")))
+    taking = re.search(r"taking = \((.*?)\)", text, re.DOTALL)
+    assert taking is not None
+    return found | {f"sqs:{name}" for name in re.findall(r'"(\w+)"', taking[1])}
+
+
+def test_what_each_role_may_do_is_documented() -> None:
+    """No action is allowed that the page leaves out, and it names none that nobody has."""
+    shown = set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", section("What each role may do")))
+    assert shown == allowed()
+
+
+def test_the_layout_of_the_table_is_that_of_the_code() -> None:
+    """Items and keys are those of `core.table`'s own description."""
+    described = re.findall(r"(?m)^    (\S.*?)  +(\S+#?\S*)  +(\S+)", (table.__doc__ or "").replace("run id", "run_id").replace("accepted at", "accepted_at"))  # fmt: skip
+    wanted = [[part.replace("_", " ") for part in line] for line in described]
+    shown = [[cell.strip("`") for cell in row] for row in rows(section("The table"))]
+    assert [[name, pk, sk] for name, pk, sk in wanted] == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "file", "pattern"),
+    [
+        (f"| {table.MOST_RUNS} |", None, ""),
+        (f"| {table.LARGEST_BODY // 1000} KB |", None, ""),
+        (f"| {wire.WITHIN:g} s |", None, ""),
+        ("| 200 a second, 400 at once |", "api.py", r"RATE, BURST = 200, 400\n"),
+        ("| 20 s |", "functions.py", r"timeout=Duration\.seconds\(20\)"),
+        ("| 15 min |", "functions.py", r"INVOCATION = Duration\.minutes\(15\)"),
+        ("| 14 min |", "checks.py", r"LONGEST_CALL = 840\.0\n"),
+        ("| queue-timeout + timeout + grace + 1 h |", "config.py", r"return queue \+ timeout \+ HOUR\n"),
+    ],
+)
+def test_limits_of_ours_are_those_of_the_code(said: str, file: str | None, pattern: str) -> None:
+    """A limit that changes in the code changes on the page."""
+    assert said in section("Limits")
+    assert file is None or re.search(pattern, source(file))
+
+
+# --- commands and pieces of JSON ------------------------------------------------------------------------------
+
+
+def json_blocks() -> list[Block]:
+    """Every JSON block of the pages."""
+    return [block for block in blocks() if block.language == "json"]
+
+
+@pytest.mark.parametrize("block", json_blocks(), ids=lambda block: block.place)
+def test_json_in_the_docs_is_json(block: Block) -> None:
+    """What a reader would copy can be read; a piece of cdk.context.json holds parameters that there are."""
+    value = json.loads(block.text)
+    if isinstance(value, dict) and not {"Version", "hooks", "action"} & set(value):
+        assert set(value) <= set(defaults())
+
+
+def simple_commands() -> Iterator[tuple[str, list[str]]]:
+    """Every simple command of every shell block, split into words: those inside `$( )` too."""
+    for block in blocks():
+        if block.language != "sh":
+            continue
+        text = re.sub(r"\\\n\s*", " ", block.text)
+        for inner in (
+            *re.findall(r"\$\(([^()]*(?:\([^()]*\))?[^()]*)\)", text),
+            re.sub(r"\$\([^\n]*?\)(?=[\n;]|$)", "X", text),
+        ):
+            for line in re.split(r"\n|&&|;|\bdo\b", inner):
+                try:
+                    words = shlex.split(line, comments=True)
+                except ValueError:
+                    continue
+                if words:
+                    yield block.place, words
+
+
+def test_parameters_on_a_command_line_exist() -> None:
+    """`-c key=value` names a parameter, and every stack that the CDK is told is this one."""
+    wrong = []
+    for place, words in simple_commands():
+        if words[:2] != ["npx", "cdk"] or words[2] == "bootstrap":
+            continue
+        keys = [words[at + 1].partition("=")[0] for at, word in enumerate(words) if word == "-c"]
+        wrong += [f"{place}: {key}" for key in keys if key not in defaults()]
+        if parameters().STACK not in words:
+            wrong.append(f"{place}: {' '.join(words)}")
+    assert not wrong
+
+
+def test_aws_commands_are_those_of_awss_api() -> None:
+    """Service, operation and options of each `aws …` are in botocore's models: nobody here can run them."""
+    session = botocore.session.get_session()
+    seen, wrong = 0, []
+    for place, words in simple_commands():
+        if words[0] != "aws" or words[2] == "wait":
+            continue
+        seen += 1
+        model = session.get_service_model(words[1])
+        operations = {xform_name(name, "-"): name for name in model.operation_names}
+        if words[2] not in operations:
+            wrong.append(f"{place}: {words[1]} has no {words[2]}")
+            continue
+        shape = model.operation_model(operations[words[2]]).input_shape
+        members = {xform_name(name, "-") for name in (shape.members if shape else {})} | CLI_ONLY
+        given = [word.removeprefix("--") for word in words[3:] if word.startswith("--")]
+        wrong += [f"{place}: {words[2]} has no --{name}" for name in given if name not in members]
+    assert seen >= 8
+    assert not wrong, "\n".join(wrong)
+
+
+def test_each_failure_names_its_test_or_says_that_there_is_none() -> None:
+    """The last cell of each row links a test, names a make target, or says "not tested"."""
+    found = rows(GUARANTEES.read_text("utf-8"))
+    assert len(found) > 30
+    vague = [
+        row for row in found if not re.search(r"\]\(\S*tests/\S+\.py\)|`make [a-z-]+`|^not tested", row[-1])
+    ]
+    assert not vague
