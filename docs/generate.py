@@ -6,6 +6,7 @@ function here that gives Markdown; `make fix` writes them and `make check` compa
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import sys
@@ -20,6 +21,7 @@ from closeout.core import errors
 from closeout.core.errors import CloseoutError
 
 REFERENCE = Path(__file__).parent / "reference"
+PATCHES = Path(__file__).parents[1] / "src/closeout/testing/ministack/patches.py"
 WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` instead of editing. -->\n"
 
 
@@ -115,10 +117,45 @@ def _anchor(heading: str) -> str:
     return heading.replace("/", "")
 
 
+def patches() -> Iterator[tuple[str, str]]:
+    """Give each patch of ministack: what it lacks, and the page of AWS's. Read as text: it imports ministack."""
+    names: dict[str, str] = {}
+    for node in ast.parse(PATCHES.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            names[ast.unparse(node.targets[0])] = str(node.value.value)
+        for call in getattr(node, "decorator_list", ()):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "patch":
+                gap, page = (_plain(argument, names) for argument in call.args)
+                yield gap, page
+
+
+def _plain(text: ast.expr, names: dict[str, str]) -> str:
+    """Give the value of a text in the source, an f-string over named texts included."""
+    if isinstance(text, ast.JoinedStr):
+        return "".join(_plain(part, names) for part in text.values)
+    if isinstance(text, ast.FormattedValue):
+        return names[ast.unparse(text.value)]
+    return str(ast.literal_eval(text))
+
+
+def patches_page() -> str:
+    """Write the list of ministack's patches."""
+    parts = [
+        WRITTEN_BY,
+        "# Patches of ministack\n",
+        "What ministack does or lacks, and the page of AWS's documentation that the patch follows. All of them stand in",
+        "`src/closeout/testing/ministack/patches.py`; [emulators](../explanation/emulators.md#what-is-patched-in-ministack)",
+        "says what that means for what was tested.\n",
+        _table(["gap", "AWS's page"], [[gap, f"<{page}>"] for gap, page in patches()]),
+    ]
+    return "\n".join(parts) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "actions.md": actions_page,
     "cli.md": reference.page,
+    "emulator-patches.md": patches_page,
 }
 
 
