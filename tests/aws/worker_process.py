@@ -118,7 +118,7 @@ def visits() -> Visits:
         token=lambda: uuid.uuid4().hex,
         spread=lambda: 0.0,
         redact=str,
-        report=lambda text: print(text, file=sys.stderr),
+        report=lambda execution, text: print(execution, text, file=sys.stderr),
     )
 
 

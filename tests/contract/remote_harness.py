@@ -88,7 +88,7 @@ class RemoteBench:
                 "token": lambda: f"visit-{next(self._tokens)}",
                 "spread": lambda: 0.0,
                 "redact": str,
-                "report": self.reports.append,
+                "report": lambda execution, text: self.reports.append(f"{execution}: {text}"),
                 "on_finish": lambda finished: self.finished.append(finished.execution.id),
                 **options,
             },

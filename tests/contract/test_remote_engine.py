@@ -244,6 +244,8 @@ def test_the_leftovers_of_a_run_that_is_over_do_not_hold_a_key(bench: RemoteBenc
         TableName=bench.name, Item=layout.holder_key("k") | layout.to_item({"execution": a})
     )
     b = bench.accept("b", key="k")
+    assert "wake" in visit(bench, b)
+    later(bench, SUSPECT)
     visit(bench, b)
     assert gate.begun == ["a", "b"]
     assert len(key_items(bench, "k")) == 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from closeout.core import runs
@@ -50,7 +51,7 @@ class Visits:
     """Visits executions of one ledger with one run function.
 
     `token` gives a new text each time (a visit's fence); `spread` numbers in [0, 1); `redact` takes secrets out of
-    error messages; `report` gets sentences for the operator; `on_finish` is told of an end after it is stored. `drain` are
+    error messages; `report` gets an execution and a sentence about it for the operator; `on_finish` is told of an end after it is stored. `drain` are
     the seconds before the end of the process's time in which nothing is begun any more.
     """
 
@@ -65,7 +66,7 @@ class Visits:
         token: Callable[[], str],
         spread: Callable[[], float],
         redact: Callable[[str], str],
-        report: Callable[[str], None],
+        report: Callable[[str, str], None],
         on_finish: Callable[[Finished], None] = lambda _finished: None,
         pause: Callable[[float], None] = time.sleep,
         drain: float = DRAIN,
@@ -113,13 +114,13 @@ class Visits:
         except Abandoned:
             return self._later(AFTER_A_COLLISION)
         except Exception as error:  # noqa: BLE001 - whatever it is, the execution must be visited again
-            self.report(f"{execution} cannot be taken up now: {self.redact(str(error) or repr(error))}")
+            self.report(execution, f"it cannot be taken up now: {self.redact(str(error) or repr(error))}")
             return self._later(AFTER_A_FAULT)
 
     def _visit(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
         standing = self.store.look(execution)
         if standing is None:
-            self.report(f"{execution} is not in the ledger; there is nothing to do")
+            self.report(execution, "it is not in the ledger; there is nothing to do")
             return DONE
         run, now = standing.run, self.clock.now()
         if run.state == "finished":
@@ -148,15 +149,17 @@ class Visits:
             ahead = self.store.ahead(standing)
             if ahead is None:
                 return "own"
-            if not self._over(key, ahead, now, remaining):
+            if not self._over(standing, key, ahead, remaining):
                 break
         if standing.run.cancel:
             return "cancelled"
         return "expired" if now >= standing.accepted_at + standing.queue_timeout else None
 
-    def _over(self, key: str, ahead: str, now: float, remaining: Callable[[], float]) -> bool:
+    def _over(self, behind: Standing, key: str, ahead: str, remaining: Callable[[], float]) -> bool:
         """Whether the execution ahead no longer stands in the way. One that was never started is started."""
-        other = self.store.look(ahead)
+        other, now = self.store.look(ahead), self.clock.now()
+        if other is None and now - behind.accepted_at < SUSPECT:
+            return False  # its ticket may be seen a moment before its row, which is written with it
         if other is None or other.run.state == "finished":
             self.store.clear(key, ahead)
             return True
@@ -165,7 +168,7 @@ class Visits:
         try:
             status = self._starts.ensure(ahead)
         except CloseoutError as error:
-            self.report(f"it is not known what became of {ahead}: {self.redact(error.message)}")
+            self.report(ahead, f"it is not known what became of it: {self.redact(error.message)}")
             return False
         return status not in ALIVE and self._bury(ahead, status, remaining)
 
@@ -184,7 +187,7 @@ class Visits:
         before = found.run
         given_back = self._left.get(found.execution)
         if over:
-            before = before._replace(crashes=0)
+            before = runs.advance(before, runs.Recorded())
         elif given_back is None or given_back != found.fence:
             before = runs.advance(before, runs.Crashed())
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
@@ -238,7 +241,8 @@ class _Visit:
             return None
         keeper = _VisitKeeper(self)
         durable = ReplayDurable(keeper, recorded)
-        ending = call(self._run, durable, execution, redact=visits.redact, report=visits.report)
+        report = partial(visits.report, execution.id)
+        ending = call(self._run, durable, execution, redact=visits.redact, report=report)
         if durable.suspended is None:
             self._finish(ending, execution, durable.operations)
             return None

@@ -16,7 +16,6 @@ SENTENCES = {
     "FAILED": "Lambda ended the run's execution with an error; its log says with which",
     "TIMED_OUT": "the run took longer than its execution may take, and Lambda ended it",
     "STOPPED": "somebody stopped the run's execution in Lambda",
-    "LOST": "Lambda could not start the run's execution, and has given it up",
 }
 VERDICTS = {"success": "success", "error": "cancelled"}
 

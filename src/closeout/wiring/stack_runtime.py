@@ -75,7 +75,7 @@ class StackRuntime:
             token=lambda: uuid.uuid4().hex,
             spread=random.random,
             redact=self.redactor.text,
-            report=self.journal.report,
+            report=self.journal.about,
             on_finish=self._finished,
             drain=drain,
         )

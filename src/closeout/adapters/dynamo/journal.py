@@ -42,6 +42,10 @@ class LogJournal:
         """Write a sentence for the operator."""
         self._say("warning", text=self._redact(text))
 
+    def about(self, execution: str, text: str) -> None:
+        """Write a sentence for the operator about an execution."""
+        self._say("warning", text=self._redact(text), execution=execution)
+
     def finished(self, execution: str, automation: str, verdict: str, summary: str, seconds: float) -> None:
         """Write how a run ended: what alarms on failed runs count."""
         level = "error" if verdict == "failure" else "info"
