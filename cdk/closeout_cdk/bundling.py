@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from closeout_cdk import imports
+from closeout_cdk import imports, locked
 from closeout_cdk.parameters import ROOT, ParameterError
 
 REPOSITORY = ROOT.parent
 SOURCES = REPOSITORY / "src"
 WORKER_REQUIREMENTS = REPOSITORY / "requirements" / "worker.txt"
 CACHE = ROOT / ".bundles"
+CONFIG = "closeout.yaml"
 KEPT = 12
 """Bundles that stay in the cache; the oldest go."""
 
@@ -76,18 +77,8 @@ class Target:
         tags = [f"manylinux_2_{minor}_{machine}" for minor in (34, 28, 17)] + [f"manylinux2014_{machine}"]
         return [
             *(option for tag in tags for option in ("--platform", tag)),
-            *(
-                "--python-version",
-                "3.13",
-                "--implementation",
-                "cp",
-                "--abi",
-                "cp313",
-                "--abi",
-                "abi3",
-                "--abi",
-                "none",
-            ),
+            *("--python-version", "3.13", "--implementation", "cp"),
+            *(option for abi in ("cp313", "abi3", "none") for option in ("--abi", abi)),
         ]
 
     def key(self) -> str:
@@ -95,66 +86,110 @@ class Target:
         return f"host {sys.platform} {os.uname().machine}" if self.host else self.architecture
 
 
-def receiver(rules: str) -> Bundle:
-    """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules.
+class Bundler:
+    """Makes bundles, and keeps them in `cache` under a hash of all that goes into them."""
 
-    Without sources: a cold start unpacks and looks through all that is there, and what the receiver logs are its own
-    lines. Another Python than the one it was compiled for refuses it with "bad magic number".
-    """
-    files = imports.closure(RECEIVER_ENTRY, SOURCES, RECEIVER_WITHOUT)
-    inputs = {str(path.relative_to(SOURCES)): path.read_bytes() for path in files} | {
-        "rules.json": rules.encode()
-    }
+    def __init__(self, cache: Path = CACHE) -> None:
+        self._cache = cache
 
-    def make(folder: Path) -> None:
-        for name, content in inputs.items():
-            _write(folder / name, content)
+    def receiver(self, rules: str) -> Bundle:
+        """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules.
 
-        _compile(folder, sources=False)
+        Without sources: a cold start unpacks and looks through all that is there, and what the receiver logs are its
+        own lines. Another Python than the one it was compiled for refuses it with "bad magic number".
+        """
+        files = imports.closure(RECEIVER_ENTRY, SOURCES, RECEIVER_WITHOUT)
+        inputs = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in files}
+        inputs["rules.json"] = rules.encode()
 
-    return _made("receiver", _key("receiver", inputs.items()), make)
+        def make(folder: Path) -> None:
+            for name, content in inputs.items():
+                _write(folder / name, content)
+            _compile(folder, sources=False)
 
+        return self._made("receiver", inputs.items(), make)
 
-def worker(config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
-    """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration."""
-    own = dict(_tree(SOURCES / "closeout", skip=WORKER_LEFT_OUT))
-    users = dict(_tree(code)) if code is not None else {}
-    locks = [WORKER_REQUIREMENTS, *([requirements] if requirements is not None else [])]
-    for lock in locks:
-        _check_hashed(lock)
-    inputs = [
-        ("target", target.key().encode()),
-        *((f"lock {number}", lock.read_bytes()) for number, lock in enumerate(locks)),
-        *((f"closeout/{name}", path.read_bytes()) for name, path in own.items()),
-        *((f"code/{name}", _mode(path) + path.read_bytes()) for name, path in users.items()),
-        ("closeout.yaml", config.read_bytes()),
-    ]
+    def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
+        """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration.
 
-    def make(folder: Path) -> None:
-        shutil.copytree(_libraries(locks, target), folder, copy_function=os.link, dirs_exist_ok=True)
-        taken = {entry.name for entry in folder.iterdir()} | {"closeout", "closeout.yaml"}
-        for name, path in own.items():
-            _write(folder / "closeout" / name, path.read_bytes())
-        for name, path in users.items():
-            top = name.split("/")[0]
-            if top in taken and name != "closeout.yaml":
-                raise ParameterError(
-                    f"codePath: `{top}` hides a package of the same name in the bundle; rename it"
-                )
-            _write(folder / name, path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
-        _write(folder / "closeout.yaml", config.read_bytes())
-        _compile(folder)  # what is new: libraries were compiled before
+        Raises `ParameterError` for requirements without hashes, for code that hides a library, and for too much of all.
+        """
+        own = dict(_tree(SOURCES / "closeout", skip=WORKER_LEFT_OUT))
+        users = dict(_tree(code)) if code is not None else {}
+        locks = [WORKER_REQUIREMENTS, *([requirements] if requirements is not None else [])]
+        inputs = [
+            ("target", target.key().encode()),
+            *((f"lock {number}", lock.read_bytes()) for number, lock in enumerate(locks)),
+            *((f"closeout/{name}", path.read_bytes()) for name, path in own.items()),
+            *((f"code/{name}", _mode(path) + path.read_bytes()) for name, path in users.items()),
+            (CONFIG, config.read_bytes()),
+        ]
 
-    bundle = _made("worker", _key("worker", inputs), make)
-    if bundle.unpacked > LAMBDA_LIMIT:
-        raise ParameterError(f"the worker's bundle is {_size(bundle.unpacked)} unpacked, Lambda takes 250 MB")
-    return bundle
+        def make(folder: Path) -> None:
+            libraries = self._libraries(locks, target)
+            shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
+            taken = {entry.name for entry in folder.iterdir()} | {"closeout"}
+            for name, path in own.items():
+                _write(folder / "closeout" / name, path.read_bytes())
+            for name, path in users.items():
+                _check_free(name, taken)
+                _write(folder / name, path.read_bytes(), executable=_mode(path) == b"x")
+            _write(folder / CONFIG, config.read_bytes())
+            _compile(folder)
 
+        bundle = self._made("worker", inputs, make)
+        if bundle.unpacked > LAMBDA_LIMIT:
+            raise ParameterError(
+                f"the worker's bundle is {_size(bundle.unpacked)} unpacked, Lambda takes 250 MB"
+            )
+        return bundle
 
-def libraries_here(requirements: Path) -> Path:
-    """Give a folder with the user's libraries for this machine, so that their modules can be imported at synth."""
-    _check_hashed(requirements)
-    return _libraries([requirements], Target(architecture="", host=True))
+    def libraries_here(self, requirements: Path) -> Path:
+        """Give a folder with the user's libraries for this machine: their modules are imported at synth."""
+        return self._libraries([requirements], Target(architecture="", host=True))
+
+    def _libraries(self, locks: list[Path], target: Target) -> Path:
+        """Give a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
+        locked.check(locks)
+        inputs = [("target", target.key().encode()), *((lock.name, lock.read_bytes()) for lock in locks)]
+
+        def make(folder: Path) -> None:
+            _install(locks, folder, target)
+            _compile(folder)
+
+        return self._made("libraries", inputs, make).path
+
+    def _made(self, name: str, inputs: Iterable[tuple[str, bytes]], make: Callable[[Path], None]) -> Bundle:
+        """Give the bundle of these inputs, made now if it is not in the cache."""
+        place = self._cache / f"{name}-{_key(name, inputs)[:32]}"
+        fresh = not (place / "stamp").exists()
+        if fresh:
+            self._cache.mkdir(exist_ok=True, parents=True)
+            with tempfile.TemporaryDirectory(dir=self._cache, prefix=".making-") as temporary:
+                done, archive = Path(temporary, "done"), Path(temporary, "zip")
+                content = done / "content"
+                content.mkdir(parents=True)
+                make(content)
+                stamp = f"{_hash(content)} {_unpacked(content)} {_zipped(content, archive)}"
+                (done / "stamp").write_text(stamp)
+                _settle(done, place)
+            self._forget(name)
+        digest, unpacked, zipped = (place / "stamp").read_text().split()
+        os.utime(place / "stamp")
+        return Bundle(
+            name=name,
+            path=place / "content",
+            hash=digest,
+            unpacked=int(unpacked),
+            zipped=int(zipped),
+            fresh=fresh,
+        )
+
+    def _forget(self, name: str) -> None:
+        """Delete all but the bundles that were used last."""
+        stamps = sorted(self._cache.glob(f"{name}-*/stamp"), key=lambda path: -path.stat().st_mtime)
+        for stamp in stamps[KEPT:]:
+            shutil.rmtree(stamp.parent, ignore_errors=True)
 
 
 def code_files(code: Path) -> Iterator[tuple[str, Path]]:
@@ -165,82 +200,38 @@ def code_files(code: Path) -> Iterator[tuple[str, Path]]:
 # --- making -----------------------------------------------------------------------------------------------------
 
 
-def _made(name: str, key: str, make: Callable[[Path], None]) -> Bundle:
-    """Give the bundle of this key, made now if it is not in the cache."""
-    place = CACHE / f"{name}-{key[:32]}"
-    fresh = not (place / "stamp").exists()
-    if fresh:
-        CACHE.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".making-") as temporary:
-            content = Path(temporary) / "content"
-            content.mkdir()
-            make(content)
-            stamp = f"{_hash(content)} {_unpacked(content)} {_zipped(content, Path(temporary) / 'zip')}"
-            (Path(temporary) / "stamp").write_text(stamp)
-            (Path(temporary) / "zip").unlink()
-            shutil.rmtree(place, ignore_errors=True)
-            done = Path(temporary) / "done"
-            done.mkdir()
-            content.rename(done / "content")
-            (Path(temporary) / "stamp").rename(done / "stamp")
-            done.rename(place)
-        _forget(name)
-    digest, unpacked, zipped = (place / "stamp").read_text().split()
-    os.utime(place / "stamp")
-    return Bundle(
-        name=name,
-        path=place / "content",
-        hash=digest,
-        unpacked=int(unpacked),
-        zipped=int(zipped),
-        fresh=fresh,
-    )
-
-
-def _forget(name: str) -> None:
-    stamps = sorted(CACHE.glob(f"{name}-*/stamp"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for stamp in stamps[KEPT:]:
-        shutil.rmtree(stamp.parent, ignore_errors=True)
-
-
-def _libraries(locks: list[Path], target: Target) -> Path:
-    """Give a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
-    inputs = [("target", target.key().encode()), *((lock.name, lock.read_bytes()) for lock in locks)]
-
-    def make(folder: Path) -> None:
-        _install(locks, folder, target)
-        _compile(folder)
-
-    return _made("libraries", _key("libraries", inputs), make).path
+def _settle(done: Path, place: Path) -> None:
+    """Put a finished bundle at its place, unless another process was faster: the same inputs give the same."""
+    try:
+        done.rename(place)
+    except OSError:
+        if not (place / "stamp").exists():
+            raise
 
 
 def _install(locks: list[Path], folder: Path, target: Target) -> None:
-    """Let pip install hashed wheels, and take out what says where and by whom."""
+    """Let pip install hashed wheels, and take out what says where and by whom. Raises `ParameterError`."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    command += [
-        "--no-compile",
-        "--no-deps",
-        "--require-hashes",
-        "--only-binary",
-        ":all:",
-        "--target",
-        str(folder),
-    ]
-    for lock in locks:
-        result = subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
-            [*command, *target.pip_options(), "--requirement", str(lock)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            last = result.stderr.strip().splitlines()[-3:]
-            raise ParameterError(f"{lock.name} cannot be installed for {target.key()}: {' / '.join(last)}")
+    command += ["--no-compile", "--require-hashes", "--only-binary", ":all:", "--target", str(folder)]
+    command += target.pip_options()
+    command += [part for lock in locks for part in ("--requirement", str(lock))]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    if result.returncode:
+        last = [line for line in result.stderr.splitlines() if line.strip()][-3:]
+        names = " and ".join(lock.name for lock in locks)
+        raise ParameterError(f"{names} cannot be installed for {target.key()}: {' / '.join(last)}")
     for name in _NOT_FOR_LAMBDA:
         shutil.rmtree(folder / name, ignore_errors=True)
     for info in folder.glob("*.dist-info"):
         for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
             (info / name).unlink(missing_ok=True)
+
+
+def _check_free(name: str, taken: set[str]) -> None:
+    """Raise `ParameterError` when a file of the user's would stand in place of a library of the same name."""
+    top = name.partition("/")[0]
+    if top in taken or top.removesuffix(".py") in taken:
+        raise ParameterError(f"codePath: `{top}` hides a package of that name in the bundle; rename it")
 
 
 _COMPILE = """
@@ -280,20 +271,6 @@ def _compile(folder: Path, *, sources: bool = True) -> None:
 
 def _compiled(source: Path) -> Path:
     return source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
-
-
-def _check_hashed(lock: Path) -> None:
-    text = lock.read_text(encoding="utf-8")
-    for line in (line.strip() for line in text.replace("\\\n", " ").splitlines()):
-        if line.startswith(("-i", "--index-url", "--extra-index-url", "--find-links", "-f ")):
-            raise ParameterError(
-                f"{lock.name}: an index's address does not belong into it; set it for pip (PIP_INDEX_URL)"
-            )
-        if line and not line.startswith(("#", "--hash")) and "--hash=sha256:" not in line:
-            raise ParameterError(
-                f"{lock.name}: `{line.split()[0]}` has no hash; make the file with"
-                " `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`"
-            )
 
 
 # --- files ------------------------------------------------------------------------------------------------------

@@ -41,9 +41,12 @@ class Problem(NamedTuple):
     severity: str = "error"
 
 
-def check(loaded: Loaded, given: Parameters) -> tuple[Finding, ...]:
-    """Give the warnings. Raises `ConfigError` with FILE:LINE:COL for every part that AWS cannot carry."""
-    found = tuple(_problems(loaded, given))
+def check(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> tuple[Finding, ...]:
+    """Give the warnings. Raises `ConfigError` with FILE:LINE:COL for every part that AWS cannot carry.
+
+    `places` are the folders whose code goes into the worker's bundle.
+    """
+    found = tuple(_problems(loaded, given, places))
     place = Places(given.config_file)
     findings = tuple(place.finding(problem) for problem in found)
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -99,8 +102,8 @@ def _child(node: Node | None, part: str | int) -> Node | None:
 # --- the checks -------------------------------------------------------------------------------------------------
 
 
-def _problems(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
-    yield from _modules(loaded, given)
+def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> Iterator[Problem]:
+    yield from _modules(loaded, places)
     yield from _api_url(loaded, given)
     yield from _branch(loaded, given)
     yield from _time(loaded.automations)
@@ -113,47 +116,42 @@ def _problems(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
             if step.uses == "shell":
                 yield from _programs(step, at, files)
             if step.uses == "python":
-                yield from _function(step, at, given)
+                yield from _function(step, at, places)
     yield from _wide_names(loaded.automations)
 
 
-def _modules(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
-    """Hold every module to `codePath`: one that is found only here would not be there on AWS."""
+def _modules(loaded: Loaded, places: tuple[Path, ...]) -> Iterator[Problem]:
+    """Hold every module to the bundle: one that is found only here would not be there on AWS."""
     for number, name in enumerate(loaded.settings.modules):
-        at = ("modules", number)
-        if given.code_path is None:
-            yield Problem(at, "module-failed", f"`{name}` does not come with the worker", _SET_CODE_PATH)
-        elif not _is_bundled(name, given):
-            message = f"`{name}` is taken from {_file_of(name)}, which is neither in codePath nor in requirementsFile"
-            yield Problem(at, "module-failed", message, "put it there: it is all that the worker finds")
+        why = _not_bundled(name, places)
+        if why is not None:
+            yield Problem(("modules", number), "module-failed", why, _BUNDLE_IT)
 
 
-_SET_CODE_PATH = "set codePath in cdk.context.json to the folder that has it"
+_BUNDLE_IT = "set codePath in cdk.context.json to the folder that has it: that goes into the worker's bundle"
 
 
-def _function(step: Step, at: tuple[str | int, ...], given: Parameters) -> Iterator[Problem]:
+def _function(step: Step, at: tuple[str | int, ...], places: tuple[Path, ...]) -> Iterator[Problem]:
+    """Hold a `python` step's function to the bundle, and import it."""
     name = str(step.inputs.get("function", ""))
-    module = name.partition(":")[0]
-    place = (*at, "with", "function")
-    if given.code_path is None and given.requirements_file is None:
-        yield Problem(place, "module-failed", f"`{module}` does not come with the worker", _SET_CODE_PATH)
-        return
+    why = None
     try:
         find(name)
     except InputError as error:
-        yield Problem(place, "module-failed", error.message, "it must be importable from codePath")
-        return
-    if not _is_bundled(module, given):
-        message = f"`{module}` is taken from {_file_of(module)}, which is neither in codePath nor in requirementsFile"
-        yield Problem(place, "module-failed", message, "put it there: it is all that the worker finds")
+        why = error.message
+    why = why or _not_bundled(name.partition(":")[0], places)
+    if why is not None:
+        yield Problem((*at, "with", "function"), "module-failed", why, _BUNDLE_IT)
 
 
-def _is_bundled(module: str, given: Parameters) -> bool:
-    file = Path(_file_of(module)).resolve()
-    places = [given.code_path] if given.code_path else []
-    if given.requirements_file is not None:
-        places.append(bundling.libraries_here(given.requirements_file))
-    return any(file.is_relative_to(place.resolve()) for place in places)
+def _not_bundled(module: str, places: tuple[Path, ...]) -> str | None:
+    """Say where a module comes from when that is not what the worker will have."""
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return None
+    file = Path(_file_of(module))
+    if any(file.resolve().is_relative_to(place.resolve()) for place in places):
+        return None
+    return f"`{module}` comes from {file}, which does not go with the worker"
 
 
 def _file_of(module: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from closeout.actions.registry import builtin
 from closeout.config import load as loading
@@ -14,7 +15,8 @@ from closeout.config import permissions
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation, status_contexts
 from closeout.core.rules import compile_rules
-from closeout_cdk import bundling, checks
+from closeout_cdk import checks
+from closeout_cdk.bundling import Bundler
 from closeout_cdk.parameters import Parameters
 
 HOUR = 3600.0
@@ -36,10 +38,12 @@ class Config:
     warnings: tuple[str, ...] = ()
 
 
-def read_config(given: Parameters) -> Config:
+def read_config(given: Parameters, bundler: Bundler) -> Config:
     """Load the configuration. Raises `ConfigError` with FILE:LINE:COL for every mistake."""
-    loaded = _load(given)
-    found = (*loaded.warnings, *checks.check(loaded, given))
+    libraries = bundler.libraries_here(given.requirements_file) if given.requirements_file else None
+    places = tuple(place for place in (libraries, given.code_path) if place is not None)
+    loaded = _load(given, places)
+    found = (*loaded.warnings, *checks.check(loaded, given, places))
     automations = loaded.automations
     warnings = [finding.pretty() for finding in found]
     return Config(
@@ -59,12 +63,7 @@ def longest(automations: tuple[Automation, ...]) -> float:
     return queue + timeout + HOUR
 
 
-def _load(given: Parameters) -> Loaded:
-    """Load the file with its modules taken from `codePath`, where the worker will find them too."""
-    places = []
-    if given.requirements_file is not None:
-        places.append(str(bundling.libraries_here(given.requirements_file)))
-    if given.code_path is not None:
-        places.append(str(given.code_path))
-    sys.path[:0] = [place for place in reversed(places) if place not in sys.path]
+def _load(given: Parameters, places: tuple[Path, ...]) -> Loaded:
+    """Load the file with its modules taken from where the worker will find them too."""
+    sys.path[:0] = [str(place) for place in reversed(places) if str(place) not in sys.path]
     return loading.load(given.config_file, builtin())

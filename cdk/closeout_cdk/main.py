@@ -9,8 +9,9 @@ import cdk_nag
 
 from closeout.core.errors import CloseoutError
 from closeout_cdk import parameters
-from closeout_cdk.config import read_config
-from closeout_cdk.parameters import ParameterError
+from closeout_cdk.bundling import Bundle, Bundler, Target
+from closeout_cdk.config import Config, read_config
+from closeout_cdk.parameters import ParameterError, Parameters
 from closeout_cdk.stack import CloseoutStack
 
 
@@ -18,7 +19,7 @@ def main() -> int:
     """Synthesize. Mistakes in the parameters or the configuration are sentences, not tracebacks."""
     app = cdk.App()
     try:
-        build(app)
+        build(app, Bundler())
     except ParameterError as error:
         print(error, file=sys.stderr)
         return 1
@@ -29,18 +30,35 @@ def main() -> int:
     return 0
 
 
-def build(app: cdk.App) -> CloseoutStack:
+def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
     """Put the stack into `app`. Raises `ParameterError` or `CloseoutError` with every mistake in its message."""
     context = app.node.get_all_context()
     given = parameters.read(context)
     for note in given.notes:
         print(f"note: {note}", file=sys.stderr)
-    config = read_config(given)
+    config = read_config(given, bundler)
     for warning in config.warnings:
         print(warning, file=sys.stderr)
-    # No account: a template for any, so that synthesis needs no credentials.
+    bundles = make_bundles(given, config, bundler)
+    for bundle in bundles.values():
+        print(bundle.line(), file=sys.stderr)
     stack = CloseoutStack(
-        app, parameters.STACK, parameters=given, config=config, env=cdk.Environment(region=given.region)
+        app,
+        parameters.STACK,
+        parameters=given,
+        config=config,
+        bundles=bundles,
+        # No account: a template for any, so that synthesis needs no credentials.
+        env=cdk.Environment(region=given.region),
     )
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     return stack
+
+
+def make_bundles(given: Parameters, config: Config, bundler: Bundler) -> dict[str, Bundle]:
+    """Make what the functions are made of."""
+    target = Target(architecture=given.architecture, host=given.bundle_platform == "host")
+    return {
+        "receiver": bundler.receiver(config.rules),
+        "worker": bundler.worker(given.config_file, given.code_path, given.requirements_file, target),
+    }

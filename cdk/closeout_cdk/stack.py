@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
@@ -10,9 +10,10 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from closeout.config.findings import listed
-from closeout_cdk import bundling, permissions
+from closeout_cdk import permissions
 from closeout_cdk.alarms import Alarms
 from closeout_cdk.api import Api
+from closeout_cdk.bundling import Bundle
 from closeout_cdk.chores import Chores
 from closeout_cdk.config import Config
 from closeout_cdk.failures import Failures
@@ -26,7 +27,14 @@ class CloseoutStack(Stack):
     """`closed-pr-event-stack`."""
 
     def __init__(
-        self, scope: Construct, name: str, *, parameters: Parameters, config: Config, **options: Any
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        parameters: Parameters,
+        config: Config,
+        bundles: Mapping[str, Bundle],
+        **options: Any,
     ) -> None:
         super().__init__(
             scope,
@@ -36,7 +44,6 @@ class CloseoutStack(Stack):
             **options,
         )
         cdk.Tags.of(self).add("closeout", name)
-        self.bundles = make_bundles(parameters, config)
         self.ledger = Ledger(self, "Ledger", parameters)
         self.secrets = Secrets(self, "Secrets", parameters)
         self.functions = Functions(
@@ -46,7 +53,7 @@ class CloseoutStack(Stack):
             config=config,
             ledger=self.ledger,
             secrets=self.secrets,
-            bundles=self.bundles,
+            bundles=bundles,
         )
         made = self.functions
         self.secrets.protect(
@@ -117,15 +124,3 @@ def on_destroy(given: Parameters) -> str:
     if "ledger" not in given.keep:
         kept.append("for 35 days DynamoDB's own last backup of the table")
     return f"leaves {listed(kept, 'and')}" if kept else "leaves nothing"
-
-
-def make_bundles(given: Parameters, config: Config) -> dict[str, bundling.Bundle]:
-    """Make both bundles, and print how large they are."""
-    target = bundling.Target(architecture=given.architecture, host=given.bundle_platform == "host")
-    bundles = {
-        "receiver": bundling.receiver(config.rules),
-        "worker": bundling.worker(given.config_file, given.code_path, given.requirements_file, target),
-    }
-    for bundle in bundles.values():
-        print(bundle.line(), file=sys.stderr)
-    return bundles
