@@ -14,12 +14,17 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from closeout.adapters.dynamo.table import Table, put
+from closeout.core import table as layout
+from closeout.core.records import NewDelivery
 from closeout.testing.aws import FakeAws
+from closeout.testing.dynamo import create_ledger
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.machine import REGION, REPOSITORY, Machine
 
@@ -126,6 +131,16 @@ class StackWorld(Machine):
         }
         self.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
+    def keep_delivery(self, hook: str, guid: str, days: float) -> None:
+        """Put a delivery through this hook into the stack's ledger, so many days old."""
+        at = time.time() - days * 86_400
+        delivery = NewDelivery(
+            hook, guid, "pull_request", "opened", "acme/api", b"{}", False, at, "github", 1
+        )
+        table = Table(self.client("dynamodb"), OUTPUTS["TableName"])
+        items = layout.acceptance(delivery, [], [], zlib.compress(b"{}"), int(at) + 30 * 86_400)
+        assert not table.write([put(item, layout.NEW) for item in items])
+
     def versions(self) -> dict[str, list[str]]:
         """Version → stages of the webhook secret, those without a stage left out."""
         stages: dict[str, list[str]] = self.client("secretsmanager").describe_secret(SecretId=WEBHOOK_SECRET)[
@@ -170,6 +185,7 @@ def bare_stack(folder: Path, aws: FakeAws, port: int = 9) -> Iterator[StackWorld
         secrets = world.client("secretsmanager")
         secrets.create_secret(Name=WEBHOOK_SECRET, SecretString=FIRST)
         secrets.create_secret(Name=GITHUB_SECRET, SecretString=github.token)
+        create_ledger(world.client("dynamodb"), OUTPUTS["TableName"])
         world.deploy()
         yield world
 

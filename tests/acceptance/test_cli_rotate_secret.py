@@ -127,13 +127,22 @@ def test_no_delivery_is_refused_while_the_secret_is_replaced(world: StackWorld) 
     assert FIRST not in done.stdout + done.stderr
     assert "names other/thing as well" in done.stderr
     assert "names acme/shop" not in done.stderr
+    assert "has delivered" not in done.stderr
 
 
 def test_the_secret_goes_through_the_hooks_config_and_nothing_else_is_touched(world: StackWorld) -> None:
-    """An update of the hook itself could drop the secret or the events; only `config` is patched, then a ping asked for."""
+    """An update of the hook itself could drop the secret or the events: `config` is patched, and a ping asked for.
+
+    Another hook that has delivered lately, as the stack's ledger knows, is pointed out.
+    """
     (hook,) = world.github.world.repository(REPOSITORY).hooks.values()
     before = hook.to_json() | {"updated_at": None, "last_response": None}
-    told = json.loads(world.closeout(*ONE, "--json").stdout)
+    for number, (seen, days) in enumerate({str(hook.id): 0, "777": 2, "778": 9, "unknown": 0}.items()):
+        world.keep_delivery(seen, f"guid-{number}", days)
+    done = world.closeout(*ONE, "--json")
+    told = json.loads(done.stdout)
+    assert "Hook 777 (acme/api) has delivered to this stack within 7 days" in done.stderr
+    assert done.stderr.count("has delivered") == 1
     assert world.asked("POST", "PATCH", "PUT", "DELETE") == [
         f"PATCH /repos/{REPOSITORY}/hooks/{hook.id}/config",
         f"POST /repos/{REPOSITORY}/hooks/{hook.id}/pings",

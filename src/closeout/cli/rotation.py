@@ -32,6 +32,8 @@ A receiver reads the secret again when a signature does not fit, but at most onc
 because somebody sent it a bad signature, would refuse the new one until that second is over. Longer than a second,
 since a read takes time too. Nobody has to wait for the cache's 300 s.
 """
+RECENT, RECENT_DAYS = 500, 7
+"""Deliveries that are looked through for hooks that the call does not name, and how old they may be."""
 PINGS = 3
 ATTEMPTS = 6
 LONGEST_WAIT = 300.0
@@ -58,6 +60,8 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
     """
     url = stack.output("WebhookUrl")
     hooks = [(each, hook) for each in targets for hook in _hooks(stack, each, url)]
+    for line in forgotten(stack, {str(hook.id) for _, hook in hooks}):
+        output.note(line)
     name = stack.output("WebhookSecretName")
     value = _value(stack, name, new=new, tell=tell)
     _settle(value, tell)
@@ -81,6 +85,25 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
         "accepted_until": value.until,
         "hooks": done,
     }
+
+
+def forgotten(stack: Stack, known: set[str]) -> list[str]:
+    """Say which other hooks have delivered to the stack lately: they would be refused when the former value ends."""
+    since = time.time() - RECENT_DAYS * output.DAY
+    try:
+        recent = stack.ledger().views.deliveries(RECENT)
+    except CloseoutError as error:
+        return [f"It could not be looked up whether other hooks deliver to this stack: {error.message}"]
+    others = {
+        one.hook: one.repository or "no repository"
+        for one in recent
+        if one.received_at > since and one.hook.isdigit() and one.hook not in known
+    }
+    return [
+        f"Hook {hook} ({name}) has delivered to this stack within {RECENT_DAYS} days and is not among the targets: unless"
+        " it is gone, add its repository or organization to this call."
+        for hook, name in sorted(others.items())
+    ]
 
 
 def left_out(loaded: Loaded, targets: Iterable[Target]) -> list[str]:
