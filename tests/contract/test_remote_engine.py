@@ -436,21 +436,43 @@ def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> 
     assert bench.finished == [a]
 
 
-def test_a_second_invocation_is_noticed_before_anything_new_is_begun(bench: RemoteBench) -> None:
-    """Not only when the outcome is stored: the operation's function is not called."""
+def test_whoever_lost_the_fence_stores_nothing_even_while_the_run_goes_on(bench: RemoteBench) -> None:
+    """The other visit has it and is not done: the run is `running` for both, and only the fence tells them apart."""
     calls: list[str] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
-        if not calls:
-            calls.append("taken over")
-            bench.process(bury=None).visit(execution.id, lambda: FOREVER)
-        durable.record("effect", lambda: calls.append("effect"))
+        if len(calls) == 1:
+            raise Abandoned  # the other visit's process dies in the middle
+
+        def effect() -> None:
+            calls.append("effect")
+            if len(calls) == 1:
+                bench.process().visit(execution.id, lambda: FOREVER)
+
+        durable.record("effect", effect)
         return Ending("success", "done")
 
     bench.functions["a"] = run
     a = bench.accept("a")
     assert "wake" in visit(bench, a)
-    assert calls == ["taken over", "effect"]
+    assert (calls, bench.state(a), bench.operations(a)) == (["effect"], "running", {})
+
+
+def test_a_second_invocation_is_noticed_before_anything_new_is_begun(bench: RemoteBench) -> None:
+    """Not only when the outcome is stored: the operation's function is not called."""
+    calls: list[str] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        if calls:
+            raise Abandoned
+        calls.append("taken over")
+        bench.process().visit(execution.id, lambda: FOREVER)
+        durable.record("effect", lambda: calls.append("effect"))
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    assert "wake" in visit(bench, bench.accept("a"))
+    assert calls == ["taken over"]
 
 
 class Flaky:
@@ -564,7 +586,14 @@ def test_a_finished_run_is_left_alone(bench: RemoteBench, gate: Gate) -> None:
     a = bench.accept("a")
     visit(bench, a)
     assert visit(bench, a) == DONE
-    assert bench.visits.end(a, lambda *_: Ending("failure", "never called"), lambda: FOREVER)
+    ended: list[str] = []
+
+    def end(durable: Durable, execution: Execution) -> Ending:
+        ended.append(execution.id)
+        return Ending("failure", "never called")
+
+    assert bench.visits.end(a, end, lambda: FOREVER)
+    assert ended == []
     assert (gate.begun, bench.ending(a)) == (["a"], Ending("success", "done"))
     assert visit(bench, run_name("unknown") + "-1") == DONE
 

@@ -17,6 +17,7 @@ class Mutant(NamedTuple):
 
 RUN = "tests/unit/run/test_run.py"
 STACK = "tests/unit/actions/aws/test_delete_stack_moto.py"
+VISITS = "tests/contract/test_remote_engine.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -326,5 +327,75 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if any(fnmatchcase(name, pattern) for name in shown):",
         "            if False:",
         ("tests/unit/core/test_protect.py",),
+    ),
+    Mutant(
+        "visits: two invocations of one execution both record",
+        "src/closeout/adapters/dynamo/rows.py",
+        '    return "#state = :was AND #holder = :fence",',
+        '    return "#state = :was AND (#holder = :fence OR attribute_exists(#holder))",',
+        (f"{VISITS}::test_whoever_lost_the_fence_stores_nothing_even_while_the_run_goes_on",),
+    ),
+    Mutant(
+        "visits: a lost fence is seen only when something is stored",
+        "src/closeout/adapters/dynamo/store.py",
+        'row.get("holder") == standing.fence',
+        "row is not None",
+        (f"{VISITS}::test_a_second_invocation_is_noticed_before_anything_new_is_begun",),
+    ),
+    Mutant(
+        "visits: a key is taken from its holder",
+        "src/closeout/adapters/dynamo/store.py",
+        'put(holder, f"{layout.NEW} OR {MINE}", {":me": taken.execution})',
+        "put(holder)",
+        (f"{VISITS}::test_of_two_first_tickets_that_are_visited_at_once_one_runs",),
+    ),
+    Mutant(
+        "visits: a holder that lives is ended",
+        "src/closeout/engine/visit.py",
+        "        return status not in ALIVE and self._bury(",
+        "        return self._bury(",
+        (f"{VISITS}::test_a_dead_holder_is_ended_and_passed_over",),
+    ),
+    Mutant(
+        "visits: a crash is not counted",
+        "src/closeout/engine/visit.py",
+        "            before = runs.advance(before, runs.Crashed())",
+        "            pass",
+        (f"{VISITS}::test_an_operation_that_kills_its_process_again_and_again_fails",),
+    ),
+    Mutant(
+        "visits: an outage counts as a crash",
+        "src/closeout/engine/visit.py",
+        "        elif given_back is None or given_back != found.fence:",
+        "        else:",
+        (f"{VISITS}::test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash",),
+    ),
+    Mutant(
+        "visits: a lost answer looks like another visit",
+        "src/closeout/adapters/dynamo/store.py",
+        "return now is not None and now.fence == taken.fence",
+        "return False",
+        (f"{VISITS}::test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses",),
+    ),
+    Mutant(
+        "visits: a conflict is no reason to try again",
+        "src/closeout/adapters/dynamo/table.py",
+        "                if not CONFLICTS.intersection(reasons):",
+        "                if True:",
+        ("tests/unit/dynamo/test_table.py::test_a_conflict_with_another_transaction_is_tried_again",),
+    ),
+    Mutant(
+        "visits: a read may be stale",
+        "src/closeout/adapters/dynamo/table.py",
+        "Key=key, ConsistentRead=True",
+        "Key=key",
+        ("tests/unit/dynamo/test_table.py::test_reads_are_consistent_and_lists_are_not",),
+    ),
+    Mutant(
+        "visits: a finished run is ended again",
+        "src/closeout/engine/visit.py",
+        '        if standing is None or standing.run.state == "finished":\n            return DONE\n        begun',
+        "        if standing is None:\n            return DONE\n        begun",
+        (f"{VISITS}::test_a_finished_run_is_left_alone",),
     ),
 )
