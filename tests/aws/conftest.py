@@ -1,11 +1,63 @@
-"""What tests of the AWS side share. They need Python 3.13 and the environment that `make setup-aws` makes."""
+"""What tests of the AWS side share: one emulated account with one deployed stack for all that need it.
+
+They need Python 3.13 and the environments that `make setup-aws` makes. Those that deploy run when `make test-aws` asks.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.contract.conftest import aws
 
-collect_ignore_glob = ["test_*.py"] if find_spec("aws_durable_execution_sdk_python") is None else []
+if TYPE_CHECKING:
+    from tests.aws.world import World
 
 __all__ = ["aws"]
+
+DEPLOYED = ["test_deliveries.py", "test_parity.py", "test_rights.py", "test_runs.py"]
+"""Tests of the deployed stack."""
+
+collect_ignore_glob: list[str] = []
+if find_spec("aws_durable_execution_sdk_python") is None:
+    collect_ignore_glob = ["test_*.py"]
+elif not os.environ.get("CLOSEOUT_TEST_AWS"):
+    collect_ignore_glob = DEPLOYED
+
+HERE = Path(__file__).parent
+INSIDE = "127.0.0.1/32"
+"""The only address that the API's resource policy lets in."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test time for the deployment."""
+    for item in items:
+        if item.path.parent == HERE and item.path.name in DEPLOYED:
+            item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """Give the account, with the stack deployed and a hook in every repository."""
+    from tests.aws.world import World
+
+    with tempfile.TemporaryDirectory(prefix="closeout-test-aws-") as name:
+        folder = Path(name)
+        addresses = folder / "github-addresses.json"
+        addresses.write_text(json.dumps({"hooks": [INSIDE]}), "utf-8")
+        context = {
+            "githubAddresses": str(addresses),
+            "environment": json.dumps({"NOTES": str(folder / "notes")}),
+        }
+        config = (HERE / "closeout.yaml").read_text("utf-8")
+        with World(folder, config, code=HERE / "code", context=context) as ready:
+            for repository in ("notes", "ordered", "killed", "patient", "overreach"):
+                ready.add_repository(f"acme/{repository}")
+            yield ready

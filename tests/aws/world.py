@@ -227,3 +227,32 @@ class World:
     def lines(self, run_id: str) -> list[str]:
         """Give the text of a run's log lines."""
         return [line.text for line in self.views.logs(run_id)]
+
+    def notes(self, number: int, repository: str = "acme/notes") -> list[dict[str, Any]]:
+        """Give what the user's functions noted about a pull request, in order."""
+        path = self.folder / "notes"
+        every = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        return [note for note in every if (note["repository"], note["number"]) == (repository, number)]
+
+    # --- the account ----------------------------------------------------------------------------------
+
+    def make_stack(self, name: str) -> None:
+        """Make a stack that a run can delete."""
+        template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+        self.cloud.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+
+    def has_stack(self, name: str) -> bool:
+        """Whether there is a stack of this name."""
+        stacks = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
+        return any(one["StackName"] == name and one["StackStatus"] != "DELETE_COMPLETE" for one in stacks)
+
+    def function(self, part: str) -> str:
+        """Give the name of the stack's function that the template calls `Functions/PART`."""
+        functions = self.cloud.client("lambda").list_functions()["Functions"]
+        (name,) = [one["FunctionName"] for one in functions if f"Functions{part}" in one["FunctionName"]]
+        return str(name)
+
+    def role_of(self, part: str) -> str:
+        """Give the name of a function's role."""
+        config = self.cloud.client("lambda").get_function_configuration(FunctionName=self.function(part))
+        return str(config["Role"]).rpartition("/")[2]

@@ -19,6 +19,8 @@ from tests.aws.world import Answer, World
 MAIN, STUCK, NEIGHBOUR = 17, 18, 170
 STRANGER = "127.0.0.2"
 PATIENCE = 45.0
+LOGGED = 5.0
+"""Seconds until what a function said is in its log group: when its invocation has ended."""
 
 
 class Stage(NamedTuple):
@@ -217,10 +219,12 @@ def details(world: World, url: str) -> list[str]:
     if found is None:
         return []
     group, pattern, start = found.groups()
-    answer = world.cloud.client("logs").filter_log_events(
-        logGroupName=group, filterPattern=pattern, startTime=int(start)
-    )
-    return [json.loads(event["message"]).get("text", "") for event in answer["events"]]
+    client, deadline = world.cloud.client("logs"), time.monotonic() + LOGGED
+    while True:
+        answer = client.filter_log_events(logGroupName=group, filterPattern=pattern, startTime=int(start))
+        if answer["events"] or time.monotonic() > deadline:
+            return [json.loads(event["message"]).get("text", "") for event in answer["events"]]
+        time.sleep(0.1)
 
 
 def message(answer: Answer) -> str:

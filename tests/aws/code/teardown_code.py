@@ -1,0 +1,78 @@
+"""The user's code of the tests' stack: functions that note what they do, wait, die, and try what they may not."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def _note(**what: Any) -> int:
+    """Write a line where the test reads it; give how many lines this pull request had before."""
+    path = Path(os.environ["NOTES"])
+    before = path.read_text("utf-8").splitlines() if path.exists() else []
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**what, "pid": os.getpid()}) + "\n")
+    about = (what["repository"], what["number"])
+    return sum((line["repository"], line["number"]) == about for line in map(json.loads, before))
+
+
+def note(context: Any, seconds: float = 0.0) -> dict[str, Any]:
+    """Note the beginning and the end of a call that takes a while."""
+    about = {"repository": context.event["repository"]["full_name"], "number": context.event["number"]}
+    _note(what="begin", run=context.run_id, **about)
+    time.sleep(seconds)
+    _note(what="end", run=context.run_id, **about)
+    return {"length": len(json.dumps(context.event))}
+
+
+def linger(context: Any) -> dict[str, Any]:
+    """Take a minute the first time, and no time from then on."""
+    about = {"repository": context.event["repository"]["full_name"], "number": context.event["number"]}
+    if _note(what="begin", run=context.run_id, **about) == 0:
+        time.sleep(60)
+    _note(what="end", run=context.run_id, **about)
+    return {}
+
+
+def overreach(context: Any) -> dict[str, str]:
+    """Try with the worker's own credentials what nothing in the configuration needs; give each refusal's code."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    table, bucket = os.environ["CLOSEOUT_TABLE"], os.environ["CLOSEOUT_BUCKET"]
+    secret = os.environ["CLOSEOUT_GITHUB_SECRET"]
+    region = os.environ["AWS_REGION"]
+    worker = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+
+    def client(service: str) -> Any:
+        return boto3.client(service, region_name=region)
+
+    calls: dict[str, Callable[[], Any]] = {
+        "delete its own table": lambda: client("dynamodb").delete_table(TableName=table),
+        "delete its own bucket": lambda: client("s3").delete_bucket(Bucket=bucket),
+        "replace its own token": lambda: client("secretsmanager").put_secret_value(
+            SecretId=secret, SecretString="x"
+        ),
+        "delete its own function": lambda: client("lambda").delete_function(FunctionName=worker),
+        "delete its own stack": lambda: client("cloudformation").delete_stack(
+            StackName="closed-pr-event-stack"
+        ),
+        "delete a stack of another name": lambda: client("cloudformation").delete_stack(
+            StackName="production"
+        ),
+        "list buckets": lambda: client("s3").list_buckets(),
+        "start a build": lambda: client("codebuild").start_build(projectName="production"),
+        "make a user": lambda: client("iam").create_user(UserName="mallory"),
+        "read another table": lambda: client("dynamodb").scan(TableName="customers"),
+    }
+    found = {}
+    for name, call in calls.items():
+        try:
+            call()
+            found[name] = "allowed"
+        except ClientError as error:
+            found[name] = str(error.response["Error"]["Code"])
+    context.log(json.dumps(found))
+    return found

@@ -1,0 +1,43 @@
+"""Who may do what in the account: the worker, and somebody who administrates everything else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.aws.world import World
+
+
+def test_the_worker_is_denied_what_the_configuration_does_not_use(world: World) -> None:
+    """Its own table's deletion, its own secrets and stack, and services that no step names: all are refused."""
+    world.open(1, repository="acme/overreach")
+    answer = json.loads(world.close(1, repository="acme/overreach")["response"]["payload"])
+    run = world.ended(answer["runs"][0])
+    assert run["verdict"] == "success", run
+    told = world.until(lambda: [line for line in world.lines(run["id"]) if line.startswith("{")], bool)
+    found = json.loads(told[0])
+    assert len(found) == 10
+    refused = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+    assert {name: code for name, code in found.items() if code not in refused} == {}
+    tables = world.cloud.client("dynamodb").list_tables()["TableNames"]
+    assert world.outputs["TableName"] in tables
+
+
+def test_an_administrator_cannot_read_the_secrets_values(world: World) -> None:
+    """A user who may do everything sees that the secrets are there, and not what they are."""
+    iam = world.cloud.client("iam")
+    iam.create_user(UserName="admin")
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    iam.put_user_policy(UserName="admin", PolicyName="all", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="admin")["AccessKey"]
+    mine = world.cloud.client(
+        "secretsmanager", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]
+    )
+    for output in ("WebhookSecretName", "GitHubTokenSecretName"):
+        name = world.outputs[output]
+        assert mine.describe_secret(SecretId=name)["Name"] == name
+        with pytest.raises(ClientError, match="AccessDenied"):
+            mine.get_secret_value(SecretId=name)

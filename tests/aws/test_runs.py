@@ -1,0 +1,157 @@
+"""Runs on the deployed worker: in order, through kills and waits, after lost starts and failed executions."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import uuid
+from typing import Any
+
+from closeout.testing.deliveries import pull_request
+from tests.aws.world import World
+
+
+def close(world: World, repository: str, number: int) -> str:
+    """Close a pull request that is open; give its run."""
+    answer = json.loads(world.close(number, repository=repository)["response"]["payload"])
+    assert len(answer["runs"]) == 1, answer
+    return str(answer["runs"][0])
+
+
+def test_two_runs_on_one_pull_request_go_one_after_the_other(world: World) -> None:
+    """The second waits for the first, in the order of acceptance, and neither is dropped."""
+    payload = pull_request(number=1, repository="acme/ordered")
+    first, second = (world.deliver(payload, guid=str(uuid.uuid4())).json["runs"][0] for _ in range(2))
+    assert [world.ended(run)["verdict"] for run in (first, second)] == ["success", "success"]
+    order = [(note["what"], note["run"]) for note in world.notes(1, "acme/ordered")]
+    assert order == [("begin", first), ("end", first), ("begin", second), ("end", second)]
+
+
+def test_a_worker_killed_in_the_middle_is_started_again(world: World) -> None:
+    """`kill -9` of the function's process while a step runs: Lambda invokes it again, and the run ends well."""
+    sha = world.open(1, repository="acme/killed")
+    run = close(world, "acme/killed", 1)
+    begun = world.until(lambda: world.notes(1, "acme/killed"), bool)
+    os.kill(begun[0]["pid"], signal.SIGKILL)
+    ended = world.ended(run)
+    assert ended["verdict"] == "success", ended
+    notes = world.notes(1, "acme/killed")
+    assert [note["what"] for note in notes] == ["begin", "begin", "end"]
+    assert notes[0]["pid"] != notes[1]["pid"]
+    states = [status["state"] for status in world.statuses(sha, repository="acme/killed")]
+    assert states[0] == "pending"
+    assert states[-1] == "success"
+
+
+def test_a_wait_of_twenty_minutes_costs_no_time_of_a_function(world: World) -> None:
+    """Nothing is deleted before its time; then the run goes on by itself."""
+    began = time.monotonic()
+    world.make_stack("preview-2")
+    world.open(2, repository="acme/patient")
+    run = close(world, "acme/patient", 2)
+    world.until(lambda: world.run(run), lambda seen: seen["state"] == "waiting")
+    world.cloud.skip(19 * 60)
+    time.sleep(3)
+    assert world.run(run)["state"] == "waiting"
+    assert world.has_stack("preview-2")
+    world.cloud.skip(2 * 60)
+    ended = world.ended(run)
+    assert ended["verdict"] == "success", ended
+    assert not world.has_stack("preview-2")
+    assert ended["finished_at"] - ended["started_at"] >= 20 * 60
+    assert time.monotonic() - began < 90
+
+
+def test_a_start_that_was_lost_is_made_up_for_by_a_redelivery(world: World) -> None:
+    """The receiver stores, cannot start, and says so; the same delivery again starts the run, once."""
+    role = world.role_of("Receiver")
+    iam = world.cloud.client("iam")
+    deny = {"Effect": "Deny", "Action": "lambda:InvokeFunction", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    guid = str(uuid.uuid4())
+    payload = pull_request(number=11, repository="acme/notes")
+    iam.put_role_policy(RoleName=role, PolicyName="lost", PolicyDocument=policy)
+    try:
+        lost = world.deliver(payload, guid=guid)
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="lost")
+    assert (lost.status, lost.json["error"]) == (503, "store-unavailable")
+    (queued,) = [run for run in world.views.runs(repository="acme/notes") if run.number == 11]
+    assert queued.state == "queued"
+    again = world.deliver(payload, guid=guid)
+    assert (again.status, again.json["duplicate"], again.json["runs"]) == (200, True, [queued.id])
+    assert world.ended(queued.id)["verdict"] == "success"
+    assert [note["what"] for note in world.notes(11)] == ["begin", "end"]
+
+
+def waiting_pair(world: World, number: int) -> tuple[str, str, str]:
+    """Have one run wait in its grace and another wait for its key; give both, and the commit."""
+    world.make_stack(f"preview-{number}")
+    sha = world.open(number, repository="acme/patient")
+    first = close(world, "acme/patient", number)
+    world.until(lambda: world.run(first), lambda seen: seen["state"] == "waiting")
+    payload = world.github.world.pull_payload(
+        world.github.world.repository("acme/patient"),
+        world.github.world.repository("acme/patient").pulls[number],
+    )
+    second = str(world.deliver(payload).json["runs"][0])
+    assert world.run(second)["state"] == "queued"
+    return first, second, sha
+
+
+def is_over(world: World, first: str, second: str, sha: str) -> dict[str, Any]:
+    """Hold a pair to what a failed execution must leave: an ended run, a final status, a key that is free."""
+    ended = world.ended(first)
+    assert ended["verdict"] == "failure", ended
+    statuses = [
+        status
+        for status in world.statuses(sha, repository="acme/patient", context="closeout/patient")
+        if first in str(status["target_url"])
+    ]
+    assert statuses[-1]["state"] in ("failure", "error"), statuses
+    world.until(lambda: world.run(second), lambda seen: seen["state"] == "waiting")
+    return ended
+
+
+def test_a_hand_made_event_of_a_failed_execution_ends_its_run(world: World) -> None:
+    """The handler behind EventBridge ends the run, posts a final status, and lets go of the key; twice is once."""
+    first, second, sha = waiting_pair(world, 21)
+    event = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Durable Execution Status Change",
+        "source": "aws.lambda",
+        "account": world.cloud.account,
+        "region": world.cloud.region,
+        "time": "2026-11-25T12:00:00Z",
+        "resources": [],
+        "detail": {
+            "durableExecutionArn": f"{world.outputs['WorkerAlias']}/durable-execution/a/b",
+            "durableExecutionName": f"{first}-1",
+            "functionArn": world.outputs["WorkerAlias"],
+            "status": "TIMED_OUT",
+            "startTimestamp": "2026-11-25T11:00:00.000Z",
+            "endTimestamp": "2026-11-25T12:00:00.000Z",
+        },
+    }
+    for _ in range(2):
+        answer = world.cloud.client("lambda").invoke(
+            FunctionName=world.function("Ended"), Payload=json.dumps(event).encode()
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+    before = is_over(world, first, second, sha)
+    assert world.run(first)["finished_at"] == before["finished_at"]
+
+
+def test_an_execution_that_somebody_stopped_ends_its_run(world: World) -> None:
+    """`StopDurableExecution` runs no code of ours; the event that Lambda publishes does what is left to do."""
+    first, second, sha = waiting_pair(world, 22)
+    client = world.cloud.client("lambda")
+    function, _, alias = world.outputs["WorkerAlias"].rpartition(":")
+    (execution,) = client.list_durable_executions_by_function(
+        FunctionName=function, Qualifier=alias, DurableExecutionName=f"{first}-1"
+    )["DurableExecutions"]
+    client.stop_durable_execution(DurableExecutionArn=execution["DurableExecutionArn"])
+    is_over(world, first, second, sha)
