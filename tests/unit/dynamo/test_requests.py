@@ -13,6 +13,7 @@ from closeout.core.errors import LedgerError
 from closeout.core.ids import run_id
 from closeout.engine.visit import DONE
 from closeout.ports import Durable, Ending, Execution
+from closeout.testing.durable import FakeClock
 from closeout.wiring import load
 from closeout.wiring.stack_ledger import Place, StackLedger
 from tests.contract.remote_harness import BUCKET, FOREVER, GROUP, WORKER, RemoteBench, client
@@ -67,7 +68,8 @@ def keep_push(bench: RemoteBench, guid: str = "guid-push", runs: tuple[Any, ...]
     from closeout.core.records import NewDelivery
 
     delivery = NewDelivery("1", guid, "push", None, "acme/shop", BODY, False, bench.clock.now(), "github")
-    items = layout.acceptance(delivery, runs, [], zlib.compress(BODY), 2_000_000_000)
+    expires = int(bench.clock.now()) + 60 * 86_400
+    items = layout.acceptance(delivery, runs, [], zlib.compress(BODY), expires)
     assert not bench.table.write([put(item, layout.NEW) for item in items])
     return layout.delivery_id("1", guid)
 
@@ -158,6 +160,35 @@ def test_what_is_not_there_is_said(desk: Desk) -> None:
     number = desk.without_file.add_request("rerun", run, "ada", None)
     assert "--config" in str(desk.without_file.outcome(number))
     assert [view.attempt for view in desk.bench.views.runs()] == [1]
+
+
+def test_a_delivery_lives_as_long_as_what_reads_it(desk: Desk) -> None:
+    """A rerun or a replay in its last days gives it the time of a new one; nothing brings back what is gone."""
+    bench = desk.bench
+    assert isinstance(bench.clock, FakeClock)
+    delivery = keep_push(bench)
+    run = run_id("guid-push", "tidy")
+    bench.functions["tidy"] = done
+
+    def expiries() -> set[float]:
+        keys = (layout.delivery_key(delivery), layout.body_key(delivery))
+        found = [bench.table.get(key) for key in keys]
+        return {layout.from_item(item)["expires"] - bench.clock.now() for item in found if item is not None}
+
+    (lives,) = expiries()
+    bench.clock.advance(lives - 10)
+    desk.ask("replay", delivery)
+    assert min(expiries()) >= lives
+    bench.visits.visit(f"{run}-1", lambda: FOREVER)
+    bench.clock.advance(2 * lives - 10)
+    assert max(expiries()) < 30 * 86_400
+    desk.ask("rerun", run)
+    assert min(expiries()) >= 30 * 86_400 - 1
+    bench.visits.visit(f"{run}-2", lambda: FOREVER)
+    for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
+        bench.dynamo.delete_item(TableName=bench.name, Key=key)
+    assert "has no delivery" in str(desk.ask("rerun", run))
+    assert expiries() == set()
 
 
 def test_two_reruns_at_once_make_one_attempt(desk: Desk) -> None:

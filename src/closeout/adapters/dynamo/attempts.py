@@ -84,6 +84,8 @@ class Attempts:
         row = self._last(run_id)
         if row is None:
             raise LedgerError(f"there is no run {run_id} in this ledger")
+        if "expires" in row:
+            self._keep(row["delivery"], row["expires"] - row["finished_at"])
         attempt = int(row["attempt"]) + 1
         new = NewRun(run_id, row["automation"], key, definition, queue_timeout)
         item = layout.run_item(
@@ -117,6 +119,8 @@ class Attempts:
         if found is None:
             raise LedgerError(f"there is no delivery {name} in this ledger")
         row = from_item(found)
+        if "expires" in row:
+            self._keep(name, row["expires"] - row["received_at"])
         at = self._clock.now()
         started = []
         for run in new_runs:
@@ -128,6 +132,12 @@ class Attempts:
         if started:
             self._tell(name, started)
         return tuple(execution_id(run_id, 1) for run_id in started)
+
+    def _keep(self, delivery: str, seconds: float) -> None:
+        """Let a delivery and its body live that long from now on, or longer: a run reads them to its end."""
+        expires = int(self._clock.now() + seconds)
+        for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
+            self._table.change(update(key, {"expires": expires}, "expires < :expires", {":expires": expires}))
 
     def _tell(self, delivery: str, run_ids: Sequence[str]) -> None:
         """Add runs to those that a delivery shows."""
