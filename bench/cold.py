@@ -1,6 +1,6 @@
 """`make bench-cold`: how long GitHub waits for a receiver on AWS that has just been started, beside others.
 
-    python -m bench.cold [--rounds N] [--keep]
+    python -m bench.cold [--rounds N] [--only-starts] [--keep]
 
 Each round starts every receiver anew under AWS's own runtime client, one after the other, so that a slow minute hits
 all of them. AWS itself is a stub over HTTPS that answers at once: what is measured is the receiver, not an emulator.
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import pending
 from closeout.core.automation import Automation
 from closeout.core.rules import compile_rules
 from closeout.testing import deliveries
@@ -42,6 +43,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         times = measure(Path(folder), options.rounds)
     text = report(times, options.rounds)
+    if not options.only_starts:
+        deployed = pending.measure(max(3, options.rounds // 4))
+        text += f"\n\n{pending.report(deployed)}\n\nOver the stack on the emulated account of this machine."
+        times |= deployed
     print(text)
     if options.keep:
         place = HERE / "results" / f"{datetime.now(UTC):%Y-%m-%d}-cold"
@@ -54,6 +59,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-cold ARGS=…", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20, help="cold starts of each")
+    parser.add_argument(
+        "--only-starts", action="store_true", help="without deploying the stack to the emulator"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results")
     return parser.parse_args()
 
