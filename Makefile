@@ -102,18 +102,19 @@ cdk/node_modules/.installed: cdk/package-lock.json
 synth: setup-aws  ## write the stack's template into cdk/cdk.out (no credentials, no Docker)
 	@cd cdk && $(CDK) synth --quiet $(ARGS)
 
-check-aws: setup-aws  ## types of cdk/, its tests, cfn-lint over the template (ruff over cdk/ is part of check)
+# The types of cdk/ are checked here and not in `check`: aws-cdk-lib is in this environment only. Ruff over cdk/ is in `check`.
+check-aws: setup-aws  ## types of cdk/, the template synthesized and under cdk-nag and cfn-lint
 	@$(AWS_BIN)/python -m mypy --config-file cdk/mypy.ini
 	@$(MAKE) --no-print-directory synth
-	@$(AWS_BIN)/cfn-lint --config-file cdk/.cfnlintrc cdk/cdk.out/closed-pr-event-stack.template.json
+	@$(AWS_BIN)/cfn-lint cdk/cdk.out/closed-pr-event-stack.template.json
 
 test-cdk: setup-aws  ## the tests of the stack and of its bundles
-	@$(AWS_BIN)/python -m pytest -q -p no:cacheprovider cdk/tests $(ARGS)
+	@$(AWS_BIN)/python -m pytest -q -c cdk/pytest.ini -n 2 --dist loadfile cdk/tests $(ARGS)
 
 demo-aws: setup-aws  ## deploy the stack to an emulated account on this machine, and close pull request #17
 	@$(AWS_BIN)/python -m tests.aws.demo
 
-test-aws: setup-aws  ## the deployed stack's tests, parity with `closeout serve` among them (under 8 minutes)
+test-aws: test-cdk  ## the stack's tests and those of the deployed stack, parity with `closeout serve` among them (under 8 minutes)
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws $(ARGS)
 
 parity: setup-aws  ## the same deliveries to `closeout serve` and to the deployed stack: equal answers, statuses, runs

@@ -8,6 +8,7 @@ then, look at the difference, and commit it.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import sys
 import urllib.request
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         ranges = fetch(options.url)
         kept = addresses.read(options.file) if options.file.exists() else ()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         print(f"{options.url} or {options.file.name} cannot be used: {error}", file=sys.stderr)
         return 2
     added, gone = sorted(set(ranges) - set(kept)), sorted(set(kept) - set(ranges))

@@ -46,8 +46,8 @@ def check(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> tuple[
 
     `places` are the folders whose code goes into the worker's bundle.
     """
-    found = tuple(_problems(loaded, given, places))
     place = Places(given.config_file)
+    found = tuple(_problems(loaded, given, places, place))
     findings = tuple(place.finding(problem) for problem in found)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
@@ -79,6 +79,13 @@ class Places:
             source=printable(mask(self._lines[line - 1])) if line <= len(self._lines) else "",
         )
 
+    def has(self, path: tuple[str | int, ...]) -> bool:
+        """Whether a value is written in the file; if not, it is a default."""
+        node: Node | None = self._root
+        for part in path:
+            node = _child(node, part)
+        return node is not None
+
     def of(self, path: tuple[str | int, ...]) -> tuple[int, int]:
         """Give line and column, both from 1."""
         node: Node | None = self._root
@@ -102,7 +109,7 @@ def _child(node: Node | None, part: str | int) -> Node | None:
 # --- the checks -------------------------------------------------------------------------------------------------
 
 
-def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> Iterator[Problem]:
+def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...], file: Places) -> Iterator[Problem]:
     yield from _modules(loaded, places)
     yield from _api_url(loaded, given)
     yield from _branch(loaded, given)
@@ -111,7 +118,7 @@ def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> It
     for automation in loaded.automations:
         for number, step in enumerate(automation.steps):
             at = ("automations", automation.name, "steps", number)
-            yield from _call_time(step, at)
+            yield from _call_time(step, at, written=file.has((*at, "timeout")))
             yield from _secrets(step, at)
             if step.uses == "shell":
                 yield from _programs(step, at, files)
@@ -197,11 +204,11 @@ def _time(automations: tuple[Automation, ...]) -> Iterator[Problem]:
             yield Problem(at, "out-of-range", message, "shorten one of them")
 
 
-def _call_time(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
+def _call_time(step: Step, at: tuple[str | int, ...], *, written: bool) -> Iterator[Problem]:
     if step.uses not in ONE_CALL or step.timeout <= LONGEST_CALL:
         return
     longest, own = duration_text(LONGEST_CALL), duration_text(step.timeout)
-    if step.timeout == builtin()[step.uses].timeout:
+    if not written:
         message = f"`{step.uses}` may take {own} by default, and Lambda ends a call after {longest}"
         yield Problem(at, "out-of-range", message, f"give it a timeout of at most {longest}", "warning")
     else:

@@ -83,8 +83,11 @@ def _lines(script: str) -> Iterator[list[str]]:
 
 
 def _commands(words: list[str]) -> Iterator[str]:
-    expecting = True
+    expecting, before = True, ""
     for word in words:
+        last, before = before, word
+        if word == "(" and last.endswith("="):
+            return  # an array: what follows are values
         if word in _ENDS:
             expecting = True
         elif expecting and (word in _BEFORE_A_COMMAND or _ASSIGNED.fullmatch(word) or word in _RUNS_ANOTHER):

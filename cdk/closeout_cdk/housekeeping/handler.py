@@ -9,18 +9,32 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
-PATIENCE = 90.0
-"""Seconds in which a new role may become known to API Gateway."""
+TRIES, PAUSE = 18, 5.0
+"""A new role becomes known to API Gateway within a minute or so; pauses are in seconds."""
+
+
+Clients = Callable[[str], Any]
+Sleep = Callable[[float], None]
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Carry out one request of CloudFormation, and answer it whatever happens: it would wait for an hour."""
-    status, reason = "SUCCESS", ""
+    """Carry out one request of CloudFormation: the Lambda function's entry."""
+    handle(event, _client, time.sleep)
+
+
+def handle(event: dict[str, Any], clients: Clients, sleep: Sleep) -> None:
+    """Carry it out, and answer it whatever happens: CloudFormation would wait for an hour."""
+    status, reason, wanted = "SUCCESS", "", event["ResourceProperties"]
     try:
-        chore = event["ResourceProperties"]["Chore"]
-        {"empty": _empty, "log-role": _log_role}[chore](event["RequestType"], event["ResourceProperties"])
+        if wanted["Chore"] == "empty":
+            _empty(event["RequestType"], wanted["Bucket"], clients)
+        elif wanted["Chore"] == "log-role":
+            _log_role(event["RequestType"], wanted["Role"], clients("apigateway"), sleep)
+        else:
+            raise ValueError(f"there is no chore {wanted['Chore']!r}")  # noqa: TRY301
     except Exception as error:  # noqa: BLE001 - the edge: CloudFormation must hear of it
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
     print(json.dumps({"level": "info" if status == "SUCCESS" else "error", "status": status, "text": reason}))
@@ -40,26 +54,25 @@ def _answer(url: str, body: bytes) -> None:
     urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - the address is CloudFormation's
 
 
-def _empty(kind: str, properties: dict[str, Any]) -> None:
+def _empty(kind: str, bucket: str, clients: Clients) -> None:
     """Delete all that is in the bucket, when it is about to go itself."""
     if kind != "Delete":
         return
-    s3 = _client("s3")
+    s3 = clients("s3")
     try:
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=properties["Bucket"]):
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             found = [
                 {"Key": item["Key"], "VersionId": item["VersionId"]}
                 for item in page.get("Versions", []) + page.get("DeleteMarkers", [])
             ]
             if found:
-                s3.delete_objects(Bucket=properties["Bucket"], Delete={"Objects": found, "Quiet": True})
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
     except s3.exceptions.NoSuchBucket:
         return
 
 
-def _log_role(kind: str, properties: dict[str, Any]) -> None:
+def _log_role(kind: str, role: str, gateway: Any, sleep: Sleep) -> None:
     """Set the account's role if there is none; take it away again if it is still ours."""
-    gateway, role = _client("apigateway"), properties["Role"]
     current = gateway.get_account().get("cloudwatchRoleArn") or ""
     if kind == "Delete":
         if current == role:
@@ -67,14 +80,13 @@ def _log_role(kind: str, properties: dict[str, Any]) -> None:
         return
     if current:
         return
-    until = time.monotonic() + PATIENCE
-    while True:
+    for left in reversed(range(TRIES)):
         try:
             _set(gateway, role)
         except gateway.exceptions.BadRequestException:
-            if time.monotonic() >= until:
+            if not left:
                 raise
-            time.sleep(5)
+            sleep(PAUSE)
         else:
             return
 

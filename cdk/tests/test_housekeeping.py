@@ -1,0 +1,196 @@
+"""The chores, against moto over HTTP: what they do, what they leave alone, and that CloudFormation always hears."""
+
+from __future__ import annotations
+
+import http.server
+import importlib.util
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+HANDLER = Path(__file__).resolve().parent.parent / "closeout_cdk" / "housekeeping" / "handler.py"
+ROLE = "arn:aws:iam::123456789012:role/closeout-logs"
+OTHERS = "arn:aws:iam::123456789012:role/somebody-elses"
+
+
+class CloudFormation:
+    """Takes the answers that a custom resource puts to its address."""
+
+    def __init__(self) -> None:
+        self.answers: list[dict[str, Any]] = []
+        answers = self.answers
+
+        class Taker(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                answers.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.HTTPServer(("127.0.0.1", 0), Taker)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/answer"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[CloudFormation]:
+    made = CloudFormation()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An account over HTTP, in the environment as Lambda has it."""
+    server = ThreadedMotoServer(port=0, ip_address="127.0.0.1", verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    boto3.DEFAULT_SESSION = None
+    yield f"http://{host}:{port}"
+    server.stop()
+    boto3.DEFAULT_SESSION = None
+
+
+@pytest.fixture
+def handler() -> Any:
+    """The function's code as Lambda loads it: a file by itself."""
+    spec = importlib.util.spec_from_file_location("handler", HANDLER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ask(
+    handler: Any,
+    cloudformation: CloudFormation,
+    kind: str,
+    gateway: Any = None,
+    slept: Any = None,
+    **properties: str,
+) -> dict[str, Any]:
+    """Send one request and give the answer to it; with `gateway` instead of an account's own."""
+    event = {
+        "RequestType": kind,
+        "ResponseURL": cloudformation.url,
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "Chore",
+        "ResourceProperties": properties,
+    }
+    if gateway is None:
+        handler.handler(event, None)
+    else:
+        handler.handle(event, lambda _service: gateway, slept)
+    return cloudformation.answers[-1]
+
+
+def test_a_bucket_is_emptied_when_it_goes_and_not_before(
+    aws: str, handler: Any, cloudformation: CloudFormation
+) -> None:
+    """Old versions and delete markers too, which a bucket counts as content."""
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="bodies", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_bucket_versioning(Bucket="bodies", VersioningConfiguration={"Status": "Enabled"})
+    for _ in range(2):
+        s3.put_object(Bucket="bodies", Key="bodies/a", Body=b"x")
+    s3.delete_object(Bucket="bodies", Key="bodies/a")
+    for kind in ("Create", "Update"):
+        assert ask(handler, cloudformation, kind, Chore="empty", Bucket="bodies")["Status"] == "SUCCESS"
+        assert s3.list_object_versions(Bucket="bodies")["Versions"]
+    assert ask(handler, cloudformation, "Delete", Chore="empty", Bucket="bodies")["Status"] == "SUCCESS"
+    left = s3.list_object_versions(Bucket="bodies")
+    assert not left.get("Versions")
+    assert not left.get("DeleteMarkers")
+    s3.delete_bucket(Bucket="bodies")
+    assert ask(handler, cloudformation, "Delete", Chore="empty", Bucket="bodies")["Status"] == "SUCCESS", (
+        "gone already"
+    )
+
+
+class Gateway:
+    """API Gateway's account as the chore sees it; `refuses` are tries that come before a new role is known."""
+
+    class exceptions:  # noqa: N801 - boto3's own name
+        class BadRequestException(Exception):
+            pass
+
+    def __init__(self, role: str = "", refuses: int = 0) -> None:
+        self.role = role
+        self.refuses = refuses
+
+    def get_account(self) -> dict[str, str]:
+        return {"cloudwatchRoleArn": self.role} if self.role else {}
+
+    def update_account(self, patchOperations: list[dict[str, str]]) -> None:  # noqa: N803
+        if self.refuses:
+            self.refuses -= 1
+            raise self.exceptions.BadRequestException("The role ARN does not have required permissions set")
+        (change,) = patchOperations
+        assert (change["op"], change["path"]) == ("replace", "/cloudwatchRoleArn")
+        self.role = change["value"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("Create", "", ROLE),
+        ("Create", OTHERS, OTHERS),
+        ("Update", OTHERS, OTHERS),
+        ("Delete", ROLE, ""),
+        ("Delete", OTHERS, OTHERS),
+        ("Delete", "", ""),
+    ],
+)
+def test_an_accounts_log_role_is_set_once_and_taken_back_if_it_is_ours(
+    handler: Any,
+    cloudformation: CloudFormation,
+    kind: str,
+    before: str,
+    after: str,
+) -> None:
+    """Another stack's role is never replaced, and never taken away."""
+    gateway = Gateway(before)
+    assert ask(handler, cloudformation, kind, gateway, Chore="log-role", Role=ROLE)["Status"] == "SUCCESS"
+    assert gateway.role == after
+
+
+def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) -> None:
+    """IAM tells the world of a role within seconds, not at once."""
+    gateway = Gateway(refuses=2)
+    slept: list[float] = []
+    assert (
+        ask(handler, cloudformation, "Create", gateway, slept.append, Chore="log-role", Role=ROLE)["Status"]
+        == "SUCCESS"
+    )
+    assert (gateway.role, slept) == (ROLE, [5, 5])
+
+
+def test_cloudformation_hears_of_every_failure(
+    aws: str, handler: Any, cloudformation: CloudFormation
+) -> None:
+    """It would wait for an hour otherwise."""
+    answer = ask(handler, cloudformation, "Create", Chore="no such chore")
+    assert (answer["Status"], answer["Reason"]) == ("FAILED", "ValueError: there is no chore 'no such chore'")
+    assert answer["RequestId"] == "request"
+    assert answer["PhysicalResourceId"] == "Chore"

@@ -1,0 +1,187 @@
+"""What AWS cannot carry is an error with its place before anything is made; what is only odd is a warning."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.core.errors import ConfigError
+from closeout_cdk import parameters
+from closeout_cdk.bundling import Bundler
+from closeout_cdk.config import Config, read_config
+from support import COMMITTED
+
+HEAD = """\
+version: 1
+automations:
+  a:
+    on: { pull_request: { types: [closed], branches: [develop] } }
+    repositories: [acme/shop]
+    steps:
+"""
+
+
+@pytest.fixture(autouse=True)
+def _path() -> Iterator[None]:
+    """Give each test the module path that it began with: loading puts folders on it."""
+    before, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = before
+    for name in set(sys.modules) - modules:
+        sys.modules.pop(name)
+
+
+def read(folder: Path, text: str, **context: Any) -> Config:
+    """Load a configuration as synthesis does."""
+    (folder / "closeout.yaml").write_text(text)
+    given = parameters.read({**COMMITTED, "configFile": str(folder / "closeout.yaml"), **context})
+    return read_config(given, Bundler(folder / "bundles"))
+
+
+def refused(folder: Path, text: str, **context: Any) -> str:
+    """Give the message of a refusal, with the file by its name alone."""
+    with pytest.raises(ConfigError) as caught:
+        read(folder, text, **context)
+    return caught.value.message.replace(f"{folder}/", "")
+
+
+STEPS = {
+    "a call longer than an invocation": (
+        "      - uses: shell\n        timeout: 20m\n        with: { run: 'sleep 1' }\n",
+        "closeout.yaml:8:18: automations.a.steps[0].timeout: `shell` is one call, and Lambda ends a call after 14m, not 20m",
+    ),
+    "a request longer than an invocation": (
+        "      - uses: http/request\n        timeout: 15m\n        with: { method: POST, url: 'https://x.example' }\n",
+        "closeout.yaml:8:18: automations.a.steps[0].timeout: `http/request` is one call",
+    ),
+    "a program that the image does not have": (
+        "      - uses: shell\n        timeout: 5m\n        with: { argv: [aws, s3, ls] }\n",
+        "closeout.yaml:9:24: automations.a.steps[0].with.argv[0]: `aws` is neither in Lambda's image nor in codePath",
+    ),
+    "a program in a script": (
+        "      - uses: shell\n        timeout: 5m\n        with:\n          run: |\n            echo hello\n            dropdb --if-exists x\n",
+        "closeout.yaml:10:16: automations.a.steps[0].with.run: `dropdb` is neither in Lambda's image nor in codePath",
+    ),
+    "a secret of an environment that nobody sets": (
+        "      - uses: http/request\n        timeout: 1m\n        with:\n          method: POST\n          url: https://x.example\n          secret-headers: { Authorization: 'env:TOKEN' }\n",
+        "closeout.yaml:12:44: automations.a.steps[0].with.secret-headers.Authorization: `env:` does not reach the worker",
+    ),
+    "a function that is not bundled": (
+        "      - uses: python\n        timeout: 5m\n        with: { function: 'nowhere:run' }\n",
+        "closeout.yaml:9:27: automations.a.steps[0].with.function: there is no module nowhere",
+    ),
+    "a name that could be anything": (
+        "      - uses: aws/cloudformation-delete-stack\n        with: { stack-name: '${{ event.repository.name }}-x', account: '123456789012', region: eu-central-1 }\n",
+        "closeout.yaml:8:29: automations.a.steps[0].with.stack-name: `${{ event.repository.name }}-x` begins with fewer than 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STEPS)
+def test_a_step_that_aws_cannot_carry_is_refused_at_its_place(case: str, tmp_path: Path) -> None:
+    """The first pull request that closes would find it otherwise."""
+    steps, message = STEPS[case]
+    assert refused(tmp_path, HEAD + steps).startswith(message)
+
+
+def test_every_mistake_is_said_at_once_with_its_fix(tmp_path: Path) -> None:
+    """As `closeout check` does."""
+    steps = STEPS["a program that the image does not have"][0] + STEPS["a call longer than an invocation"][0]
+    message = refused(tmp_path, HEAD + steps)
+    assert message.count("closeout.yaml:") == 2
+    assert "fix: put it into codePath and call it as ./NAME" in message
+    assert "^\n" in message, "the line is shown with a caret"
+
+
+def test_a_mistake_of_the_file_itself_comes_from_the_same_loader(tmp_path: Path) -> None:
+    """What `closeout check` refuses, synthesis refuses with the same words."""
+    message = refused(tmp_path, HEAD + "      - uses: shel\n")
+    assert message == "closeout.yaml:7:15: automations.a.steps[0].uses: there is no action `shel`"
+
+
+def test_an_actions_own_default_over_the_limit_is_a_warning(tmp_path: Path) -> None:
+    """The file stays the same for both runtimes; whoever deploys is told."""
+    config = read(tmp_path, HEAD + "      - uses: shell\n        with: { run: 'true' }\n")
+    assert len(config.warnings) == 1
+    assert "`shell` may take 1h by default, and Lambda ends a call after 14m" in config.warnings[0]
+
+
+def test_a_long_wait_is_no_mistake(tmp_path: Path) -> None:
+    """A build or a stack's end is waited for between calls, for hours."""
+    steps = "      - uses: aws/codebuild-start-build\n        timeout: 8h\n        with: { project: 'teardown-${{ event.pull_request.number }}', account: '123456789012', region: eu-central-1 }\n"
+    assert read(tmp_path, HEAD + steps).warnings == ()
+
+
+def test_what_comes_with_the_code_is_found_by_its_path(tmp_path: Path) -> None:
+    """The working folder is the bundle, and it is not on the PATH."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "teardown").write_text("#!/bin/sh\n")
+    step = "      - uses: shell\n        timeout: 5m\n        with: { argv: [%s] }\n"
+    assert read(tmp_path, HEAD + step % "./teardown", codePath=str(code)).warnings == ()
+    assert "write `./teardown`" in refused(tmp_path, HEAD + step % "teardown", codePath=str(code))
+
+
+def test_the_users_functions_are_imported_from_the_code(tmp_path: Path) -> None:
+    """`python` steps and `@on` modules alike."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "previews_of_ours.py").write_text("def drop(context, number):\n    return number\n")
+    (code / "hooks_of_ours.py").write_text(
+        "from closeout import on\n\n@on('pull_request.closed', repositories=['acme/shop'])\ndef tidy(run):\n    pass\n"
+    )
+    step = (
+        "      - uses: python\n        timeout: 5m\n        with: { function: '%s', args: { number: 1 } }\n"
+    )
+    text = "modules: [hooks_of_ours]\n" + HEAD + step
+    config = read(tmp_path, text % "previews_of_ours:drop", codePath=str(code))
+    assert '"name":"tidy"' in config.rules
+    assert config.has_steps_unknown == ("a/python-1", "tidy")
+    assert "has no function gone" in refused(tmp_path, text % "previews_of_ours:gone", codePath=str(code))
+
+
+def test_code_beside_the_file_does_not_count(tmp_path: Path) -> None:
+    """It would be found here, and not by the worker."""
+    (tmp_path / "beside_the_file.py").write_text("")
+    message = refused(
+        tmp_path,
+        "modules: [beside_the_file]\n" + HEAD + "      - uses: github/comment\n        with: { body: x }\n",
+    )
+    assert message.startswith("closeout.yaml:1:11: modules[0]: `beside_the_file` comes from ")
+    assert "does not go with the worker" in message
+    assert "set codePath" in message
+
+
+def test_a_variable_in_the_file_must_be_set(tmp_path: Path) -> None:
+    """`github.api-url: env:NAME` is read in the worker, whose variables the parameters set."""
+    text = (
+        "github: { api-url: env:GITHUB_API }\n"
+        + HEAD
+        + "      - uses: github/comment\n        with: { body: x }\n"
+    )
+    assert refused(tmp_path, text).startswith(
+        "closeout.yaml:1:20: github.api-url: the worker has no variable GITHUB_API"
+    )
+    assert read(tmp_path, text, environment={"GITHUB_API": "https://ghe.example/api/v3"}).warnings == ()
+
+
+def test_the_write_ups_branch_must_be_some_automations(tmp_path: Path) -> None:
+    """`pPrToBranch` was where the branch stood; now it is the file, and the two must agree."""
+    text = HEAD + "      - uses: github/comment\n        with: { body: x }\n"
+    assert read(tmp_path, text, pPrToBranch="develop").warnings == ()
+    assert "no automation is about pull requests into `main`, which pPrToBranch names" in refused(
+        tmp_path, text, pPrToBranch="main"
+    )
+
+
+def test_a_run_longer_than_lambda_knows_is_refused(tmp_path: Path) -> None:
+    """366 days for everything."""
+    text = HEAD.replace("    steps:", "    timeout: 300d\n    queue-timeout: 100d\n    steps:")
+    message = refused(tmp_path, text + "      - uses: github/comment\n        with: { body: x }\n")
+    assert message.startswith(
+        "closeout.yaml:6:14: automations.a.timeout: queue-timeout, grace and timeout are together"
+    )
