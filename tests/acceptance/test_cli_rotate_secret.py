@@ -14,6 +14,7 @@ import pytest
 
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
+from closeout.wiring.stack import following
 from tests.acceptance.machine import REPOSITORY, until
 from tests.acceptance.stack_world import FIRST, STACK, WEBHOOK_SECRET, StackWorld, stack_world
 from tests.openapi.description import check
@@ -203,6 +204,37 @@ def test_within_a_day_the_value_that_is_there_is_brought_to_every_hook(world: St
     assert world.secret() not in (by_hand, FIRST)
     assert signs_with(world) == {world.secret()}
     assert "is refused from now on" in done.stderr
+
+
+def test_two_calls_at_the_same_time_store_one_value(world: StackWorld, cloud: FakeAws) -> None:
+    """The second is told that the version after the first value is there, and brings that one to its hooks."""
+    cloud.fault(kind="hold", operation="PutSecretValue", seconds=60.0)
+    slow = world.begin(*ONE)
+    until("its value on the way", lambda: any(entry["held"] for entry in cloud.requests()))
+    world.closeout("webhook", "rotate-secret", "acme", "--stack", STACK)
+    value = world.secret()
+    cloud.clear_faults()
+    out, _ = slow.communicate(timeout=60)
+    assert slow.returncode == 0, out
+    assert "was changed by another call just now" in " ".join(out.split())
+    assert world.secret() == value
+    assert world.secret("AWSPREVIOUS") == FIRST
+    assert signs_with(world) == {value}
+
+
+def test_a_version_that_is_there_and_not_current_does_not_stop_a_rotation(world: StackWorld) -> None:
+    """Somebody had gone back to the value before it: its id is taken, and it is not mistaken for this rotation."""
+    (current,) = world.versions()
+    world.client("secretsmanager").put_secret_value(
+        SecretId=WEBHOOK_SECRET,
+        SecretString="of-a-rotation-that-was-taken-back",
+        ClientRequestToken=following(WEBHOOK_SECRET, current),
+        VersionStages=["taken-back"],
+    )
+    world.closeout(*ROTATE)
+    assert world.secret() not in (FIRST, "of-a-rotation-that-was-taken-back")
+    assert world.secret("AWSPREVIOUS") == FIRST
+    assert signs_with(world) == {world.secret()}
 
 
 def test_a_target_without_a_hook_stops_everything_before_it_begins(world: StackWorld) -> None:

@@ -20,7 +20,7 @@ from closeout.core.secrets import PREVIOUS_SECONDS
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
-    from closeout.wiring.stack import Stack
+    from closeout.wiring.stack import Stack, StoredSecret
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -143,12 +143,30 @@ def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
             "A hook that still signs with the value before the present one is refused from now on (--new)."
         )
     text = secrets.token_hex(32)
-    version = stack.put_secret(name, text)
+    version = stack.put_secret(name, text, after=current.version)
+    if version is None:
+        return _of_somebody_else(stack, name, current, text, tell)
     value = Value(text, version, time.time(), generated=True)
     tell(
         f"{name} has a new value (version {version}). The former one is accepted until {output.moment(value.until)}."
     )
     return value
+
+
+def _of_somebody_else(stack: Stack, name: str, before: StoredSecret, text: str, tell: Tell) -> Value:
+    """Take the value that another call stored at the same moment: two new ones would shut out the former at once.
+
+    A version of that id may also be an old one, when somebody had gone back to the value before it.
+    """
+    current = stack.secret(name)
+    if current.version != before.version:
+        tell(
+            f"{name} was changed by another call just now (version {current.version}); this one goes on with that."
+        )
+        return Value(current.value, current.version, current.created, generated=False)
+    version = stack.put_secret(name, text)
+    tell(f"{name} has a new value (version {version}).")
+    return Value(text, str(version), time.time(), generated=True)
 
 
 def _settle(value: Value, tell: Tell) -> None:

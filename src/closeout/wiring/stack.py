@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.core.errors import NotFound, SecretError, ServiceError, Unavailable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from closeout.wiring.stack_ledger import StackLedger
 
 NO_REGION = "It is not known in which region the stack is: set AWS_REGION, or a region in the profile that AWS_PROFILE names."
+_FOLLOWING = uuid.UUID("6f3c1c1e-7f0e-4c39-9d0b-2f6f0a9c5e21")
 
 
 class StoredSecret(NamedTuple):
@@ -79,15 +81,24 @@ class Stack:
         """Whether the secret had another value before its current one."""
         return self._version(name, "AWSPREVIOUS") is not None
 
-    def put_secret(self, name: str, value: str) -> str:
-        """Store a value as the current one; the one before stays as AWSPREVIOUS. Gives the version's id."""
+    def put_secret(self, name: str, value: str, *, after: str | None = None) -> str | None:
+        """Store a value as the current one; the one before stays as AWSPREVIOUS. Gives the version's id.
+
+        With `after`, the version that it follows, only one value is ever stored, whoever asks at the same time: the
+        others get None (see ClientRequestToken of PutSecretValue).
+        """
+        token = following(name, after) if after else str(uuid.uuid4())
         try:
-            answer = self.client("secretsmanager").put_secret_value(SecretId=name, SecretString=value)
+            answer = self.client("secretsmanager").put_secret_value(
+                SecretId=name, SecretString=value, ClientRequestToken=token
+            )
         except ServiceError as error:
             if error.reason == "ResourceNotFoundException":
                 raise SecretError(
                     f"There is no secret {name} in {self.region}; deploy the stack again."
                 ) from None
+            if error.reason == "ResourceExistsException" and after:
+                return None
             raise
         return str(answer["VersionId"])
 
@@ -106,6 +117,11 @@ class Stack:
                 ) from None
             raise
         return answer
+
+
+def following(name: str, version: str) -> str:
+    """Give the id of the version that follows a version of a secret: the same for everybody who asks."""
+    return str(uuid.uuid5(_FOLLOWING, f"{name} {version}"))
 
 
 def open_stack(name: str) -> Stack:
