@@ -1,4 +1,7 @@
-"""Read the webhook's secret from Secrets Manager with the standard library, for `core.secrets.CachedSecret`."""
+"""Read the webhook's secret from Secrets Manager with the standard library, for `core.secrets.CachedSecret`.
+
+Apart from `adapters.secrets`, which does the same with boto3 for everybody who can wait for its import.
+"""
 
 from __future__ import annotations
 
