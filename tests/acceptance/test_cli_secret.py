@@ -74,26 +74,12 @@ def test_what_cannot_be_meant_is_refused_without_being_repeated(world: StackWorl
     assert world.secret(name=GITHUB_SECRET) == before
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "warning"),
-    [
-        ("github", "hunter2-hunter2-hunter2", "does not look like a GitHub token"),
-        ("github", TOKEN, ""),
-        ("github", "github_pat_" + "aB3_" * 15, ""),
-        ("github", "0123456789abcdef0123456789abcdef01234567", ""),
-        ("webhook", TOKEN, "looks like a GitHub token"),
-        ("webhook", "pw-1234", "shorter than 16 characters"),
-        ("webhook", "f00d" * 16, ""),
-    ],
-)
-def test_a_value_that_may_be_the_wrong_one_is_stored_with_a_warning(
-    world: StackWorld, name: str, value: str, warning: str
-) -> None:
-    """The forms of tokens change, so a doubt is said and not enforced; no character of the value is in it."""
-    done = world.feed(value, "secret", "set", name, "--stack", STACK)
-    assert world.secret(name={"github": GITHUB_SECRET, "webhook": WEBHOOK_SECRET}[name]) == value
-    assert (warning in done.stderr) if warning else (done.stderr == "")
-    assert value not in done.stdout + done.stderr
+def test_a_value_that_may_be_the_wrong_one_is_stored_with_a_warning(world: StackWorld) -> None:
+    """A doubt is said and not enforced; no character of the value is in it."""
+    done = world.feed("hunter2-hunter2-hunter2", *SET)
+    assert world.secret(name=GITHUB_SECRET) == "hunter2-hunter2-hunter2"
+    assert "does not look like a GitHub token" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_the_former_webhook_secret_stays_accepted_and_the_next_step_is_named(world: StackWorld) -> None:

@@ -1,0 +1,32 @@
+"""What makes `closeout secret set` doubt a value: the forms of tokens change, so a doubt is said and not enforced."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.cli.secret import doubts
+
+TOKEN = "ghp_" + "aB3" * 12
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "doubt"),
+    [
+        ("github", "hunter2-hunter2-hunter2", "does not look like a GitHub token"),
+        ("github", f"Bearer {TOKEN}", "does not look like a GitHub token"),
+        ("github", TOKEN, None),
+        ("github", "ghs_" + "aB3.x-y_" * 30, None),
+        ("github", "github_pat_" + "aB3_" * 15, None),
+        ("github", "0123456789abcdef0123456789abcdef01234567", None),
+        ("webhook", TOKEN, "looks like a GitHub token"),
+        ("webhook", "pw-1234", "shorter than 16 characters"),
+        ("webhook", "f00d" * 16, None),
+        ("webhook", "0123456789abcdef0123456789abcdef01234567", None),
+    ],
+)
+def test_a_value_is_doubted_by_its_form_and_never_repeated(name: str, value: str, doubt: str | None) -> None:
+    """A token where a secret belongs, something else where a token belongs, and what can be guessed."""
+    found = doubts(name, value)
+    assert len(found) == (doubt is not None)
+    assert doubt is None or doubt in found[0]
+    assert value not in "".join(found)
