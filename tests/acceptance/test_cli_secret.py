@@ -14,7 +14,6 @@ from tests.acceptance.stack_world import (
     FIRST,
     GITHUB_SECRET,
     STACK,
-    WEBHOOK_SECRET,
     StackWorld,
     bare_stack,
 )
