@@ -104,7 +104,8 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
 def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_json: bool) -> int:
     """Print a run's log; with --follow until it has finished, then exit with 1 if it failed.
 
-    With --json: one object a line, {"id", "step", "at", "text"}.
+    On a stack lines arrive some seconds late, so --follow looks a little longer. With --json: one object a line,
+    {"id", "step", "at", "text"}.
     """
     views = where.views
     run = find(views, run_id, attempt)
