@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["aws"]
 
-DEPLOYED = ["test_deliveries.py", "test_parity.py", "test_rights.py", "test_runs.py"]
+DEPLOYED = [
+    "test_deliveries.py",
+    "test_parity.py",
+    "test_rights.py",
+    "test_runs.py",
+    "test_stack_commands.py",
+]
 """Tests of the deployed stack."""
 
 collect_ignore_glob: list[str] = []
@@ -52,12 +58,10 @@ def world() -> Iterator[World]:
         folder = Path(name)
         addresses = folder / "github-addresses.json"
         addresses.write_text(json.dumps({"hooks": [INSIDE]}), "utf-8")
-        context = {
-            "githubAddresses": str(addresses),
-            "environment": json.dumps({"NOTES": str(folder / "notes")}),
-        }
+        context = {"githubAddresses": str(addresses)}
         config = (HERE / "closeout.yaml").read_text("utf-8")
-        with World(folder, config, code=HERE / "code", context=context) as ready:
+        variables = {"NOTES": str(folder / "notes")}
+        with World(folder, config, code=HERE / "code", context=context, variables=variables) as ready:
             for repository in ("notes", "ordered", "killed", "patient", "overreach"):
                 ready.add_repository(f"acme/{repository}")
             yield ready

@@ -52,9 +52,10 @@ class Answer(NamedTuple):
 
 
 class World:
-    """Starts everything, deploys the stack with `config` (in which `http://github.invalid` stands for the fake) and hooks it up.
+    """Starts everything, and deploys the stack with `config`, in which `env:GITHUB_API` is the fake GitHub's address.
 
-    Everything is below `folder`; leaving the context ends all that it started. `context` are parameters of the stack.
+    Everything is below `folder`; leaving the context ends all that it started. `context` are parameters of the stack,
+    `variables` more of the worker's environment.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class World:
         *,
         code: Path | None = None,
         context: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
         tell: Tell = lambda _who, _text: None,
     ) -> None:
         if not EMULATOR.exists():
@@ -73,6 +75,7 @@ class World:
         self._config = config
         self._code = code
         self._context = dict(context or {})
+        self._variables = dict(variables or {})
         self._tell = tell
         self._before: dict[str, str | None] = {}
         self.cloud = Ministack(EMULATOR, folder)
@@ -113,7 +116,10 @@ class World:
     def deploy(self) -> None:
         """Bootstrap the account and deploy the stack, and do what its user does then: a token, and a webhook."""
         path = self.folder / "closeout.yaml"
-        path.write_text(self._config.replace("http://github.invalid", self.github.url), "utf-8")
+        path.write_text(self._config, "utf-8")
+        variables = {"GITHUB_API": self.github.url, **self._variables}
+        self._adopt(variables)
+        self._context["environment"] = json.dumps(variables)
         if self._code is not None:
             self._context["codePath"] = str(self._code)
         self.cdk = Cdk(self.cloud, self.folder, {"configFile": str(path), **self._context})
@@ -141,7 +147,7 @@ class World:
         return self.ledger.views
 
     def _adopt(self, environment: Mapping[str, str]) -> None:
-        """Give this process the account's variables: GitHub's deliveries must trust its certificate."""
+        """Give this process these variables: GitHub's deliveries must trust the account's certificate."""
         for name, value in environment.items():
             self._before.setdefault(name, os.environ.get(name))
             os.environ[name] = value

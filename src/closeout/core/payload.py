@@ -67,6 +67,23 @@ def decode(text: bytes) -> dict[str, Any]:
     return value
 
 
+def glance(text: bytes) -> dict[str, Any]:
+    """Decode a payload that has passed `door` as far as matching needs it; raise `PayloadRefused` with the reason.
+
+    Integers, floats and depth are not held to the rule: the local receiver's decoder skips what it does not need and
+    cannot see them, and both runtimes give one answer. Whoever uses the values asks `decode`, which refuses them.
+    """
+    try:
+        value = json.loads(text.decode("utf-8"), parse_int=_any_integer, parse_constant=_constant)
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:
+        raise PayloadRefused("the payload is not JSON") from None
+    if not isinstance(value, dict):
+        raise PayloadRefused("the payload is not a JSON object")
+    return value
+
+
 def check_depth(value: Any) -> None:
     """Raise `PayloadRefused` when lists and objects nest over 100 levels, the outermost counted."""
     level = [value]
@@ -115,6 +132,11 @@ def _integer(text: str) -> int:
     if len(text) > 20 or not MIN_INTEGER <= (value := int(text)) <= MAX_INTEGER:
         raise PayloadRefused("the payload holds an integer beyond 64 bits")
     return value
+
+
+def _any_integer(text: str) -> int | float:
+    # Longer ones are not converted exactly: that is quadratic work, and no number that anything means.
+    return int(text) if len(text) <= 20 else float(text)
 
 
 def _number(text: str) -> float:

@@ -39,8 +39,8 @@ ReadFacts = Callable[[str, bytes, tuple[str, ...]], Facts]
 
 
 def plain_facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
-    """Read the facts with the standard library. Raises PayloadRefused."""
-    return facts_of(event, payload.decode(text), own_contexts)
+    """Read the facts with the standard library, as loosely as the fast decoder does. Raises PayloadRefused."""
+    return facts_of(event, payload.glance(text), own_contexts)
 
 
 class Receiver:

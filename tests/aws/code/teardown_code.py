@@ -76,3 +76,20 @@ def overreach(context: Any) -> dict[str, str]:
             found[name] = str(error.response["Error"]["Code"])
     context.log(json.dumps(found))
     return found
+
+
+def greet(context: Any, name: str) -> dict[str, str]:
+    """Say something, and give something back."""
+    context.log(f"hello {name}")
+    return {"greeted": name, "umlaut": "ä€𝄞"}
+
+
+def refuse(context: Any) -> None:
+    """Fail as users' code does."""
+    raise ValueError(f"no such preview: {context.event.get('number')}")
+
+
+def odd(context: Any, number: str) -> Any:
+    """Give back what JSON has and what it has not, by the pull request's number."""
+    results: dict[int, Any] = {0: None, 1: [1, 2.5, "x"], 2: {"set": {1}}, 3: float("nan"), 4: "x" * 200_000}
+    return results[int(number) % 10]

@@ -13,8 +13,9 @@ from closeout.core import facts as core_facts
 from closeout.core import payload
 from closeout.core.errors import PayloadRefused
 from closeout.intake import decode
+from closeout.intake.receiver import plain_facts
 from closeout.testing import deliveries
-from tests.vectors.payloads import payload_vectors
+from tests.vectors.payloads import Vector, payload_vectors
 
 EVENTS = (
     "pull_request", "push", "create", "delete", "issue_comment", "status", "workflow_run", "workflow_job",
@@ -117,3 +118,18 @@ def test_any_bytes_give_facts_or_the_named_error(text: bytes) -> None:
         decode.facts("pull_request", text)
     except PayloadRefused:
         pass
+
+
+def told(read: Any, text: bytes) -> Any:
+    """Give the facts, or the sentence of a refusal, of a payload that came through the door."""
+    try:
+        payload.door(text)
+        return read("pull_request", text)
+    except PayloadRefused as error:
+        return error.message
+
+
+@pytest.mark.parametrize("vector", payload_vectors(), ids=lambda vector: str(vector.name))
+def test_the_receiver_on_aws_takes_and_refuses_what_the_local_one_does(vector: Vector) -> None:
+    """One delivery gets one answer: what the fast decoder skips over, the standard library's does not refuse either."""
+    assert told(plain_facts, vector.text) == told(decode.facts, vector.text)
