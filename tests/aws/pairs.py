@@ -261,7 +261,7 @@ def _deep(levels: int) -> bytes:
 
 def _matched(value: str) -> bytes:
     """Give an event that an automation with a condition is for, with this JSON in it."""
-    payload = deliveries.pull_request(repository="acme/condition", number=next(_numbers))
+    payload = deliveries.pull_request(repository="acme/condition")
     payload["extra"] = "VALUE"
     return json.dumps(payload).replace('"VALUE"', value).encode()
 
