@@ -189,7 +189,7 @@ def test_a_step_under_a_role_needs_only_to_assume_it(tmp_path: Path) -> None:
     (arn,) = of(found, "cloudformation:DeleteStack").resources
     assert arn == "arn:aws:cloudformation:us-east-1:210987654321:stack/*-x/*"
     assert of(found, "cloudformation:DeleteStack").role == role
-    assert len(policy(found, role)["Statement"]) == 2
+    assert len(policy(found, role)["Statement"]) == 3
 
 
 def test_a_secret_that_a_step_refers_to_may_be_read(tmp_path: Path) -> None:

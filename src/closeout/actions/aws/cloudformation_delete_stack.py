@@ -217,6 +217,9 @@ class _Looks:
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     """Give what the caller needs. Deleting the resources themselves is the role's business, or the caller's."""
     name = arns.pattern(inputs, "stack-name")
+    looks = physical.LOOKS.values()
+    named = [look for look in looks if look.resource != physical.EVERYTHING]
+    unnamed = [look for look in looks if look.resource == physical.EVERYTHING]
     needed = [
         Permission(
             system="aws",
@@ -231,11 +234,14 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
             resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
             reason="read the stack, delete it, and follow the delete",
         ),
-        Permission(
-            system="aws",
-            actions=tuple(sorted({look.action for look in physical.LOOKS.values()})),
-            resources=("*",),
-            reason="see whether each resource is really gone; these calls read names and states only",
+        *(
+            Permission(
+                system="aws",
+                actions=tuple(sorted({look.action for look in looks})),
+                resources=tuple(sorted({look.resource for look in looks})),
+                reason="see whether each resource is really gone; these calls read names and states only",
+            )
+            for looks in (named, unnamed)
         ),
     ]
     if inputs.get("role-arn"):

@@ -17,7 +17,8 @@ class Look(NamedTuple):
     """One read-only call. `absent` are the exact codes that mean "not there"; everything else is an error.
 
     `there` decides from an answer that came without error (a list that may be empty, a resource that is only
-    waiting for its end); None: an answer means it is there. `action` is the IAM action.
+    waiting for its end); None: an answer means it is there. `action` is the IAM action, `resource` the narrowest ARN
+    that IAM takes for it without knowing the resource's name.
     """
 
     service: str
@@ -25,6 +26,7 @@ class Look(NamedTuple):
     arguments: Callable[[str, str], dict[str, Any]]
     absent: frozenset[str]
     action: str
+    resource: str
     there: Callable[[Mapping[str, Any], str], bool] | None = None
 
 
@@ -40,6 +42,8 @@ def _codes(*codes: str) -> frozenset[str]:
     return frozenset(codes)
 
 
+EVERYTHING = "*"
+"""For actions that IAM gives for all resources or for none (Service Authorization Reference)."""
 _NOT_FOUND = _codes("ResourceNotFoundException")
 
 LOOKS: Mapping[str, Look] = {
@@ -49,6 +53,7 @@ LOOKS: Mapping[str, Look] = {
         lambda physical, account: {"Bucket": physical, "ExpectedBucketOwner": account},
         _codes("404", "NoSuchBucket"),
         "s3:ListBucket",
+        "arn:aws:s3:::*",
     ),
     "AWS::Lambda::Function": Look(
         "lambda",
@@ -56,12 +61,23 @@ LOOKS: Mapping[str, Look] = {
         _named("FunctionName"),
         _NOT_FOUND,
         "lambda:GetFunctionConfiguration",
+        "arn:aws:lambda:*:*:function:*",
     ),
     "AWS::DynamoDB::Table": Look(
-        "dynamodb", "describe_table", _named("TableName"), _NOT_FOUND, "dynamodb:DescribeTable"
+        "dynamodb",
+        "describe_table",
+        _named("TableName"),
+        _NOT_FOUND,
+        "dynamodb:DescribeTable",
+        "arn:aws:dynamodb:*:*:table/*",
     ),
     "AWS::DynamoDB::GlobalTable": Look(
-        "dynamodb", "describe_table", _named("TableName"), _NOT_FOUND, "dynamodb:DescribeTable"
+        "dynamodb",
+        "describe_table",
+        _named("TableName"),
+        _NOT_FOUND,
+        "dynamodb:DescribeTable",
+        "arn:aws:dynamodb:*:*:table/*",
     ),
     "AWS::SQS::Queue": Look(
         "sqs",
@@ -69,6 +85,7 @@ LOOKS: Mapping[str, Look] = {
         _named("QueueUrl"),
         _codes("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
         "sqs:GetQueueAttributes",
+        "arn:aws:sqs:*:*:*",
     ),
     "AWS::SNS::Topic": Look(
         "sns",
@@ -76,10 +93,18 @@ LOOKS: Mapping[str, Look] = {
         _named("TopicArn"),
         _codes("NotFound", "NotFoundException"),
         "sns:GetTopicAttributes",
+        "arn:aws:sns:*:*:*",
     ),
-    "AWS::IAM::Role": Look("iam", "get_role", _named("RoleName"), _codes("NoSuchEntity"), "iam:GetRole"),
+    "AWS::IAM::Role": Look(
+        "iam", "get_role", _named("RoleName"), _codes("NoSuchEntity"), "iam:GetRole", "arn:aws:iam::*:role/*"
+    ),
     "AWS::IAM::ManagedPolicy": Look(
-        "iam", "get_policy", _named("PolicyArn"), _codes("NoSuchEntity"), "iam:GetPolicy"
+        "iam",
+        "get_policy",
+        _named("PolicyArn"),
+        _codes("NoSuchEntity"),
+        "iam:GetPolicy",
+        "arn:aws:iam::*:policy/*",
     ),
     "AWS::IAM::InstanceProfile": Look(
         "iam",
@@ -87,14 +112,18 @@ LOOKS: Mapping[str, Look] = {
         _named("InstanceProfileName"),
         _codes("NoSuchEntity"),
         "iam:GetInstanceProfile",
+        "arn:aws:iam::*:instance-profile/*",
     ),
-    "AWS::IAM::User": Look("iam", "get_user", _named("UserName"), _codes("NoSuchEntity"), "iam:GetUser"),
+    "AWS::IAM::User": Look(
+        "iam", "get_user", _named("UserName"), _codes("NoSuchEntity"), "iam:GetUser", "arn:aws:iam::*:user/*"
+    ),
     "AWS::Logs::LogGroup": Look(
         "logs",
         "describe_log_groups",
         _named("logGroupNamePrefix"),
         frozenset(),
         "logs:DescribeLogGroups",
+        "arn:aws:logs:*:*:log-group:*",
         lambda answer, physical: any(row["logGroupName"] == physical for row in answer["logGroups"]),
     ),
     "AWS::ECR::Repository": Look(
@@ -103,6 +132,7 @@ LOOKS: Mapping[str, Look] = {
         _listed("repositoryNames"),
         _codes("RepositoryNotFoundException"),
         "ecr:DescribeRepositories",
+        "arn:aws:ecr:*:*:repository/*",
     ),
     "AWS::CodeBuild::Project": Look(
         "codebuild",
@@ -110,6 +140,7 @@ LOOKS: Mapping[str, Look] = {
         _listed("names"),
         frozenset(),
         "codebuild:BatchGetProjects",
+        "arn:aws:codebuild:*:*:project/*",
         lambda answer, _physical: bool(answer["projects"]),
     ),
     # Not GetParameter: that would read the value.
@@ -121,6 +152,7 @@ LOOKS: Mapping[str, Look] = {
         },
         frozenset(),
         "ssm:DescribeParameters",
+        EVERYTHING,
         lambda answer, _physical: bool(answer["Parameters"]),
     ),
     # A secret or a key that is scheduled to be deleted is as gone as it can be.
@@ -130,6 +162,7 @@ LOOKS: Mapping[str, Look] = {
         _named("SecretId"),
         _NOT_FOUND,
         "secretsmanager:DescribeSecret",
+        "arn:aws:secretsmanager:*:*:secret:*",
         lambda answer, _physical: not answer.get("DeletedDate"),
     ),
     "AWS::KMS::Key": Look(
@@ -138,6 +171,7 @@ LOOKS: Mapping[str, Look] = {
         _named("KeyId"),
         _codes("NotFoundException"),
         "kms:DescribeKey",
+        "arn:aws:kms:*:*:key/*",
         lambda answer, _physical: answer["KeyMetadata"]["KeyState"] != "PendingDeletion",
     ),
     "AWS::StepFunctions::StateMachine": Look(
@@ -146,6 +180,7 @@ LOOKS: Mapping[str, Look] = {
         _named("stateMachineArn"),
         _codes("StateMachineDoesNotExist"),
         "states:DescribeStateMachine",
+        "arn:aws:states:*:*:stateMachine:*",
     ),
     "AWS::Kinesis::Stream": Look(
         "kinesis",
@@ -153,6 +188,7 @@ LOOKS: Mapping[str, Look] = {
         _named("StreamName"),
         _NOT_FOUND,
         "kinesis:DescribeStreamSummary",
+        "arn:aws:kinesis:*:*:stream/*",
     ),
     "AWS::RDS::DBInstance": Look(
         "rds",
@@ -160,6 +196,7 @@ LOOKS: Mapping[str, Look] = {
         _named("DBInstanceIdentifier"),
         _codes("DBInstanceNotFound", "DBInstanceNotFoundFault"),
         "rds:DescribeDBInstances",
+        "arn:aws:rds:*:*:db:*",
     ),
     "AWS::EC2::SecurityGroup": Look(
         "ec2",
@@ -167,9 +204,15 @@ LOOKS: Mapping[str, Look] = {
         _listed("GroupIds"),
         _codes("InvalidGroup.NotFound"),
         "ec2:DescribeSecurityGroups",
+        EVERYTHING,
     ),
     "AWS::EC2::VPC": Look(
-        "ec2", "describe_vpcs", _listed("VpcIds"), _codes("InvalidVpcID.NotFound"), "ec2:DescribeVpcs"
+        "ec2",
+        "describe_vpcs",
+        _listed("VpcIds"),
+        _codes("InvalidVpcID.NotFound"),
+        "ec2:DescribeVpcs",
+        EVERYTHING,
     ),
     "AWS::EC2::Instance": Look(
         "ec2",
@@ -177,6 +220,7 @@ LOOKS: Mapping[str, Look] = {
         _listed("InstanceIds"),
         _codes("InvalidInstanceID.NotFound"),
         "ec2:DescribeInstances",
+        EVERYTHING,
         lambda answer, _physical: any(
             instance["State"]["Name"] != "terminated"
             for reservation in answer["Reservations"]

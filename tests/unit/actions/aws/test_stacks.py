@@ -234,6 +234,10 @@ def test_permissions() -> None:
     plain = ACTION.permissions({"stack-name": "preview-${{ event.number }}"})
     assert plain[0].resources == ("arn:aws:cloudformation:*:*:stack/preview-*/*",)
     assert not any("Object" in action for item in plain for action in item.actions)
+    anything = [item for item in plain if item.resources == ("*",)]
+    assert [item.actions for item in anything] == [
+        ("ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs", "ssm:DescribeParameters")
+    ], "only what IAM gives for all resources or for none"
     full = ACTION.permissions(
         {
             "stack-name": "Preview-${{ event.number }}",
@@ -241,6 +245,6 @@ def test_permissions() -> None:
             "role-arn": "arn:aws:iam::123456789012:role/deleter",
         }
     )
-    assert full[2].actions == ("iam:PassRole",)
-    assert full[2].resources == ("arn:aws:iam::123456789012:role/deleter",)
-    assert full[3].resources == ("arn:aws:s3:::preview-**", "arn:aws:s3:::preview-**/*")
+    assert full[3].actions == ("iam:PassRole",)
+    assert full[3].resources == ("arn:aws:iam::123456789012:role/deleter",)
+    assert full[4].resources == ("arn:aws:s3:::preview-**", "arn:aws:s3:::preview-**/*")
