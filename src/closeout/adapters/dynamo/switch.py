@@ -28,7 +28,8 @@ class DynamoSwitch:
 
     def set_paused(self, by: str, reason: str | None) -> None:
         """Stop destructive calls until `clear_paused`."""
-        self._table.change(put(PAUSE_KEY | to_item({"by": by, "reason": reason, "at": self._clock.now()})))
+        # Not `at`: that is a sort key of the index, where DynamoDB takes text alone, listed or not.
+        self._table.change(put(PAUSE_KEY | to_item({"by": by, "reason": reason, "since": self._clock.now()})))
 
     def clear_paused(self) -> None:
         """Let destructive calls go on."""
