@@ -143,7 +143,9 @@ def _boto_client(region: str | None) -> Any:
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-    return boto3.client("secretsmanager", region_name=region, config=config)
+    # boto3 knows AWS_DEFAULT_REGION and the profile; AWS_REGION is what every other SDK reads first.
+    place = region or os.environ.get("AWS_REGION") or None
+    return boto3.client("secretsmanager", region_name=place, config=config)
 
 
 def _reason(error: Exception) -> tuple[str, bool]:

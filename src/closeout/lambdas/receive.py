@@ -58,6 +58,7 @@ class Door:
     def answer(self, event: Event) -> dict[str, Any]:
         """Give API Gateway's answer to its event. Never raises; every outcome is one line in the log."""
         began = time.perf_counter()
+        self._aws.begin()
         about: dict[str, Any] = {}
         try:
             said = self._decide(event, about)
@@ -111,6 +112,7 @@ class Door:
                     WebhookSecret(self._aws, self._now),
                     report=lambda text: self._log(_line("warning", {"text": text})),
                     now=self._now,
+                    tick=self._now,  # a monotonic clock may stand still while the environment is frozen
                     start=lambda read: read(),
                 )
             except SecretError as error:
