@@ -128,9 +128,7 @@ def _list_deliveries(call: HookCall) -> Answer:
     cursor = call.query.get("cursor")
     if cursor is not None:
         known = [d for d in known if d["id"] <= int(cursor)]
-    return 200, [
-        {key: value for key, value in d.items() if key not in HIDDEN} for d in known[: _size(call)]
-    ]
+    return 200, [{key: value for key, value in d.items() if key not in HIDDEN} for d in known[: _size(call)]]
 
 
 def _get_delivery(call: HookCall) -> Answer:
