@@ -16,7 +16,7 @@ from closeout.config import document, permissions
 from closeout.config.document import Node
 from closeout.config.findings import Finding, Findings, mask, printable
 from closeout.config.load import Loaded
-from closeout.config.values import duration_text
+from closeout.config.values import DAY, duration_text
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
 from closeout.core.patterns import compile_patterns
@@ -113,13 +113,14 @@ def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...], file:
     yield from _modules(loaded, places)
     yield from _api_url(loaded, given)
     yield from _branch(loaded, given)
-    yield from _time(loaded.automations)
+    yield from _time(loaded.automations, given.retention_days * DAY)
     files = [name for name, _ in bundling.code_files(given.code_path)] if given.code_path else []
     for automation in loaded.automations:
         for number, step in enumerate(automation.steps):
             at = ("automations", automation.name, "steps", number)
             yield from _call_time(step, at, written=file.has((*at, "timeout")))
             yield from _secrets(step, at)
+            yield from _deleting_rights(step, at)
             if step.uses == "shell":
                 yield from _programs(step, at, files)
             if step.uses == "python":
@@ -193,15 +194,33 @@ def _about(automation: Automation, branch: str) -> bool:
     return False
 
 
-def _time(automations: tuple[Automation, ...]) -> Iterator[Problem]:
+def _time(automations: tuple[Automation, ...], kept: float) -> Iterator[Problem]:
+    """Hold a run's longest time to what Lambda gives, and to how long the ledger remembers it."""
     for automation in automations:
-        total = automation.queue_timeout + automation.timeout + automation.grace
+        total = automation.queue_timeout + automation.timeout
+        at = ("automations", automation.name, "timeout")
         if total > LONGEST_EXECUTION - 3600:
-            at = ("automations", automation.name, "timeout")
-            message = (
-                "queue-timeout, grace and timeout are together longer than the 366 days that Lambda gives"
-            )
+            message = "queue-timeout and timeout are together longer than the 366 days that Lambda gives"
             yield Problem(at, "out-of-range", message, "shorten one of them")
+        elif total > kept:
+            days = f"{kept / DAY:.0f} days"
+            message = (
+                f"a run may take longer, with queue-timeout and timeout, than the {days} that it is kept"
+            )
+            yield Problem(at, "out-of-range", message, "raise retentionDays in cdk.context.json")
+
+
+def _deleting_rights(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
+    """Say what no emulator shows: who deletes a stack's resources."""
+    alone = step.assume_role is None and not step.inputs.get("role-arn")
+    if step.uses == "aws/cloudformation-delete-stack" and alone:
+        message = (
+            "without `role-arn` CloudFormation deletes the resources with the role that the stack was made with (stacks of"
+            " the CDK have one), else with the worker's rights, which are to read stacks and to delete them"
+        )
+        yield Problem(
+            at, "aws-missing", message, "give role-arn a role that may delete what is in it", "warning"
+        )
 
 
 def _call_time(step: Step, at: tuple[str | int, ...], *, written: bool) -> Iterator[Problem]:

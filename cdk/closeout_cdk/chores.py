@@ -13,7 +13,8 @@ from constructs import Construct
 
 from closeout_cdk import permissions
 from closeout_cdk.accept import accept
-from closeout_cdk.functions import RUNTIME, RUNTIME_REASON
+from closeout_cdk.functions import RUNTIME, RUNTIME_REASON, architecture
+from closeout_cdk.parameters import Parameters
 
 SOURCE = Path(__file__).resolve().parent / "housekeeping"
 
@@ -21,7 +22,7 @@ SOURCE = Path(__file__).resolve().parent / "housekeeping"
 class Chores(Construct):
     """One function, and a custom resource for each chore. Made only when there is one."""
 
-    def __init__(self, scope: Construct, name: str) -> None:
+    def __init__(self, scope: Construct, name: str, given: Parameters) -> None:
         super().__init__(scope, name)
         self._grants: list[permissions.Grant] = []
         self._role = permissions.role(self, "Role")
@@ -33,7 +34,7 @@ class Chores(Construct):
             "Function",
             description="closeout: empties the bucket before it goes, and sets up access logs once",
             runtime=RUNTIME,
-            architecture=lambda_.Architecture.ARM_64,
+            architecture=architecture(given),
             handler="handler.handler",
             code=lambda_.Code.from_asset(str(SOURCE), exclude=["__pycache__"]),
             timeout=Duration.minutes(14),

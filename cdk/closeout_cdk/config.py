@@ -59,7 +59,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
 def longest(automations: tuple[Automation, ...]) -> float:
     """Give the seconds after which an execution is certainly lost: the longest queue, the longest run, an hour."""
     queue = max((item.queue_timeout for item in automations), default=DAY)
-    timeout = max((item.timeout + item.grace for item in automations), default=3 * HOUR)
+    timeout = max((item.timeout for item in automations), default=3 * HOUR)
     return queue + timeout + HOUR
 
 

@@ -99,7 +99,12 @@ class Functions(Construct):
             permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.token_pattern),
             permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
             *permissions.of_actions(config.statements),
-            *permissions.protect_own(self, self._ledger, self._secrets.webhook_arn),
+            *permissions.protect_own(
+                self,
+                self._ledger,
+                self._secrets.webhook_arn,
+                (self.worker_logs, self.receiver_logs, self.ended_logs),
+            ),
         ]
         self.worker_policy = self._attach(made, "WorkerPolicy", self.worker_role, grants)
         return made
@@ -166,12 +171,11 @@ class Functions(Construct):
         self, name: str, role: iam.Role, group: logs.LogGroup, module: str, **options: Any
     ) -> lambda_.Function:
         bundle = self._bundles["receiver" if module == "receive" else "worker"]
-        arm = self._given.architecture == "arm64"
         made = lambda_.Function(
             self,
             name,
             runtime=RUNTIME,
-            architecture=lambda_.Architecture.ARM_64 if arm else lambda_.Architecture.X86_64,
+            architecture=architecture(self._given),
             handler=f"closeout.lambdas.{module}.handler",
             code=lambda_.Code.from_asset(
                 str(bundle.path), asset_hash=bundle.hash, asset_hash_type=AssetHashType.CUSTOM
@@ -206,6 +210,11 @@ class Functions(Construct):
 
     def _logs(self, name: str) -> logs.LogGroup:
         return log_group(self, name, self._given)
+
+
+def architecture(given: Parameters) -> lambda_.Architecture:
+    """Give CDK's word for the architecture."""
+    return lambda_.Architecture.ARM_64 if given.architecture == "arm64" else lambda_.Architecture.X86_64
 
 
 def log_group(scope: Construct, name: str, given: Parameters) -> logs.LogGroup:

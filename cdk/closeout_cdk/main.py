@@ -14,6 +14,11 @@ from closeout_cdk.config import Config, read_config
 from closeout_cdk.parameters import ParameterError, Parameters
 from closeout_cdk.stack import CloseoutStack
 
+NOBODY = (
+    "note: secretReaders is empty, so only the functions can read the secrets' values. `closeout webhook create` and the"
+    " console need one: add the ARN of your role"
+)
+
 
 def main() -> int:
     """Synthesize. Mistakes in the parameters or the configuration are sentences, not tracebacks."""
@@ -36,6 +41,8 @@ def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
     given = parameters.read(context)
     for note in given.notes:
         print(f"note: {note}", file=sys.stderr)
+    if not given.secret_readers:
+        print(NOBODY, file=sys.stderr)
     config = read_config(given, bundler)
     for warning in config.warnings:
         print(warning, file=sys.stderr)

@@ -250,7 +250,7 @@ _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     ),
     "secretReaders": ("secret_readers", [], _readers),
     "githubAddresses": ("github_addresses", "off", _addresses),
-    "apiGatewayLogRole": ("api_log_role", "existing", _choice("existing", "create", "off")),
+    "apiGatewayLogRole": ("api_log_role", "create", _choice("existing", "create", "off")),
     "logRetentionDays": ("log_retention_days", 30, _days(RETENTION)),
     "retentionDays": ("retention_days", 30, _days(range(1, 3651))),
     "alarmEmail": ("alarm_email", "", _maybe(_matching(_MAIL, "a mail address"))),

@@ -5,6 +5,7 @@ The Deny stands over everything that a configuration can ask for, so that no aut
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -17,10 +18,12 @@ from constructs import Construct, IConstruct
 from closeout.config.permissions import Statement
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
-from closeout_cdk.parameters import STACK
+from closeout_cdk.parameters import STACK, ParameterError
 
 MOST_OF_A_NAME = 50
 """Characters of Lambda's 64 that CloudFormation leaves to a stack's name and a logical id."""
+MOST_OF_A_POLICY = 10_240
+"""Characters of a role's inline policies, spaces not counted (IAM and STS quotas)."""
 _VERSIONS = "executions belong to versions of this one function, and their numbers are not known before"
 _ACCEPTS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 _WORKS = (*_ACCEPTS, "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:Query")
@@ -42,8 +45,10 @@ def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) 
     """Give `to` its one policy. Raises `ValueError` for a `*` without a reason."""
     policy = iam.Policy(scope, name, roles=[to], statements=[grant.statement for grant in grants])
     reasons: dict[str, str] = {}
+    size = 0
     for statement, reason in grants:
         made = Stack.of(scope).resolve(statement.to_statement_json())
+        size += len(json.dumps(made, separators=(",", ":")))
         if made["Effect"] != "Allow":
             continue
         resources = made["Resource"] if isinstance(made["Resource"], list) else [made["Resource"]]
@@ -52,6 +57,11 @@ def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) 
                 raise ValueError(f"{name}: `{text}` has no reason")
             if "*" in text:
                 reasons[f"IAM5[Resource::{text}]"] = str(reason)
+    if size > MOST_OF_A_POLICY:
+        raise ParameterError(
+            f"{name} is about {size:,} characters, and IAM takes {MOST_OF_A_POLICY:,} for one role: give some steps of"
+            " the configuration an `assume-role`, whose permissions do not count here"
+        )
     if reasons:
         accept.accept(policy, reasons)
     return policy
@@ -146,7 +156,9 @@ def wait_for(function: lambda_.Function, *others: IConstruct) -> None:
     resource.add_override("DependsOn", ids)
 
 
-def protect_own(scope: Construct, ledger: Ledger, webhook_secret: str) -> list[Grant]:
+def protect_own(
+    scope: Construct, ledger: Ledger, webhook_secret: str, groups: Sequence[logs.ILogGroup]
+) -> list[Grant]:
     """Deny whatever an action could do to closeout's own resources, whatever the configuration allows."""
     stack = Stack.of(scope)
 
@@ -166,7 +178,7 @@ def protect_own(scope: Construct, ledger: Ledger, webhook_secret: str) -> list[G
         _deny(_FUNCTION, [named("lambda", "function", f"{STACK}-*", colon)]),
         _deny(
             "logs:Delete* logs:PutRetentionPolicy logs:PutSubscriptionFilter",
-            [named("logs", "log-group", f"{STACK}-*", colon)],
+            [group.log_group_arn for group in groups],
         ),
         _deny(
             "sqs:DeleteQueue sqs:PurgeQueue sqs:SetQueueAttributes", [named("sqs", f"{STACK}-*", "", _NONE)]

@@ -75,7 +75,7 @@ class CloseoutStack(Stack):
         """Let CloudFormation empty the bucket, and set up access logs, where the parameters ask for it."""
         if "ledger" in given.keep and given.api_log_role != "create":
             return
-        chores = Chores(self, "Chores")
+        chores = Chores(self, "Chores", given)
         if "ledger" not in given.keep:
             # The receiver goes first: what it stored last is emptied too.
             emptied = chores.empty(self.ledger.bucket)

@@ -17,7 +17,11 @@ from support import DELETES, Made, Make
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as committed": {},
-    "deletes, with mail": {"config": DELETES, "alarmEmail": "ops@example.com", "apiGatewayLogRole": "create"},
+    "deletes, with mail": {
+        "config": DELETES,
+        "alarmEmail": "ops@example.com",
+        "region": "us-gov-west-1",
+    },
     "keeps all": {
         "keepOnDestroy": "all",
         "apiGatewayLogRole": "off",
@@ -25,7 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "githubAddresses": "github-addresses.json",
         "secretReaders": ["arn:aws:iam::123456789012:role/Ops"],
         "architecture": "x86_64",
-        "region": "us-gov-west-1",
+        "region": "cn-north-1",
     },
 }
 

@@ -183,5 +183,28 @@ def test_a_run_longer_than_lambda_knows_is_refused(tmp_path: Path) -> None:
     text = HEAD.replace("    steps:", "    timeout: 300d\n    queue-timeout: 100d\n    steps:")
     message = refused(tmp_path, text + "      - uses: github/comment\n        with: { body: x }\n")
     assert message.startswith(
-        "closeout.yaml:6:14: automations.a.timeout: queue-timeout, grace and timeout are together"
+        "closeout.yaml:6:14: automations.a.timeout: queue-timeout and timeout are together longer"
     )
+
+
+def test_a_run_is_remembered_as_long_as_it_may_take(tmp_path: Path) -> None:
+    """Its rows would expire under it."""
+    text = (
+        HEAD.replace("    steps:", "    timeout: 40d\n    steps:")
+        + "      - uses: github/comment\n        with: { body: x }\n"
+    )
+    message = refused(tmp_path, text)
+    assert message.startswith("closeout.yaml:6:14: automations.a.timeout: a run may take longer")
+    assert "raise retentionDays" in message
+    assert read(tmp_path, text, retentionDays=60).execution_timeout == (40 + 1) * 86_400 + 3600
+
+
+def test_who_deletes_a_stacks_resources_is_asked(tmp_path: Path) -> None:
+    """The worker may delete the stack; what is in it takes a role that may, which no emulator shows."""
+    step = "      - uses: aws/cloudformation-delete-stack\n        with: { stack-name: 'preview-${{ event.number }}', account: '123456789012', region: eu-central-1%s }\n"
+    (warning,) = read(tmp_path, HEAD + step % "").warnings
+    assert (
+        "without `role-arn` CloudFormation deletes the resources with the role that the stack was made with"
+        in warning
+    )
+    assert read(tmp_path, HEAD + step % ", role-arn: 'arn:aws:iam::123456789012:role/deleter'").warnings == ()

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support import Made, Make
+from closeout_cdk.parameters import ParameterError
+from support import DELETES, Made, Make
 
 FUNCTIONS = ("Worker", "Receiver", "Ended")
 
@@ -101,19 +102,24 @@ def test_a_changed_resource_policy_is_a_new_deployment(standard: Made, make: Mak
 def test_without_a_role_for_logs_there_is_no_access_log(make: Make) -> None:
     """`off` touches nothing that is account-wide."""
     made = make(apiGatewayLogRole="off")
+    assert "ApiThrottles" not in "".join(made.of("AWS::CloudWatch::Alarm")), (
+        "429s are counted from the access log"
+    )
     assert "AccessLogSetting" not in made.one("AWS::ApiGateway::Stage")
     assert not made.of("AWS::ApiGateway::Account")
 
 
-def test_the_accounts_log_role_is_never_overwritten(standard: Made, deleting: Made) -> None:
+def test_the_accounts_log_role_is_never_overwritten(standard: Made, make: Make) -> None:
     """`create` sets it where there is none, by a chore that looks first; CloudFormation's own resource would not look."""
-    for made in (standard, deleting):
+    existing = make(apiGatewayLogRole="existing")
+    for made, chores in ((standard, ["empty", "log-role"]), (existing, ["empty"])):
         assert not made.of("AWS::ApiGateway::Account")
-    chores = [made["Properties"]["Chore"] for made in deleting.of("Custom::CloseoutChore").values()]
-    assert sorted(chores) == ["empty", "log-role"]
-    assert [made["Properties"]["Chore"] for made in standard.of("Custom::CloseoutChore").values()] == [
-        "empty"
-    ]
+        assert (
+            sorted(item["Properties"]["Chore"] for item in made.of("Custom::CloseoutChore").values())
+            == chores
+        )
+    (stage,) = standard.of("AWS::ApiGateway::Stage").values()
+    assert "LogRole" in "".join(stage["DependsOn"]), "a stage with an access log cannot be made before"
 
 
 # --- the functions ----------------------------------------------------------------------------------------------
@@ -455,7 +461,7 @@ def test_the_worker_is_denied_closeouts_own_resources(deleting: Made) -> None:
     assert "secretsmanager:Put*" in actions_on("SecretsWebhook")
     assert "lambda:Delete*" in actions_on(":function:closed-pr-event-stack-*")
     assert "cloudformation:*" in actions_on(":stack/closed-pr-event-stack/*")
-    assert "logs:Delete*" in actions_on(":log-group:closed-pr-event-stack-*")
+    assert "logs:Delete*" in actions_on("WorkerLogs")
     assert "iam:*" in actions_on(":role/closed-pr-event-stack-*")
 
 
@@ -536,3 +542,12 @@ def test_the_secrets_names_are_those_that_the_secrets_have(standard: Made) -> No
 def test_the_template_names_no_account(standard: Made) -> None:
     """It is synthesized without credentials, for whichever account deploys it."""
     assert "123456789012" not in flat(standard.template)
+
+
+def test_more_rights_than_a_role_can_hold_are_refused(make: Make) -> None:
+    """IAM would refuse them in the middle of a deployment."""
+    step = "      - uses: aws/codebuild-start-build\n        with: {{ project: 'a-project-with-quite-a-long-name-{0}-${{{{ event.number }}}}' }}\n"
+    steps = "".join(step.format(number) for number in range(120))
+    config = DELETES.partition("      - uses")[0] + steps
+    with pytest.raises(ParameterError, match="give some steps of the configuration an `assume-role`"):
+        make(config=config)
