@@ -7,6 +7,7 @@ spoken here is the little that AWS's endpoints speak; anything else is an error,
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Mapping
 from functools import lru_cache
@@ -58,6 +59,13 @@ class Connection:
             return self._answer()
         except (OSError, ValueError) as error:
             raise Broken(type(error).__name__) from None
+
+    def dropped(self) -> bool:
+        """Whether the other side has closed it, or said something unasked: it is of no more use then."""
+        try:
+            return bool(select.select((self._socket,), (), (), 0)[0])
+        except (OSError, ValueError):
+            return True
 
     def close(self) -> None:
         """Close it."""

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 
 from closeout.core import sigv4
 from closeout.core.errors import ServiceError
-from closeout.lambdas.connection import Broken, Connection, context
+from closeout.lambdas.connection import Broken, Connection, Response, context
 
 WITHIN = 7.0
-"""Seconds in which a call may be tried again."""
+"""Seconds in which the calls of one request may be tried again, all of them together."""
+IDLE = 30.0
+"""Seconds after which a kept connection is not used again: a frozen environment does not hear of its end."""
 PAUSES = (0.05, 0.2, 0.6)
 _BUSY = frozenset(
     (
@@ -72,11 +74,16 @@ class Aws:
         self._region = environment.get("AWS_REGION") or environment["AWS_DEFAULT_REGION"]
         self._now = now
         self._pause = pause
-        self._open: dict[tuple[str, str], Connection] = {}
+        self._until: float | None = None
+        self._open: dict[tuple[str, str], tuple[Connection, float]] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
         self._endpoint = (scheme, rest.rstrip("/")) if rest else None
         if scheme != "http":
             context()  # now, while Lambda gives a starting environment a whole processor
+
+    def begin(self) -> None:
+        """Say that a request begins: its calls share the time for trying again. Without it each has its own."""
+        self._until = self._now() + WITHIN
 
     def json_call(self, service: str, target: str, body: Mapping[str, Any], version: str = "1.0") -> Any:
         """Call an operation of a service that speaks JSON (`DynamoDB_20120810.GetItem`); give its decoded answer.
@@ -110,7 +117,7 @@ class Aws:
 
     def send(self, call: Call) -> Answer:
         """Send a call, again if it may help. Raises `ServiceError`."""
-        until = self._now() + WITHIN
+        until = self._now() + WITHIN if self._until is None else self._until
         for pause in (*PAUSES, None):
             try:
                 return self._once(call)
@@ -129,22 +136,40 @@ class Aws:
             region=self._region,
             at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now())),
         )
-        place = (self._endpoint[0] if self._endpoint else "https", call.host)
-        connection = self._open.pop(place, None)
         try:
-            connection = connection or Connection(*place)
-            answer = connection.ask(call.method, call.path, headers, call.body)
+            answer = self._exchange(call, headers)
         except Broken as error:
-            if connection is not None:
-                connection.close()
             raise _error(call, str(error), transient=True) from None
-        if connection.kept:
-            self._open[place] = connection
-        else:
-            connection.close()
         if answer.status >= 300:
             raise _refusal(call, answer.status, answer.headers.get("x-amzn-errortype", ""), answer.body)
         return Answer(answer.status, answer.body)
+
+    def _exchange(self, call: Call, headers: Mapping[str, str]) -> Response:
+        """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
+        place = (self._endpoint[0] if self._endpoint else "https", call.host)
+        kept, since = self._open.pop(place, (None, 0.0))
+        if kept is not None:
+            if 0.0 <= self._now() - since < IDLE and not kept.dropped():
+                try:
+                    return self._over(kept, place, call, headers)
+                except Broken:
+                    pass  # it says nothing of the service, so it is no try
+            kept.close()
+        return self._over(Connection(*place), place, call, headers)
+
+    def _over(
+        self, connection: Connection, place: tuple[str, str], call: Call, headers: Mapping[str, str]
+    ) -> Response:
+        try:
+            answer = connection.ask(call.method, call.path, headers, call.body)
+        except Broken:
+            connection.close()
+            raise
+        if connection.kept:
+            self._open[place] = (connection, self._now())
+        else:
+            connection.close()
+        return answer
 
     def _host(self, service: str) -> str:
         if self._endpoint:

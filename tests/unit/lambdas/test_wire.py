@@ -1,0 +1,165 @@
+"""The receiver's calls to AWS over connections that a server closes, breaks or never answers on."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from closeout.core.errors import ServiceError
+from closeout.lambdas.wire import Aws
+
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+
+class Server:
+    """Accepts connections; on each it does what `plan` says for its number, counted from 0."""
+
+    def __init__(self, plan: Callable[[int, socket.socket], None]) -> None:
+        self._plan = plan
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.connections: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        for number in itertools.count():
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            threading.Thread(target=self._plan, args=(number, connection), daemon=True).start()
+
+    def close(self) -> None:
+        """Stop, and close what is open."""
+        for one in (self._listening, *self.connections):
+            one.close()
+
+
+@pytest.fixture
+def servers() -> Iterator[Callable[[Callable[[int, socket.socket], None]], Server]]:
+    """Make servers that are closed after the test."""
+    made: list[Server] = []
+
+    def make(plan: Callable[[int, socket.socket], None]) -> Server:
+        made.append(Server(plan))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+def read_request(connection: socket.socket) -> bool:
+    """Read one request of a JSON call; False at the end of the connection."""
+    text = b""
+    while not text.endswith(b"\r\n\r\n{}"):
+        try:
+            part = connection.recv(65_536)
+        except OSError:
+            part = b""
+        if not part:
+            return False
+        text += part
+    return True
+
+
+def client(url: str, pauses: list[float], now: Callable[[], float] = lambda: 1_700_000_000.0) -> Aws:
+    """Give a client of a server that notes its pauses instead of making them."""
+    environment = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+    return Aws(environment, now=now, pause=pauses.append)
+
+
+def ask(aws: Aws) -> None:
+    """Make one call."""
+    assert aws.json_call("dynamodb", "DynamoDB_20120810.GetItem", {}) == {}
+
+
+def test_connections_are_kept(servers: Callable[..., Server]) -> None:
+    """Two calls, one connection."""
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        while read_request(connection):
+            connection.sendall(ANSWER)
+
+    pauses: list[float] = []
+    server = servers(serve)
+    aws = client(server.url, pauses)
+    ask(aws)
+    ask(aws)
+    assert (len(server.connections), pauses) == (1, [])
+
+
+def test_a_connection_that_was_closed_while_idle_costs_no_pause(servers: Callable[..., Server]) -> None:
+    """A frozen environment wakes up with a dead connection: the call goes over a new one at once."""
+    closed = threading.Event()
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        if read_request(connection):
+            connection.sendall(ANSWER)
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    pauses: list[float] = []
+    server = servers(serve)
+    aws = client(server.url, pauses)
+    for count in range(1, 4):
+        ask(aws)
+        assert closed.wait(5)
+        closed.clear()
+        assert (len(server.connections), pauses) == (count, [])
+
+
+def test_a_kept_connection_that_breaks_under_a_call_is_no_try(servers: Callable[..., Server]) -> None:
+    """The server closes as the request arrives: a new connection at once, and all pauses are still to come."""
+
+    def serve(number: int, connection: socket.socket) -> None:
+        read_request(connection)
+        if number == 0:
+            connection.sendall(ANSWER)
+            read_request(connection)
+        elif number == 5:
+            connection.sendall(ANSWER)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    pauses: list[float] = []
+    server = servers(serve)
+    aws = client(server.url, pauses)
+    ask(aws)
+    with pytest.raises(ServiceError) as caught:
+        ask(aws)
+    assert caught.value.transient
+    assert (len(server.connections), pauses) == (5, [0.05, 0.2, 0.6])
+
+
+def test_all_calls_of_a_request_share_the_time_for_trying_again(servers: Callable[..., Server]) -> None:
+    """GitHub waits ten seconds for all of them together; past the time each is still tried once."""
+    clock = [1_700_000_000.0]
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        while read_request(connection):
+            connection.sendall(b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n")
+
+    pauses: list[float] = []
+    server = servers(serve)
+    aws = client(server.url, pauses, now=lambda: clock[0])
+    aws.begin()
+    clock[0] += 6.0
+    for expected in (3, 3):
+        with pytest.raises(ServiceError):
+            ask(aws)
+        assert len(pauses) == expected
+        clock[0] += 3.0
+    aws.begin()
+    with pytest.raises(ServiceError):
+        ask(aws)
+    assert len(pauses) == 6
