@@ -58,7 +58,7 @@ class Alarms(Construct):
         self._alarm(
             "StuckPending",
             cloudwatch.MathExpression(
-                expression="errors + given_up",
+                expression="FILL(errors, 0) + FILL(given_up, 0)",
                 using_metrics={
                     "errors": functions.ended.metric_errors(period=FIVE, statistic="Sum"),
                     "given_up": _waiting(functions.last_letters),

@@ -489,6 +489,28 @@ def test_there_is_an_alarm_for_each_way_to_fail(standard: Made) -> None:
     assert not any("AlarmActions" in alarm for alarm in alarms)
 
 
+def test_a_sum_of_metrics_counts_one_that_is_missing_as_nothing(standard: Made) -> None:
+    """Metric math gives no number where one of its metrics has none, and a function that is not called has none.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+    """
+    sums = {
+        made["Properties"]["AlarmName"]: [
+            (
+                metric["Expression"],
+                {other["Id"] for other in made["Properties"]["Metrics"] if other is not metric},
+            )
+            for metric in made["Properties"]["Metrics"]
+            if "Expression" in metric
+        ]
+        for made in standard.of("AWS::CloudWatch::Alarm").values()
+        if "Metrics" in made["Properties"]
+    }
+    assert set(sums) == {f"closed-pr-event-stack-{name}" for name in ("ReceiverErrors", "StuckPending")}
+    for ((expression, ids),) in sums.values():
+        assert sorted(expression.split(" + ")) == sorted(f"FILL({name}, 0)" for name in ids)
+
+
 def test_metrics_are_counted_from_the_logs_own_lines(standard: Made) -> None:
     """The patterns are those of the lines that receiver, worker and API write."""
     filters = [made["Properties"] for made in standard.of("AWS::Logs::MetricFilter").values()]
