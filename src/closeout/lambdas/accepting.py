@@ -1,8 +1,8 @@
 """Store a delivery with its runs and start them: what the receiver on AWS does between a signature and an answer.
 
 One transaction (delivery, body, runs, tickets), then each run is started by its name, then it is marked as started. A
-crash in between leaves a run that is stored and not started; the same delivery again starts it, since a start by name
-happens once however often it is asked for.
+crash in between leaves a run that is stored and not started; the same delivery again starts it, and so does the same
+event through another hook, since a start by name happens once however often it is asked for.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ LEVEL = 3
 """Of zlib: a pull request's 24 KB become 4 KB in a quarter of a millisecond."""
 ATTEMPTS = 5
 """Tries of one transaction: others that touch the same key at the same moment make it fail."""
+STARTED = "DurableExecutionAlreadyStartedException"
 
 
 class Place(NamedTuple):
@@ -46,7 +47,7 @@ class Accepting:
         self._pause = pause
 
     def accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
-        """Store and start. A delivery that is there already is not stored again; what it had not started is started."""
+        """Store and start. A delivery that is there already is not stored again; what was not started is started."""
         try:
             accepted = self._store(delivery, tuple(runs))
             for execution in accepted.started:
@@ -73,7 +74,8 @@ class Accepting:
             there = self._transact(items)
             if there is None:
                 ids = tuple(run.run_id for run in fresh)
-                return Accepted(name, known + ids, False, tuple(execution_id(run, 1) for run in ids))
+                idle = tuple(run for run in known if self._not_started(run))
+                return Accepted(name, known + ids, False, tuple(execution_id(run, 1) for run in idle + ids))
             if 0 in there:
                 return self._repeated(name)
             if there:
@@ -155,7 +157,11 @@ class Accepting:
 
     def _start(self, execution: str) -> None:
         """Start a run by its name, then mark it. A mark that fails costs a second start, which does nothing."""
-        self._aws.invoke(self._place.worker, table.worker_event(execution), execution)
+        try:
+            self._aws.invoke(self._place.worker, table.worker_event(execution), execution)
+        except ServiceError as error:
+            if error.reason != STARTED:
+                raise
         mark = {
             "TableName": self._place.table,
             "Key": table.attempt_key(*parse_execution(execution)),

@@ -92,6 +92,30 @@ def test_a_start_that_failed_is_made_up_for_by_the_next_delivery(stack: Stack, s
     assert sorted(entry["name"] for entry in stack.aws.executions()) == sorted([f"{CLEANUP}-1", f"{TOLD}-1"])
 
 
+def test_a_start_that_failed_is_made_up_for_by_another_hook(stack: Stack) -> None:
+    """Nobody looks at the first hook's failure when the second one's delivery is green."""
+    stack.aws.fault(service="lambda", operation="Invoke", code="ServiceException", status=500, times=4)
+    assert ask(stack, closed())[0] == 503
+    stack.aws.clear_faults()
+    assert ask(stack, closed(hook_id=7))[0] == 202
+    assert sorted(entry["name"] for entry in stack.aws.executions()) == sorted([f"{CLEANUP}-1", f"{TOLD}-1"])
+
+
+def test_an_execution_that_is_there_already_is_started(stack: Stack) -> None:
+    """Whatever Lambda compares of two starts by one name: that it refuses the second says that there was a first."""
+    stack.aws.fault(
+        service="lambda",
+        operation="Invoke",
+        code="DurableExecutionAlreadyStartedException",
+        status=409,
+        times=2,
+    )
+    assert ask(stack, closed())[0] == 202
+    row = stored(stack, table.attempt_key(CLEANUP, 1))
+    assert row is not None
+    assert row["started"] is True
+
+
 def test_a_lost_answer_of_the_transaction_loses_nothing(stack: Stack) -> None:
     """The call is repeated; whether the store remembers its token (AWS) or sees a repeat (moto), the runs start once."""
     stack.aws.fault(service="dynamodb", operation="TransactWriteItems", kind="drop", after=True, times=1)
