@@ -164,7 +164,7 @@ def removed(stage: Stage) -> None:
     say.check(
         said.code == 0 and "There were no differences" in said.text,
         "cdk diff finds no differences",
-        said.text[-400:],
+        " ".join(said.text.split())[-400:],
     )
     say.tell("cdk", f"destroy ({world.cdk.destroy().seconds:.0f} s)")
     found = remains(world)
