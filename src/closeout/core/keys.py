@@ -15,6 +15,7 @@ from closeout.core.facts import Facts
 
 MISSING = "<missing>"
 MAX_LENGTH = 512
+"""Bytes: a partition key of DynamoDB counts them too."""
 _PART = re.compile(r"\$\{\{\s*event((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}", re.ASCII)
 
 
@@ -80,6 +81,5 @@ def _text(value: Any) -> str:
 
 def _bounded(key: str) -> str:
     """Turn a long key into its digest: equal keys stay equal, and the ledger's index stays small."""
-    if len(key) <= MAX_LENGTH:
-        return key
-    return "sha256:" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    text = key.encode("utf-8", "surrogatepass")
+    return key if len(text) <= MAX_LENGTH else f"sha256:{hashlib.sha256(text).hexdigest()}"

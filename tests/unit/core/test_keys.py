@@ -73,6 +73,15 @@ def test_a_long_key_becomes_its_digest() -> None:
     assert all(found is not None and len(found) < 100 for found in keys)
 
 
+def test_a_key_is_as_long_as_its_bytes() -> None:
+    """A partition key of DynamoDB takes 2,048 of them, and `key#` stands before it."""
+    wide = pull_request()
+    wide["pull_request"]["title"] = "\N{BROOM}" * 509
+    found = key("${{ event.pull_request.title }}", "pull_request", wide)
+    assert found is not None
+    assert len(f"key#{found}".encode()) <= 2_048
+
+
 @pytest.mark.parametrize(
     "template",
     [
