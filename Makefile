@@ -7,7 +7,9 @@ JOBS ?= 4
 ARGS ?=
 
 # The AWS side: Python 3.13, as Lambda runs it, and Node for the CDK. Environments of its own, made by setup-aws.
-PY313 ?= $(shell command -v python3.13 2>/dev/null || echo /usr/bin/python3.13)
+# The first that runs: a python3.13 on the PATH may be a shim for a version that is not installed.
+PY313 ?= $(shell for python in /usr/bin/python3.13 python3.13 python3; do \
+  $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo $$python; break; }; done)
 VENV_AWS ?= .venv-aws
 VENV_EMULATOR ?= .venv-emulator
 AWS_BIN := $(VENV_AWS)/bin
