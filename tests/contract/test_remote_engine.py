@@ -304,6 +304,51 @@ def test_nothing_is_begun_shortly_before_the_end_of_an_invocation(bench: RemoteB
     assert calls == list("abcdefgh")
 
 
+def test_a_call_is_not_begun_when_it_may_outlast_the_invocation(bench: RemoteBench) -> None:
+    """Two calls of ten minutes do not fit into fifteen: the second is begun by the next invocation, not cut off."""
+    ends: list[float] = []
+    calls: list[tuple[str, float]] = []
+
+    def remaining() -> float:
+        return ends[-1] - bench.clock.now()
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        def call(name: str) -> None:
+            calls.append((name, remaining()))
+            bench.clock.advance(600.0)  # type: ignore[attr-defined]
+
+        for name in "abc":
+            durable.record(name, lambda name=name: call(name))  # type: ignore[misc]
+        return Ending("success", "done")
+
+    bench.functions["run"] = run
+    execution = bench.accept("run")
+    visits = bench.process(longest=850.0)
+    for _ in range(3):
+        assert not calls or bench.state(execution) == "waiting"
+        ends.append(bench.clock.now() + 900.0)
+        outcome = visits.visit(execution, remaining)
+    assert outcome == DONE
+    assert calls == [("a", 900.0), ("b", 900.0), ("c", 900.0)]
+
+
+def test_each_visit_begins_something_however_little_time_its_invocation_has(bench: RemoteBench) -> None:
+    """An environment that took long to start must not put a run off for ever."""
+    calls: list[str] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        for name in "ab":
+            durable.record(name, lambda name=name: calls.append(name))  # type: ignore[misc]
+        return Ending("success", "done")
+
+    bench.functions["run"] = run
+    execution = bench.accept("run")
+    visits = bench.process(longest=850.0)
+    assert visits.visit(execution, lambda: 600.0) == {"wake": bench.clock.now()}
+    assert calls == ["a"]
+    assert visits.visit(execution, lambda: 600.0) == DONE
+
+
 # --- cancel -------------------------------------------------------------------------------------------------
 
 

@@ -52,7 +52,8 @@ class Visits:
 
     `token` gives a new text each time (a visit's fence); `spread` numbers in [0, 1); `redact` takes secrets out of
     error messages; `report` gets an execution and a sentence about it for the operator; `on_finish` is told of an end after it is stored. `drain` are
-    the seconds before the end of the process's time in which nothing is begun any more.
+    the seconds before the end of the process's time in which nothing is begun any more. `longest` are those that one
+    operation may take: with less left, only a visit's first one is begun, since the next visit has more.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names them all
@@ -70,6 +71,7 @@ class Visits:
         on_finish: Callable[[Finished], None] = lambda _finished: None,
         pause: Callable[[float], None] = time.sleep,
         drain: float = DRAIN,
+        longest: float = 0.0,
     ) -> None:
         self.store = store
         self.drain = drain
@@ -83,6 +85,7 @@ class Visits:
         self._starts = starts
         self._bury = bury
         self._token = token
+        self._longest = longest
         self._left: dict[str, str] = {}
         """Fences of visits of this process that left a row `running` because the ledger took no writes: no crash."""
 
@@ -198,7 +201,7 @@ class Visits:
         ):
             return self._later(AFTER_A_COLLISION)
         self._left.pop(found.execution, None)
-        visit = _Visit(self, taken, run, remaining)
+        visit = _Visit(self, taken, run, remaining, longest=0.0 if over else self._longest)
         try:
             wake = visit.execute()
         except (Abandoned, StoreUnavailable):
@@ -218,11 +221,19 @@ class _Visit:
     """An execution that is claimed. `standing` is what the ledger says of it, as this visit has left it."""
 
     def __init__(
-        self, visits: Visits, standing: Standing, run: RunFunction, remaining: Callable[[], float]
+        self,
+        visits: Visits,
+        standing: Standing,
+        run: RunFunction,
+        remaining: Callable[[], float],
+        *,
+        longest: float,
     ) -> None:
         self._visits = visits
         self._run = run
         self._remaining = remaining
+        self._longest = longest
+        self._stored = False
         self.standing = standing
         self.crashes = standing.run.crashes
         self.cancel = standing.run.cancel
@@ -270,10 +281,12 @@ class _Visit:
         if park_until is not None:
             outcomes.append(runs.Parked(park_until))
         self._write(operation, *outcomes)
+        self._stored = True
 
     def draining(self) -> bool:
         """Whether nothing more is to be begun."""
-        return self._remaining() < self._visits.drain
+        left = self._remaining()
+        return left < self._visits.drain or (self._stored and left < self._longest)
 
     def is_set(self) -> bool:
         """Whether there is no time to wait for the ledger any more (`keeping.Patience`)."""

@@ -32,6 +32,8 @@ from closeout.wiring.stack_ledger import Place, StackLedger
 
 ALIAS = "live"
 """The worker's alias in the stack."""
+CALL = 850.0
+"""Seconds that one call of a step may take (14 minutes: the stack refuses more), and to store what came of it."""
 SHORT = 5.0
 """Seconds that a visit spends at most on ending another run that is in its way, waits included."""
 
@@ -78,6 +80,7 @@ class StackRuntime:
             report=self.journal.about,
             on_finish=self._finished,
             drain=drain,
+            longest=CALL,
         )
 
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:

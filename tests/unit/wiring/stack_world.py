@@ -101,7 +101,7 @@ class StackWorld:
         """Visit until it is done, as the worker does."""
         deadline = time.monotonic() + seconds
         while True:
-            outcome = self.runtime.visits.visit(execution, lambda: 840.0)
+            outcome = self.runtime.visits.visit(execution, lambda: 890.0)
             if outcome == DONE:
                 return self.ending(execution)
             assert time.monotonic() < deadline, f"{execution} did not end"

@@ -128,7 +128,7 @@ def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
     preview(world)
     world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=2, then="UPDATE_COMPLETE")
     execution, _ = world.closes()
-    assert "wake" in world.runtime.visits.visit(execution, lambda: 840.0)
+    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
     world.runtime = world.environment()
     assert world.drive(execution).verdict == "success"
 
@@ -219,7 +219,7 @@ def test_a_status_that_was_posted_is_not_contradicted(world: StackWorld) -> None
     """The run had said success and died before it could write so down."""
     execution, sha = world.closes()
     world.runtime.visits.store = Unfinished(world.runtime.ledger.store)
-    assert "wake" in world.runtime.visits.visit(execution, lambda: 840.0)
+    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
     before = world.statuses(sha)
     assert before[-1][0] == "success"
     handle(world, changed(execution, "FAILED"))
