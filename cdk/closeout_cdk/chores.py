@@ -99,5 +99,6 @@ class Chores(Construct):
             name,
             service_token=self._function.function_arn,
             resource_type="Custom::CloseoutChore",
+            service_timeout=Duration.minutes(15),
             properties=properties,
         )

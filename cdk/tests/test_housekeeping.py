@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 HANDLER = Path(__file__).resolve().parent.parent / "closeout_cdk" / "housekeeping" / "handler.py"
 ROLE = "arn:aws:iam::123456789012:role/closeout-logs"
+EARLIER = "arn:aws:iam::123456789012:role/closeout-logs-before"
 OTHERS = "arn:aws:iam::123456789012:role/somebody-elses"
 
 
@@ -97,6 +98,7 @@ def ask(
         "RequestId": "request",
         "LogicalResourceId": "Chore",
         "ResourceProperties": properties,
+        "OldResourceProperties": {"Role": EARLIER} if kind == "Update" else None,
     }
     if gateway is None:
         handler.handler(event, None)
@@ -157,6 +159,7 @@ class Gateway:
         ("Create", "", ROLE),
         ("Create", OTHERS, OTHERS),
         ("Update", OTHERS, OTHERS),
+        ("Update", EARLIER, ROLE),
         ("Delete", ROLE, ""),
         ("Delete", OTHERS, OTHERS),
         ("Delete", "", ""),

@@ -32,7 +32,7 @@ def handle(event: dict[str, Any], clients: Clients, sleep: Sleep) -> None:
         if wanted["Chore"] == "empty":
             _empty(event["RequestType"], wanted["Bucket"], clients)
         elif wanted["Chore"] == "log-role":
-            _log_role(event["RequestType"], wanted["Role"], clients("apigateway"), sleep)
+            _log_role(event["RequestType"], wanted["Role"], _before(event), clients("apigateway"), sleep)
         else:
             raise ValueError(f"there is no chore {wanted['Chore']!r}")  # noqa: TRY301
     except Exception as error:  # noqa: BLE001 - the edge: CloudFormation must hear of it
@@ -71,14 +71,19 @@ def _empty(kind: str, bucket: str, clients: Clients) -> None:
         return
 
 
-def _log_role(kind: str, role: str, gateway: Any, sleep: Sleep) -> None:
-    """Set the account's role if there is none; take it away again if it is still ours."""
+def _before(event: dict[str, Any]) -> str:
+    """Give the role that an update replaces."""
+    return str((event.get("OldResourceProperties") or {}).get("Role") or "")
+
+
+def _log_role(kind: str, role: str, before: str, gateway: Any, sleep: Sleep) -> None:
+    """Set the account's role if there is none, or our earlier one; take it away again if it is still ours."""
     current = gateway.get_account().get("cloudwatchRoleArn") or ""
     if kind == "Delete":
         if current == role:
             _set(gateway, "")
         return
-    if current:
+    if current not in ("", before):
         return
     for left in reversed(range(TRIES)):
         try:
