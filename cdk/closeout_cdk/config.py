@@ -33,7 +33,7 @@ class Config:
     execution_timeout: int
     """Seconds that one execution may take, waiting included."""
     api_url: str
-    has_steps_unknown: tuple[str, ...]
+    unknown: tuple[str, ...]
     """Steps and functions whose needs closeout cannot know."""
     warnings: tuple[str, ...] = ()
 
@@ -51,7 +51,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         statements=permissions.statements(automations, builtin()),
         execution_timeout=int(longest(automations)),
         api_url=loaded.settings.api_url,
-        has_steps_unknown=permissions.unknown(automations),
+        unknown=permissions.unknown(automations),
         warnings=tuple(warnings),
     )
 

@@ -57,7 +57,10 @@ class Functions(Construct):
         }
         self.last_letters = self._queue("LastLetters", None)
         self.dead_letters = self._queue("DeadLetters", self.last_letters)
-        self.worker_logs, self.worker_role = self._logs("WorkerLogs"), permissions.role(self, "WorkerRole")
+        self.worker_logs, self.worker_role = (
+            self._logs("WorkerLogs"),
+            permissions.role(self, "WorkerRole", given.worker_policies),
+        )
         self.receiver_logs, self.receiver_role = (
             self._logs("ReceiverLogs"),
             permissions.role(self, "ReceiverRole"),
@@ -143,7 +146,8 @@ class Functions(Construct):
             memory_size=1024,
             timeout=ENDED_TIMEOUT,
             environment={**self._of_runs(), "CLOSEOUT_WORKER": self.alias.function_arn},
-            dead_letter_queue=self.last_letters,
+            # Its own source: Lambda tries an event three times within minutes, the queue's consumer for an hour.
+            dead_letter_queue=self.dead_letters,
         )
         taking = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
         grants = [
@@ -152,7 +156,7 @@ class Functions(Construct):
             permissions.ask_about_executions(self.worker.function_arn),
             permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.token_pattern),
             permissions.allow((f"sqs:{action}" for action in taking), self.dead_letters.queue_arn),
-            permissions.allow(("sqs:SendMessage",), self.last_letters.queue_arn),
+            permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
         ]
         self.ended_policy = self._attach(made, "EndedPolicy", self.ended_role, grants)
         return made

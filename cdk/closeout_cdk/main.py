@@ -7,6 +7,7 @@ import sys
 import aws_cdk as cdk
 import cdk_nag
 
+from closeout.config.findings import listed
 from closeout.core.errors import CloseoutError
 from closeout_cdk import parameters
 from closeout_cdk.bundling import Bundle, Bundler, Target
@@ -17,6 +18,12 @@ from closeout_cdk.stack import CloseoutStack
 NOBODY = (
     "note: secretReaders is empty, so only the functions can read the secrets' values. `closeout webhook create` and the"
     " console need one: add the ARN of your role"
+)
+
+
+UNKNOWN = (
+    "note: what {} will need of AWS cannot be known, so the worker has no right to it. If it is more than nothing, name a"
+    " policy in workerPolicies"
 )
 
 
@@ -46,6 +53,8 @@ def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
     config = read_config(given, bundler)
     for warning in config.warnings:
         print(warning, file=sys.stderr)
+    if config.unknown and not given.worker_policies:
+        print(UNKNOWN.format(listed(config.unknown, "and")), file=sys.stderr)
     bundles = make_bundles(given, config, bundler)
     for bundle in bundles.values():
         print(bundle.line(), file=sys.stderr)

@@ -49,6 +49,7 @@ _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]")
 _STAGE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:root|(?:role|user)/[\w+=,.@/*-]{1,512})", re.ASCII)
+_POLICY = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:policy/[\w+=,.@/-]{1,512}", re.ASCII)
 _MAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _RESERVED = ("AWS_", "LAMBDA_", "CLOSEOUT_", "_")
@@ -68,6 +69,8 @@ class Parameters:
     code_path: Path | None
     requirements_file: Path | None
     environment: Mapping[str, str]
+    worker_policies: tuple[str, ...]
+    """ARNs of the user's own managed policies, for what their scripts and functions do."""
     webhook_secret_name: str | None
     github_token_secret: str | None
     """The name of an existing secret; None: the stack creates an empty one."""
@@ -174,6 +177,16 @@ def _readers(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(readers))
 
 
+def _policies(value: Any) -> tuple[str, ...]:
+    policies = _list(value)
+    for arn in policies:
+        if not _POLICY.fullmatch(arn):
+            raise _Bad(
+                f"`{arn}` is not the ARN of a policy of your own account (arn:aws:iam::ACCOUNT:policy/NAME)"
+            )
+    return tuple(dict.fromkeys(policies))
+
+
 def _keep(value: Any) -> frozenset[str]:
     if value in (True, "true", "all"):
         return frozenset(KEEPABLE)
@@ -242,6 +255,7 @@ _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     "codePath": ("code_path", "", _folder),
     "requirementsFile": ("requirements_file", "", _file),
     "environment": ("environment", {}, _environment),
+    "workerPolicies": ("worker_policies", [], _policies),
     "webhookSecretName": ("webhook_secret_name", "", _maybe(_matching(_SECRET_NAME, "the name of a secret"))),
     "githubTokenSecret": (
         "github_token_secret",

@@ -36,9 +36,21 @@ class Grant(NamedTuple):
     wildcard: str | None = None
 
 
-def role(scope: Construct, name: str) -> iam.Role:
-    """Give a role for a function, without a managed policy: those allow every log group there is."""
-    return iam.Role(scope, name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+def role(scope: Construct, name: str, policies: Sequence[str] = ()) -> iam.Role:
+    """Give a role for a function, without AWS's managed policies: those allow every log group there is.
+
+    `policies` are ARNs of the user's own: closeout cannot know what their scripts and functions do.
+    """
+    attached = [
+        iam.ManagedPolicy.from_managed_policy_arn(scope, f"{name}Policy{number}", arn)
+        for number, arn in enumerate(policies, 1)
+    ]
+    return iam.Role(
+        scope,
+        name,
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        managed_policies=attached or None,
+    )
 
 
 def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) -> iam.Policy:

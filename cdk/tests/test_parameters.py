@@ -80,6 +80,12 @@ def test_a_reader_of_secrets_is_somebody(arn: str, why: str) -> None:
     assert why in refused(secretReaders=[arn])
 
 
+@pytest.mark.parametrize("arn", ["arn:aws:iam::aws:policy/AdministratorAccess", "AdministratorAccess", "*"])
+def test_only_policies_of_ones_own_are_attached_to_the_worker(arn: str) -> None:
+    """AWS's own are for everything, and closeout's Deny would be all that is left."""
+    assert "is not the ARN of a policy of your own account" in refused(workerPolicies=[arn])
+
+
 @pytest.mark.parametrize("name", ["AWS_PROFILE", "CLOSEOUT_TABLE", "_HANDLER", "LAMBDA_X", "1x"])
 def test_variables_of_lambda_and_of_closeout_cannot_be_set(name: str) -> None:
     """They decide what the worker works on."""

@@ -140,7 +140,7 @@ def test_the_users_functions_are_imported_from_the_code(tmp_path: Path) -> None:
     text = "modules: [hooks_of_ours]\n" + HEAD + step
     config = read(tmp_path, text % "previews_of_ours:drop", codePath=str(code))
     assert '"name":"tidy"' in config.rules
-    assert config.has_steps_unknown == ("a/python-1", "tidy")
+    assert config.unknown == ("a/python-1", "tidy")
     assert "has no function gone" in refused(tmp_path, text % "previews_of_ours:gone", codePath=str(code))
 
 

@@ -449,6 +449,19 @@ def test_the_worker_gets_what_its_actions_need_and_no_more(standard: Made, delet
     )
 
 
+def test_the_users_own_policies_are_the_workers_and_nobody_elses(make: Make) -> None:
+    """What their scripts and functions do cannot be derived; the Deny stands over it all the same."""
+    arn = "arn:aws:iam::123456789012:policy/drop-databases"
+    made = make(workerPolicies=[arn])
+    attached = {
+        name: role["Properties"].get("ManagedPolicyArns") for name, role in made.of("AWS::IAM::Role").items()
+    }
+    assert [name for name, arns in attached.items() if arns == [arn]] == [
+        name for name in attached if "WorkerRole" in name
+    ]
+    assert any(statement["Effect"] == "Deny" for statement in made.statements("WorkerPolicy"))
+
+
 def test_the_worker_is_denied_closeouts_own_resources(deleting: Made) -> None:
     """Whatever a configuration allows: an automation must not be able to take away what it runs on."""
     denied = [statement for statement in deleting.statements("WorkerPolicy") if statement["Effect"] == "Deny"]
