@@ -24,7 +24,9 @@ __all__ = ["aws"]
 
 DEPLOYED = [
     "test_deliveries.py",
+    "test_emulator.py",
     "test_parity.py",
+    "test_receiver_runtime.py",
     "test_rights.py",
     "test_runs.py",
     "test_stack_commands.py",

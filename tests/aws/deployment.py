@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from closeout.core.errors import Unavailable
 from closeout.testing.ministack import Ministack
@@ -74,6 +75,15 @@ class Cdk:
     def destroy(self) -> Said:
         """Remove the stack, as it was made last."""
         return self._cdk(["destroy", STACK, "--force", "--app", str(self._assembly)], self._assembly.parent)
+
+    def bundle(self, holding: str) -> Path:
+        """Give the folder of the deployed bundle that holds a file of this name at its top."""
+        listed: dict[str, Any] = json.loads((self._assembly / f"{STACK}.assets.json").read_text("utf-8"))[
+            "files"
+        ]
+        places = [self._assembly / one["source"]["path"] for one in listed.values()]
+        (found,) = [place for place in places if (place / holding).is_file()]
+        return found
 
     def _run(self, *arguments: str, check: bool = True) -> Said:
         options = [word for key, value in self._context.items() for word in ("-c", f"{key}={value}")]
