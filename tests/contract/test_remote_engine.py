@@ -598,6 +598,34 @@ def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses(bench: Re
     assert not bench.store.take(found, taken._replace(fence="another's"), hold=True, leave=False)
 
 
+def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, gate: Gate) -> None:
+    """The log's line about the end is what the alarm on failed runs counts."""
+
+    class Deaf:
+        """The store, of whose first `finish` nobody hears an answer."""
+
+        def __init__(self, store: Any) -> None:
+            self._store = store
+            self.lost = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._store, name)
+
+        def finish(self, standing: Any, after: Any) -> bool:
+            done = bool(self._store.finish(standing, after))
+            if self.lost == 0:
+                self.lost += 1
+                raise StoreUnavailable("no answer")
+            return done
+
+    gate.open.add("a")
+    a = bench.accept("a", key="k")
+    deaf = Deaf(bench.store)
+    bench.store = deaf  # type: ignore[assignment]
+    assert bench.process(pause=lambda _seconds: None).visit(a, lambda: FOREVER) == DONE
+    assert (deaf.lost, bench.finished) == (1, [a])
+
+
 # --- ends ---------------------------------------------------------------------------------------------------
 
 

@@ -124,7 +124,10 @@ class DynamoStore:
             actions.append(delete(self._ticket(standing, key)))
             if self._holds(key, standing.execution):
                 actions.append(delete(layout.holder_key(key), MINE, {":me": standing.execution}))
-        return not self._table.write(actions)
+        if not self._table.write(actions):
+            return True
+        now = self.look(standing.execution)  # as in `take`
+        return now is not None and now.run.state == "finished" and now.fence == standing.fence
 
     def _holds(self, key: str, execution: str) -> bool:
         holder: Item | None = self._table.get(layout.holder_key(key))
