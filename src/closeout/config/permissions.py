@@ -171,9 +171,9 @@ def _of_automation(automation: Automation, actions: Actions) -> Iterator[Stateme
         if step.assume_role is not None:
             why = ("act under the role that the step names",)
             yield Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place)
-        for secret in _secrets(step, actions):
+        for arns in _secrets(step, actions):
             why = ("read the secret that the step's input refers to",)
-            yield Statement("aws", None, ("secretsmanager:GetSecretValue",), (secret,), why, place)
+            yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, why, place)
         for permission in actions[step.uses].permissions(step.inputs):
             of_aws = permission.system == "aws"
             resources = permission.resources or ("*",)
@@ -227,8 +227,8 @@ def _names(step: Step, actions: Actions) -> Iterator[tuple[str, str]]:
             yield key, str(value)
 
 
-def _secrets(step: Step, actions: Actions) -> Iterator[str]:
-    """Give the ARN of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
+def _secrets(step: Step, actions: Actions) -> Iterator[tuple[str, ...]]:
+    """Give the ARNs of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
     for key, spec in actions[step.uses].inputs.items():
         value = step.inputs.get(key)
         if not spec.secret or not value:
@@ -236,14 +236,18 @@ def _secrets(step: Step, actions: Actions) -> Iterator[str]:
         for text in value.values() if isinstance(value, Mapping) else (value,):
             kind, _, rest = str(text).partition(":")
             if kind == "aws-secretsmanager":
-                yield _secret_arn(rest.partition("#")[0])
+                yield _secret_arns(rest.partition("#")[0])
 
 
-def _secret_arn(name: str) -> str:
-    """Give a secret's ARN; the six characters at its end are chosen by AWS (Secrets Manager: IAM policy examples)."""
+def _secret_arns(name: str) -> tuple[str, ...]:
+    """Give a secret's ARN; the six characters at its end are chosen by AWS (Secrets Manager: IAM policy examples).
+
+    `…:secret:webhook-secret` may be a whole ARN or one that lacks them, and AWS takes both, so both are allowed.
+    """
     if not name.startswith("arn:"):
-        return f"arn:aws:secretsmanager:*:*:secret:{name}-??????"
-    return name if re.search(r"-[A-Za-z0-9]{6}\Z", name) else f"{name}-??????"
+        return (f"arn:aws:secretsmanager:*:*:secret:{name}-??????",)
+    lacking = f"{name}-??????"
+    return (name, lacking) if re.search(r"-[A-Za-z0-9]{6}\Z", name) else (lacking,)
 
 
 def _begins_fixed(name: str) -> bool:

@@ -193,14 +193,18 @@ def test_a_step_under_a_role_needs_only_to_assume_it(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_a_step_refers_to_may_be_read(tmp_path: Path) -> None:
-    """By name, with AWS's own six characters, or by ARN; references that are not Secrets Manager's need nothing."""
+    """By name, with AWS's own six characters, or by ARN with or without them, which an ARN does not tell."""
     arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:api/key-AbCdEf"
     step = (
         "{ uses: http/request, with: { url: 'https://h.example/', secret-headers: { A: 'aws-secretsmanager:previews#k',"
         f" B: 'aws-secretsmanager:{arn}', C: 'env:KEY' }} }} }}"
     )
     one = of(needed(tmp_path, automation("a", step)), "secretsmanager:GetSecretValue")
-    assert set(one.resources) == {"arn:aws:secretsmanager:*:*:secret:previews-??????", arn}
+    assert set(one.resources) == {
+        "arn:aws:secretsmanager:*:*:secret:previews-??????",
+        arn,
+        f"{arn}-??????",
+    }
     assert one.role is None
 
 
