@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ SOURCES = REPOSITORY / "src"
 WORKER_REQUIREMENTS = REPOSITORY / "requirements" / "worker.txt"
 CACHE = ROOT / ".bundles"
 CONFIG = "closeout.yaml"
+ABANDONED = 3600.0
+"""Seconds after which nobody works on a half-made bundle any more."""
 KEPT = 12
 """Bundles that stay in the cache; the oldest go."""
 
@@ -190,6 +193,9 @@ class Bundler:
         stamps = sorted(self._cache.glob(f"{name}-*/stamp"), key=lambda path: -path.stat().st_mtime)
         for stamp in stamps[KEPT:]:
             shutil.rmtree(stamp.parent, ignore_errors=True)
+        for left in self._cache.glob(".making-*"):  # by a synthesis that was killed
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def code_files(code: Path) -> Iterator[tuple[str, Path]]:

@@ -51,7 +51,7 @@ def check(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> tuple[
     findings = tuple(place.finding(problem) for problem in found)
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
-        raise ConfigError("\n".join(finding.pretty() for finding in errors), findings=findings)
+        raise ConfigError("\n".join(finding.text() for finding in errors), findings=findings)
     return findings
 
 
@@ -219,7 +219,7 @@ def _deleting_rights(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]
             " the CDK have one), else with the worker's rights, which are to read stacks and to delete them"
         )
         yield Problem(
-            at, "aws-missing", message, "give role-arn a role that may delete what is in it", "warning"
+            at, "missing-input", message, "give role-arn a role that may delete what is in it", "warning"
         )
 
 

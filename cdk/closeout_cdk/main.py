@@ -8,7 +8,7 @@ import aws_cdk as cdk
 import cdk_nag
 
 from closeout.config.findings import listed
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, ConfigError
 from closeout_cdk import parameters
 from closeout_cdk.bundling import Bundle, Bundler, Target
 from closeout_cdk.config import Config, read_config
@@ -34,6 +34,9 @@ def main() -> int:
         build(app, Bundler())
     except ParameterError as error:
         print(error, file=sys.stderr)
+        return 1
+    except ConfigError as error:
+        print("\n".join(finding.pretty() for finding in error.findings) or error.message, file=sys.stderr)
         return 1
     except CloseoutError as error:
         print(error.message, file=sys.stderr)

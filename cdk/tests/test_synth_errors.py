@@ -13,7 +13,7 @@ from closeout.core.errors import ConfigError
 from closeout_cdk import parameters
 from closeout_cdk.bundling import Bundler
 from closeout_cdk.config import Config, read_config
-from support import COMMITTED
+from support import COMMITTED, ROOT
 
 HEAD = """\
 version: 1
@@ -43,10 +43,10 @@ def read(folder: Path, text: str, **context: Any) -> Config:
 
 
 def refused(folder: Path, text: str, **context: Any) -> str:
-    """Give the message of a refusal, with the file by its name alone."""
+    """Give what is shown of a refusal, with the file by its name alone."""
     with pytest.raises(ConfigError) as caught:
         read(folder, text, **context)
-    return caught.value.message.replace(f"{folder}/", "")
+    return "\n".join(finding.pretty() for finding in caught.value.findings).replace(f"{folder}/", "")
 
 
 STEPS = {
@@ -91,16 +91,18 @@ def test_a_step_that_aws_cannot_carry_is_refused_at_its_place(case: str, tmp_pat
 def test_every_mistake_is_said_at_once_with_its_fix(tmp_path: Path) -> None:
     """As `closeout check` does."""
     steps = STEPS["a program that the image does not have"][0] + STEPS["a call longer than an invocation"][0]
-    message = refused(tmp_path, HEAD + steps)
-    assert message.count("closeout.yaml:") == 2
-    assert "fix: put it into codePath and call it as ./NAME" in message
-    assert "^\n" in message, "the line is shown with a caret"
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, HEAD + steps)
+    shown = [finding.pretty() for finding in caught.value.findings]
+    assert len(shown) == 2
+    assert "fix: put it into codePath and call it as ./NAME" in shown[0]
+    assert "  9 |         with: { argv: [aws, s3, ls] }\n    |                        ^\n" in shown[0]
 
 
 def test_a_mistake_of_the_file_itself_comes_from_the_same_loader(tmp_path: Path) -> None:
     """What `closeout check` refuses, synthesis refuses with the same words."""
     message = refused(tmp_path, HEAD + "      - uses: shel\n")
-    assert message == "closeout.yaml:7:15: automations.a.steps[0].uses: there is no action `shel`"
+    assert message.startswith("closeout.yaml:7:15: automations.a.steps[0].uses: there is no action `shel`\n")
 
 
 def test_an_actions_own_default_over_the_limit_is_a_warning(tmp_path: Path) -> None:
@@ -208,3 +210,17 @@ def test_who_deletes_a_stacks_resources_is_asked(tmp_path: Path) -> None:
         in warning
     )
     assert read(tmp_path, HEAD + step % ", role-arn: 'arn:aws:iam::123456789012:role/deleter'").warnings == ()
+
+
+def test_the_committed_configuration_and_the_example_in_it_are_good(tmp_path: Path) -> None:
+    """Whoever takes the comment signs off begins with something that works."""
+    text = (ROOT / "closeout.yaml").read_text()
+    assert read(tmp_path, text).warnings == ()
+    example = text[text.index("# aws: {") :]
+    shown = (
+        "version: 1\n"
+        + "\n".join(line.removeprefix("#").removeprefix(" ") for line in example.splitlines())
+        + "\n"
+    )
+    (warning,) = read(tmp_path, shown).warnings
+    assert "role-arn" in warning
