@@ -266,7 +266,7 @@ _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     "githubAddresses": ("github_addresses", "off", _addresses),
     "apiGatewayLogRole": ("api_log_role", "create", _choice("existing", "create", "off")),
     "logRetentionDays": ("log_retention_days", 30, _days(RETENTION)),
-    "retentionDays": ("retention_days", 30, _days(range(1, 3651))),
+    "retentionDays": ("retention_days", 30, _days(range(7, 3651))),
     "alarmEmail": ("alarm_email", "", _maybe(_matching(_MAIL, "a mail address"))),
     "architecture": ("architecture", "arm64", _choice("arm64", "x86_64")),
     "bundlePlatform": ("bundle_platform", "lambda", _choice("lambda", "host")),

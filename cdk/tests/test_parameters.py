@@ -86,6 +86,16 @@ def test_only_policies_of_ones_own_are_attached_to_the_worker(arn: str) -> None:
     assert "is not the ARN of a policy of your own account" in refused(workerPolicies=[arn])
 
 
+@pytest.mark.parametrize(("days", "works"), [(6, False), (7, True)])
+def test_the_ledger_remembers_a_delivery_as_long_as_it_can_be_sent_again(days: int, works: bool) -> None:
+    """GitHub keeps a delivery for three days, GHES for seven: one that is forgotten would run again."""
+    if works:
+        assert parameters.read({**COMMITTED, "retentionDays": days}).retention_days == days
+    else:
+        with pytest.raises(ParameterError, match="retentionDays: .*7 to 3650"):
+            parameters.read({**COMMITTED, "retentionDays": days})
+
+
 @pytest.mark.parametrize("name", ["AWS_PROFILE", "CLOSEOUT_TABLE", "_HANDLER", "LAMBDA_X", "1x"])
 def test_variables_of_lambda_and_of_closeout_cannot_be_set(name: str) -> None:
     """They decide what the worker works on."""
