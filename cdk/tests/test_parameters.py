@@ -92,7 +92,7 @@ def test_the_ledger_remembers_a_delivery_as_long_as_it_can_be_sent_again(days: i
     if works:
         assert parameters.read({**COMMITTED, "retentionDays": days}).retention_days == days
     else:
-        with pytest.raises(ParameterError, match="retentionDays: .*7 to 3650"):
+        with pytest.raises(ParameterError, match=r"retentionDays: .*7 to 3650"):
             parameters.read({**COMMITTED, "retentionDays": days})
 
 
