@@ -57,10 +57,8 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
 
 
 def longest(automations: tuple[Automation, ...]) -> float:
-    """Give the seconds after which an execution is certainly lost: the longest queue, the longest run, an hour."""
-    queue = max((item.queue_timeout for item in automations), default=DAY)
-    timeout = max((item.timeout for item in automations), default=3 * HOUR)
-    return queue + timeout + HOUR
+    """Give the seconds after which an execution is certainly lost: the longest queue and run of one automation, an hour."""
+    return max((item.queue_timeout + item.timeout for item in automations), default=DAY + 3 * HOUR) + HOUR
 
 
 def _load(given: Parameters, places: tuple[Path, ...]) -> Loaded:

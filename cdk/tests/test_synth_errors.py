@@ -201,6 +201,19 @@ def test_a_run_is_remembered_as_long_as_it_may_take(tmp_path: Path) -> None:
     assert read(tmp_path, text, retentionDays=60).execution_timeout == (40 + 1) * 86_400 + 3600
 
 
+def test_an_execution_lasts_as_long_as_the_automation_that_takes_longest(tmp_path: Path) -> None:
+    """One automation's queue and another's run are never in one execution, and Lambda takes 366 days."""
+    step = "    steps:\n      - uses: github/comment\n        with: { body: x }\n"
+    rest = (
+        "    on: { pull_request: { types: [closed], branches: [develop] } }\n    repositories: [acme/shop]\n"
+    )
+    text = (
+        f"version: 1\nautomations:\n  a:\n{rest}    queue-timeout: 300d\n    timeout: 1d\n{step}"
+        f"  b:\n{rest}    queue-timeout: 1d\n    timeout: 299d\n{step}"
+    )
+    assert read(tmp_path, text, retentionDays=400).execution_timeout == 301 * 86_400 + 3600
+
+
 def test_who_deletes_a_stacks_resources_is_asked(tmp_path: Path) -> None:
     """The worker may delete the stack; what is in it takes a role that may, which no emulator shows."""
     step = "      - uses: aws/cloudformation-delete-stack\n        with: { stack-name: 'preview-${{ event.number }}', account: '123456789012', region: eu-central-1%s }\n"
