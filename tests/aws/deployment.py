@@ -82,6 +82,7 @@ class Cdk:
             "files"
         ]
         places = [self._assembly / one["source"]["path"] for one in listed.values()]
+        found: Path
         (found,) = [place for place in places if (place / holding).is_file()]
         return found
 
