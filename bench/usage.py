@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
 SECRET = "the-secret-of-the-hook"
 GUID = "00000000-0000-4000-8000-000000000017"
 KB = 1024
+INVOCATION = 900.0
 LAST_POLL = 0.9
 """Seconds from which a wait is one for a poll and not one of the ledger's own short ones."""
 
@@ -289,7 +290,7 @@ class _Scene:
         for _ in range(200):
             writes, reads = meter.writes, meter.reads
             with contextlib.redirect_stdout(io.StringIO()) as log:
-                outcome = runtime.visits.visit(execution, lambda: 800.0)
+                outcome = runtime.visits.visit(execution, _invocation())
             wait = max(0.0, outcome.get("wake", 0.0) - time.time())
             used = Used(
                 writes=meter.writes - writes,
@@ -304,6 +305,12 @@ class _Scene:
                 return
             time.sleep(wait)
         raise AssertionError("the run does not end")
+
+
+def _invocation() -> Callable[[], float]:
+    """Give what Lambda says in an invocation that begins now: the seconds that are left of it."""
+    until = time.monotonic() + INVOCATION
+    return lambda: until - time.monotonic()
 
 
 def _make_preview(cloudformation: Any, s3: Any) -> None:
