@@ -24,6 +24,8 @@ LEVEL = 3
 """Of zlib: a pull request's 24 KB become 4 KB in a quarter of a millisecond."""
 ATTEMPTS = 5
 """Tries of one transaction: others that touch the same key at the same moment make it fail."""
+PASSING = frozenset(("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"))
+"""Why a transaction is refused for a moment."""
 STARTED = "DurableExecutionAlreadyStartedException"
 
 
@@ -116,7 +118,7 @@ class Accepting:
             reasons = (error.details or {}).get("CancellationReasons") or []
             codes = [str(reason.get("Code")) for reason in reasons]
             there = frozenset(place for place, code in enumerate(codes) if code == "ConditionalCheckFailed")
-            passing = {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"}
+            passing = {"None", "ConditionalCheckFailed", *PASSING}
             if not codes or not passing.issuperset(codes):
                 raise
             return there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from closeout.core.errors import ServiceError
+from closeout.core.records import NewDelivery
+from closeout.lambdas.accepting import Accepting, Place
 from closeout.lambdas.wire import Aws
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -163,3 +166,29 @@ def test_all_calls_of_a_request_share_the_time_for_trying_again(servers: Callabl
     with pytest.raises(ServiceError):
         ask(aws)
     assert len(pauses) == 6
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_that_others_were_in_the_way_of_is_tried_again(
+    servers: Callable[..., Server], code: str
+) -> None:
+    """The reasons that pass, as API_TransactWriteItems lists them: moto never gives the last two."""
+    error = json.dumps(
+        {
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "CancellationReasons": [{"Code": "None"}, {"Code": code}],
+        }
+    ).encode()
+    answers = iter([b"HTTP/1.1 400 No\r\ncontent-length: %d\r\n\r\n%s" % (len(error), error), ANSWER])
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(next(answers))
+        connection.close()
+
+    server = servers(serve)
+    pauses: list[float] = []
+    ledger = Accepting(client(server.url, []), Place("ledger", "bodies", "worker:live", 30.0), pauses.append)
+    delivery = NewDelivery("1", "guid", "push", None, "acme/shop", b"{}", False, 1_700_000_000.0, "github")
+    assert ledger.accept(delivery, ()).runs == ()
+    assert len(pauses) == 1
