@@ -28,6 +28,8 @@ SOURCES = REPOSITORY / "src"
 WORKER_REQUIREMENTS = REPOSITORY / "requirements" / "worker.txt"
 CACHE = ROOT / ".bundles"
 CONFIG = "closeout.yaml"
+LIBRARIES = "libraries"
+"""A stage of the worker's bundle, which is never zipped by itself."""
 ABANDONED = 3600.0
 """Seconds after which nobody works on a half-made bundle any more."""
 KEPT = 12
@@ -90,10 +92,14 @@ class Target:
 
 
 class Bundler:
-    """Makes bundles, and keeps them in `cache` under a hash of all that goes into them."""
+    """Makes bundles, and keeps them in `cache` under a hash of all that goes into them.
 
-    def __init__(self, cache: Path = CACHE) -> None:
+    `lock` names the libraries of the worker besides the user's.
+    """
+
+    def __init__(self, cache: Path = CACHE, lock: Path = WORKER_REQUIREMENTS) -> None:
         self._cache = cache
+        self._lock = lock
 
     def receiver(self, rules: str) -> Bundle:
         """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules.
@@ -119,7 +125,7 @@ class Bundler:
         """
         own = dict(_tree(SOURCES / "closeout", skip=WORKER_LEFT_OUT))
         users = dict(_tree(code)) if code is not None else {}
-        locks = [WORKER_REQUIREMENTS, *([requirements] if requirements is not None else [])]
+        locks = [self._lock, *([requirements] if requirements is not None else [])]
         inputs = [
             ("target", target.key().encode()),
             *((f"lock {number}", lock.read_bytes()) for number, lock in enumerate(locks)),
@@ -160,7 +166,7 @@ class Bundler:
             _install(locks, folder, target)
             _compile(folder)
 
-        return self._made("libraries", inputs, make).path
+        return self._made(LIBRARIES, inputs, make).path
 
     def _made(self, name: str, inputs: Iterable[tuple[str, bytes]], make: Callable[[Path], None]) -> Bundle:
         """Give the bundle of these inputs, made now if it is not in the cache."""
@@ -173,7 +179,8 @@ class Bundler:
                 content = done / "content"
                 content.mkdir(parents=True)
                 make(content)
-                stamp = f"{_hash(content)} {_unpacked(content)} {_zipped(content, archive)}"
+                size = 0 if name == LIBRARIES else _zipped(content, archive)
+                stamp = f"{_hash(content)} {_unpacked(content)} {size}"
                 (done / "stamp").write_text(stamp)
                 _settle(done, place)
             self._forget(name)

@@ -241,7 +241,7 @@ def version_of(name: str) -> str:
     return next(line for line in lines if line.startswith(f"{name}==")).split("==")[1].split()[0]
 
 
-def test_the_users_code_and_libraries_come_along(worker: Bundle, config: Path, tmp_path: Path) -> None:
+def test_the_users_code_and_libraries_come_along(config: Path, tmp_path: Path) -> None:
     """Files with their modes; hidden and generated ones stay."""
     code = tmp_path / "code"
     (code / "previews").mkdir(parents=True)
@@ -251,15 +251,18 @@ def test_the_users_code_and_libraries_come_along(worker: Bundle, config: Path, t
     for hidden in (".env", ".git/config", "__pycache__/x.pyc", "node_modules/x.js"):
         (code / hidden).parent.mkdir(exist_ok=True)
         (code / hidden).write_text("not for Lambda")
-    lock = tmp_path / "requirements.txt"
+    ours, lock = tmp_path / "ours.txt", tmp_path / "requirements.txt"
+    ours.write_text(lock_of("jmespath", version_of("jmespath")))
     lock.write_text(lock_of("six", version_of("six")))
-    bundle = Bundler(worker.path.parent.parent).worker(config, code, lock, HOST)
+    bundle = Bundler(tmp_path / "cache", ours).worker(config, code, lock, HOST)
+    assert (bundle.path / "six.py").is_file()
+    assert (bundle.path / "jmespath").is_dir()
     assert (bundle.path / "previews" / "__pycache__").is_dir()
     assert (bundle.path / "tool").stat().st_mode & 0o111
     for hidden in (".env", ".git", "__pycache__/x.pyc", "node_modules"):
         assert not (bundle.path / hidden).exists()
-    assert bundle.hash != worker.hash
-    assert worker.path.exists(), "the folder that libraries are linked from is as it was"
+    libraries = next((tmp_path / "cache").glob("libraries-*/content"))
+    assert not (libraries / "previews").exists(), "the folder that libraries are linked from is as it was"
 
 
 @pytest.mark.parametrize("name", ["boto3.py", "boto3/__init__.py", "closeout/__init__.py", "six.py"])
