@@ -138,7 +138,11 @@ def test_the_layout_of_the_table_is_that_of_the_code() -> None:
         ("| 20 s |", "functions.py", r"timeout=Duration\.seconds\(20\)"),
         ("| 15 min |", "functions.py", r"INVOCATION = Duration\.minutes\(15\)"),
         ("| 14 min |", "checks.py", r"LONGEST_CALL = 840\.0\n"),
-        ("| queue-timeout + timeout + 1 h |", "config.py", r"item\.queue_timeout \+ item\.timeout for .*\+ HOUR\n"),
+        (
+            "| queue-timeout + timeout + 1 h |",
+            "config.py",
+            r"item\.queue_timeout \+ item\.timeout for .*\+ HOUR\n",
+        ),
     ],
 )
 def test_limits_of_ours_are_those_of_the_code(said: str, file: str | None, pattern: str) -> None:
@@ -168,7 +172,7 @@ def simple_commands() -> Iterator[tuple[str, list[str]]]:
     for block in blocks():
         if block.language != "sh":
             continue
-        text = re.sub(r"\\\n\s*", " ", block.text)
+        text = re.sub(r"(?m)\s+# .*$", "", re.sub(r"\\\n\s*", " ", block.text))
         for inner in (
             *re.findall(r"\$\(([^()]*(?:\([^()]*\))?[^()]*)\)", text),
             re.sub(r"\$\([^\n]*?\)(?=[\n;]|$)", "X", text),
@@ -231,3 +235,57 @@ def test_each_failure_names_its_test_or_says_that_there_is_none() -> None:
                 absent.append(f"{target} has no test_{name.replace(' ', '_')}")
     assert not vague
     assert not absent, "\n".join(absent)
+
+
+RUN_BY = {
+    "closeout check": ("tests/acceptance/test_cli_basics.py", '"check"'),
+    "closeout permissions": ("tests/acceptance/test_cli_secret.py", '"permissions"'),
+    "closeout runs list": ("tests/acceptance/test_cli_stack.py", '"runs", "list"'),
+    "closeout runs logs": ("tests/aws/test_stack_commands.py", '"runs", "logs"'),
+    "closeout runs rerun": ("tests/aws/test_stack_commands.py", '"runs", "rerun"'),
+    "closeout deliveries list": ("tests/acceptance/test_cli_stack.py", '"deliveries", "list"'),
+    "closeout secret set": ("tests/aws/test_stack_commands.py", '"secret", "set"'),
+    "closeout webhook create": ("tests/aws/test_stack_commands.py", '"webhook", "create"'),
+    "closeout webhook list": ("tests/acceptance/test_cli_webhook.py", '"list"'),
+    "closeout webhook delete": ("tests/aws/test_stack_commands.py", '"webhook", "delete"'),
+    "npx cdk bootstrap": ("tests/aws/deployment.py", '"bootstrap"'),
+    "npx cdk deploy": ("tests/aws/deployment.py", '"deploy"'),
+    "npx cdk diff": ("tests/aws/deployment.py", '"diff"'),
+    "npx cdk destroy": ("tests/aws/deployment.py", '"destroy"'),
+    "../.venv-aws/bin/python refresh_addresses.py": (
+        "cdk/tests/test_refresh_addresses.py",
+        "refresh_addresses.main(",
+    ),
+    "make setup-aws": (".ci/run", "make"),
+    "make synth": ("Makefile", "$(MAKE) --no-print-directory synth"),
+}
+"""Each command of the pages about AWS, and where a test or the gate runs it against an emulator."""
+NEED_AN_ACCOUNT = ("aws ", "git pull", "uv pip compile")
+"""What nobody here can run: `aws` is held to AWS's API models instead."""
+SHELL = re.compile(r"(cd|export|\.|for|test|continue|done|\w+=\S*)( |$)")
+ABOUT_AWS = (
+    "docs/tutorial/first-teardown-on-aws.md",
+    "docs/how-to/give-a-team-access-to-logs-but-not-secrets.md",
+    "docs/how-to/act-in-another-account.md",
+    "docs/how-to/restrict-to-githubs-addresses.md",
+    "docs/how-to/upgrade-a-stack.md",
+    "docs/how-to/move-from-the-2021-stack.md",
+    "docs/how-to/remove-everything.md",
+)
+
+
+def test_every_command_of_the_pages_about_aws_is_run_somewhere_or_needs_an_account() -> None:
+    """A command that no test runs is in the list of those that nobody here can run."""
+    unknown = []
+    for place, words in simple_commands():
+        line = " ".join(words)
+        ours = place.split(":")[0] in ABOUT_AWS or (words[0] == "closeout" and "--stack" in words)
+        if not ours or SHELL.match(line) or line.startswith(NEED_AN_ACCOUNT):
+            continue
+        if place.startswith(("docs/how-to/set-up-the-webhook", "docs/how-to/rotate-the")):
+            continue  # run as they stand: test_webhook_howtos
+        if not line.startswith(tuple(RUN_BY)):
+            unknown.append(f"{place}: {line}")
+    assert not unknown, "\n".join(unknown)
+    for file, text in RUN_BY.values():
+        assert text in (ROOT / file).read_text("utf-8"), f"{file} no longer has {text}"
