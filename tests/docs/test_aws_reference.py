@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -289,3 +292,35 @@ def test_every_command_of_the_pages_about_aws_is_run_somewhere_or_needs_an_accou
     assert not unknown, "\n".join(unknown)
     for file, text in RUN_BY.values():
         assert text in (ROOT / file).read_text("utf-8"), f"{file} no longer has {text}"
+
+
+FAKE_AWS = """\
+#!/bin/sh
+echo "$*" >> "$CALLS"
+case "$*" in
+  *describe-stacks*) echo arn:aws:lambda:eu-central-1:123456789012:function:worker:live ;;
+  *get-alias*) echo 4 ;;
+  *list-versions*) printf '%s\\t' '$LATEST' 1 2 3 4; echo ;;
+  *"--qualifier 2 "*) echo 1 ;;
+  *list-durable*) echo 0 ;;
+esac
+"""
+
+
+def test_pruning_spares_the_live_version_and_those_with_executions(tmp_path: Path) -> None:
+    """The loop of the how-to, over an `aws` that answers what it is asked: 1 and 3 go, 2 has a run, 4 is live."""
+    page = ROOT / "docs/how-to/upgrade-a-stack.md"
+    script = next(block.text for block in blocks() if block.page == page and "delete-function" in block.text)
+    tool, calls = tmp_path / "aws", tmp_path / "calls"
+    tool.write_text(FAKE_AWS, "utf-8")
+    tool.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(calls)}
+    done = subprocess.run(
+        ["sh", "-u", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    deleted = [line for line in calls.read_text("utf-8").splitlines() if "delete-function" in line]
+    worker = "arn:aws:lambda:eu-central-1:123456789012:function:worker"
+    assert deleted == [
+        f"lambda delete-function --function-name {worker} --qualifier {number}" for number in (1, 3)
+    ]
