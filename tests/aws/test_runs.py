@@ -64,26 +64,42 @@ def test_a_wait_of_twenty_minutes_costs_no_time_of_a_function(world: World) -> N
     assert time.monotonic() - began < 90
 
 
-def test_a_start_that_was_lost_is_made_up_for_by_a_redelivery(world: World) -> None:
-    """The receiver stores, cannot start, and says so; the same delivery again starts the run, once."""
+def lose_the_start(world: World, number: int) -> tuple[str, dict[str, Any], str]:
+    """Deliver while the receiver may not invoke the worker; give the GUID, the payload and the run that is queued."""
     role = world.role_of("Receiver")
     iam = world.cloud.client("iam")
     deny = {"Effect": "Deny", "Action": "lambda:InvokeFunction", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     guid = str(uuid.uuid4())
-    payload = pull_request(number=11, repository="acme/notes")
+    payload = pull_request(number=number, repository="acme/notes")
     iam.put_role_policy(RoleName=role, PolicyName="lost", PolicyDocument=policy)
     try:
         lost = world.deliver(payload, guid=guid)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="lost")
     assert (lost.status, lost.json["error"]) == (503, "store-unavailable")
-    (queued,) = [run for run in world.views.runs(repository="acme/notes") if run.number == 11]
+    (queued,) = [run for run in world.views.runs(repository="acme/notes") if run.number == number]
     assert queued.state == "queued"
+    return guid, payload, queued.id
+
+
+def test_a_start_that_was_lost_is_made_up_for_by_a_redelivery(world: World) -> None:
+    """The receiver stores, cannot start, and says so; the same delivery again starts the run, once."""
+    guid, payload, run = lose_the_start(world, 11)
     again = world.deliver(payload, guid=guid)
-    assert (again.status, again.json["duplicate"], again.json["runs"]) == (200, True, [queued.id])
-    assert world.ended(queued.id)["verdict"] == "success"
+    assert (again.status, again.json["duplicate"], again.json["runs"]) == (200, True, [run])
+    assert world.ended(run)["verdict"] == "success"
     assert [note["what"] for note in world.notes(11)] == ["begin", "end"]
+
+
+def test_a_start_that_came_to_the_dead_letters_is_made_again(world: World) -> None:
+    """What Lambda could not deliver to the worker lies in its dead-letter queue as it was; the run is started from there."""
+    _, _, run = lose_the_start(world, 12)
+    sqs = world.cloud.client("sqs")
+    (queue,) = [url for url in sqs.list_queues()["QueueUrls"] if "DeadLetters" in url]
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"execution": f"{run}-1"}))
+    assert world.ended(run)["verdict"] == "success"
+    assert [note["what"] for note in world.notes(12)] == ["begin", "end"]
 
 
 def waiting_pair(world: World, number: int) -> tuple[str, str, str]:
