@@ -8,6 +8,7 @@ gives says when the next one is due. The only module that imports the durable SD
 from __future__ import annotations
 
 import math
+import os
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from aws_durable_execution_sdk_python.config import Duration
 from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
 from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
 
+from closeout.actions.general.python import anything_running
 from closeout.engine.visit import Visits
 from closeout.wiring.stack_runtime import open_stack_runtime
 
@@ -55,6 +57,17 @@ def work(event: dict[str, Any], context: DurableContext, visits: Visits) -> dict
 
 
 @durable_execution
-def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-    """Lambda's entry."""
+def carry_out(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+    """Visit an execution with this environment's objects."""
     return work(event, context, runtime().visits)
+
+
+def handler(event: Any, context: Any) -> Any:
+    """Lambda's entry.
+
+    A function that ran over its time is frozen with its environment and goes on when that is used again: after its run
+    has ended, beside one that has its key now. So this process ends instead, and Lambda invokes again in a new one.
+    """
+    if anything_running():
+        os._exit(1)
+    return carry_out(event, context)

@@ -28,6 +28,11 @@ _NAME = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z
 _running: dict[str, threading.Thread] = {}
 
 
+def anything_running() -> bool:
+    """Whether a call of any execution has not ended yet; asked when none should."""
+    return any(thread.is_alive() for thread in list(_running.values()))
+
+
 class Context:
     """What the function gets first: the event, the run, the attempt, and the log."""
 
