@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from base64 import b64encode
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from closeout.core import ids, table
 from closeout.core.records import Accepted
 from closeout.intake import answers
+from closeout.lambdas.receive import Door
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
 
@@ -213,6 +215,17 @@ def test_a_rotated_secret_is_taken_up_and_the_old_one_stays_for_a_day(stack: Sta
     door._kept._read_at -= 2.0  # type: ignore[union-attr]  # a second has passed
     assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
     assert door.answer(closed(guid="g-3"))["statusCode"] == 202
+
+
+def test_time_goes_on_while_an_environment_is_frozen(stack: Stack) -> None:
+    """A counter of seconds may stand still meanwhile: a new secret would be refused as if it had been read just now."""
+    clock = [time.time()]
+    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    assert door.answer(closed())["statusCode"] == 202
+    stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
+    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 401
+    clock[0] += 3600.0
+    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
 
 
 def test_a_flood_of_bad_signatures_costs_one_read_a_second(stack: Stack) -> None:
