@@ -99,7 +99,7 @@ class Functions(Construct):
             *permissions.keep_runs(self._ledger),
             permissions.run_executions(itself),
             permissions.ask_about_executions(itself),
-            permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.token_pattern),
+            *permissions.read_token(self._secrets),
             permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
             *permissions.of_actions(config.statements),
             *permissions.protect_own(
@@ -154,7 +154,7 @@ class Functions(Construct):
             permissions.write_log(self.ended_logs),
             *permissions.keep_runs(self._ledger),
             permissions.ask_about_executions(self.worker.function_arn),
-            permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.token_pattern),
+            *permissions.read_token(self._secrets),
             permissions.allow((f"sqs:{action}" for action in taking), self.dead_letters.queue_arn),
             permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
         ]

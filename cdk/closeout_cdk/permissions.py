@@ -19,6 +19,7 @@ from closeout.config.permissions import Statement
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
 from closeout_cdk.parameters import STACK, ParameterError
+from closeout_cdk.secrets import Secrets
 
 MOST_OF_A_NAME = 50
 """Characters of Lambda's 64 that CloudFormation leaves to a stack's name and a logical id."""
@@ -108,6 +109,26 @@ def keep_runs(ledger: Ledger) -> list[Grant]:
         # Without it S3 says "denied", and not "no such key", of a body that has expired.
         allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
     ]
+
+
+def read_token(secrets: Secrets) -> list[Grant]:
+    """Allow to read the token of GitHub's API; one that was there before, with whatever key it is encrypted with.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+    """
+    grants = [allow(("secretsmanager:GetSecretValue",), secrets.token_pattern)]
+    if secrets.token is None:
+        stack = Stack.of(secrets)
+        decrypt = iam.PolicyStatement(
+            actions=["kms:Decrypt"],
+            resources=[stack.format_arn(service="kms", resource="key", resource_name="*")],
+            conditions={
+                "StringEquals": {"kms:ViaService": f"secretsmanager.{stack.region}.{stack.url_suffix}"},
+                "StringLike": {"kms:EncryptionContext:SecretARN": secrets.token_pattern},
+            },
+        )
+        grants.append(Grant(decrypt, "the key is not known here, and it decrypts this one secret alone"))
+    return grants
 
 
 def run_executions(function: str) -> Grant:
