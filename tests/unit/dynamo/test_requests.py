@@ -191,6 +191,33 @@ def test_a_delivery_lives_as_long_as_what_reads_it(desk: Desk) -> None:
     assert expiries() == set()
 
 
+def test_a_body_in_the_bucket_lives_on_with_its_delivery(desk: Desk) -> None:
+    """The bucket counts days from when an object was written: a replay writes it anew, or does not begin."""
+    import time
+    import zlib
+
+    from tests.contract.remote_harness import BUCKET, client
+
+    bench, s3 = desk.bench, client(desk.bench.aws, "s3")
+    s3.create_bucket(Bucket=BUCKET)
+    delivery = keep_push(bench)
+    place = {"Bucket": BUCKET, "Key": layout.object_name(delivery)}
+    s3.put_object(**place, Body=zlib.compress(BODY))
+    body = layout.body_key(delivery) | layout.to_item({"object": place["Key"], "expires": 2_000_000_000})
+    bench.dynamo.put_item(TableName=bench.name, Item=body)
+    written = s3.head_object(**place)["LastModified"]
+    time.sleep(1.1)
+    desk.ask("replay", delivery)
+    assert s3.head_object(**place)["LastModified"] > written
+    assert desk.bench.bodies.text(delivery) == BODY
+    assert len(desk.started()) == 1
+    s3.delete_object(**place)
+    bench.functions["tidy"] = done
+    bench.visits.visit(desk.started()[0], lambda: FOREVER)
+    assert "no longer in the bucket" in str(desk.ask("rerun", run_id("guid-push", "tidy")))
+    assert len(desk.started()) == 1
+
+
 def test_two_reruns_at_once_make_one_attempt(desk: Desk) -> None:
     """The second finds that the first is not finished, or loses the write."""
     execution = desk.bench.accept("a")

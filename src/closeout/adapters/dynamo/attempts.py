@@ -135,6 +135,7 @@ class Attempts:
 
     def _keep(self, delivery: str, seconds: float) -> None:
         """Let a delivery and its body live that long from now on, or longer: a run reads them to its end."""
+        self._store.renew_body(delivery)
         expires = int(self._clock.now() + seconds)
         for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
             self._table.change(update(key, {"expires": expires}, "expires < :expires", {":expires": expires}))

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from closeout.adapters.aws import translated
 from closeout.adapters.dynamo.table import Table
 from closeout.core.errors import LedgerError, NotFound, ServiceError, StoreUnavailable
 from closeout.core.payload import from_form
 from closeout.core.table import body_key, from_item
+
+T = TypeVar("T")
 
 GONE = frozenset(("NoSuchKey", "NoSuchBucket", "404"))
 
@@ -43,14 +45,36 @@ class Bodies:
             raise LedgerError(f"the body of delivery {delivery} is damaged ({error})") from error
         return from_form(body) if row.get("form") else body
 
+    def renew(self, delivery: str) -> None:
+        """Let an object in the bucket live as long as one that is written now; do nothing for a body in the table.
+
+        The bucket expires objects by the day on which they were written. Raises as `text` does.
+        """
+        found = self._table.get(body_key(delivery))
+        name = from_item(found).get("object") if found else None
+        if name is None:
+            return
+
+        def write() -> None:
+            place = {"Bucket": self._bucket, "Key": name}
+            self._s3().copy_object(**place, CopySource=place, MetadataDirective="REPLACE")
+
+        self._asked("CopyObject", name, write)
+
     def _object(self, name: str) -> bytes:
+        return self._asked(
+            "GetObject",
+            name,
+            lambda: bytes(self._s3().get_object(Bucket=self._bucket, Key=name)["Body"].read()),
+        )
+
+    def _asked(self, operation: str, name: str, ask: Callable[[], T]) -> T:
         try:
-            with translated("s3", "GetObject", self._now):
-                answer = self._s3().get_object(Bucket=self._bucket, Key=name)
-                return bytes(answer["Body"].read())
+            with translated("s3", operation, self._now):
+                return ask()
         except ServiceError as error:
             if error.reason in GONE:
                 raise LedgerError(
                     f"the body {name} is no longer in the bucket {self._bucket}: it has expired, or was removed"
                 ) from error
-            raise StoreUnavailable(f"a body cannot be read from the bucket: {error.message}") from error
+            raise StoreUnavailable(f"the bucket does not give or keep a body: {error.message}") from error

@@ -96,6 +96,10 @@ class DynamoStore:
         )
         return execution, self.operations(run_id, attempt)
 
+    def renew_body(self, delivery: str) -> None:
+        """Let a delivery's body outlive a run that begins now (`Bodies.renew`)."""
+        self._bodies.renew(delivery)
+
     def operations(self, run_id: str, attempt: int) -> list[Operation]:
         """Give what an attempt recorded, in order of position."""
         found = self._table.query(layout.run_partition(run_id), layout.operations_prefix(attempt))
