@@ -17,6 +17,9 @@ from tests.aws.pairs import PAIRS, Pair
 from tests.aws.sides import Deployed, Local, Side, comparable, differences, ended
 from tests.aws.world import World
 
+HEADERS = ("content-type", "cache-control", "x-content-type-options", "allow", "retry-after")
+"""Of an answer; all others are the server's and the gateway's own."""
+
 
 @pytest.fixture(scope="module")
 def sides(world: World) -> Iterator[tuple[Side, Side]]:
@@ -34,7 +37,7 @@ def outcome(world: World, side: Side, pair: Pair, guid: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "status": answer.status,
         "answer": said,
-        "type": answer.headers.get("content-type"),
+        "headers": {name: answer.headers.get(name) for name in HEADERS},
         "runs": runs,
         "again": None,
         "statuses": [],

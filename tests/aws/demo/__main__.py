@@ -58,7 +58,7 @@ def play(folder: Path) -> int:
     )
     with world:
         for name in ("WebhookUrl", "WebhookSecretName", "GitHubTokenSecretName"):
-            output.say(f"  {name}: {world.outputs[name]}")
+            output.say(f"  {name}\n    {world.outputs[name]}")
         narrator.tell("aws", "here the webhook answers below the emulator's own address")
         world.add_repository()
         stage = Stage(narrator, world, Previews(world.cloud))
