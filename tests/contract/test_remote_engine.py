@@ -650,6 +650,7 @@ def test_a_run_that_cannot_be_read_ends_as_a_failure(bench: RemoteBench) -> None
     assert visit(bench, a) == DONE
     assert bench.ending(a).verdict == "failure"
     assert "cannot be read" in bench.ending(a).summary
+    assert [text for text in bench.reports if "cannot be read" in text]
     assert key_items(bench, "k") == []
 
 

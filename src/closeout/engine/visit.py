@@ -248,7 +248,9 @@ class _Visit:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
-            self._finish(Ending("failure", f"the run cannot be read from the ledger: {error}"))
+            summary = f"the run cannot be read from the ledger: {error}"
+            self._finish(Ending("failure", summary))
+            visits.report(self.standing.execution, f"{summary}; its status on GitHub may be pending for good")
             return None
         keeper = _VisitKeeper(self)
         durable = ReplayDurable(keeper, recorded)
