@@ -47,6 +47,10 @@ class Value(NamedTuple):
     created: float
     generated: bool
 
+    def __repr__(self) -> str:
+        """Give a text without the value."""
+        return "Value(…)"
+
     @property
     def until(self) -> float:
         """When the value before it ends."""

@@ -28,6 +28,10 @@ class Active(NamedTuple):
     value: str
     until: float | None = None
 
+    def __repr__(self) -> str:
+        """Give a text without the value."""
+        return "Active(…)"
+
 
 def can_change(reference: str) -> bool:
     """Whether reading again may give something else: a process's environment does not change."""

@@ -29,6 +29,10 @@ class StoredSecret(NamedTuple):
     version: str
     created: float
 
+    def __repr__(self) -> str:
+        """Give a text without the value."""
+        return "StoredSecret(…)"
+
 
 class Stack:
     """One stack that is there. Make it with `open_stack`."""
