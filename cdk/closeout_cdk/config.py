@@ -32,7 +32,6 @@ class Config:
     statements: tuple[permissions.Statement, ...]
     execution_timeout: int
     """Seconds that one execution may take, waiting included."""
-    api_url: str
     unknown: tuple[str, ...]
     """Steps and functions whose needs closeout cannot know."""
     warnings: tuple[str, ...] = ()
@@ -50,7 +49,6 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         rules=compile_rules(automations, status_contexts(automations)),
         statements=permissions.statements(automations, builtin()),
         execution_timeout=int(longest(automations)),
-        api_url=loaded.settings.api_url,
         unknown=permissions.unknown(automations),
         warnings=tuple(warnings),
     )
