@@ -59,7 +59,12 @@ class StackRuntime:
         self.journal = LogJournal(clock, self.redactor.text)
         self.ledger = StackLedger(place, client, clock)
         settings = replace(
-            loaded.settings, secrets_webhook=(), secrets_github=f"aws-secretsmanager:{token}", public_url=None
+            loaded.settings,
+            secrets_webhook=(),
+            secrets_github=f"aws-secretsmanager:{token}",
+            public_url=None,
+            # Steps have the file's region in themselves; here it would be where secrets are that have no ARN.
+            aws=replace(loaded.settings.aws, region=region),
         )
         self._clients = SharedClients(
             settings, clock, self.redactor.add, directory=loaded.directory, report=self.journal.report

@@ -63,15 +63,15 @@ class StackWorld:
         """A client of the stack's region."""
         return boto3.client(service, region_name=REGION)
 
-    def environment(self, **options: Any) -> StackRuntime:
-        """What a new Lambda environment composes."""
+    def environment(self, *, secret: str | None = None, **options: Any) -> StackRuntime:
+        """What a new Lambda environment composes; `secret` is a name where the stack did not make the secret."""
         return open_stack_runtime(
             {
                 "LAMBDA_TASK_ROOT": str(self._folder),
                 "CLOSEOUT_CONFIG": "closeout.yaml",
                 "CLOSEOUT_TABLE": "ledger",
                 "CLOSEOUT_BUCKET": "bodies",
-                "CLOSEOUT_GITHUB_SECRET": self._secret,
+                "CLOSEOUT_GITHUB_SECRET": secret or self._secret,
                 "CLOSEOUT_LOG_GROUP": "/closeout/worker",
                 "CLOSEOUT_RETENTION_DAYS": "30",
                 "AWS_REGION": REGION,

@@ -123,6 +123,14 @@ def test_a_closed_pull_request_tears_its_preview_down(
     assert all(entry["token"] for entry in world.github.requests())
 
 
+def test_secrets_by_name_are_in_the_stacks_region(world: StackWorld) -> None:
+    """The file's `region` says where the resources are: a token that was there before has a name and no ARN here."""
+    world.runtime = world.environment(secret="stack/github-token")
+    execution, sha = world.closes()
+    assert world.drive(execution).verdict == "success"
+    assert world.statuses(sha)[0][0] == "pending"
+
+
 def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
     """Every visit may be a cold start: nothing of a run is kept in memory."""
     preview(world)
