@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from aws_cdk import ArnFormat, CfnElement, Stack
+from aws_cdk import ArnFormat, Aws, CfnElement, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -146,10 +146,19 @@ def ask_about_executions(function: str) -> Grant:
     return allow(("lambda:GetDurableExecution", "lambda:InvokeFunction"), f"{function}:*", wildcard=_VERSIONS)
 
 
+_SOMEWHERE = "arn:aws:secretsmanager:*:*:"
+_HERE = f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:"
+"""Where the worker looks for a secret that a step refers to by its name."""
+
+
 def of_actions(found: Iterable[Statement]) -> list[Grant]:
     """Allow what the configuration's actions need of closeout's own role."""
     return [
-        allow(one.actions, *one.resources, wildcard=f"{', '.join(one.steps)}: {'; '.join(one.reasons)}"[:500])
+        allow(
+            one.actions,
+            *(arn.replace(_SOMEWHERE, _HERE) for arn in one.resources),
+            wildcard=f"{', '.join(one.steps)}: {'; '.join(one.reasons)}"[:500],
+        )
         for one in found
         if one.system == "aws" and one.role is None
     ]
