@@ -100,13 +100,7 @@ class Accepting:
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
         puts = [
-            {
-                "Put": {
-                    "TableName": self._place.table,
-                    "Item": wire_item(item),
-                    "ConditionExpression": table.NEW,
-                }
-            }
+            {"Put": {"TableName": self._place.table, "Item": wire_item(item), **_condition(item)}}
             for item in items
         ]
         request = {"TransactItems": puts, "ClientRequestToken": os.urandom(16).hex()}
@@ -178,6 +172,11 @@ class Accepting:
 
     def _dynamo(self, operation: str, request: Mapping[str, Any]) -> Any:
         return self._aws.json_call("dynamodb", f"DynamoDB_20120810.{operation}", request)
+
+
+def _condition(item: table.Item) -> dict[str, str]:
+    """Give the condition of an item: a body has its delivery's, and may take the place of an expired one's."""
+    return {} if item["sk"] == {"S": "body"} else {"ConditionExpression": table.NEW}
 
 
 def wire_item(item: table.Item) -> dict[str, Any]:

@@ -118,6 +118,17 @@ def test_an_execution_that_is_there_already_is_started(stack: Stack) -> None:
     assert row["started"] is True
 
 
+def test_what_is_left_of_an_expired_delivery_is_not_in_the_way(stack: Stack) -> None:
+    """DynamoDB removes what has expired item by item, so the body may outlive its delivery for hours."""
+    name = table.delivery_id("1", GUID)
+    old = table.body_key(name) | table.to_item({"data": b"old", "expires": 1})
+    stack.client("dynamodb").put_item(TableName="ledger", Item=old)
+    assert ask(stack, closed(hook_id=1))[0] == 202
+    body = stored(stack, table.body_key(name))
+    assert body is not None
+    assert body["data"] != b"old"
+
+
 def test_a_lost_answer_of_the_transaction_loses_nothing(stack: Stack) -> None:
     """The call is repeated; whether the store remembers its token (AWS) or sees a repeat (moto), the runs start once."""
     stack.aws.fault(service="dynamodb", operation="TransactWriteItems", kind="drop", after=True, times=1)
