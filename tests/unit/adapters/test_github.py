@@ -279,8 +279,9 @@ def test_a_page_that_is_not_json_is_no_answer(github: FakeGitHub, client: GitHub
     assert (error.transient, error.reason) == (True, "not-json")
 
 
-def test_an_endless_answer_is_cut_off(github: FakeGitHub, client: GitHubClient) -> None:
+def test_an_endless_answer_is_cut_off(github: FakeGitHub) -> None:
     """More than eight megabytes are not read."""
+    client = GitHubClient(lambda: github.token, github.url)  # as patient as in production
     github.faults.add("status", status=200, body={"message": "x" * 8_100_000})
     assert failure(lambda: client.request("GET", "/repos/acme/shop")).reason == "TooLarge"
 

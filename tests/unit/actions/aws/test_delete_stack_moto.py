@@ -209,7 +209,7 @@ class TestApply:
         create(clients)
         work, _ = tear_down(clients, inputs())
         told = [line for line in work.lines if " DELETE_" in line]
-        assert len(told) == len(set(told)) >= 5
+        assert len(told) == len(set(told)) >= 2  # the last ones come with the end, which says it all
 
     def test_full_bucket_is_explained(self, clients: Any, aws: FakeAws) -> None:
         """A bucket that is not empty fails the step with its name, S3's reason and the fix; what it kept up goes."""
