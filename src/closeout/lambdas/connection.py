@@ -17,6 +17,8 @@ TIMEOUT = 3.0
 """Seconds for a connection, and for each piece of an answer."""
 LONGEST_LINE = 65_536
 LONGEST_HEAD = 200
+MOST_INTERIM = 10
+"""Answers of 100 to 199, and the one after them."""
 LARGEST_BODY = 8 * 1024 * 1024
 
 
@@ -73,16 +75,17 @@ class Connection:
         self._socket.close()
 
     def _answer(self) -> Response:
-        status = 100
-        headers: dict[str, str] = {}
-        while 100 <= status < 200:
+        for _ in range(MOST_INTERIM):
             version, _, rest = self._line().partition(" ")
             if version not in {"HTTP/1.1", "HTTP/1.0"}:
                 raise Broken("not HTTP")
             status = int(rest[:3])
             headers = self._headers()
-        self.kept = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
-        return Response(status, headers, self._body(status, headers))
+            if not 100 <= status < 200:
+                closing = headers.get("connection", "").lower() == "close"
+                self.kept = version == "HTTP/1.1" and not closing
+                return Response(status, headers, self._body(status, headers))
+        raise Broken("no answer among those that only say to go on")
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}

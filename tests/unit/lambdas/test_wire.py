@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
@@ -192,3 +193,18 @@ def test_a_transaction_that_others_were_in_the_way_of_is_tried_again(
     delivery = NewDelivery("1", "guid", "push", None, "acme/shop", b"{}", False, 1_700_000_000.0, "github")
     assert ledger.accept(delivery, ()).runs == ()
     assert len(pauses) == 1
+
+
+def test_answers_that_never_end_in_one_are_an_error(servers: Callable[..., Server]) -> None:
+    """A server that only ever says to go on would hold the receiver until Lambda ends it."""
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        read_request(connection)
+        with contextlib.suppress(OSError):
+            for _ in range(100_000):
+                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
+
+    server = servers(serve)
+    with pytest.raises(ServiceError) as caught:
+        ask(client(server.url, []))
+    assert caught.value.transient
