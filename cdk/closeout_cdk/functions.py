@@ -27,6 +27,8 @@ INVOCATION = Duration.minutes(15)
 ENDED_TIMEOUT = Duration.minutes(2)
 ENDED_RETRIED = Duration.minutes(12)
 """How long a letter is invisible while it is dealt with: six times as long, as Lambda advises."""
+ENDED_TRIES = 50
+"""Ten hours of them: GitHub may be away for a night, and a rate limit resets within the hour."""
 HISTORY_DAYS = 14
 """How long Lambda keeps a finished execution; the ledger keeps the run itself."""
 
@@ -146,7 +148,7 @@ class Functions(Construct):
             memory_size=1024,
             timeout=ENDED_TIMEOUT,
             environment={**self._of_runs(), "CLOSEOUT_WORKER": self.alias.function_arn},
-            # Its own source: Lambda tries an event three times within minutes, the queue's consumer for an hour.
+            # Its own source: Lambda tries an event three times within minutes, the queue's consumer for ten hours.
             dead_letter_queue=self.dead_letters,
         )
         taking = ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage")
@@ -201,7 +203,7 @@ class Functions(Construct):
         return policy
 
     def _queue(self, name: str, then: sqs.Queue | None) -> sqs.Queue:
-        """Give a queue for what failed; what fails there five times too goes on to `then`."""
+        """Give a queue for what failed; what fails there all its tries too goes on to `then`."""
         return sqs.Queue(
             self,
             name,
@@ -209,7 +211,9 @@ class Functions(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             retention_period=Duration.days(14),
             visibility_timeout=ENDED_RETRIED,
-            dead_letter_queue=sqs.DeadLetterQueue(queue=then, max_receive_count=5) if then else None,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=then, max_receive_count=ENDED_TRIES)
+            if then
+            else None,
         )
 
     def _logs(self, name: str) -> logs.LogGroup:

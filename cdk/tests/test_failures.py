@@ -8,7 +8,7 @@ from support import Made
 
 
 def test_an_event_that_the_handler_could_not_deal_with_comes_again(standard: Made) -> None:
-    """Lambda tries an event three times within minutes; the queue whose consumer is the same handler tries for an hour."""
+    """Lambda tries an event three times within minutes; the queue whose consumer is the same handler tries for ten hours."""
     queues = standard.of("AWS::SQS::Queue")
     letters = next(name for name in queues if "DeadLetters" in name)
     last = next(name for name in queues if "LastLetters" in name)

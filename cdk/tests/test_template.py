@@ -213,12 +213,12 @@ def test_the_worker_itself_has_no_event_source(standard: Made) -> None:
 
 
 def test_what_cannot_be_ended_is_kept_and_somebody_is_told(standard: Made) -> None:
-    """Five tries, then the last queue, on which there is an alarm."""
+    """Ten hours of tries, then the last queue, on which there is an alarm."""
     queue = standard.one("AWS::SQS::Queue", "DeadLetters")
     last = next(name for name in standard.of("AWS::SQS::Queue") if "LastLetters" in name)
     assert queue["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": [last, "Arn"]},
-        "maxReceiveCount": 5,
+        "maxReceiveCount": 50,
     }
     assert last in flat(standard.one("AWS::CloudWatch::Alarm", "StuckPending"))
 
