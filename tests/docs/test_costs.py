@@ -14,6 +14,9 @@ CDK = ROOT / "cdk" / "closeout_cdk"
 NEAR = 0.25
 """How far a fresh count may be from the kept one: sizes of numbers differ, and an item may cross a kilobyte."""
 
+BUSY = 4.0
+"""How many times as much a run may use where the machine has other work."""
+
 
 def test_the_page_holds_what_the_program_prints() -> None:
     """A price, a count or a formula that changes changes the page."""
@@ -29,8 +32,11 @@ def test_a_run_uses_what_was_counted(step: str, name: str, seconds: float) -> No
     fresh, kept = usage.measure(step, delete_seconds=seconds), costs.kept()[name]
     for part in ("door", "run", "poll"):
         used: dict[str, Any] = getattr(fresh, part)._asdict()
+        # A busy machine spreads a run over more visits, of which each reads and writes a little more.
+        most = BUSY if part == "run" else 1 + NEAR
         for what in ("writes", "reads", "stored", "visits"):
-            assert used[what] == pytest.approx(kept[part][what], rel=NEAR, abs=2), (
+            least = kept[part][what] * (1 - NEAR) - 2
+            assert least <= used[what] <= kept[part][what] * most + 2, (
                 f"{name}, {part}, {what}: run `python -m bench.costs --measure`, then --write"
             )
 
