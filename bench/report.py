@@ -51,7 +51,7 @@ def markdown(results: Results) -> str:
         parts.append(_engine(results["engine"]))
     if "ledger" in results:
         parts.append(_ledger(results["ledger"]))
-    parts.append(_budgets(results))
+    parts.append("## Budgets\n\n" + budgets(results))
     return "\n".join(parts)
 
 
@@ -178,7 +178,8 @@ BUDGETS: tuple[Budget, ...] = (
 )
 
 
-def _budgets(results: Results) -> str:
+def budgets(results: Results) -> str:
+    """Give the table of budgets: what was measured, and whether it holds."""
     rows = []
     for what, budget, read, holds, form in BUDGETS:
         value = read(results)
@@ -186,7 +187,7 @@ def _budgets(results: Results) -> str:
             rows.append([what, budget, "", "not measured"])
         else:
             rows.append([what, budget, form.format(value), "holds" if holds(value) else "**does not hold**"])
-    return "## Budgets\n\n" + table(["what", "budget", "measured", ""], rows)
+    return table(["what", "budget", "measured", ""], rows)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -1,0 +1,55 @@
+"""The figures in README, made from the newest pages in bench/results: `python -m bench.figures [--write]`.
+
+`make bench` and `make bench-cold ARGS=--keep` keep a page each; what README says is what stands there.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench import cold, pending, report
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "bench" / "results"
+BEGIN, END = "<!-- figures: python -m bench.figures --write -->\n", "<!-- end of figures -->\n"
+
+
+def main() -> int:
+    text = README.read_text("utf-8")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    made = before + BEGIN + block() + END + after
+    if "--write" in sys.argv[1:]:
+        README.write_text(made, "utf-8")
+        return 0
+    print(block())
+    return 0 if made == text else 1
+
+
+def newest(*, starts: bool) -> tuple[Path, Any]:
+    """Give the newest kept run of the benchmark, or of the cold starts."""
+    found = sorted(path for path in RESULTS.glob("*.json") if path.stem.endswith("-cold") == starts)
+    if not found:
+        raise SystemExit("nothing is kept in bench/results: run `make bench`, `make bench-cold ARGS=--keep`")
+    return found[-1].with_suffix(".md"), json.loads(found[-1].read_text("utf-8"))
+
+
+def block() -> str:
+    """Give the text between the marks."""
+    page, results = newest(starts=False)
+    cold_page, times = newest(starts=True)
+    machine = results["machine"]
+    about = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, Node {machine['node']}"
+    return (
+        f"`make bench`, one run on one machine ({about}); [the whole page](bench/results/{page.name}).\n\n"
+        f"{report.budgets(results)}\n\n"
+        f"`make bench-cold`: the receiver on AWS, started anew under AWS's own runtime client; [the page](bench/results/{cold_page.name}).\n\n"
+        f"{cold.table(times)}\n\n"
+        "From a pull request's close, over the stack on the emulated account of this machine, which is not AWS:\n\n"
+        f"{pending.report(times)}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
