@@ -97,7 +97,7 @@ class Alarms(Construct):
                 label="deliveries answered with an error of ours",
             ),
             1,
-            "deliveries were not stored: redeliver them (closeout webhook redeliver, or GitHub's page) when the cause is gone",
+            "deliveries were not stored: redeliver them on the hook's page at GitHub when the cause is gone",
         )
         self._alarm(
             "ReceiverThrottles",

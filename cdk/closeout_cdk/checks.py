@@ -17,6 +17,7 @@ from closeout.config.document import Node
 from closeout.config.findings import Finding, Findings, mask, printable
 from closeout.config.load import Loaded
 from closeout.config.values import DAY, duration_text
+from closeout.core import table
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
 from closeout.core.patterns import compile_patterns
@@ -114,6 +115,7 @@ def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...], file:
     yield from _api_url(loaded, given)
     yield from _branch(loaded, given)
     yield from _time(loaded.automations, given.retention_days * DAY)
+    yield from _runs_of_one_delivery(loaded.automations)
     files = [name for name, _ in bundling.code_files(given.code_path)] if given.code_path else []
     for automation in loaded.automations:
         for number, step in enumerate(automation.steps):
@@ -234,6 +236,19 @@ def _call_time(step: Step, at: tuple[str | int, ...], *, written: bool) -> Itera
         message = f"`{step.uses}` is one call, and Lambda ends a call after {longest}, not {own}"
         fix = f"write at most {longest}, or start something that is waited for (aws/codebuild-start-build)"
         yield Problem((*at, "timeout"), "out-of-range", message, fix)
+
+
+def _runs_of_one_delivery(automations: tuple[Automation, ...]) -> Iterator[Problem]:
+    """Refuse more automations on one event than a delivery's transaction has room for: all of them might match."""
+    events: dict[str, list[str]] = {}
+    for automation in automations:
+        for event in {str(trigger["event"]) for trigger in automation.triggers}:
+            events.setdefault(event, []).append(automation.name)
+    for event, names in events.items():
+        if len(names) > table.MOST_RUNS:
+            message = f"{len(names)} automations are on `{event}`, and a delivery can start {table.MOST_RUNS} runs on AWS"
+            fix = "put steps that belong together into one automation, or deploy a second stack with its own hook"
+            yield Problem(("automations", names[table.MOST_RUNS], "on"), "out-of-range", message, fix)
 
 
 def _secrets(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:

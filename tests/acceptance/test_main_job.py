@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from closeout.adapters.ledger import Views
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine, until
 
@@ -81,10 +82,11 @@ def test_reopened_while_the_teardown_waits_nothing_more_is_deleted(scene: Machin
     """The stack is busy, the pull request is reopened: the stack stays, the status ends as success."""
     stack = scene.preview()
     scene.aws.stack_status(
-        "preview-17", "UPDATE_IN_PROGRESS", seconds=4, then="UPDATE_COMPLETE", region=REGION
+        "preview-17", "UPDATE_IN_PROGRESS", seconds=8, then="UPDATE_COMPLETE", region=REGION
     )
     sha = close(scene)
-    until("the run's wait", lambda: any(run["state"] == "waiting" for run in scene.runs()))
+    views = Views(scene.db)  # the command line takes most of a second to look, and the wait is short
+    until("the run's wait", lambda: any(run.state == "waiting" for run in views.runs()))
     scene.github.world.change_pull(REPOSITORY, 17, "reopened")
     (run,) = scene.finished()
     assert run["verdict"] == "cancelled"
