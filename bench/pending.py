@@ -20,7 +20,7 @@ from tests.aws.world import World
 
 CONFIG = """\
 version: 1
-github: { api-url: 'http://github.invalid' }
+github: { api-url: env:GITHUB_API }
 automations:
   say-so:
     on: { pull_request: { types: [closed], branches: [develop] } }
