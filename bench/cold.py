@@ -152,11 +152,6 @@ def report(times: Times, rounds: int) -> str:
         f"{rounds} starts of each: medians in milliseconds from the start of the process, under awslambdaric and Python"
         f" {platform.python_version()} on {platform.machine()}. AWS is a stub over HTTPS that answers at once."
     )
-    ours = statistics.median(times["closeout: ping"])
-    held = "holds" if ours < BUDGET else "**does not hold**"
-    budget = (
-        f"Budget: {BUDGET:g} ms to the first answer with one signed call (a ping): {ours:.1f} ms, {held}."
-    )
     missing = [f"Not measured, because not installed: {name}." for name in _missing()]
     return "\n".join(
         ["# Cold start of the receiver on AWS", "", about, "", table(times), "", budget(times), *missing]

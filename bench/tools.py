@@ -11,6 +11,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
@@ -88,7 +89,7 @@ def _unpack(package: str, binary: str) -> list[str]:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         UNPACKED.mkdir(exist_ok=True)
         _refresh_package_lists()
-        quiet = {"cwd": UNPACKED, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet: dict[str, Any] = {"cwd": UNPACKED, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         # apt's own unprivileged user may not write here, which is a warning and no failure.
         if subprocess.run(["apt-get", "download", package], check=False, **quiet).returncode == 0:
             (archive,) = UNPACKED.glob(f"{package}_*.deb")
