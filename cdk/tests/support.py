@@ -85,3 +85,20 @@ class Made:
 
 
 Make = Callable[..., Made]
+
+
+def flat(value: Any) -> str:
+    """Give a property as one text, references and all."""
+    return json.dumps(value, sort_keys=True)
+
+
+def allowed(made: Made, policy: str) -> list[tuple[set[str], str]]:
+    """Give what a policy allows: actions, and resources as text."""
+    found = []
+    for statement in made.statements(policy):
+        if statement["Effect"] == "Allow":
+            actions = statement["Action"]
+            found.append(
+                ({actions} if isinstance(actions, str) else set(actions), flat(statement["Resource"]))
+            )
+    return found

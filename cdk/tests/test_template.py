@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
-from closeout_cdk.parameters import ParameterError
-from support import DELETES, Made, Make
+from support import Made, Make, flat
 
 FUNCTIONS = ("Worker", "Receiver", "Ended")
-
-
-def flat(value: Any) -> str:
-    """Give a property as one text, references and all."""
-    return json.dumps(value, sort_keys=True)
-
-
-def allowed(made: Made, policy: str) -> list[tuple[set[str], str]]:
-    """Give what a policy allows: actions, and resources as text."""
-    found = []
-    for statement in made.statements(policy):
-        if statement["Effect"] == "Allow":
-            actions = statement["Action"]
-            found.append(
-                ({actions} if isinstance(actions, str) else set(actions), flat(statement["Resource"]))
-            )
-    return found
 
 
 # --- the door ---------------------------------------------------------------------------------------------------
@@ -311,175 +292,6 @@ def test_what_was_chosen_to_be_kept_is_kept_and_told(make: Make) -> None:
     )
 
 
-def test_no_role_may_make_a_log_group(deleting: Made) -> None:
-    """A function's last words would bring a deleted group back, without retention."""
-    for name, made in deleting.of("AWS::IAM::Policy").items():
-        assert "logs:CreateLogGroup" not in flat(made), name
-    managed = [
-        arn
-        for made in deleting.of("AWS::IAM::Role").values()
-        for arn in made["Properties"].get("ManagedPolicyArns", ())
-    ]
-    assert len(managed) == 1, "only API Gateway's log role, for which AWS takes no other"
-
-
-# --- secrets ----------------------------------------------------------------------------------------------------
-
-
-def test_the_webhook_secret_is_generated_and_the_token_is_really_empty(standard: Made) -> None:
-    """A generated token would be a password that nobody chose, and would look like one that works."""
-    webhook = standard.one("AWS::SecretsManager::Secret", "Webhook")
-    assert webhook["GenerateSecretString"]["PasswordLength"] >= 32
-    token = standard.one("AWS::SecretsManager::Secret", "Token")
-    assert not {"GenerateSecretString", "SecretString"} & set(token)
-
-
-def test_an_existing_token_is_used_and_never_touched(make: Make) -> None:
-    """Neither its value nor its policy is this stack's."""
-    made = make(githubTokenSecret="team/github")
-    assert len(made.of("AWS::SecretsManager::Secret")) == 1
-    assert len(made.of("AWS::SecretsManager::ResourcePolicy")) == 1
-    assert made.template["Outputs"]["GitHubTokenSecretName"]["Value"] == "team/github"
-    reads = [
-        text for actions, text in allowed(made, "WorkerPolicy") if "secretsmanager:GetSecretValue" in actions
-    ]
-    assert len(reads) == 1
-    assert ":secret:team/github-??????" in reads[0]
-
-
-def test_a_secrets_value_is_denied_to_everybody_but_the_roles_and_readers(make: Make) -> None:
-    """And nothing else is denied: who administers the account can always change the policy."""
-    reader = "arn:aws:iam::123456789012:role/Deployer"
-    made = make(secretReaders=[reader])
-    for name, roles in {"Webhook": ["ReceiverRole"], "Token": ["WorkerRole", "EndedRole"]}.items():
-        policy = made.one("AWS::SecretsManager::ResourcePolicy", name)
-        (statement,) = policy["ResourcePolicy"]["Statement"]
-        assert (statement["Effect"], statement["Action"]) == ("Deny", "secretsmanager:GetSecretValue")
-        assert statement["Principal"] == {"AWS": "*"}
-        spared = statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
-        assert reader in spared
-        for role in roles:
-            assert role in flat(spared)
-        assert len(spared) == len(roles) + 1
-        assert policy["BlockPublicPolicy"] is True
-
-
-# --- least privilege --------------------------------------------------------------------------------------------
-
-
-def test_every_role_has_one_policy(deleting: Made) -> None:
-    """What a role may do stands in one place."""
-    attached = [
-        name["Ref"]
-        for made in deleting.of("AWS::IAM::Policy").values()
-        for name in made["Properties"]["Roles"]
-    ]
-    assert len(attached) == len(set(attached))
-    assert all("Policies" not in made["Properties"] for made in deleting.of("AWS::IAM::Role").values())
-
-
-def test_closeouts_own_rights_name_what_they_are_for(standard: Made) -> None:
-    """No `*` alone, in any policy of a configuration that asks for nothing of AWS."""
-    for name in standard.of("AWS::IAM::Policy"):
-        for statement in standard.statements(name):
-            resources = (
-                statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-            )
-            assert "*" not in resources, (name, statement)
-            if statement["Effect"] == "Allow":
-                assert "*" not in flat(statement["Action"]), (name, statement)
-
-
-def test_the_receiver_may_do_four_things(standard: Made) -> None:
-    """Read its secret, write its table, put bodies, invoke the worker's alias. And write its log."""
-    alias = next(iter(standard.of("AWS::Lambda::Alias")))
-    rights = allowed(standard, "ReceiverPolicy")
-    assert sorted(sorted(actions) for actions, _ in rights) == [
-        ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-        ["lambda:InvokeFunction"],
-        ["logs:CreateLogStream", "logs:PutLogEvents"],
-        ["s3:PutObject"],
-        ["secretsmanager:GetSecretValue"],
-    ]
-    by_action = {next(iter(sorted(actions))): text for actions, text in rights}
-    assert json.loads(by_action["lambda:InvokeFunction"]) == {"Ref": alias}
-    assert "/bodies/*" in by_action["s3:PutObject"]
-    assert "SecretsWebhook" in by_action["secretsmanager:GetSecretValue"]
-
-
-def test_the_worker_may_not_read_the_webhooks_secret(deleting: Made) -> None:
-    """It has no use for it."""
-    for policy in ("WorkerPolicy", "EndedPolicy"):
-        reads = [
-            text for actions, text in allowed(deleting, policy) if "secretsmanager:GetSecretValue" in actions
-        ]
-        assert len(reads) == 1
-        assert "SecretsToken" in reads[0]
-
-
-def test_executions_are_named_with_a_qualifier(standard: Made) -> None:
-    """An ARN without one never matches a durable execution: the worker would be denied its own checkpoints."""
-    (text,) = (
-        text
-        for actions, text in allowed(standard, "WorkerPolicy")
-        if "lambda:CheckpointDurableExecution" in actions
-    )
-    worker = next(name for name in standard.of("AWS::Lambda::Function") if "Worker" in name)
-    assert f":function:closed-pr-event-stack-{worker}-*:*" in text
-
-
-def test_the_worker_gets_what_its_actions_need_and_no_more(standard: Made, deleting: Made) -> None:
-    """The configuration's actions, narrowed to names, account and region; an assumed role by its exact ARN."""
-    own = {action for actions, _ in allowed(standard, "WorkerPolicy") for action in actions}
-    more = {action for actions, _ in allowed(deleting, "WorkerPolicy") for action in actions} - own
-    assert {"cloudformation:DeleteStack", "codebuild:StartBuild", "sts:AssumeRole"} <= more
-    assert not any(action.startswith(("cloudformation:", "codebuild:", "sts:")) for action in own)
-    by_action = {action: text for actions, text in allowed(deleting, "WorkerPolicy") for action in actions}
-    assert (
-        by_action["cloudformation:DeleteStack"]
-        == '"arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-*/*"'
-    )
-    assert (
-        by_action["codebuild:StartBuild"]
-        == '"arn:aws:codebuild:eu-central-1:123456789012:project/preview-teardown"'
-    )
-    assert by_action["sts:AssumeRole"] == '"arn:aws:iam::210987654321:role/closeout-previews"'
-    assert "previews-of-acme" not in flat(deleting.statements("WorkerPolicy")), (
-        "that is the assumed role's business"
-    )
-
-
-def test_the_users_own_policies_are_the_workers_and_nobody_elses(make: Make) -> None:
-    """What their scripts and functions do cannot be derived; the Deny stands over it all the same."""
-    arn = "arn:aws:iam::123456789012:policy/drop-databases"
-    made = make(workerPolicies=[arn])
-    attached = {
-        name: role["Properties"].get("ManagedPolicyArns") for name, role in made.of("AWS::IAM::Role").items()
-    }
-    assert [name for name, arns in attached.items() if arns == [arn]] == [
-        name for name in attached if "WorkerRole" in name
-    ]
-    assert any(statement["Effect"] == "Deny" for statement in made.statements("WorkerPolicy"))
-
-
-def test_the_worker_is_denied_closeouts_own_resources(deleting: Made) -> None:
-    """Whatever a configuration allows: an automation must not be able to take away what it runs on."""
-    denied = [statement for statement in deleting.statements("WorkerPolicy") if statement["Effect"] == "Deny"]
-    by_resource = {flat(item["Resource"]): flat(item["Action"]) for item in denied}
-
-    def actions_on(part: str) -> str:
-        return " ".join(actions for resource, actions in by_resource.items() if part in resource)
-
-    assert "dynamodb:DeleteTable" in actions_on("LedgerTable")
-    assert "s3:Delete*" in actions_on("LedgerBodies")
-    assert "secretsmanager:Delete*" in actions_on(":secret:closed-pr-event-stack/*")
-    assert "secretsmanager:Put*" in actions_on("SecretsWebhook")
-    assert "lambda:Delete*" in actions_on(":function:closed-pr-event-stack-*")
-    assert "cloudformation:*" in actions_on(":stack/closed-pr-event-stack/*")
-    assert "logs:Delete*" in actions_on("WorkerLogs")
-    assert "iam:*" in actions_on(":role/closed-pr-event-stack-*")
-
-
 # --- observability ----------------------------------------------------------------------------------------------
 
 ALARMS = {
@@ -579,12 +391,3 @@ def test_the_secrets_names_are_those_that_the_secrets_have(standard: Made) -> No
 def test_the_template_names_no_account(standard: Made) -> None:
     """It is synthesized without credentials, for whichever account deploys it."""
     assert "123456789012" not in flat(standard.template)
-
-
-def test_more_rights_than_a_role_can_hold_are_refused(make: Make) -> None:
-    """IAM would refuse them in the middle of a deployment."""
-    step = "      - uses: aws/codebuild-start-build\n        with: {{ project: 'a-project-with-quite-a-long-name-{0}-${{{{ event.number }}}}' }}\n"
-    steps = "".join(step.format(number) for number in range(120))
-    config = DELETES.partition("      - uses")[0] + steps
-    with pytest.raises(ParameterError, match="give some steps of the configuration an `assume-role`"):
-        make(config=config)

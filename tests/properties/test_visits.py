@@ -89,7 +89,7 @@ class Scene:
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_one_at_a_time_in_order_and_everybody_ends(aws: FakeAws, steps: list[tuple[str, str]]) -> None:
     """Whoever is visited, dies or is cancelled, and when: the key has one holder, and the order is the tickets'."""
