@@ -6,7 +6,7 @@ The Deny stands over everything that a configuration can ask for, so that no aut
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from aws_cdk import ArnFormat, Aws, CfnElement, Stack
@@ -80,9 +80,16 @@ def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) 
     return policy
 
 
-def allow(actions: Iterable[str], *resources: str, wildcard: str | None = None) -> Grant:
-    """Allow actions on these resources."""
-    statement = iam.PolicyStatement(actions=sorted(set(actions)), resources=list(resources))
+def allow(
+    actions: Iterable[str],
+    *resources: str,
+    wildcard: str | None = None,
+    only: Mapping[str, Mapping[str, object]] | None = None,
+) -> Grant:
+    """Allow actions on these resources; `only` under these conditions."""
+    statement = iam.PolicyStatement(
+        actions=sorted(set(actions)), resources=list(resources), conditions=only or None
+    )
     return Grant(statement, wildcard)
 
 
@@ -119,15 +126,13 @@ def read_token(secrets: Secrets) -> list[Grant]:
     grants = [allow(("secretsmanager:GetSecretValue",), secrets.token_pattern)]
     if secrets.token is None:
         stack = Stack.of(secrets)
-        decrypt = iam.PolicyStatement(
-            actions=["kms:Decrypt"],
-            resources=[stack.format_arn(service="kms", resource="key", resource_name="*")],
-            conditions={
-                "StringEquals": {"kms:ViaService": f"secretsmanager.{stack.region}.{stack.url_suffix}"},
-                "StringLike": {"kms:EncryptionContext:SecretARN": secrets.token_pattern},
-            },
-        )
-        grants.append(Grant(decrypt, "the key is not known here, and it decrypts this one secret alone"))
+        keys = stack.format_arn(service="kms", resource="key", resource_name="*")
+        only = {
+            "StringEquals": {"kms:ViaService": f"secretsmanager.{stack.region}.{stack.url_suffix}"},
+            "StringLike": {"kms:EncryptionContext:SecretARN": secrets.token_pattern},
+        }
+        why = "the key is not known here, and it decrypts this one secret alone"
+        grants.append(allow(("kms:Decrypt",), keys, wildcard=why, only=only))
     return grants
 
 
@@ -146,9 +151,18 @@ def ask_about_executions(function: str) -> Grant:
     return allow(("lambda:GetDurableExecution", "lambda:InvokeFunction"), f"{function}:*", wildcard=_VERSIONS)
 
 
-_SOMEWHERE = "arn:aws:secretsmanager:*:*:"
-_HERE = f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:"
-"""Where the worker looks for a secret that a step refers to by its name."""
+_SOMEWHERE = {
+    "arn:aws:secretsmanager:*:*:": f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:",
+    "arn:aws:kms:*:*:key/": f"arn:{Aws.PARTITION}:kms:{Aws.REGION}:{Aws.ACCOUNT_ID}:key/",
+    "secretsmanager.*.amazonaws.com": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}",
+}
+"""Where the worker looks for a secret that a step refers to by its name, and for its key."""
+
+
+def _here(text: str) -> str:
+    for anywhere, place in _SOMEWHERE.items():
+        text = text.replace(anywhere, place)
+    return text
 
 
 def of_actions(found: Iterable[Statement]) -> list[Grant]:
@@ -156,8 +170,12 @@ def of_actions(found: Iterable[Statement]) -> list[Grant]:
     return [
         allow(
             one.actions,
-            *(arn.replace(_SOMEWHERE, _HERE) for arn in one.resources),
+            *map(_here, one.resources),
             wildcard=f"{', '.join(one.steps)}: {'; '.join(one.reasons)}"[:500],
+            only={
+                operator: {key: [_here(value) for value in values] for key, values in keys.items()}
+                for operator, keys in one.condition.items()
+            },
         )
         for one in found
         if one.system == "aws" and one.role is None

@@ -20,6 +20,17 @@ from tests.acceptance.stack_world import (
 
 TOKEN = "ghp_" + "aB3" * 12
 SET = ("secret", "set", "github", "--stack", STACK)
+READS_A_SECRET = """\
+version: 1
+secrets: { webhook: env:W, github: env:G }
+automations:
+  told:
+    on: { pull_request: { types: [closed] } }
+    repositories: [acme/shop]
+    steps:
+      - uses: http/request
+        with: { url: 'https://h.example/', secret-headers: { A: 'aws-secretsmanager:hooks' } }
+"""
 
 
 @pytest.fixture
@@ -154,3 +165,17 @@ def test_a_name_without_fixed_text_has_no_policy(world: StackWorld) -> None:
     )
     assert "assume-role" in done.stderr
     assert done.stdout == ""
+
+
+def test_what_a_statement_is_limited_to_is_printed_with_it(world: StackWorld) -> None:
+    """A right to decrypt with every key looks wide without its conditions: people and programs see them."""
+    (world.folder / "secret.yaml").write_text(READS_A_SECRET, encoding="utf-8")
+    told = world.closeout("permissions", "secret.yaml").stdout
+    assert (
+        "    if kms:EncryptionContext:SecretARN is arn:aws:secretsmanager:*:*:secret:hooks-??????\n" in told
+    )
+    (own,) = json.loads(world.closeout("permissions", "secret.yaml", "--json").stdout)["roles"]
+    decrypt, read = own["statements"]
+    assert decrypt["condition"] == own["policy"]["Statement"][0]["Condition"]
+    assert decrypt["condition"]["StringLike"]["kms:ViaService"] == ["secretsmanager.*.amazonaws.com"]
+    assert read["condition"] == {}

@@ -44,8 +44,8 @@ def permissions(path: Path, as_json: bool) -> None:
     yourself. Reads the file only.
 
     With --json: {"roles": [{"role": null or ARN, "policy": {...}, "statements": [{"actions", "resources", "reasons",
-    "steps"}]}], "github": [{"actions", "resources", "reasons", "steps"}], "unknown": [...]}. The role null is
-    closeout's own.
+    "steps", "condition": {...} as in the policy}]}], "github": [{"actions", "resources", "reasons", "steps"}],
+    "unknown": [...]}. The role null is closeout's own.
     """
     from closeout import wiring
     from closeout.actions.registry import builtin
@@ -62,7 +62,9 @@ def permissions(path: Path, as_json: bool) -> None:
                         "role": role,
                         "policy": policy(found, role),
                         "statements": [
-                            _to_json(one) for one in found if one.system == "aws" and one.role == role
+                            _to_json(one) | {"condition": one.condition}
+                            for one in found
+                            if one.system == "aws" and one.role == role
                         ],
                     }
                     for role in roles(found)
@@ -94,6 +96,8 @@ def _why(found: Sequence[Statement]) -> None:
         output.say(click.wrap_text(f"{', '.join(one.actions)}", 78, "  ", "    "))
         for resource in one.resources:
             output.say(f"    on {output.clean(resource)}")
+        for condition in one.conditions:
+            output.say(f"    if {condition.key} is {output.clean(' or '.join(condition.values))}")
         for reason in one.reasons:
             output.say(click.wrap_text(f"to {reason.removeprefix('to ')}", 78, "    ", "      "))
         output.say(click.wrap_text(f"for {', '.join(one.steps)}", 78, "    ", "      "))

@@ -27,6 +27,8 @@ _PARTITIONS = (
     ("us-isob-", "aws-iso-b"),
     ("us-iso-", "aws-iso"),
 )
+_SUFFIXES = {"aws-cn": "amazonaws.com.cn", "aws-iso": "c2s.ic.gov", "aws-iso-b": "sc2s.sgov.gov"}
+"""What a service's name ends with, where it is not `amazonaws.com`."""
 
 
 class PermissionSpec(Protocol):
@@ -70,6 +72,15 @@ class Needing(Protocol):
 Actions: TypeAlias = Mapping[str, Needing]
 
 
+class Condition(NamedTuple):
+    """What must be so besides: one of `values` fits."""
+
+    operator: str
+    """As IAM calls it: `StringLike`."""
+    key: str
+    values: tuple[str, ...]
+
+
 class Statement(NamedTuple):
     """One merged statement. Tuples are sorted and hold each entry once."""
 
@@ -83,6 +94,16 @@ class Statement(NamedTuple):
     reasons: tuple[str, ...]
     steps: tuple[str, ...]
     """`automation/step`, or `automation` for what the run itself does."""
+    conditions: tuple[Condition, ...] = ()
+    """All must be so. In the ARNs and services of a secret by name, `*` stands for its region and account."""
+
+    @property
+    def condition(self) -> dict[str, dict[str, list[str]]]:
+        """The conditions as a policy document has them; empty without."""
+        found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+        for operator, key, values in self.conditions:
+            found[operator][key] = list(values)
+        return dict(found)
 
 
 class TooWide(NamedTuple):
@@ -149,6 +170,7 @@ def policy(found: Iterable[Statement], role: str | None = None) -> dict[str, Any
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": list(one.actions), "Resource": list(one.resources)}
+            | ({"Condition": one.condition} if one.conditions else {})
             for one in found
             if one.system == "aws" and one.role == role
         ],
@@ -174,6 +196,7 @@ def _of_automation(automation: Automation, actions: Actions) -> Iterator[Stateme
         for arns in _secrets(step, actions):
             why = ("read the secret that the step's input refers to",)
             yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, why, place)
+            yield _decryption(arns, place)
         for permission in actions[step.uses].permissions(step.inputs):
             of_aws = permission.system == "aws"
             resources = permission.resources or ("*",)
@@ -250,6 +273,27 @@ def _secret_arns(name: str) -> tuple[str, ...]:
     return (name, lacking) if re.search(r"-[A-Za-z0-9]{6}\Z", name) else (lacking,)
 
 
+def _decryption(arns: tuple[str, ...], place: tuple[str, ...]) -> Statement:
+    """Give the right to the secret's key, which may be one of its owner's, and to nothing else that the key encrypts.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+    """
+    _, partition, _, region, account, _ = arns[0].split(":", _ARN_PARTS - 1)
+    service = f"secretsmanager.{region}.{_SUFFIXES.get(partition, 'amazonaws.com')}"
+    return Statement(
+        "aws",
+        None,
+        ("kms:Decrypt",),
+        (f"arn:{partition}:kms:{region}:{account}:key/*",),
+        ("decrypt that secret alone, should it have a key of its owner's",),
+        place,
+        (
+            Condition("StringLike", "kms:EncryptionContext:SecretARN", arns),
+            Condition("StringLike", "kms:ViaService", (service,)),
+        ),
+    )
+
+
 def _begins_fixed(name: str) -> bool:
     """Whether a name is fixed, or begins with enough fixed characters; of an ARN its last segment counts."""
     first = templates.parts(name)[0]
@@ -278,12 +322,17 @@ def _narrowed(arn: str, step: Step) -> str:
 
 
 def _merged(single: Iterable[Statement]) -> tuple[Statement, ...]:
-    """Join statements of the same actions, then those of the same resources: neither allows more than before."""
-    by_actions = _joined(single, lambda one: (one.system, one.role, one.actions))
-    by_resources = _joined(by_actions, lambda one: (one.system, one.role, one.resources))
-    return tuple(
-        sorted(by_resources, key=lambda one: (one.system, one.role or "", one.actions, one.resources))
-    )
+    """Join statements of the same actions, then those of the same resources: neither allows more than before.
+
+    Only those under the same conditions.
+    """
+    by_actions = _joined(single, lambda one: (one.system, one.role, one.actions, one.conditions))
+    by_resources = _joined(by_actions, lambda one: (one.system, one.role, one.resources, one.conditions))
+
+    def order(one: Statement) -> tuple[Any, ...]:
+        return one.system, one.role or "", one.actions, one.resources, one.conditions
+
+    return tuple(sorted(by_resources, key=order))
 
 
 def _joined(found: Iterable[Statement], key: Callable[[Statement], Any]) -> list[Statement]:
@@ -298,6 +347,7 @@ def _joined(found: Iterable[Statement], key: Callable[[Statement], Any]) -> list
                 tuple(sorted({entry for one in group for entry in getattr(one, field)}))
                 for field in ("actions", "resources", "reasons", "steps")
             ),
+            group[0].conditions,
         )
         for group in groups.values()
     ]

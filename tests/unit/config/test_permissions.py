@@ -208,6 +208,46 @@ def test_a_secret_that_a_step_refers_to_may_be_read(tmp_path: Path) -> None:
     assert one.role is None
 
 
+WEBHOOK = "{ uses: http/request, with: { url: 'https://h.example/', secret-headers: { A: 'aws-secretsmanager:%s' } } }"
+
+
+def test_a_secret_under_its_owners_key_may_be_decrypted_and_nothing_else_with_that_key(
+    tmp_path: Path,
+) -> None:
+    """Through Secrets Manager of the secret's region, for that secret alone; the key's name nobody knows."""
+    arn = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:api/key"
+    found = needed(tmp_path, automation("a", WEBHOOK % arn))
+    assert of(found, "kms:Decrypt").conditions
+    assert [one for one in policy(found)["Statement"] if "kms:Decrypt" in one["Action"]] == [
+        {
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt"],
+            "Resource": ["arn:aws-cn:kms:cn-north-1:123456789012:key/*"],
+            "Condition": {
+                "StringLike": {
+                    "kms:EncryptionContext:SecretARN": [f"{arn}-??????"],
+                    "kms:ViaService": ["secretsmanager.cn-north-1.amazonaws.com.cn"],
+                }
+            },
+        }
+    ]
+
+
+def test_statements_under_other_conditions_are_not_merged(tmp_path: Path) -> None:
+    """One condition for two secrets is two statements; two steps with one secret are one."""
+    steps = (WEBHOOK % "one", WEBHOOK % "two", WEBHOOK % "one#key")
+    kms = [one for one in needed(tmp_path, automation("a", *steps)) if "kms:Decrypt" in one.actions]
+    assert [
+        (one.condition["StringLike"]["kms:EncryptionContext:SecretARN"], len(one.steps)) for one in kms
+    ] == [
+        (["arn:aws:secretsmanager:*:*:secret:one-??????"], 2),
+        (["arn:aws:secretsmanager:*:*:secret:two-??????"], 1),
+    ]
+    assert {one.condition["StringLike"]["kms:ViaService"][0] for one in kms} == {
+        "secretsmanager.*.amazonaws.com"
+    }
+
+
 def test_the_run_itself_needs_its_status_and_its_live_check(tmp_path: Path) -> None:
     """On GitHub: a status unless there is none, and a look at the pull request or the ref only where it deletes."""
 
