@@ -241,11 +241,11 @@ def test_the_committed_configuration_and_the_example_in_it_are_good(tmp_path: Pa
 
 
 def test_more_runs_of_one_delivery_than_a_transaction_holds(tmp_path: Path) -> None:
-    """Each takes two of a transaction's hundred items; the forty-ninth on one event is refused by its place."""
+    """Each takes three of a transaction's hundred items; the thirty-third on one event is refused by its place."""
     head, _, body = HEAD.partition("  a:\n")
     step = "      - uses: github/comment\n        with: { body: x }\n"
-    assert read(tmp_path, head + "".join(f"  a{n}:\n{body}{step}" for n in range(48)))
-    told = refused(tmp_path, head + "".join(f"  a{n}:\n{body}{step}" for n in range(49)))
+    assert read(tmp_path, head + "".join(f"  a{n}:\n{body}{step}" for n in range(32)))
+    told = refused(tmp_path, head + "".join(f"  a{n}:\n{body}{step}" for n in range(33)))
     assert (
-        "automations.a48.on: 49 automations are on `pull_request`, and a delivery can start 48 runs" in told
+        "automations.a32.on: 33 automations are on `pull_request`, and a delivery can start 32 runs" in told
     )

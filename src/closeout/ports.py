@@ -7,13 +7,18 @@ one contract suite runs over every implementation.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import RunState
 
 Json: TypeAlias = Any
 """A JSON value: dict with string keys, list, str, int, float, bool or None; under 200 KB when recorded."""
+
+
+Mark: TypeAlias = Literal["begun", "again", "late"]
+"""`begun`: it is stored, for the first time. `again`: it was stored before, by whatever process, and no end is: it may have
+happened, in part or as a whole. `late`: storing took so long that what was looked at before must be looked at again."""
 
 
 class Durable(Protocol):
@@ -45,6 +50,14 @@ class Durable(Protocol):
         """
         ...
 
+    def mark(self) -> Mark:
+        """Store, inside a poll, that what cannot be asked whether it has happened begins now; do it at once then.
+
+        Not a durable call of its own: it belongs to the operation, and ends with it. A poll that gives None or a
+        transient error after `late` has begun nothing.
+        """
+        ...
+
 
 class Execution(NamedTuple):
     """One attempt at a run, as it is stored: what a run function is called with."""
@@ -65,6 +78,8 @@ class Execution(NamedTuple):
     accepted_at: float
     queue_expired: bool
     """The run waited for its key longer than its `queue-timeout`: it has no turn, only an ending."""
+    unreadable: str | None = None
+    """Why the body or the definition, empty then, can no longer be read: the run has only an ending."""
 
 
 class Ending(NamedTuple):
@@ -86,9 +101,10 @@ class Operation(NamedTuple):
     kind: str
     """`record`, `sleep` or `wait`."""
     state: str
-    """`ok`, `error` or `cancelled` are final and replayed; `waiting` is to go on at `wake`."""
+    """`ok`, `error` or `cancelled` are final and replayed; `waiting` is to go on at `wake`, or without one is under way."""
     result: str | None
-    """JSON text: the value (ok), `{"kind", "message"}` (error, cancelled), `{"heard", "not_before"}` (waiting)."""
+    """JSON text: the value (ok), `{"kind", "message"}` (error, cancelled), `{"heard", "not_before"}` (waiting),
+    with `"marked": true` once it has begun what cannot be asked whether it has happened."""
     tries: int
     """How often its function was called, or its poll; calls that a crash cut off count."""
     wake: float | None

@@ -127,7 +127,9 @@ class RemoteBench:
             17,
         )
         run = NewRun(run_id, name, key, definition, queue_timeout)
-        items = layout.acceptance(delivery, [run], [], zlib.compress(body), int(self.clock.now()) + 86_400)
+        items = layout.acceptance(
+            delivery, [run], [], zlib.compress(body), int(self.clock.now()) + 30 * 86_400
+        )
         refused = self.table.write([put(item, layout.NEW) for item in items])
         assert not refused
         return f"{run_id}-1"
@@ -159,7 +161,7 @@ class RemoteBench:
     def operations(self, execution: str) -> dict[str, Operation]:
         """What a run has recorded, by name."""
         run_id, _, attempt = execution.rpartition("-")
-        return {operation.name: operation for operation in self.store.operations(run_id, int(attempt))}
+        return {operation.name: operation for operation in self.store.recorded(run_id, int(attempt))[1]}
 
 
 def run_name(name: str) -> str:

@@ -642,11 +642,44 @@ def test_an_error_of_the_run_function_ends_the_run(bench: RemoteBench) -> None:
     assert key_items(bench, "k") == []
 
 
-def test_a_run_that_cannot_be_read_ends_as_a_failure(bench: RemoteBench) -> None:
-    """Its key is free for the next."""
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (layout.body_key(layout.delivery_id("1", "guid-a")), "body has expired"),
+        (layout.definition_key(run_name("a"), 1), "definition has expired"),
+    ],
+)
+def test_a_run_whose_payload_or_definition_is_gone_is_told_so(
+    bench: RemoteBench, key: layout.Item, why: str
+) -> None:
+    """The run function alone knows what to say on GitHub; it has what the run recorded before."""
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        if execution.unreadable is None:
+            durable.record("pending", lambda: "abc")
+            durable.sleep("wait", 10.0)
+        said = durable.record("pending", lambda: "nothing")
+        return Ending("failure", f"{said}: {execution.unreadable}")
+
+    bench.functions["a"] = run
     a = bench.accept("a", key="k")
-    delivery = layout.delivery_id("1", "guid-a")
-    bench.dynamo.delete_item(TableName=bench.name, Key=layout.body_key(delivery))
+    visit(bench, a)
+    bench.dynamo.delete_item(TableName=bench.name, Key=key)
+    later(bench, 11)
+    assert visit(bench, a) == DONE
+    assert bench.ending(a).summary.startswith("abc: ")
+    assert why in bench.ending(a).summary
+    assert key_items(bench, "k") == []
+    assert bench.finished == [a]  # counted, as any other that failed
+
+
+def test_a_run_whose_record_is_damaged_ends_as_a_failure(bench: RemoteBench, gate: Gate) -> None:
+    """Nothing can be said on GitHub, which is reported; its key is free for the next."""
+    a = bench.accept("a", key="k")
+    visit(bench, a)
+    damaged = layout.operation_key(run_name("a"), 1, "begin") | {"kind": {"S": "record"}}
+    bench.dynamo.put_item(TableName=bench.name, Item=damaged)
+    later(bench, 11)
     assert visit(bench, a) == DONE
     assert bench.ending(a).verdict == "failure"
     assert "cannot be read" in bench.ending(a).summary

@@ -7,10 +7,15 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     delivery      delivery#<id>   delivery                       listed
     body          delivery#<id>   body
     run attempt   run#<run id>    attempt#<000001>               listed, if it is the run's latest
-    operation     run#<run id>    operation#<000001>#<name>
+    definition    run#<run id>    record#<000001>#definition
+    operation     run#<run id>    record#<000001>#operation#<name>
     ticket        key#<key>       ticket#<accepted at>#<execution>
     key holder    key#<key>       holder
     pause         settings        pause
+    deployed      settings        config
+
+A run's definition is apart from its attempt, which is written (and copied into the listing) at each turn of the run and
+is to stay under a kilobyte; it is read with the operations, in one query.
 
 Rules of DynamoDB that shape it (an item holds 400 KB, a transaction 100 items and 4 MB):
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
@@ -32,8 +37,8 @@ Item: TypeAlias = dict[str, Attribute]
 LISTING = "listing"
 """The index by which deliveries and runs are listed: `list` and `at`."""
 DELIVERIES, RUNS = "deliveries", "runs"
-MOST_RUNS = 48
-"""Runs of one delivery: each takes two items of a transaction's hundred."""
+MOST_RUNS = 32
+"""Runs of one delivery: each takes three items of a transaction's hundred."""
 LARGEST_BODY = 300_000
 """Bytes of a compressed body that stands in the table; a larger one is an object in the bucket."""
 
@@ -93,7 +98,7 @@ def body_key(delivery: str) -> Item:
 
 
 def run_partition(run_id: str) -> str:
-    """Give the partition of a run: its attempts and their operations."""
+    """Give the partition of a run: its attempts, and what belongs to each."""
     return f"run#{run_id}"
 
 
@@ -102,16 +107,22 @@ def attempt_key(run_id: str, attempt: int) -> Item:
     return _key(run_partition(run_id), f"attempt#{attempt:06d}")
 
 
-def operations_prefix(attempt: int) -> str:
-    """Give how the sort keys of an attempt's operations begin."""
-    return f"operation#{attempt:06d}#"
+def record_prefix(attempt: int) -> str:
+    """Give how the sort keys begin of what an attempt is made of: its definition and its operations."""
+    return f"record#{attempt:06d}#"
+
+
+def definition_key(run_id: str, attempt: int) -> Item:
+    """Give the key of the definition of one attempt at a run."""
+    return _key(run_partition(run_id), f"{record_prefix(attempt)}definition")
 
 
 def operation_key(run_id: str, attempt: int, name: str) -> Item:
     """Give the key of an operation. A name too long for a sort key (1,024 bytes) is cut, with its digest behind it."""
-    sort = operations_prefix(attempt) + name
+    prefix = f"{record_prefix(attempt)}operation#"
+    sort = prefix + name
     if len(sort.encode("utf-8", "surrogatepass")) > 1_000:
-        sort = f"{operations_prefix(attempt)}{name[:100]}#{hashlib.sha256(name.encode()).hexdigest()}"
+        sort = f"{prefix}{name[:100]}#{hashlib.sha256(name.encode()).hexdigest()}"
     return _key(run_partition(run_id), sort)
 
 
@@ -131,6 +142,7 @@ def holder_key(key: str) -> Item:
 
 
 PAUSE_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "pause"}}
+DEPLOYED_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "config"}}
 
 
 def _key(partition: str, sort: str) -> Item:
@@ -180,24 +192,28 @@ def body_item(delivery: NewDelivery, packed: bytes | None, expires: int) -> Item
     return body_key(name) | to_item({**stored, "form": delivery.form, "expires": expires})
 
 
-def run_item(
+def run_items(
     run: NewRun,
     delivery: Mapping[str, Any],
     delivery_name: str,
     *,
     attempt: int = 1,
     accepted_at: float,
+    expires: int | None,
     requested_by: str | None = None,
-) -> Item:
-    """Give the item of one attempt at a run, queued. `delivery` holds the plain values of the delivery's item."""
+) -> list[Item]:
+    """Give the items with which an attempt at a run begins: itself, queued, its definition, and a ticket for its key.
+
+    `delivery` holds the plain values of the delivery's item. `expires` is the definition's, in seconds since the epoch,
+    after which nobody may need it any more; the attempt gets its own when the run has ended.
+    """
     execution = execution_id(run.run_id, attempt)
     about = {name: delivery.get(name) for name in ("guid", "hook", "event", "action", "repository", "number")}
-    return attempt_key(run.run_id, attempt) | to_item(
+    row = attempt_key(run.run_id, attempt) | to_item(
         {
             **about,
             "execution": execution,
             "automation": run.automation,
-            "definition": run.definition,
             "key": run.key,
             "delivery": delivery_name,
             "queue_timeout": run.queue_timeout,
@@ -210,19 +226,22 @@ def run_item(
             "at": listed_at(accepted_at, execution),
         }
     )
+    definition = to_item({"definition": run.definition, "expires": expires})
+    items = [row, definition_key(run.run_id, attempt) | definition]
+    if run.key is not None:
+        items.append(ticket_item(run.key, accepted_at, execution))
+    return items
+
+
+def deployed_item(packed: bytes, digest: str, since: float) -> Item:
+    """Give the item that says what is deployed, as the stack's chore writes it: see `core.deployed`."""
+    # Not `at`: that is a sort key of the index, where DynamoDB takes text alone, listed or not.
+    return DEPLOYED_KEY | to_item({"data": packed, "digest": digest, "since": since})
 
 
 def ticket_item(key: str, accepted_at: float, execution: str) -> Item:
     """Give a run's place in the queue of its concurrency key."""
     return ticket_key(key, accepted_at, execution) | to_item({"execution": execution})
-
-
-def start_items(run: Item) -> list[Item]:
-    """Give the items with which a run begins: itself, and its ticket if it has a key."""
-    values = from_item(run)
-    if "key" not in values:
-        return [run]
-    return [run, ticket_item(values["key"], values["accepted_at"], values["execution"])]
 
 
 def acceptance(
@@ -236,9 +255,19 @@ def acceptance(
     listed = [*known, *(run.run_id for run in runs)]
     items = [delivery_item(delivery, listed, expires), body_item(delivery, packed, expires)]
     about = delivery._asdict()
+    at = delivery.received_at
+    outlived = outliving(at, expires)
     for run in runs:
-        items += start_items(run_item(run, about, name, accepted_at=delivery.received_at))
+        items += run_items(run, about, name, accepted_at=at, expires=outlived)
     return items
+
+
+def outliving(accepted_at: float, expires: float) -> int:
+    """Give when what belongs to a run may go, by the time at which its delivery does.
+
+    A run ends before its delivery goes, and its attempt is kept as long again: no sooner may the rest of it go.
+    """
+    return int(2 * expires - accepted_at)
 
 
 def worker_event(execution: str) -> bytes:

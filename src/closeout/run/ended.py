@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from closeout.core.errors import StepFailed
 from closeout.ports import Durable, Ending, Execution, RunFunction
-from closeout.run import matching
+from closeout.run import matching, unreadable
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 
@@ -26,6 +26,8 @@ def make(deps: RunDeps, status: str) -> RunFunction:
     text = f"{happened}; what it had begun may be half done"
 
     def run(durable: Durable, execution: Execution) -> Ending:
+        if execution.unreadable is not None:
+            return unreadable.end(deps, durable, execution, execution.unreadable)
         context = RunContext(deps, durable, execution)
         reason = _why_not(context)
         if reason is not None:

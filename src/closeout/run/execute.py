@@ -15,7 +15,7 @@ from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import status_of, verdict_of
 from closeout.ports import Durable, Ending, Execution, RunFunction
-from closeout.run import matching
+from closeout.run import matching, unreadable
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.function import STEP, run_function
@@ -32,6 +32,8 @@ def make(deps: RunDeps) -> RunFunction:
     told = Told()
 
     def run(durable: Durable, execution: Execution) -> Ending:
+        if execution.unreadable is not None:
+            return unreadable.end(deps, durable, execution, execution.unreadable)
         context = RunContext(deps, durable, execution, told)
         ending = _Run(context).execute()
         told.forget(execution.id)

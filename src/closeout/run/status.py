@@ -11,7 +11,8 @@ from closeout.core import commit
 from closeout.core.errors import CloseoutError, ServiceError, StepFailed
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import clip
-from closeout.ports import Json
+from closeout.ports import Execution, Json
+from closeout.run.deps import RunDeps
 
 if TYPE_CHECKING:
     from closeout.run.context import RunContext
@@ -19,6 +20,34 @@ if TYPE_CHECKING:
 PENDING_RETRY = Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=10.0))
 FINAL_RETRY = Retry(attempts=14, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
 """Most of an hour in all."""
+
+
+def post(
+    deps: RunDeps, execution: Execution, target: commit.StatusTarget, name: str, state: str, text: str
+) -> Json:
+    """Post one status as the context `name`. What is given back says where it went: the payload may be lost later.
+
+    Raises `ServiceError`.
+    """
+    description = clip(deps.redact.text(text))
+    try:
+        deps.github.create_status(
+            target.repository,
+            target.sha,
+            state=state,
+            context=name,
+            description=description,
+            target_url=deps.details(execution),
+        )
+    except ServiceError as error:
+        _log(deps, execution, f"GitHub did not take the status {state}: {error.message}")
+        raise
+    _log(deps, execution, f"status {state}: {description}")
+    return {"sent": True, "state": state, "description": description, "context": name, **target._asdict()}
+
+
+def _log(deps: RunDeps, execution: Execution, text: str) -> None:
+    deps.journal.write(execution.id, None, deps.redact.text(text))
 
 
 class StatusLine:
@@ -81,21 +110,7 @@ class StatusLine:
             return self._silent(state, text, commit.why_none(context.execution.event, context.event))
         if not context.deps.has_token:
             return self._silent(state, text, "no status is posted, since no `secrets.github` is configured")
-        description = clip(context.deps.redact.text(text))
-        try:
-            context.deps.github.create_status(
-                target.repository,
-                target.sha,
-                state=state,
-                context=name,
-                description=description,
-                target_url=context.deps.details(context.execution),
-            )
-        except ServiceError as error:
-            context.log(f"GitHub did not take the status {state}: {error.message}")
-            raise
-        context.log(f"status {state}: {description}")
-        return {"sent": True, "state": state, "description": description}
+        return post(context.deps, context.execution, target, name, state, text)
 
     def _silent(self, state: str, text: str, reason: str) -> Json:
         """Say in the run, which is then the only place, why nothing is said on GitHub, and how the run ended."""

@@ -104,6 +104,19 @@ def test_a_run_looks_the_same_as_on_sqlite(bench: RemoteBench, tmp_path: Path) -
         views.close()
 
 
+def test_what_is_listed_of_a_run_stays_small_however_long_its_definition(bench: RemoteBench) -> None:
+    """Each change of it is written to the table and to the listing: a kilobyte is one unit of either."""
+    bench.accept("a", key="acme/shop#17", definition=json.dumps({"steps": [], "filler": "x" * 50_000}))
+    found = bench.dynamo.query(
+        TableName=bench.name,
+        IndexName=layout.LISTING,
+        KeyConditionExpression="#list = :runs",
+        ExpressionAttributeNames={"#list": "list"},
+        ExpressionAttributeValues={":runs": {"S": layout.RUNS}},
+    )["Items"]
+    assert [0 < len(json.dumps(item)) < 1_024 for item in found] == [True]
+
+
 def test_a_queued_run_says_whom_it_waits_for(bench: RemoteBench) -> None:
     """The holder; before anybody holds the key, the first ticket."""
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")

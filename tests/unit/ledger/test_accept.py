@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -194,6 +195,26 @@ def test_a_form_stays_as_it_was_signed_and_its_payload_can_be_read(ledger: Ledge
     ledger.accept_wait(delivery(body=body, form=True), [new_run("r1")])
     assert views.body(1) == b'{"number": 17}'
     assert ledger.load(1)[0].body == b'{"number": 17}'
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("UPDATE body SET bytes = x'00ff00ff00ff'", "the body of its delivery is damaged"),
+        ("DELETE FROM body", "its delivery has no body any more"),
+    ],
+)
+def test_a_payload_that_is_lost_is_told_and_the_rest_can_be_read(
+    ledger: Ledger, path: Path, sql: str, why: str
+) -> None:
+    """The run has its record and its definition, so it can end with a status."""
+    ledger.accept_wait(delivery(), [new_run("r1", definition='{"a": 1}')])
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute(sql)
+        other.commit()
+    execution, _ = ledger.load(1)
+    assert (execution.body, execution.definition) == (b"", '{"a": 1}')
+    assert why in str(execution.unreadable)
 
 
 def test_a_further_attempt_is_another_execution_of_the_same_run(ledger: Ledger, views: Views) -> None:

@@ -54,6 +54,8 @@ class World:
     ref_there: bool = False
     log: list[str] = field(default_factory=list)
     statuses: list[tuple[str, str]] = field(default_factory=list)
+    places: list[tuple[str, str, str]] = field(default_factory=list)
+    """Repository, commit and context of each status."""
     lines: list[str] = field(default_factory=list)
     faults: dict[str, list[Exception]] = field(default_factory=dict)
     """Errors to raise, first in first out, by the name of the call."""
@@ -83,6 +85,7 @@ class WorldGitHub:
         self.world.call(f"status {state}")
         assert len(description) <= 140
         self.world.statuses.append((state, description))
+        self.world.places.append((repository, sha, context))
 
     def pull_request(self, repository: str, number: int) -> PullRequest:
         self.world.call("read pull request")
@@ -233,10 +236,13 @@ class Scene:
     world: World = field(default_factory=World)
     automation: Automation = AUTOMATION
     current: Automation | None = None
+    reads_current: Callable[[], None] = lambda: None
+    """Called each time that today's form is asked for; may raise."""
     payload: dict[str, Any] = field(default_factory=pull_payload)
     event: str = "pull_request"
     functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     queue_expired: bool = False
+    unreadable: str | None = None
     clock: FakeClock = field(default_factory=FakeClock)
     paused: Callable[[], str | None] = lambda: None
     has_token: bool = True
@@ -249,6 +255,10 @@ class Scene:
     def deps(self) -> RunDeps:
         world = self.world
         paused = self.paused
+
+        def current(_name: str) -> Automation:
+            self.reads_current()
+            return self.current or self.automation
 
         class Lines:
             def write(self, execution: str, step: str | None, text: str) -> None:
@@ -267,7 +277,7 @@ class Scene:
             clock=self.clock,
             switch=Pause(),
             redact=Redactor(["hunter2hunter2"]),
-            current=lambda _name: self.current or self.automation,
+            current=current,
             functions=self.functions,
             details=lambda execution: f"http://localhost/runs/{execution.run_id}",
             directory=Path(),
@@ -285,9 +295,10 @@ class Scene:
             delivery=1,
             guid="g",
             hook="1",
-            body=json.dumps(self.payload).encode(),
+            body=b"" if self.unreadable else json.dumps(self.payload).encode(),
             accepted_at=self.clock.now(),
             queue_expired=self.queue_expired,
+            unreadable=self.unreadable,
         )
 
     def play(self) -> Ending:

@@ -17,7 +17,7 @@ from closeout.core import table as layout
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.core.ids import execution_id
 from closeout.core.records import NewRun
-from closeout.core.table import from_item
+from closeout.core.table import Item, from_item
 from closeout.ports import Clock
 
 TRIES = 10
@@ -84,19 +84,21 @@ class Attempts:
         row = self._last(run_id)
         if row is None:
             raise LedgerError(f"there is no run {run_id} in this ledger")
+        at = self._clock.now()
+        expires = None
         if "expires" in row:
-            self._keep(row["delivery"], row["expires"] - row["finished_at"])
+            expires = self._keep(row["delivery"], at, row["expires"] - row["finished_at"])
         attempt = int(row["attempt"]) + 1
         new = NewRun(run_id, row["automation"], key, definition, queue_timeout)
-        item = layout.run_item(
+        items = layout.run_items(
             new,
             row,
             row["delivery"],
             attempt=attempt,
-            accepted_at=self._clock.now(),
+            accepted_at=at,
+            expires=expires,
             requested_by=requested_by,
         )
-        actions = [put(part, layout.NEW) for part in layout.start_items(item)]
         unlisted = update(
             layout.attempt_key(run_id, int(row["attempt"])),
             {"list": None, "at": None},
@@ -104,7 +106,7 @@ class Attempts:
             {":over": "finished"},
             {"#state": "state"},
         )
-        if self._table.write([*actions, unlisted], token=False):
+        if self._table.write([*_new(items), unlisted], token=False):
             raise LedgerError(f"run {run_id} has not finished, or its next attempt was asked for just now")
         return execution_id(run_id, attempt)
 
@@ -119,26 +121,29 @@ class Attempts:
         if found is None:
             raise LedgerError(f"there is no delivery {name} in this ledger")
         row = from_item(found)
-        if "expires" in row:
-            self._keep(name, row["expires"] - row["received_at"])
         at = self._clock.now()
+        expires = self._keep(name, at, row["expires"] - row["received_at"]) if "expires" in row else None
         started = []
         for run in new_runs:
-            item = layout.run_item(run, row, name, accepted_at=at, requested_by=requested_by)
-            if not self._table.write(
-                [put(part, layout.NEW) for part in layout.start_items(item)], token=False
-            ):
+            items = layout.run_items(
+                run, row, name, accepted_at=at, expires=expires, requested_by=requested_by
+            )
+            if not self._table.write(_new(items), token=False):
                 started.append(run.run_id)
         if started:
             self._tell(name, started)
         return tuple(execution_id(run_id, 1) for run_id in started)
 
-    def _keep(self, delivery: str, seconds: float) -> None:
-        """Let a delivery and its body live that long from now on, or longer: a run reads them to its end."""
+    def _keep(self, delivery: str, at: float, seconds: float) -> int:
+        """Let a delivery and its body live that long from `at` on, or longer: a run reads them to its end.
+
+        Gives when what belongs to a run that is accepted now may go.
+        """
         self._store.renew_body(delivery)
-        expires = int(self._clock.now() + seconds)
+        expires = int(at + seconds)
         for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
             self._table.change(update(key, {"expires": expires}, "expires < :expires", {":expires": expires}))
+        return layout.outliving(at, expires)
 
     def _tell(self, delivery: str, run_ids: Sequence[str]) -> None:
         """Add runs to those that a delivery shows."""
@@ -161,3 +166,7 @@ class Attempts:
             row = from_item(item)
             return {**row, "attempt": split_execution(row["execution"])[1]}
         return None
+
+
+def _new(items: Sequence[Item]) -> list[Action]:
+    return [put(item, layout.NEW) for item in items]

@@ -5,7 +5,7 @@ Pure. The fence of a visit is the attribute `holder` of a run's row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from closeout.adapters.dynamo.table import Action, update
@@ -74,9 +74,19 @@ def operation_item(execution: str, operation: Operation, expires: int) -> Item:
     return operation_key(*parse_execution(execution), operation.name) | to_item(values)
 
 
-def operation(item: Item) -> Operation:
-    """Read it back."""
-    row = from_item(item)
+def recorded(items: Iterable[Item]) -> tuple[str | None, list[Operation]]:
+    """Give the definition of an attempt and its operations in order of position, out of its items in any order."""
+    definition: str | None = None
+    operations: list[Operation] = []
+    for row in map(from_item, items):
+        if "definition" in row:
+            definition = row["definition"]
+        else:
+            operations.append(_operation(row))
+    return definition, sorted(operations, key=lambda operation: operation.position)
+
+
+def _operation(row: Mapping[str, Any]) -> Operation:
     return Operation(
         name=row["name"],
         position=row["position"],

@@ -14,7 +14,7 @@ from closeout.adapters.dynamo import rows
 from closeout.adapters.dynamo.bodies import Bodies
 from closeout.adapters.dynamo.table import Action, Table, delete, put
 from closeout.core import table as layout
-from closeout.core.errors import LedgerError, UsageError
+from closeout.core.errors import LedgerError, NotFound, UsageError
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
 from closeout.core.table import Item, from_item, to_item
@@ -75,35 +75,43 @@ class DynamoStore:
         return now is not None and now.fence == taken.fence
 
     def load(self, standing: Standing) -> tuple[Execution, Sequence[Operation]]:
-        """Give an execution with everything that it has recorded, in order of position. Raises `LedgerError`."""
+        """Give an execution with everything that it has recorded, in order of position.
+
+        What is lost of it is told in `Execution.unreadable`. Raises `LedgerError` if all of it is.
+        """
         row = self._row(standing.execution)
         if row is None:
             raise LedgerError(f"the execution {standing.execution} is no longer in the ledger")
         run_id, attempt = parse_execution(standing.execution)
+        definition, operations = self.recorded(run_id, attempt)
+        body, lost = self._body(row["delivery"])
+        if definition is None:
+            lost = "its definition has expired, or was removed"
         execution = Execution(
             id=standing.execution,
             run_id=run_id,
             attempt=attempt,
             automation=row["automation"],
-            definition=row["definition"],
+            definition=definition or "",
             event=row["event"],
             delivery=row["delivery"],
             guid=row["guid"],
             hook=row["hook"],
-            body=self._bodies.text(row["delivery"]),
+            body=body,
             accepted_at=standing.accepted_at,
             queue_expired=standing.run.turn == "expired",
+            unreadable=lost,
         )
-        return execution, self.operations(run_id, attempt)
+        return execution, operations
 
     def renew_body(self, delivery: str) -> None:
         """Let a delivery's body outlive a run that begins now (`Bodies.renew`)."""
         self._bodies.renew(delivery)
 
-    def operations(self, run_id: str, attempt: int) -> list[Operation]:
-        """Give what an attempt recorded, in order of position."""
-        found = self._table.query(layout.run_partition(run_id), layout.operations_prefix(attempt))
-        return sorted(map(rows.operation, found), key=lambda operation: operation.position)
+    def recorded(self, run_id: str, attempt: int) -> tuple[str | None, list[Operation]]:
+        """Give an attempt's definition, None if it is gone, and what it recorded, in order of position."""
+        found = self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt))
+        return rows.recorded(found)
 
     def hear(self, standing: Standing) -> Word:
         """Ask whether the execution is still this visit's, and whether somebody wants its end."""
@@ -132,6 +140,13 @@ class DynamoStore:
             return True
         now = self.look(standing.execution)  # as in `take`
         return now is not None and now.run.state == "finished" and now.fence == standing.fence
+
+    def _body(self, delivery: str) -> tuple[bytes, str | None]:
+        """Give a delivery's payload, or why there is none any more. Raises `StoreUnavailable`."""
+        try:
+            return self._bodies.text(delivery), None
+        except (NotFound, LedgerError) as error:
+            return b"", error.message
 
     def _holds(self, key: str, execution: str) -> bool:
         holder: Item | None = self._table.get(layout.holder_key(key))

@@ -85,7 +85,7 @@ class Views:
     def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
         """Give what a run recorded, in order: the latest attempt unless told otherwise."""
         row = self._row(run_id, attempt)
-        return self._operations(row["execution"]) if row else []
+        return self._recorded(row["execution"])[1] if row else []
 
     def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
         """Give deliveries, the newest first; all of them without `limit`."""
@@ -120,7 +120,9 @@ class Views:
 
     def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
         run_id, attempt = split_execution(row["execution"])
+        definition, operations = self._recorded(row["execution"])
         values = {name: row.get(name) for name in _FACTS} | {"id": run_id, "attempt": attempt}
+        values["definition"] = definition or ""
         values |= {name: float(row[name]) for name in _TIMES if name in row}
         facts = RunFacts._make(values.values())
         execution = row["execution"]
@@ -129,11 +131,11 @@ class Views:
             first = self._store.first(key)
             return None if first == execution else first
 
-        return run_view(facts, self._operations(execution), behind, full=full)
+        return run_view(facts, operations, behind, full=full)
 
-    def _operations(self, execution: str) -> list[Operation]:
+    def _recorded(self, execution: str) -> tuple[str | None, list[Operation]]:
         run_id, attempt = split_execution(execution)
-        return self._store.operations(run_id, attempt or 1)
+        return self._store.recorded(run_id, attempt or 1)
 
     def _row(self, run_id: str, attempt: int | None) -> dict[str, Any] | None:
         name, named = split_execution(run_id)

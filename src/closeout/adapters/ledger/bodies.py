@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import lz4.block
 
+from closeout.core.errors import LedgerError
+
 
 def pack(body: bytes) -> bytes:
     """Compress a raw body."""
@@ -15,8 +17,11 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(stored: bytes) -> bytes:
-    """Give the raw body back."""
-    return bytes(lz4.block.decompress(stored))
+    """Give the raw body back. Raises `LedgerError` when it is damaged."""
+    try:
+        return bytes(lz4.block.decompress(stored))
+    except (lz4.block.LZ4BlockError, ValueError, MemoryError) as error:
+        raise LedgerError(f"the body of its delivery is damaged ({error})") from error
 
 
 def payload_text(stored: bytes, *, form: bool) -> bytes:

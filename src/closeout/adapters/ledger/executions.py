@@ -59,7 +59,10 @@ class Executions:
         return f"{run_id}-{rows[0][0]}" if rows else None
 
     def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
-        """Give an execution with everything that it has recorded, in order of position."""
+        """Give an execution with everything that it has recorded, in order of position.
+
+        A payload that is damaged is told in `Execution.unreadable`. Raises `LedgerError` if there is no such execution.
+        """
         rows = self._read("load_execution", (number,))
         if not rows:
             raise LedgerError(f"execution number {number} is no longer in the ledger")
@@ -77,6 +80,7 @@ class Executions:
             form,
             body,
         ) = rows[0]
+        payload, lost = _payload(body, form=bool(form))
         execution = Execution(
             id=f"{run_id}-{attempt}",
             run_id=run_id,
@@ -87,9 +91,10 @@ class Executions:
             delivery=delivery,
             guid=guid,
             hook=hook,
-            body=payload_text(body, form=bool(form)),
+            body=payload,
             accepted_at=accepted_at,
             queue_expired=turn == "expired",
+            unreadable=lost,
         )
         return execution, [Operation(*row) for row in self._read("load_operations", (number,))]
 
@@ -194,6 +199,16 @@ class Executions:
             connection.execute(SQL["finish_switch_requests"], (self._clock.now(), request))
 
         self._writer().run(work)
+
+
+def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:
+    """Give the payload's JSON text, or why there is none any more."""
+    if stored is None:
+        return b"", "its delivery has no body any more"
+    try:
+        return payload_text(stored, form=form), None
+    except LedgerError as error:
+        return b"", error.message
 
 
 def _state(connection: sqlite3.Connection, number: int) -> runs.RunState:

@@ -11,7 +11,7 @@ WHERE run_id = :run_id AND (:attempt IS NULL OR attempt = :attempt) ORDER BY att
 -- name: load_execution
 SELECT r.run_id, r.attempt, r.automation, f.text, d.event, d.id, d.guid, d.hook, r.accepted_at, r.turn, d.form, b.bytes
 FROM run r JOIN definition f ON f.id = r.definition JOIN delivery d ON d.id = r.delivery
-    JOIN body b ON b.delivery = d.id
+    LEFT JOIN body b ON b.delivery = d.id
 WHERE r.number = ?;
 
 -- name: load_operations

@@ -6,8 +6,10 @@ holds one world at a time.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -46,6 +48,8 @@ class Emulator:
         self.faults = FaultBoard()
         self.journal = CallJournal()
         self._delete_seconds = delete_seconds
+        self._serial = threading.Lock()
+        """DynamoDB's transactions are serializable; moto's undo what others write meanwhile, so one call at a time."""
         self._moto = DomainDispatcherApplication(self._create_app)
         self.reset()
 
@@ -108,7 +112,8 @@ class Emulator:
             entry.status = answer[0]
             return _send(start_response, answer)
         self.stacks.advance()
-        status, answer_headers, chunks = _run(self._moto, environ)
+        with self._serial if call.service == "dynamodb" else contextlib.nullcontext():
+            status, answer_headers, chunks = _run(self._moto, environ)
         if fault is not None and fault.after:
             replaced = self._apply(fault, call, entry)
             if replaced is not None:

@@ -1,0 +1,78 @@
+"""Runs whose payload or definition can no longer be read: nothing is done, and no status stays pending."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.engine.durable import Suspended
+from closeout.ports import Ending, RunFunction
+from closeout.run import ended
+from closeout.run.execute import make
+from closeout.testing.durable import Killed, play
+from tests.unit.run.world import Scene, World, unreachable
+
+WHY = "the body of its delivery is damaged"
+
+
+def interrupted(scene: Scene, at: str) -> Scene:
+    """Play a run until the operation `at`; from then on its payload cannot be read."""
+    scene.durable.kill = lambda name, when: (name, when) == (at, "before")
+    for _ in range(10):
+        try:
+            make(scene.deps())(scene.durable.replay(), scene.execution())
+        except Killed:
+            break
+        except Suspended:
+            scene.clock.advance(60.0)
+    scene.durable.kill = lambda _name, _when: False
+    scene.unreadable = WHY
+    return scene
+
+
+def resumed(scene: Scene, function: RunFunction | None = None) -> Ending:
+    """Play the rest of it."""
+    return play(function or make(scene.deps()), scene.durable, scene.execution())
+
+
+@pytest.mark.parametrize("by", ["the run itself", "the handler of failed executions"])
+def test_a_pending_status_ends_as_failure_where_it_was_posted(by: str) -> None:
+    """The record of `pending` says where, since the payload no longer can."""
+    scene = interrupted(Scene(), "delete-1/plan")
+    assert [state for state, _ in scene.world.statuses][-1:] == ["pending"], scene.durable.calls
+    own = by == "the run itself"
+    ending = resumed(scene, None if own else ended.make(scene.deps(), "FAILED"))
+    assert ending == Ending("failure", f"the run cannot be read from the ledger: {WHY}")
+    assert scene.world.statuses[-1] == ("failure", ending.summary)
+    assert len(set(scene.world.places)) == 1
+    assert not [entry for entry in scene.world.log if entry.startswith("delete")]
+
+
+def test_a_run_that_had_said_nothing_says_nothing_now() -> None:
+    """There is no status to end, and nobody knows whether its `if` is true."""
+    scene = interrupted(Scene(), "match")
+    assert resumed(scene).verdict == "failure"
+    assert scene.world.statuses == []
+
+
+def test_a_final_status_that_was_posted_is_not_contradicted() -> None:
+    """The run had deleted and said so; the process died before the ending was stored."""
+    scene = Scene()
+    assert scene.play().verdict == "success"
+    said = list(scene.world.statuses)
+    scene.unreadable = WHY
+    resumed(scene)
+    assert scene.world.statuses == said
+
+
+def test_a_status_that_github_does_not_take_is_told_in_the_run() -> None:
+    """After an hour of trying."""
+    scene = interrupted(Scene(), "delete-1/plan")
+    scene.world.faults["status failure"] = [unreachable() for _ in range(20)]
+    assert resumed(scene).summary.endswith("(status not delivered: no answer)")
+
+
+def test_where_a_status_went_may_be_unknown() -> None:
+    """`pending` was tried and may have arrived without an answer: the run says that it may stay."""
+    world = World(faults={"status pending": [unreachable() for _ in range(3)]})
+    scene = interrupted(Scene(world=world), "delete-1/plan")
+    assert resumed(scene).summary.endswith("; its status on GitHub may stay pending")
