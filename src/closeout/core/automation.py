@@ -74,7 +74,11 @@ class Automation:
     @classmethod
     def from_canonical(cls, text: str) -> Automation:
         """Read what `canonical` gave, of this version or an earlier one."""
-        value = json.loads(text)
+        return cls.from_json(json.loads(text))
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Automation:
+        """Read it as decoded JSON, which is taken over. Raises `TypeError` for keys that this version does not know."""
         value["steps"] = tuple(
             Step(**{**step, **{key: tuple(step.get(key, ())) for key in ("allow_untrusted", "pass_env")}})
             for step in value["steps"]

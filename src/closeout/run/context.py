@@ -53,7 +53,7 @@ class RunContext:
         return livecheck.subject_of(self.execution.event, self.event)
 
     def current(self) -> Automation | None:
-        """Today's form of the automation, None when the file no longer has it."""
+        """Today's form of the automation, None when the file no longer has it. May raise; only inside a recorded function."""
         return self.deps.current(self.automation.name)
 
     def check_time(self) -> None:

@@ -25,7 +25,11 @@ class Redact(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDeps:
-    """Everything outside the run function. `current` gives today's form of an automation, None when it is gone."""
+    """Everything outside the run function.
+
+    `current` gives today's form of an automation, None when it is gone; like `switch` it may raise a transient error,
+    and then nothing is decided without it.
+    """
 
     actions: Mapping[str, Action]
     clients: ClientFactory

@@ -16,7 +16,7 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run import guards
 from closeout.run.context import RunContext
-from closeout.run.step import Outcome, is_cancel, record_end
+from closeout.run.step import PLAN_RETRY, Outcome, is_cancel, record_end
 from closeout.run.work import StepWork
 
 STEP = "function"
@@ -115,7 +115,9 @@ def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) 
     """Call the function after the grace, unless this is a dry run: what it would do cannot be seen without it."""
     automation = context.automation
     mode = context.durable.record(
-        f"{STEP}/mode", context.safe(lambda: {"dry_run": guards.dry_run(automation, context.current())})
+        f"{STEP}/mode",
+        context.safe(lambda: {"dry_run": guards.dry_run(automation, context.current())}),
+        PLAN_RETRY,
     )
     if mode["dry_run"]:
         return Outcome("success", "dry run: the function was not called")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from closeout.core.automation import Step
-from closeout.core.errors import ActionFailed, GuardRefused, ServiceError
+from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
@@ -163,18 +163,17 @@ class StepWork:
     def _attempt(self, name: str, call: Callable[[], Json]) -> Json | None:
         """Every guard, then the call. None: not now, try again."""
         self._context.check_time()
-        if self._held_by_pause():
-            return None
-        self._check_todays_file()
         try:
+            if self._held_by_pause():
+                return None
+            self._check_todays_file()
             guards.check_account(self._target, self.clients)
             if self._step.destructive:
                 self._live_check()
             result = self._within_step(name, call)
-        except ServiceError as error:
-            if not error.transient:
-                raise
-            self._context.hold(self._step.id, error.message)
+        except CloseoutError as error:
+            if error.transient:
+                self._context.hold(self._step.id, error.message)
             raise
         self._context.release()
         return {"result": result}
@@ -193,7 +192,10 @@ class StepWork:
             raise
 
     def _check_todays_file(self) -> None:
-        """Raise `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit."""
+        """Raise `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit.
+
+        A file that cannot be read now raises a transient error, as a switch does: the call is held, and asks again.
+        """
         stored, current = self._context.automation, self._context.current()
         if guards.dry_run(stored, current):
             raise GuardRefused(

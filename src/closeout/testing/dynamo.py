@@ -5,9 +5,13 @@ Public, so that tests of every part that uses the ledger stand on the same table
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from typing import Any
 
-from closeout.core.table import LISTING
+from closeout.core.automation import Automation
+from closeout.core.deployed import digest_of, pack
+from closeout.core.table import LISTING, deployed_item
 
 
 def create_ledger(client: Any, name: str) -> None:
@@ -27,6 +31,14 @@ def create_ledger(client: Any, name: str) -> None:
             }
         ],
     )
+
+
+def deploy(
+    client: Any, name: str, automations: Iterable[Automation], api_url: str = "https://api.github.com"
+) -> None:
+    """Write into the table what a deployment of these automations writes into it."""
+    packed = pack(automations, api_url)
+    client.put_item(TableName=name, Item=deployed_item(packed, digest_of(packed), time.time()))
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:

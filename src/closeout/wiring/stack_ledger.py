@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.adapters.dynamo.attempts import Attempts
 from closeout.adapters.dynamo.bodies import Bodies
+from closeout.adapters.dynamo.deployed import DynamoDeployed
 from closeout.adapters.dynamo.logs import CloudWatchLogs
 from closeout.adapters.dynamo.requests import Requests
 from closeout.adapters.dynamo.starts import LambdaStarts
@@ -52,6 +53,7 @@ class StackLedger:
         self.store = DynamoStore(self.table, self.bodies, clock, retention_days=place.retention_days)
         self.attempts = Attempts(self.table, self.store, clock)
         self.switch = DynamoSwitch(self.table, clock)
+        self.deployed = DynamoDeployed(self.table)
 
     @cached_property
     def starts(self) -> LambdaStarts:
@@ -67,7 +69,7 @@ class StackLedger:
         return Views(self.table, self.store, self.bodies, self.switch, logs, self._clock)
 
     def requests(self, loaded: Loaded | None) -> Requests:
-        """Give what carries out a command's requests; a rerun and a replay need today's configuration."""
+        """Give what carries out a command's requests; a rerun and a replay need what is deployed."""
 
         def rerun(target: str, by: str) -> str:
             return self._again(loaded).rerun(target, by)
@@ -82,7 +84,7 @@ class StackLedger:
         from closeout.wiring.again import Again
 
         if loaded is None:
-            raise UsageError("a rerun or a replay needs the configuration; name it with --config")
+            raise UsageError("a rerun or a replay needs what is deployed")
         automations = {automation.name: automation for automation in loaded.automations}
         receiver = Receiver.of(loaded.automations, lambda: ())
         return Again(self.views, self.attempts, automations, matched=receiver.runs, start=self._start)

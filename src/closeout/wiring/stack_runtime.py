@@ -126,7 +126,13 @@ class StackRuntime:
         )
 
     def _current(self, name: str) -> Automation | None:
-        return self._automations.get(name)
+        """Give the form that was deployed last: this worker may be a version that a waiting run has kept.
+
+        Raises `StoreUnavailable`. A stack that an earlier closeout deployed has no such item: then the bundle counts.
+        """
+        deployed = self.ledger.deployed.read()
+        forms = self._automations if deployed is None else deployed.automations
+        return forms.get(name)
 
     def _details(self, execution: Execution) -> str:
         return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core.errors import ServiceError
+from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.ports import PullRequest
 from closeout.testing.durable import Killed
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
@@ -222,6 +222,68 @@ def test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_ca
     ending = scene.play()
     assert ending.verdict == "failure", ending
     assert deletes(scene.world) == []
+
+
+class Unreadable:
+    """Today's form cannot be read from the `first` time that it is asked for on, so many `times`."""
+
+    def __init__(self, first: int, times: float) -> None:
+        self._first, self._times, self.asked = first, times, 0
+
+    def __call__(self) -> None:
+        self.asked += 1
+        if self._first <= self.asked < self._first + self._times:
+            raise StoreUnavailable("the ledger did not answer")
+
+
+STRICTER: tuple[tuple[dict[str, Any], str], ...] = (
+    ({}, "success"),
+    ({"mode": "dry-run"}, "dry"),
+    ({"protect_names": ("preview-*",)}, "is protected"),
+    ({"max_changes": 1}, "1 allowed"),
+)
+
+
+@pytest.mark.parametrize("first", [1, 2], ids=["at the plan", "before the call"])
+@pytest.mark.parametrize(("stricter", "said"), STRICTER, ids=["same", "dry-run", "protect", "max-changes"])
+def test_todays_form_is_waited_for_when_it_cannot_be_read(
+    first: int, stricter: dict[str, Any], said: str
+) -> None:
+    """Nothing is planned or done without it, nothing wrong is recorded, and what it says then holds."""
+    scene = Scene()
+    unreadable = Unreadable(first, 5)
+
+    def reads() -> None:
+        if unreadable.asked == first:
+            scene.current = dataclasses.replace(AUTOMATION, **stricter)
+        unreadable()
+
+    scene.reads_current = reads
+    ending = scene.play()
+    assert scene.clock.now() - 1_700_000_000 > 5
+    assert said in f"{ending.verdict} {ending.summary}"
+    assert bool(deletes(scene.world)) is (not stricter)
+
+
+@pytest.mark.parametrize("first", [1, 2], ids=["at the plan", "before the call"])
+def test_todays_form_that_stays_unreadable_fails_the_step_and_deletes_nothing(first: int) -> None:
+    """As a pause that cannot be read does: never "no stricter rule"."""
+    scene = Scene(reads_current=Unreadable(first, float("inf")))
+    ending = scene.play()
+    assert ending.verdict == "failure"
+    assert "the ledger did not answer" in ending.summary
+    assert deletes(scene.world) == []
+
+
+@pytest.mark.parametrize(("mode", "called"), [("apply", ["it"]), ("dry-run", [])], ids=["apply", "dry-run"])
+def test_a_function_waits_for_todays_form_before_it_is_called(mode: str, called: list[str]) -> None:
+    """Its mode is recorded once, so it is not recorded before it is known."""
+    calls: list[str] = []
+    scene = function_scene(lambda run: run.record("it", lambda: calls.append("it")))
+    scene.reads_current = Unreadable(1, 5)
+    scene.current = dataclasses.replace(scene.automation, mode=mode)
+    assert scene.play().verdict == "success"
+    assert calls == called
 
 
 def test_a_cancel_by_hand_ends_in_an_error_status() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from closeout.engine.visit import DONE
 from closeout.intake.receiver import Receiver
 from closeout.ports import Ending
 from closeout.testing.aws import FakeAws
-from closeout.testing.dynamo import create_ledger
+from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
 from closeout.wiring import load
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
@@ -79,6 +80,29 @@ class StackWorld:
             },
             **options,
         )
+
+    def deploys(self, *, without: bool = False, **changes: Any) -> None:
+        """Have another form of the automation deployed, while this worker stays as it is; or a file `without` it."""
+        automations = load(self._folder / "closeout.yaml").automations
+        forms = [] if without else [replace(one, **changes) for one in automations]
+        deploy(self.dynamo, "ledger", forms, self.github.url)
+
+    def damage_what_is_deployed(self) -> None:
+        """Have bytes there that nobody can read."""
+        item = layout.deployed_item(b"damaged", "", time.time())
+        self.dynamo.put_item(TableName="ledger", Item=item)
+
+    def say(self, line: str) -> None:
+        """Add a line to the automation in the file of the bundle."""
+        file = self._folder / "closeout.yaml"
+        file.write_text(
+            file.read_text("utf-8").replace("    steps:", f"    {line}\n    steps:"), encoding="utf-8"
+        )
+
+    def switch(self, *, paused: bool) -> None:
+        """Pause destructive calls, or let them go on."""
+        switch = self.runtime.ledger.switch
+        switch.set_paused("a test", None) if paused else switch.clear_paused()
 
     def closes(self, number: int = 17, **pull: Any) -> tuple[str, str]:
         """Accept the delivery of a closed pull request; give its execution and the head's SHA."""

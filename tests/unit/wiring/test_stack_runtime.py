@@ -166,6 +166,91 @@ def test_a_module_that_cannot_be_imported_stops_the_worker_and_not_who_ends_its_
     assert world.statuses(sha)[-1][0] == "failure"
 
 
+# --- what was deployed meanwhile ----------------------------------------------------------------------------
+
+
+def waits_for_its_stack(world: StackWorld) -> str:
+    """Have a run wait before its delete, planned on this worker's version; give its execution."""
+    world.switch(paused=True)
+    execution, _ = world.closes()
+    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
+    world.switch(paused=False)
+    return execution
+
+
+@pytest.mark.parametrize(
+    ("stricter", "said"),
+    [
+        ({"mode": "dry-run"}, "the automation is in dry-run mode now; nothing more was done"),
+        ({"protect_names": ("preview-*",)}, "is protected"),
+        ({"max_changes": 0}, "0 allowed"),
+        ({"max_objects": 0}, "0 allowed"),
+    ],
+    ids=["mode", "protect", "max-changes", "max-objects"],
+)
+def test_a_waiting_run_hears_of_the_file_that_was_deployed_last(
+    world: StackWorld, stricter: dict[str, Any], said: str
+) -> None:
+    """Its own version's bundle says otherwise; nothing is deleted, and the commit's status says why."""
+    clients = preview(world)
+    execution = waits_for_its_stack(world)
+    world.deploys(**stricter)
+    ending = world.drive(execution)
+    assert ending.verdict == "failure"
+    assert said in ending.summary
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+@pytest.mark.parametrize("change", [{}, {"max_changes": 1000}, {"without": True}])
+def test_a_file_that_is_not_stricter_lets_a_waiting_run_go_on(
+    world: StackWorld, change: dict[str, Any]
+) -> None:
+    """An automation that is gone from the file as well: its run holds to its own form."""
+    clients = preview(world)
+    execution = waits_for_its_stack(world)
+    world.deploys(**change)
+    assert world.drive(execution).verdict == "success"
+    assert previews.bucket_names(clients) == {"bodies"}
+
+
+def test_a_form_that_became_laxer_lifts_nothing(world: StackWorld) -> None:
+    """The stricter of the two holds: the run was accepted as a dry run."""
+    clients = preview(world)
+    world.say("mode: dry-run")
+    execution, _ = world.closes()
+    world.deploys(mode="apply")
+    assert world.drive(execution).summary.startswith("dry run: would delete")
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+def test_without_a_word_of_what_is_deployed_the_bundle_counts(world: StackWorld) -> None:
+    """A stack that an earlier closeout deployed has no such item."""
+    clients = preview(world)
+    execution, _ = world.closes()
+    world.say("mode: dry-run")
+    world.runtime = world.environment()
+    assert world.drive(execution).summary.startswith("dry run: would delete")
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+def test_what_is_deployed_is_waited_for_when_it_cannot_be_read(world: StackWorld) -> None:
+    """Damaged is not absent: the run waits, deletes nothing, and hears the rule once it can be read."""
+    clients = preview(world)
+    execution = waits_for_its_stack(world)
+    world.damage_what_is_deployed()
+    wake = time.time()
+    for _ in range(2):
+        time.sleep(max(0.0, wake - time.time()))
+        wake = world.runtime.visits.visit(execution, lambda: 890.0)["wake"]
+    shown = world.runtime.ledger.views.run(execution)
+    assert shown is not None
+    assert "what is deployed cannot be read" in str(shown.reason)
+    world.deploys(protect_names=("preview-*",))
+    ending = world.drive(execution)
+    assert (ending.verdict, "is protected" in ending.summary) == ("failure", True)
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
 # --- what Lambda gave up ------------------------------------------------------------------------------------
 
 

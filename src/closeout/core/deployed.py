@@ -1,0 +1,72 @@
+"""What is deployed, packed as one item of the ledger's table: the automations of the file that was deployed last.
+
+Pure, and in the core, because three programs must agree on it: the stack packs it when it is made, the worker reads it
+before each destructive call, and commands with `--stack` make the next attempt at a run from it. Each automation stands
+in it as a run stores its own, with its `protect`, limits and `mode`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from closeout.core.automation import Automation, Step
+
+
+class Deployed(NamedTuple):
+    """What was packed. `since` is when it was written, in seconds since the epoch."""
+
+    automations: Mapping[str, Automation]
+    """By their names, in the file's order."""
+    api_url: str
+    """Of GitHub, for the worker: no `env:NAME` any more."""
+    digest: str
+    since: float
+    unknown: tuple[str, ...] = ()
+    """Keys of a later version that this one does not know. It holds what it knows; it cannot pass the rest on."""
+
+
+def pack(automations: Iterable[Automation], api_url: str) -> bytes:
+    """Give the bytes that are stored: zlib over JSON."""
+    value = {"automations": [json.loads(one.canonical()) for one in automations], "api_url": api_url}
+    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 9)
+
+
+def digest_of(packed: bytes) -> str:
+    """Give the digest by which a packed configuration is named: of what is packed, however it was compressed."""
+    return hashlib.sha256(zlib.decompress(packed)).hexdigest()
+
+
+def unpack(packed: bytes, since: float) -> Deployed:
+    """Read what `pack` gave, of this version, an earlier or a later one. Raises `ValueError` for anything else."""
+    try:
+        text = zlib.decompress(packed)
+        value = json.loads(text)
+        unknown: set[str] = set(value) - {"automations", "api_url"}
+        found = [_automation(one, unknown) for one in value["automations"]]
+        return Deployed(
+            automations={one.name: one for one in found},
+            api_url=value["api_url"],
+            digest=hashlib.sha256(text).hexdigest(),
+            since=since,
+            unknown=tuple(sorted(unknown)),
+        )
+    except (AttributeError, KeyError, TypeError, zlib.error) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _automation(value: Mapping[str, Any], unknown: set[str]) -> Automation:
+    known = _known(Automation, value, unknown)
+    known["steps"] = [_known(Step, step, unknown) for step in known["steps"]]
+    return Automation.from_json(known)
+
+
+def _known(kind: type, value: Mapping[str, Any], unknown: set[str]) -> dict[str, Any]:
+    """Give the keys that this version knows of a value; name the others in `unknown`."""
+    names = {field.name for field in fields(kind)}
+    unknown.update(set(value) - names)
+    return {name: part for name, part in value.items() if name in names}
