@@ -336,18 +336,20 @@ def _merged(single: Iterable[Statement]) -> tuple[Statement, ...]:
 
 
 def _joined(found: Iterable[Statement], key: Callable[[Statement], Any]) -> list[Statement]:
+    """Join those of one key, which the conditions belong to."""
     groups: dict[Any, list[Statement]] = defaultdict(list)
     for one in found:
         groups[key(one)].append(one)
+
+    def joined(group: list[Statement], field: str) -> tuple[str, ...]:
+        return tuple(sorted({entry for one in group for entry in getattr(one, field)}))
+
     return [
-        Statement(
-            group[0].system,
-            group[0].role,
-            *(
-                tuple(sorted({entry for one in group for entry in getattr(one, field)}))
-                for field in ("actions", "resources", "reasons", "steps")
-            ),
-            group[0].conditions,
+        group[0]._replace(
+            actions=joined(group, "actions"),
+            resources=joined(group, "resources"),
+            reasons=joined(group, "reasons"),
+            steps=joined(group, "steps"),
         )
         for group in groups.values()
     ]
