@@ -6,24 +6,24 @@ spoken here is the little that AWS's endpoints speak; anything else is an error,
 
 from __future__ import annotations
 
-import os
 import select
 import socket
+import time
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple
 
-TIMEOUT = 3.0
-"""Seconds for a connection, and for each piece of an answer."""
+from closeout.lambdas.trust import Trust
+
 LONGEST_LINE = 65_536
 LONGEST_HEAD = 200
 MOST_INTERIM = 10
 """Answers of 100 to 199, and the one after them."""
 LARGEST_BODY = 8 * 1024 * 1024
+PIECE = 65_536
 
 
 class Broken(Exception):
-    """The connection broke, or what came is not HTTP/1.1: nothing is known of the request."""
+    """The connection broke, or what came is not HTTP/1.1, or it took too long: nothing is known of the request."""
 
 
 class Response(NamedTuple):
@@ -35,29 +35,34 @@ class Response(NamedTuple):
 
 
 class Connection:
-    """One connection. After `Broken`, or when `kept` is False, it is of no more use."""
+    """One connection. After `Broken`, or when `kept` is False, it is of no more use.
 
-    def __init__(self, scheme: str, host: str) -> None:
+    `until` is the moment, by `time.monotonic`, after which nobody waits any more, whatever trickles in until then. What
+    it does not bound is the look-up of the name.
+    """
+
+    def __init__(self, scheme: str, host: str, trust: Trust, until: float) -> None:
         self.kept = True
+        self._until = until
+        self._received = bytearray()
         name, _, port = host.partition(":")
         try:
-            connection = socket.create_connection(
-                (name, int(port or (443 if scheme == "https" else 80))), TIMEOUT
-            )
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if scheme == "https":
-                connection = _secured(connection, name)
+                self._socket = _secured(name, int(port or 443), trust, until)
+            else:
+                self._socket = _connected(name, int(port or 80), until)
         except (OSError, ValueError) as error:
             raise Broken(type(error).__name__) from None
-        self._socket = connection
-        self._incoming: BinaryIO = connection.makefile("rb")
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, until: float
+    ) -> Response:
         """Send a request and give its answer. Raises `Broken`."""
+        self._until = until
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         request = f"{method} {target} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode()
         try:
-            self._socket.sendall(request + body)
+            self._send(request + body)
             return self._answer()
         except (OSError, ValueError) as error:
             raise Broken(type(error).__name__) from None
@@ -65,13 +70,12 @@ class Connection:
     def dropped(self) -> bool:
         """Whether the other side has closed it, or said something unasked: it is of no more use then."""
         try:
-            return bool(select.select((self._socket,), (), (), 0)[0])
+            return bool(self._received or select.select((self._socket,), (), (), 0)[0])
         except (OSError, ValueError):
             return True
 
     def close(self) -> None:
         """Close it."""
-        self._incoming.close()
         self._socket.close()
 
     def _answer(self) -> Response:
@@ -105,7 +109,7 @@ class Connection:
         if status == 204:
             return b""
         self.kept = False
-        return self._incoming.read(LARGEST_BODY)
+        return self._rest()
 
     def _chunks(self) -> bytes:
         parts: list[bytes] = []
@@ -121,29 +125,92 @@ class Connection:
             parts.append(self._exactly(size))
             self._line()
 
+    # --- pieces -----------------------------------------------------------------------------------------------
+
     def _exactly(self, size: int) -> bytes:
         if not 0 <= size <= LARGEST_BODY:
             raise Broken("the answer is too large")
-        body = self._incoming.read(size)
-        if len(body) != size:
-            raise Broken("the answer broke off")
-        return body
+        while len(self._received) < size:
+            self._receive_more()
+        return self._take(size)
 
     def _line(self) -> str:
-        line = self._incoming.readline(LONGEST_LINE)
-        if not line.endswith(b"\n"):
+        while (end := self._received.find(b"\n")) < 0:
+            if len(self._received) > LONGEST_LINE:
+                raise Broken("a line of the answer is too long")
+            self._receive_more()
+        return self._take(end + 1).decode("latin-1").rstrip("\r\n")
+
+    def _rest(self) -> bytes:
+        """Give all until the other side closes the connection."""
+        while self._receive():
+            if len(self._received) > LARGEST_BODY:
+                raise Broken("the answer is too large")
+        return self._take(len(self._received))
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._received[:size])
+        del self._received[:size]
+        return taken
+
+    def _receive_more(self) -> None:
+        if not self._receive():
             raise Broken("the answer broke off")
-        return line.decode("latin-1").rstrip("\r\n")
+
+    def _receive(self) -> bool:
+        """Wait for the next piece; False at the end."""
+        self._socket.settimeout(_left(self._until))
+        piece = self._socket.recv(PIECE)
+        self._received += piece
+        return bool(piece)
+
+    def _send(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            self._socket.settimeout(_left(self._until))
+            left = left[self._socket.send(left) :]
 
 
-def _secured(connection: socket.socket, name: str) -> socket.socket:
-    secured: socket.socket = context().wrap_socket(connection, server_hostname=name.encode())
-    return secured
+def _left(until: float) -> float:
+    """Give the seconds until then. Raises `TimeoutError` when there are none."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
-@lru_cache(maxsize=1)
-def context() -> Any:
-    """Give the TLS context of every connection: to read the machine's roots takes 15 ms, so it is done once."""
+def _connected(name: str, port: int, until: float) -> socket.socket:
+    """Connect to the first address that answers; each is given its part of the time. Raises `OSError`."""
+    # bytes, here and for TLS: for text Python imports what knows of names in other scripts, 1 ms of a cold start
+    addresses = socket.getaddrinfo(name.encode("ascii"), port, type=socket.SOCK_STREAM)
+    for number, (family, kind, protocol, _, address) in enumerate(addresses, 1):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(_left(until) / (len(addresses) - number + 1))
+            connection.connect(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            connection.close()
+            if number == len(addresses):
+                raise
+        else:
+            return connection
+    raise OSError("no address")
+
+
+def _secured(name: str, port: int, trust: Trust, until: float) -> socket.socket:
+    """Connect, and verify who is there: with all the machine's roots if AWS's own do not know him. Raises `OSError`."""
     import ssl  # noqa: PLC0415 - what an emulator over plain HTTP does not need
 
-    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+    while True:
+        connection = _connected(name, port, until)
+        try:
+            connection.settimeout(_left(until))
+            return trust.context().wrap_socket(connection, server_hostname=name.encode("ascii"))
+        except ssl.SSLCertVerificationError:
+            connection.close()
+            if not trust.widen():
+                raise
+        except BaseException:
+            connection.close()
+            raise

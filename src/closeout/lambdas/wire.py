@@ -1,7 +1,7 @@
 """Calls to AWS with the standard library: signed by `core.sigv4`, over connections that are kept.
 
 For the receiver alone. A call is tried again when its connection broke or the service was busy, within a few seconds in
-all: GitHub gives a delivery ten. Everything that is tried again is idempotent.
+all, however slowly a server answers: GitHub gives a delivery ten. Everything that is tried again is idempotent.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from typing import Any, NamedTuple
 
 from closeout.core import sigv4
 from closeout.core.errors import ServiceError
-from closeout.lambdas.connection import Broken, Connection, Response, context
+from closeout.lambdas.connection import Broken, Connection, Response
+from closeout.lambdas.trust import Trust
 
 WITHIN = 7.0
-"""Seconds in which the calls of one request may be tried again, all of them together."""
+"""Seconds in which the calls of one request may begin, and be tried again, all of them together."""
+TRY = 3.0
+"""Seconds for one try: connection, request and answer."""
+LEAST = 2.0
+"""Seconds for a try that begins when less is left: it may hold what was begun, and 9 s are still less than GitHub's 10."""
 IDLE = 30.0
 """Seconds after which a kept connection is not used again: a frozen environment does not hear of its end."""
 PAUSES = (0.05, 0.2, 0.6)
@@ -78,11 +83,12 @@ class Aws:
         self._open: dict[tuple[str, str], tuple[Connection, float]] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
         self._endpoint = (scheme, rest.rstrip("/")) if rest else None
+        self._trust = Trust(environment)
         if scheme != "http":
-            context()  # now, while Lambda gives a starting environment a whole processor
+            self._trust.context()  # now, while Lambda gives a starting environment a whole processor
 
     def begin(self) -> None:
-        """Say that a request begins: its calls share the time for trying again. Without it each has its own."""
+        """Say that a request begins: its calls share the time. Without it each has its own."""
         self._until = self._now() + WITHIN
 
     def json_call(self, service: str, target: str, body: Mapping[str, Any], version: str = "1.0") -> Any:
@@ -119,15 +125,18 @@ class Aws:
         """Send a call, again if it may help. Raises `ServiceError`."""
         until = self._now() + WITHIN if self._until is None else self._until
         for pause in (*PAUSES, None):
+            left = until - self._now()
+            if left <= 0:
+                raise _error(call, "the time for the request is over", transient=True)
             try:
-                return self._once(call)
+                return self._once(call, time.monotonic() + min(TRY, max(LEAST, left)))
             except ServiceError as error:
                 if pause is None or not error.transient or self._now() + pause > until:
                     raise
             self._pause(pause)
         raise AssertionError("the last try either gives an answer or raises")
 
-    def _once(self, call: Call) -> Answer:
+    def _once(self, call: Call, until: float) -> Answer:
         headers = {"host": call.host, **call.headers}
         headers |= sigv4.sign(
             sigv4.Request(call.method, call.path, (), headers, call.body),
@@ -137,31 +146,36 @@ class Aws:
             at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now())),
         )
         try:
-            answer = self._exchange(call, headers)
+            answer = self._exchange(call, headers, until)
         except Broken as error:
             raise _error(call, str(error), transient=True) from None
         if answer.status >= 300:
             raise _refusal(call, answer.status, answer.headers.get("x-amzn-errortype", ""), answer.body)
         return Answer(answer.status, answer.body)
 
-    def _exchange(self, call: Call, headers: Mapping[str, str]) -> Response:
+    def _exchange(self, call: Call, headers: Mapping[str, str], until: float) -> Response:
         """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
         place = (self._endpoint[0] if self._endpoint else "https", call.host)
         kept, since = self._open.pop(place, (None, 0.0))
         if kept is not None:
             if 0.0 <= self._now() - since < IDLE and not kept.dropped():
                 try:
-                    return self._over(kept, place, call, headers)
+                    return self._over(kept, place, call, headers, until)
                 except Broken:
                     pass  # it says nothing of the service, so it is no try
             kept.close()
-        return self._over(Connection(*place), place, call, headers)
+        return self._over(Connection(*place, self._trust, until), place, call, headers, until)
 
     def _over(
-        self, connection: Connection, place: tuple[str, str], call: Call, headers: Mapping[str, str]
+        self,
+        connection: Connection,
+        place: tuple[str, str],
+        call: Call,
+        headers: Mapping[str, str],
+        until: float,
     ) -> Response:
         try:
-            answer = connection.ask(call.method, call.path, headers, call.body)
+            answer = connection.ask(call.method, call.path, headers, call.body, until)
         except Broken:
             connection.close()
             raise

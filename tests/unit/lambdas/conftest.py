@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from closeout.core.rules import compile_rules
 from closeout.lambdas.receive import Door
 from closeout.testing import deliveries
 from closeout.testing.aws.server import FakeAws
+from tests.unit.lambdas.servers import Server
 
 SECRET = "the-secret-of-the-hook"
 WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
@@ -29,6 +31,20 @@ def one_aws() -> Iterator[FakeAws]:
     """One emulator for all tests here."""
     with FakeAws() as running:
         yield running
+
+
+@pytest.fixture
+def servers() -> Iterator[Callable[[Callable[[int, socket.socket], None]], Server]]:
+    """Make servers that are closed after the test."""
+    made: list[Server] = []
+
+    def make(plan: Callable[[int, socket.socket], None]) -> Server:
+        made.append(Server(plan))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
 
 
 class Stack(NamedTuple):
