@@ -14,7 +14,17 @@ import pytest
 from tests.architecture.tree import ROOT, listing, nodes, place, python_files
 
 RECEIVER = ("errors", "signature", "payload", "delivery", "facts", "patterns", "triggers", "keys", "ids")
-SLOW = ("dataclasses", "inspect", "asyncio", "logging", "urllib.parse", "difflib", "ipaddress", "tempfile")
+SLOW = (
+    "dataclasses",
+    "inspect",
+    "asyncio",
+    "logging",
+    "typing",
+    "urllib.parse",
+    "difflib",
+    "ipaddress",
+    "tempfile",
+)
 
 
 def imported_by(*modules: str, package: str = "closeout.core") -> set[str]:

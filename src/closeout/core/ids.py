@@ -15,7 +15,8 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _SHIFTS = tuple(range(LENGTH * 5 - 10, -10, -10))
 """Two characters, ten bits at a time: an id is made for every run that is accepted."""
-_EXECUTION = re.compile(r"([a-z2-7]{26})-([1-9][0-9]{0,8})", re.ASCII)
+_EXECUTION = r"(?a:([a-z2-7]{26})-([1-9][0-9]{0,8}))"
+"""Compiled when it is needed, as all patterns on this path: a receiver that starts waits for each."""
 
 
 def run_id(guid: str, automation: str) -> str:
@@ -37,7 +38,7 @@ def execution_id(run_id: str, attempt: int) -> str:
 
 def parse_execution(text: str) -> tuple[str, int]:
     """Give run id and attempt of an execution's name; raise `UsageError` for anything else."""
-    found = _EXECUTION.fullmatch(text)
+    found = re.fullmatch(_EXECUTION, text)
     if found is None:
         raise UsageError(f"{text[:80]!r} is not an execution's name (a run id, a dash and the attempt)")
     return found.group(1), int(found.group(2))

@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from closeout.core.facts import Facts
+from closeout.core.lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 MISSING = "<missing>"
 MAX_LENGTH = 512
 """Bytes: a partition key of DynamoDB counts them too."""
-_PART = re.compile(r"\$\{\{\s*event((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}", re.ASCII)
+_PART = r"(?a:\$\{\{\s*event((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\})"
 
 
 def concurrency_key(
@@ -29,7 +32,7 @@ def concurrency_key(
     or None when there is none (`look_in` does that over a decoded payload).
     """
     if template is not None:
-        text = _PART.sub(lambda part: _text(lookup(part.group(1)[1:])), template)
+        text = re.sub(_PART, lambda part: _text(lookup(part.group(1)[1:])), template)
         return _bounded(f"{automation}|{text}")
     if not is_pull_request(facts):
         return None
@@ -57,14 +60,14 @@ def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
 
 def paths_of(template: str) -> tuple[str, ...]:
     """Give the dotted paths (below `event`) that a template reads."""
-    return tuple(part.group(1)[1:] for part in _PART.finditer(template))
+    return tuple(part.group(1)[1:] for part in re.finditer(_PART, template))
 
 
 def check_template(template: str) -> str | None:
     """Give a sentence if the template cannot be used: a key is made at the door, where there is no CEL."""
     if not template.strip():
         return "a concurrency key is empty; leave it out for the default"
-    rest = _PART.sub("", template)
+    rest = re.sub(_PART, "", template)
     if "${{" in rest:
         wrong = rest[rest.index("${{") :].split("}}")[0]
         return f"a concurrency key takes plain paths only, `${{{{ event.a.b }}}}`; not {wrong.strip()!r}"

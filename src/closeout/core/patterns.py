@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
 
 from closeout.core.errors import PatternError
+from closeout.core.lean import TYPE_CHECKING, NamedTuple
 
-Kind = Literal["ref", "path", "name"]
+if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
+Kind: TypeAlias = 'Literal["ref", "path", "name"]'
 """`name` is closeout's own: repositories and senders, where case does not count and a bare `*` means all."""
 
 MAX_LENGTH = 1024

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
 
 from closeout.core.errors import BadDelivery, PayloadRefused
+from closeout.core.lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 MAX_BYTES = 25 * 1024 * 1024
 """GitHub's own cap; it never delivers more."""
@@ -21,13 +24,15 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 _BOM = b"\xef\xbb\xbf"
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD])")
-_BAD_ESCAPE = re.compile(
-    rb"\\u(?:0000"
+_BAD_ESCAPE = (
+    rb"(?s)\\u(?:0000"
     rb"|[dD][89abAB](?![0-9a-fA-F]{2}\\u[dD][c-fC-F])"
-    rb"|[dD][c-fC-F](?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD].))",
-    re.DOTALL,
+    rb"|[dD][c-fC-F](?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD].))"
 )
-"""NUL; a high half of a surrogate pair without a low one after it; a low one without a high one before it."""
+"""NUL; a high half of a surrogate pair without a low one after it; a low one without a high one before it.
+
+Compiled when it is needed: a receiver that starts would wait for it.
+"""
 
 
 def door(text: bytes) -> None:
@@ -119,7 +124,7 @@ def dumps(value: Any) -> str:
 
 def _check_escapes(text: bytes) -> None:
     """Look at every escape. Pairs of backslashes go first, so that each one left begins an escape."""
-    found = _BAD_ESCAPE.search(text.replace(b"\\\\", b"__"))
+    found = re.search(_BAD_ESCAPE, text.replace(b"\\\\", b"__"))
     if found is None:
         return
     if found.group() == b"\\u0000":

@@ -10,9 +10,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
 
 from closeout.core.errors import SecretError
+from closeout.core.lean import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class ActiveSecrets(Protocol):
+        """What is cached: `SecretReader`."""
+
+        def read_active(self, reference: str) -> tuple[Active, ...]:
+            """Give the active values of a reference."""
+            ...
+
 
 PREVIOUS_SECONDS = 86_400.0
 """How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
@@ -36,14 +47,6 @@ class Active(NamedTuple):
 def can_change(reference: str) -> bool:
     """Whether reading again may give something else: a process's environment does not change."""
     return not reference.startswith("env:")
-
-
-class ActiveSecrets(Protocol):
-    """What is cached: `SecretReader`."""
-
-    def read_active(self, reference: str) -> tuple[Active, ...]:
-        """Give the active values of a reference."""
-        ...
 
 
 class CachedSecret:

@@ -26,13 +26,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
 
 from closeout.core.ids import execution_id, short_digest
+from closeout.core.lean import TYPE_CHECKING
 from closeout.core.records import NewDelivery, NewRun
 
-Attribute: TypeAlias = dict[str, Any]
-Item: TypeAlias = dict[str, Attribute]
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Attribute: TypeAlias = "dict[str, Any]"
+Item: TypeAlias = "dict[str, Attribute]"
 
 LISTING = "listing"
 """The index by which deliveries and runs are listed: `list` and `at`."""

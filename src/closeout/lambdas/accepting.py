@@ -11,13 +11,16 @@ import os
 import zlib
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from closeout.core import table
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.ids import execution_id, parse_execution
+from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.wire import Aws
+
+if TYPE_CHECKING:
+    from typing import Any
 
 DAY = 86_400
 LEVEL = 3

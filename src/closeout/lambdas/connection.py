@@ -10,8 +10,8 @@ import select
 import socket
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from closeout.core.lean import NamedTuple
 from closeout.lambdas.trust import Trust
 
 LONGEST_LINE = 65_536

@@ -11,9 +11,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from closeout.core.errors import BadDelivery, CloseoutError, SecretError, StoreUnavailable, Unauthorized
+from closeout.core.lean import TYPE_CHECKING
 from closeout.core.rules import read_rules
 from closeout.core.secrets import CachedSecret
 from closeout.intake import answers, door
@@ -23,7 +23,10 @@ from closeout.lambdas.accepting import Accepting, Place
 from closeout.lambdas.secret import WebhookSecret
 from closeout.lambdas.wire import Aws
 
-Event = Mapping[str, Any]
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Event: TypeAlias = "Mapping[str, Any]"
 """API Gateway's proxy event of a REST API:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
 

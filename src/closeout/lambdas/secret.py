@@ -6,11 +6,14 @@ Apart from `adapters.secrets`, which does the same with boto3 for everybody who 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from closeout.core.errors import SecretError, ServiceError
+from closeout.core.lean import TYPE_CHECKING
 from closeout.core.secrets import PREVIOUS_SECONDS, Active
 from closeout.lambdas.wire import Aws
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class WebhookSecret:

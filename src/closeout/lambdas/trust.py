@@ -7,9 +7,9 @@ server is verified either way, with its name, or not spoken to.
 
 from __future__ import annotations
 
+from closeout.core.lean import TYPE_CHECKING
 from closeout.lambdas import roots
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping

@@ -10,12 +10,15 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
 from closeout.core import sigv4
 from closeout.core.errors import ServiceError
+from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.lambdas.connection import Broken, Connection, Response
 from closeout.lambdas.trust import Trust
+
+if TYPE_CHECKING:
+    from typing import Any
 
 WITHIN = 7.0
 """Seconds in which the calls of one request may begin, and be tried again, all of them together."""
