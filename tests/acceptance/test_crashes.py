@@ -183,6 +183,37 @@ automations:
 """
 
 
+KILLER = """\
+import os, signal, time
+
+def use_up_the_memory(context):
+    with open("calls", "a") as calls:
+        print(context.attempt, file=calls)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_function_that_kills_the_server_is_called_twice_and_no_more(tmp_path: Path, cloud: FakeAws) -> None:
+    """One bad step cannot keep the server down; the second call knows that it is not the first."""
+    (tmp_path / "killer.py").write_text(KILLER)
+    step = (
+        "uses: python\n        destructive: false\n        with: { function: 'killer:use_up_the_memory' }\n"
+    )
+    with machine(tmp_path, cloud, LOAD_CONFIG.partition("uses:")[0] + step) as scene:
+        assert deliver(scene, "guid", 17) == ("guid", 202)
+        for _ in range(2):
+            assert scene.server is not None
+            assert scene.server.wait(20) == -9
+            scene.start()
+        (run,) = scene.finished()
+        assert run["verdict"] == "failure"
+        assert run["steps"][0]["reason"] == "the server died 2 times while it ran; it is not tried again"
+        assert (tmp_path / "calls").read_text() == "1\n2\n"
+        said = scene.closeout("runs", "logs", run["id"], "--db", str(scene.db)).stdout
+        assert said.count("may have run in part") == 2
+
+
 def deliver(scene: Machine, guid: str, number: int) -> tuple[str, int]:
     """Send one signed delivery as GitHub would; give the answer's status, 0 when none came."""
     import http.client

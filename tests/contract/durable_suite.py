@@ -316,6 +316,46 @@ class DurableSuite:
         )
         assert seen[-1] == "yes"
 
+    # --- what cannot be asked whether it has happened -----------------------------------------------------
+
+    def test_a_poll_that_was_held_before_its_mark_has_begun_nothing(self, harness: Harness) -> None:
+        """However often it was held, and though each poll may be another process's."""
+        held = Calls(None, busy(), "go")
+        marks: list[str] = []
+
+        def run(durable: Durable) -> None:
+            def poll() -> Any:
+                if held() is None:
+                    return None
+                marks.append(durable.mark())
+                return "done"
+
+            durable.wait_until("effect", poll, harness.tick, 30)
+
+        harness.run(ends(run))
+        assert (held.count, marks) == (3, ["begun"])
+
+    def test_what_was_marked_is_marked_until_the_operation_has_ended(self, harness: Harness) -> None:
+        """A poll that failed after its mark may have had its effect; the operation after it begins anew."""
+        effect = Calls(busy("cut off"), busy("cut off"), "done")
+        marks: list[str] = []
+
+        def run(durable: Durable) -> None:
+            def poll() -> Any:
+                marks.append(durable.mark())
+                return effect()
+
+            durable.wait_until("effect", poll, harness.tick, 30)
+            durable.wait_until("next", poll, harness.tick, 30)
+
+        harness.run(ends(run))
+        assert marks == ["begun", "again", "again", "begun"]
+
+    def test_a_mark_belongs_inside_a_poll(self, harness: Harness) -> None:
+        """Anywhere else nothing could end it."""
+        raised = failure_of(harness, lambda durable: durable.record("call", durable.mark))
+        assert {(step, kind) for _, step, kind, _ in raised} == {("call", "misplaced-call")}
+
     # --- the run ----------------------------------------------------------------------------------------
 
     def test_the_run_function_gets_its_execution(self, harness: Harness) -> None:

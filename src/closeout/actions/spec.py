@@ -118,7 +118,9 @@ class Work(Protocol):
         """`Durable.wait_until`, named within the step, until the step's or the run's time is up."""
         ...
 
-    def change(self, name: str, call: Callable[[], Json]) -> Json:
+    def change(
+        self, name: str, call: Callable[[], Json], cut_off: Callable[[bool], Json] | None = None
+    ) -> Json:
         """Make one call that changes something, behind every guard, as one recorded operation.
 
         On each try, in the same recorded operation and immediately before `call`: the run is not cancelled,
@@ -126,6 +128,10 @@ class Work(Protocol):
         pull request is still closed. A transient error of `call`, a pause, or an unreadable pull request waits
         and tries again until the time is up. `call` must be idempotent by identity, or look for its own trace
         first. Every call that creates, changes or deletes anything outside goes through here.
+
+        With `cut_off`, that `call` begins is stored before it does. Where that is stored and no end of it,
+        `cut_off` is called in its place, told whether the process died in it: `call` may have had its effect, in
+        part or as a whole.
         """
         ...
 

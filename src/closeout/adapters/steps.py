@@ -63,7 +63,7 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
     waiting = [operation for operation in operations if operation.state == "waiting"]
     if not waiting:
         return None
-    heard = json.loads(waiting[-1].result)["heard"] if waiting[-1].result else None
+    heard = json.loads(waiting[-1].result).get("heard") if waiting[-1].result else None
     step = waiting[-1].name.partition("/")[0]
     return f"{step}: {heard}" if heard else f"waits in {step}"
 
@@ -103,7 +103,7 @@ def _step_view(
     calls = [operation.tries for operation in operations if operation.kind == "record"]
     last = operations[-1] if operations else None
     reason = end.get("reason")
-    if last is not None and last.state == "waiting" and verdict is None:
+    if last is not None and _waits(last) and verdict is None:
         reason = waits_for([last])
     return StepView(
         id_,
@@ -127,7 +127,12 @@ def _state(operations: Sequence[Operation], end: dict[str, Any], verdict: str | 
         return "skipped" if not operations else "cancelled" if verdict == "cancelled" else "failure"
     if not operations:
         return "pending"
-    return "waiting" if operations[-1].state == "waiting" else "running"
+    return "waiting" if _waits(operations[-1]) else "running"
+
+
+def _waits(operation: Operation) -> bool:
+    """Tell what waits from what is marked as begun, of which the end is not stored yet."""
+    return operation.state == "waiting" and operation.wake is not None
 
 
 def _result(operation: Operation) -> dict[str, Any]:

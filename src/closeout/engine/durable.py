@@ -16,10 +16,14 @@ from closeout.core.errors import CloseoutError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import MAX_CRASHES
 from closeout.engine.results import encode, failure, raise_again
-from closeout.ports import Json, Operation
+from closeout.ports import Json, Mark, Operation
 
 LONGEST_RETRY_AFTER = 86_400.0
 """Seconds that a service may ask us to wait: a day, so that no answer can park a run for ever."""
+
+
+LATE = 2.0
+"""Seconds that storing a mark may take until what was looked at before it is too old to act upon."""
 
 
 class Suspended(BaseException):
@@ -74,6 +78,10 @@ class ReplayDurable:
         self._recorded = {operation.name: operation for operation in recorded}
         self._reached: set[str] = set()
         self._inside: str | None = None
+        self._polled: Operation | None = None
+        """The operation whose poll is under way, as this try of it has begun."""
+        self._marked = False
+        """What its poll cannot ask about has begun, now or in an earlier try."""
         self.suspended: Suspended | None = None
         """Set once the run function was told to unwind: what it does after that does not count."""
 
@@ -124,9 +132,10 @@ class ReplayDurable:
         self._boundary(name, "wait", kept)
         begun = self._begun(name, "wait", kept)
         deadline = begun.started_at + timeout
-        heard = json.loads(kept.result) if kept and kept.result else None
-        if kept and heard and heard["not_before"] > self._keeper.now() >= deadline:
+        heard: dict[str, Any] = json.loads(kept.result) if kept and kept.result else {}
+        if kept and heard.get("not_before", 0.0) > self._keeper.now() >= deadline:
             raise self._fail(kept, self._too_late(name, timeout, heard))
+        self._polled, self._marked = begun, "marked" in heard
         try:
             value = self._call(name, poll)
         except CloseoutError as error:
@@ -138,15 +147,31 @@ class ReplayDurable:
         else:
             if value is not None:
                 return self._succeed(begun, value)
-            heard = None
+            heard = {}
         now = self._keeper.now()
         if now >= deadline:
             raise self._fail(begun, self._too_late(name, timeout, heard))
         delay = every.delay(begun.tries, self._keeper.spread()) if isinstance(every, Backoff) else every
         wake = now + max(delay, 0.0)
-        if heard:
-            wake = max(wake, heard["not_before"])
-        return self._wait(begun, min(wake, deadline), heard)
+        wake = min(max(wake, heard.get("not_before", 0.0)), deadline)
+        return self._wait(begun, wake, {**heard, **({"marked": True} if self._marked else {})})
+
+    def mark(self) -> Mark:
+        """Store that what cannot be asked whether it has happened begins now (see `ports.Durable`)."""
+        if self._inside is None or self._polled is None or self._polled.name != self._inside:
+            raise StepFailed(self._inside or "mark", "misplaced-call", "mark() belongs inside a poll")
+        if self._marked:
+            return "crashed" if self._keeper.crashes() else "again"
+        asked = self._keeper.now()
+        # This try is counted when it is stored to its end, or else as one that a crash cut off.
+        under_way = self._polled._replace(
+            tries=self._polled.tries - 1, wake=None, result=json.dumps({"marked": True})
+        )
+        self._keep(under_way)
+        if self._keeper.now() - asked > LATE:
+            return "late"
+        self._marked = True
+        return "begun"
 
     # --- entering -------------------------------------------------------------------------------------
 
@@ -249,8 +274,8 @@ class ReplayDurable:
         said = json.loads(failure(error, self._keeper.redact))["message"]
         return {"heard": said, "not_before": self._keeper.now() + (_asked(error) or 0.0)}
 
-    def _too_late(self, name: str, timeout: float, heard: dict[str, Any] | None) -> WaitTimeout:
-        last = f"; last heard: {heard['heard']}" if heard else ""
+    def _too_late(self, name: str, timeout: float, heard: dict[str, Any]) -> WaitTimeout:
+        last = f"; last heard: {heard['heard']}" if "heard" in heard else ""
         return WaitTimeout(name, WaitTimeout.code, f"{name} did not come about within {timeout:g} s{last}")
 
 

@@ -7,6 +7,7 @@ operation as the call itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from closeout.core.automation import Step
@@ -122,16 +123,32 @@ class StepWork:
             self._step.timeout,
         )
 
-    def change(self, name: str, call: Callable[[], Json]) -> Json:
+    def change(
+        self, name: str, call: Callable[[], Json], cut_off: Callable[[bool], Json] | None = None
+    ) -> Json:
         """Make one guarded call; see `actions.spec.Work.change`."""
+        guarded = call if cut_off is None else partial(self._marked, call, cut_off)
         answer = self._context.durable.wait_until(
             self._prefix + name,
-            self._context.safe(lambda: self._attempt(name, call)),
+            self._context.safe(lambda: self._attempt(name, guarded)),
             HELD,
             self._context.automation.timeout,
         )
         self.changed.append(name)
         return answer["result"]
+
+    def _marked(self, call: Callable[[], Json], cut_off: Callable[[bool], Json]) -> Json:
+        """Make a call that cannot be asked whether it has happened, behind a mark of its own."""
+        mark = self._context.durable.mark()
+        if mark == "late":
+            raise ServiceError(
+                "the ledger took long to store that the call begins, so the guards are asked again",
+                service="ledger",
+                operation="mark",
+                reason="late",
+                transient=True,
+            )
+        return call() if mark == "begun" else cut_off(mark == "crashed")
 
     def remaining(self) -> float:
         """Seconds left: the step's timeout holds for each operation, the run's for the whole run."""

@@ -68,6 +68,7 @@ class ImmediateWork:
         self._pause = pause
         self._polls = polls
         self._inside: str | None = None
+        self._marked: set[str] = set()
         self._said: set[str] = set()
         self._pauses = 0
 
@@ -96,12 +97,20 @@ class ImmediateWork:
         """Poll quickly until there is an answer."""
         return self._kept(name, poll, self._polls, poll=True)
 
-    def change(self, name: str, call: Callable[[], Json]) -> Json:
+    def change(
+        self, name: str, call: Callable[[], Json], cut_off: Callable[[bool], Json] | None = None
+    ) -> Json:
         """Run the guard and the call as one operation."""
 
         def guarded() -> Json:
             self._guard(name)
             self.changes.append(name)
+            if cut_off is None:
+                return {"result": call()}
+            if name in self.operations:
+                return {"result": cut_off(name not in self._marked)}
+            self.operations[name] = {"marked": True}
+            self._marked.add(name)
             return {"result": call()}
 
         return self._kept(name, guarded, self._polls, poll=False)["result"]
@@ -131,7 +140,7 @@ class ImmediateWork:
         if self._inside is not None:
             message = f"{name} is a durable call inside {self._inside}"
             raise AssertionError(message)
-        if name not in self.operations:
+        if name not in self.operations or "marked" in self.operations[name]:
             outcome = self._outcome(name, fn, tries, poll=poll)
             if self._crash(name):
                 raise Crashed(name)

@@ -25,6 +25,7 @@ class Stage:
         self.stopping = False
         self.executions = 0
         self.saves = 0
+        self.save_takes = 0.0
         self.crash_at_save: int | None = None
         self.crash_after_commit = False
 
@@ -50,6 +51,7 @@ class Stage:
 
     def save(self, operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
         self.saves += 1
+        self.clock += self.save_takes
         dies = self.saves == self.crash_at_save
         if dies and not self.crash_after_commit:
             raise Crash

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from closeout.core.errors import RunCancelled, ServiceError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
-from closeout.engine.durable import LONGEST_RETRY_AFTER, ReplayDurable, Suspended
+from closeout.engine.durable import LATE, LONGEST_RETRY_AFTER, ReplayDurable, Suspended
 from tests.unit.engine.stage import Stage
 
 
@@ -95,6 +95,24 @@ def test_an_error_whose_text_fails_is_still_an_error(stage: Stage) -> None:
     with pytest.raises(StepFailed, match="cannot be shown") as caught:
         stage.once(lambda durable: durable.record("call", raiser(Odd())))
     assert caught.value.kind == "Odd"
+
+
+def test_a_mark_that_took_long_to_store_has_begun_nothing(stage: Stage) -> None:
+    """What was looked at before it may have changed: the poll says that nothing began, and the ledger too."""
+    marks: list[str] = []
+    stage.save_takes = LATE + 0.5
+
+    def run(durable: ReplayDurable) -> Any:
+        def poll() -> str | None:
+            marks.append(durable.mark())
+            stage.save_takes = 0.0
+            return "done" if marks[-1] != "late" else None
+
+        return durable.wait_until("effect", poll, 1.0, 60.0)
+
+    assert stage.through(run) == "done"
+    assert marks == ["late", "begun"]
+    assert stage.stored["effect"].tries == 2
 
 
 # --- waits --------------------------------------------------------------------------------------------

@@ -97,6 +97,21 @@ def test_a_waiting_step_says_what_was_last_heard(run: Ledger, views: Views) -> N
     assert views.runs()[0].reason == "stack: rate exceeded"
 
 
+def test_what_is_marked_as_begun_is_running_and_not_waiting(run: Ledger, views: Views) -> None:
+    """A script that takes an hour; what failed after its mark waits, and has nothing to say of it."""
+    marked = operation(
+        "stack/run-1", 1, {"marked": True}, kind="wait", state="waiting", tries=0, ended_at=None
+    )
+    run.save(1, marked)
+    view = views.run("r1")
+    assert view is not None
+    assert (view.steps[0].state, view.steps[0].reason) == ("running", None)
+    run.save(1, marked._replace(wake=2_000.0), park_until=2_000.0)
+    view = views.run("r1")
+    assert view is not None
+    assert (view.state, view.steps[0].state, view.reason) == ("waiting", "waiting", "waits in stack")
+
+
 @pytest.mark.parametrize(
     ("verdict", "expected"), [("failure", "failure"), ("cancelled", "cancelled"), ("success", "failure")]
 )

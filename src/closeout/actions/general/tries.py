@@ -1,11 +1,12 @@
 """Run something that cannot be asked whether it has happened, and know when it may have happened before.
 
 A script or a function leaves no trace that closeout could look for. So each try has two operations: `begin`,
-recorded before anything runs, and `run`. A replay that finds a try begun but not ended knows that an earlier life
-of the process was cut off in it: it ends what is left of that try and makes the next one, with a raised number.
+recorded before anything runs, and `run`, which is marked in the ledger at the moment when it does (`Work.change`). A
+replay that finds the mark and no end knows that an earlier life of the process was cut off in it: it ends what is left
+of that try and makes the next one, with a raised number.
 
-A try that only waited (a pause, an unreadable pull request) is replayed in the same process and has not run: that
-is remembered in memory, where it is lost exactly when it would no longer be certain.
+Without the mark it has not run: a pause or an unreadable pull request held it, and whatever `begin` made is gone with
+the life that made it. The next try is then no second one.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ from typing import Any, Protocol
 
 from closeout.actions.spec import Work
 from closeout.core.errors import ActionFailed
+from closeout.core.runs import MAX_CRASHES
 from closeout.ports import Json
 
-_waiting: set[tuple[str, str, int]] = set()
-"""Tries that were begun in this process and whose `run` has not been entered."""
-
 LIMIT = 50
-"""Tries of one step in all; the engine gives up on a run that kills its process long before."""
+"""Tries of one step in all, with those that a pause or a restart has cut off."""
 
 
 class Trial(Protocol):
@@ -46,7 +45,7 @@ class Trial(Protocol):
 
 def carry_out(work: Work, make: Callable[[], Trial]) -> dict[str, Any]:
     """Try until it succeeds or the step's `retry.attempts` have failed. Raises `ActionFailed`."""
-    failures, attempt = 0, work.attempt
+    failures, crashes, attempt = 0, 0, work.attempt
     for number in range(1, LIMIT + 1):
         trial = make()
         try:
@@ -55,6 +54,9 @@ def carry_out(work: Work, make: Callable[[], Trial]) -> dict[str, Any]:
             trial.dispose()
         if outcome.get("interrupted"):
             attempt += bool(outcome["ran"])
+            crashes += bool(outcome["crashed"])
+            if crashes >= MAX_CRASHES:
+                raise ActionFailed(f"the server died {crashes} times while it ran; it is not tried again")
             continue
         if outcome["failed"] is None:
             return outcome
@@ -68,25 +70,23 @@ def carry_out(work: Work, make: Callable[[], Trial]) -> dict[str, Any]:
 
 def _once(work: Work, trial: Trial, number: int, attempt: int) -> dict[str, Any]:
     begun_here: list[bool] = []
-    key = (work.execution, work.step, number)
 
     def begin() -> Json:
         begun_here.append(True)
-        _waiting.add(key)
         return trial.begin()
 
     begun = work.record(f"begin-{number}", begin)
 
     def run() -> Json:
-        ran = key not in _waiting
-        _waiting.discard(key)
         if begun_here:
             return trial.run(attempt)
         trial.end_earlier(begun)
-        if ran:
-            work.log(f"try {number} was cut off before its end was recorded; it may have run in part")
-        return {"interrupted": True, "ran": ran}
+        return {"interrupted": True, "ran": False, "crashed": False}
 
-    outcome: dict[str, Any] = work.change(f"run-{number}", run)
-    _waiting.discard(key)
+    def cut_off(crashed: bool) -> Json:
+        trial.end_earlier(begun)
+        work.log(f"try {number} was cut off before its end was recorded; it may have run in part")
+        return {"interrupted": True, "ran": True, "crashed": crashed}
+
+    outcome: dict[str, Any] = work.change(f"run-{number}", run, cut_off)
     return outcome

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.general import tries
 from closeout.actions.general.process import started
 from closeout.actions.general.shell import ACTION, environment
 from closeout.core.errors import ActionFailed, InputError
@@ -154,7 +153,6 @@ def test_a_crash_in_the_middle_runs_again_with_a_raised_attempt(tmp_path: Path) 
     work = ImmediateWork(nothing(), settings=settings, operations=kept, crash=lambda name: name == "run-1")
     with pytest.raises(Crashed):
         shell(inputs, tmp_path, work)
-    tries._waiting.clear()
     shell(inputs, tmp_path, ImmediateWork(nothing(), settings=settings, operations=kept))
     assert (tmp_path / "tries").read_text() == "1\n2\n"
 

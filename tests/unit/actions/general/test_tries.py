@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import eq
 from typing import Any
 
 import pytest
@@ -11,12 +13,6 @@ from closeout.core.errors import ActionFailed, ServiceError
 from closeout.core.retry import Backoff, Retry
 from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import nothing
-
-
-@pytest.fixture(autouse=True)
-def _new_process() -> None:
-    """Forget what an earlier test's process knew."""
-    tries._waiting.clear()
 
 
 class Trial:
@@ -113,13 +109,13 @@ def test_a_guard_that_holds_the_try_back_does_not_make_it_a_second_one() -> None
     assert done == ["begin", "run 1", "dispose"]
 
 
-def test_a_try_that_was_suspended_before_it_ran_is_not_counted() -> None:
-    """A pause suspends the run; the replay in the same process knows that nothing has run."""
+def test_a_try_that_was_cut_off_before_it_ran_is_not_counted() -> None:
+    """A pause suspends the run, or the process dies during one: whichever process goes on, nothing has run."""
     done: list[str] = []
     kept: dict[str, Any] = {}
 
     class Suspending(ImmediateWork):
-        def change(self, name: str, call: Any) -> Any:
+        def change(self, name: str, call: Any, cut_off: Any = None) -> Any:
             raise Crashed(name)
 
     with pytest.raises(Crashed):
@@ -130,16 +126,35 @@ def test_a_try_that_was_suspended_before_it_ran_is_not_counted() -> None:
     assert work.lines == []
 
 
-def test_a_process_that_died_before_it_ran_cannot_know_that() -> None:
-    """The same, but the memory is gone: it may have run."""
+def test_a_try_that_may_have_run_says_so() -> None:
+    """Its beginning is in the ledger and its end is not; the next process knows no more than that."""
     done: list[str] = []
-    kept: dict[str, Any] = {"begin-1": {"value": {"mark": 1}}}
-    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    kept: dict[str, Any] = {"begin-1": {"value": {"mark": 1}}, "run-1": {"marked": True}}
+    work = ImmediateWork(nothing(), operations=kept)
+    tries.carry_out(work, lambda: Trial(done))
     assert done == ["end 1", "dispose", "begin", "run 2", "dispose"]
+    assert work.lines == ["try 1 was cut off before its end was recorded; it may have run in part"]
 
 
-def test_crashing_for_ever_ends() -> None:
-    """Whoever kills the process each time is not run for ever."""
-    kept: dict[str, Any] = {f"begin-{n}": {"value": {"mark": n}} for n in range(1, tries.LIMIT + 1)}
-    with pytest.raises(ActionFailed, match="cut off"):
-        tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial([]))
+def test_what_kills_its_process_twice_is_not_tried_again() -> None:
+    """As any operation: a function that uses up the memory must not keep the server down."""
+    done: list[str] = []
+    kept: dict[str, Any] = {}
+    for dying in ("run-1", "run-2"):
+        work = ImmediateWork(nothing(), operations=kept, crash=partial(eq, dying))
+        with pytest.raises(Crashed):
+            tries.carry_out(work, lambda: Trial(done))
+    with pytest.raises(ActionFailed, match="the server died 2 times while it ran"):
+        tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    assert [entry for entry in done if entry.startswith("run")] == ["run 1", "run 2"]
+
+
+def test_being_cut_off_by_restarts_for_ever_ends() -> None:
+    """A script that takes longer than the server lives is not begun without end."""
+
+    class CutOff(ImmediateWork):
+        def change(self, name: str, call: Any, cut_off: Any = None) -> Any:
+            return super().change(name, lambda: cut_off(False))
+
+    with pytest.raises(ActionFailed, match=f"cut off {tries.LIMIT} times"):
+        tries.carry_out(CutOff(nothing()), lambda: Trial([]))

@@ -1,0 +1,102 @@
+"""What has begun and cannot be asked whether it has happened: whichever process goes on knows that it may have.
+
+And only then: what a pause has held, for hours and over restarts, has not begun.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from closeout.engine.durable import Abandoned
+from closeout.engine.visit import DONE
+from closeout.ports import Durable, Ending, Execution
+from closeout.testing.aws import FakeAws
+from tests.contract.local_harness import Bench, eventually
+from tests.contract.remote_harness import FOREVER, RemoteBench
+
+
+class Script:
+    """A run function of one guarded operation. `held` says whether a guard holds it; `effect` is what it then does."""
+
+    def __init__(self) -> None:
+        self.polls = 0
+        self.marks: list[str] = []
+        self.held = True
+        self.effect: Callable[[], object] = lambda: None
+
+    def __call__(self, durable: Durable, execution: Execution) -> Ending:
+        def poll() -> bool | None:
+            self.polls += 1
+            if self.held:
+                return None
+            self.marks.append(durable.mark())
+            self.effect()
+            return True
+
+        durable.wait_until("effect", poll, 0.01, 600)
+        return Ending("success", "done")
+
+
+def run_on_one_machine(path: Path, script: Script, end: Callable[[Bench], None]) -> None:
+    """Hold a run in the first process, begin it in the second, which `end` ends meanwhile, and finish it in the third."""
+    first = Bench(path, script)
+    first.engine.start()
+    first.accept("a")
+    eventually(lambda: script.polls > 1)
+    first.crash()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def lasts() -> None:
+        inside.set()
+        go_on.wait(10)
+
+    script.held, script.effect = False, lasts
+    second = Bench(path, script)
+    second.engine.start()
+    assert inside.wait(5)
+    end(second)
+    script.effect = lambda: None
+    third = Bench(path, script)
+    third.engine.start()
+    assert third.ending("a").verdict == "success"
+    go_on.set()
+    third.close()
+
+
+def test_on_one_machine_that_crashes(tmp_path: Path) -> None:
+    """What was begun may have happened, and it may be what killed the process."""
+    script = Script()
+    run_on_one_machine(tmp_path / "ledger.db", script, Bench.crash)
+    assert script.marks == ["begun", "crashed"]
+
+
+def test_on_one_machine_that_is_restarted(tmp_path: Path) -> None:
+    """A restart that cannot wait for it is no crash; it may have happened all the same."""
+
+    def stop(bench: Bench) -> None:
+        assert not bench.engine.stop(0.1)
+        bench.close()
+
+    script = Script()
+    run_on_one_machine(tmp_path / "ledger.db", script, stop)
+    assert script.marks == ["begun", "again"]
+
+
+def test_on_aws(aws: FakeAws) -> None:
+    """Another environment takes over each time; the second one is ended by Lambda in the middle."""
+    script = Script()
+    bench = RemoteBench(aws, script)
+
+    def dies() -> None:
+        raise Abandoned
+
+    a = bench.accept("a")
+    assert bench.process().visit(a, lambda: FOREVER) != DONE
+    script.held, script.effect = False, dies
+    assert bench.process().visit(a, lambda: FOREVER) != DONE
+    script.effect = lambda: None
+    assert eventually(lambda: bench.process().visit(a, lambda: FOREVER) == DONE)
+    assert script.marks == ["begun", "crashed"]
+    assert bench.operations(a)["effect"].tries == 3, "held, cut off, done"

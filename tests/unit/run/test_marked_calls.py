@@ -1,0 +1,88 @@
+"""Guarded calls that cannot be asked whether they have happened: their mark stands between the guards and the call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from closeout.actions.spec import Action, Inputs, Work
+from closeout.core.plan import Change
+from closeout.engine.durable import LATE
+from closeout.ports import Json, Operation, PullRequest
+from tests.unit.run.world import DELETE, Scene, World
+
+
+def _apply(change: Change, inputs: Inputs, work: Work) -> Json:
+    world: World = work.clients.aws("x")
+
+    def script() -> Json:
+        world.call("script")
+        world.resources.clear()
+
+    def cut_off(crashed: bool) -> Json:
+        world.call("cut off")
+        world.resources.clear()
+
+    work.change("script", script, cut_off)
+    return {"summary": "done"}
+
+
+SCRIPT: Action = replace(DELETE, apply=_apply)
+
+
+def scene() -> Scene:
+    """A step whose call leaves no trace."""
+    return Scene(actions={"test/delete": SCRIPT})
+
+
+def marked(played: Scene) -> list[str]:
+    """Give a list that is filled with the names of operations as their marks are stored."""
+    names: list[str] = []
+    save = played.durable.save
+
+    def noted(operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+        if operation.state == "waiting" and "marked" in (operation.result or ""):
+            names.append(operation.name)
+        save(operation, park_until=park_until, told=told)
+
+    played.durable.save = noted  # type: ignore[method-assign]
+    return names
+
+
+def test_the_mark_stands_behind_the_guards() -> None:
+    """While a guard holds the call there is none, so a process that dies meanwhile leaves no doubt behind."""
+    played = scene()
+    names = marked(played)
+    asked = iter(["ops", "ops", None])
+    played.paused = lambda: next(asked, None)
+    assert played.play().verdict == "success"
+    assert len(names) == 1
+    assert played.world.log.count("script") == 1
+    assert "cut off" not in played.world.log
+
+
+def test_a_call_whose_end_was_not_stored_is_not_made_again_as_if_it_were_the_first() -> None:
+    """The guards are asked first in that life too."""
+    played = scene()
+    names = marked(played)
+    lives = iter((True,))
+    played.durable.kill = lambda at, when: at in names and when == "after" and next(lives, False)
+    assert played.play().verdict == "success"
+    log = [call for call in played.world.log if call in ("read pull request", "script", "cut off")]
+    assert log == ["read pull request", "script", "read pull request", "cut off"]
+
+
+def test_guards_are_asked_again_when_the_mark_took_long_to_store() -> None:
+    """The ledger took no writes for a while, and meanwhile the pull request was opened again."""
+    played = scene()
+    save = played.durable.save
+
+    def slow(operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+        if "marked" in (operation.result or "") and operation.wake is None:
+            played.clock.advance(LATE + 1)
+            played.world.pull = PullRequest(1700, 17, "open", 1)
+        save(operation, park_until=park_until, told=told)
+
+    played.durable.save = slow  # type: ignore[method-assign]
+    assert played.play().verdict == "cancelled"
+    assert "script" not in played.world.log
+    assert "cut off" not in played.world.log
