@@ -88,6 +88,7 @@ class Functions(Construct):
                 retention_period=Duration.days(HISTORY_DAYS),
             ),
             dead_letter_queue=self.dead_letters,
+            reserved_concurrent_executions=self._given.worker_concurrency,
             # Suspended executions are pinned to their version: CloudFormation must not delete it under them.
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
         )
@@ -128,6 +129,7 @@ class Functions(Construct):
                 "CLOSEOUT_WORKER": self.alias.function_arn,
                 "CLOSEOUT_WEBHOOK_SECRET": self._secrets.webhook_arn,
             },
+            reserved_concurrent_executions=self._given.receiver_concurrency,
         )
         grants = [
             permissions.write_log(self.receiver_logs),

@@ -52,6 +52,8 @@ _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:root|(?:role|user)/[\
 _POLICY = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:policy/[\w+=,.@/-]{1,512}", re.ASCII)
 _MAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+_RESERVABLE = range(1, 10_001)
+"""What can be right in some account: 0 would switch a function off."""
 _RESERVED = ("AWS_", "LAMBDA_", "CLOSEOUT_", "_")
 
 
@@ -80,6 +82,9 @@ class Parameters:
     api_log_role: str
     log_retention_days: int
     retention_days: int
+    receiver_concurrency: int | None
+    """Invocations at once that are the receiver's alone, and its most; None: what the account has left."""
+    worker_concurrency: int | None
     alarm_email: str | None
     architecture: str
     bundle_platform: str
@@ -143,6 +148,16 @@ def _days(allowed: tuple[int, ...] | range) -> Callable[[Any], int]:
         return int(text)
 
     return read
+
+
+def _concurrency(value: Any) -> int | None:
+    text = "off" if value is False else str(value).strip()
+    if text in ("off", "false", ""):
+        return None
+    if isinstance(value, bool) or not text.isdigit() or int(text) not in _RESERVABLE:
+        most = f"{_RESERVABLE[-1]:,}"
+        raise _Bad(f"`{text}` is neither off nor a number of invocations at once, 1 to {most}")
+    return int(text)
 
 
 def _list(value: Any) -> list[str]:
@@ -267,6 +282,8 @@ _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     "apiGatewayLogRole": ("api_log_role", "create", _choice("existing", "create", "off")),
     "logRetentionDays": ("log_retention_days", 30, _days(RETENTION)),
     "retentionDays": ("retention_days", 30, _days(range(7, 3651))),
+    "receiverConcurrency": ("receiver_concurrency", "off", _concurrency),
+    "workerConcurrency": ("worker_concurrency", "off", _concurrency),
     "alarmEmail": ("alarm_email", "", _maybe(_matching(_MAIL, "a mail address"))),
     "architecture": ("architecture", "arm64", _choice("arm64", "x86_64")),
     "bundlePlatform": ("bundle_platform", "lambda", _choice("lambda", "host")),

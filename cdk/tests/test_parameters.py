@@ -59,6 +59,8 @@ def test_every_mistake_is_said_at_once() -> None:
         ("githubTokenSecret", "create", "github_token_secret", None),
         ("githubTokenSecret", "team/github", "github_token_secret", "team/github"),
         ("codePath", "", "code_path", None),
+        ("receiverConcurrency", "20", "receiver_concurrency", 20),
+        ("workerConcurrency", "off", "worker_concurrency", None),
     ],
 )  # fmt: skip
 def test_the_command_line_gives_texts(key: str, text: str, attribute: str, value: object) -> None:
@@ -94,6 +96,13 @@ def test_the_ledger_remembers_a_delivery_as_long_as_it_can_be_sent_again(days: i
     else:
         with pytest.raises(ParameterError, match=r"retentionDays: .*7 to 3650"):
             parameters.read({**COMMITTED, "retentionDays": days})
+
+
+@pytest.mark.parametrize("key", ["receiverConcurrency", "workerConcurrency"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", 10_001])
+def test_concurrency_is_off_or_a_number_that_lets_the_function_run(key: str, value: object) -> None:
+    """Lambda takes 0, and then never invokes the function."""
+    assert f"{key}: `{value}` is neither off nor a number of invocations at once" in refused(**{key: value})
 
 
 @pytest.mark.parametrize("name", ["AWS_PROFILE", "CLOSEOUT_TABLE", "_HANDLER", "LAMBDA_X", "1x"])

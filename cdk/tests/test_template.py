@@ -156,6 +156,17 @@ def test_the_architecture_is_the_parameters(make: Make, architecture: str) -> No
         assert made.one("AWS::Lambda::Function", f"Functions{name}")["Architectures"] == [architecture]
 
 
+def test_concurrency_is_reserved_only_where_the_parameters_say_so(standard: Made, make: Make) -> None:
+    """Not by default: an account with a small limit cannot reserve any, and its deployment would fail."""
+    given = {"FunctionsReceiver": 20, "FunctionsWorker": 100}
+    made = make(receiverConcurrency=20, workerConcurrency="100")
+    for name, function in standard.of("AWS::Lambda::Function").items():
+        assert "ReservedConcurrentExecutions" not in function["Properties"], name
+    for name, function in made.of("AWS::Lambda::Function").items():
+        expected = next((number for part, number in given.items() if part in name), None)
+        assert function["Properties"].get("ReservedConcurrentExecutions") == expected, name
+
+
 def test_each_function_waits_for_its_policy(standard: Made) -> None:
     """Lambda tries the dead-letter queue when it creates a function, with the role as it is then."""
     for name in FUNCTIONS:
