@@ -398,4 +398,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if standing is None:\n            return DONE\n        begun",
         (f"{VISITS}::test_a_finished_run_is_left_alone",),
     ),
+    Mutant(
+        "a run that cannot be read leaves its status pending",
+        "src/closeout/run/unreadable.py",
+        '        durable.record("final", final, FINAL_RETRY)',
+        "        pass",
+        ("tests/unit/run/test_unreadable.py::test_a_pending_status_ends_as_failure_where_it_was_posted",),
+    ),
+    Mutant(
+        "a definition goes before its run",
+        "src/closeout/core/table.py",
+        "    return int(2 * expires - accepted_at)",
+        "    return int(expires)",
+        (f"{VISITS}::test_what_is_stored_expires_only_after_the_run_is_over",),
+    ),
 )
