@@ -206,6 +206,16 @@ def test_within_a_day_the_value_that_is_there_is_brought_to_every_hook(world: St
     assert "is refused from now on" in done.stderr
 
 
+def test_the_same_call_again_passes_over_no_hook(world: StackWorld) -> None:
+    """One was changed after the new value was stored, and not by the command: that it was changed proves nothing."""
+    world.closeout(*ONE)
+    (hook,) = world.github.world.repository(REPOSITORY).hooks.values()
+    hook.secret = FIRST
+    again = world.closeout(*ONE)
+    assert hook.secret == world.secret() != FIRST
+    assert "no value is generated, and every hook is set once more" in again.stdout
+
+
 def test_two_calls_at_the_same_time_store_one_value(world: StackWorld, cloud: FakeAws) -> None:
     """The second is told that the version after the first value is there, and brings that one to its hooks."""
     cloud.fault(kind="hold", operation="PutSecretValue", seconds=60.0)

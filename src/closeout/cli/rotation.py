@@ -2,7 +2,8 @@
 
 There is no record of a rotation to get wrong. A current value that is younger than the time in which the one before
 it is accepted *is* the rotation under way, and to set it on a hook twice changes nothing. So whatever ended a call,
-the same call again finds the value and brings it to every hook, and none is generated in between.
+the same call again finds the value and brings it to every hook, and none is generated in between. No hook is passed
+over: GitHub shows no secret, and a hook that was updated since may have been updated by somebody else.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
     if under_way and not new:
         tell(
             f"{name} was changed {output.ago(current.created, now)} ago (version {current.version}), so that change is"
-            " carried on: no value is generated. --new makes another one."
+            " carried on: no value is generated, and every hook is set once more. --new makes another one."
         )
         return Value(current.value, current.version, current.created, generated=False)
     if under_way:

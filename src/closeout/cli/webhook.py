@@ -252,9 +252,10 @@ def rotate_secret(
     """Replace the webhook secret without losing a delivery; name every TARGET that has a hook of the stack.
 
     A new value is stored in Secrets Manager. The former one is accepted for 24 hours, so both fit while the hooks
-    are changed one by one, each with a ping that must be answered with 200. The same call again goes on where a
-    call ended, with the same value: within those 24 hours none is generated, unless --new is given. Other hooks that
-    have delivered to the stack lately are pointed out.
+    are changed one by one, each with a ping that must be answered with 200. The same call again goes on after a call
+    that ended, with the same value: within those 24 hours none is generated, unless --new is given. It sets every hook,
+    those that have the value already too, since GitHub shows to nobody which one a hook has. Other hooks that have
+    delivered to the stack lately are pointed out.
 
     With --json: {"secret", "version", "generated": bool, "accepted_until", "hooks": [{"target", "hook", "ping"}]}.
     """
