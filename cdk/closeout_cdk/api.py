@@ -27,7 +27,7 @@ _ANSWERS: Mapping[str, tuple[str, str, str]] = {
     "MISSING_AUTHENTICATION_TOKEN": ("404", "not-found", "There is nothing at this path."),
     "RESOURCE_NOT_FOUND": ("404", "not-found", "There is nothing at this path."),
     "ACCESS_DENIED": ("403", "forbidden", "Requests from this address are not accepted."),
-    "REQUEST_TOO_LARGE": ("413", "payload-too-large", "The body is over 10 MB, and the gateway takes nothing of that size."),
+    "REQUEST_TOO_LARGE": ("413", "payload-too-large", "The body is over about 5.6 MB, and nothing of that size reaches the receiver."),
     "THROTTLED": ("429", "overloaded", "Too much arrives at once, and nothing was acknowledged; it can be sent again."),
     "QUOTA_EXCEEDED": ("429", "overloaded", "Too much arrives at once, and nothing was acknowledged; it can be sent again."),
     "INTEGRATION_FAILURE": ("502", "internal-error", "Something went wrong inside closeout; its log says what. The delivery can be sent again."),

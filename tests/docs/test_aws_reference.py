@@ -138,6 +138,7 @@ def test_the_layout_of_the_table_is_that_of_the_code() -> None:
         (f"| {table.LARGEST_BODY // 1000} KB |", None, ""),
         (f"| {wire.WITHIN:g} s |", None, ""),
         ("| 200 a second, 400 at once |", "api.py", r"RATE, BURST = 200, 400\n"),
+        ("| about 5.6 MB |", "api.py", r"The body is over about 5\.6 MB, "),
         ("| 20 s |", "functions.py", r"timeout=Duration\.seconds\(20\)"),
         ("| 15 min |", "functions.py", r"INVOCATION = Duration\.minutes\(15\)"),
         ("| 14 min |", "checks.py", r"LONGEST_CALL = 840\.0\n"),
