@@ -1,18 +1,21 @@
-"""The function behind the two custom resources: see `housekeeping/handler.py`."""
+"""The function behind the custom resources: see `housekeeping/handler.py`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from closeout.core import table as layout
 from closeout_cdk import permissions
 from closeout_cdk.accept import accept
+from closeout_cdk.config import Config
 from closeout_cdk.functions import RUNTIME, RUNTIME_REASON, architecture
 from closeout_cdk.parameters import Parameters
 
@@ -20,7 +23,7 @@ SOURCE = Path(__file__).resolve().parent / "housekeeping"
 
 
 class Chores(Construct):
-    """One function, and a custom resource for each chore. Made only when there is one."""
+    """One function, and a custom resource for each chore."""
 
     def __init__(self, scope: Construct, name: str, given: Parameters) -> None:
         super().__init__(scope, name)
@@ -32,7 +35,7 @@ class Chores(Construct):
         self._function = lambda_.Function(
             self,
             "Function",
-            description="closeout: empties the bucket before it goes, and sets up access logs once",
+            description="closeout: publishes the configuration, empties the bucket before it goes, sets up access logs once",
             runtime=RUNTIME,
             architecture=architecture(given),
             handler="handler.handler",
@@ -43,6 +46,14 @@ class Chores(Construct):
             log_group=self._logs,
         )
         accept(self._function, {"L1": RUNTIME_REASON})
+
+    def publish(self, table: dynamodb.ITable, config: Config) -> CustomResource:
+        """Write what is deployed into the ledger's table."""
+        settings = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [layout.SETTINGS]}}
+        rights = ("dynamodb:DeleteItem", "dynamodb:PutItem")
+        self._grants.append(permissions.allow(rights, table.table_arn, only=settings))
+        properties = {"Table": table.table_name, "Config": config.packed, "Digest": config.digest}
+        return self._resource("Published", {"Chore": "publish", **properties})
 
     def empty(self, bucket: s3.IBucket) -> CustomResource:
         """Empty a bucket when the stack goes."""

@@ -5,6 +5,7 @@ The same loader as `closeout check` and `closeout serve`, so that what one accep
 
 from __future__ import annotations
 
+import base64
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,14 @@ from closeout.config import load as loading
 from closeout.config import permissions
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation, status_contexts
+from closeout.core.deployed import digest_of, pack
 from closeout.core.rules import compile_rules
 from closeout_cdk import checks
 from closeout_cdk.bundling import Bundler
-from closeout_cdk.parameters import Parameters
+from closeout_cdk.parameters import ParameterError, Parameters
 
+LARGEST = 100_000
+"""Characters of the packed configuration: an update's request holds the new one and the old one, and Lambda takes 256 KB."""
 HOUR = 3600.0
 DAY = 86_400.0
 
@@ -29,6 +33,10 @@ class Config:
 
     rules: str
     """For the receiver: JSON."""
+    packed: str
+    """For the ledger's table: `core.deployed.pack`, as base64."""
+    digest: str
+    """Of what is packed."""
     statements: tuple[permissions.Statement, ...]
     execution_timeout: int
     """Seconds that one execution may take, waiting included."""
@@ -45,8 +53,11 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
     found = (*loaded.warnings, *checks.check(loaded, given, places))
     automations = loaded.automations
     warnings = [finding.pretty() for finding in found]
+    packed = pack(automations, _api_url(loaded.settings.api_url, given))
     return Config(
         rules=compile_rules(automations, status_contexts(automations)),
+        packed=_text(packed),
+        digest=digest_of(packed),
         statements=permissions.statements(automations, builtin()),
         execution_timeout=int(longest(automations)),
         unknown=permissions.unknown(automations),
@@ -57,6 +68,21 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
 def longest(automations: tuple[Automation, ...]) -> float:
     """Give the seconds after which an execution is certainly lost: the longest queue and run of one automation, an hour."""
     return max((item.queue_timeout + item.timeout for item in automations), default=DAY + 3 * HOUR) + HOUR
+
+
+def _api_url(setting: str, given: Parameters) -> str:
+    """Give GitHub's address as the worker finds it; that its variable is there has been checked."""
+    return given.environment[setting[4:]] if setting.startswith("env:") else setting
+
+
+def _text(packed: bytes) -> str:
+    text = base64.b64encode(packed).decode()
+    if len(text) > LARGEST:
+        raise ParameterError(
+            f"the configuration is {len(text):,} characters when it is packed, and {LARGEST:,} can be deployed: make it"
+            " shorter"
+        )
+    return text
 
 
 def _load(given: Parameters, places: tuple[Path, ...]) -> Loaded:

@@ -68,14 +68,13 @@ class CloseoutStack(Stack):
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )
-        self._do_chores(parameters)
+        self._do_chores(parameters, config)
         self._tell(parameters)
 
-    def _do_chores(self, given: Parameters) -> None:
-        """Let CloudFormation empty the bucket, and set up access logs, where the parameters ask for it."""
-        if "ledger" in given.keep and given.api_log_role != "create":
-            return
+    def _do_chores(self, given: Parameters, config: Config) -> None:
+        """Let CloudFormation say what is deployed; empty the bucket and set up access logs where the parameters ask for it."""
         chores = Chores(self, "Chores", given)
+        chores.publish(self.ledger.table, config)
         if "ledger" not in given.keep:
             # The receiver goes first: what it stored last is emptied too.
             emptied = chores.empty(self.ledger.bucket)

@@ -95,7 +95,7 @@ def test_without_a_role_for_logs_there_is_no_access_log(make: Make) -> None:
 def test_the_accounts_log_role_is_never_overwritten(standard: Made, make: Make) -> None:
     """`create` sets it where there is none, by a chore that looks first; CloudFormation's own resource would not look."""
     existing = make(apiGatewayLogRole="existing")
-    for made, chores in ((standard, ["empty", "log-role"]), (existing, ["empty"])):
+    for made, chores in ((standard, ["empty", "log-role", "publish"]), (existing, ["empty", "publish"])):
         assert not made.of("AWS::ApiGateway::Account")
         assert (
             sorted(item["Properties"]["Chore"] for item in made.of("Custom::CloseoutChore").values())
@@ -296,7 +296,8 @@ def test_what_was_chosen_to_be_kept_is_kept_and_told(make: Make) -> None:
         "AWS::SecretsManager::Secret",
     }
     assert made.one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True
-    assert not made.of("Custom::CloseoutChore")
+    chores = made.of("Custom::CloseoutChore").values()
+    assert [item["Properties"]["Chore"] for item in chores] == ["publish"]
     assert (
         made.template["Outputs"]["OnDestroy"]["Value"]
         == "leaves the table and the bucket, the secrets and the log groups"

@@ -1,11 +1,15 @@
-"""What CloudFormation cannot do by itself, as a custom resource: two chores, each undone when the stack goes.
+"""What CloudFormation cannot do by itself, as a custom resource: three chores, each undone when the stack goes.
 
 `empty`: a bucket that is not empty cannot be deleted. `log-role`: the account has one role by which every API in it
-writes its access log; an existing one is never replaced. With what the runtime itself has: no bundle.
+writes its access log; an existing one is never replaced. `publish`: the configuration that is deployed is written into
+the ledger's table, for runs that wait on an older version of the worker, and for commands. It comes as a property, so
+that a deployment that fails and goes back writes the one from before again. With what the runtime itself has: no bundle.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import time
 import urllib.request
@@ -13,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 TRIES, PAUSE = 18, 5.0
-"""A new role becomes known to API Gateway within a minute or so; pauses are in seconds."""
+"""A new role becomes known to API Gateway within a minute or so, a new right to a role too; pauses are in seconds."""
 
 
 Clients = Callable[[str], Any]
@@ -33,6 +37,8 @@ def handle(event: dict[str, Any], clients: Clients, sleep: Sleep) -> None:
             _empty(event["RequestType"], wanted["Bucket"], clients)
         elif wanted["Chore"] == "log-role":
             _log_role(event["RequestType"], wanted["Role"], _before(event), clients("apigateway"), sleep)
+        elif wanted["Chore"] == "publish":
+            _publish(event["RequestType"], wanted, clients("dynamodb"), sleep)
         else:
             raise ValueError(f"there is no chore {wanted['Chore']!r}")  # noqa: TRY301
     except Exception as error:  # noqa: BLE001 - the edge: CloudFormation must hear of it
@@ -99,6 +105,44 @@ def _log_role(kind: str, role: str, before: str, gateway: Any, sleep: Sleep) -> 
 def _set(gateway: Any, role: str) -> None:
     change = {"op": "replace", "path": "/cloudwatchRoleArn", "value": role}
     gateway.update_account(patchOperations=[change])
+
+
+def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> None:
+    """Write the configuration, or take it away again if it is still the one that is there.
+
+    A stack that goes, or goes back to a closeout that did not write it, must not leave word of what is no longer
+    deployed. The item is `core.table.deployed_item`, which is not at hand here.
+    """
+    key = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
+    digest = {"S": wanted["Digest"]}
+    if kind == "Delete":
+        condition = {
+            "ConditionExpression": "digest = :mine",
+            "ExpressionAttributeValues": {":mine": digest},
+        }
+        gone = (
+            dynamodb.exceptions.ConditionalCheckFailedException,
+            dynamodb.exceptions.ResourceNotFoundException,
+        )
+        with contextlib.suppress(*gone):
+            dynamodb.delete_item(TableName=wanted["Table"], Key=key, **condition)
+        return
+    data = {"B": base64.b64decode(wanted["Config"], validate=True)}
+    item = {**key, "data": data, "digest": digest, "since": {"N": repr(time.time())}}
+    _when_allowed(lambda: dynamodb.put_item(TableName=wanted["Table"], Item=item), dynamodb, sleep)
+
+
+def _when_allowed(call: Callable[[], Any], client: Any, sleep: Sleep) -> None:
+    """Make a call whose right may be seconds old: it came with the same deployment."""
+    for left in reversed(range(TRIES)):
+        try:
+            call()
+        except client.exceptions.ClientError as error:
+            if not left or error.response["Error"]["Code"] != "AccessDeniedException":
+                raise
+            sleep(PAUSE)
+        else:
+            return
 
 
 def _client(service: str) -> Any:

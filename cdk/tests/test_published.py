@@ -1,0 +1,207 @@
+"""What is deployed reaches the ledger's table: packed into the template, written by a chore, read by the worker."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import uuid
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from closeout.actions.registry import builtin
+from closeout.adapters.dynamo.deployed import DynamoDeployed
+from closeout.adapters.dynamo.table import Table
+from closeout.config.load import load
+from closeout.core import table as layout
+from closeout.core.deployed import digest_of, pack, unpack
+from closeout.testing.dynamo import create_ledger
+from closeout_cdk.config import LARGEST
+from closeout_cdk.parameters import ParameterError
+from support import DELETES, Made, Make, flat
+from test_housekeeping import CloudFormation, ask, aws, cloudformation, handler
+
+__all__ = ["aws", "cloudformation", "handler"]
+
+
+def published(made: Made) -> dict[str, Any]:
+    """The properties of the custom resource."""
+    (found,) = (
+        item["Properties"]
+        for item in made.of("Custom::CloseoutChore").values()
+        if item["Properties"]["Chore"] == "publish"
+    )
+    return dict(found)
+
+
+# --- the template ---------------------------------------------------------------------------------------------
+
+
+def test_the_template_holds_each_automation_as_a_run_stores_it(make: Make, tmp_path: Any) -> None:
+    """With the protection, the limits and the mode of the file; and nothing of it in clear."""
+    config = DELETES.replace("version: 1\n", "version: 1\nprotect: [prod-*]\n").replace(
+        "    timeout: 5h", "    mode: dry-run\n    max-changes: 7\n    timeout: 5h"
+    )
+    properties = published(make(config=config))
+    packed = base64.b64decode(properties["Config"])
+    found = unpack(packed, 0)
+    (tmp_path / "closeout.yaml").write_text(config)
+    (automation,) = load(tmp_path / "closeout.yaml", builtin()).automations
+    assert found.automations == {"preview-cleanup": automation}
+    assert (automation.protect_names, automation.mode, automation.max_changes) == (("prod-*",), "dry-run", 7)
+    assert properties["Digest"] == digest_of(packed) == found.digest
+
+
+def test_it_is_written_into_the_stacks_own_table(deleting: Made) -> None:
+    """By a reference: a table that is replaced gets it too."""
+    (table,) = deleting.of("AWS::DynamoDB::Table")
+    assert published(deleting)["Table"] == {"Ref": table}
+
+
+def test_the_same_configuration_changes_nothing(make: Make) -> None:
+    """CloudFormation writes again only what has changed."""
+    one, same, other = (published(make(config=text)) for text in (DELETES, DELETES + "# a word\n", DELETES.replace("5h", "4h")))  # fmt: skip
+    assert one["Config"] == same["Config"] != other["Config"]
+    assert one["Digest"] != other["Digest"]
+
+
+def test_githubs_address_is_what_the_worker_finds_in_its_environment(make: Make) -> None:
+    """A command that shows a plan has no such variable."""
+    config = DELETES.replace("version: 1\n", "version: 1\ngithub: { api-url: env:GITHUB_API }\n")
+    made = make(config=config, environment={"GITHUB_API": "https://github.acme.example/api/v3"})
+    assert (
+        unpack(base64.b64decode(published(made)["Config"]), 0).api_url == "https://github.acme.example/api/v3"
+    )
+    assert unpack(base64.b64decode(published(make())["Config"]), 0).api_url == "https://api.github.com"
+
+
+def test_a_configuration_that_no_request_can_hold_is_refused(make: Make) -> None:
+    """CloudFormation would fail in the middle of the next update, and of going back from it."""
+    noise = random.Random(1)
+    step = "      - {{ uses: shell, destructive: false, with: {{ run: 'echo {0}' }} }}\n"
+    text = [noise.randbytes(100).hex() for _ in range(850)]
+    config = DELETES.partition("      - uses")[0] + "".join(step.format(one) for one in text)
+    with pytest.raises(ParameterError, match=f"{LARGEST:,} can be deployed"):
+        make(config=config)
+
+
+def test_the_chore_may_write_the_settings_and_no_run(standard: Made) -> None:
+    """It has the table's one partition where a pause stands too."""
+    rights = [
+        statement
+        for statement in standard.statements("ChoresPolicy")
+        if "dynamodb:" in flat(statement["Action"])
+    ]
+    (statement,) = rights
+    assert statement["Action"] == ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["settings"]}}
+    (table,) = standard.of("AWS::DynamoDB::Table")
+    assert statement["Resource"] == {"Fn::GetAtt": [table, "Arn"]}
+
+
+# --- the chore ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wanted(aws: str, standard: Made) -> dict[str, Any]:
+    """The properties as CloudFormation sends them, for a ledger that is there."""
+    name = f"ledger-{uuid.uuid4().hex[:8]}"
+    create_ledger(boto3.client("dynamodb"), name)
+    return of_the_chore(standard) | {"Table": name}
+
+
+def of_the_chore(made: Made) -> dict[str, Any]:
+    """The properties without those that CloudFormation keeps to itself."""
+    return {key: value for key, value in published(made).items() if not key.startswith("Service")}
+
+
+def read(wanted: dict[str, Any]) -> Any:
+    """What the worker reads."""
+    return DynamoDeployed(Table(boto3.client("dynamodb"), wanted["Table"])).read()
+
+
+def other(wanted: dict[str, Any], digest: str = "another") -> dict[str, Any]:
+    """The properties of another file."""
+    packed = base64.b64encode(pack([], "https://api.github.com")).decode()
+    return {**wanted, "Config": packed, "Digest": digest}
+
+
+def test_what_is_written_is_what_the_worker_reads(
+    handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any]
+) -> None:
+    """The handler has none of closeout's modules; the item is theirs all the same."""
+    assert ask(handler, cloudformation, "Create", **wanted)["Status"] == "SUCCESS"
+    packed = base64.b64decode(wanted["Config"])
+    found = read(wanted)
+    assert found.automations == unpack(packed, 0).automations
+    (item,) = boto3.client("dynamodb").scan(TableName=wanted["Table"])["Items"]
+    assert item == layout.deployed_item(packed, wanted["Digest"], found.since)
+
+
+def test_an_update_that_fails_and_goes_back_writes_the_former_one(
+    handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any]
+) -> None:
+    """CloudFormation then asks for another update, to the properties from before."""
+    ask(handler, cloudformation, "Create", **wanted)
+    ask(handler, cloudformation, "Update", **other(wanted))
+    assert read(wanted).automations == {}
+    ask(handler, cloudformation, "Update", **wanted)
+    assert read(wanted).digest == wanted["Digest"]
+
+
+def test_what_goes_leaves_no_word_of_itself(
+    handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any]
+) -> None:
+    """After going back to a closeout without this chore nobody would keep the item true; another's is left alone."""
+    ask(handler, cloudformation, "Create", **wanted)
+    assert ask(handler, cloudformation, "Delete", **other(wanted))["Status"] == "SUCCESS"
+    assert read(wanted) is not None
+    for _ in range(2):
+        assert ask(handler, cloudformation, "Delete", **wanted)["Status"] == "SUCCESS"
+        assert read(wanted) is None
+    boto3.client("dynamodb").delete_table(TableName=wanted["Table"])
+    assert ask(handler, cloudformation, "Delete", **wanted)["Status"] == "SUCCESS", "gone with its table"
+
+
+class Denying:
+    """DynamoDB, to which a right becomes known after some tries; `refuses` with another word for good."""
+
+    def __init__(self, tries: int, word: str = "AccessDeniedException") -> None:
+        self.left, self.word, self.written = tries, word, 0
+        self.exceptions = boto3.client("dynamodb", region_name="eu-central-1").exceptions
+
+    def put_item(self, **_: Any) -> None:
+        if self.left:
+            self.left -= 1
+            raise ClientError({"Error": {"Code": self.word, "Message": "no"}}, "PutItem")
+        self.written += 1
+
+
+@pytest.mark.parametrize(
+    ("dynamodb", "status", "written", "waited"),
+    [
+        (lambda: Denying(2), "SUCCESS", 1, [5.0, 5.0]),
+        (lambda: Denying(1_000), "FAILED", 0, [5.0] * 17),
+        (lambda: Denying(1, "ValidationException"), "FAILED", 0, []),
+    ],
+    ids=["known late", "never known", "another error"],
+)
+def test_a_right_that_came_with_the_deployment_is_waited_for(
+    handler: Any,
+    cloudformation: CloudFormation,
+    standard: Made,
+    dynamodb: Any,
+    status: str,
+    written: int,
+    waited: list[float],
+) -> None:
+    """An upgrade adds it to a role that is there; IAM tells the world within seconds, not at once."""
+    client = dynamodb()
+    slept: list[float] = []
+    properties = of_the_chore(standard) | {"Table": "ledger"}
+    answer = ask(handler, cloudformation, "Update", client, slept.append, **properties)
+    assert (answer["Status"], client.written, slept) == (status, written, waited)
+    assert len(json.dumps(answer)) < 4096, "CloudFormation takes no longer answer"
