@@ -23,6 +23,7 @@ from closeout.intake.receiver import Receiver
 from closeout.ports import Ending
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
+from closeout.testing.dynamo import deploy
 from tests.acceptance.machine import REPOSITORY, until
 from tests.acceptance.stack_world import CONFIG, OUTPUTS, StackWorld, bare_stack
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client
@@ -91,6 +92,13 @@ class Scene(NamedTuple):
         """Run a command with `--stack` for a person; give what it prints."""
         return self.world.closeout(*arguments, "--stack", STACK).stdout
 
+    def deploys(self, config: str) -> None:
+        """Have this configuration deployed: what its deployment writes into the table."""
+        file = self.world.folder / "deployed.yaml"
+        file.write_text(config, encoding="utf-8")
+        deploy(self.bench.dynamo, self.bench.name, load(file, builtin()).automations, self.world.github.url)
+        file.unlink()
+
     def accept(self, number: int = 17, guid: str = "guid-1") -> str:
         """Have the receiver's own decision about a delivery stored in the table; give the execution."""
         automations = load(self.world.config, builtin()).automations
@@ -123,7 +131,9 @@ def scene(tmp_path: Path, cloud: FakeAws) -> Iterator[Scene]:
         starts = Lambda()
         world.config.write_text(CONFIG, encoding="utf-8")
         world.environment |= {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_LAMBDA": starts.url}
-        yield Scene(world, bench, starts)
+        scene = Scene(world, bench, starts)
+        scene.deploys(CONFIG)
+        yield scene
         starts.stop()
 
 
@@ -197,11 +207,12 @@ def test_a_queued_run_is_cancelled_and_somebody_is_started_to_tell_it(scene: Sce
 
 
 def test_a_rerun_is_the_next_attempt_started_by_its_name(scene: Scene) -> None:
-    """Under today's configuration, with who asked; what has not finished is not run again."""
+    """Under what is deployed, with who asked; what has not finished is not run again. No file is needed."""
     execution = scene.accept()
     run_id = execution.removesuffix("-1")
     assert "it can be run again when it has finished" in scene.ask("runs", "rerun", run_id, "--yes", code=1)
     scene.bench.drive(execution)
+    scene.world.config.unlink()
     refused = scene.world.closeout("runs", "rerun", run_id, "--stack", STACK, check=False)
     assert refused.returncode == 3
     assert scene.starts.started == []

@@ -27,6 +27,7 @@ DEPLOYED = [
     "test_emulator.py",
     "test_parity.py",
     "test_receiver_runtime.py",
+    "test_redeployment.py",
     "test_rights.py",
     "test_runs.py",
     "test_stack_commands.py",
@@ -64,6 +65,6 @@ def world() -> Iterator[World]:
         config = (HERE / "closeout.yaml").read_text("utf-8")
         variables = {"NOTES": str(folder / "notes")}
         with World(folder, config, code=HERE / "code", context=context, variables=variables) as ready:
-            for repository in ("notes", "ordered", "killed", "patient", "overreach"):
+            for repository in ("notes", "ordered", "killed", "patient", "redeployed", "overreach"):
                 ready.add_repository(f"acme/{repository}")
             yield ready

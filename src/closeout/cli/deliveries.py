@@ -95,12 +95,15 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
 def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
     """Match a delivery again with today's configuration, and run what matches as the next attempt.
 
-    Shows the plan first and asks; --yes does neither. Who asked is recorded.
+    Shows the plan first and asks; --yes does neither. Who asked is recorded. With --stack today's configuration is
+    what was deployed last; a file that --config names must be the same.
     """
     row = _find(where, delivery)
+    today = where.today
     if not yes:
-        output.note(f"Delivery {delivery} ({_event(row)}, {row['repository'] or 'no repository'}) would do:")
-        preview.show(where.config, row["event"], where.views.body(row["id"]))
+        about = f"{_event(row)}, {row['repository'] or 'no repository'}"
+        output.note(f"Delivery {delivery} ({about}) would do{today.told}:")
+        preview.show(today, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
     requests.send(where, "replay", str(row["id"]), reason, done="The replay is asked for.", as_json=as_json)
 

@@ -1,27 +1,26 @@
 """What a rerun or a replay would do: shown before the question, and never the reason that nothing is asked.
 
 The plan needs the configuration and the account. Where the command line has neither, it says why the plan
-cannot be shown; the server makes its own plan in any case, and its guards hold it.
+cannot be shown; the server, or the stack's worker, makes its own plan in any case, and its guards hold it.
 """
 
 from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 
 from closeout.cli import output, plan
+from closeout.cli.where import Today
 from closeout.core.errors import CloseoutError
 
 
-def show(config: Path, event: str, body: bytes, *, only: str | None = None) -> None:
+def show(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
     """Print the plan that today's configuration makes for this event (of the automation `only`)."""
     from closeout import wiring
     from closeout.core import payload
 
     try:
-        loaded = wiring.load(config)
-        rows = wiring.plan(loaded, event, payload.decode(body))
+        rows = wiring.plan(today.load(), event, payload.decode(body), code_here=today.code_here)
     except CloseoutError as error:
         output.note(f"The plan cannot be shown here: {error.message}")
         return

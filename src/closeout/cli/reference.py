@@ -34,7 +34,8 @@ into the stack's ledger at once, and start the worker where it is needed. `pause
 they are written. `webhook` and `secret` change what they name: hooks on GitHub, and the stack's own two secrets.
 
 A command with `--stack` finds everything else in that CloudFormation stack's outputs, with the credentials and the region
-that boto3 finds (`AWS_REGION` and `AWS_PROFILE` say which).
+that boto3 finds (`AWS_REGION` and `AWS_PROFILE` say which). What a rerun or a replay runs there is what was deployed last:
+no file of this machine is read, and one that `--config` names is only compared with it.
 
 ## Environment
 

@@ -154,15 +154,17 @@ def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> N
 def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
     """Make the next attempt at a run: the same event, today's configuration, every guard.
 
-    Shows the plan first and asks; --yes does neither. Who asked is recorded.
+    Shows the plan first and asks; --yes does neither. Who asked is recorded. With --stack today's configuration is
+    what was deployed last; a file that --config names must be the same.
     """
     views = where.views
     run = find(views, run_id)
     if run.state != "finished":
         raise NotFound(f"Run {run_id} is {run.state}; it can be run again when it has finished.")
+    today = where.today
     if not yes:
-        output.note(f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do:")
-        preview.show(where.config, run.event, views.body(run.delivery), only=run.automation)
+        output.note(f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do{today.told}:")
+        preview.show(today, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
     requests.send(where, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
 

@@ -10,16 +10,18 @@ import functools
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 
-from closeout.cli import options
+from closeout.cli import options, output
 from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from closeout.adapters.views import DeliveryView, LogLine, RunView
+    from closeout.config.load import Loaded
+    from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,11 +81,24 @@ class Requests(Protocol):
         ...
 
 
-class Where:
-    """The ledger that a command was told. Nothing is opened before it is needed."""
+class Today(NamedTuple):
+    """The configuration that a rerun or a replay goes by; `told` says which, for a sentence. `load` may raise."""
 
-    def __init__(self, config: Path, db: Path | None, stack: str | None) -> None:
+    load: Callable[[], Loaded]
+    told: str
+    code_here: bool
+    """Whether the Python that it names is on this machine."""
+
+
+class Where:
+    """The ledger that a command was told. Nothing is opened before it is needed.
+
+    `named` says that `config` was given on the command line, and did not come about by itself.
+    """
+
+    def __init__(self, config: Path, db: Path | None, stack: str | None, *, named: bool = False) -> None:
         self.config = config
+        self._named = named
         self._db = db
         self._stack = stack
 
@@ -116,13 +131,33 @@ class Where:
 
         return wiring.views(self.path)
 
+    @cached_property
+    def today(self) -> Today:
+        """Give what a rerun or a replay goes by: beside a server its file, on a stack what is deployed, read once.
+
+        Raises `Unavailable` when a stack does not say what is deployed, `UsageError` for a file that is something else.
+        """
+        from closeout import wiring
+
+        if not self._stack:
+            return Today(lambda: wiring.load(self.config), "", code_here=True)
+        from closeout.wiring.deployed import as_loaded, check_same, read_deployed
+
+        stack = self._opened
+        deployed = read_deployed(stack, self._remote)
+        if self._named:
+            check_same(stack, deployed, wiring.load(self.config), self.config)
+        loaded = as_loaded(stack, deployed)
+        since = output.moment(deployed.since)
+        told = f", as deployed {since} and planned here with your rights"
+        return Today(lambda: loaded, told, code_here=False)
+
     def requests(self, kind: str) -> Requests:
-        """Give what takes a request of this kind; on a stack a rerun and a replay go by today's configuration."""
+        """Give what takes a request of this kind; a rerun and a replay on a stack go by `today`."""
         from closeout import wiring
 
         if self._stack:
-            loaded = wiring.load(self.config) if kind in ("rerun", "replay") else None
-            return self._remote.requests(loaded)
+            return self._remote.requests(self.today.load() if kind in ("rerun", "replay") else None)
         return wiring.ledger_requests(self.path)
 
     def delivery_id(self, text: str) -> int | str:
@@ -134,10 +169,14 @@ class Where:
         return int(text)
 
     @cached_property
-    def _remote(self) -> StackLedger:
+    def _opened(self) -> Stack:
         from closeout.wiring.stack import open_stack
 
-        return open_stack(str(self._stack)).ledger()
+        return open_stack(str(self._stack))
+
+    @cached_property
+    def _remote(self) -> StackLedger:
+        return self._opened.ledger()
 
 
 def ledger(function: F) -> F:
@@ -145,10 +184,11 @@ def ledger(function: F) -> F:
 
     @functools.wraps(function)
     def called(*, config: Path, db: Path | None, stack_name: str | None, **rest: Any) -> Any:
-        source = click.get_current_context().get_parameter_source("db")
-        if stack_name is not None and source is ParameterSource.COMMANDLINE:
+        source = click.get_current_context().get_parameter_source
+        if stack_name is not None and source("db") is ParameterSource.COMMANDLINE:
             raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
-        return function(where=Where(config, db, stack_name), **rest)
+        named = source("config") is ParameterSource.COMMANDLINE
+        return function(where=Where(config, db, stack_name, named=named), **rest)
 
     stack = click.option(
         "--stack", "stack_name", metavar="NAME", help="A deployed stack's ledger, instead of --db."

@@ -14,6 +14,7 @@ from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
 from closeout.run import planning
 from closeout.run.deps import RunDeps
+from closeout.run.function import STEP
 
 
 def plan(
@@ -22,7 +23,7 @@ def plan(
     """Give `{"name", "steps": [{"id", "uses", "changes", …}]}` for each automation, which must have matched.
 
     A step that is skipped has a `reason`; one that a guard refuses, or that cannot be planned, an `error`
-    (`code`, `message`). Reads only.
+    (`code`, `message`). An `@on` function is one step, as it is in a run. Reads only.
     """
     return [
         {"name": automation.name, "mode": automation.mode, "steps": _steps(deps, automation, event, payload)}
@@ -33,6 +34,8 @@ def plan(
 def _steps(
     deps: RunDeps, automation: Automation, event: str, payload: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
+    if automation.function is not None:
+        return [_function(automation.function)]
     before: list[Change] = []
     rows = []
     for step in automation.steps:
@@ -53,3 +56,8 @@ def _steps(
             row["error"] = {"code": error.code, "message": deps.redact.text(error.message)}
         rows.append(row)
     return rows
+
+
+def _function(reference: str) -> dict[str, Any]:
+    change = {"verb": "call", "resource": reference, "reason": "what it does cannot be seen before it runs"}
+    return {"id": STEP, "uses": "python function", "changes": [change]}

@@ -5,17 +5,20 @@ They use the same clients as a server would, with the same credentials, so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from closeout.actions.spec import Action
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation
+from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.ports import Execution
 from closeout.run import explain as run_explain
 from closeout.run import preview
 from closeout.run.deps import RunDeps
-from closeout.wiring.clients import SharedClients
+from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.clock import SystemClock
 
 
@@ -29,13 +32,31 @@ def explain(
     return run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
 
 
-def plan(loaded: Loaded, event: str, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the plans of the automations that the event would start. Reads only."""
+def plan(
+    loaded: Loaded, event: str, payload: Mapping[str, Any], *, code_here: bool = True
+) -> list[dict[str, Any]]:
+    """Give the plans of the automations that the event would start. Reads only.
+
+    Unless the `code` of the configuration's Python is `here`, as it is beside the file, none of it is imported.
+    Raises the named error of GitHub, or of its token, where a filter needs a pull request's paths: an automation about
+    which nobody knows is none that does not match.
+    """
     redactor = Redactor()
     clients = SharedClients(loaded.settings, SystemClock(), redactor.add, directory=loaded.directory)
     by_name = {automation.name: automation for automation in loaded.automations}
-    deps = preview_deps(loaded, clients, redactor)
-    rows = run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
+    deps = preview_deps(loaded, clients, redactor, _actions(code_here=code_here))
+    failed: list[CloseoutError] = []
+
+    def paths_of(repository: str, number: int) -> Sequence[str]:
+        try:
+            return clients.github.pull_request_files(repository, number)
+        except CloseoutError as error:
+            failed.append(error)
+            raise
+
+    rows = run_explain.explain(loaded.automations, event, payload, paths_of)
+    if failed:
+        raise failed[0]
     matched = [by_name[row["name"]] for row in rows if row["matched"]]
     return preview.plan(deps, matched, event, payload)
 
@@ -51,10 +72,19 @@ class _Quiet:
         return None
 
 
-def preview_deps(loaded: Loaded, clients: SharedClients, redactor: Redactor) -> RunDeps:
-    """Give what planning needs."""
+def _actions(*, code_here: bool) -> Mapping[str, Action]:
+    from closeout.actions.general import python
     from closeout.actions.registry import builtin
 
+    if code_here:
+        return builtin()
+    return {**builtin(), python.ACTION.uses: replace(python.ACTION, plan=python.plan_elsewhere)}
+
+
+def preview_deps(
+    loaded: Loaded, clients: SharedClients, redactor: Redactor, actions: Mapping[str, Action]
+) -> RunDeps:
+    """Give what planning needs."""
     quiet = _Quiet()
     automations = {automation.name: automation for automation in loaded.automations}
 
@@ -65,9 +95,9 @@ def preview_deps(loaded: Loaded, clients: SharedClients, redactor: Redactor) -> 
         return None
 
     return RunDeps(
-        actions=builtin(),
+        actions=actions,
         clients=clients,
-        github=clients.github,
+        github=LazyGitHub(clients),
         journal=quiet,
         clock=SystemClock(),
         switch=quiet,
