@@ -1,7 +1,8 @@
 """What one closed pull request uses of AWS: the receiver and the worker's visits over the emulator, counted.
 
 Calls and bytes are counted where they leave closeout, and turned into what AWS bills by the rules of its pages; so
-the figures follow the code. Time is not measured here: an emulator on loopback says nothing of AWS's.
+the figures follow the code. Time is not measured here: an emulator on loopback says nothing of AWS's. It is a clock of
+its own, which moves on when a run waits and only then, so that the same code gives the same figures on any machine.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import io
 import json
 import math
 import os
+import re
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +25,12 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.automation import status_contexts
 from closeout.core.rules import compile_rules
-from closeout.lambdas.receive import Door
+from closeout.lambdas.answering import Door
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
 from closeout.testing.dynamo import create_ledger
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.clock import SystemClock
 from closeout.wiring.stack_ledger import Place
 from closeout.wiring.stack_runtime import StackRuntime
 
@@ -38,6 +39,8 @@ SECRET = "the-secret-of-the-hook"
 GUID = "00000000-0000-4000-8000-000000000017"
 KB = 1024
 INVOCATION = 900.0
+BEGIN = 1_764_086_400.123457
+"""When the measured delivery arrives. With the digits of any other moment: they are part of an item's size."""
 LAST_POLL = 0.9
 """Seconds from which a wait is one for a poll and not one of the ledger's own short ones."""
 
@@ -182,20 +185,22 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def measure(step: str, *, delete_seconds: float = 5.0) -> Usage:
     """Close pull request #17 with one step in the configuration, and count until the run has ended.
 
-    Takes some seconds longer than `delete_seconds`. Raises `AssertionError` when the run is no success.
+    `delete_seconds` are of its own clock. Raises `AssertionError` when the run is no success.
     """
+    clock = FakeClock(BEGIN)
     with (
-        FakeAws(delete_seconds=delete_seconds) as aws,
-        FakeGitHub(full=True) as github,
+        FakeAws(delete_seconds=delete_seconds, clock=clock.now) as aws,
+        FakeGitHub(full=True, now=clock.now) as github,
         tempfile.TemporaryDirectory() as folder,
         _environment({**aws.environment(), "AWS_REGION": "us-east-1"}),
     ):
         aws.reset()
-        return _Scene(aws, github, Path(folder), step).play()
+        return _Scene(aws, github, Path(folder), step, clock).play()
 
 
 class _Scene:
-    def __init__(self, aws: FakeAws, github: FakeGitHub, folder: Path, step: str) -> None:
+    def __init__(self, aws: FakeAws, github: FakeGitHub, folder: Path, step: str, clock: FakeClock) -> None:
+        self._clock = clock
         self._aws = aws
         self._github = github
         self._folder = folder
@@ -259,7 +264,7 @@ class _Scene:
             "CLOSEOUT_RETENTION_DAYS": "30",
         }
         lines: list[str] = []
-        said = Door(environment, log=lines.append).answer(
+        said = Door(environment, now=self._clock.now, log=lines.append).answer(
             {"httpMethod": "POST", "headers": headers, "body": body, "isBase64Encoded": False}
         )
         # The emulator has no such function to invoke: the delivery is stored all the same.
@@ -282,7 +287,8 @@ class _Scene:
             region="us-east-1",
             token="token",
             client=client,
-            clock=SystemClock(),
+            clock=self._clock,
+            spread=lambda: 0.0,
         )
 
     def _visits(self, runtime: StackRuntime, meter: Meter, execution: str) -> Iterator[tuple[Used, bool]]:
@@ -290,8 +296,8 @@ class _Scene:
         for _ in range(200):
             writes, reads = meter.writes, meter.reads
             with contextlib.redirect_stdout(io.StringIO()) as log:
-                outcome = runtime.visits.visit(execution, _invocation())
-            wait = max(0.0, outcome.get("wake", 0.0) - time.time())
+                outcome = runtime.visits.visit(execution, lambda: INVOCATION)
+            wait = max(0.0, outcome.get("wake", 0.0) - self._clock.now())
             used = Used(
                 writes=meter.writes - writes,
                 reads=meter.reads - reads,
@@ -303,14 +309,8 @@ class _Scene:
                 verdict = next(row["verdict"]["S"] for row in self._rows() if "verdict" in row)
                 assert verdict == "success", log.getvalue()
                 return
-            time.sleep(wait)
+            self._clock.advance(wait)
         raise AssertionError("the run does not end")
-
-
-def _invocation() -> Callable[[], float]:
-    """Give what Lambda says in an invocation that begins now: the seconds that are left of it."""
-    until = time.monotonic() + INVOCATION
-    return lambda: until - time.monotonic()
 
 
 def _make_preview(cloudformation: Any, s3: Any) -> None:
@@ -334,8 +334,8 @@ def _close(github: FakeGitHub) -> tuple[dict[str, str], str]:
 
 
 def _log_bytes(lines: list[str]) -> int:
-    """Bytes as CloudWatch Logs counts them: UTF-8 and 26 for each event.
+    """Bytes as CloudWatch Logs counts them: UTF-8 and 26 for each event. The milliseconds of a line have four digits.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
     """
-    return sum(len(line.encode()) + 26 for line in lines)
+    return sum(len(re.sub(r'"ms": ?[0-9.]+', '"ms":100.0', line).encode()) + 26 for line in lines)

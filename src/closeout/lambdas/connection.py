@@ -6,7 +6,6 @@ spoken here is the little that AWS's endpoints speak; anything else is an error,
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from collections.abc import Mapping
@@ -20,6 +19,8 @@ MOST_INTERIM = 10
 """Answers of 100 to 199, and the one after them."""
 LARGEST_BODY = 8 * 1024 * 1024
 PIECE = 65_536
+NOTHING = frozenset(("BlockingIOError", "SSLWantReadError"))
+"""Nobody said anything, or only TLS itself did: a server's tickets come after the handshake. By name, as `ssl` may not be there."""
 
 
 class Broken(Exception):
@@ -70,9 +71,11 @@ class Connection:
     def dropped(self) -> bool:
         """Whether the other side has closed it, or said something unasked: it is of no more use then."""
         try:
-            return bool(self._received or select.select((self._socket,), (), (), 0)[0])
-        except (OSError, ValueError):
-            return True
+            self._socket.settimeout(0)
+            self._socket.recv(1)
+        except (OSError, ValueError) as error:
+            return bool(self._received) or type(error).__name__ not in NOTHING
+        return True
 
     def close(self) -> None:
         """Close it."""

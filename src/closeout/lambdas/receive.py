@@ -1,163 +1,31 @@
-"""The receiver on AWS: what API Gateway passes on is verified, stored, started, and answered.
+"""The receiver on AWS: the Lambda function's entry. Its answers are `answering`'s.
 
-The same decisions as on one machine (`closeout.intake`), with the standard library alone: a cold start is the time that
-GitHub waits. `tests/unit/lambdas` holds what this module may import.
+What it needs of AWS first it connects to while the rest is imported: a new environment is waited for.
 """
 
 from __future__ import annotations
 
-import binascii
-import json
 import os
-import time
-from collections.abc import Callable, Mapping
 
-from closeout.core.errors import BadDelivery, CloseoutError, SecretError, StoreUnavailable, Unauthorized
 from closeout.core.lean import TYPE_CHECKING
-from closeout.core.rules import read_rules
-from closeout.core.secrets import CachedSecret
-from closeout.intake import answers, door
-from closeout.intake.answers import Answer
-from closeout.intake.receiver import Receiver
-from closeout.lambdas.accepting import Accepting, Place
-from closeout.lambdas.secret import WebhookSecret
 from closeout.lambdas.wire import Aws
 
+_AWS = Aws() if "CLOSEOUT_TABLE" in os.environ else None
+if _AWS is not None:
+    _AWS.connect_ahead("secretsmanager", "dynamodb", "lambda")
+
+from closeout.lambdas.answering import Door  # noqa: E402 - after what it need not wait for
+
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any
 
-Event: TypeAlias = "Mapping[str, Any]"
-"""API Gateway's proxy event of a REST API:
-https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
+    from closeout.lambdas.answering import Event
 
-
-class Door:
-    """One Lambda environment's receiver; it lives as long as the environment does, and serves one request at a time."""
-
-    def __init__(
-        self,
-        environment: Mapping[str, str] = os.environ,
-        *,
-        now: Callable[[], float] = time.time,
-        pause: Callable[[float], None] = time.sleep,
-        log: Callable[[str], None] = print,
-    ) -> None:
-        with open(f"{environment.get('LAMBDA_TASK_ROOT', '.')}/rules.json", encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes 3 ms to import
-            rules = file.read()
-        self._now = now
-        self._log = log
-        self._aws = Aws(environment, now=now, pause=pause)
-        self._reference = environment["CLOSEOUT_WEBHOOK_SECRET"]
-        self._kept: CachedSecret | None = None
-        self._receiver = Receiver(*read_rules(rules), self._keys)
-        place = Place(
-            environment["CLOSEOUT_TABLE"],
-            environment["CLOSEOUT_BUCKET"],
-            environment["CLOSEOUT_WORKER"],
-            float(environment["CLOSEOUT_RETENTION_DAYS"]),
-        )
-        self._ledger = Accepting(self._aws, place, pause)
-
-    def answer(self, event: Event) -> dict[str, Any]:
-        """Give API Gateway's answer to its event. Never raises; every outcome is one line in the log."""
-        began = time.perf_counter()
-        self._aws.begin()
-        about: dict[str, Any] = {}
-        try:
-            said = self._decide(event, about)
-        except CloseoutError as error:
-            about["reason"] = error.message
-            said = answers.refused(error)
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
-            about["reason"] = f"{type(error).__name__}: {error}"
-            said = answers.FAILED
-        self._say(said, about, time.perf_counter() - began)
-        headers = dict((*answers.HEADERS, *answers.MORE.get(said.status, ())))
-        return {
-            "statusCode": said.status,
-            "headers": headers,
-            "body": said.body.decode(),
-            "isBase64Encoded": False,
-        }
-
-    def _decide(self, event: Event, about: dict[str, Any]) -> Answer:
-        door.check_method(str(event.get("httpMethod")))
-        headers = door.admit(_headers(event))
-        body = _body(event)
-        self._verify(headers, body)
-        decision = self._receiver.decide(headers, body, self._now())
-        delivery = decision.delivery
-        if delivery is None:
-            return answers.PONG
-        about |= {"guid": delivery.guid, "event": delivery.event, "repository": delivery.repository}
-        accepted = self._ledger.accept(delivery, decision.runs)
-        about |= {"delivery": accepted.delivery, "runs": list(accepted.runs)}
-        return answers.accepted(accepted)
-
-    def _verify(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
-        """Check the signature; with the secret read again if it does not fit, once a second at most."""
-        try:
-            self._receiver.verify(headers, body)
-        except Unauthorized:
-            if not self._secret().refresh():
-                raise
-            self._receiver.verify(headers, body)
-
-    def _keys(self) -> tuple[bytes, ...]:
-        return self._secret().keys()
-
-    def _secret(self) -> CachedSecret:
-        """Give the secret, read at the first request; until it can be read, nobody comes in."""
-        if self._kept is None:
-            try:
-                self._kept = CachedSecret(
-                    (self._reference,),
-                    WebhookSecret(self._aws, self._now),
-                    report=lambda text: self._log(_line("warning", {"text": text})),
-                    now=self._now,
-                    tick=self._now,  # a monotonic clock may stand still while the environment is frozen
-                    start=lambda read: read(),
-                )
-            except SecretError as error:
-                raise StoreUnavailable(error.message) from None
-        return self._kept
-
-    def _say(self, said: Answer, about: Mapping[str, Any], seconds: float) -> None:
-        level = "error" if said.status >= 500 else "info"
-        line = {"outcome": said.outcome, "status": said.status, "ms": round(seconds * 1000, 1), **about}
-        self._log(_line(level, line))
-
-
-def _headers(event: Event) -> list[tuple[bytes, bytes]]:
-    """Give all headers as pairs, names in lower case: a signature that was sent twice must be seen as such."""
-    several = event.get("multiValueHeaders")
-    if several:
-        pairs = [(name, value) for name, values in several.items() for value in values]
-    else:
-        pairs = list((event.get("headers") or {}).items())
-    return [(name.lower().encode(), value.encode("utf-8", "surrogatepass")) for name, value in pairs]
-
-
-def _body(event: Event) -> bytes:
-    """Give the bytes that were signed. Raises `BadDelivery` for what claims to be base64 and is not."""
-    body = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return bytes(body.encode("utf-8", "surrogatepass"))
-    try:
-        return binascii.a2b_base64(body, strict_mode=True)
-    except ValueError:
-        raise BadDelivery("the body is not base64") from None
-
-
-def _line(level: str, about: Mapping[str, Any]) -> str:
-    return json.dumps({"level": level, **about}, separators=(",", ":"))
-
-
-_DOOR = Door() if "CLOSEOUT_TABLE" in os.environ else None
+_DOOR = None if _AWS is None else Door(os.environ, _AWS)
 """Made while the environment starts: Lambda gives it more of a processor then than a request gets."""
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
-    """Answer one request: the Lambda function's entry."""
+    """Answer one request."""
     del context
     return (_DOOR or Door()).answer(event)

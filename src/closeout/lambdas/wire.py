@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 
@@ -84,11 +85,19 @@ class Aws:
         self._pause = pause
         self._until: float | None = None
         self._open: dict[tuple[str, str], tuple[Connection, float]] = {}
+        self._coming: dict[tuple[str, str], _Coming] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
         self._endpoint = (scheme, rest.rstrip("/")) if rest else None
         self._trust = Trust(environment)
         if scheme != "http":
             self._trust.context()  # now, while Lambda gives a starting environment a whole processor
+
+    def connect_ahead(self, *services: str) -> None:
+        """Connect while something else is done. A call waits for its connection, and does without one that broke."""
+        for service in services:
+            place = self._place(self._host(service))
+            if place not in self._coming:
+                self._coming[place] = _Coming(place, self._trust, self._now)
 
     def begin(self) -> None:
         """Say that a request begins: its calls share the time. Without it each has its own."""
@@ -158,8 +167,9 @@ class Aws:
 
     def _exchange(self, call: Call, headers: Mapping[str, str], until: float) -> Response:
         """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
-        place = (self._endpoint[0] if self._endpoint else "https", call.host)
-        kept, since = self._open.pop(place, (None, 0.0))
+        place = self._place(call.host)
+        coming = self._coming.pop(place, None)
+        kept, since = self._open.pop(place, (None, 0.0)) if coming is None else coming.take()
         if kept is not None:
             if 0.0 <= self._now() - since < IDLE and not kept.dropped():
                 try:
@@ -188,6 +198,9 @@ class Aws:
             connection.close()
         return answer
 
+    def _place(self, host: str) -> tuple[str, str]:
+        return (self._endpoint[0] if self._endpoint else "https", host)
+
     def _host(self, service: str) -> str:
         if self._endpoint:
             return self._endpoint[1]
@@ -202,6 +215,31 @@ class Aws:
             environment["AWS_SECRET_ACCESS_KEY"],
             environment.get("AWS_SESSION_TOKEN") or None,
         )
+
+
+class _Coming(threading.Thread):
+    """A connection that is being made."""
+
+    def __init__(self, place: tuple[str, str], trust: Trust, now: Callable[[], float]) -> None:
+        super().__init__(daemon=True)
+        self._place = place
+        self._trust = trust
+        self._now = now
+        self._made: tuple[Connection | None, float] = (None, 0.0)
+        self.start()
+
+    def run(self) -> None:
+        """Make it."""
+        try:
+            connection = Connection(*self._place, self._trust, time.monotonic() + TRY)
+        except Broken:
+            return  # whoever takes it makes another one, and says what is wrong
+        self._made = connection, self._now()
+
+    def take(self) -> tuple[Connection | None, float]:
+        """Give it and when it was made, or None if it broke or takes too long."""
+        self.join(LEAST)
+        return self._made
 
 
 def _refusal(call: Call, status: int, kind: str, body: bytes) -> ServiceError:

@@ -12,7 +12,7 @@ import pytest
 
 from closeout.core.automation import Automation
 from closeout.core.rules import compile_rules
-from closeout.lambdas.receive import Door
+from closeout.lambdas.answering import Door
 from closeout.testing import deliveries
 from closeout.testing.aws.server import FakeAws
 from tests.unit.lambdas.servers import Server

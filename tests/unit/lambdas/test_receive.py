@@ -13,7 +13,7 @@ import pytest
 from closeout.core import ids, table
 from closeout.core.records import Accepted
 from closeout.intake import answers
-from closeout.lambdas.receive import Door
+from closeout.lambdas.answering import Door
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
 

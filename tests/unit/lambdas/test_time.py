@@ -12,7 +12,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.core.rules import compile_rules
-from closeout.lambdas.receive import Door
+from closeout.lambdas.answering import Door
 from closeout.lambdas.wire import LEAST, WITHIN, Aws
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, event

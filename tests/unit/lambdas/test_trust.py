@@ -91,6 +91,24 @@ def call(https: Https, host: str = "127.0.0.1", **environment: str) -> None:
     raise ServiceError("refused", service="dynamodb", operation="GetItem", reason="refused")
 
 
+def test_a_connection_that_was_made_ahead_is_used_whatever_tls_says_meanwhile(https: Https) -> None:
+    """A server sends its session tickets after the handshake: they are no answer that nobody asked for."""
+    aws = Aws(
+        {
+            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{https.port}",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_CA_BUNDLE": str(https.certificate),
+        }
+    )
+    aws.connect_ahead("dynamodb")
+    assert https.had("spoken to")
+    time.sleep(0.1)
+    assert aws.json_call("dynamodb", "DynamoDB_20120810.GetItem", {}) == {}
+    assert https.had("spoken to")
+
+
 def test_a_server_that_nobody_vouches_for_is_not_spoken_to(https: Https) -> None:
     """Neither AWS's own roots nor the machine's know it: both are asked, and no request is sent."""
     with pytest.raises(ServiceError):

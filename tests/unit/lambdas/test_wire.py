@@ -169,3 +169,66 @@ def test_answers_that_never_end_in_one_are_an_error(servers: Callable[..., Serve
     with pytest.raises(ServiceError) as caught:
         ask(client(server.url, []))
     assert caught.value.transient
+
+
+# --- connections that are made ahead --------------------------------------------------------------------------
+
+
+def answering(_number: int, connection: socket.socket) -> None:
+    """Answer every request."""
+    while read_request(connection):
+        connection.sendall(ANSWER)
+
+
+def test_a_call_takes_the_connection_that_was_made_ahead(servers: Callable[..., Server]) -> None:
+    """One for each host, and an emulator is one host for all services."""
+    pauses: list[float] = []
+    server = servers(answering)
+    aws = client(server.url, pauses)
+    aws.connect_ahead("secretsmanager", "dynamodb", "lambda")
+    ask(aws)
+    ask(aws)
+    assert (len(server.connections), pauses) == (1, [])
+
+
+def test_a_connection_that_was_closed_before_the_first_call_costs_no_pause(
+    servers: Callable[..., Server],
+) -> None:
+    """An environment that waited for its first request for hours has none left."""
+
+    def serve(number: int, connection: socket.socket) -> None:
+        if number == 0:
+            connection.shutdown(socket.SHUT_RDWR)
+        else:
+            answering(number, connection)
+
+    pauses: list[float] = []
+    server = servers(serve)
+    aws = client(server.url, pauses)
+    aws.connect_ahead("dynamodb")
+    ask(aws)
+    assert (len(server.connections), pauses) == (2, [])
+
+
+def test_a_connection_that_waited_too_long_is_not_used(servers: Callable[..., Server]) -> None:
+    """A frozen environment does not hear of its end: the call goes over a new one at once."""
+    clock = [1_700_000_000.0]
+    server = servers(answering)
+    aws = client(server.url, [], now=lambda: clock[0])
+    aws.connect_ahead("dynamodb")
+    aws._coming["http", server.url.removeprefix("http://")].join(5)
+    clock[0] += 3600.0
+    ask(aws)
+    assert len(server.connections) == 2
+
+
+def test_a_connection_that_cannot_be_made_ahead_is_made_by_the_call() -> None:
+    """Nobody listens yet: the start goes on, and the call that needs it finds somebody, or says why not."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    pauses: list[float] = []
+    aws = client(url, pauses)
+    aws.connect_ahead("dynamodb")
+    with pytest.raises(ServiceError, match="ConnectionRefusedError"):
+        ask(aws)
+    assert pauses == [0.05, 0.2, 0.6]
