@@ -18,6 +18,7 @@ class Mutant(NamedTuple):
 RUN = "tests/unit/run/test_run.py"
 STACK = "tests/unit/actions/aws/test_delete_stack_moto.py"
 VISITS = "tests/contract/test_remote_engine.py"
+RUNTIME = "tests/unit/wiring/test_stack_runtime.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -397,6 +398,41 @@ MUTANTS: tuple[Mutant, ...] = (
         '        if standing is None or standing.run.state == "finished":\n            return DONE\n        begun',
         "        if standing is None:\n            return DONE\n        begun",
         (f"{VISITS}::test_a_finished_run_is_left_alone",),
+    ),
+    Mutant(
+        "a waiting run hears of its own version's file alone",
+        "src/closeout/wiring/stack_runtime.py",
+        "forms = self._automations if deployed is None else deployed.automations",
+        "forms = self._automations",
+        (f"{RUNTIME}::test_a_waiting_run_hears_of_the_file_that_was_deployed_last",),
+    ),
+    Mutant(
+        "what is deployed and cannot be read counts as absent",
+        "src/closeout/adapters/dynamo/deployed.py",
+        "            raise StoreUnavailable(\n",
+        "            return None\n            raise StoreUnavailable(\n",
+        (f"{RUNTIME}::test_what_is_deployed_is_waited_for_when_it_cannot_be_read",),
+    ),
+    Mutant(
+        "what was deployed before is taken for what is deployed",
+        "src/closeout/adapters/dynamo/deployed.py",
+        "if self._kept is None or self._kept[0] != packed:",
+        "if self._kept is None:",
+        ("tests/unit/dynamo/test_deployed.py::test_each_reading_gives_what_was_written_last",),
+    ),
+    Mutant(
+        "a function's mode is recorded before it is known",
+        "src/closeout/run/function.py",
+        "        PLAN_RETRY,\n",
+        "",
+        (f"{RUN}::test_a_function_waits_for_todays_form_before_it_is_called",),
+    ),
+    Mutant(
+        "a rerun on a stack goes by the file here",
+        "src/closeout/cli/where.py",
+        "return Today(lambda: loaded, told, code_here=False)",
+        "return Today(lambda: wiring.load(self.config), told, code_here=False)",
+        ("tests/acceptance/test_cli_deployed.py::test_the_next_attempt_is_what_is_deployed",),
     ),
     Mutant(
         "a run that cannot be read leaves its status pending",
