@@ -1,7 +1,7 @@
 """What closeout costs on AWS: counts of `bench.usage` times prices, as a page, with every figure's origin.
 
     python -m bench.costs             print the figures
-    python -m bench.costs --measure   count again what a run uses (half a minute), and keep it
+    python -m bench.costs --measure   count again what a run uses (some seconds), and keep it
     python -m bench.costs --write     put the figures into docs/reference/costs.md
 
 Prices are AWS's list prices for us-east-1 without any free tier. Seconds of functions are assumed, since nothing was run

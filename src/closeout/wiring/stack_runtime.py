@@ -41,7 +41,7 @@ SHORT = 5.0
 class StackRuntime:
     """A worker, or the handler of failed executions, which needs the same but for the user's own modules."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root
         self,
         place: Place,
         loaded: Loaded,
@@ -51,6 +51,7 @@ class StackRuntime:
         client: Callable[[str], Any],
         clock: Clock,
         drain: float = DRAIN,
+        spread: Callable[[], float] = random.random,
     ) -> None:
         self._place = place
         self._loaded = loaded
@@ -80,7 +81,7 @@ class StackRuntime:
             bury=self._bury,
             clock=clock,
             token=lambda: uuid.uuid4().hex,
-            spread=random.random,
+            spread=spread,
             redact=self.redactor.text,
             report=self.journal.about,
             on_finish=self._finished,

@@ -10,7 +10,9 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,11 +50,19 @@ class FakeAws:
     """An emulated AWS as a context manager: `.url` is what `AWS_ENDPOINT_URL` takes.
 
     With `process=True` it runs as `python -m closeout.testing.aws` and outlives nothing: leaving the context
-    ends it. In this process it runs in daemon threads, and one world exists at a time.
+    ends it. In this process it runs in daemon threads, one world exists at a time, and `clock` (seconds from anywhere)
+    may say how time passes for what takes time.
     """
 
-    def __init__(self, *, delete_seconds: float = 1.0, process: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        delete_seconds: float = 1.0,
+        process: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.url = ""
+        self._clock = clock
         self._delete_seconds = delete_seconds
         self._process = process
         self._server: BaseWSGIServer | None = None
@@ -70,7 +80,7 @@ class FakeAws:
                 raise RuntimeError(message)
             self.url = line.split()[-1]
         else:
-            self._server = make(Emulator(delete_seconds=self._delete_seconds))
+            self._server = make(Emulator(delete_seconds=self._delete_seconds, clock=self._clock))
             threading.Thread(
                 target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
             ).start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from typing import Any, Self
 
@@ -26,15 +27,22 @@ class FakeGitHub:
     """A fake GitHub. Use it as a context manager, or call `start` and `stop`.
 
     `url` is the API's address (also reachable under `url + "/api/v3"`, as on GitHub Enterprise Server);
-    `world` is its state, `faults` what goes wrong on purpose, `requests()` what was asked of it.
+    `world` is its state, `faults` what goes wrong on purpose, `requests()` what was asked of it. `now` (seconds since
+    the epoch) dates what is in the world.
     """
 
     def __init__(
-        self, *, port: int = 0, host: str = "127.0.0.1", token: str = TOKEN, full: bool = False
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        token: str = TOKEN,
+        full: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.sender = Sender()
         self.faults = Faults()
-        self.world = World(self._emit, now=time.time, full=full)
+        self.world = World(self._emit, now=now, full=full)
         self.world.add_token(token)
         self.token = token
         self.remaining = 4_999
