@@ -137,6 +137,6 @@ lock:  ## write requirements/*.txt anew from *.in (needs uv)
 	  --no-emit-index-url --no-header --quiet requirements/emulator.in -o requirements/emulator.txt
 
 clean:  ## remove what the targets above made
-	rm -rf $(VENV) .venv-bench bench/node_modules dist build .coverage* .demo
+	rm -rf $(VENV) .venv-bench bench/node_modules bench/lambda/node_modules dist build .coverage* .demo
 	rm -rf $(VENV_AWS) $(VENV_EMULATOR) cdk/node_modules cdk/cdk.out cdk/.bundles
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

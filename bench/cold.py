@@ -8,41 +8,37 @@ Times count from the start of the process; what Lambda adds before that (sandbox
 """
 
 import argparse
-import importlib.util
 import json
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import pending
-from closeout.core.automation import Automation
-from closeout.core.rules import compile_rules
+from bench.cold_peers import ABOUT, EMPTY, EMPTY_NODE, NODE, SECRET, Receiver, receivers
 from closeout.testing import deliveries
 from closeout.testing.ministack import certificate
 from closeout.testing.runtime_api import RuntimeApi
 
 HERE = Path(__file__).resolve().parent
-SECRET = "bench"
+PATIENCE = 20.0
+"""Seconds that a start waits for the machine to be idle."""
 BUDGET = 55.0
 """Milliseconds from the start of the process to the first answer, one signed call over HTTPS among them."""
-RULE = Automation(
-    name="cleanup", triggers=({"event": "pull_request", "types": ["closed"], "branches": ["**"]},)
-)
 Times = dict[str, list[float]]
 
 
 def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
-        times = measure(Path(folder), options.rounds)
-    text = report(times, options.rounds)
+        times, notes = measure(Path(folder), options.rounds)
+    text = report(times, options.rounds, notes)
     if not options.only_starts:
         deployed = pending.measure(max(3, options.rounds // 4))
         text += f"\n\n{pending.report(deployed)}\n\nOver the stack on the emulated account of this machine."
@@ -66,57 +62,51 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(folder: Path, rounds: int) -> Times:
-    """Give the milliseconds of each start, by `receiver: what`."""
+def measure(folder: Path, rounds: int) -> tuple[Times, list[str]]:
+    """Give the milliseconds of each start, by `receiver: what`, and sentences about what is not measured."""
     made = certificate.make(folder)
     command = [sys.executable, str(HERE / "cold_aws.py"), str(made.certificate), str(made.key), SECRET]
     stub = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert stub.stdout is not None
-        environment = {
-            "AWS_ENDPOINT_URL": f"https://127.0.0.1:{stub.stdout.readline().strip()}",
-            "AWS_CA_BUNDLE": str(made.bundle),
-            "AWS_REGION": "eu-central-1",
-            "AWS_DEFAULT_REGION": "eu-central-1",
-            "AWS_ACCESS_KEY_ID": "bench",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "CLOSEOUT_TABLE": "ledger",
-            "CLOSEOUT_BUCKET": "bodies",
-            "CLOSEOUT_WORKER": "arn:aws:lambda:eu-central-1:123456789012:function:worker:live",
-            "CLOSEOUT_WEBHOOK_SECRET": "hook",
-            "CLOSEOUT_RETENTION_DAYS": "90",
-        }
-        peers = receivers(folder)
+        url = f"https://127.0.0.1:{stub.stdout.readline().strip()}"
+        found, notes = receivers(folder, url, made)
         times: Times = {}
+        busy = 0
         for number in range(rounds + 1):
-            for name, (code, handler) in peers.items():
+            for name, receiver in found.items():
                 for what, event in _events(number).items():
-                    taken = _start(code, handler, environment, event)
+                    busy += not idle()
+                    taken = _start(receiver, event)
                     if number:  # the first round warms the file cache
                         for part, milliseconds in zip(("ready", what), taken, strict=True):
                             times.setdefault(f"{name}: {part}", []).append(milliseconds)
             print(f"round {number}/{rounds}", file=sys.stderr)
-        return times
+        if busy:
+            notes.append(f"{busy} starts were on a machine that had other work to do for {PATIENCE:g} s.")
+        return times, notes
     finally:
         stub.terminate()
         stub.wait(10)
 
 
-def receivers(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Give each receiver's folder and handler: the bundle that is deployed, and the others."""
-    sys.path.insert(0, str(HERE.parent / "cdk"))
-    from closeout_cdk import bundling
+def idle() -> bool:
+    """Wait until nine tenths of the processors' time are left over; False if that does not come to pass."""
+    until = time.monotonic() + PATIENCE
+    before = _processor_time()
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        now = _processor_time()
+        if now[0] - before[0] >= 0.9 * (now[1] - before[1]):
+            return True
+        before = now
+    return False
 
-    bundle = bundling.Bundler(folder / "bundles").receiver(compile_rules((RULE,), ()))
-    peers = {"empty handler": "empty_handler", "boto3 receiver": "boto_receiver"}
-    found: dict[str, tuple[Path, str]] = {"closeout": (bundle.path, "closeout.lambdas.receive.handler")}
-    for name, module in peers.items():
-        place = folder / module
-        place.mkdir()
-        shutil.copy(HERE / "peers" / f"{module}.py", place)
-        subprocess.run([sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(place)], check=True)  # fmt: skip
-        found[name] = (place, f"{module}.handler")
-    return found
+
+def _processor_time() -> tuple[int, int]:
+    """Give the ticks in which nothing was to be done, and all."""
+    ticks = [int(text) for text in Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:]]
+    return ticks[3] + ticks[4], sum(ticks[:8])
 
 
 def _events(number: int) -> dict[str, dict[str, Any]]:
@@ -137,25 +127,25 @@ def _events(number: int) -> dict[str, dict[str, Any]]:
     return events
 
 
-def _start(code: Path, handler: str, environment: Mapping[str, str], event: Any) -> tuple[float, float]:
+def _start(receiver: Receiver, event: Any) -> tuple[float, float]:
     """Give the milliseconds until the environment is ready, and until its first answer."""
-    with RuntimeApi(code, handler, environment, python=sys.executable) as api:
+    code, handler, environment, command = receiver
+    with RuntimeApi(code, handler, environment, python=sys.executable, command=command) as api:
         answer = api.invoke(event)
         if answer.kind != "response" or answer.payload["statusCode"] not in {200, 202}:
             raise RuntimeError(f"{handler} answered {answer.payload}")
         return (api.ready or 0.0) * 1000, (api.invoked + answer.seconds - api.began) * 1000
 
 
-def report(times: Times, rounds: int) -> str:
-    """Give the page: medians, and ratios to the empty handler."""
+def report(times: Times, rounds: int, notes: list[str]) -> str:
+    """Give the page: medians, and ratios to the empty handler of the same language."""
     about = (
-        f"{rounds} starts of each: medians in milliseconds from the start of the process, under awslambdaric and Python"
-        f" {platform.python_version()} on {platform.machine()}. AWS is a stub over HTTPS that answers at once."
+        f"{rounds} starts of each, one after the other in each round and on an idle machine: medians in milliseconds from"
+        f" the start of the process, Python {platform.python_version()} on {platform.machine()}."
+        " AWS is a stub over HTTPS that answers at once."
     )
-    missing = [f"Not measured, because not installed: {name}." for name in _missing()]
-    return "\n".join(
-        ["# Cold start of the receiver on AWS", "", about, "", table(times), "", budget(times), *missing]
-    )
+    lines = ["# Cold start of the receiver on AWS", "", about, "", ABOUT, "", table(times), "", budget(times)]
+    return "\n\n".join(["\n".join(lines), *notes])
 
 
 def budget(times: Times) -> str:
@@ -175,16 +165,10 @@ def table(times: Times) -> str:
     ]
     for name in names:
         row = [middle[f"{name}: {part}"] for part in ("ready", "ping", "pull_request")]
-        ratio = row[2] / middle["empty handler: pull_request"]
+        beside = EMPTY_NODE if name in NODE else EMPTY
+        ratio = row[2] / middle[f"{beside}: pull_request"]
         lines.append(f"| {name} | {row[0]:.1f} | {row[1]:.1f} | {row[2]:.1f} | {ratio:.2f} × |")
     return "\n".join(lines)
-
-
-def _missing() -> list[str]:
-    """Give the peers that are measured only where they are installed."""
-    known = {"aws_lambda_powertools": "Powertools for AWS Lambda"}
-    missing = [name for module, name in known.items() if importlib.util.find_spec(module) is None]
-    return [*missing, "probot's Lambda adapter (it needs Node.js's runtime client, which is compiled)"]
 
 
 if __name__ == "__main__":

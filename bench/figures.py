@@ -44,8 +44,8 @@ def block() -> str:
     return (
         f"`make bench`, one run on one machine ({about}); [the whole page](bench/results/{page.name}).\n\n"
         f"{report.budgets(results).rstrip()}\n\n"
-        f"`make bench-cold`: the receiver on AWS, started anew under AWS's own runtime client; [the page](bench/results/{cold_page.name}).\n\n"
-        f"{cold.table(times)}\n\n{cold.budget(times)}\n\n"
+        f"`make bench-cold`: the receiver on AWS and others, started anew each time; [the page](bench/results/{cold_page.name}).\n\n"
+        f"{cold.table(times)}\n\n{cold.budget(times)}\n\n{cold.ABOUT}\n\n"
         "From a pull request's close, over the stack on the emulated account of this machine, which is not AWS:\n\n"
         f"{pending.report(times)}\n"
     )

@@ -60,15 +60,21 @@ def _python_peers() -> None:
 
 
 def _node_peers() -> list[str]:
+    unavailable = install_node(BENCH)
+    return [f"{unavailable}: @octokit/webhooks and probot are not measured"] if unavailable else []
+
+
+def install_node(folder: Path) -> str:
+    """Install the locked packages of a folder there; say what is missing for that, if anything is."""
     if not (shutil.which("npm") and shutil.which("node")):
-        return ["Node.js and npm are not installed: @octokit/webhooks and probot are not measured"]
-    lock = BENCH / "package-lock.json"
-    if not _stamped(BENCH / "node_modules/.installed", lock):
-        print("installing the Node.js peers into bench/node_modules", flush=True)
+        return "Node.js and npm are not installed"
+    lock = folder / "package-lock.json"
+    if not _stamped(folder / "node_modules/.installed", lock):
+        print(f"installing the Node.js peers into {folder.relative_to(ROOT)}/node_modules", file=sys.stderr)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        subprocess.run(command, cwd=BENCH, check=True)
-        _stamp(BENCH / "node_modules/.installed", lock)
-    return []
+        subprocess.run(command, cwd=folder, check=True)
+        _stamp(folder / "node_modules/.installed", lock)
+    return ""
 
 
 def _wrk() -> list[str]:

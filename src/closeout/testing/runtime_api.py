@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import queue
 import subprocess
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -31,21 +32,38 @@ class Answer(NamedTuple):
     seconds: float
 
 
+class _Server(ThreadingHTTPServer):
+    """Says nothing of connections that end with the process which made them."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of anything else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class RuntimeApi:
     """One execution environment. A context manager: leaving it ends the process.
 
     `python` is the interpreter that has `awslambdaric`; `code` the folder of the bundle; `environment` all that the
-    function sees besides what Lambda sets.
+    function sees besides what Lambda sets. `command` starts another runtime client.
     """
 
-    def __init__(self, code: Path, handler: str, environment: Mapping[str, str], *, python: str) -> None:
+    def __init__(
+        self,
+        code: Path,
+        handler: str,
+        environment: Mapping[str, str],
+        *,
+        python: str,
+        command: Sequence[str] = (),
+    ) -> None:
         self._code = code
         self._handler = handler
         self._environment = environment
-        self._python = python
+        self._command = [*command] or [python, "-m", "awslambdaric", handler]
         self._waiting: queue.Queue[tuple[str, Any] | None] = queue.Queue()
         self._answers: dict[str, queue.Queue[tuple[str, Any]]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
+        self._server = _Server(("127.0.0.1", 0), self._handler_class())
         self._process: subprocess.Popen[bytes] | None = None
         self.began = 0.0
         """`time.perf_counter` when the process was started."""
@@ -75,7 +93,7 @@ class RuntimeApi:
         }
         self.began = time.perf_counter()
         self._process = subprocess.Popen(
-            [self._python, "-m", "awslambdaric", self._handler],
+            self._command,
             cwd=self._code,
             env=environment,
             stdout=subprocess.DEVNULL,
