@@ -17,6 +17,7 @@ class Mutant(NamedTuple):
 
 RUN = "tests/unit/run/test_run.py"
 STACK = "tests/unit/actions/aws/test_delete_stack_moto.py"
+BATCHES = "tests/unit/actions/aws/test_guarded_batches_moto.py"
 VISITS = "tests/contract/test_remote_engine.py"
 RUNTIME = "tests/unit/wiring/test_stack_runtime.py"
 
@@ -255,9 +256,46 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "emptying goes on when the stack is no longer ours",
         "src/closeout/actions/aws/teardown.py",
-        'if stack is None or stack["StackStatus"] != "DELETE_FAILED":',
-        "if False:",
+        '        return stack is not None and stack["StackStatus"] == "DELETE_FAILED"',
+        "        return True",
         (f"{STACK}::TestInterruptions::test_stack_created_anew_under_the_name",),
+    ),
+    Mutant(
+        "a batch that was listed is deleted whoever's the bucket has become",
+        "src/closeout/actions/aws/teardown.py",
+        "found if found and self._stuck() else []",
+        "found",
+        (f"{BATCHES}::test_a_bucket_that_changed_hands_after_the_listing_keeps_what_is_in_it",),
+    ),
+    Mutant(
+        "what has begun is taken for what has not",
+        "src/closeout/engine/durable.py",
+        '            return "crashed" if self._keeper.crashes() else "again"\n',
+        '            return "begun"\n',
+        ("tests/contract/test_marks.py",),
+    ),
+    Mutant(
+        "a script begins on guards that were asked before the ledger was down",
+        "src/closeout/engine/durable.py",
+        "        if self._keeper.now() - asked > LATE:",
+        "        if False:",
+        (
+            "tests/unit/run/test_marked_calls.py::test_guards_are_asked_again_when_the_mark_took_long_to_store",
+        ),
+    ),
+    Mutant(
+        "what kills its process is tried without end",
+        "src/closeout/actions/general/tries.py",
+        "            if crashes >= MAX_CRASHES:",
+        "            if False:",
+        ("tests/unit/actions/general/test_tries.py::test_what_kills_its_process_twice_is_not_tried_again",),
+    ),
+    Mutant(
+        "a listing stands between the live check and the delete",
+        "src/closeout/run/work.py",
+        "            self._context.safe(lambda: self._attempt(name, guarded, look)),",
+        "            self._context.safe(lambda: self._attempt(name, lambda: (look and look(), guarded())[1], None)),",
+        ("tests/unit/run/test_marked_calls.py::test_what_takes_long_to_read_is_read_before_the_guards",),
     ),
     Mutant(
         "a refused look counts as absent",
@@ -276,8 +314,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "objects written after the plan are deleted, too",
         "src/closeout/actions/aws/s3_delete_objects.py",
-        'delete_batch(work.clients.aws("s3"), place, frozen.has)',
-        'delete_batch(work.clients.aws("s3"), place)',
+        'next_batch(work.clients.aws("s3"), place, frozen.has)',
+        'next_batch(work.clients.aws("s3"), place)',
         ("tests/unit/actions/aws/test_s3_delete_objects_moto.py::test_what_came_since_stays",),
     ),
     Mutant(

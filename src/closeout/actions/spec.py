@@ -119,7 +119,12 @@ class Work(Protocol):
         ...
 
     def change(
-        self, name: str, call: Callable[[], Json], cut_off: Callable[[bool], Json] | None = None
+        self,
+        name: str,
+        call: Callable[[], Json],
+        cut_off: Callable[[bool], Json] | None = None,
+        *,
+        look: Callable[[], None] | None = None,
     ) -> Json:
         """Make one call that changes something, behind every guard, as one recorded operation.
 
@@ -128,6 +133,9 @@ class Work(Protocol):
         pull request is still closed. A transient error of `call`, a pause, or an unreadable pull request waits
         and tries again until the time is up. `call` must be idempotent by identity, or look for its own trace
         first. Every call that creates, changes or deletes anything outside goes through here.
+
+        `look` is called before the guards, on each try: what has to be read for the call and may take a while, such
+        as a listing, so that nothing but the call itself stands behind them.
 
         With `cut_off`, that `call` begins is stored before it does. Where that is stored and no end of it,
         `cut_off` is called in its place, told whether the process died in it: `call` may have had its effect, in

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, ServiceError
@@ -19,6 +19,8 @@ from closeout.run import guards, livecheck
 
 if TYPE_CHECKING:
     from closeout.run.context import RunContext
+
+T = TypeVar("T")
 
 HELD = Backoff(first=1.0, factor=1.6, cap=30.0)
 """How often a held call (paused, pull request unreadable, service throttled) is tried again."""
@@ -124,13 +126,18 @@ class StepWork:
         )
 
     def change(
-        self, name: str, call: Callable[[], Json], cut_off: Callable[[bool], Json] | None = None
+        self,
+        name: str,
+        call: Callable[[], Json],
+        cut_off: Callable[[bool], Json] | None = None,
+        *,
+        look: Callable[[], None] | None = None,
     ) -> Json:
         """Make one guarded call; see `actions.spec.Work.change`."""
         guarded = call if cut_off is None else partial(self._marked, call, cut_off)
         answer = self._context.durable.wait_until(
             self._prefix + name,
-            self._context.safe(lambda: self._attempt(name, guarded)),
+            self._context.safe(lambda: self._attempt(name, guarded, look)),
             HELD,
             self._context.automation.timeout,
         )
@@ -177,11 +184,11 @@ class StepWork:
 
         return within_time
 
-    def _attempt(self, name: str, call: Callable[[], Json]) -> Json | None:
+    def _attempt(self, name: str, call: Callable[[], Json], look: Callable[[], None] | None) -> Json | None:
         """Every guard, then the call. None: not now, try again."""
         self._context.check_time()
         try:
-            if self._held_by_pause():
+            if self._held(name, look):
                 return None
             self._check_todays_file()
             guards.check_account(self._target, self.clients)
@@ -195,7 +202,16 @@ class StepWork:
         self._context.release()
         return {"result": result}
 
-    def _within_step(self, name: str, call: Callable[[], Json]) -> Json:
+    def _held(self, name: str, look: Callable[[], None] | None) -> bool:
+        """Whether closeout is paused: before the call's own look, which is spared then, and after it."""
+        if self._held_by_pause():
+            return True
+        if look is None:
+            return False
+        self._within_step(name, look)
+        return self._held_by_pause()
+
+    def _within_step(self, name: str, call: Callable[[], T]) -> T:
         """Make the call. One that fails for the step's whole timeout is given up: the other steps need the run's time.
 
         What holds a call (a pause, an unreadable pull request) is not counted: that may take as long as the run has.

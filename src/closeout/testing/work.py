@@ -98,11 +98,18 @@ class ImmediateWork:
         return self._kept(name, poll, self._polls, poll=True)
 
     def change(
-        self, name: str, call: Callable[[], Json], cut_off: Callable[[bool], Json] | None = None
+        self,
+        name: str,
+        call: Callable[[], Json],
+        cut_off: Callable[[bool], Json] | None = None,
+        *,
+        look: Callable[[], None] | None = None,
     ) -> Json:
-        """Run the guard and the call as one operation."""
+        """Run the look, the guard and the call as one operation."""
 
         def guarded() -> Json:
+            if look is not None:
+                look()
             self._guard(name)
             self.changes.append(name)
             if cut_off is None:

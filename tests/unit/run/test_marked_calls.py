@@ -86,3 +86,19 @@ def test_guards_are_asked_again_when_the_mark_took_long_to_store() -> None:
     assert played.play().verdict == "cancelled"
     assert "script" not in played.world.log
     assert "cut off" not in played.world.log
+
+
+def test_what_takes_long_to_read_is_read_before_the_guards() -> None:
+    """On each try; and not at all while closeout is paused, nor is anything done when it was paused meanwhile."""
+    asked = iter(["ops", None, "ops", None, None])
+
+    def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+        world: World = work.clients.aws("x")
+        work.change("delete", world.resources.clear, look=lambda: world.call("list"))
+        return {"summary": "done"}
+
+    played = Scene(actions={"test/delete": replace(DELETE, apply=apply)})
+    played.paused = lambda: next(asked, None)
+    assert played.play().verdict == "success"
+    log = [call for call in played.world.log if call in ("list", "account", "read pull request")]
+    assert log[-4:] == ["list", "list", "account", "read pull request"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from itertools import islice
 from typing import Any, Protocol
 
 from closeout.core.errors import ActionFailed, ServiceError
@@ -93,19 +94,16 @@ def count(client: S3, place: Place) -> tuple[int, int]:
     return number, size
 
 
-def delete_batch(
-    client: S3, place: Place, wanted: Callable[[Version], bool] = lambda _: True
-) -> dict[str, int]:
-    """Delete up to `BATCH` wanted versions; give `{"deleted", "bytes", "more"}`, `more` 0 when none was left to see.
+def next_batch(client: S3, place: Place, wanted: Callable[[Version], bool] = lambda _: True) -> list[Version]:
+    """Give the first wanted versions, `BATCH` of them at most. May read every page of the place."""
+    return list(islice(filter(wanted, versions(client, place)), BATCH))
+
+
+def delete_batch(client: S3, place: Place, batch: Sequence[Version]) -> dict[str, int]:
+    """Delete a batch in one call; give `{"deleted", "bytes", "more"}`, `more` 0 when it is empty.
 
     Raises `ActionFailed` naming the keys that S3 refused, or a transient `ServiceError` if trying again may help.
     """
-    batch: list[Version] = []
-    for version in versions(client, place):
-        if wanted(version):
-            batch.append(version)
-        if len(batch) == BATCH:
-            break
     if not batch:
         return {"deleted": 0, "bytes": 0, "more": 0}
     answer = client.delete_objects(

@@ -183,26 +183,33 @@ class Teardown:
         """Empty one bucket, batch by batch, for as long as our stack is the one that could not delete it.
 
         A bucket is known by its name alone. If our stack is deleted meanwhile, a new stack may own a bucket of
-        that name; so each batch asks for the state of our StackId first, in the same operation.
+        that name; so each batch asks for the state of our StackId first, before it is listed and before it is deleted.
         """
         place = buckets.Place(bucket=bucket, owner=self.doomed.account)
+        found: list[buckets.Version] = []
+
+        def look() -> None:
+            found[:] = buckets.next_batch(self.work.clients.aws("s3"), place) if self._stuck() else []
 
         def batch() -> Json:
-            stack = stacks.find(self._client, self.doomed.stack_id)
-            if stack is None or stack["StackStatus"] != "DELETE_FAILED":
-                return {"deleted": 0, "bytes": 0, "more": 0}
-            done = buckets.delete_batch(self.work.clients.aws("s3"), place)
+            ours = found if found and self._stuck() else []
+            done = buckets.delete_batch(self.work.clients.aws("s3"), place, ours)
             if done["deleted"]:
                 self.work.log(f"bucket {bucket}: deleted {done['deleted']} versions and delete markers")
             return done
 
         number = 1
         while True:
-            done = self.work.change(f"{name}-{number}", batch)
+            done = self.work.change(f"{name}-{number}", batch, look=look)
             self.emptied[bucket] = self.emptied.get(bucket, 0) + done["deleted"]
             if not done["more"]:
                 return
             number += 1
+
+    def _stuck(self) -> bool:
+        """Whether our stack is there and could not be deleted."""
+        stack = stacks.find(self._client, self.doomed.stack_id)
+        return stack is not None and stack["StackStatus"] == "DELETE_FAILED"
 
     # --- telling --------------------------------------------------------------------------------------
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from closeout.actions.aws.buckets import Place, count, delete_batch, versions
+from closeout.actions.aws.buckets import Place, Version, count, delete_batch, next_batch, versions
 from closeout.core.errors import ActionFailed, ServiceError
 
 PLACE = Place(bucket="b", owner="123456789012", prefix="p/")
@@ -61,17 +61,22 @@ def test_pages() -> None:
     assert count(SmallS3(*"abcde"), PLACE) == (5, 15)
 
 
+def deleted(s3: SmallS3, wanted: Callable[[Version], bool] = lambda _: True) -> dict[str, int]:
+    """List a batch and delete it."""
+    return delete_batch(s3, PLACE, next_batch(s3, PLACE, wanted))
+
+
 def test_until_nothing_is_left() -> None:
     """A batch says that there may be more until a listing is empty."""
     s3 = SmallS3(*"abc")
-    assert delete_batch(s3, PLACE) == {"deleted": 3, "bytes": 9, "more": 1}
-    assert delete_batch(s3, PLACE) == {"deleted": 0, "bytes": 0, "more": 0}
+    assert deleted(s3) == {"deleted": 3, "bytes": 9, "more": 1}
+    assert deleted(s3) == {"deleted": 0, "bytes": 0, "more": 0}
 
 
 def test_only_what_is_wanted() -> None:
     """Versions that are not wanted are passed over, page after page."""
     s3 = SmallS3(*"abcdef")
-    assert delete_batch(s3, PLACE, lambda version: version.key == "f")["deleted"] == 1
+    assert deleted(s3, lambda version: version.key == "f")["deleted"] == 1
     assert s3.keys == list("abcde")
 
 
@@ -81,7 +86,7 @@ def test_refused_keys_are_named() -> None:
     with pytest.raises(
         ActionFailed, match=r"6 of a batch.*b \(version v\): said no \(AccessDenied\).*and 1 more"
     ):
-        delete_batch(s3, PLACE)
+        deleted(s3)
     assert s3.keys == list("bcdefg")
 
 
@@ -97,5 +102,5 @@ def test_refused_keys_that_may_pass(codes: tuple[str, ...], transient: bool) -> 
     """If every refused key was only unlucky, the batch is to be tried again."""
     s3 = SmallS3(*"abc", refused=dict(zip("abc", codes, strict=False)))
     with pytest.raises(ServiceError if transient else ActionFailed) as caught:
-        delete_batch(s3, PLACE)
+        deleted(s3)
     assert caught.value.transient is transient
