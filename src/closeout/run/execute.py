@@ -14,7 +14,7 @@ from closeout.core.errors import StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import status_of, verdict_of
-from closeout.ports import Durable, Ending, Execution, RunFunction
+from closeout.ports import Durable, Ending, Execution, Json, RunFunction
 from closeout.run import matching, unreadable
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
@@ -57,11 +57,8 @@ class _Run:
                 return Ending("cancelled", "cancelled before it began")
             return self._finish("failure", error.message)
         context.deadline = begun["at"] + self._automation.timeout
-        if context.execution.queue_expired:
-            waited = duration_text(self._automation.queue_timeout)
-            return self._finish("failure", f"waited {waited} for its turn and was not started")
         try:
-            return self._matched()
+            return self._out_of_turn() if context.execution.queue_expired else self._matched()
         except StepFailed as error:
             if is_cancel(error):
                 return self._cancelled(error)
@@ -74,11 +71,25 @@ class _Run:
         self._context.log(f"run {execution.run_id}, attempt {execution.attempt}: {execution.automation}")
         return {"at": self._context.deps.clock.now()}
 
+    def _out_of_turn(self) -> Ending:
+        """End a run that waited too long for its key: skipped, without a status, if it would have done nothing."""
+        waited = duration_text(self._automation.queue_timeout)
+        missed = f"waited {waited} for its turn and was not started"
+        try:
+            decision = self._decide()
+        except StepFailed as error:
+            if is_cancel(error):
+                raise
+            return self._finish("failure", missed)
+        return self._finish(*(("failure", missed) if decision["run"] else ("skipped", decision["reason"])))
+
+    def _decide(self) -> Json:
+        context = self._context
+        return context.durable.record("match", context.safe(lambda: matching.decide(context)), MATCH_RETRY)
+
     def _matched(self) -> Ending:
         context = self._context
-        decision = context.durable.record(
-            "match", context.safe(lambda: matching.decide(context)), MATCH_RETRY
-        )
+        decision = self._decide()
         if not decision["run"]:
             return self._finish("skipped", decision["reason"])
         total = max(len(self._automation.steps), 1)

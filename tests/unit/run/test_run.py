@@ -425,6 +425,18 @@ def test_a_run_whose_turn_never_came_ends_in_a_failure() -> None:
     assert scene.world.log == ["status failure"]
 
 
+def test_a_run_whose_turn_never_came_is_skipped_if_it_would_have_done_nothing() -> None:
+    """Its `if` is false: no status, as at its turn. What cannot be decided has missed its turn."""
+    skipped = Scene(queue_expired=True).with_automation(condition="event.pull_request.merged == false")
+    assert (skipped.play().verdict, skipped.world.statuses) == ("skipped", [])
+    paths = ({"event": "pull_request", "types": ["closed"], "paths": ["src/**"]},)
+    unknown = Scene(queue_expired=True).with_automation(triggers=paths)
+    unknown.world.faults["read files"] = [unreachable()] * 1_000
+    ending = unknown.play()
+    assert (ending.verdict, ending.summary) == ("failure", "waited 1d for its turn and was not started")
+    assert [state for state, _ in unknown.world.statuses] == ["failure"]
+
+
 def test_a_status_that_cannot_be_delivered_is_told_in_the_run() -> None:
     """The teardown goes on without GitHub's statuses; the ending says that they were not delivered."""
     scene = Scene()
