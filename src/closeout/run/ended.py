@@ -11,6 +11,7 @@ from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.run import matching, unreadable
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
+from closeout.run.status import StatusLine
 
 SENTENCES = {
     "FAILED": "Lambda ended the run's execution with an error; its log says with which",
@@ -21,14 +22,18 @@ VERDICTS = {"success": "success", "error": "cancelled"}
 
 
 def make(deps: RunDeps, status: str) -> RunFunction:
-    """Give the run function that ends a run of which Lambda says `status`."""
+    """Give the run function that ends a run of which Lambda says `status`.
+
+    It does not end as long as GitHub may still take the final status: whoever calls it is called again, or tells somebody.
+    """
     happened = SENTENCES.get(status, f"the run's execution is over ({status}) and left no ending")
     text = f"{happened}; what it had begun may be half done"
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if execution.unreadable is not None:
-            return unreadable.end(deps, durable, execution, execution.unreadable)
+            return unreadable.end(deps, durable, execution, execution.unreadable, patient=True)
         context = RunContext(deps, durable, execution)
+        context.status = StatusLine(context, patient=True)
         reason = _why_not(context)
         if reason is not None:
             return Ending("skipped", reason)

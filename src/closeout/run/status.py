@@ -20,14 +20,25 @@ if TYPE_CHECKING:
 PENDING_RETRY = Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=10.0))
 FINAL_RETRY = Retry(attempts=14, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
 """Most of an hour in all."""
+FINAL_PATIENCE = Retry(attempts=1_000_000, backoff=Backoff(first=2.0, factor=2.0, cap=600.0))
+"""Without an end of its own: for whoever is called again until it is done, and tells somebody when it never is."""
+OPERATORS = frozenset((401, 403))
+"""Refusals that last until somebody renews the token or its rights."""
 
 
 def post(
-    deps: RunDeps, execution: Execution, target: commit.StatusTarget, name: str, state: str, text: str
+    deps: RunDeps,
+    execution: Execution,
+    target: commit.StatusTarget,
+    name: str,
+    state: str,
+    text: str,
+    *,
+    patient: bool = False,
 ) -> Json:
     """Post one status as the context `name`. What is given back says where it went: the payload may be lost later.
 
-    Raises `ServiceError`.
+    Raises `ServiceError`: with `patient`, one that may pass also when it is the token that is refused.
     """
     description = clip(deps.redact.text(text))
     try:
@@ -41,6 +52,7 @@ def post(
         )
     except ServiceError as error:
         _log(deps, execution, f"GitHub did not take the status {state}: {error.message}")
+        error.transient = error.transient or (patient and error.http_status in OPERATORS)
         raise
     _log(deps, execution, f"status {state}: {description}")
     return {"sent": True, "state": state, "description": description, "context": name, **target._asdict()}
@@ -51,10 +63,11 @@ def _log(deps: RunDeps, execution: Execution, text: str) -> None:
 
 
 class StatusLine:
-    """Posts the status of one execution."""
+    """Posts the status of one execution; `patient`: the last one until it is taken."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, *, patient: bool = False) -> None:
         self._context = context
+        self._patient = patient
         self.said: str | None = None
         """The state that was last posted, now or in an earlier life of the run."""
 
@@ -67,10 +80,11 @@ class StatusLine:
 
         A cancel request that arrives this late is used up by the first try: the second one posts.
         """
+        retry = FINAL_PATIENCE if self._patient else FINAL_RETRY
         try:
-            return self._post("final", state, text, FINAL_RETRY)
+            return self._post("final", state, text, retry)
         except StepFailed:
-            return self._post("final-again", state, text, FINAL_RETRY)
+            return self._post("final-again", state, text, retry)
 
     def progress(self, name: str, text: str) -> None:
         """Say which step runs, once, as the operation `name`; a failure is only logged."""
@@ -110,7 +124,7 @@ class StatusLine:
             return self._silent(state, text, commit.why_none(context.execution.event, context.event))
         if not context.deps.has_token:
             return self._silent(state, text, "no status is posted, since no `secrets.github` is configured")
-        return post(context.deps, context.execution, target, name, state, text)
+        return post(context.deps, context.execution, target, name, state, text, patient=self._patient)
 
     def _silent(self, state: str, text: str, reason: str) -> Json:
         """Say in the run, which is then the only place, why nothing is said on GitHub, and how the run ended."""

@@ -64,6 +64,25 @@ def test_a_final_status_that_was_posted_is_not_contradicted() -> None:
     assert scene.world.statuses == said
 
 
+@pytest.mark.parametrize("by", ["the run itself", "the handler of failed executions"])
+def test_a_cancel_does_not_keep_the_status_pending(by: str) -> None:
+    """It is heard by the first try to post, and used up by it."""
+    scene = interrupted(Scene(), "delete-1/plan")
+    scene.durable.cancel()
+    own = by == "the run itself"
+    ending = resumed(scene, None if own else ended.make(scene.deps(), "FAILED"))
+    assert ending == Ending("failure", f"the run cannot be read from the ledger: {WHY}")
+    assert scene.world.statuses[-1] == ("failure", ending.summary)
+
+
+def test_a_cancel_of_a_run_that_had_said_nothing() -> None:
+    """There is nothing that could stay pending."""
+    scene = interrupted(Scene(), "match")
+    scene.durable.cancel()
+    assert resumed(scene) == Ending("failure", f"the run cannot be read from the ledger: {WHY}")
+    assert scene.world.statuses == []
+
+
 def test_a_status_that_github_does_not_take_is_told_in_the_run() -> None:
     """After an hour of trying."""
     scene = interrupted(Scene(), "delete-1/plan")
