@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from closeout.cli import exits
+from closeout.testing import deliveries
 from tests.acceptance.cli_process import Result, closeout, environment
 
 SECRET = {"CLOSEOUT_WEBHOOK_SECRET": "s3cret"}
@@ -370,12 +371,71 @@ def test_explain_says_why_and_why_not(folder: Path) -> None:
     assert rows["hello"]["matched"] is True
     assert rows["sleeper"]["matched"] is False
     assert "slow" in rows["sleeper"]["reason"]
-    assert all(set(row) == {"name", "matched", "reason"} for row in rows.values())
+    assert all(set(row) == {"name", "matched", "outcome", "reason"} for row in rows.values())
+    assert {name: row["outcome"] for name, row in rows.items()} == {
+        "guarded": "nothing",
+        "hello": "run",
+        "sleeper": "nothing",
+        "broken": "nothing",
+    }
     shown = closeout(
         "explain", "--event", "push", "--payload", "-", cwd=folder, stdin=json.dumps(push("main"))
     ).out
     assert "hello: would run" in shown
     assert "sleeper: would not run" in shown
+
+
+CONDITIONS = CONFIG.replace("never] } }", "main] } }\n    if: {condition}").replace("modules: [hooks]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("condition", "outcome", "words", "explained", "planned"),
+    [
+        ("event.repository.private", "run", "guarded: would run\n", exits.OK, exits.OK),
+        ("event.ref == 'x'", "skip", "guarded: would be skipped\n  its `if` is false", exits.OK, exits.OK),
+        (
+            "event.labls == 'x'",
+            "fail",
+            "guarded: would fail\n  expression `event.labls == 'x'`: Key not found in map",
+            exits.FAILED,
+            exits.FAILED,
+        ),
+    ],
+)
+def test_what_only_the_run_finds_out_is_not_told_as_no_run(
+    folder: Path, condition: str, outcome: str, words: str, explained: int, planned: int
+) -> None:
+    """A condition that is false ends a run as skipped; one that cannot be evaluated ends it red: both are told so."""
+    (folder / "closeout.yaml").write_text(CONDITIONS.replace("{condition}", condition))
+    event = ("--event", "push", "--payload", "-")
+    payload = json.dumps(push("main"))
+    told = closeout("explain", *event, "--json", cwd=folder, stdin=payload)
+    assert [row["outcome"] for row in told.json["automations"]] == [outcome]
+    assert told.code == explained
+    shown = closeout("explain", *event, cwd=folder, stdin=payload)
+    assert words in shown.out
+    assert shown.code == explained
+    plan = closeout("plan", *event, cwd=folder, stdin=payload)
+    assert plan.code == planned, plan
+    assert ("ends as failure, and nothing is deleted\n" in shown.out) is (outcome == "fail")
+    assert ("would fail: expression `event.labls == 'x'`" in plan.out) is (outcome == "fail")
+    (row,) = closeout("plan", *event, "--json", cwd=folder, stdin=payload).json["automations"] or [{}]
+    assert (row.get("error") or {}).get("code") == ("expression-failed" if outcome == "fail" else None)
+
+
+def test_explain_says_when_github_could_not_be_asked(folder: Path) -> None:
+    """With --online, paths that cannot be read leave it open whether a run starts: neither a yes nor a no, and rc 4."""
+    paths = CONFIG.replace(
+        "push: { branches: [never] }", "pull_request: { types: [closed], paths: [src/**] }"
+    )
+    nowhere = paths.replace("modules: [hooks]", "github: { api-url: 'http://127.0.0.1:9' }")
+    (folder / "closeout.yaml").write_text(nowhere)
+    event = ("--event", "pull_request", "--payload", "-")
+    payload = json.dumps(deliveries.pull_request("closed"))
+    assert "guarded: would run\n" in closeout("explain", *event, cwd=folder, stdin=payload).out
+    told = closeout("explain", *event, "--online", cwd=folder, stdin=payload)
+    assert "guarded: cannot be said\n  GitHub: GET /repos/acme/shop/pulls/17/files: " in told.out
+    assert told.code == exits.UNAVAILABLE
 
 
 def test_plan_shows_the_changes(folder: Path) -> None:

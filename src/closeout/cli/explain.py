@@ -5,12 +5,23 @@ It asks the same functions that the receiver and a run ask, so it cannot give an
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from closeout.cli import options, output
+from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
+
+TOLD = {
+    "run": ("would run", "green", ""),
+    "skip": ("would be skipped", "yellow", ""),
+    "fail": ("would fail", "red", "; the run ends as failure, and nothing is deleted"),
+    "nothing": ("would not run", "yellow", ""),
+    "unknown": ("cannot be said", "red", ""),
+}
+"""For each outcome (see `run.explain`) its words, their colour, and what follows the reason."""
 
 
 @click.command(
@@ -29,10 +40,12 @@ from closeout.cli.commands import Command
     "--online", is_flag=True, help="Ask GitHub for a pull request's paths where a filter needs them."
 )
 @options.as_json
-def explain(config: Path, event: str | None, payload: str | None, online: bool, as_json: bool) -> None:
+def explain(config: Path, event: str | None, payload: str | None, online: bool, as_json: bool) -> int:
     """Say for each automation whether this event would start it, and the reason.
 
-    Exit code 0, whatever matched. With --json: {"automations": [{"name", "matched", "reason"}]}.
+    A condition that is false or cannot be evaluated is found by the run itself: it ends as skipped, or as failure.
+    Exit code 1 if a run would fail so, 4 if GitHub could not be asked. With --json: {"automations": [{"name",
+    "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error.
     """
     from closeout import wiring
 
@@ -40,14 +53,24 @@ def explain(config: Path, event: str | None, payload: str | None, online: bool, 
     rows = wiring.explain(wiring.load(config), name, value, online)
     if as_json:
         output.print_json({"automations": rows})
-        return
+        return outcome(rows)
     for row in rows:
-        mark = (
-            click.style("would run", fg="green")
-            if row["matched"]
-            else click.style("would not run", fg="yellow")
-        )
-        output.say(f"{row['name']}: {mark}")
-        output.say(click.wrap_text(output.clean(row["reason"]), 78, "  ", "  "))
+        words, colour, _ = TOLD[row["outcome"]]
+        output.say(f"{row['name']}: {click.style(words, fg=colour)}")
+        output.say(click.wrap_text(because(row), 78, "  ", "  "))
     if not rows:
         output.note(f"{config} has no automation.")
+    return outcome(rows)
+
+
+def because(row: Mapping[str, Any]) -> str:
+    """Give the reason for an outcome, and what it comes to."""
+    return output.clean(row["reason"] + TOLD[row["outcome"]][2])
+
+
+def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Give the exit code: 1 if a run would fail before its first step, 4 if that cannot be said."""
+    outcomes = {row["outcome"] for row in rows}
+    if "fail" in outcomes:
+        return exits.FAILED
+    return exits.UNAVAILABLE if "unknown" in outcomes else exits.OK

@@ -13,6 +13,7 @@ import click
 
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
+from closeout.cli.explain import because
 
 REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
 
@@ -34,8 +35,9 @@ def plan(config: Path, event: str | None, payload: str | None, as_json: bool) ->
     """Show the plan that each matching automation would carry out on this event. Reads only.
 
     It reads the account with the same credentials as `serve` would. Exit code 3 if a guard refuses a plan, 1
-    if a step cannot be planned. With --json: {"automations": [{"name", "steps": [{"id", "uses", "changes":
-    [{"verb", "resource", "reason"}]}]}]}; a step may also have "reason" (skipped) or "error".
+    if a step cannot be planned, or a run would fail before its first step. With --json: {"automations": [{"name",
+    "steps": [{"id", "uses", "changes": [{"verb", "resource", "reason"}]}]}]}; a step may also have "reason"
+    (skipped), and a step or an automation "error".
     """
     from closeout import wiring
 
@@ -49,7 +51,7 @@ def plan(config: Path, event: str | None, payload: str | None, as_json: bool) ->
     else:
         output.say("No automation matches; nothing would be done.")
         for row in wiring.explain(loaded, name, value, False):
-            output.say(click.wrap_text(f"{row['name']}: {output.clean(row['reason'])}", 78, "  ", "    "))
+            output.say(click.wrap_text(f"{row['name']}: {because(row)}", 78, "  ", "    "))
     return outcome(rows)
 
 
@@ -58,6 +60,9 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         mode = " (dry run)" if row.get("mode") == "dry-run" else ""
         output.say(click.style(row["name"], bold=True) + mode)
+        if row.get("error"):
+            text = f"would fail: {output.clean(row['error']['message'])}"
+            output.say(click.style(click.wrap_text(text, 78, "  ", "  "), fg="red"))
         for step in row["steps"]:
             output.say(f"  {step['id']}  {step['uses']}")
             for line in _step_lines(step):
@@ -66,7 +71,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
     """Give the exit code: 3 if a guard refused one, 1 if one could not be planned."""
-    codes = {step["error"]["code"] for row in rows for step in row["steps"] if step.get("error")}
+    codes = {one["error"]["code"] for row in rows for one in (row, *row["steps"]) if one.get("error")}
     if codes & REFUSALS:
         return exits.REFUSED
     return exits.FAILED if codes else exits.OK

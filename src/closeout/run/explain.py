@@ -13,8 +13,12 @@ from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation, status_contexts
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, ExpressionError, PayloadRefused
 from closeout.run import matching
+
+RUN, SKIP, FAIL, NOTHING, UNKNOWN = "run", "skip", "fail", "nothing", "unknown"
+"""What would come of an event: its steps run; a run starts and ends as skipped; a run starts and ends as failure, with
+nothing done; no run starts; it cannot be said, since GitHub did not answer."""
 
 
 def explain(
@@ -23,19 +27,22 @@ def explain(
     payload: Mapping[str, Any],
     paths_of: matching.PathsOf | None = None,
 ) -> list[dict[str, Any]]:
-    """Give `{"name", "matched", "reason"}` for each automation, in the file's order.
+    """Give `{"name", "matched", "outcome", "reason"}` for each automation, in the file's order, and an error's `code`.
 
-    `payload` has been decoded by the one rule. `paths_of(repository, number)` reads a pull request's paths;
-    without it a path filter is reported as undecided, and the automation as matched so far.
+    `payload` has been decoded by the one rule; `matched` says whether the outcome is `run`. `paths_of(repository, number)`
+    reads a pull request's paths; without it a path filter is reported as undecided, and the automation as matched so far.
     """
     facts = core_facts.facts_of(event, payload, status_contexts(automations))
     rows = []
     for automation in automations:
+        code: dict[str, str] = {}
         try:
-            matched, reason = _one(automation, event, payload, facts, paths_of)
+            outcome, reason = _one(automation, event, payload, facts, paths_of)
         except CloseoutError as error:
-            matched, reason = False, error.message
-        rows.append({"name": automation.name, "matched": matched, "reason": reason})
+            outcome = FAIL if isinstance(error, ExpressionError | PayloadRefused) else UNKNOWN
+            reason, code = error.message, {"code": error.code}
+        row = {"name": automation.name, "matched": outcome == RUN, "outcome": outcome, "reason": reason}
+        rows.append(row | code)
     return rows
 
 
@@ -45,19 +52,21 @@ def _one(
     payload: Mapping[str, Any],
     facts: core_facts.Facts,
     paths_of: matching.PathsOf | None,
-) -> tuple[bool, str]:
+) -> tuple[str, str]:
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
+    if not match.matched:
+        return NOTHING, match.reason
     undecided = ""
     if match.paths_pending:
         if paths_of is None:
             undecided = "; its paths are known to GitHub only and were not asked for"
         else:
             match = matching.by_paths(automation, facts, paths_of)
-    if not match.matched:
-        return False, match.reason
+            if not match.matched:
+                return SKIP, match.reason
     reason = matching.why_not_trusted(automation, event, payload)
     if reason:
-        return False, reason
+        return SKIP, reason
     if automation.condition is not None and not cel.condition(automation.condition, payload):
-        return False, f"its `if` is false: {automation.condition}"
-    return True, match.reason + undecided
+        return SKIP, f"its `if` is false: {automation.condition}"
+    return RUN, match.reason + undecided

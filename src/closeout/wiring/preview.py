@@ -35,7 +35,9 @@ def explain(
 def plan(
     loaded: Loaded, event: str, payload: Mapping[str, Any], *, code_here: bool = True
 ) -> list[dict[str, Any]]:
-    """Give the plans of the automations that the event would start. Reads only.
+    """Give the plans of the automations that the event would start: `run.preview.plan`'s rows. Reads only.
+
+    One whose run would end as failure before its first step has no steps, and an `error`.
 
     Unless the `code` of the configuration's Python is `here`, as it is beside the file, none of it is imported.
     Raises the named error of GitHub, or of its token, where a filter needs a pull request's paths: an automation about
@@ -57,8 +59,15 @@ def plan(
     rows = run_explain.explain(loaded.automations, event, payload, paths_of)
     if failed:
         raise failed[0]
-    matched = [by_name[row["name"]] for row in rows if row["matched"]]
-    return preview.plan(deps, matched, event, payload)
+    planned: list[dict[str, Any]] = []
+    for row in rows:
+        automation = by_name[row["name"]]
+        if row["matched"]:
+            planned += preview.plan(deps, [automation], event, payload)
+        elif row["outcome"] == run_explain.FAIL:
+            error = {"code": row["code"], "message": redactor.text(row["reason"])}
+            planned.append({"name": automation.name, "mode": automation.mode, "steps": [], "error": error})
+    return planned
 
 
 class _Quiet:
