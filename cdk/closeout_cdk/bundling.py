@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from closeout_cdk import imports, locked
+from closeout_cdk import imports, locked, packing
 from closeout_cdk.parameters import ROOT, ParameterError
 
 REPOSITORY = ROOT.parent
@@ -38,6 +38,7 @@ KEPT = 12
 LAMBDA_LIMIT = 250 * 1024 * 1024
 """Bytes, unpacked: Lambda's own limit."""
 
+MADE_BY = (Path(__file__), Path(packing.__file__), packing.LOADER)
 RECEIVER_ENTRY = ("closeout.lambdas.receive",)
 RECEIVER_WITHOUT = ("closeout.intake.decode",)
 """The local receiver's decoder, which needs msgspec."""
@@ -102,7 +103,7 @@ class Bundler:
         self._lock = lock
 
     def receiver(self, rules: str) -> Bundle:
-        """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules.
+        """Make the receiver's bundle: what its handler imports of closeout in one file, and the compiled rules.
 
         Without sources: a cold start unpacks and looks through all that is there, and what the receiver logs are its
         own lines. Another Python than the one it was compiled for refuses it with "bad magic number".
@@ -114,6 +115,8 @@ class Bundler:
         def make(folder: Path) -> None:
             for name, content in inputs.items():
                 _write(folder / name, content)
+            _compile(folder, sources=False)
+            packing.pack(folder / "closeout")
             _compile(folder, sources=False)
 
         return self._made("receiver", inputs.items(), make)
@@ -318,7 +321,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _key(name: str, inputs: Iterable[tuple[str, bytes]]) -> str:
-    made_by = Path(__file__).read_bytes()  # a bundle that was made in another way is another bundle
+    made_by = b"".join(
+        path.read_bytes() for path in MADE_BY
+    )  # a bundle that was made in another way is another bundle
     digest = hashlib.sha256(f"{name} {sys.version} {sys.implementation.cache_tag}\n".encode() + made_by)
     for label, content in inputs:
         digest.update(f"{label} {len(content)}\n".encode())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from closeout_cdk import bundling, imports
+from closeout_cdk import bundling, imports, packing
 from closeout_cdk.bundling import Bundle, Bundler, Target
 from closeout_cdk.parameters import ParameterError
 
@@ -97,9 +97,12 @@ def test_the_receivers_bundle_is_small_and_holds_what_it_imports(receiver: Bundl
         path.relative_to(receiver.path).as_posix() for path in receiver.path.rglob("*") if path.is_file()
     }
     closure = imports.closure(bundling.RECEIVER_ENTRY, bundling.SOURCES, bundling.RECEIVER_WITHOUT)
-    expected = {path.relative_to(bundling.SOURCES).with_suffix(".pyc").as_posix() for path in closure}
-    assert names == {*expected, "rules.json"}
-    assert {name.split("/")[1] for name in expected} <= {"__init__.pyc", "core", "intake", "lambdas"}
+    expected = {path.relative_to(bundling.SOURCES).with_suffix("").as_posix() for path in closure}
+    assert names == {"closeout/__init__.pyc", "closeout/modules", "rules.json"}
+    packed = packing.names(receiver.path / "closeout")
+    assert set(packed) == {name.removesuffix("/__init__").replace("/", ".") for name in expected}
+    packages = {"closeout", "closeout.core", "closeout.intake", "closeout.lambdas"}
+    assert {name for name, kind in packed.items() if kind == "package"} == packages
 
 
 def test_the_receiver_starts_without_what_is_slow_to_import(receiver: Bundle, tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_the_receiver_answers_from_its_bundle_alone(receiver: Bundle, tmp_path: 
     code = (
         "import os; os.environ.update(CLOSEOUT_TABLE='t', CLOSEOUT_BUCKET='b', CLOSEOUT_WORKER='w',"
         " CLOSEOUT_WEBHOOK_SECRET='s', CLOSEOUT_RETENTION_DAYS='30', AWS_REGION='eu-central-1',"
-        " AWS_ACCESS_KEY_ID='a', AWS_SECRET_ACCESS_KEY='b');"
+        " AWS_ACCESS_KEY_ID='a', AWS_SECRET_ACCESS_KEY='b', AWS_ENDPOINT_URL='http://127.0.0.1:9');"
         "from closeout.lambdas.receive import handler;"
         "print(handler({'httpMethod': 'POST', 'headers': {}, 'body': '{}'}, None)['body'])"
     )

@@ -5,10 +5,13 @@ What it needs of AWS first it connects to while the rest is imported: a new envi
 
 from __future__ import annotations
 
+import gc
 import os
 
-from closeout.core.lean import TYPE_CHECKING
-from closeout.lambdas.wire import Aws
+gc.disable()  # until all is there: nothing that is imported is garbage, and to look for some takes 1 ms
+
+from closeout.core.lean import TYPE_CHECKING  # noqa: E402
+from closeout.lambdas.wire import Aws  # noqa: E402
 
 _AWS = Aws() if "CLOSEOUT_TABLE" in os.environ else None
 if _AWS is not None:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 _DOOR = None if _AWS is None else Door(os.environ, _AWS)
 """Made while the environment starts: Lambda gives it more of a processor then than a request gets."""
+gc.freeze()
+gc.enable()
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
