@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import pytest
+from markdown_it import MarkdownIt
 
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action
@@ -280,6 +281,39 @@ def test_files_that_the_readme_gives_as_proof_exist() -> None:
     assert len(named) >= 5
     absent = [name for name in named if not (ROOT / name).exists()]
     assert not absent
+
+
+def test_an_example_says_that_something_is_gone_only_if_it_is() -> None:
+    """A comment that says "gone" stands behind steps that may fail: those examples stop after a failure."""
+    shown = [(block.place, block.text) for block in yaml_blocks()]
+    init = ROOT / "src/closeout/cli/init.yaml"
+    texts = [*shown, (init.name, init.read_text("utf-8"))]
+    saying = [(place, text) for place, text in texts if re.search(r"body:.*preview.* is gone", text)]
+    assert len(saying) >= 2
+    assert not [place for place, text in saying if "\n    on-failure: stop" not in text]
+
+
+def test_no_placeholder_stands_outside_of_code() -> None:
+    """`${{ }}` is code wherever it stands: a mark that is not closed where it should be shows it bare."""
+    bare = [
+        f"{page.name}: {child.content}"
+        for page in pages()
+        for token in MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8"))
+        for child in token.children or []
+        if child.type == "text" and "{{" in child.content
+    ]
+    assert not bare
+
+
+def test_the_cdk_is_called_in_its_folder() -> None:
+    """`npx cdk` finds its command line and its settings in cdk/ only, so each page goes there first."""
+    wrong = []
+    for page in pages():
+        shown = [line for block in blocks() if block.page == page and block.language == "sh" for line in block.text.splitlines()]  # fmt: skip
+        at = [number for number, line in enumerate(shown) if "npx cdk" in line]
+        if at and not any("cd cdk" in line for line in shown[: at[0]]):
+            wrong.append(page.name)
+    assert not wrong
 
 
 def test_make_targets_in_the_docs_exist() -> None:

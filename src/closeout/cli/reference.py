@@ -113,7 +113,7 @@ def _cell(text: str) -> str:
 def _prose(text: str) -> str:
     """Mark JSON shapes and option names as code, which --help shows bare; a paragraph is one line."""
     paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n")]
-    marked = [re.sub(r"""[\[{]["{].*[\]}]""", r"`\g<0>`", part) for part in paragraphs]
+    marked = [re.sub(r"""(?<!\$)[\[{]["{].*[\]}]""", r"`\g<0>`", part) for part in paragraphs]
     return "\n\n".join(re.sub(r"(?<![`\w-])(--[a-z][a-z-]*)", r"`\1`", part) for part in marked)
 
 

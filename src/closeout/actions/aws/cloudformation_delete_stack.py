@@ -18,6 +18,15 @@ from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
 
+_LOOK = (
+    "see whether each resource is really gone; these calls change nothing and read no secret, object or item"
+)
+NAMED = (
+    f"{_LOOK}, but they show more than names: environment variables of functions and of CodeBuild projects, "
+    "definitions of state machines, names of objects in buckets"
+)
+UNNAMED = f"{_LOOK}; AWS gives them for all resources or for none"
+
 
 def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     """Freeze the StackId and the physical resources; empty when no such stack exists.
@@ -239,9 +248,9 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
                 system="aws",
                 actions=tuple(sorted({look.action for look in looks})),
                 resources=tuple(sorted({look.resource for look in looks})),
-                reason="see whether each resource is really gone; these calls read names and states only",
+                reason=reason,
             )
-            for looks in (named, unnamed)
+            for looks, reason in ((named, NAMED), (unnamed, UNNAMED))
         ),
     ]
     if inputs.get("role-arn"):

@@ -182,6 +182,6 @@ ACTION = Action(
     example="""\
 - uses: github/comment
   with:
-    body: The preview of ${{ event.pull_request.head.sha }} is gone.
+    body: Closed at ${{ event.pull_request.head.sha }}. The status on that commit says what is gone.
 """,
 )
