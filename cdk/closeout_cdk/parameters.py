@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,29 +135,23 @@ def _choice(*words: str) -> Callable[[Any], str]:
     return read
 
 
-def _days(allowed: tuple[int, ...] | range) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        text = str(value).strip()
-        if isinstance(value, bool) or not text.isdigit() or int(text) not in allowed:
-            known = (
-                f"{allowed[0]} to {allowed[-1]}"
-                if isinstance(allowed, range)
-                else ", ".join(map(str, allowed))
-            )
-            raise _Bad(f"`{text}` is not a number of days that can be kept ({known})")
-        return int(text)
+def _number(value: Any, allowed: Sequence[int], form: str) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not text.isdigit() or int(text) not in allowed:
+        raise _Bad(f"`{text}` is {form}")
+    return int(text)
 
-    return read
+
+def _days(allowed: Sequence[int]) -> Callable[[Any], int]:
+    known = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
+    return lambda value: _number(value, allowed, f"not a number of days that can be kept ({known})")
 
 
 def _concurrency(value: Any) -> int | None:
-    text = "off" if value is False else str(value).strip()
-    if text in ("off", "false", ""):
+    if value is False or str(value).strip() in ("off", "false", ""):
         return None
-    if isinstance(value, bool) or not text.isdigit() or int(text) not in _RESERVABLE:
-        most = f"{_RESERVABLE[-1]:,}"
-        raise _Bad(f"`{text}` is neither off nor a number of invocations at once, 1 to {most}")
-    return int(text)
+    most = f"{_RESERVABLE[-1]:,}"
+    return _number(value, _RESERVABLE, f"neither off nor a number of invocations at once, 1 to {most}")
 
 
 def _list(value: Any) -> list[str]:
@@ -223,24 +217,21 @@ def _environment(value: Any) -> dict[str, str]:
     return {str(name): str(item) for name, item in value.items()}
 
 
-def _file(value: Any) -> Path | None:
-    text = _optional(value)
-    if text is None:
-        return None
-    path = (ROOT / text).resolve()
-    if not path.is_file():
-        raise _Bad(f"there is no file `{text}` (looked for it from {ROOT.name}/)")
-    return path
+def _there(kind: str, is_there: Callable[[Path], bool]) -> Callable[[Any], Path | None]:
+    def read(value: Any) -> Path | None:
+        text = _optional(value)
+        if text is None:
+            return None
+        path = (ROOT / text).resolve()
+        if not is_there(path):
+            raise _Bad(f"there is no {kind} `{text}` (looked for it from {ROOT.name}/)")
+        return path
+
+    return read
 
 
-def _folder(value: Any) -> Path | None:
-    text = _optional(value)
-    if text is None:
-        return None
-    path = (ROOT / text).resolve()
-    if not path.is_dir():
-        raise _Bad(f"there is no folder `{text}` (looked for it from {ROOT.name}/)")
-    return path
+_file = _there("file", Path.is_file)
+_folder = _there("folder", Path.is_dir)
 
 
 def _config(value: Any) -> Path:
