@@ -558,12 +558,70 @@ def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     for _ in range(MAX_CRASHES + 1):
         left[0] = FOREVER
         assert visits.visit(a, lambda: left[0])["wake"] > bench.clock.now()
+        later(bench, 10)
     assert flaky.refused > MAX_CRASHES
     flaky.broken.clear()
     left[0] = FOREVER
     assert visits.visit(a, lambda: left[0]) == DONE
     assert bench.ending(a) == Ending("success", "done")
     assert bench.operations(a)["effect"].tries == 1
+
+
+class Left:
+    """What is left of an invocation, in seconds: enough, until somebody has to wait."""
+
+    def __init__(self) -> None:
+        self._seconds = FOREVER
+
+    def __call__(self) -> float:
+        return self._seconds
+
+    def pause(self, _seconds: float) -> None:
+        """Let it run out."""
+        self._seconds = 1.0
+
+
+@pytest.mark.parametrize("method", ["load", "hear"])
+def test_an_outage_counts_as_no_crash_in_another_environment_either(bench: RemoteBench, method: str) -> None:
+    """Lambda calls whichever environment is free: what one of them knows must stand in the row."""
+    calls: list[int] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("effect", lambda: calls.append(1))
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    flaky = Flaky(bench.store, {method})
+    bench.store = flaky  # type: ignore[assignment]
+    a = bench.accept("a")
+    for _ in range(MAX_CRASHES + 1):
+        left = Left()
+        assert "wake" in bench.process(pause=left.pause).visit(a, left)
+        later(bench, 10)
+    flaky.broken.clear()
+    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert (bench.ending(a), calls) == (Ending("success", "done"), [1])
+
+
+def test_a_claim_whose_answer_was_lost_counts_as_no_crash(bench: RemoteBench, gate: Gate) -> None:
+    """It is given back, and whoever comes next takes it anew."""
+
+    class Forgetful(Flaky):
+        def take(self, *args: Any, **named: Any) -> bool:
+            """Write it, and lose the answer."""
+            assert self._inner.take(*args, **named)
+            raise StoreUnavailable("no answer")
+
+    kept = bench.store
+    a = bench.accept("a", key="k")
+    for _ in range(MAX_CRASHES + 1):
+        bench.store = Forgetful(kept, set())  # type: ignore[assignment]
+        assert "wake" in bench.process().visit(a, lambda: FOREVER)
+        later(bench, 10)
+    bench.store = kept
+    gate.open.add("a")
+    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert bench.ending(a) == Ending("success", "done")
 
 
 def test_an_outcome_is_stored_however_long_the_ledger_takes_no_writes(bench: RemoteBench) -> None:

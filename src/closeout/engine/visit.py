@@ -87,7 +87,7 @@ class Visits:
         self._token = token
         self._longest = longest
         self._left: dict[str, str] = {}
-        """Fences of visits of this process that left a row `running` because the ledger took no writes: no crash."""
+        """Fences of visits of this process that could not even give their run back: no crash, if they come again."""
 
     def visit(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
         """Bring an execution as far as it goes now: `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
@@ -196,19 +196,35 @@ class Visits:
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
         taken = found._replace(run=after, fence=self._token())
         keyed = found.key is not None
-        if not self.store.take(
-            found, taken, hold=keyed and turn == "own", leave=keyed and found.run.turn == "own" != turn
-        ):
+        try:
+            took = self.store.take(
+                found, taken, hold=keyed and turn == "own", leave=keyed and found.run.turn == "own" != turn
+            )
+        except StoreUnavailable:
+            self._give_back(taken)  # it may be written, and only the answer lost
+            raise
+        if not took:
             return self._later(AFTER_A_COLLISION)
         self._left.pop(found.execution, None)
         visit = _Visit(self, taken, run, remaining, longest=0.0 if over else self._longest)
         try:
             wake = visit.execute()
-        except (Abandoned, StoreUnavailable):
-            if not visit.lost and taken.fence is not None:
-                self._left[found.execution] = taken.fence
+        except (Abandoned, StoreUnavailable) as error:
+            if visit.outage or isinstance(error, StoreUnavailable):
+                self._give_back(visit.standing)
             raise
         return DONE if wake is None else self._wake(wake)
+
+    def _give_back(self, standing: Standing) -> None:
+        """Park a run that an outage stopped: found `running`, it would look to the next process as if this one had died."""
+        parked = runs.advance(standing.run, runs.Parked(self.clock.now() + AFTER_A_FAULT))
+        try:
+            if self.store.save(standing, parked, None):
+                return
+        except StoreUnavailable:
+            pass
+        if standing.fence is not None:
+            self._left[standing.execution] = standing.fence
 
     def _wake(self, at: float) -> dict[str, Any]:
         return {"wake": min(at, self.clock.now() + LONGEST_WAIT)}
@@ -237,8 +253,8 @@ class _Visit:
         self.standing = standing
         self.crashes = standing.run.crashes
         self.cancel = standing.run.cancel
-        self.lost = False
-        """Another visit has it now."""
+        self.outage = False
+        """The ledger was waited for in vain."""
 
     def execute(self) -> float | None:
         """Execute it from its start until it ends (None) or waits (when to go on)."""
@@ -292,7 +308,8 @@ class _Visit:
 
     def is_set(self) -> bool:
         """Whether there is no time to wait for the ledger any more (`keeping.Patience`)."""
-        return self._remaining() < LAST
+        self.outage = self._remaining() < LAST
+        return self.outage
 
     def wait(self, timeout: float) -> bool:
         """Wait; whether there is no time any more."""
@@ -333,7 +350,7 @@ class _Visit:
             self._visits.on_finish(Finished(execution, ending, at, operations))
 
     def _give_up(self) -> None:
-        self.lost = True
+        """Leave it to the visit that has it now."""
         raise Abandoned
 
 
