@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import click
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
 from closeout.cli.explain import because
+from closeout.core.errors import UsageError
 
+NAMED = re.compile(r"([\w.-]{1,100}/[\w.-]{1,100})#([1-9][0-9]{0,9})", re.ASCII)
 REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
 
 
@@ -23,29 +26,50 @@ REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the
     cls=Command,
     short_help="Show what the steps would change; change nothing.",
     examples=(
-        "closeout plan --event pull_request --payload closed.json",
+        "closeout plan --pull-request acme/shop#17",
         "closeout plan --event pull_request --payload closed.json --json",
     ),
 )
 @options.config
+@click.option(
+    "--pull-request",
+    metavar="OWNER/REPO#N",
+    help="Read this pull request from GitHub and plan what its closing would do.",
+)
 @options.event
 @options.payload
 @options.as_json
-def plan(config: Path, event: str | None, payload: str | None, as_json: bool) -> int:
+def plan(
+    config: Path, pull_request: str | None, event: str | None, payload: str | None, as_json: bool
+) -> int:
     """Show the plan that each matching automation would carry out on this event. Reads only.
+
+    The event is a payload (--event, --payload), or made of a pull request as GitHub shows it now to the configured
+    token (--pull-request): its `closed`; one that is still open is taken as closed now, without a merge.
 
     It reads the account with the same credentials as `serve` would. Exit code 3 if a guard refuses a plan, 1
     if a step cannot be planned, or a run would fail before its first step. With --json: {"automations": [{"name",
     "steps": [{"id", "uses", "changes": [{"verb", "resource", "reason"}]}]}]}; a step may also have "reason"
-    (skipped), and a step or an automation "error".
+    (skipped), and a step or an automation "error". With --pull-request "pull_request" says beside "automations"
+    what was read: its "name", "state" and "notes".
     """
     from closeout import wiring
 
-    name, value = options.event_and_payload(event, payload)
-    loaded = wiring.load(config)
+    read: dict[str, Any] = {}
+    if pull_request is None:
+        name, value = _event(event, payload)
+        loaded = wiring.load(config)
+    else:
+        repository, number = _named(pull_request, event, payload)
+        loaded = wiring.load(config)
+        name = "pull_request"
+        value, *about = wiring.closed_event(loaded, repository, number)
+        read = {"pull_request": dict(zip(("name", "state", "notes"), about, strict=True))}
+        for note in read["pull_request"]["notes"]:
+            output.note(output.clean(note))
     rows = wiring.plan(loaded, name, value)
     if as_json:
-        output.print_json({"automations": rows})
+        output.print_json({"automations": rows} | read)
     elif rows:
         show(rows)
     else:
@@ -53,6 +77,24 @@ def plan(config: Path, event: str | None, payload: str | None, as_json: bool) ->
         for row in wiring.explain(loaded, name, value, False):
             output.say(click.wrap_text(f"{row['name']}: {because(row)}", 78, "  ", "    "))
     return outcome(rows)
+
+
+def _event(event: str | None, payload: str | None) -> tuple[str, Mapping[str, Any]]:
+    if event is None and payload is None:
+        raise UsageError(
+            "Say of what: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
+        )
+    return options.event_and_payload(event, payload)
+
+
+def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:
+    """Read `owner/repo#17`. Raises `UsageError`, also for an event besides."""
+    if event is not None or payload is not None:
+        raise UsageError("Give either --pull-request, or --event and --payload.")
+    found = NAMED.fullmatch(text)
+    if found is None or {".", ".."} & set(found[1].split("/")):
+        raise UsageError(f"{text!r} does not name a pull request; write --pull-request acme/shop#17.")
+    return found[1], int(found[2])
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:

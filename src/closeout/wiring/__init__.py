@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from closeout.wiring.files import ledger_requests, load, prune, views
-    from closeout.wiring.preview import explain, plan
+    from closeout.wiring.preview import closed_event, explain, plan
 
-__all__ = ["explain", "ledger_requests", "load", "plan", "prune", "views"]
+__all__ = ["closed_event", "explain", "ledger_requests", "load", "plan", "prune", "views"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +22,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from closeout.wiring import files, preview
 
-    return getattr(preview if name in ("explain", "plan") else files, name)
+    return getattr(preview if name in ("closed_event", "explain", "plan") else files, name)

@@ -15,8 +15,9 @@ from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.ports import Execution
+from closeout.run import closing, preview
 from closeout.run import explain as run_explain
-from closeout.run import preview
+from closeout.run.closing import Closing
 from closeout.run.deps import RunDeps
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.clock import SystemClock
@@ -68,6 +69,13 @@ def plan(
             error = {"code": row["code"], "message": redactor.text(row["reason"])}
             planned.append({"name": automation.name, "mode": automation.mode, "steps": [], "error": error})
     return planned
+
+
+def closed_event(loaded: Loaded, repository: str, number: int) -> Closing:
+    """Read a pull request from GitHub with the configured token and make its `closed` event; see `run.closing`."""
+    clock = SystemClock()
+    clients = SharedClients(loaded.settings, clock, Redactor().add, directory=loaded.directory)
+    return closing.closed_event(clients.github, repository, number, clock.now())
 
 
 class _Quiet:

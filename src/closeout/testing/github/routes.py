@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from closeout.testing import payloads
 from closeout.testing.github.world import Refused, Repository, World
 
 
@@ -40,7 +41,9 @@ def _get_repository(call: Call) -> Answer:
 
 def _get_pull(call: Call) -> Answer:
     pull = call.world.pull(call.repository, int(call.rest[0]))
-    return 200, call.world.pull_payload(call.repository, pull)["pull_request"]
+    # Who merged it is in the answer about one pull request only; who closed it without a merge is nowhere in it.
+    by = {"merged_by": payloads.user() if pull.merged else None}
+    return 200, call.world.pull_payload(call.repository, pull)["pull_request"] | by
 
 
 def _list_pulls(call: Call) -> Answer:

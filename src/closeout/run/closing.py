@@ -1,0 +1,92 @@
+"""The `closed` event of a pull request, made from what GitHub's API says of it now: for a plan without a delivery.
+
+GitHub's payload holds the same objects as its API: the pull request as `GET /repos/…/pulls/N` gives it, and its base
+repository. So conditions and names see what they would see in the delivery, but for who closed it: of a pull request that
+was not merged the API does not say it here, and the event has no `sender`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from closeout.core import payload as rule
+from closeout.core.errors import NotFound, ServiceError
+from closeout.ports import GitHub, Json
+
+EVENT = "pull_request"
+
+
+class Closing(NamedTuple):
+    """A pull request's `closed` event. `state` is GitHub's word for it now; `notes` say what was assumed, a sentence each."""
+
+    payload: Mapping[str, Any]
+    name: str
+    """`owner/name#number`, as GitHub writes it today."""
+    state: str
+    notes: tuple[str, ...]
+
+
+def closed_event(github: GitHub, repository: str, number: int, now: float) -> Closing:
+    """Read a pull request and give its `closed` event; one that is open is taken as closed now, without a merge.
+
+    Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a whole
+    pull request, `PayloadRefused` for one that no delivery could carry.
+    """
+    path = f"/repos/{repository}/pulls/{number}"
+    try:
+        answer = github.request("GET", path)
+    except ServiceError as error:
+        if error.http_status != 404:
+            raise
+        raise NotFound(
+            f"GitHub shows this token no pull request {repository}#{number}: is the name right, and may the token read "
+            f"it? ({error.message})"
+        ) from None
+    _check_whole(path, answer, number)
+    pull = rule.decode(json.dumps(answer).encode())
+    base = pull["base"]["repo"]
+    name, state = f"{base['full_name']}#{number}", pull["state"]
+    notes = [f"{name} as GitHub shows it now; the event was made from that."]
+    if state == "open":
+        at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        pull |= {"state": "closed", "closed_at": at}
+        notes.append("It is still open: this is the plan as if it were closed now, without a merge.")
+    event = {"action": "closed", "number": number, "pull_request": pull, "repository": base}
+    owner = base.get("owner")
+    if isinstance(owner, dict) and owner.get("type") == "Organization":
+        event["organization"] = {key: owner[key] for key in ("login", "id", "node_id") if key in owner}
+    if pull["merged"] and isinstance(pull.get("merged_by"), dict):
+        event["sender"] = pull["merged_by"]
+    else:
+        notes.append(
+            "Who closes it is not known: the event has no `sender`, so that `senders` matches nobody."
+        )
+    return Closing(event, name, state, tuple(notes))
+
+
+def _check_whole(path: str, answer: Json, number: int) -> None:
+    """Raise `ServiceError` unless the answer is this pull request with all that guards and names start from."""
+    try:
+        base = answer["base"]["repo"]
+        whole = (
+            type(answer["id"]) is int
+            and answer["number"] == number
+            and answer["state"] in ("open", "closed")
+            and type(answer["merged"]) is bool
+            and type(base["id"]) is int
+            and isinstance(base["full_name"], str)
+            and isinstance(answer["base"]["ref"], str)
+            and isinstance(answer["head"]["ref"], str)
+        )
+    except (KeyError, TypeError, IndexError):
+        whole = False
+    if not whole:
+        raise ServiceError(
+            f"GitHub: GET {path}: the answer is not the pull request that was asked for",
+            service="github",
+            operation=f"GET {path}",
+            reason="unusable",
+        )

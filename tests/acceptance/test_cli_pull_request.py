@@ -1,0 +1,108 @@
+"""`closeout plan --pull-request`: the real command between a fake GitHub and an emulated AWS, without a payload."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from closeout.cli import exits
+from closeout.testing.aws import FakeAws
+from closeout.testing.github import FakeGitHub
+from tests.acceptance.machine import CONFIG, REPOSITORY, Machine
+
+PLAN = ("plan", "--pull-request", "acme/shop#17")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, cloud: FakeAws) -> Iterator[Machine]:
+    """A machine without a server: pull request #17 is open, and its preview stands."""
+    cloud.reset()
+    with FakeGitHub() as github:
+        github.world.add_repository(REPOSITORY, private=True)
+        github.world.open_pull(REPOSITORY, number=17, base="develop")
+        yield Machine(tmp_path, cloud, github)
+
+
+def test_the_plan_is_that_of_the_delivery(machine: Machine) -> None:
+    """From the pull request's name alone: the same plan as from the payload, and nothing but reads."""
+    stack = machine.preview()
+    pull = machine.github.world.change_pull(REPOSITORY, 17, "closed", merged=True)
+    repository = machine.github.world.repository(REPOSITORY)
+    (machine.folder / "closed.json").write_text(
+        json.dumps(machine.github.world.pull_payload(repository, pull))
+    )
+    read = json.loads(machine.closeout(*PLAN, "--json").stdout)
+    given = json.loads(
+        machine.closeout("plan", "--event", "pull_request", "--payload", "closed.json", "--json").stdout
+    )
+    assert read["automations"] == given["automations"]
+    (step,) = read["automations"][0]["steps"]
+    assert len(step["changes"]) > 1
+    assert read["pull_request"]["name"] == "acme/shop#17"
+    assert read["pull_request"]["state"] == "closed"
+    shown = machine.closeout(*PLAN)
+    assert "acme/shop#17 as GitHub shows it now; the event was made from that.\n" in shown.stderr
+    assert "open" not in shown.stderr
+    assert "delete" in shown.stdout
+    assert {entry["method"] for entry in machine.github.requests()} == {"GET"}
+    assert not machine.is_gone(stack)
+
+
+def test_an_open_one_is_planned_with_a_clear_note(machine: Machine) -> None:
+    """It is what people ask before they close: the plan, and that the pull request is still open."""
+    machine.preview()
+    shown = machine.closeout(*PLAN)
+    assert "It is still open: this is the plan as if it were closed now, without a merge.\n" in shown.stderr
+    assert "preview-17" in shown.stdout
+
+
+def test_matching_is_that_of_explain(machine: Machine) -> None:
+    """A pull request that starts nothing is told why, and that is no error."""
+    machine.config.write_text(CONFIG.replace("branches: [develop]", "branches: [main]"))
+    shown = machine.closeout(*PLAN)
+    assert shown.stdout == (
+        "No automation matches; nothing would be done.\n"
+        "  preview-cleanup: base branch 'develop' matches none of main\n"
+    )
+
+
+def test_errors_show_no_plan(machine: Machine) -> None:
+    """A token that GitHub refuses, a pull request that is not there, half an answer: no plan, and the code says so."""
+    machine.preview()
+    unknown = machine.closeout("plan", "--pull-request", "acme/shop#99", check=False)
+    assert (unknown.returncode, unknown.stdout) == (exits.FAILED, "")
+    assert "no pull request acme/shop#99" in unknown.stderr
+    machine.github.faults.add("half", path="/repos/acme/shop/pulls/17")
+    half = machine.closeout(*PLAN, "--json", check=False)
+    assert (half.returncode, half.stdout) == (exits.UNAVAILABLE, "")
+    machine.environment["CLOSEOUT_GITHUB_TOKEN"] = "another"
+    refused = machine.closeout(*PLAN, check=False)
+    assert (refused.returncode, refused.stdout) == (exits.UNAVAILABLE, "")
+    assert "401" in refused.stderr
+    machine.config.write_text(CONFIG.replace(", github: env:CLOSEOUT_GITHUB_TOKEN", ""))
+    without = machine.closeout(*PLAN, check=False)
+    assert (without.returncode, without.stdout) == (exits.UNAVAILABLE, "")
+    assert "see `secrets.github`" in without.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--pull-request", "acme/shop"), "does not name a pull request; write --pull-request acme/shop#17"),
+        (("--pull-request", "acme/shop#0"), "does not name a pull request"),
+        (("--pull-request", "acme/shop/x#1"), "does not name a pull request"),
+        (("--pull-request", "acme/shop#1", "--event", "push"), "Give either --pull-request, or --event"),
+        (("--pull-request", "acme/..#1"), "does not name a pull request"),
+        ((), "--pull-request OWNER/REPO#N, or --event and --payload"),
+        (("--payload", "x.json"), "Say with --event which event this is"),
+    ],
+)
+def test_a_name_that_is_none_is_said(machine: Machine, arguments: tuple[str, ...], told: str) -> None:
+    """A wrong call asks GitHub for nothing."""
+    done = machine.closeout("plan", *arguments, check=False)
+    assert told in done.stderr
+    assert (done.returncode, done.stdout) == (exits.USAGE, "")
+    assert machine.github.requests() == []

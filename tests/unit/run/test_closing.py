@@ -1,0 +1,117 @@
+"""The `closed` event made from GitHub's API: what conditions and names see in it is what they see in the delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from closeout.adapters.github import GitHubClient
+from closeout.core.errors import NotFound, PayloadRefused, ServiceError
+from closeout.run import livecheck
+from closeout.run.closing import closed_event
+from closeout.testing.github import FakeGitHub
+from tests.openapi.description import check
+
+NOW = 1_773_480_413.0
+
+
+@pytest.fixture
+def github() -> Iterator[FakeGitHub]:
+    """A fake with acme/shop, whose every request is held against GitHub's description afterwards."""
+    with FakeGitHub() as fake:
+        fake.world.add_repository("acme/shop", id=501_001)
+        yield fake
+        check(fake.requests())
+
+
+def client(github: FakeGitHub) -> GitHubClient:
+    return GitHubClient(lambda: github.token, github.url, timeout=10.0)
+
+
+@pytest.mark.parametrize("fork", [None, "outsider/shop", "gone"])
+def test_the_event_is_the_one_that_the_delivery_carries(github: FakeGitHub, fork: str | None) -> None:
+    """Pull request, number, repository and action are the delivery's, for a fork and for one that is gone too."""
+    pull = github.world.open_pull("acme/shop", number=17, labels=("keep", "preview"), fork=fork)
+    github.world.change_pull("acme/shop", 17, "closed", merged=True)
+    delivered = github.world.pull_payload(github.world.repository("acme/shop"), pull)
+    closing = closed_event(client(github), "acme/shop", 17, NOW)
+    merged_by = closing.payload["pull_request"].pop("merged_by")
+    for key in ("action", "number", "pull_request", "repository"):
+        assert closing.payload[key] == delivered[key], key
+    assert closing.payload["sender"] == merged_by
+    assert closing.payload["organization"]["login"] == "acme"
+    assert livecheck.subject_of("pull_request", closing.payload) == livecheck.subject_of(
+        "pull_request", delivered
+    )
+    assert (closing.name, closing.state) == ("acme/shop#17", "closed")
+    assert [entry["method"] for entry in github.requests()] == ["GET"]
+
+
+def test_an_open_one_is_taken_as_closed_now_and_that_is_said(github: FakeGitHub) -> None:
+    """State and time are set as a close would set them; it is not taken as merged, nor as closed by anybody."""
+    github.world.open_pull("acme/shop", number=17)
+    closing = closed_event(client(github), "acme/shop", 17, NOW)
+    pull = closing.payload["pull_request"]
+    assert (pull["state"], pull["merged"], pull["closed_at"]) == ("closed", False, "2026-03-14T09:26:53Z")
+    assert "sender" not in closing.payload
+    assert closing.state == "open"
+    assert any("still open" in note and "without a merge" in note for note in closing.notes)
+    assert any("no `sender`" in note for note in closing.notes)
+
+
+def test_a_renamed_repository_has_the_name_that_a_delivery_would_carry() -> None:
+    """Names are made of `event.repository`: the old one would name other resources than the delivery's."""
+    with FakeGitHub() as github:
+        github.world.add_repository("acme/shop")
+        github.world.open_pull("acme/shop", number=17)
+        github.world.rename("acme/shop", "acme/store")
+        closing = closed_event(client(github), "acme/shop", 17, NOW)
+    assert closing.payload["repository"]["full_name"] == "acme/store"
+    assert closing.name == "acme/store#17"
+
+
+def test_one_that_is_not_there_is_said_and_not_planned(github: FakeGitHub) -> None:
+    """GitHub's 404 also means that the token may not see it."""
+    with pytest.raises(NotFound, match=r"no pull request acme/shop#99: is the name right, and may the token"):
+        closed_event(client(github), "acme/shop", 99, NOW)
+
+
+def whole() -> dict[str, Any]:
+    with FakeGitHub() as fake:
+        fake.world.add_repository("acme/shop", id=501_001)
+        pull = fake.world.open_pull("acme/shop", number=17)
+        answer: dict[str, Any] = fake.world.pull_payload(fake.world.repository("acme/shop"), pull)[
+            "pull_request"
+        ]
+        return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {},
+        whole() | {"number": 18},
+        whole() | {"state": "locked"},
+        whole() | {"merged": None},
+        whole() | {"id": "1700"},
+        whole() | {"base": {"ref": "develop", "repo": None}},
+        whole() | {"head": None},
+    ],
+)
+def test_an_answer_that_is_not_the_pull_request_is_an_error(github: FakeGitHub, answer: Any) -> None:
+    """Nothing is guessed: a plan of another pull request, or of half of one, would be believed."""
+    github.faults.add("status", path="/repos/acme/shop/pulls/17", status=200, body=answer)
+    with pytest.raises(ServiceError, match="not the pull request that was asked for"):
+        closed_event(client(github), "acme/shop", 17, NOW)
+
+
+def test_what_no_delivery_could_carry_is_refused(github: FakeGitHub) -> None:
+    """The one rule for payloads holds here as well: CEL would cut the string at the NUL."""
+    github.faults.add(
+        "status", path="/repos/acme/shop/pulls/17", status=200, body=whole() | {"title": "pr\0d"}
+    )
+    with pytest.raises(PayloadRefused, match="NUL"):
+        closed_event(client(github), "acme/shop", 17, NOW)
