@@ -76,13 +76,13 @@ def ours(pid: int) -> bool:
 
 
 def test_the_demo_holds_and_can_be_kept_open(tmp_path: Path) -> None:
-    """Every promise holds within 45 seconds, on 80 columns; the run's page opens; Ctrl-C leaves nothing behind."""
+    """Every check holds within 45 seconds, on 80 columns; the run's page opens; Ctrl-C leaves nothing behind."""
     began = time.monotonic()
     with Demo(tmp_path, "--keep-open") as demo:
         demo.until("Ctrl-C ends the demo")
         took = time.monotonic() - began
         assert "✗" not in demo.text, demo.text
-        held = re.search(r"(\d+) of (\d+) promises held", demo.text)
+        held = re.search(r"(\d+) of (\d+) checks held", demo.text)
         assert held, demo.text
         assert held[1] == held[2]
         assert took < SECONDS

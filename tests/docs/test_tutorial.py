@@ -99,6 +99,7 @@ def test_the_tutorial_tears_down_a_preview(tmp_path: Path) -> None:
     assert process.returncode == 0, said
     for expected in (
         "closeout.yaml: fine.",
+        "closeout listens on http://127.0.0.1:",
         "preview-cleanup: would run",
         "delete stack preview-17",
         "success: deleted stack preview-17 (2 resources), after emptying preview-17-site (2 versions)",
@@ -106,6 +107,7 @@ def test_the_tutorial_tears_down_a_preview(tmp_path: Path) -> None:
         "repository 'sample/never-matches' matches none of acme/shop",
     ):
         assert expected in said, said
+    assert "full_name" not in said, "the stand-in's answers are thrown away"
 
 
 def readme_configuration() -> Block:

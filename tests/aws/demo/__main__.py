@@ -1,4 +1,4 @@
-"""`make demo-aws`: the 2021 write-up's demonstration, on the real template, with every promise checked.
+"""`make demo-aws`: the 2021 write-up's demonstration, on the real template, with checks of all that it shows.
 
 The CDK's own command line deploys `closed-pr-event-stack` to an emulated account on this machine; a fake GitHub
 opens and closes pull request #17. The exit code says whether everything that was shown held.
@@ -27,7 +27,7 @@ GITHUB = ["192.30.252.0/22", "185.199.108.0/22", "140.82.112.0/20", "143.55.64.0
 
 
 def main() -> int:
-    """Play it. Exit code 1 if a promise did not hold, 4 if something could not be started."""
+    """Play it. Exit code 1 if a check did not hold, 4 if something could not be started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with tempfile.TemporaryDirectory(prefix="closeout-demo-aws-") as folder:
@@ -68,9 +68,9 @@ def play(folder: Path) -> int:
             output.note(f"The emulator's last words:\n{world.cloud.last_words()}")
     total = narrator.held + len(narrator.failed)
     output.say()
-    output.say(f"{narrator.held} of {total} promises held, in {narrator.elapsed():.0f} s.")
-    for promise in narrator.failed:
-        output.say(click.style(f"  ✗ {promise}", fg="red"))
+    output.say(f"{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")
+    for check in narrator.failed:
+        output.say(click.style(f"  ✗ {check}", fg="red"))
     return exits.FAILED if narrator.failed else exits.OK
 
 

@@ -1,4 +1,4 @@
-"""`closeout demo`: the main job on this machine, in real separate processes, with every promise checked.
+"""`closeout demo`: the main job on this machine, in real separate processes, with checks of all that it shows.
 
 It is the acceptance test that a newcomer can watch: an emulated AWS, a fake GitHub and the real `closeout serve`
 talk over HTTP, and the exit code says whether everything that was shown held.
@@ -40,8 +40,8 @@ def demo(keep_open: bool) -> int:
     """Close a pull request and watch its preview be torn down; then see everything go wrong that can.
 
     Starts an emulated AWS, a fake GitHub and `closeout serve` as processes of their own, on free ports of this
-    machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if anything that is
-    promised did not hold. Takes about half a minute.
+    machine, in a temporary folder. Needs no account and leaves nothing behind. Exit code 1 if a check did not
+    hold. Takes about half a minute.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -81,9 +81,9 @@ def _play(folder: Path, *, keep_open: bool) -> int:
 def _sum_up(narrator: Narrator) -> None:
     total = narrator.held + len(narrator.failed)
     output.say()
-    output.say(f"{narrator.held} of {total} promises held, in {narrator.elapsed():.0f} s.")
-    for promise in narrator.failed:
-        output.say(click.style(f"  ✗ {promise}", fg="red"))
+    output.say(f"{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")
+    for check in narrator.failed:
+        output.say(click.style(f"  ✗ {check}", fg="red"))
 
 
 def _keep_open(urls: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What the audience sees: scenes, one line per thing that happens, and a ✓ or ✗ per promise checked.
+"""What the audience sees: scenes, one line per thing that happens, and a ✓ or ✗ per check.
 
 Plain text of at most 80 columns; click drops the colours where there is no terminal.
 """
@@ -51,15 +51,15 @@ class Narrator:
         output.say(f"  {title}")
         output.say(f"  {click.style(url, underline=True)}")
 
-    def check(self, holds: bool, promise: str, otherwise: str = "") -> bool:
-        """Write ✓ or ✗ with the promise; what was seen instead follows a ✗."""
+    def check(self, holds: bool, what: str, otherwise: str = "") -> bool:
+        """Write ✓ or ✗ with what should hold; what was seen instead follows a ✗."""
         mark = click.style("✓", fg="green") if holds else click.style("✗", fg="red", bold=True)
-        lines = textwrap.wrap(promise, WIDTH - 4, break_on_hyphens=False)
+        lines = textwrap.wrap(what, WIDTH - 4, break_on_hyphens=False)
         output.say(f"  {mark} " + "\n    ".join(lines))
         if holds:
             self.held += 1
             return True
-        self.failed.append(promise)
+        self.failed.append(what)
         for line in textwrap.wrap(f"instead: {output.clean(otherwise)}", WIDTH - 8):
             output.say(f"      {line}")
         return False
