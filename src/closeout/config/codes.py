@@ -7,7 +7,7 @@ from __future__ import annotations
 
 CODES: dict[str, str] = {
     # the file and its YAML
-    "unreadable-file": "The file cannot be opened, is not UTF-8, or is larger than 256 KB.",
+    "unreadable-file": "There is no such file, or it cannot be opened, is not UTF-8, or is larger than 256 KB.",
     "empty-file": "The file holds nothing.",
     "yaml-syntax": "The text is not valid YAML, or holds a second document.",
     "yaml-tag": "An unquoted `!` made a YAML tag of a value, which would silently lose it. Quote the value.",

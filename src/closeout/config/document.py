@@ -67,11 +67,16 @@ class _Stopped(Exception):
     """The tree cannot be built; the finding has been made."""
 
 
+MISSING = "there is no such file"
+
+
 def read(path: Path) -> tuple[str | None, str]:
     """Read the file. Gives its text and "", or None and the sentence that says why it cannot be used."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None, MISSING
     except OSError as error:
         return None, f"cannot read the file: {error.strerror or type(error).__name__}"
     except ValueError:

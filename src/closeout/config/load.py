@@ -22,6 +22,9 @@ from closeout.config.values import At
 from closeout.core.automation import Automation
 from closeout.core.errors import ConfigError
 
+_WRITE_ONE = "`closeout init` writes one; or name yours with --config or CLOSEOUT_CONFIG"
+_LOOK_AT_IT = "check the path, the file's mode and its encoding (UTF-8)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
@@ -58,9 +61,8 @@ def _read(
     text, problem = document.read(path)
     findings = Findings(str(path), text or "")
     if text is None:
-        findings.error(
-            1, 1, "unreadable-file", problem, "check the path, the file's mode and its encoding (UTF-8)"
-        )
+        fix = _WRITE_ONE if problem == document.MISSING else _LOOK_AT_IT
+        findings.error(1, 1, "unreadable-file", problem, fix)
         return None, findings.all()
     node = document.parse(text, findings)
     if node is None:
