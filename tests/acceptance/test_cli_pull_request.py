@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,43 @@ def test_matching_is_that_of_explain(machine: Machine) -> None:
         "No automation matches; nothing would be done.\n"
         "  preview-cleanup: base branch 'develop' matches none of main\n"
     )
+
+
+THREE_STEPS = """\
+version: 1
+secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET, github: env:CLOSEOUT_GITHUB_TOKEN }
+github: { api-url: env:GITHUB_API }
+aws: { account: '123456789012', region: eu-central-1 }
+protect: { names: ['preview-17'] }
+automations:
+  preview-cleanup:
+    on: { pull_request: { types: [closed] } }
+    repositories: [acme/shop]
+    steps:
+      - uses: shell
+        with: { run: 'true' }
+      - uses: aws/cloudformation-delete-stack
+        with: { stack-name: 'preview-${{ event.pull_request.number }}' }
+      - uses: aws/cloudformation-delete-stack
+        if: event.labls == 'x'
+        with: { stack-name: 'other-${{ event.pull_request.number }}' }
+"""
+
+
+def test_what_cannot_be_planned_is_marked_and_counted(machine: Machine) -> None:
+    """An error does not stand where changes stand without a word, and nobody is told that a plan has done nothing."""
+    machine.preview()
+    machine.config.write_text(THREE_STEPS)
+    shown = machine.closeout(*PLAN, check=False)
+    assert shown.returncode == exits.REFUSED
+    assert re.search(r"^    refused: .*preview-17.* is protected", shown.stdout, re.MULTILINE)
+    assert "    error: expression `event.labls == 'x'`: " in shown.stdout
+    assert shown.stdout.endswith("\n2 of 3 steps cannot be planned.\n")
+    assert "nothing was done" not in shown.stdout
+    machine.config.write_text(
+        THREE_STEPS.replace("'preview-17'", "'other'").replace("event.labls == 'x'", "event.number == 17")
+    )
+    assert "cannot be planned" not in machine.closeout(*PLAN).stdout
 
 
 def test_errors_show_no_plan(machine: Machine) -> None:

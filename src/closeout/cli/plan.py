@@ -98,17 +98,21 @@ def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print plans for a person, 80 columns wide."""
+    """Print plans for a person, 80 columns wide; what cannot be planned is marked, and counted at the end."""
     for row in rows:
         mode = " (dry run)" if row.get("mode") == "dry-run" else ""
         output.say(click.style(row["name"], bold=True) + mode)
         if row.get("error"):
-            text = f"would fail: {output.clean(row['error']['message'])}"
-            output.say(click.style(click.wrap_text(text, 78, "  ", "  "), fg="red"))
+            output.say(_marked("would fail", row["error"]["message"], "  "))
         for step in row["steps"]:
             output.say(f"  {step['id']}  {step['uses']}")
             for line in _step_lines(step):
                 output.say(line)
+    steps = [step for row in rows for step in row["steps"]]
+    failed = sum(1 for step in steps if step.get("error"))
+    if failed:
+        which = f"{failed} of {len(steps)} steps" if len(steps) > 1 else "The step"
+        output.say(click.style(f"{which} cannot be planned.", fg="red", bold=True))
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -121,8 +125,8 @@ def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
 
 def _step_lines(step: Mapping[str, Any]) -> list[str]:
     if step.get("error"):
-        text = click.wrap_text(output.clean(step["error"]["message"]), 78, "    ", "    ")
-        return [click.style(text, fg="red")]
+        word = "refused" if step["error"]["code"] in REFUSALS else "error"
+        return [_marked(word, step["error"]["message"], "    ")]
     if step.get("reason"):
         return [click.wrap_text(f"skipped: {output.clean(step['reason'])}", 78, "    ", "    ")]
     if not step["changes"]:
@@ -133,3 +137,9 @@ def _step_lines(step: Mapping[str, Any]) -> list[str]:
         if change["reason"]:
             lines.append(click.wrap_text(output.clean(change["reason"]), 78, "      ", "      "))
     return lines
+
+
+def _marked(word: str, message: str, indent: str) -> str:
+    """Give an error as what it is. Guards say that nothing was done, which goes without saying where only a plan is made."""
+    text = output.clean(message.replace("; nothing was done", ""))
+    return click.style(click.wrap_text(f"{word}: {text}", 78, indent, indent), fg="red")
