@@ -8,6 +8,7 @@ AWS_PROFILE, …) are botocore's own business and are honoured.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -216,7 +217,9 @@ def _cause(error: Exception) -> tuple[str, str, bool]:
     from botocore import exceptions as known  # noqa: PLC0415
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
-    if isinstance(error, (known.NoCredentialsError, known.PartialCredentialsError, known.ProfileNotFound)):
+    if isinstance(error, known.ProfileNotFound):
+        return "NoCredentials", _no_profile(str(error.kwargs.get("profile", ""))), False
+    if isinstance(error, (known.NoCredentialsError, known.PartialCredentialsError)):
         return "NoCredentials", NO_CREDENTIALS, False
     if isinstance(error, ResponseParserError):
         # Its text is the answer itself, and a torn answer of AssumeRole holds credentials.
@@ -224,6 +227,12 @@ def _cause(error: Exception) -> tuple[str, str, bool]:
     no_answer = (known.HTTPClientError, known.ConnectionError, known.IncompleteReadError)
     transient = isinstance(error, (*no_answer, known.CredentialRetrievalError))
     return type(error).__name__.removesuffix("Error"), str(error), transient
+
+
+def _no_profile(name: str) -> str:
+    named = next((key for key in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE") if os.environ.get(key) == name), "")
+    whose = f" ({named})" if named else ""
+    return f"the profile {name}{whose} is not in the AWS configuration; `aws configure list-profiles` shows what is"
 
 
 def retry_after(header: str | None, now: float) -> float | None:

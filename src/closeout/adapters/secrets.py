@@ -167,6 +167,7 @@ def _aws_error(reference: str, code: str, *, transient: bool) -> SecretError:
         "AccessDeniedException": "the role needs secretsmanager:GetSecretValue on it (and kms:Decrypt on its key)",
         "NoCredentialsError": "there are no AWS credentials here",
         "NoCredentials": "there are no AWS credentials here",
+        "ProfileNotFound": "the profile that AWS_PROFILE names is not in the AWS configuration",
         "NoRegionError": "say in which region: set AWS_REGION, or name the secret by its ARN",
         "InvalidRequestException": "it is marked as deleted; restore it",
         "EndpointConnectionError": "there is no connection to AWS",

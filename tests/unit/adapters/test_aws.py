@@ -164,6 +164,16 @@ def test_no_credentials(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "AWS_PROFILE" in error.message
 
 
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
+def test_a_profile_that_is_not_there(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """It is named with the variable that names it: advice to give a profile would be no help to who gave one."""
+    monkeypatch.setenv(variable, "nope")
+    error = failure(lambda: clients().account())
+    assert (error.reason, error.transient) == ("NoCredentials", False)
+    assert f"the profile nope ({variable}) is not in the AWS configuration" in error.message
+    assert "no AWS credentials" not in error.message
+
+
 def test_bad_argument(aws: FakeAws) -> None:
     """A wrong argument is our bug and said as such, not an answer."""
     error = failure(lambda: clients().aws("cloudformation").describe_stacks(Stack="x"))

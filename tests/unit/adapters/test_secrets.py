@@ -212,6 +212,13 @@ def test_an_aws_error_says_what_to_do_and_whether_it_may_pass(
     assert raised.transient == transient
 
 
+def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's own client, which `serve` reads its secrets with, says so too."""
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    raised = refusal(lambda: SecretReader(region="eu-central-1").read("aws-secretsmanager:hook"))
+    assert "the profile that AWS_PROFILE names is not in the AWS configuration" in raised.message
+
+
 def test_a_former_version_that_cannot_be_read_now_is_not_skipped_in_silence() -> None:
     """Half of a rotation read is a failed read: what was cached before stays."""
     vault = Vault(AWSCURRENT=version("s3cret"), AWSPREVIOUS=Boto("ThrottlingException"))
