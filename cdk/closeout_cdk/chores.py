@@ -29,10 +29,10 @@ class Chores(Construct):
         super().__init__(scope, name)
         self._grants: list[permissions.Grant] = []
         self._role = permissions.role(self, "Role")
-        self._logs = logs.LogGroup(
+        self.logs = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.ONE_WEEK, removal_policy=RemovalPolicy.DESTROY
         )
-        self._function = lambda_.Function(
+        self.function = lambda_.Function(
             self,
             "Function",
             description="closeout: publishes the configuration, empties the bucket before it goes, sets up access logs once",
@@ -43,9 +43,9 @@ class Chores(Construct):
             timeout=Duration.minutes(14),
             memory_size=256,
             role=self._role.without_policy_updates(),
-            log_group=self._logs,
+            log_group=self.logs,
         )
-        accept(self._function, {"L1": RUNTIME_REASON})
+        accept(self.function, {"L1": RUNTIME_REASON})
 
     def publish(self, table: dynamodb.ITable, config: Config) -> CustomResource:
         """Write what is deployed into the ledger's table."""
@@ -100,15 +100,15 @@ class Chores(Construct):
     def finish(self) -> None:
         """Attach the role's one policy, when it is known what is to be done. The function waits for it."""
         policy = permissions.attach(
-            self, "Policy", self._role, [permissions.write_log(self._logs), *self._grants]
+            self, "Policy", self._role, [permissions.write_log(self.logs), *self._grants]
         )
-        permissions.wait_for(self._function, policy)
+        permissions.wait_for(self.function, policy)
 
     def _resource(self, name: str, properties: dict[str, str]) -> CustomResource:
         return CustomResource(
             self,
             name,
-            service_token=self._function.function_arn,
+            service_token=self.function.function_arn,
             resource_type="Custom::CloseoutChore",
             service_timeout=Duration.minutes(15),
             properties=properties,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Annotations, AssetHashType, Duration, RemovalPolicy
@@ -68,12 +68,12 @@ class Functions(Construct):
             permissions.role(self, "ReceiverRole"),
         )
         self.ended_logs, self.ended_role = self._logs("EndedLogs"), permissions.role(self, "EndedRole")
-        self.worker = self._make_worker(config)
+        self.worker = self._make_worker(config.execution_timeout)
         self.alias = self.worker.add_alias(ALIAS)
         self.receiver = self._make_receiver()
         self.ended = self._make_ended()
 
-    def _make_worker(self, config: Config) -> lambda_.Function:
+    def _make_worker(self, longest: float) -> lambda_.Function:
         made = self._function(
             "Worker",
             self.worker_role,
@@ -84,7 +84,7 @@ class Functions(Construct):
             timeout=INVOCATION,
             environment=self._of_runs(),
             durable_config=lambda_.DurableConfig(
-                execution_timeout=Duration.seconds(config.execution_timeout),
+                execution_timeout=Duration.seconds(longest),
                 retention_period=Duration.days(HISTORY_DAYS),
             ),
             dead_letter_queue=self.dead_letters,
@@ -96,7 +96,11 @@ class Functions(Construct):
             "aws-lambda:Function.DurableConfig",
             "it is durable from its first deployment on: nothing is replaced",
         )
-        itself = permissions.named_by_cloudformation(made)
+        return made
+
+    def permit_worker(self, config: Config, denied: Sequence[permissions.Grant]) -> None:
+        """Give the worker's role its policy, once all is there that the worker is denied."""
+        itself = permissions.named_by_cloudformation(self.worker)
         grants = [
             permissions.write_log(self.worker_logs),
             *permissions.keep_runs(self._ledger),
@@ -105,15 +109,9 @@ class Functions(Construct):
             *permissions.read_token(self._secrets),
             permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
             *permissions.of_actions(config.statements),
-            *permissions.protect_own(
-                self,
-                self._ledger,
-                self._secrets.webhook_arn,
-                (self.worker_logs, self.receiver_logs, self.ended_logs),
-            ),
+            *denied,
         ]
-        self.worker_policy = self._attach(made, "WorkerPolicy", self.worker_role, grants)
-        return made
+        self._attach(self.worker, "WorkerPolicy", self.worker_role, grants)
 
     def _make_receiver(self) -> lambda_.Function:
         made = self._function(

@@ -1,6 +1,6 @@
 """Each role's one policy: what closeout itself needs, and for the worker what the configuration's actions need.
 
-The Deny stands over everything that a configuration can ask for, so that no automation can take away what it runs on.
+What the worker is denied, whatever a configuration asks for, stands in `protect.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from constructs import Construct, IConstruct
 from closeout.config.permissions import Statement
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
-from closeout_cdk.parameters import STACK, ParameterError
+from closeout_cdk.parameters import ParameterError
 from closeout_cdk.secrets import Secrets
 
 MOST_OF_A_NAME = 50
@@ -214,52 +214,3 @@ def wait_for(function: lambda_.Function, *others: IConstruct) -> None:
         assert isinstance(made, CfnElement)
         ids.append(stack.get_logical_id(made))
     resource.add_override("DependsOn", ids)
-
-
-def protect_own(
-    scope: Construct, ledger: Ledger, webhook_secret: str, groups: Sequence[logs.ILogGroup]
-) -> list[Grant]:
-    """Deny whatever an action could do to closeout's own resources, whatever the configuration allows."""
-    stack = Stack.of(scope)
-
-    def named(service: str, resource: str, name: str, form: ArnFormat) -> str:
-        return stack.format_arn(service=service, resource=resource, resource_name=name, arn_format=form)
-
-    colon, slash = ArnFormat.COLON_RESOURCE_NAME, ArnFormat.SLASH_RESOURCE_NAME
-    stacks = [named("cloudformation", "stack", f"{name}/*", slash) for name in (STACK, "CDKToolkit")]
-    secrets = [named("secretsmanager", "secret", f"{STACK}/*", colon), webhook_secret]
-    roles = [stack.format_arn(service="iam", region="", resource="role", resource_name=f"{STACK}-*")]
-    bucket = ledger.bucket
-    return [
-        _deny("cloudformation:* iam:*", [*stacks, *roles]),
-        _deny(_TABLE, [ledger.table.table_arn]),
-        _deny("s3:Delete* s3:Put*", [bucket.bucket_arn, bucket.arn_for_objects("*")]),
-        _deny(_SECRETS, secrets),
-        _deny(_FUNCTION, [named("lambda", "function", f"{STACK}-*", colon)]),
-        _deny(
-            "logs:Delete* logs:PutRetentionPolicy logs:PutSubscriptionFilter",
-            [group.log_group_arn for group in groups],
-        ),
-        _deny(
-            "sqs:DeleteQueue sqs:PurgeQueue sqs:SetQueueAttributes", [named("sqs", f"{STACK}-*", "", _NONE)]
-        ),
-        _deny(
-            "events:Delete* events:Disable* events:Put* events:Remove*",
-            [named("events", "rule", f"{STACK}-*", slash)],
-        ),
-    ]
-
-
-_NONE = ArnFormat.NO_RESOURCE_NAME
-_TABLE = """dynamodb:DeleteResourcePolicy dynamodb:DeleteTable dynamodb:DeleteTableReplica dynamodb:PutResourcePolicy
-dynamodb:UpdateContinuousBackups dynamodb:UpdateTable dynamodb:UpdateTimeToLive"""
-_SECRETS = """secretsmanager:Cancel* secretsmanager:Delete* secretsmanager:Put* secretsmanager:Remove*
-secretsmanager:Replicate* secretsmanager:Restore* secretsmanager:Rotate* secretsmanager:Stop* secretsmanager:Update*"""
-_FUNCTION = """lambda:Add* lambda:Create* lambda:Delete* lambda:Publish* lambda:Put* lambda:Remove*
-lambda:StopDurableExecution lambda:Update*"""
-
-
-def _deny(actions: str, resources: Sequence[str]) -> Grant:
-    return Grant(
-        iam.PolicyStatement(effect=iam.Effect.DENY, actions=actions.split(), resources=list(resources))
-    )

@@ -20,6 +20,7 @@ from closeout_cdk.failures import Failures
 from closeout_cdk.functions import Functions
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import Parameters
+from closeout_cdk.protect import Own, protect
 from closeout_cdk.secrets import Secrets
 
 
@@ -68,10 +69,24 @@ class CloseoutStack(Stack):
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )
-        self._do_chores(parameters, config)
+        chores = self._do_chores(parameters, config)
+        self.functions.permit_worker(config, protect(self, self._own(chores)))
         self._tell(parameters)
 
-    def _do_chores(self, given: Parameters, config: Config) -> None:
+    def _own(self, chores: Chores) -> Own:
+        """Gather what the worker must leave alone."""
+        made = self.functions
+        groups = (made.worker_logs, made.receiver_logs, made.ended_logs, chores.logs, self.api.access_logs)
+        return Own(
+            self.ledger,
+            self.secrets.webhook_arn,
+            (made.dead_letters, made.last_letters),
+            [group for group in groups if group is not None],
+            self.api.rest,
+            (made.receiver, made.ended, chores.function),
+        )
+
+    def _do_chores(self, given: Parameters, config: Config) -> Chores:
         """Let CloudFormation say what is deployed; empty the bucket and set up access logs where the parameters ask for it."""
         chores = Chores(self, "Chores", given)
         chores.publish(self.ledger.table, config)
@@ -82,6 +97,7 @@ class CloseoutStack(Stack):
         if given.api_log_role == "create":
             self.api.rest.deployment_stage.node.add_dependency(chores.log_role())
         chores.finish()
+        return chores
 
     def _tell(self, given: Parameters) -> None:
         """Write the outputs, under exact keys: the command line reads them."""

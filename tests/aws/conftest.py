@@ -65,6 +65,6 @@ def world() -> Iterator[World]:
         config = (HERE / "closeout.yaml").read_text("utf-8")
         variables = {"NOTES": str(folder / "notes")}
         with World(folder, config, code=HERE / "code", context=context, variables=variables) as ready:
-            for repository in ("notes", "ordered", "killed", "patient", "redeployed", "overreach"):
+            for repository in ("notes", "ordered", "killed", "patient", "redeployed", "overreach", "seize"):
                 ready.add_repository(f"acme/{repository}")
             yield ready

@@ -9,9 +9,13 @@ from botocore.exceptions import ClientError
 
 from tests.aws.world import World
 
+EVERYTHING = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+)
+
 
 def test_the_worker_is_denied_what_the_configuration_does_not_use(world: World) -> None:
-    """Its own table's deletion, its own secrets and stack, and services that no step names: all are refused."""
+    """Nothing allows it: its own table's deletion, its own secrets and stack, and services that no step names."""
     world.open(1, repository="acme/overreach")
     answer = json.loads(world.close(1, repository="acme/overreach")["response"]["payload"])
     run = world.ended(answer["runs"][0])
@@ -25,13 +29,31 @@ def test_the_worker_is_denied_what_the_configuration_does_not_use(world: World) 
     assert world.outputs["TableName"] in tables
 
 
+def test_a_worker_with_every_right_is_denied_what_closeout_runs_on(world: World) -> None:
+    """A policy of the user's own (`workerPolicies`) may allow everything: the Deny stands over it."""
+    iam, sqs = world.cloud.client("iam"), world.cloud.client("sqs")
+    (role,) = (one["RoleName"] for one in iam.list_roles()["Roles"] if "WorkerRole" in one["RoleName"])
+    sqs.create_queue(QueueName="somebody-elses")
+    iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=EVERYTHING)
+    try:
+        world.open(1, repository="acme/seize")
+        answer = json.loads(world.close(1, repository="acme/seize")["response"]["payload"])
+        run = world.ended(answer["runs"][0])
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="all")
+    assert run["verdict"] == "success", run
+    told = world.until(lambda: [line for line in world.lines(run["id"]) if line.startswith("{")], bool)
+    found = json.loads(told[0])
+    assert found.pop("delete somebody else's queue") == "done", "so the policy was in force"
+    assert len(found) >= 16, found
+    assert {what: said for what, said in found.items() if "with an explicit deny" not in said} == {}
+
+
 def test_an_administrator_cannot_read_the_secrets_values(world: World) -> None:
     """A user who may do everything sees that the secrets are there, and not what they are."""
     iam = world.cloud.client("iam")
     iam.create_user(UserName="admin")
-    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
-    iam.put_user_policy(UserName="admin", PolicyName="all", PolicyDocument=policy)
+    iam.put_user_policy(UserName="admin", PolicyName="all", PolicyDocument=EVERYTHING)
     key = iam.create_access_key(UserName="admin")["AccessKey"]
     mine = world.cloud.client(
         "secretsmanager", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"]

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,65 @@ def overreach(context: Any) -> dict[str, str]:
             found[name] = "allowed"
         except ClientError as error:
             found[name] = str(error.response["Error"]["Code"])
+    context.log(json.dumps(found))
+    return found
+
+
+def seize(context: Any) -> dict[str, str]:
+    """Try to take closeout itself away, with the worker's own credentials; give each refusal's words."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    stack = "closed-pr-event-stack"
+
+    def client(service: str) -> Any:
+        return boto3.client(service, region_name=os.environ["AWS_REGION"])
+
+    sqs, functions, alarms, api = client("sqs"), client("lambda"), client("cloudwatch"), client("apigateway")
+    queues = sqs.list_queues(QueueNamePrefix=stack)["QueueUrls"]
+    names = [one["FunctionName"] for one in functions.list_functions()["Functions"]]
+    chores = next(name for name in names if "Chores" in name)
+    apis = [one["id"] for one in api.get_rest_apis()["items"]]
+    bell = f"{stack}-FailedRuns"
+    calls: dict[str, Callable[[], Any]] = {
+        "delete somebody else's queue": lambda: sqs.delete_queue(
+            QueueUrl=sqs.get_queue_url(QueueName="somebody-elses")["QueueUrl"]
+        ),
+        "make an alarm deaf": lambda: alarms.put_metric_alarm(
+            AlarmName=bell,
+            Namespace="closeout",
+            MetricName="Nothing",
+            Statistic="Sum",
+            Period=300,
+            EvaluationPeriods=1,
+            Threshold=1e9,
+            ComparisonOperator="GreaterThanThreshold",
+        ),
+        "empty the bucket": lambda: functions.invoke(
+            FunctionName=chores, Payload=json.dumps({"RequestType": "Delete"})
+        ),
+        "delete the table": lambda: client("dynamodb").delete_table(TableName=os.environ["CLOSEOUT_TABLE"]),
+        "delete the bucket": lambda: client("s3").delete_bucket(Bucket=os.environ["CLOSEOUT_BUCKET"]),
+        "delete the token": lambda: client("secretsmanager").delete_secret(
+            SecretId=os.environ["CLOSEOUT_GITHUB_SECRET"]
+        ),
+        "delete the stack": lambda: client("cloudformation").delete_stack(StackName=stack),
+    }
+    calls |= {
+        f"delete function {name}": partial(functions.delete_function, FunctionName=name) for name in names
+    }
+    calls |= {f"delete api {name}": partial(api.delete_rest_api, restApiId=name) for name in apis}
+    for number, url in enumerate(queues):
+        calls[f"read queue {number}"] = partial(sqs.receive_message, QueueUrl=url)
+        calls[f"purge queue {number}"] = partial(sqs.purge_queue, QueueUrl=url)
+        calls[f"delete queue {number}"] = partial(sqs.delete_queue, QueueUrl=url)
+    found = {}
+    for name, call in calls.items():
+        try:
+            call()
+            found[name] = "done"
+        except ClientError as error:
+            found[name] = str(error.response["Error"].get("Message"))
     context.log(json.dumps(found))
     return found
 

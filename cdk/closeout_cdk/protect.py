@@ -1,0 +1,85 @@
+"""What the worker is denied, whatever the configuration, or a policy of the user's own, allows: to touch closeout itself.
+
+Names that CloudFormation makes begin with the stack's; where a reference can stand in the worker's policy it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from closeout_cdk.ledger import Ledger
+from closeout_cdk.parameters import STACK
+from closeout_cdk.permissions import Grant, named_by_cloudformation
+
+_TABLE = """dynamodb:DeleteResourcePolicy dynamodb:DeleteTable dynamodb:DeleteTableReplica dynamodb:PutResourcePolicy
+dynamodb:UpdateContinuousBackups dynamodb:UpdateTable dynamodb:UpdateTimeToLive"""
+_SECRETS = """secretsmanager:Cancel* secretsmanager:Delete* secretsmanager:Put* secretsmanager:Remove*
+secretsmanager:Replicate* secretsmanager:Restore* secretsmanager:Rotate* secretsmanager:Stop* secretsmanager:Update*"""
+_FUNCTION = """lambda:Add* lambda:Create* lambda:Delete* lambda:Publish* lambda:Put* lambda:Remove*
+lambda:StopDurableExecution lambda:Update*"""
+_QUEUES = (
+    "sqs:*MessageMoveTask sqs:*Permission sqs:ChangeMessage* sqs:Delete* sqs:Purge* sqs:Receive* sqs:Set*"
+)
+_LOGS = """logs:AssociateKmsKey logs:Delete* logs:PutDataProtectionPolicy logs:PutMetricFilter logs:PutRetentionPolicy
+logs:PutSubscriptionFilter logs:PutTransformer"""
+
+
+class Own(NamedTuple):
+    """Resources of the stack that the worker's policy can refer to, and functions that it must not invoke."""
+
+    ledger: Ledger
+    webhook_secret: str
+    queues: Sequence[sqs.IQueue]
+    logs: Sequence[logs.ILogGroup]
+    api: apigateway.RestApi
+    functions: Sequence[lambda_.Function]
+
+
+def protect(scope: Construct, own: Own) -> list[Grant]:
+    """Deny whatever a step could do to closeout's own resources.
+
+    The other functions believe who may invoke them: one empties the bucket when it is told that the stack goes.
+    """
+    stack = Stack.of(scope)
+
+    def arn(service: str, resource: str, **parts: str) -> str:
+        # The resource as AWS writes it. With `resource_name` a name that has no type before it would get a slash after it.
+        form = ArnFormat.NO_RESOURCE_NAME
+        return stack.format_arn(service=service, resource=resource, arn_format=form, **parts)
+
+    functions = arn("lambda", f"function:{STACK}-*")
+    api = arn("apigateway", f"/restapis/{own.api.rest_api_id}", account="")
+    bucket = own.ledger.bucket
+    return [
+        _deny("cloudformation:*", *(arn("cloudformation", f"stack/{name}/*") for name in (STACK, "CDKToolkit"))),
+        _deny("iam:*", arn("iam", f"role/{STACK}-*", region="")),
+        _deny(_TABLE, own.ledger.table.table_arn),
+        _deny("s3:Delete* s3:Put*", bucket.bucket_arn, bucket.arn_for_objects("*")),
+        _deny(_SECRETS, arn("secretsmanager", f"secret:{STACK}/*"), own.webhook_secret),
+        _deny(_FUNCTION, functions),
+        _deny("lambda:Invoke*", *map(named_by_cloudformation, own.functions)),
+        # AWS gives the creation no resource, and a mapping's id is not known: whose function it is for is the limit.
+        _deny("lambda:*EventSourceMapping", "*", only={"ArnLike": {"lambda:FunctionArn": functions}}),
+        _deny(_QUEUES, *(queue.queue_arn for queue in own.queues)),
+        _deny("events:Delete* events:Disable* events:Put* events:Remove*", arn("events", f"rule/{STACK}-*")),
+        _deny(_LOGS, *(group.log_group_arn for group in own.logs)),
+        _deny("cloudwatch:Delete* cloudwatch:Disable* cloudwatch:Put* cloudwatch:Set*", arn("cloudwatch", f"alarm:{STACK}-*")),
+        _deny("sns:*Permission sns:Delete* sns:Put* sns:Set*", arn("sns", f"{STACK}-*")),
+        _deny("apigateway:*", api, f"{api}/*"),
+    ]  # fmt: skip
+
+
+def _deny(actions: str, *resources: str, only: Mapping[str, Mapping[str, object]] | None = None) -> Grant:
+    statement = iam.PolicyStatement(
+        effect=iam.Effect.DENY, actions=actions.split(), resources=list(resources), conditions=only
+    )
+    return Grant(statement)

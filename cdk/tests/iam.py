@@ -1,0 +1,135 @@
+"""Policies of a template, decided as IAM decides: over ARNs such as CloudFormation will make of the template.
+
+A small evaluator (an explicit Deny before any Allow, `*` and `?`, `ArnLike`), because what a Deny is worth shows in the
+ARNs that a request really has, and not in the text of the policy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from closeout_cdk.parameters import STACK
+from support import Made
+
+ACCOUNT, REGION = "123456789012", "eu-central-1"
+HERE = f"{REGION}:{ACCOUNT}"
+PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Region": REGION,
+    "AWS::Partition": "aws",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+FORMS = {
+    "AWS::ApiGateway::RestApi": f"arn:aws:apigateway:{REGION}::/restapis/{{name}}",
+    "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch:{HERE}:alarm:{{name}}",
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{HERE}:table/{{name}}",
+    "AWS::Events::Rule": f"arn:aws:events:{HERE}:rule/{{name}}",
+    "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT}:role/{{name}}",
+    "AWS::Lambda::EventSourceMapping": f"arn:aws:lambda:{HERE}:event-source-mapping:4d9f8c1e-0a7b-4a53-9b0e-6f3f1c2d5e7a",
+    "AWS::Lambda::Function": f"arn:aws:lambda:{HERE}:function:{{name}}",
+    "AWS::Logs::LogGroup": f"arn:aws:logs:{HERE}:log-group:{{name}}:*",
+    "AWS::S3::Bucket": "arn:aws:s3:::{name}",
+    "AWS::SNS::Topic": f"arn:aws:sns:{HERE}:{{name}}",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{HERE}:{{name}}",
+    "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{HERE}:secret:{{name}}-a1B2c3",
+}
+"""ARNs as https://docs.aws.amazon.com/service-authorization/latest/reference has them, service by service."""
+NAMED = {"AWS::CloudWatch::Alarm": "AlarmName", "AWS::SecretsManager::Secret": "Name"}
+"""Resources that the template names; all others are named by CloudFormation."""
+
+
+class Account:
+    """An account with a stack in it: its resources by logical id, with the names that they would get."""
+
+    def __init__(self, made: Made) -> None:
+        self._made = made
+        self._resources: dict[str, dict[str, Any]] = made.template["Resources"]
+
+    def name(self, logical_id: str) -> str:
+        """Give a resource's physical name."""
+        made = self._resources[logical_id]
+        kind = made["Type"]
+        if kind == "AWS::ApiGateway::RestApi":
+            return "a1b2c3d4e5"
+        if kind in NAMED:
+            return str(self.resolve(made["Properties"][NAMED[kind]]))
+        name = f"{STACK}-{logical_id}-1A2B3C4D5E6F"
+        return name.lower() if kind == "AWS::S3::Bucket" else name
+
+    def arn(self, logical_id: str) -> str:
+        """Give a resource's ARN, as IAM sees it in a request that is about it."""
+        return FORMS[self._resources[logical_id]["Type"]].format(name=self.name(logical_id))
+
+    def resolve(self, value: Any) -> Any:
+        """Give a property with CloudFormation's functions carried out."""
+        if isinstance(value, list):
+            return [self.resolve(one) for one in value]
+        if not isinstance(value, Mapping):
+            return value
+        match next(iter(value.items())):
+            case ("Ref", "AWS::StackId"):
+                return f"arn:aws:cloudformation:{HERE}:stack/{STACK}/51af3dc0-da77-11e4-872e-1234567db123"
+            case ("Ref", str(name)):
+                return PSEUDO.get(name) or self._reference(name)
+            case ("Fn::GetAtt", [str(name), "Arn"]):
+                return self.arn(name)
+            case ("Fn::Join", [str(between), parts]):
+                return between.join(self.resolve(part) for part in parts)
+            case ("Fn::Select", [number, parts]):
+                return self.resolve(parts)[int(number)]
+            case ("Fn::Split", [str(between), text]):
+                return str(self.resolve(text)).split(between)
+        return {key: self.resolve(one) for key, one in value.items()}
+
+    def _reference(self, logical_id: str) -> str:
+        kind = self._resources[logical_id]["Type"]
+        if kind == "AWS::Lambda::Alias":
+            return self.arn(self._resources[logical_id]["Properties"]["FunctionName"]["Ref"]) + ":live"
+        return (
+            self.arn(logical_id)
+            if kind in ("AWS::SecretsManager::Secret", "AWS::SNS::Topic")
+            else self.name(logical_id)
+        )
+
+    def statements(self, policy: str) -> list[dict[str, Any]]:
+        """Give the statements of the only policy whose logical id holds `policy`."""
+        return [dict(self.resolve(one)) for one in self._made.statements(policy)]
+
+
+def decision(
+    statements: Iterable[Mapping[str, Any]],
+    action: str,
+    resource: str,
+    context: Mapping[str, str] | None = None,
+) -> str:
+    """Say `Deny` (explicit), `Allow`, or `neither`, which AWS denies too."""
+    effects = {
+        one["Effect"]
+        for one in statements
+        if any(_fits(pattern.lower(), action.lower()) for pattern in _list(one["Action"]))
+        and any(_fits(pattern, resource) for pattern in _list(one["Resource"]))
+        and _holds(one.get("Condition", {}), context or {})
+    }
+    return next((effect for effect in ("Deny", "Allow") if effect in effects), "neither")
+
+
+def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
+    for operator, keys in conditions.items():
+        if operator != "ArnLike":
+            raise NotImplementedError(json.dumps(conditions))
+        for key, patterns in keys.items():
+            if not any(_fits(pattern, context.get(key, "")) for pattern in _list(patterns)):
+                return False
+    return True
+
+
+def _list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _fits(pattern: str, text: str) -> bool:
+    parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern)
+    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
