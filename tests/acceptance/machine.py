@@ -212,10 +212,10 @@ class Machine:
 
 
 @contextmanager
-def machine(folder: Path, aws: FakeAws, config: str = CONFIG) -> Iterator[Machine]:
+def machine(folder: Path, aws: FakeAws, config: str = CONFIG, *, private: bool = True) -> Iterator[Machine]:
     """A machine whose server is up and whose repository has a hook that points to it."""
     with FakeGitHub() as github:
-        github.world.add_repository(REPOSITORY, private=True)
+        github.world.add_repository(REPOSITORY, private=private)
         scene = Machine(folder, aws, github, config)
         scene.start()
         github.add_hook(REPOSITORY, url=scene.hook_url, secret=SECRET, events=("pull_request",))

@@ -129,7 +129,7 @@ def test_a_public_repositorys_log_is_kept_back(site: Site) -> None:
         "finished",
         "success",
         payload=deliveries.pull_request(private=False),
-        steps=(step("one", "success", summary="done here"),),
+        steps=(step("one", "success", summary="done here", public="done here"),),
         lines=(("one", "internal host db-7.corp"),),
     )
     text = site.page(execution).body.decode()
@@ -139,6 +139,29 @@ def test_a_public_repositorys_log_is_kept_back(site: Site) -> None:
     stream = site.server.send("GET", site.link(execution).replace("?", "/live?")).body.decode()
     assert "db-7.corp" not in stream
     assert "event: end" in stream
+
+
+def test_a_public_repositorys_scripts_are_kept_back(site: Site) -> None:
+    """Their plan, what they said, why the run waits and who asked for it; a plan of closeout's own stays, while it runs too."""
+    world = site.world
+    script = page_world.change("run", "./drop db-7.corp", "with HOST=db-7.corp")
+    steps = (
+        step("one", "failure", uses="shell", summary="failed", reason="exit code 3: db-7.corp", public="exit code 3", changes=(script,)),
+        step("two", "waiting", reason="two: no answer from db-7.corp", changes=page_world.PLAN),
+        step("three", "success", uses="of/another-version", summary="db-7.corp", changes=(script,)),
+    )  # fmt: skip
+    said = {"summary": "one: exit code 3: db-7.corp", "public": "one: exit code 3"}
+    public = deliveries.pull_request(private=False)
+    execution = world.add("a", "waiting", payload=public, steps=steps, requested_by="root@db-7.corp", reason="root@db-7.corp asked to cancel it")  # fmt: skip
+    pages = [site.page(execution).body.decode()]
+    world.change(execution, state="finished", verdict="failure", **said)
+    pages.append(site.page(execution).body.decode())
+    pages.append(site.server.send("GET", site.link(execution).replace("?", "/live?")).body.decode())
+    for text in pages:
+        assert "db-7.corp" not in text
+        assert "exit code 3" in text
+        assert "stack preview-17" in text
+    assert "one: exit code 3" in pages[1]
 
 
 def test_public_logs_shows_them() -> None:

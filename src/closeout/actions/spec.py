@@ -197,5 +197,9 @@ class Action:
     """YAML of a step that uses it: shown by `closeout actions show`, checked by a test."""
     lingers: Callable[[str], bool] | None = None
     """Whether something of an execution still runs here although its step has ended: it then keeps its key."""
+    own_code: bool = False
+    """It runs the operator's own code: its plan, its summary and its errors may hold what only the log's readers may see.
+
+    What anybody may read is then said apart: `public` beside `summary`, and `ActionFailed.public`."""
     check: Callable[[Inputs], Sequence[str]] | None = None
     """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""

@@ -30,6 +30,8 @@ class StepView(NamedTuple):
     changes: tuple[dict[str, Any], ...] | None
     started_at: float | None
     ended_at: float | None
+    public: str | None = None
+    """What anybody may read of how it ended."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the object that `--json` prints."""
@@ -75,13 +77,22 @@ def held_by(key: str, holder: str | None) -> str | None:
 
 def reported(operations: Sequence[Operation]) -> str | None:
     """Say whether the final status was delivered: `delivered`, `undelivered`, or `none` if there is none."""
-    final = [operation for operation in operations if operation.name in {"final", "final-again"}]
-    if not final or final[-1].state == "waiting":
+    final = _final(operations)
+    if final is None or final.state == "waiting":
         return None
-    if final[-1].state != "ok":
+    if final.state != "ok":
         return "undelivered"
-    result = _result(final[-1])
-    return "delivered" if result.get("sent") else "none"
+    return "delivered" if _result(final).get("sent") else "none"
+
+
+def public(operations: Sequence[Operation]) -> str | None:
+    """Give what anybody may read of how the run ended: what its last status says of it on a public repository."""
+    final = _final(operations)
+    return _result(final).get("public") if final is not None else None
+
+
+def _final(operations: Sequence[Operation]) -> Operation | None:
+    return next((one for one in reversed(operations) if one.name in {"final", "final-again"}), None)
 
 
 @lru_cache(maxsize=64)
@@ -117,6 +128,7 @@ def _step_view(
         tuple(plan) if plan is not None else None,
         operations[0].started_at if operations else None,
         named["end"].ended_at if "end" in named else None,
+        end.get("public"),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from closeout.adapters.steps import StepView, held_by, reported, step_views, waits_for
+from closeout.adapters.steps import StepView, held_by, public, reported, step_views, waits_for
 from closeout.core.ids import execution_id
 from closeout.ports import Operation
 
@@ -40,6 +40,8 @@ class RunView(NamedTuple):
     status: str | None
     """Of the final commit status: `delivered`, `undelivered`, `none` (there is none); None before."""
     steps: tuple[StepView, ...]
+    public: str | None = None
+    """What anybody may read of how it ended; None where nothing was said."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the object that `--json` prints."""
@@ -121,6 +123,7 @@ def run_view(
         reason=reason,
         status=reported(operations),
         steps=steps,
+        public=public(operations),
     )
 
 

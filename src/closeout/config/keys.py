@@ -27,7 +27,7 @@ KEYS: tuple[Key, ...] = (
     Key("file", "aws", "map", "", "The account that `aws/*` steps act in. Required as soon as there is such a step."),
     Key("file", "modules", "list of module names", "none", "Python modules with `@on` functions, looked up beside the file."),
     Key("file", "protect", "list of patterns, or map", "built-in entries only", "What nothing may touch, whatever a step names."),
-    Key("file", "public-logs", "`true` or `false`", "`false`", "Whether run pages of public repositories show the log too."),
+    Key("file", "public-logs", "`true` or `false`", "`false`", "Whether statuses and run pages of public repositories say what scripts and functions said, and pages show the log."),
     Key("file", "automations", "map of name to automation", "none", "The automations."),
     Key("secrets", "webhook", "reference or list of references", "", "The webhook secret. Every one of a list is accepted, so that a secret can be replaced without a gap."),
     Key("secrets", "github", "reference", "", "A token for GitHub's API: commit statuses, the live check, comments."),

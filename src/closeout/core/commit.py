@@ -45,6 +45,11 @@ def status_target(event: str, payload: Mapping[str, Any]) -> StatusTarget | None
     return StatusTarget(repository, sha)
 
 
+def certainly_private(payload: Mapping[str, Any]) -> bool:
+    """Whether a status, and the link in it, is read by the repository's members only. What is not known is public."""
+    return _at(payload, "repository", "private") is True
+
+
 def why_none(event: str, payload: Mapping[str, Any]) -> str:
     """Say why `status_target` gave None."""
     path = _path(event, payload)

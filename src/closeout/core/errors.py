@@ -17,6 +17,8 @@ class CloseoutError(Exception):
 
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
+    public: str | None = None
+    """What of the message anybody may read, where that is not all of it."""
     transient: bool = False
     retry_after: float | None = None
 
@@ -192,9 +194,16 @@ class InputError(CloseoutError):
 
 
 class ActionFailed(CloseoutError):
-    """What an action set out to do ended badly; the message names the resource and the reason."""
+    """What an action set out to do ended badly; the message names the resource and the reason.
+
+    `public` is given where the message quotes what an operator's own code is or says (see `run.audience`).
+    """
 
     code = "action-failed"
+
+    def __init__(self, message: str, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = public
 
 
 class DeadlinePassed(CloseoutError):

@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import Any
 
 from closeout.config.values import duration_text
-from closeout.core import payload
+from closeout.core import commit, payload
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
 from closeout.ports import Durable, Execution, Json
-from closeout.run import livecheck
+from closeout.run import audience, livecheck
 from closeout.run.deps import RunDeps
 from closeout.run.status import StatusLine
 from closeout.run.told import Told
@@ -52,6 +52,11 @@ class RunContext:
         """What the live check of this run is about."""
         return livecheck.subject_of(self.execution.event, self.event)
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether who reads the commit's statuses may read all that the run says."""
+        return self.automation.public_logs or commit.certainly_private(self.event)
+
     def current(self) -> Automation | None:
         """Today's form of the automation, None when the file no longer has it. May raise; only inside a recorded function."""
         return self.deps.current(self.automation.name)
@@ -60,9 +65,7 @@ class RunContext:
         """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
         if self.deps.clock.now() >= self.deadline:
             held = self._told.why(self.execution.id)
-            raise DeadlinePassed(
-                "the run's time is up; nothing more was done" + (f" ({held})" if held else "")
-            )
+            raise DeadlinePassed(audience.TIME_IS_UP + (f" ({held})" if held else ""))
 
     def wait_grace(self, step: Step) -> None:
         """Wait the automation's grace before its first destructive step, and say so: once a run."""
@@ -82,7 +85,7 @@ class RunContext:
         if self._told.first(self.execution.id, f"{step or ''} {key}"):
             self.log(text, step)
 
-    def hold(self, step: str, reason: str, status: str | None = None) -> None:
+    def hold(self, step: str, reason: str, status: audience.Said | None = None) -> None:
         """Say why a call waits, once for each reason: in the log, and in the commit's status if `status` is given.
 
         A held call is tried every half minute at most, for hours: a line and a status for each try would drown

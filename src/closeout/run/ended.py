@@ -9,6 +9,7 @@ from __future__ import annotations
 from closeout.core.errors import StepFailed
 from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.run import matching, unreadable
+from closeout.run.audience import Said
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.status import StatusLine
@@ -37,7 +38,7 @@ def make(deps: RunDeps, status: str) -> RunFunction:
         reason = _why_not(context)
         if reason is not None:
             return Ending("skipped", reason)
-        undelivered = context.status.final("failure", text)
+        undelivered = context.status.final("failure", Said.plain(text))
         if undelivered:
             return Ending("failure", deps.redact.text(f"{text} (status not delivered: {undelivered})"))
         return Ending(VERDICTS.get(context.status.said or "", "failure"), text)

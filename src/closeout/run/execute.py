@@ -15,7 +15,8 @@ from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import status_of, verdict_of
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
-from closeout.run import matching, unreadable
+from closeout.run import audience, matching, unreadable
+from closeout.run.audience import Said
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.function import STEP, run_function
@@ -64,7 +65,8 @@ class _Run:
                 return self._cancelled(error)
             return self._finish("failure", error.message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit's status must not stay pending for ever
-            return self._finish("failure", f"internal error: {type(error).__name__}: {error}")
+            kind = f"internal error: {type(error).__name__}"
+            return self._finish("failure", Said(f"{kind}: {error}", kind))
 
     def _begin(self) -> dict[str, float]:
         execution = self._context.execution
@@ -113,51 +115,61 @@ class _Run:
                 try:
                     outcome = runner.run(planned)
                 except StepFailed as error:
-                    self._outcomes.append((step.id, self._interrupted(runner, error)))
+                    self._outcomes.append((runner.title, self._interrupted(runner, error)))
                     raise
             planned.extend(outcome.planned)
-            self._outcomes.append((step.id, outcome))
+            self._outcomes.append((runner.title, outcome))
             stopped = stopped or (outcome.state == "failure" and self._automation.on_failure == "stop")
 
     def _interrupted(self, runner: StepRun, error: StepFailed) -> Outcome:
         """End the step in which the run was cancelled, saying what is left of what it had begun to change."""
         left = runner.look() if runner.changed else []
-        return runner.end(Outcome("cancelled", "cancelled", reason=error.message, left=left))
+        public = audience.of_cancel(error)
+        return runner.end(Outcome("cancelled", "cancelled", reason=error.message, left=left, public=public))
 
     def _verdict(self) -> Ending:
-        failed = [(step, outcome) for step, outcome in self._outcomes if outcome.state == "failure"]
+        failed = [(title, outcome) for title, outcome in self._outcomes if outcome.state == "failure"]
         total = len(self._outcomes)
-        done = [outcome.summary for _, outcome in self._outcomes if outcome.state == "success"]
+        done = [self._done(title, outcome) for title, outcome in self._outcomes if outcome.state == "success"]
         if failed:
-            step, outcome = failed[0]
-            head = f"{len(failed)} of {total} steps failed; " if total > 1 else ""
-            text = f"{head}{step}: {outcome.reason}"
+            title, outcome = failed[0]
+            head = (f"{len(failed)} of {total} steps failed; " if total > 1 else "") + f"{title}: "
+            said = Said(head + str(outcome.reason), head + outcome.public_text)
         elif done:
             head = f"{len(done)}/{total} steps: " if total > 1 else ""
-            text = head + "; ".join(done)
+            said = Said(*(head + "; ".join(texts) for texts in zip(*done, strict=True)))
         else:
-            text = "nothing to do: every step was skipped"
-        return self._finish(verdict_of([outcome.state for _, outcome in self._outcomes]), text)
+            said = Said.plain("nothing to do: every step was skipped")
+        return self._finish(verdict_of([outcome.state for _, outcome in self._outcomes]), said)
+
+    def _done(self, title: str, outcome: Outcome) -> Said:
+        """Say what a step has done: of a script, which one it was, since that it succeeded is all that is known."""
+        head = f"{title}: " if outcome.own_code and self._automation.function is None else ""
+        return Said(head + outcome.summary, head + outcome.public_text)
 
     def _cancelled(self, error: StepFailed) -> Ending:
-        changed = [(step, outcome) for step, outcome in self._outcomes if outcome.changed]
+        changed = [(title, outcome) for title, outcome in self._outcomes if outcome.changed]
+        whole = error.message + _gone(changed, public=False)
         return self._finish(
             "cancelled",
-            f"{error.message}{_gone(changed)}",
+            Said(whole, audience.of_cancel(error) + _gone(changed, public=True)),
             reopened=error.kind == "reopened",
             deleted=bool(changed),
         )
 
-    def _finish(self, verdict: str, text: str, *, reopened: bool = False, deleted: bool = False) -> Ending:
+    def _finish(
+        self, verdict: str, text: str | Said, *, reopened: bool = False, deleted: bool = False
+    ) -> Ending:
         """Post the verdict's commit status, if it has one, and give the ending."""
+        said = Said.plain(text) if isinstance(text, str) else text
         state = status_of(verdict, reopened=reopened, deleted=deleted)
         if state is None:
-            return Ending(verdict, text)
-        undelivered = self._context.status.final(state, text)
+            return Ending(verdict, said.whole)
+        undelivered = self._context.status.final(state, said)
         self._outlast()
         if undelivered:
-            return Ending(verdict, f"{text} (status not delivered: {undelivered})")
-        return Ending(verdict, text)
+            return Ending(verdict, f"{said.whole} (status not delivered: {undelivered})")
+        return Ending(verdict, said.whole)
 
     def _outlast(self) -> None:
         """Keep the run's key until nothing of it runs any more: a Python call over its time cannot be killed."""
@@ -183,14 +195,15 @@ class _Run:
             )
 
 
-def _gone(changed: list[tuple[str, Outcome]]) -> str:
+def _gone(changed: list[tuple[str, Outcome]], *, public: bool) -> str:
     """Say what is gone already: what was planned, less what is still there; of a function, which calls it made."""
     if not changed:
         return "; nothing was deleted"
     names: list[str] = []
-    for _, outcome in changed:
+    for title, outcome in changed:
         left = {item["resource"] for item in outcome.left}
-        names += [c.resource for c in outcome.planned if c.verb != "keep" and c.resource not in left]
+        gone = [c.resource for c in outcome.planned if c.verb != "keep" and c.resource not in left]
+        names += [title] if gone and public and outcome.own_code else gone
     if not names:
         return "; deletion had begun, all of it is still there"
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

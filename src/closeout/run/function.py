@@ -14,7 +14,7 @@ from closeout.core.errors import CloseoutError, StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
-from closeout.run import guards
+from closeout.run import audience, guards
 from closeout.run.context import RunContext
 from closeout.run.step import PLAN_RETRY, Outcome, is_cancel, record_end
 from closeout.run.work import StepWork
@@ -100,8 +100,9 @@ def run_function(context: RunContext, reference: str, keep: Callable[[Outcome], 
     except StepFailed as error:
         cancelled = error if is_cancel(error) else None
         state, summary = ("cancelled", "cancelled") if cancelled else ("failure", "failed")
-        outcome = Outcome(state, summary, reason=error.message)
-    outcome.changed = bool(work.changed)
+        public = audience.of_cancel(error) if cancelled else audience.of_failure(error, own_code=True)
+        outcome = Outcome(state, summary, reason=error.message, public=public)
+    outcome.changed, outcome.own_code = bool(work.changed), True
     outcome.planned = tuple(
         Change(verb="call", resource=name, reason="a guarded call of the function") for name in work.changed
     )
@@ -120,7 +121,8 @@ def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) 
         PLAN_RETRY,
     )
     if mode["dry_run"]:
-        return Outcome("success", "dry run: the function was not called")
+        uncalled = "dry run: the function was not called"
+        return Outcome("success", uncalled, public=uncalled)
     context.wait_grace(step)
     outcome = _call(context, reference, run)
     if run.over is not None:

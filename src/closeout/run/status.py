@@ -12,6 +12,7 @@ from closeout.core.errors import CloseoutError, ServiceError, StepFailed
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import clip
 from closeout.ports import Execution, Json
+from closeout.run.audience import Said
 from closeout.run.deps import RunDeps
 
 if TYPE_CHECKING:
@@ -73,38 +74,38 @@ class StatusLine:
 
     def pending(self, text: str) -> None:
         """Turn the status `pending`. A run goes on even if GitHub cannot be told: teardown matters more."""
-        self._post("pending", "pending", text, PENDING_RETRY)
+        self._post("pending", "pending", Said.plain(text), PENDING_RETRY)
 
-    def final(self, state: str, text: str) -> str | None:
+    def final(self, state: str, said: Said) -> str | None:
         """Post the last status; give the reason if it could not be delivered.
 
         A cancel request that arrives this late is used up by the first try: the second one posts.
         """
         retry = FINAL_PATIENCE if self._patient else FINAL_RETRY
         try:
-            return self._post("final", state, text, retry)
+            return self._post("final", state, said, retry)
         except StepFailed:
-            return self._post("final-again", state, text, retry)
+            return self._post("final-again", state, said, retry)
 
     def progress(self, name: str, text: str) -> None:
         """Say which step runs, once, as the operation `name`; a failure is only logged."""
-        self._context.durable.record(name, self._context.safe(lambda: self._try(text)))
+        self._context.durable.record(name, self._context.safe(lambda: self._try(Said.plain(text))))
 
-    def note(self, text: str) -> None:
+    def note(self, said: Said) -> None:
         """Say why the run is held; only inside a recorded function. A failure is only logged."""
-        self._try(text)
+        self._try(said)
 
-    def _try(self, text: str) -> Json:
+    def _try(self, said: Said) -> Json:
         try:
-            return self._send("pending", text)
+            return self._send("pending", said)
         except CloseoutError as error:
             self._context.log(f"status not updated: {error.message}")
             return {"sent": False, "reason": error.message}
 
-    def _post(self, name: str, state: str, text: str, retry: Retry) -> str | None:
+    def _post(self, name: str, state: str, said: Said, retry: Retry) -> str | None:
         try:
             posted = self._context.durable.record(
-                name, self._context.safe(lambda: self._send(state, text)), retry
+                name, self._context.safe(lambda: self._send(state, said)), retry
             )
         except StepFailed as error:
             if error.kind in ("cancelled", "reopened"):
@@ -114,21 +115,30 @@ class StatusLine:
             self.said = str(posted["state"])
         return None
 
-    def _send(self, state: str, text: str) -> Json:
+    def _send(self, state: str, said: Said) -> Json:
+        """Post a sentence, or what anybody may read of it; of the last one the latter is kept, for the run's page."""
+        last = {} if state == "pending" else {"public": said.public}
+        return {**self._posted(state, said), **last}
+
+    def _posted(self, state: str, said: Said) -> dict[str, Json]:
         context = self._context
         name = context.automation.status_context
         if name is None:
-            return self._silent(state, text, "the automation says `status: false`")
+            return self._silent(state, said, "the automation says `status: false`")
         target = commit.status_target(context.execution.event, context.event)
         if target is None:
-            return self._silent(state, text, commit.why_none(context.execution.event, context.event))
+            return self._silent(state, said, commit.why_none(context.execution.event, context.event))
         if not context.deps.has_token:
-            return self._silent(state, text, "no status is posted, since no `secrets.github` is configured")
-        return post(context.deps, context.execution, target, name, state, text, patient=self._patient)
+            return self._silent(state, said, "no status is posted, since no `secrets.github` is configured")
+        text = said.whole if context.whole else said.public
+        posted: dict[str, Json] = post(
+            context.deps, context.execution, target, name, state, text, patient=self._patient
+        )
+        return posted
 
-    def _silent(self, state: str, text: str, reason: str) -> Json:
+    def _silent(self, state: str, said: Said, reason: str) -> dict[str, Json]:
         """Say in the run, which is then the only place, why nothing is said on GitHub, and how the run ended."""
         self._context.log_once("silent", reason)
         if state != "pending":
-            self._context.log(f"{state}: {text}")
+            self._context.log(f"{state}: {said.whole}")
         return {"sent": False, "reason": reason}

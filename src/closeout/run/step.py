@@ -18,7 +18,8 @@ from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, Step
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
-from closeout.run import inputs, planning
+from closeout.run import audience, inputs, planning
+from closeout.run.audience import Said
 from closeout.run.context import RunContext
 from closeout.run.work import StepWork
 
@@ -47,10 +48,29 @@ class Outcome:
     left: list[dict[str, str]] = field(default_factory=list)
     changed: bool = False
     planned: tuple[Change, ...] = ()
+    own_code: bool = False
+    """Whether what ran was the operator's own code (see `Action.own_code`)."""
+    public: str | None = None
+    """What anybody may read in the place of the reason or the summary."""
+
+    @property
+    def public_text(self) -> str:
+        """What anybody may read of it. Own code says nothing that was not made public on purpose."""
+        if self.public is not None:
+            return self.public
+        if self.own_code and self.state in ("success", "failure"):
+            return audience.WITHHELD if self.state == "failure" else "done"
+        return self.reason or self.summary
 
     def to_json(self) -> dict[str, Any]:
         """Give the recorded end."""
-        return {"state": self.state, "summary": self.summary, "reason": self.reason, "left": self.left}
+        return {
+            "state": self.state,
+            "summary": self.summary,
+            "reason": self.reason,
+            "left": self.left,
+            "public": self.public_text,
+        }
 
 
 def record_end(context: RunContext, step: str, outcome: Outcome) -> None:
@@ -70,6 +90,9 @@ class StepRun:
         self._context = context
         self._step = step
         self._at = f"{number}/{total}"
+        action = context.deps.actions.get(step.uses)
+        self.title = audience.title(step, action)
+        self._own_code = action is None or action.own_code
         self.planned: tuple[Change, ...] = ()
         self.changed = False
 
@@ -95,7 +118,7 @@ class StepRun:
     def end(self, outcome: Outcome) -> Outcome:
         """Record how the step ended, with a line in the log."""
         step = self._step.id
-        outcome.planned, outcome.changed = self.planned, self.changed
+        outcome.planned, outcome.changed, outcome.own_code = self.planned, self.changed, self._own_code
         record_end(self._context, step, outcome)
         return outcome
 
@@ -129,18 +152,21 @@ class StepRun:
         applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]
         deleting = sum(change.verb != "keep" for change in self.planned)
         if plan["dry_run"]:
-            return Outcome("success", f"dry run: would {_verbs(self.planned)} {deleting}")
+            would = f"dry run: would {_verbs(self.planned)} {deleting}"
+            return Outcome("success", would, public=would)
         if not applicable:
             return Outcome(
                 "success", "already gone" if self._action.destructive == "always" else "nothing to do"
             )
         context.wait_grace(step)
         context.status.progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
-        summaries = [
+        said = [
             self._apply(change, plan["inputs"], f"{index}." if len(applicable) > 1 else "", planned_before)
             for index, change in enumerate(applicable, start=1)
         ]
-        return self._verified("; ".join(text for text in summaries if text) or "done")
+        return self._verified(
+            Said(*("; ".join(filter(None, texts)) or "done" for texts in zip(*said, strict=True)))
+        )
 
     def _condition(self) -> bool:
         return cel.condition(str(self._step.condition), self._context.event)
@@ -174,7 +200,7 @@ class StepRun:
         ]
         return {**plan, "changes": changes}
 
-    def _apply(self, change: Change, values: dict[str, Any], prefix: str, before: Sequence[Change]) -> str:
+    def _apply(self, change: Change, values: dict[str, Any], prefix: str, before: Sequence[Change]) -> Said:
         step, context = self._step, self._context
         target = inputs.target(step, context.event)
         work = StepWork(
@@ -190,9 +216,10 @@ class StepRun:
             result = self._action.apply(change, values, work)
         finally:
             self.changed = self.changed or bool(work.changed)
-        return str(result.get("summary", "")) if isinstance(result, dict) else ""
+        summary = str(result.get("summary", "")) if isinstance(result, dict) else ""
+        return Said(summary, str(result.get("public", "")) if self._own_code and summary else summary)
 
-    def _verified(self, summary: str) -> Outcome:
+    def _verified(self, said: Said) -> Outcome:
         context, step = self._context, self._step
 
         def poll() -> Json | None:
@@ -209,8 +236,9 @@ class StepRun:
             left = self.look()
             if left:
                 names = ", ".join(item["resource"] for item in left)
-                return Outcome("failure", summary, reason=f"still there after {summary}: {names}", left=left)
-        return Outcome("success", summary)
+                whole, public = (f"still there after {text}: {names}" for text in said)
+                return Outcome("failure", said.whole, reason=whole, left=left, public=public)
+        return Outcome("success", said.whole, public=said.public)
 
     def _leftovers(self) -> Json:
         target = inputs.target(self._step, self._context.event)
@@ -224,14 +252,15 @@ class StepRun:
         """End as failure; when something had been planned, say what is left."""
         refused = isinstance(error, GuardRefused)
         left = [] if refused or not self._step.destructive else self.look()
-        return Outcome("failure", "failed", reason=error.message, left=left)
+        public = audience.of_failure(error, own_code=self._own_code)
+        return Outcome("failure", "failed", reason=error.message, left=left, public=public)
 
     def _doing(self, change: Change) -> str:
-        """Say which step runs: by the name that the file gives it, else by what it does."""
-        if self._step.name and self._step.name != self._action.summary:
-            return self._step.name
+        """Say which step runs: by the name that the file gives it, else by what it does; of own code, not what."""
+        if self.title != self._step.id:
+            return self.title
         verb = _ING.get(change.verb) or change.verb.removesuffix("e") + "ing"
-        return f"{verb} {change.resource}"
+        return f"{verb} {self.title if self._own_code else change.resource}"
 
 
 def _verbs(changes: Sequence[Change]) -> str:

@@ -32,7 +32,8 @@ def end(deps: RunDeps, durable: Durable, execution: Execution, why: str, *, pati
 
     def final() -> Json:
         target = StatusTarget(said["repository"], said["sha"])
-        return post(deps, execution, target, said["context"], "failure", text, patient=patient)
+        posted = post(deps, execution, target, said["context"], "failure", text, patient=patient)
+        return {**posted, "public": ending.summary}
 
     undelivered = _undelivered(durable, final, FINAL_PATIENCE if patient else FINAL_RETRY)
     if undelivered is None:

@@ -16,6 +16,7 @@ from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
 from closeout.run import guards, livecheck
+from closeout.run.audience import Said
 
 if TYPE_CHECKING:
     from closeout.run.context import RunContext
@@ -239,7 +240,8 @@ class StepWork:
     def _held_by_pause(self) -> bool:
         paused = self._context.deps.switch.paused()
         if paused:
-            self._context.hold(self._step.id, f"paused: {paused}", status="paused: " + paused)
+            said = f"paused: {paused}"
+            self._context.hold(self._step.id, said, status=Said(said, "paused"))
         return bool(paused)
 
     def _live_check(self) -> None:

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
 from closeout.server import details, presentation
@@ -99,7 +100,15 @@ class Pages:
             about = presentation.subject({})
         lines = self._views.logs(link.run_id, link.attempt, after=after)
         delivery = self._views.delivery(run.delivery)
-        return Shown(run, about, delivery, lines, log=about.private or self._public_logs)
+        whole = about.private or self._public_logs
+        shown = run if whole else presentation.for_anybody(run, _shows_plan)
+        return Shown(shown, about, delivery, lines, log=whole)
+
+
+def _shows_plan(uses: str) -> bool:
+    """Whether a plan of this action is closeout's own words. One that this version does not know counts as own code."""
+    actions = builtin()
+    return uses in actions and not actions[uses].own_code
 
 
 class Shown:

@@ -7,10 +7,12 @@ codes go, and the templates escape the rest.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from closeout.core import commit
 
 WORDS: Mapping[str, str] = {
     "success": "Succeeded",
@@ -116,9 +118,26 @@ def subject(payload: Mapping[str, Any]) -> Subject:
         sha=sha if known else None,
         commit_url=f"{repository_url}/commit/{sha}" if known and repository_url else None,
         sender=_text(_object(payload, "sender"), "login"),
-        # Only what is certainly private counts as such: the log of anything else needs `public-logs`.
-        private=repository.get("private") is True,
+        private=commit.certainly_private(payload),
     )
+
+
+def for_anybody(run: Any, shows_plan: Callable[[str], bool]) -> Any:
+    """Give a run (`adapters.views.RunView`) without what only the log's readers may see.
+
+    What it and its steps say becomes what was made for everybody; why it waits, and who asked for it, go. A plan stays
+    if `shows_plan` says so of the action: that of a script is the script.
+    """
+    said = run.summary if run.verdict == "skipped" else run.public
+    steps = tuple(
+        step._replace(
+            summary=step.public,
+            reason=None,
+            changes=step.changes if shows_plan(step.uses) else None,
+        )
+        for step in run.steps
+    )
+    return run._replace(summary=said, reason=None, requested_by=None, steps=steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from closeout.core.plan import Change
+from closeout.engine.durable import ReplayDurable
+from closeout.run.context import RunContext
 from closeout.run.step import StepRun
 from tests.unit.run.world import Scene, World, pull_payload, step
 
@@ -115,6 +117,6 @@ def test_an_if_that_cannot_be_evaluated_is_said_in_the_log() -> None:
 def test_the_status_names_what_is_being_done(verb: str, said: str) -> None:
     """`2/3 deleting stack preview-17`: the verb in its form for what is going on now."""
     scene = Scene()
-    runner = StepRun.__new__(StepRun)
-    runner._step, runner._action = step(), scene.deps().actions["test/delete"]
+    context = RunContext(scene.deps(), ReplayDurable(scene.durable, ()), scene.execution())
+    runner = StepRun(context, step(), number=1, total=1)
     assert runner._doing(Change(verb=verb, resource="it", reason="")) == f"{said} it"

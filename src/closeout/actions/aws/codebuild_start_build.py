@@ -90,7 +90,8 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
             f"log: {started['link']})"
         ) from None
     if end["status"] != "SUCCEEDED":
-        raise ActionFailed(_explain(started["id"], end))
+        ended = _ended(started["id"], end)
+        raise ActionFailed(ended + _said(end), public=ended)
     return {"summary": f"build {started['id']} succeeded", "id": started["id"], "link": end["link"]}
 
 
@@ -150,13 +151,15 @@ def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:
     return {"phase": "", "reason": ""}
 
 
-def _explain(build_id: str, end: Mapping[str, str]) -> str:
-    text = f"build {build_id} ended as {end['status']}"
-    if end["phase"]:
-        text += f" in phase {end['phase']}"
-    if end["reason"]:
-        text += f": {end['reason']}"
-    return text + (f" (log: {end['link']})" if end["link"] else "")
+def _ended(build_id: str, end: Mapping[str, str]) -> str:
+    return f"build {build_id} ended as {end['status']}" + (
+        f" in phase {end['phase']}" if end["phase"] else ""
+    )
+
+
+def _said(end: Mapping[str, str]) -> str:
+    """Give what the phase said, which quotes the build's commands, and where the log is."""
+    return (f": {end['reason']}" if end["reason"] else "") + (f" (log: {end['link']})" if end["link"] else "")
 
 
 def _link(build: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ def plan_elsewhere(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Call the function to its end."""
     outcome = tries.carry_out(work, lambda: _Trial(inputs, work))
-    return {"result": outcome["result"], "summary": f"{change.resource} returned"}
+    return {"result": outcome["result"], "summary": f"{change.resource} returned", "public": "returned"}
 
 
 class _Trial:
@@ -140,10 +140,10 @@ class _Trial:
         thread.join(limit)
         context.close()
         if thread.is_alive():
-            failed = f"{name} did not return within {limit:.0f} s; a call cannot be stopped, so it still runs"
-            return {"result": None, "failed": failed}
+            public = f"it did not return within {limit:.0f} s; a call cannot be stopped, so it still runs"
+            return {"result": None, "failed": f"{name}: {public}", "public": public}
         _running.pop(f"{work.execution}/{work.step}", None)
-        return {"result": ended.get("result"), "failed": self._failure(name, ended.get("error"))}
+        return {"result": ended.get("result"), **self._failure(name, ended.get("error"))}
 
     def end_earlier(self, begun: Json) -> None:
         """Do nothing: the call died with the process that made it."""
@@ -151,14 +151,15 @@ class _Trial:
     def dispose(self) -> None:
         """Do nothing."""
 
-    def _failure(self, name: str, error: BaseException | None) -> str | None:
+    def _failure(self, name: str, error: BaseException | None) -> dict[str, str | None]:
         if error is None:
-            return None
+            return {"failed": None}
         if isinstance(error, CloseoutError):
-            return f"{name}: {error.message}"
+            return {"failed": f"{name}: {error.message}"}
         for line in "".join(traceback.format_exception(error)).splitlines()[-40:]:
             self._work.log(line)
-        return f"{name} raised {type(error).__name__}: {error}"
+        kind = f"raised {type(error).__name__}"
+        return {"failed": f"{name} {kind}: {error}", "public": kind}
 
 
 def _json(value: Any) -> Any:
@@ -213,6 +214,7 @@ ACTION = Action(
     },
     lingers=still_running,
     destructive="unless-declared",
+    own_code=True,
     permissions=_permissions,
     plan=plan,
     apply=apply,

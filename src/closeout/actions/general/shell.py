@@ -69,7 +69,7 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Run the command to its end, streaming its output into the log."""
     outcome = tries.carry_out(work, lambda: _Trial(change, inputs, work))
-    return {"exit": outcome["exit"], "summary": f"{change.resource}: exit code 0"}
+    return {"exit": outcome["exit"], "summary": "exit code 0", "public": "exit code 0"}
 
 
 class _Trial:
@@ -94,7 +94,7 @@ class _Trial:
 
         work = self._work
         if self._process is None:
-            raise ActionFailed(f"{self._change.resource} cannot be started")
+            raise ActionFailed("it cannot be started")
         ours = {"CLOSEOUT_RUN_ID": work.run_id, "CLOSEOUT_ATTEMPT": str(attempt)}
         variables = environment(os.environ, work.settings, self._inputs.get("env") or {})
         limit = work.remaining()
@@ -108,32 +108,26 @@ class _Trial:
             timeout=limit,
             output=output,
         )
-        return {"exit": code, "failed": self._judge(code, limit, output)}
+        return {"exit": code, **self._judge(code, limit, output)}
 
     def end_earlier(self, begun: Json) -> None:
         """Make sure that nothing of an earlier life's command runs any more."""
         from closeout.actions.general.process import end_survivor  # noqa: PLC0415
 
         if not end_survivor(begun):
-            raise ActionFailed(
-                f"{self._change.resource}: an earlier try still runs as process {begun['pid']} and cannot be ended"
-            )
+            raise ActionFailed(f"an earlier try still runs as process {begun['pid']} and cannot be ended")
 
     def dispose(self) -> None:
         """End the supervisor."""
         if self._process is not None:
             self._process.dispose()
 
-    def _judge(self, code: int | None, limit: float, output: Output) -> str | None:
+    def _judge(self, code: int | None, limit: float, output: Output) -> dict[str, str | None]:
         if code == 0:
-            return None
-        how = (
-            f"did not end within {limit:.0f} s and was stopped"
-            if code is None
-            else f"ended with exit code {code}"
-        )
+            return {"failed": None}
+        how = f"exit code {code}" if code is not None else f"stopped: it did not end within {limit:.0f} s"
         last = self._work.clean(" / ".join(line for line in output.last if line))[-_REASON_CHARACTERS:]
-        return f"{self._change.resource} {how}" + (f": {last}" if last else "")
+        return {"failed": how + (f": {last}" if last else ""), "public": how}
 
 
 def _argv(inputs: Inputs) -> list[str]:
@@ -194,6 +188,7 @@ ACTION = Action(
         "env": Input(type="map", description="more variables; values may hold `${{ }}`"),
     },
     destructive="unless-declared",
+    own_code=True,
     permissions=_permissions,
     plan=plan,
     apply=apply,

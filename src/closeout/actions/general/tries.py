@@ -31,7 +31,10 @@ class Trial(Protocol):
         ...
 
     def run(self, attempt: int) -> dict[str, Any]:
-        """Do it. `attempt` is 1 the first time. Gives an object with `failed`: a sentence, or None."""
+        """Do it. `attempt` is 1 the first time. Gives an object with `failed`: a sentence, or None.
+
+        `public` in it is what anybody may read of that sentence.
+        """
         ...
 
     def end_earlier(self, begun: Json) -> None:
@@ -56,16 +59,18 @@ def carry_out(work: Work, make: Callable[[], Trial]) -> dict[str, Any]:
             attempt += bool(outcome["ran"])
             crashes += bool(outcome["crashed"])
             if crashes >= MAX_CRASHES:
-                raise ActionFailed(f"the server died {crashes} times while it ran; it is not tried again")
+                died = f"the server died {crashes} times while it ran; it is not tried again"
+                raise ActionFailed(died, public=died)
             continue
         if outcome["failed"] is None:
             return outcome
         failures += 1
         attempt += 1
         if failures >= work.retry.attempts:
-            raise ActionFailed(str(outcome["failed"]))
+            raise ActionFailed(str(outcome["failed"]), public=outcome.get("public"))
         work.sleep(f"wait-{number}", work.retry.delay(failures))
-    raise ActionFailed(f"it was cut off {LIMIT} times; closeout does not try again")
+    cut_off = f"it was cut off {LIMIT} times; closeout does not try again"
+    raise ActionFailed(cut_off, public=cut_off)
 
 
 def _once(work: Work, trial: Trial, number: int, attempt: int) -> dict[str, Any]:

@@ -60,8 +60,13 @@ def test_failure_names_the_phase(clients: Any, codebuild: Any, aws: FakeAws) -> 
     """A build that fails fails the step with its phase, its reason and the link."""
     message = "Error while executing command: ./teardown.sh. Reason: exit status 3"
     aws.build_outcome("preview-teardown", status="FAILED", phase="BUILD", message=message, seconds=0.05)
-    with pytest.raises(ActionFailed, match=r"ended as FAILED in phase BUILD: .*exit status 3 \(log: https"):
+    with pytest.raises(
+        ActionFailed, match=r"ended as FAILED in phase BUILD: .*exit status 3 \(log: https"
+    ) as failed:
         run(clients)
+    assert str(failed.value.public).endswith("ended as FAILED in phase BUILD"), (
+        "commands are not for everybody"
+    )
 
 
 def test_without_waiting(clients: Any, codebuild: Any, aws: FakeAws) -> None:
