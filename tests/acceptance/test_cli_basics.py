@@ -138,10 +138,10 @@ def test_an_unknown_command_names_the_near_one() -> None:
 def test_a_missing_ledger_is_said_and_not_made(tmp_path: Path) -> None:
     """A command that reads a ledger does not create one."""
     told = closeout("runs", "list", "--db", tmp_path / "none.db")
-    assert told.code == exits.USAGE
-    assert (
-        told.err
-        == f"closeout: There is no ledger at {tmp_path}/none.db; name it with --db, or with CLOSEOUT_DB.\n"
+    assert told.code == exits.UNAVAILABLE
+    assert told.err == (
+        f"closeout: There is no ledger at {tmp_path}/none.db; `closeout serve` makes it at its first start, "
+        "or name it with --db or CLOSEOUT_DB.\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -224,9 +224,9 @@ def test_a_webhook_secret_without_a_value_creates_nothing(world: StackWorld) -> 
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [
-        ({"stack": "no-such-stack"}, 1, "There is no stack no-such-stack in eu-central-1"),
+        ({"stack": "no-such-stack"}, 4, "There is no stack no-such-stack in eu-central-1"),
         ({"AWS_DEFAULT_REGION": None}, 4, "set AWS_REGION"),
-        ({"AWS_REGION": "us-east-1"}, 1, f"There is no stack {STACK} in us-east-1"),
+        ({"AWS_REGION": "us-east-1"}, 4, f"There is no stack {STACK} in us-east-1"),
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 4, "no AWS credentials were found"),
         ({"AWS_PROFILE": "nobody"}, 4, "the profile nobody (AWS_PROFILE) is not in the AWS configuration"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 4, "cloudformation DescribeStacks"),

@@ -31,7 +31,7 @@ MEANINGS: tuple[tuple[int, str], ...] = (
     (FAILED, "findings, or what was asked about failed or does not exist"),
     (USAGE, "the command was called wrongly"),
     (REFUSED, "refused by a guard, or not confirmed"),
-    (UNAVAILABLE, "something needed is unavailable: ledger or port in use, secret, network"),
+    (UNAVAILABLE, "something needed is not there or in use: ledger, stack, port, secret, network"),
     (INTERNAL, "a defect of closeout"),
     (INTERRUPTED, "interrupted (Ctrl-C)"),
 )

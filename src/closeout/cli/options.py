@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from closeout.core.errors import BadDelivery, UsageError
+from closeout.core.errors import BadDelivery, Unavailable, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,7 +99,10 @@ def existing_ledger(given: Path | None, config_path: Path | None = None) -> Path
     """Give the ledger's path, or say that there is none. A command that reads must not create one."""
     path = ledger_path(given, config_path)
     if not path.exists():
-        raise UsageError(f"There is no ledger at {path}; name it with --db, or with CLOSEOUT_DB.")
+        raise Unavailable(
+            f"There is no ledger at {path}; `closeout serve` makes it at its first start, or name it with --db or "
+            "CLOSEOUT_DB."
+        )
     return path
 
 

@@ -104,7 +104,7 @@ class Where:
 
     @property
     def path(self) -> Path:
-        """The ledger's file. Raises `UsageError` when there is none."""
+        """The ledger's file. Raises `Unavailable` when there is none."""
         return options.existing_ledger(self._db, self.config)
 
     @property

@@ -11,7 +11,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from closeout.core.errors import NotFound, SecretError, ServiceError, Unavailable
+from closeout.core.errors import SecretError, ServiceError, Unavailable
 from closeout.ports import AwsTarget
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def following(name: str, version: str) -> str:
 def open_stack(name: str) -> Stack:
     """Find a stack and read its outputs.
 
-    The region is AWS_REGION's, else the one that boto3 finds (AWS_DEFAULT_REGION, the profile). Raises `NotFound` when
-    there is no such stack, `Unavailable` without a region, `ServiceError` for everything that AWS says.
+    The region is AWS_REGION's, else the one that boto3 finds (AWS_DEFAULT_REGION, the profile). Raises `Unavailable` when
+    there is no such stack and without a region, `ServiceError` for everything that AWS says.
     """
     from closeout.adapters.aws import AwsClients, translated
 
@@ -143,7 +143,7 @@ def open_stack(name: str) -> Stack:
         answer = clients.aws("cloudformation").describe_stacks(StackName=name)
     except ServiceError as error:
         if error.reason == "ValidationError" and "does not exist" in error.message:
-            raise NotFound(
+            raise Unavailable(
                 f"There is no stack {name} in {region} with these credentials; deploy it with `cdk deploy {name}`, or"
                 " say where it is with AWS_REGION and AWS_PROFILE."
             ) from None
