@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -178,10 +178,12 @@ BUDGETS: tuple[Budget, ...] = (
 )
 
 
-def budgets(results: Results) -> str:
-    """Give the table of budgets: what was measured, and whether it holds."""
+def budgets(results: Results, only: Collection[str] = ()) -> str:
+    """Give the table of budgets: what was measured, and whether it holds. `only` names some of them."""
     rows = []
     for what, budget, read, holds, form in BUDGETS:
+        if only and what not in only:
+            continue
         value = read(results)
         if value is None:
             rows.append([what, budget, "", "not measured"])

@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 
 from closeout.cli import exits
-from tests.acceptance.cli_process import environment
+from tests.acceptance.cli_process import ROOT, environment
 
 pytestmark = pytest.mark.slow
 SECONDS = 45
@@ -75,6 +75,14 @@ def ours(pid: int) -> bool:
         return False
 
 
+def shown(text: str) -> list[str]:
+    """The lines of a transcript, without what differs from one day to the next, and without the marks of a cut."""
+    text = re.sub(r"(?m)^ *\d+\.\d\ds", "time", text)
+    text = re.sub(r"\b[a-z2-7]{26}\b", "run-id", text)
+    text = re.sub(r"\d+\.\d ms", "some ms", text)
+    return [line for line in text.splitlines() if line.strip() not in ("", "…")]
+
+
 def test_the_demo_holds_and_can_be_kept_open(tmp_path: Path) -> None:
     """Every check holds within 45 seconds, on 80 columns; the run's page opens; Ctrl-C leaves nothing behind."""
     began = time.monotonic()
@@ -86,6 +94,8 @@ def test_the_demo_holds_and_can_be_kept_open(tmp_path: Path) -> None:
         assert held, demo.text
         assert held[1] == held[2]
         assert took < SECONDS
+        (transcript,) = re.findall(r"(?ms)^```text\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"))
+        assert [line for line in shown(transcript) if line not in shown(demo.text)] == []
         wide = [line for line in demo.text.splitlines() if len(line) > 80 and "signature=" not in line]
         assert wide == []
         demo.until("pull request #17")
