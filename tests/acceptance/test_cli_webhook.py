@@ -209,6 +209,17 @@ def test_a_token_without_rights_is_told_what_it_lacks(world: StackWorld) -> None
     code, _, err = create(world, "--token-from", "env:WEAK", ok=False)
     assert code == 4
     assert "Webhooks: write" in err
+    assert "expired" not in err
+
+
+def test_a_token_that_github_does_not_know_is_named(world: StackWorld) -> None:
+    """Whether there is such a repository is not the question then; an empty one is no webhook secret either."""
+    world.environment["STALE"] = "stale"
+    _, _, err = create(world, "--token-from", "env:STALE", ok=False)
+    assert "401 Bad credentials; the token in env:STALE is wrong or has expired\n" in err
+    world.environment["EMPTY"] = ""
+    code, _, err = create(world, "--token-from", "env:EMPTY", ok=False)
+    assert (code, err) == (4, "closeout: env:EMPTY is empty; put the secret's value there\n")
 
 
 def test_a_webhook_secret_without_a_value_creates_nothing(world: StackWorld) -> None:

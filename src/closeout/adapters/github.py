@@ -37,7 +37,8 @@ class GitHubClient:
     """Implements `ports.GitHub`. Safe to use from many threads.
 
     `token` is called for every request, so that a rotated token is used at once; `refresh` is called after a
-    401 and says whether the token has changed, in which case the request is sent once more.
+    401 and says whether the token has changed, in which case the request is sent once more. `named` says in
+    errors which token it is.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class GitHubClient:
         refresh: Callable[[], bool] | None = None,
         timeout: float = 20.0,
         now: Callable[[], float] = time.time,
+        named: str = "the token",
     ) -> None:
         parts = urlsplit(api_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
@@ -59,6 +61,7 @@ class GitHubClient:
         self._refresh = refresh
         self._timeout = timeout
         self._now = now
+        self._named = named
         self._transport: Transport | None = None
 
     # --- what closeout asks -----------------------------------------------------------------------------
@@ -233,7 +236,7 @@ class GitHubClient:
         wait = self._wait(answer, text)
         limited = wait is not None and answer.status in (403, 429)
         return ServiceError(
-            f"GitHub: {method} {path}: {answer.status} {text}{_wanted(answer)}",
+            f"GitHub: {method} {path}: {answer.status} {text}{self._wrong(answer)}{_wanted(answer)}",
             service="github",
             operation=f"{method} {path}",
             reason="rate-limit" if limited else str(answer.status),
@@ -241,6 +244,9 @@ class GitHubClient:
             retry_after=wait,
             http_status=answer.status,
         )
+
+    def _wrong(self, answer: HttpAnswer) -> str:
+        return f"; {self._named} is wrong or has expired" if answer.status == 401 else ""
 
     def _wait(self, answer: HttpAnswer, text: str) -> float | None:
         """Seconds that GitHub asks us to wait (docs: "Rate limits for the REST API"), None if it does not."""

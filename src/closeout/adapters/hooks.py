@@ -179,7 +179,7 @@ def _config(url: str, secret: str) -> dict[str, Json]:
 
 def _hint(target: Target, error: ServiceError) -> str:
     """Say what the token may lack: GitHub answers 404 for what it may not see."""
-    if error.transient or error.http_status not in (401, 403, 404):
+    if error.transient or error.http_status not in (403, 404):
         return ""
     if target.organization:
         return (

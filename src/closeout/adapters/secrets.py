@@ -62,7 +62,7 @@ class SecretReader:
         found = readers[kind](reference, rest)
         for active in found:
             if not active.value:
-                raise SecretError(f"{reference} is empty; an empty secret would let everybody in")
+                raise SecretError(f"{reference} is empty; put the secret's value there")
             if self._on_value is not None:
                 self._on_value(active.value)
         return found

@@ -41,7 +41,9 @@ def prepare_all(
     parsed = [Target.parse(target) for target in targets]
     stack = open_stack(stack_name)
     token = _token(stack, token_from, loaded.directory)
-    github = GitHubClient(lambda: token, setting_value(loaded.settings.api_url, "github.api-url"))
+    api_url = setting_value(loaded.settings.api_url, "github.api-url")
+    name = f"the token in {token_from or stack.output('GitHubTokenSecretName')}"
+    github = GitHubClient(lambda: token, api_url, named=name)
     url = stack.output("WebhookUrl")
     return [Scene(stack, url, Hooks(github, target)) for target in parsed]
 

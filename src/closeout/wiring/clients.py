@@ -142,7 +142,8 @@ class SharedClients:
         token = self.token
         if token is None:
             return GitHubClient(lambda: "", api_url, now=self._clock.now)
-        return GitHubClient(token.newest, api_url, refresh=token.refresh, now=self._clock.now)
+        name = "the token of `secrets.github`"
+        return GitHubClient(token.newest, api_url, refresh=token.refresh, now=self._clock.now, named=name)
 
     @cached_property
     def token(self) -> CachedSecret | None:

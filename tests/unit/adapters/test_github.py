@@ -329,8 +329,10 @@ def test_a_redirect_without_end_ends(github: FakeGitHub, client: GitHubClient) -
 def test_a_rotated_token_is_used_at_once(github: FakeGitHub) -> None:
     """The token is asked for anew at each request."""
     tokens = ["stale", github.token]
-    client = GitHubClient(lambda: tokens[0], github.url)
-    assert failure(lambda: client.request("GET", "/user")).http_status == 401
+    client = GitHubClient(lambda: tokens[0], github.url, named="the token in env:T")
+    refused = failure(lambda: client.request("GET", "/user"))
+    assert refused.http_status == 401
+    assert refused.message.endswith(": 401 Bad credentials; the token in env:T is wrong or has expired")
     tokens.pop(0)
     assert client.request("GET", "/user")["login"] == "closeout-bot"
 
