@@ -66,9 +66,7 @@ class RemoteBench:
         self.store = DynamoStore(self.table, self.bodies, self.clock, retention_days=30)
         self.attempts = Attempts(self.table, self.store, self.clock)
         self.switch = DynamoSwitch(self.table, self.clock)
-        self.starts = LambdaStarts(
-            client(aws, "lambda"), WORKER, now=self.clock.now, started=self.attempts.started
-        )
+        self.starts = LambdaStarts(client(aws, "lambda"), WORKER, now=self.clock.now, notes=self.attempts)
         logs = CloudWatchLogs(client(aws, "logs"), GROUP, now=self.clock.now)
         self.views = Views(self.table, self.store, self.bodies, self.switch, logs, self.clock)
         self._tokens = itertools.count(1)

@@ -213,6 +213,29 @@ def test_a_head_that_was_never_started_is_started_by_name(bench: RemoteBench, ga
     assert gate.begun == []
 
 
+def test_a_dead_holder_of_an_earlier_deployment_is_ended_too(
+    aws: FakeAws, bench: RemoteBench, gate: Gate
+) -> None:
+    """Lambda may refuse its name to another version of the worker; where it is kept was noted at its start."""
+    a, b = bench.accept("dead", key="k"), bench.accept("next", key="k")
+    bench.starts.start(a)
+    visit(bench, a)
+    aws.execution_status(a, "FAILED")
+    aws.fault(
+        service="lambda",
+        operation="Invoke",
+        code="DurableExecutionAlreadyStartedException",
+        status=409,
+        times=99,
+    )
+    later(bench, SUSPECT + 1)
+    gate.open.add("next")
+    assert visit(bench, b) == DONE
+    assert bench.buried == [(a, "FAILED")]
+    assert gate.begun[-1] == "next"
+    aws.clear_faults()
+
+
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "STOPPED"])
 def test_a_dead_holder_is_ended_and_passed_over(
     aws: FakeAws, bench: RemoteBench, gate: Gate, status: str

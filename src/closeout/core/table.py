@@ -27,7 +27,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from closeout.core.ids import execution_id, short_digest
+from closeout.core.ids import execution_id, parse_execution, short_digest
 from closeout.core.lean import TYPE_CHECKING
 from closeout.core.records import NewDelivery, NewRun
 
@@ -44,6 +44,9 @@ MOST_RUNS = 32
 """Runs of one delivery: each takes three items of a transaction's hundred."""
 LARGEST_BODY = 300_000
 """Bytes of a compressed body that stands in the table; a larger one is an object in the bucket."""
+
+ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
+"""Lambda's words for an execution that it still brings on."""
 
 SETTINGS = "settings"
 NEW = "attribute_not_exists(pk)"
@@ -271,6 +274,27 @@ def outliving(accepted_at: float, expires: float) -> int:
     A run ends before its delivery goes, and its attempt is kept as long again: no sooner may the rest of it go.
     """
     return int(2 * expires - accepted_at)
+
+
+def marked_started(execution: str, arn: str | None) -> Attribute:
+    """Give an update's arguments, without the table's name, that note a start, and where Lambda keeps the execution."""
+    known = {":arn": arn} if arn else {}
+    return {
+        "Key": attempt_key(*parse_execution(execution)),
+        "UpdateExpression": "SET started = :yes" + (", arn = :arn" if known else ""),
+        "ConditionExpression": "attribute_exists(pk)",
+        "ExpressionAttributeValues": to_item({":yes": True, **known}),
+    }
+
+
+def execution_name(execution: str, at: float) -> str:
+    """Give a further name for a durable execution that is to bring an execution to its end (64 characters at most)."""
+    return f"{execution}_{round(at)}"
+
+
+def named_execution(name: str) -> str:
+    """Give the execution that a durable execution of this name is for."""
+    return name.partition("_")[0]
 
 
 def worker_event(execution: str) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
+from closeout.core.table import ALIVE
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist
@@ -34,7 +35,6 @@ UNSTARTED, SUSPECT = 10.0, 60.0
 """Seconds after its acceptance from which a run that others wait for is asked about: not started, and started."""
 MOST_CLEARED = 20
 """Executions that are over and found ahead in a queue by one visit."""
-ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
 
 DONE: dict[str, Any] = {"done": True}
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from closeout.core import table
 from closeout.core.errors import ServiceError, StoreUnavailable
-from closeout.core.ids import execution_id, parse_execution
+from closeout.core.ids import execution_id
 from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.wire import Aws
@@ -55,10 +55,9 @@ class Accepting:
         """Store and start. A delivery that is there already is not stored again; what was not started is started."""
         try:
             accepted = self._store(delivery, tuple(runs))
-            for execution in accepted.started:
-                self._start(execution)
         except ServiceError as error:
             raise StoreUnavailable(error.message) from None
+        self._start_all(accepted.started)
         return accepted
 
     # --- the transaction --------------------------------------------------------------------------------------
@@ -154,22 +153,33 @@ class Accepting:
 
     # --- the start --------------------------------------------------------------------------------------------
 
+    def _start_all(self, executions: Sequence[str]) -> None:
+        """Start every one of them: a start that fails keeps no other run from its own."""
+        failed = [error for execution in executions if (error := self._failure(execution)) is not None]
+        if failed:
+            raise StoreUnavailable(
+                f"the delivery is stored, and {len(failed)} of its runs could not be started ({failed[0].message});"
+                " sent again, it starts them"
+            )
+
+    def _failure(self, execution: str) -> ServiceError | None:
+        try:
+            self._start(execution)
+        except ServiceError as error:
+            return error
+        return None
+
     def _start(self, execution: str) -> None:
         """Start a run by its name, then mark it. A mark that fails costs a second start, which does nothing."""
+        arn = None
         try:
-            self._aws.invoke(self._place.worker, table.worker_event(execution), execution)
+            arn = self._aws.invoke(self._place.worker, table.worker_event(execution), execution)
         except ServiceError as error:
             if error.reason != STARTED:
                 raise
-        mark = {
-            "TableName": self._place.table,
-            "Key": table.attempt_key(*parse_execution(execution)),
-            "UpdateExpression": "SET started = :yes",
-            "ConditionExpression": "attribute_exists(pk)",
-            "ExpressionAttributeValues": {":yes": {"BOOL": True}},
-        }
+        mark = table.marked_started(execution, arn)
         try:
-            self._dynamo("UpdateItem", mark)
+            self._dynamo("UpdateItem", {"TableName": self._place.table, **mark})
         except ServiceError:
             return
 

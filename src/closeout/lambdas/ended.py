@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from closeout.core.errors import Unavailable
+from closeout.core.table import named_execution
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
 DRAIN = 10.0
@@ -63,6 +64,6 @@ def about(event: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     detail = event.get("detail")
     if isinstance(detail, Mapping):
         if detail.get("status") in ENDS and detail.get("durableExecutionName"):
-            yield str(detail["durableExecutionName"]), str(detail["status"])
+            yield named_execution(str(detail["durableExecutionName"])), str(detail["status"])
     elif isinstance(event.get("execution"), str):
         yield event["execution"], None

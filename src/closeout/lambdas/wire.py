@@ -52,6 +52,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
+    """Names in lower case."""
 
     def json(self) -> Any:
         """Decode it."""
@@ -112,8 +114,8 @@ class Aws:
         text = json.dumps(body, separators=(",", ":")).encode()
         return self.send(Call(service, self._host(service), "POST", "/", headers, text)).json()
 
-    def invoke(self, function: str, payload: bytes, execution: str) -> None:
-        """Start a durable execution by name, without waiting for it. Raises `ServiceError`.
+    def invoke(self, function: str, payload: bytes, execution: str) -> str | None:
+        """Start a durable execution by name, without waiting for it; give its ARN. Raises `ServiceError`.
 
         https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
         """
@@ -123,7 +125,8 @@ class Aws:
             "x-amz-invocation-type": "Event",
             "x-amz-durable-execution-name": execution,
         }
-        self.send(Call("lambda", self._host("lambda"), "POST", path, headers, payload))
+        answer = self.send(Call("lambda", self._host("lambda"), "POST", path, headers, payload))
+        return answer.headers.get("x-amz-durable-execution-arn")
 
     def put_object(self, bucket: str, name: str, body: bytes) -> None:
         """Put an object into a bucket. Raises `ServiceError`."""
@@ -163,7 +166,7 @@ class Aws:
             raise _error(call, str(error), transient=True) from None
         if answer.status >= 300:
             raise _refusal(call, answer.status, answer.headers.get("x-amzn-errortype", ""), answer.body)
-        return Answer(answer.status, answer.body)
+        return Answer(answer.status, answer.body, answer.headers)
 
     def _exchange(self, call: Call, headers: Mapping[str, str], until: float) -> Response:
         """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""

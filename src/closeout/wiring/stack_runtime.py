@@ -14,14 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from closeout.actions.spec import Limit
 from closeout.adapters.dynamo.journal import LogJournal
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
+from closeout.core import invocation
 from closeout.core.automation import Automation, status_contexts
 from closeout.core.console import run_log_url
 from closeout.core.redact import Redactor
+from closeout.core.table import ALIVE
 from closeout.engine.calling import Finished
-from closeout.engine.visit import ALIVE, DRAIN, Visits
+from closeout.engine.visit import DRAIN, Visits
 from closeout.ports import Clock, Execution, RunFunction
 from closeout.run import ended
 from closeout.run.deps import RunDeps
@@ -32,8 +35,8 @@ from closeout.wiring.stack_ledger import Place, StackLedger
 
 ALIAS = "live"
 """The worker's alias in the stack."""
-CALL = 850.0
-"""Seconds that one call of a step may take (14 minutes: the stack refuses more), and to store what came of it."""
+CALL = Limit(invocation.LONGEST_CALL, invocation.WHY)
+"""How long one call of a step may take, whatever its timeout says: what Lambda ends in the middle runs twice."""
 SHORT = 5.0
 """Seconds that a visit spends at most on ending another run that is in its way, waits included."""
 
@@ -86,7 +89,7 @@ class StackRuntime:
             report=self.journal.about,
             on_finish=self._finished,
             drain=drain,
-            longest=CALL,
+            longest=CALL.seconds + invocation.AROUND_A_CALL,
         )
 
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
@@ -124,6 +127,7 @@ class StackRuntime:
             directory=self._loaded.directory,
             own_contexts=status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
+            longest_call=CALL,
         )
 
     def _current(self, name: str) -> Automation | None:

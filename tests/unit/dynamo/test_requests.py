@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from closeout.core import table as layout
-from closeout.core.errors import LedgerError
+from closeout.core.errors import LedgerError, RunCancelled
 from closeout.core.ids import run_id
 from closeout.engine.visit import DONE
 from closeout.ports import Durable, Ending, Execution
@@ -93,6 +93,45 @@ def test_a_cancel_is_kept_with_who_and_why_and_a_run_that_was_never_started_is_s
     assert desk.bench.visits.visit(execution, lambda: FOREVER) == DONE
     assert desk.ask("cancel", execution) == "unknown or finished"
     assert desk.ask("cancel", "nonsense") == "unknown or finished"
+
+
+@pytest.mark.parametrize("status", ["FAILED", "STOPPED"])
+def test_a_cancel_brings_a_run_to_its_end_that_lambda_has_given_up(desk: Desk, status: str) -> None:
+    """Nobody visits it any more, and what should have ended it is lost: it is taken up under another name."""
+
+    def waits(durable: Durable, execution: Execution) -> Ending:
+        try:
+            durable.sleep("long", 86_400.0)
+        except RunCancelled as error:
+            return Ending("cancelled", error.message)
+        return Ending("success", "?")
+
+    desk.bench.functions["a"] = waits
+    execution = desk.bench.accept("a")
+    desk.bench.starts.start(execution)
+    assert "wake" in desk.bench.visits.visit(execution, lambda: FOREVER)
+    desk.bench.aws.execution_status(execution, status)
+    assert desk.ask("cancel", execution) == "done"
+    first, second = desk.bench.aws.executions()
+    assert (second["payload"], second["status"]) == (first["payload"], "RUNNING")
+    assert layout.named_execution(second["name"]) == execution
+    assert desk.ask("cancel", execution) == "done"  # the new one is alive: nothing more is started
+    assert len(desk.bench.aws.executions()) == 2
+    assert desk.bench.visits.visit(execution, lambda: FOREVER) == DONE
+    assert desk.bench.ending(execution).verdict == "cancelled"
+
+
+def test_a_cancel_stands_when_lambda_cannot_be_asked(desk: Desk) -> None:
+    """It is written first, and what is not known is told."""
+    execution = desk.bench.accept("a")
+    desk.bench.starts.start(execution)
+    desk.bench.aws.fault(
+        service="lambda", operation="GetDurableExecution", code="AccessDeniedException", status=403, times=1
+    )
+    assert str(desk.ask("cancel", execution)).startswith("the cancel is kept, and whether Lambda")
+    row = desk.bench.store.look(execution)
+    assert row is not None
+    assert row.run.cancel == "ada"
 
 
 def test_a_pause_holds_from_the_moment_it_is_written(desk: Desk) -> None:

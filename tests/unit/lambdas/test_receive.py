@@ -88,7 +88,7 @@ def test_the_same_event_through_a_second_hook_starts_nothing_new(stack: Stack) -
 @pytest.mark.parametrize("service_down", ["Invoke"])
 def test_a_start_that_failed_is_made_up_for_by_the_next_delivery(stack: Stack, service_down: str) -> None:
     """A crash between the transaction and the start loses nothing: the delivery sent again starts what was not."""
-    stack.aws.fault(service="lambda", operation=service_down, code="ServiceException", status=500, times=4)
+    stack.aws.fault(service="lambda", operation=service_down, code="ServiceException", status=500, times=8)
     status, said = ask(stack, closed())
     assert (status, said["error"]) == (503, "store-unavailable")
     assert stack.aws.executions() == []
@@ -154,6 +154,17 @@ def test_what_cannot_be_stored_is_not_acknowledged(stack: Stack, operation: str,
     assert "nothing was acknowledged" in said["message"]
     assert stack.items() == []
     assert stack.aws.executions() == []
+
+
+def test_a_start_that_fails_keeps_no_other_run_from_its_own(stack: Stack) -> None:
+    """503, so that the delivery is sent again; then the rest is started."""
+    stack.aws.fault(service="lambda", operation="Invoke", code="AccessDeniedException", status=403, times=1)
+    status, said = ask(stack, closed())
+    assert (status, said["error"]) == (503, "store-unavailable")
+    assert [entry["name"] for entry in stack.aws.executions()] == [f"{TOLD}-1"]
+    status, said = ask(stack, closed())
+    assert status == 200
+    assert {entry["name"] for entry in stack.aws.executions()} == {f"{TOLD}-1", f"{CLEANUP}-1"}
 
 
 def test_a_large_body_goes_into_the_bucket_first(stack: Stack) -> None:

@@ -65,9 +65,14 @@ class Attempts:
         found = self._store.look(execution)
         return found is not None and found.started
 
-    def started(self, execution: str) -> None:
-        """Note that an execution was started by its name."""
-        self._table.change(update(rows.row_key(execution), {"started": True}, "attribute_exists(pk)"))
+    def started(self, execution: str, arn: str | None) -> None:
+        """Note that an execution was started by its name, and where Lambda keeps it."""
+        self._table.change({"Update": layout.marked_started(execution, arn)})
+
+    def place(self, execution: str) -> str | None:
+        """Give where Lambda keeps an execution that was started: its ARN, None if nobody noted it."""
+        row = self._table.get(rows.row_key(execution))
+        return from_item(row).get("arn") if row else None
 
     def new_attempt(
         self,

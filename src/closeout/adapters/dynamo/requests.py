@@ -1,6 +1,7 @@
 """What a command asks for, done at once: the shape of `adapters.ledger.Requests`, without a server to wait for.
 
-A cancelled run that was never started is started, so that somebody comes to tell it.
+A cancelled run that was never started is started, and one whose execution is over is taken up by another, so that
+somebody comes to tell it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Protocol
 
 from closeout.adapters.dynamo.attempts import Attempts
 from closeout.adapters.dynamo.switch import DynamoSwitch
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, ServiceError
 
 Again = Callable[[str, str], str]
 """Carries out a rerun of a run or a replay of a delivery, for somebody; gives what came of it."""
@@ -21,6 +22,10 @@ class Starter(Protocol):
 
     def start(self, execution: str) -> None:
         """Start an execution by its name."""
+        ...
+
+    def revive(self, execution: str) -> None:
+        """Have an execution visited again, if Lambda has given it up."""
         ...
 
 
@@ -70,6 +75,11 @@ class Requests:
         execution = self._attempts.find(target)
         if execution is None or not self._attempts.cancel(execution, by):
             return "unknown or finished"
-        if not self._attempts.is_started(execution):
-            self._starts.start(execution)
+        try:
+            if self._attempts.is_started(execution):
+                self._starts.revive(execution)
+            else:
+                self._starts.start(execution)
+        except ServiceError as error:
+            return f"the cancel is kept, and whether Lambda still brings the run on is not known ({error.message})"
         return "done"

@@ -69,6 +69,8 @@ def read_call(method: str, path: str, query: str, headers: Mapping[str, str], bo
         return _s3_call(method, path, query, region)
     if service == "lambda" and method == "POST" and path.endswith("/invocations"):
         return Call(service=service, operation="Invoke", region=region)
+    if service == "lambda" and method == "GET" and "/durable-executions/" in path:
+        return Call(service=service, operation="GetDurableExecution", region=region)
     return Call(service=service, operation=f"{method} {path}", region=region)
 
 
