@@ -293,6 +293,17 @@ def test_an_example_says_that_something_is_gone_only_if_it_is() -> None:
     assert not [place for place, text in saying if "\n    on-failure: stop" not in text]
 
 
+def test_both_forms_of_the_stacks_file_are_accepted(tmp_path: Path) -> None:
+    """cdk/closeout.yaml as it stands, and with the automation that its comment shows in the place of the first."""
+    text = (ROOT / "cdk/closeout.yaml").read_text("utf-8")
+    head, second = text.split("\nautomations:\n")[0], text.split("\n#\n")[-1]
+    other = f"{head}\n{re.sub(r'(?m)^# ?', '', second)}"
+    assert "aws/cloudformation-delete-stack" in other
+    for form in (text, other):
+        found = configurations.findings(form, tmp_path)
+        assert not found, "\n".join(finding.text() for finding in found)
+
+
 def test_no_placeholder_stands_outside_of_code() -> None:
     """`${{ }}` is code wherever it stands: a mark that is not closed where it should be shows it bare."""
     bare = [

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from closeout.testing.ministack import Ministack
 
 PROJECT = "preview-teardown"
+ROLE = "preview-teardown"
 OBJECTS = 3
 
 
@@ -22,7 +23,10 @@ class Left(NamedTuple):
 
 
 class Previews:
-    """Stacks `preview-N` with a bucket in use, and the CodeBuild project that every teardown starts."""
+    """Stacks `preview-N` with a bucket in use, the role that CloudFormation deletes them with, and a CodeBuild project.
+
+    The emulator deletes with nobody's rights, so the role allows nothing: on AWS it may delete what a preview holds.
+    """
 
     def __init__(self, cloud: Ministack) -> None:
         self._stacks = cloud.client("cloudformation")
@@ -34,6 +38,15 @@ class Previews:
             artifacts={"type": "NO_ARTIFACTS"},
             environment={"type": "LINUX_CONTAINER", "image": "none", "computeType": "BUILD_GENERAL1_SMALL"},
             serviceRole=f"arn:aws:iam::{cloud.account}:role/build",
+        )
+        trusted = {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": "cloudformation.amazonaws.com"},
+        }
+        cloud.client("iam").create_role(
+            RoleName=ROLE,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trusted]}),
         )
 
     def deploy(self, number: int) -> None:

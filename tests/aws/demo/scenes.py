@@ -74,6 +74,12 @@ def main_job(stage: Stage) -> None:
         "the commit's status went from pending to success",
         " → ".join(ended.states),
     )
+    emptied = f"after emptying preview-{MAIN}-site ({OBJECTS} versions)"
+    say.check(
+        emptied in str(ended.run.get("summary")),
+        "CloudFormation refused first (the bucket was full); it was emptied, and deleted again",
+        ended.told(),
+    )
     left, neighbour = previews.left(MAIN), previews.left(NEIGHBOUR)
     say.check(
         not left.stack and not left.bucket, "a fresh look finds no stack and no bucket of it", str(left)

@@ -23,6 +23,7 @@ from ministack.core import lambda_runtime as runtime
 from ministack.services import cloudwatch_logs as logs
 from ministack.services import lambda_durable as durable
 from ministack.services import lambda_svc as functions
+from ministack.services import s3
 from ministack.services import secretsmanager as secrets
 from ministack.services.cloudformation import provisioners
 
@@ -152,6 +153,25 @@ def alarms_on_math() -> None:
         return original(name, {**simple, **{key: metrics[0][key] for key in ("MetricName", "Namespace")}})
 
     provisioners._cw_metric_alarm_record = record
+
+
+@patch(
+    "CloudFormation deletes a bucket with all that is in it.",
+    f"{DOCS}/AmazonS3/latest/API/API_DeleteBucket.html",
+)
+def full_buckets() -> None:
+    """Let such a bucket fail with S3's words, and with it the delete of its stack."""
+    original = HANDLERS["AWS::S3::Bucket"]["delete"]
+
+    def delete(name: str, properties: Any) -> None:
+        if s3._buckets.get(name, {}).get("objects") or s3._bucket_has_versions(name):
+            raise RuntimeError(
+                "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+                " (Service: S3, Status Code: 409)"
+            )
+        original(name, properties)
+
+    HANDLERS["AWS::S3::Bucket"]["delete"] = delete
 
 
 # --- durable executions ---------------------------------------------------------------------------------------
