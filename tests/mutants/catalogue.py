@@ -156,6 +156,20 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RUN}::test_a_cancel_by_hand_ends_in_an_error_status",),
     ),
     Mutant(
+        "a file that lost its name takes deliveries",
+        "src/closeout/adapters/ledger/place.py",
+        "                self._gone = self._look() != self._opened",
+        "                self._gone = False",
+        ("tests/acceptance/test_ledger_gone.py",),
+    ),
+    Mutant(
+        "a ledger's file that came back is trusted",
+        "src/closeout/adapters/ledger/place.py",
+        "        if not self._gone:\n            with",
+        "        if True:\n            with",
+        ("tests/acceptance/test_ledger_gone.py::test_a_file_that_comes_back_is_not_trusted",),
+    ),
+    Mutant(
         "a script's output stands in a public status",
         "src/closeout/run/status.py",
         "        text = said.whole if context.whole else said.public",

@@ -46,7 +46,7 @@ class Readiness:
             await asyncio.to_thread(self._ready)
         except CloseoutError as error:
             self._log.seldom("not ready", code=error.code, reason=error.message)
-            return _error(error.code, "The ledger cannot be written.")
+            return _error(error.code, error.public or "The ledger cannot be written.")
         return None
 
 

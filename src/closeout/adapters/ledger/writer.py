@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from closeout.adapters.ledger.accepting import Acceptance, Accepting
 from closeout.adapters.ledger.checkpointer import Checkpointer
 from closeout.adapters.ledger.connection import open_writer
+from closeout.adapters.ledger.place import Place
 from closeout.core.errors import CloseoutError, StoreUnavailable
 
 Settle: TypeAlias = Callable[[Any], None]
@@ -63,6 +64,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = open_writer(path)
+        self._place = Place(path)
         self._checkpointer = Checkpointer(path)
         self._accepting = Accepting(self._connection)
         self._queue: SimpleQueue[Job | Acceptance | None] = SimpleQueue()
@@ -133,6 +135,13 @@ class Writer:
     def _write(self, group: list[Job | Acceptance]) -> None:
         if not group:
             return
+        gone = self._place.gone()
+        outcomes = [] if gone else self._stored(group)
+        # Again after the commit: nothing is said to be stored in a file that had lost its name before.
+        gone = gone or self._place.gone()
+        self._settle([(job, gone) for job in group] if gone else outcomes)
+
+    def _stored(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
         kept = self._accepting.position()
         try:
             try:
@@ -146,7 +155,7 @@ class Writer:
             reason = StoreUnavailable(f"the ledger cannot be written now ({error}); nothing was stored")
             outcomes = [(job, reason) for job in group]
             self._mend(error)
-        self._settle(outcomes)
+        return outcomes
 
     def _transaction(
         self,
@@ -213,6 +222,8 @@ class Writer:
         """
         lost = getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
         if not lost and not self._connection.in_transaction:
+            return
+        if self._place.gone() is not None:
             return
         try:
             fresh = open_writer(self._path)
