@@ -54,7 +54,8 @@ class CachedSecret:
 
     Raises `SecretError` when made if a reference cannot be read: a server without its secret must not start.
     `report` gets a sentence when a later read fails. `now` is the time of day, `tick` counts seconds; `start`
-    runs the read that the time limit asks for (a thread unless told), so that `values` never blocks.
+    runs the read that the time limit asks for (a thread unless told), so that `values` never blocks; who only keeps it
+    for later must have run it before the next `refresh`.
     """
 
     def __init__(

@@ -31,6 +31,10 @@ Event: TypeAlias = "Mapping[str, Any]"
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
 
 
+LATER = 3_600.0
+"""Seconds since the last read of the secret in which the next one waits until the delivery is stored."""
+
+
 class Door:
     """One Lambda environment's receiver; it lives as long as the environment does, and serves one request at a time."""
 
@@ -50,6 +54,8 @@ class Door:
         self._aws = aws or Aws(environment, now=now, pause=pause)
         self._reference = environment["CLOSEOUT_WEBHOOK_SECRET"]
         self._kept: CachedSecret | None = None
+        self._read_at = 0.0
+        self._due: Callable[[], None] | None = None
         self._receiver = Receiver(*read_rules(rules), self._keys)
         place = Place(
             environment["CLOSEOUT_TABLE"],
@@ -72,6 +78,7 @@ class Door:
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
             about["reason"] = f"{type(error).__name__}: {error}"
             said = answers.FAILED
+        self._read_due()
         self._say(said, about, time.perf_counter() - began)
         headers = dict((*answers.HEADERS, *answers.MORE.get(said.status, ())))
         return {
@@ -100,6 +107,7 @@ class Door:
         try:
             self._receiver.verify(headers, body)
         except Unauthorized:
+            self._read_due()
             if not self._secret().refresh():
                 raise
             self._receiver.verify(headers, body)
@@ -117,11 +125,29 @@ class Door:
                     report=lambda text: self._log(_line("warning", {"text": text})),
                     now=self._now,
                     tick=self._now,  # a monotonic clock may stand still while the environment is frozen
-                    start=lambda read: read(),
+                    start=self._later,
                 )
+                self._read_at = self._now()
             except SecretError as error:
                 raise StoreUnavailable(error.message) from None
         return self._kept
+
+    def _later(self, read: Callable[[], None]) -> None:
+        """Read the secret anew when the delivery is stored: a store of secrets that hangs must not use up its time.
+
+        Not if it was read long ago: a value that has been replaced is to end within a day.
+        """
+        if self._now() - self._read_at < LATER:
+            self._due = read
+            return
+        read()
+        self._read_at = self._now()
+
+    def _read_due(self) -> None:
+        due, self._due = self._due, None
+        if due is not None:
+            due()
+            self._read_at = self._now()
 
     def _say(self, said: Answer, about: Mapping[str, Any], seconds: float) -> None:
         level = "error" if said.status >= 500 else "info"

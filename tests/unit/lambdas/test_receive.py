@@ -254,6 +254,34 @@ def test_time_goes_on_while_an_environment_is_frozen(stack: Stack) -> None:
     assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
 
 
+@pytest.mark.parametrize(("since", "first"), [(301.0, "TransactWriteItems"), (7200.0, "GetSecretValue")])
+def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
+    stack: Stack, since: float, first: str
+) -> None:
+    """A store of secrets that hangs then uses up nobody's time; only a value from long ago is read anew before."""
+    clock = [time.time()]
+    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    assert door.answer(closed())["statusCode"] == 202
+    clock[0] += since
+    seen = len(stack.aws.requests())
+    assert door.answer(closed(guid="g-2"))["statusCode"] == 202
+    asked = [entry["operation"] for entry in stack.aws.requests()][seen:]
+    order = [operation for operation in asked if operation in {"TransactWriteItems", "GetSecretValue"}]
+    assert order[0] == first
+    assert set(order) == {"TransactWriteItems", "GetSecretValue"}
+
+
+def test_a_signature_that_does_not_fit_reads_what_is_due_at_once(stack: Stack) -> None:
+    """The secret was rotated: the delivery that says so is not refused."""
+    clock = [time.time()]
+    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    assert door.answer(closed())["statusCode"] == 202
+    stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
+    clock[0] += 301.0
+    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
+    assert door.answer(closed(secret="wrong", guid="g-3"))["statusCode"] == 401
+
+
 def test_a_flood_of_bad_signatures_costs_one_read_a_second(stack: Stack) -> None:
     """A hundred in a moment: the secret is read once more at most."""
     door = stack.door()
