@@ -172,7 +172,31 @@ def test_no_answer_is_unavailable(payload: Path) -> None:
         env=ENV,
     )  # fmt: skip
     assert told.code == exits.UNAVAILABLE
-    assert told.err == "closeout: No answer from http://127.0.0.1:1: Connection refused.\n"
+    assert (
+        told.err
+        == "closeout: No answer from http://127.0.0.1:1: Connection refused. Is `closeout serve` running there?\n"
+    )
+
+
+@pytest.mark.parametrize(("path", "told"), [("/", True), ("/hooks", True), ("/webhook", False)])
+def test_a_wrong_path_is_told_the_right_one(receiver: Receiver, payload: Path, path: str, told: bool) -> None:
+    """A 404 at another path than the webhook's names the webhook's; one at the webhook's says nothing new."""
+    receiver.status, receiver.answer = 404, b'{"error": "not-found", "message": "Not found"}'
+    base = receiver.url.removesuffix("/webhook").rstrip("/")
+    sent = closeout(
+        "deliver",
+        "--url",
+        base + path,
+        "--event",
+        "push",
+        "--payload",
+        payload,
+        "--secret",
+        "env:HOOK",
+        env=ENV,
+    )
+    assert sent.code == exits.FAILED
+    assert (f"The path of closeout's webhook is /webhook: {base}/webhook\n" == sent.err) is told
 
 
 def test_a_url_elsewhere_needs_a_confirmation(payload: Path) -> None:

@@ -351,11 +351,12 @@ def test_a_server_without_a_token_says_what_it_cannot_do(tmp_path: Path) -> None
 
 
 def test_a_port_in_use_is_said(folder: Path) -> None:
-    """Another program on the port: one sentence and exit code 4."""
+    """Another program on the port: one sentence and exit code 4, and no new ledger where there was none."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = closeout("serve", "--port", str(port), cwd=folder, env=SECRET)
+        told = closeout("serve", "--port", str(port), "--db", "new.db", cwd=folder, env=SECRET)
     assert told.code == exits.UNAVAILABLE
+    assert list(folder.glob("new.db*")) == []
     assert (
         told.err
         == f"closeout: Port {port} on 127.0.0.1 is in use by another program; choose another one with --port.\n"

@@ -88,6 +88,8 @@ def deliver(  # noqa: PLR0913  one parameter for each option
         confirm.confirm("Whatever listens there may act on it. Send it?", yes=yes)
     answer = _post(target, body, headers)
     _report(answer, guid, as_json=as_json)
+    if answer.status == 404 and not target.path.rstrip("/").endswith("/webhook"):
+        output.note(f"The path of closeout's webhook is /webhook: {target.scheme}://{target.netloc}/webhook")
     return exits.OK if 200 <= answer.status < 300 else exits.FAILED
 
 
@@ -172,7 +174,8 @@ def _post(target: SplitResult, body: bytes, headers: dict[str, str]) -> Answer:
         raise UsageError(f"This cannot be sent: {error}.") from None
     except (OSError, HTTPException) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Unavailable(f"No answer from {target.scheme}://{target.netloc}: {why}.") from None
+        fix = " Is `closeout serve` running there?" if isinstance(error, ConnectionRefusedError) else ""
+        raise Unavailable(f"No answer from {target.scheme}://{target.netloc}: {why}.{fix}") from None
     finally:
         connection.close()
     return Answer(response.status, text, (time.perf_counter() - began) * 1000)

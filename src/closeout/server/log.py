@@ -1,4 +1,4 @@
-"""Log lines on stderr: one for a person or one JSON object, secrets taken out last.
+"""Log lines on stderr: one for a person, with its time, or one JSON object; secrets are taken out last.
 
 A module of ours because it must not cost a flood of bad requests more than a line a second: equal kinds of line are
 held back and counted. Header values never come here, only names of what was wrong.
@@ -7,12 +7,27 @@ held back and counted. Header values never come here, only names of what was wro
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
+
+TIME = "%Y-%m-%d %H:%M:%S "
+
+
+def in_journal(stream: TextIO) -> bool:
+    """Whether lines go to systemd's journal, which gives each its time (JOURNAL_STREAM in systemd.exec(5))."""
+    named = os.environ.get("JOURNAL_STREAM")
+    if not named:
+        return False
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return named == f"{status.st_dev}:{status.st_ino}"
 
 
 class Log:
@@ -57,12 +72,13 @@ class Log:
         self.seldom(f"{what}: {type(error).__name__}", error=trace)
 
     def _write(self, what: str, details: dict[str, Any]) -> None:
+        stream = self._stream or sys.stderr
         if self._as_json:
             text = json.dumps({"at": round(self._clock(), 3), "message": what} | details, default=str)
         else:
             words = "".join(f" {key}={value}" for key, value in details.items())
-            text = f"closeout: {what}{words}"
-        stream = self._stream or sys.stderr
+            at = "" if in_journal(stream) else time.strftime(TIME, time.localtime(self._clock()))
+            text = f"{at}closeout: {what}{words}"
         try:
             stream.write(self._redact(text) + "\n")
             stream.flush()

@@ -42,6 +42,8 @@ def serve_forever(
     redactor = Redactor()
     log = Log(as_json=json_logs, redact=redactor.text)
     base = public_url(loaded, base_url)
+    if not db.exists():
+        serve.bind(host, port).close()  # a port in use must not leave a new ledger behind
     runtime = open_runtime(
         loaded, config, db, redactor=redactor, report=log.line, on_finish=lambda run: _finished(log, run)
     )

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
+from pathlib import Path
+
+import pytest
 
 from closeout.server.log import Log
 
@@ -21,10 +26,22 @@ class Clock:
 def test_a_line_is_for_people_or_one_json_object() -> None:
     """The same call gives either."""
     plain, objects = io.StringIO(), io.StringIO()
-    Log(stream=plain).line("request", status=200)
+    Log(stream=plain, clock=Clock()).line("request", status=200)
     Log(stream=objects, as_json=True, clock=Clock()).line("request", status=200)
-    assert plain.getvalue() == "closeout: request status=200\n"
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(100.0))
+    assert plain.getvalue() == f"{at} closeout: request status=200\n"
     assert json.loads(objects.getvalue()) == {"at": 100.0, "message": "request", "status": 200}
+
+
+def test_the_journal_gives_a_line_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under systemd a line has no second time; a stream that is not the journal's has one, whatever was inherited."""
+    with (tmp_path / "journal").open("w") as journal, (tmp_path / "file").open("w") as file:
+        status = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        for stream in (journal, file):
+            Log(stream=stream, clock=Clock()).line("x")
+    assert (tmp_path / "journal").read_text() == "closeout: x\n"
+    assert (tmp_path / "file").read_text().endswith("0 closeout: x\n")
 
 
 def test_secrets_are_taken_out_last() -> None:
