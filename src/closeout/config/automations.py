@@ -63,12 +63,12 @@ def read_automation(
     name: str, at: At, around: Surroundings, settings: Settings, function: Function | None = None
 ) -> Automation | None:
     """Read one automation; with `function` one that an `@on` function declares."""
-    section = at.section(FUNCTION_KEYS if function else keys.names("automation"))
+    known = FUNCTION_KEYS if function else keys.names("automation")
+    section = at.section(known)
     if section is None:
         return None
-    assert isinstance(at.node, Mapping)
     for required in ("on",) if function else ("on", "steps"):
-        if at.node.key(required) is None:
+        if at.lacks(required, known):
             fix = (
                 "say what starts it: on: { pull_request: { types: [closed] } }"
                 if required == "on"
@@ -177,8 +177,7 @@ def _guard(automation: Automation, at: At, section: dict[str, At], steps: tuple[
         guards.check_names(read, automation.repositories)
     destroys = _destroys(automation)
     key = section.get("repositories")
-    present = isinstance(at.node, Mapping) and at.node.key("repositories") is not None
-    if destroys and (key is not None or not present):
+    if destroys and (key is not None or at.lacks("repositories", keys.names("automation"))):
         guards.check_repositories(at, key, automation.repositories, destroys)
 
 

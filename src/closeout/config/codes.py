@@ -40,7 +40,8 @@ CODES: dict[str, str] = {
     "bad-trigger": "A filter that this event does not have.",
     "not-a-webhook": "An event of GitHub Actions that is never sent as a webhook.",
     "unknown-event": "Warning: GitHub is not known to send this event, and there is one that is almost called so.",
-    "unknown-type": "Warning: GitHub is not known to send this action for this event, so it may never match.",
+    "unknown-type": "Warning: GitHub is not known to send this action for this event, so it may never match. "
+    "One that is almost a known one is an error, `bad-value`.",
     # guards
     "repositories-missing": "A destructive step needs `repositories`.",
     "repositories-too-wide": "`repositories` of an automation with a destructive step would match every repository.",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from closeout.config import cel, templates
+from closeout.config import cel, repairs, templates
 from closeout.config.capabilities import ActionSpec, InputSpec
 from closeout.config.document import Mapping, Node, Scalar, Sequence, plain
 from closeout.config.findings import listed
@@ -35,7 +35,7 @@ def read_inputs(
                 values[name] = value
         elif at is not None and isinstance(at.node, Mapping) and at.node.key(name):
             continue
-        elif spec.required:
+        elif spec.required and (at is None or at.lacks(name, [*action.inputs, *extra])):
             place = at or step
             place.error(
                 "missing-input", f"`{uses}` needs `{name}`: {spec.description}", f"add with: {{ {name}: … }}"
@@ -152,17 +152,8 @@ def check_template(at: At, text: str) -> bool:
     problems = [(expression, cel.compile_check(expression)) for expression in found]
     for expression, problem in problems:
         if problem:
-            at.error("bad-expression", f"`{expression}`: {problem}", expression_fix(expression))
+            at.error("bad-expression", f"`{expression}`: {problem}", repairs.fix(expression, problem))
     return all(problem is None for _, problem in problems)
-
-
-def expression_fix(expression: str) -> str:
-    """Say what to do about an expression that does not compile: mostly it was written as for GitHub Actions."""
-    if re.search(r"\bgithub\.", expression):
-        return "write event.… where GitHub Actions has github.event.…"
-    if re.search(r"\b(?:contains|startsWith|endsWith|format|toJSON|fromJSON)\(", expression):
-        return "this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"
-    return "fields are below `event`, like event.pull_request.number; see docs/reference/expressions.md"
 
 
 def _check_text(at: At, text: str, spec: InputSpec) -> None:

@@ -92,8 +92,8 @@ def _sections(
             place, folder, settings, around, {item.name for item in automations}
         )
         automations += added
-    assert isinstance(root.node, MappingNode)
-    if root.node.key("automations") is None and root.node.key("modules") is None:
+    known = keys.names("file")
+    if root.lacks("automations", known) and root.lacks("modules", known):
         fix = "add automations: with at least one entry, or modules: with @on functions"
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
     variables = reading.secret_variables(automations, settings, around)

@@ -72,7 +72,7 @@ def read_version(found: MappingType[str, At], root: At) -> None:
     """Check `version`."""
     at = found.get("version")
     if at is None:
-        if not isinstance(root.node, Mapping) or root.node.key("version") is None:
+        if root.lacks("version", keys.names("file")):
             root.error("missing-key", "`version` is missing", "begin the file with `version: 1`")
     elif not isinstance(at.node, Scalar) or type(at.node.value) is not int or at.node.value != 1:
         at.error("bad-value", "this closeout reads version 1 only", "write `version: 1`, without quotes")

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from closeout.config import cel, keys
+from closeout.config import cel, keys, repairs
 from closeout.config.capabilities import ActionRegistry, ActionSpec
 from closeout.config.document import Mapping
 from closeout.config.findings import near
-from closeout.config.inputs import expression_fix, read_inputs
+from closeout.config.inputs import read_inputs
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
 from closeout.config.values import DAY, At
 from closeout.core.automation import Step
@@ -100,9 +100,9 @@ def _action(at: At, registry: ActionRegistry) -> tuple[str, ActionSpec | None]:
     assert isinstance(at.node, Mapping)
     node = at.node.get("uses")
     if node is None:
-        at.error(
-            "missing-key", "`uses` is missing", "name an action, like uses: aws/cloudformation-delete-stack"
-        )
+        if at.lacks("uses", keys.names("step")):
+            fix = "name an action, like uses: aws/cloudformation-delete-stack"
+            at.error("missing-key", "`uses` is missing", fix)
         return "", None
     place = at.to(node, "uses")
     uses = place.text()
@@ -175,7 +175,7 @@ def read_condition(at: At | None) -> str | None:
         expression = expression[3:-2].strip()
     problem = cel.compile_check(expression, boolean=True)
     if problem:
-        at.error("bad-expression", f"`{expression}`: {problem}", expression_fix(expression))
+        at.error("bad-expression", f"`{expression}`: {problem}", repairs.fix(expression, problem))
     return expression
 
 

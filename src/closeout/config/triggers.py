@@ -151,14 +151,18 @@ def _types(at: At, event: str) -> list[str]:
                 "bad-value", f"`{value}` is not the name of an action", "write it as GitHub does: closed"
             )
         elif faults:
-            fix = (
-                "leave `types` out" if event in WITHOUT_ACTION else "known: " + ", ".join(PULL_REQUEST_TYPES)
-            )
+            fix = "leave `types` out" if event in WITHOUT_ACTION else _meant(value)
             item.error("bad-value", faults[0], fix)
         elif event == "pull_request" and value not in PULL_REQUEST_TYPES:
             fix = "known: " + ", ".join(PULL_REQUEST_TYPES)
             item.warning("unknown-type", f"GitHub is not known to send `{value}` for pull_request", fix)
     return types
+
+
+def _meant(value: str) -> str:
+    if value == "merged":
+        return "write closed, and beside `on`: if: event.pull_request.merged"
+    return f"write {near(value, PULL_REQUEST_TYPES) or 'closed'}"
 
 
 def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:

@@ -156,6 +156,14 @@ class At:
                 found[name] = self.to(key if is_null(node) else node, name)
         return found
 
+    def lacks(self, key: str, known: Iterable[str]) -> bool:
+        """Whether a map has neither this key nor an unknown one that was meant to be it: that is a finding already."""
+        names = list(known)
+        return not isinstance(self.node, Mapping) or not any(
+            word == key or (word not in names and near(word, names) == key)
+            for word in (str(name.value) for name, _ in self.node.entries)
+        )
+
     def unknown(self, key: Scalar, known: list[str], code: str = "unknown-key", what: str = "key") -> None:
         """Add the finding about a key that is not known here."""
         close = near(str(key.value), known)

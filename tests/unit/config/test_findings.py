@@ -56,6 +56,31 @@ def test_several_mistakes_are_found_at_once_in_the_order_of_the_file(tmp_path: P
     assert [finding.code for finding in findings] == ["bad-name", "empty-value", "unknown-action"]
 
 
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        (AUTOMATION.replace("repositories:", "repositorys:"), "repositories"),
+        (AUTOMATION.replace("steps:", "step:"), "steps"),
+        (AUTOMATION.replace("    on:", "    ons:"), "on"),
+        (AUTOMATION.replace("stack-name:", "stack_name:"), "stack-name"),
+        (AUTOMATION.replace("uses:", "use:"), "uses"),
+        (AUTOMATION.replace("version:", "versoin:"), "version"),
+        (AUTOMATION.replace("automations:", "automation:"), "automations"),
+    ],
+)
+def test_a_misspelt_key_is_one_finding(tmp_path: Path, text: str, right: str) -> None:
+    """What it was meant to be is not reported as missing beside it; and the file is as unusable as before."""
+    (finding,) = found(tmp_path, text)
+    assert (finding.code, finding.severity) in {("unknown-key", "error"), ("unknown-input", "error")}
+    assert finding.fix == f"did you mean `{right}`?"
+
+
+def test_a_missing_key_is_found_beside_an_unknown_one(tmp_path: Path) -> None:
+    """A key that is like none that is missing explains nothing."""
+    text = AUTOMATION.replace("    repositories: [acme/shop]\n", "    colour: red\n")
+    assert {finding.code for finding in found(tmp_path, text)} == {"unknown-key", "repositories-missing"}
+
+
 def test_a_finding_is_shown_with_its_line_a_caret_and_a_fix(tmp_path: Path) -> None:
     """For people: FILE:LINE:COL, the sentence, the line, a caret under the place, and what to do."""
     findings = found(tmp_path, tidy("steps:", "stepz: []\n    steps:"))

@@ -1,0 +1,54 @@
+"""What to do about a CEL expression that does not compile: mostly it was written as for another language.
+
+The library says where it stopped reading; people want to hear what to write.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CLOSING = {
+    ")": ("(", "close the parenthesis"),
+    "]": ("[", "close the bracket"),
+    "}": ("{", "close the brace"),
+}
+_ACTIONS = re.compile(r"(?<![.\w])(?:contains|startsWith|endsWith|format|toJSON|fromJSON)\(")
+_WORDS = re.compile(r"\b(and|or|not)\b")
+_TEXTS = re.compile(r"""'[^']*'|"[^"]*\"""")
+PAGE = "see docs/reference/expressions.md"
+
+
+def fix(expression: str, problem: str) -> str:
+    """Give one sentence for what `config.cel.compile_check` found wrong."""
+    if re.search(r"\bgithub\.", expression):
+        return "write event.… where GitHub Actions has github.event.…"
+    if problem.startswith("Syntax error"):
+        return _syntax(_TEXTS.sub("''", expression), problem)
+    if _ACTIONS.search(expression):
+        return "this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"
+    name = re.search(r"undeclared reference to '([\w.]+)'", problem)
+    if name and name[1] in ("True", "False", "None"):
+        return "write true, false and null in small letters"
+    if name and re.search(rf"\b{re.escape(name[1])}\(", expression):
+        return f"there is no function `{name[1]}`; {PAGE}"
+    if "true or false" in problem:
+        return "compare it with something, like event.pull_request.base.ref == 'main'"
+    return f"fields are below `event`, like event.pull_request.number; {PAGE}"
+
+
+def _syntax(expression: str, problem: str) -> str:
+    """Look at what was not understood; `expression` has its complete texts emptied."""
+    if "'" in expression.replace("''", "") or '"' in expression:
+        return "close the quotes"
+    for closing, (opening, words) in _CLOSING.items():
+        if expression.count(opening) > expression.count(closing):
+            return words
+        if expression.count(closing) > expression.count(opening):
+            return f"there is a {closing} too many"
+    if re.search(r"(?<![=!<>])=(?!=)", expression) or "===" in expression:
+        return "compare with =="
+    if _WORDS.search(expression):
+        return "write && for and, || for or, ! for not"
+    if "<EOF>" in problem:
+        return "it ends too early: write what belongs after its last word"
+    return f"it is not understood from there on; {PAGE}"

@@ -1,0 +1,37 @@
+"""What `check` says to do about an expression, with what the CEL library says of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.config import cel, repairs
+
+
+@pytest.mark.parametrize(
+    ("expression", "fix"),
+    [
+        ("event.labels.exists(l, l.name == 'x'", "close the parenthesis"),
+        ("'keep' in [event.ref", "close the bracket"),
+        ("{'a': event.ref", "close the brace"),
+        ("event.deleted)", "there is a ) too many"),
+        ("event.ref == 'main)", "close the quotes"),
+        ('event.ref == "main', "close the quotes"),
+        ("event.ref == 'a (b'", None),
+        ("event.number = 17", "compare with =="),
+        ("event.number === 17", "compare with =="),
+        ("event.number >= 17", None),
+        ("event.a and event.b", "write && for and, || for or, ! for not"),
+        ("not event.deleted", "write && for and, || for or, ! for not"),
+        ("event.deleted ==", "it ends too early: write what belongs after its last word"),
+        ("event.merged == True", "write true, false and null in small letters"),
+        ("event.ref.contain('a')", "there is no function `contain`; see docs/reference/expressions.md"),
+        ("contains(event.ref, 'a')", "this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"),
+        ("github.event.number == 1", "write event.… where GitHub Actions has github.event.…"),
+        ("pull_request.merged", "fields are below `event`, like event.pull_request.number; see docs/reference/expressions.md"),
+        ("'main'", "compare it with something, like event.pull_request.base.ref == 'main'"),
+    ],
+)  # fmt: skip
+def test_the_fix_is_about_the_mistake(expression: str, fix: str | None) -> None:
+    """A missing parenthesis is not answered with where fields are."""
+    problem = cel.compile_check(expression, boolean=True)
+    assert (repairs.fix(expression, problem) if problem else None) == fix
