@@ -8,14 +8,16 @@ Times count from the start of the process; what Lambda adds before that (sandbox
 """
 
 import argparse
+import contextlib
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from closeout.testing.ministack import certificate
 from closeout.testing.runtime_api import RuntimeApi
 
 HERE = Path(__file__).resolve().parent
-PATIENCE = 300.0
+PATIENCE = 30.0
 """Seconds in all that starts wait for the machine to be idle."""
 BUDGET = 55.0
 """Milliseconds from the start of the process to the first answer, one signed call over HTTPS among them."""
@@ -36,7 +38,7 @@ Times = dict[str, list[float]]
 
 def main() -> int:
     options = _options()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, before_others():
         times, notes = measure(Path(folder), options.rounds)
     text = report(times, options.rounds, notes)
     if not options.only_starts:
@@ -83,11 +85,26 @@ def measure(folder: Path, rounds: int) -> tuple[Times, list[str]]:
                             times.setdefault(f"{name}: {part}", []).append(milliseconds)
             print(f"round {number}/{rounds}", file=sys.stderr)
         if quiet.missed:
-            notes.append(f"{quiet.missed} starts were on a machine that had other work to do for minutes.")
+            notes.append(f"{quiet.missed} of the starts were on a machine that had other work to do as well.")
         return times, notes
     finally:
         stub.terminate()
         stub.wait(10)
+
+
+@contextlib.contextmanager
+def before_others() -> Iterator[None]:
+    """As root: let this process, and those that it starts, run before all others of the machine."""
+    usual = os.sched_getscheduler(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, usual, os.sched_param(0))
 
 
 class Quiet:
@@ -146,7 +163,7 @@ def _start(receiver: Receiver, event: Any) -> tuple[float, float]:
 def report(times: Times, rounds: int, notes: list[str]) -> str:
     """Give the page: medians, and ratios to the empty handler of the same language."""
     about = (
-        f"{rounds} starts of each, one after the other in each round and on an idle machine: medians in milliseconds from"
+        f"{rounds} starts of each, one after the other in each round, as root before all other processes of the machine: medians in milliseconds from"
         f" the start of the process, Python {platform.python_version()} on {platform.machine()}."
         " AWS is a stub over HTTPS that answers at once."
     )

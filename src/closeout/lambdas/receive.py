@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 
 gc.disable()  # until all is there: nothing that is imported is garbage, and to look for some takes 1 ms
+_TURN = sys.getswitchinterval()
+sys.setswitchinterval(0.0002)  # or each step of a connection waits 5 ms for the imports to pause
 
 from closeout.core.lean import TYPE_CHECKING  # noqa: E402
 from closeout.lambdas.wire import Aws  # noqa: E402
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 _DOOR = None if _AWS is None else Door(os.environ, _AWS)
 """Made while the environment starts: Lambda gives it more of a processor then than a request gets."""
+sys.setswitchinterval(_TURN)
 gc.freeze()
 gc.enable()
 
