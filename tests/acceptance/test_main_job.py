@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from closeout.adapters.ledger import Views
+from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine, until
 
@@ -39,6 +40,19 @@ def test_a_closed_pull_request_tears_its_preview_down(scene: Machine) -> None:
     told = [line for line in scene.log().splitlines() if "a run has finished" in line]
     assert len(told) == 1
     assert f"a run has finished: success run={run['id']}-1 automation=preview-cleanup" in told[0]
+
+
+def test_a_stack_that_is_not_there_is_named(scene: Machine) -> None:
+    """In the plan, in the run and in the status: it may be gone, or its name may never have been right."""
+    nothing = "there is no stack preview-17 in 123456789012/eu-central-1: nothing to delete"
+    payload = scene.folder / "closed.json"
+    payload.write_text(json.dumps(deliveries.pull_request()), encoding="utf-8")
+    plan = scene.closeout("plan", "--event", "pull_request", "--payload", str(payload)).stdout
+    assert nothing in " ".join(plan.split())
+    sha = close(scene)
+    (run,) = scene.finished()
+    assert (run["verdict"], run["summary"]) == ("success", nothing)
+    assert scene.statuses(sha)[-1] == ("success", nothing)
 
 
 def test_the_same_delivery_again_is_a_duplicate_and_runs_nothing_twice(scene: Machine) -> None:

@@ -197,6 +197,8 @@ class Action:
     """YAML of a step that uses it: shown by `closeout actions show`, checked by a test."""
     lingers: Callable[[str], bool] | None = None
     """Whether something of an execution still runs here although its step has ended: it then keeps its key."""
+    absent: Callable[[Inputs], str] | None = None
+    """What it is that an empty plan did not find, `stack preview-17`: a name that was never right looks like this, too."""
     own_code: bool = False
     """It runs the operator's own code: its plan, its summary and its errors may hold what only the log's readers may see.
 

@@ -50,7 +50,7 @@ def plan(
     It reads the account with the same credentials as `serve` would. Exit code 3 if a guard refuses a plan, 1
     if a step cannot be planned, or a run would fail before its first step. With --json: {"automations": [{"name",
     "steps": [{"id", "uses", "changes": [{"verb", "resource", "reason"}]}]}]}; a step may also have "reason"
-    (skipped), and a step or an automation "error". With --pull-request "pull_request" says beside "automations"
+    (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". With --pull-request "pull_request" says beside "automations"
     what was read: its "name", "state" and "notes".
     """
     from closeout import wiring
@@ -130,7 +130,8 @@ def _step_lines(step: Mapping[str, Any]) -> list[str]:
     if step.get("reason"):
         return [click.wrap_text(f"skipped: {output.clean(step['reason'])}", 78, "    ", "    ")]
     if not step["changes"]:
-        return ["    nothing to change: already gone"]
+        nothing = output.clean(step.get("absent") or "nothing to change")
+        return [click.wrap_text(nothing, 78, "    ", "    ")]
     lines = []
     for change in step["changes"]:
         lines.append(f"    {output.word(change['verb'])} {output.clean(change['resource'])}")

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from closeout.core.automation import Automation, Step
 from closeout.core.plan import Change
+from closeout.ports import AwsTarget
 from closeout.run import guards, inputs, livecheck
+from closeout.run.audience import Said
 from closeout.run.deps import RunDeps
 
 
@@ -20,6 +22,8 @@ class Planned(NamedTuple):
     changes: tuple[Change, ...]
     inputs: Mapping[str, Any]
     dry_run: bool
+    absent: Said | None = None
+    """Why it is empty: what is not there, and where; None if it is not, or there is nothing to name."""
 
 
 class Occasion(NamedTuple):
@@ -47,4 +51,11 @@ def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]
     changes = tuple(action.plan(values, clients))
     current = deps.current(automation.name)
     guards.check_plan(changes, automation, current, before)
-    return Planned(changes, values, guards.dry_run(automation, current))
+    absent = None if changes or action.absent is None else _absent(action.absent(values), target)
+    return Planned(changes, values, guards.dry_run(automation, current), absent)
+
+
+def _absent(what: str, target: AwsTarget | None) -> Said:
+    """Say what there is none of, so that a wrong name can be told from what is gone already."""
+    place = f" in {target.account}/{target.region}" if target is not None else ""
+    return Said(f"there is no {what}{place}: nothing to delete", f"there is no {what}: nothing to delete")

@@ -22,8 +22,8 @@ def plan(
 ) -> list[dict[str, Any]]:
     """Give `{"name", "steps": [{"id", "uses", "changes", …}]}` for each automation, which must have matched.
 
-    A step that is skipped has a `reason`; one that a guard refuses, or that cannot be planned, an `error`
-    (`code`, `message`). An `@on` function is one step, as it is in a run. Reads only.
+    A step that is skipped has a `reason`, one that finds nothing to delete says what as `absent`; one that a guard
+    refuses, or that cannot be planned, has an `error` (`code`, `message`). An `@on` function is one step, as it is in a run. Reads only.
     """
     return [
         {"name": automation.name, "mode": automation.mode, "steps": _steps(deps, automation, event, payload)}
@@ -44,14 +44,15 @@ def _steps(
             if step.condition is not None and not cel.condition(step.condition, payload):
                 row["reason"] = "its `if` is false"
             else:
-                changes = planning.make(
-                    deps, planning.Occasion(automation, event, payload), step, before
-                ).changes
-                before.extend(changes)
+                occasion = planning.Occasion(automation, event, payload)
+                planned = planning.make(deps, occasion, step, before)
+                before.extend(planned.changes)
                 row["changes"] = [
                     {"verb": change.verb, "resource": change.resource, "reason": change.reason}
-                    for change in changes
+                    for change in planned.changes
                 ]
+                if planned.absent is not None:
+                    row["absent"] = deps.redact.text(planned.absent.whole)
         except CloseoutError as error:
             row["error"] = {"code": error.code, "message": deps.redact.text(error.message)}
         rows.append(row)

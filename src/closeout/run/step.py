@@ -151,21 +151,21 @@ class StepRun:
         self.planned = tuple(Change.from_json(change) for change in plan["changes"])
         applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]
         deleting = sum(change.verb != "keep" for change in self.planned)
+        absent = Said(*plan["absent"]) if plan.get("absent") else None
         if plan["dry_run"]:
-            would = f"dry run: would {_verbs(self.planned)} {deleting}"
-            return Outcome("success", would, public=would)
+            would = absent or Said.plain(f"would {_verbs(self.planned)} {deleting}")
+            return Outcome("success", f"dry run: {would.whole}", public=f"dry run: {would.public}")
         if not applicable:
-            return Outcome(
-                "success", "already gone" if self._action.destructive == "always" else "nothing to do"
-            )
+            said = absent or Said.plain("nothing to do")
+            return Outcome("success", said.whole, public=said.public)
         context.wait_grace(step)
         context.status.progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
-        said = [
+        done = [
             self._apply(change, plan["inputs"], f"{index}." if len(applicable) > 1 else "", planned_before)
             for index, change in enumerate(applicable, start=1)
         ]
         return self._verified(
-            Said(*("; ".join(filter(None, texts)) or "done" for texts in zip(*said, strict=True)))
+            Said(*("; ".join(filter(None, texts)) or "done" for texts in zip(*done, strict=True)))
         )
 
     def _condition(self) -> bool:
@@ -180,8 +180,10 @@ class StepRun:
         for change in planned.changes:
             context.log(f"plan: {change.verb} {change.resource} ({change.reason})", step.id)
         if not planned.changes:
-            context.log("plan: nothing is there to change", step.id)
+            nothing = planned.absent.whole if planned.absent else "nothing is there to change"
+            context.log(f"plan: {nothing}", step.id)
         return {
+            **({"absent": list(planned.absent)} if planned.absent else {}),
             "changes": [change.to_json() for change in planned.changes],
             "inputs": dict(planned.inputs),
             "dry_run": planned.dry_run,
@@ -198,7 +200,8 @@ class StepRun:
             {**change, "resource": text(change["resource"]), "reason": text(change["reason"])}
             for change in plan["changes"]
         ]
-        return {**plan, "changes": changes}
+        shown = {"absent": [text(said) for said in plan["absent"]]} if "absent" in plan else {}
+        return {**plan, "changes": changes, **shown}
 
     def _apply(self, change: Change, values: dict[str, Any], prefix: str, before: Sequence[Change]) -> Said:
         step, context = self._step, self._context

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 
 from closeout.run import preview
-from tests.unit.run.world import Scene
+from tests.unit.run.world import Scene, World
+
+
+def test_an_empty_plan_says_what_is_not_there() -> None:
+    """And where, so that a wrong name can be told from what is gone."""
+    scene = Scene(world=World(resources=set()))
+    (row,) = preview.plan(scene.deps(), [scene.automation], scene.event, scene.payload)
+    assert [(step["changes"], step["absent"]) for step in row["steps"]] == [
+        ([], "there is no thing preview-17 in 123456789012/eu-central-1: nothing to delete")
+    ]
 
 
 def test_a_function_is_shown_as_the_one_call_that_it_is() -> None:

@@ -40,11 +40,25 @@ def test_the_live_check_comes_immediately_before_the_delete() -> None:
     assert scene.world.log[at - 2] == "account"
 
 
-def test_what_is_already_gone_is_a_success_that_changes_nothing() -> None:
-    """An empty plan ends the step as success."""
-    scene = Scene(world=World(resources=set()))
+NOTHING = "there is no thing preview-17 in 123456789012/eu-central-1: nothing to delete"
+
+
+@pytest.mark.parametrize(("mode", "head"), [("apply", ""), ("dry-run", "dry run: ")])
+def test_what_is_not_there_is_a_success_that_says_what_is_not_there(mode: str, head: str) -> None:
+    """An empty plan ends the step as success; in log and status stands the name, which may never have been right."""
+    scene = Scene(world=World(resources=set())).with_automation(mode=mode)
     ending = scene.play()
-    assert (ending.verdict, ending.summary, deletes(scene.world)) == ("success", "already gone", [])
+    assert (ending.verdict, ending.summary, deletes(scene.world)) == ("success", head + NOTHING, [])
+    assert scene.world.statuses[-1] == ("success", head + NOTHING)
+    assert f"plan: {NOTHING}" in scene.world.lines
+
+
+def test_a_public_status_does_not_name_the_account_in_which_nothing_is_there() -> None:
+    """The name of what is not there is what a reader can check."""
+    scene = Scene(world=World(resources=set()), payload=pull_payload())
+    scene.payload["repository"]["private"] = False
+    scene.play()
+    assert scene.world.statuses[-1] == ("success", "there is no thing preview-17: nothing to delete")
 
 
 def test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted() -> None:

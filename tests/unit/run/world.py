@@ -199,6 +199,7 @@ DELETE = Action(
     plan=_plan,
     apply=_apply,
     verify=_verify,
+    absent=lambda inputs: f"thing {inputs['name']}",
 )
 
 

@@ -274,6 +274,11 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     return tuple(needed)
 
 
+def absent(inputs: Inputs) -> str:
+    """Name the stack that there is none of."""
+    return f"stack {inputs['stack-name']}"
+
+
 ACTION = Action(
     uses="aws/cloudformation-delete-stack",
     summary="Delete a CloudFormation stack, and prove that its resources are gone.",
@@ -317,6 +322,7 @@ which leaves resources behind, is never used.""",
     destructive="always",
     permissions=permissions,
     plan=plan,
+    absent=absent,
     apply=apply,
     verify=verify,
     timeout=3 * 3600.0,

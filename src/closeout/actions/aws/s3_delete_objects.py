@@ -209,6 +209,11 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     )
 
 
+def absent(inputs: Inputs) -> str:
+    """Name the prefix that nothing is under."""
+    return f"object under s3://{inputs['bucket']}/{inputs['prefix']}"
+
+
 ACTION = Action(
     uses="aws/s3-delete-objects",
     summary="Delete everything under a prefix of a bucket, all versions.",
@@ -247,6 +252,7 @@ A key that S3 refuses to delete fails the step and is named. Afterwards the pref
     destructive="always",
     permissions=permissions,
     plan=plan,
+    absent=absent,
     apply=apply,
     verify=verify,
     timeout=3600.0,

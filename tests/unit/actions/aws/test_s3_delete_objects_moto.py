@@ -49,6 +49,8 @@ def test_deletes_every_version(clients: Any, s3: Any) -> None:
 def test_nothing_there(clients: Any, s3: Any) -> None:
     """An empty prefix gives an empty plan."""
     assert ACTION.plan(INPUTS, clients) == ()
+    assert ACTION.absent is not None
+    assert ACTION.absent(INPUTS) == "object under s3://acme-previews/shop/1/"
 
 
 def test_bucket_that_is_not_there(clients: Any) -> None:
