@@ -1,0 +1,66 @@
+"""The start of a receiver's environment, as Lambda does it: the module is imported, then asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from closeout.core.rules import compile_rules
+from tests.unit.lambdas.conftest import AUTOMATIONS
+from tests.unit.lambdas.servers import Server
+
+CODE = """
+import gc, json, sys
+usual = sys.getswitchinterval()
+from closeout.lambdas.receive import handler
+state = [gc.isenabled(), sys.getswitchinterval() == usual]
+answer = handler({"httpMethod": "GET"}, None)
+print(json.dumps([*state, answer["statusCode"]]))
+"""
+
+
+def start(folder: Path, url: str) -> list[object]:
+    """Import the receiver in a process of its own; give what `CODE` says."""
+    (folder / "rules.json").write_text(compile_rules(AUTOMATIONS, ()), "utf-8")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "LAMBDA_TASK_ROOT": str(folder),
+        "CLOSEOUT_TABLE": "ledger",
+        "CLOSEOUT_BUCKET": "bodies",
+        "CLOSEOUT_WORKER": "worker",
+        "CLOSEOUT_WEBHOOK_SECRET": "hook",
+        "CLOSEOUT_RETENTION_DAYS": "90",
+    }
+    done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said: list[object] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+def test_a_start_connects_and_leaves_the_interpreter_as_it_was(
+    servers: Callable[..., Server], tmp_path: Path
+) -> None:
+    """Garbage is collected again and threads take their usual turns; a request that needs no call was not waited for."""
+    server = servers(lambda _number, _connection: None)
+    assert start(tmp_path, server.url) == [True, True, 405]
+    until = time.monotonic() + 5
+    while not server.connections and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(server.connections) == 1
+
+
+def test_a_start_does_not_need_anybody_to_answer(tmp_path: Path) -> None:
+    """What cannot be reached is told by the request that needs it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    assert start(tmp_path, url) == [True, True, 405]
