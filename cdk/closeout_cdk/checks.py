@@ -20,12 +20,11 @@ from closeout.config.values import DAY, duration_text
 from closeout.core import table
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
+from closeout.core.invocation import LONGEST_CALL, WHY
 from closeout.core.patterns import compile_patterns
 from closeout_cdk import bundling, programs
 from closeout_cdk.parameters import Parameters
 
-LONGEST_CALL = 840.0
-"""Seconds that one call may take: an invocation has 15 minutes, and the last one is for putting everything away."""
 ONE_CALL = frozenset(("shell", "python", "http/request"))
 """Actions whose work is one call inside the process; all others wait durably between calls."""
 LONGEST_EXECUTION = 31_622_400.0
@@ -230,10 +229,10 @@ def _call_time(step: Step, at: tuple[str | int, ...], *, written: bool) -> Itera
         return
     longest, own = duration_text(LONGEST_CALL), duration_text(step.timeout)
     if not written:
-        message = f"`{step.uses}` may take {own} by default, and Lambda ends a call after {longest}"
+        message = f"`{step.uses}` may take {own} by default, and here it is stopped after {longest}: {WHY}"
         yield Problem(at, "out-of-range", message, f"give it a timeout of at most {longest}", "warning")
     else:
-        message = f"`{step.uses}` is one call, and Lambda ends a call after {longest}, not {own}"
+        message = f"`{step.uses}` is one call, which may take {longest} here and not {own}: {WHY}"
         fix = f"write at most {longest}, or start something that is waited for (aws/codebuild-start-build)"
         yield Problem((*at, "timeout"), "out-of-range", message, fix)
 

@@ -86,6 +86,16 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RUN}::test_a_dry_run_plans_and_deletes_nothing",),
     ),
     Mutant(
+        "a call may outlast Lambda's invocation",
+        "src/closeout/run/work.py",
+        "return longest if longest is not None and longest.seconds < left else Limit(left)",
+        "return Limit(left)",
+        (
+            "tests/unit/run/test_longest_call.py"
+            "::test_a_script_with_an_hour_is_stopped_when_a_call_may_not_take_as_long",
+        ),
+    ),
+    Mutant(
         "pause ignored",
         "src/closeout/run/work.py",
         "        if self._held_by_pause():",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Backoff, Retry
@@ -49,6 +49,17 @@ class Permission:
     actions: tuple[str, ...]
     resources: tuple[str, ...] = ()
     reason: str = ""
+
+
+class Limit(NamedTuple):
+    """How long a call may take, in seconds; `why` is for people, where neither the step's nor the run's time sets it."""
+
+    seconds: float
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Give it for a sentence that says that the time is over."""
+        return f"{self.seconds:.0f} s" + (f" ({self.why})" if self.why else "")
 
 
 class Work(Protocol):
@@ -145,6 +156,10 @@ class Work(Protocol):
 
     def remaining(self) -> float:
         """Seconds left for this step. Call it only inside a recorded function: it reads the clock."""
+        ...
+
+    def limit(self) -> Limit:
+        """Give `remaining`, and what sets it: what a call is told that has not ended by then."""
         ...
 
     def clean(self, text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from closeout.actions.spec import Action
+from closeout.actions.spec import Action, Limit
 from closeout.core.automation import Automation
 from closeout.ports import ClientFactory, Clock, Execution, GitHub, Journal, Switch
 
@@ -46,3 +46,5 @@ class RunDeps:
     """The status contexts of today's configuration: events about them start nothing."""
     has_token: bool = True
     """Whether `secrets.github` is configured; without it no status can be posted."""
+    longest_call: Limit | None = None
+    """How long one call may take where the process is ended by somebody else; None where it is not."""

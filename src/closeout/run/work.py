@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from closeout.actions.spec import Limit
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, ServiceError
 from closeout.core.plan import Change
@@ -159,8 +160,15 @@ class StepWork:
         return call() if mark == "begun" else cut_off(mark == "crashed")
 
     def remaining(self) -> float:
-        """Seconds left: the step's timeout holds for each operation, the run's for the whole run."""
-        return max(0.0, min(self._step.timeout, self._context.deadline - self._context.deps.clock.now()))
+        """Seconds left, whatever sets them."""
+        return self.limit().seconds
+
+    def limit(self) -> Limit:
+        """Give the time of a call: the step's holds for each operation, the run's for the whole run, and the engine's."""
+        deps = self._context.deps
+        left = max(0.0, min(self._step.timeout, self._context.deadline - deps.clock.now()))
+        longest = deps.longest_call
+        return longest if longest is not None and longest.seconds < left else Limit(left)
 
     def clean(self, text: str) -> str:
         """Give text without the secrets that closeout knows."""

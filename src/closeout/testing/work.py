@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from closeout.actions.spec import Limit
 from closeout.core.errors import CloseoutError, RunCancelled, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
@@ -125,6 +126,10 @@ class ImmediateWork:
     def remaining(self) -> float:
         """Give an hour, always."""
         return 3600.0
+
+    def limit(self) -> Limit:
+        """Give `remaining`."""
+        return Limit(self.remaining())
 
     def log(self, text: str) -> None:
         """Keep a line; refuses one from outside a recorded function, which a replay would repeat."""

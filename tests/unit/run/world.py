@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ServiceError
 from closeout.core.plan import Change, Leftover
@@ -247,6 +247,7 @@ class Scene:
     clock: FakeClock = field(default_factory=FakeClock)
     paused: Callable[[], str | None] = lambda: None
     has_token: bool = True
+    longest_call: Limit | None = None
     actions: dict[str, Action] = field(default_factory=lambda: {"test/delete": DELETE})
     durable: MemoryDurable = field(init=False)
 
@@ -283,6 +284,7 @@ class Scene:
             details=lambda execution: f"http://localhost/runs/{execution.run_id}",
             directory=Path(),
             has_token=self.has_token,
+            longest_call=self.longest_call,
         )
 
     def execution(self) -> Execution:

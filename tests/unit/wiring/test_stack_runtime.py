@@ -361,6 +361,22 @@ def test_other_changes_are_nobodys_end() -> None:
     assert list(ended.about(changed("x-1", "SUCCEEDED"))) == []
 
 
+def test_no_call_outlasts_the_invocation(world: StackWorld) -> None:
+    """14 minutes, whatever a step's timeout says; and none is begun where that, and what is around it, may not fit in."""
+    assert world.runtime.deps.longest_call == (840.0, "Lambda ends a call after 15 minutes")
+    preview(world)
+    execution, _ = world.closes()
+    store = world.runtime.ledger.store
+    begun = []
+    for left in (869.0, 871.0):
+        world.runtime.visits.visit(execution, lambda left=left: left)  # type: ignore[misc]
+        standing = store.look(execution)
+        assert standing is not None
+        begun.append(len(store.load(standing)[1]))
+    assert begun[0] == 1
+    assert begun[1] > 2
+
+
 def test_the_stacks_secret_stands_in_for_the_files(world: StackWorld) -> None:
     """The file names variables that are set on no Lambda; nobody reads them."""
     clients = world.runtime._clients

@@ -133,14 +133,14 @@ class _Trial:
             except BaseException as error:  # noqa: BLE001 - SystemExit too: no function may end the server
                 ended["error"] = error
 
-        limit = work.remaining()
+        limit = work.limit()
         thread = threading.Thread(target=call, name=f"closeout-python-{work.step}", daemon=True)
         _running[f"{work.execution}/{work.step}"] = thread
         thread.start()
-        thread.join(limit)
+        thread.join(limit.seconds)
         context.close()
         if thread.is_alive():
-            public = f"it did not return within {limit:.0f} s; a call cannot be stopped, so it still runs"
+            public = f"it did not return within {limit}; a call cannot be stopped, so it still runs"
             return {"result": None, "failed": f"{name}: {public}", "public": public}
         _running.pop(f"{work.execution}/{work.step}", None)
         return {"result": ended.get("result"), **self._failure(name, ended.get("error"))}
@@ -206,7 +206,8 @@ ACTION = Action(
         "`attempt` is 1, and higher when an earlier call may have been made, because of a rerun, of `retry`, or"
         " because closeout was killed in the middle. A function should bear to be called twice.\n\n"
         "The function runs inside the server. It cannot be killed: when its time is up the step fails, and the"
-        " call goes on in its thread. Set time limits in the function, or use `shell`, whose processes do end."
+        " call goes on in its thread. Set time limits in the function, or use `shell`, whose processes do end. On AWS its"
+        " time is up after 14 minutes at the latest, since Lambda ends a call after 15."
     ),
     inputs={
         "function": Input(type="string", description="`pkg.module:name`", required=True, templates=False),

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from closeout.actions.general import tries
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
 from closeout.core.errors import ActionFailed, InputError
 from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Retry
@@ -97,7 +97,7 @@ class _Trial:
             raise ActionFailed("it cannot be started")
         ours = {"CLOSEOUT_RUN_ID": work.run_id, "CLOSEOUT_ATTEMPT": str(attempt)}
         variables = environment(os.environ, work.settings, self._inputs.get("env") or {})
-        limit = work.remaining()
+        limit = work.limit()
         output = Output(work.log)
         work.log(f"running {self._change.resource}" + (f" (attempt {attempt})" if attempt > 1 else ""))
         code = self._process.run(
@@ -105,7 +105,7 @@ class _Trial:
             environment={**variables, **ours},
             directory=str(work.settings.get("directory") or "."),
             event=work.event,
-            timeout=limit,
+            timeout=limit.seconds,
             output=output,
         )
         return {"exit": code, **self._judge(code, limit, output)}
@@ -122,10 +122,10 @@ class _Trial:
         if self._process is not None:
             self._process.dispose()
 
-    def _judge(self, code: int | None, limit: float, output: Output) -> dict[str, str | None]:
+    def _judge(self, code: int | None, limit: Limit, output: Output) -> dict[str, str | None]:
         if code == 0:
             return {"failed": None}
-        how = f"exit code {code}" if code is not None else f"stopped: it did not end within {limit:.0f} s"
+        how = f"exit code {code}" if code is not None else f"stopped: it did not end within {limit}"
         last = self._work.clean(" / ".join(line for line in output.last if line))[-_REASON_CHARACTERS:]
         return {"failed": how + (f": {last}" if last else ""), "public": how}
 
@@ -180,7 +180,8 @@ ACTION = Action(
         "* `CLOSEOUT_ATTEMPT`: 1, and higher when an earlier try may have run, because of a rerun, of `retry`, or"
         " because closeout was killed in the middle. Scripts should bear to run twice.\n\n"
         "At the time limit the whole process group gets SIGTERM, after 5 seconds SIGKILL. The same happens when the"
-        " server dies, whichever way. Processes that a script leaves in the background end with it."
+        " server dies, whichever way. Processes that a script leaves in the background end with it. On AWS that is after 14"
+        " minutes at the latest, since Lambda ends a call after 15."
     ),
     inputs={
         "argv": Input(type="list", description="program and arguments, no shell in between", templates=False),

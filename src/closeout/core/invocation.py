@@ -1,0 +1,10 @@
+"""What one invocation of a Lambda function leaves a run: held to when the stack is synthesized, and when a step runs."""
+
+from __future__ import annotations
+
+LONGEST_CALL = 840.0
+"""Seconds that one call may take: an invocation has 15 minutes, and the last one is for putting everything away."""
+WHY = "Lambda ends a call after 15 minutes"
+"""What a step is told whose call was stopped before its own time was over."""
+AROUND_A_CALL = 30.0
+"""Seconds for the guards before a call, and to store what came of it."""
