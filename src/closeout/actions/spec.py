@@ -220,3 +220,5 @@ class Action:
     What anybody may read is then said apart: `public` beside `summary`, and `ActionFailed.public`."""
     check: Callable[[Inputs], Sequence[str]] | None = None
     """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""
+    look_up: Callable[[Inputs], Sequence[str]] | None = None
+    """What `closeout check` can look for beside the file (the operator's own code): sentences, empty when it is there."""

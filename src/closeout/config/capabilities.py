@@ -98,5 +98,10 @@ class ActionSpec(Protocol):
         """More to check over raw inputs: sentences."""
         ...
 
+    @property
+    def look_up(self) -> Callable[[Mapping[str, Any]], Sequence[str]] | None:
+        """What can be looked for beside the file: sentences about what is not there."""
+        ...
+
 
 ActionRegistry: TypeAlias = Mapping[str, ActionSpec]

@@ -63,7 +63,7 @@ CODES: dict[str, str] = {
     "misplaced-input": "An input of the action stands beside `uses` and not in `with`.",
     "not-for-action": "`destructive` or `pass-env` on an action that does not have it.",
     # Python
-    "module-failed": "A module of `modules` cannot be imported.",
+    "module-failed": "A module of `modules` cannot be imported. As a warning: what a `python` step calls is not on this machine.",
     "bad-function": "An `@on` function is declared in a way that cannot work.",
     "duplicate-automation": "Two automations have one name.",
 }

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,15 @@ def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) ->
 
 
 def check(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> list[Finding]:
-    """Give everything that is wrong or odd with the file; never raises for what the file holds."""
-    return list(_read(Path(path), registry, modules=modules)[1])
+    """Give everything that is wrong or odd with the file; never raises for what the file holds.
+
+    With `modules` their code is imported as `load` does, and what steps call is looked up as well.
+    """
+    return list(_read(Path(path), registry, modules=modules, look=modules)[1])
 
 
 def _read(
-    path: Path, registry: ActionRegistry, *, modules: bool
+    path: Path, registry: ActionRegistry, *, modules: bool, look: bool = False
 ) -> tuple[Loaded | None, tuple[Finding, ...]]:
     text, problem = document.read(path)
     findings = Findings(str(path), text or "")
@@ -71,14 +74,17 @@ def _read(
     section = root.section(keys.names("file"))
     if section is None:
         return None, findings.all()
-    loaded = _sections(root, section, registry, path.parent if modules else None)
+    loaded, later = _sections(root, section, registry, path.parent if modules else None)
+    if look and findings.count() == 0:
+        for look_up in later:
+            look_up()
     warnings = tuple(finding for finding in findings.all() if finding.severity == "warning")
     return Loaded(**loaded, warnings=warnings, directory=path.resolve().parent), findings.all()
 
 
 def _sections(
     root: At, section: Mapping[str, At], registry: ActionRegistry, folder: Path | None
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)
     around = Surroundings(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
@@ -98,7 +104,7 @@ def _sections(
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
     variables = reading.secret_variables(automations, settings, around)
     automations = tuple(reading.with_secret_variables(item, variables) for item in automations)
-    return {"settings": settings, "automations": automations, "functions": functions}
+    return {"settings": settings, "automations": automations, "functions": functions}, around.later
 
 
 def _given(at: At | None) -> tuple[str, ...]:

@@ -7,7 +7,10 @@ depends on what a later version's defaults are.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from closeout.config import cel, keys, repairs
@@ -39,12 +42,14 @@ class ReadStep:
 class Surroundings:
     """What a step is read against: the known actions, and what the file's `aws` says.
 
-    `aws_given` are the keys that stand there, right or wrong, so that one mistake is not reported at every step.
+    `aws_given` are the keys that stand there, right or wrong, so that one mistake is not reported at every step. `later`
+    collects what can be looked up only when the file's folder is on the module path.
     """
 
     registry: ActionRegistry
     aws: AwsSettings
     aws_given: tuple[str, ...] = ()
+    later: list[Callable[[], None]] = field(default_factory=list)
 
 
 def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
@@ -93,7 +98,18 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         region=target.region,
         assume_role=target.assume_role,
     )
+    if action.look_up is not None:
+        around.later.append(
+            partial(_look_up, with_ or at, action.look_up, inputs)
+        )  # called if nothing is wrong
     return ReadStep(step=step, action=action, at=at, inputs=with_)
+
+
+def _look_up(
+    at: At, look: Callable[[MappingType[str, Any]], Sequence[str]], inputs: MappingType[str, Any]
+) -> None:
+    for sentence in look(inputs):
+        at.warning("module-failed", sentence, "put it right before the step's turn comes: it would fail then")
 
 
 def _action(at: At, registry: ActionRegistry) -> tuple[str, ActionSpec | None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from closeout.actions.registry import Registry, UnknownAction, builtin
-from closeout.config.load import check
+from closeout.config.load import check, load
 from closeout.core.errors import CloseoutError
 from tests.unit.config.known_actions import action
 
@@ -48,7 +49,38 @@ def test_the_example_of_an_action_is_right(tmp_path: Path, uses: str) -> None:
     rest = lines[1:] if lines[0].startswith("- ") else [f"  {line}" for line in lines[1:]]
     path = tmp_path / "closeout.yaml"
     path.write_text(FILE.format(step="\n".join(f"      {line}" for line in (first, *rest))), encoding="utf-8")
-    assert [finding.pretty() for finding in check(path, builtin())] == []
+    assert [finding.pretty() for finding in check(path, builtin(), modules=False)] == []
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        ("beside_check:works", None),
+        ("beside_check:nothing", "beside_check has no function nothing"),
+        ("nomod_check:fn", "there is no module nomod_check; modules are looked up beside the file"),
+        ("leaves_check:fn", "leaves_check cannot be imported: SystemExit: 3"),
+    ],
+)
+def test_check_looks_up_what_a_python_step_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, says: str | None
+) -> None:
+    """What a run and the stack's synthesis look up is looked up by `check` too; a server elsewhere may have it: a warning."""
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "beside_check.py").write_text("def works(context): ...\n")
+    (tmp_path / "leaves_check.py").write_text("raise SystemExit(3)\n")
+    path = tmp_path / "closeout.yaml"
+    step = f"      - uses: python\n        with: {{ function: '{function}' }}"
+    path.write_text(FILE.format(step=step), encoding="utf-8")
+    found = check(path, builtin())
+    for name in ("beside_check", "leaves_check"):
+        sys.modules.pop(name, None)
+    assert [(finding.code, finding.severity, finding.line) for finding in found] == (
+        [("module-failed", "warning", 9)] if says else []
+    )
+    assert says is None or says in found[0].message
+    load(path, builtin())
+    path.write_text(path.read_text().replace("version: 1", "version: 2"), encoding="utf-8")
+    assert [finding.code for finding in check(path, builtin())] == ["bad-value"]
 
 
 def test_whose_code_a_build_runs_is_not_for_outsiders_to_choose(tmp_path: Path) -> None:

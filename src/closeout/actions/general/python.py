@@ -79,7 +79,7 @@ def find(name: str) -> Callable[..., Any]:
                 f"there is no module {module_name}; modules are looked up beside the file"
             ) from None
         raise InputError(f"{module_name} needs the module {error.name}, which is not installed") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
     for part in path.split("."):
         if not hasattr(found, part):
@@ -187,6 +187,15 @@ def _check(inputs: Inputs) -> Sequence[str]:
     return problems
 
 
+def _look_up(inputs: Inputs) -> Sequence[str]:
+    """Look the function up as a run would; `closeout check` warns, since another machine may have what this one lacks."""
+    try:
+        find(str(inputs["function"]))
+    except InputError as error:
+        return (error.message,)
+    return ()
+
+
 def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
     return ()
 
@@ -223,6 +232,7 @@ ACTION = Action(
     timeout=900.0,
     retry=Retry(attempts=1),
     check=_check,
+    look_up=_look_up,
     example="""\
 - uses: python
   with:
