@@ -1,14 +1,15 @@
-"""The Deny over closeout's own resources: what a worker with every right that there is may still not do."""
+"""What the worker's rights come to: the Deny over closeout's own resources, and the file that they follow from."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import pytest
 
 from closeout_cdk.parameters import STACK
 from iam import HERE, REGION, Account, decision
-from support import DELETES, Made, Make
+from support import DELETES, ROOT, Made, Make
 
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 """What `workerPolicies` may come to."""
@@ -174,3 +175,17 @@ def test_no_arn_ends_in_a_slash(make: Make, config: str | None) -> None:
     ]
     assert len(resources) > 30
     assert [resource for resource in resources if resource.endswith(("/", ":"))] == []
+
+
+def test_rights_are_those_of_the_file_that_was_deployed_last(make: Make) -> None:
+    """A new name takes the old one's right away; the page on upgrades keeps it with steps that nothing starts."""
+    renamed = DELETES.replace("stack-name: 'preview-", "stack-name: 'pr-preview-")
+    page = (ROOT.parent / "docs/how-to/upgrade-a-stack.md").read_text("utf-8")
+    resting = textwrap.dedent(page.partition("```yaml\n")[2].partition("   ```")[0]).partition(
+        "automations:\n"
+    )[2]
+    old = f"arn:aws:cloudformation:{HERE}:stack/preview-17/51af3dc0"
+    new = f"arn:aws:cloudformation:{HERE}:stack/pr-preview-17/51af3dc0"
+    for config, both in ((DELETES, ("Allow", "neither")), (renamed, ("neither", "Allow")), (renamed + resting, ("Allow", "Allow"))):  # fmt: skip
+        may = Account(make(config=config)).statements("WorkerPolicy")
+        assert tuple(decision(may, "cloudformation:DeleteStack", name) for name in (old, new)) == both
