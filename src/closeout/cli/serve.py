@@ -45,7 +45,7 @@ def serve(
 
     Also serves /runs/ID (the pages that statuses link to), /healthz, /readyz and /metrics. Says on stderr when
     it listens. SIGTERM and Ctrl-C drain: no new deliveries, and what is running stops at its next operation,
-    to be continued by the next start. The configuration's folder is on Python's module path.
+    to be continued by the next start; it says what it waits for, and a second one ends it at once. The configuration's folder is on Python's module path.
     """
     from closeout.server.service import serve_forever
 

@@ -86,6 +86,11 @@ class ReplayDurable:
         """Set once the run function was told to unwind: what it does after that does not count."""
 
     @property
+    def inside(self) -> str | None:
+        """The operation that is under way."""
+        return self._inside
+
+    @property
     def operations(self) -> tuple[Operation, ...]:
         """What is recorded so far."""
         return tuple(self._recorded.values())

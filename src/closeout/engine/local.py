@@ -101,17 +101,19 @@ class Engine:
 
     # --- what others call -----------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Take the ledger's lock, take up every unfinished execution, and begin. Raises `LedgerInUse`."""
+    def start(self) -> int:
+        """Take the ledger's lock, take up every unfinished execution, and begin. Gives how many. Raises `LedgerInUse`."""
         self._store.lock()
         now = self._clock.now()
         with self._lock:
             for pending in self._store.recover():
                 self._admit(Task(pending), pending.state, now)
+            found = len(self._tasks)
         self._look_for_requests()
         self._scheduler.start()
         for worker in self._workers:
             worker.start()
+        return found
 
     def enqueue(self, executions: Iterable[str] = ()) -> None:
         """Say that executions were accepted. Which ones, and in which order, the store knows best."""
@@ -137,11 +139,12 @@ class Engine:
                 self._early_cancels[name] = by  # accepted, but the scheduler has not seen it yet
         return True
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float, hurry: Callable[[], bool] = lambda: False) -> bool:
         """Begin nothing new, wait for operations that are running, stop. False if some took longer than `timeout`.
 
         Executions stop at their next operation boundary and go on at the next start. What still runs after
-        `timeout` seconds is given up: its operation runs again at the next start, and no crash is counted.
+        `timeout` seconds, or once `hurry` says so, is given up: its operation runs again at the next start, and no
+        crash is counted.
         """
         with self._lock:
             self._stopping.set()
@@ -151,7 +154,9 @@ class Engine:
             self._ready.put(None)
         threads = [thread for thread in (self._scheduler, *self._workers) if thread.ident is not None]
         for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            # In short waits: a signal's handler runs between them, and a join that it broke off would end for good.
+            while thread.is_alive() and (rest := deadline - time.monotonic()) > 0 and not hurry():
+                thread.join(min(rest, 0.2))
         self._given_up.set()
         if not any(thread.is_alive() for thread in threads):
             return True
@@ -160,6 +165,12 @@ class Engine:
         for number in left:
             self._store.park(number, self._clock.now())
         return False
+
+    def under_way(self) -> list[str]:
+        """Give the operations that run at this moment, as `automation/step`: what a stop waits for."""
+        with self._lock:
+            tasks = [task for task in self._tasks.values() if task.state == "running"]
+        return [doing for task in tasks if (doing := task.doing()) is not None]
 
     def counts(self) -> Counts:
         """Give the engine's figures at this moment."""
@@ -330,6 +341,9 @@ class Engine:
             return
         keeper = self._keeper(task)
         durable = ReplayDurable(keeper, recorded)
+        task.doing = lambda: (
+            f"{execution.automation}/{inside.partition('/')[0]}" if (inside := durable.inside) else None
+        )
         ending = call(self._run, durable, execution, redact=self._redact, report=self._report)
         if durable.suspended is None:
             self._finish(task, ending, execution, durable.operations)

@@ -5,6 +5,8 @@ Apart from the schedule, so that `ReplayDurable` sees one execution and never th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from closeout.ports import Pending
 
 
@@ -15,6 +17,7 @@ class Task:
         "accepted_at",
         "cancel",
         "crashes",
+        "doing",
         "execution",
         "expires",
         "fresh",
@@ -39,3 +42,5 @@ class Task:
         """Never begun: nothing is lost if the note that it runs now is not yet on disk."""
         self.state = "queued"
         """`queued` (for its key), `ready` (for a thread), `running` or `waiting`."""
+        self.doing: Callable[[], str | None] = lambda: None
+        """Gives the operation that is under way, as `automation/step`."""

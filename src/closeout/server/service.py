@@ -6,8 +6,11 @@ What can be wrong is found in this order, before anything is answered: the file,
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from closeout import wiring
@@ -54,13 +57,57 @@ def serve_forever(
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
             on_listening(address)  # the first line that is written: others wait for it
-            runtime.start()
+            open_runs = runtime.start()
+            if open_runs:
+                log.line(f"{_runs(open_runs, 'open ')} on")
             if loaded.settings.secrets_github is None:
                 log.line(WITHOUT_GITHUB)
 
-        serve.run(app, host, port, listening, on_draining=app.drain)
+        def draining() -> None:
+            app.drain()
+            log.line(_stopping(runtime.engine.under_way()))
+
+        patient = serve.run(app, host, port, listening, on_draining=draining)
+        _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:
-        runtime.close(ENGINE_DRAIN_SECONDS)
+        runtime.close(0.0)
+
+
+def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
+    """Wait for what is under way, until a further signal; say what is left."""
+    with _further_signal() as hurry:
+        ended = runtime.stop(seconds, hurry.is_set)
+    left = sum(runtime.engine.counts()[:3])
+    rest = f"; {_runs(left)} on at the next start" if left else ""
+    log.line(f"stopped{rest}" + ("" if ended else ", with the operation that had not ended"))
+
+
+@contextmanager
+def _further_signal() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set, which have asked for a stop so far."""
+    told = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield told
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: told.set()) for number in numbers}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopping(under_way: list[str]) -> str:
+    if not under_way:
+        return "stopping"
+    some = ", ".join(under_way[:5]) + (", …" if len(under_way) > 5 else "")
+    what = f"{len(under_way)} operation{'' if len(under_way) == 1 else 's'} ({some})"
+    return f"stopping; waiting up to {ENGINE_DRAIN_SECONDS:g} s for {what}. A second Ctrl-C or SIGTERM ends it at once"
+
+
+def _runs(count: int, which: str = "") -> str:
+    return f"{count} {which}run goes" if count == 1 else f"{count} {which}runs go"
 
 
 def _finished(log: Log, finished: Finished) -> None:

@@ -79,9 +79,13 @@ class Runtime:
             start=self.engine.enqueue,
         )
 
-    def start(self) -> None:
-        """Recover what an earlier process left and take up work."""
-        self.engine.start()
+    def start(self) -> int:
+        """Recover what an earlier process left and take up work. Gives how many runs it left open."""
+        return self.engine.start()
+
+    def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
+        """Drain the engine; False if an operation did not end in time, or before `hurry`: the next start makes it again."""
+        return self.engine.stop(timeout, hurry)
 
     def close(self, timeout: float = 20.0) -> None:
         """Drain the engine, then close the ledger. What did not end in time goes on at the next start."""
