@@ -94,13 +94,14 @@ class Api(Construct):
 
     def _stage(self, given: Parameters) -> apigateway.StageOptions:
         to = apigateway.LogGroupLogDestination(self.access_logs) if self.access_logs else None
-        # Nothing that a caller writes: API Gateway does not escape it, and a quote could forge another field.
+        # Nothing that a caller writes: API Gateway does not escape it, and a quote could forge another field. So the path
+        # is that of the API's resource, and the id is the one that no header overrides:
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-access-logging.html
         fields = {
             "at": "$context.requestTime",
-            "request": "$context.requestId",
+            "request": "$context.extendedRequestId",
             "ip": "$context.identity.sourceIp",
-            "method": "$context.httpMethod",
-            "path": "$context.path",
+            "resource": "$context.resourcePath",
             "status": "$context.status",
             "ms": "$context.responseLatency",
             "bytes": "$context.responseLength",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -69,9 +70,28 @@ def test_the_stage_is_throttled_and_writes_an_access_log(standard: Made) -> None
     (settings,) = stage["MethodSettings"]
     assert settings["ThrottlingRateLimit"] >= 100
     assert "$context.status" in stage["AccessLogSetting"]["Format"]
-    assert "$context.identity.userAgent" not in stage["AccessLogSetting"]["Format"], (
-        "a caller writes that, quotes and all"
-    )
+
+
+OF_API_GATEWAY = {
+    "requestTime": "25/Nov/2026:18:00:00 +0000",
+    "extendedRequestId": "a1b2cdEFGhijKLM=",
+    "identity.sourceIp": "192.0.2.1",
+    "resourcePath": "/webhook",
+    "status": "401",
+    "responseLatency": "12",
+    "responseLength": "57",
+    "error.responseType": "-",
+}
+"""Variables that API Gateway itself gives their value; all others may be what a caller sent."""
+
+
+def test_a_caller_cannot_forge_a_field_of_the_access_log(standard: Made) -> None:
+    """Variables are put in as they are: a quote in the path would end its field and begin a `status` of 429."""
+    forged = '/","status":"429","x":"'
+    form = standard.one("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"]
+    line = re.sub(r"\$context\.([A-Za-z.]+)", lambda found: OF_API_GATEWAY.get(found[1], forged), form)
+    assert json.loads(line)["status"] == "401"
+    assert forged not in line
 
 
 def test_a_changed_resource_policy_is_a_new_deployment(standard: Made, make: Make) -> None:
