@@ -145,11 +145,10 @@ def test_the_policy_of_a_file_is_printed_for_review(world: StackWorld) -> None:
     assert told["unknown"] == ["branches/shell-1", "elsewhere/shell-1"]
 
     shown = world.closeout("permissions")
-    first = shown.stdout.index("{")
-    document, _ = json.JSONDecoder().raw_decode(shown.stdout[first:])
-    assert document == own["policy"]
-    assert "for preview-cleanup/delete-stack-1" in shown.stdout
-    assert "statuses:write" in shown.stdout
+    assert json.loads(shown.stdout) == own["policy"], "the policy alone: it can be written into a file"
+    assert "for preview-cleanup/delete-stack-1" in shown.stderr
+    assert "Commit statuses: write" in shown.stderr
+    assert "Pull requests: read" in shown.stderr
     assert "branches/shell-1" in shown.stderr
 
 

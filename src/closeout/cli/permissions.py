@@ -41,7 +41,7 @@ def permissions(path: Path, as_json: bool) -> None:
 
     It follows from the actions that the steps use: a `${{ }}` in a name is a * in the ARN, and a name that does not
     begin with three fixed characters is refused. What shell, python and @on functions call is not known: allow it
-    yourself. Reads the file only.
+    yourself. Reads the file only. The policies alone go to standard output, what they are for to standard error.
 
     With --json: {"roles": [{"role": null or ARN, "policy": {...}, "statements": [{"actions", "resources", "reasons",
     "steps", "condition": {...} as in the policy}]}], "github": [{"actions", "resources", "reasons", "steps"}],
@@ -75,35 +75,41 @@ def permissions(path: Path, as_json: bool) -> None:
         )
         return
     for role in roles(found):
-        output.say(click.style(f"IAM policy of {role or OWN}", bold=True))
+        output.note(click.style(f"IAM policy of {role or OWN}", bold=True))
         output.say(json.dumps(policy(found, role), indent=2))
-        output.say()
+        output.note("")
         _why([one for one in found if one.system == "aws" and one.role == role])
     if not roles(found):
-        output.say("No step needs AWS.")
-        output.say()
-    github = [one for one in found if one.system == "github"]
-    output.say(click.style("GitHub token, fine-grained", bold=True))
-    _why(github)
+        output.note("No step needs AWS.\n")
+    output.note(click.style("GitHub token, fine-grained", bold=True))
+    _why([one for one in found if one.system == "github"])
     if aside:
         text = f"Not known, so not in here: what {', '.join(aside)} may call."
         output.note(click.wrap_text(text, 78))
 
 
 def _why(found: Sequence[Statement]) -> None:
-    """Say what each statement is for, as wide as a page."""
+    """Say what each statement is for, as wide as a page; beside the policy, so that it can be kept by itself."""
     for one in found:
-        output.say(click.wrap_text(f"{', '.join(one.actions)}", 78, "  ", "    "))
+        names = one.actions if one.system == "aws" else [_in_githubs_words(name) for name in one.actions]
+        output.note(click.wrap_text(", ".join(names), 78, "  ", "    "))
         for resource in one.resources:
-            output.say(f"    on {output.clean(resource)}")
+            output.note(f"    on {output.clean(resource)}")
         for condition in one.conditions:
-            output.say(f"    if {condition.key} is {output.clean(' or '.join(condition.values))}")
+            output.note(f"    if {condition.key} is {output.clean(' or '.join(condition.values))}")
         for reason in one.reasons:
-            output.say(click.wrap_text(f"to {reason.removeprefix('to ')}", 78, "    ", "      "))
-        output.say(click.wrap_text(f"for {', '.join(one.steps)}", 78, "    ", "      "))
+            output.note(click.wrap_text(f"to {reason.removeprefix('to ')}", 78, "    ", "      "))
+        output.note(click.wrap_text(f"for {', '.join(one.steps)}", 78, "    ", "      "))
     if not found:
-        output.say("  nothing")
-    output.say()
+        output.note("  nothing")
+    output.note("")
+
+
+def _in_githubs_words(permission: str) -> str:
+    """Give `statuses:write` as the page has it on which a token is made: `Commit statuses: write`."""
+    name, _, level = permission.partition(":")
+    shown = "Commit statuses" if name == "statuses" else name.replace("_", " ").capitalize()
+    return f"{shown}: {level}"
 
 
 def _to_json(one: Statement) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from closeout.config import templates
@@ -137,7 +137,7 @@ def statements(automations: Iterable[Automation], actions: Actions) -> tuple[Sta
     if wide:
         raise ConfigError("\n".join(name.message for name in wide))
     single = [one for automation in known for one in _of_automation(automation, actions)]
-    return _merged(single)
+    return _merged(_without_implied(single))
 
 
 def too_wide(automations: Iterable[Automation], actions: Actions) -> tuple[TooWide, ...]:
@@ -207,11 +207,19 @@ def _of_automation(automation: Automation, actions: Actions) -> Iterator[Stateme
             yield Statement(
                 permission.system,
                 step.assume_role if of_aws else None,
-                tuple(sorted(set(permission.actions))),
+                _about(automation, step, permission.actions),
                 tuple(sorted(set(resources))),
                 (permission.reason,),
                 place,
             )
+
+
+def _about(automation: Automation, step: Step, actions: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what is about issues where every event is a pull request's and the step names no other number."""
+    events = [str(trigger["event"]) for trigger in automation.triggers]
+    if "number" not in step.inputs and all(event.startswith("pull_request") for event in events):
+        actions = tuple(name for name in actions if name != "issues:write")
+    return tuple(sorted(set(actions)))
 
 
 def _of_run(automation: Automation) -> Iterator[Statement]:
@@ -319,6 +327,27 @@ def _narrowed(arn: str, step: Step) -> str:
 
 
 # --- merging ------------------------------------------------------------------------------------------
+
+
+def _without_implied(single: Sequence[Statement]) -> Iterator[Statement]:
+    """Make a GitHub `read` a `write` where that is needed on the same repositories anyway: it includes the read."""
+    written = {
+        (name, resource)
+        for one in single
+        if one.system == "github"
+        for name in one.actions
+        for resource in one.resources
+    }
+
+    def level(name: str, one: Statement) -> str:
+        write = name.replace(":read", ":write")
+        return write if all((write, resource) in written for resource in one.resources) else name
+
+    for one in single:
+        if one.system == "github":
+            yield one._replace(actions=tuple(sorted({level(name, one) for name in one.actions})))
+        else:
+            yield one
 
 
 def _merged(single: Iterable[Statement]) -> tuple[Statement, ...]:

@@ -77,7 +77,7 @@ def test_every_registered_action_gets_what_it_asks_for_with_reason_and_step(
     declared = action.permissions(step.inputs)
     assert {name for one in found for name in one.actions} == {
         name for permission in declared for name in permission.actions
-    }
+    } - {"issues:write"}, "its event is a pull request's"
     assert {reason for one in found for reason in one.reasons} == {
         permission.reason for permission in declared
     }
@@ -261,7 +261,32 @@ def test_the_run_itself_needs_its_status_and_its_live_check(tmp_path: Path) -> N
     assert "statuses:write" not in github(automation("a", harmless, more="    status: false\n"))
     assert "contents:read" in github(automation("a", STACK % "preview-x", on="delete: null"))
     paths = "pull_request: { types: [closed], paths: ['src/**'] }"
-    assert "pull_requests:read" in github(automation("a", harmless, on=paths))
+    script = "{ uses: shell, destructive: false, with: { run: 'true' } }"
+    assert "pull_requests:read" in github(automation("a", script, on=paths))
+
+
+def test_the_token_needs_no_more_than_the_events_say(tmp_path: Path) -> None:
+    """A comment on a pull request is not about issues, and `write` includes the `read` of the live check."""
+
+    def github(text: str) -> set[str]:
+        return {name for one in needed(tmp_path, text) if one.system == "github" for name in one.actions}
+
+    comment = "{ uses: github/comment, with: { body: Done. } }"
+    assert github(automation("a", comment)) == {"statuses:write", "pull_requests:write"}
+    assert github(automation("a", STACK % "preview-x", comment)) == {"statuses:write", "pull_requests:write"}
+    issues = github(automation("a", comment, on="issues: { types: [closed] }"))
+    assert issues == {"statuses:write", "pull_requests:write", "issues:write"}
+    another = "{ uses: github/comment, with: { body: Done., repository: acme/shop, number: 7 } }"
+    assert "issues:write" in github(automation("a", another))
+
+
+def test_a_write_elsewhere_does_not_stand_for_a_read(tmp_path: Path) -> None:
+    """The live check reads the automation's repository, the comment is written in another: both are needed."""
+    elsewhere = "{ uses: github/comment, with: { body: Done., repository: acme/other, number: 7 } }"
+    found = needed(tmp_path, automation("a", STACK % "preview-x", elsewhere))
+    on = {one.resources: set(one.actions) for one in found if one.system == "github"}
+    assert on[("acme/other",)] == {"pull_requests:write", "issues:write"}
+    assert "pull_requests:read" in on[("acme/shop",)]
 
 
 def test_the_policy_holds_aws_alone(tmp_path: Path) -> None:

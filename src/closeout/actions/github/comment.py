@@ -139,7 +139,7 @@ def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
             system="github",
             actions=("pull_requests:write", "issues:write"),
             resources=(str(inputs.get("repository") or "*"),),
-            reason="to write the comment (issues:write only for issues)",
+            reason="to write the comment, on a pull request or on an issue",
         ),
     )
 
