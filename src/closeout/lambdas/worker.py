@@ -1,6 +1,6 @@
 """The durable worker: one durable execution for each run, one operation in it however long the run takes.
 
-Lambda gives what only it can: a start that happens once by name, waits of hours at no cost, a restart after a crash.
+Lambda gives what only it can: a start that happens once by name, waits of hours that hold no process, a restart after a crash.
 What a run does, and what it has recorded, is the ledger's (`docs/adr/0012`): each invocation is a visit, and what it
 gives says when the next one is due. The only module that imports the durable SDK.
 """
