@@ -179,6 +179,7 @@ def serving(
     limits: Limits | None = None,
     head_seconds: float = 10.0,
     automations: Sequence[Automation] = (AUTOMATION,),
+    secrets_named: str = "",
     **more: Any,
 ) -> Iterator[Running]:
     """Serve in a thread until the block ends. `short_way=False` sends every delivery through ASGI."""
@@ -194,6 +195,7 @@ def serving(
         views=views or NoViews(),
         link_key=KEY,
         limits=limits or Limits(),
+        secrets=secrets_named,
         log=Log(stream=lines, hold_seconds=0.0),  # type: ignore[arg-type]
         **more,
     )

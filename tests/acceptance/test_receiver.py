@@ -120,6 +120,25 @@ def test_every_bad_signature_gets_the_same_answer(server: Running, changes: dict
     assert server.store.kept == {}
 
 
+def test_the_log_says_why_a_request_was_not_let_in() -> None:
+    """Missing, malformed or of another secret, of which the reference is named: in our log only, and no value of either."""
+    other = deliveries.signature(BODY, b"another secret")
+    with serving(secrets_named="env:HOOK, file:old") as server:
+        for given in (None, "sha1=" + "a" * 40, other):
+            answer = server.send("POST", "/webhook", BODY, headers(BODY, X_Hub_Signature_256=given))
+            assert (answer.status, answer.json) == (401, UNAUTHORIZED)
+        server.send("GET", "/" + "x" * 5000)
+        log = "".join(server.log)
+    said = [line.partition("was refused: ")[2].strip() for line in log.splitlines() if "was refused" in line]
+    assert said == [
+        "it has no signature",
+        "its signature is malformed",
+        "its signature fits no active secret (env:HOOK, file:old)",
+    ]
+    assert other.removeprefix("sha256=") not in log
+    assert len(log) < 1500, "a path that somebody made long is cut"
+
+
 def test_a_body_changed_by_one_byte_is_unauthorized(server: Running) -> None:
     """The signature is over the raw bytes, not over what they mean."""
     answer = server.send("POST", "/webhook", BODY + b" ", headers(BODY))

@@ -88,6 +88,8 @@ def deliver(  # noqa: PLR0913  one parameter for each option
         confirm.confirm("Whatever listens there may act on it. Send it?", yes=yes)
     answer = _post(target, body, headers)
     _report(answer, guid, as_json=as_json)
+    if answer.status == 401:
+        output.note(f"The server has another secret than {secret}; its own log says which it goes by.")
     if answer.status == 404 and not target.path.rstrip("/").endswith("/webhook"):
         output.note(f"The path of closeout's webhook is /webhook: {target.scheme}://{target.netloc}/webhook")
     return exits.OK if 200 <= answer.status < 300 else exits.FAILED

@@ -31,13 +31,14 @@ class CloseoutError(Exception):
 
 
 class Unauthorized(CloseoutError):
-    """The signature is missing, malformed or wrong. The message is always the same."""
+    """The signature is missing, malformed or wrong. The message is always the same; `why` is for our own log."""
 
     code = "unauthorized"
     status = 401
 
-    def __init__(self) -> None:
+    def __init__(self, why: str) -> None:
         super().__init__("Unauthorized request")
+        self.why = why
 
 
 class PayloadTooLarge(CloseoutError):

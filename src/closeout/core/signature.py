@@ -16,6 +16,12 @@ PREFIX = b"sha256="
 _LENGTH = len(PREFIX) + 64
 _HEX = b"0123456789abcdef"
 
+MISSING = "it has no signature"
+MALFORMED = "its signature is malformed"
+TWO = "it has two signatures"
+UNFIT = "its signature fits no active secret"
+"""Why a request is not let in: for our own log, since a sender is told nothing."""
+
 
 def checked_secrets(values: Iterable[bytes]) -> tuple[bytes, ...]:
     """Give the secrets as a tuple, for `verify`; raise `SecretError` for none, or for one that is empty.
@@ -48,14 +54,14 @@ def verify(body: bytes, header: bytes | None, secrets: Sequence[bytes]) -> None:
     empty one, verifies nothing.
     """
     if header is None or not well_formed(header):
-        raise Unauthorized
+        raise Unauthorized(MALFORMED if header else MISSING)
     given = header[len(PREFIX) :]
     matched = False
     for secret in secrets:
         expected = hmac.digest(secret, body, "sha256").hex().encode("ascii")
         matched |= hmac.compare_digest(expected, given) and bool(secret)
     if not matched:
-        raise Unauthorized
+        raise Unauthorized(UNFIT)
 
 
 def sign(body: bytes, secret: bytes) -> str:

@@ -36,11 +36,12 @@ def admit(raw_headers: Iterable[tuple[bytes, bytes]], limit: int = MAX_BODY) -> 
     announced = headers.get(LENGTH)
     if announced is not None:
         _check_length(announced, limit)
-    if not signature.well_formed(headers.get(SIGNATURE)):
-        raise Unauthorized
+    given = headers.get(SIGNATURE)
+    if not signature.well_formed(given):
+        raise Unauthorized(signature.MALFORMED if given else signature.MISSING)
     if len(headers) != len(pairs) and sum(name == SIGNATURE for name, _ in pairs) > 1:
         # Which of two is meant is the sender's secret; to pick one would let a proxy's and ours differ.
-        raise Unauthorized
+        raise Unauthorized(signature.TWO)
     return headers
 
 

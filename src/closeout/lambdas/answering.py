@@ -73,7 +73,7 @@ class Door:
         try:
             said = self._decide(event, about)
         except CloseoutError as error:
-            about["reason"] = error.message
+            about["reason"] = error.why if isinstance(error, Unauthorized) else error.message
             said = answers.refused(error)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
             about["reason"] = f"{type(error).__name__}: {error}"

@@ -24,6 +24,8 @@ from closeout.server.log import Log
 from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
 from closeout.server.webhook import Accept, Limits, Reply, Webhook
 
+LOGGED_PATH = 300
+"""Characters of a path, with its query, that stand in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
 FORBIDDEN = b'{"error": "forbidden", "message": "Metrics are for this machine, or for who has the token."}'
 
@@ -71,6 +73,8 @@ class ServerParts:
     metrics_token: str | None = None
     public_logs: bool = False
     """Whether the log of a run on a public repository is shown."""
+    secrets: str = ""
+    """The references of the webhook secrets, for the log: a request that fits none says so."""
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.time
@@ -91,6 +95,7 @@ class Application:
             metrics=self.metrics,
             log=parts.log,
             limits=parts.limits,
+            secrets=parts.secrets,
             clock=parts.clock,
         )
         self._pages: Any = None
@@ -142,11 +147,12 @@ class Application:
                 await respond(counting, FAILED.status, FAILED.body)
         if route is None or route == self._page:
             query = details.redacted(scope["query_string"].decode("latin-1"))
-            self._parts.log.line(
-                "request",
-                method=scope["method"],
-                path=scope["path"] + (f"?{query}" if query else ""),
-                status=sent[0] if sent else 0,
+            # By its answer, so that a flood of paths that are not there hides no page; a path may be 64 KB long.
+            status = sent[0] if sent else 0
+            self._parts.log.rarely(
+                f"request answered with {status}",
+                method=scope["method"][:16],
+                path=(scope["path"] + (f"?{query}" if query else ""))[:LOGGED_PATH],
                 ms=round((time.perf_counter() - began) * 1000, 1),
             )
 

@@ -1,7 +1,7 @@
 """Log lines on stderr: one for a person, with its time, or one JSON object; secrets are taken out last.
 
-A module of ours because it must not cost a flood of bad requests more than a line a second: equal kinds of line are
-held back and counted. Header values never come here, only names of what was wrong.
+A module of ours because a flood of bad requests must not fill the disk: of equal kinds of line one a second is written,
+then one in two, and in the end one a minute, with a count of the others. Header values never come here, only names of what was wrong.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
+LONGEST = 60
+"""How many times as long as at first a kind of line is held back in the end."""
 TIME = "%Y-%m-%d %H:%M:%S "
 
 
@@ -48,7 +50,8 @@ class Log:
         self._clock = clock
         self._hold = hold_seconds
         self._lock = threading.Lock()
-        self._last: dict[str, float] = {}
+        self._last: dict[str, tuple[float, float, float]] = {}
+        """By kind: when a line was last written and asked for, and for how many seconds the next is held back."""
         self._held: dict[str, int] = {}
 
     def line(self, what: str, **details: Any) -> None:
@@ -57,19 +60,29 @@ class Log:
 
     def seldom(self, what: str, **details: Any) -> None:
         """Write one line unless one of the same kind was written within the last second; those are counted."""
+        self._hold_back(what, details, self._hold)
+
+    def rarely(self, what: str, **details: Any) -> None:
+        """Write one line as `seldom` does, and ever more seldom, down to once a minute, while strangers cause more."""
+        self._hold_back(what, details, self._hold * LONGEST)
+
+    def _hold_back(self, what: str, details: dict[str, Any], longest: float) -> None:
         now = self._clock()
         with self._lock:
-            if now - self._last.get(what, float("-inf")) < self._hold:
+            written, seen, hold = self._last.get(what, (float("-inf"), float("-inf"), self._hold))
+            if now - written < hold:
+                self._last[what] = written, now, hold
                 self._held[what] = self._held.get(what, 0) + 1
                 return
-            self._last[what] = now
             held = self._held.pop(what, 0)
+            goes_on = held and now - seen < hold
+            self._last[what] = now, now, min(hold * 2, longest) if goes_on else self._hold
         self._write(what, details | ({"and_before": held} if held else {}))
 
     def unforeseen(self, what: str, error: BaseException) -> None:
         """Write what nobody foresaw, with its traceback: it goes here and nowhere else."""
         trace = "".join(traceback.format_exception(error)).rstrip()
-        self.seldom(f"{what}: {type(error).__name__}", error=trace)
+        self.rarely(f"{what}: {type(error).__name__}", error=trace)
 
     def _write(self, what: str, details: dict[str, Any]) -> None:
         stream = self._stream or sys.stderr

@@ -132,6 +132,7 @@ def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
         accept=runtime.ledger.accept_group,
         started=runtime.engine.enqueue,
         refresh=runtime.webhook.refresh,
+        secrets=", ".join(runtime.loaded.settings.secrets_webhook),
         ready=runtime.ledger.probe,
         views=runtime.views,
         link_key=key,

@@ -22,6 +22,7 @@ from closeout.core.errors import (
     Unauthorized,
 )
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.signature import UNFIT
 from closeout.intake import answers, door
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
@@ -62,7 +63,7 @@ class Webhook:
 
     `accept` hands deliveries to the ledger, which calls each one's `done` from its own thread after the commit;
     `started` takes the executions that are new; `refresh` reads the secrets again and says whether they changed (it
-    may block).
+    may block). `secrets` names their references, for the log.
     """
 
     def __init__(  # noqa: PLR0913 - each is a seam of its own
@@ -75,6 +76,7 @@ class Webhook:
         metrics: ServerMetrics,
         log: Log,
         limits: Limits,
+        secrets: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._receiver = receiver
@@ -84,6 +86,7 @@ class Webhook:
         self._metrics = metrics
         self._log = log
         self._limits = limits
+        self._secrets = secrets
         self._clock = clock
         self._gathered: list[Item] = []
         self._settled: deque[tuple[_Waiting, Any]] = deque()
@@ -272,7 +275,7 @@ class Webhook:
         try:
             return await asyncio.shield(self._refreshing)
         except CloseoutError as error:
-            self._log.seldom("the webhook secret cannot be read again", reason=error.message)
+            self._log.rarely("the webhook secret cannot be read again", reason=error.message)
             return False
 
     def _refreshed(self, _: asyncio.Future[bool]) -> None:
@@ -280,10 +283,16 @@ class Webhook:
 
     def _refusal(self, error: CloseoutError) -> Answer:
         if error.status >= 500:
-            self._log.seldom("a delivery was not taken", code=error.code, reason=error.message)
+            self._log.rarely("a delivery was not taken", code=error.code, reason=error.message)
         else:
-            self._log.seldom("a request was refused", code=error.code)
+            self._log.rarely("a request was refused: " + self._why(error))
         return answers.refused(error)
+
+    def _why(self, error: CloseoutError) -> str:
+        """Give the reason in words of ours, of which there are a few: nothing of a request stands in the log."""
+        if not isinstance(error, Unauthorized):
+            return error.code
+        return f"{error.why} ({self._secrets})" if error.why == UNFIT and self._secrets else error.why
 
     def _failure(self, error: BaseException) -> Answer:
         self._log.unforeseen("a delivery failed", error)

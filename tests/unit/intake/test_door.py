@@ -31,6 +31,7 @@ def test_a_malformed_signature_is_unauthorized(signature: bytes) -> None:
     with pytest.raises(Unauthorized) as refused:
         door.admit(pairs(x_hub_signature_256=signature))
     assert refused.value.message == "Unauthorized request"
+    assert refused.value.why == ("its signature is malformed" if signature else "it has no signature")
 
 
 def test_a_missing_signature_is_unauthorized() -> None:

@@ -69,6 +69,22 @@ def test_a_flood_of_one_kind_is_a_line_a_second() -> None:
     assert lines[1].endswith("and_before=499")
 
 
+def test_what_strangers_cause_for_hours_fills_no_disk() -> None:
+    """A flood of an hour is some seventy lines, which count it; after a quiet while a line comes at once again."""
+    stream, clock = io.StringIO(), Clock()
+    log = Log(stream=stream, clock=clock)
+    for _ in range(3600 * 20):
+        clock.now += 0.05
+        log.rarely("a request was refused: it has no signature")
+    lines = stream.getvalue().splitlines()
+    assert 60 < len(lines) < 80
+    clock.now += 61
+    for _ in range(2):
+        clock.now += 2
+        log.rarely("a request was refused: it has no signature")
+    assert len(stream.getvalue().splitlines()) == len(lines) + 2
+
+
 def test_a_closed_stream_fails_nobody() -> None:
     """A delivery is worth more than its log line."""
     stream = io.StringIO()
