@@ -188,6 +188,10 @@ def test_a_waiting_run_can_be_cancelled(serving: Serving) -> None:
     """Cancel reaches a run in its wait within a second, and records who asked."""
     (run,) = serving.deliver("slow")["runs"]
     serving.until(run, "waiting")
+    shown = serving.cli("runs", "show", run[:12])
+    assert re.search(
+        r"^  waits     until \d\d:\d\d:\d\d \(function\)$|until \d{4}-", shown.out, re.MULTILINE
+    ), shown
     asked = serving.cli("runs", "cancel", run, "--reason", "enough", "--json")
     assert asked.code == exits.OK, asked.err
     assert asked.json["server_running"] is True

@@ -70,6 +70,12 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
     return f"{step}: {heard}" if heard else f"waits in {step}"
 
 
+def sleeps_until(operations: Sequence[Operation]) -> float | None:
+    """Say when the sleep ends that a run is in; one that polls goes on when it has heard something, whenever that is."""
+    waiting = [operation for operation in operations if operation.state == "waiting"]
+    return waiting[-1].wake if waiting and waiting[-1].kind == "sleep" else None
+
+
 def held_by(key: str, holder: str | None) -> str | None:
     """Say whom a queued run waits for."""
     return f"waits for its turn on {key}, behind {holder}" if holder else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from closeout.adapters.steps import StepView, held_by, public, reported, step_views, waits_for
+from closeout.adapters.steps import StepView, held_by, public, reported, sleeps_until, step_views, waits_for
 from closeout.core.ids import execution_id
 from closeout.ports import Operation
 
@@ -42,6 +42,8 @@ class RunView(NamedTuple):
     steps: tuple[StepView, ...]
     public: str | None = None
     """What anybody may read of how it ended; None where nothing was said."""
+    until: float | None = None
+    """When a run that sleeps goes on, in seconds since the epoch; None for one that does not."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the object that `--json` prints."""
@@ -124,6 +126,7 @@ def run_view(
         status=reported(operations),
         steps=steps,
         public=public(operations),
+        until=sleeps_until(operations) if run.state == "waiting" else None,
     )
 
 

@@ -15,12 +15,18 @@ from closeout.cli import exits, options, output, preview, requests
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.where import Views, Where, ledger
-from closeout.core.errors import NotFound
+from closeout.core.errors import NotFound, UsageError
+from closeout.core.ids import LENGTH
 from closeout.core.runs import STATES, VERDICTS
 
 if TYPE_CHECKING:
     from closeout.adapters.steps import StepView
     from closeout.adapters.views import LogLine, RunView
+
+CANDIDATES = 5
+"""Runs that are named when the beginning of an id is not enough."""
+SLEEPS = "waits in "
+DATE = len("2026-03-14 ")
 
 
 @click.group(
@@ -32,7 +38,8 @@ if TYPE_CHECKING:
 def runs() -> None:
     """List, show, follow, cancel and rerun runs: one automation on one event each.
 
-    A run's id stays the same over its attempts; the latest attempt is shown unless --attempt says otherwise.
+    A run's id stays the same over its attempts; the latest attempt is shown unless --attempt says otherwise. The
+    beginning of an id is enough where no other run begins so.
     """
 
 
@@ -113,8 +120,8 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
     ended: float | None = None
     while True:
         # Read the state first: a line written between the two reads is then still printed.
-        run = find(views, run_id, run.attempt)
-        for line in views.logs(run_id, run.attempt, after=last):
+        run = find(views, run.id, run.attempt)
+        for line in views.logs(run.id, run.attempt, after=last):
             last = line.id
             _print_line(line, as_json=as_json)
         if run.state == "finished" and ended is None:
@@ -139,7 +146,7 @@ def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> N
     """
     run = find(where.views, run_id)
     if run.state == "finished":
-        raise NotFound(f"Run {run_id} has finished ({run.verdict}); there is nothing to cancel.")
+        raise NotFound(f"Run {run.id} has finished ({run.verdict}); there is nothing to cancel.")
     requests.send(
         where, "cancel", run.execution, reason, done="The run stops at its next operation.", as_json=as_json
     )
@@ -160,7 +167,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
     views = where.views
     run = find(views, run_id)
     if run.state != "finished":
-        raise NotFound(f"Run {run_id} is {run.state}; it can be run again when it has finished.")
+        raise NotFound(f"Run {run.id} is {run.state}; it can be run again when it has finished.")
     today = where.today
     if not yes:
         output.note(f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do{today.told}:")
@@ -170,12 +177,27 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 
 
 def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
-    """Give a run, or say that there is none of this id."""
-    run = views.run(run_id, attempt)
+    """Give a run by its id or by the beginning of it, or say that there is none, or several."""
+    run = views.run(run_id, attempt) or _beginning(views, run_id, attempt)
     if run is None:
         which = f"attempt {attempt} of run" if attempt else "run"
         raise NotFound(f"The ledger has no {which} {run_id}; `closeout runs list` shows what it has.")
     return run
+
+
+def _beginning(views: Views, text: str, attempt: int | None) -> RunView | None:
+    from closeout.adapters.names import split_execution
+
+    beginning, named = split_execution(text)
+    if not 0 < len(beginning) < LENGTH:
+        return None
+    found = views.run_ids(beginning, CANDIDATES + 1)
+    if len(found) > 1:
+        more = " and others" if len(found) > CANDIDATES else ""
+        raise UsageError(
+            f"Several runs begin with {beginning}: {', '.join(found[:CANDIDATES])}{more}. Write more of the id."
+        )
+    return views.run(found[0], attempt or named) if found else None
 
 
 def about(run: RunView) -> str:
@@ -195,7 +217,7 @@ def _show(run: RunView) -> None:
         "accepted": output.moment(run.accepted_at),
         "asked by": run.requested_by,
         "status": None if run.status == "none" else run.status,
-        "waits": run.reason,
+        "waits": _waits(run),
         "summary": run.summary,
     }
     for name, text in facts.items():
@@ -206,6 +228,17 @@ def _show(run: RunView) -> None:
         output.say(f"  {step.id}: {output.word(step.state)}{tries}  {step.uses}")
         for line in _step_lines(step):
             _tell(line, "      ", "        ")
+
+
+def _waits(run: RunView) -> str | None:
+    """Say why a run is not going on, and until when if that is known."""
+    if run.until is None or not (run.reason or "").startswith(SLEEPS):
+        return run.reason
+    when = output.moment(run.until)
+    today = output.moment(time.time())[:DATE]
+    return (
+        f"until {when[DATE:] if when[:DATE] == today else when} ({(run.reason or '').removeprefix(SLEEPS)})"
+    )
 
 
 def _took(run: RunView) -> str:

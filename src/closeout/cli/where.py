@@ -46,6 +46,10 @@ class Views(Protocol):
         """Give one run."""
         ...
 
+    def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Give the ids of runs that begin so, at most `limit`."""
+        ...
+
     def logs(
         self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
     ) -> list[LogLine]:

@@ -133,6 +133,19 @@ def test_a_queued_run_says_whom_it_waits_for(bench: RemoteBench) -> None:
     assert run.reason == "dev asked to cancel it"
 
 
+def test_the_beginning_of_an_id_finds_its_runs(bench: RemoteBench) -> None:
+    """As on SQLite: in order, each run once however many attempts it had, and no more than asked for."""
+    for name in ("pa", "pb", "q"):
+        bench.accept(name)
+    ids = sorted(run_name(name) for name in ("pa", "pb", "q"))
+    for run in ids:
+        alike = [one for one in ids if one.startswith(run[:5])]
+        assert bench.views.run_ids(run[:5], 10) == alike
+        assert bench.views.run_ids(run, 10) == [run]
+    assert len(bench.views.run_ids("", 2)) == 2
+    assert bench.views.run_ids("nothing", 10) == []
+
+
 def test_lists_are_newest_first_cut_and_narrowed(bench: RemoteBench) -> None:
     """By automation, state, verdict and repository, over all pages."""
     assert isinstance(bench.clock, FakeClock)

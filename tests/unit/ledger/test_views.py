@@ -50,6 +50,21 @@ def states(views: Views) -> list[tuple[str, str, int]]:
     return [(step.id, step.state, step.attempts) for step in view.steps]
 
 
+def test_a_run_that_sleeps_says_until_when(run: Ledger, views: Views) -> None:
+    """The end of a sleep is known, and when a poll hears something is not."""
+    sleep = operation("grace", 1, {}, kind="sleep", state="waiting", wake=1_600.0, ended_at=None)
+    run.save(1, sleep, park_until=1_600.0)
+    view = views.run("r1")
+    assert view is not None
+    assert (view.until, view.reason) == (1_600.0, "waits in grace")
+    poll = operation("stack/gone", 2, {}, kind="wait", state="waiting", wake=1_700.0, ended_at=None)
+    run.save(1, sleep._replace(state="ok", wake=None, ended_at=1_600.0))
+    run.save(1, poll, park_until=1_700.0)
+    view = views.run("r1")
+    assert view is not None
+    assert (view.until, view.reason) == (None, "waits in stack")
+
+
 def test_a_queued_run_has_pending_steps(run: Ledger, views: Views) -> None:
     """All declared steps are there from the beginning."""
     assert states(views) == [("stack", "pending", 0), ("tell", "pending", 0)]

@@ -69,13 +69,20 @@ class Table:
         return self._pages(arguments, limit)
 
     def listed(
-        self, index: str, name: str, *, equal: Mapping[str, str] | None = None, limit: int | None = None
+        self,
+        index: str,
+        name: str,
+        *,
+        equal: Mapping[str, str] | None = None,
+        begins: Mapping[str, str] | None = None,
+        limit: int | None = None,
     ) -> Iterator[Item]:
-        """Give the items of a listing, the newest first, whose attributes are `equal` to these.
+        """Give the items of a listing, the newest first, whose attributes are `equal` to these, or begin so.
 
         The index follows the table within moments: nothing may be decided by what it says.
         """
-        wanted = dict(equal or {})
+        wanted = [("#f{0} = :f{0}", *pair) for pair in (equal or {}).items()]
+        wanted += [("begins_with(#f{0}, :f{0})", *pair) for pair in (begins or {}).items()]
         arguments: dict[str, Any] = {
             "IndexName": index,
             "KeyConditionExpression": "#list = :list",
@@ -83,11 +90,11 @@ class Table:
             "ExpressionAttributeValues": {":list": {"S": name}},
             "ScanIndexForward": False,
         }
-        for number, (attribute, value) in enumerate(wanted.items()):
+        for number, (_, attribute, value) in enumerate(wanted):
             arguments["ExpressionAttributeNames"][f"#f{number}"] = attribute
             arguments["ExpressionAttributeValues"][f":f{number}"] = {"S": value}
         if wanted:
-            tests = (f"#f{number} = :f{number}" for number in range(len(wanted)))
+            tests = (test.format(number) for number, (test, _, _) in enumerate(wanted))
             arguments["FilterExpression"] = " AND ".join(tests)
         elif limit is not None:
             arguments["Limit"] = limit

@@ -71,6 +71,12 @@ class Views:
         row = self._row(run_id, attempt)
         return self._run_view(row, full=True) if row else None
 
+    def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Give the ids of runs that begin so, in order of the alphabet: at most `limit`. Looks through the list of runs."""
+        begins = {"execution": beginning}
+        found = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, begins=begins, limit=limit))
+        return sorted(split_execution(row["execution"])[0] for row in found)
+
     def logs(
         self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
     ) -> list[LogLine]:

@@ -76,6 +76,10 @@ class Views:
         operations = [Operation(*row) for row in self._read("load_operations", (rows[0][0],))]
         return self._run_view(rows[0], operations, {}, full=True)
 
+    def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Give the ids of runs that begin so, in order of the alphabet: at most `limit`."""
+        return [row[0] for row in self._read("run_ids", {"beginning": beginning, "limit": limit})]
+
     def logs(
         self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
     ) -> list[LogLine]:

@@ -53,6 +53,11 @@ FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
 
+-- name: run_ids
+-- Those that begin so: a range of the index over run ids.
+SELECT DISTINCT run_id FROM run
+WHERE run_id >= :beginning AND run_id < :beginning || char(1114111) ORDER BY run_id LIMIT :limit;
+
 -- name: definition
 SELECT text FROM definition WHERE id = ?;
 

@@ -1,0 +1,52 @@
+"""A run is found by the beginning of its id, where no other run begins so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from closeout.adapters.ledger import Ledger, Views
+from closeout.cli.runs import CANDIDATES, find
+from closeout.core.errors import NotFound, UsageError
+from tests.unit.ledger.conftest import HandClock, delivery, new_run
+
+ONE, TWO = "pychgk" + "a" * 20, "pyzzzz" + "b" * 20
+MANY = [f"q{letter}" + "c" * 24 for letter in "abcdefg"]
+
+
+@pytest.fixture
+def views(tmp_path: Path) -> Iterator[Views]:
+    """A ledger with runs whose ids are chosen; ONE has a second attempt."""
+    path = tmp_path / "ledger.db"
+    with Ledger(path, clock=HandClock()) as ledger:
+        for run in (ONE, TWO, *MANY):
+            ledger.accept_wait(delivery(guid=run), [new_run(run, automation=run)])
+        opened = Views(path)
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("text", [ONE, "pychgk", "pyc", f"{ONE}-1", "pyc-1"])
+def test_a_beginning_that_one_run_has_is_that_run(views: Views, text: str) -> None:
+    """The whole id, a beginning, and either with the attempt."""
+    run = find(views, text)
+    assert (run.id, run.attempt) == (ONE, 1)
+
+
+def test_a_beginning_that_several_runs_have_names_them(views: Views) -> None:
+    """Nothing is guessed: a cancel or a rerun of the wrong run would be worse than a question."""
+    with pytest.raises(UsageError) as two:
+        find(views, "py")
+    assert two.value.message == f"Several runs begin with py: {ONE}, {TWO}. Write more of the id."
+    with pytest.raises(UsageError) as many:
+        find(views, "q")
+    assert many.value.message.endswith(f"{', '.join(MANY[:CANDIDATES])} and others. Write more of the id.")
+
+
+@pytest.mark.parametrize("text", ["", "x", "pych%", "PYCHGK", ONE + "a", "z" * 26, "-1", "pyc-2"])
+def test_what_no_run_begins_with_is_not_found(views: Views, text: str) -> None:
+    """An empty text is no beginning, and no character stands for others."""
+    with pytest.raises(NotFound, match=r"the ledger has no|The ledger has no"):
+        find(views, text)
