@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import NamedTuple
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from closeout.cli import options, output
 from closeout.cli.commands import Command, Group
-from closeout.core.errors import UsageError
+from closeout.cli.confirm import confirm
+from closeout.core.errors import ServiceError, UsageError
+from closeout.core.secrets import PREVIOUS_SECONDS
+
+if TYPE_CHECKING:
+    from closeout.wiring.stack import Stack
 
 LIMIT = 65_536
 """Bytes that Secrets Manager takes (PutSecretValue, SecretString)."""
@@ -26,6 +32,11 @@ _TOKENS = (
 )
 _TOKEN = re.compile("|".join(_TOKENS))
 SHORT = 16
+AT_ONCE = (
+    "Hooks that sign with the value before the former one are refused from now on: `closeout webhook rotate-secret"
+    " TARGET... --stack {stack}` brings this one to them."
+)
+"""What to do after a change that came within the time of the one before."""
 
 
 class Kind(NamedTuple):
@@ -71,18 +82,27 @@ def secret() -> None:
 )
 @click.argument("name", type=click.Choice(tuple(KINDS)), metavar="github|webhook")
 @options.stack
+@options.yes
 @options.as_json
-def set_(name: str, stack_name: str, as_json: bool) -> None:
+def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
     """Store the GitHub token or the webhook secret: type or paste it at the prompt, or pipe it in.
 
     There is no option for the value, since a command line is kept in the shell's history. The value before it stays
-    in Secrets Manager as AWSPREVIOUS. With --json: {"secret", "version", "region", "stack"}.
+    in Secrets Manager as AWSPREVIOUS. Of the webhook secret that one is accepted for 24 hours, and the one before it no
+    longer: so a second change within them is asked about, and needs --yes where the value is piped in. With --json:
+    {"secret", "version", "region", "stack"}.
     """
     from closeout.wiring.stack import open_stack
 
     kind = KINDS[name]
     stack = open_stack(stack_name)
     where = stack.output(kind.output)
+    after = kind.after
+    why = shuts_out(stack, where) if name == "webhook" else None
+    if why is not None:
+        output.note(click.wrap_text(why, 78))
+        confirm("Store another one?", yes=yes)
+        after = AT_ONCE
     value = read_value(kind.what)
     for doubt in doubts(name, value):
         output.note(f"Warning: {doubt}")
@@ -91,7 +111,27 @@ def set_(name: str, stack_name: str, as_json: bool) -> None:
         output.print_json({"secret": where, "version": version, "region": stack.region, "stack": stack.name})
         return
     output.say(f"The {kind.what} is stored: {where} in {stack.region}, version {version}.")
-    output.say(click.wrap_text(kind.after.format(stack=stack.name), 78))
+    output.say(click.wrap_text(after.format(stack=stack.name), 78))
+
+
+def shuts_out(stack: Stack, where: str) -> str | None:
+    """Say which hooks another webhook secret would shut out at once, if it may: two values are accepted, not three."""
+    now = time.time()
+    try:
+        changed = stack.changed(where)
+    except ServiceError as error:
+        return (
+            f"It cannot be looked up whether {where} was changed within the last 24 hours ({error.message}). If it was,"
+            " hooks that still sign with the value before that are refused from the next change on."
+        )
+    if changed is None or now >= changed + PREVIOUS_SECONDS:
+        return None
+    return (
+        f"{where} was changed {output.ago(changed, now)} ago, and the value before that is accepted until"
+        f" {output.moment(changed + PREVIOUS_SECONDS)}. Another change ends it at once: hooks that still sign with it are"
+        f" refused, and GitHub does not send their deliveries again. `closeout webhook rotate-secret TARGET... --stack"
+        f" {stack.name}` brings the present value to the hooks."
+    )
 
 
 def read_value(what: str) -> str:

@@ -85,6 +85,24 @@ class Stack:
         """Whether the secret had another value before its current one."""
         return self._version(name, "AWSPREVIOUS") is not None
 
+    def changed(self, name: str) -> float | None:
+        """Give when the current value was stored, if there was another one before it; reads no value.
+
+        Raises `ServiceError`. A secret that is not there has not been changed.
+        """
+        try:
+            answer = self.client("secretsmanager").list_secret_version_ids(SecretId=name)
+        except ServiceError as error:
+            if error.reason == "ResourceNotFoundException":
+                return None
+            raise
+        stored = {
+            stage: one["CreatedDate"] for one in answer["Versions"] for stage in one.get("VersionStages", ())
+        }
+        return (
+            float(stored["AWSCURRENT"].timestamp()) if {"AWSCURRENT", "AWSPREVIOUS"} <= set(stored) else None
+        )
+
     def put_secret(self, name: str, value: str, *, after: str | None = None) -> str | None:
         """Store a value as the current one; the one before stays as AWSPREVIOUS. Gives the version's id.
 
