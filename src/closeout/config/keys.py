@@ -48,7 +48,7 @@ KEYS: tuple[Key, ...] = (
     Key("automation", "on-failure", "`continue` or `stop`", "`continue`", "Whether later steps are tried after one failed. There is one verdict in the end."),
     Key("automation", "mode", "`apply` or `dry-run`", "`apply`", "A dry run plans and reports, and changes nothing."),
     Key("automation", "grace", "duration", "none", "Wait before the first destructive step."),
-    Key("automation", "max-changes", "integer", "50", "A plan with more resources than this is refused whole."),
+    Key("automation", "max-changes", "integer", "50", "A plan that takes away more resources than this is refused whole; scripts and comments do not count."),
     Key("automation", "max-objects", "integer", "100000", "A plan with more objects than this is refused whole."),
     Key("automation", "unguarded", "`true` or `false`", "`false`", "Lets destructive steps run on events that have no live check."),
     Key("automation", "steps", "list of steps", "", "What it does, in order. Required."),

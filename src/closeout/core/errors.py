@@ -31,7 +31,7 @@ class CloseoutError(Exception):
 
 
 class Unauthorized(CloseoutError):
-    """The signature is missing, malformed or wrong. The message is always the same; `why` is for our own log."""
+    """The signature is missing, malformed or wrong. The message is always the same."""
 
     code = "unauthorized"
     status = 401
@@ -39,6 +39,7 @@ class Unauthorized(CloseoutError):
     def __init__(self, why: str) -> None:
         super().__init__("Unauthorized request")
         self.why = why
+        """For our own log."""
 
 
 class PayloadTooLarge(CloseoutError):

@@ -15,23 +15,36 @@ def changes(count: int, verb: str = "delete", objects: int = 0) -> list[Change]:
 
 
 @pytest.mark.parametrize(
-    "plan", [[], changes(50), changes(50) + changes(100, "keep"), changes(1, objects=100_000)], ids=len
+    "plan",
+    [[], changes(50), changes(50) + changes(100, "keep") + changes(9, "run"), changes(1, objects=100_000)],
+    ids=len,
 )
 def test_a_plan_within_its_limits_passes(plan: list[Change]) -> None:
-    """Exactly the limit is allowed, and what is kept does not count."""
+    """Exactly the limit is allowed, and neither what is kept nor a script counts."""
     check(plan, max_changes=50, max_objects=100_000)
 
 
 def test_a_plan_over_a_limit_is_refused_whole() -> None:
     """The sentence gives both numbers and says that nothing was done."""
-    with pytest.raises(GuardRefused, match=r"^61 changes planned, 50 allowed; nothing was done$"):
+    with pytest.raises(
+        GuardRefused,
+        match=r"^61 resources planned, max-changes allows 50; nothing was done\. .* raise max-changes$",
+    ):
         check(changes(61), max_changes=50, max_objects=100_000)
 
 
 def test_objects_are_counted_over_all_changes() -> None:
     """Many prefixes below the limit may be above it together; a negative count takes nothing off."""
-    with pytest.raises(GuardRefused, match=r"^100,002 objects planned, 100,000 allowed; nothing was done$"):
+    with pytest.raises(
+        GuardRefused, match=r"^100,002 objects planned, max-objects allows 100,000; nothing.*max-objects$"
+    ):
         check(changes(2, objects=50_001) + changes(1, objects=-50), max_changes=50, max_objects=100_000)
+
+
+def test_a_verb_that_is_not_known_counts() -> None:
+    """A new kind of change is a resource until somebody says that it is none."""
+    with pytest.raises(GuardRefused, match=r"^2 resources planned"):
+        check(changes(2, "shred"), max_changes=1, max_objects=0)
 
 
 def test_a_limit_of_nothing_refuses_everything() -> None:

@@ -171,16 +171,16 @@ def test_a_plan_over_max_changes_is_refused_whole() -> None:
     scene = Scene(world=World(resources=set(resources)))
     ending = scene.play()
     assert ending.verdict == "failure"
-    assert "61 changes planned, 50 allowed" in ending.summary
+    assert "61 resources planned, max-changes allows 50" in ending.summary
     assert scene.world.resources == resources
 
 
 def test_the_stricter_of_the_stored_and_todays_limits_holds() -> None:
     """A limit lowered after the run was accepted counts; one raised does not."""
     lowered = Scene(current=dataclasses.replace(AUTOMATION, max_changes=1))
-    assert "2 changes planned, 1 allowed" in lowered.play().summary
+    assert "2 resources planned, max-changes allows 1" in lowered.play().summary
     raised = Scene(automation=dataclasses.replace(AUTOMATION, max_changes=1), current=AUTOMATION)
-    assert "2 changes planned, 1 allowed" in raised.play().summary
+    assert "2 resources planned, max-changes allows 1" in raised.play().summary
 
 
 def test_a_protected_resource_refuses_the_plan() -> None:
@@ -254,7 +254,7 @@ STRICTER: tuple[tuple[dict[str, Any], str], ...] = (
     ({}, "success"),
     ({"mode": "dry-run"}, "dry"),
     ({"protect_names": ("preview-*",)}, "is protected"),
-    ({"max_changes": 1}, "1 allowed"),
+    ({"max_changes": 1}, "max-changes allows 1"),
 )
 
 

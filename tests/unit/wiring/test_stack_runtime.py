@@ -183,8 +183,8 @@ def waits_for_its_stack(world: StackWorld) -> str:
     [
         ({"mode": "dry-run"}, "the automation is in dry-run mode now; nothing more was done"),
         ({"protect_names": ("preview-*",)}, "is protected"),
-        ({"max_changes": 0}, "0 allowed"),
-        ({"max_objects": 0}, "0 allowed"),
+        ({"max_changes": 0}, "max-changes allows 0"),
+        ({"max_objects": 0}, "max-objects allows 0"),
     ],
     ids=["mode", "protect", "max-changes", "max-objects"],
 )
