@@ -58,10 +58,25 @@ def start(order: dict, parent: int) -> int:  # type: ignore[type-arg]
         os.chdir(order["directory"])
         os.execvpe(order["argv"][0], order["argv"], order["environment"])  # noqa: S606 - the point
     except OSError as error:
-        os.write(2, f"cannot start {error.filename or order['argv'][0]}: {error.strerror}\n".encode())
+        os.write(2, f"{why_not(order, error)}\n".encode("utf-8", "replace"))
         os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED)
     except BaseException:  # noqa: BLE001 - whatever it is, a forked child must not go on as its parent
         os._exit(NOT_STARTED)
+
+
+def why_not(order: dict, error: OSError) -> str:  # type: ignore[type-arg]
+    """Say why the program could not be started. The error itself names only the last folder that was looked in."""
+    program = order["argv"][0]
+    if not isinstance(error, FileNotFoundError) or error.filename == order["directory"]:
+        return f"cannot start {os.fsdecode(error.filename or program)}: {error.strerror}"
+    if "/" in program:
+        places = [program]
+    else:
+        places = [folder + "/" + program for folder in os.get_exec_path(order["environment"])]
+    for place in places:
+        if os.path.exists(place):  # noqa: PTH110
+            return f"{place} is there, and the interpreter that its first line names is not"
+    return f"there is no {program}" if "/" in program else f"{program} is not on the PATH of closeout's user"
 
 
 def wait(child: int, wake: int, seconds: float | None, *, listen: bool) -> int | None:

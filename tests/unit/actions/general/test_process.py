@@ -80,19 +80,30 @@ def test_the_exit_code_is_the_scripts(tmp_path: Path, script: str, code: int) ->
     assert run(script, tmp_path)[0] == code
 
 
-def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
-    """127, as in a shell, with the program's name."""
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("dropdb-not-there", "dropdb-not-there is not on the PATH of closeout's user"),
+        ("./drop", "there is no ./drop"),
+        ("./script", "./script is there, and the interpreter that its first line names is not"),
+    ],
+)
+def test_a_program_that_is_missing_is_named_with_where_it_was_looked_for(
+    tmp_path: Path, program: str, said: str
+) -> None:
+    """Not the last folder of the PATH: what is wrong is the name, the PATH, or the script's first line."""
+    (tmp_path / "script").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "script").chmod(0o755)
     lines: list[str] = []
     code = Supervised().run(
-        ["no-such-program"],
-        environment={},
+        [program],
+        environment={"PATH": os.environ["PATH"]},
         directory=str(tmp_path),
         event={},
-        timeout=5,
+        timeout=10.0,
         output=Output(lines.append),
     )
-    assert code == 127
-    assert "no-such-program" in lines[0]
+    assert (code, lines) == (127, [said])
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
