@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from closeout.core.errors import GuardRefused, NotSame, Reopened, ServiceError
 from closeout.ports import GitHub
 
+REAL = "If you sent the payload yourself, take a real one from the hook's Recent Deliveries at GitHub"
+
 
 class Subject(NamedTuple):
     """What a live check is about: `kind` is `pull request` or `ref`; ids come from the event."""
@@ -72,7 +74,9 @@ def check(subject: Subject, github: GitHub) -> None:
     pull = github.pull_request(subject.repository, subject.number)
     if pull.id != subject.id or pull.base_repository_id != subject.repository_id:
         raise NotSame(
-            f"{subject.repository}#{subject.number} is now another pull request or repository than the event's"
+            f"{subject.repository}#{subject.number} is now another pull request or repository than the event's: GitHub has"
+            f" pull request {pull.id} in repository {pull.base_repository_id}, the event {subject.id} in"
+            f" {subject.repository_id}; nothing more was done. {REAL}"
         )
     if pull.state == "open":
         raise Reopened(f"{subject.repository}#{subject.number} is open again")
@@ -88,6 +92,10 @@ def check(subject: Subject, github: GitHub) -> None:
 def _check_ref(subject: Subject, github: GitHub) -> None:
     repository = github.request("GET", f"/repos/{subject.repository}")
     if not isinstance(repository, dict) or repository.get("id") != subject.repository_id:
-        raise NotSame(f"{subject.repository} is now another repository than the event's")
+        has = repository.get("id") if isinstance(repository, dict) else None
+        raise NotSame(
+            f"{subject.repository} is now another repository than the event's: GitHub has {has}, the event"
+            f" {subject.repository_id}; nothing more was done. {REAL}"
+        )
     if github.ref_exists(subject.repository, subject.ref):
         raise Reopened(f"{subject.ref} of {subject.repository} is there again")

@@ -131,6 +131,9 @@ def test_a_reused_number_or_repository_name_is_refused(pull: PullRequest) -> Non
     assert ending.verdict == "failure"
     assert deletes(scene.world) == []
     assert "another pull request or repository" in ending.summary
+    has = f"GitHub has pull request {pull.id} in repository {pull.base_repository_id}, the event 1700 in 1"
+    assert has in ending.summary
+    assert ending.summary.endswith("take a real one from the hook's Recent Deliveries at GitHub")
 
 
 def test_the_wrong_account_is_refused_before_the_plan() -> None:

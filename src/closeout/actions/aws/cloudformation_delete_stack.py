@@ -188,7 +188,8 @@ class _Looks:
         stack = self._find(change.identity["stack_id"])
         if stack is None:
             return None
-        return f"it is {stack['StackStatus']}: {stack.get('StackStatusReason') or 'no reason given'}"
+        why = stack.get("StackStatusReason")
+        return f"it is {stack['StackStatus']}" + (f": {why}" if why else "")
 
     def resource(self, identity: Mapping[str, Any]) -> str | None:
         """Give why a resource counts as left; None when it is gone, or kept after all by a policy of the stack."""
