@@ -169,7 +169,7 @@ def test_a_name_without_fixed_text_has_no_policy(world: StackWorld) -> None:
 def test_what_a_statement_is_limited_to_is_printed_with_it(world: StackWorld) -> None:
     """A right to decrypt with every key looks wide without its conditions: people and programs see them."""
     (world.folder / "secret.yaml").write_text(READS_A_SECRET, encoding="utf-8")
-    told = world.closeout("permissions", "secret.yaml").stdout
+    told = world.closeout("permissions", "secret.yaml").stderr
     assert (
         "    if kms:EncryptionContext:SecretARN is arn:aws:secretsmanager:*:*:secret:hooks-??????\n" in told
     )

@@ -91,8 +91,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return longest if longest is not None and longest.seconds < left else Limit(left)",
         "return Limit(left)",
         (
-            "tests/unit/run/test_longest_call.py"
-            "::test_a_script_with_an_hour_is_stopped_when_a_call_may_not_take_as_long",
+            "tests/unit/run/test_longest_call.py::test_a_script_with_an_hour_is_stopped_when_a_call_may_not_take_as_long",
         ),
     ),
     Mutant(
