@@ -147,6 +147,7 @@ def test_runs_and_deliveries_are_shown_as_from_a_file(scene: Scene) -> None:
     (run,) = scene.ask("runs", "list", "--verdict", "success")
     assert scene.ask("runs", "list", "--verdict", "failure") == []
     assert scene.ask("runs", "show", run_id)["summary"] == "all gone"
+    assert scene.ask("runs", "show", run_id[:6])["id"] == run_id, "the beginning of the id is enough"
     (delivery,) = scene.ask("deliveries", "list")
     assert delivery["runs"] == [run_id]
     assert delivery["id"] == run["delivery"] == scene.ask("deliveries", "show", delivery["id"])["id"]
