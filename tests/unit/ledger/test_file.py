@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 import subprocess
@@ -57,9 +58,7 @@ def test_every_statement_can_be_prepared(file: str) -> None:
 
 def _anything(statement: str) -> dict[str, None] | list[None]:
     if ":limit" in statement or ":run_id" in statement:
-        return dict.fromkeys(
-            ("run_id", "attempt", "after", "limit", "automation", "state", "verdict", "repository")
-        )
+        return dict.fromkeys(re.findall(r":([a-z_]+)", statement))
     return [None] * statement.count("?")
 
 
