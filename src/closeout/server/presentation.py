@@ -26,6 +26,8 @@ WORDS: Mapping[str, str] = {
 }
 """What a state or verdict is called; its key is also the tone that the style sheet knows."""
 
+SLEEPS = "waits in "
+"""How the reason of a run that sleeps begins; the name of the sleep follows."""
 LOG_LINES = 2000
 """Lines of a log that a page shows: the last ones."""
 OPEN_CHANGES = 8
@@ -137,7 +139,9 @@ def for_anybody(run: Any, shows_plan: Callable[[str], bool]) -> Any:
         )
         for step in run.steps
     )
-    return run._replace(summary=said, reason=None, requested_by=None, steps=steps)
+    sleeps = run.until is not None and (run.reason or "").startswith(SLEEPS)
+    reason = run.reason if sleeps else None
+    return run._replace(summary=said, reason=reason, requested_by=None, steps=steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,10 +187,18 @@ def banner(run: Any, now: float) -> Banner:
     """Give the banner of a run (`adapters.views.RunView`)."""
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
-    says = (run.summary if finished else run.reason) or _standing(run)
+    says = (run.summary if finished else _sleeps(run, now) or run.reason) or _standing(run)
     end = run.finished_at if finished else now
     took = duration(end - run.started_at) if run.started_at is not None and end is not None else ""
     return Banner(tone=tone, word=WORDS.get(tone, tone), says=clean(says), took=took, finished=finished)
+
+
+def _sleeps(run: Any, now: float) -> str | None:
+    """Say until when a run sleeps, None for one that does not."""
+    if run.until is None or not (run.reason or "").startswith(SLEEPS):
+        return None
+    when = f"{clock_time(run.until)} UTC" if run.until - now < 86_400 else moment(run.until)[1]
+    return f"It waits until {when} ({run.reason.removeprefix(SLEEPS)})."
 
 
 def _standing(run: Any) -> str:

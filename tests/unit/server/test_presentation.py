@@ -104,6 +104,22 @@ def test_a_waiting_run_says_what_it_waits_for() -> None:
     assert "DELETE_IN_PROGRESS" in banner.says
 
 
+def test_a_sleeping_run_says_until_when() -> None:
+    """To everybody: a time tells nothing. Who asked to cancel it is told to the log's readers only."""
+    world = World()
+    execution = world.add("a", "waiting", reason="waits in grace", until=NOW + 600)
+    run = world.run(*ids.parse_execution(execution))
+    assert run is not None
+    for seen in (run, presentation.for_anybody(run, lambda _uses: True)):
+        assert presentation.banner(seen, NOW).says == "It waits until 14:23:20 UTC (grace)."
+    assert "Sep 2026" in presentation.banner(run._replace(until=NOW + 90_000), NOW).says
+    cancelled = run._replace(reason="root@vm asked to cancel it")
+    assert presentation.banner(cancelled, NOW).says == "root@vm asked to cancel it"
+    assert (
+        "root" not in presentation.banner(presentation.for_anybody(cancelled, lambda _uses: True), NOW).says
+    )
+
+
 def test_a_running_step_says_its_last_log_line() -> None:
     """Progress needs no field of its own."""
     world = World()
