@@ -1,4 +1,7 @@
-"""What one invocation of a Lambda function leaves a run: held to when the stack is synthesized, and when a step runs."""
+"""What one invocation of a Lambda function leaves a run: held to when the stack is synthesized, and when a step runs.
+
+In the core, because the stack and the worker must not differ in it: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
+"""
 
 from __future__ import annotations
 
