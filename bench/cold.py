@@ -175,7 +175,11 @@ def budget(times: Times) -> str:
     """Say whether the budget holds."""
     ours = statistics.median(times["closeout: ping"])
     held = "holds" if ours < BUDGET else "**does not hold** on this machine"
-    return f"Budget: {BUDGET:g} ms to the first answer with one signed call (a ping): {ours:.1f} ms, {held}."
+    empty = statistics.median(times[f"{EMPTY}: ping"])
+    return (
+        f"Budget: {BUDGET:g} ms to the first answer with one signed call (a ping): {ours:.1f} ms, {held}, in a run in"
+        f" which the empty handler took {empty:.1f} ms."
+    )
 
 
 def table(times: Times) -> str:
