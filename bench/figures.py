@@ -54,8 +54,15 @@ def block() -> str:
     return (
         f"`make bench`, one run on one machine ({about}); [every row, and how it was measured](bench/results/{page.name}).\n\n"
         f"{report.budgets(results, ASKED)}\n"
-        f"`make bench-cold`, the receiver on AWS from the start of its process, over stand-ins of Lambda and AWS on this machine. {cold.budget(times)}\n"
+        f"`make bench-cold`, the receiver on AWS from the start of its process, over stand-ins of Lambda and AWS on this machine. {cold.budget(times)}{_remark(cold_page)}\n"
         f"[Beside other receivers, and from a pull request's close to `pending`](bench/results/{cold_page.name}).\n"
+    )
+
+
+def _remark(page: Path) -> str:
+    """Give what was written into a page by hand, about other runs than the one that it is of."""
+    return "".join(
+        f" {line}" for line in page.read_text("utf-8").splitlines() if line.startswith("Other runs")
     )
 
 
