@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from closeout.adapters.ledger import Ledger, Requests, Views
+from closeout.adapters.ledger.checkpointer import COMMITS
 from closeout.adapters.ledger.connection import migrations, newest_version, open_reader
 from closeout.adapters.ledger.sql import FOLDER, Rows, named
 from closeout.core.errors import LedgerError, LedgerInUse
@@ -178,3 +181,15 @@ def test_one_process_holds_a_ledger(path: Path, clock: HandClock, holder: subpro
         ledger.lock()
         assert Requests(path).server_running()
     assert not Requests(path).server_running()
+
+
+def test_a_few_commits_are_moved_out_of_the_log(path: Path, clock: HandClock) -> None:
+    """A log that stays short is written over in place; long before as many rows as under load."""
+    with Ledger(path, clock=clock) as ledger:
+        before = path.stat().st_size
+        for number in range(COMMITS + 1):
+            ledger.accept_wait(delivery(f"g{number}", body=os.urandom(20_000)), [])
+        deadline = time.monotonic() + 10
+        while path.stat().st_size < before + COMMITS * 10_000:
+            assert time.monotonic() < deadline, "nothing came into the database file"
+            time.sleep(0.01)
