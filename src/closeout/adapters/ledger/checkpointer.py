@@ -14,8 +14,9 @@ from pathlib import Path
 EVERY = 300
 """Rows changed between two checkpoints under load: about four megabytes of log when bodies are of ordinary size."""
 COMMITS = 25
-"""Commits between two when each stores little: a short log that is written over and over costs a commit less than one
-that grows, and copying little keeps the disk busy for less than the slowest hundredth of the answers notices."""
+"""Commits between two when each stores little: copying little keeps the disk busy for less than the slowest hundredth of
+the answers notices. Only once the log has had `EVERY` rows: its file keeps that length and is written over in place, so
+that what is stored while a copy takes long needs no new blocks, for which a commit would have to wait."""
 LIMIT = 8_000
 """Pages of log (32 MB) at which the writer does the rest itself, which resets the log."""
 
@@ -29,6 +30,7 @@ class Checkpointer:
         self._closed = False
         self._seen = 0
         self._commits = 0
+        self._long = False
         self._thread = threading.Thread(target=self._run, name="ledger-checkpointer", daemon=True)
 
     def start(self) -> None:
@@ -38,8 +40,10 @@ class Checkpointer:
     def wrote(self, total_changes: int) -> None:
         """Note a commit, and how many rows the writer's connection has changed in all."""
         self._commits += 1
-        if self._commits >= COMMITS or not 0 <= total_changes - self._seen < EVERY:
+        grown = not 0 <= total_changes - self._seen < EVERY
+        if grown or (self._long and self._commits >= COMMITS):
             self._seen, self._commits = total_changes, 0
+            self._long = self._long or grown
             self._due.set()
 
     def close(self) -> None:
