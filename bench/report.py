@@ -179,12 +179,15 @@ BUDGETS: tuple[Budget, ...] = (
 
 
 def budgets(results: Results, only: Collection[str] = ()) -> str:
-    """Give the table of budgets: what was measured, and whether it holds. `only` names some of them."""
+    """Give the table of budgets: what was measured, and whether it holds.
+
+    `only` names some of them; one that does not hold is in the table all the same.
+    """
     rows = []
     for what, budget, read, holds, form in BUDGETS:
-        if only and what not in only:
-            continue
         value = read(results)
+        if only and what not in only and (value is None or holds(value)):
+            continue
         if value is None:
             rows.append([what, budget, "", "not measured"])
         else:
