@@ -206,30 +206,46 @@ def test_who_leaves_before_the_answer_is_still_stored() -> None:
         assert server.app._webhook.held == 0
 
 
-def test_bodies_in_memory_are_limited(server: Running) -> None:
+def eventually_held(server: Running, size: int) -> None:
+    """Wait until that many bytes of bodies are in memory."""
+    deadline = time.monotonic() + 20
+    while server.app._webhook.held < size:
+        assert time.monotonic() < deadline, f"{server.app._webhook.held} of {size} bytes were read"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def patient() -> Iterator[Running]:
+    """A server with small limits that waits for as long as a busy machine takes."""
+    limits = Limits(read_seconds=30.0, body_bytes=MEGABYTE, held_bytes=3 * MEGABYTE)
+    with serving(limits=limits) as running:
+        yield running
+
+
+def test_bodies_in_memory_are_limited(patient: Running) -> None:
     """When too many are being read at once, the next gets 503 `overloaded`; then all is well again."""
     piece = b"x" * (900 * 1024)
     held = []
-    server.store.hold.clear()
+    patient.store.hold.clear()
     try:
         for _ in range(3):
-            connection = server.connect()
+            connection = patient.connect()
             connection.sendall(head(MEGABYTE) + piece)
             held.append(connection)
-        time.sleep(0.2)
-        with server.connect() as late:
+        eventually_held(patient, len(held) * len(piece))
+        with patient.connect() as late:
             late.sendall(head(MEGABYTE) + b"x" * (600 * 1024))
             answer = late.recv(4096)
     finally:
-        server.store.hold.set()
+        patient.store.hold.set()
         for connection in held:
             connection.close()
     assert answer.startswith(b"HTTP/1.1 503")
     assert b'"overloaded"' in answer
     deadline = time.monotonic() + 2
-    while server.app._webhook.held and time.monotonic() < deadline:
+    while patient.app._webhook.held and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert server.deliver().status == 202
+    assert patient.deliver().status == 202
 
 
 def test_a_large_delivery_is_taken_beside_others() -> None:
