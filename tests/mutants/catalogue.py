@@ -554,8 +554,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a run that cannot be read leaves its status pending",
         "src/closeout/run/unreadable.py",
-        "            durable.record(name, final, retry)",
-        "            pass",
+        "        posted = record_final(durable, final, patient=patient)",
+        "        posted = {}",
         ("tests/unit/run/test_unreadable.py::test_a_pending_status_ends_as_failure_where_it_was_posted",),
     ),
     Mutant(

@@ -146,6 +146,11 @@ class StepFailed(CloseoutError):
         self.step = step
         self.kind = kind
 
+    @property
+    def cancels(self) -> bool:
+        """Whether this failed operation means that the run is to end early."""
+        return self.kind in ("cancelled", "reopened", "run-cancelled")
+
 
 class WaitTimeout(StepFailed):
     """What `wait_until` waited for did not come within its timeout."""

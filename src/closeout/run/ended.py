@@ -12,14 +12,13 @@ from closeout.run import matching, unreadable
 from closeout.run.audience import Said
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
-from closeout.run.status import StatusLine
+from closeout.run.status import VERDICTS, StatusLine
 
 SENTENCES = {
     "FAILED": "Lambda ended the run's execution with an error; its log says with which",
     "TIMED_OUT": "the run took longer than its execution may take, and Lambda ended it",
     "STOPPED": "somebody stopped the run's execution in Lambda",
 }
-VERDICTS = {"success": "success", "error": "cancelled"}
 
 
 def make(deps: RunDeps, status: str) -> RunFunction:

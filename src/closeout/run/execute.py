@@ -20,7 +20,7 @@ from closeout.run.audience import Said
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.function import STEP, run_function
-from closeout.run.step import Outcome, StepRun, is_cancel
+from closeout.run.step import Outcome, StepRun
 from closeout.run.told import Told
 
 LONGEST_CALL = 7 * 86_400.0
@@ -54,14 +54,14 @@ class _Run:
         try:
             begun = context.durable.record("begin", self._begin)
         except StepFailed as error:
-            if is_cancel(error):
+            if error.cancels:
                 return Ending("cancelled", "cancelled before it began")
             return self._finish("failure", error.message)
         context.deadline = begun["at"] + self._automation.timeout
         try:
             return self._out_of_turn() if context.execution.queue_expired else self._matched()
         except StepFailed as error:
-            if is_cancel(error):
+            if error.cancels:
                 return self._cancelled(error)
             return self._finish("failure", error.message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the commit's status must not stay pending for ever
@@ -80,7 +80,7 @@ class _Run:
         try:
             decision = self._decide()
         except StepFailed as error:
-            if is_cancel(error):
+            if error.cancels:
                 raise
             return self._finish("failure", missed)
         return self._finish(*(("failure", missed) if decision["run"] else ("skipped", decision["reason"])))

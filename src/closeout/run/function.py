@@ -16,7 +16,7 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run import audience, guards
 from closeout.run.context import RunContext
-from closeout.run.step import PLAN_RETRY, Outcome, is_cancel, record_end
+from closeout.run.step import PLAN_RETRY, Outcome, record_end
 from closeout.run.work import StepWork
 
 STEP = "function"
@@ -73,7 +73,7 @@ class FunctionRun:
         try:
             return call()
         except StepFailed as error:
-            if is_cancel(error):
+            if error.cancels:
                 self.over = error
             raise
 
@@ -98,7 +98,7 @@ def run_function(context: RunContext, reference: str, keep: Callable[[Outcome], 
     try:
         outcome = _outcome(context, reference, step, FunctionRun(work, destructive=destructive))
     except StepFailed as error:
-        cancelled = error if is_cancel(error) else None
+        cancelled = error if error.cancels else None
         state, summary = ("cancelled", "cancelled") if cancelled else ("failure", "failed")
         public = audience.of_cancel(error) if cancelled else audience.of_failure(error, own_code=True)
         outcome = Outcome(state, summary, reason=error.message, public=public)

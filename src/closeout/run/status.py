@@ -5,13 +5,14 @@ A progress line may get lost; the final one is retried for a long time, and if i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from closeout.core import commit
 from closeout.core.errors import CloseoutError, ServiceError, StepFailed
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import clip
-from closeout.ports import Execution, Json
+from closeout.ports import Durable, Execution, Json
 from closeout.run.audience import Said
 from closeout.run.deps import RunDeps
 
@@ -25,6 +26,8 @@ FINAL_PATIENCE = Retry(attempts=1_000_000, backoff=Backoff(first=2.0, factor=2.0
 """Without an end of its own: for whoever is called again until it is done, and tells somebody when it never is."""
 OPERATORS = frozenset((401, 403))
 """Refusals that last until somebody renews the token or its rights."""
+VERDICTS = {"success": "success", "error": "cancelled"}
+"""What a last status that was posted says of its run; every other one is a failure."""
 
 
 def post(
@@ -59,6 +62,20 @@ def post(
     return {"sent": True, "state": state, "description": description, "context": name, **target._asdict()}
 
 
+def record_final(durable: Durable, send: Callable[[], Json], *, patient: bool = False) -> Json:
+    """Record the last status; with `patient` until it is taken. Raises `StepFailed` if it could not be delivered.
+
+    A cancel request that arrives this late is used up by the first try: the second one posts.
+    """
+    retry = FINAL_PATIENCE if patient else FINAL_RETRY
+    try:
+        return durable.record("final", send, retry)
+    except StepFailed as error:
+        if not error.cancels:
+            raise
+    return durable.record("final-again", send, retry)
+
+
 def _log(deps: RunDeps, execution: Execution, text: str) -> None:
     deps.journal.write(execution.id, None, deps.redact.text(text))
 
@@ -74,18 +91,21 @@ class StatusLine:
 
     def pending(self, text: str) -> None:
         """Turn the status `pending`. A run goes on even if GitHub cannot be told: teardown matters more."""
-        self._post("pending", "pending", Said.plain(text), PENDING_RETRY)
+        send = self._context.safe(lambda: self._send("pending", Said.plain(text)))
+        try:
+            self._note_posted(self._context.durable.record("pending", send, PENDING_RETRY))
+        except StepFailed as error:
+            if error.cancels:
+                raise
 
     def final(self, state: str, said: Said) -> str | None:
-        """Post the last status; give the reason if it could not be delivered.
-
-        A cancel request that arrives this late is used up by the first try: the second one posts.
-        """
-        retry = FINAL_PATIENCE if self._patient else FINAL_RETRY
+        """Post the last status; give the reason if it could not be delivered."""
+        send = self._context.safe(lambda: self._send(state, said))
         try:
-            return self._post("final", state, said, retry)
-        except StepFailed:
-            return self._post("final-again", state, said, retry)
+            self._note_posted(record_final(self._context.durable, send, patient=self._patient))
+        except StepFailed as error:
+            return error.message
+        return None
 
     def progress(self, name: str, text: str) -> None:
         """Say which step runs, once, as the operation `name`; a failure is only logged."""
@@ -102,18 +122,9 @@ class StatusLine:
             self._context.log(f"status not updated: {error.message}")
             return {"sent": False, "reason": error.message}
 
-    def _post(self, name: str, state: str, said: Said, retry: Retry) -> str | None:
-        try:
-            posted = self._context.durable.record(
-                name, self._context.safe(lambda: self._send(state, said)), retry
-            )
-        except StepFailed as error:
-            if error.kind in ("cancelled", "reopened"):
-                raise
-            return error.message
+    def _note_posted(self, posted: Json) -> None:
         if posted["sent"]:
             self.said = str(posted["state"])
-        return None
 
     def _send(self, state: str, said: Said) -> Json:
         """Post a sentence, or what anybody may read of it; of the last one the latter is kept, for the run's page."""

@@ -33,11 +33,6 @@ _ING = {"run": "running"}
 """Verbs that do not simply take `ing`."""
 
 
-def is_cancel(error: StepFailed) -> bool:
-    """Whether this failed operation means that the run is to end early."""
-    return error.kind in ("cancelled", "reopened", "run-cancelled")
-
-
 @dataclass(slots=True)
 class Outcome:
     """How a step ended. `planned` and `changed` are the same on every replay."""
@@ -106,7 +101,7 @@ class StepRun:
         try:
             outcome = self._run(planned_before)
         except StepFailed as error:
-            if is_cancel(error):
+            if error.cancels:
                 raise
             outcome = self._failed(error)
         except CloseoutError as error:
@@ -131,7 +126,7 @@ class StepRun:
                 f"{self._step.id}/left", self._context.safe(self._leftovers)
             )
         except StepFailed as error:
-            if is_cancel(error):
+            if error.cancels:
                 raise
             return [{"resource": "what is left", "reason": f"could not be looked up: {error.message}"}]
         found: list[dict[str, str]] = answer["left"]

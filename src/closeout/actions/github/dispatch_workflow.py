@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
-from closeout.core.errors import ActionFailed, RunCancelled, ServiceError, StepFailed, WaitTimeout
+from closeout.core.errors import ActionFailed, ServiceError, StepFailed, WaitTimeout
 from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Backoff
 from closeout.ports import Clients, Json
@@ -28,7 +28,6 @@ _MAX_INPUTS = 25
 _PAGES = 10
 """GitHub lists 1,000 runs of a workflow at most once a filter is given."""
 
-_CANCELS = ("cancelled", "reopened", "run-cancelled")
 _OLDER = 300.0
 """How far clocks may differ: runs that began so long before the intent are looked at too."""
 
@@ -117,7 +116,7 @@ class Dispatch:
                 f"{target.change.resource} did not end in time and is still running{link}"
             ) from None
         except StepFailed as error:
-            if isinstance(error, RunCancelled) or error.kind in _CANCELS:
+            if error.cancels:
                 target.work.record("cancel", lambda: target.cancel(run))
             raise
         if ended["conclusion"] != "success":
