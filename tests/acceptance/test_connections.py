@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from closeout.server.serve import most_connections
 from tests.acceptance.machine import until
 
@@ -66,7 +64,6 @@ def test_silent_connections_leave_the_ledger_its_files(tmp_path: Path) -> None:
     assert "the schedule cannot be read" not in log.read_text()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there a process may raise its soft limit freely")
 def test_a_reserve_is_kept_whatever_the_limit() -> None:
     """At least half of the files, or 512 of them, are for other things than connections."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

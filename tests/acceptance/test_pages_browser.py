@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,39 +13,19 @@ from closeout.testing import deliveries
 from tests.acceptance import page_world
 from tests.acceptance.page_world import NOW, World
 from tests.acceptance.serving import KEY, Running, serving
+from tests.chromium import IN_CHROMIUM, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and os.environ.get("CI") != "true",
-        reason="no chromium on the PATH: `make browser` installs it",
-    ),
-]
+pytestmark = list(IN_CHROMIUM)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests here."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM is not None, "no chromium on the PATH: `make browser` installs it"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 class Pages:

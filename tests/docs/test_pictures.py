@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.chromium import chromium, in_chromium
 from tests.docs.pages import ROOT, pages
 
-CHROMIUM = shutil.which("chromium")
 PICTURES = sorted((ROOT / "docs").glob("*.svg"))
 OVERLAPS = """() => {
   const texts = [...document.querySelectorAll('text')].map(t => ({said: t.textContent, at: t.getBBox()}));
@@ -37,25 +35,16 @@ OVERLAPS = """() => {
 }"""
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI") != "true",
-    reason="no chromium on the PATH: `make browser` installs it",
-)
+@in_chromium
 def test_nothing_in_a_picture_covers_another_thing() -> None:
     """Measured with the fonts of this machine, which are wider than most."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM is not None, "no chromium on the PATH: `make browser` installs it"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        found = {}
+    found = {}
+    with chromium() as browser:
         for picture in PICTURES:
             page = browser.new_page()
             page.goto(picture.as_uri())
             assert page.locator("text").count() > 20
             found[picture.name] = page.evaluate(OVERLAPS)
-        browser.close()
     assert found == {picture.name: [] for picture in PICTURES}
 
 

@@ -1,10 +1,12 @@
-"""What one invocation of a Lambda function leaves a run: held to when the stack is synthesized, and when a step runs.
+"""What Lambda leaves a run and says of it: held to when the stack is synthesized, and when a step runs.
 
 In the core, because the stack and the worker must not differ in it: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
 
 from __future__ import annotations
 
+ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
+"""Its words for an execution that it still brings on."""
 LONGEST_CALL = 840.0
 """Seconds that one call may take: an invocation has 15 minutes, and the last one is for putting everything away."""
 WHY = "Lambda ends a call after 15 minutes"

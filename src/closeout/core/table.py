@@ -45,9 +45,6 @@ MOST_RUNS = 32
 LARGEST_BODY = 300_000
 """Bytes of a compressed body that stands in the table; a larger one is an object in the bucket."""
 
-ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
-"""Lambda's words for an execution that it still brings on."""
-
 SETTINGS = "settings"
 NEW = "attribute_not_exists(pk)"
 """The condition under which an item is put: it is not there yet."""

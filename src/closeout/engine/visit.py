@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
-from closeout.core.table import ALIVE
+from closeout.core.invocation import ALIVE
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist

@@ -22,7 +22,6 @@ from closeout.core import invocation
 from closeout.core.automation import Automation, status_contexts
 from closeout.core.console import run_log_url
 from closeout.core.redact import Redactor
-from closeout.core.table import ALIVE
 from closeout.engine.calling import Finished
 from closeout.engine.visit import DRAIN, Visits
 from closeout.ports import Clock, Execution, RunFunction
@@ -102,7 +101,7 @@ class StackRuntime:
         if standing is None or standing.run.state == "finished":
             return True
         status = self.ledger.starts.ensure(execution)
-        return status in ALIVE or self.end(execution, status, remaining)
+        return status in invocation.ALIVE or self.end(execution, status, remaining)
 
     def _bury(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         return self.end(execution, status, lambda: min(remaining(), self._drain + SHORT))

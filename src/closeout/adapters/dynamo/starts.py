@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from closeout.adapters.aws import translated
 from closeout.core.errors import ServiceError
-from closeout.core.table import ALIVE, execution_name, worker_event
+from closeout.core.invocation import ALIVE
+from closeout.core.table import execution_name, worker_event
 
 STARTED = "DurableExecutionAlreadyStartedException"
 GONE = "ResourceNotFoundException"
