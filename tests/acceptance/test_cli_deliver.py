@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from closeout.cli import exits
-from tests.acceptance.cli_process import closeout
+from tests.acceptance.cli_process import Result, closeout
 
 SECRET = "schlüssel"
 ENV = {"HOOK": SECRET}
@@ -69,6 +69,12 @@ def payload(tmp_path: Path) -> Path:
     path = tmp_path / "p.json"
     path.write_bytes('{ "action":"closed",  "ünï": 1 }\n'.encode())
     return path
+
+
+def push_to(url: str, payload: Path) -> Result:
+    """Deliver a push, signed with the secret that the environment has."""
+    arguments = ("--url", url, "--event", "push", "--payload", payload, "--secret", "env:HOOK")
+    return closeout("deliver", *arguments, env=ENV)
 
 
 def test_the_raw_bytes_are_sent_and_signed(receiver: Receiver, payload: Path) -> None:
@@ -147,18 +153,7 @@ def test_an_unknown_sample_names_those_that_are() -> None:
 def test_another_answer_than_2xx_is_a_failure(receiver: Receiver, payload: Path, status: int) -> None:
     """The exit code is 1, the answer is shown, and a redirect is not followed."""
     receiver.status, receiver.answer = status, b'{"error": "unauthorized", "message": "Unauthorized request"}'
-    told = closeout(
-        "deliver",
-        "--url",
-        receiver.url,
-        "--event",
-        "push",
-        "--payload",
-        payload,
-        "--secret",
-        "env:HOOK",
-        env=ENV,
-    )
+    told = push_to(receiver.url, payload)
     assert told.code == exits.FAILED
     assert told.out.startswith(str(status))
     assert "Unauthorized request" in told.out
@@ -168,10 +163,7 @@ def test_another_answer_than_2xx_is_a_failure(receiver: Receiver, payload: Path,
 
 def test_no_answer_is_unavailable(payload: Path) -> None:
     """A closed port ends in one sentence and exit code 4."""
-    told = closeout(
-        "deliver", "--url", "http://127.0.0.1:1/webhook", "--event", "push", "--payload", payload, "--secret", "env:HOOK",
-        env=ENV,
-    )  # fmt: skip
+    told = push_to("http://127.0.0.1:1/webhook", payload)
     assert told.code == exits.UNAVAILABLE
     assert (
         told.err
@@ -184,18 +176,7 @@ def test_a_wrong_path_is_told_the_right_one(receiver: Receiver, payload: Path, p
     """A 404 at another path than the webhook's names the webhook's; one at the webhook's says nothing new."""
     receiver.status, receiver.answer = 404, b'{"error": "not-found", "message": "Not found"}'
     base = receiver.url.removesuffix("/webhook").rstrip("/")
-    sent = closeout(
-        "deliver",
-        "--url",
-        base + path,
-        "--event",
-        "push",
-        "--payload",
-        payload,
-        "--secret",
-        "env:HOOK",
-        env=ENV,
-    )
+    sent = push_to(base + path, payload)
     assert sent.code == exits.FAILED
     assert (f"The path of closeout's webhook is /webhook: {base}/webhook\n" == sent.err) is told
 

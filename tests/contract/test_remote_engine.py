@@ -70,6 +70,18 @@ def started(bench: RemoteBench) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry for entry in bench.aws.executions()}
 
 
+def counted(bench: RemoteBench) -> list[int]:
+    """Let the automation `a` have one effect; what is given holds an entry for each time that it happened."""
+    calls: list[int] = []
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        durable.record("effect", lambda: calls.append(1))
+        return Ending("success", "done")
+
+    bench.functions["a"] = run
+    return calls
+
+
 def key_items(bench: RemoteBench, key: str) -> list[str]:
     """The sort keys of what stands under a concurrency key."""
     return [str(row["sk"]) for row in partition(bench, layout.key_partition(key))]
@@ -566,13 +578,7 @@ def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     bench: RemoteBench, method: str
 ) -> None:
     """The visit comes back, as often as it takes: an outage is not the run's doing."""
-    calls: list[int] = []
-
-    def run(durable: Durable, execution: Execution) -> Ending:
-        durable.record("effect", lambda: calls.append(1))
-        return Ending("success", "done")
-
-    bench.functions["a"] = run
+    calls = counted(bench)
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
     left = [FOREVER]
@@ -607,13 +613,7 @@ class Left:
 @pytest.mark.parametrize("method", ["load", "hear"])
 def test_an_outage_counts_as_no_crash_in_another_environment_either(bench: RemoteBench, method: str) -> None:
     """Lambda calls whichever environment is free: what one of them knows must stand in the row."""
-    calls: list[int] = []
-
-    def run(durable: Durable, execution: Execution) -> Ending:
-        durable.record("effect", lambda: calls.append(1))
-        return Ending("success", "done")
-
-    bench.functions["a"] = run
+    calls = counted(bench)
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
     a = bench.accept("a")
@@ -649,13 +649,7 @@ def test_a_claim_whose_answer_was_lost_counts_as_no_crash(bench: RemoteBench, ga
 
 def test_an_outcome_is_stored_however_long_the_ledger_takes_no_writes(bench: RemoteBench) -> None:
     """As long as the invocation lasts: what was done must not be done again."""
-    calls: list[int] = []
-
-    def run(durable: Durable, execution: Execution) -> Ending:
-        durable.record("effect", lambda: calls.append(1))
-        return Ending("success", "done")
-
-    bench.functions["a"] = run
+    calls = counted(bench)
     flaky = Flaky(bench.store, {"save"})
     bench.store = flaky  # type: ignore[assignment]
 
