@@ -23,8 +23,12 @@ COLUMNS = (
 
 
 def keep(results: Results, text: str) -> Path:
-    """Write the page and the raw figures, named by day and revision; give the page's path."""
-    name = f"{results['revision']['date']}-{results['revision']['commit']}"
+    """Write the page and the raw figures, named by day and revision, in place of the day's former ones; give the path."""
+    day = results["revision"]["date"]
+    for former in (BENCH / "results").glob(f"{day}-*"):
+        if not former.stem.endswith("-cold"):
+            former.unlink()
+    name = f"{day}-{results['revision']['commit']}"
     page = BENCH / "results" / f"{name}.md"
     page.write_text(text, "utf-8")
     page.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")

@@ -239,15 +239,27 @@ def _call_time(step: Step, at: tuple[str | int, ...], *, written: bool) -> Itera
 
 def _runs_of_one_delivery(automations: tuple[Automation, ...]) -> Iterator[Problem]:
     """Refuse more automations on one event than a delivery's transaction has room for: all of them might match."""
-    events: dict[str, list[str]] = {}
+    events: dict[str, list[Automation]] = {}
     for automation in automations:
         for event in {str(trigger["event"]) for trigger in automation.triggers}:
-            events.setdefault(event, []).append(automation.name)
-    for event, names in events.items():
+            events.setdefault(event, []).append(automation)
+    for event, found in events.items():
+        names = max(_together(found), key=len)
         if len(names) > table.MOST_RUNS:
             message = f"{len(names)} automations are on `{event}`, and a delivery can start {table.MOST_RUNS} runs on AWS"
             fix = "put steps that belong together into one automation, or deploy a second stack with its own hook"
             yield Problem(("automations", names[table.MOST_RUNS], "on"), "out-of-range", message, fix)
+
+
+def _together(automations: list[Automation]) -> Iterator[list[str]]:
+    """Give the names of those that may match one delivery, for each repository that is named as it is."""
+
+    def open_to(automation: Automation, repository: str) -> bool:
+        named = automation.repositories
+        return not named or repository in named or any(set(pattern) & set("*?[+!") for pattern in named)
+
+    for repository in {"", *(name for automation in automations for name in automation.repositories)}:
+        yield [automation.name for automation in automations if open_to(automation, repository)]
 
 
 def _secrets(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:

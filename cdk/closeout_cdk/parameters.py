@@ -137,7 +137,7 @@ def _choice(*words: str) -> Callable[[Any], str]:
 
 def _number(value: Any, allowed: Sequence[int], form: str) -> int:
     text = str(value).strip()
-    if isinstance(value, bool) or not text.isdigit() or int(text) not in allowed:
+    if isinstance(value, bool) or not text.isdecimal() or int(text) not in allowed:
         raise _Bad(f"`{text}` is {form}")
     return int(text)
 

@@ -16,12 +16,15 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from closeout.core import table as layout
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import STACK
 from closeout_cdk.permissions import Grant, named_by_cloudformation
 
-_TABLE = """dynamodb:DeleteResourcePolicy dynamodb:DeleteTable dynamodb:DeleteTableReplica dynamodb:PutResourcePolicy
-dynamodb:UpdateContinuousBackups dynamodb:UpdateTable dynamodb:UpdateTimeToLive"""
+_TABLE = """dynamodb:BatchWriteItem dynamodb:DeleteResourcePolicy dynamodb:DeleteTable dynamodb:DeleteTableReplica
+dynamodb:*KinesisStreamingDestination dynamodb:PartiQL* dynamodb:PutResourcePolicy dynamodb:UpdateContinuousBackups
+dynamodb:UpdateTable dynamodb:UpdateTimeToLive"""
+_ITEMS = "dynamodb:DeleteItem dynamodb:PutItem dynamodb:UpdateItem"
 _SECRETS = """secretsmanager:Cancel* secretsmanager:Delete* secretsmanager:Put* secretsmanager:Remove*
 secretsmanager:Replicate* secretsmanager:Restore* secretsmanager:Rotate* secretsmanager:Stop* secretsmanager:Update*"""
 _FUNCTION = """lambda:Add* lambda:Create* lambda:Delete* lambda:Publish* lambda:Put* lambda:Remove*
@@ -63,6 +66,8 @@ def protect(scope: Construct, own: Own) -> list[Grant]:
         _deny("cloudformation:*", *(arn("cloudformation", f"stack/{name}/*") for name in (STACK, "CDKToolkit"))),
         _deny("iam:*", arn("iam", f"role/{STACK}-*", region="")),
         _deny(_TABLE, own.ledger.table.table_arn),
+        # What is deployed, and the pause: a step must not lift its own guards. The worker itself only reads them.
+        _deny(_ITEMS, own.ledger.table.table_arn, only={"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": [layout.SETTINGS]}}),
         _deny("s3:Delete* s3:Put*", bucket.bucket_arn, bucket.arn_for_objects("*")),
         _deny(_SECRETS, arn("secretsmanager", f"secret:{STACK}/*"), own.webhook_secret),
         _deny(_FUNCTION, functions),

@@ -118,7 +118,10 @@ def decision(
 
 def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
     for operator, keys in conditions.items():
-        if operator != "ArnLike":
+        if operator not in (
+            "ArnLike",
+            "ForAnyValue:StringEquals",
+        ):  # of one value each, and without a `*` in the latter
             raise NotImplementedError(json.dumps(conditions))
         for key, patterns in keys.items():
             if not any(_fits(pattern, context.get(key, "")) for pattern in _list(patterns)):

@@ -99,7 +99,7 @@ def test_the_ledger_remembers_a_delivery_as_long_as_it_can_be_sent_again(days: i
 
 
 @pytest.mark.parametrize("key", ["receiverConcurrency", "workerConcurrency"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", 10_001])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", "²", 10_001])
 def test_concurrency_is_off_or_a_number_that_lets_the_function_run(key: str, value: object) -> None:
     """Lambda takes 0, and then never invokes the function."""
     assert f"{key}: `{value}` is neither off nor a number of invocations at once" in refused(**{key: value})

@@ -139,6 +139,19 @@ def test_functions_that_believe_who_invokes_them_are_not_invoked(whole: Made, pa
         assert decision(may, "lambda:InvokeFunction", resource) == "Deny"
 
 
+def test_a_step_cannot_lift_its_own_guards(whole: Made) -> None:
+    """What is deployed, and the pause, stand in a partition of the table that the worker only reads."""
+    account, may = worker(whole)
+    table = account.arn(next(iter(whole.of("AWS::DynamoDB::Table"))))
+    for name in ("PutItem", "UpdateItem", "DeleteItem"):
+        asked = f"dynamodb:{name}"
+        assert decision(may, asked, table, {"dynamodb:LeadingKeys": "settings"}) == "Deny"
+        assert decision(may, asked, table, {"dynamodb:LeadingKeys": "run#abc"}) == "Allow"
+    assert decision(may, "dynamodb:GetItem", table, {"dynamodb:LeadingKeys": "settings"}) == "Allow"
+    for name in ("BatchWriteItem", "PartiQLUpdate", "PartiQLDelete", "EnableKinesisStreamingDestination"):
+        assert decision(may, f"dynamodb:{name}", table) == "Deny"
+
+
 def test_the_worker_may_still_work(whole: Made) -> None:
     """By its own policy alone: the Deny must not stand in its own way."""
     account = Account(whole)

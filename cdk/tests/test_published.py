@@ -155,7 +155,7 @@ def test_an_update_that_fails_and_goes_back_writes_the_former_one(
 def test_what_goes_leaves_no_word_of_itself(
     handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any]
 ) -> None:
-    """After going back to a closeout without this chore nobody would keep the item true; another's is left alone."""
+    """The table may be kept when the stack goes; another stack's word in it is left alone."""
     ask(handler, cloudformation, "Create", **wanted)
     assert ask(handler, cloudformation, "Delete", **other(wanted))["Status"] == "SUCCESS"
     assert read(wanted) is not None

@@ -241,6 +241,17 @@ def test_the_committed_configuration_and_the_example_in_it_are_good(tmp_path: Pa
     assert read(tmp_path, shown).warnings == ()
 
 
+def test_automations_of_other_repositories_are_not_counted_together(tmp_path: Path) -> None:
+    """A delivery is of one repository; an automation of any repository, or of a pattern, counts for each."""
+    head, _, body = HEAD.partition("  a:\n")
+    step = "      - uses: github/comment\n        with: { body: x }\n"
+    apart = "".join(f"  a{n}:\n{body.replace('acme/shop', f'acme/shop-{n}')}{step}" for n in range(32))
+    another = f"  any:\n{body.replace('acme/shop', 'acme/*')}{step}"
+    assert read(tmp_path, head + apart + another)
+    many = "".join(f"  b{n}:\n{body.replace('acme/shop', 'acme/shop-7')}{step}" for n in range(31))
+    assert "33 automations are on `pull_request`" in refused(tmp_path, head + apart + another + many)
+
+
 def test_more_runs_of_one_delivery_than_a_transaction_holds(tmp_path: Path) -> None:
     """Each takes three of a transaction's hundred items; the thirty-third on one event is refused by its place."""
     head, _, body = HEAD.partition("  a:\n")

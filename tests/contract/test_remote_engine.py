@@ -578,7 +578,7 @@ def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     bench: RemoteBench, method: str
 ) -> None:
     """The visit comes back, as often as it takes: an outage is not the run's doing."""
-    calls = counted(bench)
+    counted(bench)
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
     left = [FOREVER]

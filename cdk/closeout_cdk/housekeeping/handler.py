@@ -110,8 +110,7 @@ def _set(gateway: Any, role: str) -> None:
 def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> None:
     """Write the configuration, or take it away again if it is still the one that is there.
 
-    A stack that goes, or goes back to a closeout that did not write it, must not leave word of what is no longer
-    deployed. The item is `core.table.deployed_item`, which is not at hand here.
+    A stack that goes and keeps its table must not leave word of what is no longer deployed. The item is `core.table.deployed_item`, which is not at hand here.
     """
     key = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
     digest = {"S": wanted["Digest"]}

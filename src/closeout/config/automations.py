@@ -19,7 +19,7 @@ from closeout.config.steps import ReadStep, Surroundings, read_condition, read_s
 from closeout.config.triggers import read_on, read_patterns
 from closeout.config.values import DAY, At
 from closeout.core import keys as core_keys
-from closeout.core.automation import Automation
+from closeout.core.automation import MODES, Automation
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
@@ -130,7 +130,7 @@ def _limits(section: dict[str, At]) -> dict[str, Any]:
     for key, high in {"max-changes": 10_000, "max-objects": 100_000_000}.items():
         if key in section:
             read[key] = section[key].integer(1, high)
-    for key, choices in {"on-failure": ("continue", "stop"), "mode": ("apply", "dry-run")}.items():
+    for key, choices in {"on-failure": ("continue", "stop"), "mode": MODES}.items():
         if key in section:
             read[key] = section[key].choice(choices)
     if "unguarded" in section:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+MODES = ("apply", "dry-run")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:

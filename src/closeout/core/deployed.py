@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import MODES, Automation, Step
 
 
 class Deployed(NamedTuple):
@@ -60,6 +60,8 @@ def unpack(packed: bytes, since: float) -> Deployed:
 
 
 def _automation(value: Mapping[str, Any], unknown: set[str]) -> Automation:
+    if value.get("mode", "apply") not in MODES:  # it may forbid what this version would do
+        raise ValueError(f"the mode {value['mode']} is a later version's")
     known = _known(Automation, value, unknown)
     known["steps"] = [_known(Step, step, unknown) for step in known["steps"]]
     return Automation.from_json(known)

@@ -23,7 +23,10 @@ else:
             if not bases:
                 return super().__new__(cls, name, bases, content)
             fields = content.pop("__annotations__", {})
-            defaults = [content.pop(field) for field in fields if field in content]
+            optional = [field for field in fields if field in content]
+            if optional != list(fields)[len(fields) - len(optional) :]:
+                raise TypeError(f"{name}: a field without a default follows one with")
+            defaults = [content.pop(field) for field in optional]
             made = namedtuple(name, fields, defaults=defaults, module=content.pop("__module__"))  # noqa: PYI024
             made.__annotations__ = fields
             for key, value in content.items():

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from closeout.core.errors import BadDelivery, CloseoutError, SecretError, StoreUnavailable, Unauthorized
 from closeout.core.lean import TYPE_CHECKING
 from closeout.core.rules import read_rules
-from closeout.core.secrets import CachedSecret
+from closeout.core.secrets import TTL, CachedSecret
 from closeout.intake import answers, door
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
@@ -31,8 +31,9 @@ Event: TypeAlias = "Mapping[str, Any]"
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
 
 
-LATER = 3_600.0
-"""Seconds since the last read of the secret in which the next one waits until the delivery is stored."""
+LATER = 2 * TTL
+"""Seconds since the last read of the secret in which the next one waits until the delivery is stored: a value that has
+leaked and was replaced twice is out after them, in every environment."""
 
 
 class Door:
@@ -135,7 +136,7 @@ class Door:
     def _later(self, read: Callable[[], None]) -> None:
         """Read the secret anew when the delivery is stored: a store of secrets that hangs must not use up its time.
 
-        Not if it was read long ago: a value that has been replaced is to end within a day.
+        Not if it was read longer ago: a value that has been replaced is to end in time.
         """
         if self._now() - self._read_at < LATER:
             self._due = read

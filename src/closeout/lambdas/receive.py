@@ -9,32 +9,42 @@ import gc
 import os
 import sys
 
-gc.disable()  # until all is there: nothing that is imported is garbage, and to look for some takes 1 ms
-_TURN = sys.getswitchinterval()
-sys.setswitchinterval(0.0002)  # or each step of a connection waits 5 ms for the imports to pause
-
-from closeout.core.lean import TYPE_CHECKING  # noqa: E402
-from closeout.lambdas.wire import Aws  # noqa: E402
-
-_AWS = Aws() if "CLOSEOUT_TABLE" in os.environ else None
-if _AWS is not None:
-    _AWS.connect_ahead("secretsmanager", "dynamodb", "lambda")
-
-from closeout.lambdas.answering import Door  # noqa: E402 - after what it need not wait for
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from closeout.lambdas.answering import Event
+    from closeout.lambdas.answering import Door, Event
 
-_DOOR = None if _AWS is None else Door(os.environ, _AWS)
-"""Made while the environment starts: Lambda gives it more of a processor then than a request gets."""
-sys.setswitchinterval(_TURN)
-gc.freeze()
-gc.enable()
+
+def _start() -> Door:
+    """Make the environment's receiver while it starts: Lambda gives it more of a processor then than a request gets."""
+    from closeout.lambdas.wire import Aws  # noqa: PLC0415
+
+    aws = Aws()
+    aws.connect_ahead("secretsmanager", "dynamodb", "lambda")
+    from closeout.lambdas.answering import Door  # noqa: PLC0415 - after what it need not wait for
+
+    return Door(os.environ, aws)
+
+
+def _undisturbed() -> Door:
+    """Start, with the interpreter set for it, and leave it as it was."""
+    turn = sys.getswitchinterval()
+    gc.disable()  # until all is there: nothing that is imported is garbage, and to look for some takes 1 ms
+    sys.setswitchinterval(0.0002)  # or each step of a connection waits 5 ms for the imports to pause
+    try:
+        made = _start()
+        gc.freeze()
+        return made
+    finally:
+        sys.setswitchinterval(turn)
+        gc.enable()
+
+
+_DOOR = _undisturbed() if "CLOSEOUT_TABLE" in os.environ else None
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
-    """Answer one request."""
+    """Answer one request. Lambda sets the variables that the start needs; without them there is no receiver."""
     del context
-    return (_DOOR or Door()).answer(event)
+    return (_DOOR or _start()).answer(event)

@@ -172,7 +172,7 @@ class Aws:
         """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
         place = self._place(call.host)
         coming = self._coming.pop(place, None)
-        kept, since = self._open.pop(place, (None, 0.0)) if coming is None else coming.take()
+        kept, since = self._open.pop(place, (None, 0.0)) if coming is None else coming.take(until)
         if kept is not None:
             if 0.0 <= self._now() - since < IDLE and not kept.dropped():
                 try:
@@ -239,9 +239,9 @@ class _Coming(threading.Thread):
             return  # whoever takes it makes another one, and says what is wrong
         self._made = connection, self._now()
 
-    def take(self) -> tuple[Connection | None, float]:
-        """Give it and when it was made, or None if it broke or takes too long."""
-        self.join(LEAST)
+    def take(self, until: float) -> tuple[Connection | None, float]:
+        """Give it and when it was made, or None if it broke or takes too long; `until` is by `time.monotonic`."""
+        self.join(max(0.0, min(LEAST, until - time.monotonic())))
         return self._made
 
 

@@ -68,6 +68,7 @@ def test_keys_of_an_earlier_version_are_enough() -> None:
         repacked(automations=[{"name": "x"}]),
         repacked(automations=["x"]),
         repacked(automations=[json.loads(AUTOMATION.canonical()) | {"steps": 1}]),
+        repacked(automations=[json.loads(AUTOMATION.canonical()) | {"mode": "a-later-one"}]),
     ],
 )
 def test_anything_else_is_a_value_error(packed: bytes) -> None:

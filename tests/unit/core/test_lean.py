@@ -58,6 +58,15 @@ def test_it_is_what_typings_is() -> None:
     assert repr(Lean("a")) == "Lean(name='a', tags=())"
 
 
+def test_a_default_before_a_field_without_one_is_refused() -> None:
+    """Else it would be the wrong field's."""
+    with pytest.raises(TypeError, match="without a default"):
+
+        class Wrong(lean.NamedTuple):
+            a: int = 1
+            b: str  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("wrong", [(), ("a", (), "c")])
 def test_a_field_too_few_or_too_many_is_refused(wrong: tuple[typing.Any, ...]) -> None:
     """As any class does."""

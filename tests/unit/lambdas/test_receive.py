@@ -254,7 +254,7 @@ def test_time_goes_on_while_an_environment_is_frozen(stack: Stack) -> None:
     assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
 
 
-@pytest.mark.parametrize(("since", "first"), [(301.0, "TransactWriteItems"), (7200.0, "GetSecretValue")])
+@pytest.mark.parametrize(("since", "first"), [(301.0, "TransactWriteItems"), (601.0, "GetSecretValue")])
 def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
     stack: Stack, since: float, first: str
 ) -> None:
