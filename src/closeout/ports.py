@@ -59,6 +59,10 @@ class Durable(Protocol):
         """
         ...
 
+    def cancelled(self) -> bool:
+        """Whether, inside a poll, somebody has asked for the run's end since it began: give None then, and it is told."""
+        ...
+
 
 class Execution(NamedTuple):
     """One attempt at a run, as it is stored: what a run function is called with."""

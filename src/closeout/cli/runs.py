@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from closeout.adapters.steps import StepView
     from closeout.adapters.views import LogLine, RunView
 
+SHORTEST = 6
+"""Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
 CANDIDATES = 5
 """Runs that are named when the beginning of an id is not enough."""
 SLEEPS = "waits in "
@@ -39,7 +41,7 @@ def runs() -> None:
     """List, show, follow, cancel and rerun runs: one automation on one event each.
 
     A run's id stays the same over its attempts; the latest attempt is shown unless --attempt says otherwise. The
-    beginning of an id is enough where no other run begins so.
+    beginning of an id is enough (six characters) where no other run begins so.
     """
 
 
@@ -189,7 +191,7 @@ def _beginning(views: Views, text: str, attempt: int | None) -> RunView | None:
     from closeout.adapters.names import split_execution
 
     beginning, named = split_execution(text)
-    if not 0 < len(beginning) < LENGTH:
+    if not SHORTEST <= len(beginning) < LENGTH:
         return None
     found = views.run_ids(beginning, CANDIDATES + 1)
     if len(found) > 1:

@@ -178,6 +178,10 @@ class ReplayDurable:
         self._marked = True
         return "begun"
 
+    def cancelled(self) -> bool:
+        """Whether somebody has asked for the run's end (see `ports.Durable`)."""
+        return self._keeper.cancelled_by() is not None
+
     # --- entering -------------------------------------------------------------------------------------
 
     def _reach(self, name: str) -> Operation | None:

@@ -7,6 +7,7 @@ the whole one. It fails closed: own code says nothing to everybody unless its ac
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from closeout.actions.spec import Action
@@ -15,6 +16,8 @@ from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
 
 WITHHELD = "failed; how is in the run's log"
 
+_NUMBERED = re.compile(r"arn:[\w:/+=,.@*-]+|\b\d{12}\b", re.ASCII)
+"""ARNs, and numbers of accounts."""
 TIME_IS_UP = "the run's time is up; nothing more was done"
 
 
@@ -42,7 +45,7 @@ def of_failure(error: CloseoutError, *, own_code: bool) -> str:
         return error.public
     if isinstance(error, StepFailed) and error.kind == DeadlinePassed.code:
         return TIME_IS_UP
-    return WITHHELD if own_code else error.message
+    return WITHHELD if own_code else _NUMBERED.sub("…", error.message)
 
 
 def of_cancel(error: StepFailed) -> str:

@@ -52,10 +52,18 @@ class RunContext:
         """What the live check of this run is about."""
         return livecheck.subject_of(self.execution.event, self.event)
 
-    @cached_property
     def whole(self) -> bool:
-        """Whether who reads the commit's statuses may read all that the run says."""
-        return self.automation.public_logs or commit.certainly_private(self.event)
+        """Whether who reads the commit's statuses may read all that the run says; only inside a recorded function.
+
+        `public-logs` holds while both the run's own form and today's say it; what cannot be read now says nothing.
+        """
+        if commit.certainly_private(self.event):
+            return True
+        try:
+            current = self.current() if self.automation.public_logs else None
+        except CloseoutError:
+            return False
+        return current is not None and current.public_logs
 
     def current(self) -> Automation | None:
         """Today's form of the automation, None when the file no longer has it. May raise; only inside a recorded function."""

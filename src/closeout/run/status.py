@@ -141,7 +141,7 @@ class StatusLine:
             return self._silent(state, said, commit.why_none(context.execution.event, context.event))
         if not context.deps.has_token:
             return self._silent(state, said, "no status is posted, since no `secrets.github` is configured")
-        text = said.whole if context.whole else said.public
+        text = said.whole if context.whole() else said.public
         posted: dict[str, Json] = post(
             context.deps, context.execution, target, name, state, text, patient=self._patient
         )

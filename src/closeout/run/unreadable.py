@@ -11,6 +11,9 @@ from closeout.ports import Durable, Ending, Execution, Json
 from closeout.run.deps import RunDeps
 from closeout.run.status import VERDICTS, post, record_final
 
+PUBLIC = "the run cannot be read from the ledger"
+"""What anybody may read: nobody knows any more whether the repository is private."""
+
 
 def end(deps: RunDeps, durable: Durable, execution: Execution, why: str, *, patient: bool = False) -> Ending:
     """Give the ending of a run that cannot be read, its status posted if it had said that it is pending.
@@ -18,7 +21,7 @@ def end(deps: RunDeps, durable: Durable, execution: Execution, why: str, *, pati
     With `patient` it does not end as long as GitHub may still take that status. A last status that was posted before
     stands, and is the run's verdict.
     """
-    text = f"the run cannot be read from the ledger: {why}"
+    text = f"{PUBLIC}: {why}"
     ending = Ending("failure", deps.redact.text(text))
     said = _said(durable, text)
     if not said["sent"]:
@@ -28,8 +31,8 @@ def end(deps: RunDeps, durable: Durable, execution: Execution, why: str, *, pati
 
     def final() -> Json:
         target = StatusTarget(said["repository"], said["sha"])
-        posted = post(deps, execution, target, said["context"], "failure", text, patient=patient)
-        return {**posted, "public": ending.summary}
+        posted = post(deps, execution, target, said["context"], "failure", PUBLIC, patient=patient)
+        return {**posted, "public": PUBLIC}
 
     try:
         posted = record_final(durable, final, patient=patient)

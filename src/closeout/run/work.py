@@ -212,13 +212,17 @@ class StepWork:
         return {"result": result}
 
     def _held(self, name: str, look: Callable[[], None] | None) -> bool:
-        """Whether closeout is paused: before the call's own look, which is spared then, and after it."""
+        """Whether closeout is paused: before the call's own look, which is spared then, and after it.
+
+        A look may take minutes, so whether the run's time is up, or somebody cancelled it, is asked again behind it.
+        """
         if self._held_by_pause():
             return True
         if look is None:
             return False
         self._within_step(name, look)
-        return self._held_by_pause()
+        self._context.check_time()
+        return self._context.durable.cancelled() or self._held_by_pause()
 
     def _within_step(self, name: str, call: Callable[[], T]) -> T:
         """Make the call. One that fails for the step's whole timeout is given up: the other steps need the run's time.

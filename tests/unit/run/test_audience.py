@@ -63,6 +63,13 @@ def test_who_may_read_the_log_is_told_all(readers: dict[str, Any]) -> None:
     assert one.world.statuses[-1] == ("failure", "Drop the database: exit code 3: password on db-7.corp")
 
 
+def test_public_logs_that_are_turned_off_hold_for_runs_under_way() -> None:
+    """Somebody saw what a script prints, and changed the file: what was accepted before says no more than that allows."""
+    one = scene("public", public_logs=True)
+    one.current = replace(one.automation, public_logs=False)
+    assert SECRET not in said(one)[1]
+
+
 def test_a_script_that_succeeded_is_known_by_its_steps_name() -> None:
     """And without one by its id: never by its text."""
     named = scene()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from closeout.actions.spec import Action, Inputs, Work
 from closeout.core.plan import Change
 from closeout.engine.durable import LATE
@@ -86,6 +88,27 @@ def test_guards_are_asked_again_when_the_mark_took_long_to_store() -> None:
     assert played.play().verdict == "cancelled"
     assert "script" not in played.world.log
     assert "cut off" not in played.world.log
+
+
+@pytest.mark.parametrize("happens", ["a cancel", "the end of the run's time"])
+def test_what_happens_during_a_long_look_is_heard_before_the_call(happens: str) -> None:
+    """A prefix of a hundred thousand versions is listed for minutes."""
+    played = Scene()
+
+    def look() -> None:
+        if happens == "a cancel":
+            played.durable.cancel()
+        else:
+            played.clock.advance(played.automation.timeout + 1)
+
+    def apply(change: Change, inputs: Inputs, work: Work) -> Json:
+        work.change("delete", played.world.resources.clear, look=look)
+        return {"summary": "done"}
+
+    played.actions = {"test/delete": replace(DELETE, apply=apply)}
+    before = set(played.world.resources)
+    assert played.play().verdict == ("cancelled" if happens == "a cancel" else "failure")
+    assert played.world.resources == before
 
 
 def test_what_takes_long_to_read_is_read_before_the_guards() -> None:

@@ -85,10 +85,8 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         work.record("stop", lambda: _stop(client, started["id"], work), work.retry)
         raise
     except WaitTimeout as error:
-        raise ActionFailed(
-            f"build {started['id']} had not ended when the time was up, and goes on ({error.message}; "
-            f"log: {started['link']})"
-        ) from None
+        unended = f"build {started['id']} had not ended when the time was up, and goes on"
+        raise ActionFailed(f"{unended} ({error.message}; log: {started['link']})", public=unended) from None
     if end["status"] != "SUCCEEDED":
         ended = _ended(started["id"], end)
         raise ActionFailed(ended + _said(end), public=ended)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from closeout.adapters.dynamo.attempts import Attempts
 from closeout.adapters.dynamo.switch import DynamoSwitch
-from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.errors import CloseoutError
 
 Again = Callable[[str, str], str]
 """Carries out a rerun of a run or a replay of a delivery, for somebody; gives what came of it."""
@@ -80,6 +80,6 @@ class Requests:
                 self._starts.revive(execution)
             else:
                 self._starts.start(execution)
-        except ServiceError as error:
+        except CloseoutError as error:
             return f"the cancel is kept, and whether Lambda still brings the run on is not known ({error.message})"
         return "done"
