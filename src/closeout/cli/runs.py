@@ -183,7 +183,8 @@ def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
     run = views.run(run_id, attempt) or _beginning(views, run_id, attempt)
     if run is None:
         which = f"attempt {attempt} of run" if attempt else "run"
-        raise NotFound(f"The ledger has no {which} {run_id}; `closeout runs list` shows what it has.")
+        short = f" (of an id's beginning at least {SHORTEST} characters)" if len(run_id) < LENGTH else ""
+        raise NotFound(f"The ledger has no {which} {run_id}{short}; `closeout runs list` shows what it has.")
     return run
 
 

@@ -12,8 +12,8 @@ from closeout.cli.runs import CANDIDATES, find
 from closeout.core.errors import NotFound, UsageError
 from tests.unit.ledger.conftest import HandClock, delivery, new_run
 
-ONE, TWO = "pychgk" + "a" * 20, "pyzzzz" + "b" * 20
-MANY = [f"q{letter}" + "c" * 24 for letter in "abcdefg"]
+ONE, TWO = "pychgk" + "a" * 20, "pychgk" + "b" * 20
+MANY = [f"qqqqqq{letter}" + "c" * 19 for letter in "abcdefg"]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def views(tmp_path: Path) -> Iterator[Views]:
         opened.close()
 
 
-@pytest.mark.parametrize("text", [ONE, "pychgk", "pyc", f"{ONE}-1", "pyc-1"])
+@pytest.mark.parametrize("text", [ONE, "pychgkaaaa", "pychgka", f"{ONE}-1", "pychgka-1"])
 def test_a_beginning_that_one_run_has_is_that_run(views: Views, text: str) -> None:
     """The whole id, a beginning, and either with the attempt."""
     run = find(views, text)
@@ -38,15 +38,22 @@ def test_a_beginning_that_one_run_has_is_that_run(views: Views, text: str) -> No
 def test_a_beginning_that_several_runs_have_names_them(views: Views) -> None:
     """Nothing is guessed: a cancel or a rerun of the wrong run would be worse than a question."""
     with pytest.raises(UsageError) as two:
-        find(views, "py")
-    assert two.value.message == f"Several runs begin with py: {ONE}, {TWO}. Write more of the id."
+        find(views, "pychgk")
+    assert two.value.message == f"Several runs begin with pychgk: {ONE}, {TWO}. Write more of the id."
     with pytest.raises(UsageError) as many:
-        find(views, "q")
+        find(views, "qqqqqq")
     assert many.value.message.endswith(f"{', '.join(MANY[:CANDIDATES])} and others. Write more of the id.")
 
 
-@pytest.mark.parametrize("text", ["", "x", "pych%", "PYCHGK", ONE + "a", "z" * 26, "-1", "pyc-2"])
+@pytest.mark.parametrize("text", ["", "x", "pych%", "PYCHGK", ONE + "a", "z" * 26, "-1", "pychgka-2"])
 def test_what_no_run_begins_with_is_not_found(views: Views, text: str) -> None:
     """An empty text is no beginning, and no character stands for others."""
     with pytest.raises(NotFound, match=r"the ledger has no|The ledger has no"):
+        find(views, text)
+
+
+@pytest.mark.parametrize("text", ["p", "pychg", "pychg-1"])
+def test_a_beginning_that_is_too_short_names_no_run(views: Views, text: str) -> None:
+    """A list may not show yet another run that begins so."""
+    with pytest.raises(NotFound, match="at least 6 characters"):
         find(views, text)
