@@ -95,7 +95,9 @@ def test_on_aws(aws: FakeAws) -> None:
     a = bench.accept("a")
     assert bench.process().visit(a, lambda: FOREVER) != DONE
     script.held, script.effect = False, dies
-    assert eventually(lambda: bench.process().visit(a, lambda: FOREVER) != DONE and script.marks), "taken up when due"
+    assert eventually(lambda: bench.process().visit(a, lambda: FOREVER) != DONE and script.marks), (
+        "once it is due"
+    )
     script.effect = lambda: None
     assert eventually(lambda: bench.process().visit(a, lambda: FOREVER) == DONE)
     assert script.marks == ["begun", "crashed"]

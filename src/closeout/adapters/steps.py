@@ -70,10 +70,12 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
     return f"{step}: {heard}" if heard else f"waits in {step}"
 
 
-def sleeps_until(operations: Sequence[Operation]) -> float | None:
-    """Say when the sleep ends that a run is in; one that polls goes on when it has heard something, whenever that is."""
+def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]:
+    """Give the step whose sleep a run is in, and when that ends; one that polls goes on whenever it has heard something."""
     waiting = [operation for operation in operations if operation.state == "waiting"]
-    return waiting[-1].wake if waiting and waiting[-1].kind == "sleep" else None
+    if not waiting or waiting[-1].kind != "sleep":
+        return None, None
+    return waiting[-1].name.partition("/")[0], waiting[-1].wake
 
 
 def held_by(key: str, holder: str | None) -> str | None:

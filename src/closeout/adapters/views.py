@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from closeout.adapters.steps import StepView, held_by, public, reported, sleeps_until, step_views, waits_for
+from closeout.adapters.steps import StepView, held_by, public, reported, sleep_of, step_views, waits_for
 from closeout.core.ids import execution_id
 from closeout.ports import Operation
 
@@ -42,8 +42,10 @@ class RunView(NamedTuple):
     steps: tuple[StepView, ...]
     public: str | None = None
     """What anybody may read of how it ended; None where nothing was said."""
+    sleeps_in: str | None = None
+    """The step whose sleep it is in; None for a run that does not sleep, or is asked to end."""
     until: float | None = None
-    """When a run that sleeps goes on, in seconds since the epoch; None for one that does not."""
+    """When that sleep ends, in seconds since the epoch."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the object that `--json` prints."""
@@ -111,11 +113,13 @@ def run_view(
     run: RunFacts, operations: Sequence[Operation], behind: Callable[[str], str | None], *, full: bool
 ) -> RunView:
     """Give a run with its steps; `behind` says who holds a key that a queued run waits for, `full` reads plans."""
-    reason = waits_for(operations) if run.state == "waiting" else None
+    waiting = run.state == "waiting"
+    reason = waits_for(operations) if waiting else None
     if run.state == "queued" and run.key is not None:
         reason = held_by(run.key, behind(run.key))
     if run.cancel and run.state != "finished":
         reason = f"{run.cancel} asked to cancel it"
+    sleeps_in, until = sleep_of(operations) if waiting and not run.cancel else (None, None)
     steps = step_views(run.definition, operations, verdict=run.verdict, full=full)
     shown = run._asdict()
     del shown["cancel"], shown["definition"]
@@ -126,7 +130,8 @@ def run_view(
         status=reported(operations),
         steps=steps,
         public=public(operations),
-        until=sleeps_until(operations) if run.state == "waiting" else None,
+        sleeps_in=sleeps_in,
+        until=until,
     )
 
 

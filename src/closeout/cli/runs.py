@@ -27,7 +27,6 @@ SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
 CANDIDATES = 5
 """Runs that are named when the beginning of an id is not enough."""
-SLEEPS = "waits in "
 DATE = len("2026-03-14 ")
 
 
@@ -235,13 +234,11 @@ def _show(run: RunView) -> None:
 
 def _waits(run: RunView) -> str | None:
     """Say why a run is not going on, and until when if that is known."""
-    if run.until is None or not (run.reason or "").startswith(SLEEPS):
+    if run.sleeps_in is None or run.until is None:
         return run.reason
     when = output.moment(run.until)
     today = output.moment(time.time())[:DATE]
-    return (
-        f"until {when[DATE:] if when[:DATE] == today else when} ({(run.reason or '').removeprefix(SLEEPS)})"
-    )
+    return f"until {when[DATE:] if when[:DATE] == today else when} ({run.sleeps_in})"
 
 
 def _took(run: RunView) -> str:

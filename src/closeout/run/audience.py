@@ -17,7 +17,6 @@ from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
 WITHHELD = "failed; how is in the run's log"
 
 _NUMBERED = re.compile(r"arn:[\w:/+=,.@*-]+|\b\d{12}\b", re.ASCII)
-"""ARNs, and numbers of accounts."""
 TIME_IS_UP = "the run's time is up; nothing more was done"
 
 
@@ -45,7 +44,12 @@ def of_failure(error: CloseoutError, *, own_code: bool) -> str:
         return error.public
     if isinstance(error, StepFailed) and error.kind == DeadlinePassed.code:
         return TIME_IS_UP
-    return WITHHELD if own_code else _NUMBERED.sub("…", error.message)
+    return WITHHELD if own_code else masked(error.message)
+
+
+def masked(text: str) -> str:
+    """Give what AWS or GitHub says without ARNs and numbers of accounts."""
+    return _NUMBERED.sub("…", text)
 
 
 def of_cancel(error: StepFailed) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from closeout.core import commit
+from closeout.run import audience
 
 WORDS: Mapping[str, str] = {
     "success": "Succeeded",
@@ -26,8 +27,6 @@ WORDS: Mapping[str, str] = {
 }
 """What a state or verdict is called; its key is also the tone that the style sheet knows."""
 
-SLEEPS = "waits in "
-"""How the reason of a run that sleeps begins; the name of the sleep follows."""
 LOG_LINES = 2000
 """Lines of a log that a page shows: the last ones."""
 OPEN_CHANGES = 8
@@ -127,21 +126,21 @@ def subject(payload: Mapping[str, Any]) -> Subject:
 def for_anybody(run: Any, shows_plan: Callable[[str], bool]) -> Any:
     """Give a run (`adapters.views.RunView`) without what only the log's readers may see.
 
-    What it and its steps say becomes what was made for everybody; why it waits, and who asked for it, go. A plan stays
-    if `shows_plan` says so of the action: that of a script is the script.
+    What it and its steps say becomes what was made for everybody; why it waits, and who asked for it, go. A plan and
+    what is left stay if `shows_plan` says so of the action: those of a script are the script's.
     """
     said = run.summary if run.verdict == "skipped" else run.public
-    steps = tuple(
-        step._replace(
-            summary=step.public,
-            reason=None,
-            changes=step.changes if shows_plan(step.uses) else None,
-        )
-        for step in run.steps
-    )
-    sleeps = run.until is not None and (run.reason or "").startswith(SLEEPS)
-    reason = run.reason if sleeps else None
+    steps = tuple(_step_for_anybody(step, shows_plan(step.uses)) for step in run.steps)
+    reason = run.reason if run.sleeps_in else None
     return run._replace(summary=said, reason=reason, requested_by=None, steps=steps)
+
+
+def _step_for_anybody(step: Any, shows_plan: bool) -> Any:
+    said = step._replace(summary=step.public, reason=None)
+    if not shows_plan:
+        return said._replace(changes=None, left=())
+    left = ({**item, "reason": audience.masked(str(item.get("reason", "")))} for item in step.left)
+    return said._replace(left=tuple(left))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,10 +194,10 @@ def banner(run: Any, now: float) -> Banner:
 
 def _sleeps(run: Any, now: float) -> str | None:
     """Say until when a run sleeps, None for one that does not."""
-    if run.until is None or not (run.reason or "").startswith(SLEEPS):
+    if run.sleeps_in is None or run.until is None:
         return None
     when = f"{clock_time(run.until)} UTC" if run.until - now < 86_400 else moment(run.until)[1]
-    return f"It waits until {when} ({run.reason.removeprefix(SLEEPS)})."
+    return f"It waits until {when} ({run.sleeps_in})."
 
 
 def _standing(run: Any) -> str:

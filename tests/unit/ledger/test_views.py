@@ -51,18 +51,25 @@ def states(views: Views) -> list[tuple[str, str, int]]:
 
 
 def test_a_run_that_sleeps_says_until_when(run: Ledger, views: Views) -> None:
-    """The end of a sleep is known, and when a poll hears something is not."""
+    """Its end is known, unless somebody has asked to cancel the run."""
     sleep = operation("grace", 1, {}, kind="sleep", state="waiting", wake=1_600.0, ended_at=None)
     run.save(1, sleep, park_until=1_600.0)
     view = views.run("r1")
     assert view is not None
-    assert (view.until, view.reason) == (1_600.0, "waits in grace")
-    poll = operation("stack/gone", 2, {}, kind="wait", state="waiting", wake=1_700.0, ended_at=None)
-    run.save(1, sleep._replace(state="ok", wake=None, ended_at=1_600.0))
+    assert (view.sleeps_in, view.until, view.reason) == ("grace", 1_600.0, "waits in grace")
+    assert run.ask_cancel("r1-1", "Jo")
+    view = views.run("r1")
+    assert view is not None
+    assert (view.sleeps_in, view.until, view.reason) == (None, None, "Jo asked to cancel it")
+
+
+def test_a_run_that_polls_says_what_it_waits_for(run: Ledger, views: Views) -> None:
+    """Nobody knows when it hears something."""
+    poll = operation("stack/gone", 1, {}, kind="wait", state="waiting", wake=1_700.0, ended_at=None)
     run.save(1, poll, park_until=1_700.0)
     view = views.run("r1")
     assert view is not None
-    assert (view.until, view.reason) == (None, "waits in stack")
+    assert (view.sleeps_in, view.until, view.reason) == (None, None, "waits in stack")
 
 
 def test_a_queued_run_has_pending_steps(run: Ledger, views: Views) -> None:

@@ -107,13 +107,13 @@ def test_a_waiting_run_says_what_it_waits_for() -> None:
 def test_a_sleeping_run_says_until_when() -> None:
     """To everybody: a time tells nothing. Who asked to cancel it is told to the log's readers only."""
     world = World()
-    execution = world.add("a", "waiting", reason="waits in grace", until=NOW + 600)
+    execution = world.add("a", "waiting", reason="waits in grace", sleeps_in="grace", until=NOW + 600)
     run = world.run(*ids.parse_execution(execution))
     assert run is not None
     for seen in (run, presentation.for_anybody(run, lambda _uses: True)):
         assert presentation.banner(seen, NOW).says == "It waits until 14:23:20 UTC (grace)."
     assert "Sep 2026" in presentation.banner(run._replace(until=NOW + 90_000), NOW).says
-    cancelled = run._replace(reason="root@vm asked to cancel it")
+    cancelled = run._replace(reason="root@vm asked to cancel it", sleeps_in=None, until=None)
     assert presentation.banner(cancelled, NOW).says == "root@vm asked to cancel it"
     assert (
         "root" not in presentation.banner(presentation.for_anybody(cancelled, lambda _uses: True), NOW).says
@@ -127,6 +127,22 @@ def test_a_running_step_says_its_last_log_line() -> None:
     run = world.run(*ids.parse_execution(execution))
     first, second = presentation.steps(run, NOW + 3, {"one": "3 of 9 deleted", "two": "x"})
     assert (first.says, first.took, second.says) == ("3 of 9 deleted", "3.0 s", "")
+
+
+def test_what_is_left_names_no_account_to_everybody() -> None:
+    """AWS's refusals quote whole ARNs; and what a script has left are its own words."""
+    refused = "AccessDenied: arn:aws:sts::111122223333:assumed-role/ops/me may not"
+    left = ({"resource": "stack preview-17", "reason": refused},)
+    world = World()
+    run = world.run(
+        *ids.parse_execution(world.add("a", "finished", steps=(step("one", "failure", left=left),)))
+    )
+    assert run is not None
+    seen = presentation.for_anybody(run, lambda _uses: True)
+    (row,) = presentation.steps(seen, NOW, {})
+    assert row.left == (("stack preview-17", "AccessDenied: … may not"),)
+    (row,) = presentation.steps(presentation.for_anybody(run, lambda _uses: False), NOW, {})
+    assert row.left == ()
 
 
 def test_a_long_plan_is_folded() -> None:
