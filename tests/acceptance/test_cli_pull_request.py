@@ -1,4 +1,4 @@
-"""`closeout plan --pull-request`: the real command between a fake GitHub and an emulated AWS, without a payload."""
+"""`closeout plan --pull-request` and `explain`: the real commands between a fake GitHub and an emulated AWS, without a payload."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from closeout.testing.github import FakeGitHub
 from tests.acceptance.machine import CONFIG, REPOSITORY, Machine
 
 PLAN = ("plan", "--pull-request", "acme/shop#17")
+EXPLAIN = ("explain", *PLAN[1:])
 
 
 @pytest.fixture
@@ -68,6 +69,19 @@ def test_matching_is_that_of_explain(machine: Machine) -> None:
         "No automation matches; nothing would be done.\n"
         "  preview-cleanup: base branch 'develop' matches none of main\n"
     )
+
+
+def test_explain_takes_a_name_too(machine: Machine) -> None:
+    """Why nothing would run, of a pull request that nobody has a payload of; a program hears what was read."""
+    shown = machine.closeout(*EXPLAIN)
+    assert shown.stdout.startswith("preview-cleanup: would run\n")
+    assert "It is still open" in shown.stderr
+    machine.config.write_text(CONFIG.replace("branches: [develop]", "branches: [main]"))
+    told = json.loads(machine.closeout(*EXPLAIN, "--json").stdout)
+    assert [row["outcome"] for row in told["automations"]] == ["nothing"]
+    assert told["pull_request"]["name"] == "acme/shop#17"
+    unknown = machine.closeout("explain", "--pull-request", "acme/shop#99", check=False)
+    assert (unknown.returncode, unknown.stdout) == (exits.FAILED, "")
 
 
 THREE_STEPS = """\
@@ -140,7 +154,8 @@ def test_errors_show_no_plan(machine: Machine) -> None:
 )
 def test_a_name_that_is_none_is_said(machine: Machine, arguments: tuple[str, ...], told: str) -> None:
     """A wrong call asks GitHub for nothing."""
-    done = machine.closeout("plan", *arguments, check=False)
-    assert told in done.stderr
-    assert (done.returncode, done.stdout) == (exits.USAGE, "")
+    for command in ("plan", "explain"):
+        done = machine.closeout(command, *arguments, check=False)
+        assert told in done.stderr
+        assert (done.returncode, done.stdout) == (exits.USAGE, "")
     assert machine.github.requests() == []

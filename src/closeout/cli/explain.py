@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from closeout.cli import exits, options, output
+from closeout.cli import asked, exits, options, output
 from closeout.cli.commands import Command
 
 TOLD = {
@@ -29,30 +29,43 @@ TOLD = {
     cls=Command,
     short_help="Say which automations an event would start, and why not.",
     examples=(
+        "closeout explain --pull-request acme/shop#17",
         "closeout explain --event pull_request --payload closed.json",
         "closeout explain --event push --payload - --json < push.json",
     ),
 )
 @options.config
+@options.pull_request
 @options.event
 @options.payload
 @click.option(
     "--online", is_flag=True, help="Ask GitHub for a pull request's paths where a filter needs them."
 )
 @options.as_json
-def explain(config: Path, event: str | None, payload: str | None, online: bool, as_json: bool) -> int:
+def explain(
+    config: Path,
+    pull_request: str | None,
+    event: str | None,
+    payload: str | None,
+    online: bool,
+    as_json: bool,
+) -> int:
     """Say for each automation whether this event would start it, and the reason.
+
+    The event is a payload (--event, --payload), or made of a pull request as GitHub shows it now to the configured
+    token (--pull-request): its `closed`; one that is still open is taken as closed now, without a merge.
 
     A condition that is false or cannot be evaluated is found by the run itself: it ends as skipped, or as failure.
     Exit code 1 if a run would fail so, 4 if GitHub could not be asked. With --json: {"automations": [{"name",
-    "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error.
+    "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error. With --pull-request "pull_request" says beside
+    "automations" what was read: its "name", "state" and "notes".
     """
     from closeout import wiring
 
-    name, value = options.event_and_payload(event, payload)
-    rows = wiring.explain(wiring.load(config), name, value, online)
+    loaded, name, value, read = asked.ask(config, pull_request, event, payload)
+    rows = wiring.explain(loaded, name, value, online)
     if as_json:
-        output.print_json({"automations": rows})
+        output.print_json({"automations": rows} | read)
         return outcome(rows)
     for row in rows:
         words, colour, _ = TOLD[row["outcome"]]

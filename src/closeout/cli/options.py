@@ -75,6 +75,15 @@ def payload(function: F) -> F:
     )
 
 
+def pull_request(function: F) -> F:
+    """Add `--pull-request`, which stands for an event and its payload."""
+    return click.option(
+        "--pull-request",
+        metavar="OWNER/REPO#N",
+        help="Read this pull request from GitHub, and say what its closing would do.",
+    )(function)
+
+
 def limit(function: F) -> F:
     """Add `--limit`; all rows without it."""
     return click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")(

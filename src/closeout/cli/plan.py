@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from closeout.cli import exits, options, output
+from closeout.cli import asked, exits, options, output
 from closeout.cli.commands import Command
 from closeout.cli.explain import because
-from closeout.core.errors import UsageError
 
-NAMED = re.compile(r"([\w.-]{1,100}/[\w.-]{1,100})#([1-9][0-9]{0,9})", re.ASCII)
 REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
 
 
@@ -31,11 +28,7 @@ REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the
     ),
 )
 @options.config
-@click.option(
-    "--pull-request",
-    metavar="OWNER/REPO#N",
-    help="Read this pull request from GitHub and plan what its closing would do.",
-)
+@options.pull_request
 @options.event
 @options.payload
 @options.as_json
@@ -55,18 +48,7 @@ def plan(
     """
     from closeout import wiring
 
-    read: dict[str, Any] = {}
-    if pull_request is None:
-        name, value = _event(event, payload)
-        loaded = wiring.load(config)
-    else:
-        repository, number = _named(pull_request, event, payload)
-        loaded = wiring.load(config)
-        name = "pull_request"
-        value, *about = wiring.closed_event(loaded, repository, number)
-        read = {"pull_request": dict(zip(("name", "state", "notes"), about, strict=True))}
-        for note in read["pull_request"]["notes"]:
-            output.note(output.clean(note))
+    loaded, name, value, read = asked.ask(config, pull_request, event, payload)
     rows = wiring.plan(loaded, name, value)
     if as_json:
         output.print_json({"automations": rows} | read)
@@ -77,24 +59,6 @@ def plan(
         for row in wiring.explain(loaded, name, value, False):
             output.say(click.wrap_text(f"{row['name']}: {because(row)}", 78, "  ", "    "))
     return outcome(rows)
-
-
-def _event(event: str | None, payload: str | None) -> tuple[str, Mapping[str, Any]]:
-    if event is None and payload is None:
-        raise UsageError(
-            "Say of what: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
-        )
-    return options.event_and_payload(event, payload)
-
-
-def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:
-    """Read `owner/repo#17`. Raises `UsageError`, also for an event besides."""
-    if event is not None or payload is not None:
-        raise UsageError("Give either --pull-request, or --event and --payload.")
-    found = NAMED.fullmatch(text)
-    if found is None or {".", ".."} & set(found[1].split("/")):
-        raise UsageError(f"{text!r} does not name a pull request; write --pull-request acme/shop#17.")
-    return found[1], int(found[2])
 
 
 def show(rows: Sequence[Mapping[str, Any]]) -> None:

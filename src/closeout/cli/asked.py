@@ -1,0 +1,62 @@
+"""The event that a question is about (`closeout explain`, `closeout plan`): a payload, or a pull request on GitHub.
+
+Both commands take the same options and read them here, so that the one cannot answer about another event than the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from closeout.cli import options, output
+from closeout.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from closeout.wiring import Loaded
+
+NAMED = re.compile(r"([\w.-]{1,100}/[\w.-]{1,100})#([1-9][0-9]{0,9})", re.ASCII)
+
+
+class Asked(NamedTuple):
+    """An event, and the configuration that is asked about it."""
+
+    loaded: Loaded
+    event: str
+    payload: Mapping[str, Any]
+    read: dict[str, Any]
+    """What `--json` adds: `{"pull_request": {"name", "state", "notes"}}` if that was read, else nothing."""
+
+
+def ask(config: Path, pull_request: str | None, event: str | None, payload: str | None) -> Asked:
+    """Give the event that the options name. What is to be known of a pull request that was read goes to standard error.
+
+    Raises `UsageError` for options that name none, or two, before anything is read.
+    """
+    from closeout import wiring
+
+    if pull_request is None:
+        if event is None and payload is None:
+            raise UsageError(
+                "Say of what: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
+            )
+        name, value = options.event_and_payload(event, payload)
+        return Asked(wiring.load(config), name, value, {})
+    repository, number = _named(pull_request, event, payload)
+    loaded = wiring.load(config)
+    closed, *about = wiring.closed_event(loaded, repository, number)
+    read = dict(zip(("name", "state", "notes"), about, strict=True))
+    for note in read["notes"]:
+        output.note(output.clean(note))
+    return Asked(loaded, "pull_request", closed, {"pull_request": read})
+
+
+def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:
+    """Read `owner/repo#17`. Raises `UsageError`, also for an event besides."""
+    if event is not None or payload is not None:
+        raise UsageError("Give either --pull-request, or --event and --payload.")
+    found = NAMED.fullmatch(text)
+    if found is None or {".", ".."} & set(found[1].split("/")):
+        raise UsageError(f"{text!r} does not name a pull request; write --pull-request acme/shop#17.")
+    return found[1], int(found[2])
