@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 
 import closeout
 from tests.architecture.tree import ROOT, files, listing, place, text_of
+from tests.mutants.catalogue import MUTANTS
 
 # Each pattern is put together from pieces, so that this file does not hold what it forbids.
 FORBIDDEN = {
@@ -176,3 +177,18 @@ def test_every_page_of_the_docs_can_be_reached_from_the_index() -> None:
         place(path) for path in markdown_files() if path.is_relative_to(ROOT / "docs") and path not in reached
     ]
     assert not lost, listing(lost)
+
+
+def test_every_mutant_has_its_line_and_its_tests() -> None:
+    """The list moves with the code: said in a second here, and otherwise at the end of minutes."""
+    stale = []
+    for mutant in MUTANTS:
+        stands = (ROOT / mutant.path).read_text("utf-8").count(mutant.old)
+        if stands != 1:
+            stale.append(f"{mutant.name}: its line stands {stands} times in {mutant.path}")
+        for test in mutant.tests:
+            path, *names = test.partition("[")[0].split("::")
+            text = text_of(ROOT / path) or ""
+            if not text or not all(re.search(rf"(?:def|class) {name}\b", text) for name in names):
+                stale.append(f"{mutant.name}: there is no {test}")
+    assert not stale, "\n".join(stale)

@@ -181,7 +181,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a script's output stands in a public status",
         "src/closeout/run/status.py",
-        "        text = said.whole if context.whole else said.public",
+        "        text = said.whole if context.whole() else said.public",
         "        text = said.whole",
         ("tests/unit/run/test_audience.py",),
     ),
@@ -195,8 +195,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "own code that does not say what is public is quoted",
         "src/closeout/run/audience.py",
-        "    return WITHHELD if own_code else error.message",
-        "    return error.message",
+        "    return WITHHELD if own_code else masked(error.message)",
+        "    return masked(error.message)",
         ("tests/unit/run/test_audience.py::test_own_code_fails_closed",),
     ),
     Mutant(
