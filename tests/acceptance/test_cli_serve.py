@@ -340,10 +340,11 @@ def test_serve_says_why_it_does_not_start(folder: Path, change: Change, code: in
 
 
 def test_a_secret_that_is_not_set_stops_the_start(folder: Path) -> None:
-    """The variable that is missing is named."""
-    told = closeout("serve", "--port", "0", cwd=folder)
+    """The variable that is missing is named; no ledger is left that would look like one without runs."""
+    told = closeout("serve", "--port", "0", "--db", "new.db", cwd=folder)
     assert told.code == exits.UNAVAILABLE
     assert "CLOSEOUT_WEBHOOK_SECRET" in told.err
+    assert list(folder.glob("new.db*")) == []
 
 
 def test_a_server_without_a_token_says_what_it_cannot_do(tmp_path: Path) -> None:

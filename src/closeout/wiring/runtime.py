@@ -14,6 +14,7 @@ from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError
 from closeout.core.redact import Redactor
+from closeout.core.secrets import CachedSecret
 from closeout.engine import Engine, Finished
 from closeout.intake.receiver import Receiver
 from closeout.ports import Execution, Request, RunFunction
@@ -39,9 +40,10 @@ class Runtime:
     def __init__(
         self,
         loaded: Loaded,
-        config: Path,
         ledger: Ledger,
         *,
+        clients: SharedClients,
+        webhook: CachedSecret,
         redactor: Redactor,
         report: Report,
         on_finish: OnFinish,
@@ -51,16 +53,11 @@ class Runtime:
         self.views = Views(ledger.path)
         self.clock = SystemClock()
         self.redactor = redactor
-        self._directory = loaded.directory
-        self.clients = SharedClients(
-            loaded.settings, self.clock, redactor.add, directory=self._directory, report=report
-        )
+        self.clients = clients
+        self.webhook = webhook
         self.details: Callable[[Execution], str | None] = lambda _execution: None
         self._automations = {automation.name: automation for automation in loaded.automations}
-        self.webhook = self.clients.cached(webhook_references(loaded, config), report)
-        _ = self.clients.token  # a token that cannot be read ends the start, not the first run
-        setting_value(loaded.settings.api_url, "github.api-url")
-        self.receiver = Receiver.of(loaded.automations, self.webhook.keys)
+        self.receiver = Receiver.of(loaded.automations, webhook.keys)
         self.engine = Engine(
             ledger,
             self._run_function(),
@@ -110,7 +107,7 @@ class Runtime:
                 current=self._automations.get,
                 functions=self.loaded.functions,
                 details=self._details_link,
-                directory=self._directory,
+                directory=self.loaded.directory,
                 own_contexts=status_contexts(self.loaded.automations),
                 has_token=self.clients.has_token,
             )
@@ -139,10 +136,24 @@ def open_runtime(
 
     Raises `SecretError` when no webhook secret can be had, `LedgerError`, `LedgerInUse` or `ConfigError`.
     """
-    webhook_references(loaded, config)
-    ledger = Ledger(db, clock=SystemClock(), redact=redactor.text).open()
+    clock = SystemClock()
+    clients = SharedClients(loaded.settings, clock, redactor.add, directory=loaded.directory, report=report)
+    webhook = clients.cached(webhook_references(loaded, config), report)
+    _ = clients.token  # a token that cannot be read ends the start, not the first run
+    setting_value(loaded.settings.api_url, "github.api-url")
+    ledger = Ledger(
+        db, clock=clock, redact=redactor.text
+    ).open()  # last: an error before it leaves no file behind
     try:
-        return Runtime(loaded, config, ledger, redactor=redactor, report=report, on_finish=on_finish)
+        return Runtime(
+            loaded,
+            ledger,
+            clients=clients,
+            webhook=webhook,
+            redactor=redactor,
+            report=report,
+            on_finish=on_finish,
+        )
     except BaseException:
         ledger.close()
         raise
