@@ -22,5 +22,5 @@ def github() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def client(github: FakeGitHub) -> GitHubClient:
-    """Give a client that knows the fake's token and waits at most half of a second."""
-    return GitHubClient(lambda: github.token, github.url, timeout=0.5)
+    """Give a client that knows the fake's token and waits longer than a busy machine takes."""
+    return GitHubClient(lambda: github.token, github.url, timeout=5.0)

@@ -53,4 +53,4 @@ def github() -> Iterator[FakeGitHub]:
 @pytest.fixture
 def clients(github: FakeGitHub) -> GitHubOnly:
     """Give clients with the fake's token."""
-    return GitHubOnly(GitHubClient(lambda: github.token, github.url, timeout=0.5))
+    return GitHubOnly(GitHubClient(lambda: github.token, github.url, timeout=5.0))
