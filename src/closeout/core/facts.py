@@ -169,7 +169,7 @@ _EMPTY: Mapping[str, Any] = {}
 
 def _object(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = holder.get(key)
-    return value if isinstance(value, Mapping) else _EMPTY
+    return value if isinstance(value, dict) else _EMPTY
 
 
 def _text(holder: Mapping[str, Any], key: str) -> str | None:

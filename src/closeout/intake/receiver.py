@@ -59,7 +59,7 @@ class Receiver:
         self._contexts = contexts
         self._facts = facts
         self._by_event: dict[str, tuple[Rule, ...]] = {}
-        self._matched: dict[Facts, tuple[Rule, ...]] = {}
+        self._matched: dict[tuple[Any, ...], tuple[Rule, ...]] = {}
         for rule in rules:
             for event in dict.fromkeys(str(trigger["event"]) for trigger in rule.triggers):
                 self._by_event[event] = (*self._by_event.get(event, ()), rule)
@@ -126,20 +126,16 @@ class Receiver:
     def _matching(self, facts: Facts) -> tuple[Rule, ...]:
         """Give the rules whose triggers match. Most deliveries are like an earlier one: its answer is kept.
 
-        What is taken out of the key are the fields that triggers cannot see; a test holds the two ways together.
+        The key leaves out what triggers cannot see (of a number only whether there is one); a test holds the two ways
+        together.
         """
         candidates = self._by_event.get(facts.event)
         if candidates is None:
             return ()
         if facts.changed_paths is not None:
             return _match(candidates, facts)
-        key = facts._replace(
-            number=None if facts.number is None else 0,
-            repository_id=None,
-            private=None,
-            head_ref=None,
-            head_repository_id=None,
-        )
+        event, action, repository, _id, _private, sender, number, base, _head, _head_id, *rest = facts
+        key = (event, action, repository, sender, number is None, base, *rest)
         matched = self._matched.get(key)
         if matched is None:
             if len(self._matched) >= REMEMBERED:

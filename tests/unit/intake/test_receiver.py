@@ -205,6 +205,21 @@ def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
         assert matched == plain
 
 
+UNSEEN = {"repository_id", "private", "head_ref", "head_repository_id"}
+"""What no trigger, repository or sender filter looks at. What a push changed is never remembered."""
+
+
+@pytest.mark.parametrize("field", sorted(set(Facts._fields) - {"event", "changed_paths"}))
+def test_answers_are_kept_apart_by_what_filters_see(field: str) -> None:
+    """A field that is new, or stands elsewhere, must not share an answer by accident."""
+    asked = receiver(Automation(name="all", triggers=({"event": "pull_request"},)))
+    plain = Facts("pull_request")
+    given: dict[str, Any] = {field: "given"}
+    for facts in (plain, plain._replace(**given)):
+        asked._matching(facts)
+    assert len(asked._matched) == (1 if field in UNSEEN else 2)
+
+
 def test_what_is_remembered_is_limited() -> None:
     """Branch names are endless; the memory for their answers is not."""
     asked = receiver(Automation(name="pushes", triggers=({"event": "create"},)))

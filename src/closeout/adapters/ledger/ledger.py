@@ -101,10 +101,10 @@ class Ledger(Executions):
                 ready.append(self._acceptance(delivery, runs, done))
             except CloseoutError as error:
                 done(error)
-        for acceptance in ready:
-            try:
-                self._writer().submit(acceptance)
-            except CloseoutError as error:
+        try:
+            self._writer().submit(*ready)
+        except CloseoutError as error:
+            for acceptance in ready:
                 acceptance.done(error)
 
     def _acceptance(

@@ -67,7 +67,7 @@ class Writer:
         self._place = Place(path)
         self._checkpointer = Checkpointer(path)
         self._accepting = Accepting(self._connection)
-        self._queue: SimpleQueue[Job | Acceptance | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
@@ -76,11 +76,11 @@ class Writer:
         self._checkpointer.start()
         self._thread.start()
 
-    def submit(self, job: Job | Acceptance) -> None:
-        """Queue a job for the next group. Raises `StoreUnavailable` once the ledger is closed."""
+    def submit(self, *jobs: Job | Acceptance) -> None:
+        """Queue jobs for the next group, together. Raises `StoreUnavailable` once the ledger is closed."""
         if self._closed:
             raise StoreUnavailable("the ledger is closed")
-        self._queue.put(job)
+        self._queue.put(jobs)
 
     def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Do `work` in the next group and wait for its commit."""
@@ -104,16 +104,16 @@ class Writer:
         open_end = True
         while open_end:
             group: list[Job | Acceptance] = []
-            item = self._queue.get()
-            while item is not None:
-                group.append(item)
-                if len(group) == LARGEST_GROUP:
+            jobs = self._queue.get()
+            while jobs is not None:
+                group += jobs
+                if len(group) >= LARGEST_GROUP:
                     break
                 try:
-                    item = self._queue.get_nowait()
+                    jobs = self._queue.get_nowait()
                 except Empty:
                     break
-            open_end = item is not None
+            open_end = jobs is not None
             self._write(group)
             self._checkpointer.wrote(self._connection.total_changes)
         self._refuse_rest()
@@ -125,11 +125,9 @@ class Writer:
         rest: list[Job | Acceptance] = []
         while True:
             try:
-                item = self._queue.get_nowait()
+                rest += self._queue.get_nowait() or ()
             except Empty:
                 break
-            if item is not None:
-                rest.append(item)
         self._settle([(job, StoreUnavailable("the ledger is closed")) for job in rest])
 
     def _write(self, group: list[Job | Acceptance]) -> None:
