@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from closeout.cli import exits
+from closeout.server.service import YOUNG
 from closeout.testing import deliveries
 from tests.acceptance.cli_process import Result, closeout, environment
 
@@ -46,6 +47,11 @@ def sleeper(run):
 @on("push", name="broken", branches=["broken"], repositories=["acme/shop"], status=False, destructive=False)
 def broken(run):
     run.record("fail", lambda: 1 / 0)
+
+@on("push", name="asks", branches=["garbage"], repositories=["acme/shop"], status=False, destructive=False)
+def asks(run):
+    import gc
+    return f"{gc.get_threshold()[0]} young, kept out: {gc.get_freeze_count() > 10_000}"
 """
 
 
@@ -347,6 +353,12 @@ def test_a_secret_that_is_not_set_stops_the_start(folder: Path) -> None:
     assert list(folder.glob("new.db*")) == []
 
 
+def test_a_server_looks_for_garbage_less_often(serving: Serving) -> None:
+    """Its own code is no garbage, and answers do not wait while it is searched for some."""
+    (run,) = serving.deliver("garbage", guid="g-garbage")["runs"]
+    assert serving.until(run, "finished")["summary"] == f"{YOUNG} young, kept out: True"
+
+
 def test_a_server_without_a_token_says_what_it_cannot_do(tmp_path: Path) -> None:
     """It serves, but no commit will ever get a status: said at its start, not found out weeks later."""
     server = Serving(tmp_path)
@@ -383,6 +395,7 @@ def test_explain_says_why_and_why_not(folder: Path) -> None:
         "hello": "run",
         "sleeper": "nothing",
         "broken": "nothing",
+        "asks": "nothing",
     }
     shown = closeout(
         "explain", "--event", "push", "--payload", "-", cwd=folder, stdin=json.dumps(push("main"))
