@@ -17,6 +17,9 @@ from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
 WITHHELD = "failed; how is in the run's log"
 
 _NUMBERED = re.compile(r"arn:[\w:/+=,.@*-]+|\b\d{12}\b", re.ASCII)
+_BEFORE_THE_NAME = re.compile(r"arn:(?:[\w*-]*:){4}", re.ASCII)
+"""Of an ARN all but the resource: partition, service, region and account.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
 TIME_IS_UP = "the run's time is up; nothing more was done"
 
 
@@ -50,6 +53,11 @@ def of_failure(error: CloseoutError, *, own_code: bool) -> str:
 def masked(text: str) -> str:
     """Give what AWS or GitHub says without ARNs and numbers of accounts."""
     return _NUMBERED.sub("…", text)
+
+
+def named(resource: str) -> str:
+    """Give a resource by its name alone, where it is called by an ARN: a topic, a load balancer."""
+    return masked(_BEFORE_THE_NAME.sub("", resource))
 
 
 def of_cancel(error: StepFailed) -> str:

@@ -139,8 +139,13 @@ def _step_for_anybody(step: Any, shows_plan: bool) -> Any:
     said = step._replace(summary=step.public, reason=None)
     if not shows_plan:
         return said._replace(changes=None, left=())
-    left = ({**item, "reason": audience.masked(str(item.get("reason", "")))} for item in step.left)
-    return said._replace(left=tuple(left))
+    changes = None if step.changes is None else tuple(map(_row_for_anybody, step.changes))
+    return said._replace(changes=changes, left=tuple(map(_row_for_anybody, step.left)))
+
+
+def _row_for_anybody(row: Mapping[str, Any]) -> dict[str, Any]:
+    resource, reason = str(row.get("resource", "")), str(row.get("reason", ""))
+    return {**row, "resource": audience.named(resource), "reason": audience.masked(reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

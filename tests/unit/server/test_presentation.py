@@ -145,6 +145,32 @@ def test_what_is_left_names_no_account_to_everybody() -> None:
     assert row.left == ()
 
 
+def test_a_plan_names_no_account_to_everybody() -> None:
+    """CloudFormation knows a topic or a load balancer by its ARN: the name is shown, and what stands before it is not."""
+    topic = "AWS::SNS::Topic arn:aws:sns:eu-central-1:111122223333:preview-17-topic"
+    balancer = (
+        "arn:aws-us-gov:elasticloadbalancing:us-gov-west-1:111122223333:loadbalancer/app/preview-17/50dc6c49"
+    )
+    changes = ({"verb": "delete", "resource": topic, "reason": "owned by 111122223333"},)
+    left = ({"resource": balancer, "reason": "still there"},)
+    world = World()
+    run = world.run(
+        *ids.parse_execution(
+            world.add("a", "finished", steps=(step("one", "failure", changes=changes, left=left),))
+        )
+    )
+    assert run is not None
+    (row,) = presentation.steps(presentation.for_anybody(run, lambda _uses: True), NOW, {})
+    assert row.changes is not None
+    assert [(change.resource, change.reason) for change in row.changes] == [
+        ("AWS::SNS::Topic preview-17-topic", "owned by …")
+    ]
+    assert row.left == (("loadbalancer/app/preview-17/50dc6c49", "still there"),)
+    (whole,) = presentation.steps(run, NOW, {})
+    assert whole.changes is not None
+    assert whole.changes[0].resource == topic
+
+
 def test_a_long_plan_is_folded() -> None:
     """Sixty lines would push everything else away."""
     changes = tuple({"verb": "delete", "resource": f"r{n}", "reason": ""} for n in range(60))
