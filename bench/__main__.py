@@ -17,6 +17,7 @@ from bench.receivers import receivers
 from bench.servers import Peer, Server
 
 Figures = dict[str, float]
+PARTS = ["receivers", "engine", "ledger"]
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
     results["seconds"] = time.perf_counter() - began
     text = report.markdown(results)
     print("\n" + text)
-    if not options.quick or options.keep:
+    if options.keep or not (options.quick or options.only or options.parts != PARTS):
         print(f"kept in {report.keep(results, text).relative_to(tools.ROOT)}")
     return 0
 
@@ -49,10 +50,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="one short round: two minutes, to see that it works"
     )
-    parser.add_argument("--keep", action="store_true", help="keep the figures of a quick run too")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the figures of a run that is quick or not whole, too"
+    )
     parser.add_argument("--only", action="append", help="measure only receivers whose name holds this text")
-    every = ["receivers", "engine", "ledger"]
-    parser.add_argument("--parts", nargs="+", choices=every, default=every, help="which parts to measure")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which parts to measure")
     return parser.parse_args()
 
 
