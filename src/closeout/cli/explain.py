@@ -57,8 +57,8 @@ def explain(
 
     A condition that is false or cannot be evaluated is found by the run itself: it ends as skipped, or as failure.
     Exit code 1 if a run would fail so, 4 if GitHub could not be asked. With --json: {"automations": [{"name",
-    "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error. With --pull-request "pull_request" says beside
-    "automations" what was read: its "name", "state" and "notes".
+    "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error. With
+    --pull-request "pull_request" says beside "automations" what was read: its "name", "state" and "notes".
     """
     from closeout import wiring
 

@@ -141,9 +141,8 @@ def open_runtime(
     webhook = clients.cached(webhook_references(loaded, config), report)
     _ = clients.token  # a token that cannot be read ends the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")
-    ledger = Ledger(
-        db, clock=clock, redact=redactor.text
-    ).open()  # last: an error before it leaves no file behind
+    # Last: an error before it leaves no file behind.
+    ledger = Ledger(db, clock=clock, redact=redactor.text).open()
     try:
         return Runtime(
             loaded,
