@@ -1,8 +1,24 @@
-"""What holds for every test: a signal that whoever started the tests ignores is not ignored by what they start."""
+"""What holds for every test, whichever machine it runs on.
+
+A signal that whoever started the tests ignores is not ignored by what they start, and no property fails because the
+machine had other work to do.
+"""
 
 from __future__ import annotations
 
 import signal
+
+from hypothesis import HealthCheck, settings
+
+# Without a time for an example, and without one for the first: a fresh clone makes its table of characters in it. A
+# fixture is shared by the examples of a test; those that use one make what must be new for each by themselves.
+settings.register_profile(
+    "steady",
+    settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("steady")
 
 
 def pytest_configure() -> None:

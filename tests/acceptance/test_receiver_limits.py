@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closeout.server.webhook import Limits
@@ -256,7 +256,7 @@ def test_a_large_delivery_is_taken_beside_others() -> None:
         assert server.deliver(payload, guid="wrong", secret=b"wrong").status == 401
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     st.dictionaries(
         st.sampled_from(["X-GitHub-Event", "X-GitHub-Delivery", "X-GitHub-Hook-ID", "Content-Type", "X-Hub-Signature-256", "X-Hub-Signature", "X-Any"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closeout.core.errors import StepFailed
@@ -89,7 +89,7 @@ class Scene:
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(steps=STEPS)
 def test_one_at_a_time_in_order_and_everybody_ends(aws: FakeAws, steps: list[tuple[str, str]]) -> None:
     """Whoever is visited, dies or is cancelled, and when: the key has one holder, and the order is the tickets'."""

@@ -230,7 +230,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(payload=st.dictionaries(st.sampled_from(["a", "b", "\0"]), _JSON, max_size=3), expression=st.sampled_from(
     ["event.a", "event.a == event.b", "event.a.b", "event.a[0]", "size(event.a) > 0", "event.a < event.b", "!event.a"]
 ))  # fmt: skip
@@ -240,7 +240,7 @@ def test_any_payload_gives_a_truth_value_or_the_named_error(payload: dict[str, A
         assert type(cel.condition(expression, payload)) is bool
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     expression=st.text(st.characters(), max_size=60) | st.text("event.a()[]{}\"'!&|+-?:1 \\\0", max_size=60)
 )

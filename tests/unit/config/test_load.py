@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closeout.config import keys
@@ -333,7 +333,7 @@ def _only_findings(path: Path, data: bytes) -> None:
             assert Automation.from_canonical(automation.canonical()) == automation
 
 
-_FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_FUZZ = settings(max_examples=150)
 
 
 @_FUZZ

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closeout.adapters.ledger import Ledger, Views
@@ -54,7 +54,7 @@ def _row(path: Path) -> runs.RunState:
         return runs.RunState(*connection.execute(named("queries.sql")["run_state"], (1,)).fetchone())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(EVENTS), max_size=8))
 def test_the_ledger_stands_where_the_core_says(tmp_path_factory: object, events: list[str]) -> None:
     """Whatever the engine does, in whatever order, the row is what `advance` gives."""
