@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """Replace `old`, which stands once in `path`, by `new`; one of `tests` must fail."""
-
-    name: str
-    path: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
+from tests.mutants import connections, engine, ledger, naming, network, protection, stack
+from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
 STACK = "tests/unit/actions/aws/test_delete_stack_moto.py"
@@ -565,4 +555,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return int(expires)",
         (f"{VISITS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
+    *network.MUTANTS,
+    *connections.MUTANTS,
+    *ledger.MUTANTS,
+    *naming.MUTANTS,
+    *protection.MUTANTS,
+    *engine.MUTANTS,
+    *stack.MUTANTS,
 )

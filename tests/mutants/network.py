@@ -1,0 +1,7 @@
+"""Sabotages of what leaves this machine: origins, redirects, redaction."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = ()
