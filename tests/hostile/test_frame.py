@@ -75,8 +75,11 @@ def test_the_requests_of_a_seed_are_the_same_again() -> None:
 
 def test_a_process_is_watched_until_it_ends() -> None:
     """Memory, descriptors and threads of a live process; None for one that has ended."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    program = [sys.executable, "-c", "input(0)"]
+    child = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
     try:
+        assert child.stdout.read(1) == b"0"  # before that it is still this program's copy
         with Watch(child.pid) as watch:
             assert 1.0 < watch.start.private <= watch.start.resident <= watch.settled(1000.0, 1.0) + 1000.0
             assert watch.start.descriptors >= 3
