@@ -55,9 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__)
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--seconds", type=float, default=USUAL, help="about how long in all (%(default)g)")
-    length.add_argument(
-        "--long", action="store_true", help=f"{LONG:g} times as much: about an hour and a half"
-    )
+    length.add_argument("--long", action="store_true", help=f"{LONG:g} times as much: about an hour")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="to repeat a run")
     names = [scene.name for scene in SCENES]
     parser.add_argument("--only", action="append", default=[], choices=names, help="a scene; may be repeated")

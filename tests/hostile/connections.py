@@ -1,7 +1,7 @@
 """Connections that make no progress, and one address that wants all places.
 
 Fifteen kinds of silence and of slowness, a few connections of each, all at once: every one of them is closed by the
-server within `BOUND`. Then one address opens more connections than the server has places: a good delivery each second
+server within `BOUND`. Then one address, and then sixteen, open more connections than the server has places: a good delivery each second
 from another address is taken all the same, the log and the metrics say that the server is full, and every place is
 free again afterwards.
 
@@ -11,9 +11,11 @@ Red when sabotaged: leave out any of the timers in `server/protocol.py`; take aw
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from tests.hostile.good import GoodDeliveries
 from tests.hostile.process import Watch
 from tests.hostile.report import Report
 from tests.hostile.requests import get, post
-from tests.hostile.server import IDLE, SECRET, Server
+from tests.hostile.server import ATTACKER, IDLE, SECRET, Server
 from tests.hostile.stage import Stage
 
 BOUND = 90.0
@@ -31,7 +33,7 @@ and the next head, and a busy machine comes on top. Progress is a whole head, a 
 OF_EACH = 4
 FILES = 1024
 """Descriptors of the server that one address wants to fill: half of them are for connections."""
-CROWD = 1100
+CROWD, MANY = 1100, 16
 PIECE = 30_000
 """Bytes sent at once: under the limit of a head, which a server may take several requests for."""
 HOLD = 4.0
@@ -104,7 +106,7 @@ def run(stage: Stage, report: Report) -> None:
         with Watch(server.pid) as watch:
             with GoodDeliveries(server) as good:
                 _silent(server, report)
-                _crowd(server, report)
+                _crowds(server, report)
             good.into(report)
             after = watch.settled(20.0, 10.0, descriptors=LEFT_OPEN)
             report.memory = (watch.start.resident, watch.peak, after)
@@ -182,26 +184,36 @@ def held_ports(port: int) -> set[int]:
     }
 
 
-def _crowd(server: Server, report: Report) -> None:
-    """Open more connections than there are places, from one address, and hold them for some seconds."""
-    crowd: list[socket.socket] = []
-    for _ in range(CROWD):
-        with contextlib.suppress(OSError):
-            crowd.append(server.connect(seconds=2.0))
-    time.sleep(HOLD)
-    mine = len(held_ports(server.port) & {one.getsockname()[1] for one in crowd})
+def _crowds(server: Server, report: Report) -> None:
+    """Open more connections than there are places: from one address, then from many."""
+    one = _crowd(server, [ATTACKER])
+    many = _crowd(server, [f"127.0.1.{number}" for number in range(1, MANY + 1)])
+    report.events.append(f"{CROWD:,} from one address: {one} are held")
+    report.events.append(f"{CROWD:,} from {MANY}: {many} are held")
+    report.check(one <= SHARE, f"one address holds {one} connections, over {SHARE} of {FILES // 2} places")
+    report.check(many <= FILES // 2, f"{many} connections are held, over the {FILES // 2} places")
     metrics = server.exchange(get(b"/metrics"), source="127.0.0.1").decode("utf-8", "replace")
-    report.events.append(f"{CROWD:,} from one address, of which {mine} are held")
-    report.check(mine <= SHARE, f"one address holds {mine} connections, over {SHARE} of {FILES // 2} places")
-    report.check(
-        any(
-            "connection" in line and not line.endswith(" 0")
-            for line in metrics.splitlines()
-            if line[:1] != "#"
-        ),
-        "the metrics do not say that connections were refused",
-    )
+    log = server.log().decode("utf-8", "replace")
+    for reason, said in (
+        ("address-share", "share of the connections"),
+        ("full", "all connections are taken"),
+    ):
+        counted = re.search(rf'closed_total{{reason="{reason}"}} [1-9]', metrics)
+        report.check(
+            counted is not None, f"the metrics do not say that connections were closed as `{reason}`"
+        )
+        report.check(said in log, f"the log does not say `{said}`")
+
+
+def _crowd(server: Server, addresses: Sequence[str]) -> int:
+    """Open `CROWD` connections from these addresses and hold them for some seconds; return how many the server holds."""
+    crowd: list[socket.socket] = []
+    for number in range(CROWD):
+        with contextlib.suppress(OSError):
+            crowd.append(server.connect(addresses[number % len(addresses)], seconds=2.0))
+    time.sleep(HOLD)
+    mine = {one.getsockname()[1] for one in crowd}
+    held = len(held_ports(server.port) & mine)
     for one in crowd:
         one.close()
-    said = [line for line in server.log().decode().splitlines() if "connection" in line]
-    report.check(bool(said), "the log does not say that connections were refused")
+    return held
