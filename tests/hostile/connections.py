@@ -1,9 +1,9 @@
-"""Connections that make no progress, and one address that wants all places.
+"""Connections that make no progress, and strangers who want all places.
 
 Fifteen kinds of silence and of slowness, a few connections of each, all at once: every one of them is closed by the
-server within `BOUND`. Then one address, and then sixteen, open more connections than the server has places: a good delivery each second
-from another address is taken all the same, the log and the metrics say that the server is full, and every place is
-free again afterwards.
+server within `BOUND`. Then one address, and then sixteen, open more connections than the server has places: a good
+delivery each second from another address is taken all the same, the log and the metrics say that the server is full,
+and every place is free again afterwards.
 
 Red when sabotaged: leave out any of the timers in `server/protocol.py`; take away an address's share.
 """
