@@ -9,6 +9,7 @@ import pytest
 
 from closeout.adapters.ledger import Ledger, Requests, Views
 from closeout.core.errors import NotFound
+from closeout.core.runs import Parked
 from closeout.ports import Ending, Operation
 from tests.unit.ledger.conftest import HandClock, delivery, new_run
 
@@ -53,7 +54,7 @@ def states(views: Views) -> list[tuple[str, str, int]]:
 def test_a_run_that_sleeps_says_until_when(run: Ledger, views: Views) -> None:
     """Its end is known, unless somebody has asked to cancel the run."""
     sleep = operation("grace", 1, {}, kind="sleep", state="waiting", wake=1_600.0, ended_at=None)
-    run.save(1, sleep, park_until=1_600.0)
+    run.save(1, sleep, Parked(1_600.0))
     view = views.run("r1")
     assert view is not None
     assert (view.sleeps_in, view.until, view.reason) == ("grace", 1_600.0, "waits in grace")
@@ -66,7 +67,7 @@ def test_a_run_that_sleeps_says_until_when(run: Ledger, views: Views) -> None:
 def test_a_run_that_polls_says_what_it_waits_for(run: Ledger, views: Views) -> None:
     """Nobody knows when it hears something."""
     poll = operation("stack/gone", 1, {}, kind="wait", state="waiting", wake=1_700.0, ended_at=None)
-    run.save(1, poll, park_until=1_700.0)
+    run.save(1, poll, Parked(1_700.0))
     view = views.run("r1")
     assert view is not None
     assert (view.sleeps_in, view.until, view.reason) == (None, None, "waits in stack")
@@ -107,7 +108,7 @@ def test_a_waiting_step_says_what_was_last_heard(run: Ledger, views: Views) -> N
     waiting = operation(
         "stack/gone", 1, heard, kind="wait", state="waiting", tries=40, wake=2_000.0, ended_at=None
     )
-    run.save(1, waiting, park_until=2_000.0)
+    run.save(1, waiting, Parked(2_000.0))
     view = views.run("r1")
     assert view is not None
     assert (view.state, view.reason) == ("waiting", "stack: rate exceeded")
@@ -128,7 +129,7 @@ def test_what_is_marked_as_begun_is_running_and_not_waiting(run: Ledger, views: 
     view = views.run("r1")
     assert view is not None
     assert (view.steps[0].state, view.steps[0].reason) == ("running", None)
-    run.save(1, marked._replace(wake=2_000.0), park_until=2_000.0)
+    run.save(1, marked._replace(wake=2_000.0), Parked(2_000.0))
     view = views.run("r1")
     assert view is not None
     assert (view.state, view.steps[0].state, view.reason) == ("waiting", "waiting", "waits in stack")

@@ -1,7 +1,8 @@
 -- Every read of the ledger, by name. Lists go by rowid, newest first, and read no bodies.
 
 -- name: pending
-SELECT number, run_id || '-' || attempt, concurrency, state, turn, accepted_at, queue_timeout, wake, crashes, cancel
+SELECT number, run_id || '-' || attempt, concurrency, state, turn, accepted_at, queue_timeout, wake, crashes, cancel,
+    suspected, alone, deaths
 FROM run WHERE number > ? AND state <> 'finished' ORDER BY number;
 
 -- name: find_execution
