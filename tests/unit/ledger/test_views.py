@@ -9,7 +9,7 @@ import pytest
 
 from closeout.adapters.ledger import Ledger, Requests, Views
 from closeout.core.errors import NotFound
-from closeout.core.runs import Parked
+from closeout.core.runs import Parked, Recorded
 from closeout.ports import Ending, Operation
 from tests.unit.ledger.conftest import HandClock, delivery, new_run
 
@@ -71,6 +71,30 @@ def test_a_run_that_polls_says_what_it_waits_for(run: Ledger, views: Views) -> N
     view = views.run("r1")
     assert view is not None
     assert (view.sleeps_in, view.until, view.reason) == (None, None, "waits in stack")
+
+
+def test_a_suspect_says_why_it_waits_and_why_it_runs_alone(run: Ledger, views: Views) -> None:
+    """With the deaths that counted against it so far."""
+    run.begin(1, "own", 1_001.0, wait=True)
+    run.recover()
+    view = views.run("r1")
+    assert view is not None
+    assert view.state == "waiting"
+    assert view.reason == "waits for a turn alone, since it was under way when the server's process ended"
+    assert views.stats()["suspects"] == 1
+    run.begin(1, "own", 1_002.0, wait=True, alone=True)
+    run.recover()
+    run.begin(1, "own", 1_003.0, wait=True, alone=True)
+    view = views.run("r1")
+    assert view is not None
+    assert (view.state, view.reason) == (
+        "running",
+        "runs alone, since it was under way when the server's process ended; 1 of 5 deaths while it ran alone",
+    )
+    run.save(1, operation("stack/plan", 1, {}), Recorded())
+    view = views.run("r1")
+    assert view is not None
+    assert (view.reason, views.stats()["suspects"]) == (None, 0)
 
 
 def test_a_queued_run_has_pending_steps(run: Ledger, views: Views) -> None:
