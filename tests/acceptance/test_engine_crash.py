@@ -118,9 +118,9 @@ class Machine:
         views.close()
         return found
 
-    def effects(self) -> list[tuple[str, str]]:
-        """Give (run, operation) in the order of their calls."""
-        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
+    def effects(self, after: int = 0) -> list[tuple[str, str]]:
+        """Give (run, operation) in the order of their calls, of those behind that many bytes of the journal."""
+        lines = self.journal.read_bytes()[after:].decode().splitlines() if self.journal.exists() else []
         return [(run, operation) for run, operation in (line.split() for line in lines)]
 
     def recorded(self) -> dict[str, set[str]]:

@@ -149,8 +149,8 @@ def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., M
     machine.begun("a", "b", "c")
     assert machine.row("a") == (1, None, 0)
     machine.crash()
-    assert machine.row("a") == (2, "now", 0)
     machine.begun("a")
+    assert machine.row("a") == (2, "now", 0)
     machine.crash()
     assert machine.row("a")[2] == 1, "that one was in its own turn"
 

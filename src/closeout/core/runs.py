@@ -47,7 +47,8 @@ class RunState(NamedTuple):
     """When a waiting run goes on."""
     finished_at: float | None = None
     suspected: int = 0
-    """Times that it was under way when the process ended, since it last got on: each doubles its next turn alone."""
+    """Times that it was under way when the process ended, in no other run's turn, since it last got on: each after the
+    first doubles its next turn alone."""
     alone: str | None = None
     """Its turn alone: `due`, or `now` while it lasts. None of a run that is no suspect, or has had its turn."""
     deaths: int = 0
@@ -79,9 +80,14 @@ class Recorded(NamedTuple):
 
 
 class Crashed(NamedTuple):
-    """The process ended under it. `alone`: it has a process of its own, as each invocation on AWS; it needs no turn."""
+    """The process ended under it.
+
+    `alone`: it has a process of its own, as each invocation on AWS, and needs no turn. `by_another`: it was another run's
+    turn alone, which the death counts against; this run's own turn is then no longer than it was.
+    """
 
     alone: bool = False
+    by_another: bool = False
 
 
 class CancelAsked(NamedTuple):
@@ -121,8 +127,8 @@ def advance(run: RunState, outcome: Outcome) -> RunState:
         case Recorded(progress):
             run = run._replace(crashes=0)
             return run._replace(suspected=0, alone=None, deaths=0) if progress else run
-        case Crashed(alone):
-            return _crashed(run, alone) if run.state == "running" else run
+        case Crashed(alone, by_another):
+            return _crashed(run, alone, by_another) if run.state == "running" else run
         case CancelAsked(by):
             return run._replace(cancel=by)
         case CancelTold():
@@ -134,7 +140,7 @@ def advance(run: RunState, outcome: Outcome) -> RunState:
             )
 
 
-def _crashed(run: RunState, alone: bool) -> RunState:
+def _crashed(run: RunState, alone: bool, by_another: bool) -> RunState:
     """Give a run under which the process ended: a suspect, unless it has a process of its own.
 
     It waits from then on, so that a second death before its turn does not find it under way.
@@ -142,7 +148,7 @@ def _crashed(run: RunState, alone: bool) -> RunState:
     crashes, deaths = run.crashes + 1, run.deaths + (alone or run.alone == "now")
     if alone:
         return run._replace(crashes=crashes, deaths=deaths)
-    suspected = run.suspected + 1
+    suspected = max(run.suspected, 1) if by_another else run.suspected + 1
     return run._replace(
         state="waiting", wake=0.0, crashes=crashes, suspected=suspected, alone="due", deaths=deaths
     )

@@ -103,7 +103,7 @@ class Engine:
         found = self._store.recover()
         with self._lock:
             # Suspects first: nothing else begins before their turns. None of them waits for the key of another run.
-            for pending in sorted(found, key=lambda pending: pending.alone is None):
+            for pending in sorted(found, key=lambda pending: (pending.alone is None, -pending.deaths)):
                 self._admit(Task(pending, found=True), pending.state, now)
         announce(found, self._turn, self._report)
         self._requests.look(self._given_up)
@@ -202,7 +202,8 @@ class Engine:
     def _make_ready(self, task: Task) -> None:
         """Let an execution begin when no turn alone is on; one that is cancelled at once, since it only ends."""
         task.state = "ready"
-        self._begin([task.number] if task.cancel else self._turns.ready(task.number, suspect=task.alone))
+        deaths = task.deaths if task.alone else None
+        self._begin([task.number] if task.cancel else self._turns.ready(task.number, deaths))
 
     def _begin(self, numbers: Iterable[int]) -> None:
         for number in numbers:

@@ -41,21 +41,25 @@ def announce(found: Sequence[Pending], first: float, report: Callable[[str], Non
 
 
 class Turns:
-    """Which of the runs that are ready may begin. Suspects go by number of acceptance, the others when no turn is on."""
+    """Which of the runs that are ready may begin: suspects one by one, the others when no turn is on.
+
+    Suspects go in order of acceptance, but first those that the process has ended in while they ran alone: what kills at
+    once is found out in less than a minute, however long an innocent script beside it takes.
+    """
 
     def __init__(self) -> None:
         self.now: int | None = None
         """Whose turn alone it is."""
         self._until = float("inf")
-        self._suspects: list[int] = []
+        self._suspects: list[tuple[int, int]] = []
         self._others: list[int] = []
 
-    def ready(self, number: int, *, suspect: bool) -> list[int]:
-        """Add a run that is ready; give those that may begin now."""
-        if suspect:
-            insort(self._suspects, number)
-        else:
+    def ready(self, number: int, deaths: int | None) -> list[int]:
+        """Add a run that is ready, with its deaths if it is a suspect; give those that may begin now."""
+        if deaths is None:
             self._others.append(number)
+        else:
+            insort(self._suspects, (-deaths, number))
         return self._next()
 
     def begun(self, number: int, until: float) -> None:
@@ -80,17 +84,16 @@ class Turns:
 
     def drop(self, number: int) -> bool:
         """Take out a run that waits here; whether it did."""
-        for waiting in (self._suspects, self._others):
-            if number in waiting:
-                waiting.remove(number)
-                return True
-        return False
+        before = len(self._suspects) + len(self._others)
+        self._suspects = [each for each in self._suspects if each[1] != number]
+        self._others = [each for each in self._others if each != number]
+        return len(self._suspects) + len(self._others) < before
 
     def _next(self) -> list[int]:
         if self.now is not None:
             return []
         if self._suspects:
-            self.now = self._suspects.pop(0)
+            self.now = self._suspects.pop(0)[1]
             return [self.now]
         others, self._others = self._others, []
         return others

@@ -63,6 +63,12 @@ def test_only_a_death_in_its_own_turn_counts_against_a_run() -> None:
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Crashed())[-3:] == (3, "due", 2)
 
 
+def test_a_death_in_anothers_turn_makes_a_suspect_and_no_turn_longer() -> None:
+    """That other is the one it counts against; an hour's script would hold up everybody for longer each time."""
+    assert after(TAKEN, Crashed(by_another=True))[-3:] == (1, "due", 0)
+    assert after(TAKEN, Crashed(), ALONE, Joined(), Crashed(by_another=True))[-3:] == (1, "due", 0)
+
+
 def test_a_run_that_got_on_is_no_suspect() -> None:
     """Whatever it was at has not ended the process. What only says that a try was cut off is not that."""
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded())[-3:] == (0, None, 0)

@@ -42,8 +42,10 @@ class Executions:
         """Make each execution found running a suspect; give all unfinished ones in order of acceptance."""
 
         def work(connection: sqlite3.Connection) -> None:
-            for (number,) in connection.execute(SQL["running_runs"]).fetchall():
-                _advance(connection, number, runs.Crashed())
+            running = connection.execute(SQL["running_runs"]).fetchall()
+            turn = next((number for number, alone in running if alone == "now"), None)
+            for number, _ in running:
+                _advance(connection, number, runs.Crashed(by_another=turn not in (None, number)))
 
         self._writer().run(work)
         return self.pending(0)

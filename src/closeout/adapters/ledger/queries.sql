@@ -56,7 +56,7 @@ WHERE number = ?;
 
 -- name: running_runs
 -- Recovery: the process died while these were running.
-SELECT number FROM run WHERE state <> 'finished' AND state = 'running';
+SELECT number, alone FROM run WHERE state <> 'finished' AND state = 'running';
 
 -- name: number_of_run
 SELECT number FROM run WHERE run_id = ? AND attempt = ?;

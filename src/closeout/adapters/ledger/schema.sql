@@ -52,7 +52,7 @@ CREATE TABLE run (
     verdict TEXT,
     summary TEXT,
     finished_at REAL,
-    suspected INTEGER NOT NULL DEFAULT 0, -- times it was under way when the process died, since it last got on
+    suspected INTEGER NOT NULL DEFAULT 0, -- times it was under way when the process died: doubles its turn alone
     alone TEXT,                         -- its turn alone after that: due now; NULL: none
     deaths INTEGER NOT NULL DEFAULT 0   -- times the process died in its turn alone, since it last got on
 ) STRICT;
