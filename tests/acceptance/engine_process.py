@@ -78,7 +78,7 @@ def main() -> None:
 
         try:
             if name == "poison-at-once":
-                durable.record("poison", lambda: note("poison"))
+                durable.record("poison", lambda: os.kill(os.getpid(), 9))
             durable.record("begin", lambda: note("begin"))
             if name.startswith("poison"):
                 durable.record("poison", lambda: note("poison"))

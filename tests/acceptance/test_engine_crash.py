@@ -224,7 +224,7 @@ def test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed(
     assert machine.wait_for_end() == dict.fromkeys(machine.acknowledged, "success") | {poison: "failure"}
     assert deaths in (MAX_DEATHS + 1, MAX_DEATHS + 2), "one in company, or two if the first left no trace"
     effects = Counter(machine.effects())
-    assert effects[(poison, "poison")] == deaths
+    assert effects[(poison, "poison")] in (deaths, 0), "none of what kills before it can write anything down"
     assert effects[(poison, "final")] == 1
     [summary] = machine.summaries("failure").values()
     assert f"ended closeout's process {MAX_DEATHS} times while it ran alone" in summary

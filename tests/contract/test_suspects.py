@@ -84,8 +84,12 @@ class Machine:
         self.begun(*names)
 
     def begun(self, *names: str) -> None:
-        """Wait until exactly these runs are in their script."""
+        """Wait until exactly these runs are in their script, or have been."""
         eventually(lambda: sorted(self.script.begun) == sorted(names))
+
+    def reached(self, *names: str) -> None:
+        """Wait until at least these runs have begun, in this order."""
+        eventually(lambda: self.script.begun[: len(names)] == list(names))
 
     def row(self, name: str) -> Any:
         """Give how a run stands: suspected, alone, deaths."""
@@ -124,8 +128,7 @@ def test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them
     machine.begun("a")
     machine.bench.accept("e")
     for number, name in enumerate(("a", "b", "c")):
-        eventually(lambda: machine.script.begun)
-        assert machine.script.begun == ["a", "b", "c"][: number + 1]
+        machine.begun(*("a", "b", "c")[: number + 1])
         assert machine.row(name) == (1, "now", 0), (
             "on disk before it begins, or its death would not be its own"
         )
@@ -144,15 +147,32 @@ def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., M
     machine.under_way("a", "b")
     machine.bench.accept("c", tell=False)
     machine.crash()
-    machine.begun("a")
-    machine.begun("a", "b")
-    machine.begun("a", "b", "c")
+    machine.reached("a", "b", "c")
     assert machine.row("a") == (1, None, 0)
+    machine.turn = LONG
     machine.crash()
     machine.begun("a")
     assert machine.row("a") == (2, "now", 0)
     machine.crash()
-    assert machine.row("a")[2] == 1, "that one was in its own turn"
+    machine.begun("a")
+    assert machine.row("a") == (3, "now", 1), "that one was in its own turn"
+
+
+def test_who_died_alone_goes_first(make: Callable[..., Machine]) -> None:
+    """Or it would wait in each life for the turn of every long script that was accepted before it."""
+    machine = make()
+    machine.under_way("a", "b")
+    machine.crash()
+    machine.begun("a")
+    machine.bench.engine._turns.begun(1, 0.0)
+    machine.bench.engine._nudged.set()
+    machine.reached("a", "b")
+    machine.crash()
+    machine.begun("b")
+    assert machine.row("b") == (2, "now", 1)
+    assert machine.row("a") == (1, "due", 0), (
+        "that death was not in its turn, and its turn is no longer for it"
+    )
 
 
 def test_five_deaths_in_its_own_turns_end_an_operation(make: Callable[..., Machine]) -> None:
@@ -250,7 +270,6 @@ def test_a_ledger_that_takes_no_writes_lengthens_a_turn(make: Callable[..., Mach
         raise StoreUnavailable("the disk is full")
 
     machine.bench.ledger.join = refusing  # type: ignore[method-assign]
-    machine.begun("a")
     assert refused.wait(5)
     assert machine.script.begun == ["a"]
     machine.bench.ledger.join = join  # type: ignore[method-assign]

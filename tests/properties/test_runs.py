@@ -90,13 +90,13 @@ def test_crashes_are_of_running_runs_and_since_the_last_record(life: list[Outcom
 def test_only_a_death_while_alone_counts_and_progress_forgives_all(life: list[Outcome]) -> None:
     """Nothing else adds to the count that ends an operation, and a run that gets on has none."""
     for outcome, (before, after) in zip(life, pairwise(states_of(life)), strict=True):
-        died = isinstance(outcome, Crashed) and before.state == "running"
-        alone = died and (before.alone == "now" or outcome[0])
+        crash = outcome if isinstance(outcome, Crashed) and before.state == "running" else None
+        alone = crash is not None and (before.alone == "now" or crash.alone)
         if outcome == Recorded(progress=True) and before.state != "finished":
             assert (after.suspected, after.alone, after.deaths) == (0, None, 0)
         else:
             assert after.deaths == before.deaths + alone
-            again = died and not outcome[0] and (not outcome[1] or before.suspected == 0)
+            again = crash is not None and not crash.alone and not (crash.by_another and before.suspected)
             assert after.suspected == before.suspected + again
 
 

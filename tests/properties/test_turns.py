@@ -49,6 +49,16 @@ def test_nobody_begins_during_a_turn_and_nobody_is_left_behind(steps: list[tuple
     assert waiting == {}
 
 
+def test_who_died_alone_goes_first() -> None:
+    """Then the others, in order of acceptance."""
+    turns = Turns()
+    assert turns.ready(1, 0) == [1]
+    for number, deaths in ((4, 0), (2, 0), (5, 2), (3, 1)):
+        assert turns.ready(number, deaths) == []
+    order = [turns.over(1), turns.over(5), turns.over(3), turns.over(2)]
+    assert order == [[5], [3], [2], [4]]
+
+
 def test_each_death_doubles_the_next_turn_up_to_a_day() -> None:
     """However often: no number grows over what a clock can hold."""
     assert [seconds(TURN, suspected) for suspected in (1, 2, 3, 4)] == [15.0, 30.0, 60.0, 120.0]

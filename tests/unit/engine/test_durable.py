@@ -351,6 +351,20 @@ def test_a_new_try_of_what_was_cut_off_is_no_progress(stage: Stage) -> None:
     assert stage.death_count == 0, "the new try came to its end"
 
 
+def test_that_something_begins_is_no_progress(stage: Stage) -> None:
+    """Its mark is stored before it does anything."""
+    stage.death_count = 2
+    seen: list[int] = []
+
+    def poll(durable: ReplayDurable) -> bool:
+        durable.mark()
+        seen.append(stage.death_count)
+        return True
+
+    stage.once(lambda durable: durable.wait_until("run-1", lambda: poll(durable), 1.0, 60.0))
+    assert (seen, stage.death_count) == ([2], 0)
+
+
 def test_a_poll_that_ends_the_process_whenever_it_is_alone_fails_its_wait(stage: Stage) -> None:
     """A destructive call is the poll of a wait; it can kill the process like any other."""
     stage.death_count = MAX_DEATHS
