@@ -34,9 +34,9 @@ automations:
     status: false
     timeout: 6h
     steps:
-      - uses: shell
+      - uses: http/request
         destructive: false
-        with: { argv: ['true'] }
+        with: { url: 'http://127.0.0.1:9/never' }
 """
 SENDERS = 8
 AT_A_TIME = 500

@@ -8,6 +8,9 @@ SUSPECTS = "tests/contract/test_suspects.py"
 CORE = "tests/unit/core/test_runs.py"
 DURABLE = "tests/unit/engine/test_durable.py"
 TURNS = "tests/properties/test_turns.py"
+CRASH = "tests/acceptance/test_engine_crash.py"
+REMOTE = "tests/contract/test_remote_engine.py"
+TRIES = "tests/unit/actions/general/test_tries.py"
 WAITING = "tests/contract/test_waiting_runs.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -113,10 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/local.py",
         "wait = task.found or not task.fresh",
         "wait = not task.fresh",
-        (
-            "tests/acceptance/test_engine_crash.py::"
-            "test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed[poison-at-once]",
-        ),
+        (f"{CRASH}::test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed[poison-at-once]",),
     ),
     Mutant(
         "a cancel waits for turns alone",
@@ -130,20 +130,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/visit.py",
         "runs.Crashed(alone=True)",
         "runs.Crashed()",
-        (
-            "tests/contract/test_remote_engine.py::"
-            "test_an_operation_that_kills_its_process_again_and_again_fails",
-        ),
+        (f"{REMOTE}::test_an_operation_that_kills_its_process_again_and_again_fails",),
     ),
     Mutant(
         "a step that ended by the count of before runs again in a replay",
         "src/closeout/actions/general/tries.py",
         'crashes += bool(outcome.get("crashed"))',
         "crashes += 0",
-        (
-            "tests/unit/actions/general/test_tries.py::"
-            "test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay",
-        ),
+        (f"{TRIES}::test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay",),
     ),
     Mutant(
         "a parked run keeps its payload",

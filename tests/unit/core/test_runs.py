@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from closeout.core.runs import (
+    MAX_DEATHS,
     MAX_DESCRIPTION,
     CancelAsked,
     CancelTold,
@@ -61,6 +62,11 @@ def test_only_a_death_in_its_own_turn_counts_against_a_run() -> None:
     assert after(TAKEN, Crashed(), ALONE, Joined(), Crashed())[-3:] == (2, "due", 0)
     assert after(TAKEN, Crashed(), ALONE, Crashed())[-3:] == (2, "due", 1)
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Crashed())[-3:] == (3, "due", 2)
+
+
+def test_the_fifth_death_alone_is_the_last() -> None:
+    """Six starts of a server in all, which a supervisor makes in less than a minute."""
+    assert MAX_DEATHS == 5
 
 
 def test_a_death_in_anothers_turn_makes_a_suspect_and_no_turn_longer() -> None:
