@@ -22,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from closeout.adapters.ledger import Views
 from closeout.testing.deliveries import pull_request, signed_headers
 from tests.acceptance.engine_process import OPERATIONS
 from tests.acceptance.machine import SECRET
@@ -54,8 +55,10 @@ def run(kills: int, runs: int, seed: int, folder: Path) -> dict[str, Any]:
             machine.kill()
             again = [each for each in machine.effects(before) if each[1] in recorded.get(each[0], ())]
             broken += [f"{name} of {each} was called again after it was recorded" for each, name in again]
+        died = round(time.monotonic() - begun, 1)
         machine.start()
-        verdicts = machine.wait_for_end(120.0)
+        _until_all_end(machine.ledger, len(machine.acknowledged))
+        verdicts = machine.wait_for_end(60.0)
     finally:
         machine.close()
     called = Counter(machine.effects())
@@ -72,9 +75,24 @@ def run(kills: int, runs: int, seed: int, folder: Path) -> dict[str, Any]:
         "failures": machine.summaries("failure"),
         "cut_off_and_repeated": sum(count - 1 for (_, name), count in called.items() if name != "gone"),
         "slowest_start_s": round(slowest, 2),
+        "last_death_s": died,
         "seconds": round(time.monotonic() - begun, 1),
         "broken": broken,
     }
+
+
+def _until_all_end(ledger: Path, runs: int, still: float = 120.0) -> None:
+    """Wait until all runs have finished; fail when none did for `still` seconds."""
+    views, ended, moved = Views(ledger), -1, time.monotonic()
+    try:
+        while ended < runs:
+            time.sleep(0.5)
+            now = sum(views.stats()["runs_by_verdict"].values())
+            if now > ended:
+                ended, moved = now, time.monotonic()
+            assert time.monotonic() - moved < still, f"{ended} of {runs} have finished, and no more do"
+    finally:
+        views.close()
 
 
 CONFIG = """\
