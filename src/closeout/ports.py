@@ -124,7 +124,7 @@ class Pending(NamedTuple):
     execution: str
     key: str | None
     state: str
-    """`queued`, `running` (the process died in it) or `waiting`."""
+    """`queued` or `waiting`."""
     turn: str
     """`own`; `expired` or `cancelled`: it runs out of turn, without its key, only to end."""
     accepted_at: float

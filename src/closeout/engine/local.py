@@ -281,6 +281,11 @@ class Engine:
                 if pending.number not in self._tasks:
                     self._admit(Task(pending), pending.state, now)
 
+    def _begin_turn(self, task: Task) -> None:
+        with self._lock:
+            self._turns.begun(task.number, time.monotonic() + seconds(self._turn, task.suspected))
+        self._nudged.set()
+
     def _end_turn(self) -> None:
         """Let the others begin beside a suspect whose turn is up. First on disk: no death from then on is its own."""
         with self._lock:
@@ -320,9 +325,8 @@ class Engine:
         try:
             self._store.begin(task.number, task.turn, self._clock.now(), wait=wait, alone=alone)
             task.fresh = False
-            with self._lock:
-                self._turns.begun(task.number, time.monotonic() + seconds(self._turn, task.suspected))
-            self._nudged.set()
+            if alone:
+                self._begin_turn(task)
             execution, recorded = self._store.load(task.number)
         except StoreUnavailable as error:
             self._report(f"{task.execution} cannot be taken up now: {error}")
