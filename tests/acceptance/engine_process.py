@@ -24,7 +24,7 @@ from closeout.engine import Engine
 from closeout.engine.turns import TURN
 from closeout.ports import Durable, Ending, Execution
 
-SLOW_DOWN = Retry(attempts=50, backoff=Backoff(first=0.01))
+SLOW_DOWN = Retry(attempts=10_000, backoff=Backoff(first=0.01))
 """More than there are restarts in a test: the service is slow once for each process, and tries are never forgotten."""
 
 OPERATIONS = ("begin", "plan", "delete", "gone", "verify", "final")
