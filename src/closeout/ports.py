@@ -16,10 +16,9 @@ Json: TypeAlias = Any
 """A JSON value: dict with string keys, list, str, int, float, bool or None; under 200 KB when recorded."""
 
 
-Mark: TypeAlias = Literal["begun", "again", "crashed", "late"]
+Mark: TypeAlias = Literal["begun", "again", "late"]
 """`begun`: it is stored, for the first time. `again`: it was stored before, by whatever process, and no end is: it may have
-happened, in part or as a whole; `crashed`: and the process died in it. `late`: storing took so long that what was looked at
-before must be looked at again."""
+happened, in part or as a whole. `late`: storing took so long that what was looked at before must be looked at again."""
 
 
 class Durable(Protocol):
@@ -125,7 +124,7 @@ class Pending(NamedTuple):
     execution: str
     key: str | None
     state: str
-    """`queued`, `running` (the process died in it) or `waiting`."""
+    """`queued` or `waiting`."""
     turn: str
     """`own`; `expired` or `cancelled`: it runs out of turn, without its key, only to end."""
     accepted_at: float
@@ -134,6 +133,10 @@ class Pending(NamedTuple):
     crashes: int
     cancel: str | None
     """Who asked to cancel it, as long as the run has not been told."""
+    suspected: int = 0
+    alone: str | None = None
+    deaths: int = 0
+    """These as in `core.runs.RunState`."""
 
 
 class Standing(NamedTuple):

@@ -1,10 +1,12 @@
 """A server without HTTP, for crash tests: accepts deliveries from its input, runs them, writes down every effect.
 
-    python -m tests.acceptance.engine_process LEDGER JOURNAL
+    python -m tests.acceptance.engine_process LEDGER JOURNAL [TURN]
 
-Each line of input is `accept NAME KEY`; once it is committed the process prints `accepted NAME`. Every call of an
+TURN are the seconds of a suspect's first turn alone. Each line of input is `accept NAME KEY`; once it is committed the process prints `accepted NAME`. Every call of an
 operation's function is one fsynced line `NAME operation` in the journal, written before the effect would be
-recorded, so that what was called can be compared with what was recorded.
+recorded, so that what was called can be compared with what was recorded. The name says what a run does besides: `poison`
+ends the process (`-at-once`: with its very first operation, `-late`: after a quarter of a second), `slow` takes a tenth of
+a second for its delete, `long` more than a second.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.retry import Backoff, Retry
 from closeout.engine import Engine
+from closeout.engine.turns import TURN
 from closeout.ports import Durable, Ending, Execution
 
-SLOW_DOWN = Retry(attempts=50, backoff=Backoff(first=0.01))
+SLOW_DOWN = Retry(attempts=10_000, backoff=Backoff(first=0.01))
 """More than there are restarts in a test: the service is slow once for each process, and tries are never forgotten."""
 
 OPERATIONS = ("begin", "plan", "delete", "gone", "verify", "final")
@@ -58,12 +61,14 @@ def main() -> None:
         def note(operation: str) -> str:
             journal.write(f"{name} {operation}")
             if operation == "poison":
+                time.sleep(0.25 if name.endswith("-late") else 0.0)
                 os.kill(os.getpid(), 9)
             time.sleep(0.002)
             return operation
 
         def delete() -> str:
             note("delete")
+            time.sleep(0.1 if name.startswith("slow") else 1.2 if name.startswith("long") else 0.0)
             if execution.delivery % 3 == 0 and name not in slowed:
                 slowed.add(name)
                 raise ServiceError(
@@ -71,8 +76,10 @@ def main() -> None:
                 )
             return "deleted"
 
-        durable.record("begin", lambda: note("begin"))
         try:
+            if name == "poison-at-once":
+                durable.record("poison", lambda: os.kill(os.getpid(), 9))
+            durable.record("begin", lambda: note("begin"))
             if name.startswith("poison"):
                 durable.record("poison", lambda: note("poison"))
             durable.record("plan", lambda: note("plan"))
@@ -89,7 +96,8 @@ def main() -> None:
         return Ending("success", "gone")
 
     with Ledger(Path(sys.argv[1]), clock=Clock()) as ledger:
-        engine = Engine(ledger, run, clock=Clock())
+        turn = float(sys.argv[3]) if len(sys.argv) > 3 else TURN
+        engine = Engine(ledger, run, clock=Clock(), turn=turn)
         engine.start()
         print("ready", flush=True)
         for line in sys.stdin:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from closeout.core.runs import MAX_CRASHES
+from closeout.core.runs import MAX_DEATHS
 from closeout.ports import Ending
 from closeout.testing.aws import FakeAws
 from tests.aws.lambda_host import LambdaHost
@@ -88,8 +88,8 @@ def test_a_worker_killed_around_the_run(aws: FakeAws, tmp_path: Path, moment: st
 def test_an_operation_that_always_kills_its_worker_fails_and_the_run_reports_it(
     aws: FakeAws, tmp_path: Path
 ) -> None:
-    """After two crashes it is not tried again; the status is posted and the execution in Lambda succeeds."""
+    """After five deaths it is not tried again; the status is posted and the execution in Lambda succeeds."""
     stage = Stage(aws, tmp_path, "delete:before", times=100)
     assert stage.play() == Ending("failure", "crashed")
     assert stage.effects() == Counter({"final": 1})
-    assert stage.host.exits.count(-9) == MAX_CRASHES
+    assert stage.host.exits.count(-9) == MAX_DEATHS

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from closeout.adapters.dynamo.rows import row_key
+from closeout.adapters.dynamo.table import update
 from closeout.core import table as layout
 from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
-from closeout.core.runs import MAX_CRASHES
+from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import Abandoned
 from closeout.engine.visit import DONE, LONGEST_QUEUE, LONGEST_WAIT, SHORTEST_QUEUE, SUSPECT
 from closeout.ports import Durable, Ending, Execution, Operation
@@ -466,14 +468,14 @@ def test_a_run_whose_process_died_goes_on_from_what_it_recorded(bench: RemoteBen
 
 
 def test_an_operation_that_kills_its_process_again_and_again_fails(bench: RemoteBench) -> None:
-    """After as many crashes as everywhere else; and recording something sets the count back."""
+    """After as many deaths as everywhere else, since each invocation is alone; and getting on sets the count back."""
     bench.functions["a"] = dies
     a = bench.accept("a")
-    for _ in range(MAX_CRASHES):
+    for _ in range(MAX_DEATHS):
         bench.process().visit(a, lambda: FOREVER)
     row = bench.store.look(a)
     assert row is not None
-    assert row.run.crashes == MAX_CRASHES - 1
+    assert (row.run.deaths, row.run.suspected, row.run.alone) == (MAX_DEATHS - 1, 0, None)
 
     def run(durable: Durable, execution: Execution) -> Ending:
         try:
@@ -488,7 +490,23 @@ def test_an_operation_that_kills_its_process_again_and_again_fails(bench: Remote
     assert bench.ending(a) == Ending("failure", "crashed")
     row = bench.store.look(a)
     assert row is not None
-    assert row.run.crashes == 0
+    assert (row.run.crashes, row.run.deaths) == (0, 0)
+
+
+def test_a_row_of_before_deaths_were_counted_is_read(bench: RemoteBench) -> None:
+    """Its crashes of then count as tries and not against it."""
+    bench.functions["a"] = dies
+    a = bench.accept("a")
+    for _ in range(2):
+        bench.process().visit(a, lambda: FOREVER)
+    bench.table.change(update(row_key(a), {"deaths": None, "crashes": 2}, "attribute_exists(pk)"))
+    row = bench.store.look(a)
+    assert row is not None
+    assert (row.run.crashes, row.run.deaths) == (2, 0)
+    bench.process().visit(a, lambda: FOREVER)
+    row = bench.store.look(a)
+    assert row is not None
+    assert (row.run.crashes, row.run.deaths) == (3, 1)
 
 
 def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> None:
@@ -584,11 +602,11 @@ def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     left = [FOREVER]
     visits = bench.process(pause=lambda _seconds: left.__setitem__(0, 1.0))
     a = bench.accept("a")
-    for _ in range(MAX_CRASHES + 1):
+    for _ in range(MAX_DEATHS + 1):
         left[0] = FOREVER
         assert visits.visit(a, lambda: left[0])["wake"] > bench.clock.now()
         later(bench, 10)
-    assert flaky.refused > MAX_CRASHES
+    assert flaky.refused > MAX_DEATHS
     flaky.broken.clear()
     left[0] = FOREVER
     assert visits.visit(a, lambda: left[0]) == DONE
@@ -617,7 +635,7 @@ def test_an_outage_counts_as_no_crash_in_another_environment_either(bench: Remot
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
     a = bench.accept("a")
-    for _ in range(MAX_CRASHES + 1):
+    for _ in range(MAX_DEATHS + 1):
         left = Left()
         assert "wake" in bench.process(pause=left.pause).visit(a, left)
         later(bench, 10)
@@ -637,7 +655,7 @@ def test_a_claim_whose_answer_was_lost_counts_as_no_crash(bench: RemoteBench, ga
 
     kept = bench.store
     a = bench.accept("a", key="k")
-    for _ in range(MAX_CRASHES + 1):
+    for _ in range(MAX_DEATHS + 1):
         bench.store = Forgetful(kept, set())  # type: ignore[assignment]
         assert "wake" in bench.process().visit(a, lambda: FOREVER)
         later(bench, 10)
@@ -784,7 +802,7 @@ def test_a_run_is_ended_from_outside_whatever_it_was_at(bench: RemoteBench, gate
     """Its crashes do not count against that, its own record is there, and its fence is taken from a zombie."""
     bench.functions["a"] = dies
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
-    for _ in range(MAX_CRASHES):
+    for _ in range(MAX_DEATHS):
         bench.process().visit(a, lambda: FOREVER)
     seen: list[Any] = []
 

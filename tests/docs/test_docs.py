@@ -223,6 +223,7 @@ def metrics() -> dict[str, str]:
     stats: dict[str, Any] = {
         "runs_by_verdict": {"success": 1},
         "runs_by_state": {"queued": 1},
+        "suspects": 1,
         "queue_age": 1.0,
         "step_durations": {("a", "s"): (1, 1.0)},
     }

@@ -267,11 +267,11 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/unit/engine/test_lanes.py",),
     ),
     Mutant(
-        "a run that killed its process twice is tried for ever",
+        "a run that kills its process whenever it is alone is tried for ever",
         "src/closeout/core/runs.py",
-        "MAX_CRASHES = 2\n",
-        "MAX_CRASHES = 2_000\n",
-        ("tests/unit/engine/test_durable.py",),
+        "MAX_DEATHS = 5\n",
+        "MAX_DEATHS = 5_000\n",
+        ("tests/unit/core/test_runs.py::test_the_fifth_death_alone_is_the_last",),
     ),
     Mutant(
         "a stack is deleted by its name",
@@ -311,7 +311,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what has begun is taken for what has not",
         "src/closeout/engine/durable.py",
-        '            return "crashed" if self._keeper.crashes() else "again"\n',
+        '            return "again"\n',
         '            return "begun"\n',
         ("tests/contract/test_marks.py",),
     ),
@@ -323,13 +323,6 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             "tests/unit/run/test_marked_calls.py::test_guards_are_asked_again_when_the_mark_took_long_to_store",
         ),
-    ),
-    Mutant(
-        "what kills its process is tried without end",
-        "src/closeout/actions/general/tries.py",
-        "            if crashes >= MAX_CRASHES:",
-        "            if False:",
-        ("tests/unit/actions/general/test_tries.py::test_what_kills_its_process_twice_is_not_tried_again",),
     ),
     Mutant(
         "a listing stands between the live check and the delete",
@@ -467,7 +460,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "visits: a crash is not counted",
         "src/closeout/engine/visit.py",
-        "            before = runs.advance(before, runs.Crashed())",
+        "            before = runs.advance(before, runs.Crashed(alone=True))",
         "            pass",
         (f"{VISITS}::test_an_operation_that_kills_its_process_again_and_again_fails",),
     ),

@@ -4,4 +4,154 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+SUSPECTS = "tests/contract/test_suspects.py"
+CORE = "tests/unit/core/test_runs.py"
+DURABLE = "tests/unit/engine/test_durable.py"
+TURNS = "tests/properties/test_turns.py"
+CRASH = "tests/acceptance/test_engine_crash.py"
+REMOTE = "tests/contract/test_remote_engine.py"
+TRIES = "tests/unit/actions/general/test_tries.py"
+WAITING = "tests/contract/test_waiting_runs.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "every death counts, in company too",
+        "src/closeout/core/runs.py",
+        'run.deaths + (alone or run.alone == "now")',
+        "run.deaths + 1",
+        (f"{CORE}::test_only_a_death_in_its_own_turn_counts_against_a_run",),
+    ),
+    Mutant(
+        "a suspect that had no turn yet counts as under way in the next death",
+        "src/closeout/core/runs.py",
+        'state="waiting", wake=0.0, crashes=crashes',
+        "crashes=crashes",
+        (f"{CORE}::test_a_run_under_which_the_process_ended_waits_for_a_turn_alone",),
+    ),
+    Mutant(
+        "a death in another's turn doubles this one's",
+        "src/closeout/core/runs.py",
+        "max(run.suspected, 1) if by_another else run.suspected + 1",
+        "run.suspected + 1",
+        (f"{CORE}::test_a_death_in_anothers_turn_makes_a_suspect_and_no_turn_longer",),
+    ),
+    Mutant(
+        "what only tells of a cut-off counts as progress",
+        "src/closeout/core/runs.py",
+        "alone=None, deaths=0) if progress else run",
+        "alone=None, deaths=0)",
+        (f"{CORE}::test_a_run_that_got_on_is_no_suspect",),
+    ),
+    Mutant(
+        "a new try of what was cut off counts as progress",
+        "src/closeout/engine/durable.py",
+        "progress = not (under_way or self._cut_off)",
+        "progress = not under_way",
+        (f"{DURABLE}::test_a_new_try_of_what_was_cut_off_is_no_progress",),
+    ),
+    Mutant(
+        "that a script begins counts as progress",
+        "src/closeout/engine/durable.py",
+        "progress = not (under_way or self._cut_off)",
+        "progress = not self._cut_off",
+        (f"{DURABLE}::test_that_something_begins_is_no_progress",),
+    ),
+    Mutant(
+        "a script that was cut off fails before what is left of it is ended",
+        "src/closeout/engine/durable.py",
+        'kind != "sleep" and not _marked(kept)',
+        'kind != "sleep"',
+        (f"{DURABLE}::test_what_was_cut_off_is_ended_before_its_step_fails",),
+    ),
+    Mutant(
+        "others begin during a turn alone",
+        "src/closeout/engine/turns.py",
+        "        if self.now is not None:\n            return []\n",
+        "",
+        (
+            f"{TURNS}::test_nobody_begins_during_a_turn_and_nobody_is_left_behind",
+            f"{SUSPECTS}::test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them",
+        ),
+    ),
+    Mutant(
+        "a turn alone never ends by its time",
+        "src/closeout/engine/turns.py",
+        "return self.now if at >= self._until else None",
+        "return None",
+        (f"{SUSPECTS}::test_a_turn_that_is_up_lets_the_others_begin_beside_it",),
+    ),
+    Mutant(
+        "what kills at once waits in each life for the turns of all before it",
+        "src/closeout/engine/turns.py",
+        "insort(self._suspects, (-deaths, number))",
+        "insort(self._suspects, (0, number))",
+        (f"{TURNS}::test_who_died_alone_goes_first",),
+    ),
+    Mutant(
+        "what kills at once waits in each life for the turn of whoever is the first",
+        "src/closeout/engine/local.py",
+        "(pending.alone is None, -pending.deaths)",
+        "pending.alone is None",
+        (f"{SUSPECTS}::test_who_died_alone_goes_first",),
+    ),
+    Mutant(
+        "others begin before it is on disk that a turn is over",
+        "src/closeout/engine/local.py",
+        "        self._store.join(task.number)\n",
+        "",
+        (
+            f"{SUSPECTS}::test_a_ledger_that_takes_no_writes_lengthens_a_turn",
+            f"{SUSPECTS}::test_a_turn_that_is_up_lets_the_others_begin_beside_it",
+        ),
+    ),
+    Mutant(
+        "that a turn begins is not on disk",
+        "src/closeout/engine/local.py",
+        "wait=wait, alone=alone)",
+        "wait=wait)",
+        (f"{SUSPECTS}::test_five_deaths_in_its_own_turns_end_an_operation",),
+    ),
+    Mutant(
+        "what ends the process at once leaves no trace of having begun",
+        "src/closeout/engine/local.py",
+        "wait = task.found or not task.fresh",
+        "wait = not task.fresh",
+        (f"{CRASH}::test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed[poison-at-once]",),
+    ),
+    Mutant(
+        "a cancel waits for turns alone",
+        "src/closeout/engine/local.py",
+        "self._begin([task.number] if task.cancel else self._turns.ready(task.number, deaths))",
+        "self._begin(self._turns.ready(task.number, deaths))",
+        (f"{SUSPECTS}::test_a_cancel_does_not_wait_for_turns",),
+    ),
+    Mutant(
+        "deaths of an invocation on AWS do not count",
+        "src/closeout/engine/visit.py",
+        "runs.Crashed(alone=True)",
+        "runs.Crashed()",
+        (f"{REMOTE}::test_an_operation_that_kills_its_process_again_and_again_fails",),
+    ),
+    Mutant(
+        "a step that ended by the count of before runs again in a replay",
+        "src/closeout/actions/general/tries.py",
+        'crashes += bool(outcome.get("crashed"))',
+        "crashes += 0",
+        (f"{TRIES}::test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay",),
+    ),
+    Mutant(
+        "a parked run keeps its payload",
+        "src/closeout/engine/local.py",
+        "        task.doing = None\n",
+        "",
+        (f"{WAITING}::test_a_parked_run_holds_nothing_of_its_execution[sleep]",),
+    ),
+    Mutant(
+        "each try of a held run leaves a cycle with its payload",
+        "src/closeout/run/status.py",
+        "weakref.proxy(context)",
+        "context",
+        (f"{WAITING}::test_a_try_of_a_held_run_leaves_no_garbage[paused]",),
+    ),
+)
+"""One sabotage: a line, what it becomes, and the tests that must notice it."""

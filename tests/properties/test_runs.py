@@ -16,6 +16,7 @@ from closeout.core.runs import (
     CancelTold,
     Crashed,
     Ended,
+    Joined,
     Outcome,
     Parked,
     Recorded,
@@ -29,10 +30,11 @@ from closeout.core.runs import (
 
 moments = st.floats(0, 1e9)
 outcomes: st.SearchStrategy[Outcome] = st.one_of(
-    st.builds(Taken, st.sampled_from(["own", "expired", "cancelled"]), moments),
+    st.builds(Taken, st.sampled_from(["own", "expired", "cancelled"]), moments, st.booleans()),
+    st.just(Joined()),
     st.builds(Parked, moments),
-    st.just(Recorded()),
-    st.just(Crashed()),
+    st.builds(Recorded, st.booleans()),
+    st.builds(Crashed, st.booleans(), st.booleans()),
     st.builds(CancelAsked, st.text(max_size=3)),
     st.just(CancelTold()),
     st.builds(Ended, st.sampled_from([*VERDICTS, "nonsense"]), st.text(max_size=10), moments),
@@ -61,6 +63,7 @@ def test_any_order_of_outcomes_is_accepted(life: list[Outcome]) -> None:
         assert run.verdict is None or run.verdict in VERDICTS
         assert (run.state == "waiting") == (run.wake is not None)
         assert run.state != "running" or run.started_at is not None
+        assert run.alone != "now" or run.state == "running"
 
 
 @given(lives, lives)
@@ -81,6 +84,20 @@ def test_crashes_are_of_running_runs_and_since_the_last_record(life: list[Outcom
             assert after.crashes == 0
         else:
             assert after.crashes == before.crashes
+
+
+@given(lives)
+def test_only_a_death_while_alone_counts_and_progress_forgives_all(life: list[Outcome]) -> None:
+    """Nothing else adds to the count that ends an operation, and a run that gets on has none."""
+    for outcome, (before, after) in zip(life, pairwise(states_of(life)), strict=True):
+        crash = outcome if isinstance(outcome, Crashed) and before.state == "running" else None
+        alone = crash is not None and (before.alone == "now" or crash.alone)
+        if outcome == Recorded(progress=True) and before.state != "finished":
+            assert (after.suspected, after.alone, after.deaths) == (0, None, 0)
+        else:
+            assert after.deaths == before.deaths + alone
+            again = crash is not None and not crash.alone and not (crash.by_another and before.suspected)
+            assert after.suspected == before.suspected + again
 
 
 @given(lives)

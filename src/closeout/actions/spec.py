@@ -133,7 +133,7 @@ class Work(Protocol):
         self,
         name: str,
         call: Callable[[], Json],
-        cut_off: Callable[[bool], Json] | None = None,
+        cut_off: Callable[[], Json] | None = None,
         *,
         look: Callable[[], None] | None = None,
     ) -> Json:
@@ -149,8 +149,7 @@ class Work(Protocol):
         as a listing, so that nothing but the call itself stands behind them.
 
         With `cut_off`, that `call` begins is stored before it does. Where that is stored and no end of it,
-        `cut_off` is called in its place, told whether the process died in it: `call` may have had its effect, in
-        part or as a whole.
+        `cut_off` is called in its place: `call` may have had its effect, in part or as a whole.
         """
         ...
 

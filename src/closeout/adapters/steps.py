@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from closeout.core.runs import MAX_DEATHS
 from closeout.ports import Operation
 
 
@@ -81,6 +82,13 @@ def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]
 def held_by(key: str, holder: str | None) -> str | None:
     """Say whom a queued run waits for."""
     return f"waits for its turn on {key}, behind {holder}" if holder else None
+
+
+def suspected(alone: str, deaths: int) -> str:
+    """Say why a run takes a turn alone, or waits for it (`core.runs.RunState.alone`)."""
+    does = "runs alone" if alone == "now" else "waits for a turn alone"
+    counted = f"; {deaths} of {MAX_DEATHS} deaths while it ran alone" if deaths else ""
+    return f"{does}, since it was under way when the server's process ended{counted}"
 
 
 def reported(operations: Sequence[Operation]) -> str | None:

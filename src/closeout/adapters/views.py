@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from closeout.adapters.steps import StepView, held_by, public, reported, sleep_of, step_views, waits_for
+from closeout.adapters.steps import (
+    StepView,
+    held_by,
+    public,
+    reported,
+    sleep_of,
+    step_views,
+    suspected,
+    waits_for,
+)
 from closeout.core.ids import execution_id
 from closeout.ports import Operation
 
@@ -106,6 +115,9 @@ class RunFacts(NamedTuple):
     finished_at: float | None
     summary: str | None
     cancel: str | None
+    alone: str | None
+    deaths: int | None
+    """None of a ledger that counts none: these two as in `core.runs.RunState`."""
     definition: str
 
 
@@ -117,12 +129,15 @@ def run_view(
     reason = waits_for(operations) if waiting else None
     if run.state == "queued" and run.key is not None:
         reason = held_by(run.key, behind(run.key))
+    if run.alone:
+        reason = suspected(run.alone, run.deaths or 0)
     if run.cancel and run.state != "finished":
         reason = f"{run.cancel} asked to cancel it"
     sleeps_in, until = sleep_of(operations) if waiting and not run.cancel else (None, None)
     steps = step_views(run.definition, operations, verdict=run.verdict, full=full)
     shown = run._asdict()
-    del shown["cancel"], shown["definition"]
+    for name in ("cancel", "alone", "deaths", "definition"):
+        del shown[name]
     return RunView(
         **shown,
         execution=execution_id(run.id, run.attempt),

@@ -1,7 +1,7 @@
 """The life of a run as pure functions: its states, its verdict, and what its status says.
 
 The ledger changes a run's row only by `advance`, the run function takes its verdict and its commit status from here,
-and the engine counts crashes by the limit that stands here. Time is an argument, and every order of outcomes is
+and the engines count deaths by the limit that stands here. Time is an argument, and every order of outcomes is
 accepted: a late or repeated one never changes a run that is finished.
 """
 
@@ -19,9 +19,10 @@ VERDICTS: tuple[str, ...] = ("success", "failure", "cancelled", "skipped")
 ENDED: frozenset[str] = frozenset(("success", "failure", "skipped", "cancelled"))
 """The states of a step that has ended; before that it is `pending`, `running` or `waiting`."""
 
-MAX_CRASHES = 2
-"""Times that a run's process may end under it, without anything recorded between, before what it was at counts as
-failed."""
+MAX_DEATHS = 5
+"""Times that the process may end while a run runs alone, without the run getting on, before what it is at counts as failed."""
+CRASHED = "crashed"
+"""The kind of that failure."""
 MAX_DESCRIPTION = 140
 """Characters that GitHub takes in a status description; a longer one is answered with 422."""
 _ELLIPSIS = "…"
@@ -45,13 +46,25 @@ class RunState(NamedTuple):
     wake: float | None = None
     """When a waiting run goes on."""
     finished_at: float | None = None
+    suspected: int = 0
+    """Times that it was under way when the process ended, in no other run's turn, since it last got on: each after the
+    first doubles its next turn alone."""
+    alone: str | None = None
+    """Its turn alone: `due`, or `now` while it lasts. None of a run that is no suspect, or has had its turn."""
+    deaths: int = 0
+    """Times that the process ended while it ran alone, since it last got on."""
 
 
 class Taken(NamedTuple):
-    """An engine works on the run from now on."""
+    """An engine works on the run from now on; with `alone` the run's turn alone begins."""
 
     turn: str
     at: float
+    alone: bool = False
+
+
+class Joined(NamedTuple):
+    """Its turn alone is over, and it goes on beside the others."""
 
 
 class Parked(NamedTuple):
@@ -61,11 +74,20 @@ class Parked(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """An operation was recorded: whatever ended the process before, this run has come further."""
+    """An operation was recorded. `progress`: the run got on, so it is not what ended the process."""
+
+    progress: bool = True
 
 
 class Crashed(NamedTuple):
-    """The process ended under it."""
+    """The process ended under it.
+
+    `alone`: it has a process of its own, as each invocation on AWS, and needs no turn. `by_another`: it was another run's
+    turn alone, which the death counts against; this run's own turn is then no longer than it was.
+    """
+
+    alone: bool = False
+    by_another: bool = False
 
 
 class CancelAsked(NamedTuple):
@@ -86,7 +108,7 @@ class Ended(NamedTuple):
     at: float
 
 
-Outcome = Taken | Parked | Recorded | Crashed | CancelAsked | CancelTold | Ended
+Outcome = Taken | Joined | Parked | Recorded | Crashed | CancelAsked | CancelTold | Ended
 
 
 def advance(run: RunState, outcome: Outcome) -> RunState:
@@ -94,22 +116,42 @@ def advance(run: RunState, outcome: Outcome) -> RunState:
     if run.state == "finished":
         return run
     match outcome:
-        case Taken(turn, at):
+        case Taken(turn, at, alone):
             begun = at if run.started_at is None else run.started_at
-            return run._replace(state="running", turn=turn, started_at=begun, wake=None)
+            now = "now" if alone else run.alone
+            return run._replace(state="running", turn=turn, started_at=begun, wake=None, alone=now)
+        case Joined():
+            return run._replace(alone=None) if run.alone == "now" else run
         case Parked(wake):
-            return run._replace(state="waiting", wake=wake)
-        case Recorded():
-            return run._replace(crashes=0)
-        case Crashed():
-            return run._replace(crashes=run.crashes + 1) if run.state == "running" else run
+            return run._replace(state="waiting", wake=wake, alone=run.alone and "due")
+        case Recorded(progress):
+            run = run._replace(crashes=0)
+            return run._replace(suspected=0, alone=None, deaths=0) if progress else run
+        case Crashed(alone, by_another):
+            return _crashed(run, alone, by_another) if run.state == "running" else run
         case CancelAsked(by):
             return run._replace(cancel=by)
         case CancelTold():
             return run._replace(cancel=None)
         case Ended(verdict, summary, at):
             known = verdict if verdict in VERDICTS else "failure"
-            return run._replace(state="finished", verdict=known, summary=summary, finished_at=at, wake=None)
+            return run._replace(
+                state="finished", verdict=known, summary=summary, finished_at=at, wake=None, alone=None
+            )
+
+
+def _crashed(run: RunState, alone: bool, by_another: bool) -> RunState:
+    """Give a run under which the process ended: a suspect, unless it has a process of its own.
+
+    It waits from then on, so that a second death before its turn does not find it under way.
+    """
+    crashes, deaths = run.crashes + 1, run.deaths + (alone or run.alone == "now")
+    if alone:
+        return run._replace(crashes=crashes, deaths=deaths)
+    suspected = max(run.suspected, 1) if by_another else run.suspected + 1
+    return run._replace(
+        state="waiting", wake=0.0, crashes=crashes, suspected=suspected, alone="due", deaths=deaths
+    )
 
 
 def verdict_of(states: Sequence[str], *, cancelled: bool = False) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from closeout.engine.calling import Finished
 from closeout.engine.durable import ReplayDurable
-from closeout.engine.local import Counts, Engine
+from closeout.engine.local import Engine
+from closeout.engine.tasks import Counts
 
 __all__ = ["Counts", "Engine", "Finished", "ReplayDurable"]

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
-from closeout.core.runs import MAX_CRASHES
+from closeout.core.runs import CRASHED, MAX_DEATHS
 from closeout.engine.results import encode, failure, raise_again
 from closeout.ports import Json, Mark, Operation
 
@@ -61,12 +61,23 @@ class Keeper(Protocol):
         """How often the process died in this execution since its last recorded operation."""
         ...
 
+    def deaths(self) -> int:
+        """How often it did while the execution ran alone, since it last got on."""
+        ...
+
     def draining(self) -> bool:
         """Whether the engine is stopping: nothing new is to be begun."""
         ...
 
-    def save(self, operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
-        """Commit an operation. Raises `Abandoned` if the engine has given the execution up."""
+    def save(
+        self,
+        operation: Operation,
+        *,
+        park_until: float | None = None,
+        told: bool = False,
+        progress: bool = True,
+    ) -> None:
+        """Commit an operation; with `progress` the execution got on. Raises `Abandoned` if the engine has given it up."""
         ...
 
 
@@ -82,8 +93,10 @@ class ReplayDurable:
         """The operation whose poll is under way, as this try of it has begun."""
         self._marked = False
         """What its poll cannot ask about has begun, now or in an earlier try."""
-        self.suspended: Suspended | None = None
-        """Set once the run function was told to unwind: what it does after that does not count."""
+        self._cut_off = False
+        """An earlier try may have ended the process, and the next one has not begun: what is recorded is no progress."""
+        self.suspended: float | None = None
+        """When to go on, once the run function was told to unwind: what it does after that does not count."""
 
     @property
     def inside(self) -> str | None:
@@ -141,6 +154,7 @@ class ReplayDurable:
         if kept and heard.get("not_before", 0.0) > self._keeper.now() >= deadline:
             raise self._fail(kept, self._too_late(name, timeout, heard))
         self._polled, self._marked = begun, "marked" in heard
+        self._cut_off = self._cut_off or self._marked
         try:
             value = self._call(name, poll)
         except CloseoutError as error:
@@ -166,7 +180,7 @@ class ReplayDurable:
         if self._inside is None or self._polled is None or self._polled.name != self._inside:
             raise StepFailed(self._inside or "mark", "misplaced-call", "mark() belongs inside a poll")
         if self._marked:
-            return "crashed" if self._keeper.crashes() else "again"
+            return "again"
         asked = self._keeper.now()
         # This try is counted when it is stored to its end, or else as one that a crash cut off.
         under_way = self._polled._replace(
@@ -175,7 +189,7 @@ class ReplayDurable:
         self._keep(under_way)
         if self._keeper.now() - asked > LATE:
             return "late"
-        self._marked = True
+        self._marked, self._cut_off = True, False
         return "begun"
 
     def cancelled(self) -> bool:
@@ -187,7 +201,7 @@ class ReplayDurable:
     def _reach(self, name: str) -> Operation | None:
         """Come to an operation; give what is recorded of it."""
         if self.suspended is not None:
-            raise self.suspended
+            raise Suspended(self.suspended)
         if self._inside is not None:
             raise StepFailed(
                 name,
@@ -205,23 +219,27 @@ class ReplayDurable:
         raise raise_again(kept)
 
     def _boundary(self, name: str, kind: str, kept: Operation | None) -> None:
-        """Look, before anything new is done: cancelled, not yet time, draining, crashed twice."""
+        """Look, before anything new is done: cancelled, not yet time, draining, died too often while alone.
+
+        What is marked may have left something behind, which has to be ended first: the next operation fails then.
+        """
         keeper = self._keeper
         now = keeper.now()
         by = keeper.cancelled_by()
         if by is not None:
             at = kept or Operation(name, self._position(), kind, "waiting", None, 0, None, now, None)
             text = json.dumps({"kind": "cancelled", "message": f"cancelled by {by}"})
+            self._cut_off = False
             raise self._end(at, "cancelled", text, told=True)
         if kept and kept.wake is not None and kept.wake > now:
             self._suspend(kept.wake)
         if keeper.draining():
             self._suspend(now)
-        crashes = keeper.crashes()
-        if crashes >= MAX_CRASHES and kind != "sleep":
-            at = self._begun(name, kind, kept)._replace(tries=(kept.tries if kept else 0) + crashes)
-            message = f"the server died {crashes} times while {name} was running; it is not tried again"
-            raise self._fail(at, StepFailed(name, "crashed", message))
+        deaths = keeper.deaths()
+        if deaths >= MAX_DEATHS and kind != "sleep" and not _marked(kept):
+            begun = self._begun(name, kind, kept)
+            self._cut_off = False
+            raise self._fail(begun._replace(tries=begun.tries - 1), _killed(name, deaths))
 
     def _begun(self, name: str, kind: str, kept: Operation | None) -> Operation:
         """Give the operation as one more try of it begins; tries that a crash cut off count."""
@@ -271,12 +289,14 @@ class ReplayDurable:
         return self._suspend(wake)
 
     def _keep(self, operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
-        self._keeper.save(operation, park_until=park_until, told=told)
+        under_way = operation.state == "waiting" and operation.wake is None
+        progress = not (under_way or self._cut_off)
+        self._keeper.save(operation, park_until=park_until, told=told, progress=progress)
         self._recorded[operation.name] = operation
 
     def _suspend(self, wake: float) -> Json:
-        self.suspended = Suspended(wake)
-        raise self.suspended
+        self.suspended = wake
+        raise Suspended(wake)
 
     def _heard(self, error: CloseoutError) -> dict[str, Any]:
         """Keep what a transient error said, for people to read meanwhile, and when to ask again at the earliest."""
@@ -286,6 +306,20 @@ class ReplayDurable:
     def _too_late(self, name: str, timeout: float, heard: dict[str, Any]) -> WaitTimeout:
         last = f"; last heard: {heard['heard']}" if "heard" in heard else ""
         return WaitTimeout(name, WaitTimeout.code, f"{name} did not come about within {timeout:g} s{last}")
+
+
+def _marked(kept: Operation | None) -> bool:
+    return kept is not None and kept.result is not None and "marked" in json.loads(kept.result)
+
+
+def _killed(name: str, deaths: int) -> StepFailed:
+    step, _, operation = name.partition("/")
+    what = f"step {step}" if operation else f"operation {name}"
+    message = (
+        f"{what} ended closeout's process {deaths} times while it ran alone, and is not tried again; see how much"
+        " memory it takes, mend it, then use `closeout runs rerun`"
+    )
+    return StepFailed(name, CRASHED, message)
 
 
 def _asked(error: CloseoutError) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from closeout.core import runs
 from closeout.core.errors import StoreUnavailable
 from closeout.engine.durable import Abandoned
 from closeout.ports import Clock, Operation
@@ -23,6 +24,8 @@ class Held(Protocol):
     """An execution as its engine holds it in memory."""
 
     crashes: int
+    deaths: int
+    suspected: int
     cancel: str | None
 
 
@@ -39,9 +42,9 @@ class Patience(Protocol):
 
 
 class Save(Protocol):
-    """Stores one operation with what belongs to it (see `engine.store.EngineStore.save`)."""
+    """Stores one operation with what it means for its run (see `engine.store.EngineStore.save`)."""
 
-    def __call__(self, operation: Operation, *, park_until: float | None, told: bool, survived: bool) -> None:
+    def __call__(self, operation: Operation, *outcomes: runs.Outcome) -> None:
         """Commit it. Raises `StoreUnavailable`, or `Abandoned` if the execution is another's now."""
         ...
 
@@ -78,17 +81,33 @@ class StoringKeeper:
         """How often the process died in this execution since its last recorded operation."""
         return self._held.crashes
 
-    def save(self, operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+    def deaths(self) -> int:
+        """How often it did while the execution ran alone, since it last got on."""
+        return self._held.deaths
+
+    def save(
+        self,
+        operation: Operation,
+        *,
+        park_until: float | None = None,
+        told: bool = False,
+        progress: bool = True,
+    ) -> None:
         """Commit an operation, however long the ledger takes no writes: its effect has already happened."""
-        survived = self._held.crashes > 0
-
-        def attempt() -> None:
-            self._save(operation, park_until=park_until, told=told, survived=survived)
-
-        persist(attempt, self._given_up)
-        self._held.crashes = 0
+        held = self._held
+        outcomes: list[runs.Outcome] = []
+        if held.crashes or (progress and (held.suspected or held.deaths)):
+            outcomes.append(runs.Recorded(progress))
         if told:
-            self._held.cancel = None
+            outcomes.append(runs.CancelTold())
+        if park_until is not None:
+            outcomes.append(runs.Parked(park_until))
+        persist(lambda: self._save(operation, *outcomes), self._given_up)
+        held.crashes = 0
+        if progress:
+            held.suspected = held.deaths = 0
+        if told:
+            held.cancel = None
         self.parked = park_until is not None
 
 

@@ -15,16 +15,17 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple
 
 from closeout.core.errors import StoreUnavailable
-from closeout.core.runs import VERDICTS
+from closeout.core.runs import VERDICTS, Outcome, Recorded
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist
 from closeout.engine.lanes import Lanes
+from closeout.engine.requests import Requests
 from closeout.engine.store import EngineStore
-from closeout.engine.tasks import Task
+from closeout.engine.tasks import Counts, Task
+from closeout.engine.turns import TURN, Turns, announce, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
 REQUESTS_EVERY = 0.5
@@ -33,17 +34,6 @@ REQUESTS_EVERY = 0.5
 
 MOST_THREADS = 64
 """A script or a slow host holds a thread for as long as it takes; when all are held, more are made, up to this many."""
-
-
-class Counts(NamedTuple):
-    """The engine at one moment, for metrics. `finished` counts by verdict since the engine started."""
-
-    queued: int
-    running: int
-    waiting: int
-    finished: dict[str, int]
-    oldest_queued: float
-    """Seconds that the oldest execution has been queued; 0 when there is none."""
 
 
 def _report(text: str) -> None:
@@ -55,7 +45,8 @@ class Engine:
 
     `on_request` is called on a worker thread for requests other than cancel, pause and resume; what it gives
     (or raises) is kept as the outcome. `on_finish` is called after an ending is stored. `spread` gives numbers
-    in [0, 1); `redact` takes secrets out of error messages; `report` gets sentences for the operator.
+    in [0, 1); `redact` takes secrets out of error messages; `report` gets sentences for the operator. `turn` are the
+    seconds of a suspect's first turn alone.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names them all
@@ -65,6 +56,7 @@ class Engine:
         *,
         clock: Clock,
         threads: int = 8,
+        turn: float = TURN,
         spread: Callable[[], float] = random.random,
         redact: Callable[[str], str] = str,
         on_request: Callable[[Request], str | None] | None = None,
@@ -76,19 +68,22 @@ class Engine:
         self._clock = clock
         self._spread = spread
         self._redact = redact
-        self._on_request = on_request
         self._on_finish = on_finish
         self._report = report
         self._lock = threading.Lock()
         self._tasks: dict[int, Task] = {}
         self._names: dict[str, int] = {}
         self._lanes = Lanes()
+        self._turns = Turns()
+        self._turn = turn
         self._alarms: list[tuple[float, int]] = []
         self._last = 0
         self._finished = dict.fromkeys(VERDICTS, 0)
-        self._taken: set[int] = set()
         self._early_cancels: dict[str, str] = {}
         self._ready: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._requests = Requests(
+            store, on_request, cancel=self.request_cancel, redact=redact, later=self._ready.put
+        )
         self._nudged = threading.Event()
         self._news = False
         self._stopping = threading.Event()
@@ -105,15 +100,17 @@ class Engine:
         """Take the ledger's lock, take up every unfinished execution, and begin. Gives how many. Raises `LedgerInUse`."""
         self._store.lock()
         now = self._clock.now()
+        found = self._store.recover()
         with self._lock:
-            for pending in self._store.recover():
-                self._admit(Task(pending), pending.state, now)
-            found = len(self._tasks)
-        self._look_for_requests()
+            # Suspects first: nothing else begins before their turns. None of them waits for the key of another run.
+            for pending in sorted(found, key=lambda pending: (pending.alone is None, -pending.deaths)):
+                self._admit(Task(pending, found=True), pending.state, now)
+        announce(found, self._turn, self._report)
+        self._requests.look(self._given_up)
         self._scheduler.start()
         for worker in self._workers:
             worker.start()
-        return found
+        return len(found)
 
     def enqueue(self, executions: Iterable[str] = ()) -> None:
         """Say that executions were accepted. Which ones, and in which order, the store knows best."""
@@ -170,7 +167,7 @@ class Engine:
         """Give the operations that run at this moment, as `automation/step`: what a stop waits for."""
         with self._lock:
             tasks = [task for task in self._tasks.values() if task.state == "running"]
-        return [doing for task in tasks if (doing := task.doing()) is not None]
+        return [doing for task in tasks if (call := task.doing) and (doing := call()) is not None]
 
     def counts(self) -> Counts:
         """Give the engine's figures at this moment."""
@@ -203,8 +200,14 @@ class Engine:
             self._make_ready(task)
 
     def _make_ready(self, task: Task) -> None:
+        """Let an execution begin when no turn alone is on; one that is cancelled at once, since it only ends."""
         task.state = "ready"
-        self._ready.put(partial(self._execute, task))
+        deaths = task.deaths if task.alone else None
+        self._begin([task.number] if task.cancel else self._turns.ready(task.number, deaths))
+
+    def _begin(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._ready.put(partial(self._execute, self._tasks[number]))
 
     def _out_of_turn(self, task: Task, turn: str) -> None:
         """Let a queued execution run without its key, only to end."""
@@ -216,7 +219,7 @@ class Engine:
         """Bring a cancelled execution to where it can be told."""
         if task.state == "queued":
             self._out_of_turn(task, "cancelled")
-        elif task.state == "waiting":
+        elif task.state == "waiting" or (task.state == "ready" and self._turns.drop(task.number)):
             self._make_ready(task)
 
     def _ring(self, now: float) -> float:
@@ -244,14 +247,15 @@ class Engine:
                     self._news = False
                     self._take_news()
                 if look:
-                    self._look_for_requests()
+                    self._requests.look(self._given_up)
                     look_at = time.monotonic() + REQUESTS_EVERY
+                self._end_turn()
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
                 self._report(f"the schedule cannot be read: {error}")
                 self._stopping.wait(REQUESTS_EVERY)
             with self._lock:
-                due = self._ring(self._clock.now())
+                due = min(self._ring(self._clock.now()), self._turns.rest(time.monotonic()))
                 if look:
                     self._grow()
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))
@@ -277,24 +281,23 @@ class Engine:
                 if pending.number not in self._tasks:
                     self._admit(Task(pending), pending.state, now)
 
-    def _look_for_requests(self) -> None:
-        for request in self._store.take_requests():
-            if request.kind == "cancel":
-                self._store.finish_request(request.id, self._cancel(request))
-            elif request.id not in self._taken:
-                self._taken.add(request.id)
-                self._ready.put(partial(self._serve, request))
+    def _begin_turn(self, task: Task) -> None:
+        with self._lock:
+            self._turns.begun(task.number, time.monotonic() + seconds(self._turn, task.suspected))
+        self._nudged.set()
 
-    def _cancel(self, request: Request) -> str:
-        """Carry out a cancel request; one that cannot be read must not stand in the way of all others."""
-        try:
-            by = f"{request.by}: {request.reason}" if request.reason else request.by
-            done = self.request_cancel(request.target or "", by)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
-            return f"failed: {error}"
-        return "done" if done else "unknown or finished"
+    def _end_turn(self) -> None:
+        """Let the others begin beside a suspect whose turn is up. First on disk: no death from then on is its own."""
+        with self._lock:
+            number = self._turns.up(time.monotonic())
+            task = self._tasks.get(-1 if number is None else number)
+        if task is None:
+            return
+        self._store.join(task.number)
+        self._report(f"{task.execution} goes on beside the others: its turn alone is over")
+        with self._lock:
+            task.alone = False
+            self._begin(self._turns.over(task.number))
 
     # --- the workers' threads -------------------------------------------------------------------------------
 
@@ -313,24 +316,17 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - a worker outlives whatever happens in a job
                 self._report(f"the engine failed at a job: {error!r}")
 
-    def _serve(self, request: Request) -> None:
-        """Have the owner carry out a request, and keep what came of it."""
-        try:
-            outcome = self._on_request(request) if self._on_request else f"nobody here can {request.kind}"
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
-            outcome = f"failed: {self._redact(str(error))}"
-        persist(lambda: self._store.finish_request(request.id, outcome or "done"), self._given_up)
-        self._taken.discard(request.id)
-
     def _execute(self, task: Task) -> None:
         """Execute a task from its start until it ends or waits."""
         with self._lock:
             task.state = "running"
+            alone = self._turns.now == task.number
+        wait = task.found or not task.fresh or task.turn != "own"
         try:
-            self._store.begin(
-                task.number, task.turn, self._clock.now(), wait=not task.fresh or task.turn != "own"
-            )
+            self._store.begin(task.number, task.turn, self._clock.now(), wait=wait, alone=alone)
             task.fresh = False
+            if alone:
+                self._begin_turn(task)
             execution, recorded = self._store.load(task.number)
         except StoreUnavailable as error:
             self._report(f"{task.execution} cannot be taken up now: {error}")
@@ -345,17 +341,18 @@ class Engine:
             f"{execution.automation}/{inside.partition('/')[0]}" if (inside := durable.inside) else None
         )
         ending = call(self._run, durable, execution, redact=self._redact, report=self._report)
+        task.doing = None
         if durable.suspended is None:
             self._finish(task, ending, execution, durable.operations)
             return
         if not keeper.parked:
-            self._store.park(task.number, durable.suspended.wake)
-        self._park(task, durable.suspended.wake)
+            self._store.park(task.number, durable.suspended)
+        self._park(task, durable.suspended)
 
     def _keeper(self, task: Task) -> StoringKeeper:
         return StoringKeeper(
             task,
-            partial(self._store.save, task.number),
+            partial(self._save, task),
             clock=self._clock,
             spread=self._spread,
             redact=self._redact,
@@ -363,10 +360,18 @@ class Engine:
             given_up=self._given_up,
         )
 
+    def _save(self, task: Task, operation: Operation, *outcomes: Outcome) -> None:
+        self._store.save(task.number, operation, *outcomes)
+        if task.alone and Recorded() in outcomes:
+            with self._lock:
+                task.alone = False
+                self._begin(self._turns.over(task.number))
+
     def _park(self, task: Task, wake: float) -> None:
         with self._lock:
             task.wake = wake
             task.state = "waiting"
+            self._begin(self._turns.over(task.number))
             if task.cancel:
                 self._make_ready(task)
             else:
@@ -388,5 +393,6 @@ class Engine:
             following = self._lanes.leave(task.key, task.number)
             if following is not None:
                 self._make_ready(self._tasks[following])
+            self._begin(self._turns.over(task.number))
         if self._on_finish and execution is not None:
             self._on_finish(Finished(execution, ending, at, operations))

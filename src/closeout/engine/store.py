@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from closeout.core.runs import Outcome
 from closeout.ports import Ending, Execution, Operation, Pending, Request
 
 
@@ -20,7 +21,7 @@ class EngineStore(Protocol):
         ...
 
     def recover(self) -> Sequence[Pending]:
-        """Count a crash for each execution found running; give all unfinished ones in order of acceptance."""
+        """Make each execution found running a suspect; give all unfinished ones in order of acceptance."""
         ...
 
     def pending(self, after: int) -> Sequence[Pending]:
@@ -35,24 +36,16 @@ class EngineStore(Protocol):
         """Give an execution with everything that it has recorded, in order of position."""
         ...
 
-    def begin(self, number: int, turn: str, at: float, *, wait: bool) -> None:
-        """Note that an execution is being run now; `wait` for the commit or not."""
+    def begin(self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False) -> None:
+        """Note that an execution is being run now, with `alone` in its turn alone; `wait` for the commit or not."""
         ...
 
-    def save(
-        self,
-        number: int,
-        operation: Operation,
-        *,
-        park_until: float | None = None,
-        told: bool = False,
-        survived: bool = False,
-    ) -> None:
-        """Keep one operation and wait for the commit.
+    def join(self, number: int) -> None:
+        """Note that an execution's turn alone is over, and wait for the commit."""
+        ...
 
-        In the same transaction: with `park_until` the execution becomes waiting, with `told` its cancel
-        request is used up, with `survived` its crash count goes back to zero.
-        """
+    def save(self, number: int, operation: Operation, *outcomes: Outcome) -> None:
+        """Keep one operation and, in the same transaction, what it means for its run; wait for the commit."""
         ...
 
     def park(self, number: int, wake: float) -> None:

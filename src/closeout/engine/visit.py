@@ -192,7 +192,7 @@ class Visits:
         if over:
             before = runs.advance(before, runs.Recorded())
         elif given_back is None or given_back != found.fence:
-            before = runs.advance(before, runs.Crashed())
+            before = runs.advance(before, runs.Crashed(alone=True))
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
         taken = found._replace(run=after, fence=self._token())
         keyed = found.key is not None
@@ -252,6 +252,8 @@ class _Visit:
         self._stored = False
         self.standing = standing
         self.crashes = standing.run.crashes
+        self.deaths = standing.run.deaths
+        self.suspected = 0
         self.cancel = standing.run.cancel
         self.outage = False
         """The ledger was waited for in vain."""
@@ -275,10 +277,9 @@ class _Visit:
         if durable.suspended is None:
             self._finish(ending, execution, durable.operations)
             return None
-        wake = durable.suspended.wake
         if not keeper.parked:
-            self._store(None, runs.Parked(wake))
-        return wake
+            self._store(None, runs.Parked(durable.suspended))
+        return durable.suspended
 
     def hear(self) -> str | None:
         """Ask between two operations. Raises `Abandoned` if another visit has the execution now."""
@@ -289,15 +290,8 @@ class _Visit:
         self.standing = self.standing._replace(run=self.standing.run._replace(cancel=word.cancel))
         return word.cancel
 
-    def save(self, operation: Operation, *, park_until: float | None, told: bool, survived: bool) -> None:
+    def save(self, operation: Operation, *outcomes: runs.Outcome) -> None:
         """Store an operation, and what it means for the run (`keeping.Save`)."""
-        outcomes: list[runs.Outcome] = []
-        if survived:
-            outcomes.append(runs.Recorded())
-        if told:
-            outcomes.append(runs.CancelTold())
-        if park_until is not None:
-            outcomes.append(runs.Parked(park_until))
         self._write(operation, *outcomes)
         self._stored = True
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from closeout.actions.spec import Action
 from closeout.core.automation import Step
 from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
+from closeout.core.runs import CRASHED
 
 WITHHELD = "failed; how is in the run's log"
 
@@ -47,6 +48,8 @@ def of_failure(error: CloseoutError, *, own_code: bool) -> str:
         return error.public
     if isinstance(error, StepFailed) and error.kind == DeadlinePassed.code:
         return TIME_IS_UP
+    if isinstance(error, StepFailed) and error.kind == CRASHED:
+        return error.message
     return WITHHELD if own_code else masked(error.message)
 
 

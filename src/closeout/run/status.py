@@ -5,6 +5,7 @@ A progress line may get lost; the final one is retried for a long time, and if i
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,8 @@ class StatusLine:
     """Posts the status of one execution; `patient`: the last one until it is taken."""
 
     def __init__(self, context: RunContext, *, patient: bool = False) -> None:
-        self._context = context
+        # The context holds this. In a cycle every try of a waiting run would leave its payload to the garbage collector.
+        self._context: RunContext = weakref.proxy(context)
         self._patient = patient
         self.said: str | None = None
         """The state that was last posted, now or in an earlier life of the run."""

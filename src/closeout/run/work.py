@@ -131,7 +131,7 @@ class StepWork:
         self,
         name: str,
         call: Callable[[], Json],
-        cut_off: Callable[[bool], Json] | None = None,
+        cut_off: Callable[[], Json] | None = None,
         *,
         look: Callable[[], None] | None = None,
     ) -> Json:
@@ -146,7 +146,7 @@ class StepWork:
         self.changed.append(name)
         return answer["result"]
 
-    def _marked(self, call: Callable[[], Json], cut_off: Callable[[bool], Json]) -> Json:
+    def _marked(self, call: Callable[[], Json], cut_off: Callable[[], Json]) -> Json:
         """Make a call that cannot be asked whether it has happened, behind a mark of its own."""
         mark = self._context.durable.mark()
         if mark == "late":
@@ -157,7 +157,7 @@ class StepWork:
                 reason="late",
                 transient=True,
             )
-        return call() if mark == "begun" else cut_off(mark == "crashed")
+        return call() if mark == "begun" else cut_off()
 
     def remaining(self) -> float:
         """Seconds left, whatever sets them."""

@@ -83,6 +83,11 @@ def _ledger_lines(stats: Mapping[str, Any]) -> Iterable[str]:
     if states is not None:
         samples = {("state", state): count for state, count in sorted(states.items())}
         yield from _family("closeout_open_runs", "gauge", "Runs that have not finished, by state.", samples)
+    if stats.get("suspects") is not None:
+        told = (
+            "Open runs that take a turn alone after a crash, or wait for it; nothing else begins until then."
+        )
+        yield from _family("closeout_suspect_runs", "gauge", told, stats["suspects"])
     if stats.get("queue_age") is not None:
         told = "Seconds that the oldest queued run has waited; 0 when none waits."
         yield from _family("closeout_queue_age_seconds", "gauge", told, float(stats["queue_age"]))

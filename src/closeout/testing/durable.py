@@ -79,13 +79,24 @@ class MemoryDurable:
         """Count no crash: a test that kills wants the run to go on."""
         return 0
 
+    def deaths(self) -> int:
+        """Count none either."""
+        return 0
+
     def draining(self) -> bool:
         """Never."""
         return False
 
-    def save(self, operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+    def save(
+        self,
+        operation: Operation,
+        *,
+        park_until: float | None = None,
+        told: bool = False,
+        progress: bool = True,
+    ) -> None:
         """Keep an operation."""
-        del park_until
+        del park_until, progress
         self.operations[operation.name] = operation
         if told:
             self._cancelled_by = None
@@ -120,5 +131,5 @@ def play(run: RunFunction, memory: MemoryDurable, execution: Execution, *, most:
         if durable.suspended is None and ending is not None:
             return ending
         if durable.suspended is not None:
-            memory.clock.advance(max(0.0, durable.suspended.wake - memory.clock.now()))
+            memory.clock.advance(max(0.0, durable.suspended - memory.clock.now()))
     raise AssertionError(f"the run did not end within {most} replays: {list(memory.operations)}")

@@ -69,7 +69,6 @@ class ImmediateWork:
         self._pause = pause
         self._polls = polls
         self._inside: str | None = None
-        self._marked: set[str] = set()
         self._said: set[str] = set()
         self._pauses = 0
 
@@ -102,7 +101,7 @@ class ImmediateWork:
         self,
         name: str,
         call: Callable[[], Json],
-        cut_off: Callable[[bool], Json] | None = None,
+        cut_off: Callable[[], Json] | None = None,
         *,
         look: Callable[[], None] | None = None,
     ) -> Json:
@@ -116,9 +115,8 @@ class ImmediateWork:
             if cut_off is None:
                 return {"result": call()}
             if name in self.operations:
-                return {"result": cut_off(name not in self._marked)}
+                return {"result": cut_off()}
             self.operations[name] = {"marked": True}
-            self._marked.add(name)
             return {"result": call()}
 
         return self._kept(name, guarded, self._polls, poll=False)["result"]

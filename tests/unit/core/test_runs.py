@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from closeout.core.runs import (
+    MAX_DEATHS,
     MAX_DESCRIPTION,
     CancelAsked,
     CancelTold,
     Crashed,
     Ended,
+    Joined,
     Outcome,
     Parked,
     Recorded,
@@ -22,6 +24,7 @@ from closeout.core.runs import (
 )
 
 TAKEN, PARKED, ENDED = Taken("own", 1.0), Parked(60.0), Ended("success", "done", 9.0)
+ALONE = Taken("own", 2.0, alone=True)
 
 
 def after(*outcomes: Outcome) -> RunState:
@@ -45,13 +48,54 @@ def test_a_run_goes_from_queued_to_finished() -> None:
 def test_crashes_are_counted_until_something_is_recorded() -> None:
     """A long run on a machine that restarts often is not its killer."""
     assert after(TAKEN, Crashed(), TAKEN, Crashed()).crashes == 2
-    run = after(TAKEN, Crashed(), TAKEN, Recorded(), Crashed())
-    assert (run.state, run.crashes) == ("running", 1)
+    assert after(TAKEN, Crashed(), TAKEN, Recorded(), Crashed()).crashes == 1
+
+
+def test_a_run_under_which_the_process_ended_waits_for_a_turn_alone() -> None:
+    """A second death before that turn does not find it under way, and the next turn lasts no longer for it."""
+    run = after(TAKEN, Crashed(), Crashed())
+    assert (run.state, run.alone, run.suspected, run.deaths) == ("waiting", "due", 1, 0)
+
+
+def test_only_a_death_in_its_own_turn_counts_against_a_run() -> None:
+    """Before its turn and after it others were under way too; but each doubles the next turn."""
+    assert after(TAKEN, Crashed(), ALONE, Joined(), Crashed())[-3:] == (2, "due", 0)
+    assert after(TAKEN, Crashed(), ALONE, Crashed())[-3:] == (2, "due", 1)
+    assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Crashed())[-3:] == (3, "due", 2)
+
+
+def test_the_fifth_death_alone_is_the_last() -> None:
+    """Six starts of a server in all, which a supervisor makes in less than a minute."""
+    assert MAX_DEATHS == 5
+
+
+def test_a_death_in_anothers_turn_makes_a_suspect_and_no_turn_longer() -> None:
+    """That other is the one it counts against; an hour's script would hold up everybody for longer each time."""
+    assert after(TAKEN, Crashed(by_another=True))[-3:] == (1, "due", 0)
+    assert after(TAKEN, Crashed(), ALONE, Joined(), Crashed(by_another=True))[-3:] == (1, "due", 0)
+
+
+def test_a_run_that_got_on_is_no_suspect() -> None:
+    """Whatever it was at has not ended the process. What only says that a try was cut off is not that."""
+    assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded())[-3:] == (0, None, 0)
+    assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded(progress=False))[-3:] == (2, "now", 1)
+
+
+def test_a_run_with_a_process_of_its_own_needs_no_turn() -> None:
+    """Each death counts."""
+    run = after(TAKEN, Crashed(alone=True), TAKEN, Crashed(alone=True))
+    assert (run.state, run.alone, run.suspected, run.deaths) == ("running", None, 0, 2)
+
+
+def test_a_turn_that_a_stop_broke_off_is_due_again() -> None:
+    """A stop that was asked for is no death."""
+    assert after(TAKEN, Crashed(), ALONE, PARKED)[-3:] == (1, "due", 0)
 
 
 def test_only_a_running_run_can_crash() -> None:
     """A process that ends takes nothing from runs that were waiting or queued."""
     assert after(Crashed()) == RunState()
+    assert after(Joined()) == RunState()
     assert after(TAKEN, PARKED, Crashed()).crashes == 0
 
 

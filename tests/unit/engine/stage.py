@@ -22,6 +22,7 @@ class Stage:
         self.parked: list[float] = []
         self.cancel: str | None = None
         self.crash_count = 0
+        self.death_count = 0
         self.stopping = False
         self.executions = 0
         self.saves = 0
@@ -46,10 +47,20 @@ class Stage:
     def crashes(self) -> int:
         return self.crash_count
 
+    def deaths(self) -> int:
+        return self.death_count
+
     def draining(self) -> bool:
         return self.stopping
 
-    def save(self, operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+    def save(
+        self,
+        operation: Operation,
+        *,
+        park_until: float | None = None,
+        told: bool = False,
+        progress: bool = True,
+    ) -> None:
         self.saves += 1
         self.clock += self.save_takes
         dies = self.saves == self.crash_at_save
@@ -57,6 +68,8 @@ class Stage:
             raise Crash
         self.stored[operation.name] = operation
         self.crash_count = 0
+        if progress:
+            self.death_count = 0
         if told:
             self.cancel = None
         if park_until is not None:
@@ -76,7 +89,7 @@ class Stage:
             return suspended
         except Abandoned:
             return None
-        return durable.suspended or result
+        return result if durable.suspended is None else Suspended(durable.suspended)
 
     def through(self, run: Callable[[ReplayDurable], Any]) -> Any:
         """Execute to the end, moving the clock to each wake, taking the run up again after each crash."""

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from closeout.core.errors import RunCancelled, ServiceError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
+from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import LATE, LONGEST_RETRY_AFTER, ReplayDurable, Suspended
+from closeout.ports import Operation
 from tests.unit.engine.stage import Stage
 
 
@@ -278,9 +280,15 @@ def test_an_operation_that_crashed_the_process_once_is_tried_again(stage: Stage)
     assert stage.crash_count == 0
 
 
-def test_an_operation_that_crashed_the_process_twice_is_not_tried_again(stage: Stage) -> None:
+def test_deaths_in_company_never_fail_an_operation(stage: Stage) -> None:
+    """Whoever else was under way may have been the one."""
+    stage.crash_count = 100
+    assert stage.once(lambda durable: durable.record("script", lambda: "done")) == "done"
+
+
+def test_an_operation_that_ends_the_process_whenever_it_is_alone_is_not_tried_again(stage: Stage) -> None:
     """It fails by name, recorded; what comes after it works."""
-    stage.crash_count = 2
+    stage.death_count = MAX_DEATHS
     calls = []
 
     def run(durable: ReplayDurable) -> str:
@@ -296,9 +304,70 @@ def test_an_operation_that_crashed_the_process_twice_is_not_tried_again(stage: S
     assert stage.stored["script"].state == "error"
 
 
-def test_a_poll_that_crashes_the_process_twice_fails_its_wait(stage: Stage) -> None:
+def test_one_death_fewer_is_no_proof(stage: Stage) -> None:
+    """The machine may have been switched off each time."""
+    stage.death_count = MAX_DEATHS - 1
+    assert stage.once(lambda durable: durable.record("script", lambda: "done")) == "done"
+    assert stage.death_count == 0
+
+
+def test_what_was_cut_off_is_ended_before_its_step_fails(stage: Stage) -> None:
+    """A script's children may live: its operation is told that it was cut off, and the next one fails."""
+    stage.stored["run-1"] = Operation("run-1", 1, "wait", "waiting", '{"marked": true}', 0, None, 1.0, None)
+    stage.death_count = MAX_DEATHS
+    begun: list[int] = []
+
+    def run(durable: ReplayDurable) -> str:
+        assert durable.wait_until("run-1", durable.mark, 1.0, 60.0) == "again"
+        try:
+            durable.record("begin-2", lambda: begun.append(2))
+        except StepFailed as error:
+            kind = error.kind
+            return str(durable.record("end", lambda: kind))
+        return "ran"
+
+    assert stage.once(run) == "crashed"
+    assert begun == []
+
+
+def test_a_new_try_of_what_was_cut_off_is_no_progress(stage: Stage) -> None:
+    """Or a script that ends the process would never have done so twice: each try has operations of its own."""
+    stage.stored["run-1"] = Operation("run-1", 1, "wait", "waiting", '{"marked": true}', 0, None, 1.0, None)
+    stage.death_count = 2
+    seen: list[int] = []
+
+    def poll(durable: ReplayDurable) -> str:
+        mark = durable.mark()
+        seen.append(stage.death_count)
+        return mark
+
+    def run(durable: ReplayDurable) -> None:
+        durable.wait_until("run-1", lambda: poll(durable), 1.0, 60.0)
+        durable.record("begin-2", lambda: seen.append(stage.death_count))
+        assert durable.wait_until("run-2", lambda: poll(durable), 1.0, 60.0) == "begun"
+
+    stage.once(run)
+    assert seen == [2, 2, 2]
+    assert stage.death_count == 0, "the new try came to its end"
+
+
+def test_that_something_begins_is_no_progress(stage: Stage) -> None:
+    """Its mark is stored before it does anything."""
+    stage.death_count = 2
+    seen: list[int] = []
+
+    def poll(durable: ReplayDurable) -> bool:
+        durable.mark()
+        seen.append(stage.death_count)
+        return True
+
+    stage.once(lambda durable: durable.wait_until("run-1", lambda: poll(durable), 1.0, 60.0))
+    assert (seen, stage.death_count) == ([2], 0)
+
+
+def test_a_poll_that_ends_the_process_whenever_it_is_alone_fails_its_wait(stage: Stage) -> None:
     """A destructive call is the poll of a wait; it can kill the process like any other."""
-    stage.crash_count = 2
+    stage.death_count = MAX_DEATHS
     with pytest.raises(StepFailed) as caught:
         stage.once(lambda durable: durable.wait_until("delete", lambda: "done", 1.0, 60.0))
     assert caught.value.kind == "crashed"
@@ -307,7 +376,7 @@ def test_a_poll_that_crashes_the_process_twice_fails_its_wait(stage: Stage) -> N
 def test_recorded_operations_are_replayed_whatever_the_crash_count(stage: Stage) -> None:
     """Only the first operation that is not recorded is in question."""
     stage.once(lambda durable: durable.record("done", lambda: 1))
-    stage.crash_count = 2
+    stage.death_count = MAX_DEATHS
     assert stage.once(lambda durable: durable.record("done", lambda: 2)) == 1
 
 

@@ -28,7 +28,7 @@ def schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
         "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
     ).fetchall()
     return [
-        (name, " ".join(" ".join(line.split("--")[0] for line in sql.splitlines()).split()))
+        (name, "".join("".join(line.split("--")[0] for line in sql.splitlines()).split()))
         for name, sql in rows
     ]
 

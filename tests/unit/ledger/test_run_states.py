@@ -15,7 +15,13 @@ from closeout.ports import Ending, Operation
 from tests.unit.ledger.conftest import HandClock, delivery, new_run
 
 OPERATION = Operation("stack/plan", 1, "record", "ok", "{}", 1, None, 1_000.0, 1_001.0)
-EVENTS = ("begin", "save", "save-parked", "save-told", "save-survived", "park", "cancel", "finish", "recover")
+SAVED: dict[str, runs.Outcome] = {
+    "save-parked": runs.Parked(1_060.0),
+    "save-told": runs.CancelTold(),
+    "save-survived": runs.Recorded(),
+    "save-cut-off": runs.Recorded(progress=False),
+}
+EVENTS = (*SAVED, "begin", "begin-alone", "join", "save", "park", "cancel", "finish", "recover")
 
 
 def _do(ledger: Ledger, event: str) -> tuple[runs.Outcome, ...]:
@@ -24,18 +30,15 @@ def _do(ledger: Ledger, event: str) -> tuple[runs.Outcome, ...]:
         case "begin":
             ledger.begin(1, "own", 1_005.0, wait=True)
             return (runs.Taken("own", 1_005.0),)
+        case "begin-alone":
+            ledger.begin(1, "own", 1_006.0, wait=True, alone=True)
+            return (runs.Taken("own", 1_006.0, alone=True),)
+        case "join":
+            ledger.join(1)
+            return (runs.Joined(),)
         case "save":
             ledger.save(1, OPERATION)
             return ()
-        case "save-parked":
-            ledger.save(1, OPERATION, park_until=1_060.0)
-            return (runs.Parked(1_060.0),)
-        case "save-told":
-            ledger.save(1, OPERATION, told=True)
-            return (runs.CancelTold(),)
-        case "save-survived":
-            ledger.save(1, OPERATION, survived=True)
-            return (runs.Recorded(),)
         case "park":
             ledger.park(1, 1_070.0)
             return (runs.Parked(1_070.0),)
@@ -45,6 +48,9 @@ def _do(ledger: Ledger, event: str) -> tuple[runs.Outcome, ...]:
         case "finish":
             ledger.finish(1, Ending("success", "done"), 1_080.0)
             return (runs.Ended("success", "done", 1_080.0),)
+    if event in SAVED:
+        ledger.save(1, OPERATION, SAVED[event])
+        return (SAVED[event],)
     ledger.recover()
     return (runs.Crashed(),)
 

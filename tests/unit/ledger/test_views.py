@@ -9,6 +9,7 @@ import pytest
 
 from closeout.adapters.ledger import Ledger, Requests, Views
 from closeout.core.errors import NotFound
+from closeout.core.runs import Parked, Recorded
 from closeout.ports import Ending, Operation
 from tests.unit.ledger.conftest import HandClock, delivery, new_run
 
@@ -53,7 +54,7 @@ def states(views: Views) -> list[tuple[str, str, int]]:
 def test_a_run_that_sleeps_says_until_when(run: Ledger, views: Views) -> None:
     """Its end is known, unless somebody has asked to cancel the run."""
     sleep = operation("grace", 1, {}, kind="sleep", state="waiting", wake=1_600.0, ended_at=None)
-    run.save(1, sleep, park_until=1_600.0)
+    run.save(1, sleep, Parked(1_600.0))
     view = views.run("r1")
     assert view is not None
     assert (view.sleeps_in, view.until, view.reason) == ("grace", 1_600.0, "waits in grace")
@@ -66,10 +67,34 @@ def test_a_run_that_sleeps_says_until_when(run: Ledger, views: Views) -> None:
 def test_a_run_that_polls_says_what_it_waits_for(run: Ledger, views: Views) -> None:
     """Nobody knows when it hears something."""
     poll = operation("stack/gone", 1, {}, kind="wait", state="waiting", wake=1_700.0, ended_at=None)
-    run.save(1, poll, park_until=1_700.0)
+    run.save(1, poll, Parked(1_700.0))
     view = views.run("r1")
     assert view is not None
     assert (view.sleeps_in, view.until, view.reason) == (None, None, "waits in stack")
+
+
+def test_a_suspect_says_why_it_waits_and_why_it_runs_alone(run: Ledger, views: Views) -> None:
+    """With the deaths that counted against it so far."""
+    run.begin(1, "own", 1_001.0, wait=True)
+    run.recover()
+    view = views.run("r1")
+    assert view is not None
+    assert view.state == "waiting"
+    assert view.reason == "waits for a turn alone, since it was under way when the server's process ended"
+    assert views.stats()["suspects"] == 1
+    run.begin(1, "own", 1_002.0, wait=True, alone=True)
+    run.recover()
+    run.begin(1, "own", 1_003.0, wait=True, alone=True)
+    view = views.run("r1")
+    assert view is not None
+    assert (view.state, view.reason) == (
+        "running",
+        "runs alone, since it was under way when the server's process ended; 1 of 5 deaths while it ran alone",
+    )
+    run.save(1, operation("stack/plan", 1, {}), Recorded())
+    view = views.run("r1")
+    assert view is not None
+    assert (view.reason, views.stats()["suspects"]) == (None, 0)
 
 
 def test_a_queued_run_has_pending_steps(run: Ledger, views: Views) -> None:
@@ -107,7 +132,7 @@ def test_a_waiting_step_says_what_was_last_heard(run: Ledger, views: Views) -> N
     waiting = operation(
         "stack/gone", 1, heard, kind="wait", state="waiting", tries=40, wake=2_000.0, ended_at=None
     )
-    run.save(1, waiting, park_until=2_000.0)
+    run.save(1, waiting, Parked(2_000.0))
     view = views.run("r1")
     assert view is not None
     assert (view.state, view.reason) == ("waiting", "stack: rate exceeded")
@@ -128,7 +153,7 @@ def test_what_is_marked_as_begun_is_running_and_not_waiting(run: Ledger, views: 
     view = views.run("r1")
     assert view is not None
     assert (view.steps[0].state, view.steps[0].reason) == ("running", None)
-    run.save(1, marked._replace(wake=2_000.0), park_until=2_000.0)
+    run.save(1, marked._replace(wake=2_000.0), Parked(2_000.0))
     view = views.run("r1")
     assert view is not None
     assert (view.state, view.steps[0].state, view.reason) == ("waiting", "waiting", "waits in stack")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def _apply(change: Change, inputs: Inputs, work: Work) -> Json:
         world.call("script")
         world.resources.clear()
 
-    def cut_off(crashed: bool) -> Json:
+    def cut_off() -> Json:
         world.call("cut off")
         world.resources.clear()
 
@@ -41,10 +42,10 @@ def marked(played: Scene) -> list[str]:
     names: list[str] = []
     save = played.durable.save
 
-    def noted(operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+    def noted(operation: Operation, **meaning: Any) -> None:
         if operation.state == "waiting" and "marked" in (operation.result or ""):
             names.append(operation.name)
-        save(operation, park_until=park_until, told=told)
+        save(operation, **meaning)
 
     played.durable.save = noted  # type: ignore[method-assign]
     return names
@@ -78,11 +79,11 @@ def test_guards_are_asked_again_when_the_mark_took_long_to_store() -> None:
     played = scene()
     save = played.durable.save
 
-    def slow(operation: Operation, *, park_until: float | None = None, told: bool = False) -> None:
+    def slow(operation: Operation, **meaning: Any) -> None:
         if "marked" in (operation.result or "") and operation.wake is None:
             played.clock.advance(LATE + 1)
             played.world.pull = PullRequest(1700, 17, "open", 1)
-        save(operation, park_until=park_until, told=told)
+        save(operation, **meaning)
 
     played.durable.save = slow  # type: ignore[method-assign]
     assert played.play().verdict == "cancelled"

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 
 from closeout.actions.spec import Work
 from closeout.core.errors import ActionFailed
-from closeout.core.runs import MAX_CRASHES
 from closeout.ports import Json
 
 LIMIT = 50
 """Tries of one step in all, with those that a pause or a restart has cut off."""
+MAX_CRASHES_BEFORE = 2
+"""Crashes after which a step ended while each was kept here, as `crashed`: those runs must replay as they went."""
 
 
 class Trial(Protocol):
@@ -57,8 +58,8 @@ def carry_out(work: Work, make: Callable[[], Trial]) -> dict[str, Any]:
             trial.dispose()
         if outcome.get("interrupted"):
             attempt += bool(outcome["ran"])
-            crashes += bool(outcome["crashed"])
-            if crashes >= MAX_CRASHES:
+            crashes += bool(outcome.get("crashed"))
+            if crashes >= MAX_CRASHES_BEFORE:
                 died = f"the server died {crashes} times while it ran; it is not tried again"
                 raise ActionFailed(died, public=died)
             continue
@@ -86,12 +87,12 @@ def _once(work: Work, trial: Trial, number: int, attempt: int) -> dict[str, Any]
         if begun_here:
             return trial.run(attempt)
         trial.end_earlier(begun)
-        return {"interrupted": True, "ran": False, "crashed": False}
+        return {"interrupted": True, "ran": False}
 
-    def cut_off(crashed: bool) -> Json:
+    def cut_off() -> Json:
         trial.end_earlier(begun)
         work.log(f"try {number} was cut off before its end was recorded; it may have run in part")
-        return {"interrupted": True, "ran": True, "crashed": crashed}
+        return {"interrupted": True, "ran": True}
 
     outcome: dict[str, Any] = work.change(f"run-{number}", run, cut_off)
     return outcome

@@ -14,7 +14,6 @@ from closeout.core.runs import RunState
 from closeout.core.table import Item, attempt_key, from_item, operation_key, to_item
 from closeout.ports import Operation, Standing
 
-_TIMES = ("started_at", "wake", "finished_at")
 _ROW_NAMES = {"#state": "state", "#holder": "holder"}
 
 
@@ -24,10 +23,13 @@ def run_state(row: Mapping[str, Any]) -> RunState:
         state=row["state"],
         turn=row["turn"],
         crashes=int(row.get("crashes", 0)),
+        deaths=int(row.get("deaths", 0)),
         cancel=row.get("cancel"),
         verdict=row.get("verdict"),
         summary=row.get("summary"),
-        **{name: _float(row.get(name)) for name in _TIMES},
+        started_at=_float(row.get("started_at")),
+        wake=_float(row.get("wake")),
+        finished_at=_float(row.get("finished_at")),
     )
 
 

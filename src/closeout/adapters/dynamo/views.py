@@ -120,6 +120,7 @@ class Views:
         return {
             "runs_by_verdict": dict(verdicts),
             "runs_by_state": {state: states[state] for state in STATES if state != "finished"},
+            "suspects": 0,  # each invocation is alone
             "queue_age": max(0.0, self._clock.now() - min(queued)) if queued else 0.0,
             "step_durations": _durations(found),
         }

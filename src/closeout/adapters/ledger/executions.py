@@ -39,11 +39,13 @@ class Executions:
         return self._running_writer
 
     def recover(self) -> Sequence[Pending]:
-        """Count a crash for each execution found running; give all unfinished ones in order of acceptance."""
+        """Make each execution found running a suspect; give all unfinished ones in order of acceptance."""
 
         def work(connection: sqlite3.Connection) -> None:
-            for (number,) in connection.execute(SQL["running_runs"]).fetchall():
-                _advance(connection, number, runs.Crashed())
+            running = connection.execute(SQL["running_runs"]).fetchall()
+            turn = next((number for number, alone in running if alone == "now"), None)
+            for number, _ in running:
+                _advance(connection, number, runs.Crashed(by_another=turn not in (None, number)))
 
         self._writer().run(work)
         return self.pending(0)
@@ -98,28 +100,17 @@ class Executions:
         )
         return execution, [Operation(*row) for row in self._read("load_operations", (number,))]
 
-    def begin(self, number: int, turn: str, at: float, *, wait: bool) -> None:
-        """Note that an execution is being run now; `wait` for the commit or not."""
-        self._happened(number, runs.Taken(turn, at), wait=wait)
+    def begin(self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False) -> None:
+        """Note that an execution is being run now, with `alone` in its turn alone; `wait` for the commit or not."""
+        self._happened(number, runs.Taken(turn, at, alone), wait=wait)
 
-    def save(
-        self,
-        number: int,
-        operation: Operation,
-        *,
-        park_until: float | None = None,
-        told: bool = False,
-        survived: bool = False,
-    ) -> None:
-        """Keep one operation and wait for the commit, with what belongs to it in the same transaction."""
+    def join(self, number: int) -> None:
+        """Note that an execution's turn alone is over, and wait for the commit."""
+        self._happened(number, runs.Joined(), wait=True)
+
+    def save(self, number: int, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Keep one operation and, in the same transaction, what it means for its run; wait for the commit."""
         row = (number, *operation)
-        outcomes: list[runs.Outcome] = []
-        if survived:
-            outcomes.append(runs.Recorded())
-        if told:
-            outcomes.append(runs.CancelTold())
-        if park_until is not None:
-            outcomes.append(runs.Parked(park_until))
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(SQL["save_operation"], row)

@@ -45,17 +45,18 @@ SELECT max(coalesce((SELECT max(id) FROM delivery), 0),
 
 -- name: run_state
 -- The columns of `core.runs.RunState`, in its order.
-SELECT state, turn, crashes, cancel, verdict, summary, started_at, wake, finished_at FROM run WHERE number = ?;
+SELECT state, turn, crashes, cancel, verdict, summary, started_at, wake, finished_at, suspected, alone, deaths
+FROM run WHERE number = ?;
 
 -- name: put_run_state
 -- What `core.runs.advance` gave: the only statement that changes how a run stands.
 UPDATE run SET state = ?, turn = ?, crashes = ?, cancel = ?, verdict = ?, summary = ?, started_at = ?, wake = ?,
-    finished_at = ?
+    finished_at = ?, suspected = ?, alone = ?, deaths = ?
 WHERE number = ?;
 
 -- name: running_runs
 -- Recovery: the process died while these were running.
-SELECT number FROM run WHERE state <> 'finished' AND state = 'running';
+SELECT number, alone FROM run WHERE state <> 'finished' AND state = 'running';
 
 -- name: number_of_run
 SELECT number FROM run WHERE run_id = ? AND attempt = ?;

@@ -51,7 +51,10 @@ CREATE TABLE run (
     cancel TEXT,                        -- who asked to cancel; NULL again once the run was told
     verdict TEXT,
     summary TEXT,
-    finished_at REAL
+    finished_at REAL,
+    suspected INTEGER NOT NULL DEFAULT 0, -- times it was under way when the process died: doubles its turn alone
+    alone TEXT,                         -- its turn alone after that: due now; NULL: none
+    deaths INTEGER NOT NULL DEFAULT 0   -- times the process died in its turn alone, since it last got on
 ) STRICT;
 CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
 CREATE INDEX run_guid ON run (guid);

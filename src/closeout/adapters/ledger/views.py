@@ -119,17 +119,21 @@ class Views:
         """Give the figures behind metrics.
 
         `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count everything that
-        ever finished; `runs_by_state` what has not; `queue_age` is the seconds that the oldest queued run waits.
+        ever finished; `runs_by_state` what has not; `suspects` how many of these take a turn alone or wait for it;
+        `queue_age` is the seconds that the oldest queued run waits.
         """
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
-        for state, count, first in self._read("open_states", ()):
+        suspects = 0
+        for state, count, first, alone in self._read("open_states", ()):
             states[state] = count
+            suspects += alone
             oldest = first if first is not None else oldest
         now = self._clock.now() if self._clock else time.time()
         return {
             "runs_by_verdict": dict(self._read("verdicts", ())),
             "runs_by_state": states,
+            "suspects": suspects,
             "queue_age": max(0.0, now - oldest) if oldest is not None else 0.0,
             "step_durations": {
                 (automation, step): (count, seconds)

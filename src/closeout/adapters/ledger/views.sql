@@ -1,7 +1,8 @@
 -- Every read of the ledger, by name. Lists go by rowid, newest first, and read no bodies.
 
 -- name: pending
-SELECT number, run_id || '-' || attempt, concurrency, state, turn, accepted_at, queue_timeout, wake, crashes, cancel
+SELECT number, run_id || '-' || attempt, concurrency, state, turn, accepted_at, queue_timeout, wake, crashes, cancel,
+    suspected, alone, deaths
 FROM run WHERE number > ? AND state <> 'finished' ORDER BY number;
 
 -- name: find_execution
@@ -36,7 +37,7 @@ SELECT outcome FROM request WHERE id = ?;
 -- The latest attempt of each run.
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
-    r.definition
+    r.alone, r.deaths, r.definition
 FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE (:automation IS NULL OR r.automation = :automation)
   AND (:state IS NULL OR r.state = :state)
@@ -48,7 +49,7 @@ ORDER BY r.number DESC LIMIT :limit;
 -- name: run
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
-    r.definition
+    r.alone, r.deaths, r.definition
 FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
@@ -93,7 +94,7 @@ SELECT guid, run_id FROM run WHERE guid IN (SELECT value FROM json_each(?)) AND 
 SELECT b.bytes, d.form FROM body b JOIN delivery d ON d.id = b.delivery WHERE b.delivery = ?;
 
 -- name: open_states
-SELECT state, count(*), min(CASE WHEN state = 'queued' THEN accepted_at END)
+SELECT state, count(*), min(CASE WHEN state = 'queued' THEN accepted_at END), count(alone)
 FROM run WHERE state <> 'finished' GROUP BY state;
 
 -- name: verdicts

@@ -136,17 +136,27 @@ def test_a_try_that_may_have_run_says_so() -> None:
     assert work.lines == ["try 1 was cut off before its end was recorded; it may have run in part"]
 
 
-def test_what_kills_its_process_twice_is_not_tried_again() -> None:
-    """As any operation: a function that uses up the memory must not keep the server down."""
+def test_deaths_are_the_engines_to_count() -> None:
+    """Only it knows whether the step ran alone."""
     done: list[str] = []
     kept: dict[str, Any] = {}
-    for dying in ("run-1", "run-2"):
-        work = ImmediateWork(nothing(), operations=kept, crash=partial(eq, dying))
+    for number in range(1, 10):
+        work = ImmediateWork(nothing(), operations=kept, crash=partial(eq, f"run-{number}"))
         with pytest.raises(Crashed):
             tries.carry_out(work, lambda: Trial(done))
+    assert tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))["failed"] is None
+
+
+def test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay() -> None:
+    """An earlier version gave up after two; the run may still be open, and its later steps replay this one."""
+    cut_off = {"value": {"result": {"interrupted": True, "ran": True, "crashed": True}}}
+    kept: dict[str, Any] = {}
+    for number in (1, 2):
+        kept |= {f"begin-{number}": {"value": {"mark": number}}, f"run-{number}": cut_off}
+    done: list[str] = []
     with pytest.raises(ActionFailed, match="the server died 2 times while it ran"):
         tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
-    assert [entry for entry in done if entry.startswith("run")] == ["run 1", "run 2"]
+    assert done == ["dispose", "dispose"]
 
 
 def test_being_cut_off_by_restarts_for_ever_ends() -> None:
@@ -154,7 +164,7 @@ def test_being_cut_off_by_restarts_for_ever_ends() -> None:
 
     class CutOff(ImmediateWork):
         def change(self, name: str, call: Any, cut_off: Any = None, *, look: Any = None) -> Any:
-            return super().change(name, lambda: cut_off(False))
+            return super().change(name, cut_off)
 
     with pytest.raises(ActionFailed, match=f"cut off {tries.LIMIT} times"):
         tries.carry_out(CutOff(nothing()), lambda: Trial([]))

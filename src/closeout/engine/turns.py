@@ -1,0 +1,99 @@
+"""Turns alone: after a crash each run that was under way runs for a while with nothing else beginning beside it.
+
+Which of them ended the process nobody can tell afterwards, so no death counts against a run that had company. A pure
+value without threads or clock; times are seconds on any one clock.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Sequence
+
+from closeout.core.runs import MAX_DEATHS
+from closeout.ports import Pending
+
+TURN = 15.0
+"""Seconds that a suspect's first turn alone lasts at most; each further death under it doubles them."""
+LONGEST_TURN = 86_400.0
+"""Seconds of the longest turn."""
+NAMED = 8
+"""Suspects that are named in the log."""
+
+
+def seconds(first: float, suspected: int) -> float:
+    """Give how long the turn alone is of a run that was under way in `suspected` deaths."""
+    return min(first * 2.0 ** min(max(suspected - 1, 0), 64), LONGEST_TURN)
+
+
+def announce(found: Sequence[Pending], first: float, report: Callable[[str], None]) -> None:
+    """Say which executions take turns alone, and which of them the process has ended in before."""
+    suspects = [pending for pending in found if pending.alone is not None]
+    if not suspects:
+        return
+    named = [
+        f"{pending.execution} ({seconds(first, pending.suspected):g} s"
+        + (f", {pending.deaths} of {MAX_DEATHS} deaths alone)" if pending.deaths else ")")
+        for pending in suspects[:NAMED]
+    ]
+    more = f" and {len(suspects) - NAMED} more" if len(suspects) > NAMED else ""
+    runs = "1 run takes a turn" if len(suspects) == 1 else f"{len(suspects)} runs take turns"
+    report(f"after a crash: {runs} alone before anything else begins: {', '.join(named)}{more}")
+
+
+class Turns:
+    """Which of the runs that are ready may begin: suspects one by one, the others when no turn is on.
+
+    Suspects go in order of acceptance, but first those that the process has ended in while they ran alone: what kills at
+    once is found out in less than a minute, however long an innocent script beside it takes.
+    """
+
+    def __init__(self) -> None:
+        self.now: int | None = None
+        """Whose turn alone it is."""
+        self._until = float("inf")
+        self._suspects: list[tuple[int, int]] = []
+        self._others: list[int] = []
+
+    def ready(self, number: int, deaths: int | None) -> list[int]:
+        """Add a run that is ready, with its deaths if it is a suspect; give those that may begin now."""
+        if deaths is None:
+            self._others.append(number)
+        else:
+            insort(self._suspects, (-deaths, number))
+        return self._next()
+
+    def begun(self, number: int, until: float) -> None:
+        """Say until when the turn lasts: it counts from when the run is under way."""
+        if number == self.now:
+            self._until = until
+
+    def up(self, at: float) -> int | None:
+        """Give the run whose turn has lasted long enough."""
+        return self.now if at >= self._until else None
+
+    def rest(self, at: float) -> float:
+        """Give the seconds until `up` gives a run."""
+        return self._until - at
+
+    def over(self, number: int) -> list[int]:
+        """End a run's turn, if it has it; give those that may begin now."""
+        if number != self.now:
+            return []
+        self.now, self._until = None, float("inf")
+        return self._next()
+
+    def drop(self, number: int) -> bool:
+        """Take out a run that waits here; whether it did."""
+        before = len(self._suspects) + len(self._others)
+        self._suspects = [each for each in self._suspects if each[1] != number]
+        self._others = [each for each in self._others if each != number]
+        return len(self._suspects) + len(self._others) < before
+
+    def _next(self) -> list[int]:
+        if self.now is not None:
+            return []
+        if self._suspects:
+            self.now = self._suspects.pop(0)[1]
+            return [self.now]
+        others, self._others = self._others, []
+        return others

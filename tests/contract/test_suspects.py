@@ -1,0 +1,276 @@
+"""After a crash the runs that were under way take turns alone: what begins, what does not, and what counts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.adapters.ledger import Requests
+from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
+from closeout.core.runs import MAX_DEATHS
+from closeout.ports import Durable, Ending, Execution
+from tests.contract.local_harness import Bench, eventually
+
+LONG = 3_600.0
+"""Seconds of a turn that no test waits for."""
+
+
+class Script:
+    """A run function of one operation that lasts until it is let go. `begun` are the runs that are in it now, in order."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self._going = threading.Event()
+        self._alone: set[str] = set()
+        self._changed = threading.Condition()
+
+    def let(self, *names: str) -> None:
+        """Let these runs through."""
+        with self._changed:
+            self._alone |= set(names)
+            self._changed.notify_all()
+
+    def __call__(self, durable: Durable, execution: Execution) -> Ending:
+        name = execution.automation
+
+        def hold() -> None:
+            with self._changed:
+                self.begun.append(name)
+                self._changed.wait_for(lambda: name in self._alone, 20)
+
+        try:
+            durable.record("script", hold)
+        except RunCancelled as error:
+            durable.record("final", lambda: "posted")
+            return Ending("cancelled", error.message)
+        except StepFailed as error:
+            durable.record("final", lambda: "posted")
+            return Ending("failure", error.message)
+        durable.record("final", lambda: "posted")
+        return Ending("success", "done")
+
+
+class Machine:
+    """One ledger and the server that works on it now; `crash` ends that and starts the next."""
+
+    def __init__(self, path: Path, turn: float = LONG) -> None:
+        self.path = path
+        self.turn = turn
+        self.script = Script()
+        self.benches: list[tuple[Bench, Script]] = []
+        self.bench = self.start()
+
+    def start(self) -> Bench:
+        """Start a server with a script of its own, so that what the dead one left behind is not seen."""
+        self.script = Script()
+        self.bench = Bench(self.path, self.script, turn=self.turn)
+        self.bench.engine.start()
+        self.benches.append((self.bench, self.script))
+        return self.bench
+
+    def crash(self) -> None:
+        """Let the server die, and start the next."""
+        self.bench.crash()
+        self.start()
+
+    def under_way(self, *names: str) -> None:
+        """Have runs accepted, in this order, and wait until the process is in all of them."""
+        for name in names:
+            self.bench.accept(name)
+        self.begun(*names)
+
+    def begun(self, *names: str) -> None:
+        """Wait until exactly these runs are in their script, or have been."""
+        eventually(lambda: sorted(self.script.begun) == sorted(names))
+
+    def reached(self, *names: str) -> None:
+        """Wait until at least these runs have begun, in this order."""
+        eventually(lambda: self.script.begun[: len(names)] == list(names))
+
+    def row(self, name: str) -> Any:
+        """Give how a run stands: suspected, alone, deaths."""
+        query = "SELECT suspected, alone, deaths FROM run WHERE run_id = ?"
+        return self.bench.ledger._readers().execute(query, (name,)).fetchone()
+
+    def close(self) -> None:
+        """End all of them."""
+        for bench, script in self.benches:
+            script.let("a", "b", "c", "d", "e")
+            bench.close()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
+    """Machines that are ended afterwards."""
+    made: list[Machine] = []
+
+    def one(turn: float = LONG) -> Machine:
+        made.append(Machine(tmp_path / "ledger.db", turn))
+        return made[-1]
+
+    yield one
+    for machine in made:
+        machine.close()
+
+
+def test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them(
+    make: Callable[..., Machine],
+) -> None:
+    """Each turn ends with what the run was at; deliveries are taken all the while."""
+    machine = make()
+    machine.under_way("a", "b", "c")
+    machine.bench.accept("d", tell=False)
+    machine.crash()
+    machine.begun("a")
+    machine.bench.accept("e")
+    for number, name in enumerate(("a", "b", "c")):
+        machine.begun(*("a", "b", "c")[: number + 1])
+        assert machine.row(name) == (1, "now", 0), (
+            "on disk before it begins, or its death would not be its own"
+        )
+        machine.script.let(name)
+        machine.bench.ending(name)
+        assert machine.row(name) == (0, None, 0)
+    machine.begun("a", "b", "c", "d", "e")
+    machine.script.let("d", "e")
+    assert machine.bench.ending("e").verdict == machine.bench.ending("d").verdict == "success"
+    assert machine.bench.reports[0].startswith("after a crash: 3 runs take turns alone")
+
+
+def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., Machine]) -> None:
+    """An innocent script of an hour does not hold up the server; a death from then on is not its own."""
+    machine = make(turn=0.3)
+    machine.under_way("a", "b")
+    machine.bench.accept("c", tell=False)
+    machine.crash()
+    machine.reached("a", "b", "c")
+    assert machine.row("a") == (1, None, 0)
+    machine.turn = LONG
+    machine.crash()
+    machine.begun("a")
+    assert machine.row("a") == (2, "now", 0)
+    machine.crash()
+    machine.begun("a")
+    assert machine.row("a") == (3, "now", 1), "that one was in its own turn"
+
+
+def test_who_died_alone_goes_first(make: Callable[..., Machine]) -> None:
+    """Or it would wait in each life for the turn of every long script that was accepted before it."""
+    machine = make()
+    machine.under_way("a", "b")
+    machine.crash()
+    machine.begun("a")
+    machine.bench.engine._turns.begun(1, 0.0)
+    machine.bench.engine._nudged.set()
+    machine.reached("a", "b")
+    machine.crash()
+    machine.begun("b")
+    assert machine.row("b") == (2, "now", 1)
+    assert machine.row("a") == (1, "due", 0), (
+        "that death was not in its turn, and its turn is no longer for it"
+    )
+
+
+def test_five_deaths_in_its_own_turns_end_an_operation(make: Callable[..., Machine]) -> None:
+    """And none of them counts against the one that was under way in the first, and had no turn since."""
+    machine = make()
+    machine.under_way("a", "b")
+    for deaths in range(MAX_DEATHS):
+        machine.crash()
+        machine.begun("a")
+        assert machine.row("a") == (deaths + 1, "now", deaths)
+        assert machine.row("b") == (1, "due", 0)
+    machine.crash()
+    ending = machine.bench.ending("a")
+    assert ending.verdict == "failure"
+    assert (
+        f"operation script ended closeout's process {MAX_DEATHS} times while it ran alone" in ending.summary
+    )
+    assert "closeout runs rerun" in ending.summary
+    assert machine.bench.operations("a")["final"].state == "ok"
+    machine.begun("b")
+    machine.script.let("b")
+    assert machine.bench.ending("b").verdict == "success"
+    assert machine.bench.operations("b")["script"].tries == 2
+
+
+def test_who_waited_is_no_suspect(make: Callable[..., Machine]) -> None:
+    """Nothing of it was under way, whatever it waits for."""
+    machine = make()
+    machine.bench.functions["b"] = waits
+    machine.bench.accept("b")
+    eventually(lambda: machine.bench.state("b") == "waiting")
+    machine.under_way("a")
+    machine.crash()
+    assert machine.row("b") == (0, None, 0)
+
+
+def waits(durable: Durable, execution: Execution) -> Ending:
+    """Wait for what does not come."""
+    durable.wait_until("gone", lambda: None, LONG, 2 * LONG)
+    return Ending("success", "gone")
+
+
+def test_a_cancel_does_not_wait_for_turns(make: Callable[..., Machine]) -> None:
+    """Neither of a suspect nor of a run that was queued: it begins only to end."""
+    machine = make()
+    machine.under_way("a", "b")
+    machine.bench.accept("c", tell=False)
+    machine.crash()
+    machine.begun("a")
+    Requests(machine.path).add_request("cancel", "b", "ada", None)
+    assert machine.bench.ending("b").summary == "cancelled by ada"
+    eventually(lambda: machine.bench.engine.request_cancel("c", "ada"))
+    assert machine.bench.ending("c").summary == "cancelled by ada"
+    assert machine.script.begun == ["a"]
+
+
+def test_a_suspect_keeps_its_key(make: Callable[..., Machine]) -> None:
+    """While it waits for its turn, too."""
+    machine = make()
+    machine.under_way("a")
+    machine.bench.accept("b", key="pr-17")
+    machine.bench.accept("c", key="pr-17")
+    machine.begun("a", "b")
+    machine.crash()
+    machine.begun("a")
+    machine.script.let("a", "c")
+    machine.begun("a", "b")
+    machine.script.let("b")
+    machine.bench.ending("c")
+    assert machine.script.begun == ["a", "b", "c"]
+
+
+def test_a_stop_during_a_turn_is_no_death(make: Callable[..., Machine]) -> None:
+    """What hangs is given up; it is a suspect all the same, with a turn of the same length."""
+    machine = make()
+    machine.under_way("a", "b")
+    machine.crash()
+    machine.begun("a")
+    assert not machine.bench.engine.stop(0.1)
+    machine.bench.close(0.1)
+    machine.start()
+    machine.begun("a")
+    assert (machine.row("a"), machine.row("b")) == ((1, "now", 0), (1, "due", 0))
+
+
+def test_a_ledger_that_takes_no_writes_lengthens_a_turn(make: Callable[..., Machine]) -> None:
+    """The others begin when it is on disk that the turn is over, and not before."""
+    machine = make(turn=0.2)
+    machine.under_way("a", "b")
+    machine.crash()
+    join, refused = machine.bench.ledger.join, threading.Event()
+
+    def refusing(number: int) -> None:
+        refused.set()
+        raise StoreUnavailable("the disk is full")
+
+    machine.bench.ledger.join = refusing  # type: ignore[method-assign]
+    assert refused.wait(5)
+    assert machine.script.begun == ["a"]
+    machine.bench.ledger.join = join  # type: ignore[method-assign]
+    machine.begun("a", "b")
