@@ -86,7 +86,8 @@ def check_names(read: ReadStep) -> At | None:
     missing = [
         name for name, spec in read.action.inputs.items() if spec.required and name not in read.step.inputs
     ]
-    return None if missing or read.at.findings.count() > before else at
+    filled = [place for place, text in found if templates.expressions(text)]
+    return None if missing or read.at.findings.count() > before else (filled or [at])[0]
 
 
 def _warn_of_values(read: ReadStep) -> set[str]:

@@ -23,7 +23,7 @@ _OWNER = ALNUM | set("-_")
 _NAME = ALNUM | set("._-")
 _BEFORE = ()
 """The state before the first character: neither owners nor names are empty."""
-_EXAMPLES = ("acme", "beta", "shop", "web", "api", "docs")
+_EXAMPLES = ("acme", "beta"), ("shop", "web", "api", "docs")
 
 
 class Undecided(Exception):
@@ -188,13 +188,15 @@ class Cell(NamedTuple):
     name: Language
     owners: tuple[str, ...]
     names: tuple[str, ...]
+    listed: frozenset[str] | None = None
+    """All of the names, where the patterns list them."""
 
     def holds(self, owner: str, name: str) -> bool:
         """Return whether a repository is one of these."""
         return read(self.owner, owner) and read(self.name, name)
 
 
-EVERY = Cell(Walk(["**"]), LANGUAGES["owner"], LANGUAGES["name"], _EXAMPLES[:2], _EXAMPLES[2:4])
+EVERY = Cell(Walk(["**"]), LANGUAGES["owner"], LANGUAGES["name"], _EXAMPLES[0], _EXAMPLES[1][:2])
 
 
 def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell, ...]:
@@ -224,7 +226,7 @@ def _listed(walk: Walk, patterns: Sequence[str]) -> Iterator[Cell]:
         for char in f"{owner}/":
             then = walk.step(then, char)
         names = tuple(dict.fromkeys(pair[2] for pair in pairs if pair[0] == owner))
-        yield Cell(walk, _Owners(walk, then), _Names(walk, then), (owner,), names[:2])
+        yield Cell(walk, _Owners(walk, then), _Names(walk, then), (owner,), names[:2], frozenset(names))
 
 
 def fixes_owner(pattern: str) -> bool:
@@ -274,7 +276,8 @@ def read(language: Language, text: str) -> bool:
 
 def examples(language: Language, alphabet: str, budget: Budget) -> tuple[str, ...]:
     """Return two texts of a language, or the one that there is, or none."""
-    found = [text for text in _EXAMPLES if read(language, text)][:2]
+    likely = _EXAMPLES[0] if isinstance(language, _Owners) else _EXAMPLES[1]
+    found = [text for text in likely if read(language, text)][:2]
     if len(found) < 2:
         short = (text for state, text in _reached(language, alphabet, budget, 2) if language.accepts(state))
         found = list(dict.fromkeys([*found, *_first(short, 3)]))[:2]

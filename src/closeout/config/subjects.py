@@ -8,7 +8,7 @@ if that is not enough, with the repositories that match. See docs/adr/0016-one-n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import product
+from itertools import product, takewhile
 from typing import NamedTuple
 
 from closeout.config import languages
@@ -85,6 +85,7 @@ class Law:
         self._alphabet = _alphabet(keys)
         self._cells: dict[tuple[str, ...], tuple[Cell, ...]] = {}
         self._known: dict[tuple[object, ...], frozenset[str] | None] = {}
+        self._lines: dict[tuple[tuple[Item, ...], int, bool], Line | None] = {}
         self._edges: dict[Key, tuple[_Edges, ...]] = {}
         self._found: dict[tuple[Key, Key], Collision | None] = {}
 
@@ -99,6 +100,13 @@ class Law:
                 )
             self._found[one, two] = found
         return self._found[one, two]
+
+    def lead(self, key: Key) -> str:
+        """Return the fixed text that a name begins with."""
+        cells = self._cells_of(key)
+        items = key.named.names.items
+        bound = _bound(items, cells[0], tail=False) if len(cells) == 1 else list(items)
+        return "".join(str(item) for item in takewhile(lambda item: isinstance(item, str), bound))
 
     def apart(self, one: Key, two: Key) -> bool:
         """Return whether two names differ at a glance, in how an input begins or ends: most do."""
@@ -145,17 +153,18 @@ class Law:
             self._cells[key.repositories] = languages.cells(key.repositories, self._alphabet, self._budget)
         return self._cells[key.repositories]
 
-    def _line(self, items: Sequence[Item], cell: Cell, *, tail: bool) -> Line | None:
+    def _line(self, items: tuple[Item, ...], cell: Cell, *, tail: bool) -> Line | None:
         """Return the line for some repositories; None if a value could not be filled in, since it holds the delimiter."""
-        only = {"owner": cell.owners, "name": cell.names}
-        if any(
-            isinstance(item, Field) and item.without and item.without in text
-            for item in items
-            if isinstance(item, Field) and len(only.get(item.variable, ())) == 1
-            for text in only[item.variable]
-        ):
-            return None
-        return Line(_bound(items, cell, tail), self._alphabet)
+        key = (items, id(cell), tail)
+        if key not in self._lines:
+            only = {"owner": cell.owners, "name": cell.names}
+            held = any(
+                item.without and len(texts) == 1 and item.without in texts[0]
+                for item in items
+                if isinstance(item, Field) and (texts := only.get(item.variable, ()))
+            )
+            self._lines[key] = None if held else Line(_bound(items, cell, tail), self._alphabet)
+        return self._lines[key]
 
     def _of_every_repository(
         self, one: Sequence[Item], two: Sequence[Item], tail: bool
@@ -377,8 +386,16 @@ def _settled(
     if "other" not in kinds and kinds[0] not in known:
         return False
     return "repository-id" in known or all(
-        ("owner" in known or _same_only(left.owners, right.owners))
-        and ("name" in known or _same_only(left.names, right.names))
+        (
+            ("owner" in known or _same_only(left.owners, right.owners))
+            and ("name" in known or _same_only(left.names, right.names))
+        )
+        or (
+            "name" in known
+            and left.listed is not None
+            and right.listed is not None
+            and not left.listed & right.listed
+        )
         for left, right in product(ours, theirs)
     )
 

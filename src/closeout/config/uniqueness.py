@@ -32,18 +32,50 @@ class _Placed(NamedTuple):
     use: Use
 
 
+class _Group:
+    """The names of one action, found by their fixed beginning: most differ there, and need no closer look."""
+
+    def __init__(self, law: Law) -> None:
+        self._law = law
+        self._known: dict[tuple[object, ...], int] = {}
+        self._placed: list[_Placed] = []
+        self._by_lead: dict[str, list[int]] = defaultdict(list)
+        self._beginning: dict[str, list[int]] = defaultdict(list)
+
+    def add(self, placed: _Placed) -> Iterator[_Placed]:
+        """Add a name, and yield the earlier ones that may be the same."""
+        lead = self._law.lead(placed.key)
+        near = {*self._beginning[lead]}
+        for end in range(len(lead)):
+            near.update(self._by_lead.get(lead[:end], ()))
+        yield from [self._placed[index] for index in sorted(near)]
+        target = (placed.key, placed.use.step.account, placed.use.step.region)
+        if target not in self._known:
+            index = self._known[target] = len(self._placed)
+            self._placed.append(placed)
+            self._by_lead[lead].append(index)
+            for end in range(len(lead) + 1):
+                self._beginning[lead[:end]].append(index)
+
+
 def check(uses: Sequence[Use]) -> None:
     """Add a finding for each step whose name two subjects can have, be it by itself or with an earlier step."""
-    groups: dict[str, list[_Placed]] = defaultdict(list)
-    for use in uses:
-        for key in _keys(use):
-            groups[use.step.uses].append(_Placed(key, use))
-    law = Law([placed.key for group in groups.values() for placed in group])
+    placed = [_Placed(key, use) for use in uses for key in _keys(use)]
+    law = Law([one.key for one in placed])
+    groups: dict[str, _Group] = defaultdict(lambda: _Group(law))
     reported: set[int] = set()
-    for group in groups.values():
-        for later, placed in enumerate(group):
-            if id(placed.use) not in reported and _report(law, group[: later + 1], placed):
-                reported.add(id(placed.use))
+    for one in placed:
+        if id(one.use) in reported:
+            continue
+        try:
+            found = _first(law, one, groups[one.use.step.uses])
+        except Undecided:
+            _undecided(one.use.at)
+            reported.add(id(one.use))
+            continue
+        if found:
+            _say(*found, one)
+            reported.add(id(one.use))
 
 
 def _keys(use: Use) -> Iterator[Key]:
@@ -53,26 +85,22 @@ def _keys(use: Use) -> Iterator[Key]:
             yield Key(found, tuple(dict.fromkeys(use.automation.repositories)))
 
 
-def _report(law: Law, group: Sequence[_Placed], placed: _Placed) -> bool:
-    """Report the first collision of a step with itself or an earlier one; return whether there was one."""
-    for other in (placed, *group[:-1]):
-        if other is not placed and (
-            not _one_place(other.use, placed.use) or law.apart(other.key, placed.key)
-        ):
-            continue
-        try:
+def _first(law: Law, placed: _Placed, group: _Group) -> tuple[Collision, _Placed] | None:
+    """Return the first collision of a name with itself or an earlier one."""
+    for other in (placed, *group.add(placed)):
+        if other is placed or (_one_place(other.use, placed.use) and not law.apart(other.key, placed.key)):
             found = law.collision(other.key, placed.key)
-        except Undecided:
-            placed.use.at.error(
-                "undecided-name",
-                "it cannot be decided whether two subjects can have this name: the patterns or templates are too intricate",
-                f"make the name of fixed text and {SAFE}",
-            )
-            return True
-        if found is not None:
-            _say(found, other, placed)
-            return True
-    return False
+            if found is not None:
+                return found, other
+    return None
+
+
+def _undecided(at: At) -> None:
+    at.error(
+        "undecided-name",
+        "the patterns or templates are too intricate to tell whether two subjects can have this name",
+        f"make the name of fixed text and {SAFE}",
+    )
 
 
 def _one_place(one: Use, two: Use) -> bool:

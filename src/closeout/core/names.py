@@ -130,9 +130,8 @@ def outsider_fields(expression: str) -> tuple[str, ...]:
 
 def outsider_texts(expression: str) -> tuple[str, ...]:
     """Return the fields of an expression in any form that hold text which outsiders may choose, as `event.a.b`."""
-    paths = _paths(expression)
-    if paths is not None:
-        return tuple(path for path in outsider_fields(expression))
+    if _paths(expression) is not None:
+        return outsider_fields(expression)
     found = (_free_text(match.group().split(".")) for match in _PATH.finditer(expression))
     return tuple(dict.fromkeys(path for path in found if path is not None and not _chosen_inside(path)))
 
