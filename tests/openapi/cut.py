@@ -83,7 +83,12 @@ OPERATIONS: tuple[Operation, ...] = (
     ("get", "/user", "200", fields("id", "login")),
     ("get", HERE, "200", fields("id", "full_name", "default_branch")),
     ("post", HERE + "/statuses/{sha}", "201", fields("state", "context", "description", "target_url")),
-    ("get", HERE + "/pulls/{pull_number}", "200", fields("id", "number", "state", "base.repo.id", "base.repo.full_name")),
+    (
+        "get",
+        HERE + "/pulls/{pull_number}",
+        "200",
+        fields("id", "number", "state", "base.repo.id", "base.repo.full_name"),
+    ),
     ("get", HERE + "/pulls", "200", fields("[].number", "[].state", "[].head.ref")),
     ("get", HERE + "/pulls/{pull_number}/files", "200", fields("[].filename", "[].previous_filename")),
     ("get", HERE + "/git/ref/{ref}", "200", fields("ref", "object.sha")),

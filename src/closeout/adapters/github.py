@@ -104,7 +104,7 @@ class GitHubClient:
         for page in range(1, MAX_FILES // PAGE + 1):
             answer = self.request("GET", path, query={"per_page": str(PAGE), "page": str(page)})
             try:
-                for file in answer:
+                for file in _listed(answer):
                     names += [
                         file["filename"],
                         *([file["previous_filename"]] if "previous_filename" in file else []),
@@ -125,7 +125,7 @@ class GitHubClient:
         head = f"{repository.partition('/')[0]}:{branch}"
         answer = self.request("GET", path, query={"state": "open", "head": head, "per_page": str(PAGE)})
         try:
-            found = [(pull["number"], pull["state"], pull["head"]["ref"]) for pull in answer]
+            found = [(pull["number"], pull["state"], pull["head"]["ref"]) for pull in _listed(answer)]
         except (KeyError, TypeError):
             raise _unusable("GET", path, "the answer is not a list of pull requests") from None
         if any(type(pull[0]) is not int or pull[1:] != ("open", branch) for pull in found):
@@ -280,6 +280,13 @@ class GitHubClient:
         if wait is None and reset is not None:
             wait = max(reset - self._now(), 0.0) + 1.0
         return min(wait if wait is not None else 60.0, _MAX_WAIT)
+
+
+def _listed(answer: Json) -> list[Any]:
+    """Return an answer that must be a list. Raises `TypeError`: an object without items is no empty list."""
+    if not isinstance(answer, list):
+        raise TypeError("not a list")
+    return answer
 
 
 def _seconds(text: str | None) -> float | None:

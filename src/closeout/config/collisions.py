@@ -114,18 +114,19 @@ def meetings(
     two: Line,
     budget: Budget,
     *,
-    apart: Pair | None = None,
+    apart: Sequence[Pair] = (),
     equal: Collection[Pair] = (),
     times: int = 1,
 ) -> Iterator[Meeting]:
     """Yield texts that both lines give, the shortest first.
 
-    `apart`: only those in which these two slots do not hold the same characters of the text. `equal`: pairs of slots
+    `apart`: only those in which the two slots of no such pair hold the same characters of the text. `equal`: pairs of slots
     that hold equal values, so that two that begin together end together. `times` is how often one state may be
     reached: more of them give other texts by the same way.
     """
     seen: Counter[Any] = Counter()
-    queue: deque[tuple[Any, Link]] = deque([(((0, None), (0, None), False, False), None)])
+    queue: deque[tuple[Any, Link]] = deque([(((0, None), (0, None), 0, False), None)])
+    all_apart = (1 << len(apart)) - 1
     while queue:
         node, link = queue.popleft()
         if seen[node] >= times:
@@ -133,21 +134,22 @@ def meetings(
         seen[node] += 1
         budget.spend()
         at, there, differs, locked = node
-        if (differs or apart is None) and one.ends(at) and two.ends(there):
+        if differs == all_apart and one.ends(at) and two.ends(there):
             yield _meeting(link)
         ours, theirs = one.moves(at), two.moves(there)
         for char in ours if len(ours) <= len(theirs) else theirs:
             for left, right in product(ours.get(char, ()), theirs.get(char, ())):
                 if locked and (left.item == at[0]) != (right.item == there[0]):
                     continue
-                after = differs or (apart is not None and _unlike(left.item, right.item, apart))
+                after = differs | _apart(left.item, right.item, apart)
                 together = (left.begins and right.begins) or (locked and not left.begins)
                 same = together and (left.item, right.item) in equal
                 queue.append(((left.place, right.place, after, same), (link, char, left.item, right.item)))
 
 
-def _unlike(left: int, right: int, apart: Pair) -> bool:
-    return (left == apart[0]) != (right == apart[1])
+def _apart(left: int, right: int, pairs: Sequence[Pair]) -> int:
+    """Return a bit for each pair of which one slot holds this character and the other does not."""
+    return sum(1 << bit for bit, pair in enumerate(pairs) if (left == pair[0]) != (right == pair[1]))
 
 
 def _meeting(link: Link) -> Meeting:

@@ -35,12 +35,16 @@ _VARIABLES = {
 
 
 class Field(NamedTuple):
-    """A value that is filled in: the variable that it shows ("" for none), and which texts it can be."""
+    """A value that is filled in: the variable that it shows ("" for none), and which texts it can be.
+
+    `fit`: it is held to the form of names; `first`: it begins such a value. It holds no `without`.
+    """
 
     variable: str
     language: str
-    first: bool
-    without: str
+    fit: bool
+    first: bool = False
+    without: str = ""
 
 
 Item: TypeAlias = "str | Field"
@@ -176,25 +180,25 @@ def _items(item: _Text, without: str, kind: Kind) -> Iterator[Item]:
             if piece.fixed is not None:
                 yield piece.fixed.lower()
             elif piece.path == "event.repository.full_name":
-                yield Field("owner", "owner", first, without)
+                yield Field("owner", "owner", item.spec.names, first, without)
                 yield "/"
-                yield Field("name", "name", False, without)
+                yield Field("name", "name", item.spec.names, False, without)
             else:
                 yield _field(piece.path, kind, item.spec.names)._replace(first=first, without=without)
 
 
 def _field(path: str | None, kind: Kind, fit: bool) -> Field:
-    """Return the field at a path; `fit`: its value is held to the form of names."""
+    """Return the field at a path."""
     variable = _VARIABLES.get(path or "", "")
     if kind == "ref" and path in ("event.ref", HEAD_REF):
-        return Field("ref", "text" if fit else "anything", False, "")
+        return Field("ref", "text" if fit else "anything", fit)
     if variable in ("owner", "name"):
-        return Field(variable, variable, False, "")
+        return Field(variable, variable, fit)
     if path is not None and names.is_number(path):
-        return Field(variable, "number", False, "")
+        return Field(variable, "number", fit)
     if path is not None and names.is_sha(path):
-        return Field("", "sha", False, "")
-    return Field("", "text" if fit else "anything", False, "")
+        return Field("", "sha", fit)
+    return Field("", "text" if fit else "anything", fit)
 
 
 def _joined(items: Sequence[Item]) -> tuple[Item, ...]:

@@ -22,6 +22,9 @@ from closeout.config.values import At
 from closeout.core import names
 from closeout.core.errors import ExpressionError, PatternError
 
+_OWN_REF = "event.ref"
+"""The branch or tag of a `delete` or `push`: the repository's own, so chosen by who may write to it."""
+
 
 def check_repositories(at: At, key: At | None, repositories: Sequence[str], destroys: str) -> None:
     """Check `repositories` of an automation that deletes something; `destroys` says what does."""
@@ -96,6 +99,8 @@ def _warn_of_values(read: ReadStep) -> set[str]:
     for at, text in _texts(read, lambda spec: spec.templates and not spec.names):
         for expression in templates.expressions(text):
             for field in names.outsider_texts(expression):
+                if field == _OWN_REF:
+                    continue
                 if field in read.step.allow_untrusted:
                     used.add(field)
                     continue

@@ -142,6 +142,26 @@ class Except(NamedTuple):
         return self.inner.accepts(state[0]) and state[1] != len(self.word)
 
 
+class Fit(NamedTuple):
+    """The texts of a language that a name may hold: without two dots in a row (see `core.names.check_interpolated`)."""
+
+    inner: Language
+
+    @property
+    def start(self) -> State:
+        """Return the inner start, with no dot read."""
+        return self.inner.start, False
+
+    def step(self, state: tuple[Any, bool], char: str) -> State | None:
+        """Return the inner state, and whether the last character was a dot."""
+        after = None if state[1] and char == "." else self.inner.step(state[0], char)
+        return None if after is None else (after, char == ".")
+
+    def accepts(self, state: tuple[Any, bool]) -> bool:
+        """Return whether the text is of the inner language."""
+        return self.inner.accepts(state[0])
+
+
 class _Owners(NamedTuple):
     """The owners after which a list of patterns is in the state `then`. A state is None before the first character."""
 

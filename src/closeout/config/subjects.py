@@ -14,7 +14,7 @@ from typing import NamedTuple
 from closeout.config import languages
 from closeout.config.collisions import Line, Meeting, Pair, Slot, meetings
 from closeout.config.fields import Field, Item, Kind, Named
-from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except
+from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except, Fit, Undecided
 
 STATES = 60_000
 """How many states are looked at for one file: some seconds at most, and far more than files need."""
@@ -22,6 +22,11 @@ STATES = 60_000
 _IDS = ("pull-request-id", "repository-id", "owner-id")
 _OF_REPOSITORY = ("repository-id", "owner-id", "owner", "name")
 _VARIABLES = (*_IDS, "owner", "name", "number", "ref")
+_DIFFER_WITH = {
+    "owner": ("owner-id", "repository-id", "pull-request-id"),
+    "name": ("repository-id", "pull-request-id"),
+    "number": ("pull-request-id",),
+}
 _TAIL = Slot("", LANGUAGES["anything"])
 _CHOICES = {"number": ("7", "17"), "ref": ("main", "next")}
 _TIMES = (1, 8)
@@ -199,7 +204,7 @@ class Law:
                 for name in _VARIABLES
                 if name not in known
                 and any(
-                    next(meetings(one, two, self._budget, apart=pair, equal=equal), None) is None
+                    next(meetings(one, two, self._budget, apart=[pair], equal=equal), None) is None
                     for pair in product(one.slots(name)[:3], two.slots(name)[:3])
                 )
             ]
@@ -211,12 +216,7 @@ class Law:
     # --- the repositories that match --------------------------------------------------------------------
 
     def _exact(self, one: _Side, two: _Side) -> Collision | None:
-        known: set[str] = set()
-        if _same_only(one.cell.owners, two.cell.owners):
-            known |= {"owner", "owner-id"}
-        if _same_only(one.cell.names, two.cell.names):
-            known |= {"name", "repository-id"} if known else {"name"}
-        decided = self._decided(one.line, two.line, frozenset(known))
+        decided = self._decided(one.line, two.line, _given(one.cell, two.cell))
         if decided is None:
             return None
         subject = _subject((one.kind, two.kind))
@@ -224,27 +224,31 @@ class Law:
             return self._first(self._tries(one, two, "", decided[1]), one, two, "subject")
         if "pull-request-id" in decided[0]:
             return None
-        for name in subject:
-            if name not in decided[0]:
+        undecided = False
+        for name in (name for name in subject if name not in decided[0]):
+            try:
                 found = self._first(self._tries(one, two, name, decided[1]), one, two, name)
-                if found is not None:
-                    return found
+            except Undecided:
+                undecided = True
+                continue
+            if found is not None:
+                return found
+        if undecided:
+            raise Undecided
         return None
 
     def _tries(self, one: _Side, two: _Side, name: str, equal: frozenset[Pair]) -> Iterator[Meeting]:
         """Yield texts that are both names, in which the variable `name` may have two values."""
-        # Two repositories have two ids, so where the name shows them they differ as well.
-        apart_in = {"owner": ("owner", "owner-id", "repository-id"), "name": ("name", "repository-id")}
-        pairs = [
-            pair
-            for variable in apart_in.get(name, (name,))
-            for pair in product(one.line.slots(variable), two.line.slots(variable))
-            if name
+        # Two repositories have two ids, and two pull requests too, so where the names show them they differ as well.
+        apart = [
+            (ours[0], theirs[0])
+            for variable in (name, *_DIFFER_WITH.get(name, ()))
+            if variable and (ours := one.line.slots(variable)) and (theirs := two.line.slots(variable))
         ]
-        one_line = self._but_for(one, name, two) if not pairs else one.line
-        two_line = self._but_for(two, name, one) if not pairs else two.line
+        own = bool(name and one.line.slots(name) and two.line.slots(name))
+        one_line = self._but_for(one, name, two) if not own else one.line
+        two_line = self._but_for(two, name, one) if not own else two.line
         for times in _TIMES:
-            apart = pairs[0] if pairs else None
             found = meetings(one_line, two_line, self._budget, apart=apart, equal=equal, times=times)
             for _, meeting in zip(range(64), found, strict=False):
                 yield meeting
@@ -275,8 +279,18 @@ class Law:
                 first = meeting.text[: len(meeting.text) - len(tail)] if ended else meeting.text
                 return Collision(left, right, _shown(first), _shown(meeting.text), about)
         if tried:
-            raise languages.Undecided
+            raise Undecided
         return None
+
+
+def _given(one: Cell, two: Cell) -> frozenset[str]:
+    """Return the variables that are equal because nothing else matches on both sides."""
+    known: set[str] = set()
+    if _same_only(one.owners, two.owners):
+        known |= {"owner", "owner-id"}
+    if _same_only(one.names, two.names):
+        known |= {"name", "repository-id"} if known else {"name"}
+    return frozenset(known)
 
 
 def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
@@ -294,7 +308,8 @@ def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
                 item.language, LANGUAGES.get(item.language)
             )
             assert language is not None
-            bound.append(Slot(item.variable, language, item.first, item.without))
+            dotted = item.fit and item.language in ("name", "text")
+            bound.append(Slot(item.variable, Fit(language) if dotted else language, item.first, item.without))
     return [*bound, _TAIL] if tail else bound
 
 
@@ -336,13 +351,13 @@ def _choices(name: str, one: _Side, two: _Side) -> Sequence[str]:
 
 
 def _values(slots: dict[int, str], line: Line) -> dict[str, str] | None:
-    """Return the variables' values, None if one has two of them, or one is not fit for a name."""
+    """Return the variables' values, None if one has two of them."""
     found: dict[str, str] = {}
     for index, text in slots.items():
         item = line.items[index]
         if not isinstance(item, Slot) or not item.variable:
             continue
-        if found.setdefault(item.variable, text) != text or ".." in text:
+        if found.setdefault(item.variable, text) != text:
             return None
     return found
 

@@ -14,7 +14,14 @@ from typing import Any
 from closeout.actions.spec import Action
 from closeout.config import cel
 from closeout.core.automation import Step
-from closeout.core.errors import ActionFailed, BranchInUse, CloseoutError, GuardRefused, StepFailed, WaitTimeout
+from closeout.core.errors import (
+    ActionFailed,
+    BranchInUse,
+    CloseoutError,
+    GuardRefused,
+    StepFailed,
+    WaitTimeout,
+)
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
