@@ -191,7 +191,7 @@ def _field(path: str | None, kind: Kind, fit: bool) -> Field:
     """Return the field at a path."""
     variable = _VARIABLES.get(path or "", "")
     if kind == "ref" and path in ("event.ref", HEAD_REF):
-        return Field("ref", "text" if fit else "anything", fit)
+        return Field("ref", "text" if fit else "branch", fit)
     if variable in ("owner", "name"):
         return Field(variable, variable, fit)
     if path is not None and names.is_number(path):

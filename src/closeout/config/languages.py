@@ -90,18 +90,19 @@ class Sha:
         return state == 40
 
 
-class Anything:
-    """Any text, the empty one too: what is handed on without being held to the form of names."""
+class Anything(NamedTuple):
+    """Any text: what is handed on without being held to the form of names. `empty`: the empty one too."""
 
-    start = 0
+    empty: bool
+    start: int = 0
 
     def step(self, state: int, char: str) -> int | None:
-        """Return the one state that there is."""
-        return None if char == SEPARATOR else state
+        """Return 1, in every state."""
+        return None if char == SEPARATOR else 1
 
-    def accepts(self, _state: int) -> bool:
-        """Accept everything."""
-        return True
+    def accepts(self, state: int) -> bool:
+        """Return whether it may end here."""
+        return self.empty or state == 1
 
 
 LANGUAGES: dict[str, Language] = {
@@ -110,7 +111,8 @@ LANGUAGES: dict[str, Language] = {
     "sha": Sha(),
     # What `core.names.check_interpolated` lets into a name; the first character is looked at where a slot begins.
     "text": Text(frozenset(_NAME | {"/"}), frozenset(_NAME | {"/"})),
-    "anything": Anything(),
+    "anything": Anything(empty=True),
+    "branch": Anything(empty=False),
     # Logins hold letters, digits and hyphens; those of managed users end in `_SHORTCODE` besides:
     # https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication
     "owner": Text(ALNUM, _OWNER),
