@@ -177,7 +177,7 @@ def _concurrency(at: At | None) -> str | None:
 
 def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
     """Check each step's names by themselves, and yield those that no two subjects may share."""
-    known = bool(automation.repositories) and not guards.too_wide(automation.repositories)
+    known = guards.known(automation.repositories)
     for read in steps:
         at = guards.check_names(read)
         if at is not None and known:

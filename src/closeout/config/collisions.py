@@ -40,13 +40,14 @@ class Move(NamedTuple):
 class Line:
     """A template with its languages: what `meetings` walks."""
 
-    def __init__(self, items: Sequence[str | Slot], alphabet: str) -> None:
+    def __init__(self, items: Sequence[str | Slot], alphabet: str, budget: Budget) -> None:
         self.items: list[str | Slot] = []
         for item in items:
             self.items += item if isinstance(item, str) else [item]
         if sum(isinstance(item, Slot) for item in self.items) > MAX_SLOTS:
             raise Undecided
         self._alphabet = alphabet
+        self._budget = budget
         self._moves: dict[Place, dict[str, list[Move]]] = {}
 
     def slots(self, variable: str) -> list[int]:
@@ -81,6 +82,7 @@ class Line:
             return {item: [Move(index, True, (index + 1, None))]}
         found: dict[str, list[Move]] = {}
         begins = state is None
+        self._budget.spend(item.language.cost * len(self._alphabet))
         for char in self._alphabet:
             if char == SEPARATOR or char in item.without or (begins and item.first and char not in ALNUM):
                 continue
@@ -132,7 +134,6 @@ def meetings(
         if seen[node] >= times:
             continue
         seen[node] += 1
-        budget.spend()
         at, there, differs, locked = node
         if differs == all_apart and one.ends(at) and two.ends(there):
             yield _meeting(link)
@@ -144,6 +145,7 @@ def meetings(
                 after = differs | _apart(left.item, right.item, apart)
                 together = (left.begins and right.begins) or (locked and not left.begins)
                 same = together and (left.item, right.item) in equal
+                budget.spend()
                 queue.append(((left.place, right.place, after, same), (link, char, left.item, right.item)))
 
 

@@ -21,6 +21,7 @@ from closeout.config.triggers import without_live_check
 from closeout.config.values import At
 from closeout.core import names
 from closeout.core.errors import ExpressionError, PatternError
+from closeout.core.patterns import compile_patterns
 
 _OWN_REF = "event.ref"
 """The branch or tag of a `delete` or `push`: the repository's own, so chosen by who may write to it."""
@@ -42,6 +43,15 @@ def check_repositories(at: At, key: At | None, repositories: Sequence[str], dest
             f"this matches repositories of any owner, and {destroys} is destructive",
             fix,
         )
+
+
+def known(repositories: Sequence[str]) -> bool:
+    """Return whether it can be told which repositories match: there are patterns, and none is a finding already."""
+    try:
+        compile_patterns(repositories, "name")
+    except PatternError:
+        return False
+    return not too_wide(repositories)
 
 
 def too_wide(repositories: Sequence[str]) -> bool:

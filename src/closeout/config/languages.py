@@ -21,6 +21,7 @@ _LETTERS, _DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
 ALNUM = _LETTERS | _DIGITS
 _OWNER = ALNUM | set("-_")
 _NAME = ALNUM | set("._-")
+_OWNER_STEPS = 100_000
 _BEFORE = ()
 """The state before the first character: neither owners nor names are empty."""
 _EXAMPLES = ("acme", "beta"), ("shop", "web", "api", "docs")
@@ -31,14 +32,14 @@ class Undecided(Exception):
 
 
 class Budget:
-    """How many states may still be looked at."""
+    """How many steps may still be taken: one character in one state each, more of them in a long list of patterns."""
 
-    def __init__(self, states: int) -> None:
-        self._left = states
+    def __init__(self, steps: int) -> None:
+        self._left = steps
 
-    def spend(self) -> None:
-        """Count one state. Raises `Undecided` when there is none left."""
-        self._left -= 1
+    def spend(self, steps: int = 1) -> None:
+        """Count steps. Raises `Undecided` when there are none left."""
+        self._left -= steps
         if self._left < 0:
             raise Undecided
 
@@ -49,6 +50,11 @@ class Language(Protocol):
     @property
     def start(self) -> State:
         """The state before the first character."""
+        ...
+
+    @property
+    def cost(self) -> int:
+        """How many steps a step counts for."""
         ...
 
     def step(self, state: Any, char: str) -> State | None:
@@ -66,6 +72,7 @@ class Text(NamedTuple):
     first: frozenset[str]
     rest: frozenset[str]
     start: int = 0
+    cost: int = 1
 
     def step(self, state: int, char: str) -> int | None:
         """Return 1, in every state, for a character that fits."""
@@ -80,6 +87,7 @@ class Sha:
     """A commit's SHA-1: 40 hexadecimal digits."""
 
     start = 0
+    cost = 1
 
     def step(self, state: int, char: str) -> int | None:
         """Return how many digits were read."""
@@ -95,8 +103,9 @@ class Anything(NamedTuple):
 
     empty: bool
     start: int = 0
+    cost: int = 1
 
-    def step(self, state: int, char: str) -> int | None:
+    def step(self, _state: int, char: str) -> int | None:
         """Return 1, in every state."""
         return None if char == SEPARATOR else 1
 
@@ -132,6 +141,11 @@ class Except(NamedTuple):
         """Return the inner start, with nothing of the word read."""
         return self.inner.start, 0
 
+    @property
+    def cost(self) -> int:
+        """Return the inner cost."""
+        return self.inner.cost
+
     def step(self, state: tuple[Any, int], char: str) -> State | None:
         """Return the inner state, and how much of the word was read: -1 when it is another text."""
         inner, read = state
@@ -154,6 +168,11 @@ class Fit(NamedTuple):
         """Return the inner start, with no dot read."""
         return self.inner.start, False
 
+    @property
+    def cost(self) -> int:
+        """Return the inner cost."""
+        return self.inner.cost
+
     def step(self, state: tuple[Any, bool], char: str) -> State | None:
         """Return the inner state, and whether the last character was a dot."""
         after = None if state[1] and char == "." else self.inner.step(state[0], char)
@@ -174,6 +193,10 @@ class _Owners(NamedTuple):
     def start(self) -> State:
         return _BEFORE
 
+    @property
+    def cost(self) -> int:
+        return 1 + self.walk.size // 32
+
     def step(self, state: Any, char: str) -> State | None:
         fits = char in ALNUM or (char in "-_" and state != _BEFORE)
         return self.walk.step(self.walk.start if state == _BEFORE else state, char) if fits else None
@@ -191,6 +214,10 @@ class _Names(NamedTuple):
     @property
     def start(self) -> State:
         return _BEFORE
+
+    @property
+    def cost(self) -> int:
+        return 1 + self.walk.size // 32
 
     def step(self, state: Any, char: str) -> State | None:
         return self.walk.step(self.then if state == _BEFORE else state, char) if char in _NAME else None
@@ -257,18 +284,24 @@ def fixes_owner(pattern: str) -> bool:
     `[a-z]+/*` does not: it lets through the repositories of nearly everybody, like `*/*`.
     """
     owners = _Owners(Walk([pattern]), ())
-    if not _loops(_owner_states(owners, _OWNER)):
-        return True
-    return any(not _owner_states(owners, _OWNER - {char}) for char in _OWNER & set(pattern.lower()))
+    budget = Budget(_OWNER_STEPS)
+    try:
+        if not _loops(_owner_states(owners, _OWNER, budget)):
+            return True
+        shared = sorted(_OWNER & set(pattern.lower()))
+        return any(not _owner_states(owners, _OWNER - {char}, budget) for char in shared)
+    except Undecided:
+        return False
 
 
-def _owner_states(owners: _Owners, chars: Collection[str]) -> dict[Any, set[Any]]:
+def _owner_states(owners: _Owners, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
     """Return the states on the way to an owner that is written with these characters, and what follows on each."""
     after: dict[Any, set[Any]] = {}
     queue: list[Any] = [owners.start]
     while queue:
         state = queue.pop()
         if state not in after:
+            budget.spend(owners.cost * len(chars))
             after[state] = {then for char in chars if (then := owners.step(state, char)) is not None}
             queue += after[state]
     alive = {state for state in after if state != _BEFORE and owners.walk.step(state, "/") is not None}
@@ -320,7 +353,7 @@ def _reached(language: Language, alphabet: str, budget: Budget, times: int = 1) 
         if seen[state] >= times:
             continue
         seen[state] += 1
-        budget.spend()
+        budget.spend(language.cost * len(alphabet))
         yield state, text
         for char in alphabet:
             after = language.step(state, char)

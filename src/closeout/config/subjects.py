@@ -16,8 +16,8 @@ from closeout.config.collisions import Line, Meeting, Pair, Slot, meetings
 from closeout.config.fields import Field, Item, Kind, Named
 from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except, Fit, Undecided
 
-STATES = 60_000
-"""How many states are looked at for one file: some seconds at most, and far more than files need."""
+STEPS = 1_000_000
+"""How many steps are taken for one file: a few seconds at most, and far more than files need."""
 
 _IDS = ("pull-request-id", "repository-id", "owner-id")
 _OF_REPOSITORY = ("repository-id", "owner-id", "owner", "name")
@@ -85,8 +85,8 @@ class _Edges(NamedTuple):
 class Law:
     """Decides about names; remembers what it has found. Every method raises `Undecided` when the file is too intricate."""
 
-    def __init__(self, keys: Collection[Key], states: int = STATES) -> None:
-        self._budget = Budget(states)
+    def __init__(self, keys: Collection[Key], steps: int = STEPS) -> None:
+        self._budget = Budget(steps)
         self._alphabet = _alphabet(keys)
         self._cells: dict[tuple[str, ...], tuple[Cell, ...]] = {}
         self._known: dict[tuple[object, ...], frozenset[str] | None] = {}
@@ -168,7 +168,7 @@ class Law:
                 for item in items
                 if isinstance(item, Field) and (texts := only.get(item.variable, ()))
             )
-            self._lines[key] = None if held else Line(_bound(items, cell, tail), self._alphabet)
+            self._lines[key] = None if held else Line(_bound(items, cell, tail), self._alphabet, self._budget)
         return self._lines[key]
 
     def _of_every_repository(
@@ -178,8 +178,8 @@ class Law:
         key = (one, two, tail)
         if key not in self._known:
             lines = (
-                Line(_bound(one, languages.EVERY, tail), self._alphabet),
-                Line(_bound(two, languages.EVERY, tail=False), self._alphabet),
+                Line(_bound(one, languages.EVERY, tail), self._alphabet, self._budget),
+                Line(_bound(two, languages.EVERY, tail=False), self._alphabet, self._budget),
             )
             decided = self._decided(*lines, frozenset())
             self._known[key] = None if decided is None else decided[0]
@@ -266,6 +266,7 @@ class Law:
                 for item in side.line.items
             ],
             self._alphabet,
+            self._budget,
         )
 
     def _first(self, tries: Iterator[Meeting], one: _Side, two: _Side, about: str) -> Collision | None:

@@ -93,6 +93,8 @@ class Walk:
         bodies = (_name_pattern(pattern.removeprefix("!")) for pattern in patterns)
         self._machines = tuple(_Machine(_parse(body, body)) for body in bodies)
         self.start: tuple[int, ...] = tuple(machine.start for machine in self._machines)
+        self.size = sum(machine.size for machine in self._machines)
+        """Elements of all patterns: what a step costs."""
         self._steps: dict[tuple[tuple[int, ...], str], tuple[int, ...] | None] = {}
 
     def step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
@@ -231,6 +233,10 @@ class _Machine:
                 return False
             states = after
         return self.accepts(states)
+
+    @property
+    def size(self) -> int:
+        return len(self._atoms)
 
     def accepts(self, states: int) -> bool:
         return bool(states & self._accept)

@@ -161,6 +161,8 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("bad-pattern", tidy("on: push", "on: { push: { branches: [a, §'b[c'] } }")),
     Sample("bad-pattern", tidy("on: push", "on: { push: { paths: [§'?'] } }")),
     Sample("bad-pattern", preview("[acme/shop]", "[acme/a, §shop]").replace("preview-$", "p-${{ event.repository.id }}-$"), "OWNER/shop"),
+    Sample("bad-pattern", preview("[acme/shop]", "['acme/*', §'acme/[']").replace("preview-$", "p-${{ event.repository.id }}-$")),
+    Sample("bad-pattern", preview("[acme/shop]", "§['!acme/shop']")),
     Sample("bad-trigger", tidy("on: push", "on: { issues: { branches: §[main] } }")),
     Sample("not-a-webhook", tidy("on: push", "on: §schedule")),
     Sample("not-a-webhook", tidy("on: push", "on: { §pull_request_target: { types: [closed] } }")),
