@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from closeout.actions.registry import builtin
 from closeout.config import cel, load
+from closeout.config.counterexamples import Subject
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
-from closeout.config.subjects import Key, Law, Subject
+from closeout.config.subjects import Key, Law
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import CloseoutError
 from closeout.core.patterns import compile_patterns

@@ -13,22 +13,20 @@ from typing import NamedTuple
 
 from closeout.config import languages
 from closeout.config.collisions import Line, Meeting, Pair, Slot, meetings
+from closeout.config.counterexamples import IDS, TAIL, Collision, Side, first
 from closeout.config.fields import Field, Item, Kind, Named
 from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except, Fit, Undecided
 
 STEPS = 1_000_000
 """How many steps are taken for one file: a few seconds at most, and far more than files need."""
 
-_IDS = ("pull-request-id", "repository-id", "owner-id")
 _OF_REPOSITORY = ("repository-id", "owner-id", "owner", "name")
-_VARIABLES = (*_IDS, "owner", "name", "number", "ref")
+_VARIABLES = (*IDS, "owner", "name", "number", "ref")
 _DIFFER_WITH = {
     "owner": ("owner-id", "repository-id", "pull-request-id"),
     "name": ("repository-id", "pull-request-id"),
     "number": ("pull-request-id",),
 }
-_TAIL = Slot("", LANGUAGES["anything"])
-_CHOICES = {"number": ("7", "17"), "ref": ("main", "next")}
 _TIMES = (1, 8)
 _FILLED = "\ue000"
 
@@ -38,40 +36,6 @@ class Key(NamedTuple):
 
     named: Named
     repositories: tuple[str, ...]
-
-
-class Subject(NamedTuple):
-    """What an event is about, in a counter-example. `number` and `ref` are "" where the kind has none; ids if a name shows them."""
-
-    owner: str
-    name: str
-    number: str
-    ref: str
-    ids: tuple[tuple[str, str], ...] = ()
-
-    def __str__(self) -> str:
-        """Write it as GitHub does."""
-        repository = f"{self.owner}/{self.name}"
-        where = f"{repository}#{self.number}" if self.number else repository
-        where = f"branch {self.ref} of {repository}" if self.ref else where
-        shown = ", ".join(f"{name.replace('-', ' ')} {value}" for name, value in self.ids)
-        return f"{where} ({shown})" if shown else where
-
-
-class Collision(NamedTuple):
-    """Two subjects and the names that they give: one name, or one that begins like the other. `about`: in what they differ."""
-
-    one: Subject
-    two: Subject
-    first: str
-    second: str
-    about: str
-
-
-class _Side(NamedTuple):
-    line: Line
-    cell: Cell
-    kind: Kind
 
 
 class _Edges(NamedTuple):
@@ -147,7 +111,7 @@ class Law:
                 self._line(shapes[1].items, right, tail=False),
             )
             if lines[0] is not None and lines[1] is not None:
-                sides = _Side(lines[0], left, kinds[0]), _Side(lines[1], right, kinds[1])
+                sides = Side(lines[0], left, kinds[0]), Side(lines[1], right, kinds[1])
                 found = self._exact(*sides)
                 if found is not None:
                     return found
@@ -215,19 +179,19 @@ class Law:
 
     # --- the repositories that match --------------------------------------------------------------------
 
-    def _exact(self, one: _Side, two: _Side) -> Collision | None:
+    def _exact(self, one: Side, two: Side) -> Collision | None:
         decided = self._decided(one.line, two.line, _given(one.cell, two.cell))
         if decided is None:
             return None
         subject = _subject((one.kind, two.kind))
         if subject is None:
-            return self._first(self._tries(one, two, "", decided[1]), one, two, "subject")
+            return first(self._tries(one, two, "", decided[1]), one, two, "subject")
         if "pull-request-id" in decided[0]:
             return None
         undecided = False
         for name in (name for name in subject if name not in decided[0]):
             try:
-                found = self._first(self._tries(one, two, name, decided[1]), one, two, name)
+                found = first(self._tries(one, two, name, decided[1]), one, two, name)
             except Undecided:
                 undecided = True
                 continue
@@ -237,7 +201,7 @@ class Law:
             raise Undecided
         return None
 
-    def _tries(self, one: _Side, two: _Side, name: str, equal: frozenset[Pair]) -> Iterator[Meeting]:
+    def _tries(self, one: Side, two: Side, name: str, equal: frozenset[Pair]) -> Iterator[Meeting]:
         """Yield texts that are both names, in which the variable `name` may have two values."""
         # Two repositories have two ids, and two pull requests too, so where the names show them they differ as well.
         apart = [
@@ -253,7 +217,7 @@ class Law:
             for _, meeting in zip(range(64), found, strict=False):
                 yield meeting
 
-    def _but_for(self, side: _Side, name: str, other: _Side) -> Line:
+    def _but_for(self, side: Side, name: str, other: Side) -> Line:
         """Leave out of a line's slots the one value that the other side has for certain."""
         only = {"owner": other.cell.owners, "name": other.cell.names}.get(name, ())
         if len(only) != 1 or not side.line.slots(name):
@@ -268,20 +232,6 @@ class Law:
             self._alphabet,
             self._budget,
         )
-
-    def _first(self, tries: Iterator[Meeting], one: _Side, two: _Side, about: str) -> Collision | None:
-        """Return the first text for which there are two subjects indeed. Raises `Undecided` if texts were found, but no such."""
-        tried = False
-        for meeting in tries:
-            tried = True
-            for left, right in _subjects(meeting, one, two):
-                tail = "".join(meeting.one.get(index, "") for index in one.line.slots("")[-1:])
-                ended = one.line.items[-1:] == [_TAIL] and tail
-                first = meeting.text[: len(meeting.text) - len(tail)] if ended else meeting.text
-                return Collision(left, right, _shown(first), _shown(meeting.text), about)
-        if tried:
-            raise Undecided
-        return None
 
 
 def _given(one: Cell, two: Cell) -> frozenset[str]:
@@ -311,77 +261,7 @@ def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
             assert language is not None
             dotted = item.fit and item.language in ("name", "text")
             bound.append(Slot(item.variable, Fit(language) if dotted else language, item.first, item.without))
-    return [*bound, _TAIL] if tail else bound
-
-
-def _subjects(meeting: Meeting, one: _Side, two: _Side) -> Iterator[tuple[Subject, Subject]]:
-    """Yield pairs of subjects that give the text, with as little between them as can be."""
-    left, right = _values(meeting.one, one.line), _values(meeting.two, two.line)
-    if left is None or right is None:
-        return
-    choices = [
-        (left.get(name), right.get(name), _choices(name, one, two))
-        for name in ("owner", "name", "number", "ref")
-    ]
-    options = [
-        [(a, b) for a in ([mine] if mine else free) for b in ([yours] if yours else free)]
-        for mine, yours, free in choices
-    ]
-    found = sorted(product(*options), key=lambda pairs: sum(a != b for a, b in pairs))
-    for pairs in found:
-        ours, theirs = (_subject_of(side, [pair[i] for pair in pairs], values) for i, (side, values) in enumerate(((one, left), (two, right))))  # fmt: skip
-        if _possible(ours, one) and _possible(theirs, two) and _differ(ours, theirs, one.kind, two.kind):
-            yield ours, theirs
-
-
-def _subject_of(side: _Side, texts: Sequence[str], values: dict[str, str]) -> Subject:
-    owner, name, number, ref = texts
-    ids = tuple((key, values[key]) for key in _IDS if key in values)
-    return Subject(
-        owner, name, number if side.kind == "number" else "", ref if side.kind == "ref" else "", ids
-    )
-
-
-def _choices(name: str, one: _Side, two: _Side) -> Sequence[str]:
-    if name in _CHOICES:
-        return _CHOICES[name]
-    cells = (one.cell, two.cell)
-    return list(
-        dict.fromkeys(text for cell in cells for text in (cell.owners if name == "owner" else cell.names))
-    )
-
-
-def _values(slots: dict[int, str], line: Line) -> dict[str, str] | None:
-    """Return the variables' values, None if one has two of them."""
-    found: dict[str, str] = {}
-    for index, text in slots.items():
-        item = line.items[index]
-        if not isinstance(item, Slot) or not item.variable:
-            continue
-        if found.setdefault(item.variable, text) != text:
-            return None
-    return found
-
-
-def _possible(subject: Subject, side: _Side) -> bool:
-    return side.cell.holds(subject.owner, subject.name)
-
-
-def _differ(one: Subject, two: Subject, *kinds: Kind) -> bool:
-    """Return whether they are two subjects, and their ids say the same."""
-    ids, others = dict(one.ids), dict(two.ids)
-    repositories = (one.owner, one.name) != (two.owner, two.name)
-    apart = repositories if "other" in kinds else one[:4] != two[:4]
-    expected = {
-        "pull-request-id": True,
-        "repository-id": repositories,
-        "owner-id": one.owner != two.owner,
-    }
-    return apart and all(
-        (ids[key] != others[key]) is differs
-        for key, differs in expected.items()
-        if key in ids and key in others
-    )
+    return [*bound, TAIL] if tail else bound
 
 
 def _subject(kinds: tuple[Kind, Kind]) -> tuple[str, ...] | None:
@@ -433,10 +313,6 @@ def _begins(one: str, two: str) -> bool:
 
 def _ends(one: str, two: str) -> bool:
     return one.endswith(two) or two.endswith(one)
-
-
-def _shown(text: str) -> str:
-    return ", ".join(part for part in text.split(SEPARATOR) if part)
 
 
 def _alphabet(keys: Collection[Key]) -> str:

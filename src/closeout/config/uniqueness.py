@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from closeout.config.capabilities import ActionSpec
+from closeout.config.counterexamples import Collision
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
-from closeout.config.subjects import Collision, Key, Law
+from closeout.config.subjects import Key, Law
 from closeout.config.templates import OPEN
 from closeout.config.values import At
 from closeout.core.automation import Automation, Step

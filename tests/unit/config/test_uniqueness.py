@@ -237,7 +237,7 @@ def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp
                 assert found.count("untrusted-value") == count, (uses, text, allowed, found)
 
 
-@pytest.mark.parametrize("repositories", ["[acme/r{0}]", "['acme/r{0}-*']", "['a{0}/*', 'b/*']"])
+@pytest.mark.parametrize("repositories", ["acme/r{0}", "acme/r{0}-*", "a{0}-*/*"])
 def test_fifty_automations_are_compared_in_a_moment(repositories: str) -> None:
     """250 steps of 50 automations: by how names begin, and by one walk for each pair of templates."""
     keys = [
