@@ -69,7 +69,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "another open pull request of the branch is not asked for",
         "src/closeout/run/work.py",
         "            livecheck.check(subject, self._context.deps.github, self._branch(subject))",
-        "            livecheck.check(subject, self._context.deps.github)",
+        "            livecheck.check(subject, self._context.deps.github, None)",
         (f"{RUN}::test_a_preview_named_after_a_branch_stays_while_another_pull_request_of_it_is_open",),
     ),
     Mutant(

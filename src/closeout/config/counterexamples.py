@@ -1,4 +1,8 @@
-"""The counter-example of a finding: from a text that two names share back to the two subjects that give it."""
+"""The counter-example of a finding: from a text that two names share back to the two subjects that give it.
+
+Apart from the decision, because a text that the automata share may still belong to no two subjects: values that hang
+together (one field twice, an id) are compared here. What is shown to a person has passed through this.
+"""
 
 from __future__ import annotations
 

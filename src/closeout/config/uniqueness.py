@@ -1,4 +1,8 @@
-"""The check over the whole file that no two subjects give a destructive step one name, and its findings."""
+"""The check over the whole file that no two subjects give a destructive step one name, and its findings.
+
+It runs when every automation was read, because two steps that are each right can still name one preview. Which names
+are worth a closer look is decided here; whether they collide is `subjects.Law`'s.
+"""
 
 from __future__ import annotations
 
