@@ -23,6 +23,10 @@ SAFE = "${{ event.repository.id }}-${{ event.pull_request.number }}"
 """What is a name of its own for every pull request, whatever stands before it and whichever repositories match."""
 
 
+_REPOSITORY = ("owner", "name")
+_OF_REPOSITORY = {*_REPOSITORY, "repository-id"}
+
+
 class Use(NamedTuple):
     """A destructive step that names something; `at` is where its name stands."""
 
@@ -117,25 +121,28 @@ def _one_place(one: Use, two: Use) -> bool:
 def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
     alone = other.use is placed.use
     there = "" if alone else f" (in `{other.use.at.path}`, line {other.use.at.node.line})"
-    names = (
-        f"both give {found.second}"
-        if found.first == found.second
-        else f"give {found.first} and {found.second}, and what begins like the one is deleted with it"
-    )
-    if found.first != found.second:
-        message = f"{found.one}{there} and {found.two} {names}"
+    if found.first == found.second:
+        names = f"both give {found.second}, so what belongs to the one is deleted with the other"
     else:
-        message = f"{found.one}{there} and {found.two} {names}, so what belongs to the one is deleted with the other"
+        names = f"give {found.first} and {found.second}, and what begins like the one is deleted with it"
+    message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, placed, alone=alone)
+    if placed.key.named.names.constant and other.key.named.names.constant and found.about not in _REPOSITORY:
+        # Only what is handed on differs from event to event, and need not be meant as a name.
+        placed.use.at.warning("constant-name", message, fix)
+        return
     variables = _variables(placed.key) | _variables(other.key)
-    missing = (
-        alone and found.about in ("owner", "name") and not variables & {"owner", "name", "repository-id"}
-    )
-    placed.use.at.error(
-        "name-without-repository" if missing else "shared-name", message, _fix(found, placed.key, alone=alone)
-    )
+    missing = alone and found.about in _REPOSITORY and not variables & _OF_REPOSITORY
+    placed.use.at.error("name-without-repository" if missing else "shared-name", message, fix)
 
 
-def _fix(found: Collision, key: Key, *, alone: bool) -> str:
+def _fix(found: Collision, placed: _Placed, *, alone: bool) -> str:
+    fix = _better(found, placed.key, alone=alone)
+    if placed.use.action.destructive != "unless-declared":
+        return fix
+    return f"{fix}; or say destructive: false if the step deletes nothing"
+
+
+def _better(found: Collision, key: Key, *, alone: bool) -> str:
     variables = _variables(key)
     if key.named.kind == "number" and not variables & {"number", "pull-request-id"}:
         return "add ${{ event.pull_request.number }} to the name, behind a `-`"
@@ -143,7 +150,7 @@ def _fix(found: Collision, key: Key, *, alone: bool) -> str:
         return f"use the number: {SAFE}"
     if key.named.kind == "other":
         return "begin the name with ${{ event.repository.id }}-"
-    if not variables & {"owner", "name", "repository-id"}:
+    if not variables & _OF_REPOSITORY:
         fix = f"use {SAFE}"
         return fix if alone else f"{fix}, or another fixed text in each of the two"
     if found.about == "owner":

@@ -203,6 +203,20 @@ def test_names_that_two_subjects_share_are_refused_with_both(
     assert found.line == 8 + 5 * (len(automations) - 1)
 
 
+@pytest.mark.parametrize("value", [BASE, "${{ event.pull_request.title }}"])
+def test_what_is_handed_on_beside_a_constant_name_is_warned_of(tmp_path: Path, value: str) -> None:
+    """It need not be meant as a name: a text for a chat may stay. For another repository's it is an error, as ever."""
+    path = tmp_path / "closeout.yaml"
+    for repositories, severity in ((SHOP, "warning"), (ALL, "error")):
+        inputs = f"url: 'https://chat.example.org/x', body: {{ text: 'Closed: {value}' }}"
+        path.write_text(
+            HEAD + Auto(repositories, inputs, "http/request").yaml("a").replace(f", {ALLOWED}", "")
+        )
+        found = [one for one in check(path, REGISTRY) if one.code != "untrusted-value"]
+        assert [one.severity for one in found] == [severity]
+        assert "destructive: false if the step deletes nothing" in found[0].fix
+
+
 @pytest.mark.parametrize(
     "repositories", [SHOP, ALL, "['acme/*', 'beta/*', '!beta/x']", "['*-acme/s[ho]?p+']"]
 )
