@@ -252,8 +252,8 @@ def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell,
     """Return the repositories that a list of patterns lets through, by what may follow their owners."""
     walk = Walk(patterns)
     found: dict[tuple[int, ...], Cell] = {}
-    if all(is_literal(pattern) for pattern in patterns):
-        return tuple(_listed(walk, patterns))
+    if all(is_literal(_split(pattern)[0]) and "/" in pattern for pattern in patterns):
+        return tuple(_of_owners(walk, patterns, alphabet, budget))
     owners = _Owners(walk, ())
     for state, _ in _reached(owners, alphabet, budget):
         then = walk.step(state, "/") if state != _BEFORE else None
@@ -267,15 +267,26 @@ def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell,
     return tuple(found.values())
 
 
-def _listed(walk: Walk, patterns: Sequence[str]) -> Iterator[Cell]:
-    """Yield what `cells` would find for full names without any wildcard."""
-    pairs = [pattern.lower().partition("/") for pattern in dict.fromkeys(patterns)]
+def _of_owners(walk: Walk, patterns: Sequence[str], alphabet: str, budget: Budget) -> Iterator[Cell]:
+    """Yield what `cells` would find where the patterns spell out their owners."""
+    plain = all(is_literal(pattern) for pattern in patterns)
+    pairs = [_split(pattern) for pattern in patterns if not pattern.startswith("!")]
     for owner in dict.fromkeys(pair[0] for pair in pairs):
         then: Any = walk.start
         for char in f"{owner}/":
-            then = walk.step(then, char)
-        names = tuple(dict.fromkeys(pair[2] for pair in pairs if pair[0] == owner))
-        yield Cell(walk, _Owners(walk, then), _Names(walk, then), (owner,), names[:2], frozenset(names))
+            then = then and walk.step(then, char)
+        language = _Names(walk, then)
+        listed = tuple(dict.fromkeys(name for other, name in pairs if other == owner))
+        names = listed[:2] if plain else examples(language, alphabet, budget)
+        if names:
+            yield Cell(
+                walk, _Owners(walk, then), language, (owner,), names, frozenset(listed) if plain else None
+            )
+
+
+def _split(pattern: str) -> tuple[str, str]:
+    owner, _, name = pattern.removeprefix("!").lower().partition("/")
+    return owner, name
 
 
 def fixes_owner(pattern: str) -> bool:
@@ -283,6 +294,8 @@ def fixes_owner(pattern: str) -> bool:
 
     `[a-z]+/*` does not: it lets through the repositories of nearly everybody, like `*/*`.
     """
+    if is_literal(_split(pattern)[0]) and "/" in pattern:
+        return True
     owners = _Owners(Walk([pattern]), ())
     budget = Budget(_OWNER_STEPS)
     try:
