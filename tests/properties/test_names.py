@@ -168,7 +168,7 @@ def names_of(automations: Iterable[Automation]) -> Iterator[tuple[str, tuple[Any
                         yield step.uses, subject(step, owner, name, number, ref), text
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(files)
 def test_a_file_that_loads_never_gives_two_subjects_one_name(
     tmp_path_factory: Any, file: list[tuple[list[str], list[dict[str, Any]]]]
@@ -197,7 +197,7 @@ def event_of(found: Subject) -> dict[str, Any]:
     return payload(found.owner, found.name, int(found.number or 1), found.ref or "x", ids)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(files)
 def test_every_counter_example_collides_when_it_is_rendered(
     file: list[tuple[list[str], list[dict[str, Any]]]],

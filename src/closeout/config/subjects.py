@@ -17,8 +17,8 @@ from closeout.config.counterexamples import IDS, TAIL, Collision, Side, first
 from closeout.config.fields import Field, Item, Kind, Named
 from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except, Fit, Undecided
 
-STEPS = 1_000_000
-"""How many steps are taken for one file: a few seconds at most, and far more than files need."""
+STEPS = 500_000
+"""How many steps are taken for one file: two seconds at most, and far more than files need."""
 
 _OF_REPOSITORY = ("repository-id", "owner-id", "owner", "name")
 _VARIABLES = (*IDS, "owner", "name", "number", "ref")
