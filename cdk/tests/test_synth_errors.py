@@ -76,8 +76,8 @@ STEPS = {
         "closeout.yaml:9:27: automations.a.steps[0].with.function: there is no module nowhere",
     ),
     "a name that could be anything": (
-        "      - uses: aws/cloudformation-delete-stack\n        with: { stack-name: '${{ event.repository.name }}-x', account: '123456789012', region: eu-central-1 }\n",
-        "closeout.yaml:8:29: automations.a.steps[0].with.stack-name: `${{ event.repository.name }}-x` begins with fewer than 3",
+        "      - uses: aws/cloudformation-delete-stack\n        with: { stack-name: '${{ event.pull_request.number }}-x', account: '123456789012', region: eu-central-1 }\n",
+        "closeout.yaml:8:29: automations.a.steps[0].with.stack-name: `${{ event.pull_request.number }}-x` begins with fewer than 3",
     ),
 }
 
@@ -104,6 +104,13 @@ def test_a_mistake_of_the_file_itself_comes_from_the_same_loader(tmp_path: Path)
     """What `closeout check` refuses, synthesis refuses with the same words."""
     message = refused(tmp_path, HEAD + "      - uses: shel\n")
     assert message.startswith("closeout.yaml:7:15: automations.a.steps[0].uses: there is no action `shel`\n")
+
+
+def test_names_that_two_pull_requests_share_are_refused_here_too(tmp_path: Path) -> None:
+    """A stack is never made of a file whose automations delete each other's previews."""
+    step = "      - uses: aws/cloudformation-delete-stack\n        with: { stack-name: 'preview-${{ event.number }}', account: '123456789012', region: eu-central-1 }\n"
+    other = HEAD.partition("automations:\n")[2].replace("  a:", "  b:").replace("acme/shop", "acme/web")
+    assert "acme/web#7 both give preview-7" in refused(tmp_path, HEAD + step + other + step)
 
 
 def test_an_actions_own_default_over_the_limit_is_a_warning(tmp_path: Path) -> None:

@@ -196,6 +196,8 @@ class PullRequest(NamedTuple):
     state: str
     """`open` or `closed`, GitHub's own word."""
     base_repository_id: int
+    base_repository: str = ""
+    """`owner/name` as GitHub has it now."""
 
 
 class GitHub(Protocol):
@@ -216,6 +218,10 @@ class GitHub(Protocol):
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
         """Paths changed by a pull request (the first 300 count, as in GitHub Actions; both names of a rename)."""
+        ...
+
+    def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
+        """Numbers of the open pull requests whose head is this branch of the repository itself: at most 100."""
         ...
 
     def ref_exists(self, repository: str, ref: str) -> bool:

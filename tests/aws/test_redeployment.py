@@ -24,7 +24,7 @@ def live_version(world: World) -> str:
 
 def waiting(world: World, number: int) -> tuple[str, str]:
     """A run that waits in its grace, with its preview; and the commit that it tells."""
-    world.make_stack(f"preview-{number}")
+    world.make_stack(f"preview-redeployed-{number}")
     sha = world.open(number, repository=REPOSITORY)
     run = close(world, REPOSITORY, number)
     world.until(lambda: world.run(run), lambda seen: seen["state"] == "waiting")
@@ -41,7 +41,7 @@ def test_a_dry_run_that_is_deployed_stops_a_run_that_waits(world: World) -> None
     ended: dict[str, Any] = world.ended(run)
     said = "the automation is in dry-run mode now; nothing more was done"
     assert (ended["verdict"], said in ended["summary"]) == ("failure", True), ended
-    assert world.has_stack("preview-71")
+    assert world.has_stack("preview-redeployed-71")
     last = world.statuses(sha, repository=REPOSITORY)[-1]
     assert (last["state"], said in last["description"]) == ("failure", True)
 
@@ -50,4 +50,4 @@ def test_a_dry_run_that_is_deployed_stops_a_run_that_waits(world: World) -> None
     assert told["outcome"] == f"{run}-2"
     again = world.until(lambda: world.run(run), lambda seen: seen["attempt"] == 2 and seen["verdict"])
     assert (again["verdict"], again["summary"]) == ("success", "dry run: would delete 2")
-    assert world.has_stack("preview-71")
+    assert world.has_stack("preview-redeployed-71")

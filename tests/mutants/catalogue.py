@@ -15,7 +15,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "live check off",
         "src/closeout/run/work.py",
-        "            livecheck.check(subject, self._context.deps.github)",
+        "            livecheck.check(subject, self._context.deps.github, self._branch(subject))",
         "            pass",
         (f"{RUN}::test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted",),
     ),

@@ -4,4 +4,79 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+TABLE = "tests/unit/config/test_uniqueness.py::test_names_that_two_subjects_share_are_refused_with_both"
+RUN = "tests/unit/run/test_run.py"
+CONFIG = "src/closeout/config"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "names are not held against each other",
+        f"{CONFIG}/load.py",
+        "    uniqueness.check(around.uses)",
+        "    pass",
+        (TABLE,),
+    ),
+    Mutant(
+        "where one field of a name ends and the next begins does not count",
+        f"{CONFIG}/collisions.py",
+        "    return sum(1 << bit for bit, pair in enumerate(pairs) if (left == pair[0]) != (right == pair[1]))",
+        "    return 0",
+        (TABLE,),
+    ),
+    Mutant(
+        "a name is held against itself only",
+        f"{CONFIG}/uniqueness.py",
+        "    for other in (placed, *group.add(placed)):",
+        "    for other in (placed,):",
+        (TABLE,),
+    ),
+    Mutant(
+        "two owners count as one",
+        f"{CONFIG}/subjects.py",
+        '            ("owner" in known or _same_only(left.owners, right.owners))',
+        "            True",
+        (TABLE,),
+    ),
+    Mutant(
+        "a prefix may begin like another subject's",
+        f"{CONFIG}/subjects.py",
+        "    return [*bound, TAIL] if tail else bound",
+        "    return bound",
+        (TABLE,),
+    ),
+    Mutant(
+        "a search that was ended is a yes",
+        f"{CONFIG}/uniqueness.py",
+        "            _undecided(one.use.at)",
+        "            pass",
+        ("tests/unit/config/test_uniqueness.py::test_a_hostile_file_costs_a_bounded_search",),
+    ),
+    Mutant(
+        "a search has no end",
+        f"{CONFIG}/languages.py",
+        "        self._left -= steps",
+        "        self._left -= 0",
+        ("tests/unit/config/test_languages.py::test_a_search_without_end_ends",),
+    ),
+    Mutant(
+        "a pattern for any owner passes",
+        f"{CONFIG}/languages.py",
+        "        return any(not _owner_states(owners, _OWNER - {char}, budget) for char in shared)",
+        "        return True",
+        ("tests/unit/config/test_languages.py::test_a_pattern_that_lets_through_any_owner_is_seen",),
+    ),
+    Mutant(
+        "another open pull request of the branch is not asked for",
+        "src/closeout/run/work.py",
+        "            livecheck.check(subject, self._context.deps.github, self._branch(subject))",
+        "            livecheck.check(subject, self._context.deps.github, None)",
+        (f"{RUN}::test_a_preview_named_after_a_branch_stays_while_another_pull_request_of_it_is_open",),
+    ),
+    Mutant(
+        "a list of other pull requests counts as that of the branch",
+        "src/closeout/adapters/github.py",
+        '        if any(type(pull[0]) is not int or pull[1:] != ("open", branch) for pull in found):',
+        "        if False:",
+        ("tests/unit/adapters/test_github.py::test_another_answer_than_that_list_is_an_error",),
+    ),
+)

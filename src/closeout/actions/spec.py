@@ -207,6 +207,8 @@ class Action:
     timeout: float = 3600.0
     retry: Retry = field(default_factory=Retry)
     needs_aws: bool = False
+    regional: bool = True
+    """Whether a name means another thing in another region: of a stack it does, of a bucket it does not."""
     example: str = ""
     """YAML of a step that uses it: shown by `closeout actions show`, checked by a test."""
     lingers: Callable[[str], bool] | None = None

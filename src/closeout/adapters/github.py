@@ -87,11 +87,13 @@ class GitHubClient:
                 number=answer["number"],
                 state=answer["state"],
                 base_repository_id=answer["base"]["repo"]["id"],
+                base_repository=answer["base"]["repo"]["full_name"],
             )
         except (KeyError, TypeError, IndexError):
             raise _unusable("GET", path, "the answer is not a pull request") from None
         whole = all(type(n) is int for n in (found.id, found.number, found.base_repository_id))
-        if not whole or found.number != number or found.state not in ("open", "closed"):
+        named = isinstance(found.base_repository, str) and _REPOSITORY.fullmatch(found.base_repository)
+        if not whole or not named or found.number != number or found.state not in ("open", "closed"):
             raise _unusable("GET", path, "the answer is not the pull request that was asked for")
         return found
 
@@ -102,7 +104,7 @@ class GitHubClient:
         for page in range(1, MAX_FILES // PAGE + 1):
             answer = self.request("GET", path, query={"per_page": str(PAGE), "page": str(page)})
             try:
-                for file in answer:
+                for file in _listed(answer):
                     names += [
                         file["filename"],
                         *([file["previous_filename"]] if "previous_filename" in file else []),
@@ -112,6 +114,23 @@ class GitHubClient:
             if len(answer) < PAGE:
                 break
         return tuple(names)
+
+    def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
+        """List the open pull requests of a branch. One of another branch in the answer makes it an error.
+
+        `head` is `owner:branch`, and GitHub ignores one of another form, which would list every pull request:
+        https://docs.github.com/en/rest/pulls/pulls#list-pull-requests
+        """
+        path = f"{_repo(repository)}/pulls"
+        head = f"{repository.partition('/')[0]}:{branch}"
+        answer = self.request("GET", path, query={"state": "open", "head": head, "per_page": str(PAGE)})
+        try:
+            found = [(pull["number"], pull["state"], pull["head"]["ref"]) for pull in _listed(answer)]
+        except (KeyError, TypeError):
+            raise _unusable("GET", path, "the answer is not a list of pull requests") from None
+        if any(type(pull[0]) is not int or pull[1:] != ("open", branch) for pull in found):
+            raise _unusable("GET", path, "the answer is not the list that was asked for")
+        return tuple(number for number, _, _ in found)
 
     def ref_exists(self, repository: str, ref: str) -> bool:
         """Whether `heads/x` or `tags/x` is there: exactly this ref, not one that begins like it.
@@ -261,6 +280,13 @@ class GitHubClient:
         if wait is None and reset is not None:
             wait = max(reset - self._now(), 0.0) + 1.0
         return min(wait if wait is not None else 60.0, _MAX_WAIT)
+
+
+def _listed(answer: Json) -> list[Any]:
+    """Return an answer that must be a list. Raises `TypeError`: an object without items is no empty list."""
+    if not isinstance(answer, list):
+        raise TypeError("not a list")
+    return answer
 
 
 def _seconds(text: str | None) -> float | None:

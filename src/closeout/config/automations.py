@@ -7,6 +7,7 @@ them and not for the other.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from closeout.config.references import environment_variables, is_reference
 from closeout.config.settings import Settings
 from closeout.config.steps import ReadStep, Surroundings, read_condition, read_steps
 from closeout.config.triggers import read_on, read_patterns
+from closeout.config.uniqueness import Use
 from closeout.config.values import DAY, At
 from closeout.core import keys as core_keys
 from closeout.core.automation import MODES, Automation
@@ -95,7 +97,8 @@ def read_automation(
         public_logs=settings.public_logs,
         **_limits(section),
     )
-    _guard(automation, at, section, steps)
+    _guard(automation, at, section)
+    around.uses.extend(_uses(automation, steps))
     if sound:
         _guard_events(automation, section.get("on", at))
     return automation
@@ -172,9 +175,16 @@ def _concurrency(at: At | None) -> str | None:
     return template
 
 
-def _guard(automation: Automation, at: At, section: dict[str, At], steps: tuple[ReadStep, ...]) -> None:
+def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
+    """Check each step's names by themselves, and yield those that no two subjects may share."""
+    known = guards.known(automation.repositories)
     for read in steps:
-        guards.check_names(read, automation.repositories)
+        at = guards.check_names(read)
+        if at is not None and known:
+            yield Use(automation, read.step, read.action, at)
+
+
+def _guard(automation: Automation, at: At, section: dict[str, At]) -> None:
     destroys = _destroys(automation)
     key = section.get("repositories")
     if destroys and (key is not None or at.lacks("repositories", keys.names("automation"))):

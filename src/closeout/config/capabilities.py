@@ -55,6 +55,11 @@ class InputSpec(Protocol):
         ...
 
     @property
+    def ended_by(self) -> str | None:
+        """The input that holds this one's delimiter: it names by how keys begin."""
+        ...
+
+    @property
     def pattern(self) -> str | None:
         """A regular expression for the whole text."""
         ...
@@ -71,6 +76,11 @@ class ActionSpec(Protocol):
     @property
     def inputs(self) -> Mapping[str, InputSpec]:
         """The keys of `with`."""
+        ...
+
+    @property
+    def regional(self) -> bool:
+        """Whether a name means another thing in another region."""
         ...
 
     @property

@@ -46,8 +46,11 @@ CODES: dict[str, str] = {
     "repositories-missing": "A destructive step needs `repositories`.",
     "repositories-too-wide": "`repositories` of an automation with a destructive step would match every repository.",
     "name-without-repository": "Several repositories can match, and nothing in what a step names tells them apart.",
-    "constant-name": "Warning: what a destructive step names is the same for every event.",
+    "shared-name": "Two subjects (pull requests, mostly) can give destructive steps one name, so closing one deletes what is the other's.",
+    "undecided-name": "Patterns or templates are too intricate to tell whether two subjects can have one name.",
+    "constant-name": "Warning: what a destructive step names is the same for every event, or for two pull requests of one repository.",
     "untrusted-name": "Text that an outsider chooses is part of a name, and `allow-untrusted` does not list it.",
+    "untrusted-value": "Warning: text that an outsider chooses is handed to a step that deletes.",
     "unused-permission": "Warning: `allow-untrusted` lists a field that no name of the step uses.",
     "unguarded-event": "A destructive step on an event that has no live check, without `unguarded: true`.",
     # expressions

@@ -12,14 +12,19 @@ from typing import Any
 from closeout.config import templates
 from closeout.config.capabilities import InputSpec
 from closeout.config.document import Mapping as MappingNode
+from closeout.config.fields import tells_apart
 from closeout.config.findings import listed
 from closeout.config.inputs import texts_of
+from closeout.config.languages import fixes_owner
 from closeout.config.steps import FIELD, ReadStep
 from closeout.config.triggers import without_live_check
 from closeout.config.values import At
 from closeout.core import names
 from closeout.core.errors import ExpressionError, PatternError
-from closeout.core.patterns import covers_everything, is_literal
+from closeout.core.patterns import compile_patterns
+
+_OWN_REF = "event.ref"
+"""The branch or tag of a `delete` or `push`: the repository's own, so chosen by who may write to it."""
 
 
 def check_repositories(at: At, key: At | None, repositories: Sequence[str], destroys: str) -> None:
@@ -31,27 +36,28 @@ def check_repositories(at: At, key: At | None, repositories: Sequence[str], dest
             "add repositories: [OWNER/NAME]",
         )
         return
-    if _any(repositories):
+    if too_wide(repositories):
         fix = "name the owner at least: repositories: [OWNER/*]"
         key.error(
-            "repositories-too-wide", f"this matches every repository, and {destroys} is destructive", fix
+            "repositories-too-wide",
+            f"this matches repositories of any owner, and {destroys} is destructive",
+            fix,
         )
 
 
-def many(repositories: Sequence[str]) -> bool:
-    """Tell whether the patterns can match more than one repository.
-
-    False for none at all and for any: those are findings already.
-    """
-    positive = {pattern.casefold() for pattern in repositories if not pattern.startswith("!")}
-    if not positive or _any(repositories):
-        return False
-    return len(positive) > 1 or not all(is_literal(pattern) for pattern in positive)
-
-
-def _any(repositories: Sequence[str]) -> bool:
+def known(repositories: Sequence[str]) -> bool:
+    """Return whether it can be told which repositories match: there are patterns, and none is a finding already."""
     try:
-        return bool(repositories) and covers_everything(repositories)
+        compile_patterns(repositories, "name")
+    except PatternError:
+        return False
+    return not too_wide(repositories)
+
+
+def too_wide(repositories: Sequence[str]) -> bool:
+    """Return whether a pattern fixes nothing of the owner; False for patterns that are findings already."""
+    try:
+        return any(not fixes_owner(pattern) for pattern in repositories if not pattern.startswith("!"))
     except PatternError:
         return False
 
@@ -71,43 +77,49 @@ def check_events(triggers: Sequence[Mapping[str, Any]], at: At, *, unguarded: bo
         at.error("unguarded-event", message, "use pull_request with types: [closed], or say unguarded: true")
 
 
-def check_names(read: ReadStep, repositories: Sequence[str]) -> None:
-    """Check what a step's naming inputs are made of."""
-    found = _naming(read)
+def check_names(read: ReadStep) -> At | None:
+    """Check what a step's naming inputs are made of; return where its name stands, if two subjects must not share it."""
+    before = read.at.findings.count()
+    found = _texts(read, lambda spec: spec.names)
     used: set[str] = set()
     for at, text in found:
         used |= _check_untrusted(at, text, read.step.allow_untrusted)
+    if read.step.destructive:
+        used |= _warn_of_values(read)
     _check_unused(read, used)
     if not read.step.destructive or not found:
-        return
-    telling = _texts(read, _tells_apart)
+        return None
     at, _ = found[0]
-    if many(repositories) and not any(names.per_repository(text) for _, text in telling):
-        at.error(
-            "name-without-repository",
-            "several repositories can match, and nothing in this name tells them apart",
-            "add ${{ event.repository.name }} to the name, or name one repository",
-        )
-    elif not any(templates.expressions(text) for _, text in telling):
+    if not any(templates.expressions(text) for _, text in _texts(read, tells_apart)):
         at.warning(
             "constant-name",
             "this name is the same for every event, so any one of them acts on it",
             "add ${{ event.pull_request.number }}, or whatever tells one preview from another",
         )
+    missing = [
+        name for name, spec in read.action.inputs.items() if spec.required and name not in read.step.inputs
+    ]
+    filled = [place for place, text in found if templates.expressions(text)]
+    return None if missing or read.at.findings.count() > before else (filled or [at])[0]
 
 
-def _naming(read: ReadStep) -> list[tuple[At, str]]:
-    """Give every text in the step's naming inputs."""
-    return _texts(read, lambda spec: spec.names)
-
-
-def _tells_apart(spec: InputSpec) -> bool:
-    """Whether an input can tell what one event means from what another does.
-
-    What is optional and names by itself (a role) does not: the thing deleted would still be the same. What is
-    handed on (a build's variables, a workflow's inputs) does.
-    """
-    return spec.required or not spec.names or spec.type != "string"
+def _warn_of_values(read: ReadStep) -> set[str]:
+    """Warn of outsiders' text in what a destructive step hands on. Returns the fields that `allow-untrusted` lets through."""
+    used: set[str] = set()
+    for at, text in _texts(read, lambda spec: spec.templates and not spec.names):
+        for expression in templates.expressions(text):
+            for field in names.outsider_texts(expression):
+                if field == _OWN_REF:
+                    continue
+                if field in read.step.allow_untrusted:
+                    used.add(field)
+                    continue
+                at.warning(
+                    "untrusted-value",
+                    f"`{field}` is chosen by whoever causes the event, and is handed to a step that deletes",
+                    f"use a number or a SHA, or say allow-untrusted: [{field}] (forks are then ignored)",
+                )
+    return used
 
 
 def _texts(read: ReadStep, wanted: Callable[[InputSpec], bool]) -> list[tuple[At, str]]:

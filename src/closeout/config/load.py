@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.config import automations as reading
-from closeout.config import document, keys
+from closeout.config import document, keys, uniqueness
 from closeout.config.capabilities import ActionRegistry
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import Finding, Findings
@@ -98,6 +98,7 @@ def _sections(
             place, folder, settings, around, {item.name for item in automations}
         )
         automations += added
+    uniqueness.check(around.uses)
     known = keys.names("file")
     if root.lacks("automations", known) and root.lacks("modules", known):
         fix = "add automations: with at least one entry, or modules: with @on functions"

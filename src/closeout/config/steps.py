@@ -19,6 +19,7 @@ from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
+from closeout.config.uniqueness import Use
 from closeout.config.values import DAY, At
 from closeout.core.automation import Step
 
@@ -43,13 +44,15 @@ class Surroundings:
     """What a step is read against: the known actions, and what the file's `aws` says.
 
     `aws_given` are the keys that stand there, right or wrong, so that one mistake is not reported at every step. `later`
-    collects what can be looked up only when the file's folder is on the module path.
+    collects what can be looked up only when the file's folder is on the module path, `uses` the names that are held
+    against each other when the whole file was read.
     """
 
     registry: ActionRegistry
     aws: AwsSettings
     aws_given: tuple[str, ...] = ()
     later: list[Callable[[], None]] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
 
 
 def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:

@@ -194,6 +194,12 @@ class NotSame(GuardRefused):
     code = "not-the-same"
 
 
+class BranchInUse(GuardRefused):
+    """What is named after a branch belongs to another pull request of it too, which is open: the step is skipped."""
+
+    code = "branch-in-use"
+
+
 class InputError(CloseoutError):
     """An action's input is missing, of the wrong type or out of range."""
 

@@ -81,9 +81,37 @@ def is_literal(pattern: str) -> bool:
     return not (_SPECIAL & set(pattern))
 
 
-def covers_everything(patterns: Sequence[str]) -> bool:
-    """Whether a list of repository patterns lets through names that nobody has thought of (`*`, `*/*`, `**`)."""
-    return compile_patterns(patterns, "name").matches("\ue000\ue001/\ue002\ue003")
+class Walk:
+    """A list of repository patterns as an automaton, to be walked character by character (in lower case).
+
+    A state holds the states of every pattern of the list; None when no text can be let through any more.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        compile_patterns(patterns, "name")
+        self._signs = tuple(not pattern.startswith("!") for pattern in patterns)
+        bodies = (_name_pattern(pattern.removeprefix("!")) for pattern in patterns)
+        self._machines = tuple(_Machine(_parse(body, body)) for body in bodies)
+        self.start: tuple[int, ...] = tuple(machine.start for machine in self._machines)
+        self.size = sum(machine.size for machine in self._machines)
+        """Elements of all patterns: what a step costs."""
+        self._steps: dict[tuple[tuple[int, ...], str], tuple[int, ...] | None] = {}
+
+    def step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
+        """Return the state after one more character."""
+        if (state, char) not in self._steps:
+            self._steps[state, char] = self._step(state, char)
+        return self._steps[state, char]
+
+    def _step(self, state: tuple[int, ...], char: str) -> tuple[int, ...] | None:
+        after = tuple(machine.step(one, char) for machine, one in zip(self._machines, state, strict=True))
+        alive = any(one and sign for one, sign in zip(after, self._signs, strict=True))
+        return after if alive else None
+
+    def accepts(self, state: tuple[int, ...]) -> bool:
+        """Return whether the text read so far is let through: the last pattern that matches decides."""
+        pairs = list(zip(self._machines, state, self._signs, strict=True))
+        return next((sign for machine, one, sign in reversed(pairs) if machine.accepts(one)), False)
 
 
 def _item(source: str, kind: Kind) -> tuple[bool, Callable[[str], bool]]:
@@ -186,17 +214,17 @@ def _broken(source: str, why: str, place: int) -> PatternError:
 class _Machine:
     """The states of one pattern as the bits of an integer; steps that were taken before are remembered."""
 
-    __slots__ = ("_accept", "_atoms", "_closure", "_start", "_steps")
+    __slots__ = ("_accept", "_atoms", "_closure", "_steps", "start")
 
     def __init__(self, atoms: tuple[Atom, ...]) -> None:
         self._atoms = atoms
         self._accept = 1 << len(atoms)
         self._closure = self._closures()
-        self._start = self._closure[0]
+        self.start = self._closure[0]
         self._steps: dict[tuple[int, str], int] = {}
 
     def matches(self, text: str) -> bool:
-        states, steps = self._start, self._steps
+        states, steps = self.start, self._steps
         for char in text:
             after = steps.get((states, char))
             if after is None:
@@ -204,7 +232,18 @@ class _Machine:
             if not after:
                 return False
             states = after
+        return self.accepts(states)
+
+    @property
+    def size(self) -> int:
+        return len(self._atoms)
+
+    def accepts(self, states: int) -> bool:
         return bool(states & self._accept)
+
+    def step(self, states: int, char: str) -> int:
+        after = self._steps.get((states, char))
+        return self._step(states, char) if after is None else after
 
     def _closures(self) -> list[int]:
         """For each state: itself, and those that are reached without taking a character."""

@@ -139,7 +139,8 @@ class _Run:
             head = f"{len(done)}/{total} steps: " if total > 1 else ""
             said = Said(*(head + "; ".join(texts) for texts in zip(*done, strict=True)))
         else:
-            said = Said.plain("nothing to do: every step was skipped")
+            spared = [outcome.summary for _, outcome in self._outcomes if outcome.planned]
+            said = Said.plain(spared[0] if spared else "nothing to do: every step was skipped")
         return self._finish(verdict_of([outcome.state for _, outcome in self._outcomes]), said)
 
     def _done(self, title: str, outcome: Outcome) -> Said:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from closeout.core.errors import GuardRefused, NotSame, Reopened, ServiceError
-from closeout.ports import GitHub
+from closeout.core.errors import BranchInUse, GuardRefused, NotSame, Reopened, ServiceError
+from closeout.ports import GitHub, PullRequest
 
 REAL = "If you sent the payload yourself, take a real one from the hook's Recent Deliveries at GitHub"
 
@@ -62,11 +62,14 @@ def _check_one_subject(payload: Mapping[str, Any], pull: Mapping[str, Any], base
             )
 
 
-def check(subject: Subject, github: GitHub) -> None:
+def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
     """Return only when GitHub says, now, that the subject is still closed or gone.
 
-    Raises `Reopened`, `NotSame` (another pull request or repository answers to the name), or the client's
-    `ServiceError`; no error is ever read as "closed".
+    With `branch`, what is to be deleted is named after that head branch and not after the pull request, so no other
+    pull request of it may be open either.
+
+    Raises `Reopened`, `NotSame` (another pull request or repository answers to the name), `BranchInUse`, or the
+    client's `ServiceError`; no error is ever read as "closed".
     """
     if subject.kind == "ref":
         _check_ref(subject, github)
@@ -86,6 +89,21 @@ def check(subject: Subject, github: GitHub) -> None:
             service="github",
             operation="pull_request",
             reason="UnknownState",
+        )
+    if branch is not None:
+        _check_branch(pull, branch, github)
+
+
+def _check_branch(pull: PullRequest, branch: str, github: GitHub) -> None:
+    """Raise `BranchInUse` if another pull request of the branch is open, by the repository's name of this moment.
+
+    By an old name GitHub would be asked for the branch of an owner who may no longer have it, and answer "none".
+    """
+    repository = pull.base_repository
+    others = [number for number in github.open_pull_requests(repository, branch) if number != pull.number]
+    if others:
+        raise BranchInUse(
+            f"{repository}#{min(others)} is open and has the branch {branch} too, so what is named after it stays"
         )
 
 

@@ -14,7 +14,14 @@ from typing import Any
 from closeout.actions.spec import Action
 from closeout.config import cel
 from closeout.core.automation import Step
-from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, StepFailed, WaitTimeout
+from closeout.core.errors import (
+    ActionFailed,
+    BranchInUse,
+    CloseoutError,
+    GuardRefused,
+    StepFailed,
+    WaitTimeout,
+)
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
@@ -103,7 +110,8 @@ class StepRun:
         except StepFailed as error:
             if error.cancels:
                 raise
-            outcome = self._failed(error)
+            spared = error.kind == BranchInUse.code and not self.changed
+            outcome = Outcome("skipped", error.message) if spared else self._failed(error)
         except CloseoutError as error:
             outcome = self._failed(error)
         except Exception as error:  # noqa: BLE001 - a defect of one action is that step's failure, and no more

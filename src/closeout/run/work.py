@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
+from closeout.config import fields
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, ServiceError
 from closeout.core.plan import Change
@@ -256,6 +257,13 @@ class StepWork:
             self._context.hold(self._step.id, said, status=Said(said, "paused"))
         return bool(paused)
 
+    def _branch(self, subject: livecheck.Subject) -> str | None:
+        """Return the head branch if this step's name is made of it, and so other pull requests of it have the same."""
+        action = self._context.deps.actions.get(self._step.uses)
+        if subject.kind != "pull request" or action is None or not fields.by_branch(self._step, action):
+            return None
+        return str(self._context.event["pull_request"]["head"]["ref"])
+
     def _live_check(self) -> None:
         subject = self._context.subject
         guards.check_live_checkable(
@@ -264,7 +272,7 @@ class StepWork:
         if subject is None:
             return
         try:
-            livecheck.check(subject, self._context.deps.github)
+            livecheck.check(subject, self._context.deps.github, self._branch(subject))
         except ServiceError as error:
             # Unreadable is never "closed": the call waits, durably, until the run's time is up.
             raise ServiceError(

@@ -58,7 +58,7 @@ def test_a_description_that_github_would_refuse_is_cut(github: FakeGitHub, clien
 def test_a_pull_request_is_read_with_its_identity(github: FakeGitHub, client: GitHubClient) -> None:
     """Id, number, state and the base repository's id: what the live check compares."""
     github.world.open_pull("acme/shop", number=17, id=1_700_017)
-    assert client.pull_request("acme/shop", 17) == PullRequest(1_700_017, 17, "open", 501_001)
+    assert client.pull_request("acme/shop", 17) == PullRequest(1_700_017, 17, "open", 501_001, "acme/shop")
     github.world.change_pull("acme/shop", 17, "closed", merged=True)
     assert client.pull_request("acme/shop", 17).state == "closed"
 
@@ -72,11 +72,33 @@ def test_a_pull_request_is_read_with_its_identity(github: FakeGitHub, client: Gi
         "closed",
         {"id": 1, "number": 17, "state": "closed"},
         {"id": 1, "number": 17, "state": "closed", "base": {"repo": None}},
-        {"id": 1, "number": 17, "state": "closed", "base": {"repo": {"id": "501001"}}},
-        {"id": True, "number": 17, "state": "closed", "base": {"repo": {"id": 501_001}}},
-        {"id": 1, "number": 18, "state": "closed", "base": {"repo": {"id": 501_001}}},
-        {"id": 1, "number": 17, "state": "CLOSED", "base": {"repo": {"id": 501_001}}},
-        {"id": 1, "number": 17, "state": None, "base": {"repo": {"id": 501_001}}},
+        {
+            "id": 1,
+            "number": 17,
+            "state": "closed",
+            "base": {"repo": {"id": "501001", "full_name": "acme/shop"}},
+        },
+        {"id": 1, "number": 17, "state": "closed", "base": {"repo": {"id": 501_001}}},
+        {"id": 1, "number": 17, "state": "closed", "base": {"repo": {"id": 501_001, "full_name": "acme"}}},
+        {
+            "id": True,
+            "number": 17,
+            "state": "closed",
+            "base": {"repo": {"id": 501_001, "full_name": "acme/shop"}},
+        },
+        {
+            "id": 1,
+            "number": 18,
+            "state": "closed",
+            "base": {"repo": {"id": 501_001, "full_name": "acme/shop"}},
+        },
+        {
+            "id": 1,
+            "number": 17,
+            "state": "CLOSED",
+            "base": {"repo": {"id": 501_001, "full_name": "acme/shop"}},
+        },
+        {"id": 1, "number": 17, "state": None, "base": {"repo": {"id": 501_001, "full_name": "acme/shop"}}},
     ],
 )
 def test_an_answer_that_lacks_something_is_never_a_guess(
@@ -102,6 +124,38 @@ def test_both_names_of_a_renamed_file_count_and_only_300_files(
 
 
 # --- a ref that is gone ---------------------------------------------------------------------------------
+
+
+def test_the_open_pull_requests_of_a_branch_are_listed(github: FakeGitHub, client: GitHubClient) -> None:
+    """Of this branch of this repository: not those of other branches, not closed ones, not a fork's of the same name."""
+    for number, head, more in ((1, "feature/x", {}), (2, "feature/x", {}), (3, "feature/xy", {}), (4, "feature/x", {"fork": "eve/shop"}), (5, "feature/x", {})):  # fmt: skip
+        github.world.open_pull("acme/shop", number=number, head=head, **more)
+    github.world.change_pull("acme/shop", 5, "closed")
+    assert sorted(client.open_pull_requests("acme/shop", "feature/x")) == [1, 2]
+    assert client.open_pull_requests("acme/shop", "feature") == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"message": "x"},
+        [{}],
+        [None],
+        "x",
+        [{"number": "1", "state": "open", "head": {"ref": "b"}}],
+        [{"number": 1, "state": "closed", "head": {"ref": "b"}}],
+        [{"number": 1, "state": "open", "head": {"ref": "another"}}],
+        [{"number": 1, "state": "open", "head": None}],
+    ],
+    ids=repr,
+)
+def test_another_answer_than_that_list_is_an_error(
+    github: FakeGitHub, client: GitHubClient, answer: Any
+) -> None:
+    """A filter that was not applied, or half an answer, never counts as "no other pull request"."""
+    github.faults.add("status", status=200, body=json.dumps(answer))
+    assert failure(lambda: client.open_pull_requests("acme/shop", "b")).transient
 
 
 def test_a_ref_is_there_or_not_by_its_whole_name(github: FakeGitHub, client: GitHubClient) -> None:

@@ -6,9 +6,11 @@ import pytest
 
 from closeout.core.errors import NameRefused
 from closeout.core.names import (
+    Piece,
     check_interpolated,
     outsider_fields,
-    per_repository,
+    outsider_texts,
+    pieces,
 )
 
 FIT = ["17", "develop", "release/1.2", "a", "A_b-c.d", "x" * 128, "9"]
@@ -199,20 +201,46 @@ def test_allowing_one_field_does_not_allow_its_neighbour() -> None:
     )
 
 
+FIELD = [Piece(None, "event.number")]
+
+
 @pytest.mark.parametrize(
-    ("template", "expected"),
+    ("expression", "expected"),
     [
-        ("${{ event.repository.name }}-${{ event.number }}", True),
-        ("x-${{event.repository.id}}", True),
-        ("${{ string(event.repository.id) + '-' + string(event.number) }}", True),
-        ("preview-${{ event.number }}", False),
-        ("${{ event.repository.default_branch }}", False),
-        ("${{ event.repository.owner.login }}", False),
-        ("event.repository.name", False),
-        ("${{ event.repository.name", False),
-        ("${{ size(event.repository.name) }}", False),
+        ("event.number", FIELD),
+        ("string(event.number)", FIELD),
+        ("int(event.number)", FIELD),
+        ("(event . number)", FIELD),
+        ("'a-' + string(event.number)", [Piece("a-"), *FIELD]),
+        ('event.a + ("-" + event.b)', [Piece(None, "event.a"), Piece("-"), Piece(None, "event.b")]),
+        ("017", [Piece("17")]),
+        ("event.number + 1", [Piece(None)]),
+        ("string(event.number + event.pull_request.id)", [Piece(None)]),
+        ("'a' + event.number", [Piece(None)]),
+        ("int(event.repository.name)", [Piece(None)]),
+        ("size(event.a)", [Piece(None)]),
+        ("", [Piece(None)]),
     ],
 )
-def test_a_name_with_a_part_per_repository_is_told(template: str, expected: bool) -> None:
-    """#17 of two repositories must not mean one name."""
-    assert per_repository(template) is expected
+def test_what_an_expression_joins_is_told(expression: str, expected: list[Piece]) -> None:
+    """Texts are joined by `+`; numbers are added up, and a sum shows nothing of what it was made from."""
+    assert list(pieces(expression)) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("event.pull_request.head.ref", ("event.pull_request.head.ref",)),
+        ("event.pull_request.head.ref.replace('/', '-')", ("event.pull_request.head.ref",)),
+        ("event.pull_request.title.size()", ("event.pull_request.title",)),
+        ("event.pull_request.base.ref.size()", ()),
+        ("event.number > 1 ? event.sender.login : 'x'", ("event.sender.login",)),
+        ("event.pull_request.merged ? 'a' : 'b'", ()),
+        ("event.number", ()),
+    ],
+)
+def test_outsiders_text_is_found_in_any_form_of_expression(
+    expression: str, expected: tuple[str, ...]
+) -> None:
+    """For a warning a field is looked for in what is not understood as a whole, too."""
+    assert outsider_texts(expression) == expected

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from closeout.core.automation import Step
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.ports import PullRequest
 from closeout.testing.durable import Killed
@@ -374,6 +375,62 @@ def test_a_fork_is_ignored_where_a_branch_name_is_let_into_a_name() -> None:
     assert scene.play().verdict == "skipped"
     payload["pull_request"]["head"]["repo"] = None
     assert Scene(payload=payload, automation=scene.automation).play().verdict == "skipped"
+
+
+REF = "event.pull_request.head.ref"
+BY_BRANCH = step("preview-${{ " + REF + " }}", allow_untrusted=(REF,))
+
+
+def by_branch(*more: Step, **world: Any) -> Scene:
+    """Pull request #17 of the branch `feature`, whose preview is named after the branch."""
+    scene = Scene(world=World(resources={"preview-feature", "preview-17"}, **world))
+    return scene.with_automation(steps=(BY_BRANCH, *more))
+
+
+def test_a_preview_named_after_a_branch_stays_while_another_pull_request_of_it_is_open() -> None:
+    """Both pull requests have the one preview: its step is skipped and says for whom, and the others go on."""
+    scene = by_branch(step(id="delete-2"), of_branch=(17, 18))
+    ending = scene.play()
+    assert deletes(scene.world) == ["delete preview-17"]
+    assert ending.verdict == "success"
+    spared = "acme/shop#18 is open and has the branch feature too, so what is named after it stays"
+    assert any(f"skipped: {spared}" in line for line in scene.world.lines)
+    alone = by_branch(of_branch=(18,))
+    ending = alone.play()
+    assert (ending.verdict, ending.summary, deletes(alone.world)) == ("success", spared, [])
+    assert alone.world.statuses[-1] == ("success", spared)
+
+
+def test_the_branchs_pull_requests_are_listed_immediately_before_the_delete() -> None:
+    """They are asked for by today's name of the repository, in the same operation as the call; the closed one does not count."""
+    scene = by_branch(of_branch=(17,), pull=PullRequest(1700, 17, "closed", 1, "acme/renamed"))
+    assert scene.play().verdict == "success"
+    at = scene.world.log.index("delete preview-feature")
+    assert scene.world.log[at - 2 : at] == [
+        "read pull request",
+        "list pull requests of feature in acme/renamed",
+    ]
+
+
+def test_a_list_that_cannot_be_read_is_never_an_empty_one() -> None:
+    """The call waits and asks again, as for the pull request itself."""
+    scene = by_branch()
+    scene.world.faults["list pull requests of feature in acme/shop"] = [unreachable()] * 10_000
+    ending = scene.play()
+    assert (ending.verdict, deletes(scene.world)) == ("failure", [])
+    assert "cannot read the pull request" in ending.summary
+
+
+@pytest.mark.parametrize(
+    "name", ["preview-${{ event.number }}", "p-${{ " + REF + " }}-${{ event.pull_request.number }}"]
+)
+def test_a_name_with_the_number_in_it_asks_for_no_other_pull_request(name: str) -> None:
+    """No other pull request has this name, whatever branch it has."""
+    scene = Scene(world=World(resources={"preview-17", "p-feature-17"}, of_branch=(18,)))
+    scene.with_automation(steps=(step(name, allow_untrusted=(REF,)),))
+    assert scene.play().verdict == "success"
+    assert len(deletes(scene.world)) == 1
+    assert not [call for call in scene.world.log if call.startswith("list")]
 
 
 def test_a_branch_of_the_repository_itself_may_be_part_of_a_name_when_it_is_deleted() -> None:

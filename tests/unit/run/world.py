@@ -49,9 +49,11 @@ class World:
 
     resources: set[str] = field(default_factory=lambda: {"preview-17", "preview-17/bucket"})
     undeletable: set[str] = field(default_factory=set)
-    pull: PullRequest = field(default_factory=lambda: PullRequest(1700, 17, "closed", 1))
+    pull: PullRequest = field(default_factory=lambda: PullRequest(1700, 17, "closed", 1, "acme/shop"))
     account_id: str = ACCOUNT
     ref_there: bool = False
+    of_branch: tuple[int, ...] = ()
+    """Open pull requests of the head branch."""
     log: list[str] = field(default_factory=list)
     statuses: list[tuple[str, str]] = field(default_factory=list)
     places: list[tuple[str, str, str]] = field(default_factory=list)
@@ -94,6 +96,10 @@ class WorldGitHub:
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
         self.world.call("read files")
         return ("src/app.py",)
+
+    def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
+        self.world.call(f"list pull requests of {branch} in {repository}")
+        return self.world.of_branch
 
     def ref_exists(self, repository: str, ref: str) -> bool:
         self.world.call("read ref")

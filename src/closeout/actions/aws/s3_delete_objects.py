@@ -258,6 +258,8 @@ A key that S3 refuses to delete fails the step and is named. Afterwards the pref
     timeout=3600.0,
     retry=Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=60.0)),
     needs_aws=True,
+    # A bucket's name is unique in all regions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    regional=False,
     example="""\
 - uses: aws/s3-delete-objects
   with:

@@ -47,8 +47,12 @@ def _get_pull(call: Call) -> Answer:
 
 
 def _list_pulls(call: Call) -> Answer:
-    state = call.query.get("state", "open")
+    state, head = call.query.get("state", "open"), call.query.get("head", "")
     pulls = [p for p in call.repository.pulls.values() if state in ("all", p.state)]
+    if ":" in head:  # GitHub ignores what is not OWNER:BRANCH
+        pulls = [
+            p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
+        ]
     shown = [call.world.pull_payload(call.repository, p)["pull_request"] for p in reversed(pulls)]
     return 200, page(call, shown)
 

@@ -1,0 +1,166 @@
+"""Where two names can be one: the shortest text that two templates give, found by walking both at once.
+
+A template is a line of literal characters and slots, each slot with a language; two lines are run side by side as
+nondeterministic automata over the pairs of their states (the product construction), breadth first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
+
+from closeout.config.languages import ALNUM, SEPARATOR, Budget, Language, Undecided
+
+MAX_SLOTS = 100
+Place: TypeAlias = "tuple[int, Any]"
+"""Where a line is being read: at which item, and in which state of its language (None: before it)."""
+
+
+class Slot(NamedTuple):
+    """A value that is filled in. `variable` says of what, "" when it tells nothing about the event's subject."""
+
+    variable: str
+    language: Language
+    first: bool = False
+    """It begins the value of an expression in a name, so its first character is a letter or a digit."""
+    without: str = ""
+    """A delimiter that the value cannot hold."""
+
+
+class Move(NamedTuple):
+    """One character read: by which item, whether it is the item's first, and where that leads."""
+
+    item: int
+    begins: bool
+    place: Place
+
+
+class Line:
+    """A template with its languages: what `meetings` walks."""
+
+    def __init__(self, items: Sequence[str | Slot], alphabet: str, budget: Budget) -> None:
+        self.items: list[str | Slot] = []
+        for item in items:
+            self.items += item if isinstance(item, str) else [item]
+        if sum(isinstance(item, Slot) for item in self.items) > MAX_SLOTS:
+            raise Undecided
+        self._alphabet = alphabet
+        self._budget = budget
+        self._moves: dict[Place, dict[str, list[Move]]] = {}
+
+    def slots(self, variable: str) -> list[int]:
+        """Return the items that are filled in with a variable."""
+        return [
+            index
+            for index, item in enumerate(self.items)
+            if isinstance(item, Slot) and item.variable == variable
+        ]
+
+    def moves(self, place: Place) -> dict[str, list[Move]]:
+        """Return what can be read at a place, by character."""
+        found = self._moves.get(place)
+        if found is None:
+            found = self._moves[place] = self._find(place)
+        return found
+
+    def ends(self, place: Place) -> bool:
+        """Return whether the line can be over here."""
+        index, state = place
+        if index == len(self.items):
+            return True
+        item = self.items[index]
+        return isinstance(item, Slot) and self._left(item, state) and self.ends((index + 1, None))
+
+    def _find(self, place: Place) -> dict[str, list[Move]]:
+        index, state = place
+        if index == len(self.items):
+            return {}
+        item = self.items[index]
+        if isinstance(item, str):
+            return {item: [Move(index, True, (index + 1, None))]}
+        found: dict[str, list[Move]] = {}
+        begins = state is None
+        self._budget.spend(item.language.cost * len(self._alphabet))
+        for char in self._alphabet:
+            if char == SEPARATOR or char in item.without or (begins and item.first and char not in ALNUM):
+                continue
+            after = item.language.step(item.language.start if begins else state, char)
+            if after is not None:
+                found[char] = [Move(index, begins, (index, after))]
+        if self._left(item, state):
+            for char, moves in self.moves((index + 1, None)).items():
+                found[char] = [*found.get(char, ()), *moves]
+        return found
+
+    @staticmethod
+    def _left(item: Slot, state: Any) -> bool:
+        return item.language.accepts(item.language.start if state is None else state)
+
+
+class Meeting(NamedTuple):
+    """A text that both lines give, and which part of it each slot holds."""
+
+    text: str
+    one: dict[int, str]
+    two: dict[int, str]
+
+
+Link: TypeAlias = "tuple[Link | None, str, int, int] | None"
+Pair: TypeAlias = "tuple[int, int]"
+
+
+def meetings(
+    one: Line,
+    two: Line,
+    budget: Budget,
+    *,
+    apart: Sequence[Pair] = (),
+    equal: Collection[Pair] = (),
+    times: int = 1,
+) -> Iterator[Meeting]:
+    """Yield texts that both lines give, the shortest first.
+
+    `apart`: only those in which the two slots of no such pair hold the same characters of the text. `equal`: pairs of slots
+    that hold equal values, so that two that begin together end together. `times` is how often one state may be
+    reached: more of them give other texts by the same way.
+    """
+    seen: Counter[Any] = Counter()
+    queue: deque[tuple[Any, Link]] = deque([(((0, None), (0, None), 0, False), None)])
+    all_apart = (1 << len(apart)) - 1
+    while queue:
+        node, link = queue.popleft()
+        if seen[node] >= times:
+            continue
+        seen[node] += 1
+        at, there, differs, locked = node
+        if differs == all_apart and one.ends(at) and two.ends(there):
+            yield _meeting(link)
+        ours, theirs = one.moves(at), two.moves(there)
+        for char in ours if len(ours) <= len(theirs) else theirs:
+            for left, right in product(ours.get(char, ()), theirs.get(char, ())):
+                if locked and (left.item == at[0]) != (right.item == there[0]):
+                    continue
+                after = differs | _apart(left.item, right.item, apart)
+                together = (left.begins and right.begins) or (locked and not left.begins)
+                same = together and (left.item, right.item) in equal
+                budget.spend()
+                queue.append(((left.place, right.place, after, same), (link, char, left.item, right.item)))
+
+
+def _apart(left: int, right: int, pairs: Sequence[Pair]) -> int:
+    """Return a bit for each pair of which one slot holds this character and the other does not."""
+    return sum(1 << bit for bit, pair in enumerate(pairs) if (left == pair[0]) != (right == pair[1]))
+
+
+def _meeting(link: Link) -> Meeting:
+    chars: list[str] = []
+    one: dict[int, str] = {}
+    two: dict[int, str] = {}
+    while link is not None:
+        link, char, left, right = link
+        chars.append(char)
+        one[left] = char + one.get(left, "")
+        two[right] = char + two.get(right, "")
+    return Meeting("".join(reversed(chars)), one, two)

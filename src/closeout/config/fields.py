@@ -1,0 +1,213 @@
+"""What a step's name is made of: fixed text and fields, and which of the fields say what the event is about.
+
+The subject of an event is the pull request (repository and number), or the ref that was deleted. An event without
+a live check is about its repository, as far as closeout can tell: `unguarded: true` vouches for the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from closeout.config import templates
+from closeout.config.capabilities import ActionSpec, InputSpec
+from closeout.config.languages import SEPARATOR
+from closeout.core import names
+from closeout.core.automation import Step
+
+Kind: TypeAlias = Literal["number", "ref", "other"]
+"""What an event's subject is: a pull request, a branch (or tag), or no more than the repository."""
+
+HEAD_REF = "event.pull_request.head.ref"
+_PULLS = ("pull_request", "pull_request_target")
+_VARIABLES = {
+    "event.number": "number",
+    "event.pull_request.number": "number",
+    # Unique in all of GitHub, so it says which pull request and which repository.
+    "event.pull_request.id": "pull-request-id",
+    "event.repository.id": "repository-id",
+    "event.pull_request.base.repo.id": "repository-id",
+    "event.repository.owner.id": "owner-id",
+    "event.repository.owner.login": "owner",
+    "event.repository.name": "name",
+}
+
+
+class Field(NamedTuple):
+    """A value that is filled in: the variable that it shows ("" for none), and which texts it can be.
+
+    `fit`: it is held to the form of names; `first`: it begins such a value. It holds no `without`.
+    """
+
+    variable: str
+    language: str
+    fit: bool
+    first: bool = False
+    without: str = ""
+
+
+Item: TypeAlias = "str | Field"
+
+
+class Shape(NamedTuple):
+    """Inputs one after the other, with `languages.SEPARATOR` behind each; `prefix` if the last one names by its beginning."""
+
+    items: tuple[Item, ...]
+    prefix: bool
+
+    @property
+    def constant(self) -> bool:
+        """Whether nothing is filled in."""
+        return not any(isinstance(item, Field) for item in self.items)
+
+
+class Named(NamedTuple):
+    """What a step names on one kind of event. `whole` holds what is handed on too, with the keys `handed`."""
+
+    kind: Kind
+    names: Shape
+    whole: Shape
+    handed: tuple[str, ...]
+
+
+class _Text(NamedTuple):
+    key: str
+    text: str
+    spec: InputSpec
+
+
+def tells_apart(spec: InputSpec) -> bool:
+    """Return whether an input can tell what one event means from what another does.
+
+    What is optional and names by itself (a role) does not: the thing deleted would still be the same. What is
+    handed on (a build's variables, a request's body) does.
+    """
+    if spec.names:
+        return spec.required or spec.type != "string"
+    return spec.templates and not spec.secret and spec.type in ("string", "list", "map", "any")
+
+
+def named(step: Step, action: ActionSpec, event: str) -> Named | None:
+    """Return what a step names on an event; None if it names nothing, or has fields that the event does not have."""
+    texts = list(_texts(step, action))
+    if not any(item.spec.names for item in texts):
+        return None
+    paths = frozenset(_paths(texts))
+    if not _has(event, paths):
+        return None
+    kind = _kind(event, paths)
+    last = [item for item in texts if item.spec.ended_by is not None]
+    plain = [item for item in texts if item.spec.ended_by is None]
+    return Named(
+        kind,
+        _shape([item for item in plain if item.spec.names], last, step, action, kind),
+        _shape(plain, last, step, action, kind),
+        tuple(item.key for item in texts if not item.spec.names),
+    )
+
+
+def by_branch(step: Step, action: ActionSpec) -> bool:
+    """Return whether every pull request of one branch has one name: it is made of the branch and not of the number."""
+    return _kind("pull_request", frozenset(_paths(_texts(step, action)))) == "ref"
+
+
+def _texts(step: Step, action: ActionSpec) -> Iterator[_Text]:
+    for key, spec in action.inputs.items():
+        if key in step.inputs and tells_apart(spec):
+            for place, text in _leaves(key, step.inputs[key]):
+                yield _Text(place, text, spec)
+
+
+def _leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from _leaves(f"{place}.{key}", value[key])
+    elif isinstance(value, str):
+        yield place, value
+    elif isinstance(value, Sequence):
+        for index, item in enumerate(value):
+            yield from _leaves(f"{place}[{index}]", item)
+    else:
+        yield place, json.dumps(value)
+
+
+def _paths(texts: Iterator[_Text] | Sequence[_Text]) -> Iterator[str]:
+    for item in texts:
+        for expression in templates.expressions(item.text):
+            yield from (piece.path for piece in names.pieces(expression) if piece.path is not None)
+
+
+def _kind(event: str, paths: frozenset[str]) -> Kind:
+    if event == "delete":
+        return "ref"
+    if event not in _PULLS:
+        return "other"
+    numbered = any(_VARIABLES.get(path) in ("number", "pull-request-id") for path in paths)
+    return "ref" if HEAD_REF in paths and not numbered else "number"
+
+
+def _has(event: str, paths: frozenset[str]) -> bool:
+    """Return whether the event may have all of these fields: without one of them the step fails, and names nothing."""
+    absent = {
+        "delete": ("event.number", "event.pull_request"),
+        **dict.fromkeys(_PULLS, ("event.ref", "event.ref_type")),
+    }.get(event, ())
+    return not any(path == root or path.startswith(f"{root}.") for path in paths for root in absent)
+
+
+def _shape(
+    plain: Sequence[_Text], last: Sequence[_Text], step: Step, action: ActionSpec, kind: Kind
+) -> Shape:
+    items: list[Item] = []
+    for item in plain:
+        items += [*_items(item, "", kind), SEPARATOR]
+    for item in last:
+        ending = str(item.spec.ended_by)
+        delimiter = step.inputs.get(ending, action.inputs[ending].default)
+        # A `/` in a value is a path and means what it says: `run.inputs` lets it through.
+        items += _items(item, "" if delimiter == "/" else str(delimiter), kind)
+    return Shape(_joined(items), bool(last))
+
+
+def _items(item: _Text, without: str, kind: Kind) -> Iterator[Item]:
+    for part in templates.parts(item.text):
+        if not part.expression:
+            yield part.text.lower()
+            continue
+        for index, piece in enumerate(names.pieces(part.text)):
+            first = index == 0 and item.spec.names
+            if piece.fixed is not None:
+                yield piece.fixed.lower()
+            elif piece.path == "event.repository.full_name":
+                yield Field("owner", "owner", item.spec.names, first, without)
+                yield "/"
+                yield Field("name", "name", item.spec.names, False, without)
+            else:
+                yield _field(piece.path, kind, item.spec.names)._replace(first=first, without=without)
+
+
+def _field(path: str | None, kind: Kind, fit: bool) -> Field:
+    """Return the field at a path."""
+    variable = _VARIABLES.get(path or "", "")
+    if kind == "ref" and path in ("event.ref", HEAD_REF):
+        return Field("ref", "text" if fit else "branch", fit)
+    if variable in ("owner", "name"):
+        return Field(variable, variable, fit)
+    if path is not None and names.is_number(path):
+        return Field(variable, "number", fit)
+    if path is not None and names.is_sha(path):
+        return Field("", "sha", fit)
+    return Field("", "text" if fit else "anything", fit)
+
+
+def _joined(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Join texts that stand beside each other."""
+    joined: list[Item] = []
+    for item in items:
+        before = joined[-1] if joined else None
+        if isinstance(item, str) and isinstance(before, str):
+            joined[-1] = before + item
+        else:
+            joined.append(item)
+    return tuple(joined)

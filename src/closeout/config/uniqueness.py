@@ -1,0 +1,162 @@
+"""The check over the whole file that no two subjects give a destructive step one name, and its findings.
+
+It runs when every automation was read, because two steps that are each right can still name one preview. Which names
+are worth a closer look is decided here; whether they collide is `subjects.Law`'s.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from closeout.config.capabilities import ActionSpec
+from closeout.config.counterexamples import Collision
+from closeout.config.fields import named
+from closeout.config.languages import Undecided
+from closeout.config.subjects import Key, Law
+from closeout.config.templates import OPEN
+from closeout.config.values import At
+from closeout.core.automation import Automation, Step
+
+SAFE = "${{ event.repository.id }}-${{ event.pull_request.number }}"
+"""What is a name of its own for every pull request, whatever stands before it and whichever repositories match."""
+
+
+_REPOSITORY = ("owner", "name")
+_OF_REPOSITORY = {*_REPOSITORY, "repository-id"}
+
+
+class Use(NamedTuple):
+    """A destructive step that names something; `at` is where its name stands."""
+
+    automation: Automation
+    step: Step
+    action: ActionSpec
+    at: At
+
+
+class _Placed(NamedTuple):
+    key: Key
+    use: Use
+
+
+class _Group:
+    """The names of one action, found by their fixed beginning: most differ there, and need no closer look."""
+
+    def __init__(self, law: Law) -> None:
+        self._law = law
+        self._known: dict[tuple[object, ...], int] = {}
+        self._placed: list[_Placed] = []
+        self._by_lead: dict[str, list[int]] = defaultdict(list)
+        self._beginning: dict[str, list[int]] = defaultdict(list)
+
+    def add(self, placed: _Placed) -> Iterator[_Placed]:
+        """Add a name, and yield the earlier ones that may be the same."""
+        lead = self._law.lead(placed.key)
+        near = {*self._beginning[lead]}
+        for end in range(len(lead)):
+            near.update(self._by_lead.get(lead[:end], ()))
+        yield from [self._placed[index] for index in sorted(near)]
+        target = (placed.key, placed.use.step.account, placed.use.step.region)
+        if target not in self._known:
+            index = self._known[target] = len(self._placed)
+            self._placed.append(placed)
+            self._by_lead[lead].append(index)
+            for end in range(len(lead) + 1):
+                self._beginning[lead[:end]].append(index)
+
+
+def check(uses: Sequence[Use]) -> None:
+    """Add a finding for each step whose name two subjects can have, be it by itself or with an earlier step."""
+    placed = [_Placed(key, use) for use in uses for key in _keys(use)]
+    law = Law([one.key for one in placed])
+    groups: dict[str, _Group] = defaultdict(lambda: _Group(law))
+    reported: set[int] = set()
+    for one in placed:
+        if id(one.use) in reported:
+            continue
+        try:
+            found = _first(law, one, groups[one.use.step.uses])
+        except Undecided:
+            _undecided(one.use.at)
+            reported.add(id(one.use))
+            continue
+        if found:
+            _say(*found, one)
+            reported.add(id(one.use))
+
+
+def _keys(use: Use) -> Iterator[Key]:
+    for event in dict.fromkeys(str(trigger["event"]) for trigger in use.automation.triggers):
+        found = named(use.step, use.action, event)
+        if found is not None:
+            yield Key(found, tuple(dict.fromkeys(use.automation.repositories)))
+
+
+def _first(law: Law, placed: _Placed, group: _Group) -> tuple[Collision, _Placed] | None:
+    """Return the first collision of a name with itself or an earlier one."""
+    for other in (placed, *group.add(placed)):
+        if other is placed or (_one_place(other.use, placed.use) and not law.apart(other.key, placed.key)):
+            found = law.collision(other.key, placed.key)
+            if found is not None:
+                return found, other
+    return None
+
+
+def _undecided(at: At) -> None:
+    at.error(
+        "undecided-name",
+        "the patterns or templates are too intricate to tell whether two subjects can have this name",
+        f"make the name of fixed text and {SAFE}",
+    )
+
+
+def _one_place(one: Use, two: Use) -> bool:
+    """Return whether a name means the same in two steps: in one account and, where that matters, in one region."""
+    regions = (one.step.region, two.step.region) if one.action.regional else (None, None)
+    return all(a == b or OPEN in f"{a}{b}" for a, b in ((one.step.account, two.step.account), regions))
+
+
+def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
+    alone = other.use is placed.use
+    there = "" if alone else f" (in `{other.use.at.path}`, line {other.use.at.node.line})"
+    if found.first == found.second:
+        names = f"both give {found.second}, so what belongs to the one is deleted with the other"
+    else:
+        names = f"give {found.first} and {found.second}, and what begins like the one is deleted with it"
+    message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, placed, alone=alone)
+    if placed.key.named.names.constant and other.key.named.names.constant and found.about not in _REPOSITORY:
+        # Only what is handed on differs from event to event, and need not be meant as a name.
+        placed.use.at.warning("constant-name", message, fix)
+        return
+    variables = _variables(placed.key) | _variables(other.key)
+    missing = alone and found.about in _REPOSITORY and not variables & _OF_REPOSITORY
+    placed.use.at.error("name-without-repository" if missing else "shared-name", message, fix)
+
+
+def _fix(found: Collision, placed: _Placed, *, alone: bool) -> str:
+    fix = _better(found, placed.key, alone=alone)
+    if placed.use.action.destructive != "unless-declared":
+        return fix
+    return f"{fix}; or say destructive: false if the step deletes nothing"
+
+
+def _better(found: Collision, key: Key, *, alone: bool) -> str:
+    variables = _variables(key)
+    if key.named.kind == "number" and not variables & {"number", "pull-request-id"}:
+        return "add ${{ event.pull_request.number }} to the name, behind a `-`"
+    if key.named.kind == "ref":
+        return f"use the number: {SAFE}"
+    if key.named.kind == "other":
+        return "begin the name with ${{ event.repository.id }}-"
+    if not variables & _OF_REPOSITORY:
+        fix = f"use {SAFE}"
+        return fix if alone else f"{fix}, or another fixed text in each of the two"
+    if found.about == "owner":
+        return f"several owners can match: use {SAFE}"
+    return f"use {SAFE}, or put a character between the parts that no part beside it can hold"
+
+
+def _variables(key: Key) -> set[str]:
+    return {item.variable for item in key.named.whole.items if not isinstance(item, str)} - {""}

@@ -1,0 +1,117 @@
+"""What the fields of a name can hold, and which repositories a list of patterns lets through."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closeout.config.languages import LANGUAGES, Budget, Except, Undecided, cells, examples, fixes_owner, read
+from closeout.core.patterns import compile_patterns
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-_./"
+HOLDS = {
+    "number": (["1", "17", "90"], ["", "0", "07", "-1", "1a"]),
+    "sha": (["0123456789abcdef" * 2 + "01234567"], ["", "a" * 39, "a" * 41, "g" * 40]),
+    "owner": (["acme", "a-b", "a1", "x_corp"], ["", "-a", "a.b", "a/b"]),
+    "name": ([".github", "a-b_c.d", "1"], ["", "a/b"]),
+    "text": (["feature/x", "a"], ["", "a b", "\0"]),
+    "branch": (["feature/x", "\u00e9"], [""]),
+    "anything": (["", "a b", "\u00e9"], ["a\0b"]),
+}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_a_field_holds_what_github_lets_it_hold(name: str) -> None:
+    """What a field may be is what a name is judged by: too little would let a collision through."""
+    good, bad = HOLDS[name]
+    assert [text for text in good if not read(LANGUAGES[name], text)] == []
+    assert [text for text in bad if read(LANGUAGES[name], text)] == []
+
+
+def test_one_value_can_be_left_out() -> None:
+    """For a side whose value is certain, the other side's must be another one."""
+    others = Except(LANGUAGES["name"], "shop")
+    assert not read(others, "shop")
+    assert all(read(others, text) for text in ("sho", "shop1", "web", "xshop"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fixed"),
+    [
+        ("*", False),
+        ("**", False),
+        ("*/*", False),
+        ("*/shop", False),
+        ("[a-z]+*/*", False),
+        ("[a-z]+/*", False),
+        ("[ab]*/*", False),
+        ("a?[b-z]+/*", False),
+        ("acme/*", True),
+        ("acme/shop", True),
+        ("acme-*/*", True),
+        ("*-acme/*", True),
+        ("*acme*/shop", True),
+        ("[ab]cme/*", True),
+        ("[abc]/*", True),
+        ("acme**", True),
+    ],
+)
+def test_a_pattern_that_lets_through_any_owner_is_seen(pattern: str, fixed: bool) -> None:
+    """It is decided by the owners that match, not by how the pattern is spelt."""
+    assert fixes_owner(pattern) is fixed
+
+
+REPOSITORIES = [
+    f"{owner}/{name}"
+    for owner in ("acme", "beta", "a-b", "x1")
+    for name in ("shop", "shop1", "web", "1", ".git")
+]
+patterns = st.lists(
+    st.sampled_from(
+        [
+            "acme/shop",
+            "acme/*",
+            "*/shop",
+            "!acme/web",
+            "a*/s*",
+            "[ab]*/shop?1?",
+            "**",
+            "!*/shop",
+            "beta/w?eb",
+            "acme/sh+op*",
+        ]
+    ),
+    min_size=1,
+    max_size=4,
+).filter(lambda found: any(not one.startswith("!") for one in found))
+
+
+@given(patterns)
+def test_the_cells_hold_exactly_what_the_patterns_let_through(found: list[str]) -> None:
+    """Negations, orders and wildcards included; and every example is let through."""
+    compiled = compile_patterns(found, "name")
+    made = cells(found, ALPHABET, Budget(100_000))
+    for repository in REPOSITORIES:
+        owner, _, name = repository.partition("/")
+        assert any(cell.holds(owner, name) for cell in made) is compiled.matches(repository)
+    for cell in made:
+        assert cell.owners
+        assert cell.names
+        assert all(compiled.matches(f"{owner}/{name}") for owner in cell.owners for name in cell.names)
+
+
+def test_one_example_alone_is_all_that_there_is() -> None:
+    """A single text is told from many, so that a fixed repository counts as fixed text."""
+    (one,) = cells(["acme/shop", "acme/shop"], ALPHABET, Budget(1_000))
+    assert (one.owners, one.names) == (("acme",), ("shop",))
+    (many,) = cells(["acme/sho?p"], ALPHABET, Budget(1_000))
+    assert set(many.names) == {"shop", "shp"}
+    assert len(examples(LANGUAGES["number"], ALPHABET, Budget(1_000))) == 2
+
+
+def test_a_search_without_end_ends() -> None:
+    """A hostile list of patterns costs a bounded number of states."""
+    wide = ["acme/" + "*a" + "[ab]" * 12 + str(i) + "*" for i in range(12)]
+    with pytest.raises(Undecided):
+        cells(wide, ALPHABET, Budget(500))

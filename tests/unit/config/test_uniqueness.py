@@ -1,0 +1,276 @@
+"""One name, one subject, over the whole file: what is refused with which counter-example, and what passes."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from closeout.actions.registry import builtin
+from closeout.config.fields import named
+from closeout.config.findings import Finding
+from closeout.config.languages import Undecided
+from closeout.config.load import check
+from closeout.config.subjects import Key, Law
+from closeout.config.uniqueness import SAFE
+from closeout.core.automation import Step
+
+REGISTRY = builtin()
+HEAD = "version: 1\naws: { account: '123456789012', region: eu-central-1 }\nautomations:\n"
+NUMBER = "${{ event.pull_request.number }}"
+NAME = "${{ event.repository.name }}"
+FULL = "${{ event.repository.full_name }}"
+ID = "${{ event.repository.id }}"
+OWNER = "${{ event.repository.owner.login }}"
+BRANCH = "${{ event.pull_request.head.ref }}"
+BASE = "${{ event.pull_request.base.ref }}"
+SHA = "${{ event.pull_request.head.sha }}"
+GONE = "${{ event.ref }}"
+CLOSED = "{ pull_request: { types: [closed] } }"
+ALLOWED = "allow-untrusted: [event.pull_request.head.ref, event.ref]"
+
+
+class Auto(NamedTuple):
+    """An automation with one destructive step."""
+
+    repositories: str
+    inputs: str
+    uses: str = "aws/cloudformation-delete-stack"
+    on: str = CLOSED
+    more: str = ""
+
+    def yaml(self, name: str) -> str:
+        text = f"""\
+        {name}:
+          on: {self.on}
+          repositories: {self.repositories}{self.more}
+          steps:
+            - {{ uses: {self.uses}, with: {{ {self.inputs} }}, {ALLOWED} }}
+        """
+        return textwrap.indent(textwrap.dedent(text), "  ")
+
+
+def stack(repositories: str, name: str, **more: str) -> Auto:
+    return Auto(repositories, f"stack-name: '{name}'", **more)
+
+
+def objects(repositories: str, prefix: str, more: str = "") -> Auto:
+    return Auto(repositories, f"bucket: previews, prefix: '{prefix}'{more}", "aws/s3-delete-objects")
+
+
+def build(repositories: str, project: str, environment: str) -> Auto:
+    return Auto(repositories, f"project: {project}, environment: {environment}", "aws/codebuild-start-build")
+
+
+STACK = "aws/cloudformation-delete-stack"
+
+
+def step(name: str) -> Step:
+    return Step(
+        id="s", name="", uses=STACK, inputs={"stack-name": name}, timeout=1, retry_attempts=1, retry_backoff=1, destructive=True
+    )  # fmt: skip
+
+
+def errors(folder: Path, *automations: Auto) -> list[Finding]:
+    path = folder / "closeout.yaml"
+    path.write_text(HEAD + "".join(one.yaml(f"a{index}") for index, one in enumerate(automations)))
+    return [finding for finding in check(path, REGISTRY) if finding.severity == "error"]
+
+
+UNGUARDED = "\n          unguarded: true"
+SHOP, WEB, ALL = "[acme/shop]", "[acme/web]", "['acme/*']"
+PASSES = {
+    "number": [stack(SHOP, f"preview-{NUMBER}")],
+    "name-number": [stack(ALL, f"preview-{NAME}-{NUMBER}")],
+    "number-name": [stack(ALL, f"preview-{NUMBER}-{NAME}")],
+    "a constant name beside a number": [stack(SHOP, f"preview-{NAME}{NUMBER}")],
+    "names of which none begins like another": [stack("[acme/shop, acme/web]", f"preview-{NAME}{NUMBER}")],
+    "ids": [stack("['acme/*', 'beta/*']", f"preview-{ID}-{NUMBER}")],
+    "the one repository's id": [stack(SHOP, f"preview-{ID}{NUMBER}")],
+    "pull request's id": [stack("['acme/*', 'beta/*']", "p-${{ event.pull_request.id }}")],
+    "owner.name": [stack("['acme/*', 'beta-*/*']", f"p-{OWNER}.{NAME}-{NUMBER}")],
+    "a sum of texts": [stack(ALL, 'p-${{ event.repository.name + "-" + string(event.number) }}')],
+    "one repository twice": [stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{NUMBER}")],
+    "a name written out and filled in": [stack(SHOP, f"p-shop-{NUMBER}"), stack(ALL, f"p-{NAME}-{NUMBER}")],
+    "what is taken back": [
+        stack("['acme/*', '!acme/legacy']", f"p-{NAME}-{NUMBER}"),
+        stack("[beta/legacy]", f"p-legacy-{NUMBER}"),
+    ],
+    "other account": [
+        stack(SHOP, f"p-{NUMBER}"),
+        Auto(WEB, f"stack-name: 'p-{NUMBER}', account: '999999999999'"),
+    ],
+    "other region": [stack(SHOP, f"p-{NUMBER}"), Auto(WEB, f"stack-name: 'p-{NUMBER}', region: eu-west-1")],
+    "other action": [stack(SHOP, f"p-{NUMBER}"), build(WEB, f"'p-{NUMBER}'", "{ A: b }")],
+    "a SHA before the number": [stack(SHOP, f"p-{SHA}{NUMBER}")],
+    "bucket and prefix together": [
+        Auto(ALL, f"bucket: 'b-{NAME}', prefix: '{NAME}{NUMBER}/'", "aws/s3-delete-objects")
+    ],
+    "full name": [objects("['acme/*', 'beta/*']", f"{FULL}/{NUMBER}/")],
+    "below one's own prefix": [objects(SHOP, f"x/{NUMBER}/"), objects(SHOP, f"x/{NUMBER}/assets/")],
+    "a delimiter that no value holds": [objects(ALL, f"{NAME}-{NUMBER}-", ", delimiter: '-'")],
+    "handed on": [build(ALL, "teardown", f"{{ PR: '{NUMBER}', REPO: '{NAME}' }}")],
+    "branch": [stack(SHOP, f"p-{BRANCH}")],
+    "branch, per repository": [stack(ALL, f"p-{ID}-{BRANCH}")],
+    "branch and number": [stack(SHOP, f"p-{BRANCH}-{NUMBER}")],
+    "a branch closed and a branch gone": [stack(SHOP, f"p-{BRANCH}"), stack(SHOP, f"p-{GONE}", on="delete")],
+    "a field that the event has not": [
+        stack(SHOP, f"p-{BASE}", on="delete"),
+        stack(WEB, f"p-{GONE}", on="delete"),
+    ],
+    "a push": [stack(ALL, f"p-{NAME}", on="push", more=UNGUARDED)],
+    "a dispatch for a pull request": [
+        stack(SHOP, f"p-{NUMBER}"),
+        stack(SHOP, "p-${{ event.issue.number }}", on="issue_comment", more=UNGUARDED),
+    ],
+}
+COLLIDES = {
+    "name and number (issue 7, 5)": (
+        [stack("[acme/shop, acme/shop1]", f"preview-{NAME}{NUMBER}")],
+        "acme/shop1#7 and acme/shop#17 both give preview-shop17",
+    ),
+    "any names": ([stack(ALL, f"p-{NAME}{NUMBER}")], "both give p-a77"),
+    "two automations (issue 7, 5)": (
+        [stack(SHOP, f"preview-{NUMBER}"), stack(WEB, f"preview-{NUMBER}")],
+        "acme/shop#7 (in `automations.a0.steps[0].with.stack-name`, line 8) and acme/web#7 both give preview-7",
+    ),
+    "two owners (issue 7, 6)": (
+        [stack("[acme/shop, beta/shop]", f"preview-{NAME}-{NUMBER}")],
+        "acme/shop#7 and beta/shop#7 both give preview-shop-7",
+    ),
+    "owner-name": ([stack("['acme*/*']", f"p-{OWNER}-{NAME}-{NUMBER}")], " both give p-acme-"),
+    "ids": ([stack("[acme/shop, beta/shop]", f"p-{ID}{NUMBER}")], "acme/shop#7 (repository id 77) and beta/shop#77 (repository id 7)"),
+    "no number": ([stack(SHOP, f"p-{NAME}")], "acme/shop#7 and acme/shop#17 both give p-shop"),
+    "base branch": ([stack(SHOP, f"p-{BASE}")], "acme/shop#7 and acme/shop#17 both give p-a"),
+    "sha": ([stack(SHOP, f"p-{SHA}")], "acme/shop#7 and acme/shop#17 both give p-aaaa"),
+    "numbers that are added up": ([stack(SHOP, "p-${{ event.number + event.repository.id }}")], "both give p-"),
+    "branch and number": ([stack(SHOP, f"p-{BRANCH}{NUMBER}")], "acme/shop#7 and acme/shop#77 both give p-a77"),
+    "branches of two repositories": ([stack("[acme/shop, acme/web]", f"p-{BRANCH}")], "branch a of acme/shop and branch a of acme/web"),
+    "a branch called like a number": (
+        [stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{BRANCH}")],
+        "and branch 7 of acme/shop both give p-7",
+    ),
+    "a written out name": (
+        [stack("[beta/shop]", f"p-shop-{NUMBER}"), stack(ALL, f"p-{NAME}-{NUMBER}")],
+        "beta/shop#7 (in `automations.a0.steps[0].with.stack-name`, line 8) and acme/shop#7 both give p-shop-7",
+    ),
+    "case": ([stack(SHOP, f"P-{NUMBER}"), stack(WEB, f"p-{NUMBER}")], "both give p-7"),
+    "a constant beside a number": ([stack(SHOP, "p-17"), stack(SHOP, f"p-{NUMBER}")], "and acme/shop#17 both give p-17"),
+    "a bucket in another region": (
+        [
+            objects(SHOP, f"x/{NUMBER}/"),
+            objects(WEB, f"x/{NUMBER}/", ", region: eu-west-1"),
+        ],
+        "both give previews, x/7/",
+    ),
+    "one prefix below another": (
+        [objects(SHOP, f"x/{NUMBER}/"), objects(WEB, f"x/{NUMBER}/assets/")],
+        "acme/web#7 give previews, x/7/ and previews, x/7/assets/, and what begins like the one",
+    ),
+    "one prefix above another": (
+        [objects(SHOP, f"x/{NUMBER}/assets/"), objects(WEB, f"x/{NUMBER}/")],
+        "give previews, x/7/assets/ and previews, x/7/, and",
+    ),
+    "handed on": ([build(ALL, "teardown", f"{{ PR: '{NUMBER}' }}")], "both give teardown, 7"),
+    "handed on, twice": (
+        [build(SHOP, "teardown", f"{{ PR: '{NUMBER}' }}"), build(WEB, "teardown", f"{{ PR: '{NUMBER}' }}")],
+        "both give teardown, 7",
+    ),
+    "named alike, and more is handed on": (
+        [build(SHOP, f"'t-{NUMBER}'", "{ A: b }"), build(WEB, f"'t-{NUMBER}'", "{ A: b, C: d }")],
+        "both give t-7",
+    ),
+    "refs that are gone": ([stack(SHOP, f"p-{NAME}", on="delete")], "branch main of acme/shop and branch next of acme/shop"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("automations", PASSES.values(), ids=PASSES)
+def test_names_that_decode_in_one_way_pass(tmp_path: Path, automations: list[Auto]) -> None:
+    """A false alarm would teach people to write around the check."""
+    assert [finding.text() for finding in errors(tmp_path, *automations)] == []
+
+
+@pytest.mark.parametrize(("automations", "says"), COLLIDES.values(), ids=COLLIDES)
+def test_names_that_two_subjects_share_are_refused_with_both(
+    tmp_path: Path, automations: list[Auto], says: str
+) -> None:
+    """One finding, at the last of the steps, with the two subjects and the name."""
+    (found,) = errors(tmp_path, *automations)
+    assert says in found.message
+    assert found.code in ("shared-name", "name-without-repository")
+    assert found.line == 8 + 5 * (len(automations) - 1)
+
+
+@pytest.mark.parametrize("value", [BASE, "${{ event.pull_request.title }}"])
+def test_what_is_handed_on_beside_a_constant_name_is_warned_of(tmp_path: Path, value: str) -> None:
+    """It need not be meant as a name: a text for a chat may stay. For another repository's it is an error, as ever."""
+    path = tmp_path / "closeout.yaml"
+    for repositories, severity in ((SHOP, "warning"), (ALL, "error")):
+        inputs = f"url: 'https://chat.example.org/x', body: {{ text: 'Closed: {value}' }}"
+        path.write_text(
+            HEAD + Auto(repositories, inputs, "http/request").yaml("a").replace(f", {ALLOWED}", "")
+        )
+        found = [one for one in check(path, REGISTRY) if one.code != "untrusted-value"]
+        assert [one.severity for one in found] == [severity]
+        assert "destructive: false if the step deletes nothing" in found[0].fix
+
+
+@pytest.mark.parametrize(
+    "repositories", [SHOP, ALL, "['acme/*', 'beta/*', '!beta/x']", "['*-acme/s[ho]?p+']"]
+)
+def test_the_advice_of_the_findings_passes(tmp_path: Path, repositories: str) -> None:
+    """What a finding says to write holds for any repositories, alone and beside others that follow it."""
+    safe = [stack(repositories, f"preview-{SAFE}"), stack("['gamma/*']", f"preview-{SAFE}")]
+    assert errors(tmp_path, *safe) == []
+    (found,) = errors(tmp_path, stack("[acme/shop, beta/shop]", f"p-{NAME}-{NUMBER}"))
+    assert SAFE in found.fix
+
+
+def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp_path: Path) -> None:
+    """In a build's variables, a request's body, a script's environment, a function's arguments; a branch that is gone is the repository's own."""
+    steps = [
+        ("shell", "run: 'true', env: { A: '%s' }"),
+        ("python", "function: 'm:f', args: { a: '%s' }"),
+        ("http/request", "url: https://example.org/x, body: { a: [{ b: '%s' }] }"),
+        ("aws/codebuild-start-build", "project: teardown, environment: { A: '%s' }"),
+    ]
+    path = tmp_path / "closeout.yaml"
+    for uses, inputs in steps:
+        for text, expected in (
+            (BRANCH, 1),
+            ("${{ event.pull_request.head.ref.size() }}", 1),
+            (NUMBER, 0),
+            (GONE, 0),
+        ):
+            auto = Auto(SHOP, inputs % text, uses).yaml("a")
+            for allowed, count in ((f", {ALLOWED}", 0), ("", expected)):
+                path.write_text(HEAD + auto.replace(f", {ALLOWED}", allowed))
+                found = [one.code for one in check(path, REGISTRY, modules=False)]
+                assert found.count("untrusted-value") == count, (uses, text, allowed, found)
+
+
+@pytest.mark.parametrize("repositories", ["acme/r{0}", "acme/r{0}-*", "a{0}-*/*"])
+def test_fifty_automations_are_compared_in_a_moment(repositories: str) -> None:
+    """250 steps of 50 automations: by how names begin, and by one walk for each pair of templates."""
+    keys = [
+        Key(named(step(f"p{j}-{ID}-{NUMBER}"), REGISTRY[STACK], "pull_request"), (repositories.format(i),))  # type: ignore[arg-type]
+        for i in range(50)
+        for j in range(5)
+    ]
+    steps = Law(keys, steps=100_000)
+    assert all(steps.collision(one, two) is None for one, two in pairwise(keys))
+
+
+def test_a_hostile_file_costs_a_bounded_search(tmp_path: Path) -> None:
+    """Patterns whose automata explode are not walked to the end, and a template of a hundred fields is not walked at all."""
+    hostile = Key(
+        named(step(f"p-{NAME}{NUMBER}"), REGISTRY[STACK], "pull_request"),  # type: ignore[arg-type]
+        ("acme/*a" + "[ab]" * 14 + "*", "acme/*b" + "[ab]" * 15 + "*"),
+    )
+    law = Law([hostile], steps=30_000)
+    with pytest.raises(Undecided):
+        law.collision(hostile, hostile)
+    assert [found.code for found in errors(tmp_path, stack(SHOP, f"p-{NUMBER}-" * 101))] == ["undecided-name"]
