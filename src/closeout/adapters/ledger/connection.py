@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from closeout.adapters.ledger.checkpointer import LIMIT
+from closeout.adapters.ledger.lock import refuse_second_name
 from closeout.adapters.ledger.sql import FOLDER
 from closeout.core.errors import LedgerError
 
@@ -36,13 +37,15 @@ def newest_version() -> int:
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open (and create) the ledger for its one writer, migrated to the newest schema. Raises `LedgerError`."""
+    """Open the ledger for its one writer, migrated to the newest schema. Raises `LedgerError`.
+
+    Nothing in this process may open and close the file beside SQLite (see `lock`): `FileLock` has created it.
+    """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise LedgerError(
             f"closeout needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version};"
             " use a Python that was built with a newer one"
         )
-    _create(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         version = _version(connection, path)
@@ -65,6 +68,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         raise LedgerError(
             f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db"
         )
+    refuse_second_name(path)
     try:
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=ro",
@@ -90,7 +94,8 @@ class Readers:
     """One read-only connection per thread, so that readers never wait for each other or for the writer."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # Resolved once: a symbolic link that is turned to another file must not mix two ledgers in one process.
+        self.path = Path(os.path.realpath(path))
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -112,17 +117,6 @@ class Readers:
             self._local = threading.local()
         for connection in connections:
             connection.close()
-
-
-def _create(path: Path) -> None:
-    """Make the file, for its owner alone: it holds payloads of private repositories."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be written ({error.strerror}); give this user write access to the file and"
-            " its folder, or name another with --db"
-        ) from error
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

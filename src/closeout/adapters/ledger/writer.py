@@ -6,6 +6,7 @@ writer with group commit gives every caller the price of its share.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import threading
@@ -62,10 +63,10 @@ class Writer:
     """Takes jobs from any thread and settles them after their commit."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = open_writer(path)
+        self._path = Path(os.path.realpath(path))
+        self._connection = open_writer(self._path)
         self._place = Place(path)
-        self._checkpointer = Checkpointer(path)
+        self._checkpointer = Checkpointer(self._path)
         self._accepting = Accepting(self._connection)
         self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
         self._closed = False
