@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import resource
+import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ import pytest
 from closeout.adapters.ledger import Views
 from tests.acceptance.test_cli_serve import Serving
 from tests.acceptance.test_ledger_gone import answer, send
+from tests.contract.local_harness import eventually
 
+PAGE = 4096
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prlimit(2) is Linux's")
 
 
@@ -50,3 +54,41 @@ def test_a_command_after_an_io_error_leaves_the_servers_log_alone(server: Servin
     server.end()
     guids = {one.guid for one in Views(server.folder / "closeout.db").deliveries()}
     assert guids == {"g-before", "g-1", "g-2"}
+
+
+def damage(db: Path, table: str) -> None:
+    """Overwrite the first page of a table of a ledger that nobody has open."""
+    with closing(sqlite3.connect(db)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+    with db.open("r+b") as file:
+        file.seek((root - 1) * PAGE)
+        file.write(b"\xff" * PAGE)
+
+
+@pytest.mark.parametrize("table", ["run", "run_open"])
+def test_a_start_on_a_damaged_ledger_says_so(server: Serving, table: str) -> None:
+    """Whether it is met before the port is open or with the first look at open runs."""
+    server.end()
+    damage(server.folder / "closeout.db", table)
+    arguments = ("serve", "--config", "closeout.yaml", "--port", "0")
+    ended = server.cli(*arguments)
+    assert ended.code == 4, ended
+    assert "closeout.db is damaged (database disk image is malformed)" in ended.err
+    assert "put a backup in its place" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("table", ["operation", "body"])
+def test_a_server_that_meets_damage_is_not_ready(server: Serving, table: str) -> None:
+    """Runs that cannot be taken up, or deliveries that cannot be stored, show in `/readyz` and in one line of the log."""
+    server.end()
+    damage(server.folder / "closeout.db", table)
+    server.start()
+    assert send(server, "g-main", "main").status == (202 if table == "operation" else 503)
+    ready = eventually(lambda: (got := answer(f"{server.url}/readyz")).status == 503 and got)
+    assert ready.json["error"] == "store-unavailable"
+    assert str(server.folder) not in ready.json["message"]
+    server.process.send_signal(signal.SIGTERM)
+    log = server.process.communicate(timeout=20)[1]
+    assert log.count("is damaged (database disk image is malformed)") <= 5, log
+    assert "closeout.db is damaged" in log

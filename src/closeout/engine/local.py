@@ -88,6 +88,8 @@ class Engine:
         self._finished = dict.fromkeys(VERDICTS, 0)
         self._taken: set[int] = set()
         self._early_cancels: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
+        """Why the schedule, or an execution, cannot be read now."""
         self._ready: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._nudged = threading.Event()
         self._news = False
@@ -183,6 +185,10 @@ class Engine:
         oldest = max(0.0, self._clock.now() - min(queued)) if queued else 0.0
         return Counts(len(queued), states.count("running"), waiting, finished, oldest)
 
+    def trouble(self) -> str | None:
+        """Return why runs cannot be taken up now, None if nothing is known to stand in their way."""
+        return next(iter(list(self._troubles.values())), None)
+
     # --- the schedule: everything here holds the lock ---------------------------------------------------
 
     def _admit(self, task: Task, state: str, now: float) -> None:
@@ -246,9 +252,11 @@ class Engine:
                 if look:
                     self._look_for_requests()
                     look_at = time.monotonic() + REQUESTS_EVERY
+                    self._troubles.pop("", None)
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
-                self._report(f"the schedule cannot be read: {error}")
+                self._troubles[""] = f"the schedule cannot be read: {error}"
+                self._report(self._troubles[""])
                 self._stopping.wait(REQUESTS_EVERY)
             with self._lock:
                 due = self._ring(self._clock.now())
@@ -332,8 +340,10 @@ class Engine:
             )
             task.fresh = False
             execution, recorded = self._store.load(task.number)
+            self._troubles.pop(task.execution, None)
         except StoreUnavailable as error:
-            self._report(f"{task.execution} cannot be taken up now: {error}")
+            self._troubles[task.execution] = f"a run cannot be taken up now: {task.execution}: {error}"
+            self._report(self._troubles[task.execution])
             self._park(task, self._clock.now() + 1.0)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run

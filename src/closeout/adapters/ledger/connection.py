@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from closeout.adapters.ledger.checkpointer import LIMIT
 from closeout.adapters.ledger.lock import refuse_second_name
 from closeout.adapters.ledger.sql import FOLDER
-from closeout.core.errors import LedgerError
+from closeout.core.errors import LedgerError, StoreUnavailable
 
 APPLICATION_ID = 0x636C6F73
 """`clos`, in the file's header: tells a ledger from any other SQLite database."""
@@ -55,7 +56,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         _migrate(connection, version)
     except sqlite3.Error as error:
         connection.close()
-        raise _unusable(path, error) from error
+        raise unusable(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -80,7 +81,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         version = _version(connection, path)
         connection.execute("PRAGMA cache_size = -512")
     except sqlite3.Error as error:
-        raise _unusable(path, error) from error
+        raise unusable(path, error) from error
     if version != newest_version():
         connection.close()
         raise LedgerError(
@@ -88,6 +89,17 @@ def open_reader(path: Path) -> sqlite3.Connection:
             " `closeout serve` once with this version to bring it up to date"
         )
     return connection
+
+
+def check_file(path: Path) -> None:
+    """Read the whole file. Raises `LedgerError` if SQLite finds damage in it."""
+    with closing(open_reader(path)) as connection:
+        try:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise unusable(path, error) from error
+    if found != "ok":
+        raise LedgerError(_damaged(path, " ".join(found.split())))
 
 
 class Readers:
@@ -145,12 +157,52 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             )
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> LedgerError:
-    if error.sqlite_errorname in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+def unreadable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    """Return what a statement's failure means for whoever waits for it."""
+    if is_damaged(error):
+        return StoreUnavailable(_damaged(path, error))
+    return StoreUnavailable(f"the ledger {path} cannot be read now ({error})")
+
+
+def unwritable(path: Path, error: Exception) -> StoreUnavailable:
+    """Return why nothing of a group was stored."""
+    if isinstance(error, sqlite3.Error) and is_damaged(error):
+        return StoreUnavailable(f"{_damaged(path, error)}. Nothing was stored")
+    return StoreUnavailable(f"the ledger {path} cannot be written now ({error}); nothing was stored")
+
+
+def unusable(path: Path, error: sqlite3.Error) -> LedgerError:
+    """Return why a ledger cannot be opened."""
+    if _code(error) == "SQLITE_NOTADB":
         return LedgerError(
             f"{path} is not a ledger of closeout ({error}); name another with --db, or restore it"
+        )
+    if is_damaged(error):
+        return LedgerError(_damaged(path, error))
+    if _code(error).startswith("SQLITE_BUSY"):
+        return LedgerError(
+            f"the ledger {path} cannot be opened ({error}): another program holds it, or it is on a network file"
+            " system; close that program, and keep the ledger on a local disk"
         )
     return LedgerError(
         f"the ledger {path} cannot be opened ({error}); see that this user may write the file and its folder, and"
         " that the disk has space"
+    )
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Return whether the file holds what SQLite or closeout cannot have written."""
+    # Python's own error for a text that is not UTF-8 carries no code of SQLite.
+    return _code(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error)
+
+
+def _code(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def _damaged(path: Path, error: sqlite3.Error | str) -> str:
+    said = str(error).partition(" with text ")[0]  # what follows is a payload's or a log's
+    return (
+        f"the ledger {path} is damaged ({said}); stop the server if it runs, keep a copy of the file, and put a backup"
+        " in its place (how-to/upgrade-and-backup in the documentation)"
     )

@@ -230,9 +230,12 @@ class Ledger(Executions):
     # --- care -------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Make one real commit. Raises `StoreUnavailable` if the ledger cannot take a write now."""
+        """Make one real commit. Raises `StoreUnavailable` if that fails, or if the file has shown damage."""
         value = json.dumps(self._clock.now()).encode()
         self._note("put_setting", ("probe", value), wait=True)
+        damage = self._damage or self._writer().damage
+        if damage is not None:
+            raise damage
 
     def prune(self, older_than: float) -> dict[str, int]:
         """Remove deliveries older than `older_than` seconds whose runs have all finished before then.

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from closeout.adapters.ledger.bodies import payload_text
-from closeout.adapters.ledger.connection import Readers
+from closeout.adapters.ledger.connection import Readers, unreadable
 from closeout.adapters.ledger.executions import READ
 from closeout.adapters.ledger.switch import paused
 from closeout.adapters.names import split_execution
 from closeout.adapters.views import DeliveryView, LogLine, RunFacts, RunView, run_view
-from closeout.core.errors import NotFound, StoreUnavailable
+from closeout.core.errors import NotFound
 from closeout.ports import Clock, Operation
 
 AT_A_TIME = 500
@@ -162,4 +162,4 @@ class Views:
         try:
             return self._readers().execute(READ[name], values).fetchall()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"the ledger cannot be read now ({error})") from error
+            raise unreadable(self._readers.path, error) from error

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from closeout.adapters.ledger.accepting import Acceptance, Accepting
 from closeout.adapters.ledger.checkpointer import Checkpointer
-from closeout.adapters.ledger.connection import open_writer
+from closeout.adapters.ledger.connection import is_damaged, open_writer, unusable, unwritable
 from closeout.adapters.ledger.place import Place
 from closeout.core.errors import CloseoutError, StoreUnavailable
 
@@ -67,9 +67,15 @@ class Writer:
         self._connection = open_writer(self._path)
         self._place = Place(path)
         self._checkpointer = Checkpointer(self._path)
-        self._accepting = Accepting(self._connection)
+        try:
+            self._accepting = Accepting(self._connection)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise unusable(self._path, error) from error
         self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
         self._closed = False
+        self.damage: StoreUnavailable | None = None
+        """What showed that the file is damaged."""
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
@@ -151,7 +157,9 @@ class Writer:
                 outcomes = self._transaction(group, self._one_by_one)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
             self._accepting.go_back(kept)
-            reason = StoreUnavailable(f"the ledger cannot be written now ({error}); nothing was stored")
+            reason = unwritable(self._path, error)
+            if isinstance(error, sqlite3.Error) and is_damaged(error):
+                self.damage = reason
             outcomes = [(job, reason) for job in group]
             self._mend(error)
         return outcomes
