@@ -27,6 +27,8 @@ SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
 CANDIDATES = 5
 """Runs that are named when the beginning of an id is not enough."""
+LOG_LINES = 2000
+"""Lines of a log that are read at a time: all of them may not fit into memory."""
 DATE = len("2026-03-14 ")
 
 
@@ -122,9 +124,12 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
     while True:
         # Read the state first: a line written between the two reads is then still printed.
         run = find(views, run.id, run.attempt)
-        for line in views.logs(run.id, run.attempt, after=last):
-            last = line.id
-            _print_line(line, as_json=as_json)
+        while lines := views.logs(run.id, run.attempt, after=last, limit=LOG_LINES):
+            for line in lines:
+                _print_line(line, as_json=as_json)
+            last = lines[-1].id
+            if len(lines) < LOG_LINES:
+                break
         if run.state == "finished" and ended is None:
             ended = time.monotonic()
         if not follow or (ended is not None and time.monotonic() - ended >= where.log_delay):

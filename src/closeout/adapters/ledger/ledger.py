@@ -29,7 +29,7 @@ from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ports import Clock
 
-LINES_WAITING = 1_024
+LINES_WAITING = 512
 """Log lines that may wait for the writer, of all runs together."""
 SAME: Final = object()
 """As it was in the attempt before."""
