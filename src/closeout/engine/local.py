@@ -88,8 +88,8 @@ class Engine:
         self._finished = dict.fromkeys(VERDICTS, 0)
         self._taken: set[int] = set()
         self._early_cancels: dict[str, str] = {}
-        self._troubles: dict[str, str] = {}
-        """Why the schedule, or an execution, cannot be read now."""
+        self.troubles: dict[str, str] = {}
+        """Why runs cannot be taken up now: by execution, or of the whole schedule."""
         self._ready: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._nudged = threading.Event()
         self._news = False
@@ -185,9 +185,9 @@ class Engine:
         oldest = max(0.0, self._clock.now() - min(queued)) if queued else 0.0
         return Counts(len(queued), states.count("running"), waiting, finished, oldest)
 
-    def trouble(self) -> str | None:
-        """Return why runs cannot be taken up now, None if nothing is known to stand in their way."""
-        return next(iter(list(self._troubles.values())), None)
+    def _trouble(self, what: str, text: str) -> None:
+        self.troubles[what] = text
+        self._report(text)
 
     # --- the schedule: everything here holds the lock ---------------------------------------------------
 
@@ -252,11 +252,10 @@ class Engine:
                 if look:
                     self._look_for_requests()
                     look_at = time.monotonic() + REQUESTS_EVERY
-                    self._troubles.pop("", None)
+                    self.troubles.pop("", None)
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
-                self._troubles[""] = f"the schedule cannot be read: {error}"
-                self._report(self._troubles[""])
+                self._trouble("", f"the schedule cannot be read: {error}")
                 self._stopping.wait(REQUESTS_EVERY)
             with self._lock:
                 due = self._ring(self._clock.now())
@@ -340,10 +339,9 @@ class Engine:
             )
             task.fresh = False
             execution, recorded = self._store.load(task.number)
-            self._troubles.pop(task.execution, None)
+            self.troubles.pop(task.execution, None)
         except StoreUnavailable as error:
-            self._troubles[task.execution] = f"a run cannot be taken up now: {task.execution}: {error}"
-            self._report(self._troubles[task.execution])
+            self._trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
             self._park(task, self._clock.now() + 1.0)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run

@@ -83,9 +83,9 @@ class Runtime:
     def ready(self) -> None:
         """Make one real commit. Raises `StoreUnavailable` if that fails, or if runs cannot be taken up."""
         self.ledger.probe()
-        trouble = self.engine.trouble()
-        if trouble is not None:
-            error = StoreUnavailable(trouble)
+        troubles = list(self.engine.troubles.values())
+        if troubles:
+            error = StoreUnavailable(troubles[0])
             error.public = "Runs cannot be taken up; the server's log says why."
             raise error
 

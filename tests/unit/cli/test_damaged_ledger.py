@@ -39,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     definition = json.dumps({"steps": [{"id": "s1", "uses": "shell", "with": {}}]})
     with Ledger(path, clock=clock) as ledger:
         for number, run in enumerate(RUNS, 1):
-            body = json.dumps({"number": number, "pad": random.Random(number).randbytes(800).hex()}).encode()  # noqa: S311
+            body = json.dumps({"number": number, "pad": random.Random(number).randbytes(800).hex()}).encode()
             ledger.accept_wait(delivery(f"g{number}", body=body), [new_run(run, definition=definition)])
             for step in range(3):
                 result = json.dumps({"v": "x" * 200})
@@ -69,7 +69,7 @@ def test_no_command_takes_damage_for_a_defect(
 ) -> None:
     """Each works on what is whole, or ends with 4 and says which file is damaged and what to do."""
     path = tmp_path / "ledger.db"
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     for command in COMMANDS:
         overwritten(whole, path, chance)
         code = main([*command, "--db", str(path)])
@@ -93,6 +93,25 @@ def test_damage_in_a_table_is_told(
     path = tmp_path / "ledger.db"
     damage(whole, path, part)
     assert main([*command, "--db", str(path)]) == exits.UNAVAILABLE
+    assert f"the ledger {path} is damaged (" in capfd.readouterr().err
+
+
+def test_values_that_nobody_wrote_are_damage(
+    whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A cell that holds another type than its column: SQLite gives it out, and a check of the file finds it."""
+    path = tmp_path / "ledger.db"
+    path.write_bytes(whole.read_bytes())
+    for change in (
+        "UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'run'",
+        "UPDATE run SET accepted_at = 'noon' WHERE number = 5",
+        "UPDATE sqlite_schema SET sql = sql || ' STRICT' WHERE name = 'run'",
+    ):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute(change)
+            connection.commit()
+    assert main(["runs", "list", "--db", str(path)]) == exits.UNAVAILABLE
     assert f"the ledger {path} is damaged (" in capfd.readouterr().err
 
 

@@ -98,9 +98,7 @@ def test_one_object_in_a_process_holds_a_ledger(path: Path, ledger: Ledger, cloc
 
 
 @pytest.mark.parametrize("remove_lock_file", [False, True])
-def test_a_symbolic_link_leads_to_the_same_lock(
-    path: Path, clock: HandClock, remove_lock_file: bool
-) -> None:
+def test_a_symbolic_link_leads_to_the_same_lock(path: Path, clock: HandClock, remove_lock_file: bool) -> None:
     """The second start is refused under any name, without the lock file too."""
     link = path.with_name("link.db")
     link.symlink_to(path)
@@ -115,12 +113,23 @@ def test_a_symbolic_link_leads_to_the_same_lock(
             assert is_held(name)
 
 
+def test_the_lock_file_is_beside_the_file_and_not_beside_a_link(path: Path, clock: HandClock) -> None:
+    """So that it is one file too, for releases and systems that have no other lock."""
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    with Ledger(link, clock=clock):
+        assert path.with_name("ledger.db.lock").read_text() == f"{os.getpid()}\n"
+        assert not path.with_name("link.db.lock").exists()
+
+
 @linux
 def test_an_owner_that_cannot_be_named_can_be_found(path: Path, clock: HandClock) -> None:
     """Without the lock file the message says how."""
     with holding(path):
         path.with_name("ledger.db.lock").unlink()
-        with pytest.raises(LedgerInUse, match=r"in use by another process \(`fuser .*ledger\.db` says which\)"):
+        with pytest.raises(
+            LedgerInUse, match=r"in use by another process \(`fuser .*ledger\.db` says which\)"
+        ):
             Ledger(path, clock=clock).open()
 
 

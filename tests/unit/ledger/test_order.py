@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,16 +41,34 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
     done: list[Any] = []
     count = 5 * MOST_OTHERS
     for number in range(count):
-        ledger._writer().submit(Job(lambda _connection: None, lambda _result, number=number: done.append(number)))
+        ledger._writer().submit(Job(lambda _connection: None, partial(_append, done, number)))
     tickets = [Ticket() for _ in range(3)]
     for number, ticket in enumerate(tickets):
-        ledger.accept(delivery(f"g{number}"), [], lambda result, ticket=ticket: (done.append("delivery"), ticket(result)))
+        ledger.accept(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=ticket))
     held()
     for ticket in tickets:
         assert ticket.wait().delivery
     ledger.probe()
     assert max(at for at, what in enumerate(done) if what == "delivery") < MOST_OTHERS + 3
     assert [what for what in done if what != "delivery"] == list(range(count))
+
+
+def test_the_group_that_a_delivery_may_wait_for_is_small(ledger: Ledger, held: Callable[[], None]) -> None:
+    """Jobs settle after their commit, so what was worked off between two settlements is one group."""
+    events: list[str] = []
+    for _ in range(1_000):
+        ledger._writer().submit(
+            Job(lambda _connection: events.append("work"), partial(_append, events, "done"))
+        )
+    held()
+    ledger.probe()
+    groups = [len(group) for group in " ".join(events).replace("work", "w").replace(" ", "").split("done")]
+    assert max(groups) <= 256
+
+
+def _append(done: list[Any], what: Any, result: Any, then: Callable[[Any], None] = lambda _: None) -> None:
+    done.append(what)
+    then(result)
 
 
 def test_a_runs_end_is_stored_after_its_log(ledger: Ledger, views: Views) -> None:
@@ -80,7 +99,9 @@ def test_who_writes_lines_faster_than_they_are_stored_waits(
     held()
     thread.join(10)
     ledger.probe()
-    assert [line.text for line in views.logs(RUN)] == [f"line {number}" for number in range(LINES_WAITING + 50)]
+    assert [line.text for line in views.logs(RUN)] == [
+        f"line {number}" for number in range(LINES_WAITING + 50)
+    ]
 
 
 def test_lines_that_are_refused_leave_their_room(ledger: Ledger) -> None:
@@ -139,5 +160,11 @@ def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> N
     values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "limit": 2}
     for name in ("logs", "logs_before", "count_logs"):
         plan = views._readers().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
-        assert any("SEARCH l USING" in row[3] and "log_run (run=? AND" in row[3] for row in plan), (name, plan)
-        assert not any("TEMP B-TREE" in row[3] for row in plan if "ORDER BY attempt" not in row[3]), (name, plan)
+        assert any("SEARCH l USING" in row[3] and "log_run (run=? AND" in row[3] for row in plan), (
+            name,
+            plan,
+        )
+        assert not any("TEMP B-TREE" in row[3] for row in plan if "ORDER BY attempt" not in row[3]), (
+            name,
+            plan,
+        )

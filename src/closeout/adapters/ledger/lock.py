@@ -60,12 +60,7 @@ class FileLock:
                 f"the folder {self._ledger.parent} of the ledger does not exist; create it, or name another with --db"
             )
         try:
-            # For its owner alone: it holds payloads of private repositories.
-            descriptor = _open(self._ledger, os.O_RDWR | os.O_CREAT)
-            if not _take_descriptor(descriptor):
-                raise self._in_use()
-            self._descriptor = descriptor
-            self._refuse_other_names(os.fstat(descriptor.number))
+            self._take_ledger()
             self._take_lock_file()
         except OSError as error:
             self.release()
@@ -77,9 +72,13 @@ class FileLock:
             self.release()
             raise
 
-    def _refuse_other_names(self, opened: os.stat_result) -> None:
-        named = os.stat(self._ledger)
-        if (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino):
+    def _take_ledger(self) -> None:
+        descriptor = _open(self._ledger, os.O_RDWR | os.O_CREAT)
+        if not _take_descriptor(descriptor):
+            raise self._in_use()
+        self._descriptor = descriptor
+        opened = os.fstat(descriptor.number)
+        if _identity(opened) != _identity(self._ledger.stat()):
             raise LedgerError(f"the ledger {self._ledger} was replaced in this moment; start again")
         _refuse_links(self._ledger, opened)
 
@@ -125,10 +124,10 @@ def refuse_second_name(ledger: Path) -> None:
     committed under one name is missing under the other, and both together corrupt the file.
     """
     try:
-        found = os.stat(ledger)
+        found = ledger.stat()
     except OSError:
         return
-    known = _descriptors.get((found.st_dev, found.st_ino))
+    known = _descriptors.get(_identity(found))
     if known is None or not known.ours:
         _refuse_links(ledger, found)
 
@@ -151,11 +150,12 @@ def _open(ledger: Path, flags: int) -> _Descriptor:
     """Return this process's descriptor of the file that has this name now, opened at the first call."""
     with _guard:
         try:
-            known = _descriptors.get(_identity(os.stat(ledger)))
+            known = _descriptors.get(_identity(ledger.stat()))
         except FileNotFoundError:
             known = None
         if known is not None:
             return known
+        # For its owner alone: it holds payloads of private repositories.
         number = os.open(ledger, flags | os.O_CLOEXEC, 0o600)
         return _descriptors.setdefault(_identity(os.fstat(number)), _Descriptor(number))
 

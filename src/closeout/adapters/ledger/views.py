@@ -104,7 +104,12 @@ class Views:
         The first lines with an id over `after`; without it the last ones with an id under `before`. At most `limit`
         lines, and of `characters` no more than the first of them makes necessary.
         """
-        values = {"run_id": run_id, "attempt": attempt, "after": after or 0, "before": 2**62 if before is None else before}
+        values = {
+            "run_id": run_id,
+            "attempt": attempt,
+            "after": after or 0,
+            "before": 2**62 if before is None else before,
+        }
         name = "logs_before" if after is None else "logs"
         lines: list[LogLine] = []
         size = 0
