@@ -40,15 +40,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the lock file of earlier releases is not asked",
         "src/closeout/adapters/ledger/lock.py",
-        "            self._take_lock_file()",
+        "            self._take_lock_files()",
         "            pass",
         (f"{LOCK}::test_a_server_of_an_earlier_release_keeps_this_one_out",),
     ),
     Mutant(
         "the lock file stands beside the link",
         "src/closeout/adapters/ledger/lock.py",
-        "    real = Path(os.path.realpath(ledger))",
-        "    real = Path(ledger)",
+        '    file = Path(f"{os.path.realpath(ledger)}.lock")',
+        '    file = Path(f"{ledger}.lock")',
         (f"{LOCK}::test_the_lock_file_is_beside_the_file_and_not_beside_a_link",),
     ),
     Mutant(

@@ -91,7 +91,8 @@ def test_one_process_holds_a_ledger(path: Path, clock: HandClock) -> None:
 
 
 def test_one_object_in_a_process_holds_a_ledger(path: Path, ledger: Ledger, clock: HandClock) -> None:
-    """Though a second flock on the one descriptor would succeed."""
+    """Though a second flock on the one descriptor would succeed, and somebody has removed the lock file."""
+    path.with_name("ledger.db.lock").unlink()
     with pytest.raises(LedgerInUse):
         Ledger(path, clock=clock).open()
     assert is_held(path)
@@ -117,6 +118,11 @@ def test_the_lock_file_is_beside_the_file_and_not_beside_a_link(path: Path, cloc
     """So that it is one file too, for releases and systems that have no other lock."""
     link = path.with_name("link.db")
     link.symlink_to(path)
+    folder = path.with_name("folder")
+    folder.symlink_to(path.parent)
+    for name in (path, link, folder / path.name, folder / path.name):
+        with Ledger(name, clock=clock):
+            assert is_held(path)
     with Ledger(link, clock=clock):
         assert path.with_name("ledger.db.lock").read_text() == f"{os.getpid()}\n"
         assert not path.with_name("link.db.lock").exists()
@@ -176,15 +182,18 @@ def second_start(path: Path) -> str:
     ).stderr
 
 
-def test_a_server_of_an_earlier_release_keeps_this_one_out(path: Path, clock: HandClock) -> None:
-    """It holds nothing but the lock file."""
+@pytest.mark.parametrize("named", ["ledger.db", "link.db"])
+def test_a_server_of_an_earlier_release_keeps_this_one_out(path: Path, clock: HandClock, named: str) -> None:
+    """It holds nothing but the lock file, beside the name that it was given."""
     with Ledger(path, clock=clock):
         pass
-    with holding(path, HOLD_AS_EARLIER_RELEASES) as holder:
-        assert is_held(path)
+    path.with_name("link.db").symlink_to(path)
+    name = path.with_name(named)
+    with holding(name, HOLD_AS_EARLIER_RELEASES) as holder:
+        assert is_held(name)
         with pytest.raises(LedgerInUse, match=f"in use by process {holder.pid}"):
-            Ledger(path, clock=clock).open()
-    with Ledger(path, clock=clock):
+            Ledger(name, clock=clock).open()
+    with Ledger(name, clock=clock):
         pass
 
 

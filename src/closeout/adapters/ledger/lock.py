@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from closeout.core.errors import LedgerError, LedgerInUse
@@ -46,7 +47,7 @@ class FileLock:
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
         self._descriptor: _Descriptor | None = None
-        self._lock_file: int | None = None
+        self._lock_files: list[int] = []
 
     def take(self) -> None:
         """Take the lock, and create the file if there is none; nothing happens if it is already ours.
@@ -61,7 +62,7 @@ class FileLock:
             )
         try:
             self._take_ledger()
-            self._take_lock_file()
+            self._take_lock_files()
         except OSError as error:
             self.release()
             raise LedgerError(
@@ -75,26 +76,28 @@ class FileLock:
     def _take_ledger(self) -> None:
         descriptor = _open(self._ledger, os.O_RDWR | os.O_CREAT)
         if not _take_descriptor(descriptor):
-            raise self._in_use()
+            raise self._in_use(_lock_files(self._ledger))
         self._descriptor = descriptor
         opened = os.fstat(descriptor.number)
         if _identity(opened) != _identity(self._ledger.stat()):
             raise LedgerError(f"the ledger {self._ledger} was replaced in this moment; start again")
         _refuse_links(self._ledger, opened)
 
-    def _take_lock_file(self) -> None:
+    def _take_lock_files(self) -> None:
         """Lock `<ledger>.lock` as earlier releases do: one that still runs must be noticed, and must notice this one."""
-        self._lock_file = os.open(_lock_file(self._ledger), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _within(0.3, self._lock_file):
-            raise self._in_use()
-        os.ftruncate(self._lock_file, 0)
-        os.pwrite(self._lock_file, f"{os.getpid()}\n".encode(), 0)
+        for path in _lock_files(self._ledger):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock_files.append(handle)
+            if not _within(0.3, handle):
+                raise self._in_use([path])
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
-    def _in_use(self) -> LedgerInUse:
-        try:
-            owner = _lock_file(self._ledger).read_text("ascii", "replace")[:32].strip()
-        except OSError:
-            owner = ""
+    def _in_use(self, lock_files: list[Path]) -> LedgerInUse:
+        owner = ""
+        for path in lock_files:
+            with suppress(OSError):
+                owner = owner or path.read_text("ascii", "replace")[:32].strip()
         who = f"process {owner}" if owner else f"another process (`fuser {self._ledger}` says which)"
         return LedgerInUse(
             f"the ledger {self._ledger} is in use by {who}; stop it first, or name another with --db"
@@ -102,9 +105,8 @@ class FileLock:
 
     def release(self) -> None:
         """Let go of the lock. Both files stay, and the ledger's descriptor stays open."""
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        while self._lock_files:
+            os.close(self._lock_files.pop())
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with _guard:
@@ -114,7 +116,7 @@ class FileLock:
 
 def is_held(ledger: Path) -> bool:
     """Return whether an engine process, this one or another, holds this ledger now."""
-    return _ledger_held(ledger) or _lock_file_held(ledger)
+    return _ledger_held(ledger) or any(map(_lock_file_held, _lock_files(ledger)))
 
 
 def refuse_second_name(ledger: Path) -> None:
@@ -141,9 +143,11 @@ def _refuse_links(ledger: Path, found: os.stat_result) -> None:
         )
 
 
-def _lock_file(ledger: Path) -> Path:
-    real = Path(os.path.realpath(ledger))
-    return real.with_name(real.name + ".lock")
+def _lock_files(ledger: Path) -> list[Path]:
+    """Return the lock file beside the real file, and one that an earlier release has made beside a symbolic link."""
+    file = Path(f"{os.path.realpath(ledger)}.lock")
+    earlier = Path(os.path.realpath(f"{ledger}.lock"))
+    return [file] if earlier == file or not earlier.exists() else [file, earlier]
 
 
 def _open(ledger: Path, flags: int) -> _Descriptor:
@@ -195,9 +199,9 @@ def _ledger_held(ledger: Path) -> bool:
         return descriptor.ours or (ON_LEDGER and _locked(descriptor.number))
 
 
-def _lock_file_held(ledger: Path) -> bool:
+def _lock_file_held(path: Path) -> bool:
     try:
-        handle = os.open(_lock_file(ledger), os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
