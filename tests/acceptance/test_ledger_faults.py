@@ -92,3 +92,20 @@ def test_a_server_that_meets_damage_is_not_ready(server: Serving, table: str) ->
     log = server.process.communicate(timeout=20)[1]
     assert log.count("is damaged (database disk image is malformed)") <= 5, log
     assert "closeout.db is damaged" in log
+
+
+def test_a_log_of_thousands_of_lines_is_printed_whole(server: Serving) -> None:
+    """A part at a time, each line once and in order."""
+    run = server.deliver("main")["runs"][0]
+    server.until(run, "finished")
+    with closing(sqlite3.connect(server.folder / "closeout.db", timeout=10)) as connection:
+        number = connection.execute("SELECT number FROM run WHERE run_id = ?", (run,)).fetchone()[0]
+        before = connection.execute("SELECT count(*) FROM log WHERE run = ?", (number,)).fetchone()[0]
+        rows = ((number, 1.0, f"line {line}") for line in range(4_000 - before))
+        connection.executemany("INSERT INTO log (run, at, text) VALUES (?, ?, ?)", rows)
+        connection.commit()
+    printed = server.cli("runs", "logs", run).out.splitlines()
+    assert len(printed) == 4_000
+    assert [line.partition(" line ")[2] for line in printed[before:]] == [
+        str(line) for line in range(4_000 - before)
+    ]

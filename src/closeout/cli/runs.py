@@ -7,6 +7,7 @@ that are carried out at once on a stack.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -27,8 +28,6 @@ SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
 CANDIDATES = 5
 """Runs that are named when the beginning of an id is not enough."""
-LOG_LINES = 2000
-"""Lines of a log that are read at a time: all of them may not fit into memory."""
 DATE = len("2026-03-14 ")
 
 
@@ -124,12 +123,9 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
     while True:
         # Read the state first: a line written between the two reads is then still printed.
         run = find(views, run.id, run.attempt)
-        while lines := views.logs(run.id, run.attempt, after=last, limit=LOG_LINES):
-            for line in lines:
-                _print_line(line, as_json=as_json)
-            last = lines[-1].id
-            if len(lines) < LOG_LINES:
-                break
+        for line in _lines(where, run, last):
+            last = line.id
+            _print_line(line, as_json=as_json)
         if run.state == "finished" and ended is None:
             ended = time.monotonic()
         if not follow or (ended is not None and time.monotonic() - ended >= where.log_delay):
@@ -259,6 +255,17 @@ def _step_lines(step: StepView) -> list[str]:
     lines.extend(text for text in (step.summary, step.reason) if text)
     lines.extend(f"left: {left['resource']}: {left['reason']}" for left in step.left)
     return [output.clean(line) for line in lines]
+
+
+def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
+    """Read the lines after one, a part at a time: a log may not fit into memory."""
+    most = where.lines_at_a_time
+    while True:
+        lines = where.views.logs(run.id, run.attempt, after=after, limit=most)
+        yield from lines
+        if most is None or len(lines) < most:
+            return
+        after = lines[-1].id
 
 
 def _print_line(line: LogLine, *, as_json: bool) -> None:

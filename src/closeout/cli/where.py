@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
+LOG_LINES = 2000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -120,6 +121,11 @@ class Where:
     def follow_every(self) -> float:
         """Seconds between two looks at a log: CloudWatch Logs answers a few searches a second, for all of an account."""
         return 2.0 if self._stack else 0.2
+
+    @property
+    def lines_at_a_time(self) -> int | None:
+        """Lines of a log to read at once; all of a stack's, since CloudWatch Logs would search the same again."""
+        return None if self._stack else LOG_LINES
 
     @property
     def log_delay(self) -> float:
