@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from closeout.adapters.steps import StepView
-from closeout.adapters.views import DeliveryView, LogLine, RunView
+from closeout.adapters.views import DeliveryView, LogLine, LogWindow, RunView
 from closeout.core import ids
 from closeout.testing import deliveries
 
@@ -137,9 +137,22 @@ class World:
         """Give one run."""
         return self.runs.get((run_id, attempt or 1))
 
-    def logs(self, run_id: str, attempt: int | None = None, after: int = 0) -> list[LogLine]:
-        """Give its lines."""
-        return [line for line in self.lines[run_id] if line.id > after]
+    def log_window(
+        self,
+        run_id: str,
+        attempt: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int,
+        characters: int,
+    ) -> LogWindow:
+        """Return a part of its lines."""
+        if after is not None:
+            later = [line for line in self.lines[run_id] if line.id > after]
+            return LogWindow(later[:limit], len(later[limit:]))
+        earlier = [line for line in self.lines[run_id] if before is None or line.id < before]
+        return LogWindow(earlier[-limit:], len(earlier[:-limit]))
 
     def delivery(self, delivery_id: int) -> DeliveryView:
         """Give its delivery."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from closeout.adapters.views import LogWindow
 from closeout.core.automation import Automation
 from closeout.core.records import Accepted
 from closeout.intake import Receiver
@@ -91,9 +92,9 @@ class NoViews:
         """Give none."""
         return None
 
-    def logs(self, run_id: str, attempt: int | None = None, after: int = 0) -> list[Any]:
-        """Give none."""
-        return []
+    def log_window(self, run_id: str, attempt: int, **part: Any) -> Any:
+        """Give an empty part of none."""
+        return LogWindow((), 0)
 
     def delivery(self, delivery_id: int) -> Any:
         """Give none."""

@@ -45,9 +45,9 @@ def server(tmp_path: Path) -> Iterator[Serving]:
         serving.end()
 
 
-def send(serving: Serving, guid: str) -> Answer:
+def send(serving: Serving, guid: str, branch: str = "elsewhere") -> Answer:
     """Deliver a push."""
-    body = deliveries.encode(push("elsewhere"))
+    body = deliveries.encode(push(branch))
     headers = deliveries.signed_headers("push", body, SECRET["CLOSEOUT_WEBHOOK_SECRET"].encode(), guid)
     return answer(urllib.request.Request(f"{serving.url}/webhook", body, headers))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import json
 import re
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -229,7 +230,44 @@ def test_a_long_log_shows_its_end(site: Site) -> None:
     text = site.page(execution).body.decode()
     assert "line-2499." in text
     assert "line-499." not in text
-    assert "500 earlier" in text
+    assert "(500 earlier)" in text
+
+
+def test_the_links_of_a_long_log_page_through_all_of_it(site: Site) -> None:
+    """From the newest window to the first line and back; a window in the middle does not follow the run."""
+    execution = site.world.add("a", "running", lines=tuple((None, f"line-{n}.") for n in range(4500)))
+    path: str | None = site.link(execution)
+    seen: list[str] = []
+    while path is not None:
+        text = site.server.send("GET", path).body.decode()
+        lines = re.findall(r"line-\d+\.", text)
+        assert len(lines) <= 2000
+        assert ("data-after" in text) is (path == site.link(execution))
+        assert ("Show the newest lines" in text) is (path != site.link(execution))
+        seen = lines + seen
+        link = re.search(r'href="(\?[^"]*before=[^"]*)"', text)
+        path = site.link(execution).partition("?")[0] + html.unescape(link[1]) if link else None
+    assert seen == [f"line-{n}." for n in range(4500)]
+
+
+def test_a_stream_catches_up_a_window_at_a_time(site: Site) -> None:
+    """A page that was away while thousands of lines came gets each of them, and the end after the last."""
+    lines = tuple((None, f"line-{n}.") for n in range(4500))
+    execution = site.world.add("a", "finished", "success", lines=lines)
+    path = site.link(execution).replace("?", "/live?") + "&after=100"
+    stream = site.server.send("GET", path).body.decode()
+    logs = [json.loads(data)["html"] for data in re.findall(r"event: log\ndata: (.*)\n", stream)]
+    assert [part.count("<li>") for part in logs] == [2000, 2000, 400]
+    assert re.findall(r"line-\d+\.", "".join(logs)) == [f"line-{n}." for n in range(100, 4500)]
+    assert stream.rstrip().endswith("event: end\ndata: {}")
+
+
+@pytest.mark.parametrize("before", ["0", "-1", "x", "9" * 16, "1e3", "%20", "٣"])
+def test_a_window_that_is_no_number_is_the_newest(site: Site, before: str) -> None:
+    """And a number beyond all lines shows the end, one before all none."""
+    execution = site.world.add("a", "finished", "success", lines=((None, "line-1."),))
+    text = site.server.send("GET", f"{site.link(execution)}&before={quote(before)}").body.decode()
+    assert ("line-1." in text) is (before != "0")
 
 
 def test_a_payload_that_cannot_be_read_leaves_the_page(site: Site) -> None:

@@ -62,8 +62,7 @@ class Bench:
             lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
                 durable, execution
             ),
-            clock=WallClock(),
-            **{"spread": lambda: 0.0, "report": self.reports.append, **options},
+            **{"clock": WallClock(), "spread": lambda: 0.0, "report": self.reports.append, **options},
         )
 
     def _required(self) -> RunFunction:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from closeout.adapters.ledger import Requests
-from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable
+from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable, WaitTimeout
 from closeout.core.retry import Retry
 from closeout.engine import Finished
 from closeout.ports import Durable, Ending, Execution, Request
+from closeout.wiring.clock import SystemClock
 from tests.contract.durable_suite import busy
 from tests.contract.local_harness import Bench, eventually, new_delivery, new_run
 
@@ -185,6 +187,34 @@ def test_a_thousand_waiting_runs_hold_no_thread_and_no_processor(tmp_path: Path)
     assert threading.active_count() <= before + 1
     assert used < 0.08, f"{used:.3f} s of processor time in 0.8 s"
     bench.close()
+
+
+def test_a_clock_that_is_set_back_prolongs_no_wait(tmp_path: Path) -> None:
+    """A run that waits for a minute goes on after a minute, by the monotonic clock, and so does a timeout."""
+    wall, monotonic = [1_800_000_000.0], [5.0]
+    clock = SystemClock(lambda: wall[0], lambda: monotonic[0])
+    bench = Bench(tmp_path / "ledger.db", clock=clock)
+
+    def waits(durable: Durable, _execution: Execution) -> Ending:
+        durable.sleep("nap", 60.0)
+        return Ending("success", "slept")
+
+    def polls(durable: Durable, _execution: Execution) -> Ending:
+        with suppress(WaitTimeout):
+            durable.wait_until("poll", lambda: None, every=60.0, timeout=60.0)
+        return Ending("failure", "too late")
+
+    bench.functions |= {"waits": waits, "polls": polls}
+    bench.engine.start()
+    try:
+        for name in ("waits", "polls"):
+            bench.accept(name)
+        eventually(lambda: {bench.state(name) for name in ("waits", "polls")} == {"waiting"})
+        wall[0] -= 86_400.0
+        monotonic[0] += 61.0
+        assert [bench.ending(name).summary for name in ("waits", "polls")] == ["slept", "too late"]
+    finally:
+        bench.close()
 
 
 def test_a_burst_is_run_to_its_end(tmp_path: Path) -> None:

@@ -4,4 +4,159 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+LOCK = "tests/unit/ledger/test_lock.py"
+ORDER = "tests/unit/ledger/test_order.py"
+FAULTS = "tests/acceptance/test_ledger_faults.py"
+DAMAGED = "tests/unit/cli/test_damaged_ledger.py"
+PAGES = "tests/acceptance/test_pages.py"
+OUTPUT = "tests/unit/actions/general/test_process.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "whoever asks for the lock closes the ledger again",
+        "src/closeout/adapters/ledger/lock.py",
+        "        return descriptor.ours or (ON_LEDGER and _locked(descriptor.number))",
+        "        os.close(os.open(ledger, os.O_RDONLY))\n"
+        "        return descriptor.ours or (ON_LEDGER and _locked(descriptor.number))",
+        (f"{LOCK}::test_nothing_in_this_process_drops_the_locks_of_sqlite",),
+    ),
+    Mutant(
+        "the repair opens and closes the ledger by hand",
+        "src/closeout/adapters/ledger/writer.py",
+        "            fresh = open_writer(self._path)",
+        "            os.close(os.open(self._path, os.O_RDWR))\n            fresh = open_writer(self._path)",
+        (
+            f"{LOCK}::test_nothing_in_this_process_drops_the_locks_of_sqlite",
+            f"{FAULTS}::test_a_command_after_an_io_error_leaves_the_servers_log_alone",
+        ),
+    ),
+    Mutant(
+        "the ledger itself is not locked",
+        "src/closeout/adapters/ledger/lock.py",
+        'ON_LEDGER = sys.platform == "linux"',
+        "ON_LEDGER = False",
+        (f"{LOCK}::test_an_owner_that_cannot_be_named_can_be_found",),
+    ),
+    Mutant(
+        "the lock file of earlier releases is not asked",
+        "src/closeout/adapters/ledger/lock.py",
+        "            self._take_lock_files()",
+        "            pass",
+        (f"{LOCK}::test_a_server_of_an_earlier_release_keeps_this_one_out",),
+    ),
+    Mutant(
+        "the lock file stands beside the link",
+        "src/closeout/adapters/ledger/lock.py",
+        '    file = Path(f"{os.path.realpath(ledger)}.lock")',
+        '    file = Path(f"{ledger}.lock")',
+        (f"{LOCK}::test_the_lock_file_is_beside_the_file_and_not_beside_a_link",),
+    ),
+    Mutant(
+        "a ledger may have two names",
+        "src/closeout/adapters/ledger/lock.py",
+        "    if found.st_nlink > 1:",
+        "    if False:",
+        (f"{LOCK}::test_a_second_hard_link_is_refused_by_whoever_opens_the_file",),
+    ),
+    Mutant(
+        "a hard link stops the server that runs",
+        "src/closeout/adapters/ledger/lock.py",
+        "    if known is None or not known.ours:",
+        "    if True:",
+        (f"{LOCK}::test_a_running_server_outlives_a_hard_link_that_somebody_makes",),
+    ),
+    Mutant(
+        "one process may be the engine twice",
+        "src/closeout/adapters/ledger/lock.py",
+        "        if descriptor.ours or (ON_LEDGER and not _within(0.3, descriptor.number)):",
+        "        if ON_LEDGER and not _within(0.3, descriptor.number):",
+        (f"{LOCK}::test_one_object_in_a_process_holds_a_ledger",),
+    ),
+    Mutant(
+        "deliveries stand behind log lines",
+        "src/closeout/adapters/ledger/writer.py",
+        "                if isinstance(job, Acceptance):\n                    deliveries.append(job)",
+        "                if isinstance(job, Acceptance):\n                    others.append(job)  # type: ignore[arg-type]",
+        (f"{ORDER}::test_deliveries_come_before_what_was_queued_earlier",),
+    ),
+    Mutant(
+        "all that waits is one transaction",
+        "src/closeout/adapters/ledger/writer.py",
+        "MOST_OTHERS = 128",
+        "MOST_OTHERS = 1_000_000",
+        (f"{ORDER}::test_the_group_that_a_delivery_may_wait_for_is_small",),
+    ),
+    Mutant(
+        "log lines wait in memory without limit",
+        "src/closeout/adapters/ledger/ledger.py",
+        "        self._log_room.acquire()",
+        "        self._log_room.acquire(blocking=False)",
+        (f"{ORDER}::test_who_writes_lines_faster_than_they_are_stored_waits",),
+    ),
+    Mutant(
+        "lines of a run are not counted",
+        "src/closeout/adapters/lines.py",
+        "            self._sizes[execution] = lines + 1, characters\n",
+        "            self._sizes[execution] = lines, characters\n",
+        (f"{ORDER}::test_a_run_stores_a_bounded_number_of_lines",),
+    ),
+    Mutant(
+        "lines of a script are not counted",
+        "src/closeout/actions/general/process.py",
+        "            if self._lines >= HEAD_LINES or self._bytes + len(line) > HEAD_BYTES:",
+        "            if self._bytes + len(line) > HEAD_BYTES:",
+        (f"{OUTPUT}::test_of_a_long_output_the_beginning_and_the_end_are_kept",),
+    ),
+    Mutant(
+        "a page reads the whole log",
+        "src/closeout/server/pages.py",
+        "            limit=presentation.LOG_LINES,",
+        "            limit=10**9,",
+        (f"{PAGES}::test_a_long_log_shows_its_end",),
+    ),
+    Mutant(
+        "a log window reads long lines without limit",
+        "src/closeout/adapters/ledger/views.py",
+        "            if lines and (len(lines) == limit or size > characters):",
+        "            if len(lines) == limit:",
+        (f"{ORDER}::test_windows_show_each_line_once",),
+    ),
+    Mutant(
+        "a stream ends before it has caught up",
+        "src/closeout/server/live.py",
+        '                if shown.run.state == "finished" and not behind:',
+        '                if shown.run.state == "finished":',
+        (f"{PAGES}::test_a_stream_catches_up_a_window_at_a_time",),
+    ),
+    Mutant(
+        "a damaged ledger is one that cannot be read now",
+        "src/closeout/adapters/ledger/connection.py",
+        "    if is_damaged(error):\n        return StoreUnavailable(_damaged(path, error))",
+        "    if False:\n        return StoreUnavailable(_damaged(path, error))",
+        (f"{DAMAGED}::test_damage_in_a_table_is_told",),
+    ),
+    Mutant(
+        "values that nobody wrote are a defect",
+        "src/closeout/cli/where.py",
+        "            where.check_file()  # values that nobody wrote: the file may be to blame",
+        "            pass",
+        (f"{DAMAGED}::test_values_that_nobody_wrote_are_damage",),
+    ),
+    Mutant(
+        "ready while no run is taken up",
+        "src/closeout/wiring/runtime.py",
+        "        if troubles:",
+        "        if False:",
+        ("tests/unit/wiring/test_runtime.py::test_a_server_is_not_ready_while_a_run_cannot_be_taken_up",),
+    ),
+    Mutant(
+        "time goes back with the system's clock",
+        "src/closeout/wiring/clock.py",
+        "        self._ahead = max(self._ahead, wall - monotonic)",
+        "        self._ahead = wall - monotonic",
+        (
+            "tests/unit/wiring/test_clock.py::test_time_goes_on_at_least_as_fast_as_the_monotonic_clock",
+            "tests/contract/test_local_engine.py::test_a_clock_that_is_set_back_prolongs_no_wait",
+        ),
+    ),
+)

@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 LONGEST_LINE = 8_000
 """Characters kept of one line."""
-MOST_PER_EXECUTION = 10_000_000
-"""Characters kept of one execution by one process."""
+MOST_CHARACTERS = 10_000_000
+MOST_LINES = 50_000
+"""Kept of one execution by one process: five scripts that print without end."""
 REMEMBERED = 1_000
 """Executions whose size is counted at a time."""
+FULL = f"(this run has written {MOST_LINES:,} lines or 10 MB of log; the rest is not kept)"
 
 
 class JournalLines:
@@ -22,21 +24,22 @@ class JournalLines:
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
-        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._sizes: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def line(self, execution: str, text: str) -> str | None:
-        """Give the text to store; None when this execution has written too much already."""
+        """Return the text to store; None when this execution has written too much already."""
+        with self._lock:
+            lines, characters = self._sizes.pop(execution, (0, 0))
+            self._sizes[execution] = lines + 1, characters
+            if len(self._sizes) > REMEMBERED:
+                self._sizes.popitem(last=False)
+        if lines > MOST_LINES or characters > MOST_CHARACTERS:
+            return None
         clean = self._redact(text).encode("utf-8", "backslashreplace").decode()
         if len(clean) > LONGEST_LINE:
             clean = f"{clean[:LONGEST_LINE]} … ({len(clean) - LONGEST_LINE} characters more)"
         with self._lock:
-            before = self._sizes.pop(execution, 0)
-            self._sizes[execution] = after = before + len(clean)
-            if len(self._sizes) > REMEMBERED:
-                self._sizes.popitem(last=False)
-        if before > MOST_PER_EXECUTION:
-            return None
-        if after > MOST_PER_EXECUTION:
-            return "(this run has written 10 MB of log; the rest is not kept)"
-        return clean
+            lines, characters = self._sizes.get(execution, (lines + 1, characters))
+            self._sizes[execution] = lines, characters + len(clean)
+        return clean if lines <= MOST_LINES and characters + len(clean) <= MOST_CHARACTERS else FULL

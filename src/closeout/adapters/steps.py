@@ -66,7 +66,7 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
     waiting = [operation for operation in operations if operation.state == "waiting"]
     if not waiting:
         return None
-    heard = json.loads(waiting[-1].result).get("heard") if waiting[-1].result else None
+    heard = _object(waiting[-1].result).get("heard") if waiting[-1].result else None
     step = waiting[-1].name.partition("/")[0]
     return f"{step}: {heard}" if heard else f"waits in {step}"
 
@@ -166,5 +166,13 @@ def _waits(operation: Operation) -> bool:
 def _result(operation: Operation) -> dict[str, Any]:
     if operation.state != "ok" or not operation.result:
         return {}
-    value = json.loads(operation.result)
+    return _object(operation.result)
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Read what was recorded, for people: nothing of what is damaged, and all of the rest."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
     return value if isinstance(value, dict) else {}

@@ -74,6 +74,14 @@ class LogLine(NamedTuple):
         return self._asdict()
 
 
+class LogWindow(NamedTuple):
+    """A part of a run's log, in order."""
+
+    lines: Sequence[LogLine]
+    left_out: int
+    """Lines that go on where the window ends: before its first line, or after its last if it was read forward."""
+
+
 class DeliveryView(NamedTuple):
     """A delivery without its body. `runs` are those of its event, whichever hook brought it first."""
 

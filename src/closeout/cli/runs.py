@@ -7,6 +7,7 @@ that are carried out at once on a stack.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -122,7 +123,7 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
     while True:
         # Read the state first: a line written between the two reads is then still printed.
         run = find(views, run.id, run.attempt)
-        for line in views.logs(run.id, run.attempt, after=last):
+        for line in _lines(where, run, last):
             last = line.id
             _print_line(line, as_json=as_json)
         if run.state == "finished" and ended is None:
@@ -254,6 +255,17 @@ def _step_lines(step: StepView) -> list[str]:
     lines.extend(text for text in (step.summary, step.reason) if text)
     lines.extend(f"left: {left['resource']}: {left['reason']}" for left in step.left)
     return [output.clean(line) for line in lines]
+
+
+def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
+    """Read the lines after one, a part at a time: a log may not fit into memory."""
+    most = where.lines_at_a_time
+    while True:
+        lines = where.views.logs(run.id, run.attempt, after=after, limit=most)
+        yield from lines
+        if most is None or len(lines) < most:
+            return
+        after = lines[-1].id
 
 
 def _print_line(line: LogLine, *, as_json: bool) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
+LOG_LINES = 2000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -122,6 +123,11 @@ class Where:
         return 2.0 if self._stack else 0.2
 
     @property
+    def lines_at_a_time(self) -> int | None:
+        """Lines of a log to read at once; all of a stack's, since CloudWatch Logs would search the same again."""
+        return None if self._stack else LOG_LINES
+
+    @property
     def log_delay(self) -> float:
         """Seconds after a run's end in which its last lines may still turn up."""
         return 6.0 if self._stack else 0.0
@@ -172,6 +178,13 @@ class Where:
             raise UsageError(f"{text!r} is not a delivery's number; `closeout deliveries list` shows them.")
         return int(text)
 
+    def check_file(self) -> None:
+        """Raise `LedgerError` if the ledger is a file and SQLite finds damage in it."""
+        from closeout import wiring
+
+        if not self._stack:
+            wiring.check_ledger(self.path)
+
     @cached_property
     def _opened(self) -> Stack:
         from closeout.wiring.stack import open_stack
@@ -192,7 +205,12 @@ def ledger(function: F) -> F:
         if stack_name is not None and source("db") is ParameterSource.COMMANDLINE:
             raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
         named = source("config") is ParameterSource.COMMANDLINE
-        return function(where=Where(config, db, stack_name, named=named), **rest)
+        where = Where(config, db, stack_name, named=named)
+        try:
+            return function(where=where, **rest)
+        except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError):
+            where.check_file()  # values that nobody wrote: the file may be to blame
+            raise
 
     stack = click.option(
         "--stack", "stack_name", metavar="NAME", help="A deployed stack's ledger, instead of --db."

@@ -38,7 +38,7 @@ def call(
     except Suspended:
         return Ending("failure", "internal error: the run was unwound by somebody else than its engine")
     except BaseException as error:  # noqa: BLE001 - a defect ends its run, never the thread
-        report(f"{execution.id} ended in an error of the run function: {error!r}")
+        report(f"the run function failed: {execution.id}: {error!r}")
         return Ending("failure", redact(f"internal error: {type(error).__name__}: {error}")[:1_000])
     if not isinstance(ending, Ending) or ending.verdict not in VERDICTS:
         return Ending("failure", f"internal error: the run function gave {ending!r}"[:1_000])

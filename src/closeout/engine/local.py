@@ -80,6 +80,8 @@ class Engine:
         self._last = 0
         self._finished = dict.fromkeys(VERDICTS, 0)
         self._early_cancels: dict[str, str] = {}
+        self.troubles: dict[str, str] = {}
+        """Why runs cannot be taken up now: by execution, or of the whole schedule."""
         self._ready: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._requests = Requests(
             store, on_request, cancel=self.request_cancel, redact=redact, later=self._ready.put
@@ -180,6 +182,10 @@ class Engine:
         oldest = max(0.0, self._clock.now() - min(queued)) if queued else 0.0
         return Counts(len(queued), states.count("running"), waiting, finished, oldest)
 
+    def _trouble(self, what: str, text: str) -> None:
+        self.troubles[what] = text
+        self._report(text)
+
     # --- the schedule: everything here holds the lock ---------------------------------------------------
 
     def _admit(self, task: Task, state: str, now: float) -> None:
@@ -249,10 +255,11 @@ class Engine:
                 if look:
                     self._requests.look(self._given_up)
                     look_at = time.monotonic() + REQUESTS_EVERY
+                    self.troubles.pop("", None)
                 self._end_turn()
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
-                self._report(f"the schedule cannot be read: {error}")
+                self._trouble("", f"the schedule cannot be read: {error}")
                 self._stopping.wait(REQUESTS_EVERY)
             with self._lock:
                 due = min(self._ring(self._clock.now()), self._turns.rest(time.monotonic()))
@@ -328,8 +335,9 @@ class Engine:
             if alone:
                 self._begin_turn(task)
             execution, recorded = self._store.load(task.number)
+            self.troubles.pop(task.execution, None)
         except StoreUnavailable as error:
-            self._report(f"{task.execution} cannot be taken up now: {error}")
+            self._trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
             self._park(task, self._clock.now() + 1.0)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
@@ -389,6 +397,7 @@ class Engine:
         persist(lambda: self._store.finish(task.number, ending, at), self._given_up)
         with self._lock:
             del self._tasks[task.number], self._names[task.execution]
+            self.troubles.pop(task.execution, None)
             self._finished[ending.verdict] += 1
             following = self._lanes.leave(task.key, task.number)
             if following is not None:

@@ -37,8 +37,17 @@ class Views(Protocol):
         """Give one run, None if there is none."""
         ...
 
-    def logs(self, run_id: str, attempt: int | None = None, after: int = 0) -> Sequence[Any]:
-        """Give log lines with an id over `after`."""
+    def log_window(
+        self,
+        run_id: str,
+        attempt: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int,
+        characters: int,
+    ) -> Any:
+        """Return a bounded part of a run's log and how many lines go on where it ends."""
         ...
 
     def delivery(self, delivery_id: int) -> Any | None:

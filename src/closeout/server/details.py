@@ -21,6 +21,7 @@ LIFETIME = 30 * 24 * 3600
 KEY_BYTES = 32
 PATH = "/runs/"
 _SIGNATURE = re.compile(r"(signature=)[^&\s]*")
+_LINE = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
 
@@ -67,6 +68,11 @@ def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
         return None
     own = f"attempt={attempt}&expires={expires}&signature={expected}"
     return Link(run_id, int(attempt), now >= int(expires), own)
+
+
+def line_id(text: str) -> int | None:
+    """Read the id of a log line; None for anything else."""
+    return int(text) if _LINE.fullmatch(text) else None
 
 
 def redacted(query: str) -> str:

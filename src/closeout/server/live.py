@@ -32,7 +32,7 @@ class LiveRuns:
 
     def __init__(
         self,
-        load: Callable[[details.Link, int], Any],
+        load: Callable[[details.Link, int | None], Any],
         look: Look,
         clock: Callable[[], float],
         draining: asyncio.Event,
@@ -48,9 +48,9 @@ class LiveRuns:
         if self._open >= MAX_STREAMS or self._draining.is_set():
             return Response(status_code=503, headers={"Retry-After": "30", "Cache-Control": "no-store"})
         after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
-        last = int(after) if after.isdecimal() and len(after) < 16 else 0
-        # From the first line, so that what each step last said is known; lines that the page has are not sent again.
-        first = await asyncio.to_thread(self._load, link, 0)
+        last = details.line_id(after) or 0
+        # The end of the log, so that what each step last said is known; lines that the page has are not sent again.
+        first = await asyncio.to_thread(self._load, link, None)
         if first is None:
             return None
         headers = self._look.headers | {"X-Accel-Buffering": "no"}
@@ -63,25 +63,29 @@ class LiveRuns:
         ends = self._clock() + LONGEST
         progress: dict[str, str] = {}
         before = ""
+        # A page that was away for long catches up from its own last line, a window at a time.
+        skip = behind = bool(shown.left_out and shown.lines[0].id > last)
         try:
             yield "retry: 3000\n\n"
             while True:
-                text, last = self._log(shown, last)
+                text, last = ("", last) if skip else self._log(shown, last)
                 if text:
                     yield text
                 standing = self._standing(shown, progress)
                 if standing != before:
                     before = standing
                     yield _event("standing", standing)
-                if shown.run.state == "finished":
+                if shown.run.state == "finished" and not behind:
                     yield _event("end", "{}")
                     return
-                if self._clock() > ends or await self._told_to_end():
+                if self._clock() > ends or await self._told_to_end(0.0 if behind else EVERY):
                     return
                 try:
-                    shown = await asyncio.to_thread(self._load, link, last) or shown
+                    loaded = await asyncio.to_thread(self._load, link, last)
                 except CloseoutError:
                     continue
+                shown = loaded or shown
+                skip, behind = False, loaded is not None and loaded.left_out > 0
         finally:
             self._open -= 1
 
@@ -106,10 +110,10 @@ class LiveRuns:
             }
         )
 
-    async def _told_to_end(self) -> bool:
+    async def _told_to_end(self, seconds: float) -> bool:
         """Wait for the next look; True if the server drains meanwhile."""
         try:
-            await asyncio.wait_for(self._draining.wait(), EVERY)
+            await asyncio.wait_for(self._draining.wait(), seconds)
         except TimeoutError:
             return False
         return True

@@ -66,17 +66,24 @@ class Log:
         """Write one line as `seldom` does, and ever more seldom, down to once a minute, while strangers cause more."""
         self._hold_back(what, details, self._hold * LONGEST)
 
-    def _hold_back(self, what: str, details: dict[str, Any], longest: float) -> None:
+    def report(self, text: str) -> None:
+        """Write a sentence of the engine's as `rarely` does: its kind is what stands before the first colon."""
+        self._hold_back(text, {}, self._hold * LONGEST, kind=text.partition(":")[0])
+
+    def _hold_back(
+        self, what: str, details: dict[str, Any], longest: float, *, kind: str | None = None
+    ) -> None:
         now = self._clock()
+        kind = kind or what
         with self._lock:
-            written, seen, hold = self._last.get(what, (float("-inf"), float("-inf"), self._hold))
+            written, seen, hold = self._last.get(kind, (float("-inf"), float("-inf"), self._hold))
             if now - written < hold:
-                self._last[what] = written, now, hold
-                self._held[what] = self._held.get(what, 0) + 1
+                self._last[kind] = written, now, hold
+                self._held[kind] = self._held.get(kind, 0) + 1
                 return
-            held = self._held.pop(what, 0)
+            held = self._held.pop(kind, 0)
             goes_on = held and now - seen < hold
-            self._last[what] = now, now, min(hold * 2, longest) if goes_on else self._hold
+            self._last[kind] = now, now, min(hold * 2, longest) if goes_on else self._hold
         self._write(what, details | ({"and_before": held} if held else {}))
 
     def unforeseen(self, what: str, error: BaseException) -> None:

@@ -65,12 +65,13 @@ class Pages:
         link = self._link(request)
         if link is None:
             return self._missing()
-        shown = await asyncio.to_thread(self._load, link, 0)
+        before = details.line_id(request.query_params.get("before", ""))
+        shown = await asyncio.to_thread(self._load, link, None, before)
         if shown is None:
             return self._missing()
         if link.expired:
             return self._look.expired(shown)
-        return self._look.page(shown, link, self._clock())
+        return self._look.page(shown, link, self._clock(), newest=before is None)
 
     async def _stream(self, request: Request) -> Response:
         link = self._link(request)
@@ -89,8 +90,11 @@ class Pages:
             "The link is not complete, or it is not one of ours. Details links stand in the commit's statuses.",
         )
 
-    def _load(self, link: details.Link, after: int) -> Shown | None:
-        """Read what is shown, None if there is no such run. Called in threads."""
+    def _load(self, link: details.Link, after: int | None = None, before: int | None = None) -> Shown | None:
+        """Read what is shown, None if there is no such run. Called in threads.
+
+        Of the log the first lines after line `after`, or else the last ones before line `before`.
+        """
         run = self._views.run(link.run_id, link.attempt)
         if run is None:
             return None
@@ -98,11 +102,20 @@ class Pages:
             about = presentation.subject(core_payload.decode(self._views.body(run.delivery)))
         except CloseoutError:
             about = presentation.subject({})
-        lines = self._views.logs(link.run_id, link.attempt, after=after)
-        delivery = self._views.delivery(run.delivery)
         whole = about.private or self._public_logs
         shown = run if whole else presentation.for_anybody(run, _shows_plan)
-        return Shown(shown, about, delivery, lines, log=whole)
+        lines, left_out = ((), 0) if not whole else self._log(link, after, before)
+        return Shown(shown, about, self._views.delivery(run.delivery), lines, left_out=left_out, log=whole)
+
+    def _log(self, link: details.Link, after: int | None, before: int | None) -> Any:
+        return self._views.log_window(
+            link.run_id,
+            link.attempt,
+            after=after,
+            before=before,
+            limit=presentation.LOG_LINES,
+            characters=presentation.LOG_CHARACTERS,
+        )
 
 
 def _shows_plan(uses: str) -> bool:
@@ -114,15 +127,17 @@ def _shows_plan(uses: str) -> bool:
 class Shown:
     """A run, read from the ledger for showing."""
 
-    __slots__ = ("about", "delivery", "lines", "log", "run")
+    __slots__ = ("about", "delivery", "left_out", "lines", "log", "run")
 
     def __init__(
-        self, run: Any, about: presentation.Subject, delivery: Any, lines: Any, *, log: bool
+        self, run: Any, about: presentation.Subject, delivery: Any, lines: Any, *, left_out: int, log: bool
     ) -> None:
         self.run = run
         self.about = about
         self.delivery = delivery
         self.lines = lines
+        self.left_out = left_out
+        """Lines of the log that go on where `lines` end."""
         self.log = log
         """Whether the log may be shown."""
 
@@ -147,18 +162,18 @@ class Look:
         self._environment = environment
         self.headers = _headers(style, script)
 
-    def page(self, shown: Shown, link: details.Link, now: float) -> Response:
-        """Give a run's page."""
-        lines = list(shown.lines)[-presentation.LOG_LINES :]
+    def page(self, shown: Shown, link: details.Link, now: float, *, newest: bool) -> Response:
+        """Return a run's page; `newest` says that it shows the end of the log, and so follows it."""
         return self._html(
             200,
             "run.html",
-            **self.standing(shown, now, presentation.progress_of(shown.lines) if shown.log else {}),
+            **self.standing(shown, now, presentation.progress_of(shown.lines) if newest else {}),
             about=shown.about,
             delivery=shown.delivery,
             show_log=shown.log,
-            lines=lines if shown.log else [],
-            earlier=max(0, len(shown.lines) - len(lines)),
+            lines=shown.lines,
+            earlier=shown.left_out,
+            newest=newest,
             last=shown.lines[-1].id if shown.lines else 0,
             query=link.query,
             refresh=REFRESH_SECONDS,

@@ -28,7 +28,8 @@ WORDS: Mapping[str, str] = {
 """What a state or verdict is called; its key is also the tone that the style sheet knows."""
 
 LOG_LINES = 2000
-"""Lines of a log that a page shows: the last ones."""
+LOG_CHARACTERS = 500_000
+"""Of a log a page shows this much at a time: a ledger may hold more than fits into memory."""
 OPEN_CHANGES = 8
 """A plan of up to this many changes is shown unfolded."""
 

@@ -52,7 +52,7 @@ def serve_forever(
     if not db.exists():
         serve.bind(host, port).close()  # a port in use must not leave a new ledger behind
     runtime = open_runtime(
-        loaded, config, db, redactor=redactor, report=log.line, on_finish=lambda run: _finished(log, run)
+        loaded, config, db, redactor=redactor, report=log.report, on_finish=lambda run: _finished(log, run)
     )
     try:
         key = runtime.ledger.setting("details-key", lambda: os.urandom(details.KEY_BYTES))
@@ -148,7 +148,7 @@ def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
         started=runtime.engine.enqueue,
         refresh=runtime.webhook.refresh,
         secrets=", ".join(runtime.loaded.settings.secrets_webhook),
-        ready=runtime.ledger.probe,
+        ready=runtime.ready,
         views=runtime.views,
         link_key=key,
         public_logs=runtime.loaded.settings.public_logs,

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from closeout.wiring.files import ledger_requests, load, prune, views
+    from closeout.wiring.files import check_ledger, ledger_requests, load, prune, views
     from closeout.wiring.preview import closed_event, explain, plan
 
-__all__ = ["closed_event", "explain", "ledger_requests", "load", "plan", "prune", "views"]
+__all__ = ["check_ledger", "closed_event", "explain", "ledger_requests", "load", "plan", "prune", "views"]
 
 
 def __getattr__(name: str) -> Any:

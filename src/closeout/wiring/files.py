@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from closeout.adapters.ledger import Ledger, Requests, Views
+from closeout.adapters.ledger.connection import check_file
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
 from closeout.wiring.clock import SystemClock
@@ -28,6 +29,11 @@ def views(path: Path) -> Views:
 def ledger_requests(path: Path) -> Requests:
     """Give what another process than the server may write."""
     return Requests(path)
+
+
+def check_ledger(path: Path) -> None:
+    """Read a ledger's whole file. Raises `LedgerError` if it is damaged."""
+    check_file(path)
 
 
 def prune(path: Path, older_than: float) -> dict[str, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from closeout.adapters.ledger import Ledger, Views
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
-from closeout.core.errors import CloseoutError, SecretError
+from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
 from closeout.core.redact import Redactor
 from closeout.core.secrets import CachedSecret
 from closeout.engine import Engine, Finished
@@ -79,6 +79,15 @@ class Runtime:
     def start(self) -> int:
         """Recover what an earlier process left and take up work. Gives how many runs it left open."""
         return self.engine.start()
+
+    def ready(self) -> None:
+        """Make one real commit. Raises `StoreUnavailable` if that fails, or if runs cannot be taken up."""
+        self.ledger.probe()
+        troubles = list(self.engine.troubles.values())
+        if troubles:
+            error = StoreUnavailable(troubles[0])
+            error.public = "Runs cannot be taken up; the server's log says why."
+            raise error
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`: the next start makes it again."""

@@ -6,10 +6,7 @@ import os
 import re
 import sqlite3
 import stat
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +15,7 @@ import pytest
 from closeout.adapters.ledger import Ledger, Requests, Views
 from closeout.adapters.ledger.connection import migrations, newest_version, open_reader
 from closeout.adapters.ledger.sql import FOLDER, Rows, named
-from closeout.core.errors import LedgerError, LedgerInUse
+from closeout.core.errors import LedgerError
 from tests.unit.ledger.conftest import HandClock, delivery
 
 
@@ -141,45 +138,6 @@ def test_a_ledger_without_a_server_can_be_read(path: Path, clock: HandClock) -> 
     views = Views(path)
     assert len(views.deliveries()) == 1
     views.close()
-
-
-HOLD = """
-import sys, pathlib
-from closeout.adapters.ledger.lock import FileLock
-lock = FileLock(pathlib.Path(sys.argv[1]))
-lock.take()
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the ledger."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": str(FOLDER.parents[2])},
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
-
-
-def test_one_process_holds_a_ledger(path: Path, clock: HandClock, holder: subprocess.Popen[str]) -> None:
-    """The second is told who the first is; when the first dies, however it dies, the ledger is free at once."""
-    with pytest.raises(LedgerInUse, match=f"in use by process {holder.pid}"):
-        Ledger(path, clock=clock).open()
-    assert not path.exists(), "nothing is touched before the lock is held"
-    holder.kill()
-    holder.wait()
-    with Ledger(path, clock=clock) as ledger:
-        ledger.lock()
-        assert Requests(path).server_running()
-    assert not Requests(path).server_running()
 
 
 def test_a_few_commits_are_moved_out_of_the_log(path: Path, clock: HandClock) -> None:

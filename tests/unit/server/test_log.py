@@ -56,6 +56,19 @@ def test_secrets_are_taken_out_last() -> None:
     assert "s3cret" not in stream.getvalue()
 
 
+def test_what_the_engine_says_again_and_again_comes_ever_more_seldom() -> None:
+    """Its sentences are of one kind by what stands before the first colon, whatever run and reason follow."""
+    stream, clock = io.StringIO(), Clock()
+    log = Log(stream=stream, clock=clock)
+    for second in range(600):
+        clock.now = 100.0 + second / 2
+        log.report(f"a run cannot be taken up now: run-{second}: the ledger is damaged")
+    log.report("the schedule cannot be read: the ledger is damaged")
+    lines = stream.getvalue().splitlines()
+    assert 5 < len(lines) < 15
+    assert "the schedule" in lines[-1]
+
+
 def test_a_flood_of_one_kind_is_a_line_a_second() -> None:
     """What was held back is counted in the next line."""
     stream, clock = io.StringIO(), Clock()

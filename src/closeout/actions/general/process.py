@@ -31,8 +31,10 @@ _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 LINE_LIMIT = 65_536
 """Bytes of a line that are given on in one piece: a secret that is cut in two would be recognised in neither."""
-OUTPUT_LIMIT = 1_000_000
-"""Bytes of output that are kept in the log; what comes after is read and dropped."""
+HEAD_LINES, HEAD_BYTES = 8_000, 800_000
+"""What is kept in the log from the beginning of the output, written as it comes."""
+TAIL_LINES, TAIL_BYTES = 2_000, 200_000
+"""What is kept of what comes after, written at the end. Each line is a row of the ledger, however short it is."""
 
 LAST_LINES = 10
 _ESCAPES = re.compile(
@@ -44,39 +46,66 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class Output:
     """Bytes in, clean lines out: no escape sequences, no control characters, bounded.
 
-    `write` gets each line at once; `last` are the last ones, for the error message.
+    `write` gets each line of the head at once, and those of the tail at the end with the number of lines between them
+    that were left out. `last` are the last ones, for the error message.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._rest = b""
-        self._kept = 0
+        self._lines = 0
+        self._bytes = 0
+        self._late = 0
+        """Lines that came after the head."""
+        self._tail: deque[bytes] = deque(maxlen=TAIL_LINES)
         self.last: deque[str] = deque(maxlen=LAST_LINES)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._line(line)
         while len(self._rest) > LINE_LIMIT:
-            self._line(self._rest[:LINE_LIMIT])
+            lines.append(self._rest[:LINE_LIMIT])
             self._rest = self._rest[LINE_LIMIT:]
+        self._take(lines)
 
     def end(self) -> None:
-        """Take what stood after the last line's end."""
+        """Take what stood after the last line's end, and write the tail."""
         if self._rest:
-            self._line(self._rest)
+            self._take([self._rest])
             self._rest = b""
+        left_out = self._late - len(self._tail)
+        if left_out:
+            self._write(f"… ({left_out:,} lines left out)")
+        while self._tail:
+            self._line(self._tail.popleft())
+        self._late = 0
+
+    def _take(self, lines: Sequence[bytes]) -> None:
+        """Write lines until the head is full, and keep the last of the others without looking into them."""
+        taken = 0
+        for line in lines if not self._late else ():
+            if self._lines >= HEAD_LINES or self._bytes + len(line) > HEAD_BYTES:
+                break
+            self._lines += 1
+            self._bytes += len(line) + 1
+            self._line(line)
+            taken += 1
+        if taken == len(lines):
+            return
+        if not self._late:
+            self._write(f"… (a long output: of what follows, the last {TAIL_LINES:,} lines come at its end)")
+        self._late += len(lines) - taken
+        self._tail.extend(lines[taken:])
+        size = sum(map(len, self._tail))
+        while size > TAIL_BYTES:
+            size -= len(self._tail.popleft())
 
     def _line(self, line: bytes) -> None:
         # A progress bar writes over itself: what was seen last is what follows the last carriage return.
         shown = line.rstrip(b"\r").rpartition(b"\r")[2][:LINE_LIMIT]
         text = _CONTROLS.sub("", _ESCAPES.sub("", shown.decode("utf-8", "replace"))).rstrip()
         self.last.append(text)
-        if self._kept > OUTPUT_LIMIT:
-            return
-        self._kept += len(line) + 1
-        self._write(text if self._kept <= OUTPUT_LIMIT else "… (more output than is kept)")
+        self._write(text)
 
 
 class Supervised:

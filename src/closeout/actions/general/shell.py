@@ -169,8 +169,8 @@ ACTION = Action(
     summary="Run a program or a script on closeout's machine",
     description=(
         "Runs `argv` as it is, or `run` by `/bin/sh -eu -c`, in the folder of the configuration. An exit code other"
-        " than 0 is a failure that quotes the last lines. Output goes line by line into the log: without escape"
-        " sequences, redacted, at most 1 MB.\n\n"
+        " than 0 is a failure that quotes the last lines. Output goes line by line into the log, without escape"
+        " sequences and redacted: the first 8,000 lines (800 KB) as they come, the last 2,000 (200 KB) at the end.\n\n"
         "**No sandbox.** The script may do whatever the user may do that closeout runs as. What it gets:\n\n"
         "* the server's environment without every variable that a secret reference of the file names, and without"
         " `AWS_*`, `GH_*`, `GITHUB_TOKEN` and `CLOSEOUT_METRICS_TOKEN`; `pass-env` on the step lets named ones through;\n"

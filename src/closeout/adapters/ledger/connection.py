@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from closeout.adapters.ledger.checkpointer import LIMIT
+from closeout.adapters.ledger.lock import refuse_second_name
 from closeout.adapters.ledger.sql import FOLDER
-from closeout.core.errors import LedgerError
+from closeout.core.errors import LedgerError, StoreUnavailable
 
 APPLICATION_ID = 0x636C6F73
 """`clos`, in the file's header: tells a ledger from any other SQLite database."""
@@ -36,13 +38,15 @@ def newest_version() -> int:
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open (and create) the ledger for its one writer, migrated to the newest schema. Raises `LedgerError`."""
+    """Open the ledger for its one writer, migrated to the newest schema. Raises `LedgerError`.
+
+    Nothing in this process may open and close the file beside SQLite (see `lock`): `FileLock` has created it.
+    """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise LedgerError(
             f"closeout needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version};"
             " use a Python that was built with a newer one"
         )
-    _create(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         version = _version(connection, path)
@@ -52,7 +56,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         _migrate(connection, version)
     except sqlite3.Error as error:
         connection.close()
-        raise _unusable(path, error) from error
+        raise unusable(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -65,6 +69,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         raise LedgerError(
             f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db"
         )
+    refuse_second_name(path)
     try:
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=ro",
@@ -76,7 +81,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         version = _version(connection, path)
         connection.execute("PRAGMA cache_size = -512")
     except sqlite3.Error as error:
-        raise _unusable(path, error) from error
+        raise unusable(path, error) from error
     if version != newest_version():
         connection.close()
         raise LedgerError(
@@ -86,11 +91,23 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def check_file(path: Path) -> None:
+    """Read the whole file. Raises `LedgerError` if SQLite finds damage in it."""
+    with closing(open_reader(path)) as connection:
+        try:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise unusable(path, error) from error
+    if found != "ok":
+        raise LedgerError(_damaged(path, " ".join(found.split())))
+
+
 class Readers:
     """One read-only connection per thread, so that readers never wait for each other or for the writer."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # Resolved once: a symbolic link that is turned to another file must not mix two ledgers in one process.
+        self.path = Path(os.path.realpath(path))
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -112,17 +129,6 @@ class Readers:
             self._local = threading.local()
         for connection in connections:
             connection.close()
-
-
-def _create(path: Path) -> None:
-    """Make the file, for its owner alone: it holds payloads of private repositories."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be written ({error.strerror}); give this user write access to the file and"
-            " its folder, or name another with --db"
-        ) from error
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -151,12 +157,52 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             )
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> LedgerError:
-    if error.sqlite_errorname in {"SQLITE_NOTADB", "SQLITE_CORRUPT"}:
+def unreadable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    """Return what a statement's failure means for whoever waits for it."""
+    if is_damaged(error):
+        return StoreUnavailable(_damaged(path, error))
+    return StoreUnavailable(f"the ledger {path} cannot be read now ({error})")
+
+
+def unwritable(path: Path, error: Exception) -> StoreUnavailable:
+    """Return why nothing of a group was stored."""
+    if isinstance(error, sqlite3.Error) and is_damaged(error):
+        return StoreUnavailable(f"{_damaged(path, error)}. Nothing was stored")
+    return StoreUnavailable(f"the ledger {path} cannot be written now ({error}); nothing was stored")
+
+
+def unusable(path: Path, error: sqlite3.Error) -> LedgerError:
+    """Return why a ledger cannot be opened."""
+    if _code(error) == "SQLITE_NOTADB":
         return LedgerError(
             f"{path} is not a ledger of closeout ({error}); name another with --db, or restore it"
+        )
+    if is_damaged(error):
+        return LedgerError(_damaged(path, error))
+    if _code(error).startswith("SQLITE_BUSY"):
+        return LedgerError(
+            f"the ledger {path} cannot be opened ({error}): another program holds it, or it is on a network file"
+            " system; close that program, and keep the ledger on a local disk"
         )
     return LedgerError(
         f"the ledger {path} cannot be opened ({error}); see that this user may write the file and its folder, and"
         " that the disk has space"
+    )
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Return whether the file holds what SQLite or closeout cannot have written."""
+    # Python's own error for a text that is not UTF-8 carries no code of SQLite.
+    return _code(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error)
+
+
+def _code(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def _damaged(path: Path, error: sqlite3.Error | str) -> str:
+    said = str(error).partition(" with text ")[0]  # what follows is a payload's or a log's
+    return (
+        f"the ledger {path} is damaged ({said}); stop the server if it runs, keep a copy of the file, and put a backup"
+        " in its place (how-to/upgrade-and-backup in the documentation)"
     )

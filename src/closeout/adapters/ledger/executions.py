@@ -14,7 +14,7 @@ from typing import Any
 
 from closeout.adapters.ledger.accepting import SQL
 from closeout.adapters.ledger.bodies import payload_text
-from closeout.adapters.ledger.connection import Readers
+from closeout.adapters.ledger.connection import Readers, is_damaged, unreadable
 from closeout.adapters.ledger.sql import named
 from closeout.adapters.ledger.writer import Job, Writer
 from closeout.adapters.names import split_execution
@@ -32,6 +32,8 @@ class Executions:
         self._readers = readers
         self._clock = clock
         self._running_writer: Writer | None = None
+        self._damage: StoreUnavailable | None = None
+        """What showed that the file is damaged: from then on the ledger is not ready, whatever else still works."""
 
     def _writer(self) -> Writer:
         if self._running_writer is None:
@@ -162,7 +164,9 @@ class Executions:
         try:
             return self._readers().execute(READ[name], values).fetchall()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"the ledger cannot be read now ({error})") from error
+            told = unreadable(self._readers.path, error)
+            self._damage = told if is_damaged(error) else self._damage
+            raise told from error
 
     def _note(self, statement: str, values: Sequence[Any], *, wait: bool) -> None:
         """Queue one statement; without `wait` a failure shows in the next thing that is waited for."""

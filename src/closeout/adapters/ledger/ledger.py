@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,14 +21,16 @@ from closeout.adapters.ledger.executions import Executions
 from closeout.adapters.ledger.lock import FileLock
 from closeout.adapters.ledger.prune import prune
 from closeout.adapters.ledger.switch import paused
-from closeout.adapters.ledger.writer import Ticket, Writer
+from closeout.adapters.ledger.writer import Job, Ticket, Writer
 from closeout.adapters.lines import JournalLines
 from closeout.adapters.names import split_execution
-from closeout.core.errors import BadDelivery, CloseoutError, LedgerError
+from closeout.core.errors import BadDelivery, CloseoutError, LedgerError, StoreUnavailable
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ports import Clock
 
+LINES_WAITING = 512
+"""Log lines that may wait for the writer, of all runs together."""
 SAME: Final = object()
 """As it was in the attempt before."""
 
@@ -43,6 +46,7 @@ class Ledger(Executions):
         self.path = Path(path)
         self._lock = FileLock(self.path)
         self._lines = JournalLines(redact)
+        self._log_room = threading.Semaphore(LINES_WAITING)
 
     def open(self) -> Self:
         """Take the file lock, migrate, start the writer. Raises `LedgerError` or `LedgerInUse`."""
@@ -192,11 +196,24 @@ class Ledger(Executions):
     # --- logs, settings, requests, the switch -----------------------------------------------------------
 
     def write(self, execution: str, step: str | None, text: str) -> None:
-        """Keep one log line, redacted; it is stored with the next group. Never raises for the content."""
+        """Keep one log line, redacted; it is stored with one of the next groups. Never raises for the content.
+
+        Who writes faster than lines are stored waits here, and not in memory.
+        """
         line = self._lines.line(execution, text)
-        if line is not None:
-            values = (step, self._clock.now(), line, *split_execution(execution))
-            self._note("insert_log", values, wait=False)
+        if line is None:
+            return
+        values = (step, self._clock.now(), line, *split_execution(execution))
+        job = Job(
+            lambda connection: connection.execute(SQL["insert_log"], values),
+            lambda _result: self._log_room.release(),
+        )
+        self._log_room.acquire()
+        try:
+            self._writer().submit(job)
+        except StoreUnavailable:
+            self._log_room.release()
+            raise
 
     def setting(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Give a value that is made once for this ledger, such as the key of Details links."""
@@ -230,9 +247,12 @@ class Ledger(Executions):
     # --- care -------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
-        """Make one real commit. Raises `StoreUnavailable` if the ledger cannot take a write now."""
+        """Make one real commit. Raises `StoreUnavailable` if that fails, or if the file has shown damage."""
         value = json.dumps(self._clock.now()).encode()
         self._note("put_setting", ("probe", value), wait=True)
+        damage = self._damage or self._writer().damage
+        if damage is not None:
+            raise damage
 
     def prune(self, older_than: float) -> dict[str, int]:
         """Remove deliveries older than `older_than` seconds whose runs have all finished before then.

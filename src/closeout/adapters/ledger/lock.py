@@ -1,61 +1,183 @@
-"""One engine process per ledger, held by a file lock.
+"""One engine process per ledger, held by flock(2) on the ledger file itself.
 
-The kernel lets go of the lock when the process dies, however it dies, so recovery is immediate and there are no
-leases to get wrong. The lock is its own file: locks on the database file belong to SQLite.
+The kernel drops the lock when the process ends, however it ends, so recovery is immediate and there are no leases to
+get wrong. The lock belongs to the file and not to a name: neither a symbolic link nor a removed lock file lets a second
+engine start. SQLite's own locks are POSIX record locks, which are independent of flock(2) on Linux; where they are not
+(macOS, BSD), the lock is on `<ledger>.lock` alone.
+
+When a process closes any descriptor of a file, it loses all POSIX locks that it holds on that file, SQLite's among them
+(https://sqlite.org/howtocorrupt.html, 2.2). So this module opens a ledger once and never closes it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from closeout.core.errors import LedgerError, LedgerInUse
 
+ON_LEDGER = sys.platform == "linux"
+"""Whether flock(2) on the ledger leaves SQLite's locks alone."""
+
+
+class _Descriptor:
+    """This process's one descriptor of a ledger file, open until the process ends."""
+
+    __slots__ = ("number", "ours")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.ours = False
+        """This process is the ledger's engine. (A second flock on one descriptor would succeed.)"""
+
+
+_descriptors: dict[tuple[int, int], _Descriptor] = {}
+"""By device and inode: an open descriptor keeps its inode from being used again."""
+_guard = threading.RLock()
+
 
 class FileLock:
-    """An exclusive lock on `<ledger>.lock`, which holds the owner's process id for people to read."""
+    """An exclusive lock on a ledger. `<ledger>.lock` holds the owner's process id, and keeps releases before 0015 out."""
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
-        self._path = ledger.with_name(ledger.name + ".lock")
-        self._handle: int | None = None
+        self._descriptor: _Descriptor | None = None
+        self._lock_files: list[int] = []
 
     def take(self) -> None:
-        """Take the lock; nothing happens if it is already ours. Raises `LedgerInUse` naming the owner."""
-        if self._handle is not None:
+        """Take the lock, and create the file if there is none; nothing happens if it is already ours.
+
+        Raises `LedgerInUse` naming the owner, `LedgerError` when the file cannot be opened or has a second name.
+        """
+        if self._descriptor is not None:
             return
         if not self._ledger.parent.is_dir():
             raise LedgerError(
                 f"the folder {self._ledger.parent} of the ledger does not exist; create it, or name another with --db"
             )
         try:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._take_ledger()
+            self._take_lock_files()
         except OSError as error:
+            self.release()
             raise LedgerError(
-                f"the lock file {self._path} cannot be opened ({error.strerror}); give this user write access to"
-                " the ledger's folder, or name another ledger with --db"
+                f"the ledger {self._ledger} cannot be written ({error.strerror}); give this user write access to the"
+                " file and its folder, or name another with --db"
             ) from error
-        if not _lock_within(handle, 0.3):
-            owner = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(handle)
-            raise LedgerInUse(
-                f"the ledger {self._ledger} is in use by process {owner}; stop it first, or name another with --db"
-            )
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        self._handle = handle
+        except BaseException:
+            self.release()
+            raise
+
+    def _take_ledger(self) -> None:
+        descriptor = _open(self._ledger, os.O_RDWR | os.O_CREAT)
+        if not _take_descriptor(descriptor):
+            raise self._in_use(_lock_files(self._ledger))
+        self._descriptor = descriptor
+        opened = os.fstat(descriptor.number)
+        if _identity(opened) != _identity(self._ledger.stat()):
+            raise LedgerError(f"the ledger {self._ledger} was replaced in this moment; start again")
+        _refuse_links(self._ledger, opened)
+
+    def _take_lock_files(self) -> None:
+        """Lock `<ledger>.lock` as earlier releases do: one that still runs must be noticed, and must notice this one."""
+        for path in _lock_files(self._ledger):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock_files.append(handle)
+            if not _within(0.3, handle):
+                raise self._in_use([path])
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+
+    def _in_use(self, lock_files: list[Path]) -> LedgerInUse:
+        owner = ""
+        for path in lock_files:
+            with suppress(OSError):
+                owner = owner or path.read_text("ascii", "replace")[:32].strip()
+        who = f"process {owner}" if owner else f"another process (`fuser {self._ledger}` says which)"
+        return LedgerInUse(
+            f"the ledger {self._ledger} is in use by {who}; stop it first, or name another with --db"
+        )
 
     def release(self) -> None:
-        """Let go of the lock. The file stays: removing it would let two owners lock two files of one name."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        """Let go of the lock. Both files stay, and the ledger's descriptor stays open."""
+        while self._lock_files:
+            os.close(self._lock_files.pop())
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with _guard:
+                fcntl.flock(descriptor.number, fcntl.LOCK_UN)
+                descriptor.ours = False
 
 
-def _lock_within(handle: int, seconds: float) -> bool:
-    """Try for a moment: a command that asks `is_held` holds a shared lock for microseconds."""
+def is_held(ledger: Path) -> bool:
+    """Return whether an engine process, this one or another, holds this ledger now."""
+    return _ledger_held(ledger) or any(map(_lock_file_held, _lock_files(ledger)))
+
+
+def refuse_second_name(ledger: Path) -> None:
+    """Raise `LedgerError` if the file has more than one name (hard links), unless this process is its engine.
+
+    SQLite's write-ahead log is named after the name that was opened. Two names mean two logs for one file: what is
+    committed under one name is missing under the other, and both together corrupt the file.
+    """
+    try:
+        found = ledger.stat()
+    except OSError:
+        return
+    known = _descriptors.get(_identity(found))
+    if known is None or not known.ours:
+        _refuse_links(ledger, found)
+
+
+def _refuse_links(ledger: Path, found: os.stat_result) -> None:
+    if found.st_nlink > 1:
+        raise LedgerError(
+            f"the ledger {ledger} has {found.st_nlink} names (hard links), and SQLite would keep a log for each and"
+            f" lose deliveries; find them with `find / -xdev -samefile {ledger}`, keep the one that the server uses,"
+            " and remove the others (a symbolic link is fine)"
+        )
+
+
+def _lock_files(ledger: Path) -> list[Path]:
+    """Return the lock file beside the real file, and one that an earlier release has made beside a symbolic link."""
+    file = Path(f"{os.path.realpath(ledger)}.lock")
+    earlier = Path(os.path.realpath(f"{ledger}.lock"))
+    return [file] if earlier == file or not earlier.exists() else [file, earlier]
+
+
+def _open(ledger: Path, flags: int) -> _Descriptor:
+    """Return this process's descriptor of the file that has this name now, opened at the first call."""
+    with _guard:
+        try:
+            known = _descriptors.get(_identity(ledger.stat()))
+        except FileNotFoundError:
+            known = None
+        if known is not None:
+            return known
+        # For its owner alone: it holds payloads of private repositories.
+        number = os.open(ledger, flags | os.O_CLOEXEC, 0o600)
+        return _descriptors.setdefault(_identity(os.fstat(number)), _Descriptor(number))
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _take_descriptor(descriptor: _Descriptor) -> bool:
+    with _guard:
+        if descriptor.ours or (ON_LEDGER and not _within(0.3, descriptor.number)):
+            return False
+        descriptor.ours = True
+        return True
+
+
+def _within(seconds: float, handle: int) -> bool:
+    """Try to lock for a moment: a command that asks `is_held` holds a shared lock for microseconds."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -68,16 +190,30 @@ def _lock_within(handle: int, seconds: float) -> bool:
             return True
 
 
-def is_held(ledger: Path) -> bool:
-    """Whether an engine process holds this ledger now."""
+def _ledger_held(ledger: Path) -> bool:
+    with _guard:
+        try:
+            descriptor = _open(ledger, os.O_RDONLY)
+        except OSError:
+            return False
+        return descriptor.ours or (ON_LEDGER and _locked(descriptor.number))
+
+
+def _lock_file_held(path: Path) -> bool:
     try:
-        handle = os.open(ledger.with_name(ledger.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
+    try:
+        return _locked(handle)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    finally:
-        os.close(handle)
+    fcntl.flock(handle, fcntl.LOCK_UN)
     return False

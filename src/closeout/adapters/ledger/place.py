@@ -20,7 +20,8 @@ class Place:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._names = (str(path), f"{path}-wal")
+        # The name as it was given, which may be a symbolic link; SQLite names the log after the file behind it.
+        self._names = (str(path), f"{os.path.realpath(path)}-wal")
         self._opened = self._look()
         self._gone = False
 

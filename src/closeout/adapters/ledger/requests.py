@@ -11,10 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 from closeout.adapters.ledger.accepting import SQL
-from closeout.adapters.ledger.connection import open_reader
+from closeout.adapters.ledger.connection import open_reader, unreadable, unwritable
 from closeout.adapters.ledger.executions import READ
 from closeout.adapters.ledger.lock import is_held
-from closeout.core.errors import StoreUnavailable
 from closeout.ports import Clock
 
 
@@ -38,13 +37,16 @@ class Requests:
                     SQL["insert_request"], (kind, target, by, reason, self._now())
                 ).fetchone()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"the request could not be written to {self._path} ({error})") from error
+            raise unwritable(self._path, error) from error
         return int(row[0])
 
     def outcome(self, request: int) -> str | None:
         """Give what came of a request: None as long as it waits, else a word, an execution, or a sentence."""
         with closing(open_reader(self._path)) as connection:
-            row = connection.execute(READ["outcome"], (request,)).fetchone()
+            try:
+                row = connection.execute(READ["outcome"], (request,)).fetchone()
+            except sqlite3.Error as error:
+                raise unreadable(self._path, error) from error
         return row[0] if row else None
 
     def server_running(self) -> bool:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from closeout.adapters.ledger.bodies import payload_text
-from closeout.adapters.ledger.connection import Readers
+from closeout.adapters.ledger.connection import Readers, unreadable
 from closeout.adapters.ledger.executions import READ
 from closeout.adapters.ledger.switch import paused
 from closeout.adapters.names import split_execution
-from closeout.adapters.views import DeliveryView, LogLine, RunFacts, RunView, run_view
-from closeout.core.errors import NotFound, StoreUnavailable
+from closeout.adapters.views import DeliveryView, LogLine, LogWindow, RunFacts, RunView, run_view
+from closeout.core.errors import NotFound
 from closeout.ports import Clock, Operation
 
 AT_A_TIME = 500
@@ -87,6 +88,41 @@ class Views:
         name, named_attempt = split_execution(run_id)
         values = {"run_id": name, "attempt": attempt or named_attempt, "after": after, "limit": limit or -1}
         return [LogLine(*row) for row in self._read("logs", values)]
+
+    def log_window(
+        self,
+        run_id: str,
+        attempt: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int,
+        characters: int,
+    ) -> LogWindow:
+        """Return a part of an attempt's log that fits into memory, whatever the log's size.
+
+        The first lines with an id over `after`; without it the last ones with an id under `before`. At most `limit`
+        lines, and of `characters` no more than the first of them makes necessary.
+        """
+        values = {
+            "run_id": run_id,
+            "attempt": attempt,
+            "after": after or 0,
+            "before": 2**62 if before is None else before,
+        }
+        name = "logs_before" if after is None else "logs"
+        lines: list[LogLine] = []
+        size = 0
+        for row in self._rows(name, {**values, "limit": limit + 1}):
+            size += len(row[3])
+            if lines and (len(lines) == limit or size > characters):
+                beyond = {"before": lines[-1].id} if after is None else {"after": lines[-1].id}
+                left_out = self._read("count_logs", {**values, **beyond})[0][0]
+                break
+            lines.append(LogLine(*row))
+        else:
+            left_out = 0
+        return LogWindow(lines if after is not None else lines[::-1], left_out)
 
     def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
         """Give what a run recorded, in order: the latest attempt unless told otherwise."""
@@ -163,7 +199,12 @@ class Views:
         return [DeliveryView._make((*row, tuple(runs.get(row[1], ())))) for row in rows]
 
     def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        return list(self._rows(name, values))
+
+    def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Read rows one by one."""
         try:
-            return self._readers().execute(READ[name], values).fetchall()
+            with closing(self._readers().execute(READ[name], values)) as rows:
+                yield from rows
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"the ledger cannot be read now ({error})") from error
+            raise unreadable(self._readers.path, error) from error

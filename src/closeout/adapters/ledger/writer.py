@@ -1,28 +1,35 @@
-"""The one thread that writes, in groups: everything that is waiting shares one transaction and one fsync.
+"""The one thread that writes, in groups: what is waiting shares one transaction and one fsync.
 
 Several writers on SQLite wait for each other with sleeps and make the slowest hundredth of the answers slow; one
-writer with group commit gives every caller the price of its share.
+writer with group commit gives every caller the price of its share. Deliveries come first: GitHub waits for them, and
+runs that log a lot do not. Everything else keeps its order, so that a run's log is stored before its end is.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from closeout.adapters.ledger.accepting import Acceptance, Accepting
 from closeout.adapters.ledger.checkpointer import Checkpointer
-from closeout.adapters.ledger.connection import open_writer
+from closeout.adapters.ledger.connection import is_damaged, open_writer, unusable, unwritable
 from closeout.adapters.ledger.place import Place
 from closeout.core.errors import CloseoutError, StoreUnavailable
 
 Settle: TypeAlias = Callable[[Any], None]
+T = TypeVar("T")
 
 LARGEST_GROUP = 512
+"""Deliveries in one transaction."""
+MOST_OTHERS = 128
+"""Other jobs in one transaction, of which a delivery may have to wait for one: log lines, operations, requests."""
 
 
 class Job:
@@ -62,13 +69,19 @@ class Writer:
     """Takes jobs from any thread and settles them after their commit."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = open_writer(path)
+        self._path = Path(os.path.realpath(path))
+        self._connection = open_writer(self._path)
         self._place = Place(path)
-        self._checkpointer = Checkpointer(path)
-        self._accepting = Accepting(self._connection)
+        self._checkpointer = Checkpointer(self._path)
+        try:
+            self._accepting = Accepting(self._connection)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise unusable(self._path, error) from error
         self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
         self._closed = False
+        self.damage: StoreUnavailable | None = None
+        """What showed that the file is damaged."""
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
@@ -101,24 +114,34 @@ class Writer:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        deliveries: deque[Acceptance] = deque()
+        others: deque[Job] = deque()
         open_end = True
-        while open_end:
-            group: list[Job | Acceptance] = []
-            jobs = self._queue.get()
-            while jobs is not None:
-                group += jobs
-                if len(group) >= LARGEST_GROUP:
-                    break
-                try:
-                    jobs = self._queue.get_nowait()
-                except Empty:
-                    break
-            open_end = jobs is not None
-            self._write(group)
+        while open_end or deliveries or others:
+            if open_end:
+                open_end = self._gather(deliveries, others)
+            self._write([*_first(deliveries, LARGEST_GROUP), *_first(others, MOST_OTHERS)])
             self._checkpointer.wrote(self._connection.total_changes)
         self._refuse_rest()
         self._checkpointer.close()
         self._connection.close()
+
+    def _gather(self, deliveries: deque[Acceptance], others: deque[Job]) -> bool:
+        """Sort what was submitted, and wait for it if there is nothing else to do; False when the ledger closes."""
+        wait = not deliveries and not others
+        while True:
+            try:
+                jobs = self._queue.get(wait)
+            except Empty:
+                return True
+            if jobs is None:
+                return False
+            wait = False
+            for job in jobs:
+                if isinstance(job, Acceptance):
+                    deliveries.append(job)
+                else:
+                    others.append(job)
 
     def _refuse_rest(self) -> None:
         """Answer what was queued in the moment of closing."""
@@ -150,7 +173,9 @@ class Writer:
                 outcomes = self._transaction(group, self._one_by_one)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
             self._accepting.go_back(kept)
-            reason = StoreUnavailable(f"the ledger cannot be written now ({error}); nothing was stored")
+            reason = unwritable(self._path, error)
+            if isinstance(error, sqlite3.Error) and is_damaged(error):
+                self.damage = reason
             outcomes = [(job, reason) for job in group]
             self._mend(error)
         return outcomes
@@ -234,6 +259,12 @@ class Writer:
             return
         self._connection.close()
         self._connection = fresh
+
+
+def _first(waiting: deque[T], most: int) -> Iterator[T]:
+    """Take the first ones out of a queue."""
+    for _ in range(min(most, len(waiting))):
+        yield waiting.popleft()
 
 
 def _safely(call: Callable[[Any], None], argument: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,16 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from closeout.actions.general.process import (
+    HEAD_BYTES,
+    HEAD_LINES,
     LAST_LINES,
     LINE_LIMIT,
-    OUTPUT_LIMIT,
+    TAIL_BYTES,
+    TAIL_LINES,
     Output,
     Supervised,
     end_survivor,
     started,
 )
+
+LEFT_OUT = re.compile(r"… \(([0-9,]+) lines left out\)")
 
 
 def within(seconds: float, what: Callable[[], bool]) -> bool:
@@ -167,7 +175,8 @@ def test_a_flood_of_output_neither_blocks_nor_escapes_the_limit(tmp_path: Path) 
     """`yes` is stopped in time, and what is kept is bounded."""
     code, lines = run("yes 0123456789012345678901234567890123456789", tmp_path, timeout=0.5)
     assert code is None
-    assert sum(len(line) + 1 for line in lines) <= OUTPUT_LIMIT + 100
+    assert sum(len(line) + 1 for line in lines) <= HEAD_BYTES + TAIL_BYTES + TAIL_LINES + 200
+    assert len(lines) <= HEAD_LINES + TAIL_LINES + 2
 
 
 # --- death ----------------------------------------------------------------------------------------------
@@ -348,13 +357,45 @@ def test_a_line_without_end_is_cut_into_pieces() -> None:
     assert [len(line) for line in lines] == [LINE_LIMIT, LINE_LIMIT, 10]
 
 
-def test_output_over_the_limit_is_counted_out_but_its_end_is_known() -> None:
-    """The log says that there was more; the failure message still has the very last lines."""
+@pytest.mark.parametrize(("count", "line"), [(60_000, b"line %05d 0123456789\n"), (1_000_000, b"a\n")])
+def test_of_a_long_output_the_beginning_and_the_end_are_kept(count: int, line: bytes) -> None:
+    """A row is stored for each line, so lines count as bytes do; the log says how many lines are not there."""
     lines: list[str] = []
     output = Output(lines.append)
-    for number in range(60_000):
-        output.feed(b"line %05d 0123456789\n" % number)
-    assert sum(len(line) + 1 for line in lines) <= OUTPUT_LIMIT + 100
-    assert "more output" in lines[-1]
-    assert len(output.last) == LAST_LINES
-    assert output.last[-1] == "line 59999 0123456789"
+    text = b"".join(line % number for number in range(count)) if b"%" in line else line * count
+    for at in range(0, len(text), 65_536):
+        output.feed(text[at : at + 65_536])
+    assert len(lines) <= HEAD_LINES + 1
+    output.end()
+    whole = text.decode().splitlines()
+    assert lines[:HEAD_LINES] == whole[:HEAD_LINES]
+    assert lines[HEAD_LINES].startswith("… (a long output")
+    assert lines[HEAD_LINES + 1] == f"… ({count - HEAD_LINES - TAIL_LINES:,} lines left out)"
+    assert lines[HEAD_LINES + 2 :] == whole[-TAIL_LINES:]
+    assert list(output.last) == whole[-LAST_LINES:]
+
+
+@given(
+    st.lists(st.binary(max_size=400) | st.sampled_from([b"a\n" * 3_000, b"b" * 90_000]), max_size=12),
+)
+def test_what_is_kept_of_any_output_is_bounded_and_counted(parts: list[bytes]) -> None:
+    """Every line is written, in order, or counted among those left out."""
+    lines = cleaned(*parts)
+    left_out = sum(int(found[1].replace(",", "")) for found in map(LEFT_OUT.fullmatch, lines) if found)
+    told = sum(line.startswith("… (") for line in lines)
+    assert len(lines) - told + left_out == len(pieces(*parts))
+    assert len(lines) <= HEAD_LINES + TAIL_LINES + 2
+    assert sum(map(len, lines)) <= HEAD_BYTES + TAIL_BYTES + 200
+
+
+def pieces(*parts: bytes) -> list[bytes]:
+    """Give the lines of an output, those without an end cut as they come in."""
+    cut: list[bytes] = []
+    rest = b""
+    for part in parts:
+        *whole, rest = (rest + part).split(b"\n")
+        cut += whole
+        while len(rest) > LINE_LIMIT:
+            cut.append(rest[:LINE_LIMIT])
+            rest = rest[LINE_LIMIT:]
+    return [*cut, rest] if rest else cut

@@ -1,0 +1,34 @@
+"""The process's time follows the system's clock forward, and never goes back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from closeout.wiring.clock import SystemClock
+
+STEPS = st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e8, 1e8)), max_size=20)
+
+
+@given(STEPS)
+def test_time_goes_on_at_least_as_fast_as_the_monotonic_clock(steps: list[tuple[float, float]]) -> None:
+    """Whatever is done to the system's clock; and it is never behind that clock."""
+    wall, monotonic = 1.8e9, 100.0
+    clock = SystemClock(lambda: wall, lambda: monotonic)
+    before = clock.now()
+    for passed, set_by in steps:
+        monotonic += passed
+        wall += passed + set_by
+        now = clock.now()
+        assert now >= before + passed - 1e-3
+        assert now >= wall - 1e-3
+        before = now
+
+
+def test_a_clock_that_nobody_sets_is_followed_exactly() -> None:
+    """The lead over the monotonic clock stays what it was."""
+    wall = monotonic = 0.0
+    clock = SystemClock(lambda: 1.8e9 + wall, lambda: monotonic)
+    for wall in (0.0, 1.5, 1000.0):
+        monotonic = wall
+        assert clock.now() == 1.8e9 + wall
