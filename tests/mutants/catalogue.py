@@ -64,8 +64,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "limits of today's file ignored",
         "src/closeout/run/guards.py",
-        "forms = (stored,) if current is None else (stored, current)",
-        "forms = (stored,)",
+        "return (stored,) if today.automation is None else (stored, today.automation)",
+        "return (stored,)",
         (f"{RUN}::test_the_stricter_of_the_stored_and_todays_limits_holds",),
     ),
     Mutant(
@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a call is not held against today's file",
         "src/closeout/run/work.py",
-        "guards.check_plan(self._planned, stored, current, self._before)",
+        "guards.check_plan(self._planned, stored, today, self._before)",
         "pass",
         (f"{RUN}::test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call",),
     ),
@@ -509,8 +509,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a waiting run hears of its own version's file alone",
         "src/closeout/wiring/stack_runtime.py",
-        "forms = self._automations if deployed is None else deployed.automations",
-        "forms = self._automations",
+        "return self._loaded.today(name) if deployed is None else deployed.today(name)",
+        "return self._loaded.today(name)",
         (f"{RUNTIME}::test_a_waiting_run_hears_of_the_file_that_was_deployed_last",),
     ),
     Mutant(

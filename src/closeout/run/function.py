@@ -16,8 +16,8 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run import audience, guards
 from closeout.run.context import RunContext
-from closeout.run.step import PLAN_RETRY, Outcome, record_end
-from closeout.run.work import StepWork
+from closeout.run.step import Outcome, record_end
+from closeout.run.work import HELD, StepWork
 
 STEP = "function"
 
@@ -115,11 +115,13 @@ def run_function(context: RunContext, reference: str, keep: Callable[[Outcome], 
 def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) -> Outcome:
     """Call the function after the grace, unless this is a dry run: what it would do cannot be seen without it."""
     automation = context.automation
-    mode = context.durable.record(
-        f"{STEP}/mode",
-        context.safe(lambda: {"dry_run": guards.dry_run(automation, context.current())}),
-        PLAN_RETRY,
-    )
+
+    def read_mode() -> Json | None:
+        today = context.today()
+        held = context.held_while_gone(today, STEP)
+        return None if held else {"dry_run": guards.dry_run(automation, today)}
+
+    mode = context.durable.wait_until(f"{STEP}/mode", context.safe(read_mode), HELD, automation.timeout)
     if mode["dry_run"]:
         uncalled = "dry run: the function was not called"
         return Outcome("success", uncalled, public=uncalled)

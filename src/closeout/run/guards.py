@@ -1,7 +1,7 @@
 """Guards over a plan and before a call: each refuses whole, none repairs.
 
 A run replays the automation it was accepted with; `protect`, limits and `mode` hold in the stricter of that
-and today's form.
+and today's form. The file's `protect` of today holds even where the file no longer has the automation.
 """
 
 from __future__ import annotations
@@ -9,30 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from closeout.core import limits, protect
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import Automation, Step, Today
 from closeout.core.errors import GuardRefused, WrongAccount
 from closeout.core.plan import Change
 from closeout.ports import AwsTarget, Clients
 
 
-def dry_run(stored: Automation, current: Automation | None) -> bool:
+def dry_run(stored: Automation, today: Today) -> bool:
     """Whether either form says `mode: dry-run`."""
-    return stored.mode == "dry-run" or (current is not None and current.mode == "dry-run")
+    return any(form.mode == "dry-run" for form in _forms(stored, today))
 
 
 def check_plan(
-    changes: Sequence[Change], stored: Automation, current: Automation | None, before: Sequence[Change] = ()
+    changes: Sequence[Change], stored: Automation, today: Today, before: Sequence[Change] = ()
 ) -> None:
     """Raise `GuardRefused` when a change is protected, or the run's plan so far is larger than allowed.
 
     `before` are the changes that earlier steps of the same run had planned: the limit is the run's.
     """
-    forms = (stored,) if current is None else (stored, current)
-    for form in forms:
+    forms = _forms(stored, today)
+    protections: tuple[Automation | Today, ...] = (*forms, today)
+    for rules in protections:
         for change in changes:
-            if change.verb == "keep":
-                continue
-            rule = protect.protected_by(change, form.protect_names, form.protect_tags)
+            rule = protect.protected_by(change, rules.protect_names, rules.protect_tags)
             if rule:
                 raise GuardRefused(f"{change.resource} is protected ({rule}); nothing was done")
     limits.check(
@@ -40,6 +39,10 @@ def check_plan(
         max_changes=min(form.max_changes for form in forms),
         max_objects=min(form.max_objects for form in forms),
     )
+
+
+def _forms(stored: Automation, today: Today) -> tuple[Automation, ...]:
+    return (stored,) if today.automation is None else (stored, today.automation)
 
 
 def check_account(target: AwsTarget | None, clients: Clients) -> None:

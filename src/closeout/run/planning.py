@@ -49,10 +49,10 @@ def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]
     clients = deps.clients.for_step(target)
     guards.check_account(target, clients)
     changes = tuple(action.plan(values, clients))
-    current = deps.current(automation.name)
-    guards.check_plan(changes, automation, current, before)
+    today = deps.today(automation.name)
+    guards.check_plan(changes, automation, today, before)
     absent = None if changes or action.absent is None else _absent(action.absent(values), target)
-    return Planned(changes, values, guards.dry_run(automation, current), absent)
+    return Planned(changes, values, guards.dry_run(automation, today), absent)
 
 
 def _absent(what: str, target: AwsTarget | None) -> Said:

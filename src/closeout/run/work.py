@@ -6,13 +6,21 @@ operation as the call itself.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
 from closeout.core.automation import Step
-from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, ServiceError
+from closeout.core.errors import (
+    ActionFailed,
+    CloseoutError,
+    DeadlinePassed,
+    GuardRefused,
+    ServiceError,
+    StoreUnavailable,
+)
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
@@ -195,11 +203,10 @@ class StepWork:
 
     def _attempt(self, name: str, call: Callable[[], Json], look: Callable[[], None] | None) -> Json | None:
         """Every guard, then the call. None: not now, try again."""
-        self._context.check_time()
+        self._check_time()
         try:
             if self._held(name, look):
                 return None
-            self._check_todays_file()
             guards.check_account(self._target, self.clients)
             if self._step.destructive:
                 self._live_check()
@@ -212,17 +219,27 @@ class StepWork:
         return {"result": result}
 
     def _held(self, name: str, look: Callable[[], None] | None) -> bool:
-        """Whether closeout is paused: before the call's own look, which is spared then, and after it.
+        """Whether the call has to wait: asked before the call's own look, which is spared then, and after it.
 
         A look may take minutes, so whether the run's time is up, or somebody cancelled it, is asked again behind it.
         """
-        if self._held_by_pause():
+        if self._held_by_pause() or self._held_by_todays_file():
             return True
         if look is None:
             return False
         self._within_step(name, look)
-        self._context.check_time()
-        return self._context.durable.cancelled() or self._held_by_pause()
+        self._check_time()
+        cancelled = self._context.durable.cancelled()
+        return cancelled or self._held_by_pause() or self._held_by_todays_file()
+
+    def _check_time(self) -> None:
+        """Raise when the run's time is up: `AutomationGone` if the automation is gone by then, else `DeadlinePassed`."""
+        try:
+            self._context.check_time()
+        except DeadlinePassed:
+            with contextlib.suppress(StoreUnavailable):
+                self._context.held_while_gone(self._context.today(), self._step.id)
+            raise
 
     def _within_step(self, name: str, call: Callable[[], T]) -> T:
         """Make the call. One that fails for the step's whole timeout is given up: the other steps need the run's time.
@@ -237,17 +254,19 @@ class StepWork:
                 raise ActionFailed(tried) from error
             raise
 
-    def _check_todays_file(self) -> None:
-        """Raise `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit.
+    def _held_by_todays_file(self) -> bool:
+        """Whether the file no longer has the run's automation, so that the call waits for it.
 
-        A file that cannot be read now raises a transient error, as a switch does: the call is held, and asks again.
+        Raises `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit. A file
+        that cannot be read now raises a transient error, as a switch does: the call is held, and asks again.
         """
-        stored, current = self._context.automation, self._context.current()
-        if guards.dry_run(stored, current):
+        stored, today = self._context.automation, self._context.today()
+        if guards.dry_run(stored, today):
             raise GuardRefused(
                 f"{self._step.id}: the automation is in dry-run mode now; nothing more was done"
             )
-        guards.check_plan(self._planned, stored, current, self._before)
+        guards.check_plan(self._planned, stored, today, self._before)
+        return self._context.held_while_gone(today, self._step.id)
 
     def _held_by_pause(self) -> bool:
         paused = self._context.deps.switch.paused()

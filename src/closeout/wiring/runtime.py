@@ -104,7 +104,7 @@ class Runtime:
                 clock=self.clock,
                 switch=self.ledger,
                 redact=self.redactor,
-                current=self._automations.get,
+                today=self.loaded.today,
                 functions=self.loaded.functions,
                 details=self._details_link,
                 directory=self.loaded.directory,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import Automation, Step, Today
 from closeout.core.errors import ServiceError
 from closeout.core.plan import Change, Leftover
 from closeout.core.redact import Redactor
@@ -237,6 +237,10 @@ class Scene:
     world: World = field(default_factory=World)
     automation: Automation = AUTOMATION
     current: Automation | None = None
+    gone: Callable[[], bool] = lambda: False
+    """Whether today's file has lost the automation."""
+    file_protects: tuple[str, ...] = ()
+    """The file-level `protect` of today."""
     reads_current: Callable[[], None] = lambda: None
     """Called each time that today's form is asked for; may raise."""
     payload: dict[str, Any] = field(default_factory=pull_payload)
@@ -258,9 +262,10 @@ class Scene:
         world = self.world
         paused = self.paused
 
-        def current(_name: str) -> Automation:
+        def today(_name: str) -> Today:
             self.reads_current()
-            return self.current or self.automation
+            current = None if self.gone() else self.current or self.automation
+            return Today(current, self.file_protects)
 
         class Lines:
             def write(self, execution: str, step: str | None, text: str) -> None:
@@ -279,7 +284,7 @@ class Scene:
             clock=self.clock,
             switch=Pause(),
             redact=Redactor(["hunter2hunter2"]),
-            current=current,
+            today=today,
             functions=self.functions,
             details=lambda execution: f"http://localhost/runs/{execution.run_id}",
             directory=Path(),

@@ -201,16 +201,55 @@ def test_a_waiting_run_hears_of_the_file_that_was_deployed_last(
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-@pytest.mark.parametrize("change", [{}, {"max_changes": 1000}, {"without": True}])
+@pytest.mark.parametrize("change", [{}, {"max_changes": 1000}])
 def test_a_file_that_is_not_stricter_lets_a_waiting_run_go_on(
     world: StackWorld, change: dict[str, Any]
 ) -> None:
-    """An automation that is gone from the file as well: its run holds to its own form."""
+    """A deployment without a stricter rule holds no run up."""
     clients = preview(world)
     execution = waits_for_its_stack(world)
     world.deploys(**change)
     assert world.drive(execution).verdict == "success"
     assert previews.bucket_names(clients) == {"bodies"}
+
+
+def test_a_run_whose_automation_is_no_longer_deployed_ends_in_an_error(world: StackWorld) -> None:
+    """It deletes nothing while it waits, and its time ends it; the commit's status says which automation is gone."""
+    clients = preview(world)
+    world.say("timeout: 2s")
+    world.runtime = world.environment()
+    world.switch(paused=True)
+    execution, sha = world.closes()
+    world.runtime.visits.visit(execution, lambda: 890.0)
+    world.deploys(without=True)
+    world.switch(paused=False)
+    ending = world.drive(execution)
+    assert (ending.verdict, ending.summary) == (
+        "cancelled",
+        "automation preview-cleanup is gone; nothing was deleted",
+    )
+    assert world.statuses(sha)[-1] == ("error", ending.summary)
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+def test_a_run_whose_automation_is_deployed_again_goes_on(world: StackWorld) -> None:
+    """A deployment that was taken back costs its runs nothing but time."""
+    clients = preview(world)
+    execution = waits_for_its_stack(world)
+    world.deploys(without=True)
+    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
+    world.deploys()
+    assert world.drive(execution).verdict == "success"
+    assert previews.bucket_names(clients) == {"bodies"}
+
+
+def test_the_protection_of_a_deployment_without_the_automation_holds(world: StackWorld) -> None:
+    """`protect` is the file's: what is deployed carries it beside the automations."""
+    clients = preview(world)
+    execution = waits_for_its_stack(world)
+    world.deploys(without=True, protect=("preview-*",))
+    assert "is protected" in world.drive(execution).summary
+    assert "preview-17-assets" in previews.bucket_names(clients)
 
 
 def test_a_form_that_became_laxer_lifts_nothing(world: StackWorld) -> None:
