@@ -92,7 +92,7 @@ class Work(Protocol):
 
     @property
     def event(self) -> Mapping[str, Any]:
-        """The payload."""
+        """A copy of the payload, a new one each time."""
         ...
 
     @property

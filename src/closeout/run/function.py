@@ -7,6 +7,7 @@ cannot see what Python code does, so it assumes the worst.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from closeout.core.automation import Step
@@ -34,9 +35,9 @@ class FunctionRun:
         self.over: StepFailed | None = None
         """The cancel that ended the run, once there was one."""
 
-    @property
+    @cached_property
     def event(self) -> Mapping[str, Any]:
-        """The payload."""
+        """The payload, the function's own copy of it."""
         return self._work.event
 
     @property

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
+from closeout.core import payload
 from closeout.core.automation import Step
 from closeout.core.errors import (
     ActionFailed,
@@ -91,8 +92,8 @@ class StepWork:
 
     @property
     def event(self) -> Mapping[str, Any]:
-        """The payload."""
-        return self._context.event
+        """A copy of the payload, a new one each time: user code may change it, and later steps must not see that."""
+        return payload.decode(self._context.execution.body)
 
     @property
     def retry(self) -> Retry:
