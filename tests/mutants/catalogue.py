@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a call is not held against today's file",
         "src/closeout/run/work.py",
-        "guards.check_plan(self._planned, stored, today, self._before)",
+        "guards.check_plan(changes, stored, today, plan.before)",
         "pass",
         (f"{RUN}::test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call",),
     ),

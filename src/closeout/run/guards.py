@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from closeout.actions.spec import Action
 from closeout.core import limits, protect
 from closeout.core.automation import Automation, Step, Today
 from closeout.core.errors import GuardRefused, WrongAccount
@@ -18,6 +19,17 @@ from closeout.ports import AwsTarget, Clients
 def dry_run(stored: Automation, today: Today) -> bool:
     """Whether either form says `mode: dry-run`."""
     return any(form.mode == "dry-run" for form in _forms(stored, today))
+
+
+def tag_rules(stored: Automation, today: Today) -> frozenset[str]:
+    """Return the rules of `protect.tags` in force, each as one text: by them the tags of what is planned are needed."""
+    protections: tuple[Automation | Today, ...] = (*_forms(stored, today), today)
+    return frozenset(f"{key}={value}" for one in protections for key, value in one.protect_tags.items())
+
+
+def with_tags(action: Action, changes: Sequence[Change], clients: Clients) -> tuple[Change, ...]:
+    """Return the changes with the tags of what they are about, read now. Raises `GuardRefused`, `ServiceError`."""
+    return tuple(changes if action.read_tags is None else action.read_tags(changes, clients))
 
 
 def check_plan(

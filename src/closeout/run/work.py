@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from closeout.actions.spec import Limit
+from closeout.actions.spec import Action, Limit
 from closeout.core import payload
 from closeout.core.automation import Step
 from closeout.core.errors import (
@@ -37,12 +37,22 @@ HELD = Backoff(first=1.0, factor=1.6, cap=30.0)
 """How often a held call (paused, pull request unreadable, service throttled) is tried again."""
 
 
-class StepWork:
-    """`actions.spec.Work` for one change of one step.
+class CheckedPlan(NamedTuple):
+    """A step's whole plan, which is held against today's `protect` and limits before each call.
 
-    `planned` is the step's whole plan and `before` what earlier steps had planned: both are held against today's
-    `protect` and limits before each call, since the file may have become stricter while the run waited.
+    The file may have become stricter while the run waited.
     """
+
+    changes: Sequence[Change]
+    before: Sequence[Change]
+    """What earlier steps had planned."""
+    action: Action
+    tag_rules: frozenset[str]
+    """The rules of `protect.tags` that the plan was held against; for any other one the tags are read anew."""
+
+
+class StepWork:
+    """`actions.spec.Work` for one change of one step; without a `plan` for a function."""
 
     def __init__(
         self,
@@ -52,15 +62,13 @@ class StepWork:
         prefix: str,
         clients: Clients,
         target: AwsTarget | None,
-        planned: Sequence[Change] = (),
-        before: Sequence[Change] = (),
+        plan: CheckedPlan | None = None,
     ) -> None:
         self._context = context
         self._step = step
         self._prefix = prefix
         self._target = target
-        self._planned = planned
-        self._before = before
+        self._plan = plan
         self.clients = clients
         self.changed: list[str] = []
         """Names of the guarded calls that were made, the same on every replay."""
@@ -266,7 +274,12 @@ class StepWork:
             raise GuardRefused(
                 f"{self._step.id}: the automation is in dry-run mode now; nothing more was done"
             )
-        guards.check_plan(self._planned, stored, today, self._before)
+        plan = self._plan
+        if plan is not None:
+            changes = plan.changes
+            if guards.tag_rules(stored, today) - plan.tag_rules:
+                changes = guards.with_tags(plan.action, changes, self.clients)
+            guards.check_plan(changes, stored, today, plan.before)
         return self._context.held_while_gone(today, self._step.id)
 
     def _held_by_pause(self) -> bool:

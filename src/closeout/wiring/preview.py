@@ -102,6 +102,7 @@ def preview_deps(
 ) -> RunDeps:
     """Give what planning needs."""
     quiet = _Quiet()
+
     def no_details(_execution: Execution) -> str | None:
         return None
 
