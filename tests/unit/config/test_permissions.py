@@ -321,8 +321,8 @@ def test_tags_are_readable_only_where_the_file_protects_by_tag(tmp_path: Path) -
     """The rights follow from `protect.tags`, and reach no further than each action says."""
     text = automation("a", STACK % "preview-${{ event.pull_request.number }}", S3)
     without = pairs(needed(tmp_path, text))
-    names = pairs(needed(tmp_path, text, head=HEAD + "protect: { names: [x] }\n"))
-    tagged = needed(tmp_path, text, head=HEAD + "protect: { tags: { keep: '*' } }\n")
+    names = pairs(needed(tmp_path, text, head="protect: { names: [x] }\n" + HEAD))
+    tagged = needed(tmp_path, text, head="protect: { tags: { keep: '*' } }\n" + HEAD)
     assert names == without < pairs(tagged)
     more = {(action, resource) for _, _, action, resource in pairs(tagged) - without}
     assert ("s3:GetBucketTagging", "arn:aws:s3:::shop-previews") in more
