@@ -68,7 +68,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
 def _refuse(stack: Mapping[str, Any]) -> None:
     name = stack["StackName"]
     if stack.get("ParentId"):
-        parent = str(stack["ParentId"]).split("/")[1]
+        parent = str(stack["ParentId"]).partition("/")[2].partition("/")[0]
         message = (
             f"stack {name} is nested in stack {parent}: a nested stack is deleted through its parent; "
             f"name {parent} instead"

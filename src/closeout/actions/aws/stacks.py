@@ -71,7 +71,7 @@ class Resource:
 
 
 def find(client: CloudFormation, name_or_id: str) -> Mapping[str, Any] | None:
-    """Give a stack that exists, or None for one that is gone. Raises `ServiceError` for every other answer.
+    """Return a stack that exists, or None for one that is gone. Raises `ServiceError` for every other answer.
 
     Gone is exactly: a ValidationError that this stack does not exist, or (by id) the state DELETE_COMPLETE.
     Other ValidationErrors mean other things.
@@ -83,6 +83,14 @@ def find(client: CloudFormation, name_or_id: str) -> Mapping[str, Any] | None:
         if error.reason == "ValidationError" and absent in error.message:
             return None
         raise
+    if len(stacks) != 1 or name_or_id not in (stacks[0]["StackId"], stacks[0]["StackName"]):
+        raise ServiceError(
+            f"cloudformation DescribeStacks: the answer is about another stack than {name_or_id}",
+            service="cloudformation",
+            operation="DescribeStacks",
+            reason="unusable",
+            transient=True,
+        )
     stack: Mapping[str, Any] = stacks[0]
     return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
 
@@ -149,7 +157,7 @@ def owner(client: CloudFormation, physical_id: str) -> str | None:
 
 def deletion_policies(client: CloudFormation, stack_id: str) -> dict[str, str]:
     """Give the DeletionPolicy of each logical id that has one in plain text; what is not plain counts as none."""
-    body = client.get_template(StackName=stack_id, TemplateStage="Processed").get("TemplateBody")
+    body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
     template = _parse(body) if isinstance(body, str) else body
     entries = template.get("Resources") if isinstance(template, Mapping) else None
     if not isinstance(entries, Mapping):
