@@ -64,7 +64,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "limits of today's file ignored",
         "src/closeout/run/guards.py",
-        "return (stored,) if today.automation is None else (stored, today.automation)",
+        "return (stored,) if current.automation is None else (stored, current.automation)",
         "return (stored,)",
         (f"{RUN}::test_the_stricter_of_the_stored_and_todays_limits_holds",),
     ),
@@ -87,8 +87,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pause ignored",
         "src/closeout/run/work.py",
-        "        if self._held_by_pause():",
-        "        if False:",
+        "if self._held_by_pause() or self._held_by_todays_file():",
+        "if self._held_by_todays_file():",
         (f"{RUN}::test_a_pause_holds_the_delete_until_it_is_lifted",),
     ),
     Mutant(
@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a call is not held against today's file",
         "src/closeout/run/work.py",
-        "guards.check_plan(changes, stored, today, plan.before)",
+        "guards.check_plan(changes, stored, current, plan.before)",
         "pass",
         (f"{RUN}::test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call",),
     ),
@@ -509,8 +509,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a waiting run hears of its own version's file alone",
         "src/closeout/wiring/stack_runtime.py",
-        "return self._loaded.today(name) if deployed is None else deployed.today(name)",
-        "return self._loaded.today(name)",
+        "return self._loaded.current(name) if deployed is None else deployed.current(name)",
+        "return self._loaded.current(name)",
         (f"{RUNTIME}::test_a_waiting_run_hears_of_the_file_that_was_deployed_last",),
     ),
     Mutant(
@@ -530,8 +530,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a function's mode is recorded before it is known",
         "src/closeout/run/function.py",
-        "        PLAN_RETRY,\n",
-        "",
+        "context.safe(read_mode), HELD, automation.timeout)",
+        "context.safe(read_mode), HELD, 0.0)",
         (f"{RUN}::test_a_function_waits_for_todays_form_before_it_is_called",),
     ),
     Mutant(

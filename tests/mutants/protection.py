@@ -10,28 +10,30 @@ READS = "tests/unit/actions/aws/test_tags_moto.py"
 COPIES = "tests/unit/run/test_own_copies.py"
 STACK = "tests/unit/actions/aws/test_delete_stack_moto.py::TestInterruptions"
 EVENTS = "tests/unit/actions/aws/test_stacks.py::TestEndOfADelete"
+RIGHTS = "tests/unit/config/test_permissions.py"
+SCRIPTS = "tests/unit/actions/general/test_process.py"
 NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a run whose automation is gone goes on in its own form",
         "src/closeout/run/context.py",
-        "        if today.automation is not None:\n",
+        "        if current.automation is not None:\n",
         "        if True:\n",
         (f"{GONE}::test_a_run_whose_automation_is_gone_changes_nothing_and_ends_in_an_error",),
     ),
     Mutant(
         "the file's protection is lost with the automation",
         "src/closeout/run/guards.py",
-        "protections: tuple[Automation | Today, ...] = (*forms, today)",
-        "protections: tuple[Automation | Today, ...] = forms",
+        "protections: tuple[Automation | Current, ...] = (*forms, current)",
+        "protections: tuple[Automation | Current, ...] = forms",
         (f"{GONE}::test_the_files_protection_holds_for_a_run_whose_automation_is_gone",),
     ),
     Mutant(
         "what is deployed has no protection of its own",
         "src/closeout/core/deployed.py",
-        "return Today(self.automations.get(name), self.protect_names, self.protect_tags)",
-        "return Today(self.automations.get(name))",
+        "return Current(self.automations.get(name), self.protect_names, self.protect_tags)",
+        "return Current(self.automations.get(name))",
         ("tests/unit/core/test_deployed.py::test_the_files_protection_comes_back_beside_the_automations",),
     ),
     Mutant(
@@ -51,7 +53,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a rule on tags that came later is not held",
         "src/closeout/run/work.py",
-        "if guards.tag_rules(stored, today) - plan.tag_rules:",
+        "if guards.tag_rules(stored, current) - plan.tag_rules:",
         "if False:",
         (f"{TAGS}::test_a_rule_that_came_while_the_run_waited_has_the_tags_read_anew",),
     ),
@@ -74,10 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/config/permissions.py",
         "tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()",
         "tags = ()",
-        (
-            "tests/unit/config/test_permissions.py"
-            "::test_tags_are_readable_only_where_the_file_protects_by_tag",
-        ),
+        (f"{RIGHTS}::test_tags_are_readable_only_where_the_file_protects_by_tag",),
     ),
     Mutant(
         "user code gets the run's own payload",
@@ -140,9 +139,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/general/process.py",
         "    for _ in range(100):\n",
         "    for _ in range(0):\n",
-        (
-            "tests/unit/actions/general/test_process.py"
-            "::test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it",
-        ),
+        (f"{SCRIPTS}::test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it",),
     ),
 )

@@ -19,7 +19,7 @@ from closeout.config.modules import import_modules
 from closeout.config.settings import Settings, read_settings, read_version
 from closeout.config.steps import Surroundings
 from closeout.config.values import At
-from closeout.core.automation import Automation, Today
+from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
 
 _WRITE_ONE = "`closeout init` writes one; or name yours with --config or CLOSEOUT_CONFIG"
@@ -37,10 +37,10 @@ class Loaded:
     directory: Path = Path()
     """The file's folder: where its modules and its relative `file:` references are looked up."""
 
-    def today(self, name: str) -> Today:
+    def current(self, name: str) -> Current:
         """Return what this configuration says about a run of the automation `name`."""
         found = next((one for one in self.automations if one.name == name), None)
-        return Today(found, self.settings.protect_names, self.settings.protect_tags)
+        return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
 def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:

@@ -90,7 +90,7 @@ class Automation:
         return cls(**value)
 
 
-class Today(NamedTuple):
+class Current(NamedTuple):
     """What the configuration says now about the automation of a run that an earlier one accepted.
 
     The file-level `protect` is here too: it holds for every run, whatever became of the run's automation.

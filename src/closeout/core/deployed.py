@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from closeout.core.automation import MODES, Automation, Step, Today
+from closeout.core.automation import MODES, Automation, Current, Step
 
 
 class Deployed(NamedTuple):
@@ -32,9 +32,9 @@ class Deployed(NamedTuple):
     protect_names: tuple[str, ...] = ()
     protect_tags: Mapping[str, str] = {}
 
-    def today(self, name: str) -> Today:
+    def current(self, name: str) -> Current:
         """Return what is deployed about a run of the automation `name`."""
-        return Today(self.automations.get(name), self.protect_names, self.protect_tags)
+        return Current(self.automations.get(name), self.protect_names, self.protect_tags)
 
 
 def pack(

@@ -11,7 +11,7 @@ from typing import Any
 
 from closeout.config.values import duration_text
 from closeout.core import commit, payload
-from closeout.core.automation import Automation, Step, Today
+from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
 from closeout.ports import Durable, Execution, Json
 from closeout.run import audience, livecheck
@@ -60,22 +60,22 @@ class RunContext:
         if commit.certainly_private(self.event):
             return True
         try:
-            current = self.today().automation if self.automation.public_logs else None
+            current = self.current().automation if self.automation.public_logs else None
         except CloseoutError:
             return False
         return current is not None and current.public_logs
 
-    def today(self) -> Today:
+    def current(self) -> Current:
         """Read what the configuration says now. May raise; only inside a recorded function."""
-        return self.deps.today(self.automation.name)
+        return self.deps.current(self.automation.name)
 
-    def held_while_gone(self, today: Today, step: str) -> bool:
+    def held_while_gone(self, current: Current, step: str) -> bool:
         """Whether the run's automation is gone from the configuration, said once; only inside a recorded function.
 
         The run then changes nothing: it may have been renamed, and the new entry forbids what the old one allowed.
         Raises `AutomationGone` when the run's time is up.
         """
-        if today.automation is not None:
+        if current.automation is not None:
             return False
         gone = f"automation {self.automation.name} is gone"
         if self.deps.clock.now() >= self.deadline:

@@ -118,9 +118,9 @@ def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) 
     automation = context.automation
 
     def read_mode() -> Json | None:
-        today = context.today()
-        held = context.held_while_gone(today, STEP)
-        return None if held else {"dry_run": guards.dry_run(automation, today)}
+        current = context.current()
+        held = context.held_while_gone(current, STEP)
+        return None if held else {"dry_run": guards.dry_run(automation, current)}
 
     mode = context.durable.wait_until(f"{STEP}/mode", context.safe(read_mode), HELD, automation.timeout)
     if mode["dry_run"]:

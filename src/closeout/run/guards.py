@@ -10,20 +10,20 @@ from collections.abc import Sequence
 
 from closeout.actions.spec import Action
 from closeout.core import limits, protect
-from closeout.core.automation import Automation, Step, Today
+from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import GuardRefused, WrongAccount
 from closeout.core.plan import Change
 from closeout.ports import AwsTarget, Clients
 
 
-def dry_run(stored: Automation, today: Today) -> bool:
+def dry_run(stored: Automation, current: Current) -> bool:
     """Whether either form says `mode: dry-run`."""
-    return any(form.mode == "dry-run" for form in _forms(stored, today))
+    return any(form.mode == "dry-run" for form in _forms(stored, current))
 
 
-def tag_rules(stored: Automation, today: Today) -> frozenset[str]:
+def tag_rules(stored: Automation, current: Current) -> frozenset[str]:
     """Return the rules of `protect.tags` in force, each as one text: by them the tags of what is planned are needed."""
-    protections: tuple[Automation | Today, ...] = (*_forms(stored, today), today)
+    protections: tuple[Automation | Current, ...] = (*_forms(stored, current), current)
     return frozenset(f"{key}={value}" for one in protections for key, value in one.protect_tags.items())
 
 
@@ -33,14 +33,14 @@ def with_tags(action: Action, changes: Sequence[Change], clients: Clients) -> tu
 
 
 def check_plan(
-    changes: Sequence[Change], stored: Automation, today: Today, before: Sequence[Change] = ()
+    changes: Sequence[Change], stored: Automation, current: Current, before: Sequence[Change] = ()
 ) -> None:
     """Raise `GuardRefused` when a change is protected, or the run's plan so far is larger than allowed.
 
     `before` are the changes that earlier steps of the same run had planned: the limit is the run's.
     """
-    forms = _forms(stored, today)
-    protections: tuple[Automation | Today, ...] = (*forms, today)
+    forms = _forms(stored, current)
+    protections: tuple[Automation | Current, ...] = (*forms, current)
     for rules in protections:
         for change in changes:
             rule = protect.protected_by(change, rules.protect_names, rules.protect_tags)
@@ -53,8 +53,8 @@ def check_plan(
     )
 
 
-def _forms(stored: Automation, today: Today) -> tuple[Automation, ...]:
-    return (stored,) if today.automation is None else (stored, today.automation)
+def _forms(stored: Automation, current: Current) -> tuple[Automation, ...]:
+    return (stored,) if current.automation is None else (stored, current.automation)
 
 
 def check_account(target: AwsTarget | None, clients: Clients) -> None:

@@ -51,12 +51,12 @@ def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]
     clients = deps.clients.for_step(target)
     guards.check_account(target, clients)
     changes = tuple(action.plan(values, clients))
-    today = deps.today(automation.name)
-    rules = guards.tag_rules(automation, today)
+    current = deps.current(automation.name)
+    rules = guards.tag_rules(automation, current)
     tagged = guards.with_tags(action, changes, clients) if rules else changes
-    guards.check_plan(tagged, automation, today, before)
+    guards.check_plan(tagged, automation, current, before)
     absent = None if changes or action.absent is None else _absent(action.absent(values), target)
-    return Planned(changes, values, guards.dry_run(automation, today), rules, absent)
+    return Planned(changes, values, guards.dry_run(automation, current), rules, absent)
 
 
 def _absent(what: str, target: AwsTarget | None) -> Said:

@@ -247,7 +247,7 @@ class StepWork:
             self._context.check_time()
         except DeadlinePassed:
             with contextlib.suppress(StoreUnavailable):
-                self._context.held_while_gone(self._context.today(), self._step.id)
+                self._context.held_while_gone(self._context.current(), self._step.id)
             raise
 
     def _within_step(self, name: str, call: Callable[[], T]) -> T:
@@ -269,18 +269,18 @@ class StepWork:
         Raises `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit. A file
         that cannot be read now raises a transient error, as a switch does: the call is held, and asks again.
         """
-        stored, today = self._context.automation, self._context.today()
-        if guards.dry_run(stored, today):
+        stored, current = self._context.automation, self._context.current()
+        if guards.dry_run(stored, current):
             raise GuardRefused(
                 f"{self._step.id}: the automation is in dry-run mode now; nothing more was done"
             )
         plan = self._plan
         if plan is not None:
             changes = plan.changes
-            if guards.tag_rules(stored, today) - plan.tag_rules:
+            if guards.tag_rules(stored, current) - plan.tag_rules:
                 changes = guards.with_tags(plan.action, changes, self.clients)
-            guards.check_plan(changes, stored, today, plan.before)
-        return self._context.held_while_gone(today, self._step.id)
+            guards.check_plan(changes, stored, current, plan.before)
+        return self._context.held_while_gone(current, self._step.id)
 
     def _held_by_pause(self) -> bool:
         paused = self._context.deps.switch.paused()

@@ -114,7 +114,7 @@ def preview_deps(
         clock=SystemClock(),
         switch=quiet,
         redact=redactor,
-        today=loaded.today,
+        current=loaded.current,
         functions=loaded.functions,
         details=no_details,
         directory=loaded.directory,

@@ -104,7 +104,7 @@ class Runtime:
                 clock=self.clock,
                 switch=self.ledger,
                 redact=self.redactor,
-                today=self.loaded.today,
+                current=self.loaded.current,
                 functions=self.loaded.functions,
                 details=self._details_link,
                 directory=self.loaded.directory,

@@ -19,7 +19,7 @@ from closeout.adapters.dynamo.journal import LogJournal
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
 from closeout.core import invocation
-from closeout.core.automation import Today, status_contexts
+from closeout.core.automation import Current, status_contexts
 from closeout.core.console import run_log_url
 from closeout.core.redact import Redactor
 from closeout.engine.calling import Finished
@@ -119,7 +119,7 @@ class StackRuntime:
             clock=self._clock,
             switch=self.ledger.switch,
             redact=self.redactor,
-            today=self._today,
+            current=self._current,
             functions=self._loaded.functions,
             details=self._details,
             directory=self._loaded.directory,
@@ -128,13 +128,13 @@ class StackRuntime:
             longest_call=CALL,
         )
 
-    def _today(self, name: str) -> Today:
+    def _current(self, name: str) -> Current:
         """Read what was deployed last: this worker may be a version that a waiting run has kept.
 
         Raises `StoreUnavailable`. A stack that an earlier closeout deployed has no such item: then the bundle counts.
         """
         deployed = self.ledger.deployed.read()
-        return self._loaded.today(name) if deployed is None else deployed.today(name)
+        return self._loaded.current(name) if deployed is None else deployed.current(name)
 
     def _details(self, execution: Execution) -> str:
         return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)

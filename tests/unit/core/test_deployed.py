@@ -34,8 +34,8 @@ def test_what_is_packed_comes_back_as_a_run_would_store_it() -> None:
 def test_the_files_protection_comes_back_beside_the_automations() -> None:
     """It holds for a run whose automation is no longer there."""
     found = unpack(pack([AUTOMATION], API, ["shared-*"], {"keep": "*"}), 0)
-    assert found.today("renamed") == (None, ("shared-*",), {"keep": "*"})
-    assert found.today("preview-cleanup").automation == AUTOMATION
+    assert found.current("renamed") == (None, ("shared-*",), {"keep": "*"})
+    assert found.current("preview-cleanup").automation == AUTOMATION
 
 
 def test_the_protection_that_an_earlier_version_stored_is_the_automations() -> None:
@@ -44,7 +44,7 @@ def test_the_protection_that_an_earlier_version_stored_is_the_automations() -> N
     value = json.loads(zlib.decompress(pack([old], API)))
     del value["protect"]
     found = unpack(zlib.compress(json.dumps(value).encode()), 0)
-    assert found.today("renamed") == (None, ("shared-*",), {"keep": "*"})
+    assert found.current("renamed") == (None, ("shared-*",), {"keep": "*"})
     assert found.unknown == ()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
-from closeout.core.automation import Automation, Step, Today
+from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import ServiceError
 from closeout.core.plan import Change, Leftover
 from closeout.core.redact import Redactor
@@ -262,10 +262,10 @@ class Scene:
         world = self.world
         paused = self.paused
 
-        def today(_name: str) -> Today:
+        def current(_name: str) -> Current:
             self.reads_current()
-            current = None if self.gone() else self.current or self.automation
-            return Today(current, self.file_protects)
+            found = None if self.gone() else self.current or self.automation
+            return Current(found, self.file_protects)
 
         class Lines:
             def write(self, execution: str, step: str | None, text: str) -> None:
@@ -284,7 +284,7 @@ class Scene:
             clock=self.clock,
             switch=Pause(),
             redact=Redactor(["hunter2hunter2"]),
-            today=today,
+            current=current,
             functions=self.functions,
             details=lambda execution: f"http://localhost/runs/{execution.run_id}",
             directory=Path(),

@@ -12,7 +12,7 @@ from closeout.actions.aws import physical, tags
 from closeout.actions.aws.cloudformation_delete_stack import ACTION as DELETE_STACK
 from closeout.actions.aws.s3_delete_objects import ACTION as DELETE_OBJECTS
 from closeout.actions.aws.tags import READS, Named
-from closeout.core.automation import Today
+from closeout.core.automation import Current
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.run import guards
@@ -119,7 +119,7 @@ def test_a_tagged_bucket_in_a_stack_refuses_the_plan(clients: Any) -> None:
     with pytest.raises(
         GuardRefused, match=r"AWS::S3::Bucket preview-17-assets is protected \(tag keep=yes\)"
     ):
-        guards.check_plan(changes, KEEP, Today(KEEP))
+        guards.check_plan(changes, KEEP, Current(KEEP))
 
 
 def test_a_tagged_bucket_that_the_template_keeps_refuses_nothing(clients: Any) -> None:
@@ -127,7 +127,7 @@ def test_a_tagged_bucket_that_the_template_keeps_refuses_nothing(clients: Any) -
     create(clients, body=template(Assets=bucket(ASSETS, DeletionPolicy="Retain")))
     tag_bucket(clients)
     changes = guards.with_tags(DELETE_STACK, DELETE_STACK.plan(STACK_INPUTS, clients), clients)
-    guards.check_plan(changes, KEEP, Today(KEEP))
+    guards.check_plan(changes, KEEP, Current(KEEP))
 
 
 def test_a_tagged_bucket_refuses_a_prefix_in_it(clients: Any) -> None:
@@ -137,7 +137,7 @@ def test_a_tagged_bucket_refuses_a_prefix_in_it(clients: Any) -> None:
     tag_bucket(clients)
     changes = guards.with_tags(DELETE_OBJECTS, DELETE_OBJECTS.plan(PREFIX, clients), clients)
     with pytest.raises(GuardRefused, match=r"is protected \(tag keep=yes\)"):
-        guards.check_plan(changes, KEEP, Today(KEEP))
+        guards.check_plan(changes, KEEP, Current(KEEP))
 
 
 # --- types without a read of their own ----------------------------------------------------------------------
