@@ -151,7 +151,11 @@ class StackRuntime:
 
 
 def open_stack_runtime(
-    environment: Mapping[str, str] = os.environ, *, modules: bool = True, drain: float = DRAIN
+    environment: Mapping[str, str] = os.environ,
+    *,
+    modules: bool = True,
+    drain: float = DRAIN,
+    clock: Clock | None = None,
 ) -> StackRuntime:
     """Compose from a Lambda's environment. Raises `ConfigError` when the bundled configuration cannot be used.
 
@@ -176,7 +180,7 @@ def open_stack_runtime(
         region=region,
         token=environment["CLOSEOUT_GITHUB_SECRET"],
         client=boto_clients(region),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         drain=drain,
     )
 

@@ -13,9 +13,11 @@ import pytest
 
 from closeout.core.console import run_log_url
 from closeout.core.errors import ConfigError, Unavailable
+from closeout.engine.visit import DONE
 from closeout.lambdas import ended
 from closeout.ports import AwsTarget, Ending
 from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import SharedClients
 from tests.unit.actions.aws import previews
@@ -216,14 +218,18 @@ def test_a_file_that_is_not_stricter_lets_a_waiting_run_go_on(
 def test_a_run_whose_automation_is_no_longer_deployed_ends_in_an_error(world: StackWorld) -> None:
     """It deletes nothing while it waits, and its time ends it; the commit's status says which automation is gone."""
     clients = preview(world)
-    world.say("timeout: 2s")
-    world.runtime = world.environment()
-    world.switch(paused=True)
-    execution, sha = world.closes()
-    world.runtime.visits.visit(execution, lambda: 890.0)
+    clock = FakeClock(time.time())
+    world.runtime = world.environment(clock=clock)
     world.deploys(without=True)
-    world.switch(paused=False)
-    ending = world.drive(execution)
+    execution, sha = world.closes()
+    gone = "automation preview-cleanup is gone from the configuration; nothing more is changed unless it comes back"
+    visits = 0
+    while (outcome := world.runtime.visits.visit(execution, lambda: 890.0)) != DONE:
+        assert world.statuses(sha)[-1] == ("pending", gone)
+        clock.advance(outcome["wake"] - clock.now() + 1_200)
+        visits += 1
+    assert visits > 2
+    ending = world.ending(execution)
     assert (ending.verdict, ending.summary) == (
         "cancelled",
         "automation preview-cleanup is gone; nothing was deleted",
@@ -235,8 +241,8 @@ def test_a_run_whose_automation_is_no_longer_deployed_ends_in_an_error(world: St
 def test_a_run_whose_automation_is_deployed_again_goes_on(world: StackWorld) -> None:
     """A deployment that was taken back costs its runs nothing but time."""
     clients = preview(world)
-    execution = waits_for_its_stack(world)
     world.deploys(without=True)
+    execution, _ = world.closes()
     assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
     world.deploys()
     assert world.drive(execution).verdict == "success"
