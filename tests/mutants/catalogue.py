@@ -87,8 +87,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pause ignored",
         "src/closeout/run/work.py",
-        "if self._held_by_pause() or self._held_by_todays_file():",
-        "if self._held_by_todays_file():",
+        "        if self._held_by_pause():",
+        "        if False:",
         (f"{RUN}::test_a_pause_holds_the_delete_until_it_is_lifted",),
     ),
     Mutant(

@@ -120,6 +120,11 @@ class RunContext:
         if status is not None:
             self.status.note(status)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the last try of a call had to wait, as far as this process knows."""
+        return self._told.why(self.execution.id) is not None
+
     def failing_for(self, operation: str) -> float:
         """Give for how many seconds a call has failed, this failure included; only inside a recorded function."""
         now = self.deps.clock.now()

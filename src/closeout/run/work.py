@@ -230,16 +230,19 @@ class StepWork:
     def _held(self, name: str, look: Callable[[], None] | None) -> bool:
         """Whether the call has to wait: asked before the call's own look, which is spared then, and after it.
 
-        A look may take minutes, so whether the run's time is up, or somebody cancelled it, is asked again behind it.
+        A look may take minutes, so whether the run's time is up, or somebody cancelled it, is asked again behind it. The
+        file is read once more before it only for a call that was held: the look would be made every half minute.
         """
-        if self._held_by_pause() or self._held_by_todays_file():
+        if self._held_by_pause():
             return True
-        if look is None:
-            return False
-        self._within_step(name, look)
-        self._check_time()
-        cancelled = self._context.durable.cancelled()
-        return cancelled or self._held_by_pause() or self._held_by_todays_file()
+        if look is not None:
+            if self._context.is_held and self._held_by_todays_file():
+                return True
+            self._within_step(name, look)
+            self._check_time()
+            if self._context.durable.cancelled() or self._held_by_pause():
+                return True
+        return self._held_by_todays_file()
 
     def _check_time(self) -> None:
         """Raise when the run's time is up: `AutomationGone` if the automation is gone by then, else `DeadlinePassed`."""
