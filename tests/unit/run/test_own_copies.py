@@ -54,6 +54,7 @@ def test_a_step_that_changes_the_event_does_not_choose_what_the_next_one_deletes
             step(
                 uses="python",
                 id="spoil",
+                retry_backoff=0.0,
                 inputs={"function": "spoiling:spoil", "args": {"texts": ["${{ event.repository.name }}"]}},
             ),
             step(name, id="delete-1", condition="event.repository.name == 'shop'"),
