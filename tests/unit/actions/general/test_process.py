@@ -246,7 +246,7 @@ def test_a_script_that_stops_its_supervisor_leaves_nothing(tmp_path: Path, stop:
 def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path: Path) -> None:
     """The next server finds it by its pid and start time."""
     process = Supervised(grace=0.2)
-    script = "supervisor=$PPID; (while kill -STOP $supervisor; do sleep 0.05; done) & sleep 300 & echo $! > near; wait"
+    script = "supervisor=$PPID; (while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
     thread = threading.Thread(
         target=lambda: process.run(
             ["/bin/sh", "-c", script],
