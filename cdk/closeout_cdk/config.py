@@ -53,7 +53,10 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
     found = (*loaded.warnings, *checks.check(loaded, given, places))
     automations = loaded.automations
     warnings = [finding.pretty() for finding in found]
-    packed = pack(automations, _api_url(loaded.settings.api_url, given))
+    settings = loaded.settings
+    packed = pack(
+        automations, _api_url(settings.api_url, given), settings.protect_names, settings.protect_tags
+    )
     return Config(
         rules=compile_rules(automations, status_contexts(automations)),
         packed=_text(packed),

@@ -64,8 +64,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "limits of today's file ignored",
         "src/closeout/run/guards.py",
-        "forms = (stored,) if current is None else (stored, current)",
-        "forms = (stored,)",
+        "return (stored,) if current.automation is None else (stored, current.automation)",
+        "return (stored,)",
         (f"{RUN}::test_the_stricter_of_the_stored_and_todays_limits_holds",),
     ),
     Mutant(
@@ -115,7 +115,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a call is not held against today's file",
         "src/closeout/run/work.py",
-        "guards.check_plan(self._planned, stored, current, self._before)",
+        "guards.check_plan(changes, stored, current, plan.before)",
         "pass",
         (f"{RUN}::test_a_file_that_became_stricter_while_a_run_waited_holds_before_the_next_call",),
     ),
@@ -502,8 +502,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a waiting run hears of its own version's file alone",
         "src/closeout/wiring/stack_runtime.py",
-        "forms = self._automations if deployed is None else deployed.automations",
-        "forms = self._automations",
+        "return self._loaded.current(name) if deployed is None else deployed.current(name)",
+        "return self._loaded.current(name)",
         (f"{RUNTIME}::test_a_waiting_run_hears_of_the_file_that_was_deployed_last",),
     ),
     Mutant(
@@ -523,8 +523,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a function's mode is recorded before it is known",
         "src/closeout/run/function.py",
-        "        PLAN_RETRY,\n",
-        "",
+        "context.safe(read_mode), HELD, automation.timeout)",
+        "context.safe(read_mode), HELD, 0.0)",
         (f"{RUN}::test_a_function_waits_for_todays_form_before_it_is_called",),
     ),
     Mutant(

@@ -4,4 +4,141 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+GONE = "tests/unit/run/test_automation_gone.py"
+TAGS = "tests/unit/run/test_protected_tags.py"
+READS = "tests/unit/actions/aws/test_tags_moto.py"
+COPIES = "tests/unit/run/test_own_copies.py"
+STACK = "tests/unit/actions/aws/test_delete_stack_moto.py::TestInterruptions"
+EVENTS = "tests/unit/actions/aws/test_stacks.py::TestEndOfADelete"
+RIGHTS = "tests/unit/config/test_permissions.py"
+SCRIPTS = "tests/unit/actions/general/test_process.py"
+NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a run whose automation is gone goes on in its own form",
+        "src/closeout/run/context.py",
+        "        if current.automation is not None:\n",
+        "        if True:\n",
+        (f"{GONE}::test_a_run_whose_automation_is_gone_changes_nothing_and_ends_in_an_error",),
+    ),
+    Mutant(
+        "the file's protection is lost with the automation",
+        "src/closeout/run/guards.py",
+        "protections: tuple[Automation | Current, ...] = (*forms, current)",
+        "protections: tuple[Automation | Current, ...] = forms",
+        (f"{GONE}::test_the_files_protection_holds_for_a_run_whose_automation_is_gone",),
+    ),
+    Mutant(
+        "what is deployed has no protection of its own",
+        "src/closeout/core/deployed.py",
+        "return Current(self.automations.get(name), self.protect_names, self.protect_tags)",
+        "return Current(self.automations.get(name))",
+        ("tests/unit/core/test_deployed.py::test_the_files_protection_comes_back_beside_the_automations",),
+    ),
+    Mutant(
+        "a function is called though its automation is gone",
+        "src/closeout/run/function.py",
+        "return None if held else {",
+        "return {",
+        (f"{GONE}::test_a_function_whose_automation_is_gone_is_not_called",),
+    ),
+    Mutant(
+        "tags of what is planned are not read",
+        "src/closeout/run/planning.py",
+        "tagged = guards.with_tags(action, changes, clients) if rules else changes",
+        "tagged = changes",
+        (f"{TAGS}::test_a_tagged_part_of_what_is_planned_refuses_the_whole",),
+    ),
+    Mutant(
+        "a rule on tags that came later is not held",
+        "src/closeout/run/work.py",
+        "if guards.tag_rules(stored, current) - plan.tag_rules:",
+        "if False:",
+        (f"{TAGS}::test_a_rule_that_came_while_the_run_waited_has_the_tags_read_anew",),
+    ),
+    Mutant(
+        "tags that cannot be read count as none",
+        "src/closeout/actions/aws/tags.py",
+        "            why = error.message\n",
+        "            return {}\n",
+        (f"{READS}::test_tags_that_cannot_be_read_are_refused",),
+    ),
+    Mutant(
+        "any error means that a bucket has no tags",
+        "src/closeout/actions/aws/tags.py",
+        "if error.reason in read.untagged or (",
+        "if True or (",
+        (f"{READS}::test_tags_that_cannot_be_read_are_refused",),
+    ),
+    Mutant(
+        "the rights to read tags are not asked for",
+        "src/closeout/config/permissions.py",
+        "tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()",
+        "tags = ()",
+        (f"{RIGHTS}::test_tags_are_readable_only_where_the_file_protects_by_tag",),
+    ),
+    Mutant(
+        "user code gets the run's own payload",
+        "src/closeout/run/work.py",
+        "return payload.decode(self._context.execution.body)",
+        "return self._context.event",
+        (f"{COPIES}::test_a_step_that_changes_the_event_does_not_choose_what_the_next_one_deletes",),
+    ),
+    Mutant(
+        "a second try gets what the first one made of its arguments",
+        "src/closeout/actions/general/python.py",
+        'arguments = copy.deepcopy(self._inputs.get("args") or {})',
+        'arguments = self._inputs.get("args") or {}',
+        (f"{COPIES}::test_a_step_that_changes_the_event_does_not_choose_what_the_next_one_deletes",),
+    ),
+    Mutant(
+        "a delete that was joined is read from the joining on",
+        "src/closeout/actions/aws/stacks.py",
+        "            if not joins:\n",
+        "            if True:\n",
+        (f"{STACK}::test_joins_a_delete_that_is_about_to_fail",),
+    ),
+    Mutant(
+        "events that come late are not waited for",
+        "src/closeout/actions/aws/teardown.py",
+        'if end.get("complete", bool(end["failures"])):',
+        "if True:",
+        (f"{STACK}::test_events_that_come_late_are_waited_for",),
+    ),
+    Mutant(
+        "a late event of another request counts",
+        "src/closeout/actions/aws/stacks.py",
+        'and (not token or event.get("ClientRequestToken") in (None, token))',
+        "",
+        (f"{EVENTS}::test_a_late_event_of_another_request_is_not_this_deletes",),
+    ),
+    Mutant(
+        "what an answer lacks is absent",
+        "src/closeout/adapters/answers.py",
+        'self._refuse(f"the answer lacks {key}")',
+        "return None",
+        (f"{NONSENSE}::test_a_prefix_is_never_empty_by_nonsense",),
+    ),
+    Mutant(
+        "another stack's answer is taken",
+        "src/closeout/actions/aws/stacks.py",
+        'or name_or_id not in (stacks[0]["StackId"], stacks[0]["StackName"])',
+        "",
+        (f"{NONSENSE}::test_another_stacks_answer_is_refused",),
+    ),
+    Mutant(
+        "a comment's marker proves that closeout wrote it",
+        "src/closeout/run/matching.py",
+        "return comment.own_id(context.deps.github) == sender",
+        "return True",
+        ("tests/unit/run/test_own_comment.py::test_somebody_elses_marker_silences_nothing",),
+    ),
+    Mutant(
+        "what is below a supervisor that was stopped lives on",
+        "src/closeout/actions/general/process.py",
+        "    for _ in range(100):\n",
+        "    for _ in range(0):\n",
+        (f"{SCRIPTS}::test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it",),
+    ),
+)

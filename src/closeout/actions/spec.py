@@ -92,7 +92,7 @@ class Work(Protocol):
 
     @property
     def event(self) -> Mapping[str, Any]:
-        """The payload."""
+        """A copy of the payload, a new one each time."""
         ...
 
     @property
@@ -219,6 +219,11 @@ class Action:
     """It runs the operator's own code: its plan, its summary and its errors may hold what only the log's readers may see.
 
     What anybody may read is then said apart: `public` beside `summary`, and `ActionFailed.public`."""
+    read_tags: Callable[[Sequence[Change], Clients], Sequence[Change]] | None = None
+    """Give planned changes the tags of what they are about; called only where the file says `protect.tags`. None: `plan`
+    gives all tags there are. Raises `GuardRefused` for tags that cannot be read."""
+    tag_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
+    """What `read_tags` needs besides `permissions`."""
     check: Callable[[Inputs], Sequence[str]] | None = None
     """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""
     look_up: Callable[[Inputs], Sequence[str]] | None = None

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
+from closeout.adapters.answers import checked
 from closeout.core.errors import ServiceError
 from closeout.ports import AwsTarget
 
@@ -24,6 +25,10 @@ SESSION_NAME = "closeout"
 
 SENTENCE = 500
 """Characters kept of a service's own message: enough for any sentence, too few for a proxy's page."""
+
+UNREADABLE = "ResponseParser"
+"""The reason of an answer that came and says nothing."""
+NONSENSE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 NO_CREDENTIALS = (
     "no AWS credentials were found: give closeout a role (instance profile, AWS_ROLE_ARN with a web identity), "
@@ -149,10 +154,20 @@ class TranslatedClient:
             )
             raise AttributeError(message)
         method, operation = getattr(self._client, name), operations[name]
+        shape = self._client.meta.service_model.operation_model(operation).output_shape
+
+        def refuse(why: str) -> NoReturn:
+            raise ServiceError(
+                f"{self._service} {operation}: {why}",
+                service=self._service,
+                operation=operation,
+                reason=UNREADABLE,
+                transient=True,
+            )
 
         def call(**arguments: Any) -> Any:
             with translated(self._service, operation, self._now):
-                return method(**arguments)
+                return checked(shape, method(**arguments), refuse)
 
         return call
 
@@ -177,7 +192,8 @@ class translated:  # noqa: N801
 
         if isinstance(error, ClientError):
             self._answered(error)
-        if isinstance(error, (BotoCoreError, ResponseParserError)):
+        # The last ones are what botocore's parsers raise over JSON that is no object, or of other types than they expect.
+        if isinstance(error, (BotoCoreError, ResponseParserError, *NONSENSE)):
             self._unanswered(error)
 
     def _answered(self, error: Any) -> NoReturn:
@@ -221,9 +237,9 @@ def _cause(error: Exception) -> tuple[str, str, bool]:
         return "NoCredentials", _no_profile(str(error.kwargs.get("profile", ""))), False
     if isinstance(error, (known.NoCredentialsError, known.PartialCredentialsError)):
         return "NoCredentials", NO_CREDENTIALS, False
-    if isinstance(error, ResponseParserError):
+    if isinstance(error, (ResponseParserError, *NONSENSE)) and not isinstance(error, known.BotoCoreError):
         # Its text is the answer itself, and a torn answer of AssumeRole holds credentials.
-        return "ResponseParser", "the answer could not be read", True
+        return UNREADABLE, "the answer could not be read", True
     no_answer = (known.HTTPClientError, known.ConnectionError, known.IncompleteReadError)
     transient = isinstance(error, (*no_answer, known.CredentialRetrievalError))
     return type(error).__name__.removesuffix("Error"), str(error), transient

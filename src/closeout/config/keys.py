@@ -36,7 +36,7 @@ KEYS: tuple[Key, ...] = (
     Key("aws", "region", "region name", "", "The region, like `eu-central-1`."),
     Key("aws", "assume-role", "role ARN", "none", "A role to assume first."),
     Key("protect", "names", "list of patterns", "none", "Names that nothing may touch. `*` stands for any text."),
-    Key("protect", "tags", "map of tag to value pattern", "none", "Resources with such a tag are not touched. `*` stands for any value."),
+    Key("protect", "tags", "map of tag to value pattern", "none", "Resources with such a tag are not touched, each resource of a stack included; tags that cannot be read refuse the plan. `*` stands for any value."),
     Key("automation", "on", "event, list of events, or map of event to filters", "", "What starts it, as a workflow's `on` in GitHub Actions. Required. `pull_request` needs explicit `types`."),
     Key("automation", "repositories", "pattern or list of patterns", "any", "Repositories (`owner/name`) that it is for. Required when a step is destructive; a pattern that lets through any owner is refused there."),
     Key("automation", "senders", "pattern or list of patterns", "any", "Logins whose events count."),

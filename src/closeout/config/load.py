@@ -19,7 +19,7 @@ from closeout.config.modules import import_modules
 from closeout.config.settings import Settings, read_settings, read_version
 from closeout.config.steps import Surroundings
 from closeout.config.values import At
-from closeout.core.automation import Automation
+from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
 
 _WRITE_ONE = "`closeout init` writes one; or name yours with --config or CLOSEOUT_CONFIG"
@@ -36,6 +36,11 @@ class Loaded:
     warnings: tuple[Finding, ...] = ()
     directory: Path = Path()
     """The file's folder: where its modules and its relative `file:` references are looked up."""
+
+    def current(self, name: str) -> Current:
+        """Return what this configuration says about a run of the automation `name`."""
+        found = next((one for one in self.automations if one.name == name), None)
+        return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
 def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:

@@ -68,6 +68,11 @@ class Needing(Protocol):
         """What a step with these inputs needs."""
         ...
 
+    @property
+    def tag_permissions(self) -> Callable[[Mapping[str, Any]], tuple[PermissionSpec, ...]]:
+        """What it needs besides where the file says `protect.tags`."""
+        ...
+
 
 Actions: TypeAlias = Mapping[str, Needing]
 
@@ -197,7 +202,9 @@ def _of_automation(automation: Automation, actions: Actions) -> Iterator[Stateme
             why = ("read the secret that the step's input refers to",)
             yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, why, place)
             yield _decryption(arns, place)
-        for permission in actions[step.uses].permissions(step.inputs):
+        action = actions[step.uses]
+        tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()
+        for permission in (*action.permissions(step.inputs), *tags):
             of_aws = permission.system == "aws"
             resources = permission.resources or ("*",)
             if of_aws:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 MODES = ("apply", "dry-run")
 
@@ -88,6 +88,18 @@ class Automation:
         for key in ("triggers", "repositories", "senders", "protect_names", "secret_variables"):
             value[key] = tuple(value.get(key, ()))
         return cls(**value)
+
+
+class Current(NamedTuple):
+    """What the configuration says now about the automation of a run that an earlier one accepted.
+
+    The file-level `protect` is here too: it holds for every run, whatever became of the run's automation.
+    """
+
+    automation: Automation | None
+    """None: the configuration no longer has an automation of this name."""
+    protect_names: tuple[str, ...] = ()
+    protect_tags: Mapping[str, str] = {}
 
 
 def status_contexts(automations: Iterable[Automation]) -> tuple[str, ...]:

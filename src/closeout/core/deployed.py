@@ -2,7 +2,8 @@
 
 Pure, and in the core, because three programs must agree on it: the stack packs it when it is made, the worker reads it
 before each destructive call, and commands with `--stack` make the next attempt at a run from it. Each automation stands
-in it as a run stores its own, with its `protect`, limits and `mode`.
+in it as a run stores its own, with its `protect`, limits and `mode`; the file's `protect` stands beside them, for runs
+whose automation the file no longer has.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from closeout.core.automation import MODES, Automation, Step
+from closeout.core.automation import MODES, Automation, Current, Step
 
 
 class Deployed(NamedTuple):
@@ -28,11 +29,26 @@ class Deployed(NamedTuple):
     since: float
     unknown: tuple[str, ...] = ()
     """Keys of a later version that this one does not know. It holds what it knows; it cannot pass the rest on."""
+    protect_names: tuple[str, ...] = ()
+    protect_tags: Mapping[str, str] = {}
+
+    def current(self, name: str) -> Current:
+        """Return what is deployed about a run of the automation `name`."""
+        return Current(self.automations.get(name), self.protect_names, self.protect_tags)
 
 
-def pack(automations: Iterable[Automation], api_url: str) -> bytes:
-    """Give the bytes that are stored: zlib over JSON."""
-    value = {"automations": [json.loads(one.canonical()) for one in automations], "api_url": api_url}
+def pack(
+    automations: Iterable[Automation],
+    api_url: str,
+    protect_names: Iterable[str] = (),
+    protect_tags: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the bytes that are stored: zlib over JSON. `protect_*` are the file's own."""
+    value = {
+        "automations": [json.loads(one.canonical()) for one in automations],
+        "api_url": api_url,
+        "protect": {"names": list(protect_names), "tags": dict(protect_tags or {})},
+    }
     return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), 9)
 
 
@@ -46,17 +62,31 @@ def unpack(packed: bytes, since: float) -> Deployed:
     try:
         text = zlib.decompress(packed)
         value = json.loads(text)
-        unknown: set[str] = set(value) - {"automations", "api_url"}
+        unknown: set[str] = set(value) - {"automations", "api_url", "protect"}
         found = [_automation(one, unknown) for one in value["automations"]]
+        names, tags = _protect(value, found)
         return Deployed(
             automations={one.name: one for one in found},
             api_url=value["api_url"],
             digest=hashlib.sha256(text).hexdigest(),
             since=since,
             unknown=tuple(sorted(unknown)),
+            protect_names=names,
+            protect_tags=tags,
         )
     except (AttributeError, KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _protect(
+    value: Mapping[str, Any], automations: Iterable[Automation]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the file's `protect`. An earlier version stored it in each automation alone, the same in all."""
+    if "protect" in value:
+        return tuple(value["protect"]["names"]), dict(value["protect"]["tags"])
+    names = (name for one in automations for name in one.protect_names)
+    tags = {key: pattern for one in automations for key, pattern in one.protect_tags.items()}
+    return tuple(dict.fromkeys(names)), tags
 
 
 def _automation(value: Mapping[str, Any], unknown: set[str]) -> Automation:

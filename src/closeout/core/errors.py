@@ -149,7 +149,7 @@ class StepFailed(CloseoutError):
     @property
     def cancels(self) -> bool:
         """Whether this failed operation means that the run is to end early."""
-        return self.kind in ("cancelled", "reopened", "run-cancelled")
+        return self.kind in ("cancelled", "reopened", "run-cancelled", AutomationGone.code)
 
 
 class WaitTimeout(StepFailed):
@@ -186,6 +186,12 @@ class Reopened(CloseoutError):
     """The live check found the pull request open (or the ref there) again: the run cancels itself."""
 
     code = "reopened"
+
+
+class AutomationGone(CloseoutError):
+    """The configuration no longer has the run's automation, and the run's time is up: the run ends itself."""
+
+    code = "automation-gone"
 
 
 class NotSame(GuardRefused):

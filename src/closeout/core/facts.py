@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 OWN_CONTEXT = "closeout/"
 """How the status contexts begin that closeout sets by default."""
-OWN_MARKER = "<!-- closeout:"
-"""What every comment of closeout's holds, invisibly."""
+COMMENT_MARKER = "<!-- closeout:"
+"""How every comment of closeout's begins, invisibly. Anybody who may comment can write it."""
 MAX_COMMITS = 1000
 """GitHub Actions does not evaluate path filters for a push of more commits; its workflow then always runs."""
 
@@ -87,16 +87,24 @@ def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ..
 
 
 def is_own(event: str, payload: Mapping[str, Any], contexts: tuple[str, ...] = ()) -> bool:
-    """Whether closeout itself caused the event: its status context, or a comment with its marker.
+    """Whether closeout itself caused the event: it is about a status context of its own.
 
-    `contexts` are status contexts that the configuration spells out, besides those that begin `closeout/`.
+    `contexts` are those that the configuration spells out, besides those that begin `closeout/`. Whether a comment is
+    closeout's, the payload alone does not say: see `marked_sender`.
     """
-    if event == "status":
-        context = _text(payload, "context")
-        return context is not None and (context.startswith(OWN_CONTEXT) or context in contexts)
-    if event == "issue_comment":
-        return OWN_MARKER in (_text(_object(payload, "comment"), "body") or "")
-    return False
+    context = _text(payload, "context") if event == "status" else None
+    return context is not None and (context.startswith(OWN_CONTEXT) or context in contexts)
+
+
+def marked_sender(event: str, payload: Mapping[str, Any]) -> int | None:
+    """Return the user id of who sent a comment that begins with closeout's marker, None for any other event.
+
+    closeout itself caused it only if that is the user whose token it comments with.
+    """
+    body = _text(_object(payload, "comment"), "body") if event == "issue_comment" else None
+    if body is None or not body.startswith(COMMENT_MARKER):
+        return None
+    return _integer(_object(payload, "sender"), "id")
 
 
 def _reference(

@@ -69,10 +69,6 @@ class _Deployment(TypedDict, total=False):
     sha: Any
 
 
-class _Comment(TypedDict, total=False):
-    body: Any
-
-
 class _Common(TypedDict, total=False):
     action: Any
     number: Any
@@ -95,7 +91,6 @@ class _AnyEvent(_PullRequestEvent, total=False):
     check_run: _CheckRun | None
     release: _Release | None
     deployment: _Deployment | None
-    comment: _Comment | None
     context: Any
 
 

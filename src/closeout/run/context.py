@@ -11,8 +11,8 @@ from typing import Any
 
 from closeout.config.values import duration_text
 from closeout.core import commit, payload
-from closeout.core.automation import Automation, Step
-from closeout.core.errors import CloseoutError, DeadlinePassed, StepFailed
+from closeout.core.automation import Automation, Current, Step
+from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
 from closeout.ports import Durable, Execution, Json
 from closeout.run import audience, livecheck
 from closeout.run.deps import RunDeps
@@ -60,14 +60,29 @@ class RunContext:
         if commit.certainly_private(self.event):
             return True
         try:
-            current = self.current() if self.automation.public_logs else None
+            current = self.current().automation if self.automation.public_logs else None
         except CloseoutError:
             return False
         return current is not None and current.public_logs
 
-    def current(self) -> Automation | None:
-        """Today's form of the automation, None when the file no longer has it. May raise; only inside a recorded function."""
+    def current(self) -> Current:
+        """Read what the configuration says now. May raise; only inside a recorded function."""
         return self.deps.current(self.automation.name)
+
+    def held_while_gone(self, current: Current, step: str) -> bool:
+        """Whether the run's automation is gone from the configuration, said once; only inside a recorded function.
+
+        The run then changes nothing: it may have been renamed, and the new entry forbids what the old one allowed.
+        Raises `AutomationGone` when the run's time is up.
+        """
+        if current.automation is not None:
+            return False
+        gone = f"automation {self.automation.name} is gone"
+        if self.deps.clock.now() >= self.deadline:
+            raise AutomationGone(gone)
+        waits = f"{gone} from the configuration; nothing more is changed unless it comes back"
+        self.hold(step, waits, status=audience.Said.plain(waits))
+        return True
 
     def check_time(self) -> None:
         """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
@@ -104,6 +119,11 @@ class RunContext:
         self.log(f"waiting: {reason}", step)
         if status is not None:
             self.status.note(status)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the last try of a call had to wait, as far as this process knows."""
+        return self._told.why(self.execution.id) is not None
 
     def failing_for(self, operation: str) -> float:
         """Give for how many seconds a call has failed, this failure included; only inside a recorded function."""

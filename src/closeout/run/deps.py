@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from closeout.actions.spec import Action, Limit
-from closeout.core.automation import Automation
+from closeout.core.automation import Current
 from closeout.ports import ClientFactory, Clock, Execution, GitHub, Journal, Switch
 
 
@@ -27,7 +27,7 @@ class Redact(Protocol):
 class RunDeps:
     """Everything outside the run function.
 
-    `current` gives today's form of an automation, None when it is gone; like `switch` it may raise a transient error,
+    `current` reads what the configuration says now about an automation; like `switch` it may raise a transient error,
     and then nothing is decided without it.
     """
 
@@ -38,7 +38,7 @@ class RunDeps:
     clock: Clock
     switch: Switch
     redact: Redact
-    current: Callable[[str], Automation | None]
+    current: Callable[[str], Current]
     functions: Mapping[str, Callable[[Any], Any]]
     details: Callable[[Execution], str | None]
     directory: Path

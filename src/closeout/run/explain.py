@@ -69,4 +69,6 @@ def _one(
         return SKIP, reason
     if automation.condition is not None and not cel.condition(automation.condition, payload):
         return SKIP, f"its `if` is false: {automation.condition}"
+    if core_facts.marked_sender(event, payload) is not None:
+        undecided += "; if the token's own user sent this comment, closeout wrote it, and the run is skipped"
     return RUN, match.reason + undecided

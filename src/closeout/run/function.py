@@ -7,6 +7,7 @@ cannot see what Python code does, so it assumes the worst.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from closeout.core.automation import Step
@@ -16,8 +17,8 @@ from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
 from closeout.run import audience, guards
 from closeout.run.context import RunContext
-from closeout.run.step import PLAN_RETRY, Outcome, record_end
-from closeout.run.work import StepWork
+from closeout.run.step import Outcome, record_end
+from closeout.run.work import HELD, StepWork
 
 STEP = "function"
 
@@ -34,9 +35,9 @@ class FunctionRun:
         self.over: StepFailed | None = None
         """The cancel that ended the run, once there was one."""
 
-    @property
+    @cached_property
     def event(self) -> Mapping[str, Any]:
-        """The payload."""
+        """The payload, the function's own copy of it."""
         return self._work.event
 
     @property
@@ -115,11 +116,13 @@ def run_function(context: RunContext, reference: str, keep: Callable[[Outcome], 
 def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) -> Outcome:
     """Call the function after the grace, unless this is a dry run: what it would do cannot be seen without it."""
     automation = context.automation
-    mode = context.durable.record(
-        f"{STEP}/mode",
-        context.safe(lambda: {"dry_run": guards.dry_run(automation, context.current())}),
-        PLAN_RETRY,
-    )
+
+    def read_mode() -> Json | None:
+        current = context.current()
+        held = context.held_while_gone(current, STEP)
+        return None if held else {"dry_run": guards.dry_run(automation, current)}
+
+    mode = context.durable.wait_until(f"{STEP}/mode", context.safe(read_mode), HELD, automation.timeout)
     if mode["dry_run"]:
         uncalled = "dry run: the function was not called"
         return Outcome("success", uncalled, public=uncalled)

@@ -1,38 +1,49 @@
 """Guards over a plan and before a call: each refuses whole, none repairs.
 
 A run replays the automation it was accepted with; `protect`, limits and `mode` hold in the stricter of that
-and today's form.
+and today's form. The file's `protect` of today holds even where the file no longer has the automation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from closeout.actions.spec import Action
 from closeout.core import limits, protect
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import GuardRefused, WrongAccount
 from closeout.core.plan import Change
 from closeout.ports import AwsTarget, Clients
 
 
-def dry_run(stored: Automation, current: Automation | None) -> bool:
+def dry_run(stored: Automation, current: Current) -> bool:
     """Whether either form says `mode: dry-run`."""
-    return stored.mode == "dry-run" or (current is not None and current.mode == "dry-run")
+    return any(form.mode == "dry-run" for form in _forms(stored, current))
+
+
+def tag_rules(stored: Automation, current: Current) -> frozenset[str]:
+    """Return the rules of `protect.tags` in force, each as one text: by them the tags of what is planned are needed."""
+    protections: tuple[Automation | Current, ...] = (*_forms(stored, current), current)
+    return frozenset(f"{key}={value}" for one in protections for key, value in one.protect_tags.items())
+
+
+def with_tags(action: Action, changes: Sequence[Change], clients: Clients) -> tuple[Change, ...]:
+    """Return the changes with the tags of what they are about, read now. Raises `GuardRefused`, `ServiceError`."""
+    return tuple(changes if action.read_tags is None else action.read_tags(changes, clients))
 
 
 def check_plan(
-    changes: Sequence[Change], stored: Automation, current: Automation | None, before: Sequence[Change] = ()
+    changes: Sequence[Change], stored: Automation, current: Current, before: Sequence[Change] = ()
 ) -> None:
     """Raise `GuardRefused` when a change is protected, or the run's plan so far is larger than allowed.
 
     `before` are the changes that earlier steps of the same run had planned: the limit is the run's.
     """
-    forms = (stored,) if current is None else (stored, current)
-    for form in forms:
+    forms = _forms(stored, current)
+    protections: tuple[Automation | Current, ...] = (*forms, current)
+    for rules in protections:
         for change in changes:
-            if change.verb == "keep":
-                continue
-            rule = protect.protected_by(change, form.protect_names, form.protect_tags)
+            rule = protect.protected_by(change, rules.protect_names, rules.protect_tags)
             if rule:
                 raise GuardRefused(f"{change.resource} is protected ({rule}); nothing was done")
     limits.check(
@@ -40,6 +51,10 @@ def check_plan(
         max_changes=min(form.max_changes for form in forms),
         max_objects=min(form.max_objects for form in forms),
     )
+
+
+def _forms(stored: Automation, current: Current) -> tuple[Automation, ...]:
+    return (stored,) if current.automation is None else (stored, current.automation)
 
 
 def check_account(target: AwsTarget | None, clients: Clients) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from closeout.actions.github import comment
 from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation
-from closeout.core.errors import CloseoutError, PayloadRefused
+from closeout.core.errors import ActionFailed, CloseoutError, PayloadRefused
 from closeout.ports import Json
 from closeout.run.context import RunContext
 
@@ -47,9 +48,26 @@ def _why_not(context: RunContext) -> str | None:
     reason = why_not_trusted(automation, context.execution.event, event)
     if reason:
         return reason
+    if _own_comment(context):
+        return "closeout itself caused this event"
     if automation.condition is not None and not cel.condition(automation.condition, event):
         return "its `if` is false"
     return None
+
+
+def _own_comment(context: RunContext) -> bool:
+    """Whether closeout wrote the comment that the event is about: it has the marker, and the token's own user sent it.
+
+    Asked here and not at the door, which has no token. A token without a user cannot have written one (see
+    `github/comment`).
+    """
+    sender = core_facts.marked_sender(context.execution.event, context.event)
+    if sender is None or not context.deps.has_token:
+        return False
+    try:
+        return comment.own_id(context.deps.github) == sender
+    except ActionFailed:
+        return False
 
 
 def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf) -> triggers.Match:

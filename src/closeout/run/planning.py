@@ -22,6 +22,8 @@ class Planned(NamedTuple):
     changes: tuple[Change, ...]
     inputs: Mapping[str, Any]
     dry_run: bool
+    tag_rules: frozenset[str]
+    """The rules of `protect.tags` that it was held against."""
     absent: Said | None = None
     """Why it is empty: what is not there, and where; None if it is not, or there is nothing to name."""
 
@@ -50,9 +52,11 @@ def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]
     guards.check_account(target, clients)
     changes = tuple(action.plan(values, clients))
     current = deps.current(automation.name)
-    guards.check_plan(changes, automation, current, before)
+    rules = guards.tag_rules(automation, current)
+    tagged = guards.with_tags(action, changes, clients) if rules else changes
+    guards.check_plan(tagged, automation, current, before)
     absent = None if changes or action.absent is None else _absent(action.absent(values), target)
-    return Planned(changes, values, guards.dry_run(automation, current), absent)
+    return Planned(changes, values, guards.dry_run(automation, current), rules, absent)
 
 
 def _absent(what: str, target: AwsTarget | None) -> Said:

@@ -28,7 +28,7 @@ from closeout.ports import Json
 from closeout.run import audience, inputs, planning
 from closeout.run.audience import Said
 from closeout.run.context import RunContext
-from closeout.run.work import StepWork
+from closeout.run.work import CheckedPlan, StepWork
 
 PLAN_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 VERIFY_POLL = Backoff(first=0.5, factor=2.0, cap=10.0)
@@ -164,7 +164,7 @@ class StepRun:
         context.wait_grace(step)
         context.status.progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
         done = [
-            self._apply(change, plan["inputs"], f"{index}." if len(applicable) > 1 else "", planned_before)
+            self._apply(change, plan, f"{index}." if len(applicable) > 1 else "", planned_before)
             for index, change in enumerate(applicable, start=1)
         ]
         return self._verified(
@@ -190,6 +190,7 @@ class StepRun:
             "changes": [change.to_json() for change in planned.changes],
             "inputs": dict(planned.inputs),
             "dry_run": planned.dry_run,
+            "tag_rules": sorted(planned.tag_rules),
         }
 
     def _redact_shown(self, plan: Json) -> Json:
@@ -206,7 +207,7 @@ class StepRun:
         shown = {"absent": [text(said) for said in plan["absent"]]} if "absent" in plan else {}
         return {**plan, "changes": changes, **shown}
 
-    def _apply(self, change: Change, values: dict[str, Any], prefix: str, before: Sequence[Change]) -> Said:
+    def _apply(self, change: Change, plan: Json, prefix: str, before: Sequence[Change]) -> Said:
         step, context = self._step, self._context
         target = inputs.target(step, context.event)
         work = StepWork(
@@ -215,11 +216,10 @@ class StepRun:
             prefix=f"{step.id}/{prefix}",
             clients=context.deps.clients.for_step(target),
             target=target,
-            planned=self.planned,
-            before=before,
+            plan=CheckedPlan(self.planned, before, self._action, frozenset(plan.get("tag_rules", ()))),
         )
         try:
-            result = self._action.apply(change, values, work)
+            result = self._action.apply(change, plan["inputs"], work)
         finally:
             self.changed = self.changed or bool(work.changed)
         summary = str(result.get("summary", "")) if isinstance(result, dict) else ""

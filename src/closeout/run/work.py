@@ -6,14 +6,23 @@ operation as the call itself.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from closeout.actions.spec import Limit
+from closeout.actions.spec import Action, Limit
 from closeout.config import fields
+from closeout.core import payload
 from closeout.core.automation import Step
-from closeout.core.errors import ActionFailed, CloseoutError, GuardRefused, ServiceError
+from closeout.core.errors import (
+    ActionFailed,
+    CloseoutError,
+    DeadlinePassed,
+    GuardRefused,
+    ServiceError,
+    StoreUnavailable,
+)
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
@@ -29,12 +38,22 @@ HELD = Backoff(first=1.0, factor=1.6, cap=30.0)
 """How often a held call (paused, pull request unreadable, service throttled) is tried again."""
 
 
-class StepWork:
-    """`actions.spec.Work` for one change of one step.
+class CheckedPlan(NamedTuple):
+    """A step's whole plan, which is held against today's `protect` and limits before each call.
 
-    `planned` is the step's whole plan and `before` what earlier steps had planned: both are held against today's
-    `protect` and limits before each call, since the file may have become stricter while the run waited.
+    The file may have become stricter while the run waited.
     """
+
+    changes: Sequence[Change]
+    before: Sequence[Change]
+    """What earlier steps had planned."""
+    action: Action
+    tag_rules: frozenset[str]
+    """The rules of `protect.tags` that the plan was held against; for any other one the tags are read anew."""
+
+
+class StepWork:
+    """`actions.spec.Work` for one change of one step; without a `plan` for a function."""
 
     def __init__(
         self,
@@ -44,15 +63,13 @@ class StepWork:
         prefix: str,
         clients: Clients,
         target: AwsTarget | None,
-        planned: Sequence[Change] = (),
-        before: Sequence[Change] = (),
+        plan: CheckedPlan | None = None,
     ) -> None:
         self._context = context
         self._step = step
         self._prefix = prefix
         self._target = target
-        self._planned = planned
-        self._before = before
+        self._plan = plan
         self.clients = clients
         self.changed: list[str] = []
         """Names of the guarded calls that were made, the same on every replay."""
@@ -84,8 +101,8 @@ class StepWork:
 
     @property
     def event(self) -> Mapping[str, Any]:
-        """The payload."""
-        return self._context.event
+        """A copy of the payload, a new one each time: user code may change it, and later steps must not see that."""
+        return payload.decode(self._context.execution.body)
 
     @property
     def retry(self) -> Retry:
@@ -196,11 +213,10 @@ class StepWork:
 
     def _attempt(self, name: str, call: Callable[[], Json], look: Callable[[], None] | None) -> Json | None:
         """Every guard, then the call. None: not now, try again."""
-        self._context.check_time()
+        self._check_time()
         try:
             if self._held(name, look):
                 return None
-            self._check_todays_file()
             guards.check_account(self._target, self.clients)
             if self._step.destructive:
                 self._live_check()
@@ -213,17 +229,30 @@ class StepWork:
         return {"result": result}
 
     def _held(self, name: str, look: Callable[[], None] | None) -> bool:
-        """Whether closeout is paused: before the call's own look, which is spared then, and after it.
+        """Whether the call has to wait: asked before the call's own look, which is spared then, and after it.
 
-        A look may take minutes, so whether the run's time is up, or somebody cancelled it, is asked again behind it.
+        A look may take minutes, so whether the run's time is up, or somebody cancelled it, is asked again behind it. The
+        file is read once more before it only for a call that was held: the look would be made every half minute.
         """
         if self._held_by_pause():
             return True
-        if look is None:
-            return False
-        self._within_step(name, look)
-        self._context.check_time()
-        return self._context.durable.cancelled() or self._held_by_pause()
+        if look is not None:
+            if self._context.is_held and self._held_by_todays_file():
+                return True
+            self._within_step(name, look)
+            self._check_time()
+            if self._context.durable.cancelled() or self._held_by_pause():
+                return True
+        return self._held_by_todays_file()
+
+    def _check_time(self) -> None:
+        """Raise when the run's time is up: `AutomationGone` if the automation is gone by then, else `DeadlinePassed`."""
+        try:
+            self._context.check_time()
+        except DeadlinePassed:
+            with contextlib.suppress(StoreUnavailable):
+                self._context.held_while_gone(self._context.current(), self._step.id)
+            raise
 
     def _within_step(self, name: str, call: Callable[[], T]) -> T:
         """Make the call. One that fails for the step's whole timeout is given up: the other steps need the run's time.
@@ -238,17 +267,24 @@ class StepWork:
                 raise ActionFailed(tried) from error
             raise
 
-    def _check_todays_file(self) -> None:
-        """Raise `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit.
+    def _held_by_todays_file(self) -> bool:
+        """Whether the file no longer has the run's automation, so that the call waits for it.
 
-        A file that cannot be read now raises a transient error, as a switch does: the call is held, and asks again.
+        Raises `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit. A file
+        that cannot be read now raises a transient error, as a switch does: the call is held, and asks again.
         """
         stored, current = self._context.automation, self._context.current()
         if guards.dry_run(stored, current):
             raise GuardRefused(
                 f"{self._step.id}: the automation is in dry-run mode now; nothing more was done"
             )
-        guards.check_plan(self._planned, stored, current, self._before)
+        plan = self._plan
+        if plan is not None:
+            changes = plan.changes
+            if guards.tag_rules(stored, current) - plan.tag_rules:
+                changes = guards.with_tags(plan.action, changes, self.clients)
+            guards.check_plan(changes, stored, current, plan.before)
+        return self._context.held_while_gone(current, self._step.id)
 
     def _held_by_pause(self) -> bool:
         paused = self._context.deps.switch.paused()

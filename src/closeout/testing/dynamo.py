@@ -34,10 +34,14 @@ def create_ledger(client: Any, name: str) -> None:
 
 
 def deploy(
-    client: Any, name: str, automations: Iterable[Automation], api_url: str = "https://api.github.com"
+    client: Any,
+    name: str,
+    automations: Iterable[Automation],
+    api_url: str = "https://api.github.com",
+    protect_names: Iterable[str] = (),
 ) -> None:
-    """Write into the table what a deployment of these automations writes into it."""
-    packed = pack(automations, api_url)
+    """Write into the table what a deployment of these automations, and of this `protect`, writes into it."""
+    packed = pack(automations, api_url, protect_names)
     client.put_item(TableName=name, Item=deployed_item(packed, digest_of(packed), time.time()))
 
 

@@ -39,6 +39,8 @@ def as_loaded(stack: Stack, deployed: Deployed) -> Loaded:
         api_url=deployed.api_url,
         # Steps have the file's region in themselves; here it is where the token is.
         aws=AwsSettings(region=stack.region),
+        protect_names=deployed.protect_names,
+        protect_tags=deployed.protect_tags,
     )
     return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from closeout.actions.spec import Action
 from closeout.config.load import Loaded
-from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.ports import Execution
@@ -103,10 +102,6 @@ def preview_deps(
 ) -> RunDeps:
     """Give what planning needs."""
     quiet = _Quiet()
-    automations = {automation.name: automation for automation in loaded.automations}
-
-    def current(name: str) -> Automation | None:
-        return automations.get(name)
 
     def no_details(_execution: Execution) -> str | None:
         return None
@@ -119,7 +114,7 @@ def preview_deps(
         clock=SystemClock(),
         switch=quiet,
         redact=redactor,
-        current=current,
+        current=loaded.current,
         functions=loaded.functions,
         details=no_details,
         directory=loaded.directory,

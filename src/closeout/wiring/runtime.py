@@ -113,7 +113,7 @@ class Runtime:
                 clock=self.clock,
                 switch=self.ledger,
                 redact=self.redactor,
-                current=self._automations.get,
+                current=self.loaded.current,
                 functions=self.loaded.functions,
                 details=self._details_link,
                 directory=self.loaded.directory,

@@ -19,7 +19,7 @@ from closeout.adapters.dynamo.journal import LogJournal
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
 from closeout.core import invocation
-from closeout.core.automation import Automation, status_contexts
+from closeout.core.automation import Current, status_contexts
 from closeout.core.console import run_log_url
 from closeout.core.redact import Redactor
 from closeout.engine.calling import Finished
@@ -72,7 +72,6 @@ class StackRuntime:
         self._clients = SharedClients(
             settings, clock, self.redactor.add, directory=loaded.directory, report=self.journal.report
         )
-        self._automations = {automation.name: automation for automation in loaded.automations}
         self._drain = drain
         self._clock = clock
         self.deps = self._deps()
@@ -129,14 +128,13 @@ class StackRuntime:
             longest_call=CALL,
         )
 
-    def _current(self, name: str) -> Automation | None:
-        """Give the form that was deployed last: this worker may be a version that a waiting run has kept.
+    def _current(self, name: str) -> Current:
+        """Read what was deployed last: this worker may be a version that a waiting run has kept.
 
         Raises `StoreUnavailable`. A stack that an earlier closeout deployed has no such item: then the bundle counts.
         """
         deployed = self.ledger.deployed.read()
-        forms = self._automations if deployed is None else deployed.automations
-        return forms.get(name)
+        return self._loaded.current(name) if deployed is None else deployed.current(name)
 
     def _details(self, execution: Execution) -> str:
         return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)
@@ -153,7 +151,11 @@ class StackRuntime:
 
 
 def open_stack_runtime(
-    environment: Mapping[str, str] = os.environ, *, modules: bool = True, drain: float = DRAIN
+    environment: Mapping[str, str] = os.environ,
+    *,
+    modules: bool = True,
+    drain: float = DRAIN,
+    clock: Clock | None = None,
 ) -> StackRuntime:
     """Compose from a Lambda's environment. Raises `ConfigError` when the bundled configuration cannot be used.
 
@@ -178,7 +180,7 @@ def open_stack_runtime(
         region=region,
         token=environment["CLOSEOUT_GITHUB_SECRET"],
         client=boto_clients(region),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         drain=drain,
     )
 

@@ -312,3 +312,30 @@ def test_what_runs_code_of_ones_own_is_named(tmp_path: Path) -> None:
     assert {"statuses:write", "pull_requests:read"} <= {
         name for one in statements(automations, builtin()) if "clean" in one.steps for name in one.actions
     }
+
+
+S3 = "{ uses: aws/s3-delete-objects, with: { bucket: shop-previews, prefix: 'pr-${{ event.pull_request.number }}/' } }"
+
+
+def test_tags_are_readable_only_where_the_file_protects_by_tag(tmp_path: Path) -> None:
+    """The rights follow from `protect.tags`, and reach no further than each action says."""
+    text = automation("a", STACK % "preview-${{ event.pull_request.number }}", S3)
+    without = pairs(needed(tmp_path, text))
+    names = pairs(needed(tmp_path, text, head="protect: { names: [x] }\n" + HEAD))
+    tagged = needed(tmp_path, text, head="protect: { tags: { keep: '*' } }\n" + HEAD)
+    assert names == without < pairs(tagged)
+    more = {(action, resource) for _, _, action, resource in pairs(tagged) - without}
+    assert ("s3:GetBucketTagging", "arn:aws:s3:::shop-previews") in more
+    assert ("dynamodb:ListTagsOfResource", "arn:aws:dynamodb:eu-central-1:123456789012:table/*") in more
+    assert ("cloudformation:GetResource", "*") in more
+    assert all(
+        re.search(r":(List.*Tags?.*|GetBucketTagging|DescribeType|GetResource)$", name) for name, _ in more
+    )
+
+
+@pytest.mark.parametrize(
+    "action", [one for one in builtin().values() if one.needs_aws], ids=lambda one: one.uses
+)
+def test_every_aws_action_says_where_the_tags_of_what_it_changes_are(action: Action) -> None:
+    """By a read of its own; a build's project brings its tags with it."""
+    assert action.read_tags is not None or action.uses == "aws/codebuild-start-build"

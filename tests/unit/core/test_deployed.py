@@ -31,6 +31,23 @@ def test_what_is_packed_comes_back_as_a_run_would_store_it() -> None:
     assert (found.api_url, found.since, found.unknown) == (API, 12.5, ())
 
 
+def test_the_files_protection_comes_back_beside_the_automations() -> None:
+    """It holds for a run whose automation is no longer there."""
+    found = unpack(pack([AUTOMATION], API, ["shared-*"], {"keep": "*"}), 0)
+    assert found.current("renamed") == (None, ("shared-*",), {"keep": "*"})
+    assert found.current("preview-cleanup").automation == AUTOMATION
+
+
+def test_the_protection_that_an_earlier_version_stored_is_the_automations() -> None:
+    """It wrote the file's `protect` into each automation, and nowhere else."""
+    old = dataclasses.replace(AUTOMATION, protect_names=("shared-*",), protect_tags={"keep": "*"})
+    value = json.loads(zlib.decompress(pack([old], API)))
+    del value["protect"]
+    found = unpack(zlib.compress(json.dumps(value).encode()), 0)
+    assert found.current("renamed") == (None, ("shared-*",), {"keep": "*"})
+    assert found.unknown == ()
+
+
 def test_a_digest_is_of_what_is_packed_and_not_of_how() -> None:
     """Another machine's zlib may compress otherwise."""
     packed = pack([AUTOMATION], API)
@@ -65,6 +82,8 @@ def test_keys_of_an_earlier_version_are_enough() -> None:
         zlib.compress(b"[]"),
         zlib.compress(b"null"),
         repacked(automations=None),
+        repacked(protect=None),
+        repacked(protect={"names": ["x"]}),
         repacked(automations=[{"name": "x"}]),
         repacked(automations=["x"]),
         repacked(automations=[json.loads(AUTOMATION.canonical()) | {"steps": 1}]),

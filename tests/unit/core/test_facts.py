@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core.facts import Facts, facts_of, is_own
+from closeout.core.facts import Facts, facts_of, is_own, marked_sender
 from tests.unit.core.events import SHA, about, pull_request, push
 
 
@@ -118,9 +118,7 @@ OWN = [
     ("status", {"context": "ci/build"}, False),
     ("status", {"context": "not-closeout/x"}, False),
     ("status", {"context": None}, False),
-    ("issue_comment", {"comment": {"body": "<!-- closeout:preview -->\nGone."}}, True),
-    ("issue_comment", {"comment": {"body": "please closeout"}}, False),
-    ("issue_comment", {"comment": None}, False),
+    ("issue_comment", {"comment": {"body": "<!-- closeout:preview -->\nGone."}}, False),
     ("pull_request", pull_request(), False),
     ("push", {"context": "closeout/x", "comment": {"body": "<!-- closeout:x -->"}}, False),
 ]
@@ -128,8 +126,24 @@ OWN = [
 
 @pytest.mark.parametrize(("event", "payload", "own"), OWN)
 def test_what_closeout_itself_caused_is_known(event: str, payload: dict[str, Any], own: bool) -> None:
-    """Its own statuses and comments start nothing, so that it cannot keep itself going."""
+    """Its own statuses start nothing, so that it cannot keep itself going; a comment's marker proves nothing."""
     assert facts_of(event, payload).own is own
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "sender"),
+    [
+        ("issue_comment", {"comment": {"body": "<!-- closeout:x -->\nGone."}, "sender": {"id": 5}}, 5),
+        ("issue_comment", {"comment": {"body": "<!-- closeout:x -->"}, "sender": {"id": "5"}}, None),
+        ("issue_comment", {"comment": {"body": "<!-- closeout:x -->"}}, None),
+        ("issue_comment", {"comment": {"body": "look: <!-- closeout:x -->"}, "sender": {"id": 5}}, None),
+        ("issue_comment", {"comment": None, "sender": {"id": 5}}, None),
+        ("push", {"comment": {"body": "<!-- closeout:x -->"}, "sender": {"id": 5}}, None),
+    ],
+)
+def test_who_sent_a_comment_with_the_marker(event: str, payload: dict[str, Any], sender: int | None) -> None:
+    """Only the sender's id can prove that closeout wrote it."""
+    assert marked_sender(event, payload) == sender
 
 
 def test_a_status_context_from_the_configuration_is_its_own_too() -> None:

@@ -208,8 +208,15 @@ def test_closeouts_own_events_match_nothing() -> None:
     """Not even an automation that asks for every status."""
     answer = run({"event": "status"}, "status", about(context="closeout/x"))
     assert answer == Match(False, "closeout itself caused this event")
-    own = facts_of("issue_comment", about(comment={"body": "<!-- closeout:x -->"}))
-    assert not match_paths([{"event": "issue_comment"}], own, []).matched
+    own = facts_of("status", about(context="closeout/x"))
+    assert not match_paths([{"event": "status"}], own, []).matched
+
+
+def test_a_comment_with_closeouts_marker_matches_at_the_door() -> None:
+    """Anybody can write the marker, and would otherwise silence every automation on comments."""
+    assert run(
+        {"event": "issue_comment"}, "issue_comment", about(comment={"body": "<!-- closeout:x -->"})
+    ).matched
 
 
 def test_paths_of_a_pull_request_are_pending_until_they_are_known() -> None:

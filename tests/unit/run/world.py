@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import ServiceError
 from closeout.core.plan import Change, Leftover
 from closeout.core.redact import Redactor
@@ -243,6 +243,10 @@ class Scene:
     world: World = field(default_factory=World)
     automation: Automation = AUTOMATION
     current: Automation | None = None
+    gone: Callable[[], bool] = lambda: False
+    """Whether today's file has lost the automation."""
+    file_protects: tuple[str, ...] = ()
+    """The file-level `protect` of today."""
     reads_current: Callable[[], None] = lambda: None
     """Called each time that today's form is asked for; may raise."""
     payload: dict[str, Any] = field(default_factory=pull_payload)
@@ -264,9 +268,10 @@ class Scene:
         world = self.world
         paused = self.paused
 
-        def current(_name: str) -> Automation:
+        def current(_name: str) -> Current:
             self.reads_current()
-            return self.current or self.automation
+            found = None if self.gone() else self.current or self.automation
+            return Current(found, self.file_protects)
 
         class Lines:
             def write(self, execution: str, step: str | None, text: str) -> None:

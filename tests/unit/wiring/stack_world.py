@@ -81,11 +81,14 @@ class StackWorld:
             **options,
         )
 
-    def deploys(self, *, without: bool = False, **changes: Any) -> None:
-        """Have another form of the automation deployed, while this worker stays as it is; or a file `without` it."""
+    def deploys(self, *, without: bool = False, protect: tuple[str, ...] = (), **changes: Any) -> None:
+        """Have another form of the automation deployed, while this worker stays as it is; or a file `without` it.
+
+        `protect` is the file's.
+        """
         automations = load(self._folder / "closeout.yaml").automations
         forms = [] if without else [replace(one, **changes) for one in automations]
-        deploy(self.dynamo, "ledger", forms, self.github.url)
+        deploy(self.dynamo, "ledger", forms, self.github.url, protect)
 
     def damage_what_is_deployed(self) -> None:
         """Have bytes there that nobody can read."""

@@ -13,9 +13,11 @@ import pytest
 
 from closeout.core.console import run_log_url
 from closeout.core.errors import ConfigError, Unavailable
+from closeout.engine.visit import DONE
 from closeout.lambdas import ended
 from closeout.ports import AwsTarget, Ending
 from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import SharedClients
 from tests.unit.actions.aws import previews
@@ -201,16 +203,59 @@ def test_a_waiting_run_hears_of_the_file_that_was_deployed_last(
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-@pytest.mark.parametrize("change", [{}, {"max_changes": 1000}, {"without": True}])
+@pytest.mark.parametrize("change", [{}, {"max_changes": 1000}])
 def test_a_file_that_is_not_stricter_lets_a_waiting_run_go_on(
     world: StackWorld, change: dict[str, Any]
 ) -> None:
-    """An automation that is gone from the file as well: its run holds to its own form."""
+    """A deployment without a stricter rule holds no run up."""
     clients = preview(world)
     execution = waits_for_its_stack(world)
     world.deploys(**change)
     assert world.drive(execution).verdict == "success"
     assert previews.bucket_names(clients) == {"bodies"}
+
+
+def test_a_run_whose_automation_is_no_longer_deployed_ends_in_an_error(world: StackWorld) -> None:
+    """It deletes nothing while it waits, and its time ends it; the commit's status says which automation is gone."""
+    clients = preview(world)
+    clock = FakeClock(time.time())
+    world.runtime = world.environment(clock=clock)
+    world.deploys(without=True)
+    execution, sha = world.closes()
+    gone = "automation preview-cleanup is gone from the configuration; nothing more is changed unless it comes back"
+    visits = 0
+    while (outcome := world.runtime.visits.visit(execution, lambda: 890.0)) != DONE:
+        assert world.statuses(sha)[-1] == ("pending", gone)
+        clock.advance(outcome["wake"] - clock.now() + 1_200)
+        visits += 1
+    assert visits > 2
+    ending = world.ending(execution)
+    assert (ending.verdict, ending.summary) == (
+        "cancelled",
+        "automation preview-cleanup is gone; nothing was deleted",
+    )
+    assert world.statuses(sha)[-1] == ("error", ending.summary)
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+def test_a_run_whose_automation_is_deployed_again_goes_on(world: StackWorld) -> None:
+    """A deployment that was taken back costs its runs nothing but time."""
+    clients = preview(world)
+    world.deploys(without=True)
+    execution, _ = world.closes()
+    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
+    world.deploys()
+    assert world.drive(execution).verdict == "success"
+    assert previews.bucket_names(clients) == {"bodies"}
+
+
+def test_the_protection_of_a_deployment_without_the_automation_holds(world: StackWorld) -> None:
+    """`protect` is the file's: what is deployed carries it beside the automations."""
+    clients = preview(world)
+    execution = waits_for_its_stack(world)
+    world.deploys(without=True, protect=("preview-*",))
+    assert "is protected" in world.drive(execution).summary
+    assert "preview-17-assets" in previews.bucket_names(clients)
 
 
 def test_a_form_that_became_laxer_lifts_nothing(world: StackWorld) -> None:

@@ -72,7 +72,7 @@ def versions(client: S3, place: Place, *, missing_ok: bool = True) -> Iterator[V
             raise
         for row in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             yield Version(row["Key"], row["VersionId"], _moment(row["LastModified"]), int(row.get("Size", 0)))
-        if not page.get("IsTruncated"):
+        if not page["IsTruncated"]:
             return
         arguments["KeyMarker"] = page["NextKeyMarker"]
         arguments["VersionIdMarker"] = page.get("NextVersionIdMarker", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from closeout.actions.aws import arns, buckets, physical, stacks
+from closeout.actions.aws import arns, buckets, physical, stacks, tags
 from closeout.actions.aws.stacks import Resource
 from closeout.actions.aws.teardown import Doomed, Teardown
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
@@ -68,7 +68,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
 def _refuse(stack: Mapping[str, Any]) -> None:
     name = stack["StackName"]
     if stack.get("ParentId"):
-        parent = str(stack["ParentId"]).split("/")[1]
+        parent = str(stack["ParentId"]).partition("/")[2].partition("/")[0]
         message = (
             f"stack {name} is nested in stack {parent}: a nested stack is deleted through its parent; "
             f"name {parent} instead"
@@ -297,6 +297,10 @@ Afterwards each planned resource is looked at directly where there is a look for
 CloudFormation's word is taken. The plan says for each line which it is. What DeletionPolicy Retain or Snapshot
 keeps is reported as kept.
 
+Where the file says `protect.tags`, the plan reads the tags of every resource of the stack that is to go, from the
+resource's own service, and of types that closeout has no read for from Cloud Control. Tags that cannot be read refuse
+the plan.
+
 Refused at plan: a stack under termination protection (which is never removed), and a nested stack. A stack whose
 exports are in use goes back to where it was, and the step fails with CloudFormation's reason. FORCE_DELETE_STACK,
 which leaves resources behind, is never used.""",
@@ -324,6 +328,8 @@ which leaves resources behind, is never used.""",
     permissions=permissions,
     plan=plan,
     absent=absent,
+    read_tags=tags.of_stack,
+    tag_permissions=tags.stack_permissions,
     apply=apply,
     verify=verify,
     timeout=3 * 3600.0,

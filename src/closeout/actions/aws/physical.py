@@ -221,10 +221,14 @@ LOOKS: Mapping[str, Look] = {
         _codes("InvalidInstanceID.NotFound"),
         "ec2:DescribeInstances",
         EVERYTHING,
-        lambda answer, _physical: any(
-            instance["State"]["Name"] != "terminated"
-            for reservation in answer["Reservations"]
-            for instance in reservation["Instances"]
+        # A terminated instance is shown for an hour; none at all is no answer to a question about one.
+        lambda answer, _physical: (
+            not answer["Reservations"]
+            or any(
+                instance["State"]["Name"] != "terminated"
+                for reservation in answer["Reservations"]
+                for instance in reservation["Instances"]
+            )
         ),
     ),
 }

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from closeout.actions.aws import arns, buckets
+from closeout.actions.aws import arns, buckets, tags
 from closeout.actions.aws.buckets import Place, Version
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import InputError, ServiceError
@@ -225,7 +225,10 @@ saw are deleted, 1,000 at a time, each batch behind the live check; what is writ
 
 Up to 5,000 versions the plan keeps each one. Above that it keeps the newest 5,000 one by one and takes the older
 ones by their time; then a multipart upload that began before the plan and was completed after it can be deleted too.
-A key that S3 refuses to delete fails the step and is named. Afterwards the prefix is listed again.""",
+A key that S3 refuses to delete fails the step and is named. Afterwards the prefix is listed again.
+
+Where the file says `protect.tags`, the plan reads the bucket's tags (`GetBucketTagging`); tags of single objects do not
+count.""",
     inputs={
         "bucket": Input(
             type="string",
@@ -253,6 +256,8 @@ A key that S3 refuses to delete fails the step and is named. Afterwards the pref
     permissions=permissions,
     plan=plan,
     absent=absent,
+    read_tags=tags.of_bucket,
+    tag_permissions=lambda inputs: tags.bucket_permissions(arns.pattern(inputs, "bucket")),
     apply=apply,
     verify=verify,
     timeout=3600.0,

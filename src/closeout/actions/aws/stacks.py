@@ -6,9 +6,10 @@ Reads only. Everything after the plan asks by StackId, since a name may belong t
 from __future__ import annotations
 
 # ruff: noqa: N803 - the Protocol spells arguments as boto3 does
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -21,6 +22,7 @@ KEPT = frozenset({"Retain", "RetainExceptOnCreate"})
 # In REVIEW_IN_PROGRESS nothing runs: it is a stack that has only a change set, and it can be deleted.
 NOT_BUSY = frozenset({"REVIEW_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 _CANCELLED = "Resource deletion cancelled"
+_NAMED = re.compile(r"failed to delete: \[([^\]]*)\]")
 
 
 class CloudFormation(Protocol):
@@ -69,7 +71,7 @@ class Resource:
 
 
 def find(client: CloudFormation, name_or_id: str) -> Mapping[str, Any] | None:
-    """Give a stack that exists, or None for one that is gone. Raises `ServiceError` for every other answer.
+    """Return a stack that exists, or None for one that is gone. Raises `ServiceError` for every other answer.
 
     Gone is exactly: a ValidationError that this stack does not exist, or (by id) the state DELETE_COMPLETE.
     Other ValidationErrors mean other things.
@@ -81,6 +83,14 @@ def find(client: CloudFormation, name_or_id: str) -> Mapping[str, Any] | None:
         if error.reason == "ValidationError" and absent in error.message:
             return None
         raise
+    if len(stacks) != 1 or name_or_id not in (stacks[0]["StackId"], stacks[0]["StackName"]):
+        raise ServiceError(
+            f"cloudformation DescribeStacks: the answer is about another stack than {name_or_id}",
+            service="cloudformation",
+            operation="DescribeStacks",
+            reason="unusable",
+            transient=True,
+        )
     stack: Mapping[str, Any] = stacks[0]
     return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
 
@@ -147,7 +157,7 @@ def owner(client: CloudFormation, physical_id: str) -> str | None:
 
 def deletion_policies(client: CloudFormation, stack_id: str) -> dict[str, str]:
     """Give the DeletionPolicy of each logical id that has one in plain text; what is not plain counts as none."""
-    body = client.get_template(StackName=stack_id, TemplateStage="Processed").get("TemplateBody")
+    body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
     template = _parse(body) if isinstance(body, str) else body
     entries = template.get("Resources") if isinstance(template, Mapping) else None
     if not isinstance(entries, Mapping):
@@ -167,14 +177,30 @@ def _parse(text: str) -> Any:
         return None
 
 
-def events_since(client: CloudFormation, stack_id: str, marker: str | None) -> list[Mapping[str, Any]]:
-    """Give the events after the one with id `marker`, the oldest first. None: all of them."""
+class Trace(NamedTuple):
+    """What a stack's events say of the delete that began last, the oldest first. `since` are those after a marker."""
+
+    events: list[Mapping[str, Any]]
+    since: list[Mapping[str, Any]]
+
+
+def trace_delete(client: CloudFormation, stack_id: str, marker: str | None, *, joins: bool) -> Trace:
+    """Read a stack's events back to the beginning of the delete that began last.
+
+    Not past the event with id `marker`, unless this `joins` a delete that was under way when the marker was taken: what
+    fails in that delete may stand before it. Events come late and are in order for each resource only.
+    """
     found: list[Mapping[str, Any]] = []
+    passed: int | None = None
     for event in _pages(client.describe_stack_events, "StackEvents", stack_id):
         if event["EventId"] == marker:
-            break
+            passed = len(found)
+            if not joins:
+                break
         found.append(event)
-    return found[::-1]
+        if is_about_stack(event) and event["ResourceStatus"] == "DELETE_IN_PROGRESS":
+            break
+    return Trace(found[::-1], found[:passed][::-1])
 
 
 def newest_event(client: CloudFormation, stack_id: str) -> str | None:
@@ -230,22 +256,14 @@ class Failure:
 def failures(client: CloudFormation, events: Sequence[Mapping[str, Any]]) -> list[Failure]:
     """Explain a failed delete by resource, from its own events (the oldest first); nested stacks by what is in them.
 
-    Only what failed after the last DELETE_IN_PROGRESS of the stack counts. "Resource deletion cancelled" is a
-    consequence of another failure, and is left out when there is one.
+    "Resource deletion cancelled" is a consequence of another failure, and is left out when there is one.
     """
-    started = [
-        index
-        for index, event in enumerate(events)
-        if is_about_stack(event) and event["ResourceStatus"] == "DELETE_IN_PROGRESS"
-    ]
     found: list[Failure] = []
-    for event in events[started[-1] if started else 0 :]:
-        if event["ResourceStatus"] != "DELETE_FAILED" or is_about_stack(event):
-            continue
+    for event in _failed(events):
         inner: list[Failure] = []
         physical = event.get("PhysicalResourceId") or ""
         if event["ResourceType"] == STACK_TYPE and physical:
-            inner = failures(client, events_since(client, physical, None))
+            inner = failures(client, trace_delete(client, physical, None, joins=True).events)
         found += inner or [
             Failure(
                 type=event["ResourceType"],
@@ -256,6 +274,38 @@ def failures(client: CloudFormation, events: Sequence[Mapping[str, Any]]) -> lis
         ]
     causes = [failure for failure in found if _CANCELLED not in failure.reason]
     return causes or found
+
+
+def explained(events: Sequence[Mapping[str, Any]], found: Sequence[Failure], reason: str) -> bool:
+    """Tell whether the events of a failed delete are all there; `found` are the `failures` that they hold.
+
+    The stack's reason names each resource that failed, by its logical id. Of a nested stack that failed there must be
+    an event that says what failed in it.
+    """
+    named = {name.strip() for listed in _NAMED.findall(reason) for name in listed.split(",")}
+    told = {event["LogicalResourceId"] for event in _failed(events)}
+    return bool(told) and named <= told and not any(failure.type == STACK_TYPE for failure in found)
+
+
+def _failed(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the DELETE_FAILED events of resources that belong to the delete that began last.
+
+    Those behind the stack's last DELETE_IN_PROGRESS, but for late ones that carry the token of another request.
+    """
+    started = [
+        index
+        for index, event in enumerate(events)
+        if is_about_stack(event) and event["ResourceStatus"] == "DELETE_IN_PROGRESS"
+    ]
+    first = started[-1] if started else 0
+    token = events[first].get("ClientRequestToken") if started else None
+    return [
+        event
+        for event in events[first:]
+        if event["ResourceStatus"] == "DELETE_FAILED"
+        and not is_about_stack(event)
+        and (not token or event.get("ClientRequestToken") in (None, token))
+    ]
 
 
 def _pages(call: Any, key: str, stack_id: str) -> Iterator[Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """Delete one stack by its StackId, durably: wait until it can be, delete, wait for the end, explain, try again.
 
 Each round is a few recorded operations: `ready-N` (nothing else is under way), `delete-N` (guarded), `end-N`
-(however long it takes), and, if the stack's own events name buckets that are not empty, `empty-N-…` batch by
+(however long it takes), `why-N` (only while events that say why are still to come), and, if the stack's own events name buckets that are not empty, `empty-N-…` batch by
 batch. Nothing is emptied before CloudFormation was asked and said why it could not go on.
 """
 
@@ -23,6 +23,8 @@ from closeout.ports import Json
 POLL = Backoff(first=1.0, factor=1.5, cap=30.0)
 SILENT_SECONDS = 40.0
 """So long a stack may show no trace of the delete: then it was not taken up."""
+LATE_SECONDS = 60.0
+"""So long after a failed delete the events that say why are waited for."""
 SHOWN = 30
 """Failures kept from one delete; a result has to stay small."""
 REASON_CHARACTERS = 600
@@ -75,7 +77,7 @@ class Teardown:
                 return self._gone(first=number == 1)
             asked = self.work.change(f"delete-{number}", partial(self._delete, number))
             end = self._wait(
-                f"end-{number}", partial(self._end, ready["marker"], asked["at"]), "was still being deleted"
+                f"end-{number}", partial(self._end, ready, asked["at"]), "was still being deleted"
             )
             if end["state"] == "gone":
                 return self._gone(first=False)
@@ -83,9 +85,12 @@ class Teardown:
                 raise ActionFailed(
                     f"stack {self.doomed.name} was not deleted: it is {end['status']} again: {end['reason']}"
                 )
-            failures = [Failure.from_json(item) for item in end["failures"]]
+            why = self._why(number, ready, end)
+            if why.get("moved") and number < rounds:
+                continue
+            failures = [Failure.from_json(item) for item in why["failures"]]
             if number == rounds or not self._remedy(number, failures):
-                raise ActionFailed(self._explain(failures, end["reason"]))
+                raise ActionFailed(self._explain(failures, why["reason"]))
         raise ActionFailed(f"stack {self.doomed.name} was not deleted")  # unreachable: the last round raises
 
     # --- waiting --------------------------------------------------------------------------------------
@@ -110,31 +115,61 @@ class Teardown:
                 f"stack {self.doomed.name} is {status}: waiting until that ends",
             )
             return None
-        return {"gone": False, "marker": stacks.newest_event(self._client, self.doomed.stack_id)}
+        return {
+            "gone": False,
+            "marker": stacks.newest_event(self._client, self.doomed.stack_id),
+            "joins": stack["StackStatus"] == "DELETE_IN_PROGRESS",
+        }
 
-    def _end(self, marker: str | None, asked_at: float) -> Json | None:
+    def _end(self, ready: Json, asked_at: float) -> Json | None:
         stack = stacks.find(self._client, self.doomed.stack_id)
         if stack is None:
             self.work.log(f"stack {self.doomed.name} is deleted")
             return {"state": "gone"}
-        events = stacks.events_since(self._client, self.doomed.stack_id, marker)
-        self._log_news(events)
+        trace = self._trace(ready)
+        self._log_news(trace.events)
         if str(stack["StackStatus"]).endswith("_IN_PROGRESS"):
             return None
-        if not _answers(stack, events) and self.work.now() - asked_at < SILENT_SECONDS:
+        if not _answers(stack, trace.since) and self.work.now() - asked_at < SILENT_SECONDS:
             return None
-        return self._ended(stack, events)
-
-    def _ended(self, stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Json:
-        reason = _reason(stack, events)
         if stack["StackStatus"] != "DELETE_FAILED":
-            return {"state": "back", "status": stack["StackStatus"], "reason": reason}
+            return {"state": "back", "status": stack["StackStatus"], "reason": _reason(stack, trace.since)}
+        return {"state": "failed", "at": self.work.now(), **self._failed(stack, trace)}
+
+    def _trace(self, ready: Json) -> stacks.Trace:
+        # What an earlier closeout recorded does not say whether it joins: then the whole delete is read.
+        return stacks.trace_delete(
+            self._client, self.doomed.stack_id, ready["marker"], joins=ready.get("joins", True)
+        )
+
+    def _failed(self, stack: Mapping[str, Any], trace: stacks.Trace) -> dict[str, Any]:
+        """Say why the stack could not be deleted, and whether that is all there is to say."""
+        answered = _answers(stack, trace.since)
+        events = trace.events if answered else trace.since
+        reason = _reason(stack, events)
         found = stacks.failures(self._client, events)
         return {
-            "state": "failed",
             "reason": reason,
             "failures": [_short(failure).to_json() for failure in found[:SHOWN]],
+            "complete": answered and stacks.explained(events, found, reason),
         }
+
+    def _why(self, number: int, ready: Json, end: Json) -> Json:
+        """Return the end of a failed delete, with what failed as far as its events say so within `LATE_SECONDS`."""
+        if end.get("complete", bool(end["failures"])):
+            return end
+        until = end.get("at", 0.0) + LATE_SECONDS
+
+        def poll() -> Json | None:
+            stack = stacks.find(self._client, self.doomed.stack_id)
+            if stack is None or stack["StackStatus"] != "DELETE_FAILED":
+                return {**end, "moved": True}  # somebody else has gone on with it: the next round joins that
+            trace = self._trace(ready)
+            self._log_news(trace.events)
+            failed = self._failed(stack, trace)
+            return failed if failed["complete"] or self.work.now() >= until else None
+
+        return self._wait(f"why-{number}", poll, "had not said why it was not deleted")
 
     def _log_news(self, events: Sequence[Mapping[str, Any]]) -> None:
         for event in events:

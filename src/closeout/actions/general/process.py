@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,8 +177,9 @@ class Supervised:
                 if stop_at is not None and now >= stop_at:
                     stop_at = None
                     self._close_input()
+                    self._process.send_signal(signal.SIGCONT)
                 elif now >= kill_at:
-                    self._process.kill()
+                    end_tree(self._process.pid)
                 selector.select(min(1.0, max(0.01, (stop_at or kill_at) - now)))
                 _drain(descriptor, output)
         _drain(descriptor, output)
@@ -196,7 +197,7 @@ class Supervised:
         try:
             self._process.wait(self._grace + 5.0)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            end_tree(self._process.pid)
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
@@ -257,6 +258,33 @@ def started(pid: int) -> str | None:
     return None if state == "Z" else f"{boot}:{fields[18]}"
 
 
+def end_tree(pid: int) -> None:
+    """Kill everything below a supervisor, and then the supervisor.
+
+    For one that does not do so itself: its script may have stopped it (SIGSTOP). As long as it is there, stopped or not,
+    it is the parent of every orphan below it, so that all of them are found by `/proc` (Linux; elsewhere none is).
+    """
+    for _ in range(100):
+        below = [one for one in _below(pid) if started(one) is not None]
+        for one in below:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGKILL)
+        if not below:
+            break
+        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _below(pid: int) -> Iterator[int]:
+    """Yield the descendants of a process."""
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError, ValueError):
+            for child in map(int, listing.read_text().split()):
+                yield child
+                yield from _below(child)
+
+
 def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + 5.0) -> bool:
     """End the supervisor of an earlier life, and with it its script. False: it could not be ended.
 
@@ -265,11 +293,17 @@ def end_survivor(identity: Mapping[str, Any], patience: float = GRACE + 5.0) -> 
     pid, since = identity.get("pid"), identity.get("started")
     if not isinstance(pid, int) or since is None:
         return True
-    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
+    for end, seconds in ((_ask, patience), (end_tree, 2.0)):
         deadline = time.monotonic() + seconds
         if started(pid) == since:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
+            end(pid)
         while started(pid) == since and time.monotonic() < deadline:
             time.sleep(0.02)
     return bool(started(pid) != since)
+
+
+def _ask(pid: int) -> None:
+    """Ask a supervisor to end its script, also one that was stopped."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)

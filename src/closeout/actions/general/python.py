@@ -6,6 +6,7 @@ function that runs over its time: the step fails then, and `still_running` says 
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import re
@@ -125,11 +126,13 @@ class _Trial:
         name, work = str(self._inputs["function"]), self._work
         function = find(name)
         context = Context(work.event, work.run_id, attempt, work.log)
+        # A function may change what it is handed, and another try must not see that.
+        arguments = copy.deepcopy(self._inputs.get("args") or {})
         ended: dict[str, Any] = {}
 
         def call() -> None:
             try:
-                ended["result"] = _json(function(context, **(self._inputs.get("args") or {})))
+                ended["result"] = _json(function(context, **arguments))
             except BaseException as error:  # noqa: BLE001 - SystemExit too: no function may end the server
                 ended["error"] = error
 
@@ -210,8 +213,8 @@ ACTION = Action(
     summary="Call a Python function of your own",
     description=(
         "Calls `pkg.module:name` as `name(context, **args)`; the folder of the configuration is on the module path."
-        " `context` has `event` (the payload), `run_id`, `attempt` and `log(text)`. The function returns JSON, which is"
-        " kept with the run, or raises: then the step fails with the error and the log has the traceback.\n\n"
+        " `context` has `event` (a copy of the payload: what you change in it no other step sees), `run_id`, `attempt` and"
+        " `log(text)`. The function returns JSON, which is kept with the run, or raises: then the step fails with the error and the log has the traceback.\n\n"
         "`attempt` is 1, and higher when an earlier call may have been made, because of a rerun, of `retry`, or"
         " because closeout was killed in the middle. A function should bear to be called twice.\n\n"
         "The function runs inside the server. It cannot be killed: when its time is up the step fails, and the"

@@ -11,6 +11,7 @@ from typing import Any
 
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import ActionFailed, InputError, ServiceError
+from closeout.core.facts import COMMENT_MARKER
 from closeout.core.plan import Change, Leftover
 from closeout.ports import Clients, GitHub, Json
 
@@ -24,7 +25,7 @@ _HERE = "this pull request"
 
 def marker(automation: str) -> str:
     """Give the hidden text by which an automation finds its comment."""
-    return f"<!-- closeout:{automation} -->"
+    return f"{COMMENT_MARKER}{automation} -->"
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
@@ -60,7 +61,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
 
 def _write(work: Work, repository: str, number: int, text: str) -> Mapping[str, Any]:
     github = work.clients.github
-    known = _find(github, repository, number, marker(work.automation), _own_id(github))
+    known = _find(github, repository, number, marker(work.automation), own_id(github))
     if known is None:
         path, method = f"/repos/{repository}/issues/{number}/comments", "POST"
     elif known.get("body") == text:
@@ -75,8 +76,8 @@ def _write(work: Work, repository: str, number: int, text: str) -> Mapping[str, 
     return answer
 
 
-def _own_id(github: GitHub) -> int:
-    """Give the id of the token's user."""
+def own_id(github: GitHub) -> int:
+    """Return the id of the token's user. Raises `ActionFailed` for a token without one, and a transient `ServiceError`."""
     try:
         user = github.request("GET", "/user")
     except ServiceError as error:
@@ -156,7 +157,8 @@ ACTION = Action(
         "Writes a comment that begins with a hidden marker, `<!-- closeout:AUTOMATION -->`, and later updates that same"
         " comment instead of writing another. Only a comment of the token's own user counts as closeout's: somebody"
         " else's comment with the marker is left alone. The token must therefore be a user's, so that `GET /user`"
-        " says whose it is; with another one the step fails and writes nothing.\n\n"
+        " says whose it is; with another one the step fails and writes nothing. An `issue_comment` event about a comment with"
+        " the marker that this user sent starts nothing: its run is skipped.\n\n"
         "A comment deletes nothing, so this is the one action that is harmless by itself."
     ),
     inputs={

@@ -60,7 +60,8 @@ class Emulator:
             BackendDict.reset()
             reset_model_data()
             self.stacks.clear()
-            self.stacks.seconds = self._delete_seconds
+            self.stacks.seconds, self.stacks.events_late = self._delete_seconds, 0.0
+            self.stacks.unending = False
             self.builds.clear()
             self.executions.clear()
         self.journal.clear()
@@ -183,7 +184,9 @@ class Emulator:
         self.builds.outcomes[project] = codebuild.Outcome(**order)
 
     def _settings(self, order: dict[str, Any]) -> None:
-        self.stacks.seconds = float(order["delete_seconds"])
+        self.stacks.seconds = float(order.get("delete_seconds", self.stacks.seconds))
+        self.stacks.events_late = float(order.get("events_late", self.stacks.events_late))
+        self.stacks.unending = bool(order.get("unending", self.stacks.unending))
 
 
 def _read(environ: dict[str, Any]) -> bytes:

@@ -86,9 +86,9 @@ class RuledCloudFormation(CloudFormationResponse):
         raise ValidationError(message=f"Stack for {physical} does not exist")
 
     def describe_stack_events(self) -> Any:
-        """DescribeStackEvents, the newest first, in pages."""
-        events = self.cloudformation_backend.describe_stack_events(self._get_param("StackName"))
-        page, token = self._page(list(reversed(events)))
+        """DescribeStackEvents: what can be read by now, the newest first, in pages."""
+        stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+        page, token = self._page(self.rules.shown_events(stack)[::-1])
         return ActionResult({"StackEvents": page, "NextToken": token})
 
     def _page(self, rows: list[Any]) -> tuple[list[Any], str | None]:

@@ -77,6 +77,10 @@ class StackRules:
     def __init__(self, *, clock: Callable[[], float], seconds: float = 1.0) -> None:
         self.clock = clock
         self.seconds = seconds
+        self.events_late = 0.0
+        """Seconds until a resource's events can be read; a stack's own are never late."""
+        self.unending = False
+        """Whether deletes stop before the stack's own end, until this is taken back."""
         self.lock = threading.RLock()
         self.clear()
 
@@ -191,7 +195,7 @@ class StackRules:
                 return
             self._delete_resource(deletion, deletion.order[deletion.position])
             deletion.position += 1
-        if deletion.began + deletion.seconds <= now:
+        if deletion.began + deletion.seconds <= now and not self.unending:
             self._end(deletion)
 
     def _end(self, deletion: Deletion) -> None:
@@ -266,6 +270,16 @@ class StackRules:
 
     # --- events ---------------------------------------------------------------------------------------
 
+    def shown_events(self, stack: Any) -> list[Any]:
+        """Return the events that can be read now, the oldest first.
+
+        They are ordered by their times, but those of one resource may be readable before those of another (our
+        reading of [event], which promises no more than an order by time): a stack may be DELETE_FAILED, its own event
+        may say so, and the event that says why may still be on its way.
+        """
+        shown = self.clock() - self.events_late
+        return [event for event in stack.events if getattr(event, "happened_at", shown) <= shown]
+
     def _stack_status(self, stack: Any, status: str, reason: str | None, token: str | None = None) -> None:
         stack.status = status
         stack.stack_status_reason = reason
@@ -277,7 +291,8 @@ class StackRules:
         self.resource_status.setdefault(stack.stack_id, {})[logical_id] = status
         resource = stack.resource_map._parsed_resources[logical_id]
         kind = stack.resource_map._resource_json_map[logical_id]["Type"]
-        _append(stack, logical_id, physical_id(resource), kind, status, reason, token)
+        event = _append(stack, logical_id, physical_id(resource), kind, status, reason, token)
+        event.happened_at = self.clock()
 
 
 def physical_id(resource: Any) -> str:
@@ -305,7 +320,7 @@ def _adopt(parent: Any, nested: Any) -> None:
 
 def _append(
     stack: Any, logical: str, physical: str, kind: str, status: str, reason: str | None, token: str | None
-) -> None:
+) -> Any:
     event: Any = Event(
         stack_id=stack.stack_id,
         stack_name=stack.name,
@@ -318,6 +333,7 @@ def _append(
     )
     event.client_request_token = token  # every event of one operation carries its token [event]
     stack.events.append(event)
+    return event
 
 
 def _bucket_obstacle(account: str, name: str) -> str | None:

@@ -165,6 +165,18 @@ class FakeAws:
         """Say how long a stack takes to delete from now on."""
         self._call("POST", "settings", {"delete_seconds": seconds})
 
+    def events_come_late(self, seconds: float) -> None:
+        """Say how long it takes from now on until the event of a stack's resource can be read."""
+        self._call("POST", "settings", {"events_late": seconds})
+
+    def stop_deletes_at_the_end(self) -> None:
+        """Let each delete come as far as its last resource, and the stack stay DELETE_IN_PROGRESS."""
+        self._call("POST", "settings", {"unending": True})
+
+    def let_deletes_end(self) -> None:
+        """Take `stop_deletes_at_the_end` back."""
+        self._call("POST", "settings", {"unending": False})
+
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_closeout/{path}", data=data, method=method)

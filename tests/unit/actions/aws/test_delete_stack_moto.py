@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -410,6 +411,26 @@ class TestApply:
         assert clients.aws("s3").list_objects_v2(Bucket=ASSETS)["KeyCount"] == 1
 
 
+def _bucket_has_failed(clients: Any) -> None:
+    """Wait until the delete under way has come past the bucket."""
+    for _ in range(500):
+        rows = clients.aws("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
+        if any(row["ResourceStatus"] == "DELETE_FAILED" for row in rows):
+            return
+        time.sleep(0.02)
+    pytest.fail("no resource failed")
+
+
+def _ends(aws: FakeAws) -> Callable[[float], None]:
+    """Let the delete under way end at the first pause: by then it was joined."""
+
+    def pause(_seconds: float) -> None:
+        time.sleep(0.02)
+        aws.let_deletes_end()
+
+    return pause
+
+
 class TestInterruptions:
     @pytest.mark.parametrize(
         "operation", ["DeleteStack", "DescribeStacks", "DescribeStackEvents", "DeleteObjects"]
@@ -499,6 +520,62 @@ class TestInterruptions:
         listed = clients.aws("s3").list_object_versions(Bucket=ASSETS)
         assert len(listed["Versions"]) + len(listed["DeleteMarkers"]) == 4
         assert list(ACTION.verify(changes, clients)) == []
+
+    def test_joins_a_delete_that_is_about_to_fail(self, clients: Any, aws: FakeAws) -> None:
+        """The bucket has failed by the time of the joining, the stack fails later: the bucket is emptied all the same."""
+        create(clients)
+        fill(clients)
+        given = inputs(**{"empty-buckets": True})
+        changes = ACTION.plan(given, clients)
+        aws.stop_deletes_at_the_end()
+        clients.aws("cloudformation").delete_stack(StackName=STACK)
+        _bucket_has_failed(clients)
+        answer = ACTION.apply(changes[0], given, ImmediateWork(clients, pause=_ends(aws)))
+        assert answer["summary"].endswith(f"after emptying {ASSETS} (4 versions)")
+        assert list(ACTION.verify(changes, clients)) == []
+
+    def test_events_that_come_late_are_waited_for(self, clients: Any, aws: FakeAws) -> None:
+        """DELETE_FAILED is not yet the reason: the step asks until the events name the bucket."""
+        create(clients)
+        fill(clients)
+        aws.events_come_late(3600)
+        operations: dict[str, Any] = {}
+
+        def pause(_seconds: float) -> None:
+            time.sleep(0.02)
+            if "end-1" in operations:
+                aws.events_come_late(0)
+
+        given = inputs(**{"empty-buckets": True})
+        _, answer = tear_down(clients, given, operations=operations, pause=pause)
+        assert answer["summary"].endswith(f"after emptying {ASSETS} (4 versions)")
+        assert "why-1" in operations
+
+    def test_events_that_never_come_end_the_step_with_the_stacks_own_reason(
+        self, clients: Any, aws: FakeAws
+    ) -> None:
+        """The wait for them is bounded."""
+        create(clients)
+        fill(clients)
+        aws.events_come_late(3600)
+        changes = ACTION.plan(inputs(), clients)
+        with pytest.raises(ActionFailed, match=r"could not be deleted: .*failed to delete: \[Assets\]"):
+            ACTION.apply(changes[0], inputs(), ImmediateWork(clients))
+
+    def test_a_rerun_after_a_timeout_in_the_middle_of_a_delete(self, clients: Any, aws: FakeAws) -> None:
+        """The first attempt's delete is under way when the second one plans; it is joined, explained and remedied."""
+        create(clients)
+        fill(clients)
+        given = inputs(**{"empty-buckets": True})
+        aws.stop_deletes_at_the_end()
+        with pytest.raises(ActionFailed, match="a rerun joins it"):
+            ACTION.apply(ACTION.plan(given, clients)[0], given, ImmediateWork(clients, polls=3))
+        again = ACTION.plan(given, clients)
+        _bucket_has_failed(clients)
+        assert status(clients, STACK) == "DELETE_IN_PROGRESS"
+        second = ImmediateWork(clients, execution="a" * 26 + "-2", pause=_ends(aws))
+        assert ACTION.apply(again[0], given, second)["summary"].endswith(f"emptying {ASSETS} (4 versions)")
+        assert list(ACTION.verify(again, clients)) == []
 
     @staticmethod
     def _delete_by_hand(clients: Any, stack_id: str) -> None:

@@ -112,6 +112,42 @@ class TestEndOfADelete:
         assert "New (New-1): today" in caught.value.message
         assert "yesterday" not in caught.value.message
 
+    def test_a_late_event_of_another_request_is_not_this_deletes(self) -> None:
+        """It comes behind the beginning of this delete, and carries the token of the one before."""
+        mine, other = {"ClientRequestToken": "mine"}, {"ClientRequestToken": "other"}
+        begun = [*OLD_END, event(5, "DELETE_IN_PROGRESS", **mine)]
+        end = [
+            *begun,
+            event(6, "DELETE_FAILED", "Late", "yesterday as well", **other),
+            event(7, "DELETE_FAILED", "New", "today", **mine),
+            event(8, "DELETE_FAILED", "Nobodys", "today too"),
+            event(9, "DELETE_FAILED", **mine),
+        ]
+        found = stacks.failures(Script(("x", [])), end)
+        assert [failure.logical_id for failure in found] == ["New", "Nobodys"]
+
+    def test_what_an_earlier_closeout_recorded_is_read_to_its_end(self) -> None:
+        """Its `ready-1` did not say whether a delete was under way, so the whole of the last one is read."""
+        end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
+        script = Script(("DELETE_FAILED", end))
+        work = ImmediateWork(script, pause=lambda _: None, polls=50)  # type: ignore[arg-type]
+        work.operations["ready-1"] = {"value": {"gone": False, "marker": "e6"}}
+        with pytest.raises(ActionFailed, match=r"New \(New-1\): today"):
+            Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
+
+    def test_a_failed_delete_that_an_earlier_closeout_recorded_without_a_reason(self) -> None:
+        """Its `end-1` has no failures and no time: the events are read once more, and not waited for."""
+        end = [*BEGUN, event(6, "DELETE_FAILED", "New", "today"), event(7, "DELETE_FAILED")]
+        script = Script(("DELETE_FAILED", end))
+        work = ImmediateWork(script, pause=lambda _: None, polls=1)  # type: ignore[arg-type]
+        work.operations |= {
+            "ready-1": {"value": {"gone": False, "marker": "e6"}},
+            "delete-1": {"value": {"result": {"at": 0.0}}},
+            "end-1": {"value": {"state": "failed", "reason": "x", "failures": []}},
+        }
+        with pytest.raises(ActionFailed, match=r"New \(New-1\): today"):
+            Teardown(DOOMED, work, empty_buckets=False, role_arn=None).run()
+
     def test_does_not_spin_when_no_trace_comes(self) -> None:
         """A stack that shows no trace of the delete after five looks is a failure, not an endless wait."""
         created = [event(1, "CREATE_COMPLETE")]

@@ -236,6 +236,43 @@ def test_a_script_dies_with_its_supervisor(tmp_path: Path) -> None:
     assert within(2, lambda: gone(me))
 
 
+STOPS = {
+    "once": "kill -STOP $PPID",
+    "again and again": "supervisor=$PPID; (while kill -STOP $supervisor; do sleep 0.05; done) &",
+}
+
+
+@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
+def test_a_script_that_stops_its_supervisor_leaves_nothing(tmp_path: Path, stop: str) -> None:
+    """What it has started goes with it, in its own session or not, though nobody is there to end it in order."""
+    script = f"sleep 300 & echo $! > near; setsid sleep 300 & echo $! > far; {stop}\nsleep 300"
+    code, _ = run(script, tmp_path, timeout=3.0)
+    assert code is None
+    assert within(5, lambda: gone(pid_in(tmp_path / "near")))
+    assert within(5, lambda: gone(pid_in(tmp_path / "far")))
+
+
+def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path: Path) -> None:
+    """The next server finds it by its pid and start time."""
+    process = Supervised(grace=0.2)
+    script = "supervisor=$PPID; (while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
+    thread = threading.Thread(
+        target=lambda: process.run(
+            ["/bin/sh", "-c", script],
+            environment={"PATH": os.environ["PATH"]},
+            directory=str(tmp_path),
+            event={},
+            timeout=60.0,
+            output=Output(lambda _line: None),
+        )
+    )
+    thread.start()
+    pid_in(tmp_path / "near")
+    assert end_survivor(process.identity, patience=0.5)
+    assert within(5, lambda: gone(pid_in(tmp_path / "near")))
+    thread.join(10)
+
+
 def test_the_thread_that_parked_a_supervisor_may_end(tmp_path: Path) -> None:
     """A parent-death signal belongs to a thread; here none of the server's threads is anybody's parent."""
     made: list[Supervised] = []

@@ -1,0 +1,65 @@
+"""Answers of AWS, held to the shapes that boto3's own models give them, once and for every action.
+
+A proxy, an emulator or a torn connection may answer 200 with anything. botocore takes from it what it understands and
+leaves out the rest, so that a page of HTML is an empty list of objects. Here a field of the wrong type is an error at
+once, and one that is missing when somebody reads it: neither may be read as "absent".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NoReturn
+
+Refuse = Callable[[str], NoReturn]
+"""Raises the `ServiceError` of an answer that cannot be used, given what is wrong with it."""
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "long": int,
+    "boolean": bool,
+    "timestamp": datetime,
+}
+_DECODED = ("TemplateBody", "Document")
+"""How fields end that botocore turns from JSON text into objects (`botocore/handlers.py`)."""
+
+
+class Answer(dict[str, Any]):
+    """One structure of an answer. `answer[key]` of what it lacks is a `ServiceError`; `get` is for optional fields."""
+
+    __slots__ = ("_refuse",)
+
+    def __init__(self, fields: dict[str, Any], refuse: Refuse) -> None:
+        super().__init__(fields)
+        self._refuse = refuse
+
+    def __missing__(self, key: str) -> NoReturn:
+        """Refuse the answer."""
+        self._refuse(f"the answer lacks {key}")
+
+
+def checked(shape: Any, value: Any, refuse: Refuse, name: str = "it") -> Any:
+    """Return a value whose structures are `Answer`s, after its types were compared with botocore's `shape`."""
+    kind = shape.type_name if shape is not None else "structure"
+    if kind == "structure":
+        if not isinstance(value, dict):
+            refuse(f"{name} is no structure")
+        members = shape.members if shape is not None else {}
+        fields = {
+            key: checked(members[key], item, refuse, key) if key in members else item
+            for key, item in value.items()
+        }
+        return Answer(fields, refuse)
+    if kind == "list":
+        if not isinstance(value, list):
+            refuse(f"{name} is no list")
+        return [checked(shape.member, item, refuse, name) for item in value]
+    if kind == "map":
+        if not isinstance(value, dict):
+            refuse(f"{name} is no map")
+        return {key: checked(shape.value, item, refuse, name) for key, item in value.items()}
+    wanted = _TYPES.get(kind)
+    if wanted is not None and not isinstance(value, wanted) and not name.endswith(_DECODED):
+        refuse(f"{name} is no {kind}")
+    return value

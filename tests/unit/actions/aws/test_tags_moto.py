@@ -1,0 +1,235 @@
+"""`protect.tags` against the emulated services: the tags of what a plan names, read from where they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from closeout.actions.aws import physical, tags
+from closeout.actions.aws.cloudformation_delete_stack import ACTION as DELETE_STACK
+from closeout.actions.aws.s3_delete_objects import ACTION as DELETE_OBJECTS
+from closeout.actions.aws.tags import READS, Named
+from closeout.core.automation import Current
+from closeout.core.errors import GuardRefused, ServiceError
+from closeout.core.plan import Change
+from closeout.run import guards
+from closeout.testing.aws import FakeAws
+from tests.unit.actions.aws.previews import ACCOUNT, bucket, create, fill, template
+from tests.unit.actions.aws.test_physical_moto import MISSING, SIMPLE
+from tests.unit.run.world import AUTOMATION
+
+STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/preview-17/1"
+ASSETS = "preview-17-assets"
+STACK_INPUTS = {"stack-name": "preview-17", "empty-buckets": True, "role-arn": None}
+PREFIX = {"bucket": ASSETS, "prefix": "old/", "delimiter": "/"}
+KEEP = replace(AUTOMATION, protect_tags={"keep": "*"})
+
+
+def read(clients: Any, kind: str, physical_id: str) -> dict[str, str]:
+    """The tags of one resource of a stack."""
+    change = Change(
+        verb="delete",
+        resource=physical_id,
+        reason="",
+        part_of="stack x",
+        identity={"type": kind, "physical_id": physical_id, "stack_id": STACK_ID, "account": ACCOUNT},
+    )
+    (found,) = tags.of_stack([change], clients)
+    return dict(found.tags)
+
+
+def tag_bucket(clients: Any, name: str = ASSETS) -> None:
+    """Tag a bucket by hand, as somebody does who wants to keep it."""
+    clients.aws("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "keep", "Value": "yes"}]})
+
+
+@pytest.mark.parametrize("kind", sorted(SIMPLE))
+def test_a_resources_tags_are_read_from_its_own_service(clients: Any, kind: str) -> None:
+    """By the physical id that CloudFormation gives."""
+    entry = {
+        **SIMPLE[kind],
+        "Properties": {**SIMPLE[kind]["Properties"], "Tags": [{"Key": "keep", "Value": "yes"}]},
+    }
+    cloudformation = clients.aws("cloudformation")
+    cloudformation.create_stack(StackName="s", TemplateBody=json.dumps({"Resources": {"It": entry}}))
+    (row,) = cloudformation.list_stack_resources(StackName="s")["StackResourceSummaries"]
+    if kind == "AWS::SNS::Topic":  # moto's CloudFormation leaves a topic's tags out
+        pair = {"Key": "keep", "Value": "yes"}
+        clients.aws("sns").tag_resource(ResourceArn=row["PhysicalResourceId"], Tags=[pair])
+    assert read(clients, kind, row["PhysicalResourceId"])["keep"] == "yes"
+
+
+@pytest.mark.parametrize("kind", sorted(MISSING))
+def test_what_is_gone_has_no_tags(clients: Any, kind: str) -> None:
+    """Each service's own answer about something that is not there."""
+    assert read(clients, kind, MISSING[kind]) == {}
+
+
+def test_every_look_has_a_read() -> None:
+    """A type that closeout looks at is one whose tags it reads."""
+    assert set(READS) >= set(physical.LOOKS)
+
+
+def test_a_bucket_without_tags_is_not_an_error(clients: Any) -> None:
+    """S3 answers NoSuchTagSet, and that is the one answer that means none."""
+    clients.aws("s3").create_bucket(Bucket=ASSETS)
+    assert read(clients, "AWS::S3::Bucket", ASSETS) == {}
+
+
+def test_more_than_a_page_of_tags(clients: Any) -> None:
+    """DynamoDB answers ten at a time."""
+    create(clients)
+    many = [{"Key": f"k{number}", "Value": "x"} for number in range(25)] + [{"Key": "keep", "Value": "yes"}]
+    arn = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/preview-17-table"
+    clients.aws("dynamodb").tag_resource(ResourceArn=arn, Tags=many)
+    assert read(clients, "AWS::DynamoDB::Table", "preview-17-table")["keep"] == "yes"
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(set(READS) - {"AWS::StepFunctions::StateMachine", "AWS::RDS::DBInstance"})
+)
+def test_tags_that_cannot_be_read_are_refused(clients: Any, aws: FakeAws, kind: str) -> None:
+    """Not being allowed to read is not having none: the sentence says what is missing."""
+    aws.fault(code="AccessDeniedException", status=403, message="not authorized", times=10)
+    physical_id = {**MISSING, "AWS::CloudFormation::Stack": STACK_ID}[kind]
+    with pytest.raises(
+        GuardRefused, match=r"cannot be read, and `protect.tags` may protect it: .*not authorized"
+    ):
+        read(clients, kind, physical_id)
+
+
+def test_a_throttled_read_is_made_again(clients: Any, aws: FakeAws) -> None:
+    """It is neither yes nor no."""
+    clients.aws("s3").create_bucket(Bucket=ASSETS)
+    aws.fault(code="SlowDown", status=503)
+    with pytest.raises(ServiceError) as caught:
+        read(clients, "AWS::S3::Bucket", ASSETS)
+    assert caught.value.transient
+
+
+def test_a_tagged_bucket_in_a_stack_refuses_the_plan(clients: Any) -> None:
+    """The stack has no such tag, the bucket has: nothing of the stack is deleted."""
+    create(clients)
+    fill(clients)
+    tag_bucket(clients)
+    changes = guards.with_tags(DELETE_STACK, DELETE_STACK.plan(STACK_INPUTS, clients), clients)
+    with pytest.raises(
+        GuardRefused, match=r"AWS::S3::Bucket preview-17-assets is protected \(tag keep=yes\)"
+    ):
+        guards.check_plan(changes, KEEP, Current(KEEP))
+
+
+def test_a_tagged_bucket_that_the_template_keeps_refuses_nothing(clients: Any) -> None:
+    """It stays anyway."""
+    create(clients, body=template(Assets=bucket(ASSETS, DeletionPolicy="Retain")))
+    tag_bucket(clients)
+    changes = guards.with_tags(DELETE_STACK, DELETE_STACK.plan(STACK_INPUTS, clients), clients)
+    guards.check_plan(changes, KEEP, Current(KEEP))
+
+
+def test_a_tagged_bucket_refuses_a_prefix_in_it(clients: Any) -> None:
+    """`aws/s3-delete-objects` empties what is tagged as little as `empty-buckets` does."""
+    clients.aws("s3").create_bucket(Bucket=ASSETS)
+    clients.aws("s3").put_object(Bucket=ASSETS, Key="old/x", Body=b"x")
+    tag_bucket(clients)
+    changes = guards.with_tags(DELETE_OBJECTS, DELETE_OBJECTS.plan(PREFIX, clients), clients)
+    with pytest.raises(GuardRefused, match=r"is protected \(tag keep=yes\)"):
+        guards.check_plan(changes, KEEP, Current(KEEP))
+
+
+# --- types without a read of their own ----------------------------------------------------------------------
+
+
+class Registry:
+    """CloudFormation's registry and Cloud Control, with the schema and the properties that a test gives."""
+
+    def __init__(self, schema: Any, properties: Any) -> None:
+        self.schema, self.properties = schema, properties
+        self.asked: list[str] = []
+
+    def aws(self, service: str) -> Any:
+        """This is both services."""
+        return self
+
+    def describe_type(self, **_arguments: Any) -> Any:
+        """The schema."""
+        self.asked.append("schema")
+        return {"Schema": self.schema if isinstance(self.schema, str) else json.dumps(self.schema)}
+
+    def get_resource(self, **_arguments: Any) -> Any:
+        """The resource."""
+        self.asked.append("resource")
+        if isinstance(self.properties, ServiceError):
+            raise self.properties
+        text = self.properties if isinstance(self.properties, str) else json.dumps(self.properties)
+        return {"ResourceDescription": {"Properties": text}}
+
+
+TAGGED = {"Tags": [{"Key": "keep", "Value": "yes"}]}
+GONE = ServiceError(
+    "gone", service="cloudcontrol", operation="GetResource", reason="ResourceNotFoundException"
+)
+REFUSED = ServiceError(
+    "no", service="cloudcontrol", operation="GetResource", reason="UnsupportedActionException"
+)
+
+
+@pytest.mark.parametrize(
+    ("schema", "properties", "found"),
+    [
+        ({"properties": {"Tags": {}}, "tagging": {"taggable": True}}, TAGGED, {"keep": "yes"}),
+        ({"properties": {"Tags": {}}}, TAGGED, {"keep": "yes"}),
+        (
+            {"properties": {"TagMap": {}}, "tagging": {"tagProperty": "/properties/TagMap"}},
+            {"TagMap": {"keep": "yes"}},
+            {"keep": "yes"},
+        ),
+        ({"properties": {"Tags": {}}}, {}, {}),
+        ({"properties": {"Tags": {}}, "tagging": {"taggable": False}}, REFUSED, {}),
+        ({"properties": {"Tags": {}}, "taggable": False}, REFUSED, {}),
+        ({"properties": {"Name": {}}}, REFUSED, {}),
+        ({"properties": {"Tags": {}}}, GONE, {}),
+        ({"properties": {"Tags": {}}}, REFUSED, None),
+        ({"properties": {"Tags": {}}}, "no json", None),
+        ({"properties": {"Tags": {}}}, {"Tags": "keep"}, None),
+        ({"properties": {"Tags": {}}}, {"Tags": [{"Name": "keep"}]}, None),
+        ({"properties": {"Tags": {}}}, {"Tags": 1}, None),
+        ({"properties": {"Tags": {}}}, [], None),
+        ("no json", TAGGED, None),
+        ({}, TAGGED, None),
+        ([], TAGGED, None),
+        ({"properties": {"Tags": {}}, "tagging": []}, TAGGED, None),
+    ],
+)
+def test_any_other_type_is_asked_of_cloud_control(schema: Any, properties: Any, found: Any) -> None:
+    """Only a schema that says so means that a type has no tags; whatever cannot be read is refused."""
+    registry = Registry(schema, properties)
+    if found is None:
+        with pytest.raises(GuardRefused, match="cannot be read"):
+            read(registry, "AWS::ECS::Service", "x")
+    else:
+        assert read(registry, "AWS::ECS::Service", "x") == found
+
+
+@pytest.mark.parametrize("kind", ["Custom::Thing", "AWS::CDK::Metadata"])
+def test_types_behind_which_there_is_nothing_are_not_asked_for(kind: str) -> None:
+    """A custom resource is a function's word."""
+    registry = Registry("", "")
+    assert read(registry, kind, "x") == {}
+    assert registry.asked == []
+
+
+def test_the_emulators_unknown_service_is_a_refusal(clients: Any) -> None:
+    """Moto has no registry of types: nothing is concluded from that."""
+    with pytest.raises((GuardRefused, ServiceError)):
+        read(clients, "AWS::ECS::Service", "x")
+
+
+def test_arns_are_in_the_stacks_partition_region_and_account() -> None:
+    """Also where that is not the partition `aws`."""
+    stack = "arn:aws-cn:cloudformation:cn-north-1:111122223333:stack/x/1"
+    named = Named("AWS::Lambda::Function", "f", stack, "111122223333")
+    assert named.arn("lambda", "function:") == "arn:aws-cn:lambda:cn-north-1:111122223333:function:f"

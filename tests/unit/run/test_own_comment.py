@@ -1,0 +1,81 @@
+"""An `issue_comment` automation and comments with closeout's hidden marker: its own, and somebody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.core.errors import ServiceError
+from closeout.run.explain import explain
+from tests.unit.run.test_run import deletes
+from tests.unit.run.world import Scene, step, unreachable
+
+OURS, ANOTHER = 1, 2
+"""The world's GitHub says of every token that it is user 1's."""
+
+
+def commented(sender: int, body: str = "<!-- closeout:preview-cleanup -->\nGone.") -> Scene:
+    """A comment of a user on an issue, and an automation that acts on it."""
+    repository = {"id": 1, "full_name": "acme/shop", "name": "shop", "private": True}
+    payload: dict[str, Any] = {
+        "action": "created",
+        "issue": {"number": 17},
+        "comment": {"body": body, "user": {"id": sender}},
+        "repository": repository,
+        "sender": {"login": "dev", "id": sender},
+    }
+    scene = Scene(payload=payload, event="issue_comment")
+    return scene.with_automation(
+        triggers=({"event": "issue_comment"},),
+        unguarded=True,
+        steps=(step("preview-${{ event.issue.number }}"),),
+    )
+
+
+def test_closeouts_own_comment_starts_nothing() -> None:
+    """Otherwise an automation that comments on comments would keep itself going."""
+    scene = commented(OURS)
+    ending = scene.play()
+    assert (ending.verdict, ending.summary) == ("skipped", "closeout itself caused this event")
+    assert deletes(scene.world) == []
+
+
+@pytest.mark.parametrize(
+    "body", ["<!-- closeout:preview-cleanup -->", "/teardown\n<!-- closeout:x -->", "/teardown"]
+)
+def test_somebody_elses_marker_silences_nothing(body: str) -> None:
+    """Copied or made up: whoever sends it is not the token's user."""
+    scene = commented(ANOTHER, body)
+    assert scene.play().verdict == "success"
+    assert deletes(scene.world) == ["delete preview-17"]
+
+
+def test_a_comment_without_the_marker_asks_github_nothing() -> None:
+    """The token's user may also comment by hand."""
+    scene = commented(OURS, "/teardown")
+    assert scene.play().verdict == "success"
+    assert "GET /user" not in scene.world.log
+
+
+def test_whose_token_it_is_is_asked_again_when_github_does_not_answer() -> None:
+    """Neither yes nor no."""
+    scene = commented(OURS)
+    scene.world.faults["GET /user"] = [unreachable(), unreachable()]
+    assert scene.play().verdict == "skipped"
+
+
+def test_a_token_without_a_user_has_written_no_comment() -> None:
+    """`github/comment` refuses to write with such a token."""
+    scene = commented(OURS)
+    refused = ServiceError("403", service="github", operation="GET /user", reason="403", http_status=403)
+    scene.world.faults["GET /user"] = [refused]
+    assert scene.play().verdict == "success"
+
+
+def test_explain_says_that_only_a_run_can_tell() -> None:
+    """It has no token to ask with."""
+    scene = commented(OURS)
+    (row,) = explain([scene.automation], "issue_comment", scene.payload)
+    assert row["matched"]
+    assert row["reason"].endswith("closeout wrote it, and the run is skipped")
