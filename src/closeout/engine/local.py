@@ -24,7 +24,7 @@ from closeout.engine.keeping import StoringKeeper, persist
 from closeout.engine.lanes import Lanes
 from closeout.engine.requests import Requests
 from closeout.engine.store import EngineStore
-from closeout.engine.tasks import Counts, Task
+from closeout.engine.tasks import Counts, Task, count
 from closeout.engine.turns import TURN, Turns, announce, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
@@ -172,15 +172,9 @@ class Engine:
         return [doing for task in tasks if (call := task.doing) and (doing := call()) is not None]
 
     def counts(self) -> Counts:
-        """Give the engine's figures at this moment."""
+        """Return the engine's figures at this moment."""
         with self._lock:
-            tasks = list(self._tasks.values())
-            finished = dict(self._finished)
-        states = [task.state for task in tasks]
-        queued = [task.accepted_at for task in tasks if task.state in {"queued", "ready"} and task.fresh]
-        waiting = len(tasks) - len(queued) - states.count("running")
-        oldest = max(0.0, self._clock.now() - min(queued)) if queued else 0.0
-        return Counts(len(queued), states.count("running"), waiting, finished, oldest)
+            return count(self._tasks.values(), dict(self._finished), self._clock.now())
 
     def _trouble(self, what: str, text: str) -> None:
         self.troubles[what] = text

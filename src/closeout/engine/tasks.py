@@ -5,7 +5,7 @@ Apart from the schedule, so that `ReplayDurable` sees one execution and never th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from closeout.ports import Pending
@@ -66,3 +66,12 @@ class Task:
         """`queued` (for its key), `ready` (for a thread, or for turns alone to be over), `running` or `waiting`."""
         self.doing: Callable[[], str | None] | None = None
         """Gives the operation that is under way, as `automation/step`. It holds the payload: None unless it runs."""
+
+
+def count(tasks: Iterable[Task], finished: dict[str, int], now: float) -> Counts:
+    """Return the figures of these executions."""
+    every = list(tasks)
+    queued = [task.accepted_at for task in every if task.state in {"queued", "ready"} and task.fresh]
+    running = sum(task.state == "running" for task in every)
+    oldest = max(0.0, now - min(queued)) if queued else 0.0
+    return Counts(len(queued), running, len(every) - len(queued) - running, finished, oldest)
