@@ -4,4 +4,35 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+_LAW = "tests/properties/test_redirects.py::test_no_location_takes_a_secret_to_another_origin"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a secret follows a redirect to another origin",
+        "src/closeout/core/url.py",
+        "        return found if found.origin == self.origin else None",
+        "        return found",
+        (_LAW, "tests/unit/adapters/test_github.py::test_no_token_leaves_the_origin"),
+    ),
+    Mutant(
+        "a backslash may stand in a URL",
+        "src/closeout/core/url.py",
+        '_VISIBLE = re.compile(r"[!-\\[\\]-~]*")',
+        '_VISIBLE = re.compile(r"[!-~]*")',
+        ("tests/unit/core/test_url.py",),
+    ),
+    Mutant(
+        "a value may name another host of a URL",
+        "src/closeout/run/inputs.py",
+        "    return cel.interpolate(text[:end], event, _label) + cel.interpolate(text[end:], event, check)",
+        "    return cel.interpolate(text, event, check)",
+        ("tests/unit/run/test_inputs.py::test_no_value_makes_another_host_of_a_url",),
+    ),
+    Mutant(
+        "an address from the environment is taken unread",
+        "src/closeout/wiring/clients.py",
+        "        parse_base(value)",
+        "        pass",
+        ("tests/unit/wiring/test_runtime.py::test_an_address_from_the_environment_must_be_one",),
+    ),
+)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closeout.config.settings import Settings
-from closeout.core.errors import ConfigError, ServiceError
+from closeout.core.errors import ConfigError, InputError, ServiceError
+from closeout.core.url import parse_base
 from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
 if TYPE_CHECKING:
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 
 
 def setting_value(text: str, key: str) -> str:
-    """Give a setting that may be written `env:NAME`. Raises `ConfigError` when that variable is not set."""
-    if not text.startswith("env:"):
-        return text
-    value = os.environ.get(text[4:], "")
+    """Return a URL that may be written `env:NAME`. Raises `ConfigError` when that variable is not set, or holds no URL."""
+    value = os.environ.get(text[4:], "") if text.startswith("env:") else text
     if not value:
         raise ConfigError(
             f"`{key}` is {text}, but the variable {text[4:]} is not set; set it, or write the value"
         )
+    try:
+        parse_base(value)
+    except InputError as error:
+        raise ConfigError(f"`{key}` cannot be used: {error.message}") from None
     return value
 
 
