@@ -35,4 +35,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "        pass",
         ("tests/unit/wiring/test_runtime.py::test_an_address_from_the_environment_must_be_one",),
     ),
+    Mutant(
+        "an encoding within an encoding hides a secret",
+        "src/closeout/core/redact.py",
+        "_DECODINGS = 2",
+        "_DECODINGS = 1",
+        ("tests/properties/test_redaction.py::test_a_secret_is_found_through_two_encodings",),
+    ),
+    Mutant(
+        "colours inside of a secret hide it",
+        "src/closeout/core/redact.py",
+        '_INVISIBLE = rf"(?<=[{HIDDEN}]){INTRODUCED}(?:[{HIDDEN}]{INTRODUCED})*+"',
+        '_INVISIBLE = r"(?!)"',
+        ("tests/unit/core/test_redact.py::test_tokens_are_known_by_their_shape",),
+    ),
+    Mutant(
+        "base64 that is broken into lines hides a secret",
+        "src/closeout/core/redact.py",
+        "                    yield start + at, start + at + PIECE",
+        "                    return",
+        (
+            "tests/properties/test_redaction.py::test_a_secret_in_a_file_that_is_logged_as_base64_line_by_line_goes",
+        ),
+    ),
 )

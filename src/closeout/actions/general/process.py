@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import selectors
 import shutil
 import signal
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.general import supervisor
+from closeout.core.terminal import stripped
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -35,10 +35,6 @@ OUTPUT_LIMIT = 1_000_000
 """Bytes of output that are kept in the log; what comes after is read and dropped."""
 
 LAST_LINES = 10
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
-)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Output:
@@ -71,7 +67,7 @@ class Output:
     def _line(self, line: bytes) -> None:
         # A progress bar writes over itself: what was seen last is what follows the last carriage return.
         shown = line.rstrip(b"\r").rpartition(b"\r")[2][:LINE_LIMIT]
-        text = _CONTROLS.sub("", _ESCAPES.sub("", shown.decode("utf-8", "replace"))).rstrip()
+        text = stripped(shown.decode("utf-8", "replace")).rstrip()
         self.last.append(text)
         if self._kept > OUTPUT_LIMIT:
             return
