@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -64,12 +65,12 @@ class Serving:
         (folder / "hooks.py").write_text(HOOKS)
         self.start()
 
-    def start(self) -> None:
+    def start(self, **variables: str) -> None:
         """Start it and wait for the line that says where it listens."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "closeout", "serve", "--config", "closeout.yaml", "--port", "0"],
             cwd=self.folder,
-            env=environment(SECRET),
+            env=environment(SECRET | variables),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -378,6 +379,30 @@ def test_a_port_in_use_is_said(folder: Path) -> None:
         told.err
         == f"closeout: Port {port} on 127.0.0.1 is in use by another program; choose another one with --port.\n"
     )
+
+
+def test_a_secret_beyond_ascii_works_in_any_locale(tmp_path: Path) -> None:
+    """A secret is its bytes: Python decodes the environment by the locale, which knew no such character."""
+    secret = "grüße-€"
+    server = Serving.__new__(Serving)
+    server.folder = tmp_path
+    (tmp_path / "closeout.yaml").write_text(CONFIG)
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    server.start(
+        CLOSEOUT_WEBHOOK_SECRET=secret,
+        CLOSEOUT_METRICS_TOKEN=secret,
+        LC_ALL="C",
+        PYTHONUTF8="0",
+        PYTHONCOERCECLOCALE="0",
+    )
+    body = json.dumps(push("never-mind")).encode()
+    headers = deliveries.signed_headers("push", body, secret, "beyond-ascii")
+    with urlopen(Request(f"{server.url}/webhook", body, headers)) as answer:
+        assert answer.status == 202
+    wanted = {"Authorization": f"Bearer {secret}".encode().decode("latin-1"), "Via": "a proxy"}
+    with urlopen(Request(f"{server.url}/metrics", headers=wanted)) as answer:
+        assert answer.status == 200
+    assert server.end() == exits.OK
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", "bücher..example"])

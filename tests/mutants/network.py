@@ -36,6 +36,27 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/unit/wiring/test_runtime.py::test_an_address_from_the_environment_must_be_one",),
     ),
     Mutant(
+        "a server starts without knowing the secrets of its steps",
+        "src/closeout/wiring/runtime.py",
+        "    clients.step_secrets.learn()",
+        "    pass",
+        ("tests/unit/wiring/test_runtime.py::test_the_secrets_of_steps_are_known_before_a_step_runs",),
+    ),
+    Mutant(
+        "a step on AWS runs before the secrets of later ones are known",
+        "src/closeout/run/execute.py",
+        "        context.deps.learn()  # not before `pending`, which need not wait for a store of secrets",
+        "        pass",
+        ("tests/unit/wiring/test_stack_runtime.py::test_the_secrets_of_steps_are_known_before_the_first_step",),
+    ),
+    Mutant(
+        "a secret in the environment is what the locale makes of it",
+        "src/closeout/adapters/secrets.py",
+        "            return (Active(os.fsencode(self._environment[name]).decode()),)",
+        "            return (Active(self._environment[name]),)",
+        ("tests/acceptance/test_cli_serve.py::test_a_secret_beyond_ascii_works_in_any_locale",),
+    ),
+    Mutant(
         "an encoding within an encoding hides a secret",
         "src/closeout/core/redact.py",
         "_DECODINGS = 2",

@@ -19,7 +19,10 @@ from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 if TYPE_CHECKING:
     from closeout.adapters.aws import AwsClients
     from closeout.adapters.secrets import SecretReader
-    from closeout.core.secrets import CachedSecret
+    from closeout.core.secrets import CachedSecret, StepSecrets
+
+OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
+"""Secrets that a process may have in its environment without a reference in the file."""
 
 
 def setting_value(text: str, key: str) -> str:
@@ -77,7 +80,8 @@ class StepClients:
 class SharedClients:
     """`ports.ClientFactory` of a process. `learned` is told every secret that was read, for redaction.
 
-    `directory` is where relative `file:` references start: the folder of the configuration.
+    `directory` is where relative `file:` references start: the folder of the configuration; `step_secrets` are the
+    references that its steps name.
     """
 
     def __init__(
@@ -88,7 +92,11 @@ class SharedClients:
         *,
         directory: Path,
         report: Callable[[str], None] = lambda _text: None,
+        step_secrets: Sequence[str] = (),
     ) -> None:
+        for name in OWN_SECRETS:
+            learned(os.environ.get(name, ""))
+        self._step_secrets = step_secrets
         self._settings = settings
         self._clock = clock
         self._learned = learned
@@ -115,6 +123,13 @@ class SharedClients:
             now=self._clock.now,
             on_value=self._learned,
         )
+
+    @cached_property
+    def step_secrets(self) -> StepSecrets:
+        """The secrets of steps, to be known to the redactor before a step can print one."""
+        from closeout.core.secrets import StepSecrets
+
+        return StepSecrets(self._step_secrets, lambda: self.secrets, report=self._report)
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
         """Give secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""

@@ -15,6 +15,7 @@ from closeout.core.errors import ConfigError
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.redact import Redactor
 from closeout.ports import Ending, Request
+from closeout.server.service import METRICS_TOKEN, metrics_token
 from closeout.wiring.runtime import Report, Runtime, open_runtime, public_url
 
 FILE = """\
@@ -85,3 +86,40 @@ def test_an_address_from_the_environment_must_be_one(
         with pytest.raises(ConfigError, match="`public-url` cannot be used"):
             public_url(loaded, given)
     assert not (tmp_path / "closeout.db").exists()
+
+
+def test_the_secrets_of_steps_are_known_before_a_step_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of the process itself; after a rotation the old value stays known, and a missing one is said."""
+    monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "the-servers-own-session")
+    monkeypatch.delenv("MISSING", raising=False)
+    key, file = tmp_path / "key", tmp_path / "closeout.yaml"
+    key.write_text("first-api-key\n", encoding="utf-8")
+    key.chmod(0o600)
+    headers = "{ X-Key: file:key, X-Other: env:MISSING }"
+    call = f"{{ uses: http/request, with: {{ url: 'https://h/', secret-headers: {headers} }}, destructive: false }}"
+    file.write_text(FILE + f"      - {call}\n", encoding="utf-8")
+    redactor, told = Redactor(), list[str]()
+    runtime = opened(wiring.load(file), file, redactor, told.append)
+    assert redactor.text("first-api-key, the-servers-own-session") == "***, ***"
+    (sentence,) = told
+    assert sentence.startswith("env:MISSING is not set; ")
+    assert sentence.endswith("; it cannot be taken out of logs until it can be read")
+    key.write_text("second-api-key", encoding="utf-8")
+    runtime.clients.secrets.read("file:key")
+    assert redactor.text("first-api-key second-api-key") == "*** ***"
+    runtime.close(1.0)
+
+
+def test_the_token_of_the_metrics_is_known_from_the_start(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only once somebody has asked for metrics with it; without one there is none."""
+    monkeypatch.delenv(METRICS_TOKEN, raising=False)
+    assert metrics_token(runtime.clients.secrets) is None
+    monkeypatch.setenv(METRICS_TOKEN, "scrape-me-gently")
+    assert metrics_token(runtime.clients.secrets) == "scrape-me-gently"
+    assert runtime.redactor.text("x scrape-me-gently") == "x ***"
+    runtime.close(1.0)

@@ -123,6 +123,29 @@ def test_a_closed_pull_request_tears_its_preview_down(
     assert all(entry["token"] for entry in world.github.requests())
 
 
+def test_the_secrets_of_steps_are_known_before_the_first_step(
+    world: StackWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script may print what a later step is to read; `pending` does not wait for Secrets Manager."""
+    world.client("secretsmanager").create_secret(Name="preview/key", SecretString="the-key-of-a-later-step")
+    world.adds(
+        "{ uses: shell, destructive: false, with: { run: 'echo the-key-of-a-later-step; false' } }",
+        "{ uses: http/request, with: { method: DELETE, url: 'http://127.0.0.1:9/', secret-headers:"
+        " { X-Key: 'aws-secretsmanager:preview/key' } }, if: 'false' }",
+    )
+    world.runtime = world.environment()
+    order: list[str] = []
+    read = world.runtime.redactor.add
+    world.runtime._clients.secrets._on_value = lambda value: (order.append(value), read(value))
+    execution, sha = world.closes()
+    world.drive(execution)
+    assert order[:2] == [TOKEN, "the-key-of-a-later-step"]
+    assert world.statuses(sha)[0][0] == "pending"
+    printed = capsys.readouterr().out
+    assert "the-key-of-a-later-step" not in printed
+    assert "exit code 1: ***" in printed
+
+
 def test_secrets_by_name_are_in_the_stacks_region(world: StackWorld) -> None:
     """The file's `region` says where the resources are: a token that was there before has a name and no ARN here."""
     world.runtime = world.environment(secret="stack/github-token")

@@ -216,7 +216,7 @@ def started(pid: int) -> str | None:
     Field 22 of /proc/PID/stat (ticks since boot, proc(5)) with the boot's id: a pid alone is used again.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")  # a process may choose its name
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None
