@@ -59,18 +59,20 @@ def asks(run):
 class Serving:
     """`closeout serve` in a folder, and the commands that are used beside it."""
 
+    variables = SECRET
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "closeout.yaml").write_text(CONFIG)
         (folder / "hooks.py").write_text(HOOKS)
         self.start()
 
-    def start(self, **variables: str) -> None:
+    def start(self) -> None:
         """Start it and wait for the line that says where it listens."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "closeout", "serve", "--config", "closeout.yaml", "--port", "0"],
             cwd=self.folder,
-            env=environment(SECRET | variables),
+            env=environment(self.variables),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -384,17 +386,13 @@ def test_a_port_in_use_is_said(folder: Path) -> None:
 def test_a_secret_beyond_ascii_works_in_any_locale(tmp_path: Path) -> None:
     """A secret is its bytes: Python decodes the environment by the locale, which knew no such character."""
     secret = "grüße-€"
-    server = Serving.__new__(Serving)
-    server.folder = tmp_path
-    (tmp_path / "closeout.yaml").write_text(CONFIG)
-    (tmp_path / "hooks.py").write_text(HOOKS)
-    server.start(
-        CLOSEOUT_WEBHOOK_SECRET=secret,
-        CLOSEOUT_METRICS_TOKEN=secret,
-        LC_ALL="C",
-        PYTHONUTF8="0",
-        PYTHONCOERCECLOCALE="0",
-    )
+
+    there = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    class Abroad(Serving):
+        variables = there | {"CLOSEOUT_WEBHOOK_SECRET": secret, "CLOSEOUT_METRICS_TOKEN": secret}
+
+    server = Abroad(tmp_path)
     body = json.dumps(push("never-mind")).encode()
     headers = deliveries.signed_headers("push", body, secret, "beyond-ascii")
     with urlopen(Request(f"{server.url}/webhook", body, headers)) as answer:

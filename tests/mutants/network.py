@@ -47,7 +47,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/execute.py",
         "        context.deps.learn()  # not before `pending`, which need not wait for a store of secrets",
         "        pass",
-        ("tests/unit/wiring/test_stack_runtime.py::test_the_secrets_of_steps_are_known_before_the_first_step",),
+        (
+            "tests/unit/wiring/test_stack_runtime.py::test_the_secrets_of_steps_are_known_before_the_first_step",
+        ),
     ),
     Mutant(
         "a secret in the environment is what the locale makes of it",
@@ -55,6 +57,23 @@ MUTANTS: tuple[Mutant, ...] = (
         "            return (Active(os.fsencode(self._environment[name]).decode()),)",
         "            return (Active(self._environment[name]),)",
         ("tests/acceptance/test_cli_serve.py::test_a_secret_beyond_ascii_works_in_any_locale",),
+    ),
+    Mutant(
+        "a path writes a line of its own into the log",
+        "src/closeout/server/log.py",
+        '        lines = [escaped(self._redact(f"{at}closeout: {what}{words}"))]',
+        '        lines = [self._redact(f"{at}closeout: {what}{words}")]',
+        (
+            "tests/unit/server/test_log.py::test_no_text_forges_a_line_or_reaches_a_terminal",
+            "tests/acceptance/test_server_endpoints.py::test_a_request_forges_no_line_of_the_log",
+        ),
+    ),
+    Mutant(
+        "what a library logs goes raw to stderr",
+        "src/closeout/server/log.py",
+        "        logging.getLogger().addHandler(_Foreign(self))",
+        "        pass",
+        ("tests/unit/server/test_log.py::test_what_libraries_log_and_what_ends_a_thread_comes_here",),
     ),
     Mutant(
         "an encoding within an encoding hides a secret",

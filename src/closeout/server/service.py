@@ -49,6 +49,7 @@ def serve_forever(
     loaded = wiring.load(config)
     redactor = Redactor()
     log = Log(as_json=json_logs, redact=redactor.text)
+    log.take_over()
     base = public_url(loaded, base_url)
     if not db.exists():
         serve.bind(host, port).close()  # a port in use must not leave a new ledger behind

@@ -277,7 +277,12 @@ def test_only_the_first_reading_is_waited_for() -> None:
     store.during = slowly
     secrets = StepSecrets(["env:A"], lambda: store, report=pytest.fail, ttl=1.0, tick=clock)
     first = threading.Thread(target=secrets.learn)
-    second = threading.Thread(target=lambda: (secrets.learn(), order.append("second")))
+
+    def wait() -> None:
+        secrets.learn()
+        order.append("second")
+
+    second = threading.Thread(target=wait)
     first.start()
     assert begun.wait(10)
     second.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +59,17 @@ def preview(world: StackWorld) -> Any:
     previews.create(clients)
     previews.fill(clients)
     return clients
+
+
+class Sequentially:
+    """Calls one function after the other."""
+
+    def __init__(self, *calls: Callable[[str], None]) -> None:
+        self._calls = calls
+
+    def __call__(self, value: str) -> None:
+        for call in self._calls:
+            call(value)
 
 
 def changed(execution: str, status: str) -> dict[str, Any]:
@@ -135,8 +146,7 @@ def test_the_secrets_of_steps_are_known_before_the_first_step(
     )
     world.runtime = world.environment()
     order: list[str] = []
-    read = world.runtime.redactor.add
-    world.runtime._clients.secrets._on_value = lambda value: (order.append(value), read(value))
+    world.runtime._clients.secrets._on_value = Sequentially(order.append, world.runtime.redactor.add)
     execution, sha = world.closes()
     world.drive(execution)
     assert order[:2] == [TOKEN, "the-key-of-a-later-step"]

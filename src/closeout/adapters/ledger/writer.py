@@ -6,8 +6,8 @@ writer with group commit gives every caller the price of its share.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -240,5 +240,5 @@ def _safely(call: Callable[[Any], None], argument: Any) -> None:
     """Call somebody's callback; what it raises must not end the only writer."""
     try:
         call(argument)
-    except Exception as error:  # noqa: BLE001 - see above
-        print(f"closeout: a callback of the ledger failed: {error!r}", file=sys.stderr)  # noqa: T201
+    except Exception:
+        logging.getLogger(__name__).exception("a callback of the ledger failed")
