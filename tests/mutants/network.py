@@ -76,6 +76,20 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/unit/server/test_log.py::test_what_libraries_log_and_what_ends_a_thread_comes_here",),
     ),
     Mutant(
+        "a command prints a fact as it is",
+        "src/closeout/cli/output.py",
+        '    return "\\n".join(_keeping_ours(line, "\\x1b[") for line in text.split("\\n"))',
+        '    return text.replace(_OURS, "\\x1b[")',
+        ("tests/unit/cli/test_output.py::test_only_colours_of_ours_reach_a_terminal",),
+    ),
+    Mutant(
+        "runs show prints a fact as it is",
+        "src/closeout/cli/runs.py",
+        "    output.say(click.wrap_text(output.clean(text), 78, first, following))",
+        "    click.echo(click.wrap_text(text, 78, first, following))",
+        ("tests/acceptance/test_cli_hostile.py",),
+    ),
+    Mutant(
         "an encoding within an encoding hides a secret",
         "src/closeout/core/redact.py",
         "_DECODINGS = 2",

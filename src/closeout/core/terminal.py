@@ -25,6 +25,8 @@ INTRODUCED = (
 
 _STRIPPED = re.compile(f"[{HIDDEN}]{INTRODUCED}")
 _JSON = re.compile(f"[{HIDDEN}\ud800-\udfff]")
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Letters and marks, to Python, that no font has a shape for."""
 _SPACES = dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
 
 
@@ -35,10 +37,12 @@ def stripped(text: str) -> str:
 
 def escaped(text: str) -> str:
     r"""Return text as one line in which every character shows: an escape character as `\x1b`, a line feed as `\n`."""
-    if text.isprintable():
+    if text.isprintable() and (text.isascii() or _FILLERS.isdisjoint(text)):
         return text
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
+        character.encode("unicode_escape").decode()
+        if character in _FILLERS or not character.isprintable()
+        else character
         for character in text.translate(_SPACES)
     )
 
