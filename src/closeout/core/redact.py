@@ -26,12 +26,12 @@ SHORT = 6
 """A shorter secret is taken out only where it stands by itself: inside words it would garble everything."""
 PIECE = 8
 """Characters of a secret's base64 or hexadecimal that are taken out wherever they stand: tools break both into lines."""
-STRIDE = 4
+_STRIDE = 4
 _ROUNDS = 50
 _DECODINGS = 2
 
 Span = tuple[int, int]
-Span3 = tuple[int, int, int]
+Stretch = tuple[int, int, int]
 
 
 class _Shape(NamedTuple):
@@ -129,7 +129,7 @@ class Redactor:
                 for lines in (view, joined) if joined else (view,):
                     for start, end in _by_piece(lines.text, known.pieces):
                         yield lines.place(start, end)
-        for view in _by_kind(whole) if known.values else ():
+        for view in _by_kind(whole) if known.values or known.short else ():
             for start, end in _by_value(view.text, known):
                 yield view.place(start, end)
 
@@ -186,7 +186,7 @@ def _by_piece(text: str, pieces: frozenset[str]) -> Iterator[Span]:
                 word = word.lower()
             most = len(word) - PIECE + 1
             # Every fourth is looked at first: it is on the way of each line of each log.
-            if pieces.isdisjoint([word[at : at + PIECE] for at in range(0, most, STRIDE)]):
+            if pieces.isdisjoint([word[at : at + PIECE] for at in range(0, most, _STRIDE)]):
                 continue
             for at in range(most):
                 if word[at : at + PIECE] in pieces:
@@ -201,7 +201,7 @@ class _View(NamedTuple):
 
     text: str
     below: _View | None = None
-    stretches: tuple[Span3, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
 
     def place(self, start: int, end: int) -> Span:
         """Return where a part of this text stands in the text that all views are of."""
@@ -242,7 +242,7 @@ def _changed(
     """Return the view in which each find is what `change` gives for it: (characters, how many each was); None: no find."""
     text, at, last = below.text, 0, 0
     pieces: list[str] = []
-    stretches: list[Span3] = []
+    stretches: list[Stretch] = []
     for found in pattern.finditer(text):
         place = found.start()
         if place > last:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 """Secrets that a process may have in its environment without a reference in the file."""
+SHORTEST_KEY = 16
+"""Characters of the shortest of these that is a secret: an emulator's are words such as `testing`, which logs need."""
 
 
 def setting_value(text: str, key: str) -> str:
@@ -94,8 +96,9 @@ class SharedClients:
         report: Callable[[str], None] = lambda _text: None,
         step_secrets: Sequence[str] = (),
     ) -> None:
-        for name in OWN_SECRETS:
-            learned(os.environ.get(name, ""))
+        for value in (os.environ.get(name, "") for name in OWN_SECRETS):
+            if len(value) >= SHORTEST_KEY:
+                learned(value)
         self._step_secrets = step_secrets
         self._settings = settings
         self._clock = clock
