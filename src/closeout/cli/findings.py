@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def show(findings: Sequence[Finding], *, err: bool) -> None:
     """Print `FILE:LINE:COL: message` for each, and indented below it the line, a caret and the fix."""
-    stream, say = (sys.stderr, output.note) if err else (sys.stdout, output.say)
+    stream = sys.stderr if err else sys.stdout
     for finding in findings:
-        say(_colour(finding) if stream.isatty() else finding.pretty())
+        output.say(_colour(finding) if stream.isatty() else finding.pretty(), stream)
 
 
 def _colour(finding: Finding) -> str:

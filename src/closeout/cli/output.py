@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -44,9 +44,9 @@ def terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def say(text: str = "") -> None:
-    """Write text to standard output."""
-    click.echo(_safe(text))
+def say(text: str = "", stream: TextIO | None = None) -> None:
+    """Write text to standard output, or to a `stream` in the encoding that it has."""
+    click.echo(_safe(text), file=stream)
 
 
 def note(text: str) -> None:
