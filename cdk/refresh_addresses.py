@@ -14,6 +14,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from closeout.core.errors import InputError
+from closeout.core.url import parse
 from closeout_cdk import addresses
 
 FILE = Path(__file__).resolve().parent / "github-addresses.json"
@@ -22,7 +24,11 @@ META = "https://api.github.com/meta"
 
 def fetch(url: str) -> tuple[str, ...]:
     """Read the ranges from GitHub's `/meta` (GitHub Enterprise Server: https://HOST/api/v3/meta)."""
-    if not url.startswith(("https://", "http://127.0.0.1")):
+    try:
+        place = parse(url)
+    except InputError as error:
+        raise ValueError(error.message) from None
+    if place.scheme != "https" and place.host != "127.0.0.1":
         raise ValueError(f"{url} is not an https address")
     headers = {"Accept": "application/vnd.github+json", "User-Agent": "closeout"}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - checked above

@@ -22,6 +22,7 @@ from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
 from closeout.core.invocation import LONGEST_CALL, WHY
 from closeout.core.patterns import compile_patterns
+from closeout.core.url import parse_base
 from closeout_cdk import bundling, programs
 from closeout_cdk.parameters import Parameters
 
@@ -170,10 +171,16 @@ def _file_of(module: str) -> str:
 def _api_url(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
     url = loaded.settings.api_url
     name = url.removeprefix("env:")
-    if name != url and name not in given.environment:
-        message = f"the worker has no variable {name}"
-        fix = f'set it in cdk.context.json: "environment": {{ "{name}": "https://…" }}'
-        yield Problem(("github", "api-url"), "bad-value", message, fix)
+    if name == url:
+        return
+    fix = f'set it in cdk.context.json: "environment": {{ "{name}": "https://…" }}'
+    if name not in given.environment:
+        yield Problem(("github", "api-url"), "bad-value", f"the worker has no variable {name}", fix)
+        return
+    try:
+        parse_base(given.environment[name])
+    except InputError as error:
+        yield Problem(("github", "api-url"), "bad-url", f"the variable {name}: {error.message}", fix)
 
 
 def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:

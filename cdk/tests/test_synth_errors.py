@@ -178,6 +178,9 @@ def test_a_variable_in_the_file_must_be_set(tmp_path: Path) -> None:
     assert refused(tmp_path, text).startswith(
         "closeout.yaml:1:20: github.api-url: the worker has no variable GITHUB_API"
     )
+    assert "GITHUB_API: a URL has visible ASCII characters only" in refused(
+        tmp_path, text, environment={"GITHUB_API": "https://evil\\@ghe.example/api/v3"}
+    )
     assert read(tmp_path, text, environment={"GITHUB_API": "https://ghe.example/api/v3"}).warnings == ()
 
 

@@ -227,11 +227,22 @@ def test_a_secret_that_is_not_set_is_named(payload: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://127.0.0.1/", "127.0.0.1:80/webhook", "http://", "http://127.0.0.1:99999/"]
+    "url",
+    [
+        "ftp://127.0.0.1/",
+        "127.0.0.1:80/webhook",
+        "http://",
+        "http://127.0.0.1:99999/",
+        "http://10.0.0.1\\@127.0.0.1/",
+        "http://bücher.example/",
+        f"http://{'a' * 64}.example/",
+        "http://a..b/",
+    ],
 )
 def test_an_address_that_is_none_is_a_usage_error(payload: Path, url: str) -> None:
-    """A URL that cannot be posted to is said before anything else."""
+    """A URL that cannot be posted to is said before anything else, in closeout's words."""
     told = closeout(
         "deliver", "--url", url, "--event", "push", "--payload", payload, "--secret", "env:HOOK", env=ENV
     )
     assert told.code == exits.USAGE
+    assert "codec" not in told.err

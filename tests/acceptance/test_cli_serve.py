@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -58,6 +59,8 @@ def asks(run):
 class Serving:
     """`closeout serve` in a folder, and the commands that are used beside it."""
 
+    variables = SECRET
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "closeout.yaml").write_text(CONFIG)
@@ -69,7 +72,7 @@ class Serving:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "closeout", "serve", "--config", "closeout.yaml", "--port", "0"],
             cwd=self.folder,
-            env=environment(SECRET),
+            env=environment(self.variables),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -378,6 +381,34 @@ def test_a_port_in_use_is_said(folder: Path) -> None:
         told.err
         == f"closeout: Port {port} on 127.0.0.1 is in use by another program; choose another one with --port.\n"
     )
+
+
+def test_a_secret_beyond_ascii_works_in_any_locale(tmp_path: Path) -> None:
+    """A secret is its bytes: Python decodes the environment by the locale, which knew no such character."""
+    secret = "grüße-€"
+
+    there = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+    class Abroad(Serving):
+        variables = there | {"CLOSEOUT_WEBHOOK_SECRET": secret, "CLOSEOUT_METRICS_TOKEN": secret}
+
+    server = Abroad(tmp_path)
+    body = json.dumps(push("never-mind")).encode()
+    headers = deliveries.signed_headers("push", body, secret, "beyond-ascii")
+    with urlopen(Request(f"{server.url}/webhook", body, headers)) as answer:
+        assert answer.status == 202
+    wanted = {"Authorization": f"Bearer {secret}".encode().decode("latin-1"), "Via": "a proxy"}
+    with urlopen(Request(f"{server.url}/metrics", headers=wanted)) as answer:
+        assert answer.status == 200
+    assert server.end() == exits.OK
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", "bücher..example"])
+def test_a_host_that_cannot_be_a_name_is_said(folder: Path, host: str) -> None:
+    """Not by the codec that would encode it: one sentence, and exit code 4."""
+    told = closeout("serve", "--host", host, "--db", "new.db", cwd=folder, env=SECRET)
+    assert told.code == exits.UNAVAILABLE
+    assert told.err.endswith("is no address and no name of this machine; choose another one with --host.\n")
 
 
 def test_explain_says_why_and_why_not(folder: Path) -> None:

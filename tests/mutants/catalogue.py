@@ -381,13 +381,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/unit/server/test_details.py::test_a_link_expires_after_thirty_days",),
     ),
     Mutant(
-        "the token follows a redirect to another host",
-        "src/closeout/adapters/github.py",
-        "            if _origin(url) != _origin(self._base):",
-        "            if False:",
-        ("tests/unit/adapters/test_github.py::test_no_token_leaves_the_origin",),
-    ),
-    Mutant(
         "an open pull request is planned without a word",
         "src/closeout/run/closing.py",
         '    if state == "open":',

@@ -37,6 +37,8 @@ class Input:
     ended_by: str | None = None
     """The input that holds this one's delimiter: no `${{ }}` of this one may hold it too (`/` apart), or what begins
     like one name would be the beginning of another (`fix-` of `fix-2-`)."""
+    url: bool = False
+    """Whether it is a URL: a `${{ }}` before its path may be one label of the host, so that no value names another host."""
     pattern: str | None = None
     """A regular expression that the whole text must match after interpolation (and at load, without `${{ }}`)."""
 

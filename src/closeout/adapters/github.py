@@ -12,9 +12,10 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode
 
-from closeout.core.errors import CloseoutError, ConfigError, ServiceError
+from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError
+from closeout.core.url import Url, parse_base
 from closeout.ports import HttpAnswer, Json, PullRequest
 
 if TYPE_CHECKING:
@@ -51,12 +52,7 @@ class GitHubClient:
         now: Callable[[], float] = time.time,
         named: str = "the token",
     ) -> None:
-        parts = urlsplit(api_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-            raise ConfigError(f"github.api-url: {api_url!r} is not the URL of an API")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise ConfigError("github.api-url: use https, so that the token does not travel in the clear")
-        self._base = api_url.rstrip("/")
+        self._base = _api(api_url)
         self._token = token
         self._refresh = refresh
         self._timeout = timeout
@@ -183,14 +179,17 @@ class GitHubClient:
     def _exchange(
         self, method: str, path: str, body: Mapping[str, Json] | None, query: Mapping[str, str] | None
     ) -> HttpAnswer:
-        url = self._base + _checked(method, path) + (f"?{urlencode(query)}" if query else "")
+        url = self._base._replace(
+            path=self._base.path + _checked(method, path),
+            query=f"?{urlencode(query)}" if query else "",
+        )
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         answer = self._follow(method, path, url, data)
         if answer.status == 401 and self._refresh is not None and self._refresh():
             answer = self._follow(method, path, url, data)
         return answer
 
-    def _follow(self, method: str, path: str, url: str, data: bytes | None) -> HttpAnswer:
+    def _follow(self, method: str, path: str, url: Url, data: bytes | None) -> HttpAnswer:
         """Send, following redirects within the API's origin only: a renamed repository's stay there.
 
         GitHub asks for the request to be repeated verbatim on 301, 302, 307 and 308
@@ -200,12 +199,13 @@ class GitHubClient:
             answer = self._send(method, path, url, data)
             if answer.status not in (301, 302, 307, 308):
                 return answer
-            url = urljoin(url, answer.headers.get("location", ""))
-            if _origin(url) != _origin(self._base):
+            target = url.redirected(answer.headers.get("location"))
+            if target is None:
                 raise _refused(method, path, "redirect", "GitHub redirects to another host; not followed")
+            url = target
         raise _refused(method, path, "redirect", f"more than {MAX_REDIRECTS} redirects")
 
-    def _send(self, method: str, path: str, url: str, data: bytes | None) -> HttpAnswer:
+    def _send(self, method: str, path: str, url: Url, data: bytes | None) -> HttpAnswer:
         from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - urllib3 when first needed
 
         self._transport = self._transport or Transport()
@@ -304,13 +304,14 @@ def _wanted(answer: HttpAnswer) -> str:
     return f"; the token needs {wanted.replace('=', ': ').replace(';', ' or')}"
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
+def _api(text: str) -> Url:
     try:
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        port = -1
-    return parts.scheme, parts.hostname, port
+        url = parse_base(text)
+    except InputError as error:
+        raise ConfigError(f"github.api-url: this is not the URL of an API: {error.message}") from None
+    if url.scheme == "http" and url.host not in _LOOPBACK:
+        raise ConfigError("github.api-url: use https, so that the token does not travel in the clear")
+    return url
 
 
 def _repo(repository: str) -> str:

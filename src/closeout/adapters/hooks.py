@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
-from closeout.core.errors import ServiceError, UsageError
+from closeout.core.errors import InputError, ServiceError, UsageError
+from closeout.core.url import parse
 from closeout.ports import Json
 
 PAGE = 100
@@ -164,13 +164,15 @@ class Hooks:
 
 def same_webhook(one: str, other: str) -> bool:
     """Whether two URLs are the same webhook: it answers at its base and at `/webhook`."""
-    return _base(one) == _base(other)
+    try:
+        return _base(one) == _base(other)
+    except InputError:
+        return False  # whatever it is, nobody knows where it leads
 
 
-def _base(url: str) -> tuple[str, str, str]:
-    parts = urlsplit(url)
-    path = parts.path.rstrip("/").removesuffix("/webhook").rstrip("/")
-    return parts.scheme.lower(), parts.netloc.lower(), path
+def _base(url: str) -> tuple[str, str]:
+    place = parse(url)
+    return place.origin, place.path.rstrip("/").removesuffix("/webhook").rstrip("/")
 
 
 def _config(url: str, secret: str) -> dict[str, Json]:

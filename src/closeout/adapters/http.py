@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 
 from closeout.core.errors import InputError, ServiceError
+from closeout.core.url import Url, parse
 from closeout.ports import HttpAnswer
 
 if TYPE_CHECKING:
@@ -48,18 +48,18 @@ class HttpClient:
         when no answer came.
         """
         secret = dict(secret_headers or {})
-        _check(method, url, {**headers, **secret})
-        origin = _origin(url)
+        _check(method, {**headers, **secret})
+        place = parse(url)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._send(method, url, {**headers, **secret}, body, timeout)
-            target = urljoin(url, answer.headers.get("location", ""))
-            if not _repeats(method, answer.status) or _origin(target) != origin:
+            answer = self._send(method, place, {**headers, **secret}, body, timeout)
+            target = place.redirected(answer.headers.get("location"))
+            if not _repeats(method, answer.status) or target is None:
                 return answer
-            url = target
-        raise _error(method, url, "redirect", f"more than {MAX_REDIRECTS} redirects", transient=False)
+            place = target
+        raise _error(method, place, "redirect", f"more than {MAX_REDIRECTS} redirects", transient=False)
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> HttpAnswer:
         from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - urllib3 when first needed
 
@@ -73,13 +73,8 @@ class HttpClient:
             raise _error(method, url, error.reason, str(error), transient=error.transient) from None
 
 
-def _check(method: str, url: str, headers: Mapping[str, str]) -> None:
+def _check(method: str, headers: Mapping[str, str]) -> None:
     """Refuse what http.client would refuse with an error that quotes the value."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
-        raise InputError("the URL must be http:// or https:// with a host, without spaces")
-    if parts.username is not None or parts.password is not None:
-        raise InputError("the URL holds credentials, which would end up in logs; use secret-headers")
     if not re.fullmatch(r"[A-Z]{3,16}", method):
         raise InputError(f"{method!r} is not an HTTP method")
     for name, value in headers.items():
@@ -89,22 +84,12 @@ def _check(method: str, url: str, headers: Mapping[str, str]) -> None:
             raise InputError(f"the value of the header {name} has characters that a header cannot carry")
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    try:
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        port = -1
-    return parts.scheme, parts.hostname, port
-
-
 def _repeats(method: str, status: int) -> bool:
     return status in (307, 308) or (status in (301, 302, 303) and method in ("GET", "HEAD"))
 
 
-def _error(method: str, url: str, reason: str, text: str, *, transient: bool) -> ServiceError:
-    parts = urlsplit(url)
-    operation = f"{method} {parts.scheme}://{parts.netloc}{parts.path}"
+def _error(method: str, url: Url, reason: str, text: str, *, transient: bool) -> ServiceError:
+    operation = f"{method} {url.shown}"
     return ServiceError(
         f"{operation}: {text}", service="http", operation=operation, reason=reason, transient=transient
     )

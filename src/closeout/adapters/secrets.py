@@ -70,7 +70,11 @@ class SecretReader:
     def _variable(self, reference: str, name: str) -> tuple[Active, ...]:
         if name not in self._environment:
             raise SecretError(f"{reference} is not set; set the environment variable {name}")
-        return (Active(self._environment[name]),)
+        try:
+            # The bytes of the variable, which Python has decoded by the locale: that may be ASCII or Latin-1.
+            return (Active(os.fsencode(self._environment[name]).decode()),)
+        except UnicodeError:
+            raise SecretError(f"{reference} is not UTF-8 text") from None
 
     def _file(self, reference: str, path: str) -> tuple[Active, ...]:
         """Read a file that nobody but its owner may read. Checked on the open file, so that it cannot be swapped."""

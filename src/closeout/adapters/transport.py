@@ -1,7 +1,8 @@
 """One HTTP request over urllib3: pooled, within one deadline, with a bounded answer, redirects never followed.
 
 GitHub's client and the plain one differ in what an answer means, not in how bytes travel; that part stands
-here once. urllib3 is imported with this module, which is why its users import it when they first send.
+here once. urllib3 is imported with this module, which is why its users import it when they first send. It gets a host
+and a port to connect to, never a URL: what was compared as an origin is what is connected to.
 
 A socket timeout bounds the wait for the next byte, so a host that sends one byte now and then could hold a
 thread for ever: every read here gets only what is left of the whole request's time.
@@ -30,6 +31,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from closeout.core.url import Url
 from closeout.ports import HttpAnswer
 
 CONNECT_TIMEOUT = 10.0
@@ -66,7 +68,7 @@ class Transport:
     def send(
         self,
         method: str,
-        url: str,
+        url: Url,
         *,
         headers: Mapping[str, str],
         body: bytes | None,
@@ -77,12 +79,12 @@ class Transport:
 
         Raises `NoAnswer`. The errors of urllib3 are not chained: they quote URLs and header values.
         """
-        host = urllib3.util.parse_url(url).host or "?"
+        host = f"[{url.host}]" if ":" in url.host else url.host
         _time_left.deadline = time.monotonic() + timeout
         try:
-            response = self._pool.request(
+            response = self._pool.connection_from_host(host, url.port, url.scheme).urlopen(
                 method,
-                url,
+                url.target,
                 headers=dict(headers),
                 body=body,
                 redirect=False,
@@ -92,7 +94,8 @@ class Transport:
             )
             return HttpAnswer(
                 status=response.status,
-                headers={name.lower(): value for name, value in response.headers.items()},
+                # Values of one name are joined, as RFC 9110 has it, so that two `Location`s are neither.
+                headers={name.lower(): response.headers[name] for name in response.headers},
                 body=_read(response, limit, host),
             )
         except (HTTPError, OSError, http.client.HTTPException, ValueError) as error:

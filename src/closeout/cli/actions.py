@@ -58,7 +58,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _describe(action: Action) -> None:
-    output.say(click.style(action.uses, bold=True))
+    output.say(output.style(action.uses, bold=True))
     output.say(click.wrap_text(action.summary, 78))
     _part("")
     output.say(_wrapped(action.description.strip()))
@@ -94,7 +94,7 @@ def _wrapped(text: str) -> str:
 def _part(heading: str) -> None:
     output.say()
     if heading:
-        output.say(click.style(heading, bold=True))
+        output.say(output.style(heading, bold=True))
 
 
 def _kind(value: Input) -> str:

@@ -11,13 +11,14 @@ import json
 import time
 import uuid
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, quote_plus, urlsplit
+from urllib.parse import quote_plus
 
 import click
 
 from closeout.cli import confirm, exits, options, output
 from closeout.cli.commands import Command
-from closeout.core.errors import Unavailable, UsageError
+from closeout.core.errors import InputError, Unavailable, UsageError
+from closeout.core.url import Url, parse
 
 REFERENCES = ("env:", "file:", "aws-secretsmanager:")
 TIMEOUT = 30.0
@@ -83,7 +84,7 @@ def deliver(  # noqa: PLR0913  one parameter for each option
         "X-Hub-Signature-256": _signature(body, secret),
         **({"X-GitHub-Hook-ID": hook_id} if hook_id else {}),
     }
-    if not is_loopback(target.hostname or ""):
+    if not is_loopback(target.host):
         output.note(f"POST {url}\n  event {event}, delivery {guid}, {output.size(len(body))}, {_about(text)}")
         confirm.confirm("Whatever listens there may act on it. Send it?", yes=yes)
     answer = _post(target, body, headers)
@@ -91,7 +92,7 @@ def deliver(  # noqa: PLR0913  one parameter for each option
     if answer.status == 401:
         output.note(f"The server has another secret than {secret}; its own log says which it goes by.")
     if answer.status == 404 and not target.path.rstrip("/").endswith("/webhook"):
-        output.note(f"The path of closeout's webhook is /webhook: {target.scheme}://{target.netloc}/webhook")
+        output.note(f"The path of closeout's webhook is /webhook: {target.origin}/webhook")
     return exits.OK if 200 <= answer.status < 300 else exits.FAILED
 
 
@@ -105,15 +106,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _target(url: str) -> SplitResult:
+def _target(url: str) -> Url:
     try:
-        target = urlsplit(url)
-        port = target.port
-    except ValueError:
-        target, port = SplitResult("", "", "", "", ""), None
-    if target.scheme not in ("http", "https") or not target.hostname or port == 0:
-        raise UsageError(f"--url {url} is not an http(s) address, such as http://127.0.0.1:8080/webhook.")
-    return target
+        return parse(url)
+    except InputError as error:
+        raise UsageError(
+            f"--url is not an http(s) address, such as http://127.0.0.1:8080/webhook: {error.message}."
+        ) from None
 
 
 def _content(event: str | None, payload: str | None, sample: str | None) -> tuple[str, bytes]:
@@ -161,15 +160,14 @@ def _about(text: bytes) -> str:
     return output.clean(f"{action} in {repository}")
 
 
-def _post(target: SplitResult, body: bytes, headers: dict[str, str]) -> Answer:
+def _post(target: Url, body: bytes, headers: dict[str, str]) -> Answer:
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     kind = HTTPSConnection if target.scheme == "https" else HTTPConnection
-    connection = kind(target.hostname or "", target.port, timeout=TIMEOUT)
-    path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+    connection = kind(target.host, target.port, timeout=TIMEOUT)
     began = time.perf_counter()
     try:
-        connection.request("POST", path, body=body, headers=headers)
+        connection.request("POST", target.target, body=body, headers=headers)
         response = connection.getresponse()
         text = response.read(ANSWER_LIMIT)
     except (UnicodeEncodeError, ValueError) as error:
@@ -177,7 +175,7 @@ def _post(target: SplitResult, body: bytes, headers: dict[str, str]) -> Answer:
     except (OSError, HTTPException) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         fix = " Is `closeout serve` running there?" if isinstance(error, ConnectionRefusedError) else ""
-        raise Unavailable(f"No answer from {target.scheme}://{target.netloc}: {why}.{fix}") from None
+        raise Unavailable(f"No answer from {target.origin}: {why}.{fix}") from None
     finally:
         connection.close()
     return Answer(response.status, text, (time.perf_counter() - began) * 1000)

@@ -73,13 +73,12 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
     """Show one delivery and the runs that it has; with --payload what it carried."""
     row = _find(where, delivery)
     if payload:
-        click.echo(where.views.body(row["id"]))
+        output.print_document(where.views.body(row["id"]))
     elif as_json:
         output.print_json(row)
     else:
-        output.say(
-            f"delivery {row['id']}  {_event(row)}, {output.clean(row['repository'] or 'no repository')}"
-        )
+        about = f"{_event(row)}, {row['repository'] or 'no repository'}"
+        output.say(output.clean(f"delivery {row['id']}  {about}"))
         output.say(f"  received  {output.moment(row['received_at'])}")
         output.say(f"  guid      {row['guid']}")
         output.say(f"  hook      {row['hook']}")
@@ -102,7 +101,7 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     today = where.today
     if not yes:
         about = f"{_event(row)}, {row['repository'] or 'no repository'}"
-        output.note(f"Delivery {delivery} ({about}) would do{today.told}:")
+        output.note(output.clean(f"Delivery {delivery} ({about}) would do{today.told}:"))
         preview.show(today, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
     requests.send(where, "replay", str(row["id"]), reason, done="The replay is asked for.", as_json=as_json)

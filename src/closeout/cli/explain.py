@@ -69,7 +69,7 @@ def explain(
         return outcome(rows)
     for row in rows:
         words, colour, _ = TOLD[row["outcome"]]
-        output.say(f"{row['name']}: {click.style(words, fg=colour)}")
+        output.say(f"{row['name']}: {output.style(words, fg=colour)}")
         output.say(click.wrap_text(because(row), 78, "  ", "  "))
     if not rows:
         output.note(f"{config} has no automation.")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
+from closeout.cli import output
 
 if TYPE_CHECKING:
     from closeout.config.findings import Finding
@@ -20,18 +20,18 @@ def show(findings: Sequence[Finding], *, err: bool) -> None:
     """Print `FILE:LINE:COL: message` for each, and indented below it the line, a caret and the fix."""
     stream = sys.stderr if err else sys.stdout
     for finding in findings:
-        click.echo(_colour(finding) if stream.isatty() else finding.pretty(), file=stream)
+        output.say(_colour(finding) if stream.isatty() else finding.pretty(), stream)
 
 
 def _colour(finding: Finding) -> str:
     head, *rest = finding.pretty().splitlines()
     main = "yellow" if finding.severity == "warning" else "red"
-    lines = [click.style(head, bold=True)]
+    lines = [output.style(head, bold=True)]
     for line in rest:
         if line.strip(" |^~") == "" and "^" in line:
-            lines.append(click.style(line, fg=main, bold=True))
+            lines.append(output.style(line, fg=main, bold=True))
         elif line.lstrip().startswith("fix:"):
-            lines.append(click.style(line, fg="green"))
+            lines.append(output.style(line, fg="green"))
         else:
             lines.append(line)
     return "\n".join((*lines, ""))

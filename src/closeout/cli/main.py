@@ -92,12 +92,12 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return exits.USAGE if isinstance(error, click.UsageError) else error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        _note("interrupted")
         return exits.INTERRUPTED
     except ConfigError as error:
         return _show_config_error(error)
     except CloseoutError as error:
-        click.echo(f"closeout: {error.message}", err=True)
+        _note(f"closeout: {error.message}")
         return exits.code_for(error)
     except SystemExit:
         # click's own answer to EPIPE; nothing here calls sys.exit.
@@ -109,6 +109,12 @@ def _run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else exits.OK
 
 
+def _note(text: str) -> None:
+    from closeout.cli import output  # not for --help
+
+    output.note(text)
+
+
 def _show_config_error(error: ConfigError) -> int:
     """Show the findings as `closeout check` does; an error without any is a sentence."""
     from closeout.cli import findings
@@ -116,7 +122,7 @@ def _show_config_error(error: ConfigError) -> int:
     found = getattr(error, "findings", ())
     findings.show(found, err=True)
     if not found:
-        click.echo(f"closeout: {error.message}", err=True)
+        _note(f"closeout: {error.message}")
     return exits.FAILED
 
 
@@ -125,9 +131,8 @@ def _defect(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    click.echo(
+    _note(
         f"closeout: this is a defect of closeout ({type(error).__name__}: {error}). "
-        "Set CLOSEOUT_DEBUG=1 to see where, and please report it.",
-        err=True,
+        "Set CLOSEOUT_DEBUG=1 to see where, and please report it."
     )
     return exits.INTERNAL

@@ -2,17 +2,23 @@
 
 rich is imported only when standard output is a terminal; a pipe gets plain columns that `cut` and `awk`
 can take. JSON goes out whole, with times as seconds since the epoch.
+
+Everything that a command prints leaves through this module, which shows what a terminal would obey: a title of a pull request
+may hold escape sequences, links behind a text, and marks that turn its direction.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
+
+from closeout.core.terminal import escaped, escaped_json
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -29,6 +35,8 @@ STYLES = {
     "delete": "red",
 }
 _RICH = {"bright_black": "dim"}
+_OURS = f"\x1b[{int.from_bytes(os.urandom(8), 'big')};"
+"""How a colour of ours begins until it is written: with a number that nobody outside of this process can know."""
 
 
 def terminal() -> bool:
@@ -36,34 +44,44 @@ def terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def say(text: str = "") -> None:
-    """Write one line to standard output."""
-    click.echo(text)
+def say(text: str = "", stream: TextIO | None = None) -> None:
+    """Write text to standard output, or to a `stream` in the encoding that it has."""
+    click.echo(_safe(text), file=stream)
 
 
 def note(text: str) -> None:
-    """Write one line to standard error: for people, never part of what a program reads."""
-    click.echo(text, err=True)
+    """Write text to standard error: for people, never part of what a program reads."""
+    click.echo(_safe(text), err=True)
 
 
 def print_json(value: Any) -> None:
     """Write one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(escaped_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def print_json_line(value: Any) -> None:
     """Write one JSON value on one line, for output that grows."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(escaped_json(json.dumps(value, ensure_ascii=False)))
+
+
+def print_document(text: bytes) -> None:
+    r"""Write a JSON document as it is; on a terminal with what a terminal would obey as `\u001b`."""
+    click.echo(escaped_json(text.decode()) if terminal() else text)
+
+
+def style(text: str, **how: Any) -> str:
+    """Return text in a colour, as `click.style` does; it becomes one when it is written."""
+    return click.style(text, **how).replace("\x1b[", _OURS)
 
 
 def word(text: str) -> str:
     """Colour a state or verdict; click drops the colour when the output is no terminal."""
-    return click.style(text, fg=STYLES[text]) if text in STYLES else text
+    return style(text, fg=STYLES[text]) if text in STYLES else text
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, fold: int = -1) -> None:
     """Print rows under headings. On a terminal column `fold` (the last) gives way when space is short."""
-    lines = [[_plain(cell) for cell in row] for row in rows]
+    lines = [[clean(cell) for cell in row] for row in rows]
     if terminal():
         _rich_table(headings, lines, fold % len(headings))
         return
@@ -88,16 +106,18 @@ def _rich_table(headings: Sequence[str], rows: list[list[str]], fold: int) -> No
     Console(highlight=False).print(grid)
 
 
-def _plain(text: str) -> str:
-    """Take out what could move a terminal's cursor: branch names and log lines come from outside."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
-
-
 def clean(text: str) -> str:
-    """Make one line of outside text safe to print; a tab stays a space."""
-    return _plain(text.replace("\t", "    "))
+    """Return outside text as one line in which all shows; a tab becomes spaces, colours of ours stay."""
+    return _keeping_ours(text.replace("\t", "    "), _OURS)
+
+
+def _safe(text: str) -> str:
+    """Return text as it may be written: its line feeds and our colours are the only controls in it."""
+    return "\n".join(_keeping_ours(line, "\x1b[") for line in text.split("\n"))
+
+
+def _keeping_ours(text: str, colour: str) -> str:
+    return escaped(text).replace(escaped(_OURS), colour)
 
 
 def moment(epoch: float | None) -> str:

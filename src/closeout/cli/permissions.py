@@ -75,13 +75,13 @@ def permissions(path: Path, as_json: bool) -> None:
         )
         return
     for role in roles(found):
-        output.note(click.style(f"IAM policy of {role or OWN}", bold=True))
+        output.note(output.style(f"IAM policy of {role or OWN}", bold=True))
         output.say(json.dumps(policy(found, role), indent=2))
         output.note("")
         _why([one for one in found if one.system == "aws" and one.role == role])
     if not roles(found):
         output.note("No step needs AWS.\n")
-    output.note(click.style("GitHub token, fine-grained", bold=True))
+    output.note(output.style("GitHub token, fine-grained", bold=True))
     _why([one for one in found if one.system == "github"])
     if aside:
         text = f"Not known, so not in here: what {', '.join(aside)} may call."

@@ -65,7 +65,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print plans for a person, 80 columns wide; what cannot be planned is marked, and counted at the end."""
     for row in rows:
         mode = " (dry run)" if row.get("mode") == "dry-run" else ""
-        output.say(click.style(row["name"], bold=True) + mode)
+        output.say(output.style(row["name"], bold=True) + mode)
         if row.get("error"):
             output.say(_marked("would fail", row["error"]["message"], "  "))
         for step in row["steps"]:
@@ -76,7 +76,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
     failed = sum(1 for step in steps if step.get("error"))
     if failed:
         which = f"{failed} of {len(steps)} steps" if len(steps) > 1 else "The step"
-        output.say(click.style(f"{which} cannot be planned.", fg="red", bold=True))
+        output.say(output.style(f"{which} cannot be planned.", fg="red", bold=True))
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -107,4 +107,4 @@ def _step_lines(step: Mapping[str, Any]) -> list[str]:
 def _marked(word: str, message: str, indent: str) -> str:
     """Give an error as what it is. Guards say that nothing was done, which goes without saying where only a plan is made."""
     text = output.clean(message.replace("; nothing was done", ""))
-    return click.style(click.wrap_text(f"{word}: {text}", 78, indent, indent), fg="red")
+    return output.style(click.wrap_text(f"{word}: {text}", 78, indent, indent), fg="red")

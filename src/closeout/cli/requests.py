@@ -49,6 +49,7 @@ def send(
             }
         )
         return
-    output.say(f"{done} {where.carrier} says: {outcome}." if outcome not in (None, "done") else done)
+    said = output.clean(f" {where.carrier} says: {outcome}.") if outcome not in (None, "done") else ""
+    output.say(done + said)
     if not running:
         output.note(NO_SERVER)

@@ -172,7 +172,8 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
         raise NotFound(f"Run {run.id} is {run.state}; it can be run again when it has finished.")
     today = where.today
     if not yes:
-        output.note(f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do{today.told}:")
+        told = f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do{today.told}:"
+        output.note(output.clean(told))
         preview.show(today, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
     requests.send(where, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
@@ -211,11 +212,11 @@ def about(run: RunView) -> str:
 
 
 def _show(run: RunView) -> None:
-    output.say(click.style(run.automation, bold=True) + f"  run {run.id}, attempt {run.attempt}")
+    output.say(output.style(run.automation, bold=True) + f"  run {run.id}, attempt {run.attempt}")
     event = f"{run.event} {run.action}" if run.action else run.event
     facts = {
         "state": output.word(run.verdict or run.state) + _took(run),
-        "event": f"{event}, {output.clean(about(run))}",
+        "event": f"{event}, {about(run)}",
         "delivery": f"{run.delivery}, guid {run.guid}",
         "accepted": output.moment(run.accepted_at),
         "asked by": run.requested_by,
@@ -228,7 +229,7 @@ def _show(run: RunView) -> None:
             _tell(f"{name:<9} {text}", "  ", "            ")
     for step in run.steps:
         tries = f" ({step.attempts} tries)" if step.attempts > 1 else ""
-        output.say(f"  {step.id}: {output.word(step.state)}{tries}  {step.uses}")
+        output.say(output.clean(f"  {step.id}: {output.word(step.state)}{tries}  {step.uses}"))
         for line in _step_lines(step):
             _tell(line, "      ", "        ")
 
@@ -247,14 +248,14 @@ def _took(run: RunView) -> str:
 
 
 def _tell(text: str, first: str, following: str) -> None:
-    output.say(click.wrap_text(text, 78, first, following))
+    output.say(click.wrap_text(output.clean(text), 78, first, following))
 
 
 def _step_lines(step: StepView) -> list[str]:
     lines = [f"{change['verb']} {change['resource']}: {change['reason']}" for change in step.changes or ()]
     lines.extend(text for text in (step.summary, step.reason) if text)
     lines.extend(f"left: {left['resource']}: {left['reason']}" for left in step.left)
-    return [output.clean(line) for line in lines]
+    return lines
 
 
 def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
@@ -274,4 +275,4 @@ def _print_line(line: LogLine, *, as_json: bool) -> None:
         return
     at = time.strftime("%H:%M:%S", time.localtime(line.at))
     step = f" {line.step}:" if line.step else ""
-    output.say(f"{at}{step} {output.clean(line.text)}")
+    output.say(output.clean(f"{at}{step} {line.text}"))

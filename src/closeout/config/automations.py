@@ -104,23 +104,24 @@ def read_automation(
     return automation
 
 
-def secret_variables(
-    automations: tuple[Automation, ...], settings: Settings, around: Surroundings
-) -> tuple[str, ...]:
-    """Give every environment variable that a secret reference anywhere in the file names."""
-    references = [*settings.secrets_webhook, settings.secrets_github or ""]
+def step_secrets(automations: tuple[Automation, ...], around: Surroundings) -> tuple[str, ...]:
+    """Return every secret reference that a step names, each once."""
+    references: list[Any] = []
     for automation in automations:
         for step in automation.steps:
             for name, spec in around.registry[step.uses].inputs.items():
                 if spec.secret and name in step.inputs:
                     value = step.inputs[name]
                     references += value.values() if isinstance(value, dict) else [value]
-    return environment_variables(text for text in references if isinstance(text, str) and is_reference(text))
+    return tuple(dict.fromkeys(text for text in references if isinstance(text, str) and is_reference(text)))
 
 
-def with_secret_variables(automation: Automation, variables: tuple[str, ...]) -> Automation:
-    """Give the automation with the variables that its `shell` steps must not see."""
-    return replace(automation, secret_variables=variables)
+def with_secret_variables(
+    automation: Automation, settings: Settings, step_references: tuple[str, ...]
+) -> Automation:
+    """Return the automation with the variables of the file's references, which its `shell` steps must not see."""
+    references = (*settings.secrets_webhook, settings.secrets_github or "", *step_references)
+    return replace(automation, secret_variables=environment_variables(references))
 
 
 def _limits(section: dict[str, At]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Loaded:
     settings: Settings
     automations: tuple[Automation, ...]
     functions: Mapping[str, Callable[..., Any]]
+    step_secrets: tuple[str, ...] = ()
+    """The secret references that steps name."""
     warnings: tuple[Finding, ...] = ()
     directory: Path = Path()
     """The file's folder: where its modules and its relative `file:` references are looked up."""
@@ -108,9 +110,15 @@ def _sections(
     if root.lacks("automations", known) and root.lacks("modules", known):
         fix = "add automations: with at least one entry, or modules: with @on functions"
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
-    variables = reading.secret_variables(automations, settings, around)
-    automations = tuple(reading.with_secret_variables(item, variables) for item in automations)
-    return {"settings": settings, "automations": automations, "functions": functions}, around.later
+    secrets = reading.step_secrets(automations, around)
+    automations = tuple(reading.with_secret_variables(item, settings, secrets) for item in automations)
+    loaded = {
+        "settings": settings,
+        "automations": automations,
+        "functions": functions,
+        "step_secrets": secrets,
+    }
+    return loaded, around.later
 
 
 def _given(at: At | None) -> tuple[str, ...]:

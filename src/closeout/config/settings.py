@@ -14,9 +14,10 @@ from closeout.config import keys
 from closeout.config.document import Mapping, Scalar, Sequence
 from closeout.config.references import hide, read_reference
 from closeout.config.values import At
+from closeout.core.errors import InputError
+from closeout.core.url import parse_base
 
 GITHUB_API = "https://api.github.com"
-_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(?:/[^\s?#]*)?\Z")
 _ENV = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*\Z")
 _ACCOUNT = re.compile(r"[0-9]{12}\Z")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]\Z")
@@ -131,12 +132,15 @@ def _url(at: At | None) -> str | None:
     value = at.text() if at else None
     if at is None or value is None:
         return None
-    if _URL.match(value) or _ENV.match(value):
-        return value.rstrip("/")
-    at.error(
-        "bad-url", "not a URL that can be used here", "write https://HOST/PATH without query, or env:NAME"
-    )
-    return None
+    if _ENV.match(value):
+        return value
+    try:
+        parse_base(value)
+    except InputError as error:
+        fix = "write https://HOST/PATH without query, or env:NAME"
+        at.error("bad-url", f"not a URL that can be used here: {error.message}", fix)
+        return None
+    return value.rstrip("/")
 
 
 def _aws(at: At | None) -> AwsSettings:

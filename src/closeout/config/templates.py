@@ -6,12 +6,15 @@ string literal or inside braces of the expression does not end it.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
 from closeout.core.errors import ExpressionError
 
 OPEN, CLOSE = "${{", "}}"
+_PATH = re.compile(r"(?<![:/])[/?#]")
+"""Where a URL's path begins: at the first of these that is not part of `://`."""
 
 
 class Part(NamedTuple):
@@ -43,6 +46,15 @@ def parts(template: str) -> tuple[Part, ...]:
         lead = len(inner) - len(inner.lstrip())
         found.append(Part(inner.strip(), True, start + len(OPEN) + lead))
         position = end + len(CLOSE)
+
+
+def before_path(template: str) -> int:
+    """Return how many characters of a URL's template stand before its path, query or fragment."""
+    for part in parts(template):
+        found = None if part.expression else _PATH.search(part.text)
+        if found:
+            return part.offset + found.start()
+    return len(template)
 
 
 def expressions(template: str) -> tuple[str, ...]:

@@ -1,44 +1,84 @@
 """Secrets taken out of text before it is stored, shown or sent.
 
-It works by value (every secret that closeout has read, in the forms in which it may turn up) and by shape (what looks
-like a token of GitHub's or AWS's, whoever's it is). It comes last, so that no writer has to think of it.
+It works by value (every secret that closeout has read, also where it is encoded) and by shape (what looks like a token
+of GitHub's or AWS's, whoever's it is). It comes last, so that no writer has to think of it.
+
+Encodings are undone instead of listed: a text is searched as it is and as it reads when escape sequences are taken out
+and JSON, URL, HTML and Python escapes are decoded, twice over. A find is masked where it stands in the text.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import threading
-from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+from urllib.parse import quote
+
+from closeout.core.terminal import HIDDEN, INTRODUCED
 
 MASK = "***"
 SHORT = 6
 """A shorter secret is taken out only where it stands by itself: inside words it would garble everything."""
+PIECE = 8
+"""Characters of a secret's base64 or hexadecimal that are taken out wherever they stand: tools break both into lines."""
+_STRIDE = 4
 _ROUNDS = 50
+_DECODINGS = 2
+
+Span = tuple[int, int]
+Stretch = tuple[int, int, int]
+
+
+class _Shape(NamedTuple):
+    """What is masked is the pattern's group. It is looked for only where a needle is in the text's lower case."""
+
+    needles: tuple[str, ...]
+    pattern: re.Pattern[str]
+
 
 _NAMED = (
-    r"(?i)(\b(?:aws_?secret_?access_?key|secret_?access_?key|aws_?session_?token|session_?token"
-    r"|x-github-encoded-secret|x-amz-security-token)[\"']?\s*[:=]\s*[\"']?)[A-Za-z0-9/+_=.-]{8,}"
+    r"(?i)\b(?:aws_?secret_?access_?key|secret_?access_?key|aws_?session_?token|session_?token"
+    r"|x-github-encoded-secret|x-amz-security-token)[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9/+_=.-]{8,})"
 )
-_IN_URL = r"(?i)([?&;](?:x-amz-)?(?:signature|credential|security-token|access_token|token)=)[^&\s\"'<>#]+"
-_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", MASK),
-        (r"\bgh[a-z]_[A-Za-z0-9][A-Za-z0-9_.-]{15,}", MASK),
-        (r"\bgithub_pat_[A-Za-z0-9_]{16,}", MASK),
-        (r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", MASK),
-        (r"\beyJ[A-Za-z0-9_-]{8,2000}\.[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]*", MASK),
-        (r"\b(sha256=)[0-9a-fA-F]{64}", r"\1" + MASK),
-        (r"\b(sha1=)[0-9a-fA-F]{40}", r"\1" + MASK),
-        (r"(?i)(\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n]+", r"\1" + MASK),
-        (_NAMED, r"\1" + MASK),
-        (_IN_URL, r"\1" + MASK),
-        (r"(?i)(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:\"'<>]*:[^\s/@\"'<>]+@", r"\1" + MASK + "@"),
+_IN_URL = r"(?i)[?&;](?:x-amz-)?(?:signature|credential|security-token|access_token|token)=([^&\s\"'<>#]+)"
+# That both dots are there is seen once, where a part begins: of a row of `eyJ` each would look for them again.
+_JWT = (
+    r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]{11,}+\.[A-Za-z0-9_-]{8,}+\.)"
+    r"[A-Za-z0-9_-]*?\b(eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+)"
+)
+_SHAPES = tuple(
+    _Shape(tuple(needles.split()), re.compile(pattern))
+    for needles, pattern in (
+        (
+            "-----begin",
+            r"(-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
+        ),
+        ("gh", r"\b(gh[a-z]_[A-Za-z0-9][A-Za-z0-9_.-]{15,})"),
+        ("github_pat_", r"\b(github_pat_[A-Za-z0-9_]{16,})"),
+        ("akia asia abia acca", r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})\b"),
+        ("eyj", _JWT),
+        ("sha256=", r"\bsha256=([0-9a-fA-F]{64})"),
+        ("sha1=", r"\bsha1=([0-9a-fA-F]{40})"),
+        ("authorization", r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?([^\"'\r\n]+)"),
+        ("secret session token", _NAMED),
+        ("signature= credential= token=", _IN_URL),
+        ("<", r"(?i)<(?:access_?key_?id|secret_?access_?key|session_?token)>([^<]+)"),
+        ("://", r"(?i)\b[a-z][a-z0-9+.-]{1,20}://([^\s/@:\"'<>]*:[^\s/@\"'<>]+)@"),
     )
 )
+
+
+class _Known(NamedTuple):
+    """What is searched for: whole values, short ones that must stand alone, pieces of what values are encoded to."""
+
+    values: tuple[str, ...] = ()
+    short: re.Pattern[str] | None = None
+    pieces: frozenset[str] = frozenset()
 
 
 class Redactor:
@@ -46,95 +86,285 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
-        self._long: set[str] = set()
-        self._short: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._values: set[str] = set()
+        self._pieces: set[str] = set()
+        self._known = _Known()
         for value in values:
-            self._keep(value)
-        self._compile()
+            self.add(value)
 
     def add(self, value: str) -> None:
         """Know one more secret, from now on."""
         with self._lock:
-            if self._keep(value):
-                self._compile()
+            new = set(_texts(value)) - self._values
+            if not new:
+                return
+            self._values |= new
+            for text in new:
+                whole, pieces = _encoded(text)
+                self._values |= whole
+                self._pieces |= pieces
+            short = sorted(re.escape(text) for text in self._values if len(text) < SHORT)
+            self._known = _Known(
+                tuple(sorted(text for text in self._values if len(text) >= SHORT)),
+                re.compile(rf"(?<![A-Za-z0-9])(?=({'|'.join(short)})(?![A-Za-z0-9]))") if short else None,
+                frozenset(self._pieces),
+            )
 
     def text(self, text: str) -> str:
-        """Give the text with every secret replaced by `***`. Doing it twice changes nothing more."""
+        """Return the text with every secret replaced by `***`. Doing it twice changes nothing more."""
         for _ in range(_ROUNDS):
-            done = self._by_value(_by_shape(text))
+            done = _masked(text, sorted(self._found(text)))
             if done == text:
                 break
             text = done
         return text
 
-    def _keep(self, value: str) -> bool:
-        before = len(self._long) + len(self._short)
-        for form in _forms(value):
-            if form.strip("*"):
-                (self._long if len(form) >= SHORT else self._short).add(form)
-        return len(self._long) + len(self._short) > before
+    def _found(self, text: str) -> Iterator[Span]:
+        known, whole = self._known, _View(text)
+        for view in _decodings(whole):
+            for start, end in itertools.chain(_by_shape(view.text), _by_value(view.text, known)):
+                yield view.place(start, end)
+            if known.pieces:
+                joined = _changed(view, _BREAK, _nothing) if "\n" in view.text else None
+                for lines in (view, joined) if joined else (view,):
+                    for start, end in _by_piece(lines.text, known.pieces):
+                        yield lines.place(start, end)
+        for view in _by_kind(whole) if known.values or known.short else ():
+            for start, end in _by_value(view.text, known):
+                yield view.place(start, end)
 
-    def _compile(self) -> None:
-        forms = [re.escape(form) for form in sorted(self._long, key=lambda form: (-len(form), form))]
-        forms += [rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])" for form in sorted(self._short)]
-        # A lookahead finds overlapping secrets too: what two of them share must not save a part of either.
-        self._known = re.compile(f"(?=({'|'.join(forms)}))") if forms else None
 
-    def _by_value(self, text: str) -> str:
-        known = self._known
-        if known is None:
-            return text
-        pieces: list[str] = []
-        shown = 0
-        for start, end in _joined(found.span(1) for found in known.finditer(text)):
+def _masked(text: str, spans: Iterable[Span]) -> str:
+    """Replace spans, which come in order; those that overlap or touch become one mask."""
+    pieces: list[str] = []
+    shown, start, end = 0, -1, -1
+    for first, last in itertools.chain(spans, ((len(text) + 1, len(text) + 1),)):
+        if first <= end:
+            end = max(end, last)
+            continue
+        if end > start:
             pieces += (text[shown:start], MASK)
             shown = end
-        return "".join((*pieces, text[shown:]))
+        start, end = first, last
+    return "".join((*pieces, text[shown:])) if pieces else text
 
 
-def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Join spans that overlap or touch; they come in the order of their starts."""
-    start = end = -1
-    for first, last in spans:
-        if first > end:
-            if end > start:
-                yield start, end
-            start, end = first, last
-        else:
-            end = max(end, last)
-    if end > start:
-        yield start, end
+# --- where secrets are ----------------------------------------------------------------------------------
 
 
-def _by_shape(text: str) -> str:
-    for pattern, replacement in _SHAPES:
-        text = pattern.sub(replacement, text)
-    return text
+def _by_shape(text: str) -> Iterator[Span]:
+    lower = text.lower()
+    for needles, pattern in _SHAPES:
+        for needle in needles:
+            if needle in lower:
+                yield from (found.span(1) for found in pattern.finditer(text))
+                break
 
 
-def _forms(value: str) -> Iterator[str]:
-    """Give the forms in which a secret may turn up in a log: as it is, escaped, encoded, and line by line."""
-    texts = {value, value.strip()} - {""}
+def _by_value(text: str, known: _Known) -> Iterator[Span]:
+    for value in known.values:
+        start = text.find(value)
+        while start >= 0:
+            yield start, start + len(value)
+            start = text.find(value, start + 1)  # two secrets may overlap, and so may one with itself
+    if known.short is not None:
+        for found in known.short.finditer(text):
+            yield found.span(1)
+
+
+_RUN = re.compile(r"[A-Za-z0-9+/_-][A-Za-z0-9+/_-]{7,}")
+_HEX = re.compile(r"[0-9A-Fa-f][0-9A-Fa-f]{7,}")
+
+
+def _by_piece(text: str, pieces: frozenset[str]) -> Iterator[Span]:
+    for pattern in (_RUN, _HEX):
+        for found in pattern.finditer(text):
+            word, start = found[0], found.start()
+            if pattern is _HEX:
+                if word.islower():
+                    continue  # it is a run of the first pattern too
+                word = word.lower()
+            most = len(word) - PIECE + 1
+            # Every fourth is looked at first: it is on the way of each line of each log.
+            if pieces.isdisjoint([word[at : at + PIECE] for at in range(0, most, _STRIDE)]):
+                continue
+            for at in range(most):
+                if word[at : at + PIECE] in pieces:
+                    yield start + at, start + at + PIECE
+
+
+# --- what a text reads as -------------------------------------------------------------------------------
+
+
+class _View(NamedTuple):
+    """A text, and for each stretch of it (its start here, its start in `below`, characters there for each here)."""
+
+    text: str
+    below: _View | None = None
+    stretches: tuple[Stretch, ...] = ()
+
+    def place(self, start: int, end: int) -> Span:
+        """Return where a part of this text stands in the text that all views are of."""
+        if self.below is None:
+            return start, end
+        return self.below.place(self._place(start)[0], self._place(end - 1)[1])
+
+    def _place(self, at: int) -> Span:
+        begin, place, width = self.stretches[bisect_right(self.stretches, (at, len(self.text) * 99)) - 1]
+        first = place + (at - begin) * width
+        return first, first + width
+
+
+def _decodings(whole: _View) -> Iterator[_View]:
+    """Yield a text as it is, decoded, and decoded twice."""
+    view: _View | None = whole
+    for _ in range(_DECODINGS + 1):
+        if view is None:
+            return
+        yield view
+        view = _changed(view, _ENCODED, _decoded)
+
+
+def _by_kind(whole: _View) -> Iterator[_View]:
+    """Yield a text that has escapes of several kinds with each kind alone decoded.
+
+    A secret may look encoded itself: in JSON the `%2B` of `"%2B` was not escaped, and is not to be decoded.
+    """
+    kinds = [pattern for mark, pattern in _KINDS.items() if mark in whole.text]
+    for pattern in kinds if len(kinds) > 1 else ():
+        if view := _changed(whole, pattern, _decoded):
+            yield view
+
+
+def _changed(
+    below: _View, pattern: re.Pattern[str], change: Callable[[re.Match[str]], Iterable[tuple[str, int]]]
+) -> _View | None:
+    """Return the view in which each find is what `change` gives for it: (characters, how many each was); None: no find."""
+    text, at, last = below.text, 0, 0
+    pieces: list[str] = []
+    stretches: list[Stretch] = []
+    for found in pattern.finditer(text):
+        place = found.start()
+        if place > last:
+            pieces.append(text[last:place])
+            stretches.append((at, last, 1))
+            at += place - last
+        for characters, width in change(found):
+            pieces.append(characters)
+            stretches.append((at, place, width))
+            at += len(characters)
+            place += len(characters) * width
+        last = found.end()
+    if not last:
+        return None
+    pieces.append(text[last:])
+    stretches.append((at, last, 1))
+    return _View("".join(pieces), below, tuple(stretches))
+
+
+_URL = r"(?<=%)(?P<url>[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*+)"
+_BACKSLASH = (
+    r"(?<=\\)(?:(?P<byte>x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2})*+)"
+    r"|(?P<code>u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*+)"
+    r"|(?P<mark>[\\/\"'nrtbf](?:\\[\\/\"'nrtbf])*+))"
+)
+_HTML = r"(?<=&)(?P<entity>amp|lt|gt|quot|apos|\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6});"
+_INVISIBLE = rf"(?<=[{HIDDEN}]){INTRODUCED}(?:[{HIDDEN}]{INTRODUCED})*+"
+# Each begins with one class of characters, by which `re` passes over what is none of them.
+_ENCODED = re.compile(rf"[%\\&{HIDDEN}](?:{_URL}|{_BACKSLASH}|{_HTML}|{_INVISIBLE})")
+_KINDS = {
+    "%": re.compile(rf"[%{HIDDEN}](?:{_URL}|{_INVISIBLE})"),
+    "\\": re.compile(rf"[\\{HIDDEN}](?:{_BACKSLASH}|{_INVISIBLE})"),
+    "&": re.compile(rf"[&{HIDDEN}](?:{_HTML}|{_INVISIBLE})"),
+}
+_BREAK = re.compile(r"[\r\n](?<=[A-Za-z0-9+/_-][\r\n])\n?[ \t]*(?=[A-Za-z0-9+/_-])")
+_MARKS = str.maketrans("nrtbf", "\n\r\t\b\f")
+_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+
+
+def _nothing(_found: re.Match[str]) -> tuple[tuple[str, int], ...]:
+    return ()
+
+
+def _decoded(found: re.Match[str]) -> Iterable[tuple[str, int]]:
+    kind, text = found.lastgroup, found[0]
+    if kind in {"url", "byte"}:
+        width = 3 if kind == "url" else 4
+        return _utf8(bytes.fromhex(text.replace("%", "").replace("\\x", "")), width)
+    if kind == "code":
+        units = bytes.fromhex(text.replace("\\u", ""))
+        return _equal(
+            units.decode("utf-16-be", "surrogatepass"), lambda char: 6 if char < "\U00010000" else 12
+        )
+    if kind == "mark":
+        return ((text[1::2].translate(_MARKS), 2),)
+    if kind == "entity":
+        return ((_entity(found["entity"]), len(text)),)
+    return ()
+
+
+def _utf8(data: bytes, width: int) -> Iterable[tuple[str, int]]:
+    """Read bytes, each of which is `width` characters; what is not UTF-8 is taken byte by byte, as Latin-1."""
+    if data.isascii():
+        return ((data.decode(), width),)
+    try:
+        return _equal(data.decode(), lambda char: width * len(char.encode()))
+    except UnicodeDecodeError:
+        return ((data.decode("latin-1"), width),)
+
+
+def _equal(text: str, width: Callable[[str], int]) -> Iterable[tuple[str, int]]:
+    """Cut a text into stretches whose characters are equally wide."""
+    for size, characters in itertools.groupby(text, width):
+        yield "".join(characters), size
+
+
+def _entity(name: str) -> str:
+    if name in _ENTITIES:
+        return _ENTITIES[name]
+    code = int(f"0{name[1:]}", 16) if name[1] in "xX" else int(name[1:])
+    return chr(code) if code < 0x110000 else "\N{REPLACEMENT CHARACTER}"
+
+
+# --- what a secret looks like ---------------------------------------------------------------------------
+
+
+def _texts(value: str) -> Iterator[str]:
+    """Yield the texts that are secret: the value, and each long line of it, since logs are made of lines."""
     lines = [line.strip() for line in value.splitlines()]
-    if len(lines) > 1:
-        texts |= {line for line in lines if len(line) >= 2 * SHORT}
-    for text in texts:
-        raw = text.encode("utf-8", "surrogatepass")
-        yield text
-        yield json.dumps(text)[1:-1]
-        yield json.dumps(text, ensure_ascii=False)[1:-1]
-        yield repr(text)[1:-1]
-        yield quote(raw, safe="")
-        yield quote_plus(raw)
-        yield quote(raw)
-        if len(text) >= SHORT:
-            yield from _base64(raw)
-            yield raw.hex()
+    long = [line for line in lines if len(line) >= 2 * SHORT] if len(lines) > 1 else []
+    for text in (value, value.strip(), *long):
+        if text.strip("*"):
+            yield text
+
+
+def _encoded(text: str) -> tuple[set[str], set[str]]:
+    """Return what the secret becomes without a way back: whole texts, and pieces of base64 and hexadecimal.
+
+    What was encoded may have been JSON or a URL's part itself. A form has `+` for a space; and a secret that looks
+    encoded itself is decoded together with what was done to it.
+    """
+    read = {text} | {view.text for view in _decodings(_View(text)) if len(view.text) >= SHORT}
+    whole = read | {form.replace(" ", "+") for form in read if " " in form.strip()}
+    if len(text) < SHORT:
+        return whole, set()
+    pieces: set[str] = set()
+    for source in {
+        text,
+        json.dumps(text)[1:-1],
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        quote(text, safe="", errors="surrogatepass"),
+    }:
+        raw = source.encode("utf-8", "surrogatepass")
+        for form in (*_base64(raw), raw.hex()):
+            if len(form) < PIECE:
+                whole.add(form)
+            pieces |= {form[at : at + PIECE] for at in range(len(form) - PIECE + 1)}
+    return whole, pieces
 
 
 def _base64(raw: bytes) -> Iterator[str]:
-    """Give the secret's base64 at each of three offsets: it may be part of a longer text (`user:secret`)."""
+    """Yield the secret's base64 at each of three offsets: it may be part of a longer text (`user:secret`)."""
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + raw).decode("ascii")
         # Characters that also hold bits of the neighbours are left off at both ends.

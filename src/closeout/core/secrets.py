@@ -159,5 +159,62 @@ class CachedSecret:
             self._report(f"{text}; the value read before stays in use")
 
 
+class StepSecrets:
+    """The secrets that steps name, read before a step can print one: reading tells the redactor.
+
+    `learn` reads at its first call, and again `ttl` seconds later, since a rotation brings a new value; the redactor keeps
+    the old one. `report` gets a sentence, once, for a secret that cannot be read: the step that needs it fails by itself.
+    """
+
+    def __init__(
+        self,
+        references: Sequence[str],
+        reader: Callable[[], ActiveSecrets],
+        *,
+        report: Callable[[str], None],
+        ttl: float = TTL,
+        tick: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._references = tuple(references)
+        self._reader = reader
+        self._report = report
+        self._ttl = ttl
+        self._tick = tick
+        self._reading = threading.Lock()
+        self._read_at: float | None = None
+        self._failing: dict[str, str] = {}
+
+    def learn(self) -> None:
+        """Read what is due. The first call is waited for by all; later ones hold up only who makes it."""
+        if not self._references or not self._reading.acquire(blocking=self._read_at is None):
+            return
+        try:
+            if self._read_at is None or self._tick() - self._read_at >= self._ttl:
+                self._read()
+                self._read_at = self._tick()
+        finally:
+            self._reading.release()
+
+    def _read(self) -> None:
+        """Read each. A store that does not answer is asked once: ten secrets are not ten times its time limit."""
+        silent: set[str] = set()
+        for reference in self._references:
+            store = reference.partition(":")[0]
+            try:
+                if store not in silent:
+                    self._reader().read_active(reference)
+                    self._failing.pop(reference, None)
+                    continue
+                problem = f"{reference} was not read, since its store does not answer"
+            except SecretError as error:
+                problem = error.message
+                silent |= {store} if error.transient else set()
+            except Exception as error:  # noqa: BLE001 - a reader's defect must not take the server down
+                problem = f"{reference} cannot be read: {type(error).__name__}"
+            if self._failing.get(reference) != problem:
+                self._failing[reference] = problem
+                self._report(f"{problem}; it cannot be taken out of logs until it can be read")
+
+
 def _in_thread(read: Callable[[], None]) -> None:
     threading.Thread(target=read, name="closeout-secret", daemon=True).start()

@@ -48,10 +48,11 @@ class Connection:
         self._received = bytearray()
         name, _, port = host.partition(":")
         try:
-            if scheme == "https":
-                self._socket = _secured(name, int(port or 443), trust, until)
-            else:
+            # Only what is plainly `http` goes in the clear, so that no other spelling of `https` does.
+            if scheme == "http":
                 self._socket = _connected(name, int(port or 80), until)
+            else:
+                self._socket = _secured(name, int(port or 443), trust, until)
         except (OSError, ValueError) as error:
             raise Broken(type(error).__name__) from None
 

@@ -46,5 +46,7 @@ class RunDeps:
     """The status contexts of today's configuration: events about them start nothing."""
     has_token: bool = True
     """Whether `secrets.github` is configured; without it no status can be posted."""
+    learn: Callable[[], None] = lambda: None
+    """Makes the secrets that steps name known to `redact`; never raises."""
     longest_call: Limit | None = None
     """How long one call may take where the process is ended by somebody else; None where it is not."""

@@ -96,6 +96,7 @@ class _Run:
             return self._finish("skipped", decision["reason"])
         total = max(len(self._automation.steps), 1)
         context.status.pending(f"starting {total} step{'s' if total > 1 else ''}")
+        context.deps.learn()  # not before `pending`, which need not wait for a store of secrets
         if self._automation.function is not None:
             run_function(
                 context, self._automation.function, lambda outcome: self._outcomes.append((STEP, outcome))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from closeout.actions.spec import Action, Input
-from closeout.config import cel
+from closeout.config import cel, templates
 from closeout.core import names
 from closeout.core.automation import Step
 from closeout.core.errors import GuardRefused, InputError, NameRefused
@@ -63,7 +63,20 @@ def _fill_text(text: str, spec: Input, event: Mapping[str, Any], ending: str | N
             )
         return name
 
-    return cel.interpolate(text, event, check if spec.names else None)
+    if not spec.url:
+        return cel.interpolate(text, event, check if spec.names else None)
+    end = templates.before_path(text)
+    return cel.interpolate(text[:end], event, _label) + cel.interpolate(text[end:], event, check)
+
+
+def _label(value: str, expression: str) -> str:
+    """Return a value that goes into a URL before its path; with a `.`, `/` or `:` it could name another host."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,63}", value):
+        raise NameRefused(
+            f"${{{{ {expression} }}}} gave {value[:60]!r}, which stands before the URL's path and is not one label of a"
+            " host (letters, digits, `-`): the request could go to another host. Nothing was done"
+        )
+    return value
 
 
 def _typed(step: Step, key: str, spec: Input, value: Any) -> Any:

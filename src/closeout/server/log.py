@@ -1,4 +1,4 @@
-"""Log lines on stderr: one for a person, with its time, or one JSON object; secrets are taken out last.
+"""Log lines on stderr: one for a person, with its time, or one JSON object, without secrets and without controls.
 
 A module of ours because a flood of bad requests must not fill the disk: of equal kinds of line one a second is written,
 then one in two, and in the end one a minute, with a count of the others. Header values never come here, only names of what was wrong.
@@ -7,6 +7,7 @@ then one in two, and in the end one a minute, with a count of the others. Header
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -14,6 +15,8 @@ import time
 import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
+
+from closeout.core.terminal import escaped
 
 LONGEST = 60
 """How many times as long as at first a kind of line is held back in the end."""
@@ -32,8 +35,18 @@ def in_journal(stream: TextIO) -> bool:
     return named == f"{status.st_dev}:{status.st_ino}"
 
 
+class _Trace(str):
+    """A traceback: the one text that stands on lines of its own, each behind a bar that no log line begins with."""
+
+    __slots__ = ()
+
+
 class Log:
-    """Writes lines. `redact` is the last thing that happens to each; `clock` and `stream` are arguments for tests."""
+    """Writes lines. `redact` takes secrets out of every text of them; `clock` and `stream` are arguments for tests.
+
+    Whatever a text holds, a call writes one line: a path with a line feed in it must not look like two of them, nor move
+    the cursor of whoever reads it.
+    """
 
     def __init__(
         self,
@@ -89,19 +102,59 @@ class Log:
     def unforeseen(self, what: str, error: BaseException) -> None:
         """Write what nobody foresaw, with its traceback: it goes here and nowhere else."""
         trace = "".join(traceback.format_exception(error)).rstrip()
-        self.rarely(f"{what}: {type(error).__name__}", error=trace)
+        self.rarely(f"{what}: {type(error).__name__}", error=_Trace(trace))
+
+    def take_over(self) -> None:
+        """Have what other libraries log, and what ends a thread, written here instead of raw to stderr."""
+        logging.getLogger().addHandler(_Foreign(self))
+        threading.excepthook = self._thread_failed
+
+    def _thread_failed(self, failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+            self.unforeseen(
+                f"the thread {failed.thread.name if failed.thread else '?'} failed", failed.exc_value
+            )
 
     def _write(self, what: str, details: dict[str, Any]) -> None:
         stream = self._stream or sys.stderr
-        if self._as_json:
-            text = json.dumps({"at": round(self._clock(), 3), "message": what} | details, default=str)
-        else:
-            words = "".join(f" {key}={value}" for key, value in details.items())
-            at = "" if in_journal(stream) else time.strftime(TIME, time.localtime(self._clock()))
-            text = f"{at}closeout: {what}{words}"
+        text = self._object(what, details) if self._as_json else self._sentence(stream, what, details)
         try:
-            stream.write(self._redact(text) + "\n")
+            stream.write(text + "\n")
             stream.flush()
         except (OSError, ValueError):
             # A closed or full stderr must not fail a delivery.
             return
+
+    def _object(self, what: str, details: dict[str, Any]) -> str:
+        clean = {
+            key: value if isinstance(value, int | float | None) else self._redact(str(value))
+            for key, value in details.items()
+        }
+        text = json.dumps({"at": round(self._clock(), 3), "message": self._redact(what)} | clean)
+        return text.replace("\x7f", "\\u007f")  # the one control that JSON leaves as it is
+
+    def _sentence(self, stream: TextIO, what: str, details: dict[str, Any]) -> str:
+        at = "" if in_journal(stream) else time.strftime(TIME, time.localtime(self._clock()))
+        words = "".join(f" {key}={value}" for key, value in details.items() if not isinstance(value, _Trace))
+        trace = "\n".join(value for value in details.values() if isinstance(value, _Trace))
+        lines = [escaped(self._redact(f"{at}closeout: {what}{words}"))]
+        lines += [f"  | {escaped(line)}" for line in self._redact(trace).splitlines()]
+        return "\n".join(lines)
+
+
+class _Foreign(logging.Handler):
+    """Takes warnings and errors of other libraries: urllib3's, botocore's, asyncio's, uvicorn's."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it, rarely: its text may be of a stranger's making."""
+        try:
+            about = record.getMessage()
+        except Exception:  # noqa: BLE001 - a log call whose arguments do not fit its text
+            about = str(record.msg)
+        error = record.exc_info[1] if record.exc_info else None
+        trace = {"error": _Trace("".join(traceback.format_exception(error)).rstrip())} if error else {}
+        self._log.rarely(f"{record.name} says at {record.levelname}", text=about, **trace)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from closeout.core import commit
+from closeout.core import commit, terminal
 from closeout.run import audience
 
 WORDS: Mapping[str, str] = {
@@ -33,15 +33,10 @@ LOG_CHARACTERS = 500_000
 OPEN_CHANGES = 8
 """A plan of up to this many changes is shown unfolded."""
 
-_ANSI = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])"
-)
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-
 
 def clean(text: object) -> str:
-    """Give text without terminal codes, control characters and marks that turn its direction."""
-    return _CONTROL.sub("", _ANSI.sub("", str(text)))
+    """Return text without terminal codes, control characters and marks that turn its direction."""
+    return terminal.stripped(str(text))
 
 
 def duration(seconds: float | None) -> str:

@@ -90,9 +90,11 @@ def most_connections() -> int:
 
 def bind(host: str, port: int) -> socket.socket:
     """Open the listening socket. Raises OSError."""
-    family, kind, protocol, _, where = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError:  # no name of a host at all, says the codec that would encode it
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
+    family, kind, protocol, _, where = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

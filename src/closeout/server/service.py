@@ -18,6 +18,7 @@ from closeout import wiring
 from closeout.core.redact import Redactor
 from closeout.core.runs import clip
 from closeout.engine import Finished
+from closeout.ports import Secrets
 from closeout.server import details, serve
 from closeout.server.app import ServerParts, create_app
 from closeout.server.log import Log
@@ -48,6 +49,7 @@ def serve_forever(
     loaded = wiring.load(config)
     redactor = Redactor()
     log = Log(as_json=json_logs, redact=redactor.text)
+    log.take_over()
     base = public_url(loaded, base_url)
     if not db.exists():
         serve.bind(host, port).close()  # a port in use must not leave a new ledger behind
@@ -141,6 +143,11 @@ def _finished(log: Log, finished: Finished) -> None:
     )
 
 
+def metrics_token(secrets: Secrets) -> str | None:
+    """Return what opens `/metrics`, None when it is not set. Raises `SecretError` when it is not UTF-8 text."""
+    return secrets.read(f"env:{METRICS_TOKEN}")[0] if os.environ.get(METRICS_TOKEN) else None
+
+
 def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
     return ServerParts(
         receiver=runtime.receiver,
@@ -152,6 +159,6 @@ def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
         views=runtime.views,
         link_key=key,
         public_logs=runtime.loaded.settings.public_logs,
-        metrics_token=os.environ.get(METRICS_TOKEN) or None,
+        metrics_token=metrics_token(runtime.clients.secrets),
         log=log,
     )

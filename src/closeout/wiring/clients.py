@@ -12,24 +12,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closeout.config.settings import Settings
-from closeout.core.errors import ConfigError, ServiceError
+from closeout.core.errors import ConfigError, InputError, ServiceError
+from closeout.core.url import parse_base
 from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import AwsClients
     from closeout.adapters.secrets import SecretReader
-    from closeout.core.secrets import CachedSecret
+    from closeout.core.secrets import CachedSecret, StepSecrets
+
+OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
+"""Secrets that a process may have in its environment without a reference in the file."""
+SHORTEST_KEY = 16
+"""Characters of the shortest of these that is a secret: an emulator's are words such as `testing`, which logs need."""
 
 
 def setting_value(text: str, key: str) -> str:
-    """Give a setting that may be written `env:NAME`. Raises `ConfigError` when that variable is not set."""
-    if not text.startswith("env:"):
-        return text
-    value = os.environ.get(text[4:], "")
+    """Return a URL that may be written `env:NAME`. Raises `ConfigError` when that variable is not set, or holds no URL."""
+    value = os.environ.get(text[4:], "") if text.startswith("env:") else text
     if not value:
         raise ConfigError(
             f"`{key}` is {text}, but the variable {text[4:]} is not set; set it, or write the value"
         )
+    try:
+        parse_base(value)
+    except InputError as error:
+        raise ConfigError(f"`{key}` cannot be used: {error.message}") from None
     return value
 
 
@@ -74,7 +82,8 @@ class StepClients:
 class SharedClients:
     """`ports.ClientFactory` of a process. `learned` is told every secret that was read, for redaction.
 
-    `directory` is where relative `file:` references start: the folder of the configuration.
+    `directory` is where relative `file:` references start: the folder of the configuration; `step_secrets` are the
+    references that its steps name.
     """
 
     def __init__(
@@ -85,7 +94,12 @@ class SharedClients:
         *,
         directory: Path,
         report: Callable[[str], None] = lambda _text: None,
+        step_secrets: Sequence[str] = (),
     ) -> None:
+        for value in (os.environ.get(name, "") for name in OWN_SECRETS):
+            if len(value) >= SHORTEST_KEY:
+                learned(value)
+        self._step_secrets = step_secrets
         self._settings = settings
         self._clock = clock
         self._learned = learned
@@ -112,6 +126,13 @@ class SharedClients:
             now=self._clock.now,
             on_value=self._learned,
         )
+
+    @cached_property
+    def step_secrets(self) -> StepSecrets:
+        """The secrets of steps, to be known to the redactor before a step can print one."""
+        from closeout.core.secrets import StepSecrets
+
+        return StepSecrets(self._step_secrets, lambda: self.secrets, report=self._report)
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
         """Give secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""

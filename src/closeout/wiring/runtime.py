@@ -119,6 +119,7 @@ class Runtime:
                 directory=self.loaded.directory,
                 own_contexts=status_contexts(self.loaded.automations),
                 has_token=self.clients.has_token,
+                learn=self.clients.step_secrets.learn,
             )
         )
 
@@ -146,10 +147,18 @@ def open_runtime(
     Raises `SecretError` when no webhook secret can be had, `LedgerError`, `LedgerInUse` or `ConfigError`.
     """
     clock = SystemClock()
-    clients = SharedClients(loaded.settings, clock, redactor.add, directory=loaded.directory, report=report)
+    clients = SharedClients(
+        loaded.settings,
+        clock,
+        redactor.add,
+        directory=loaded.directory,
+        report=report,
+        step_secrets=loaded.step_secrets,
+    )
     webhook = clients.cached(webhook_references(loaded, config), report)
     _ = clients.token  # a token that cannot be read ends the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")
+    clients.step_secrets.learn()
     # Last: an error before it leaves no file behind.
     ledger = Ledger(db, clock=clock, redact=redactor.text).open()
     try:

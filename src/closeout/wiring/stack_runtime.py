@@ -70,7 +70,12 @@ class StackRuntime:
             aws=replace(loaded.settings.aws, region=region),
         )
         self._clients = SharedClients(
-            settings, clock, self.redactor.add, directory=loaded.directory, report=self.journal.report
+            settings,
+            clock,
+            self.redactor.add,
+            directory=loaded.directory,
+            report=self.journal.report,
+            step_secrets=loaded.step_secrets,
         )
         self._drain = drain
         self._clock = clock
@@ -125,6 +130,7 @@ class StackRuntime:
             directory=self._loaded.directory,
             own_contexts=status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
+            learn=self._clients.step_secrets.learn,
             longest_call=CALL,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from closeout.cli import output
@@ -44,7 +46,8 @@ def test_a_size_has_a_unit(count: int, text: str) -> None:
 
 def test_outside_text_cannot_steer_a_terminal() -> None:
     """Escape sequences and line breaks from a branch name or a log line are shown, not obeyed."""
-    assert output.clean("a\x1b[2Jb\rc\td\u202e") == "a\ufffd[2Jb\ufffdc    d\ufffd"
+    assert output.clean("a\x1b[2Jb\rc\td\u202e\n") == r"a\x1b[2Jb\rc    d\u202e\n"
+    assert output.clean("caf\u00e9 \u2019\u00a0: \U0001f600\ufe0f") == "caf\u00e9 \u2019 : \U0001f600\ufe0f"
 
 
 def test_plain_columns_are_aligned_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,3 +89,28 @@ def test_every_error_ends_in_a_documented_exit_code() -> None:
     assert code_for(errors.NameRefused("x")) == 3
     assert code_for(errors.LedgerInUse("x")) == 4
     assert code_for(errors.NotFound("x")) == 1
+
+
+def test_only_colours_of_ours_reach_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A fact that nobody cleaned is shown all the same, even in the colours that closeout itself uses."""
+    fact = "t\x1b[31mred\x1b[8m\x1b]8;;http://x\x07\x9b2J\u202e\u3164"
+    for line in (output.word("failure") + " " + fact, output.clean(output.style("x", bold=True) + fact)):
+        output.say(line)
+        output.note(line)
+    shown = r"t\x1b[31mred\x1b[8m\x1b]8;;http://x\x07\x9b2J\u202e\u3164"
+    assert capsys.readouterr() == (f"failure {shown}\nx{shown}\n",) * 2
+    assert output._safe(output.style("x", fg="red") + fact) == f"\x1b[31mx\x1b[0m{shown}"
+    assert output._safe("two\nlines\r") == "two\nlines\\r"
+
+
+def test_json_reads_as_the_same_value_and_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get what there is; a terminal shows it."""
+    value = {"title": "t\x1b[31m\x9b2J\u202e\u2028\x7f\U000e0041 \u00fc\n"}
+    output.print_json(value)
+    output.print_json_line(value)
+    output.print_document(json.dumps(value, ensure_ascii=False).encode())
+    whole, _, rest = capsys.readouterr().out.partition("}\n")
+    line, document, _ = rest.split("\n")
+    assert all(json.loads(text) == value for text in (whole + "}", line, document))
+    assert (whole + line).replace("\n", "").isprintable()
+    assert "\u00fc" in whole

@@ -139,6 +139,10 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("bad-name", tidy("destructive: false", "pass-env: [A, §'B=C']\n        destructive: false")),
     Sample("bad-url", "public-url: §closeout.example.org\n" + SHELL),
     Sample("bad-url", "github: { api-url: §'https://host/api?x=1' }\n" + SHELL),
+    Sample("bad-url", "github: { api-url: §'https://host:/api' }\n" + SHELL, "port"),
+    Sample("bad-url", "github: { api-url: §'https://a\\@host/api' }\n" + SHELL, "visible ASCII"),
+    Sample("bad-url", "public-url: §'https://[::g]'\n" + SHELL),
+    Sample("bad-url", "public-url: §'https://bücher.example'\n" + SHELL, "xn--"),
     # secrets and AWS
     Sample("bad-reference", "secrets: { webhook: §hunter2 }\n" + SHELL),
     Sample("bad-reference", "secrets: { webhook: [env:A, §hunter2] }\n" + SHELL),

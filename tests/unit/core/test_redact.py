@@ -123,6 +123,15 @@ SHAPES = [
     ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
     ("-----BEGIN PRIVATE KEY-----\nabc-def", "***"),
     ("X-Github-Encoded-Secret: abcdefgh1234", "X-Github-Encoded-Secret: ***"),
+    (
+        "<AccessKeyId>x1y2</AccessKeyId><SecretAccessKey>wJalr/K7+x=</SecretAccessKey><SessionToken>IQoJ//x==</SessionToken>",
+        "<AccessKeyId>***</AccessKeyId><SecretAccessKey>***</SecretAccessKey><SessionToken>***</SessionToken>",
+    ),
+    ("&lt;SessionToken&gt;IQoJ//x==&lt;/SessionToken&gt;", "&lt;SessionToken&gt;***&lt;/SessionToken&gt;"),
+    ("\x1b[32mghp_\x1b[1m16C7e42F292c6912E7710c838347Ae178B4a\x1b[0m is", "\x1b[32m***\x1b[0m is"),
+    ("AKIA\x1b]8;;http://x\x07IOSF\u200bODNN7EXAMPLE.", "***."),
+    ("Authorization%3A%20Bearer%20abc.def", "Authorization%3A%20***"),
+    ("x eyJhbGciOiJIUzI1NiJ9eyJ.eyJzdWIiOiIxIn0.c2ln y", "x *** y"),
 ]
 PLAIN_TEXTS = [
     "deleting stack preview-17 in eu-central-1",
@@ -171,15 +180,29 @@ def test_threads_may_add_and_redact_at_once() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "-eyJ" * 16_000,
-        "authorization" * 5_000,
-        "a" * 64_000 + "://",
-        "-----BEGIN PRIVATE KEY----- " * 2_000,
-        "x:" * 30_000,
+        "-eyJ" * 250_000,
+        "-eyJabcdefgh" * 80_000 + ".abcdefgh",
+        "authorization" * 77_000,
+        "authorization" + " " * 1_000_000,
+        "a" * 1_000_000 + "://",
+        "a://" * 250_000,
+        "-----BEGIN PRIVATE KEY----- " * 36_000,
+        "x:" * 500_000,
+        "%41b" * 250_000,
+        "&#65;" * 200_000,
+        "\\" * 1_000_000,
+        "\\u0041a" * 140_000,
+        "\x9d" * 1_000_000,
+        "\x1b]" * 500_000,
+        "\x1b[" + "1" * 1_000_000,
+        "a\n" * 500_000,
+        "A" * 1_000_000,
+        "<SessionToken>" * 70_000,
+        "aHVudGVyM" * 110_000,
     ],
-    ids=["jwt", "header", "url", "key", "colons"],
+    ids=lambda text: repr(text[:14]),
 )
 @pytest.mark.timeout(60)
 def test_a_hostile_line_costs_little(text: str) -> None:
-    """Outsiders write titles and branch names: no line makes redaction explode."""
+    """Outsiders write titles and branch names: no megabyte makes redaction explode."""
     Redactor([PLAIN]).text(text)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from closeout.core.errors import SecretError
-from closeout.core.secrets import Active, CachedSecret
+from closeout.core.secrets import Active, CachedSecret, StepSecrets
 
 
 class Clock:
@@ -219,3 +219,84 @@ def test_several_references_are_accepted_together() -> None:
             return values[reference]
 
     assert CachedSecret(["env:A", "env:B"], Two()).values() == ("a", "b")
+
+
+# --- the secrets of steps -------------------------------------------------------------------------------
+
+
+def test_the_secrets_of_steps_are_read_at_once_and_again_after_a_while() -> None:
+    """A rotation brings a new value, which somebody may print before a step has read it."""
+    store, clock = Store("one"), Clock()
+    secrets = StepSecrets(["env:A", "file:b"], lambda: store, report=pytest.fail, ttl=300.0, tick=clock)
+    secrets.learn()
+    secrets.learn()
+    assert store.reads == 2
+    clock.time += 300.0
+    secrets.learn()
+    assert store.reads == 4
+
+
+def test_a_secret_of_a_step_that_cannot_be_read_is_said_once() -> None:
+    """The server serves all the same: the step that needs it will fail by itself, with the same reason."""
+    store, clock, told = Store(), Clock(), list[str]()
+    store.error = SecretError("env:A is not set; set the environment variable A")
+    secrets = StepSecrets(["env:A"], lambda: store, report=told.append, ttl=1.0, tick=clock)
+    for _ in range(3):
+        secrets.learn()
+        clock.time += 1.0
+    assert told == [
+        "env:A is not set; set the environment variable A; it cannot be taken out of logs until it can be read"
+    ]
+    store.error = RuntimeError("a defect with s3cret in it")
+    secrets.learn()
+    assert told[1:] == [
+        "env:A cannot be read: RuntimeError; it cannot be taken out of logs until it can be read"
+    ]
+
+
+def test_a_store_that_does_not_answer_is_asked_once() -> None:
+    """A run waits for one time limit at most, however many secrets there are."""
+    store, told = Store(), list[str]()
+    store.error = SecretError("aws-secretsmanager:a cannot be read: there is no connection to AWS")
+    store.error.transient = True
+    references = [f"aws-secretsmanager:{name}" for name in "abc"]
+    StepSecrets(references, lambda: store, report=told.append).learn()
+    assert (store.reads, len(told)) == (1, 3)
+
+
+def test_only_the_first_reading_is_waited_for() -> None:
+    """Until it is over nothing is known; later on a run does not wait for what another one reads again."""
+    store, clock, order = Store("one"), Clock(), list[str]()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        begun.set()
+        assert go_on.wait(10)
+        order.append("read")
+
+    store.during = slowly
+    secrets = StepSecrets(["env:A"], lambda: store, report=pytest.fail, ttl=1.0, tick=clock)
+    first = threading.Thread(target=secrets.learn)
+
+    def wait() -> None:
+        secrets.learn()
+        order.append("second")
+
+    second = threading.Thread(target=wait)
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert order == ["read", "second"]
+    begun.clear()
+    go_on.clear()
+    clock.time += 1.0
+    again = threading.Thread(target=secrets.learn)
+    again.start()
+    assert begun.wait(10)
+    secrets.learn()
+    assert order == ["read", "second"]
+    go_on.set()
+    again.join(10)

@@ -12,6 +12,7 @@ from closeout.run.inputs import resolve
 from tests.unit.run.world import pull_payload, step
 
 ACTION = builtin()["aws/s3-delete-objects"]
+REQUEST = builtin()["http/request"]
 
 
 def prefix(template: str, ref: str, **inputs: Any) -> str:
@@ -33,3 +34,28 @@ def test_a_value_with_the_delimiter_in_it_never_ends_a_prefix(delimiter: str, re
 def test_a_branch_with_slashes_is_a_path_below_the_prefix() -> None:
     """`/` is how branches are grouped, and git keeps `feature` and `feature/x` from being there at once."""
     assert prefix("previews/${{ event.pull_request.head.ref }}/", "feature/x") == "previews/feature/x/"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "https://previews-${{ event.pull_request.head.ref }}.acme.example/x",
+        "https://${{ event.pull_request.head.ref }}/x",
+        "https://h:${{ event.pull_request.head.ref }}",
+        "https://h.${{ event.pull_request.head.ref }}?x=1",
+    ],
+)
+@pytest.mark.parametrize("ref", ["x.evil.example/y", "evil.example", "a/b", "a.b", "80/x"])
+def test_no_value_makes_another_host_of_a_url(template: str, ref: str) -> None:
+    """What stands before the path decides who gets the secret headers; a value there is one label."""
+    given = step(uses=REQUEST.uses, inputs={"url": template})
+    with pytest.raises(NameRefused, match="another host"):
+        resolve(given, REQUEST, pull_payload(head={"ref": ref}))
+
+
+def test_a_label_and_a_path_may_be_filled_in() -> None:
+    """A preview of its own host, and a path with slashes: what these URLs are for."""
+    template = "https://pr-${{ event.pull_request.number }}.acme.example/${{ event.pull_request.head.ref }}?a"
+    given = step(uses=REQUEST.uses, inputs={"url": template})
+    filled = resolve(given, REQUEST, pull_payload(head={"ref": "feature/x.y"}))
+    assert filled["url"] == "https://pr-17.acme.example/feature/x.y?a"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from closeout.core.redact import Redactor
 from closeout.server.log import Log
 
 
@@ -96,6 +99,78 @@ def test_what_strangers_cause_for_hours_fills_no_disk() -> None:
         clock.now += 2
         log.rarely("a request was refused: it has no signature")
     assert len(stream.getvalue().splitlines()) == len(lines) + 2
+
+
+HOSTILE = "/runs/x\n2026-01-01 00:00:00 closeout: forged\r\x1b[2J\x1b]0;t\x07\x9b31m\x7f\x85\u2028\u2029\u202e\u2066\u200b\ufeff\x00\t\ud800"
+
+
+def controls(text: str) -> set[str]:
+    """Everything of a text that a terminal or a log's reader would obey."""
+    return {character for character in text.removesuffix("\n") if not character.isprintable()}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_no_text_forges_a_line_or_reaches_a_terminal(as_json: bool) -> None:
+    """In whichever field it stands; in JSON it reads back as it was."""
+    stream = io.StringIO()
+    log = Log(stream=stream, as_json=as_json, clock=Clock())
+    log.line(HOSTILE, path=HOSTILE, **{"k\n": HOSTILE})
+    assert controls(stream.getvalue()) == set()
+    if as_json:
+        assert json.loads(stream.getvalue())["path"] == HOSTILE
+    else:
+        assert r"path=/runs/x\n2026-01-01 00:00:00 closeout: forged\r\x1b[2J" in stream.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_lines_of_a_traceback_are_no_log_lines(as_json: bool) -> None:
+    """Its message may be a stranger's: each line stands behind a bar, without controls."""
+    stream = io.StringIO()
+    Log(stream=stream, as_json=as_json, clock=Clock()).unforeseen("failed", ValueError(HOSTILE))
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if controls(line)] == []
+    assert [line for line in lines[1:] if not line.startswith("  | ")] == []
+    assert len(lines) == (1 if as_json else 7)
+
+
+def test_secrets_are_taken_out_of_every_field_of_an_object() -> None:
+    """Whole, and what is left is JSON: a key that never ends takes the rest of its own field only."""
+    stream = io.StringIO()
+    redact = Redactor(["s3cret \u00fc"]).text
+    log = Log(stream=stream, as_json=True, redact=redact, clock=Clock())
+    log.line(
+        "it was s3cret \u00fc", a=ValueError("s3cret \u00fc"), b="-----BEGIN PRIVATE KEY-----x", c=1, d=None
+    )
+    assert json.loads(stream.getvalue()) == {
+        "at": 100.0, "message": "it was ***", "a": "***", "b": "***", "c": 1, "d": None
+    }  # fmt: skip
+
+
+def test_what_libraries_log_and_what_ends_a_thread_comes_here() -> None:
+    """Redacted, without controls, and held back like any line that strangers cause."""
+    stream = io.StringIO()
+    log = Log(stream=stream, redact=lambda text: text.replace("s3cret", "***"), clock=Clock())
+    root, before = logging.getLogger(), threading.excepthook
+    try:
+        log.take_over()
+        logging.getLogger("urllib3.pool").warning("a %s\n\x1b[2J s3cret", "text")
+        logging.getLogger("quiet").info("not of use")
+
+        def failing() -> None:
+            raise RuntimeError("s3cret \x1b[2J")
+
+        thread = threading.Thread(target=failing, name="the-writer")
+        thread.start()
+        thread.join()
+    finally:
+        threading.excepthook = before
+        root.removeHandler(root.handlers[-1])
+    written = stream.getvalue()
+    assert r"urllib3.pool says at WARNING text=a text\n\x1b[2J ***" in written
+    assert "closeout: the thread the-writer failed: RuntimeError\n  | Traceback" in written
+    assert controls(written.replace("\n", "")) == set()
+    assert "s3cret" not in written
+    assert "not of use" not in written
 
 
 def test_a_closed_stream_fails_nobody() -> None:

@@ -37,7 +37,7 @@ def test_sizes_have_a_unit(count: int, text: str) -> None:
         ("a\x00b\rc\x07", "abc"),
         ("gpj\u202egnp.exe", "gpjgnp.exe"),
         ("tab\tand\nline", "tab\tand\nline"),
-        ("\x1b[?25l\x1b(B\x9b1m", "1m"),
+        ("\x1b[?25l\x1b(B\x9b1mx", "x"),
     ],
 )
 def test_terminal_codes_and_direction_marks_go(raw: str, shown: str) -> None:

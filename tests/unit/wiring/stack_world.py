@@ -102,6 +102,12 @@ class StackWorld:
             file.read_text("utf-8").replace("    steps:", f"    {line}\n    steps:"), encoding="utf-8"
         )
 
+    def adds(self, *steps: str) -> None:
+        """Add steps to the file of the bundle, before the one that is there."""
+        file = self._folder / "closeout.yaml"
+        lines = "".join(f"\n      - {step}" for step in steps)
+        file.write_text(file.read_text("utf-8").replace("    steps:", f"    steps:{lines}"), encoding="utf-8")
+
     def switch(self, *, paused: bool) -> None:
         """Pause destructive calls, or let them go on."""
         switch = self.runtime.ledger.switch

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from closeout import wiring
+from closeout.config.load import Loaded
 from closeout.core import ids
-from closeout.core.errors import StoreUnavailable
+from closeout.core.errors import ConfigError, StoreUnavailable
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.redact import Redactor
 from closeout.ports import Ending, Request
-from closeout.wiring.runtime import Runtime, open_runtime
+from closeout.server.service import METRICS_TOKEN, metrics_token
+from closeout.wiring.runtime import Report, Runtime, open_runtime, public_url
 from tests.contract.local_harness import eventually
+
 
 FILE = """\
 version: 1
@@ -39,12 +42,17 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
     file = tmp_path / "closeout.yaml"
     file.write_text(FILE, encoding="utf-8")
+    return opened(wiring.load(file), file)
+
+
+def opened(loaded: Loaded, file: Path, redactor: Redactor | None = None, report: Report = print) -> Runtime:
+    """Open a runtime beside its file."""
     return open_runtime(
-        wiring.load(file),
+        loaded,
         file,
-        tmp_path / "closeout.db",
-        redactor=Redactor(),
-        report=lambda _text: None,
+        file.parent / "closeout.db",
+        redactor=redactor or Redactor(),
+        report=report,
         on_finish=lambda _finished: None,
     )
 
@@ -88,3 +96,60 @@ def not_ready(runtime: Runtime) -> StoreUnavailable | None:
     except StoreUnavailable as error:
         return error
     return None
+
+
+@pytest.mark.parametrize(
+    "address", ["https://a\\@b/", "https://b:0/", "https://u:p@b/", "https://bücher.example/", "b"]
+)
+def test_an_address_from_the_environment_must_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """What the file may not say, the environment and the command line may not either; nothing is started."""
+    monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
+    monkeypatch.setenv("ADDRESS", address)
+    file = tmp_path / "closeout.yaml"
+    file.write_text(FILE + "github: { api-url: env:ADDRESS }\npublic-url: env:ADDRESS\n", encoding="utf-8")
+    loaded = wiring.load(file)
+    with pytest.raises(ConfigError, match=r"`github\.api-url` cannot be used"):
+        opened(loaded, file)
+    for given in (None, address):
+        with pytest.raises(ConfigError, match="`public-url` cannot be used"):
+            public_url(loaded, given)
+    assert not (tmp_path / "closeout.db").exists()
+
+
+def test_the_secrets_of_steps_are_known_before_a_step_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of the process itself; after a rotation the old value stays known, and a missing one is said."""
+    monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "the-servers-own-session")
+    monkeypatch.delenv("MISSING", raising=False)
+    key, file = tmp_path / "key", tmp_path / "closeout.yaml"
+    key.write_text("first-api-key\n", encoding="utf-8")
+    key.chmod(0o600)
+    headers = "{ X-Key: file:key, X-Other: env:MISSING }"
+    call = f"{{ uses: http/request, with: {{ url: 'https://h/', secret-headers: {headers} }}, destructive: false }}"
+    file.write_text(FILE + f"      - {call}\n", encoding="utf-8")
+    redactor, told = Redactor(), list[str]()
+    runtime = opened(wiring.load(file), file, redactor, told.append)
+    assert redactor.text("first-api-key, the-servers-own-session") == "***, ***"
+    (sentence,) = told
+    assert sentence.startswith("env:MISSING is not set; ")
+    assert sentence.endswith("; it cannot be taken out of logs until it can be read")
+    key.write_text("second-api-key", encoding="utf-8")
+    runtime.clients.secrets.read("file:key")
+    assert redactor.text("first-api-key second-api-key") == "*** ***"
+    runtime.close(1.0)
+
+
+def test_the_token_of_the_metrics_is_known_from_the_start(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only once somebody has asked for metrics with it; without one there is none."""
+    monkeypatch.delenv(METRICS_TOKEN, raising=False)
+    assert metrics_token(runtime.clients.secrets) is None
+    monkeypatch.setenv(METRICS_TOKEN, "scrape-me-gently")
+    assert metrics_token(runtime.clients.secrets) == "scrape-me-gently"
+    assert runtime.redactor.text("x scrape-me-gently") == "x ***"
+    runtime.close(1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +61,17 @@ def preview(world: StackWorld) -> Any:
     previews.create(clients)
     previews.fill(clients)
     return clients
+
+
+class Sequentially:
+    """Calls one function after the other."""
+
+    def __init__(self, *calls: Callable[[str], None]) -> None:
+        self._calls = calls
+
+    def __call__(self, value: str) -> None:
+        for call in self._calls:
+            call(value)
 
 
 def changed(execution: str, status: str) -> dict[str, Any]:
@@ -123,6 +134,28 @@ def test_a_closed_pull_request_tears_its_preview_down(
     assert [line["verdict"] for line in lines if "verdict" in line] == ["success"]
     assert TOKEN not in printed
     assert all(entry["token"] for entry in world.github.requests())
+
+
+def test_the_secrets_of_steps_are_known_before_the_first_step(
+    world: StackWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script may print what a later step is to read; `pending` does not wait for Secrets Manager."""
+    world.client("secretsmanager").create_secret(Name="preview/key", SecretString="the-key-of-a-later-step")
+    world.adds(
+        "{ uses: shell, destructive: false, with: { run: 'echo the-key-of-a-later-step; false' } }",
+        "{ uses: http/request, with: { method: DELETE, url: 'http://127.0.0.1:9/', secret-headers:"
+        " { X-Key: 'aws-secretsmanager:preview/key' } }, if: 'false' }",
+    )
+    world.runtime = world.environment()
+    order: list[str] = []
+    world.runtime._clients.secrets._on_value = Sequentially(order.append, world.runtime.redactor.add)
+    execution, sha = world.closes()
+    world.drive(execution)
+    assert order[:2] == [TOKEN, "the-key-of-a-later-step"]
+    assert world.statuses(sha)[0][0] == "pending"
+    printed = capsys.readouterr().out
+    assert "the-key-of-a-later-step" not in printed
+    assert "exit code 1: ***" in printed
 
 
 def test_secrets_by_name_are_in_the_stacks_region(world: StackWorld) -> None:

@@ -10,13 +10,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.config import templates
 from closeout.core.errors import ActionFailed, InputError, SecretError, ServiceError
 from closeout.core.plan import Change, Leftover
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff, Retry
+from closeout.core.url import parse
 from closeout.ports import Clients, HttpAnswer, Json
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -121,18 +122,23 @@ def _secret_headers(inputs: Inputs, clients: Clients) -> dict[str, str]:
 
 def _url(inputs: Inputs) -> str:
     url = str(inputs["url"])
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\]", url):
-        raise InputError("`url` must be http:// or https:// with a host")
-    if parts.username is not None:
-        raise InputError("`url` holds credentials; put them into `secret-headers`")
+    if problem := _url_problem(url):
+        raise InputError(problem)
     return url
+
+
+def _url_problem(url: str) -> str | None:
+    try:
+        parse(url)
+    except InputError as error:
+        return f"`url`: {error.message}"
+    return None
 
 
 def _shown_url(url: str) -> str:
     """Give the URL without its query, which is where tokens travel."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}" + ("?…" if parts.query else "")
+    place = parse(url)
+    return place.shown + ("?…" if place.query else "")
 
 
 def _expected(status: int, expect: Any) -> bool:
@@ -148,7 +154,9 @@ def _expectation(expect: Any) -> str:
 
 
 def _check(inputs: Inputs) -> Sequence[str]:
-    problems = []
+    parts = templates.parts(str(inputs.get("url")))
+    problem = _url_problem("".join("1" if part.expression else part.text for part in parts))
+    problems = [problem] if problem else []
     if inputs.get("body") is not None and inputs.get("text") is not None:
         problems.append("`body` and `text` exclude each other")
     expect = inputs.get("expect")
@@ -207,9 +215,10 @@ ACTION = Action(
         ),
         "url": Input(
             type="string",
-            description="where to; `${{ }}` only in names of safe form",
+            description="where to; `${{ }}` only in names of safe form, and before the path only one label of the host",
             required=True,
             names=True,
+            url=True,
         ),
         "headers": Input(type="map", description="headers that are no secret"),
         "secret-headers": Input(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import selectors
 import shutil
 import signal
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.general import supervisor
+from closeout.core.terminal import stripped
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -37,10 +37,6 @@ TAIL_LINES, TAIL_BYTES = 2_000, 200_000
 """What is kept of what comes after, written at the end. Each line is a row of the ledger, however short it is."""
 
 LAST_LINES = 10
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
-)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Output:
@@ -103,7 +99,7 @@ class Output:
     def _line(self, line: bytes) -> None:
         # A progress bar writes over itself: what was seen last is what follows the last carriage return.
         shown = line.rstrip(b"\r").rpartition(b"\r")[2][:LINE_LIMIT]
-        text = _CONTROLS.sub("", _ESCAPES.sub("", shown.decode("utf-8", "replace"))).rstrip()
+        text = stripped(shown.decode("utf-8", "replace")).rstrip()
         self.last.append(text)
         self._write(text)
 
@@ -250,7 +246,7 @@ def started(pid: int) -> str | None:
     Field 22 of /proc/PID/stat (ticks since boot, proc(5)) with the boot's id: a pid alone is used again.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")  # a process may choose its name
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None

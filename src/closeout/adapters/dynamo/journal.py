@@ -12,6 +12,7 @@ from typing import Any
 
 from closeout.adapters.lines import JournalLines
 from closeout.adapters.names import split_execution
+from closeout.core.terminal import escaped_json
 from closeout.ports import Clock
 
 
@@ -63,4 +64,6 @@ class LogJournal:
         value = {"level": level, "run": run, "execution": execution, **more}
         shown = {name: part for name, part in value.items() if part is not None}
         clean = text.encode("utf-8", "backslashreplace").decode()
-        self._emit(json.dumps({**shown, "text": clean, "at": self._clock.now()}, ensure_ascii=False))
+        self._emit(
+            escaped_json(json.dumps({**shown, "text": clean, "at": self._clock.now()}, ensure_ascii=False))
+        )

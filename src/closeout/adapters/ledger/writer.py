@@ -7,9 +7,9 @@ runs that log a lot do not. Everything else keeps its order, so that a run's log
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -271,5 +271,5 @@ def _safely(call: Callable[[Any], None], argument: Any) -> None:
     """Call somebody's callback; what it raises must not end the only writer."""
     try:
         call(argument)
-    except Exception as error:  # noqa: BLE001 - see above
-        print(f"closeout: a callback of the ledger failed: {error!r}", file=sys.stderr)  # noqa: T201
+    except Exception:
+        logging.getLogger(__name__).exception("a callback of the ledger failed")

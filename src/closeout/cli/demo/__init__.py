@@ -65,7 +65,7 @@ def _play(folder: Path, *, keep_open: bool) -> int:
     from closeout.cli.demo.stage import build
 
     narrator = Narrator()
-    output.say(click.style("closeout demo", bold=True) + ": pull requests close, on this machine only")
+    output.say(output.style("closeout demo", bold=True) + ": pull requests close, on this machine only")
     with Children(folder) as children:
         stage = build(folder, children, narrator)
         for scene in SCENES:
@@ -83,7 +83,7 @@ def _sum_up(narrator: Narrator) -> None:
     output.say()
     output.say(f"{narrator.held} of {total} checks held, in {narrator.elapsed():.0f} s.")
     for check in narrator.failed:
-        output.say(click.style(f"  ✗ {check}", fg="red"))
+        output.say(output.style(f"  ✗ {check}", fg="red"))
 
 
 def _keep_open(urls: dict[str, str]) -> None:

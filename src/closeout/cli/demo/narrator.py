@@ -9,8 +9,6 @@ import textwrap
 import time
 from collections.abc import Callable
 
-import click
-
 from closeout.cli import output
 
 WIDTH = 80
@@ -34,11 +32,11 @@ class Narrator:
     def scene(self, title: str) -> None:
         """Begin a scene."""
         output.say()
-        output.say(click.style(title, bold=True))
+        output.say(output.style(title, bold=True))
 
     def tell(self, who: str, text: str) -> None:
         """Say what happened: when, who, what."""
-        head = f"{self.elapsed():6.2f}s  " + click.style(f"{who:<8}", fg=COLOURS.get(who)) + "  "
+        head = f"{self.elapsed():6.2f}s  " + output.style(f"{who:<8}", fg=COLOURS.get(who)) + "  "
         first, *rest = textwrap.wrap(
             output.clean(text), WIDTH - len(INDENT), break_on_hyphens=False, max_lines=2, placeholder=" …"
         ) or [""]
@@ -49,11 +47,11 @@ class Narrator:
     def link(self, title: str, url: str) -> None:
         """Show a URL on a line of its own, whole, so that a terminal can open it."""
         output.say(f"  {title}")
-        output.say(f"  {click.style(url, underline=True)}")
+        output.say(f"  {output.style(url, underline=True)}")
 
     def check(self, holds: bool, what: str, otherwise: str = "") -> bool:
         """Write ✓ or ✗ with what should hold; what was seen instead follows a ✗."""
-        mark = click.style("✓", fg="green") if holds else click.style("✗", fg="red", bold=True)
+        mark = output.style("✓", fg="green") if holds else output.style("✗", fg="red", bold=True)
         lines = textwrap.wrap(what, WIDTH - 4, break_on_hyphens=False)
         output.say(f"  {mark} " + "\n    ".join(lines))
         if holds:

@@ -197,6 +197,11 @@ def test_a_url_that_is_none_is_refused_at_the_plan(url: str) -> None:
         ({"url": URL, "headers": {"Host": "x"}}, "itself"),
         ({"url": URL, "headers": {"X Y": "x"}}, "name of a header"),
         ({"url": URL, "secret-headers": {"X-Key": SECRET}}, "reference"),
+        ({"url": "https://pr-${{ event.number }}.h.example:${{ event.a }}/${{ event.b }}?c"}, None),
+        ({"url": "${{ event.url }}"}, "begins with http"),
+        ({"url": "https://h\\@${{ event.number }}.example/"}, "visible ASCII"),
+        ({"url": "https://${{ event.number }}@h/"}, "credentials"),
+        ({"url": "https://a..b/"}, "label"),
     ],
 )
 def test_mistakes_are_found_at_load(inputs: Any, word: str | None) -> None:

@@ -372,7 +372,7 @@ def cleaned(*parts: bytes) -> list[str]:
         (b"\x1b(Bplain\x1b[2K", "plain"),
         (b"10%\r50%\r100%\r", "100%"),
         (b"bell\x07 back\x08 nul\x00", "bell back nul"),
-        (b"c1 \xc2\x9b31m", "c1 31m"),
+        (b"c1 \xc2\x9b31mred", "c1 red"),
         (b"tab\tstays", "tab\tstays"),
         (b"\xff\xfe bytes", "\ufffd\ufffd bytes"),
         (b"windows\r", "windows"),
