@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 
 from closeout.core.automation import MODES, Automation, Step
 
+LATE = 86_400.0
+"""Seconds that a start, or the end of a run whose execution failed, may come late."""
+
 
 class Deployed(NamedTuple):
     """What was packed. `since` is when it was written, in seconds since the epoch."""
@@ -39,6 +42,20 @@ def pack(automations: Iterable[Automation], api_url: str) -> bytes:
 def digest_of(packed: bytes) -> str:
     """Give the digest by which a packed configuration is named: of what is packed, however it was compressed."""
     return hashlib.sha256(zlib.decompress(packed)).hexdigest()
+
+
+def definition_digest(definition: str) -> str:
+    """Return the digest by which a definition, an automation's canonical JSON, is known to have been deployed."""
+    return hashlib.sha256(definition.encode()).hexdigest()
+
+
+def outlasts(automation: Automation) -> float:
+    """Return for how many seconds runs may still use an automation's form after another one was deployed.
+
+    Its runs wait and run at most that long; the rest is for starts that Lambda delays, and for the handler of failed
+    executions.
+    """
+    return automation.queue_timeout + automation.timeout + LATE
 
 
 def unpack(packed: bytes, since: float) -> Deployed:

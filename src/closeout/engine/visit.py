@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
-from closeout.core.invocation import ALIVE
+from closeout.core.invocation import ALIVE, EARLIER
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist
@@ -35,6 +35,7 @@ UNSTARTED, SUSPECT = 10.0, 60.0
 """Seconds after its acceptance from which a run that others wait for is asked about: not started, and started."""
 MOST_CLEARED = 20
 """Executions that are over and found ahead in a queue by one visit."""
+UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
 
 DONE: dict[str, Any] = {"done": True}
 
@@ -206,9 +207,12 @@ class Visits:
         if not took:
             return self._later(AFTER_A_COLLISION)
         self._left.pop(found.execution, None)
-        visit = _Visit(self, taken, run, remaining, longest=0.0 if over else self._longest)
+        visit = _Visit(self, taken, run, remaining, over=over, longest=0.0 if over else self._longest)
         try:
             wake = visit.execute()
+        except _BegunEarlier:
+            ended = self._bury(found.execution, EARLIER, remaining)
+            return DONE if ended else self._later(AFTER_A_FAULT)
         except (Abandoned, StoreUnavailable) as error:
             if visit.outage or isinstance(error, StoreUnavailable):
                 self._give_back(visit.standing)
@@ -233,6 +237,10 @@ class Visits:
         return {"wake": self.clock.now() + seconds}
 
 
+class _BegunEarlier(Exception):
+    """An earlier release began the execution, whose record is not believed: it can only be ended."""
+
+
 class _Visit:
     """An execution that is claimed. `standing` is what the ledger says of it, as this visit has left it."""
 
@@ -243,12 +251,15 @@ class _Visit:
         run: RunFunction,
         remaining: Callable[[], float],
         *,
+        over: bool,
         longest: float,
     ) -> None:
         self._visits = visits
         self._run = run
         self._remaining = remaining
+        self._over = over
         self._longest = longest
+        self._seal: str | None = None
         self._stored = False
         self.standing = standing
         self.crashes = standing.run.crashes
@@ -260,7 +271,7 @@ class _Visit:
         """Execute it from its start until it ends (None) or waits (when to go on)."""
         visits = self._visits
         try:
-            execution, recorded = visits.store.load(self.standing)
+            loaded = visits.store.load(self.standing)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
@@ -268,8 +279,16 @@ class _Visit:
             self._finish(Ending("failure", summary))
             visits.report(self.standing.execution, f"{summary}; its status on GitHub may be pending for good")
             return None
+        execution, self._seal = loaded.execution, loaded.seal
+        if loaded.doubt == "unknown":
+            wake = self._hold(execution)
+            if wake is not None:
+                return wake
+            execution = execution._replace(unreadable=UNKNOWN)
+        elif loaded.doubt == "earlier" and not self._over:
+            raise _BegunEarlier
         keeper = _VisitKeeper(self)
-        durable = ReplayDurable(keeper, recorded)
+        durable = ReplayDurable(keeper, loaded.operations)
         report = partial(visits.report, execution.id)
         ending = call(self._run, durable, execution, redact=visits.redact, report=report)
         if durable.suspended is None:
@@ -278,6 +297,20 @@ class _Visit:
         wake = durable.suspended.wake
         if not keeper.parked:
             self._store(None, runs.Parked(wake))
+        return wake
+
+    def _hold(self, execution: Execution) -> float | None:
+        """Let a run wait whose definition may still become known; return when to look again, None if its time is up.
+
+        Nothing of an unknown definition is believed, not even where its status would be posted.
+        """
+        visits, standing = self._visits, self.standing
+        now = visits.clock.now()
+        if standing.run.cancel is not None or now >= standing.accepted_at + standing.queue_timeout:
+            return None
+        visits.report(execution.id, f"waiting: {UNKNOWN} ({execution.automation})")
+        wake = _next_look(standing, now, LONGEST_WAIT)
+        self._store(None, runs.Parked(wake))
         return wake
 
     def hear(self) -> str | None:
@@ -326,8 +359,10 @@ class _Visit:
 
     def _write(self, operation: Operation | None, *outcomes: runs.Outcome) -> None:
         after = self._after(*outcomes)
-        if not self._visits.store.save(self.standing, after, operation):
+        if not self._visits.store.save(self.standing, after, operation, self._seal):
             self._give_up()
+        if operation is not None:
+            self._seal = None
         self.standing = self.standing._replace(run=after)
 
     def _after(self, *outcomes: runs.Outcome) -> runs.RunState:
@@ -374,8 +409,8 @@ class _VisitKeeper(StoringKeeper):
         return self._visit.hear()
 
 
-def _next_look(standing: Standing, now: float) -> float:
-    """Give when a run that waits for its key looks again: rarer the longer it has waited, and when its time is up."""
+def _next_look(standing: Standing, now: float, longest: float = LONGEST_QUEUE) -> float:
+    """Return when a run that is not to begin yet looks again: rarer the longer it has waited, and when its time is up."""
     waited = max(0.0, now - standing.accepted_at)
-    pause = min(max(waited / 4, SHORTEST_QUEUE), LONGEST_QUEUE)
+    pause = min(max(waited / 4, SHORTEST_QUEUE), longest)
     return min(now + pause, max(standing.accepted_at + standing.queue_timeout, now + 1.0))

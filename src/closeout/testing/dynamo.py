@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from closeout.core.automation import Automation
-from closeout.core.deployed import digest_of, pack
-from closeout.core.table import LISTING, deployed_item
+from closeout.core.deployed import definition_digest, digest_of, outlasts, pack
+from closeout.core.table import LISTING, deployed_item, known_item
 
 
 def create_ledger(client: Any, name: str) -> None:
@@ -37,7 +37,11 @@ def deploy(
     client: Any, name: str, automations: Iterable[Automation], api_url: str = "https://api.github.com"
 ) -> None:
     """Write into the table what a deployment of these automations writes into it."""
-    packed = pack(automations, api_url)
+    every = tuple(automations)
+    for one in every:
+        known = known_item(definition_digest(one.canonical()), one.name, outlasts(one))
+        client.put_item(TableName=name, Item=known)
+    packed = pack(every, api_url)
     client.put_item(TableName=name, Item=deployed_item(packed, digest_of(packed), time.time()))
 
 
