@@ -29,7 +29,7 @@ from closeout.lambdas.answering import Door
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import create_ledger
+from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_ledger import Place
 from closeout.wiring.stack_runtime import StackRuntime
@@ -208,6 +208,7 @@ class _Scene:
         self._loaded = load(folder / "closeout.yaml", builtin())
         self._peek = self._client("dynamodb")
         create_ledger(self._peek, "ledger")
+        deploy(self._peek, "ledger", self._loaded.automations)
         self._client("s3").create_bucket(Bucket="bodies")
         self._client("secretsmanager").create_secret(Name="hook", SecretString=SECRET)
         self._client("secretsmanager").create_secret(Name="token", SecretString=github.token)

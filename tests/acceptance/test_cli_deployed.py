@@ -40,7 +40,7 @@ def definition(scene: Scene, execution: str) -> Automation:
     """The automation that an execution was stored with."""
     standing = scene.bench.store.look(execution)
     assert standing is not None
-    return Automation.from_canonical(scene.bench.store.load(standing)[0].definition)
+    return Automation.from_canonical(scene.bench.store.load(standing).execution.definition)
 
 
 def commands(run_id: str, delivery: str) -> dict[str, tuple[str, ...]]:

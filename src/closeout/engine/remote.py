@@ -7,10 +7,13 @@ Nothing here names DynamoDB or Lambda's client.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from closeout.core.runs import RunState
 from closeout.ports import Loaded, Operation, Standing, Word
+
+UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
 
 
 class RemoteStore(Protocol):
@@ -67,3 +70,15 @@ class Starts(Protocol):
         Gives Lambda's words: `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED`. Raises `CloseoutError` when there is no answer.
         """
         ...
+
+
+class Bury(Protocol):
+    """Ends an execution that can no longer end itself; `status` says how that came about. Gives whether it has ended."""
+
+    def __call__(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+        """End it."""
+        ...
+
+
+class BegunEarlier(Exception):
+    """An earlier release began the execution, whose record is not believed: it can only be ended."""

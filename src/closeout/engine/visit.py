@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
@@ -18,7 +18,7 @@ from closeout.core.invocation import ALIVE, EARLIER
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist
-from closeout.engine.remote import RemoteStore, Starts
+from closeout.engine.remote import UNKNOWN, BegunEarlier, Bury, RemoteStore, Starts
 from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, Standing
 
 DRAIN = 60.0
@@ -35,17 +35,8 @@ UNSTARTED, SUSPECT = 10.0, 60.0
 """Seconds after its acceptance from which a run that others wait for is asked about: not started, and started."""
 MOST_CLEARED = 20
 """Executions that are over and found ahead in a queue by one visit."""
-UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
 
 DONE: dict[str, Any] = {"done": True}
-
-
-class Bury(Protocol):
-    """Ends an execution that can no longer end itself; `status` says how that came about. Gives whether it has ended."""
-
-    def __call__(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
-        """End it."""
-        ...
 
 
 class Visits:
@@ -210,9 +201,8 @@ class Visits:
         visit = _Visit(self, taken, run, remaining, over=over, longest=0.0 if over else self._longest)
         try:
             wake = visit.execute()
-        except _BegunEarlier:
-            ended = self._bury(found.execution, EARLIER, remaining)
-            return DONE if ended else self._later(AFTER_A_FAULT)
+        except BegunEarlier:
+            return DONE if self._bury(found.execution, EARLIER, remaining) else self._later(AFTER_A_FAULT)
         except (Abandoned, StoreUnavailable) as error:
             if visit.outage or isinstance(error, StoreUnavailable):
                 self._give_back(visit.standing)
@@ -235,10 +225,6 @@ class Visits:
 
     def _later(self, seconds: float) -> dict[str, Any]:
         return {"wake": self.clock.now() + seconds}
-
-
-class _BegunEarlier(Exception):
-    """An earlier release began the execution, whose record is not believed: it can only be ended."""
 
 
 class _Visit:
@@ -281,12 +267,11 @@ class _Visit:
             return None
         execution, self._seal = loaded.execution, loaded.seal
         if loaded.doubt == "unknown":
-            wake = self._hold(execution)
-            if wake is not None:
+            if (wake := self._hold(execution)) is not None:
                 return wake
             execution = execution._replace(unreadable=UNKNOWN)
         elif loaded.doubt == "earlier" and not self._over:
-            raise _BegunEarlier
+            raise BegunEarlier
         keeper = _VisitKeeper(self)
         durable = ReplayDurable(keeper, loaded.operations)
         report = partial(visits.report, execution.id)
@@ -304,8 +289,7 @@ class _Visit:
 
         Nothing of an unknown definition is believed, not even where its status would be posted.
         """
-        visits, standing = self._visits, self.standing
-        now = visits.clock.now()
+        visits, standing, now = self._visits, self.standing, self._visits.clock.now()
         if standing.run.cancel is not None or now >= standing.accepted_at + standing.queue_timeout:
             return None
         visits.report(execution.id, f"waiting: {UNKNOWN} ({execution.automation})")

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 
 from closeout.core import table as layout
+from closeout.core.deployed import definition_digest
 from closeout.core.records import NewDelivery
 from closeout.engine.visit import DONE
 from closeout.intake.receiver import Receiver
@@ -117,6 +118,8 @@ class StackWorld:
         delivery = NewDelivery(
             "1", guid, "pull_request", "closed", REPOSITORY, body, False, time.time(), "github", number
         )
+        known = layout.known_item(definition_digest(run.definition), run.automation, 3600.0)
+        self.dynamo.put_item(TableName="ledger", Item=known)
         for item in layout.acceptance(delivery, [run], [], zlib.compress(body), int(time.time()) + 86_400):
             self.dynamo.put_item(TableName="ledger", Item=item)
         return f"{run.run_id}-1", opened.sha

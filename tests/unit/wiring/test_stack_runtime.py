@@ -372,7 +372,7 @@ def test_no_call_outlasts_the_invocation(world: StackWorld) -> None:
         world.runtime.visits.visit(execution, lambda left=left: left)  # type: ignore[misc]
         standing = store.look(execution)
         assert standing is not None
-        begun.append(len(store.load(standing)[1]))
+        begun.append(len(store.load(standing).operations))
     assert begun[0] == 1
     assert begun[1] > 2
 

@@ -87,9 +87,7 @@ class DynamoStore:
             raise LedgerError(f"the execution {standing.execution} is no longer in the ledger")
         run_id, attempt = parse_execution(standing.execution)
         # Two items are enough: the definition sorts before the operations that earlier releases kept beside it.
-        beside = list(
-            self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt), limit=2)
-        )
+        beside = list(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt), limit=2))
         accepted = rows.recorded(item for item in beside if "definition" in item)
         recorded = self._recorded(run_id, attempt)
         body, lost = self._body(row["delivery"])
@@ -136,9 +134,7 @@ class DynamoStore:
 
         What an earlier release recorded stands beside the definition, where a visit does not believe it.
         """
-        beside = rows.recorded(
-            self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt))
-        )
+        beside = rows.recorded(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt)))
         recorded = self._recorded(run_id, attempt)
         return beside.definition, recorded.operations if recorded.seal else beside.operations
 
