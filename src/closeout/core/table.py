@@ -4,17 +4,17 @@ Pure, and in the core, because two programs must agree on it that share no libra
 DynamoDB with the standard library alone, and everybody else, who has boto3. Items are dicts of AttributeValues as
 boto3's low-level client has them (binary values are bytes). An absent value is an absent attribute.
 
-    delivery      delivery#<id>   delivery                       listed
-    body          delivery#<id>   body
-    run attempt   run#<run id>    attempt#<000001>               listed, if it is the run's latest
-    definition    run#<run id>    record#<000001>#definition
-    operation     record#<run id> record#<000001>#operation#<name>
-    seal          record#<run id> record#<000001>#accepted
-    ticket        key#<key>       ticket#<accepted at>#<execution>
-    key holder    key#<key>       holder
-    pause         settings        pause
-    deployed      settings        config
-    known         settings        definition#<digest>
+    delivery      delivery#<id>    delivery                       listed
+    body          delivery#<id>    body
+    run attempt   run#<run id>     attempt#<000001>               listed, if it is the run's latest
+    definition    run#<run id>     record#<000001>#definition
+    operation     record#<run id>  record#<000001>#operation#<name>
+    seal          record#<run id>  record#<000001>#accepted
+    ticket        key#<key>        ticket#<accepted at>#<execution>
+    key holder    key#<key>        holder
+    pause         settings         pause
+    deployed      settings         config
+    known         settings         definition#<digest>
 
 The partition decides who may write an item, since that is all that IAM can tell apart (`dynamodb:LeadingKeys`): the
 receiver, which faces the internet, writes `delivery#`, `run#` and `key#` only (docs/adr/0019). What decides what a run
