@@ -25,6 +25,7 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.automation import status_contexts
 from closeout.core.rules import compile_rules
+from closeout.core.table import SETTINGS
 from closeout.lambdas.answering import Door
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
@@ -242,8 +243,9 @@ class _Scene:
         return Usage(door, run, poll, len(polls), dict(sorted(calls.items())))
 
     def _rows(self) -> list[dict[str, Any]]:
+        """Return what is there but for the settings, which a deployment writes and no delivery."""
         found: list[dict[str, Any]] = self._peek.scan(TableName="ledger")["Items"]
-        return found
+        return [row for row in found if row["pk"] != {"S": SETTINGS}]
 
     def _stored(self) -> int:
         """Bytes of all items, each in the index as well if it is listed."""

@@ -21,12 +21,13 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, sigv4
 from ministack.core import lambda_runtime as runtime
 from ministack.services import cloudwatch_logs as logs
-from ministack.services import dynamodb, s3
 from ministack.services import lambda_durable as durable
 from ministack.services import lambda_svc as functions
+from ministack.services import s3
 from ministack.services import secretsmanager as secrets
 from ministack.services.cloudformation import provisioners
 
+from closeout.testing.ministack import partitions
 from closeout.testing.ministack.executions import Executions
 
 DOCS = "https://docs.aws.amazon.com"
@@ -263,13 +264,6 @@ def principal_is_the_role() -> None:
     iam_evaluator._resolve_condition_key = resolved
 
 
-class _Keyed(str):
-    """A table's ARN, with the partition keys of the one item of a transaction that is about it."""
-
-    __slots__ = ("leading",)
-    leading: list[str]
-
-
 @patch(
     "The condition key dynamodb:LeadingKeys is not known: what a policy says of partitions does not count.",
     f"{DOCS}/amazondynamodb/latest/developerguide/specifying-conditions.html",
@@ -278,53 +272,16 @@ def partition_keys() -> None:
     """Take the partition keys out of requests. Each item of a transaction is checked by itself, so it has its own."""
     context, checks = iam_actions.dynamodb_service_context, iam_actions.dynamodb_transaction_checks
     enforce = iam_evaluator.enforce
-    name = "dynamodb:LeadingKeys"
 
-    def of_request(body: bytes) -> dict[str, Any]:
-        found = _leading(json.loads(body or b"{}"))
-        return {**context(body), **({name: found} if found else {})}
+    def enforced(*asked: Any, resource_arn: str = "*", service_context: Any = None) -> Any:
+        more = partitions.of_item(resource_arn)
+        return enforce(*asked, resource_arn=resource_arn, service_context={**(service_context or {}), **more})
 
-    def of_items(action: str, body: bytes, region: str, account: str) -> list[tuple[str, str]]:
-        made: list[tuple[str, str]] = checks(action, body, region, account)
-        parts = [
-            part for item in json.loads(body or b"{}").get("TransactItems", ()) for part in item.values()
-        ]
-        keyed: list[tuple[str, str]] = []
-        for (operation, arn), part in zip(made, parts, strict=True) if made else ():
-            place = _Keyed(arn)
-            place.leading = _leading(part)
-            keyed.append((operation, place))
-        return keyed
-
-    def enforced(
-        key: str,
-        action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
-        more = (
-            {name: resource_arn.leading} if isinstance(resource_arn, _Keyed) and resource_arn.leading else {}
-        )
-        return enforce(key, action, service, region, resource_arn, {**(service_context or {}), **more})
-
-    iam_actions.dynamodb_service_context = of_request
-    iam_actions.dynamodb_transaction_checks = of_items
+    iam_actions.dynamodb_service_context = lambda body: {**context(body), **partitions.of_request(body)}
+    iam_actions.dynamodb_transaction_checks = lambda action, body, *place: partitions.keyed(
+        checks(action, body, *place), body
+    )
     iam_evaluator.enforce = enforced
-
-
-def _leading(request: dict[str, Any]) -> list[str]:
-    """Return the partition keys that a request, or one item of a transaction, names; none of an index."""
-    table = dynamodb._tables.get(str(request.get("TableName")).rpartition("/")[2])
-    if table is None or "IndexName" in request:
-        return []
-    (hashed,) = (one["AttributeName"] for one in table["KeySchema"] if one["KeyType"] == "HASH")
-    items = [request.get(part, {}).get(hashed) for part in ("Item", "Key")]
-    asked = re.search(rf"(?<!\w){hashed}\s*=\s*(:\w+)", str(request.get("KeyConditionExpression")))
-    if asked:
-        items.append(request["ExpressionAttributeValues"][asked.group(1)])
-    return [str(value) for item in items if item for value in item.values()]
 
 
 @patch(
