@@ -273,9 +273,11 @@ def partition_keys() -> None:
     context, checks = iam_actions.dynamodb_service_context, iam_actions.dynamodb_transaction_checks
     enforce = iam_evaluator.enforce
 
-    def enforced(*asked: Any, resource_arn: str = "*", service_context: Any = None) -> Any:
+    def enforced(
+        key: str, action: str, service: str, region: str, resource_arn: str = "*", service_context: Any = None
+    ) -> Any:
         more = partitions.of_item(resource_arn)
-        return enforce(*asked, resource_arn=resource_arn, service_context={**(service_context or {}), **more})
+        return enforce(key, action, service, region, resource_arn, {**(service_context or {}), **more})
 
     iam_actions.dynamodb_service_context = lambda body: {**context(body), **partitions.of_request(body)}
     iam_actions.dynamodb_transaction_checks = lambda action, body, *place: partitions.keyed(
