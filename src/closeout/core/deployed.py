@@ -31,6 +31,8 @@ class Deployed(NamedTuple):
     since: float
     unknown: tuple[str, ...] = ()
     """Keys of a later version that this one does not know. It holds what it knows; it cannot pass the rest on."""
+    rewritten: tuple[str, ...] = ()
+    """Automations that this version would write in other words: the worker knows the deployed ones only."""
 
 
 def pack(automations: Iterable[Automation], api_url: str) -> bytes:
@@ -64,6 +66,7 @@ def unpack(packed: bytes, since: float) -> Deployed:
         text = zlib.decompress(packed)
         value = json.loads(text)
         unknown: set[str] = set(value) - {"automations", "api_url"}
+        texts = [_canonical(one) for one in value["automations"]]
         found = [_automation(one, unknown) for one in value["automations"]]
         return Deployed(
             automations={one.name: one for one in found},
@@ -71,9 +74,16 @@ def unpack(packed: bytes, since: float) -> Deployed:
             digest=hashlib.sha256(text).hexdigest(),
             since=since,
             unknown=tuple(sorted(unknown)),
+            rewritten=tuple(
+                one.name for one, text in zip(found, texts, strict=True) if one.canonical() != text
+            ),
         )
     except (AttributeError, KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _automation(value: Mapping[str, Any], unknown: set[str]) -> Automation:

@@ -328,7 +328,7 @@ def test_a_run_of_a_definition_that_was_never_deployed_is_not_ended_yet(world: S
     """Where its status would go is the definition's word: no status, and the event comes again."""
     execution, sha = world.closes(known=False)
     with pytest.raises(Unavailable, match=execution):
-        handle(world, changed(execution, "FAILED"), seconds=11)
+        handle(world, changed(execution, "FAILED"), seconds=13)
     assert world.statuses(sha) == []
 
 
