@@ -50,17 +50,6 @@ def test_a_worker_with_every_right_is_denied_what_closeout_runs_on(world: World)
     assert {what: said for what, said in found.items() if "with an explicit deny" not in said} == {}
 
 
-def stolen(world: World, part: str) -> Any:
-    """DynamoDB for somebody with a function's own rights, and nothing else: its role's policy, on a user."""
-    iam, role, user = world.cloud.client("iam"), world.role_of(part), f"stolen-{part}"
-    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-    iam.create_user(UserName=user)
-    iam.put_user_policy(UserName=user, PolicyName="same", PolicyDocument=json.dumps(document))
-    key = iam.create_access_key(UserName=user)["AccessKey"]
-    return world.cloud.client("dynamodb", access_key=key["AccessKeyId"], secret_key=key["SecretAccessKey"])
-
-
 @pytest.mark.parametrize(
     ("part", "closed"),
     [
@@ -73,7 +62,8 @@ def test_a_functions_credentials_write_its_own_partitions_alone(
     world: World, part: str, closed: tuple[str, ...]
 ) -> None:
     """By itself, in a transaction with what is allowed, and by an update: no operation, no definition, no pause."""
-    table, thief, owner = world.outputs["TableName"], stolen(world, part), world.cloud.client("dynamodb")
+    table, owner = world.outputs["TableName"], world.cloud.client("dynamodb")
+    thief = world.cloud.client("dynamodb", **world.credentials_of(part))
     mine = {"pk": {"S": "run#x"}, "sk": {"S": "x"}}
     thief.put_item(TableName=table, Item=mine)
     owner.delete_item(TableName=table, Key=mine)
@@ -91,6 +81,14 @@ def test_a_functions_credentials_write_its_own_partitions_alone(
                 getattr(thief, name)(**arguments)
         assert "Item" not in owner.get_item(TableName=table, Key=mine)
         assert "Item" not in owner.get_item(TableName=table, Key=theirs)
+
+
+@pytest.mark.parametrize("part", ["Receiver", "Worker", "Ended"])
+def test_nobody_but_lambda_becomes_a_function(world: World, part: str) -> None:
+    """Its role trusts one service, and that only for this account: not even the account's own root."""
+    role = f"arn:aws:iam::{world.cloud.account}:role/{world.role_of(part)}"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        world.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="thief")
 
 
 def test_an_administrator_cannot_read_the_secrets_values(world: World) -> None:
