@@ -25,11 +25,12 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.automation import status_contexts
 from closeout.core.rules import compile_rules
+from closeout.core.table import SETTINGS
 from closeout.lambdas.answering import Door
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from closeout.testing.dynamo import create_ledger
+from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_ledger import Place
 from closeout.wiring.stack_runtime import StackRuntime
@@ -208,6 +209,7 @@ class _Scene:
         self._loaded = load(folder / "closeout.yaml", builtin())
         self._peek = self._client("dynamodb")
         create_ledger(self._peek, "ledger")
+        deploy(self._peek, "ledger", self._loaded.automations)
         self._client("s3").create_bucket(Bucket="bodies")
         self._client("secretsmanager").create_secret(Name="hook", SecretString=SECRET)
         self._client("secretsmanager").create_secret(Name="token", SecretString=github.token)
@@ -241,8 +243,9 @@ class _Scene:
         return Usage(door, run, poll, len(polls), dict(sorted(calls.items())))
 
     def _rows(self) -> list[dict[str, Any]]:
+        """Return what is there but for the settings, which a deployment writes and no delivery."""
         found: list[dict[str, Any]] = self._peek.scan(TableName="ledger")["Items"]
-        return found
+        return [row for row in found if row["pk"] != {"S": SETTINGS}]
 
     def _stored(self) -> int:
         """Bytes of all items, each in the index as well if it is listed."""

@@ -49,10 +49,12 @@ class Chores(Construct):
 
     def publish(self, table: dynamodb.ITable, config: Config) -> CustomResource:
         """Write what is deployed into the ledger's table."""
-        settings = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [layout.SETTINGS]}}
-        rights = ("dynamodb:DeleteItem", "dynamodb:PutItem")
+        settings = permissions.partitions(layout.SETTINGS)
+        rights = (f"dynamodb:{action}" for action in ("DeleteItem", "GetItem", "PutItem", "Query"))
         self._grants.append(permissions.allow(rights, table.table_arn, only=settings))
         properties = {"Table": table.table_name, "Config": config.packed, "Digest": config.digest}
+        # An upgrade from a release that wrote no digests must write them, although the configuration is the same.
+        properties["Writes"] = "config, definitions"
         return self._resource("Published", {"Chore": "publish", **properties})
 
     def empty(self, bucket: s3.IBucket) -> CustomResource:
@@ -74,7 +76,7 @@ class Chores(Construct):
             self,
             "ApiLogRole",
             description="API Gateway writes access logs with it; made by closeout",
-            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            assumed_by=permissions.service("apigateway"),
             managed_policies=[
                 iam.ManagedPolicy.from_aws_managed_policy_name(
                     "service-role/AmazonAPIGatewayPushToCloudWatchLogs"

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from closeout_cdk import accept, permissions
 from closeout_cdk.bundling import Bundle
@@ -98,8 +98,13 @@ class Functions(Construct):
         )
         return made
 
-    def permit_worker(self, config: Config, denied: Sequence[permissions.Grant]) -> None:
-        """Give the worker's role its policy, once all is there that the worker is denied."""
+    def permit_worker(
+        self, config: Config, denied: Sequence[permissions.Grant], published: IConstruct
+    ) -> None:
+        """Give the worker's role its policy, once all is there that the worker is denied.
+
+        The worker waits for what is `published`: it begins nothing whose definition it does not find there.
+        """
         itself = permissions.named_by_cloudformation(self.worker)
         grants = [
             permissions.write_log(self.worker_logs),
@@ -111,7 +116,8 @@ class Functions(Construct):
             *permissions.of_actions(config.statements),
             *denied,
         ]
-        self._attach(self.worker, "WorkerPolicy", self.worker_role, grants)
+        policy = permissions.attach(self, "WorkerPolicy", self.worker_role, grants)
+        permissions.wait_for(self.worker, policy, published)
 
     def _make_receiver(self) -> lambda_.Function:
         made = self._function(
@@ -135,7 +141,7 @@ class Functions(Construct):
             permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.webhook_arn),
             permissions.allow(("lambda:InvokeFunction",), self.alias.function_arn),
         ]
-        self.receiver_policy = self._attach(made, "ReceiverPolicy", self.receiver_role, grants)
+        self.receiver_policy = permissions.attach(self, "ReceiverPolicy", self.receiver_role, grants)
         return made
 
     def _make_ended(self) -> lambda_.Function:
@@ -160,7 +166,8 @@ class Functions(Construct):
             permissions.allow((f"sqs:{action}" for action in taking), self.dead_letters.queue_arn),
             permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
         ]
-        self.ended_policy = self._attach(made, "EndedPolicy", self.ended_role, grants)
+        self.ended_policy = permissions.attach(self, "EndedPolicy", self.ended_role, grants)
+        permissions.wait_for(made, self.ended_policy)
         return made
 
     def _of_runs(self) -> dict[str, str]:
@@ -193,14 +200,6 @@ class Functions(Construct):
         )
         accept.accept(made, {"L1": RUNTIME_REASON})
         return made
-
-    def _attach(
-        self, function: lambda_.Function, name: str, role: iam.Role, grants: list[permissions.Grant]
-    ) -> iam.Policy:
-        """Give a role its policy, and let its function wait for that and nothing else."""
-        policy = permissions.attach(self, name, role, grants)
-        permissions.wait_for(function, policy)
-        return policy
 
     def _queue(self, name: str, then: sqs.Queue | None) -> sqs.Queue:
         """Give a queue for what failed; what fails there all its tries too goes on to `then`."""

@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
 from closeout.config.permissions import Statement
+from closeout.core import table as layout
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
 from closeout_cdk.parameters import ParameterError
@@ -26,8 +27,14 @@ MOST_OF_A_NAME = 50
 MOST_OF_A_POLICY = 10_240
 """Characters of a role's inline policies, spaces not counted (IAM and STS quotas)."""
 _VERSIONS = "executions belong to versions of this one function, and their numbers are not known before"
-_ACCEPTS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
-_WORKS = (*_ACCEPTS, "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:Query")
+_KEYS = "dynamodb:LeadingKeys"
+_READS = ("dynamodb:GetItem", "dynamodb:Query")
+_WRITES = (
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
 
 
 class Grant(NamedTuple):
@@ -49,9 +56,18 @@ def role(scope: Construct, name: str, policies: Sequence[str] = ()) -> iam.Role:
     return iam.Role(
         scope,
         name,
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        assumed_by=service("lambda"),
         managed_policies=attached or None,
     )
+
+
+def service(name: str) -> iam.ServicePrincipal:
+    """Return a service of AWS that acts for this account: for another one it must not use what is here.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    only = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+    return iam.ServicePrincipal(f"{name}.amazonaws.com", conditions=only)
 
 
 def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) -> iam.Policy:
@@ -99,23 +115,44 @@ def write_log(group: logs.ILogGroup) -> Grant:
 
 
 def accept_deliveries(ledger: Ledger) -> list[Grant]:
-    """Allow what the receiver does with the ledger."""
+    """Allow what the receiver does with the ledger: it faces the internet, so each action has its own partitions.
+
+    What decides what a run does is in none of them: docs/adr/0019.
+    """
     bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
+    table = ledger.table.table_arn
     return [
-        allow(_ACCEPTS, ledger.table.table_arn),
+        allow(("dynamodb:PutItem",), table, only=partitions(layout.DELIVERY, layout.RUN, layout.KEY)),
+        allow(("dynamodb:GetItem",), table, only=partitions(layout.DELIVERY, layout.RUN)),
+        allow(("dynamodb:UpdateItem",), table, only=partitions(layout.RUN)),
         allow(("s3:PutObject",), bodies, wildcard="each body is an object of its own"),
     ]
 
 
 def keep_runs(ledger: Ledger) -> list[Grant]:
-    """Allow what the worker and the handler of failed executions do with the ledger."""
+    """Allow what the worker and the handler of failed executions do with the ledger: they write runs, and read all of it."""
     bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
+    table = ledger.table.table_arn
     return [
-        allow(_WORKS, ledger.table.table_arn),
+        allow(_READS, table),
+        allow(_WRITES, table, only=partitions(layout.RUN, layout.KEY, layout.RECORD)),
         allow(("s3:GetObject",), bodies, wildcard="each body is an object of its own"),
         # Without it S3 says "denied", and not "no such key", of a body that has expired.
         allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
     ]
+
+
+def partitions(*beginnings: str) -> Mapping[str, Mapping[str, object]]:
+    """Return the condition that every item of a request is in a partition that begins so, or is called so.
+
+    `Null`, since a request without keys would fit `ForAllValues` as well. In a transaction each item is a request of
+    its own: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """
+    names = [one if one == layout.SETTINGS else f"{one}*" for one in beginnings]
+    return {
+        "ForAllValues:StringLike": {_KEYS: names},
+        "Null": {_KEYS: "false"},
+    }
 
 
 def read_token(secrets: Secrets) -> list[Grant]:
@@ -202,7 +239,7 @@ def named_by_cloudformation(function: lambda_.Function) -> str:
 
 
 def wait_for(function: lambda_.Function, *others: IConstruct) -> None:
-    """Let a function be made after others, its role's policy first of all, and go before them.
+    """Let a function be made after others, its role's policy first of all, and go before them; once for each function.
 
     In place of what CDK lists, the role, which the function's own reference says already (cfn-lint W3005).
     """

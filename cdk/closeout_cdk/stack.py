@@ -69,8 +69,10 @@ class CloseoutStack(Stack):
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )
-        chores = self._do_chores(parameters, config)
-        self.functions.permit_worker(config, protect(self, self._own(chores)))
+        chores = Chores(self, "Chores", parameters)
+        published = chores.publish(self.ledger.table, config)
+        self._do_chores(chores, parameters, published)
+        self.functions.permit_worker(config, protect(self, self._own(chores)), published)
         self._tell(parameters)
 
     def _own(self, chores: Chores) -> Own:
@@ -86,18 +88,19 @@ class CloseoutStack(Stack):
             (made.receiver, made.ended, chores.function),
         )
 
-    def _do_chores(self, given: Parameters, config: Config) -> Chores:
-        """Let CloudFormation say what is deployed; empty the bucket and set up access logs where the parameters ask for it."""
-        chores = Chores(self, "Chores", given)
-        chores.publish(self.ledger.table, config)
+    def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
+        """Empty the bucket and set up access logs where the parameters ask for it.
+
+        The receiver goes first: what it stored last is emptied too. And it comes after what is published, since it uses
+        the definitions that the worker then knows.
+        """
+        before = [self.functions.receiver_policy, published]
         if "ledger" not in given.keep:
-            # The receiver goes first: what it stored last is emptied too.
-            emptied = chores.empty(self.ledger.bucket)
-            permissions.wait_for(self.functions.receiver, self.functions.receiver_policy, emptied)
+            before.append(chores.empty(self.ledger.bucket))
+        permissions.wait_for(self.functions.receiver, *before)
         if given.api_log_role == "create":
             self.api.rest.deployment_stage.node.add_dependency(chores.log_role())
         chores.finish()
-        return chores
 
     def _tell(self, given: Parameters) -> None:
         """Write the outputs, under exact keys: the command line reads them."""

@@ -6,7 +6,6 @@ ARNs that a request really has, and not in the text of the policy.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -99,11 +98,15 @@ class Account:
         return [dict(self.resolve(one)) for one in self._made.statements(policy)]
 
 
+Context = Mapping[str, str | Iterable[str]]
+"""What a request says of itself: one value of a key, or several."""
+
+
 def decision(
     statements: Iterable[Mapping[str, Any]],
     action: str,
     resource: str,
-    context: Mapping[str, str] | None = None,
+    context: Context | None = None,
 ) -> str:
     """Say `Deny` (explicit), `Allow`, or `neither`, which AWS denies too."""
     effects = {
@@ -116,17 +119,28 @@ def decision(
     return next((effect for effect in ("Deny", "Allow") if effect in effects), "neither")
 
 
-def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
-    for operator, keys in conditions.items():
-        if operator not in (
-            "ArnLike",
-            "ForAnyValue:StringEquals",
-        ):  # of one value each, and without a `*` in the latter
-            raise NotImplementedError(json.dumps(conditions))
-        for key, patterns in keys.items():
-            if not any(_fits(pattern, context.get(key, "")) for pattern in _list(patterns)):
-                return False
-    return True
+def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
+    """Whether every condition holds; the values of our policies to `StringEquals` hold no `*`.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
+    return all(
+        _fulfilled(operator, [*_list(context.get(key, ()))], _list(wanted))
+        for operator, keys in conditions.items()
+        for key, wanted in keys.items()
+    )
+
+
+def _fulfilled(operator: str, values: list[str], wanted: list[str]) -> bool:
+    fitting = [any(_fits(pattern, value) for pattern in wanted) for value in values]
+    match operator:
+        case "Null":
+            return wanted == ["false" if values else "true"]
+        case "ForAllValues:StringEquals" | "ForAllValues:StringLike":
+            return all(fitting)
+        case "ForAnyValue:StringEquals" | "ArnLike":
+            return any(fitting)
+    raise NotImplementedError(operator)
 
 
 def _list(value: Any) -> list[str]:

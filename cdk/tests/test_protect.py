@@ -161,10 +161,7 @@ def test_the_worker_may_still_work(whole: Made) -> None:
     logs = account.arn(named["FunctionsWorkerLogs"]).removesuffix("*")
     for action, resource in (
         ("logs:PutLogEvents", f"{logs}log-stream:2026/11/25/[7]abc"),
-        *(
-            (f"dynamodb:{name}", table)
-            for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")
-        ),
+        *((f"dynamodb:{name}", table) for name in ("GetItem", "Query")),
         ("s3:GetObject", f"{account.arn(named['LedgerBodies'])}/bodies/ab/cd"),
         ("lambda:CheckpointDurableExecution", f"{function}:7/durable-execution/run-1/abc"),
         ("lambda:InvokeFunction", f"{function}:live"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import random
+import time
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -17,7 +19,7 @@ from closeout.adapters.dynamo.deployed import DynamoDeployed
 from closeout.adapters.dynamo.table import Table
 from closeout.config.load import load
 from closeout.core import table as layout
-from closeout.core.deployed import digest_of, pack, unpack
+from closeout.core.deployed import definition_digest, digest_of, outlasts, pack, unpack
 from closeout.testing.dynamo import create_ledger
 from closeout_cdk.config import LARGEST
 from closeout_cdk.parameters import ParameterError
@@ -96,8 +98,12 @@ def test_the_chore_may_write_the_settings_and_no_run(standard: Made) -> None:
         if "dynamodb:" in flat(statement["Action"])
     ]
     (statement,) = rights
-    assert statement["Action"] == ["dynamodb:DeleteItem", "dynamodb:PutItem"]
-    assert statement["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["settings"]}}
+    names = ("DeleteItem", "GetItem", "PutItem", "Query")
+    assert statement["Action"] == [f"dynamodb:{name}" for name in names]
+    assert statement["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["settings"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
     (table,) = standard.of("AWS::DynamoDB::Table")
     assert statement["Resource"] == {"Fn::GetAtt": [table, "Arn"]}
 
@@ -137,8 +143,67 @@ def test_what_is_written_is_what_the_worker_reads(
     packed = base64.b64decode(wanted["Config"])
     found = read(wanted)
     assert found.automations == unpack(packed, 0).automations
-    (item,) = boto3.client("dynamodb").scan(TableName=wanted["Table"])["Items"]
-    assert item == layout.deployed_item(packed, wanted["Digest"], found.since)
+    items = boto3.client("dynamodb").scan(TableName=wanted["Table"])["Items"]
+    known = [
+        layout.known_item(definition_digest(one.canonical()), one.name, outlasts(one))
+        for one in found.automations.values()
+    ]
+    deployed = layout.deployed_item(packed, wanted["Digest"], found.since)
+    assert sorted(items, key=str) == sorted([deployed, *known], key=str)
+
+
+# --- what is known of definitions -----------------------------------------------------------------------------
+
+
+def known(wanted: dict[str, Any]) -> dict[str, float | None]:
+    """For how many seconds from now each definition is known, None for as long as it is deployed; by automation."""
+    items = map(layout.from_item, boto3.client("dynamodb").scan(TableName=wanted["Table"])["Items"])
+    return {
+        item["automation"]: item["expires"] - time.time() if "expires" in item else None
+        for item in items
+        if item["sk"].startswith(layout.KNOWN)
+    }
+
+
+def test_a_definition_is_known_until_the_runs_that_use_it_must_have_ended(
+    handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any]
+) -> None:
+    """Its time begins when another takes its place, and no later deployment prolongs it; one that goes back ends it."""
+    (automation,) = unpack(base64.b64decode(wanted["Config"]), 0).automations.values()
+    ask(handler, cloudformation, "Create", **wanted)
+    assert known(wanted) == {automation.name: None}
+    ask(handler, cloudformation, "Update", **other(wanted))
+    left = known(wanted)[automation.name]
+    assert left == pytest.approx(outlasts(automation), abs=60)
+    client = boto3.client("dynamodb")
+    key = layout.known_key(definition_digest(automation.canonical()))
+    client.update_item(
+        TableName=wanted["Table"],
+        Key=key,
+        UpdateExpression="SET expires = :soon",
+        ExpressionAttributeValues={":soon": {"N": str(int(time.time()) + 100)}},
+    )
+    ask(handler, cloudformation, "Update", **other(wanted))
+    assert known(wanted)[automation.name] == pytest.approx(100, abs=60)
+    ask(handler, cloudformation, "Update", **wanted)
+    assert known(wanted) == {automation.name: None}
+    ask(handler, cloudformation, "Delete", **wanted)
+    assert known(wanted)[automation.name] == pytest.approx(outlasts(automation), abs=60)
+
+
+def test_the_first_upgrade_knows_what_was_deployed_before(
+    handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any]
+) -> None:
+    """A release that kept no digests left the configuration alone; what it accepted must still run."""
+    packed = base64.b64decode(wanted["Config"])
+    (automation,) = unpack(packed, 0).automations.values()
+    before = layout.deployed_item(packed, wanted["Digest"], time.time())
+    boto3.client("dynamodb").put_item(TableName=wanted["Table"], Item=before)
+    ask(handler, cloudformation, "Update", **other(wanted))
+    assert known(wanted)[automation.name] == pytest.approx(outlasts(automation), abs=60)
+
+
+# --- ways of a deployment -------------------------------------------------------------------------------------
 
 
 def test_an_update_that_fails_and_goes_back_writes_the_former_one(
@@ -173,17 +238,34 @@ class Denying:
         self.left, self.word, self.written = tries, word, 0
         self.exceptions = boto3.client("dynamodb", region_name="eu-central-1").exceptions
 
+    def get_paginator(self, name: str) -> Any:
+        """Give what reads page by page."""
+
+        def paginate(**_: Any) -> list[Any]:
+            self._allowed(name)
+            return []
+
+        return SimpleNamespace(paginate=paginate)
+
+    def get_item(self, **_: Any) -> dict[str, Any]:
+        """Find nothing."""
+        return {}
+
     def put_item(self, **_: Any) -> None:
+        """Count it."""
+        self._allowed("PutItem")
+        self.written += 1
+
+    def _allowed(self, name: str) -> None:
         if self.left:
             self.left -= 1
-            raise ClientError({"Error": {"Code": self.word, "Message": "no"}}, "PutItem")
-        self.written += 1
+            raise ClientError({"Error": {"Code": self.word, "Message": "no"}}, name)
 
 
 @pytest.mark.parametrize(
     ("dynamodb", "status", "written", "waited"),
     [
-        (lambda: Denying(2), "SUCCESS", 1, [5.0, 5.0]),
+        (lambda: Denying(2), "SUCCESS", 2, [5.0, 5.0]),
         (lambda: Denying(1_000), "FAILED", 0, [5.0] * 17),
         (lambda: Denying(1, "ValidationException"), "FAILED", 0, []),
     ],

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from closeout_cdk.parameters import ParameterError
+from iam import Account, decision
 from support import DELETES, Made, Make, allowed, flat
 
 FUNCTIONS = ("Worker", "Receiver", "Ended")
@@ -84,7 +85,9 @@ def test_the_receiver_may_do_four_things(standard: Made) -> None:
     alias = next(iter(standard.of("AWS::Lambda::Alias")))
     rights = allowed(standard, "ReceiverPolicy")
     assert sorted(sorted(actions) for actions, _ in rights) == [
-        ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+        ["dynamodb:GetItem"],
+        ["dynamodb:PutItem"],
+        ["dynamodb:UpdateItem"],
         ["lambda:InvokeFunction"],
         ["logs:CreateLogStream", "logs:PutLogEvents"],
         ["s3:PutObject"],
@@ -94,6 +97,84 @@ def test_the_receiver_may_do_four_things(standard: Made) -> None:
     assert json.loads(by_action["lambda:InvokeFunction"]) == {"Ref": alias}
     assert "/bodies/*" in by_action["s3:PutObject"]
     assert "SecretsWebhook" in by_action["secretsmanager:GetSecretValue"]
+
+
+KINDS = ("delivery#1", "run#1", "key#1", "record#1", "settings", "anything")
+WRITES = {
+    "ReceiverPolicy": {
+        "PutItem": {"delivery#1", "run#1", "key#1"},
+        "UpdateItem": {"run#1"},
+        "GetItem": {"delivery#1", "run#1"},
+    },
+    "WorkerPolicy": {
+        **{
+            name: {"run#1", "key#1", "record#1"}
+            for name in ("ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem")
+        },
+        **{name: set(KINDS) for name in ("GetItem", "Query")},
+    },
+    "ChoresPolicy": {name: {"settings"} for name in ("DeleteItem", "GetItem", "PutItem", "Query")},
+}
+WRITES["EndedPolicy"] = WRITES["WorkerPolicy"]
+ACTIONS = """BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem GetItem PartiQLDelete PartiQLInsert PartiQLUpdate
+PutItem Query Scan UpdateItem UpdateTable DeleteTable"""
+
+
+@pytest.mark.parametrize("policy", WRITES)
+@pytest.mark.parametrize("action", ACTIONS.split())
+def test_each_role_has_its_own_partitions_of_the_table(standard: Made, policy: str, action: str) -> None:
+    """The receiver writes deliveries, runs and tickets: no operation, no seal, nothing of what is deployed.
+
+    A request without a key, and one with several of which one is another's, are denied to whoever may not read all.
+    """
+    account = Account(standard)
+    may = account.statements(policy)
+    table = account.arn(next(iter(standard.of("AWS::DynamoDB::Table"))))
+
+    def allowed_for(*keys: str) -> bool:
+        context = {"dynamodb:LeadingKeys": keys} if keys else {}
+        return decision(may, f"dynamodb:{action}", table, context) == "Allow"
+
+    expected = WRITES[policy].get(action, set())
+    assert {kind for kind in KINDS if allowed_for(kind)} == expected
+    everything = expected == set(KINDS)
+    assert allowed_for() is everything
+    assert not expected or allowed_for(next(iter(expected)), "elsewhere") is everything
+
+
+def test_what_is_published_is_there_before_whoever_uses_it(standard: Made) -> None:
+    """A definition that the receiver stores, and the worker does not find, makes its run wait."""
+    for part in ("FunctionsReceiver", "FunctionsWorker"):
+        (function,) = (
+            made for name, made in standard.of("AWS::Lambda::Function").items() if name.startswith(part)
+        )
+        assert [name for name in function["DependsOn"] if "Published" in name]
+
+
+def test_nobody_can_make_a_service_act_here_for_another_account(deleting: Made) -> None:
+    """Each trust, and each policy of a resource, that names a service says for whom: this account, or one resource of it."""
+    resources = deleting.template["Resources"]
+    documents = ("AssumeRolePolicyDocument", "PolicyDocument", "ResourcePolicy", "Policy")
+    trusted = [
+        (name, statement)
+        for name, made in resources.items()
+        for document in documents
+        for statement in (made["Properties"].get(document) or {}).get("Statement", ())
+        if "Service" in flat(statement.get("Principal", ""))
+    ]
+    permissions = deleting.of("AWS::Lambda::Permission")
+    assert {resources[name]["Type"].rpartition("::")[2] for name, _ in trusted} == {
+        "Role",
+        "QueuePolicy",
+        "TopicPolicy",
+    }
+    assert (len(trusted), len(permissions)) == (7, 3)
+    for name, statement in trusted:
+        keys = {key: value for one in statement["Condition"].values() for key, value in one.items()}
+        account = keys.get("aws:SourceAccount") == {"Ref": "AWS::AccountId"}
+        assert account or "Fn::GetAtt" in keys["aws:SourceArn"], (name, statement)
+    for made in permissions.values():
+        assert set(flat(made["Properties"]["SourceArn"]).split('"')) & {"Ref", "Fn::GetAtt"}
 
 
 def test_the_worker_may_not_read_the_webhooks_secret(deleting: Made) -> None:

@@ -6,7 +6,7 @@ one contract suite runs over every implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.retry import Backoff, Retry
@@ -151,6 +151,22 @@ class Standing(NamedTuple):
     """Somebody has noted that it was started by its name."""
     fence: str | None
     """The token of the last visit."""
+
+
+Doubt: TypeAlias = Literal["unknown", "earlier"]
+"""Why an execution is not carried out as it is stored. `unknown`: its definition is not one that was deployed; it may
+still become known. `earlier`: a release that kept its record where the receiver can write began it."""
+
+
+class Loaded(NamedTuple):
+    """An execution as a visit finds it."""
+
+    execution: Execution
+    operations: Sequence[Operation]
+    """What it has recorded, in order of position."""
+    seal: str | None
+    """A digest of what was accepted, to be stored with the first operation; None if it has begun."""
+    doubt: Doubt | None
 
 
 class Word(NamedTuple):

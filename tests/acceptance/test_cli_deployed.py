@@ -40,7 +40,7 @@ def definition(scene: Scene, execution: str) -> Automation:
     """The automation that an execution was stored with."""
     standing = scene.bench.store.look(execution)
     assert standing is not None
-    return Automation.from_canonical(scene.bench.store.load(standing)[0].definition)
+    return Automation.from_canonical(scene.bench.store.load(standing).execution.definition)
 
 
 def commands(run_id: str, delivery: str) -> dict[str, tuple[str, ...]]:
@@ -145,4 +145,20 @@ def test_a_later_version_is_not_passed_on_in_part(scene: Scene) -> None:
     done = scene.world.closeout("runs", "rerun", run_id, "--stack", STACK, "--yes", check=False)
     assert done.returncode == 4
     assert "A later closeout deployed the stack" in " ".join(done.stderr.split())
+    assert scene.starts.started == []
+
+
+def test_a_form_that_the_worker_does_not_know_is_not_written(scene: Scene) -> None:
+    """A newer command would put its own keys into the automation: its run would wait for its definition, and fail."""
+    run_id, _ = finished(scene)
+    found = scene.bench.table.get(layout.DEPLOYED_KEY)
+    assert found is not None
+    value = json.loads(zlib.decompress(layout.from_item(found)["data"]))
+    del value["automations"][0]["public_logs"]
+    packed = zlib.compress(json.dumps(value).encode())
+    item = layout.deployed_item(packed, "earlier", 1.0)
+    scene.bench.dynamo.put_item(TableName=scene.bench.name, Item=item)
+    done = scene.world.closeout("runs", "rerun", run_id, "--stack", STACK, "--yes", check=False)
+    assert done.returncode == 4
+    assert "An earlier closeout deployed the stack" in " ".join(done.stderr.split())
     assert scene.starts.started == []

@@ -72,6 +72,7 @@ class Bench(RemoteBench):
             delivery, [run], [], zlib.compress(delivery.body), int(time.time()) + 86_400
         )
         assert not self.table.write([put(item, layout.NEW) for item in items])
+        self.know(run.definition, run.automation)
         return f"{run.run_id}-1"
 
 

@@ -21,16 +21,15 @@ from tests.aws.world import World
 def receiver(world: World) -> Iterator[RuntimeApi]:
     """Give an execution environment of the deployed function: its bundle, its variables, its role."""
     config = world.cloud.client("lambda").get_function_configuration(FunctionName=world.function("Receiver"))
-    session = world.cloud.client("sts").assume_role(RoleArn=config["Role"], RoleSessionName="receiver")
-    given = session["Credentials"]
+    given = world.credentials_of("Receiver")
     environment = {
         **config["Environment"]["Variables"],
         "AWS_REGION": world.cloud.region,
         "AWS_ENDPOINT_URL": world.cloud.url,
         "AWS_CA_BUNDLE": str(world.cloud.bundle),
-        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": given["SessionToken"],
+        "AWS_ACCESS_KEY_ID": given["access_key"],
+        "AWS_SECRET_ACCESS_KEY": given["secret_key"],
+        "AWS_SESSION_TOKEN": given["token"],
     }
     code = world.cdk.bundle("rules.json")
     with RuntimeApi(code, config["Handler"], environment, python=sys.executable) as ready:
@@ -82,13 +81,7 @@ def test_it_turns_away_what_is_not_signed_over_these_bytes(world: World, receive
 
 def test_its_role_may_not_do_more_than_it_does(world: World) -> None:
     """The receiver writes a table, puts bodies and starts the worker; it reads no token and deletes nothing."""
-    config = world.cloud.client("lambda").get_function_configuration(FunctionName=world.function("Receiver"))
-    given = world.cloud.client("sts").assume_role(RoleArn=config["Role"], RoleSessionName="receiver")
-    credentials = {
-        "access_key": given["Credentials"]["AccessKeyId"],
-        "secret_key": given["Credentials"]["SecretAccessKey"],
-        "token": given["Credentials"]["SessionToken"],
-    }
+    credentials = world.credentials_of("Receiver")
     table, bucket = world.outputs["TableName"], world.outputs["BucketName"]
     token = world.outputs["GitHubTokenSecretName"]
     webhook = world.outputs["WebhookSecretName"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -47,6 +48,47 @@ def test_a_worker_with_every_right_is_denied_what_closeout_runs_on(world: World)
     assert found.pop("delete somebody else's queue") == "done", "so the policy was in force"
     assert len(found) >= 16, found
     assert {what: said for what, said in found.items() if "with an explicit deny" not in said} == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "closed"),
+    [
+        ("Receiver", ("record#x", "settings", "x")),
+        ("Ended", ("settings", "delivery#x", "x")),
+        ("Worker", ("settings", "x")),
+    ],
+)
+def test_a_functions_credentials_write_its_own_partitions_alone(
+    world: World, part: str, closed: tuple[str, ...]
+) -> None:
+    """By itself, in a transaction with what is allowed, and by an update: no operation, no definition, no pause."""
+    table, owner = world.outputs["TableName"], world.cloud.client("dynamodb")
+    thief = world.cloud.client("dynamodb", **world.credentials_of(part))
+    mine = {"pk": {"S": "run#x"}, "sk": {"S": "x"}}
+    thief.put_item(TableName=table, Item=mine)
+    owner.delete_item(TableName=table, Key=mine)
+    for partition in closed:
+        theirs = {"pk": {"S": partition}, "sk": {"S": "x"}}
+        both = [{"Put": {"TableName": table, "Item": item}} for item in (mine, theirs)]
+        writes: dict[str, dict[str, Any]] = {
+            "put_item": {"TableName": table, "Item": theirs},
+            "update_item": {"TableName": table, "Key": theirs},
+            "transact_write_items": {"TransactItems": both},
+            "batch_write_item": {"RequestItems": {table: [{"PutRequest": {"Item": theirs}}]}},
+        }
+        for name, arguments in writes.items():
+            with pytest.raises(ClientError, match="AccessDenied"):
+                getattr(thief, name)(**arguments)
+        assert "Item" not in owner.get_item(TableName=table, Key=mine)
+        assert "Item" not in owner.get_item(TableName=table, Key=theirs)
+
+
+@pytest.mark.parametrize("part", ["Receiver", "Worker", "Ended"])
+def test_nobody_but_lambda_becomes_a_function(world: World, part: str) -> None:
+    """Its role trusts one service, and that only for this account: not even the account's own root."""
+    role = f"arn:aws:iam::{world.cloud.account}:role/{world.role_of(part)}"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        world.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="thief")
 
 
 def test_an_administrator_cannot_read_the_secrets_values(world: World) -> None:

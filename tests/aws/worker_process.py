@@ -91,9 +91,9 @@ class Mortal:
         moment("run:taken")
         return taken
 
-    def save(self, standing: Any, after: Any, operation: Operation | None) -> bool:
+    def save(self, standing: Any, after: Any, operation: Operation | None, seal: str | None = None) -> bool:
         """Save, and perhaps die."""
-        saved = bool(self._inner.save(standing, after, operation))
+        saved = bool(self._inner.save(standing, after, operation, seal))
         if operation is not None and operation.state != "waiting":
             moment(f"{operation.name}:stored")
         return saved

@@ -21,6 +21,7 @@ from closeout.adapters.dynamo.switch import DynamoSwitch
 from closeout.adapters.dynamo.table import Table, put
 from closeout.adapters.dynamo.views import Views
 from closeout.core import table as layout
+from closeout.core.deployed import definition_digest
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.visit import DONE, Visits
 from closeout.ports import Clock, Ending, Operation, RunFunction
@@ -109,9 +110,15 @@ class RemoteBench:
         body: bytes = b"{}",
         definition: str = "{}",
         at: float | None = None,
+        known: bool = True,
     ) -> str:
-        """Accept a run called like its automation, as the receiver does; give its execution."""
+        """Accept a run called like its automation, as the receiver does; give its execution.
+
+        With `known` its definition is one that was deployed.
+        """
         run_id = run_name(name)
+        if known:
+            self.know(definition, name)
         delivery = NewDelivery(
             "1",
             f"guid-{name}",
@@ -131,6 +138,11 @@ class RemoteBench:
         refused = self.table.write([put(item, layout.NEW) for item in items])
         assert not refused
         return f"{run_id}-1"
+
+    def know(self, definition: str, name: str = "a") -> None:
+        """Write down that a definition was deployed, as the stack's chore does."""
+        item = layout.known_item(definition_digest(definition), name, 3600.0)
+        self.dynamo.put_item(TableName=self.name, Item=item)
 
     def drive(self, execution: str, seconds: float = 20.0) -> Ending:
         """Visit an execution until it is done, waiting in between as long as it asks for."""

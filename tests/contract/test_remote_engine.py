@@ -883,5 +883,5 @@ def test_operations_come_back_in_the_order_in_which_they_were_reached(bench: Rem
     visit(bench, a)
     standing = bench.store.look(a)
     assert standing is not None
-    recorded: list[Operation] = list(bench.store.load(standing)[1])
+    recorded: list[Operation] = list(bench.store.load(standing).operations)
     assert [operation.name for operation in recorded] == [*names, "pause"]

@@ -4,4 +4,70 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+TRUST = "tests/contract/test_remote_trust.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "operations stand where the receiver may write",
+        "src/closeout/core/table.py",
+        "    return _key(record_partition(run_id), sort)",
+        "    return _key(run_partition(run_id), sort)",
+        (f"{TRUST}::test_what_a_run_recorded_stands_where_the_receiver_may_not_write",),
+    ),
+    Mutant(
+        "a definition that was never deployed is run",
+        "src/closeout/adapters/dynamo/store.py",
+        '            return "unknown"',
+        "            return None",
+        (f"{TRUST}::test_a_definition_that_was_never_deployed_waits_says_so_and_runs_once_it_is_known",),
+    ),
+    Mutant(
+        "a definition stays known for ever",
+        "src/closeout/adapters/dynamo/store.py",
+        'if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():',
+        "if known is None:",
+        (f"{TRUST}::test_a_definition_whose_time_is_over_is_unknown",),
+    ),
+    Mutant(
+        "a definition is believed once its time is up",
+        "src/closeout/engine/visit.py",
+        "            execution = execution._replace(unreadable=UNKNOWN)",
+        "            pass",
+        (f"{TRUST}::test_a_definition_that_stays_unknown_ends_the_run_when_its_time_is_up",),
+    ),
+    Mutant(
+        "the seal is not compared",
+        "src/closeout/adapters/dynamo/store.py",
+        "        if lost is None and recorded.seal != seal:",
+        "        if False:",
+        (f"{TRUST}::test_a_run_that_has_begun_does_not_go_on_with_anything_else",),
+    ),
+    Mutant(
+        "the seal is not stored",
+        "src/closeout/engine/visit.py",
+        "self._visits.store.save(self.standing, after, operation, self._seal)",
+        "self._visits.store.save(self.standing, after, operation, None)",
+        (f"{TRUST}::test_a_run_that_has_begun_does_not_go_on_with_anything_else",),
+    ),
+    Mutant(
+        "the seal is not over the payload",
+        "src/closeout/adapters/dynamo/rows.py",
+        "(execution.definition.encode(), execution.body)",
+        "(execution.definition.encode(),)",
+        (f"{TRUST}::test_the_seal_differs_with_everything_that_was_accepted",),
+    ),
+    Mutant(
+        "a run of the release before is begun again",
+        "src/closeout/engine/visit.py",
+        '        elif loaded.doubt == "earlier" and not self._over:',
+        "        elif False:",
+        (f"{TRUST}::test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_begun_again",),
+    ),
+    Mutant(
+        "a status is posted where an unknown definition says",
+        "src/closeout/engine/visit.py",
+        '        if loaded.doubt == "unknown":',
+        '        if loaded.doubt == "unknown" and not self._over:',
+        (f"{TRUST}::test_a_run_that_cannot_be_ended_because_its_definition_is_unknown_is_left_for_later",),
+    ),
+)

@@ -2,24 +2,30 @@
 
 `empty`: a bucket that is not empty cannot be deleted. `log-role`: the account has one role by which every API in it
 writes its access log; an existing one is never replaced. `publish`: the configuration that is deployed is written into
-the ledger's table, for runs that wait on an older version of the worker, and for commands. It comes as a property, so
-that a deployment that fails and goes back writes the one from before again. With what the runtime itself has: no bundle.
+the ledger's table, for runs that wait on an older version of the worker, and for commands; and the digest of each of its
+definitions, since the worker runs no other. It comes as a property, so that a deployment that fails and goes back writes
+the one from before again. With what the runtime itself has: no bundle.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import time
 import urllib.request
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 TRIES, PAUSE = 18, 5.0
 """A new role becomes known to API Gateway within a minute or so, a new right to a role too; pauses are in seconds."""
+CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
+LATE = 86_400.0
+"""Seconds that a run may begin late, or be ended late: `core.deployed.outlasts`."""
 
-
+Item = dict[str, Any]
 Clients = Callable[[str], Any]
 Sleep = Callable[[float], None]
 
@@ -108,27 +114,70 @@ def _set(gateway: Any, role: str) -> None:
 
 
 def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> None:
-    """Write the configuration, or take it away again if it is still the one that is there.
+    """Write the configuration and what is known of definitions, or take it away again if it is still the one that is there.
 
-    A stack that goes and keeps its table must not leave word of what is no longer deployed. The item is `core.table.deployed_item`, which is not at hand here.
+    A stack that goes and keeps its table must not leave word of what is no longer deployed. The items are
+    `core.table.deployed_item` and `known_item`, which are not at hand here.
     """
-    key = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
+    table = wanted["Table"]
     digest = {"S": wanted["Digest"]}
     if kind == "Delete":
-        condition = {
-            "ConditionExpression": "digest = :mine",
-            "ExpressionAttributeValues": {":mine": digest},
-        }
         gone = (
             dynamodb.exceptions.ConditionalCheckFailedException,
             dynamodb.exceptions.ResourceNotFoundException,
         )
         with contextlib.suppress(*gone):
-            dynamodb.delete_item(TableName=wanted["Table"], Key=key, **condition)
+            condition = {
+                "ConditionExpression": "digest = :mine",
+                "ExpressionAttributeValues": {":mine": digest},
+            }
+            dynamodb.delete_item(TableName=table, Key=CONFIG, **condition)
+            _know({}, table, dynamodb)
         return
-    data = {"B": base64.b64decode(wanted["Config"], validate=True)}
-    item = {**key, "data": data, "digest": digest, "since": {"N": repr(time.time())}}
-    _when_allowed(lambda: dynamodb.put_item(TableName=wanted["Table"], Item=item), dynamodb, sleep)
+    packed = base64.b64decode(wanted["Config"], validate=True)
+    _when_allowed(lambda: _know(_definitions(packed), table, dynamodb), dynamodb, sleep)
+    item = {**CONFIG, "data": {"B": packed}, "digest": digest, "since": {"N": repr(time.time())}}
+    dynamodb.put_item(TableName=table, Item=item)
+
+
+def _know(deployed: dict[str, Item], table: str, dynamodb: Any) -> None:
+    """Write the definitions that are deployed now, and how long runs may still use those that no longer are.
+
+    What is there says what was deployed before, so doing it again changes nothing. A release that kept no digests left
+    the configuration alone: its runs must pass too.
+    """
+    found = _known(table, dynamodb)
+    packed = dynamodb.get_item(TableName=table, Key=CONFIG, ConsistentRead=True).get("Item", {}).get("data")
+    former = {**(_definitions(packed["B"]) if packed else {}), **found}
+    for item in deployed.values():
+        dynamodb.put_item(TableName=table, Item=item)
+    for name, item in former.items():
+        if name not in deployed and "expires" not in item:
+            until = int(time.time() + float(item["seconds"]["N"]))
+            dynamodb.put_item(TableName=table, Item={**item, "expires": {"N": str(until)}})
+
+
+def _known(table: str, dynamodb: Any) -> dict[str, Item]:
+    """Return the items of definitions that are there, by sort key."""
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=table,
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": CONFIG["pk"], ":sk": {"S": "definition#"}},
+        ConsistentRead=True,
+    )
+    return {item["sk"]["S"]: item for page in pages for item in page["Items"]}
+
+
+def _definitions(packed: bytes) -> dict[str, Item]:
+    """Return the items of the definitions of a packed configuration, by sort key: `core.deployed` says what it holds."""
+    items = {}
+    for automation in json.loads(zlib.decompress(packed))["automations"]:
+        text = json.dumps(automation, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        name = "definition#" + hashlib.sha256(text.encode()).hexdigest()
+        seconds = automation["queue_timeout"] + automation["timeout"] + LATE
+        about = {"automation": {"S": automation["name"]}, "seconds": {"N": repr(seconds)}}
+        items[name] = {"pk": CONFIG["pk"], "sk": {"S": name}, **about}
+    return items
 
 
 def _when_allowed(call: Callable[[], Any], client: Any, sleep: Sleep) -> None:

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 
 from closeout.core.automation import MODES, Automation, Current, Step
 
+LATE = 86_400.0
+"""Seconds that a start, or the end of a run whose execution failed, may come late."""
+
 
 class Deployed(NamedTuple):
     """What was packed. `since` is when it was written, in seconds since the epoch."""
@@ -31,6 +34,8 @@ class Deployed(NamedTuple):
     """Keys of a later version that this one does not know. It holds what it knows; it cannot pass the rest on."""
     protect_names: tuple[str, ...] = ()
     protect_tags: Mapping[str, str] = {}
+    rewritten: tuple[str, ...] = ()
+    """Automations that this version would write in other words: the worker knows the deployed ones only."""
 
     def current(self, name: str) -> Current:
         """Return what is deployed about a run of the automation `name`."""
@@ -57,12 +62,27 @@ def digest_of(packed: bytes) -> str:
     return hashlib.sha256(zlib.decompress(packed)).hexdigest()
 
 
+def definition_digest(definition: str) -> str:
+    """Return the digest by which a definition, an automation's canonical JSON, is known to have been deployed."""
+    return hashlib.sha256(definition.encode()).hexdigest()
+
+
+def outlasts(automation: Automation) -> float:
+    """Return for how many seconds runs may still use an automation's form after another one was deployed.
+
+    Its runs wait and run at most that long; the rest is for starts that Lambda delays, and for the handler of failed
+    executions.
+    """
+    return automation.queue_timeout + automation.timeout + LATE
+
+
 def unpack(packed: bytes, since: float) -> Deployed:
     """Read what `pack` gave, of this version, an earlier or a later one. Raises `ValueError` for anything else."""
     try:
         text = zlib.decompress(packed)
         value = json.loads(text)
         unknown: set[str] = set(value) - {"automations", "api_url", "protect"}
+        texts = [_canonical(one) for one in value["automations"]]
         found = [_automation(one, unknown) for one in value["automations"]]
         names, tags = _protect(value, found)
         return Deployed(
@@ -73,6 +93,9 @@ def unpack(packed: bytes, since: float) -> Deployed:
             unknown=tuple(sorted(unknown)),
             protect_names=names,
             protect_tags=tags,
+            rewritten=tuple(
+                one.name for one, text in zip(found, texts, strict=True) if one.canonical() != text
+            ),
         )
     except (AttributeError, KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -87,6 +110,10 @@ def _protect(
     names = (name for one in automations for name in one.protect_names)
     tags = {key: pattern for one in automations for key, pattern in one.protect_tags.items()}
     return tuple(dict.fromkeys(names)), tags
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _automation(value: Mapping[str, Any], unknown: set[str]) -> Automation:

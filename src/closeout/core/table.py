@@ -4,18 +4,25 @@ Pure, and in the core, because two programs must agree on it that share no libra
 DynamoDB with the standard library alone, and everybody else, who has boto3. Items are dicts of AttributeValues as
 boto3's low-level client has them (binary values are bytes). An absent value is an absent attribute.
 
-    delivery      delivery#<id>   delivery                       listed
-    body          delivery#<id>   body
-    run attempt   run#<run id>    attempt#<000001>               listed, if it is the run's latest
-    definition    run#<run id>    record#<000001>#definition
-    operation     run#<run id>    record#<000001>#operation#<name>
-    ticket        key#<key>       ticket#<accepted at>#<execution>
-    key holder    key#<key>       holder
-    pause         settings        pause
-    deployed      settings        config
+    delivery      delivery#<id>    delivery                       listed
+    body          delivery#<id>    body
+    run attempt   run#<run id>     attempt#<000001>               listed, if it is the run's latest
+    definition    run#<run id>     record#<000001>#definition
+    operation     record#<run id>  record#<000001>#operation#<name>
+    seal          record#<run id>  record#<000001>#accepted
+    ticket        key#<key>        ticket#<accepted at>#<execution>
+    key holder    key#<key>        holder
+    pause         settings         pause
+    deployed      settings         config
+    known         settings         definition#<digest>
+
+The partition decides who may write an item, since that is all that IAM can tell apart (`dynamodb:LeadingKeys`): the
+receiver, which faces the internet, writes `delivery#`, `run#` and `key#` only (docs/adr/0019). What decides what a run
+does is elsewhere: its operations, a *seal* over what was accepted when the run began, and the digests of the definitions
+that were deployed.
 
 A run's definition is apart from its attempt, which is written (and copied into the listing) at each turn of the run and
-is to stay under a kilobyte; it is read with the operations, in one query.
+is to stay under a kilobyte.
 
 Rules of DynamoDB that shape it (an item holds 400 KB, a transaction 100 items and 4 MB):
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
@@ -46,6 +53,8 @@ LARGEST_BODY = 300_000
 """Bytes of a compressed body that stands in the table; a larger one is an object in the bucket."""
 
 SETTINGS = "settings"
+DELIVERY, RUN, KEY, RECORD = "delivery#", "run#", "key#", "record#"
+"""How the partitions of each kind of item begin."""
 NEW = "attribute_not_exists(pk)"
 """The condition under which an item is put: it is not there yet."""
 
@@ -92,17 +101,17 @@ def delivery_id(hook: str, guid: str) -> str:
 
 def delivery_key(delivery: str) -> Item:
     """Give the key of a delivery."""
-    return _key(f"delivery#{delivery}", "delivery")
+    return _key(f"{DELIVERY}{delivery}", "delivery")
 
 
 def body_key(delivery: str) -> Item:
     """Give the key of a delivery's body."""
-    return _key(f"delivery#{delivery}", "body")
+    return _key(f"{DELIVERY}{delivery}", "body")
 
 
 def run_partition(run_id: str) -> str:
-    """Give the partition of a run: its attempts, and what belongs to each."""
-    return f"run#{run_id}"
+    """Return the partition of a run as it was accepted: its attempts and their definitions."""
+    return f"{RUN}{run_id}"
 
 
 def attempt_key(run_id: str, attempt: int) -> Item:
@@ -110,9 +119,22 @@ def attempt_key(run_id: str, attempt: int) -> Item:
     return _key(run_partition(run_id), f"attempt#{attempt:06d}")
 
 
+def record_partition(run_id: str) -> str:
+    """Return the partition of what a run has recorded, which the receiver cannot write."""
+    return f"{RECORD}{run_id}"
+
+
 def record_prefix(attempt: int) -> str:
-    """Give how the sort keys begin of what an attempt is made of: its definition and its operations."""
+    """Return how the sort keys begin of what belongs to one attempt: its definition, its seal, its operations."""
     return f"record#{attempt:06d}#"
+
+
+def operation_prefix(attempt: int) -> str:
+    """Return how the sort keys of an attempt's operations begin.
+
+    In a run's own partition, where releases until November 2026 kept them, too.
+    """
+    return f"{record_prefix(attempt)}operation#"
 
 
 def definition_key(run_id: str, attempt: int) -> Item:
@@ -122,16 +144,21 @@ def definition_key(run_id: str, attempt: int) -> Item:
 
 def operation_key(run_id: str, attempt: int, name: str) -> Item:
     """Give the key of an operation. A name too long for a sort key (1,024 bytes) is cut, with its digest behind it."""
-    prefix = f"{record_prefix(attempt)}operation#"
+    prefix = operation_prefix(attempt)
     sort = prefix + name
     if len(sort.encode("utf-8", "surrogatepass")) > 1_000:
         sort = f"{prefix}{name[:100]}#{hashlib.sha256(name.encode()).hexdigest()}"
-    return _key(run_partition(run_id), sort)
+    return _key(record_partition(run_id), sort)
+
+
+def seal_key(run_id: str, attempt: int) -> Item:
+    """Return the key of the seal of one attempt at a run."""
+    return _key(record_partition(run_id), f"{record_prefix(attempt)}accepted")
 
 
 def key_partition(key: str) -> str:
     """Give the partition of a concurrency key: its tickets and its holder."""
-    return f"key#{key}"
+    return f"{KEY}{key}"
 
 
 def ticket_key(key: str, accepted_at: float, execution: str) -> Item:
@@ -146,6 +173,13 @@ def holder_key(key: str) -> Item:
 
 PAUSE_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "pause"}}
 DEPLOYED_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "config"}}
+KNOWN = "definition#"
+"""How the sort keys begin of the definitions that were deployed."""
+
+
+def known_key(digest: str) -> Item:
+    """Return the key of the item that says that a definition was deployed; `digest` is `core.deployed.definition_digest`."""
+    return _key(SETTINGS, f"{KNOWN}{digest}")
 
 
 def _key(partition: str, sort: str) -> Item:
@@ -240,6 +274,16 @@ def deployed_item(packed: bytes, digest: str, since: float) -> Item:
     """Give the item that says what is deployed, as the stack's chore writes it: see `core.deployed`."""
     # Not `at`: that is a sort key of the index, where DynamoDB takes text alone, listed or not.
     return DEPLOYED_KEY | to_item({"data": packed, "digest": digest, "since": since})
+
+
+def known_item(digest: str, automation: str, seconds: float, expires: int | None = None) -> Item:
+    """Return the item that says that a definition was deployed, as the stack's chore writes it.
+
+    `seconds` is how long a run that uses it may still begin or go on once another one has taken its place; `expires`, in
+    seconds since the epoch, is when that time is over, None as long as the definition is deployed.
+    """
+    about = {"automation": automation, "seconds": seconds, "expires": expires}
+    return known_key(digest) | to_item(about)
 
 
 def ticket_item(key: str, accepted_at: float, execution: str) -> Item:

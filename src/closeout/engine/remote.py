@@ -7,11 +7,13 @@ Nothing here names DynamoDB or Lambda's client.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from closeout.core.runs import RunState
-from closeout.ports import Execution, Operation, Standing, Word
+from closeout.ports import Loaded, Operation, Standing, Word
+
+UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
 
 
 class RemoteStore(Protocol):
@@ -40,16 +42,18 @@ class RemoteStore(Protocol):
         """
         ...
 
-    def load(self, standing: Standing) -> tuple[Execution, Sequence[Operation]]:
-        """Give an execution with everything that it has recorded, in order of position. Raises `LedgerError`."""
+    def load(self, standing: Standing) -> Loaded:
+        """Return an execution with everything that it has recorded, and whether it may be believed. Raises `LedgerError`."""
         ...
 
     def hear(self, standing: Standing) -> Word:
         """Ask whether the execution is still this visit's, and whether somebody wants its end."""
         ...
 
-    def save(self, standing: Standing, after: RunState, operation: Operation | None) -> bool:
-        """Store how the run stands now, and an operation with it, in one transaction."""
+    def save(
+        self, standing: Standing, after: RunState, operation: Operation | None, seal: str | None = None
+    ) -> bool:
+        """Store how the run stands now, and an operation and `Loaded.seal` with it, in one transaction."""
         ...
 
     def finish(self, standing: Standing, after: RunState) -> bool:
@@ -66,3 +70,15 @@ class Starts(Protocol):
         Gives Lambda's words: `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED`. Raises `CloseoutError` when there is no answer.
         """
         ...
+
+
+class Bury(Protocol):
+    """Ends an execution that can no longer end itself; `status` says how that came about. Gives whether it has ended."""
+
+    def __call__(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+        """End it."""
+        ...
+
+
+class BegunEarlier(Exception):
+    """An earlier release began the execution, whose record is not believed: it can only be ended."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
-from closeout.core.invocation import ALIVE
+from closeout.core.invocation import ALIVE, EARLIER
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist
-from closeout.engine.remote import RemoteStore, Starts
+from closeout.engine.remote import UNKNOWN, BegunEarlier, Bury, RemoteStore, Starts
 from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, Standing
 
 DRAIN = 60.0
@@ -37,14 +37,6 @@ MOST_CLEARED = 20
 """Executions that are over and found ahead in a queue by one visit."""
 
 DONE: dict[str, Any] = {"done": True}
-
-
-class Bury(Protocol):
-    """Ends an execution that can no longer end itself; `status` says how that came about. Gives whether it has ended."""
-
-    def __call__(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
-        """End it."""
-        ...
 
 
 class Visits:
@@ -206,9 +198,11 @@ class Visits:
         if not took:
             return self._later(AFTER_A_COLLISION)
         self._left.pop(found.execution, None)
-        visit = _Visit(self, taken, run, remaining, longest=0.0 if over else self._longest)
+        visit = _Visit(self, taken, run, remaining, over=over, longest=0.0 if over else self._longest)
         try:
             wake = visit.execute()
+        except BegunEarlier:
+            return DONE if self._bury(found.execution, EARLIER, remaining) else self._later(AFTER_A_FAULT)
         except (Abandoned, StoreUnavailable) as error:
             if visit.outage or isinstance(error, StoreUnavailable):
                 self._give_back(visit.standing)
@@ -243,12 +237,15 @@ class _Visit:
         run: RunFunction,
         remaining: Callable[[], float],
         *,
+        over: bool,
         longest: float,
     ) -> None:
         self._visits = visits
         self._run = run
         self._remaining = remaining
+        self._over = over
         self._longest = longest
+        self._seal: str | None = None
         self._stored = False
         self.standing = standing
         self.crashes = standing.run.crashes
@@ -262,7 +259,7 @@ class _Visit:
         """Execute it from its start until it ends (None) or waits (when to go on)."""
         visits = self._visits
         try:
-            execution, recorded = visits.store.load(self.standing)
+            loaded = visits.store.load(self.standing)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
@@ -270,8 +267,15 @@ class _Visit:
             self._finish(Ending("failure", summary))
             visits.report(self.standing.execution, f"{summary}; its status on GitHub may be pending for good")
             return None
+        execution, self._seal = loaded.execution, loaded.seal
+        if loaded.doubt == "unknown":
+            if (wake := self._hold(execution)) is not None:
+                return wake
+            execution = execution._replace(unreadable=UNKNOWN)
+        elif loaded.doubt == "earlier" and not self._over:
+            raise BegunEarlier
         keeper = _VisitKeeper(self)
-        durable = ReplayDurable(keeper, recorded)
+        durable = ReplayDurable(keeper, loaded.operations)
         report = partial(visits.report, execution.id)
         ending = call(self._run, durable, execution, redact=visits.redact, report=report)
         if durable.suspended is None:
@@ -280,6 +284,19 @@ class _Visit:
         if not keeper.parked:
             self._store(None, runs.Parked(durable.suspended))
         return durable.suspended
+
+    def _hold(self, execution: Execution) -> float | None:
+        """Let a run wait whose definition may still become known; return when to look again, None if its time is up.
+
+        Nothing of an unknown definition is believed, not even where its status would be posted.
+        """
+        visits, standing, now = self._visits, self.standing, self._visits.clock.now()
+        if standing.run.cancel is not None or now >= standing.accepted_at + standing.queue_timeout:
+            return None
+        visits.report(execution.id, f"waiting: {UNKNOWN} ({execution.automation})")
+        wake = _next_look(standing, now, LONGEST_WAIT)
+        self._store(None, runs.Parked(wake))
+        return wake
 
     def hear(self) -> str | None:
         """Ask between two operations. Raises `Abandoned` if another visit has the execution now."""
@@ -320,8 +337,10 @@ class _Visit:
 
     def _write(self, operation: Operation | None, *outcomes: runs.Outcome) -> None:
         after = self._after(*outcomes)
-        if not self._visits.store.save(self.standing, after, operation):
+        if not self._visits.store.save(self.standing, after, operation, self._seal):
             self._give_up()
+        if operation is not None:
+            self._seal = None
         self.standing = self.standing._replace(run=after)
 
     def _after(self, *outcomes: runs.Outcome) -> runs.RunState:
@@ -368,8 +387,8 @@ class _VisitKeeper(StoringKeeper):
         return self._visit.hear()
 
 
-def _next_look(standing: Standing, now: float) -> float:
-    """Give when a run that waits for its key looks again: rarer the longer it has waited, and when its time is up."""
+def _next_look(standing: Standing, now: float, longest: float = LONGEST_QUEUE) -> float:
+    """Return when a run that is not to begin yet looks again: rarer the longer it has waited, and when its time is up."""
     waited = max(0.0, now - standing.accepted_at)
-    pause = min(max(waited / 4, SHORTEST_QUEUE), LONGEST_QUEUE)
+    pause = min(max(waited / 4, SHORTEST_QUEUE), longest)
     return min(now + pause, max(standing.accepted_at + standing.queue_timeout, now + 1.0))

@@ -7,6 +7,7 @@ status, and a final status that was posted is not contradicted.
 from __future__ import annotations
 
 from closeout.core.errors import StepFailed
+from closeout.core.invocation import EARLIER
 from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.run import matching, unreadable
 from closeout.run.audience import Said
@@ -18,6 +19,7 @@ SENTENCES = {
     "FAILED": "Lambda ended the run's execution with an error; its log says with which",
     "TIMED_OUT": "the run took longer than its execution may take, and Lambda ended it",
     "STOPPED": "somebody stopped the run's execution in Lambda",
+    EARLIER: "an earlier release of closeout began the run, and its execution is over",
 }
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from closeout.core.automation import Automation
-from closeout.core.deployed import digest_of, pack
-from closeout.core.table import LISTING, deployed_item
+from closeout.core.deployed import definition_digest, digest_of, outlasts, pack
+from closeout.core.table import LISTING, deployed_item, known_item
 
 
 def create_ledger(client: Any, name: str) -> None:
@@ -41,7 +41,11 @@ def deploy(
     protect_names: Iterable[str] = (),
 ) -> None:
     """Write into the table what a deployment of these automations, and of this `protect`, writes into it."""
-    packed = pack(automations, api_url, protect_names)
+    every = tuple(automations)
+    for one in every:
+        known = known_item(definition_digest(one.canonical()), one.name, outlasts(one))
+        client.put_item(TableName=name, Item=known)
+    packed = pack(every, api_url, protect_names)
     client.put_item(TableName=name, Item=deployed_item(packed, digest_of(packed), time.time()))
 
 

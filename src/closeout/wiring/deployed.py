@@ -29,6 +29,12 @@ def read_deployed(stack: Stack, ledger: StackLedger) -> Deployed:
             f"A later closeout deployed the stack {stack.name}: its configuration has {', '.join(deployed.unknown)}, which"
             " this version does not know. Use that version's command."
         )
+    if deployed.rewritten:
+        raise Unavailable(
+            f"An earlier closeout deployed the stack {stack.name}: this version writes {', '.join(deployed.rewritten)} in"
+            " another form, and the worker runs none that was not deployed. Deploy the stack again with this version, or use"
+            " that version's command."
+        )
     return deployed
 
 

@@ -70,7 +70,9 @@ def test_keys_of_an_earlier_version_are_enough() -> None:
     earlier = json.loads(AUTOMATION.canonical())
     for key in ("public_logs", "grace"):
         del earlier[key]
-    assert unpack(repacked(automations=[earlier]), 0).automations["preview-cleanup"] == AUTOMATION
+    found = unpack(repacked(automations=[earlier]), 0)
+    assert found.automations["preview-cleanup"] == AUTOMATION
+    assert (found.rewritten, unpack(repacked(), 0).rewritten) == (("preview-cleanup",), ())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from closeout.core.ids import run_id
 from closeout.engine.visit import DONE
 from closeout.ports import Durable, Ending, Execution
 from closeout.testing.durable import FakeClock
+from closeout.testing.dynamo import deploy
 from closeout.wiring import load
 from closeout.wiring.stack_ledger import Place, StackLedger
 from tests.contract.remote_harness import BUCKET, FOREVER, GROUP, WORKER, RemoteBench, client
@@ -42,7 +43,9 @@ class Desk:
         (folder / "closeout.yaml").write_text(FILE, encoding="utf-8")
         place = Place(bench.name, BUCKET, WORKER, GROUP)
         ledger = StackLedger(place, lambda service: client(bench.aws, service), bench.clock)
-        self.requests = ledger.requests(load(folder / "closeout.yaml"))
+        loaded = load(folder / "closeout.yaml")
+        deploy(bench.dynamo, bench.name, loaded.automations)
+        self.requests = ledger.requests(loaded)
         self.without_file = ledger.requests(None)
 
     def ask(self, kind: str, target: str | None = None, reason: str | None = None) -> str | None:
@@ -178,6 +181,7 @@ def test_a_rerun_takes_todays_concurrency_key(desk: Desk) -> None:
 
     run = run_id("guid-push", "tidy")
     keep_push(desk.bench, runs=(NewRun(run, "tidy", None, "{}", 60.0),))
+    desk.bench.know("{}")
     desk.bench.functions["tidy"] = done
     desk.bench.visits.visit(f"{run}-1", lambda: FOREVER)
     desk.ask("rerun", run)

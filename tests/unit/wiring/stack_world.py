@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 
 from closeout.core import table as layout
+from closeout.core.deployed import definition_digest
 from closeout.core.records import NewDelivery
 from closeout.engine.visit import DONE
 from closeout.intake.receiver import Receiver
@@ -113,8 +114,11 @@ class StackWorld:
         switch = self.runtime.ledger.switch
         switch.set_paused("a test", None) if paused else switch.clear_paused()
 
-    def closes(self, number: int = 17, **pull: Any) -> tuple[str, str]:
-        """Accept the delivery of a closed pull request; give its execution and the head's SHA."""
+    def closes(self, number: int = 17, *, known: bool = True, **pull: Any) -> tuple[str, str]:
+        """Accept the delivery of a closed pull request; give its execution and the head's SHA.
+
+        With `known` the definition of its run is one that was deployed.
+        """
         world = self.github.world
         opened = world.open_pull(REPOSITORY, number=number, **pull)
         world.change_pull(REPOSITORY, number, "closed")
@@ -126,9 +130,30 @@ class StackWorld:
         delivery = NewDelivery(
             "1", guid, "pull_request", "closed", REPOSITORY, body, False, time.time(), "github", number
         )
+        if known:
+            item = layout.known_item(definition_digest(run.definition), run.automation, 3600.0)
+            self.dynamo.put_item(TableName="ledger", Item=item)
         for item in layout.acceptance(delivery, [run], [], zlib.compress(body), int(time.time()) + 86_400):
             self.dynamo.put_item(TableName="ledger", Item=item)
         return f"{run.run_id}-1", opened.sha
+
+    def begun_before(self, execution: str, **operations: Any) -> None:
+        """Have a run begun by the release before, which kept its operations beside the definition."""
+        run_id = execution.rpartition("-")[0]
+        row = self.dynamo.get_item(TableName="ledger", Key=layout.attempt_key(run_id, 1))["Item"]
+        begun = {"state": "waiting", "started_at": time.time(), "wake": time.time(), "holder": "before"}
+        self.dynamo.put_item(TableName="ledger", Item=row | layout.to_item(begun))
+        for position, (name, result) in enumerate(operations.items(), 1):
+            key = layout.operation_key(run_id, 1, name) | {"pk": {"S": layout.run_partition(run_id)}}
+            done = {
+                "state": "ok",
+                "result": json.dumps(result),
+                "tries": 1,
+                "started_at": 1.0,
+                "ended_at": 1.0,
+            }
+            values = {"name": name, "position": position, "kind": "record", **done}
+            self.dynamo.put_item(TableName="ledger", Item=key | layout.to_item(values))
 
     def drive(self, execution: str, seconds: float = 30.0) -> Ending:
         """Visit until it is done, as the worker does."""

@@ -372,6 +372,44 @@ def test_a_run_whose_condition_is_false_stays_without_a_status(world: StackWorld
     assert world.statuses(sha) == []
 
 
+POSTED = {
+    "sent": True,
+    "state": "pending",
+    "context": "ci/build",
+    "repository": "acme/other",
+    "sha": "a" * 40,
+}
+
+
+@pytest.mark.parametrize("how", ["its execution failed", "a visit"])
+def test_a_run_that_the_release_before_began_is_ended_where_its_payload_says(
+    world: StackWorld, how: str
+) -> None:
+    """What stands beside its definition may be forged: a plan is not carried out, a status not posted elsewhere."""
+    clients = preview(world)
+    world.github.world.add_repository("acme/other", id=2)
+    execution, sha = world.closes()
+    world.begun_before(execution, begin={"at": 1.0}, match={"run": True, "reason": "x"}, pending=POSTED)
+    if how == "a visit":
+        assert world.drive(execution).verdict == "failure"
+    else:
+        handle(world, changed(execution, "FAILED"))
+    ending = world.ending(execution)
+    assert ending.verdict == "failure"
+    assert ("an earlier release" in ending.summary) is (how == "a visit")
+    assert [state for state, _ in world.statuses(sha)] == ["failure"]
+    assert world.github.statuses("acme/other", "a" * 40) == []
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+def test_a_run_of_a_definition_that_was_never_deployed_is_not_ended_yet(world: StackWorld) -> None:
+    """Where its status would go is the definition's word: no status, and the event comes again."""
+    execution, sha = world.closes(known=False)
+    with pytest.raises(Unavailable, match=execution):
+        handle(world, changed(execution, "FAILED"), seconds=13)
+    assert world.statuses(sha) == []
+
+
 class Unfinished:
     """A store that another visit always has when a run is to be finished."""
 
@@ -450,7 +488,7 @@ def test_no_call_outlasts_the_invocation(world: StackWorld) -> None:
         world.runtime.visits.visit(execution, lambda left=left: left)  # type: ignore[misc]
         standing = store.look(execution)
         assert standing is not None
-        begun.append(len(store.load(standing)[1]))
+        begun.append(len(store.load(standing).operations))
     assert begun[0] == 1
     assert begun[1] > 2
 

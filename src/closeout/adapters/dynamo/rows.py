@@ -5,14 +5,16 @@ Pure. The fence of a visit is the attribute `holder` of a run's row.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.adapters.dynamo.table import Action, update
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
-from closeout.core.table import Item, attempt_key, from_item, operation_key, to_item
-from closeout.ports import Operation, Standing
+from closeout.core.table import Item, attempt_key, from_item, operation_key, seal_key, to_item
+from closeout.ports import Execution, Operation, Standing
 
 _ROW_NAMES = {"#state": "state", "#holder": "holder"}
 
@@ -76,16 +78,44 @@ def operation_item(execution: str, operation: Operation, expires: int) -> Item:
     return operation_key(*parse_execution(execution), operation.name) | to_item(values)
 
 
-def recorded(items: Iterable[Item]) -> tuple[str | None, list[Operation]]:
-    """Give the definition of an attempt and its operations in order of position, out of its items in any order."""
+class Recorded(NamedTuple):
+    """What stands under the sort keys of one attempt at a run, in one of its two partitions."""
+
+    definition: str | None
+    seal: str | None
+    operations: list[Operation]
+    """In order of position."""
+
+
+def recorded(items: Iterable[Item]) -> Recorded:
+    """Read the items of one attempt, in any order."""
     definition: str | None = None
+    seal: str | None = None
     operations: list[Operation] = []
     for row in map(from_item, items):
         if "definition" in row:
             definition = row["definition"]
+        elif "seal" in row:
+            seal = row["seal"]
         else:
             operations.append(_operation(row))
-    return definition, sorted(operations, key=lambda operation: operation.position)
+    return Recorded(definition, seal, sorted(operations, key=lambda operation: operation.position))
+
+
+def seal_of(execution: Execution) -> str:
+    """Return a digest of what was accepted: as long as it is the same, the run that began is the run that goes on."""
+    fixed = (execution.automation, execution.event, execution.delivery, execution.guid, execution.hook)
+    parts = [*map(str, fixed), *map(_sha256, (execution.definition.encode(), execution.body))]
+    return _sha256(json.dumps(parts).encode())
+
+
+def seal_item(execution: str, seal: str, expires: int) -> Item:
+    """Return the item of a seal. `expires` is in seconds since the epoch."""
+    return seal_key(*parse_execution(execution)) | to_item({"seal": seal, "expires": expires})
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _operation(row: Mapping[str, Any]) -> Operation:

@@ -7,21 +7,23 @@ has moved the run since.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 from closeout.adapters.dynamo import rows
 from closeout.adapters.dynamo.bodies import Bodies
 from closeout.adapters.dynamo.table import Action, Table, delete, put
 from closeout.core import table as layout
+from closeout.core.deployed import definition_digest
 from closeout.core.errors import LedgerError, NotFound, UsageError
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
 from closeout.core.table import Item, from_item, to_item
-from closeout.ports import Clock, Execution, Operation, Standing, Word
+from closeout.ports import Clock, Doubt, Execution, Loaded, Operation, Standing, Word
 
 DAY = 86_400.0
 MINE = "execution = :me"
+CHANGED = "its payload, its definition or its event is not what it was when the run began"
 
 
 class DynamoStore:
@@ -74,25 +76,29 @@ class DynamoStore:
         now = self.look(found.execution)  # an earlier try may have been written and its answer lost
         return now is not None and now.fence == taken.fence
 
-    def load(self, standing: Standing) -> tuple[Execution, Sequence[Operation]]:
-        """Give an execution with everything that it has recorded, in order of position.
+    def load(self, standing: Standing) -> Loaded:
+        """Return an execution with everything that it has recorded, and whether it may be believed.
 
-        What is lost of it is told in `Execution.unreadable`. Raises `LedgerError` if all of it is.
+        What is lost of it, or was changed since it began, is told in `Execution.unreadable`. Raises `LedgerError` if
+        all of it is lost.
         """
         row = self._row(standing.execution)
         if row is None:
             raise LedgerError(f"the execution {standing.execution} is no longer in the ledger")
         run_id, attempt = parse_execution(standing.execution)
-        definition, operations = self.recorded(run_id, attempt)
+        # Two items are enough: the definition sorts before the operations that earlier releases kept beside it.
+        beside = list(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt), limit=2))
+        accepted = rows.recorded(item for item in beside if "definition" in item)
+        recorded = self._recorded(run_id, attempt)
         body, lost = self._body(row["delivery"])
-        if definition is None:
+        if accepted.definition is None:
             lost = "its definition has expired, or was removed"
         execution = Execution(
             id=standing.execution,
             run_id=run_id,
             attempt=attempt,
             automation=row["automation"],
-            definition=definition or "",
+            definition=accepted.definition or "",
             event=row["event"],
             delivery=row["delivery"],
             guid=row["guid"],
@@ -102,16 +108,40 @@ class DynamoStore:
             queue_expired=standing.run.turn == "expired",
             unreadable=lost,
         )
-        return execution, operations
+        seal = rows.seal_of(execution)
+        if recorded.seal is None:
+            doubt = self._doubt(execution, earlier=len(beside) > 1)
+            return Loaded(execution, recorded.operations, seal, doubt)
+        if lost is None and recorded.seal != seal:
+            execution = execution._replace(unreadable=CHANGED)
+        return Loaded(execution, recorded.operations, None, None)
+
+    def _doubt(self, execution: Execution, *, earlier: bool) -> Doubt | None:
+        """Return why a run that has recorded nothing is not to begin as it is stored."""
+        if execution.unreadable is not None:
+            return None
+        known = self._table.get(layout.known_key(definition_digest(execution.definition)))
+        if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():
+            return "unknown"
+        return "earlier" if earlier else None
 
     def renew_body(self, delivery: str) -> None:
         """Let a delivery's body outlive a run that begins now (`Bodies.renew`)."""
         self._bodies.renew(delivery)
 
     def recorded(self, run_id: str, attempt: int) -> tuple[str | None, list[Operation]]:
-        """Give an attempt's definition, None if it is gone, and what it recorded, in order of position."""
-        found = self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt))
-        return rows.recorded(found)
+        """Return an attempt's definition, None if it is gone, and what it recorded, in order of position: for people.
+
+        What an earlier release recorded stands beside the definition, where a visit does not believe it.
+        """
+        beside = rows.recorded(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt)))
+        recorded = self._recorded(run_id, attempt)
+        return beside.definition, recorded.operations if recorded.seal else beside.operations
+
+    def _recorded(self, run_id: str, attempt: int) -> rows.Recorded:
+        return rows.recorded(
+            self._table.query(layout.record_partition(run_id), layout.record_prefix(attempt))
+        )
 
     def hear(self, standing: Standing) -> Word:
         """Ask whether the execution is still this visit's, and whether somebody wants its end."""
@@ -119,12 +149,17 @@ class DynamoStore:
         mine = row is not None and row.get("holder") == standing.fence and row["state"] == standing.run.state
         return Word(mine, row.get("cancel") if row else None)
 
-    def save(self, standing: Standing, after: RunState, operation: Operation | None) -> bool:
-        """Store how the run stands now, and an operation with it, in one transaction."""
+    def save(
+        self, standing: Standing, after: RunState, operation: Operation | None, seal: str | None = None
+    ) -> bool:
+        """Store how the run stands now, and an operation and the seal with it, in one transaction."""
         actions = [rows.row_update(standing, after)]
         if operation is not None:
             expires = int(self._clock.now() + 2 * self._retention)  # what a run recorded outlives its row
             actions.append(put(rows.operation_item(standing.execution, operation, expires)))
+            if seal is not None:
+                sealed = rows.seal_item(standing.execution, seal, expires)
+                actions.append(put(sealed, f"{layout.NEW} OR seal = :seal", {":seal": seal}))
         return not self._table.write(actions)
 
     def finish(self, standing: Standing, after: RunState) -> bool:

@@ -27,6 +27,7 @@ from ministack.services import s3
 from ministack.services import secretsmanager as secrets
 from ministack.services.cloudformation import provisioners
 
+from closeout.testing.ministack import partitions
 from closeout.testing.ministack.executions import Executions
 
 DOCS = "https://docs.aws.amazon.com"
@@ -261,6 +262,28 @@ def principal_is_the_role() -> None:
         return "arn:{}:iam::{}:role/{}".format(*session.groups())
 
     iam_evaluator._resolve_condition_key = resolved
+
+
+@patch(
+    "The condition key dynamodb:LeadingKeys is not known: what a policy says of partitions does not count.",
+    f"{DOCS}/amazondynamodb/latest/developerguide/specifying-conditions.html",
+)
+def partition_keys() -> None:
+    """Take the partition keys out of requests. Each item of a transaction is checked by itself, so it has its own."""
+    context, checks = iam_actions.dynamodb_service_context, iam_actions.dynamodb_transaction_checks
+    enforce = iam_evaluator.enforce
+
+    def enforced(
+        key: str, action: str, service: str, region: str, resource_arn: str = "*", service_context: Any = None
+    ) -> Any:
+        more = partitions.of_item(resource_arn)
+        return enforce(key, action, service, region, resource_arn, {**(service_context or {}), **more})
+
+    iam_actions.dynamodb_service_context = lambda body: {**context(body), **partitions.of_request(body)}
+    iam_actions.dynamodb_transaction_checks = lambda action, body, *place: partitions.keyed(
+        checks(action, body, *place), body
+    )
+    iam_evaluator.enforce = enforced
 
 
 @patch(
