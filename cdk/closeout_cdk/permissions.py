@@ -117,7 +117,7 @@ def write_log(group: logs.ILogGroup) -> Grant:
 def accept_deliveries(ledger: Ledger) -> list[Grant]:
     """Allow what the receiver does with the ledger: it faces the internet, so each action has its own partitions.
 
-    What decides what a run does is in none of them: docs/adr/0019.
+    What decides what a run does is in none of them: docs/adr/0018.
     """
     bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
     table = ledger.table.table_arn

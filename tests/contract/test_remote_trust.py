@@ -1,4 +1,4 @@
-"""What the receiver can write, and a visit does not believe: docs/adr/0019."""
+"""What the receiver can write, and a visit does not believe: docs/adr/0018."""
 
 from __future__ import annotations
 

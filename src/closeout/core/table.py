@@ -17,7 +17,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     known         settings         definition#<digest>
 
 The partition decides who may write an item, since that is all that IAM can tell apart (`dynamodb:LeadingKeys`): the
-receiver, which faces the internet, writes `delivery#`, `run#` and `key#` only (docs/adr/0019). What decides what a run
+receiver, which faces the internet, writes `delivery#`, `run#` and `key#` only (docs/adr/0018). What decides what a run
 does is elsewhere: its operations, a *seal* over what was accepted when the run began, and the digests of the definitions
 that were deployed.
 
