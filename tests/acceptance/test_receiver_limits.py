@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closeout.server.webhook import Limits
+from closeout.server.bodies import Limits
+from closeout.server.protocol import Timers
 from closeout.testing import deliveries
 from tests.acceptance.serving import SECRET, Running, serving
 
@@ -44,8 +45,8 @@ def everything(connection: socket.socket, seconds: float = 5.0) -> bytes:
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Running]:
     """A server with small limits and short deadlines."""
-    limits = Limits(read_seconds=0.4, body_bytes=MEGABYTE, held_bytes=3 * MEGABYTE)
-    with serving(limits=limits, head_seconds=0.5) as running:
+    limits = Limits(read_seconds=0.4, body_bytes=MEGABYTE, memory_bytes=3 * MEGABYTE)
+    with serving(limits=limits, timers=Timers(head=0.5)) as running:
         yield running
 
 
@@ -188,7 +189,7 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(server: Running) -> N
         time.sleep(0.02)
     assert server.app.metrics.deliveries["disconnected"] == before + 1
     assert server.store.kept == {}
-    assert server.app._webhook.held == 0
+    assert server.app.webhook.unverified.held == 0
 
 
 def test_who_leaves_before_the_answer_is_still_stored() -> None:
@@ -203,21 +204,21 @@ def test_who_leaves_before_the_answer_is_still_stored() -> None:
         while not server.store.kept and time.monotonic() < deadline:
             time.sleep(0.02)
         assert server.deliver(guid="left").json["duplicate"]
-        assert server.app._webhook.held == 0
+        assert server.app.webhook.unverified.held == 0
 
 
 def eventually_held(server: Running, size: int) -> None:
     """Wait until that many bytes of bodies are in memory."""
     deadline = time.monotonic() + 20
-    while server.app._webhook.held < size:
-        assert time.monotonic() < deadline, f"{server.app._webhook.held} of {size} bytes were read"
+    while server.app.webhook.unverified.held < size:
+        assert time.monotonic() < deadline, f"{server.app.webhook.unverified.held} of {size} bytes were read"
         time.sleep(0.01)
 
 
 @pytest.fixture
 def patient() -> Iterator[Running]:
     """A server with small limits that waits for as long as a busy machine takes."""
-    limits = Limits(read_seconds=30.0, body_bytes=MEGABYTE, held_bytes=3 * MEGABYTE)
+    limits = Limits(read_seconds=30.0, body_bytes=MEGABYTE, memory_bytes=3 * MEGABYTE)
     with serving(limits=limits) as running:
         yield running
 
@@ -243,7 +244,7 @@ def test_bodies_in_memory_are_limited(patient: Running) -> None:
     assert answer.startswith(b"HTTP/1.1 503")
     assert b'"overloaded"' in answer
     deadline = time.monotonic() + 2
-    while patient.app._webhook.held and time.monotonic() < deadline:
+    while patient.app.webhook.unverified.held and time.monotonic() < deadline:
         time.sleep(0.02)
     assert patient.deliver().status == 202
 

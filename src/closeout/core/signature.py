@@ -64,6 +64,30 @@ def verify(body: bytes, header: bytes | None, secrets: Sequence[bytes]) -> None:
         raise Unauthorized(UNFIT)
 
 
+class Check:
+    """`verify` for a body that comes in pieces."""
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        # An empty secret is a key that everybody knows.
+        self._hashes = [hmac.new(secret, digestmod="sha256") for secret in secrets if secret]
+
+    def update(self, piece: bytes) -> None:
+        """Add the next piece."""
+        for each in self._hashes:
+            each.update(piece)
+
+    def verify(self, header: bytes | None) -> None:
+        """Raise `Unauthorized` unless `header` is the signature of all pieces under one of the secrets."""
+        if header is None or not well_formed(header):
+            raise Unauthorized(MALFORMED if header else MISSING)
+        given = header[len(PREFIX) :]
+        matched = False
+        for each in self._hashes:
+            matched |= hmac.compare_digest(each.hexdigest().encode("ascii"), given)
+        if not matched:
+            raise Unauthorized(UNFIT)
+
+
 def sign(body: bytes, secret: bytes) -> str:
     """Give the header's value for a body: what GitHub sends, and `closeout deliver` too."""
     checked_secrets((secret,))

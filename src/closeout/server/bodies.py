@@ -1,0 +1,229 @@
+"""Where bytes wait until their signature is verified: a bounded part of memory, and a bounded spool on the disk.
+
+Nobody has vouched for these bytes, so what strangers hold must never keep a delivery out. When memory is full, its
+oldest holder moves to the spool, or is given up if it cannot: a delivery arrives within milliseconds and is never the
+oldest, unless a stranger can send the whole of `memory_bytes` in that time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, Any, Protocol, TypeVar
+
+from closeout.core.errors import Overloaded, StoreUnavailable
+from closeout.core.signature import Check
+from closeout.intake import door
+
+T = TypeVar("T")
+PIECE = 64 * 1024
+"""Bytes that are handed to the spool together."""
+FULL = "the spool of large bodies is full"
+SPARE_DISK = 128 * 1024 * 1024
+"""Bytes of the spool's file system that strangers never get: the ledger may be on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is read, and for how long."""
+
+    read_seconds: float = 10.0
+    """From a request's head to the last byte of its body. GitHub itself gives up after ten seconds."""
+    body_bytes: int = door.MAX_BODY
+    small_bytes: int = 1024 * 1024
+    """Bodies over this are spooled."""
+    memory_bytes: int = 32 * 1024 * 1024
+    """Of heads and small bodies that are incomplete or not verified, all together."""
+    spool_bytes: int = 256 * 1024 * 1024
+    spool_files: int = 64
+    held_bytes: int = 64 * 1024 * 1024
+    """Of verified bodies that wait for their commit. Only who has the secret can fill it."""
+
+
+class Holder(Protocol):
+    """A connection whose request is incomplete or not verified."""
+
+    def give_way(self) -> None:
+        """Release the memory: move to the spool, or end the request."""
+        ...
+
+
+class Unverified:
+    """How much memory unverified requests hold, and who has held some for the longest time."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        self._holders: dict[Any, int] = {}
+
+    def hold(self, holder: Holder, size: int) -> None:
+        """Set the bytes that `holder` holds; 0 takes it out. May call `give_way` of any holder, this one too."""
+        before = self._holders.get(holder, 0)
+        self.held += size - before
+        if size:
+            self._holders[holder] = size
+        elif before:
+            del self._holders[holder]
+        while self.held > self.limit and size > before:
+            oldest = next(iter(self._holders))
+            oldest.give_way()
+            if oldest in self._holders:
+                raise AssertionError("a holder that gives way must release its bytes")
+
+
+def unnamed_file() -> IO[bytes]:
+    """Open a file that has no name and goes with its descriptor, in the folder of TMPDIR. Raises OSError."""
+    return tempfile.TemporaryFile(buffering=0)
+
+
+class Inflow:
+    """A body on its way to the spool. The sender is not read while a piece waits, and so is as fast as the disk."""
+
+    def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        self._pause = pause
+        self._resume = resume
+        self._piece = bytearray()
+        self._ended = False
+        self._wake: asyncio.Future[None] | None = None
+
+    def feed(self, data: bytes, *, last: bool) -> None:
+        """Take what came."""
+        self._piece += data
+        self._ended = last
+        if len(self._piece) >= PIECE:
+            self._pause()
+        if self._has_piece() and self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def read(self) -> bytes:
+        """Return the next piece; nothing at the end."""
+        if not self._has_piece():
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        piece, self._piece = bytes(self._piece), bytearray()
+        self._resume()
+        return piece
+
+    def _has_piece(self) -> bool:
+        return self._ended or len(self._piece) >= PIECE
+
+
+class Spool:
+    """Temporary files without a name, in the folder of TMPDIR; one thread writes, hashes and reads them."""
+
+    def __init__(self, limits: Limits, open_file: Callable[[], IO[bytes]]) -> None:
+        self._limits = limits
+        self._open_file = open_file
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self.turn = asyncio.Lock()
+        """Who decodes a large body: one at a time, since it comes into memory whole."""
+        self.bytes = 0
+        self.files = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more body can be taken."""
+        return self.files < self._limits.spool_files and self.bytes < self._limits.spool_bytes
+
+    def open(self, check: Check) -> Spooled:
+        """Begin a body, which `check` hashes. Raises Overloaded."""
+        if not self.has_room:
+            raise Overloaded(FULL)
+        return Spooled(self, check)
+
+    def take(self, size: int) -> None:
+        """Count bytes before they are written. Raises Overloaded."""
+        if self.bytes + size > self._limits.spool_bytes:
+            raise Overloaded(FULL)
+        self.bytes += size
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Do a piece of work in the spool's thread. Raises StoreUnavailable when the disk does not take it."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except OSError as error:
+            raise StoreUnavailable(f"a body cannot be spooled: {error.strerror or error}") from None
+
+    def file(self) -> IO[bytes]:
+        """Open a file; in the thread. Raises OSError."""
+        return self._open_file()
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do a piece of work when the thread has done what it was asked before."""
+        try:
+            self._thread.submit(work)
+        except RuntimeError:  # it has been closed
+            work()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(wait=False)
+
+
+class Spooled:
+    """One body in the spool. `add` and the rest run one after another; `close` frees everything."""
+
+    def __init__(self, spool: Spool, check: Check) -> None:
+        self._spool = spool
+        self._file: IO[bytes] | None = None
+        self._check = check
+        self._closed = False
+        self._size = 0
+        spool.files += 1
+
+    async def add(self, piece: bytes) -> None:
+        """Write and hash a piece. Raises Overloaded, StoreUnavailable."""
+        self._spool.take(len(piece))
+        self._size += len(piece)
+        await self._spool.do(lambda: self._add(piece))
+
+    def verify(self, header: bytes | None) -> None:
+        """Raise Unauthorized unless the signature is that of all that was added."""
+        self._check.verify(header)
+
+    async def hash_again(self, check: Check) -> None:
+        """Hash everything with other secrets."""
+        self._check = check
+        await self._spool.do(lambda: self._hash_again(check))
+
+    async def read(self) -> bytes:
+        """Return the whole body."""
+        return await self._spool.do(lambda: b"".join(self._pieces()))
+
+    def close(self) -> None:
+        """Free the disk, after whatever the thread is doing with the file."""
+        if not self._closed:
+            self._closed = True
+            self._spool.files -= 1
+            self._spool.bytes -= self._size
+            self._spool.later(self._close)
+
+    def _add(self, piece: bytes) -> None:
+        if self._file is None:
+            self._file = self._spool.file()
+        disk = os.fstatvfs(self._file.fileno())
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SPARE_DISK:
+            raise OSError(errno.ENOSPC, "too little space is left for strangers")
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._check.update(piece)
+
+    def _hash_again(self, check: Check) -> None:
+        for piece in self._pieces():
+            check.update(piece)
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self._file is not None:
+            self._file.seek(0)
+            while piece := self._file.read(1024 * 1024):
+                yield piece
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
