@@ -71,7 +71,7 @@ class Check:
         # An empty secret is a key that everybody knows.
         self._hashes = [hmac.new(secret, digestmod="sha256") for secret in secrets if secret]
 
-    def update(self, piece: bytes) -> None:
+    def update(self, piece: bytes | bytearray) -> None:
         """Add the next piece."""
         for each in self._hashes:
             each.update(piece)

@@ -8,6 +8,7 @@ oldest, unless a stranger can send the whole of `memory_bytes` in that time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import tempfile
@@ -23,6 +24,7 @@ from closeout.intake import door
 T = TypeVar("T")
 PIECE = 64 * 1024
 """Bytes that are handed to the spool together."""
+TRIM_FROM = 4 * 1024 * 1024
 FULL = "the spool of large bodies is full"
 SPARE_DISK = 128 * 1024 * 1024
 """Bytes of the spool's file system that strangers never get: the ledger may be on it."""
@@ -53,18 +55,28 @@ class Holder(Protocol):
         ...
 
 
+def return_freed_memory() -> None:
+    """Return freed memory to the system: glibc keeps the pages between blocks that are still in use."""
+    import ctypes  # noqa: PLC0415 - not for a start
+
+    with contextlib.suppress(OSError, AttributeError):  # another libc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class Unverified:
     """How much memory unverified requests hold, and who has held some for the longest time."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = 0
+        self._most = 0
         self._holders: dict[Any, int] = {}
 
     def hold(self, holder: Holder, size: int) -> None:
         """Set the bytes that `holder` holds; 0 takes it out. May call `give_way` of any holder, this one too."""
         before = self._holders.get(holder, 0)
         self.held += size - before
+        self._most = max(self._most, self.held)
         if size:
             self._holders[holder] = size
         elif before:
@@ -75,6 +87,12 @@ class Unverified:
             if oldest in self._holders:
                 raise AssertionError("a holder that gives way must release its bytes")
 
+    def trim(self) -> None:
+        """Return memory to the system once a flood is over."""
+        if self._most > TRIM_FROM and self.held < self._most // 2:
+            self._most = self.held
+            return_freed_memory()
+
 
 def unnamed_file() -> IO[bytes]:
     """Open a file that has no name and goes with its descriptor, in the folder of TMPDIR. Raises OSError."""
@@ -84,33 +102,52 @@ def unnamed_file() -> IO[bytes]:
 class Inflow:
     """A body on its way to the spool. The sender is not read while a piece waits, and so is as fast as the disk."""
 
-    def __init__(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+    def __init__(
+        self, spool: Spool, piece: bytearray, pause: Callable[[], None], resume: Callable[[], None]
+    ) -> None:
+        self._spool = spool
         self._pause = pause
         self._resume = resume
         self._piece = bytearray()
+        self._pending = 0
         self._ended = False
         self._wake: asyncio.Future[None] | None = None
+        self.feed(piece, last=False)
 
-    def feed(self, data: bytes, *, last: bool) -> None:
+    def feed(self, data: bytes | bytearray, *, last: bool) -> None:
         """Take what came."""
-        self._piece += data
+        if self._piece:
+            self._piece += data
+        else:
+            self._piece = bytearray(data) if isinstance(data, bytes) else data
+        self._count(len(data))
         self._ended = last
         if len(self._piece) >= PIECE:
             self._pause()
         if self._has_piece() and self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    async def read(self) -> bytes:
-        """Return the next piece; nothing at the end."""
+    async def read(self) -> bytearray:
+        """Return the next piece; nothing at the end. The one before has been written."""
+        self._count(len(self._piece) - self._pending)
         if not self._has_piece():
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
-        piece, self._piece = bytes(self._piece), bytearray()
+        piece, self._piece = self._piece, bytearray()
         self._resume()
         return piece
 
+    def close(self) -> None:
+        """Drop what is left."""
+        self._piece = bytearray()
+        self._count(-self._pending)
+
     def _has_piece(self) -> bool:
         return self._ended or len(self._piece) >= PIECE
+
+    def _count(self, size: int) -> None:
+        self._pending += size
+        self._spool.pending += size
 
 
 class Spool:
@@ -124,11 +161,18 @@ class Spool:
         """Who decodes a large body: one at a time, since it comes into memory whole."""
         self.bytes = 0
         self.files = 0
+        self.pending = 0
+        """Bytes in memory that are to be written."""
 
     @property
     def has_room(self) -> bool:
         """Whether one more body can be taken."""
-        return self.files < self._limits.spool_files and self.bytes < self._limits.spool_bytes
+        limits = self._limits
+        return (
+            self.files < limits.spool_files
+            and self.bytes < limits.spool_bytes
+            and self.pending < limits.memory_bytes // 2
+        )
 
     def open(self, check: Check) -> Spooled:
         """Begin a body, which `check` hashes. Raises Overloaded."""
@@ -176,11 +220,14 @@ class Spooled:
         self._size = 0
         spool.files += 1
 
-    async def add(self, piece: bytes) -> None:
-        """Write and hash a piece. Raises Overloaded, StoreUnavailable."""
+    async def add(self, piece: bytearray) -> bool:
+        """Write and hash a piece; return whether there was one. Raises Overloaded, StoreUnavailable."""
+        if not piece:
+            return False
         self._spool.take(len(piece))
         self._size += len(piece)
         await self._spool.do(lambda: self._add(piece))
+        return True
 
     def verify(self, header: bytes | None) -> None:
         """Raise Unauthorized unless the signature is that of all that was added."""
@@ -203,7 +250,7 @@ class Spooled:
             self._spool.bytes -= self._size
             self._spool.later(self._close)
 
-    def _add(self, piece: bytes) -> None:
+    def _add(self, piece: bytearray) -> None:
         if self._file is None:
             self._file = self._spool.file()
         disk = os.fstatvfs(self._file.fileno())

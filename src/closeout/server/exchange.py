@@ -49,6 +49,7 @@ class Exchange:
         self._done = True
         if self._task is not None:
             self._task.cancel()
+            self._task = None  # it keeps its frames, and they keep this
 
     def drained(self) -> None:
         """Go on: the peer has read."""

@@ -30,45 +30,30 @@ class Head:
     """A whole head. Header names are in lower case, as in ASGI."""
 
     __slots__ = (
-        "chunked",
-        "expects_continue",
-        "headers",
-        "keep_alive",
-        "length",
-        "method",
-        "size",
-        "target",
-        "version",
-    )
+        "_parser", "chunked", "expects_continue", "headers", "keep_alive", "length", "method", "size", "target", "version",
+    )  # fmt: skip
 
     def __init__(self, raw: bytes) -> None:
         """Parse the bytes up to the empty line and with it. Raises BadHead, HeadTooLarge."""
         self.size = len(raw)
-        self.target = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.chunked = self.expects_continue = False
-        self.length = 0
+        self.method = self.target = b""
         self.version = ""
-        parser = httptools.HttpRequestParser(self)
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.chunked = self.expects_continue = self.keep_alive = False
+        self.length = 0
+        self._parser = httptools.HttpRequestParser(self)
         try:
-            parser.feed_data(raw)
+            self._parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
             pass  # Nothing is upgraded: the request is answered as if it had not asked.
         except httptools.HttpParserError as error:
             if isinstance(error.__context__, HeadTooLarge):
-                raise error.__context__ from None
+                raise HeadTooLarge from None
             raise BadHead from None
-        self.version = parser.get_http_version() if self.version else ""
-        if self.version not in _HTTP:
+        finally:
+            del self._parser
+        if self.version not in _HTTP or (self.chunked and self.version == "1.0"):
             raise BadHead
-        self.method: bytes = parser.get_method()
-        self.keep_alive = self.version == "1.1" and parser.should_keep_alive()
-        if self.chunked:
-            self.keep_alive = (
-                False  # Where a chunked body ends, and the next request begins, llhttp does not say.
-            )
-            if self.version == "1.0":
-                raise BadHead
 
     @property
     def path(self) -> bytes:
@@ -102,10 +87,13 @@ class Head:
             self.expects_continue = True
 
     def on_headers_complete(self) -> None:
-        """Notice that llhttp, too, sees the end of a head, and of one only."""
+        """Read what llhttp knows at the end of the head. A second end is one of a second head, and refused."""
         if self.version:
             raise BadHead
-        self.version = "seen"
+        self.version = self._parser.get_http_version()
+        self.method = self._parser.get_method()
+        # Where a chunked body ends, and the next request begins, llhttp does not say: such a connection is closed.
+        self.keep_alive = self.version == "1.1" and self._parser.should_keep_alive() and not self.chunked
 
 
 def split(buffer: bytes, known: int) -> tuple[Head, bytes] | None:
@@ -127,29 +115,41 @@ def split(buffer: bytes, known: int) -> tuple[Head, bytes] | None:
 class Chunked:
     """Decodes a chunked body. Extensions and trailers are parsed and dropped, so that they take no memory."""
 
-    __slots__ = ("_parser", "_pieces", "done")
+    __slots__ = ("_body", "_parser")
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self.done = False
-        self._parser = httptools.HttpRequestParser(self)
+        self._body = _ChunkedBody()
+        self._parser = httptools.HttpRequestParser(self._body)
         self._parser.feed_data(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")
 
+    @property
+    def done(self) -> bool:
+        """Whether the body is whole."""
+        return self._body.done
+
     def decode(self, data: bytes) -> bytes:
-        """Return the body's bytes in `data`; `done` tells whether they are the last. Raises BadHead."""
+        """Return the body's bytes in `data`. Raises BadHead."""
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self.done:
                 raise BadHead from None
-        pieces, self._pieces = self._pieces, []
+        pieces, self._body.pieces = self._body.pieces, []
         return b"".join(pieces)
 
+
+class _ChunkedBody:
+    """What llhttp calls; apart from `Chunked`, so that nothing refers to itself and waits for the garbage collector."""
+
+    __slots__ = ("done", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.done = False
+
     def on_body(self, piece: bytes) -> None:
-        """Take a piece; nothing after the end."""
         if not self.done:
-            self._pieces.append(piece)
+            self.pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        """Notice the end."""
         self.done = True

@@ -70,6 +70,7 @@ class Shared:
         self.date = f"date: {formatdate(usegmt=True)}\r\n".encode()
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
+        self.unverified.trim()
 
     def drain(self) -> None:
         """Close the connections that wait, and each other one after its answer."""

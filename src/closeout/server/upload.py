@@ -142,8 +142,9 @@ class Upload:
         if not self._webhook.spool.has_room:
             self._give_up(Overloaded(FULL))
             return False
-        self._inflow = Inflow(self._connection.pause, self._connection.resume)
-        self._inflow.feed(bytes(self._body), last=False)
+        self._inflow = Inflow(
+            self._webhook.spool, self._body, self._connection.pause, self._connection.resume
+        )
         self._body = bytearray()
         self._run(self._webhook.take_large(self._headers, self._inflow, self._started, self))
         return True
@@ -158,3 +159,4 @@ class Upload:
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            self._task = None  # it keeps its frames, and they keep this

@@ -143,8 +143,8 @@ class Webhook:
     ) -> None:
         spooled = self.spool.open(self._receiver.check())
         try:
-            while piece := await inflow.read():
-                await spooled.add(piece)
+            while await spooled.add(await inflow.read()):
+                pass  # No name holds a piece that has been written while the next one is awaited.
             try:
                 spooled.verify(headers.get(SIGNATURE))
             except Unauthorized:
@@ -156,6 +156,7 @@ class Webhook:
             async with self.spool.turn:
                 await self._store_large(headers, spooled, began, request)
         finally:
+            inflow.close()
             spooled.close()
 
     async def _store_large(
