@@ -16,6 +16,7 @@ END = b"\r\n\r\n"
 _HTTP = {"1.0", "1.1"}
 _LENGTH = b"content-length"
 _ENCODING = b"transfer-encoding"
+_FRAMING = {_LENGTH, _ENCODING, b"expect"}
 
 
 class BadHead(Exception):
@@ -77,13 +78,15 @@ class Head:
             raise HeadTooLarge
         name = name.lower()
         self.headers.append((name, value))
+        if name not in _FRAMING:
+            return
         if name == _LENGTH:
             self.length = int(value)
         elif name == _ENCODING:
             if value.lower() != b"chunked" or self.chunked:
                 raise BadHead
             self.chunked = True
-        elif name == b"expect" and value.lower() == b"100-continue":
+        elif value.lower() == b"100-continue":
             self.expects_continue = True
 
     def on_headers_complete(self) -> None:

@@ -223,7 +223,8 @@ class Connection(asyncio.Protocol):
                 # A whole head is progress: the connection is not the next one to make room.
                 self._shared.places.busy(self)
                 self._shared.places.wait(self)
-            self._hold()
+            if self._held or rest or not upload.is_verified:
+                self._hold()
         elif rest and self._state in (WAITING, FLUSHING):
             self._buffer = rest
             self._hold()
@@ -239,7 +240,7 @@ class Connection(asyncio.Protocol):
     def verified(self, upload: Upload) -> None:
         """Note that a delivery is verified."""
         self.proven = True
-        if self._request is upload:
+        if self._held and self._request is upload:
             self._hold()
 
     def begin_stream(self, exchange: Exchange) -> bool:
@@ -302,7 +303,8 @@ class Connection(asyncio.Protocol):
             self._ready()
         else:
             self._close(linger=unread and not self._half_closed)
-        self._hold()
+        if self._held:
+            self._hold()
 
     def _close(self, *, linger: bool) -> None:
         assert self._transport is not None

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from closeout.engine import Finished
 from closeout.server import details, serve
 from closeout.server.app import ServerParts, create_app
 from closeout.server.log import Log
+from closeout.server.places import LOOPBACK
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 
 ENGINE_DRAIN_SECONDS = 20.0
@@ -34,7 +35,7 @@ WITHOUT_GITHUB = (
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
 
-def serve_forever(
+def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
     config: Path,
     db: Path,
     host: str,
@@ -43,6 +44,7 @@ def serve_forever(
     base_url: str | None,
     json_logs: bool,
     on_listening: Callable[[str], None],
+    trusted_proxies: Sequence[str] = LOOPBACK,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`."""
     loaded = wiring.load(config)
@@ -72,7 +74,7 @@ def serve_forever(
             log.line(_stopping(runtime.engine.under_way()))
 
         look_for_garbage_less()
-        patient = serve.run(app, host, port, listening, on_draining=draining)
+        patient = serve.run(app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies)
         _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:
         runtime.close(0.0)

@@ -123,7 +123,8 @@ class Upload:
     def verified(self) -> None:
         """Note that the signature fits."""
         self.is_verified = True
-        self._body = bytearray()
+        if self._body:
+            self._body = bytearray()
         self._connection.verified(self)
 
     def reply(self, answer: Answer) -> None:
