@@ -24,6 +24,8 @@ from closeout.intake import door
 T = TypeVar("T")
 PIECE = 64 * 1024
 """Bytes that are handed to the spool together."""
+PENDING = 16 * 1024 * 1024
+"""Bytes that may wait to be written while another body begins to be spooled."""
 TRIM_FROM = 4 * 1024 * 1024
 FULL = "the spool of large bodies is full"
 SPARE_DISK = 128 * 1024 * 1024
@@ -168,11 +170,7 @@ class Spool:
     def has_room(self) -> bool:
         """Whether one more body can be taken."""
         limits = self._limits
-        return (
-            self.files < limits.spool_files
-            and self.bytes < limits.spool_bytes
-            and self.pending < limits.memory_bytes // 2
-        )
+        return self.files < limits.spool_files and self.bytes < limits.spool_bytes and self.pending < PENDING
 
     def open(self, check: Check) -> Spooled:
         """Begin a body, which `check` hashes. Raises Overloaded."""

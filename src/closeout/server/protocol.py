@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cache
@@ -28,6 +30,7 @@ LINGER_BYTES = 4 * 1024 * 1024
 WRITE_BUFFER = 4096
 """Bytes of answers that a peer may leave unread before its next request waits."""
 _PATH = PATH.encode()
+_RESET = struct.pack("ii", 1, 0)
 
 WAITING, BODY, BUSY, STREAMING, FLUSHING, CLOSING = range(6)
 """States: for a head; for a body; for the answer; while a streamed answer goes on; until the peer has read its answer;
@@ -133,7 +136,8 @@ class Connection(asyncio.Protocol):
         if self._state == WAITING:
             known = len(self._buffer)
             self._buffer = self._buffer + data if known else data
-            self._next(max(0, known - 3))
+            if self._began or not known:  # else a request that came early is about to begin
+                self._next(max(0, known - 3))
         elif self._state == BODY:
             assert isinstance(self._request, Upload)
             self._took(self._request, self._request.receive(data))
@@ -149,8 +153,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Answer a request that is whole although its sender will send no more; otherwise close."""
-        self._half_closed = self._last = True
-        if self._state in (BUSY, STREAMING):
+        self._half_closed = True
+        if self._state in (BUSY, STREAMING, FLUSHING) or (self._buffer and not self._began):
             return True
         self._wait_for(self._shared.timers.write)
         return False
@@ -263,7 +267,8 @@ class Connection(asyncio.Protocol):
         self._write_answer(Answer(status, body, code), keep=False)
 
     def _keeps(self, head: Head, *, close: bool) -> bool:
-        return head.keep_alive and not (close or self._last or self._shared.draining)
+        ended = self._last or self._shared.draining or (self._half_closed and not self._buffer)
+        return head.keep_alive and not close and not ended
 
     def _write_answer(self, answer: Answer, *, keep: bool) -> None:
         closing = b"" if keep else b"connection: close\r\n"
@@ -405,6 +410,8 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         self._forget()
         if transport is not None:
+            # By RST: the kernel would go on offering the answer to who does not read it.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
 
     def _forget(self) -> None:
