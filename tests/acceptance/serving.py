@@ -21,7 +21,7 @@ from closeout.server.app import Application, ServerParts, create_app
 from closeout.server.bodies import Limits
 from closeout.server.log import Log
 from closeout.server.places import LOOPBACK
-from closeout.server.protocol import Timers
+from closeout.server.shared import Timers
 from closeout.server.webhook import Item
 from closeout.testing import deliveries
 

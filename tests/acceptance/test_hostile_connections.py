@@ -12,7 +12,8 @@ import pytest
 
 from closeout.server.bodies import Limits
 from closeout.server.exchange import Exchange
-from closeout.server.protocol import Connection, Timers
+from closeout.server.protocol import Connection
+from closeout.server.shared import Timers
 from closeout.server.upload import Upload
 from tests.acceptance import strangers
 from tests.acceptance.machine import until

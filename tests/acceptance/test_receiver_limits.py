@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from closeout.server.bodies import Limits
-from closeout.server.protocol import Timers
+from closeout.server.shared import Timers
 from closeout.testing import deliveries
 from tests.acceptance import strangers
 from tests.acceptance.machine import until

@@ -18,7 +18,8 @@ import uvloop
 
 from closeout.server.app import Application
 from closeout.server.places import LOOPBACK, Places
-from closeout.server.protocol import Connection, Shared, Timers
+from closeout.server.protocol import Connection
+from closeout.server.shared import Shared, Timers
 
 DRAIN_SECONDS = 10
 BACKLOG = 2048
