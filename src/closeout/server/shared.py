@@ -1,4 +1,7 @@
-"""What all connections of a server share: the application, the places, the timers, and one look at every deadline."""
+"""What all connections of a server share: the application, the places, the timers, and one look at every deadline.
+
+Apart from the connection, so that who starts a server need not know how one works.
+"""
 
 from __future__ import annotations
 
