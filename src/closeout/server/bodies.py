@@ -86,8 +86,7 @@ class Unverified:
         while self.held > self.limit and size > before:
             oldest = next(iter(self._holders))
             oldest.give_way()
-            if oldest in self._holders:
-                raise AssertionError("a holder that gives way must release its bytes")
+            self.held -= self._holders.pop(oldest, 0)
 
     def trim(self) -> None:
         """Return memory to the system once a flood is over."""
@@ -161,6 +160,7 @@ class Spool:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self.turn = asyncio.Lock()
         """Who decodes a large body: one at a time, since it comes into memory whole."""
+        self.most_files = limits.spool_files
         self.bytes = 0
         self.files = 0
         self.pending = 0
@@ -169,8 +169,8 @@ class Spool:
     @property
     def has_room(self) -> bool:
         """Whether one more body can be taken."""
-        limits = self._limits
-        return self.files < limits.spool_files and self.bytes < limits.spool_bytes and self.pending < PENDING
+        most = self._limits.spool_bytes
+        return self.files < self.most_files and self.bytes < most and self.pending < PENDING
 
     def open(self, check: Check) -> Spooled:
         """Begin a body, which `check` hashes. Raises Overloaded."""

@@ -114,6 +114,8 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Begin nothing more until the peer has read its answers, for which it has a limited time."""
         self.unwritten = True
+        if self._state == WAITING:  # uvloop writes, and notices, at the end of its turn
+            self._state = FLUSHING
         self.deadline = min(self.deadline, self._clock() + self._shared.timers.write)
         self._hold()
 
@@ -256,6 +258,7 @@ class Connection(asyncio.Protocol):
         if keep and self.unwritten:
             self._state = FLUSHING
             self._wait_for(self._shared.timers.write)
+            self._shared.places.wait(self)
         elif keep:
             self._ready()
         else:
@@ -282,7 +285,9 @@ class Connection(asyncio.Protocol):
         self._state = WAITING
         self._wait_for(self._shared.timers.idle)
         self._shared.places.wait(self)
-        if self._buffer:
+        if self._shared.draining:
+            self._close(linger=False)
+        elif self._buffer:
             self._resume_soon()
 
     def _resume_soon(self) -> None:

@@ -55,6 +55,8 @@ def run(  # noqa: PLR0913 - each argument is a choice of who serves
         shared = Shared(app, places, timers or Timers())
         app.metrics.connections = places.__len__
         app.metrics.most_connections = places.most
+        # They are files, too, and belong to the reserve.
+        app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
         server = _Server(shared, listener, signals, stop)
         address = base_address(listener)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

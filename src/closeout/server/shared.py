@@ -51,7 +51,11 @@ class Shared:
         """End what is over its time. `now` is the loop's."""
         self.date = f"date: {formatdate(usegmt=True)}\r\n".encode()
         for connection in [each for each in self.connections if each.deadline <= now]:
-            connection.expire()
+            try:
+                connection.expire()
+            except Exception as error:  # noqa: BLE001 - one connection's trouble must not end the server
+                self.app.log.unforeseen("a connection could not be ended", error)
+                connection.abort()
         self.unverified.trim()
 
     def drain(self) -> None:
