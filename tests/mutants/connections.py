@@ -35,13 +35,6 @@ MUTANTS: tuple[Mutant, ...] = (
         (_HOSTILE + "test_silence_after_an_answer_ends", _LIMITS + "test_a_body_that_never_comes_meets_the_deadline"),
     ),
     Mutant(
-        "who does not read the answers is not stopped",
-        _PROTOCOL,
-        "            self._wait_for(self._shared.timers.write)\n        elif keep:",
-        "            self._wait_for(3600.0)\n        elif keep:",
-        (_HOSTILE + "test_answers_that_nobody_reads_end_the_connection",),
-    ),
-    Mutant(
         "the newest connection is refused when all places are taken",
         _PLACES,
         "            if not (self._make_room(self._waiting) or self._make_room(self._proven)):",
