@@ -26,6 +26,8 @@ PIECE = 64 * 1024
 """Bytes that are handed to the spool together."""
 PENDING = 16 * 1024 * 1024
 """Bytes that may wait to be written while another body begins to be spooled."""
+LARGE_BLOCK = 256 * 1024
+_M_MMAP_THRESHOLD = -3
 TRIM_FROM = 4 * 1024 * 1024
 FULL = "the spool of large bodies is full"
 SPARE_DISK = 128 * 1024 * 1024
@@ -55,6 +57,18 @@ class Holder(Protocol):
     def give_way(self) -> None:
         """Release the memory: move to the spool, or end the request."""
         ...
+
+
+def map_large_blocks() -> None:
+    """Let blocks over 256 KB go back to the system when they are freed.
+
+    glibc begins so, but raises both of its thresholds with each large block that is freed, up to 32 and 64 MB
+    (mallopt(3)); to set one ends that.
+    """
+    import ctypes  # noqa: PLC0415 - as below
+
+    with contextlib.suppress(OSError, AttributeError):  # another libc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def return_freed_memory() -> None:
@@ -88,8 +102,12 @@ class Unverified:
             oldest.give_way()
             self.held -= self._holders.pop(oldest, 0)
 
+    def used(self, size: int) -> None:
+        """Note that a body of this size was in memory after it had been verified."""
+        self._most = max(self._most, self.held + size)
+
     def trim(self) -> None:
-        """Return memory to the system once a flood is over."""
+        """Return memory to the system once a flood, or a large body, is over."""
         if self._most > TRIM_FROM and self.held < self._most // 2:
             self._most = self.held
             return_freed_memory()

@@ -20,6 +20,7 @@ from closeout.core.runs import clip
 from closeout.engine import Finished
 from closeout.server import details, serve
 from closeout.server.app import ServerParts, create_app
+from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
 from closeout.server.places import LOOPBACK
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
@@ -74,6 +75,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
             log.line(_stopping(runtime.engine.under_way()))
 
         look_for_garbage_less()
+        map_large_blocks()
         patient = serve.run(app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies)
         _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:

@@ -174,6 +174,7 @@ class Webhook:
         self._hand_over(decision, _Waiting(reply, began, self._metrics, self, size))
         del decision
         await done
+        self.unverified.used(size)
 
     async def _decide_large(self, headers: Mapping[bytes, bytes], spooled: Spooled) -> tuple[Any, int]:
         body = await spooled.read()
