@@ -293,6 +293,21 @@ def test_a_full_disk_fails_the_one_body_that_meets_it() -> None:
         assert any("No space left" in line for line in server.log)
 
 
+def test_a_body_that_is_given_up_is_never_read_as_a_request() -> None:
+    """The connection ends with the answer, whatever the rest of the body looks like."""
+    with (
+        serving(spool_file=lambda: open("/dev/full", "r+b", buffering=0)) as server,
+        server.connect() as connection,
+    ):  # noqa: PTH123
+        connection.sendall(head(2 * MEGABYTE) + b"x" * 200_000)
+        answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"connection: close" in answer
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(strangers.GET)
+        assert b"HTTP/1.1" not in everything(connection)
+
+
 def test_the_last_space_of_a_disk_is_not_for_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger may be on the same disk."""
     monkeypatch.setattr("closeout.server.bodies.SPARE_DISK", 1 << 62)

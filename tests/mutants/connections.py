@@ -98,6 +98,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (_LIMITS + "test_large_bodies_are_limited_by_themselves",),
     ),
     Mutant(
+        "the rest of a body that was given up is read as a request",
+        _PROTOCOL,
+        "            self._write_answer(answer, keep=self._keeps(upload.head, close=close or upload.unread))",
+        "            self._write_answer(answer, keep=self._keeps(upload.head, close=close))",
+        (_LIMITS + "test_a_body_that_is_given_up_is_never_read_as_a_request",),
+    ),
+    Mutant(
         "strangers may fill the disk",
         _BODIES,
         "        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SPARE_DISK:",

@@ -212,7 +212,8 @@ class Connection(asyncio.Protocol):
     def answer(self, upload: Upload, answer: Answer, *, close: bool = False) -> None:
         """Answer a delivery, unless it has been answered or its sender is gone."""
         if self._request is upload:
-            self._write_answer(answer, keep=self._keeps(upload.head, close=close))
+            # What is still to come of a body must not be read as the next request.
+            self._write_answer(answer, keep=self._keeps(upload.head, close=close or upload.unread))
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer what is not a request, and close."""
