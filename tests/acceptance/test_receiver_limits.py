@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
@@ -282,10 +284,15 @@ def test_large_bodies_are_limited_by_themselves() -> None:
             assert server.deliver().status == 202
 
 
+def full_disk() -> IO[bytes]:
+    """Open a file whose disk has no space."""
+    return Path("/dev/full").open("r+b", buffering=0)
+
+
 def test_a_full_disk_fails_the_one_body_that_meets_it() -> None:
     """503 for a large body that cannot be spooled; small ones do not need the disk."""
     payload = deliveries.pull_request() | {"filler": "x" * (2 * MEGABYTE)}
-    with serving(spool_file=lambda: open("/dev/full", "r+b", buffering=0)) as server:  # noqa: PTH123
+    with serving(spool_file=full_disk) as server:
         answer = server.deliver(payload, guid="large")
         assert (answer.status, answer.json["error"]) == (503, "store-unavailable")
         assert server.deliver(guid="small").status == 202
@@ -296,9 +303,9 @@ def test_a_full_disk_fails_the_one_body_that_meets_it() -> None:
 def test_a_body_that_is_given_up_is_never_read_as_a_request() -> None:
     """The connection ends with the answer, whatever the rest of the body looks like."""
     with (
-        serving(spool_file=lambda: open("/dev/full", "r+b", buffering=0)) as server,
+        serving(spool_file=full_disk) as server,
         server.connect() as connection,
-    ):  # noqa: PTH123
+    ):
         connection.sendall(head(2 * MEGABYTE) + b"x" * 200_000)
         answer = connection.recv(4096)
         assert answer.startswith(b"HTTP/1.1 503")
