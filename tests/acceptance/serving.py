@@ -19,8 +19,11 @@ from closeout.core.records import Accepted
 from closeout.intake import Receiver
 from closeout.server import serve
 from closeout.server.app import Application, ServerParts, create_app
+from closeout.server.bodies import Limits
 from closeout.server.log import Log
-from closeout.server.webhook import Item, Limits
+from closeout.server.places import LOOPBACK
+from closeout.server.shared import Timers
+from closeout.server.webhook import Item
 from closeout.testing import deliveries
 
 SECRET = b"It's a Secret to Everybody"
@@ -176,14 +179,15 @@ def serving(
     secrets: Callable[[], Sequence[bytes]] = lambda: (SECRET,),
     refresh: Callable[[], bool] = lambda: False,
     views: Any = None,
-    short_way: bool = True,
     limits: Limits | None = None,
-    head_seconds: float = 10.0,
+    timers: Timers | None = None,
+    most: int | None = None,
+    trusted_proxies: Sequence[str] = LOOPBACK,
     automations: Sequence[Automation] = (AUTOMATION,),
     secrets_named: str = "",
     **more: Any,
 ) -> Iterator[Running]:
-    """Serve in a thread until the block ends. `short_way=False` sends every delivery through ASGI."""
+    """Serve in a thread until the block ends."""
     store = store or FakeStore()
     started: list[str] = []
     lines = _Lines()
@@ -210,13 +214,15 @@ def serving(
 
     thread = threading.Thread(
         target=lambda: serve.run(
-            app if short_way else app.__call__,
+            app,
             "127.0.0.1",
             0,
             on_listening,
             on_draining=app.drain,
             drain_seconds=2,
-            head_seconds=head_seconds,
+            timers=timers,
+            most=most,
+            trusted_proxies=trusted_proxies,
             stop=stop,
         ),
         daemon=True,

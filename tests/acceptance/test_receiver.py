@@ -1,7 +1,4 @@
-"""The door over real sockets: every answer of the webhook path, on both ways through the server.
-
-`short` takes a complete delivery without ASGI, `asgi` sends each one through it; they must not differ.
-"""
+"""The door over real sockets: every answer of the webhook path."""
 
 from __future__ import annotations
 
@@ -20,14 +17,13 @@ from closeout.testing import deliveries
 from tests.acceptance.machine import until
 from tests.acceptance.serving import SECRET, FakeStore, Running, serving
 
-WAYS = pytest.mark.parametrize("short_way", [True, False], ids=["short", "asgi"])
 UNAUTHORIZED = {"error": "unauthorized", "message": "Unauthorized request"}
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["short", "asgi"])
-def shared(request: pytest.FixtureRequest) -> Iterator[Running]:
-    """A server that takes either way, for all tests of this module."""
-    with serving(short_way=request.param) as running:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Running]:
+    """A server for all tests of this module."""
+    with serving() as running:
         yield running
 
 
@@ -234,15 +230,14 @@ def test_an_error_that_nobody_foresaw_says_nothing_of_itself(server: Running) ->
     assert "sha256=" not in logged
 
 
-@WAYS
-def test_the_engine_failing_does_not_unsay_the_answer(short_way: bool) -> None:
+def test_the_engine_failing_does_not_unsay_the_answer() -> None:
     """The delivery is stored: recovery starts its run."""
 
     class Broken(FakeStore):
         pass
 
-    with serving(store=Broken(), short_way=short_way) as server:
-        server.app._webhook._started = _raise
+    with serving(store=Broken()) as server:
+        server.app.webhook._started = _raise
         assert server.deliver().status == 202
         until("a line about the engine", lambda: any("engine" in line for line in server.log))
 
@@ -251,8 +246,7 @@ def _raise(_: Any) -> None:
     raise RuntimeError("the engine is gone")
 
 
-@WAYS
-def test_a_rotated_secret_is_read_again_and_tried_once(short_way: bool) -> None:
+def test_a_rotated_secret_is_read_again_and_tried_once() -> None:
     """The first delivery that is signed with the new secret gets in, and costs one reading."""
     active, readings = [b"old"], []
 
@@ -261,14 +255,13 @@ def test_a_rotated_secret_is_read_again_and_tried_once(short_way: bool) -> None:
         active[:] = [SECRET]
         return True
 
-    with serving(secrets=lambda: active, refresh=refresh, short_way=short_way) as server:
+    with serving(secrets=lambda: active, refresh=refresh) as server:
         assert server.deliver(guid="g-1").status == 202
         assert server.deliver(guid="g-2").status == 202
         assert len(readings) == 1
 
 
-@WAYS
-def test_a_flood_of_bad_signatures_waits_for_one_reading(short_way: bool) -> None:
+def test_a_flood_of_bad_signatures_waits_for_one_reading() -> None:
     """However many requests mismatch at once, one reading is under way; and others are served meanwhile."""
     readings, release = [], threading.Event()
 
@@ -277,7 +270,7 @@ def test_a_flood_of_bad_signatures_waits_for_one_reading(short_way: bool) -> Non
         release.wait(5)
         return False
 
-    with serving(refresh=refresh, short_way=short_way) as server:
+    with serving(refresh=refresh) as server:
         answers: list[int] = []
         bad = [
             threading.Thread(target=lambda: answers.append(server.deliver(secret=b"wrong").status))
@@ -295,14 +288,13 @@ def test_a_flood_of_bad_signatures_waits_for_one_reading(short_way: bool) -> Non
         assert len(readings) <= 2
 
 
-@WAYS
-def test_a_secret_that_cannot_be_read_again_changes_no_answer(short_way: bool) -> None:
+def test_a_secret_that_cannot_be_read_again_changes_no_answer() -> None:
     """401 as ever; why it could not be read is in the log."""
 
     def refresh() -> bool:
         raise SecretError("aws-secretsmanager:hook cannot be read: AccessDenied")
 
-    with serving(refresh=refresh, short_way=short_way) as server:
+    with serving(refresh=refresh) as server:
         answer = server.deliver(secret=b"wrong")
         assert (answer.status, answer.json) == (401, UNAUTHORIZED)
         assert any("AccessDenied" in line for line in server.log)

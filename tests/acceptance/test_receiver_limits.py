@@ -7,13 +7,18 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closeout.server.webhook import Limits
+from closeout.server.bodies import Limits
+from closeout.server.shared import Timers
 from closeout.testing import deliveries
+from tests.acceptance import strangers
+from tests.acceptance.machine import until
 from tests.acceptance.serving import SECRET, Running, serving
 
 BODY = deliveries.encode(deliveries.pull_request())
@@ -44,8 +49,8 @@ def everything(connection: socket.socket, seconds: float = 5.0) -> bytes:
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Running]:
     """A server with small limits and short deadlines."""
-    limits = Limits(read_seconds=0.4, body_bytes=MEGABYTE, held_bytes=3 * MEGABYTE)
-    with serving(limits=limits, head_seconds=0.5) as running:
+    limits = Limits(read_seconds=0.4, body_bytes=MEGABYTE, memory_bytes=3 * MEGABYTE)
+    with serving(limits=limits, timers=Timers(head=0.5)) as running:
         yield running
 
 
@@ -188,7 +193,7 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(server: Running) -> N
         time.sleep(0.02)
     assert server.app.metrics.deliveries["disconnected"] == before + 1
     assert server.store.kept == {}
-    assert server.app._webhook.held == 0
+    assert server.app.webhook.unverified.held == 0
 
 
 def test_who_leaves_before_the_answer_is_still_stored() -> None:
@@ -203,57 +208,220 @@ def test_who_leaves_before_the_answer_is_still_stored() -> None:
         while not server.store.kept and time.monotonic() < deadline:
             time.sleep(0.02)
         assert server.deliver(guid="left").json["duplicate"]
-        assert server.app._webhook.held == 0
+        assert server.app.webhook.unverified.held == 0
 
 
 def eventually_held(server: Running, size: int) -> None:
     """Wait until that many bytes of bodies are in memory."""
     deadline = time.monotonic() + 20
-    while server.app._webhook.held < size:
-        assert time.monotonic() < deadline, f"{server.app._webhook.held} of {size} bytes were read"
+    while server.app.webhook.unverified.held < size:
+        assert time.monotonic() < deadline, f"{server.app.webhook.unverified.held} of {size} bytes were read"
         time.sleep(0.01)
 
 
-@pytest.fixture
-def patient() -> Iterator[Running]:
-    """A server with small limits that waits for as long as a busy machine takes."""
-    limits = Limits(read_seconds=30.0, body_bytes=MEGABYTE, held_bytes=3 * MEGABYTE)
-    with serving(limits=limits) as running:
-        yield running
+def crowded(**limits: int) -> Limits:
+    """Return small limits; nothing is over its time, however busy the machine is."""
+    return Limits(read_seconds=60.0, body_bytes=4 * MEGABYTE, memory_bytes=2 * MEGABYTE, **limits)
 
 
-def test_bodies_in_memory_are_limited(patient: Running) -> None:
-    """When too many are being read at once, the next gets 503 `overloaded`; then all is well again."""
-    piece = b"x" * (900 * 1024)
-    held = []
-    patient.store.hold.clear()
-    try:
-        for _ in range(3):
-            connection = patient.connect()
-            connection.sendall(head(MEGABYTE) + piece)
-            held.append(connection)
-        eventually_held(patient, len(held) * len(piece))
-        with patient.connect() as late:
-            late.sendall(head(MEGABYTE) + b"x" * (600 * 1024))
-            answer = late.recv(4096)
-    finally:
-        patient.store.hold.set()
-        for connection in held:
-            connection.close()
-    assert answer.startswith(b"HTTP/1.1 503")
-    assert b'"overloaded"' in answer
-    deadline = time.monotonic() + 2
-    while patient.app._webhook.held and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert patient.deliver().status == 202
+PIECE = b"x" * (900 * 1024)
+
+
+def test_bodies_that_memory_cannot_hold_go_to_the_spool() -> None:
+    """Many bodies just under 1 MB are bounded in memory, none is refused, and a delivery gets in beside them."""
+    with serving(limits=crowded()) as server:
+        webhook = server.app.webhook
+
+        def unfinished() -> socket.socket:
+            connection = server.connect()
+            connection.sendall(head(1000 * 1024) + PIECE)
+            return connection
+
+        with strangers.many(6, unfinished) as held:
+            until(
+                "six bodies",
+                lambda: webhook.unverified.held + webhook.spool.bytes > 6 * len(PIECE) - MEGABYTE,
+            )
+            assert webhook.unverified.held <= 2 * MEGABYTE
+            assert webhook.spool.files >= 4
+            assert server.deliver().status == 202
+            assert not any(strangers.is_closed(connection) for connection in held)
+        until("nothing to be held", lambda: webhook.unverified.held == 0 and webhook.spool.files == 0)
+
+
+def test_the_oldest_body_makes_way_when_the_spool_is_full_too() -> None:
+    """What strangers hold never keeps a small delivery out, even one that comes in pieces."""
+    with serving(limits=crowded(spool_files=0)) as server, server.connect() as oldest:
+        oldest.sendall(head(1000 * 1024) + PIECE)
+        eventually_held(server, len(PIECE))
+        with server.connect() as second, server.connect() as delivery:
+            second.sendall(head(1000 * 1024) + PIECE)
+            eventually_held(server, 2 * len(PIECE))
+            body = deliveries.encode(deliveries.pull_request() | {"filler": "x" * 600_000})
+            signed = deliveries.signed_headers("pull_request", body, SECRET, "g-2")
+            lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
+            delivery.sendall(f"POST /webhook HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode())
+            for start in range(0, len(body), 100_000):
+                delivery.sendall(body[start : start + 100_000])
+            assert delivery.recv(4096).startswith(b"HTTP/1.1 202")
+        assert b'"overloaded"' in everything(oldest)
+        assert server.app.metrics.closed["memory"] >= 1
+
+
+def test_large_bodies_are_limited_by_themselves() -> None:
+    """When the spool is full the next large body is refused, and small deliveries get in."""
+    with serving(limits=crowded(spool_bytes=3 * MEGABYTE)) as server:
+
+        def unfinished() -> socket.socket:
+            connection = server.connect()
+            connection.sendall(head(4 * MEGABYTE) + b"x" * (2 * MEGABYTE))
+            return connection
+
+        with strangers.many(2, unfinished) as held:
+            until("a refusal", lambda: any(strangers.is_closed(connection) for connection in held))
+            assert server.app.metrics.deliveries["overloaded"] == 1
+            assert server.app.webhook.spool.bytes <= 3 * MEGABYTE
+            assert server.deliver().status == 202
+
+
+def full_disk() -> IO[bytes]:
+    """Open a file whose disk has no space."""
+    return Path("/dev/full").open("r+b", buffering=0)
+
+
+def test_a_full_disk_fails_the_one_body_that_meets_it() -> None:
+    """503 for a large body that cannot be spooled; small ones do not need the disk."""
+    payload = deliveries.pull_request() | {"filler": "x" * (2 * MEGABYTE)}
+    with serving(spool_file=full_disk) as server:
+        answer = server.deliver(payload, guid="large")
+        assert (answer.status, answer.json["error"]) == (503, "store-unavailable")
+        assert server.deliver(guid="small").status == 202
+        assert server.app.webhook.spool.files == 0
+        assert any("No space left" in line for line in server.log)
+
+
+def test_a_body_that_is_given_up_is_never_read_as_a_request() -> None:
+    """The connection ends with the answer, whatever the rest of the body looks like."""
+    with (
+        serving(spool_file=full_disk) as server,
+        server.connect() as connection,
+    ):
+        connection.sendall(head(2 * MEGABYTE) + b"x" * 200_000)
+        answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"connection: close" in answer
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(strangers.GET)
+        assert b"HTTP/1.1" not in everything(connection)
+
+
+def test_the_last_space_of_a_disk_is_not_for_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger may be on the same disk."""
+    monkeypatch.setattr("closeout.server.bodies.SPARE_DISK", 1 << 62)
+    payload = deliveries.pull_request() | {"filler": "x" * (2 * MEGABYTE)}
+    with serving() as server:
+        assert server.deliver(payload, guid="large").status == 503
+        assert server.deliver(guid="small").status == 202
 
 
 def test_a_large_delivery_is_taken_beside_others() -> None:
-    """Two megabytes go through a thread; the answer is the same."""
+    """Two megabytes go through the spool; the answer is the same, and nothing is left of it."""
     payload = deliveries.pull_request() | {"filler": "x" * (2 * MEGABYTE)}
     with serving() as server:
         assert server.deliver(payload, guid="large").status == 202
         assert server.deliver(payload, guid="wrong", secret=b"wrong").status == 401
+        spool = server.app.webhook.spool
+        assert (spool.files, spool.bytes, spool.pending) == (0, 0, 0)
+        assert server.app.webhook.held == 0
+
+
+def test_a_large_chunked_delivery_is_taken() -> None:
+    """One that turns out to be large moves to the spool with what had come."""
+    body = deliveries.encode(deliveries.pull_request() | {"filler": "x" * (2 * MEGABYTE)})
+    signed = deliveries.signed_headers("pull_request", body, SECRET, "large")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
+    with serving() as server, server.connect() as connection:
+        connection.sendall(f"POST /webhook HTTP/1.1\r\n{lines}Transfer-Encoding: chunked\r\n\r\n".encode())
+        for start in range(0, len(body), 300_000):
+            piece = body[start : start + 300_000]
+            connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        connection.sendall(b"0\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 202")
+
+
+def test_a_large_delivery_meets_a_rotated_secret() -> None:
+    """What was spooled is hashed again with the new secret."""
+    active = [b"old"]
+
+    def refresh() -> bool:
+        active[:] = [SECRET]
+        return True
+
+    payload = deliveries.pull_request() | {"filler": "x" * (2 * MEGABYTE)}
+    with serving(secrets=lambda: active, refresh=refresh) as server:
+        assert server.deliver(payload, guid="large").status == 202
+
+
+# --- heads ----------------------------------------------------------------------------------------------------
+
+
+def cut(whole: bytes, size: int) -> Iterator[bytes]:
+    """Yield pieces of this size."""
+    for start in range(0, len(whole), size):
+        yield whole[start : start + size]
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1 << 16, 4096, 65_535])
+@pytest.mark.parametrize("before", [b"", strangers.GET], ids=["first", "pipelined"])
+@pytest.mark.parametrize(("length", "status"), [(65_536, b"404"), (65_537, b"431"), (70_000, b"431")])
+def test_a_head_has_64_kb_at_most(
+    server: Running, length: int, status: bytes, before: bytes, size: int
+) -> None:
+    """To the byte, however it is cut into pieces, and after another request too."""
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(ConnectionError):
+            for piece in cut(before + strangers.head(length), size):
+                connection.sendall(piece)
+            connection.shutdown(socket.SHUT_WR)
+        answers = everything(connection)
+    assert b"HTTP/1.1 " + status in answers
+    assert answers.count(b"HTTP/1.1 ") == (2 if before else 1)
+
+
+def test_a_head_has_100_fields_at_most(server: Running) -> None:
+    """Each takes twenty times its bytes in memory."""
+    for fields, status in ((100, b"404"), (101, b"431")):
+        with server.connect() as connection:
+            connection.sendall(b"GET /nothing HTTP/1.1\r\n" + b"a: b\r\n" * fields + b"\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/%6detrics",
+        "/metrics%00",
+        "/%2fmetrics",
+        "//metrics",
+        "/./metrics",
+        "http://x/metrics",
+        "/metrics#x",
+        "*",
+    ],
+)
+def test_a_path_means_what_it_says(server: Running, target: str) -> None:
+    """Nothing is decoded or normalized, so that a proxy's rule for one exact path holds."""
+    with server.connect() as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert connection.recv(4096)[9:12] in (b"404", b"400")
+
+
+def test_an_encoded_webhook_is_no_webhook(server: Running) -> None:
+    """Nor is a delivery taken at a path that a proxy does not know."""
+    with server.connect() as connection:
+        connection.sendall(head(len(BODY)).replace(b"/webhook", b"/%77ebhook") + BODY)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 404")
 
 
 @settings(max_examples=60)

@@ -4,4 +4,146 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = ()
+_PROTOCOL = "src/closeout/server/protocol.py"
+_BODIES = "src/closeout/server/bodies.py"
+_PLACES = "src/closeout/server/places.py"
+_UPLOAD = "src/closeout/server/upload.py"
+_HEAD = "src/closeout/server/head.py"
+_HOSTILE = "tests/acceptance/test_hostile_connections.py::"
+_LIMITS = "tests/acceptance/test_receiver_limits.py::"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "an empty line after an answer counts as a head",
+        _PROTOCOL,
+        '            self._buffer = self._buffer.lstrip(b"\\r\\n")',
+        '            self._buffer = self._buffer.lstrip(b"\\n")',
+        (_HOSTILE + "test_bytes_are_no_progress",),
+    ),
+    Mutant(
+        "every byte of a head moves its deadline",
+        _PROTOCOL,
+        "        if not self._began:",
+        "        if self._buffer:",
+        (_HOSTILE + "test_bytes_are_no_progress",),
+    ),
+    Mutant(
+        "a body has no deadline",
+        _PROTOCOL,
+        "                self._wait_for(self._shared.app.webhook.limits.read_seconds)",
+        "                self._wait_for(3600.0)",
+        (_HOSTILE + "test_silence_after_an_answer_ends", _LIMITS + "test_a_body_that_never_comes_meets_the_deadline"),
+    ),
+    Mutant(
+        "the newest connection is refused when all places are taken",
+        _PLACES,
+        "            if not (self._make_room(self._waiting) or self._make_room(self._proven)):",
+        "            if self._open:",
+        (_HOSTILE + "test_a_full_server_still_takes_a_delivery",),
+    ),
+    Mutant(
+        "a proxy that delivered makes room like a stranger",
+        _PLACES,
+        "        (self._proven if occupant.proven else self._waiting)[occupant] = None",
+        "        self._waiting[occupant] = None",
+        (_HOSTILE + "test_who_delivered_is_the_last_to_make_room",),
+    ),
+    Mutant(
+        "one address may take every place",
+        _PLACES,
+        "        if address is not None and self._taken[address] >= self.share:",
+        "        if address is not None and self._taken[address] >= self.most:",
+        (_HOSTILE + "test_one_address_has_a_share",),
+    ),
+    Mutant(
+        "each address of a /64 has a share of its own",
+        _PLACES,
+        "_V6_PREFIX = 64",
+        "_V6_PREFIX = 128",
+        ("tests/unit/server/test_places.py::test_what_counts_as_one_peer",),
+    ),
+    Mutant(
+        "a connection that is gone is kept until the garbage collector comes",
+        _PROTOCOL,
+        "        request, self._request = self._request, None",
+        "        request = self._request",
+        (_HOSTILE + "test_a_connection_that_ends_is_freed_without_the_garbage_collector",),
+    ),
+    Mutant(
+        "an upload keeps its cancelled task",
+        _UPLOAD,
+        "            self._task = None  # it keeps its frames, and they keep this",
+        "            pass",
+        (_HOSTILE + "test_a_connection_that_ends_is_freed_without_the_garbage_collector",),
+    ),
+    Mutant(
+        "memory for unverified bodies has no limit",
+        _BODIES,
+        "        while self.held > self.limit and size > before:",
+        "        while False:",
+        (_LIMITS + "test_bodies_that_memory_cannot_hold_go_to_the_spool",),
+    ),
+    Mutant(
+        "the body that grows is given up, not the oldest",
+        _BODIES,
+        "            oldest = next(iter(self._holders))",
+        "            oldest = holder",
+        (_LIMITS + "test_the_oldest_body_makes_way_when_the_spool_is_full_too",),
+    ),
+    Mutant(
+        "the spool has no limit",
+        _BODIES,
+        "        if self.bytes + size > self._limits.spool_bytes:",
+        "        if False:",
+        (_LIMITS + "test_large_bodies_are_limited_by_themselves",),
+    ),
+    Mutant(
+        "the rest of a body that was given up is read as a request",
+        _PROTOCOL,
+        "            self._write_answer(answer, keep=self._keeps(upload.head, close=close or upload.unread))",
+        "            self._write_answer(answer, keep=self._keeps(upload.head, close=close))",
+        (_LIMITS + "test_a_body_that_is_given_up_is_never_read_as_a_request",),
+    ),
+    Mutant(
+        "strangers may fill the disk",
+        _BODIES,
+        "        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SPARE_DISK:",
+        "        if False:",
+        (_LIMITS + "test_the_last_space_of_a_disk_is_not_for_strangers",),
+    ),
+    Mutant(
+        "a large body is believed without its signature",
+        "src/closeout/core/signature.py",
+        "        if True not in fits:",
+        "        if False:",
+        (_LIMITS + "test_a_large_delivery_is_taken_beside_others",),
+    ),
+    Mutant(
+        "a head may be a little over 64 KB",
+        _HEAD,
+        "    end = buffer.find(END, known, HEAD_BYTES)",
+        "    end = buffer.find(END, known)",
+        (_LIMITS + "test_a_head_has_64_kb_at_most",),
+    ),
+    Mutant(
+        "a head may have any number of fields",
+        _HEAD,
+        "        if len(self.headers) == HEADER_FIELDS:",
+        "        if False:",
+        (_LIMITS + "test_a_head_has_100_fields_at_most",),
+    ),
+    Mutant(
+        "a path is decoded before it is compared",
+        "src/closeout/server/exchange.py",
+        '            "path": path.decode("latin-1"),',
+        '            "path": __import__("urllib.parse").parse.unquote(path.decode("latin-1")),',
+        (_LIMITS + "test_a_path_means_what_it_says",),
+    ),
+    Mutant(
+        "a second head within the first is taken",
+        _HEAD,
+        "        if self.version:\n            raise BadHead",
+        "        if False:\n            raise BadHead",
+        ("tests/unit/server/test_head.py::test_what_two_parsers_could_read_differently_is_refused",),
+    ),
+)  # fmt: skip

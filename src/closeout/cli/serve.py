@@ -17,6 +17,23 @@ from closeout.cli.commands import Command
 from closeout.core.errors import Unavailable
 
 
+def _checked_proxies(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the networks of trusted proxies, loopback by default."""
+    from closeout.server.places import LOOPBACK, networks
+
+    if given == ("none",):
+        return ()
+    try:
+        networks(given)
+    except ValueError:
+        raise click.BadParameter(
+            "Write an address or a network, such as 10.0.0.5 or 10.0.0.0/24; or none alone."
+        ) from None
+    return given or LOOPBACK
+
+
 @click.command(
     "serve",
     cls=Command,
@@ -37,9 +54,25 @@ from closeout.core.errors import Unavailable
     help="The port; 0 takes a free one.",
 )
 @click.option("--public-url", metavar="URL", help="Base of Details links, instead of the file's public-url.")
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    callback=_checked_proxies,
+    help="An address or network (CIDR) of a reverse proxy, which may open any number of connections. Can be repeated."
+    " Without it, loopback addresses are trusted; none trusts nobody.",
+)
 @click.option("--json-logs", is_flag=True, help="Log to stderr as JSON, one object a line.")
 def serve(
-    *, config: Path, db: Path | None, host: str, port: int, public_url: str | None, json_logs: bool
+    *,
+    config: Path,
+    db: Path | None,
+    host: str,
+    port: int,
+    public_url: str | None,
+    trusted_proxies: tuple[str, ...],
+    json_logs: bool,
 ) -> None:
     """Receive deliveries at POST /webhook, store them, and run what they start.
 
@@ -62,6 +95,7 @@ def serve(
             port,
             base_url=public_url,
             json_logs=json_logs,
+            trusted_proxies=trusted_proxies,
             on_listening=lambda address: output.note(f"closeout listens on {address}"),
         )
     except OSError as error:

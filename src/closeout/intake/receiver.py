@@ -76,6 +76,10 @@ class Receiver:
         """Check the signature over the raw body with every active secret. Raises Unauthorized."""
         signature.verify(body, headers.get(SIGNATURE), self._secrets())
 
+    def check(self) -> signature.Check:
+        """Return what verifies a body that comes in pieces, with the secrets of this moment."""
+        return signature.Check(self._secrets())
+
     def decide(self, headers: Mapping[bytes, bytes], body: bytes, received_at: float) -> Decision:
         """Say what a verified request is. `received_at` is in seconds since the epoch.
 

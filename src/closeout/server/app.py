@@ -11,7 +11,7 @@ import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import closeout
 from closeout.core.errors import CloseoutError
@@ -19,10 +19,11 @@ from closeout.intake.answers import FAILED
 from closeout.intake.receiver import Receiver
 from closeout.server import details
 from closeout.server.asgi import App, Receive, Scope, Send, respond
+from closeout.server.bodies import Limits, unnamed_file
 from closeout.server.health import Readiness
 from closeout.server.log import Log
 from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
-from closeout.server.webhook import Accept, Limits, Reply, Webhook
+from closeout.server.webhook import Accept, Webhook
 
 LOGGED_PATH = 300
 """Characters of a path, with its query, that stand in the log."""
@@ -86,17 +87,20 @@ class ServerParts:
     """The references of the webhook secrets, for the log: a request that fits none says so."""
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
+    spool_file: Callable[[], IO[bytes]] = unnamed_file
+    """Opens a file for a body over 1 MB until it is verified."""
     clock: Callable[[], float] = time.time
 
 
 class Application:
-    """The ASGI callable. `drain()` makes it not ready and ends live pages, before the server stops."""
+    """`webhook` for deliveries, and an ASGI callable for every other path. `drain()` makes it not ready and ends live pages, before the server stops."""
 
     def __init__(self, parts: ServerParts) -> None:
         self._parts = parts
         self.metrics = ServerMetrics()
         self._readiness = Readiness(parts.ready, parts.log)
-        self._webhook = Webhook(
+        self.log = parts.log
+        self.webhook = Webhook(
             parts.receiver,
             accept=parts.accept,
             started=parts.started,
@@ -106,19 +110,15 @@ class Application:
             limits=parts.limits,
             secrets=parts.secrets,
             clock=parts.clock,
+            spool_file=parts.spool_file,
         )
         self._pages: Any = None
         self._draining = asyncio.Event()
         self._routes: dict[str, App] = {
-            "/webhook": self._webhook,
             "/healthz": self._health,
             "/readyz": self._ready,
             "/metrics": self._metrics_page,
         }
-
-    def take(self, headers: list[tuple[bytes, bytes]], body: bytes, reply: Reply) -> bool:
-        """Offer the short way for a delivery that is complete (see `Webhook.take`)."""
-        return self._webhook.take(headers, body, reply)
 
     def drain(self) -> None:
         """Begin the end: not ready any more, live pages end. Called on the loop's thread."""
@@ -126,18 +126,8 @@ class Application:
         self._draining.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (or uvicorn's lifespan)."""
-        if scope["type"] == "http":
-            route = self._routes.get(scope["path"])
-            if route is self._webhook:
-                await route(scope, receive, send)
-            else:
-                await self._other(route, scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-
-    async def _other(self, route: App | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer anything but a delivery: logged, and never with an internal text."""
+        route = self._routes.get(scope["path"])
         began = time.perf_counter()
         if route is None and scope["path"].startswith(details.PATH):
             route = self._page
@@ -197,7 +187,9 @@ class Application:
         except CloseoutError as error:
             self._parts.log.seldom("the ledger's figures cannot be read", reason=error.message)
             stats = {}
-        body = self.metrics.render(closeout.__version__, stats, self._webhook.held)
+        body = self.metrics.render(
+            closeout.__version__, stats, self.webhook.held + self.webhook.unverified.held
+        )
         headers = ((b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store"))
         await respond(send, 200, body, headers)
 
@@ -235,13 +227,3 @@ async def _read_only(scope: Scope, send: Send, status: int, body: bytes) -> None
     refused = b'{"error": "method-not-allowed", "message": "This path takes GET only."}'
     headers = ((b"content-type", b"application/json"), (b"allow", b"GET, HEAD"))
     await respond(send, 405, refused, headers)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        else:
-            await send({"type": "lifespan.shutdown.complete"})
-            return

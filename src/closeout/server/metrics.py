@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 ACK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
 """Seconds. GitHub gives up after ten."""
+CLOSED = ("full", "address-share", "memory", "idle", "head", "body", "answer")
+"""Why connections are closed: no place; the last four are deadlines, by what the connection was waiting for."""
 
 
 class Histogram:
@@ -49,6 +51,10 @@ class ServerMetrics:
         """By outcome: `accepted`, `duplicate`, `ping`, `disconnected`, or an error's code."""
         self.ack = Histogram(ACK_BUCKETS)
         """Seconds from the request's head to the answer, of deliveries that were stored."""
+        self.closed: Counter[str] = Counter()
+        """Connections that closeout ended, by reason."""
+        self.connections: Callable[[], int] = lambda: 0
+        self.most_connections = 0
 
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
         """Give the whole page. `stats` is what the ledger's `stats()` gives; unknown parts are left out."""
@@ -68,6 +74,14 @@ class ServerMetrics:
                 "gauge",
                 "Bytes of bodies being read or waiting for their commit.",
                 held_bytes,
+            ),
+            *_family("closeout_connections", "gauge", "Open connections.", self.connections()),
+            *_family("closeout_connections_max", "gauge", "Connections at most.", self.most_connections),
+            *_family(
+                "closeout_connections_closed_total",
+                "counter",
+                "Connections that closeout closed, by reason.",
+                {("reason", reason): self.closed[reason] for reason in CLOSED},
             ),
             *_ledger_lines(stats),
         ]

@@ -1,44 +1,47 @@
 """Serve the application over HTTP until a signal says stop; then let what is in flight end.
 
-uvicorn is set up here and nowhere else. The socket is bound before anything is started, so that a port in use is
-an error of the command and not a line in a log.
+The socket is bound before anything is started, so that a port in use is an error of the command and not a line in a log.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Any
 
-import uvicorn
+import uvloop
 
-from closeout.server.asgi import App
-from closeout.server.protocol import HEAD_SECONDS, Guarded, guarded
+from closeout.server.app import Application
+from closeout.server.places import LOOPBACK, Places
+from closeout.server.protocol import Connection
+from closeout.server.shared import Shared, Timers
 
-KEEP_ALIVE_SECONDS = 75
 DRAIN_SECONDS = 10
 BACKLOG = 2048
 MOST_FILES = 8192
 RESERVED_FILES = 512
-"""For the ledger's readers, scripts, and connections to GitHub and AWS."""
+"""For the ledger's readers, spooled bodies, scripts, and connections to GitHub and AWS."""
+TICK = 0.1
+"""Seconds between two looks at the signals."""
+SWEEP_TICKS = 5
 
 
 def run(  # noqa: PLR0913 - each argument is a choice of who serves
-    app: App,
+    app: Application,
     host: str,
     port: int,
     on_listening: Callable[[str], None],
     *,
     on_draining: Callable[[], None] = lambda: None,
-    drain_seconds: int = DRAIN_SECONDS,
-    head_seconds: float = HEAD_SECONDS,
+    drain_seconds: float = DRAIN_SECONDS,
+    timers: Timers | None = None,
+    trusted_proxies: Sequence[str] = LOOPBACK,
+    most: int | None = None,
     stop: threading.Event | None = None,
 ) -> bool:
     """Serve until SIGTERM or SIGINT (or `stop`, for a server in a thread). True if it ended in good order.
@@ -47,28 +50,97 @@ def run(  # noqa: PLR0913 - each argument is a choice of who serves
     called when the end begins. In-flight requests get `drain_seconds`; a second signal ends at once (False).
     Raises OSError when the address cannot be bound.
     """
-    with bind(host, port) as listener:
-        config = uvicorn.Config(
-            app,
-            loop="uvloop",
-            http=guarded(getattr(app, "take", None), most_connections()),
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=drain_seconds,
-        )
-        # uvicorn's own lines say things that ours say better, and its access log would hold signatures.
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    with bind(host, port) as listener, _signals() as signals:
+        places = Places(most or most_connections(), trusted_proxies, _on_full(app))
+        shared = Shared(app, places, timers or Timers())
+        app.metrics.connections = places.__len__
+        app.metrics.most_connections = places.most
+        # They are files, too, and belong to the reserve.
+        app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
+        server = _Server(shared, listener, signals, stop)
         address = base_address(listener)
-        server = _Server(config, lambda: on_listening(address), on_draining, head_seconds, stop)
-        server.run(sockets=[listener])
-        return not server.force_exit
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve(lambda: on_listening(address), on_draining, drain_seconds))
+        return len(signals) < 2
+
+
+def _on_full(app: Application) -> Callable[[str, str], None]:
+    def full(reason: str, address: str) -> None:
+        app.metrics.closed[reason] += 1
+        if reason == "full":
+            app.log.rarely("all connections are taken: the one that waited longest is closed for a new one")
+        else:
+            app.log.rarely("one address has its whole share of the connections", address=address)
+
+    return full
+
+
+class _Server:
+    """The loop around the connections: it takes them, sweeps them, and ends them."""
+
+    def __init__(
+        self, shared: Shared, listener: socket.socket, signals: list[int], stop: threading.Event | None
+    ) -> None:
+        self._shared = shared
+        self._listener = listener
+        self._signals = signals
+        self._stop = stop
+
+    async def serve(
+        self, on_listening: Callable[[], None], on_draining: Callable[[], None], drain_seconds: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._shared.sweep(loop.time())
+        server = await loop.create_server(
+            lambda: Connection(self._shared), sock=self._listener, backlog=BACKLOG
+        )
+        on_listening()
+        await self._until(self._asked_to_stop)
+        on_draining()
+        server.close()
+        self._shared.drain()
+        ends = loop.time() + drain_seconds
+        await self._until(lambda: self._hurried() or self._idle() or loop.time() > ends)
+        for connection in list(self._shared.connections):
+            connection.abort()
+        self._shared.app.webhook.spool.close()
+
+    async def _until(self, ended: Callable[[], bool]) -> None:
+        """Sweep connections until `ended`."""
+        loop = asyncio.get_running_loop()
+        ticks = 0
+        while not ended():
+            await asyncio.sleep(TICK)
+            ticks += 1
+            if ticks % SWEEP_TICKS == 0:
+                self._shared.sweep(loop.time())
+
+    def _asked_to_stop(self) -> bool:
+        return bool(self._signals) or (self._stop is not None and self._stop.is_set())
+
+    def _hurried(self) -> bool:
+        return len(self._signals) > 1
+
+    def _idle(self) -> bool:
+        return not self._shared.connections
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT while serving: the first drains, the second ends at once."""
+    told: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield told
+        return
+    before: dict[int, Any] = {
+        number: signal.signal(number, lambda number, _frame: told.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def most_connections() -> int:
@@ -110,62 +182,3 @@ def base_address(listener: socket.socket) -> str:
     """Give `http://HOST:PORT` of a bound socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server with our signals, and a sweep over connections that never finish a head."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        on_listening: Callable[[], None],
-        on_draining: Callable[[], None],
-        head_seconds: float,
-        stop: threading.Event | None,
-    ) -> None:
-        super().__init__(config)
-        self._on_listening = on_listening
-        self._on_draining = on_draining
-        self._head_seconds = head_seconds
-        self._stop = stop
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_listening()
-
-    async def on_tick(self, counter: int) -> bool:
-        if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, Guarded):
-                    connection.sweep(now, self._head_seconds)
-        if self._stop is not None and self._stop.is_set():
-            self.should_exit = True
-        return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_draining()
-        await super().shutdown(sockets)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain on the first signal, stop at once on the second (uvicorn would go on for a second SIGTERM)."""
-        del sig, frame
-        if self.should_exit:
-            self.force_exit = True
-        self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take the signals while serving. Unlike uvicorn's, nothing is raised again: the exit code is ours."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        taken: dict[int, Any] = {
-            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in taken.items():
-                signal.signal(number, handler)

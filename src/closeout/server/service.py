@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from closeout.engine import Finished
 from closeout.ports import Secrets
 from closeout.server import details, serve
 from closeout.server.app import ServerParts, create_app
+from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
+from closeout.server.places import LOOPBACK
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 
 ENGINE_DRAIN_SECONDS = 20.0
@@ -35,7 +37,7 @@ WITHOUT_GITHUB = (
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
 
-def serve_forever(
+def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
     config: Path,
     db: Path,
     host: str,
@@ -44,6 +46,7 @@ def serve_forever(
     base_url: str | None,
     json_logs: bool,
     on_listening: Callable[[str], None],
+    trusted_proxies: Sequence[str] = LOOPBACK,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`."""
     loaded = wiring.load(config)
@@ -74,7 +77,8 @@ def serve_forever(
             log.line(_stopping(runtime.engine.under_way()))
 
         look_for_garbage_less()
-        patient = serve.run(app, host, port, listening, on_draining=draining)
+        map_large_blocks()
+        patient = serve.run(app, host, port, listening, on_draining=draining, trusted_proxies=trusted_proxies)
         _stop(runtime, log, ENGINE_DRAIN_SECONDS if patient else 0.0)
     finally:
         runtime.close(0.0)

@@ -1,8 +1,7 @@
-"""The webhook path: read a body with a limit and a deadline, let `intake` decide, answer after the commit.
+"""The webhook path: verify a body, let `intake` decide, answer after the commit.
 
-Raw ASGI, because a framework's request object costs more than everything done here. What is right or wrong
-about a request is decided in `closeout.intake`; this module only moves bytes. `take` is the part without a wait: the
-protocol calls it directly for a body that came in one piece (see `closeout.server.protocol`).
+What is right or wrong about a request is decided in `closeout.intake`; this module only moves bytes. A small body is
+taken without a task or a wait, since nearly all deliveries are small; a large one is hashed on its way to the spool.
 """
 
 from __future__ import annotations
@@ -10,56 +9,44 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import IO, Any, Protocol, TypeAlias
 
-from closeout.core.errors import (
-    CloseoutError,
-    Overloaded,
-    PayloadTooLarge,
-    ReadTimeout,
-    Unauthorized,
-)
+from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.signature import UNFIT
 from closeout.intake import answers, door
 from closeout.intake.answers import Answer
+from closeout.intake.door import SIGNATURE
 from closeout.intake.receiver import Receiver
 from closeout.server import asgi
-from closeout.server.asgi import CLOSE, JSON, RawHeaders, Receive, Scope, Send
+from closeout.server.asgi import RawHeaders
+from closeout.server.bodies import Inflow, Limits, Spool, Spooled, Unverified, unnamed_file
+from closeout.server.head import Head
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
 
 Done: TypeAlias = Callable[[Any], None]
 Item: TypeAlias = tuple[NewDelivery, Sequence[NewRun], Done]
 Accept: TypeAlias = Callable[[Sequence[Item]], None]
-Reply: TypeAlias = Callable[[Answer], None]
 
 PATH = "/webhook"
-LARGE = 512 * 1024
-"""Bodies over this are verified and decoded off the event loop, so that others are answered meanwhile."""
-LINGER_SECONDS = 1.0
-LINGER_BYTES = 4 * 1024 * 1024
 
 
-class Disconnected(Exception):
-    """The sender went away before its body was complete: nobody to answer, nothing to store."""
+class Request(Protocol):
+    """Who waits for the answer."""
 
+    def verified(self) -> None:
+        """Hear that the signature fits."""
+        ...
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much is read, and for how long."""
-
-    read_seconds: float = 10.0
-    """From the first read of a body to its last byte. GitHub itself gives up after ten seconds."""
-    body_bytes: int = door.MAX_BODY
-    held_bytes: int = 256 * 1024 * 1024
-    """Of all bodies in memory at once, being read or waiting for their commit."""
+    def reply(self, answer: Answer) -> None:
+        """Take the answer, now or after the commit."""
+        ...
 
 
 class Webhook:
-    """`POST /webhook` as an ASGI application.
+    """`POST /webhook`.
 
     `accept` hands deliveries to the ledger, which calls each one's `done` from its own thread after the commit;
     `started` takes the executions that are new; `refresh` reads the secrets again and says whether they changed (it
@@ -78,6 +65,7 @@ class Webhook:
         limits: Limits,
         secrets: str = "",
         clock: Callable[[], float] = time.time,
+        spool_file: Callable[[], IO[bytes]] = unnamed_file,
     ) -> None:
         self._receiver = receiver
         self._accept = accept
@@ -85,124 +73,119 @@ class Webhook:
         self._refresh = refresh
         self._metrics = metrics
         self._log = log
-        self._limits = limits
+        self.limits = limits
         self._secrets = secrets
         self._clock = clock
         self._gathered: list[Item] = []
         self._settled: deque[tuple[_Waiting, Any]] = deque()
         self._waking = False
         self._refreshing: asyncio.Future[bool] | None = None
+        self.unverified = Unverified(limits.memory_bytes)
+        self.spool = Spool(limits, spool_file)
         self.held = 0
-        """Bytes of bodies in memory now."""
+        """Bytes of verified bodies that wait for their commit."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; every outcome is counted."""
-        began = time.perf_counter()
-        unread = True
-        try:
-            headers = self._admit(scope)
-            body = await self._read(receive)
-            unread = False
-            try:
-                answer = await self._answer(headers, body, began)
-            finally:
-                self.held -= len(body)
-        except Disconnected:
-            self._metrics.deliveries["disconnected"] += 1
-            return
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
-            answer = self._refusal(error) if isinstance(error, CloseoutError) else self._failure(error)
-            self._metrics.deliveries[answer.outcome] += 1
-        if unread:
-            await self._send_unread(answer, receive, send)
-        else:
-            await _send(send, answer, _head(answer))
+    def admit(self, head: Head) -> Mapping[bytes, bytes]:
+        """Return the headers by name. Raises what the head alone shows to be wrong."""
+        door.check_method(head.method.decode("ascii"))
+        return door.admit(head.headers, self.limits.body_bytes)
 
-    def take(self, raw_headers: list[tuple[bytes, bytes]], body: bytes, reply: Reply) -> bool:
-        """Take a request whose body is there, without waiting; `reply` gets the answer, now or after the commit.
+    def take(
+        self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request
+    ) -> Coroutine[Any, Any, None] | None:
+        """Verify and store a small body that is whole. `began` is `perf_counter`'s.
 
-        False: nothing was done, and the request is one for `__call__`, which may wait: a body that is large, a
-        signature that a secret read again might fit, too much in memory.
+        Returns a coroutine, which must be run, if no secret fits: secrets that are read again might.
         """
-        began = time.perf_counter()
-        size = len(body)
-        if size > LARGE or self.held + size > self._limits.held_bytes:
-            return False
         try:
-            headers = door.admit(raw_headers, self._limits.body_bytes)
             self._receiver.verify(headers, body)
-        except Exception:  # noqa: BLE001 - the long way meets it again, and answers and logs it
-            return False
-        self._store(headers, body, _Waiting(reply, began, self._metrics, self, size))
-        return True
-
-    def _admit(self, scope: Scope) -> Mapping[bytes, bytes]:
-        door.check_method(scope["method"])
-        return door.admit(scope["headers"], self._limits.body_bytes)
-
-    async def _read(self, receive: Receive) -> bytes:
-        """Give the whole body. Its length is counted in `held` until the caller takes that back."""
-        deadline = _Deadline(self._limits.read_seconds)
-        chunks: list[bytes] = []
-        held = 0
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Disconnected  # noqa: TRY301 - what was counted is taken back below
-                chunk = message.get("body", b"")
-                chunks.append(chunk)
-                held += len(chunk)
-                self.held += len(chunk)
-                self._check(held)
-                if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        except BaseException as error:
-            self.held -= held
-            if isinstance(error, asyncio.CancelledError) and deadline.passed():
-                seconds = f"{self._limits.read_seconds:g} seconds"
-                raise ReadTimeout(f"The body did not arrive within {seconds}.") from None
-            raise
-        finally:
-            deadline.cancel()
-
-    def _check(self, held: int) -> None:
-        if held > self._limits.body_bytes:
-            raise PayloadTooLarge(door.TOO_LARGE)
-        if self.held > self._limits.held_bytes:
-            raise Overloaded("the bodies in memory are at their limit")
-
-    async def _answer(self, headers: Mapping[bytes, bytes], body: bytes, began: float) -> Answer:
-        """Verify, with the secrets read again if need be; then store. Raises Unauthorized."""
-        try:
-            await self._verify(headers, body)
         except Unauthorized:
-            if not await self._secrets_changed():
-                raise
-            await self._verify(headers, body)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+            return self._answering(request, lambda: self._take_later(headers, body, began, request))
+        self._store(headers, body, began, request)
+        return None
+
+    def take_large(
+        self, headers: Mapping[bytes, bytes], inflow: Inflow, began: float, request: Request
+    ) -> Coroutine[Any, Any, None]:
+        """Return a coroutine that reads a large body into the spool, verifies and stores it."""
+        return self._answering(request, lambda: self._take_large(headers, inflow, began, request))
+
+    def refuse(self, error: CloseoutError) -> Answer:
+        """Count and log an error; return its answer."""
+        answer = self._refusal(error)
+        self._metrics.deliveries[answer.outcome] += 1
+        return answer
+
+    def disconnected(self) -> None:
+        """Count a sender that went away before its body was whole."""
+        self._metrics.deliveries["disconnected"] += 1
+
+    async def _answering(self, request: Request, work: Callable[[], Awaitable[None]]) -> None:
+        """Answer errors too."""
+        try:
+            await work()
+        except CloseoutError as error:
+            request.reply(self.refuse(error))
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
+            self._metrics.deliveries[answers.FAILED.outcome] += 1
+            request.reply(self._failure(error))
+
+    async def _take_later(
+        self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request
+    ) -> None:
+        if not await self._secrets_changed():
+            raise Unauthorized(UNFIT)
+        self._receiver.verify(headers, body)
+        self._store(headers, body, began, request)
+
+    async def _take_large(
+        self, headers: Mapping[bytes, bytes], inflow: Inflow, began: float, request: Request
+    ) -> None:
+        spooled = self.spool.open(self._receiver.check())
+        try:
+            while await spooled.add(await inflow.read()):
+                pass  # No name holds a piece that has been written while the next one is awaited.
+            try:
+                spooled.verify(headers.get(SIGNATURE))
+            except Unauthorized:
+                if not await self._secrets_changed():
+                    raise
+                await spooled.hash_again(self._receiver.check())
+                spooled.verify(headers.get(SIGNATURE))
+            request.verified()
+            async with self.spool.turn:
+                await self._store_large(headers, spooled, began, request)
+        finally:
+            inflow.close()
+            spooled.close()
+
+    async def _store_large(
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+    ) -> None:
+        """Store a body that is whole in memory until its commit."""
+        decision, size = await self._decide_large(headers, spooled)
+        done = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer) -> None:
-            if not future.done():
-                future.set_result(answer)
+            request.reply(answer)
+            if not done.done():
+                done.set_result(None)
 
-        waiting = _Waiting(reply, began, self._metrics, self, 0)
-        if len(body) > LARGE:
-            # Only the decision is made elsewhere: the ledger and the counters belong to this thread.
-            decision = await asyncio.to_thread(self._decide, headers, body)
-            self._hand_over(decision, waiting)
-        else:
-            self._store(headers, body, waiting)
-        return await future
+        self._hand_over(decision, _Waiting(reply, began, self._metrics, self, size))
+        del decision
+        await done
+        self.unverified.used(size)
 
-    async def _verify(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
-        if len(body) > LARGE:
-            await asyncio.to_thread(self._receiver.verify, headers, body)
-        else:
-            self._receiver.verify(headers, body)
+    async def _decide_large(self, headers: Mapping[bytes, bytes], spooled: Spooled) -> tuple[Any, int]:
+        body = await spooled.read()
+        return await self.spool.do(lambda: self._decide(headers, body)), len(body)
 
-    def _store(self, headers: Mapping[bytes, bytes], body: bytes, waiting: _Waiting) -> None:
+    def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
+        request.verified()
+        if self.held + len(body) > self.limits.held_bytes:
+            request.reply(self.refuse(Overloaded("the bodies that wait for their commit are at their limit")))
+            return
+        waiting = _Waiting(request.reply, began, self._metrics, self, len(body))
         self._hand_over(self._decide(headers, body), waiting)
 
     def _decide(self, headers: Mapping[bytes, bytes], body: bytes) -> Any:
@@ -298,32 +281,15 @@ class Webhook:
         self._log.unforeseen("a delivery failed", error)
         return answers.FAILED
 
-    async def _send_unread(self, answer: Answer, receive: Receive, send: Send) -> None:
-        """Answer although a body may still be on its way, then close.
-
-        To close at once would reset the connection, and the sender might lose the answer with it; so what comes is
-        thrown away for a moment, within limits.
-        """
-        await _send(send, answer, [*_head(answer), CLOSE], more=True)
-        try:
-            async with asyncio.timeout(LINGER_SECONDS):
-                thrown_away = 0
-                while thrown_away < LINGER_BYTES:
-                    message = await receive()
-                    thrown_away += len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            pass
-        await send({"type": "http.response.body", "body": b""})
-
 
 class _Waiting:
     """A request that waits for its answer, and what is to be counted when it comes."""
 
     __slots__ = ("_began", "_hold", "_metrics", "_reply", "_size", "_then", "loop")
 
-    def __init__(self, reply: Reply, began: float, metrics: ServerMetrics, hold: Webhook, size: int) -> None:
+    def __init__(
+        self, reply: Callable[[Answer], None], began: float, metrics: ServerMetrics, hold: Webhook, size: int
+    ) -> None:
         self._reply = reply
         self._began = began
         self._metrics = metrics
@@ -352,38 +318,5 @@ class _Waiting:
             metrics.ack.observe(time.perf_counter() - self._began)
 
 
-class _Deadline:
-    """Cancels the current task after some seconds: a third of the cost of `asyncio.timeout`."""
-
-    __slots__ = ("_handle", "_passed", "_task")
-
-    def __init__(self, seconds: float) -> None:
-        self._passed = False
-        self._task = asyncio.current_task()
-        self._handle = asyncio.get_running_loop().call_later(seconds, self._expire)
-
-    def _expire(self) -> None:
-        self._passed = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def passed(self) -> bool:
-        """Whether the cancellation was this deadline's; it is then taken back."""
-        return self._passed and self._task is not None and self._task.uncancel() == 0
-
-    def cancel(self) -> None:
-        """Drop the timer."""
-        self._handle.cancel()
-
-
-def _head(answer: Answer) -> list[tuple[bytes, bytes]]:
-    return [*JSON, *EXTRA.get(answer.status, ()), (b"content-length", b"%d" % len(answer.body))]
-
-
 EXTRA: Mapping[int, RawHeaders] = {status: asgi.raw(pairs) for status, pairs in answers.MORE.items()}
 """Headers that a status brings with it."""
-
-
-async def _send(send: Send, answer: Answer, headers: RawHeaders, *, more: bool = False) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": more})

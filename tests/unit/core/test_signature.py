@@ -6,9 +6,11 @@ import hashlib
 import hmac
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from closeout.core.errors import SecretError, Unauthorized
-from closeout.core.signature import checked_secrets, sign, verify, well_formed
+from closeout.core.signature import Check, checked_secrets, sign, verify, well_formed
 
 SECRET = b"It's a Secret to Everybody"
 BODY = b"Hello, World!"
@@ -121,3 +123,32 @@ def test_the_form_of_the_header_is_known_before_the_body() -> None:
     assert well_formed(SIGNED)
     assert well_formed(b"sha256=" + b"0" * 64)
     assert not any(well_formed(REFUSED[name]) for name in REFUSED if name != "one digit wrong")
+
+
+@given(
+    st.lists(st.binary(max_size=50), max_size=5),
+    st.sampled_from([[SECRET], [b"new", SECRET], [b"new"], [b""], []]),
+)
+def test_a_body_in_pieces_verifies_as_the_whole_does(pieces: list[bytes], secrets: list[bytes]) -> None:
+    """However it is cut, with any number of secrets; an empty one verifies nothing."""
+    header = sign(b"".join(pieces), SECRET).encode()
+    check = Check(secrets)
+    for piece in pieces:
+        check.update(piece)
+    if SECRET in secrets:
+        check.verify(header)
+        verify(b"".join(pieces), header, secrets)
+    else:
+        with pytest.raises(Unauthorized):
+            check.verify(header)
+
+
+@pytest.mark.parametrize(
+    "header", [None, b"", b"sha256=", SIGNED[:-1], SIGNED.upper(), b"sha1=" + SIGNED[7:]]
+)
+def test_a_body_in_pieces_needs_a_well_formed_signature(header: bytes | None) -> None:
+    """As a whole one does."""
+    check = Check([SECRET])
+    check.update(BODY)
+    with pytest.raises(Unauthorized):
+        check.verify(header)

@@ -1,0 +1,143 @@
+"""One request to any path but the webhook's, as ASGI: what it reads and sends.
+
+Such a request has no body that anybody reads, and when its sender goes away the task is cancelled; so `receive` has
+nothing to tell, and an answer is a head and pieces, written as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from closeout.server.asgi import App, Message, Scope
+from closeout.server.head import Head
+
+if TYPE_CHECKING:
+    from closeout.server.protocol import Connection
+
+
+class Exchange:
+    """A request and its answer on a connection."""
+
+    __slots__ = (
+        "_asked", "_chunked", "_connection", "_done", "_drained", "_empty", "_keep", "_start", "_task", "head", "unread",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, head: Head) -> None:
+        self._connection = connection
+        self.head = head
+        self.unread = head.has_body
+        """Whether a body may be on its way: nobody reads it."""
+        self._start: Message | None = None
+        self._empty = head.method == b"HEAD"
+        self._asked = self._keep = self._chunked = self._done = False
+        self._drained: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory that nobody has vouched for."""
+        return self.head.size
+
+    def start(self, app: App) -> None:
+        """Let the application answer, in a task."""
+        self._task = asyncio.get_running_loop().create_task(self._run(app))
+
+    def abandon(self) -> None:
+        """Stop: nobody waits for the answer."""
+        self._done = True
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None  # it keeps its frames, and they keep this
+
+    def drained(self) -> None:
+        """Go on: the peer has read."""
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def _run(self, app: App) -> None:
+        """Close the connection if the application does not end what it began."""
+        try:
+            await app(self._scope(), self._receive, self._send)
+        finally:
+            if not self._done:
+                self._done = True
+                self._connection.finish(keep=False)
+
+    def _scope(self) -> Scope:
+        head = self.head
+        path, _, query = head.target.partition(b"?")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": head.version,
+            "method": head.method.decode("ascii"),
+            "scheme": "http",
+            # As it was sent: a proxy's rule for a path must mean the same path here.
+            "path": path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": head.headers,
+            "client": _address(self._connection.peer),
+            "server": _address(self._connection.local_address),
+        }
+
+    async def _receive(self) -> Message:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        connection = self._connection
+        if self._done:
+            return
+        if self._start is not None:
+            start, self._start = self._start, None
+            body = self._begin(start) + self._framed(body, more)
+        else:
+            body = self._framed(body, more)
+        if body:
+            connection.write(body)
+        if not more:
+            self._done = True
+            connection.finish(keep=self._keep)
+        elif connection.unwritten:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+    def _begin(self, start: Message) -> bytes:
+        """Return the head of the answer."""
+        status: int = start["status"]
+        headers: list[tuple[bytes, bytes]] = [*start.get("headers", ())]
+        self._keep = self._connection.begin_stream(self)
+        if not any(name.lower() == b"content-length" for name, _ in headers) and status >= 200:
+            if self.head.version == "1.1":
+                self._chunked = True
+                headers.append((b"transfer-encoding", b"chunked"))
+            else:
+                self._keep = False
+        if not self._keep:
+            headers.append((b"connection", b"close"))
+        lines = b"".join(b"%b: %b\r\n" % (name.lower(), value) for name, value in headers)
+        phrase = HTTPStatus(status).phrase.encode()
+        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, phrase, lines, self._connection.date)
+
+    def _framed(self, body: bytes, more: bool) -> bytes:
+        if self._empty:
+            return b""
+        if not self._chunked:
+            return body
+        piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        return piece if more else piece + b"0\r\n\r\n"
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    """Return host and port of a socket's name; None for a Unix socket."""
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else None

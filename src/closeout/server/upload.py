@@ -1,0 +1,163 @@
+"""One request to the webhook's path: its head, the bytes of its body as they come, and who waits for the answer.
+
+A small body is kept here until it is whole; a large one, and a small one that must give way, flow into the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
+
+from closeout.core.errors import CloseoutError, Overloaded, PayloadTooLarge, ReadTimeout
+from closeout.intake import door
+from closeout.intake.answers import Answer
+from closeout.server.bodies import FULL, Inflow
+from closeout.server.head import BadHead, Chunked, Head
+
+if TYPE_CHECKING:
+    from closeout.server.protocol import Connection
+    from closeout.server.webhook import Webhook
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Upload:
+    """A request on a connection. The connection may be gone, or at its next request, when the answer comes."""
+
+    __slots__ = (
+        "_body", "_chunked", "_connection", "_got", "_headers", "_inflow", "_limits", "_started", "_task", "_webhook",
+        "head", "is_verified", "unread",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, webhook: Webhook, head: Head) -> None:
+        self._connection = connection
+        self._webhook = webhook
+        self._limits = webhook.limits
+        self.head = head
+        self.unread = head.has_body
+        """Whether bytes of the body are still to come."""
+        self.is_verified = False
+        self._started = time.perf_counter()
+        self._headers: Mapping[bytes, bytes] = {}
+        self._body = bytearray()
+        self._got = 0
+        self._chunked: Chunked | None = None
+        self._inflow: Inflow | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # --- what the connection does with it ---------------------------------------------------------------------
+
+    def begin(self, came: bytes) -> bytes:
+        """Check the head and take what came with it; return what is no part of this request."""
+        head = self.head
+        try:
+            self._headers = self._webhook.admit(head)
+        except CloseoutError as error:
+            self._connection.answer(self, self._webhook.refuse(error), close=self.unread)
+            return came
+        if head.chunked:
+            self._chunked = Chunked()
+        if head.length > self._limits.small_bytes and not self._spool():
+            return b""
+        if head.expects_continue and self.unread and not came:
+            self._connection.write(CONTINUE)
+        return self.receive(came)
+
+    def receive(self, data: bytes) -> bytes:
+        """Take a piece of the body; return what follows the body."""
+        rest = b""
+        if self._chunked is None:
+            missing = self.head.length - self._got
+            if len(data) > missing:
+                data, rest = data[:missing], data[missing:]
+            self.unread = len(data) < missing
+        else:
+            try:
+                data = self._chunked.decode(data)
+            except BadHead:
+                self._cancel()
+                self._connection.refuse(400, "bad-request", "This is not an HTTP request.")
+                return b""
+            self.unread = not self._chunked.done
+        self._got += len(data)
+        if self._got > self._limits.body_bytes:
+            self._give_up(PayloadTooLarge(door.TOO_LARGE))
+        elif self._inflow is None and self._got > self._limits.small_bytes and not self._spool():
+            return b""
+        elif self._inflow is not None:
+            self._inflow.feed(data, last=not self.unread)
+        elif self.unread:
+            self._body += data
+        else:
+            self._take(bytes(self._body) + data if self._body else data)
+        return rest
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory that nobody has vouched for. What flows into the spool is limited there."""
+        return 0 if self.is_verified or self._inflow is not None else self.head.size + self._got
+
+    def give_way(self) -> bool:
+        """Release the memory. False: the request is verified, and holds none."""
+        if self.is_verified:
+            return False
+        if not (self.unread and self._inflow is None and self._webhook.spool.has_room and self._spool()):
+            self._give_up(Overloaded("the memory for unverified requests is full"))
+        return True
+
+    def expire(self) -> None:
+        """Refuse a body that did not arrive in time."""
+        seconds = f"{self._limits.read_seconds:g} seconds"
+        self._give_up(ReadTimeout(f"The body did not arrive within {seconds}."))
+
+    def abandon(self) -> None:
+        """Note that the sender is gone. What came whole is stored all the same: GitHub may send it again."""
+        if self.unread:
+            self._webhook.disconnected()
+            self._cancel()
+
+    # --- what the webhook does with it ------------------------------------------------------------------------
+
+    def verified(self) -> None:
+        """Note that the signature fits."""
+        self.is_verified = True
+        if self._body:
+            self._body = bytearray()
+        self._connection.verified(self)
+
+    def reply(self, answer: Answer) -> None:
+        """Answer."""
+        self._connection.answer(self, answer)
+
+    # --- itself -----------------------------------------------------------------------------------------------
+
+    def _take(self, body: bytes) -> None:
+        later = self._webhook.take(self._headers, body, self._started, self)
+        if later is not None:
+            self._run(later)
+
+    def _spool(self) -> bool:
+        """Read the rest into the spool. False: it has no room, and the sender is told so."""
+        if not self._webhook.spool.has_room:
+            self._give_up(Overloaded(FULL))
+            return False
+        self._inflow = Inflow(
+            self._webhook.spool, self._body, self._connection.pause, self._connection.resume
+        )
+        self._body = bytearray()
+        self._run(self._webhook.take_large(self._headers, self._inflow, self._started, self))
+        return True
+
+    def _give_up(self, error: CloseoutError) -> None:
+        self._cancel()
+        self._connection.answer(self, self._webhook.refuse(error), close=True)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None  # it keeps its frames, and they keep this

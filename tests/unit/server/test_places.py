@@ -1,0 +1,89 @@
+"""Who has a place, and who makes room."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.server.places import LOOPBACK, Places, networks
+
+
+class Peer:
+    """A connection that leaves when it is told to."""
+
+    proven = False
+
+    def __init__(self, places: Places, address: str) -> None:
+        self.places = places
+        self.address = places.key(address)
+        self.is_open = places.enter(self)
+
+    def abort(self) -> None:
+        """Leave."""
+        self.is_open = False
+        self.places.leave(self)
+
+
+@pytest.mark.parametrize(
+    ("peer", "key"),
+    [
+        ("127.0.0.1", None),
+        ("127.9.9.9", None),
+        ("::1", None),
+        ("::ffff:127.0.0.1", None),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (None, None),
+    ],
+)
+def test_what_counts_as_one_peer(peer: str | None, key: str | None) -> None:
+    """An IPv4 address, mapped or not; a /64 of IPv6; loopback and Unix sockets are trusted."""
+    assert Places(10, LOOPBACK).key(peer) == key
+
+
+def test_other_proxies_replace_the_default() -> None:
+    """With a list of its own, loopback counts like anybody."""
+    places = Places(10, ("10.0.0.0/24", "2001:db8::/32"))
+    assert places.key("10.0.0.9") is None
+    assert places.key("2001:db8:7::1") is None
+    assert places.key("127.0.0.1") == "127.0.0.1"
+
+
+def test_a_network_with_host_bits_is_an_error() -> None:
+    """It is more likely a slip than a wish."""
+    with pytest.raises(ValueError, match="host bits"):
+        networks(("10.0.0.5/24",))
+
+
+def test_the_oldest_of_the_address_makes_room_first() -> None:
+    """Somebody over the share loses the oldest connection; others lose none."""
+    told: list[tuple[str, str]] = []
+    places = Places(16, (), lambda reason, address: told.append((reason, address)))
+    other = Peer(places, "192.0.2.1")
+    mine = [Peer(places, "192.0.2.2") for _ in range(4)]
+    assert [peer.is_open for peer in mine] == [False, False, True, True]
+    assert other.is_open
+    assert told == [("address-share", "192.0.2.2")] * 2
+    assert len(places) == 3
+
+
+def test_when_all_are_busy_a_newcomer_is_refused() -> None:
+    """Nobody is closed while a request is being answered."""
+    places = Places(2, ("0.0.0.0/0",))
+    peers = [Peer(places, "192.0.2.1") for _ in range(2)]
+    for peer in peers:
+        places.busy(peer)
+    assert not Peer(places, "192.0.2.1").is_open
+    places.wait(peers[1])
+    assert Peer(places, "192.0.2.1").is_open
+    assert [peer.is_open for peer in peers] == [True, False]
+
+
+def test_nothing_is_remembered_of_who_left() -> None:
+    """A flood from many addresses leaves no memory behind."""
+    places = Places(4, ())
+    for number in range(100):
+        Peer(places, f"192.0.2.{number}")
+    assert len(places._taken) == len(places._of_address) == len(places) == 4
