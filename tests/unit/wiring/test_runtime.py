@@ -19,7 +19,6 @@ from closeout.server.service import METRICS_TOKEN, metrics_token
 from closeout.wiring.runtime import Report, Runtime, open_runtime, public_url
 from tests.contract.local_harness import eventually
 
-
 FILE = """\
 version: 1
 secrets: { webhook: env:WEBHOOK_SECRET }
