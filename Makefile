@@ -15,7 +15,7 @@ VENV_EMULATOR ?= .venv-emulator
 AWS_BIN := $(VENV_AWS)/bin
 CDK := node_modules/.bin/cdk
 
-.PHONY: help setup demo test check fix wheel bench bench-cold mutants browser lock clean
+.PHONY: help setup demo test check fix wheel bench bench-cold mutants hostile browser lock clean
 .PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws parity
 
 help:  ## what each target does
@@ -66,6 +66,9 @@ wheel: setup  ## build dist/closeout-*.whl
 
 mutants: setup  ## sabotage one line at a time; a named test must notice each
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
+
+hostile: setup  ## attack it for under four minutes: floods, faults, kills; one table of figures (ARGS=--long for more)
+	@$(BIN)/python -m tests.hostile $(ARGS)
 
 bench: setup  ## measure closeout beside its peers (ARGS=--quick for two minutes)
 	@$(BIN)/python -m bench $(ARGS)

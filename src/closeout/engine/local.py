@@ -31,7 +31,6 @@ from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunc
 REQUESTS_EVERY = 0.5
 """Seconds between two looks for requests of other processes, and for executions that nobody told of."""
 
-
 MOST_THREADS = 64
 """A script or a slow host holds a thread for as long as it takes; when all are held, more are made, up to this many."""
 
