@@ -22,6 +22,9 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("src", "tests", "schema", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
 SECONDS = 120
+"""For the tests of one mutant."""
+ALL_SECONDS = 900
+"""For the tests of all mutants, before anything is sabotaged."""
 
 
 def copy_tree(target: Path) -> None:
@@ -36,8 +39,8 @@ def copy_tree(target: Path) -> None:
             shutil.copy(source, target / name)
 
 
-def run_test(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
-    """Run tests in a tree; give pytest's exit code (1: a test failed) and the end of its output."""
+def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = SECONDS) -> tuple[int, str]:
+    """Run tests in a tree; return pytest's exit code (1: a test failed) and the end of its output."""
     environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [
         sys.executable,
@@ -49,10 +52,12 @@ def run_test(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
         "no:cacheprovider",
         "-p",
         "no:randomly",
+        "-n",
+        str(jobs),
         *tests,
     ]
     done = subprocess.run(
-        command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        command, cwd=tree, env=environment, capture_output=True, text=True, timeout=seconds, check=False
     )
     return done.returncode, done.stdout[-1500:] + done.stderr[-500:]
 
@@ -85,13 +90,14 @@ def main() -> int:
     ]
     started = time.monotonic()
     tests = tuple(dict.fromkeys(test for mutant in chosen for test in mutant.tests))
-    code, output = run_test(ROOT, tests)
+    jobs = os.cpu_count() or 2
+    code, output = run_test(ROOT, tests, jobs, ALL_SECONDS)
     if code != 0:
         print(output)
         print("the named tests must pass before anything is sabotaged")
         return 1
     failures = 0
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
         for mutant, problem in zip(chosen, pool.map(sabotage, chosen), strict=True):
             print(f"{'caught ' if problem is None else 'MISSED '} {mutant.name}", flush=True)
             if problem is not None:
