@@ -49,7 +49,9 @@ class World:
 
     resources: set[str] = field(default_factory=lambda: {"preview-17", "preview-17/bucket"})
     undeletable: set[str] = field(default_factory=set)
-    pull: PullRequest = field(default_factory=lambda: PullRequest(1700, 17, "closed", 1, "acme/shop"))
+    pull: PullRequest = field(
+        default_factory=lambda: PullRequest(1700, 17, "closed", 1, "acme/shop", head_ref="feature")
+    )
     account_id: str = ACCOUNT
     ref_there: bool = False
     of_branch: tuple[int, ...] = ()
@@ -114,7 +116,7 @@ class WorldGitHub:
         query: Mapping[str, str] | None = None,
     ) -> Json:
         self.world.call(f"{method} {path}")
-        return {"id": 1}
+        return {"id": 1, "owner": {"id": 9}}
 
 
 @dataclass(slots=True)
