@@ -31,6 +31,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RUN}::test_a_payload_whose_repository_is_two_deletes_nothing",),
     ),
     Mutant(
+        "a tag's name counts for the tag alone",
+        "src/closeout/run/livecheck.py",
+        '    if named is not None and github.ref_exists(subject.repository, f"{other}/{named}"):',
+        "    if False:",
+        (f"{RUN}::test_a_tag_that_goes_does_not_take_the_preview_of_the_branch_of_its_name",),
+    ),
+    Mutant(
         "the payload's word on the head branch is enough",
         "src/closeout/run/livecheck.py",
         "    if pull.head_ref != branch:",

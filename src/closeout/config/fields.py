@@ -112,6 +112,11 @@ def by_branch(step: Step, action: ActionSpec) -> bool:
     return _kind("pull_request", frozenset(_paths(_texts(step, action)))) == "ref"
 
 
+def by_ref(step: Step, action: ActionSpec) -> bool:
+    """Return whether a branch and a tag of one name, when they are deleted, have one name here."""
+    return "event.ref" in _paths(_texts(step, action))
+
+
 def _texts(step: Step, action: ActionSpec) -> Iterator[_Text]:
     for key, spec in action.inputs.items():
         if key in step.inputs and tells_apart(spec):

@@ -84,14 +84,14 @@ def _check_one_repository(repository: Mapping[str, Any]) -> int | None:
 def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
     """Return only when GitHub says, now, that the subject is still closed or gone.
 
-    With `branch`, what is to be deleted is named after that head branch and not after the pull request, so no other
-    pull request of it may be open either.
+    With `branch`, what is to be deleted is named after that branch: no other pull request of it may be open either, and
+    of a ref that is gone no tag of the name may be there for a branch, and no branch for a tag.
 
     Raises `Reopened`, `NotSame` (another pull request or repository answers to the name), `BranchInUse`, or the
     client's `ServiceError`; no error is ever read as "closed".
     """
     if subject.kind == "ref":
-        _check_ref(subject, github)
+        _check_ref(subject, github, branch)
         return
     pull = github.pull_request(subject.repository, subject.number)
     if pull.id != subject.id or pull.base_repository_id != subject.repository_id:
@@ -133,7 +133,7 @@ def _check_branch(pull: PullRequest, branch: str, github: GitHub) -> None:
         )
 
 
-def _check_ref(subject: Subject, github: GitHub) -> None:
+def _check_ref(subject: Subject, github: GitHub, named: str | None) -> None:
     repository = github.request("GET", f"/repos/{subject.repository}")
     if not isinstance(repository, dict) or repository.get("id") != subject.repository_id:
         has = repository.get("id") if isinstance(repository, dict) else None
@@ -144,6 +144,12 @@ def _check_ref(subject: Subject, github: GitHub) -> None:
     _check_owner(subject, (repository.get("owner") or {}).get("id"))
     if github.ref_exists(subject.repository, subject.ref):
         raise Reopened(f"{subject.ref} of {subject.repository} is there again")
+    other = "tags" if subject.ref.startswith("heads/") else "heads"
+    if named is not None and github.ref_exists(subject.repository, f"{other}/{named}"):
+        raise BranchInUse(
+            f"{other}/{named} of {subject.repository} is there, so what is named after {named} stays"
+            " (`branches` or `tags` under `delete` says which of the two is meant)"
+        )
 
 
 def _check_owner(subject: Subject, owner_id: Any) -> None:

@@ -466,6 +466,27 @@ def test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing(
     assert deletes(scene.world) == []
 
 
+@pytest.mark.parametrize(
+    ("filters", "spared"),
+    [({}, True), ({"branches": ["**"], "tags": ["**"]}, True), ({"tags": ["**"]}, False)],
+    ids=["no filter", "both", "tags alone"],
+)
+def test_a_tag_that_goes_does_not_take_the_preview_of_the_branch_of_its_name(
+    filters: dict[str, Any], spared: bool
+) -> None:
+    """Both have one name here. Where only tags match, the preview is the tag's."""
+    repository = {"id": 1, "full_name": "acme/shop", "name": "shop"}
+    payload = {"ref": "develop", "ref_type": "tag", "repository": repository, "sender": {"login": "dev"}}
+    world = World(resources={"preview-develop"}, refs={"heads/develop"})
+    scene = Scene(event="delete", payload=payload, world=world)
+    named = step("preview-${{ event.ref }}", allow_untrusted=("event.ref",))
+    scene.with_automation(triggers=({"event": "delete", **filters},), steps=(named,))
+    ending = scene.play()
+    assert ending.verdict == "success"
+    assert deletes(scene.world) == ([] if spared else ["delete preview-develop"])
+    assert ("heads/develop of acme/shop is there" in ending.summary) is spared
+
+
 FORGED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("preview-${{ event.repository.name }}-17", {"name": "web"}, "preview-web-17"),
     ("${{ event.repository.owner.login }}-17", {"owner": {"login": "beta"}}, "beta-17"),

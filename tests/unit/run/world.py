@@ -54,6 +54,8 @@ class World:
     )
     account_id: str = ACCOUNT
     ref_there: bool = False
+    refs: set[str] = field(default_factory=set)
+    """Refs that are there, as `heads/x`."""
     of_branch: tuple[int, ...] = ()
     """Open pull requests of the head branch."""
     log: list[str] = field(default_factory=list)
@@ -105,7 +107,7 @@ class WorldGitHub:
 
     def ref_exists(self, repository: str, ref: str) -> bool:
         self.world.call("read ref")
-        return self.world.ref_there
+        return self.world.ref_there or ref in self.world.refs
 
     def request(
         self,
