@@ -38,6 +38,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RUN}::test_a_tag_that_goes_does_not_take_the_preview_of_the_branch_of_its_name",),
     ),
     Mutant(
+        "what Cloud Control does not find has no tags",
+        "src/closeout/actions/aws/tags.py",
+        "        if not found:\n            raise",
+        "        if not found:\n            return\n            raise",
+        (f"{READS}::test_any_other_type_is_asked_of_cloud_control",),
+    ),
+    Mutant(
         "the payload's word on the head branch is enough",
         "src/closeout/run/livecheck.py",
         "    if pull.head_ref != branch:",
