@@ -22,6 +22,8 @@ from closeout.core.automation import Automation, Step
 SAFE = "${{ event.repository.id }}-${{ event.pull_request.number }}"
 """What is a name of its own for every pull request, whatever stands before it and whichever repositories match."""
 
+OF_REF = "${{ event.repository.id }}-${{ event.ref }}"
+"""What is a name of its own for every ref that was deleted; it begins no other one if a delimiter that no ref holds follows."""
 
 _REPOSITORY = ("owner", "name")
 _OF_REPOSITORY = {*_REPOSITORY, "repository-id"}
@@ -143,10 +145,19 @@ def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
 
 
 def _fix(found: Collision, placed: _Placed, *, alone: bool) -> str:
-    fix = _better(found, placed.key, alone=alone)
+    gone = all(trigger["event"] == "delete" for trigger in placed.use.automation.triggers)
+    fix = _for_refs(placed.key, alone=alone) if gone else _better(found, placed.key, alone=alone)
     if placed.use.action.destructive != "unless-declared":
         return fix
     return f"{fix}; or say destructive: false if the step deletes nothing"
+
+
+def _for_refs(key: Key, *, alone: bool) -> str:
+    """Return the advice for a `delete` event, which has no pull request."""
+    if "ref" not in _variables(key):
+        return f"use {OF_REF}, with allow-untrusted: [event.ref]"
+    fix = f"use {OF_REF}" + (", and `:` as delimiter, which no ref holds" if key.named.whole.prefix else "")
+    return fix if alone else f"{fix}, behind another fixed text in each of the two"
 
 
 def _better(found: Collision, key: Key, *, alone: bool) -> str:

@@ -15,7 +15,7 @@ from closeout.config.findings import Finding
 from closeout.config.languages import Undecided
 from closeout.config.load import check
 from closeout.config.subjects import Key, Law
-from closeout.config.uniqueness import SAFE
+from closeout.config.uniqueness import OF_REF, SAFE
 from closeout.core.automation import Step
 
 REGISTRY = builtin()
@@ -248,6 +248,20 @@ def test_the_advice_of_the_findings_passes(tmp_path: Path, repositories: str) ->
     assert errors(tmp_path, *safe) == []
     (found,) = errors(tmp_path, stack("[acme/shop, beta/shop]", f"p-{NAME}-{NUMBER}"))
     assert SAFE in found.fix
+
+
+def test_the_advice_for_a_ref_that_is_gone_passes_too(tmp_path: Path) -> None:
+    """A `delete` has no number: a name made of one would fail at each run."""
+    (found,) = errors(tmp_path, stack(SHOP, f"p-{NAME}", on="delete"))
+    assert found.fix == f"use {OF_REF}, with allow-untrusted: [event.ref]"
+    (found,) = errors(tmp_path, stack(ALL, f"p-{NAME}-{GONE}", on="delete"))
+    assert found.fix == f"use {OF_REF}"
+    assert errors(tmp_path, stack("['acme/*', 'beta/*']", f"p-{OF_REF}", on="delete")) == []
+    (found,) = errors(tmp_path, objects(ALL, f"{OF_REF}/")._replace(on="delete"))
+    assert found.fix == f"use {OF_REF}, and `:` as delimiter, which no ref holds"
+    assert errors(tmp_path, objects(ALL, f"{OF_REF}:", ", delimiter: ':'")._replace(on="delete")) == []
+    (found,) = errors(tmp_path, stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{GONE}", on="delete"))
+    assert found.fix == f"use {OF_REF}, behind another fixed text in each of the two"
 
 
 def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp_path: Path) -> None:

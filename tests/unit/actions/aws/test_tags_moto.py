@@ -264,7 +264,7 @@ class Stages(Registry):
 )
 def test_a_stage_is_asked_for_by_the_apis_of_its_stack_too(stages: dict[str, Any], found: Any) -> None:
     """CloudFormation gives the stage's name alone, and Cloud Control takes it with its API's id only."""
-    registry = Stages(stages)
+    registry: Any = Stages(stages)
     kinds = (
         ("AWS::ApiGateway::RestApi", "a1"),
         ("AWS::ApiGateway::RestApi", "a2"),
