@@ -214,6 +214,9 @@ class PullRequest(NamedTuple):
     base_repository_id: int
     base_repository: str = ""
     """`owner/name` as GitHub has it now."""
+    base_owner_id: int = 0
+    head_ref: str = ""
+    """The branch that it is of."""
 
 
 class GitHub(Protocol):

@@ -66,7 +66,8 @@ FAULTS: tuple[Fault, ...] = (
     ("no answer", "never", {}),
     ("a reset", "drop", {}),
     ("another pull request", "status", {"status": 200, "body": {"id": 1, "number": 1, "state": "closed",
-     "base": {"repo": {"id": 501_000, "full_name": REPOSITORY}}}}),
+     "head": {"ref": "x"},
+     "base": {"repo": {"id": 501_000, "full_name": REPOSITORY, "owner": {"id": 9_001}}}}}),
     ("no id", "status", {"status": 200, "body": {"id": None, "state": "closed", "base": {"repo": {"id": None}}}}),
     ("a state in capitals", "status", {"status": 200, "body": {"id": "1", "state": "CLOSED", "base": {"repo": {}}}}),
 )  # fmt: skip

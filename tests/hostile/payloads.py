@@ -78,6 +78,17 @@ def _set(*path: str, to: Any) -> Change:
     return change
 
 
+def _both(*path: str, to: Any) -> Change:
+    """Return a change of the repository in both places: the payload agrees with itself, and not with its full name."""
+    first, second = _set("repository", *path, to=to), _set("pull_request", "base", "repo", *path, to=to)
+
+    def change(payload: dict[str, Any]) -> None:
+        first(payload)
+        second(payload)
+
+    return change
+
+
 _NUMBER = ("pull_request", "number")
 CHANGES: tuple[tuple[str, Change], ...] = (
     *((f"the number {value!r}", _set(*_NUMBER, to=value)) for value in
@@ -88,6 +99,9 @@ CHANGES: tuple[tuple[str, Change], ...] = (
       ("acme/other", "\u0430cme/shop", "acme/../shop", "ACME/SHOP", "acme/shop\n", "acme", "", None, 17, "acme/shop/x", "acme/%2e%2e")),
     *((f"the repository's name {value!r}", _set("repository", "name", to=value)) for value in
       ("other", "../shop", "shop-17", "sh\u043ep", "*", "", None, ["shop"])),
+    ("another name of the repository, in both places", _both("name", to="other")),
+    ("another owner, in both places", _both("owner", "login", to="beta")),
+    ("another owner's id, in both places", _both("owner", "id", to=1)),
     ("another repository's id", _set("repository", "id", to=1)),
     ("another base", _set("pull_request", "base", "repo", "full_name", to="acme/other")),
     ("no base", _set("pull_request", "base", "repo", to=None)),

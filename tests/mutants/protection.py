@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+RUN = "tests/unit/run/test_run.py"
 GONE = "tests/unit/run/test_automation_gone.py"
 TAGS = "tests/unit/run/test_protected_tags.py"
 READS = "tests/unit/actions/aws/test_tags_moto.py"
@@ -15,6 +16,41 @@ SCRIPTS = "tests/unit/actions/general/test_process.py"
 NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a payload may give the repository two names",
+        "src/closeout/run/livecheck.py",
+        '    if repository.get("name", name) != name or about.get("login", owner) != owner:',
+        "    if False:",
+        (f"{RUN}::test_a_payload_whose_repository_is_two_deletes_nothing",),
+    ),
+    Mutant(
+        "the payload's word on the owner's id is enough",
+        "src/closeout/run/livecheck.py",
+        "    if subject.owner_id is not None and owner_id != subject.owner_id:",
+        "    if False:",
+        (f"{RUN}::test_a_payload_whose_repository_is_two_deletes_nothing",),
+    ),
+    Mutant(
+        "a tag's name counts for the tag alone",
+        "src/closeout/run/livecheck.py",
+        '    if named is not None and github.ref_exists(subject.repository, f"{other}/{named}"):',
+        "    if False:",
+        (f"{RUN}::test_a_tag_that_goes_does_not_take_the_preview_of_the_branch_of_its_name",),
+    ),
+    Mutant(
+        "what Cloud Control does not find has no tags",
+        "src/closeout/actions/aws/tags.py",
+        "        if not found:\n            raise",
+        "        if not found:\n            return\n            raise",
+        (f"{READS}::test_any_other_type_is_asked_of_cloud_control",),
+    ),
+    Mutant(
+        "the payload's word on the head branch is enough",
+        "src/closeout/run/livecheck.py",
+        "    if pull.head_ref != branch:",
+        "    if False:",
+        (f"{RUN}::test_a_branch_that_is_not_the_pull_requests_own_deletes_nothing",),
+    ),
     Mutant(
         "a run whose automation is gone goes on in its own form",
         "src/closeout/run/context.py",

@@ -81,13 +81,21 @@ def hooks(owner: str, more: tuple[str, ...]) -> tuple[Operation, ...]:
 
 OPERATIONS: tuple[Operation, ...] = (
     ("get", "/user", "200", fields("id", "login")),
-    ("get", HERE, "200", fields("id", "full_name", "default_branch")),
+    ("get", HERE, "200", fields("id", "full_name", "default_branch", "owner.id")),
     ("post", HERE + "/statuses/{sha}", "201", fields("state", "context", "description", "target_url")),
     (
         "get",
         HERE + "/pulls/{pull_number}",
         "200",
-        fields("id", "number", "state", "base.repo.id", "base.repo.full_name"),
+        fields(
+            "id",
+            "number",
+            "state",
+            "base.repo.id",
+            "base.repo.full_name",
+            "base.repo.owner.id",
+            "head.ref",
+        ),
     ),
     ("get", HERE + "/pulls", "200", fields("[].number", "[].state", "[].head.ref")),
     ("get", HERE + "/pulls/{pull_number}/files", "200", fields("[].filename", "[].previous_filename")),

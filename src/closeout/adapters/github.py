@@ -84,10 +84,14 @@ class GitHubClient:
                 state=answer["state"],
                 base_repository_id=answer["base"]["repo"]["id"],
                 base_repository=answer["base"]["repo"]["full_name"],
+                base_owner_id=answer["base"]["repo"]["owner"]["id"],
+                head_ref=answer["head"]["ref"],
             )
         except (KeyError, TypeError, IndexError):
             raise _unusable("GET", path, "the answer is not a pull request") from None
-        whole = all(type(n) is int for n in (found.id, found.number, found.base_repository_id))
+        whole = all(
+            type(n) is int for n in (found.id, found.number, found.base_repository_id, found.base_owner_id)
+        )
         named = isinstance(found.base_repository, str) and _REPOSITORY.fullmatch(found.base_repository)
         if not whole or not named or found.number != number or found.state not in ("open", "closed"):
             raise _unusable("GET", path, "the answer is not the pull request that was asked for")

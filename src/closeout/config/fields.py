@@ -112,6 +112,11 @@ def by_branch(step: Step, action: ActionSpec) -> bool:
     return _kind("pull_request", frozenset(_paths(_texts(step, action)))) == "ref"
 
 
+def by_ref(step: Step, action: ActionSpec) -> bool:
+    """Return whether a branch and a tag of one name, when they are deleted, have one name here."""
+    return "event.ref" in _paths(_texts(step, action))
+
+
 def _texts(step: Step, action: ActionSpec) -> Iterator[_Text]:
     for key, spec in action.inputs.items():
         if key in step.inputs and tells_apart(spec):
@@ -175,7 +180,8 @@ def _items(item: _Text, without: str, kind: Kind) -> Iterator[Item]:
         if not part.expression:
             yield part.text.lower()
             continue
-        for index, piece in enumerate(names.pieces(part.text)):
+        pieces = names.pieces(part.text)
+        for index, piece in enumerate(pieces):
             first = index == 0 and item.spec.names
             if piece.fixed is not None:
                 yield piece.fixed.lower()
@@ -184,7 +190,9 @@ def _items(item: _Text, without: str, kind: Kind) -> Iterator[Item]:
                 yield "/"
                 yield Field("name", "name", item.spec.names, False, without)
             else:
-                yield _field(piece.path, kind, item.spec.names)._replace(first=first, without=without)
+                field = _field(piece.path, kind, item.spec.names)
+                language = "part" if field.language == "text" and len(pieces) > 1 else field.language
+                yield field._replace(language=language, first=first, without=without)
 
 
 def _field(path: str | None, kind: Kind, fit: bool) -> Field:

@@ -67,10 +67,11 @@ class Language(Protocol):
 
 
 class Text(NamedTuple):
-    """One character of `first`, then any number of `rest`."""
+    """One character of `first`, then any number of `rest`; with `empty` also nothing."""
 
     first: frozenset[str]
     rest: frozenset[str]
+    empty: bool = False
     start: int = 0
     cost: int = 1
 
@@ -79,8 +80,8 @@ class Text(NamedTuple):
         return 1 if char in (self.rest if state else self.first) else None
 
     def accepts(self, state: int) -> bool:
-        """Return whether there is at least one character."""
-        return state == 1
+        """Return whether there is at least one character, or need not be."""
+        return state == 1 or self.empty
 
 
 class Sha:
@@ -120,6 +121,8 @@ LANGUAGES: dict[str, Language] = {
     "sha": Sha(),
     # What `core.names.check_interpolated` lets into a name; the first character is looked at where a slot begins.
     "text": Text(frozenset(_NAME | {"/"}), frozenset(_NAME | {"/"})),
+    # A part of an expression: the guard looks at the whole.
+    "part": Text(frozenset(_NAME | {"/"}), frozenset(_NAME | {"/"}), empty=True),
     "anything": Anything(empty=True),
     "branch": Anything(empty=False),
     # Logins hold letters, digits and hyphens; those of managed users end in `_SHORTCODE` besides:

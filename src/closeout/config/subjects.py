@@ -259,7 +259,7 @@ def _bound(items: Sequence[Item], cell: Cell, tail: bool) -> list[str | Slot]:
                 item.language, LANGUAGES.get(item.language)
             )
             assert language is not None
-            dotted = item.fit and item.language in ("name", "text")
+            dotted = item.fit and item.language in ("name", "text", "part")
             bound.append(Slot(item.variable, Fit(language) if dotted else language, item.first, item.without))
     return [*bound, TAIL] if tail else bound
 

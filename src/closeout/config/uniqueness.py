@@ -22,6 +22,8 @@ from closeout.core.automation import Automation, Step
 SAFE = "${{ event.repository.id }}-${{ event.pull_request.number }}"
 """What is a name of its own for every pull request, whatever stands before it and whichever repositories match."""
 
+OF_REF = "${{ event.repository.id }}-${{ event.ref }}"
+"""What is a name of its own for every ref that was deleted; it begins no other one if a delimiter that no ref holds follows."""
 
 _REPOSITORY = ("owner", "name")
 _OF_REPOSITORY = {*_REPOSITORY, "repository-id"}
@@ -95,13 +97,21 @@ def _keys(use: Use) -> Iterator[Key]:
 
 
 def _first(law: Law, placed: _Placed, group: _Group) -> tuple[Collision, _Placed] | None:
-    """Return the first collision of a name with itself or an earlier one."""
+    """Return the first collision of a name with itself or an earlier one; one that is a warning only if there is no other."""
+    odd: tuple[Collision, _Placed] | None = None
     for other in (placed, *group.add(placed)):
         if other is placed or (_one_place(other.use, placed.use) and not law.apart(other.key, placed.key)):
             found = law.collision(other.key, placed.key)
-            if found is not None:
+            if found is not None and not _of_constants(found, other, placed):
                 return found, other
-    return None
+            odd = odd or (found and (found, other))
+    return odd
+
+
+def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:
+    """Return whether only what is handed on differs from event to event, and need not be meant as a name."""
+    constant = placed.key.named.names.constant and other.key.named.names.constant
+    return constant and found.about not in _REPOSITORY
 
 
 def _undecided(at: At) -> None:
@@ -126,8 +136,7 @@ def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
     else:
         names = f"give {found.first} and {found.second}, and what begins like the one is deleted with it"
     message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, placed, alone=alone)
-    if placed.key.named.names.constant and other.key.named.names.constant and found.about not in _REPOSITORY:
-        # Only what is handed on differs from event to event, and need not be meant as a name.
+    if _of_constants(found, other, placed):
         placed.use.at.warning("constant-name", message, fix)
         return
     variables = _variables(placed.key) | _variables(other.key)
@@ -136,15 +145,25 @@ def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
 
 
 def _fix(found: Collision, placed: _Placed, *, alone: bool) -> str:
-    fix = _better(found, placed.key, alone=alone)
+    gone = all(trigger["event"] == "delete" for trigger in placed.use.automation.triggers)
+    fix = _for_refs(placed.key, alone=alone) if gone else _better(found, placed.key, alone=alone)
     if placed.use.action.destructive != "unless-declared":
         return fix
     return f"{fix}; or say destructive: false if the step deletes nothing"
 
 
+def _for_refs(key: Key, *, alone: bool) -> str:
+    """Return the advice for a `delete` event, which has no pull request."""
+    if "ref" not in _variables(key):
+        return f"use {OF_REF}, with allow-untrusted: [event.ref]"
+    fix = f"use {OF_REF}" + (", and `:` as delimiter, which no ref holds" if key.named.whole.prefix else "")
+    return fix if alone else f"{fix}, behind another fixed text in each of the two"
+
+
 def _better(found: Collision, key: Key, *, alone: bool) -> str:
     variables = _variables(key)
-    if key.named.kind == "number" and not variables & {"number", "pull-request-id"}:
+    numbered = variables & {"number", "pull-request-id"} or found.about in _REPOSITORY
+    if key.named.kind == "number" and not numbered:
         return "add ${{ event.pull_request.number }} to the name, behind a `-`"
     if key.named.kind == "ref":
         return f"use the number: {SAFE}"

@@ -71,7 +71,8 @@ def _fill_text(text: str, spec: Input, event: Mapping[str, Any], ending: str | N
 
 def _label(value: str, expression: str) -> str:
     """Return a value that goes into a URL before its path; with a `.`, `/` or `:` it could name another host."""
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,63}", value):
+    # No `-` in front: what tells names apart (`config.fields`) counts on it here as in every name.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", value):
         raise NameRefused(
             f"${{{{ {expression} }}}} gave {value[:60]!r}, which stands before the URL's path and is not one label of a"
             " host (letters, digits, `-`): the request could go to another host. Nothing was done"

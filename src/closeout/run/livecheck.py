@@ -24,6 +24,8 @@ class Subject(NamedTuple):
     number: int
     id: int
     ref: str
+    owner_id: int | None = None
+    """Of the repository's owner, None if the event does not say."""
 
 
 def subject_of(event: str, payload: Mapping[str, Any]) -> Subject | None:
@@ -36,11 +38,16 @@ def subject_of(event: str, payload: Mapping[str, Any]) -> Subject | None:
             pull = payload["pull_request"]
             base = pull["base"]["repo"]
             _check_one_subject(payload, pull, base)
-            return Subject("pull request", base["full_name"], base["id"], pull["number"], pull["id"], "")
+            owner = _check_one_repository(payload["repository"])
+            return Subject(
+                "pull request", base["full_name"], base["id"], pull["number"], pull["id"], "", owner
+            )
         if event == "delete":
             kind = {"branch": "heads", "tag": "tags"}[payload["ref_type"]]
             repository = payload["repository"]
-            return Subject("ref", repository["full_name"], repository["id"], 0, 0, f"{kind}/{payload['ref']}")
+            owner = _check_one_repository(repository)
+            ref = f"{kind}/{payload['ref']}"
+            return Subject("ref", repository["full_name"], repository["id"], 0, 0, ref, owner)
     except (KeyError, TypeError, AttributeError) as error:
         raise GuardRefused(f"the payload of {event} lacks {error}, so no live check is possible") from None
     return None
@@ -62,17 +69,29 @@ def _check_one_subject(payload: Mapping[str, Any], pull: Mapping[str, Any], base
             )
 
 
+def _check_one_repository(repository: Mapping[str, Any]) -> int | None:
+    """Raise `GuardRefused` unless owner and name are those of the full name; return the owner's id, if it is there.
+
+    Names may be made of them, while GitHub is asked about the full name. The id is for GitHub to confirm.
+    """
+    owner, _, name = str(repository["full_name"]).partition("/")
+    about = repository.get("owner") or {}
+    if repository.get("name", name) != name or about.get("login", owner) != owner:
+        raise GuardRefused("the payload gives the repository two names, so no live check is possible")
+    return about.get("id")
+
+
 def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
     """Return only when GitHub says, now, that the subject is still closed or gone.
 
-    With `branch`, what is to be deleted is named after that head branch and not after the pull request, so no other
-    pull request of it may be open either.
+    With `branch`, what is to be deleted is named after that branch: no other pull request of it may be open either, and
+    of a ref that is gone no tag of the name may be there for a branch, and no branch for a tag.
 
     Raises `Reopened`, `NotSame` (another pull request or repository answers to the name), `BranchInUse`, or the
     client's `ServiceError`; no error is ever read as "closed".
     """
     if subject.kind == "ref":
-        _check_ref(subject, github)
+        _check_ref(subject, github, branch)
         return
     pull = github.pull_request(subject.repository, subject.number)
     if pull.id != subject.id or pull.base_repository_id != subject.repository_id:
@@ -81,6 +100,7 @@ def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
             f" pull request {pull.id} in repository {pull.base_repository_id}, the event {subject.id} in"
             f" {subject.repository_id}; nothing more was done. {REAL}"
         )
+    _check_owner(subject, pull.base_owner_id)
     if pull.state == "open":
         raise Reopened(f"{subject.repository}#{subject.number} is open again")
     if pull.state != "closed":
@@ -97,9 +117,15 @@ def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
 def _check_branch(pull: PullRequest, branch: str, github: GitHub) -> None:
     """Raise `BranchInUse` if another pull request of the branch is open, by the repository's name of this moment.
 
-    By an old name GitHub would be asked for the branch of an owner who may no longer have it, and answer "none".
+    By an old name GitHub would be asked for the branch of an owner who may no longer have it, and answer "none". Raises
+    `NotSame` if GitHub has the pull request with another branch than the event.
     """
     repository = pull.base_repository
+    if pull.head_ref != branch:
+        raise NotSame(
+            f"{repository}#{pull.number} is of the branch {pull.head_ref}, the event says {branch}; nothing more was done."
+            f" {REAL}"
+        )
     others = [number for number in github.open_pull_requests(repository, branch) if number != pull.number]
     if others:
         raise BranchInUse(
@@ -107,7 +133,7 @@ def _check_branch(pull: PullRequest, branch: str, github: GitHub) -> None:
         )
 
 
-def _check_ref(subject: Subject, github: GitHub) -> None:
+def _check_ref(subject: Subject, github: GitHub, named: str | None) -> None:
     repository = github.request("GET", f"/repos/{subject.repository}")
     if not isinstance(repository, dict) or repository.get("id") != subject.repository_id:
         has = repository.get("id") if isinstance(repository, dict) else None
@@ -115,5 +141,20 @@ def _check_ref(subject: Subject, github: GitHub) -> None:
             f"{subject.repository} is now another repository than the event's: GitHub has {has}, the event"
             f" {subject.repository_id}; nothing more was done. {REAL}"
         )
+    _check_owner(subject, (repository.get("owner") or {}).get("id"))
     if github.ref_exists(subject.repository, subject.ref):
         raise Reopened(f"{subject.ref} of {subject.repository} is there again")
+    other = "tags" if subject.ref.startswith("heads/") else "heads"
+    if named is not None and github.ref_exists(subject.repository, f"{other}/{named}"):
+        raise BranchInUse(
+            f"{other}/{named} of {subject.repository} is there, so what is named after {named} stays"
+            " (`branches` or `tags` under `delete` says which of the two is meant)"
+        )
+
+
+def _check_owner(subject: Subject, owner_id: Any) -> None:
+    if subject.owner_id is not None and owner_id != subject.owner_id:
+        raise NotSame(
+            f"{subject.repository} has another owner than in the event: GitHub has {owner_id}, the event"
+            f" {subject.owner_id}; nothing more was done. {REAL}"
+        )

@@ -294,9 +294,14 @@ class StepWork:
         return bool(paused)
 
     def _branch(self, subject: livecheck.Subject) -> str | None:
-        """Return the head branch if this step's name is made of it, and so other pull requests of it have the same."""
+        """Return the branch if this step's name is made of it, and so something else of the branch may have the same."""
         action = self._context.deps.actions.get(self._step.uses)
-        if subject.kind != "pull request" or action is None or not fields.by_branch(self._step, action):
+        if action is None:
+            return None
+        if subject.kind == "ref":
+            both = any(map(_takes_both, self._context.automation.triggers))
+            return subject.ref.partition("/")[2] if both and fields.by_ref(self._step, action) else None
+        if not fields.by_branch(self._step, action):
             return None
         return str(self._context.event["pull_request"]["head"]["ref"])
 
@@ -319,3 +324,11 @@ class StepWork:
                 transient=True,
                 retry_after=error.retry_after,
             ) from None
+
+
+def _takes_both(trigger: Mapping[str, Any]) -> bool:
+    """Return whether branches and tags that are deleted match: a trigger without filters, or with both."""
+    of_branches, of_tags = (
+        any(key in trigger for key in (kind, f"{kind}-ignore")) for kind in ("branches", "tags")
+    )
+    return trigger.get("event") == "delete" and of_branches == of_tags

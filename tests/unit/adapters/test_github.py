@@ -58,7 +58,9 @@ def test_a_description_that_github_would_refuse_is_cut(github: FakeGitHub, clien
 def test_a_pull_request_is_read_with_its_identity(github: FakeGitHub, client: GitHubClient) -> None:
     """Id, number, state and the base repository's id: what the live check compares."""
     github.world.open_pull("acme/shop", number=17, id=1_700_017)
-    assert client.pull_request("acme/shop", 17) == PullRequest(1_700_017, 17, "open", 501_001, "acme/shop")
+    assert client.pull_request("acme/shop", 17) == PullRequest(
+        1_700_017, 17, "open", 501_001, "acme/shop", 9_001, "feature/17"
+    )
     github.world.change_pull("acme/shop", 17, "closed", merged=True)
     assert client.pull_request("acme/shop", 17).state == "closed"
 

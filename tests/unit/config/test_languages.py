@@ -16,6 +16,7 @@ HOLDS = {
     "owner": (["acme", "a-b", "a1", "x_corp"], ["", "-a", "a.b", "a/b"]),
     "name": ([".github", "a-b_c.d", "1"], ["", "a/b"]),
     "text": (["feature/x", "a"], ["", "a b", "\0"]),
+    "part": (["", "feature/x"], ["a b", "\0"]),
     "branch": (["feature/x", "\u00e9"], [""]),
     "anything": (["", "a b", "\u00e9"], ["a\0b"]),
 }

@@ -15,7 +15,7 @@ from closeout.config.findings import Finding
 from closeout.config.languages import Undecided
 from closeout.config.load import check
 from closeout.config.subjects import Key, Law
-from closeout.config.uniqueness import SAFE
+from closeout.config.uniqueness import OF_REF, SAFE
 from closeout.core.automation import Step
 
 REGISTRY = builtin()
@@ -218,6 +218,27 @@ def test_what_is_handed_on_beside_a_constant_name_is_warned_of(tmp_path: Path, v
         assert "destructive: false if the step deletes nothing" in found[0].fix
 
 
+def test_a_warning_does_not_hide_what_another_repository_shares(tmp_path: Path) -> None:
+    """The second is worth a warning by itself, and an error beside the first: the first pass must not end the search."""
+    (found,) = errors(tmp_path, *(build(f"['{owner}/*']", "teardown", f"{{ A: '{NAME}' }}") for owner in ("acme", "beta")))  # fmt: skip
+    assert "acme/a#7 (in " in found.message
+    assert "and beta/a#7 both give teardown, a" in found.message
+    assert SAFE in found.fix
+
+
+def test_a_part_of_an_expression_may_be_empty(tmp_path: Path) -> None:
+    """A value of outsiders' own can be: then the rest of the expression is all that stands there."""
+    empty = '${{ "x" + event.pull_request.title }}'
+    allowed = ALLOWED.replace("[", "[event.pull_request.title, ")
+    path = tmp_path / "closeout.yaml"
+    pair = stack(SHOP, f"p{NUMBER}x"), stack(WEB, f"p{NUMBER}{empty}")
+    path.write_text(HEAD + "".join(one.yaml(f"a{i}") for i, one in enumerate(pair)).replace(ALLOWED, allowed))
+    found = [one.message for one in check(path, REGISTRY) if one.severity == "error"]
+    assert len(found) == 1, found
+    assert "acme/shop#7 (in " in found[0]
+    assert "acme/web#7 both give p7x" in found[0]
+
+
 @pytest.mark.parametrize(
     "repositories", [SHOP, ALL, "['acme/*', 'beta/*', '!beta/x']", "['*-acme/s[ho]?p+']"]
 )
@@ -227,6 +248,20 @@ def test_the_advice_of_the_findings_passes(tmp_path: Path, repositories: str) ->
     assert errors(tmp_path, *safe) == []
     (found,) = errors(tmp_path, stack("[acme/shop, beta/shop]", f"p-{NAME}-{NUMBER}"))
     assert SAFE in found.fix
+
+
+def test_the_advice_for_a_ref_that_is_gone_passes_too(tmp_path: Path) -> None:
+    """A `delete` has no number: a name made of one would fail at each run."""
+    (found,) = errors(tmp_path, stack(SHOP, f"p-{NAME}", on="delete"))
+    assert found.fix == f"use {OF_REF}, with allow-untrusted: [event.ref]"
+    (found,) = errors(tmp_path, stack(ALL, f"p-{NAME}-{GONE}", on="delete"))
+    assert found.fix == f"use {OF_REF}"
+    assert errors(tmp_path, stack("['acme/*', 'beta/*']", f"p-{OF_REF}", on="delete")) == []
+    (found,) = errors(tmp_path, objects(ALL, f"{OF_REF}/")._replace(on="delete"))
+    assert found.fix == f"use {OF_REF}, and `:` as delimiter, which no ref holds"
+    assert errors(tmp_path, objects(ALL, f"{OF_REF}:", ", delimiter: ':'")._replace(on="delete")) == []
+    (found,) = errors(tmp_path, stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{GONE}", on="delete"))
+    assert found.fix == f"use {OF_REF}, behind another fixed text in each of the two"
 
 
 def test_a_warning_says_that_outsiders_text_is_handed_to_a_step_that_deletes(tmp_path: Path) -> None:

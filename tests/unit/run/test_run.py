@@ -403,7 +403,9 @@ def test_a_preview_named_after_a_branch_stays_while_another_pull_request_of_it_i
 
 def test_the_branchs_pull_requests_are_listed_immediately_before_the_delete() -> None:
     """They are asked for by today's name of the repository, in the same operation as the call; the closed one does not count."""
-    scene = by_branch(of_branch=(17,), pull=PullRequest(1700, 17, "closed", 1, "acme/renamed"))
+    scene = by_branch(
+        of_branch=(17,), pull=PullRequest(1700, 17, "closed", 1, "acme/renamed", head_ref="feature")
+    )
     assert scene.play().verdict == "success"
     at = scene.world.log.index("delete preview-feature")
     assert scene.world.log[at - 2 : at] == [
@@ -462,6 +464,59 @@ def test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing(
     scene.with_automation(steps=(step(named),))
     assert scene.play().verdict == "failure"
     assert deletes(scene.world) == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "spared"),
+    [({}, True), ({"branches": ["**"], "tags": ["**"]}, True), ({"tags": ["**"]}, False)],
+    ids=["no filter", "both", "tags alone"],
+)
+def test_a_tag_that_goes_does_not_take_the_preview_of_the_branch_of_its_name(
+    filters: dict[str, Any], spared: bool
+) -> None:
+    """Both have one name here. Where only tags match, the preview is the tag's."""
+    repository = {"id": 1, "full_name": "acme/shop", "name": "shop"}
+    payload = {"ref": "develop", "ref_type": "tag", "repository": repository, "sender": {"login": "dev"}}
+    world = World(resources={"preview-develop"}, refs={"heads/develop"})
+    scene = Scene(event="delete", payload=payload, world=world)
+    named = step("preview-${{ event.ref }}", allow_untrusted=("event.ref",))
+    scene.with_automation(triggers=({"event": "delete", **filters},), steps=(named,))
+    ending = scene.play()
+    assert ending.verdict == "success"
+    assert deletes(scene.world) == ([] if spared else ["delete preview-develop"])
+    assert ("heads/develop of acme/shop is there" in ending.summary) is spared
+
+
+FORGED: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("preview-${{ event.repository.name }}-17", {"name": "web"}, "preview-web-17"),
+    ("${{ event.repository.owner.login }}-17", {"owner": {"login": "beta"}}, "beta-17"),
+    ("${{ event.repository.owner.id }}-17", {"owner": {"login": "acme", "id": 8}}, "8-17"),
+)
+
+
+@pytest.mark.parametrize(("named", "forged", "aimed_at"), FORGED, ids=["name", "owner", "owner's id"])
+@pytest.mark.parametrize("event", ["pull_request", "delete"])
+def test_a_payload_whose_repository_is_two_deletes_nothing(
+    event: str, named: str, forged: dict[str, Any], aimed_at: str
+) -> None:
+    """Who has the webhook's secret writes payloads: a pull request that is closed indeed, and the name of another's preview."""
+    repository = {"id": 1, "full_name": "acme/shop", "name": "shop", "private": True, **forged}
+    scene = Scene(world=World(resources={aimed_at}))
+    scene.payload["repository"] = scene.payload["pull_request"]["base"]["repo"] = repository
+    if event == "delete":
+        scene.event, scene.payload = event, {"ref": "x", "ref_type": "branch", "repository": repository}
+    trigger = {"event": event} | ({"types": ["closed"]} if event == "pull_request" else {})
+    scene.with_automation(triggers=(trigger,), steps=(step(named),), repositories=("acme/*",))
+    assert scene.play().verdict == "failure"
+    assert deletes(scene.world) == []
+
+
+def test_a_branch_that_is_not_the_pull_requests_own_deletes_nothing() -> None:
+    """GitHub says which branch the pull request has; the payload may say any."""
+    scene = by_branch(pull=PullRequest(1700, 17, "closed", 1, "acme/shop", head_ref="another"))
+    ending = scene.play()
+    assert (ending.verdict, deletes(scene.world)) == ("failure", [])
+    assert "acme/shop#17 is of the branch another, the event says feature" in ending.summary
 
 
 def test_a_destructive_step_without_a_live_check_is_refused() -> None:

@@ -49,9 +49,13 @@ class World:
 
     resources: set[str] = field(default_factory=lambda: {"preview-17", "preview-17/bucket"})
     undeletable: set[str] = field(default_factory=set)
-    pull: PullRequest = field(default_factory=lambda: PullRequest(1700, 17, "closed", 1, "acme/shop"))
+    pull: PullRequest = field(
+        default_factory=lambda: PullRequest(1700, 17, "closed", 1, "acme/shop", head_ref="feature")
+    )
     account_id: str = ACCOUNT
     ref_there: bool = False
+    refs: set[str] = field(default_factory=set)
+    """Refs that are there, as `heads/x`."""
     of_branch: tuple[int, ...] = ()
     """Open pull requests of the head branch."""
     log: list[str] = field(default_factory=list)
@@ -103,7 +107,7 @@ class WorldGitHub:
 
     def ref_exists(self, repository: str, ref: str) -> bool:
         self.world.call("read ref")
-        return self.world.ref_there
+        return self.world.ref_there or ref in self.world.refs
 
     def request(
         self,
@@ -114,7 +118,7 @@ class WorldGitHub:
         query: Mapping[str, str] | None = None,
     ) -> Json:
         self.world.call(f"{method} {path}")
-        return {"id": 1}
+        return {"id": 1, "owner": {"id": 9}}
 
 
 @dataclass(slots=True)

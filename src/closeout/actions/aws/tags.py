@@ -1,225 +1,24 @@
 """The tags of single resources, read from each resource's own service: what `protect.tags` is held against.
 
 CloudFormation does not say which tags its resources have, and the Resource Groups Tagging API hears of them late. So
-the common types have a read here, one line each in one table. Any other type is asked of Cloud Control, if its schema in
+the common types have a read in `tag_reads`. Any other type is asked of Cloud Control, if its schema in
 CloudFormation's registry says that it has tags. Whatever cannot be read is refused: an unread tag is not a missing one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from closeout.actions.aws import physical, stacks
+from closeout.actions.aws.tag_reads import PARENTS, READS, UNTAGGABLE, Named, Read
 from closeout.actions.spec import Inputs, Permission
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
 from closeout.ports import Clients
 
-
-class Named(NamedTuple):
-    """A resource of a stack, by the id that CloudFormation gives it."""
-
-    kind: str
-    physical_id: str
-    stack_id: str
-    account: str
-
-    def arn(self, service: str, prefix: str) -> str:
-        """Return its ARN in the stack's partition, region and account."""
-        _, partition, _, region, account, _ = self.stack_id.split(":", 5)
-        return f"arn:{partition}:{service}:{region}:{account}:{prefix}{self.physical_id}"
-
-
-class Read(NamedTuple):
-    """One read-only call that answers with a resource's tags.
-
-    `found` takes the tags out of the answer: a map, or a list of pairs; raises `LookupError` or `TypeError` when they
-    are not where they belong. `untagged` are the exact codes that mean "no tags", or "no such resource". `page` are the
-    keys of the answer and of the request under which the next page goes on.
-    """
-
-    service: str
-    operation: str
-    arguments: Callable[[Named], dict[str, Any]]
-    found: Callable[[Mapping[str, Any]], Any]
-    untagged: frozenset[str]
-    action: str
-    resource: str
-    page: tuple[str, str] | None = None
-
-
-def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what takes tags from under these keys. Services leave the last one out where a resource has no tags."""
-
-    def found(answer: Any) -> Any:
-        for key in keys[:-1]:
-            answer = answer[key]
-        return answer.get(keys[-1]) or ()
-
-    return found
-
-
-def _look(kind: str, *keys: str | int) -> Read:
-    """Return the read of a type whose tags stand in the answer of its look, so that it needs no right of its own."""
-    look = physical.LOOKS[kind]
-    return Read(
-        look.service,
-        look.operation,
-        lambda named: look.arguments(named.physical_id, named.account),
-        _under(*keys),
-        look.absent,
-        look.action,
-        look.resource,
-    )
-
-
-def _listing(
-    kind: str,
-    operation: str,
-    arguments: Callable[[Named], dict[str, Any]],
-    key: str,
-    action: str,
-    **more: Any,
-) -> Read:
-    """Return the read of a type that has a call of its own for tags."""
-    look = physical.LOOKS[kind]
-    untagged = look.absent | more.pop("untagged", frozenset())
-    found = _under(key) if more.pop("optional", False) else lambda answer: answer[key]
-    return Read(look.service, operation, arguments, found, untagged, action, look.resource, **more)
-
-
-def _by_arn(service: str, prefix: str, key: str) -> Callable[[Named], dict[str, Any]]:
-    return lambda named: {key: named.arn(service, prefix)}
-
-
-def _by_id(key: str) -> Callable[[Named], dict[str, Any]]:
-    return lambda named: {key: named.physical_id}
-
-
-_GONE = frozenset({"ResourceNotFoundException", "ResourceNotFound", "NotFoundException"})
-_TABLE = _listing(
-    "AWS::DynamoDB::Table",
-    "list_tags_of_resource",
-    _by_arn("dynamodb", "table/", "ResourceArn"),
-    "Tags",
-    "dynamodb:ListTagsOfResource",
-    page=("NextToken", "NextToken"),
-)
-READS: Mapping[str, Read] = {
-    "AWS::S3::Bucket": _listing(
-        "AWS::S3::Bucket",
-        "get_bucket_tagging",
-        lambda named: {"Bucket": named.physical_id, "ExpectedBucketOwner": named.account},
-        "TagSet",
-        "s3:GetBucketTagging",
-        untagged=frozenset({"NoSuchTagSet"}),
-    ),
-    "AWS::Lambda::Function": _listing(
-        "AWS::Lambda::Function",
-        "list_tags",
-        _by_arn("lambda", "function:", "Resource"),
-        "Tags",
-        "lambda:ListTags",
-    ),
-    "AWS::DynamoDB::Table": _TABLE,
-    "AWS::DynamoDB::GlobalTable": _TABLE,
-    "AWS::SQS::Queue": _listing(
-        "AWS::SQS::Queue",
-        "list_queue_tags",
-        _by_id("QueueUrl"),
-        "Tags",
-        "sqs:ListQueueTags",
-        optional=True,
-    ),
-    "AWS::SNS::Topic": _listing(
-        "AWS::SNS::Topic",
-        "list_tags_for_resource",
-        _by_id("ResourceArn"),
-        "Tags",
-        "sns:ListTagsForResource",
-        untagged=_GONE,
-    ),
-    "AWS::IAM::Role": _look("AWS::IAM::Role", "Role", "Tags"),
-    "AWS::IAM::ManagedPolicy": _look("AWS::IAM::ManagedPolicy", "Policy", "Tags"),
-    "AWS::IAM::InstanceProfile": _look("AWS::IAM::InstanceProfile", "InstanceProfile", "Tags"),
-    "AWS::IAM::User": _look("AWS::IAM::User", "User", "Tags"),
-    "AWS::Logs::LogGroup": _listing(
-        "AWS::Logs::LogGroup",
-        "list_tags_for_resource",
-        _by_arn("logs", "log-group:", "resourceArn"),
-        "tags",
-        "logs:ListTagsForResource",
-        untagged=_GONE,
-        optional=True,
-    ),
-    "AWS::ECR::Repository": _listing(
-        "AWS::ECR::Repository",
-        "list_tags_for_resource",
-        _by_arn("ecr", "repository/", "resourceArn"),
-        "tags",
-        "ecr:ListTagsForResource",
-    ),
-    "AWS::CodeBuild::Project": _look("AWS::CodeBuild::Project")._replace(
-        found=lambda answer: [tag for project in answer["projects"] for tag in project.get("tags") or ()]
-    ),
-    "AWS::SSM::Parameter": _listing(
-        "AWS::SSM::Parameter",
-        "list_tags_for_resource",
-        lambda named: {"ResourceType": "Parameter", "ResourceId": named.physical_id},
-        "TagList",
-        "ssm:ListTagsForResource",
-        untagged=frozenset({"InvalidResourceId"}),
-    )._replace(resource="arn:aws:ssm:*:*:parameter/*"),
-    "AWS::SecretsManager::Secret": _look("AWS::SecretsManager::Secret", "Tags"),
-    "AWS::KMS::Key": _listing(
-        "AWS::KMS::Key",
-        "list_resource_tags",
-        _by_id("KeyId"),
-        "Tags",
-        "kms:ListResourceTags",
-        page=("NextMarker", "Marker"),
-    ),
-    "AWS::StepFunctions::StateMachine": _listing(
-        "AWS::StepFunctions::StateMachine",
-        "list_tags_for_resource",
-        _by_id("resourceArn"),
-        "tags",
-        "states:ListTagsForResource",
-        untagged=_GONE,
-    ),
-    "AWS::Kinesis::Stream": _listing(
-        "AWS::Kinesis::Stream",
-        "list_tags_for_stream",
-        lambda named: {"StreamName": named.physical_id, "Limit": 50},
-        "Tags",
-        "kinesis:ListTagsForStream",
-    ),
-    "AWS::RDS::DBInstance": _look("AWS::RDS::DBInstance", "DBInstances", 0, "TagList"),
-    "AWS::EC2::SecurityGroup": _look("AWS::EC2::SecurityGroup", "SecurityGroups", 0, "Tags"),
-    "AWS::EC2::VPC": _look("AWS::EC2::VPC", "Vpcs", 0, "Tags"),
-    "AWS::EC2::Instance": _look("AWS::EC2::Instance", "Reservations", 0, "Instances", 0, "Tags"),
-    stacks.STACK_TYPE: Read(
-        "cloudformation",
-        "describe_stacks",
-        _by_id("StackName"),
-        _under("Stacks", 0, "Tags"),
-        frozenset(),
-        "cloudformation:DescribeStacks",
-        "arn:aws:cloudformation:*:*:stack/*",
-    ),
-}
-UNTAGGABLE = frozenset(
-    {
-        "AWS::CDK::Metadata",
-        "AWS::CloudFormation::CustomResource",
-        "AWS::CloudFormation::WaitCondition",
-        "AWS::CloudFormation::WaitConditionHandle",
-    }
-)
-"""Types behind which there is no resource that could have tags. So it is with every `Custom::` type."""
 OTHERS = Permission(
     system="aws",
     actions=("cloudformation:DescribeType", "cloudformation:GetResource"),
@@ -235,16 +34,27 @@ def of_stack(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
     """
     reader = _Reader(clients)
     return [
-        replace(change, tags=reader.tags(change.resource, _named(change)))
-        if change.part_of is not None and change.verb != "keep"
+        replace(change, tags=reader.tags(change.resource, _named(change, changes)))
+        if _goes(change)
         else change
         for change in changes
     ]
 
 
-def _named(change: Change) -> Named:
+def _goes(change: Change) -> bool:
+    return change.part_of is not None and change.verb != "keep"
+
+
+def _named(change: Change, changes: Sequence[Change]) -> Named:
     identity = change.identity
-    return Named(identity["type"], identity["physical_id"], identity["stack_id"], identity["account"])
+    parents = tuple(
+        other.identity["physical_id"]
+        for other in changes
+        if _goes(other) and other.identity["type"] == PARENTS.get(identity["type"])
+    )
+    return Named(
+        identity["type"], identity["physical_id"], identity["stack_id"], identity["account"], parents
+    )
 
 
 def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
@@ -329,21 +139,33 @@ class _Reader:
             arguments = {**arguments, read.page[1]: following}
 
     def _controlled(self, named: Named) -> Iterator[tuple[str, str]]:
-        """Read the tags of a resource of any other type from Cloud Control (CloudControl API Reference, GetResource)."""
+        """Read the tags of a resource of any other type from Cloud Control (CloudControl API Reference, GetResource).
+
+        That it finds none is no proof that the resource is gone: it may know the type by another id than CloudFormation.
+        """
         if named.kind not in self._properties:
             self._properties[named.kind] = self._tag_property(named.kind)
         key = self._properties[named.kind]
         if key is None:
             return
+        found = [
+            tags for id_ in _ids(named) if (tags := self._controlled_by(named.kind, id_, key)) is not None
+        ]
+        if not found:
+            raise _unread("Cloud Control finds no such resource by the id that CloudFormation has for it")
+        if any(tags != found[0] for tags in found):
+            raise _unread("several resources have this id, with different tags")
+        yield from found[0].items()
+
+    def _controlled_by(self, kind: str, identifier: str, key: str) -> dict[str, str] | None:
+        """Return the tags of what has this id, None if there is nothing."""
         try:
-            answer = self._clients.aws("cloudcontrol").get_resource(
-                TypeName=named.kind, Identifier=named.physical_id
-            )
+            answer = self._clients.aws("cloudcontrol").get_resource(TypeName=kind, Identifier=identifier)
         except ServiceError as error:
             if error.reason == "ResourceNotFoundException":
-                return
+                return None
             raise
-        yield from _pairs(json.loads(answer["ResourceDescription"]["Properties"]).get(key) or ())
+        return dict(_pairs(json.loads(answer["ResourceDescription"]["Properties"]).get(key) or ()))
 
     def _tag_property(self, kind: str) -> str | None:
         """Return the property that holds a type's tags, None for a type whose schema says that it has none.
@@ -357,6 +179,17 @@ class _Reader:
         key = str(tagging.get("tagProperty", "/properties/Tags")).removeprefix("/properties/")
         taggable = tagging.get("taggable", schema.get("taggable", True))
         return key if taggable and key in schema["properties"] else None
+
+
+def _unread(why: str) -> ServiceError:
+    return ServiceError(why, service="cloudcontrol", operation="GetResource", reason="unusable")
+
+
+def _ids(named: Named) -> Sequence[str]:
+    """Return the ids by which Cloud Control may know a resource; two in one have a `|` between them."""
+    if named.kind in PARENTS:
+        return [f"{parent}|{named.physical_id}" for parent in named.parents]
+    return [named.physical_id]
 
 
 def _pairs(found: Any) -> Iterator[tuple[str, str]]:

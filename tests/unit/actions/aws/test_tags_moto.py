@@ -11,7 +11,7 @@ import pytest
 from closeout.actions.aws import physical, tags
 from closeout.actions.aws.cloudformation_delete_stack import ACTION as DELETE_STACK
 from closeout.actions.aws.s3_delete_objects import ACTION as DELETE_OBJECTS
-from closeout.actions.aws.tags import READS, Named
+from closeout.actions.aws.tag_reads import READS, Named
 from closeout.core.automation import Current
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
@@ -94,7 +94,7 @@ def test_more_than_a_page_of_tags(clients: Any) -> None:
 def test_tags_that_cannot_be_read_are_refused(clients: Any, aws: FakeAws, kind: str) -> None:
     """Not being allowed to read is not having none: the sentence says what is missing."""
     aws.fault(code="AccessDeniedException", status=403, message="not authorized", times=10)
-    physical_id = {**MISSING, "AWS::CloudFormation::Stack": STACK_ID}[kind]
+    physical_id = {**MISSING, "AWS::CloudFormation::Stack": STACK_ID}.get(kind, "x")
     with pytest.raises(
         GuardRefused, match=r"cannot be read, and `protect.tags` may protect it: .*not authorized"
     ):
@@ -191,7 +191,7 @@ REFUSED = ServiceError(
         ({"properties": {"Tags": {}}, "tagging": {"taggable": False}}, REFUSED, {}),
         ({"properties": {"Tags": {}}, "taggable": False}, REFUSED, {}),
         ({"properties": {"Name": {}}}, REFUSED, {}),
-        ({"properties": {"Tags": {}}}, GONE, {}),
+        ({"properties": {"Tags": {}}}, GONE, None),
         ({"properties": {"Tags": {}}}, REFUSED, None),
         ({"properties": {"Tags": {}}}, "no json", None),
         ({"properties": {"Tags": {}}}, {"Tags": "keep"}, None),
@@ -205,13 +205,16 @@ REFUSED = ServiceError(
     ],
 )
 def test_any_other_type_is_asked_of_cloud_control(schema: Any, properties: Any, found: Any) -> None:
-    """Only a schema that says so means that a type has no tags; whatever cannot be read is refused."""
+    """Only a schema that says so means that a type has no tags; whatever cannot be read is refused.
+
+    What Cloud Control does not find may be there: of many types it wants another id than CloudFormation's.
+    """
     registry = Registry(schema, properties)
     if found is None:
         with pytest.raises(GuardRefused, match="cannot be read"):
-            read(registry, "AWS::ECS::Service", "x")
+            read(registry, "AWS::MSK::Cluster", "x")
     else:
-        assert read(registry, "AWS::ECS::Service", "x") == found
+        assert read(registry, "AWS::MSK::Cluster", "x") == found
 
 
 @pytest.mark.parametrize("kind", ["Custom::Thing", "AWS::CDK::Metadata"])
@@ -225,7 +228,7 @@ def test_types_behind_which_there_is_nothing_are_not_asked_for(kind: str) -> Non
 def test_the_emulators_unknown_service_is_a_refusal(clients: Any) -> None:
     """Moto has no registry of types: nothing is concluded from that."""
     with pytest.raises((GuardRefused, ServiceError)):
-        read(clients, "AWS::ECS::Service", "x")
+        read(clients, "AWS::MSK::Cluster", "x")
 
 
 def test_arns_are_in_the_stacks_partition_region_and_account() -> None:
@@ -233,3 +236,68 @@ def test_arns_are_in_the_stacks_partition_region_and_account() -> None:
     stack = "arn:aws-cn:cloudformation:cn-north-1:111122223333:stack/x/1"
     named = Named("AWS::Lambda::Function", "f", stack, "111122223333")
     assert named.arn("lambda", "function:") == "arn:aws-cn:lambda:cn-north-1:111122223333:function:f"
+
+
+class Stages(Registry):
+    """Cloud Control with stages of APIs, by their two ids."""
+
+    def __init__(self, stages: dict[str, Any]) -> None:
+        super().__init__({"properties": {"Tags": {}}}, None)
+        self.stages = stages
+
+    def get_resource(self, **arguments: Any) -> Any:
+        """The stage that has both ids, else the error of one that is not there."""
+        if arguments["Identifier"] not in self.stages:
+            raise GONE
+        return {"ResourceDescription": {"Properties": json.dumps(self.stages[arguments["Identifier"]])}}
+
+
+@pytest.mark.parametrize(
+    ("stages", "found"),
+    [
+        ({"a2|prod": TAGGED}, {"keep": "yes"}),
+        ({"a1|prod": TAGGED, "a2|prod": TAGGED}, {"keep": "yes"}),
+        ({"a1|prod": {}}, {}),
+        ({"a1|prod": TAGGED, "a2|prod": {}}, None),
+        ({"prod": TAGGED, "a3|prod": TAGGED}, None),
+    ],
+)
+def test_a_stage_is_asked_for_by_the_apis_of_its_stack_too(stages: dict[str, Any], found: Any) -> None:
+    """CloudFormation gives the stage's name alone, and Cloud Control takes it with its API's id only."""
+    registry: Any = Stages(stages)
+    kinds = (
+        ("AWS::ApiGateway::RestApi", "a1"),
+        ("AWS::ApiGateway::RestApi", "a2"),
+        ("AWS::ApiGateway::Stage", "prod"),
+    )
+    changes = [
+        Change(
+            verb="delete", resource=name, reason="", part_of="stack x",
+            identity={"type": kind, "physical_id": name, "stack_id": STACK_ID, "account": ACCOUNT},
+        )
+        for kind, name in kinds
+    ]  # fmt: skip
+    registry.stages |= {"a1": {}, "a2": {}}
+    if found is None:
+        with pytest.raises(GuardRefused, match="cannot be read"):
+            tags.of_stack(changes, registry)
+    else:
+        assert tags.of_stack(changes, registry)[2].tags == found
+
+
+def test_a_rule_and_a_service_are_asked_of_their_own_services(clients: Any) -> None:
+    """A rule by the name that CloudFormation gives, a service by its ARN."""
+    pair = {"Key": "keep", "Value": "yes"}
+    clients.aws("events").put_rule(Name="nightly", ScheduleExpression="rate(1 day)", Tags=[pair])
+    assert read(clients, "AWS::Events::Rule", "nightly") == {"keep": "yes"}
+    ecs = clients.aws("ecs")
+    ecs.create_cluster(clusterName="c")
+    ecs.register_task_definition(family="f", containerDefinitions=[{"name": "n", "image": "i", "memory": 64}])
+    service = ecs.create_service(
+        cluster="c",
+        serviceName="s",
+        taskDefinition="f",
+        desiredCount=0,
+        tags=[{"key": "keep", "value": "yes"}],
+    )
+    assert read(clients, "AWS::ECS::Service", service["service"]["serviceArn"]) == {"keep": "yes"}

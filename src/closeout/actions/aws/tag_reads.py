@@ -1,0 +1,244 @@
+"""The table of calls that read the tags of single resources, one for each type of resource.
+
+The common types have a read here, one line each. `tags` reads by it, and asks Cloud Control for any other type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.actions.aws import physical, stacks
+
+
+class Named(NamedTuple):
+    """A resource of a stack, by the id that CloudFormation gives it."""
+
+    kind: str
+    physical_id: str
+    stack_id: str
+    account: str
+    parents: tuple[str, ...] = ()
+    """Physical ids of what it may be a part of: see `PARENTS`."""
+
+    def arn(self, service: str, prefix: str) -> str:
+        """Return its ARN in the stack's partition, region and account."""
+        _, partition, _, region, account, _ = self.stack_id.split(":", 5)
+        return f"arn:{partition}:{service}:{region}:{account}:{prefix}{self.physical_id}"
+
+
+class Read(NamedTuple):
+    """One read-only call that answers with a resource's tags.
+
+    `found` takes the tags out of the answer: a map, or a list of pairs; raises `LookupError` or `TypeError` when they
+    are not where they belong. `untagged` are the exact codes that mean "no tags", or "no such resource". `page` are the
+    keys of the answer and of the request under which the next page goes on.
+    """
+
+    service: str
+    operation: str
+    arguments: Callable[[Named], dict[str, Any]]
+    found: Callable[[Mapping[str, Any]], Any]
+    untagged: frozenset[str]
+    action: str
+    resource: str
+    page: tuple[str, str] | None = None
+
+
+def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what takes tags from under these keys. Services leave the last one out where a resource has no tags."""
+
+    def found(answer: Any) -> Any:
+        for key in keys[:-1]:
+            answer = answer[key]
+        return answer.get(keys[-1]) or ()
+
+    return found
+
+
+def _look(kind: str, *keys: str | int) -> Read:
+    """Return the read of a type whose tags stand in the answer of its look, so that it needs no right of its own."""
+    look = physical.LOOKS[kind]
+    return Read(
+        look.service,
+        look.operation,
+        lambda named: look.arguments(named.physical_id, named.account),
+        _under(*keys),
+        look.absent,
+        look.action,
+        look.resource,
+    )
+
+
+def _listing(
+    kind: str,
+    operation: str,
+    arguments: Callable[[Named], dict[str, Any]],
+    key: str,
+    action: str,
+    **more: Any,
+) -> Read:
+    """Return the read of a type that has a call of its own for tags."""
+    look = physical.LOOKS[kind]
+    untagged = look.absent | more.pop("untagged", frozenset())
+    found = _under(key) if more.pop("optional", False) else lambda answer: answer[key]
+    return Read(look.service, operation, arguments, found, untagged, action, look.resource, **more)
+
+
+def _by_arn(service: str, prefix: str, key: str) -> Callable[[Named], dict[str, Any]]:
+    return lambda named: {key: named.arn(service, prefix)}
+
+
+def _by_id(key: str) -> Callable[[Named], dict[str, Any]]:
+    return lambda named: {key: named.physical_id}
+
+
+_GONE = frozenset({"ResourceNotFoundException", "ResourceNotFound", "NotFoundException"})
+_TABLE = _listing(
+    "AWS::DynamoDB::Table",
+    "list_tags_of_resource",
+    _by_arn("dynamodb", "table/", "ResourceArn"),
+    "Tags",
+    "dynamodb:ListTagsOfResource",
+    page=("NextToken", "NextToken"),
+)
+READS: Mapping[str, Read] = {
+    "AWS::S3::Bucket": _listing(
+        "AWS::S3::Bucket",
+        "get_bucket_tagging",
+        lambda named: {"Bucket": named.physical_id, "ExpectedBucketOwner": named.account},
+        "TagSet",
+        "s3:GetBucketTagging",
+        untagged=frozenset({"NoSuchTagSet"}),
+    ),
+    "AWS::Lambda::Function": _listing(
+        "AWS::Lambda::Function",
+        "list_tags",
+        _by_arn("lambda", "function:", "Resource"),
+        "Tags",
+        "lambda:ListTags",
+    ),
+    "AWS::DynamoDB::Table": _TABLE,
+    "AWS::DynamoDB::GlobalTable": _TABLE,
+    "AWS::SQS::Queue": _listing(
+        "AWS::SQS::Queue",
+        "list_queue_tags",
+        _by_id("QueueUrl"),
+        "Tags",
+        "sqs:ListQueueTags",
+        optional=True,
+    ),
+    "AWS::SNS::Topic": _listing(
+        "AWS::SNS::Topic",
+        "list_tags_for_resource",
+        _by_id("ResourceArn"),
+        "Tags",
+        "sns:ListTagsForResource",
+        untagged=_GONE,
+    ),
+    "AWS::IAM::Role": _look("AWS::IAM::Role", "Role", "Tags"),
+    "AWS::IAM::ManagedPolicy": _look("AWS::IAM::ManagedPolicy", "Policy", "Tags"),
+    "AWS::IAM::InstanceProfile": _look("AWS::IAM::InstanceProfile", "InstanceProfile", "Tags"),
+    "AWS::IAM::User": _look("AWS::IAM::User", "User", "Tags"),
+    "AWS::Logs::LogGroup": _listing(
+        "AWS::Logs::LogGroup",
+        "list_tags_for_resource",
+        _by_arn("logs", "log-group:", "resourceArn"),
+        "tags",
+        "logs:ListTagsForResource",
+        untagged=_GONE,
+        optional=True,
+    ),
+    "AWS::ECR::Repository": _listing(
+        "AWS::ECR::Repository",
+        "list_tags_for_resource",
+        _by_arn("ecr", "repository/", "resourceArn"),
+        "tags",
+        "ecr:ListTagsForResource",
+    ),
+    "AWS::CodeBuild::Project": _look("AWS::CodeBuild::Project")._replace(
+        found=lambda answer: [tag for project in answer["projects"] for tag in project.get("tags") or ()]
+    ),
+    "AWS::SSM::Parameter": _listing(
+        "AWS::SSM::Parameter",
+        "list_tags_for_resource",
+        lambda named: {"ResourceType": "Parameter", "ResourceId": named.physical_id},
+        "TagList",
+        "ssm:ListTagsForResource",
+        untagged=frozenset({"InvalidResourceId"}),
+    )._replace(resource="arn:aws:ssm:*:*:parameter/*"),
+    "AWS::SecretsManager::Secret": _look("AWS::SecretsManager::Secret", "Tags"),
+    "AWS::KMS::Key": _listing(
+        "AWS::KMS::Key",
+        "list_resource_tags",
+        _by_id("KeyId"),
+        "Tags",
+        "kms:ListResourceTags",
+        page=("NextMarker", "Marker"),
+    ),
+    "AWS::StepFunctions::StateMachine": _listing(
+        "AWS::StepFunctions::StateMachine",
+        "list_tags_for_resource",
+        _by_id("resourceArn"),
+        "tags",
+        "states:ListTagsForResource",
+        untagged=_GONE,
+    ),
+    "AWS::Kinesis::Stream": _listing(
+        "AWS::Kinesis::Stream",
+        "list_tags_for_stream",
+        lambda named: {"StreamName": named.physical_id, "Limit": 50},
+        "Tags",
+        "kinesis:ListTagsForStream",
+    ),
+    "AWS::RDS::DBInstance": _look("AWS::RDS::DBInstance", "DBInstances", 0, "TagList"),
+    "AWS::EC2::SecurityGroup": _look("AWS::EC2::SecurityGroup", "SecurityGroups", 0, "Tags"),
+    "AWS::EC2::VPC": _look("AWS::EC2::VPC", "Vpcs", 0, "Tags"),
+    "AWS::EC2::Instance": _look("AWS::EC2::Instance", "Reservations", 0, "Instances", 0, "Tags"),
+    # Cloud Control knows these two by other ids than CloudFormation's.
+    "AWS::Events::Rule": Read(
+        "events",
+        "list_tags_for_resource",
+        lambda named: {
+            "ResourceARN": named._replace(physical_id=named.physical_id.replace("|", "/")).arn(
+                "events", "rule/"
+            )
+        },
+        lambda answer: answer["Tags"],
+        _GONE,
+        "events:ListTagsForResource",
+        "arn:aws:events:*:*:rule/*",
+    ),
+    "AWS::ECS::Service": Read(
+        "ecs",
+        "list_tags_for_resource",
+        _by_id("resourceArn"),
+        _under("tags"),
+        frozenset({"ClusterNotFoundException"}),
+        "ecs:ListTagsForResource",
+        "arn:aws:ecs:*:*:service/*",
+    ),
+    stacks.STACK_TYPE: Read(
+        "cloudformation",
+        "describe_stacks",
+        _by_id("StackName"),
+        _under("Stacks", 0, "Tags"),
+        frozenset(),
+        "cloudformation:DescribeStacks",
+        "arn:aws:cloudformation:*:*:stack/*",
+    ),
+}
+PARENTS = {
+    "AWS::ApiGateway::Stage": "AWS::ApiGateway::RestApi",
+    "AWS::ApiGatewayV2::Stage": "AWS::ApiGatewayV2::Api",
+}
+"""Types that Cloud Control knows by two ids, of which CloudFormation gives the second: the first is one of these in the stack."""
+UNTAGGABLE = frozenset(
+    {
+        "AWS::CDK::Metadata",
+        "AWS::CloudFormation::CustomResource",
+        "AWS::CloudFormation::WaitCondition",
+        "AWS::CloudFormation::WaitConditionHandle",
+    }
+)
+"""Types behind which there is no resource that could have tags. So it is with every `Custom::` type."""
