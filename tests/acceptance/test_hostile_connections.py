@@ -93,6 +93,14 @@ def test_bytes_are_no_progress(server: Running, first: bytes, piece: bytes) -> N
         assert strangers.drip(connection, piece, 0.1, 10), "the connection is still open"
 
 
+def test_an_empty_line_between_requests_is_ignored(server: Running) -> None:
+    """Some clients send one after a body; RFC 9112, 2.2 asks a server to ignore it."""
+    last = strangers.GET.replace(b"Host", b"Connection: close\r\nHost")
+    with server.connect() as connection:
+        connection.sendall(strangers.GET + b"\r\n" + last)
+        assert strangers.everything(connection).count(b"HTTP/1.1 200") == 2
+
+
 def test_answers_that_nobody_reads_end_the_connection(server: Running) -> None:
     """Pipelined requests stop when their answers are not read, and a timer ends the connection."""
     closed = server.app.metrics.closed["answer"]

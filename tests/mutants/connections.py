@@ -14,11 +14,11 @@ _LIMITS = "tests/acceptance/test_receiver_limits.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
-        "an empty line after an answer counts as a head",
+        "an empty line before a request is refused",
         _PROTOCOL,
         '            self._buffer = self._buffer.lstrip(b"\\r\\n")',
         '            self._buffer = self._buffer.lstrip(b"\\n")',
-        (_HOSTILE + "test_bytes_are_no_progress",),
+        (_HOSTILE + "test_an_empty_line_between_requests_is_ignored",),
     ),
     Mutant(
         "every byte of a head moves its deadline",
