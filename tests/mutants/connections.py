@@ -10,9 +10,31 @@ _PLACES = "src/closeout/server/places.py"
 _UPLOAD = "src/closeout/server/upload.py"
 _HEAD = "src/closeout/server/head.py"
 _HOSTILE = "tests/acceptance/test_hostile_connections.py::"
+_COUNTS = "tests/acceptance/test_connection_counts.py::"
 _LIMITS = "tests/acceptance/test_receiver_limits.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a body that gives way and is given up in one turn stays counted",
+        _UPLOAD,
+        "            self._inflow.close()  # a task that has not begun does not do it",
+        "            pass",
+        (_COUNTS + "test_who_leaves_while_the_body_gives_way_leaves_nothing",),
+    ),
+    Mutant(
+        "what comes between two requests is read without a limit",
+        _PROTOCOL,
+        "        if self._state == WAITING and (self._began or not known):",
+        "        if self._state == WAITING:",
+        (_COUNTS + "test_what_comes_early_is_counted_and_read_no_further",),
+    ),
+    Mutant(
+        "an answer to HEAD has a body",
+        _PROTOCOL,
+        '            self._write_answer(answer, keep=keep, empty=upload.head.method == b"HEAD")',
+        "            self._write_answer(answer, keep=keep)",
+        (_LIMITS + "test_an_answer_to_head_has_no_body",),
+    ),
     Mutant(
         "an empty line after an answer counts as a head",
         _PROTOCOL,

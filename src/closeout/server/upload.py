@@ -161,3 +161,5 @@ class Upload:
         if self._task is not None:
             self._task.cancel()
             self._task = None  # it keeps its frames, and they keep this
+        if self._inflow is not None:
+            self._inflow.close()  # a task that has not begun does not do it
