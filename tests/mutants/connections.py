@@ -15,6 +15,13 @@ _LIMITS = "tests/acceptance/test_receiver_limits.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "a chunked body may be all sizes and no data",
+        _HEAD,
+        "            if self._spare < 0:",
+        "            if self._spare < -1e12:",
+        ("tests/unit/server/test_head.py::test_chunks_of_a_byte_are_refused_after_a_while",),
+    ),
+    Mutant(
         "a body that gives way and is given up in one turn stays counted",
         _UPLOAD,
         "            self._inflow.close()  # a task that has not begun does not do it",
