@@ -138,9 +138,10 @@ class World:
             raise OSError(errno.ENOSPC, "No space left on device")
         return unnamed_file()
 
-    def open(self) -> None:
-        """Let a peer connect."""
-        self.wires.append(Wire(Connection(self.shared), f"192.0.2.{self.chance.randrange(9)}"))
+    def open(self, peer: int | None = None) -> None:
+        """Let a peer connect, one of nine if none is named."""
+        number = self.chance.randrange(9) if peer is None else peer
+        self.wires.append(Wire(Connection(self.shared), f"192.0.2.{number}"))
 
     def counts(self) -> dict[str, int]:
         """Return everything that is counted."""
@@ -294,5 +295,20 @@ def test_who_leaves_while_the_body_gives_way_leaves_nothing() -> None:
         assert world.app.webhook.spool.pending == 30_000
         wire.connection.abort()
         await _ended(world)
+
+    asyncio.run(play())
+
+
+def test_bodies_that_begin_together_and_find_no_room_leave_nothing() -> None:
+    """More large bodies than the spool takes begin in one turn: those that are refused are given back too."""
+
+    async def play() -> None:
+        world = World(random.Random(0))
+        for peer in range(LIMITS.spool_files + 2):
+            world.open(peer)
+            world.wires[-1].send(strangers.upload(60_000) + b"x" * 30_000)
+        await asyncio.sleep(0)
+        await _ended(world)
+        assert world.app.metrics.deliveries["overloaded"] == 2
 
     asyncio.run(play())

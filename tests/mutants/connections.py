@@ -24,9 +24,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a body that gives way and is given up in one turn stays counted",
         _UPLOAD,
-        "            self._inflow.close()  # a task that has not begun does not do it",
-        "            pass",
-        (_COUNTS + "test_who_leaves_while_the_body_gives_way_leaves_nothing",),
+        "        task.add_done_callback(lambda _: inflow.close())",
+        "        del task",
+        (
+            _COUNTS + "test_who_leaves_while_the_body_gives_way_leaves_nothing",
+            _COUNTS + "test_bodies_that_begin_together_and_find_no_room_leave_nothing",
+        ),
     ),
     Mutant(
         "what comes between two requests is read without a limit",
