@@ -114,6 +114,8 @@ class World:
         self.chance = chance
         self.store = FakeStore()
         self.full = False
+        self.disk = threading.Event()
+        self.disk.set()
         lines = _Lines()
         parts = ServerParts(
             receiver=Receiver.of((AUTOMATION,), lambda: (SECRET,)),
@@ -134,6 +136,7 @@ class World:
 
     def file(self) -> IO[bytes]:
         """Open a file of the spool, if there is space."""
+        self.disk.wait(10)
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
         return unnamed_file()
@@ -310,5 +313,29 @@ def test_bodies_that_begin_together_and_find_no_room_leave_nothing() -> None:
         await asyncio.sleep(0)
         await _ended(world)
         assert world.app.metrics.deliveries["overloaded"] == 2
+
+    asyncio.run(play())
+
+
+def test_a_connection_is_read_again_after_the_disk_refused_its_body() -> None:
+    """The rest of a body stops the reading; when it is refused meanwhile, the next request must not wait for ever."""
+
+    async def play() -> None:
+        world = World(random.Random(0))
+        world.open()
+        [wire] = world.wires
+        world.full = True
+        world.disk.clear()
+        wire.send(strangers.upload(200_000) + b"x" * 100_000)
+        await asyncio.sleep(0.01)
+        wire.send(b"x" * 100_000)
+        assert wire.paused
+        world.disk.set()
+        while wire.connection._request is not None:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        assert not wire.paused
+        assert world.app.metrics.deliveries["store-unavailable"] == 1
+        await _ended(world)
 
     asyncio.run(play())

@@ -32,6 +32,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        "a refused body leaves its connection unread",
+        _BODIES,
+        "        self._count(-self._pending)\n        self._resume()",
+        "        self._count(-self._pending)",
+        (_COUNTS + "test_a_connection_is_read_again_after_the_disk_refused_its_body",),
+    ),
+    Mutant(
         "what comes between two requests is read without a limit",
         _PROTOCOL,
         "        if self._state == WAITING and (self._began or not known):",
