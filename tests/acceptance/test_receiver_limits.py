@@ -173,6 +173,16 @@ def test_a_head_without_end_is_refused(server: Running) -> None:
     assert b'"headers-too-large"' in answer
 
 
+def test_an_answer_to_head_has_no_body(server: Running) -> None:
+    """A proxy would take the body for the answer to the next request on the connection."""
+    with server.connect() as connection:
+        connection.sendall(b"HEAD /webhook HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET /healthz HTTP/1.0\r\n\r\n")
+        first, second, body = everything(connection).split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 405 ")
+    assert second.startswith(b"HTTP/1.1 200 ")
+    assert body == b'{"status": "ok"}'
+
+
 def test_what_is_not_http_is_answered_in_the_one_shape(server: Running) -> None:
     """400 as JSON, then closed."""
     with server.connect() as connection:

@@ -33,13 +33,13 @@ def test_health_says_that_the_process_lives(server: Running) -> None:
 
 @pytest.mark.parametrize("path", ["/runs/x", "/x"])
 def test_a_request_forges_no_line_of_the_log(path: str) -> None:
-    """A path is logged as it was sent: line feeds, escape sequences and marks of direction stay percent-encoded."""
+    """A path is logged as it was sent: encoded line feeds, escape sequences and marks of direction stay encoded."""
     target = path + "%0a2026-01-01%20closeout:%20forged%0d%1b%5b2J%7f%c2%9b2J%e2%80%ae%e2%80%a8?a%1b%0ab"
     with serving() as running:
         running.send("GET", target)
         written = "".join(running.log)
     (line,) = [line for line in written.split("\n") if "forged" in line]
-    assert f"path={target} " in line
+    assert f" path={target} " in line
     assert written.replace("\n", "").isprintable()
 
 

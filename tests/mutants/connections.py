@@ -10,9 +10,48 @@ _PLACES = "src/closeout/server/places.py"
 _UPLOAD = "src/closeout/server/upload.py"
 _HEAD = "src/closeout/server/head.py"
 _HOSTILE = "tests/acceptance/test_hostile_connections.py::"
+_COUNTS = "tests/acceptance/test_connection_counts.py::"
 _LIMITS = "tests/acceptance/test_receiver_limits.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a chunked body may be all sizes and no data",
+        _HEAD,
+        "            if self._spare < 0:",
+        "            if self._spare < -1e12:",
+        ("tests/unit/server/test_head.py::test_chunks_of_a_byte_are_refused_after_a_while",),
+    ),
+    Mutant(
+        "a body that gives way and is given up in one turn stays counted",
+        _UPLOAD,
+        "        task.add_done_callback(lambda _: inflow.close())",
+        "        del task",
+        (
+            _COUNTS + "test_who_leaves_while_the_body_gives_way_leaves_nothing",
+            _COUNTS + "test_bodies_that_begin_together_and_find_no_room_leave_nothing",
+        ),
+    ),
+    Mutant(
+        "a refused body leaves its connection unread",
+        _BODIES,
+        "        self._count(-self._pending)\n        self._resume()",
+        "        self._count(-self._pending)",
+        (_COUNTS + "test_a_connection_is_read_again_after_the_disk_refused_its_body",),
+    ),
+    Mutant(
+        "what comes between two requests is read without a limit",
+        _PROTOCOL,
+        "        if self._state == WAITING and (self._began or not known):",
+        "        if self._state == WAITING:",
+        (_COUNTS + "test_what_comes_early_is_counted_and_read_no_further",),
+    ),
+    Mutant(
+        "an answer to HEAD has a body",
+        _PROTOCOL,
+        '            self._write_answer(answer, keep=keep, empty=upload.head.method == b"HEAD")',
+        "            self._write_answer(answer, keep=keep)",
+        (_LIMITS + "test_an_answer_to_head_has_no_body",),
+    ),
     Mutant(
         "an empty line before a request is refused",
         _PROTOCOL,

@@ -157,9 +157,10 @@ class Inflow:
         return piece
 
     def close(self) -> None:
-        """Drop what is left."""
+        """Drop what is left, and let the sender be read again."""
         self._piece = bytearray()
         self._count(-self._pending)
+        self._resume()
 
     def _has_piece(self) -> bool:
         return self._ended or len(self._piece) >= PIECE

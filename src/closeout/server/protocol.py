@@ -84,12 +84,11 @@ class Connection(asyncio.Protocol):
         self._forget()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, by what the connection is doing."""
-        if self._state == WAITING:
-            known = len(self._buffer)
+        """Take what came, by what the connection is doing; what comes before its turn waits, and is counted."""
+        known = len(self._buffer)
+        if self._state == WAITING and (self._began or not known):
             self._buffer = self._buffer + data if known else data
-            if self._began or not known:  # else a request that came early is about to begin
-                self._next(max(0, known - 3))
+            self._next(max(0, known - 3))
         elif self._state == BODY:
             assert isinstance(self._request, Upload)
             self._took(self._request, self._request.receive(data))
@@ -213,7 +212,8 @@ class Connection(asyncio.Protocol):
         """Answer a delivery, unless it has been answered or its sender is gone."""
         if self._request is upload:
             # What is still to come of a body must not be read as the next request.
-            self._write_answer(answer, keep=self._keeps(upload.head, close=close or upload.unread))
+            keep = self._keeps(upload.head, close=close or upload.unread)
+            self._write_answer(answer, keep=keep, empty=upload.head.method == b"HEAD")
 
     def refuse(self, status: int, code: str, message: str) -> None:
         """Answer what is not a request, and close."""
@@ -225,11 +225,18 @@ class Connection(asyncio.Protocol):
         ended = self._last or self._shared.draining or (self._half_closed and not self._buffer)
         return head.keep_alive and not close and not ended
 
-    def _write_answer(self, answer: Answer, *, keep: bool) -> None:
+    def _write_answer(self, answer: Answer, *, keep: bool, empty: bool = False) -> None:
+        """Write an answer, or its head alone: a body after HEAD would be read as the next request's answer."""
         closing = b"" if keep else b"connection: close\r\n"
         self.write(
             b"%b%b%bcontent-length: %d\r\n\r\n%b"
-            % (status_and_headers(answer.status), self._shared.date, closing, len(answer.body), answer.body)
+            % (
+                status_and_headers(answer.status),
+                self._shared.date,
+                closing,
+                len(answer.body),
+                b"" if empty else answer.body,
+            )
         )
         self.finish(keep=keep)
 

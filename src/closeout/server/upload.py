@@ -143,19 +143,22 @@ class Upload:
         if not self._webhook.spool.has_room:
             self._give_up(Overloaded(FULL))
             return False
-        self._inflow = Inflow(
+        self._inflow = inflow = Inflow(
             self._webhook.spool, self._body, self._connection.pause, self._connection.resume
         )
         self._body = bytearray()
-        self._run(self._webhook.take_large(self._headers, self._inflow, self._started, self))
+        task = self._run(self._webhook.take_large(self._headers, inflow, self._started, self))
+        # Not in the coroutine: it does not even begin if the sender goes away in this turn.
+        task.add_done_callback(lambda _: inflow.close())
         return True
 
     def _give_up(self, error: CloseoutError) -> None:
         self._cancel()
         self._connection.answer(self, self._webhook.refuse(error), close=True)
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(work)
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self._task = task = asyncio.get_running_loop().create_task(work)
+        return task
 
     def _cancel(self) -> None:
         if self._task is not None:

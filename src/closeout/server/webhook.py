@@ -156,7 +156,6 @@ class Webhook:
             async with self.spool.turn:
                 await self._store_large(headers, spooled, began, request)
         finally:
-            inflow.close()
             spooled.close()
 
     async def _store_large(

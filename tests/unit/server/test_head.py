@@ -110,6 +110,21 @@ def test_a_chunked_body_is_decoded_however_it_is_cut(pieces: list[bytes], size: 
     assert (body, chunked.done) == (b"".join(pieces), True)
 
 
+@pytest.mark.parametrize("before", [0, 10_000_000])
+def test_chunks_of_a_byte_are_refused_after_a_while(before: int) -> None:
+    """They cost a thousand times the processor time of their data, however much of it came before."""
+    chunked = Chunked()
+    assert len(chunked.decode(b"%x\r\n%b\r\n" % (before, b"x" * before)) if before else b"") == before
+    assert len(chunked.decode(b"1\r\na\r\n" * 10_000)) == 10_000
+    with pytest.raises(BadHead):
+        chunked.decode(b"1\r\na\r\n" * 10_000)
+
+
+def test_small_chunks_are_decoded() -> None:
+    """Chunks that carry more than they cost are taken, any number of them."""
+    assert len(Chunked().decode((b"10\r\n" + b"a" * 16 + b"\r\n") * 100_000)) == 1_600_000
+
+
 def test_what_is_not_chunked_is_refused() -> None:
     """A size that is no number."""
     with pytest.raises(BadHead):
