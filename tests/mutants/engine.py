@@ -83,16 +83,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what kills at once waits in each life for the turns of all before it",
         "src/closeout/engine/turns.py",
-        "insort(self._suspects, (-deaths, number))",
-        "insort(self._suspects, (0, number))",
+        "insort(self._suspects, (-deaths, -suspected, number))",
+        "insort(self._suspects, (0, -suspected, number))",
         (f"{TURNS}::test_who_died_alone_goes_first",),
     ),
     Mutant(
         "what kills at once waits in each life for the turn of whoever is the first",
         "src/closeout/engine/local.py",
-        "(pending.alone is None, -pending.deaths)",
-        "pending.alone is None",
-        (f"{SUSPECTS}::test_who_died_alone_goes_first",),
+        "return pending.alone is None, -pending.deaths, -pending.suspected",
+        "return pending.alone is None, 0, 0",
+        (f"{SUSPECTS}::test_who_died_in_its_turn_goes_first_and_alone",),
     ),
     Mutant(
         "others begin before it is on disk that a turn is over",
@@ -107,7 +107,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "that a turn begins is not on disk",
         "src/closeout/engine/local.py",
-        "wait=wait, alone=alone)",
+        "wait=wait, alone=alone, beside=beside)",
         "wait=wait)",
         (f"{SUSPECTS}::test_five_deaths_in_its_own_turns_end_an_operation",),
     ),
@@ -117,6 +117,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "wait = task.found or not task.fresh",
         "wait = not task.fresh",
         (f"{CRASH}::test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed[poison-at-once]",),
+    ),
+    Mutant(
+        "a death in a turn counts though others were under way beside it",
+        "src/closeout/core/runs.py",
+        "IN_TURN[beside] if alone",
+        "IN_TURN[0] if alone",
+        (
+            f"{SUSPECTS}::test_who_died_in_its_turn_goes_first_and_alone",
+            f"{TURNS}::test_the_guilty_fail_and_the_innocent_succeed",
+        ),
+    ),
+    Mutant(
+        "a suspect that cannot be read keeps its turn on disk",
+        "src/closeout/engine/local.py",
+        "                self._store.park(task.number, wake)  # before",
+        "                pass  # before",
+        (
+            f"{SUSPECTS}::test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own",
+        ),
     ),
     Mutant(
         "a cancel waits for turns alone",

@@ -26,13 +26,18 @@ from closeout.engine.requests import Requests
 from closeout.engine.store import EngineStore
 from closeout.engine.tasks import Counts, Task, count
 from closeout.engine.turns import TURN, Turns, announce, seconds
-from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
+from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request, RunFunction
 
 REQUESTS_EVERY = 0.5
 """Seconds between two looks for requests of other processes, and for executions that nobody told of."""
 
 MOST_THREADS = 64
 """A script or a slow host holds a thread for as long as it takes; when all are held, more are made, up to this many."""
+
+
+def _first(pending: Pending) -> tuple[bool, int, int]:
+    """Return the order in which executions are taken up at start: as `Turns` orders suspects, and the others after them."""
+    return pending.alone is None, -pending.deaths, -pending.suspected
 
 
 def _report(text: str) -> None:
@@ -104,7 +109,7 @@ class Engine:
         found = self._store.recover()
         with self._lock:
             # Suspects first: nothing else begins before their turns. None of them waits for the key of another run.
-            for pending in sorted(found, key=lambda pending: (pending.alone is None, -pending.deaths)):
+            for pending in sorted(found, key=_first):
                 self._admit(Task(pending, found=True), pending.state, now)
         announce(found, self._turn, self._report)
         self._requests.look(self._given_up)
@@ -201,8 +206,8 @@ class Engine:
     def _make_ready(self, task: Task) -> None:
         """Let an execution begin when no turn alone is on; one that is cancelled at once, since it only ends."""
         task.state = "ready"
-        deaths = task.deaths if task.alone else None
-        self._begin([task.number] if task.cancel else self._turns.ready(task.number, deaths))
+        died = (task.deaths, task.suspected) if task.alone else None
+        self._begin([task.number] if task.cancel else self._turns.ready(task.number, died))
 
     def _begin(self, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -319,11 +324,13 @@ class Engine:
     def _execute(self, task: Task) -> None:
         """Execute a task from its start until it ends or waits."""
         with self._lock:
-            task.state = "running"
             alone = self._turns.now == task.number
+            beside = alone and any(other.state == "running" for other in self._tasks.values())
+            task.state = "running"
         wait = task.found or not task.fresh or task.turn != "own"
         try:
-            self._store.begin(task.number, task.turn, self._clock.now(), wait=wait, alone=alone)
+            at = self._clock.now()
+            self._store.begin(task.number, task.turn, at, wait=wait, alone=alone, beside=beside)
             task.fresh = False
             if alone:
                 self._begin_turn(task)
@@ -331,7 +338,10 @@ class Engine:
             self.troubles.pop(task.execution, None)
         except StoreUnavailable as error:
             self._trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
-            self._park(task, self._clock.now() + 1.0)
+            wake = self._clock.now() + 1.0
+            if alone:
+                self._store.park(task.number, wake)  # before the next turn is noted: a death in that is not its own
+            self._park(task, wake)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
             self._finish(task, Ending("failure", f"the run cannot be read from the ledger: {error}"))
