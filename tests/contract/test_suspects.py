@@ -168,7 +168,9 @@ def test_who_died_in_its_turn_goes_first_and_alone(make: Callable[..., Machine])
     assert machine.row("b") == (1, "beside", 0), "what is over is only the turn of the first"
     machine.crash()
     machine.begun("b")
-    assert machine.row("b") == (2, "now", 0), "it goes first, but what died in its turn may have been the other"
+    assert machine.row("b") == (2, "now", 0), (
+        "it goes first, but what died in its turn may have been the other"
+    )
     assert machine.row("a") == (1, "due", 0), (
         "that death was not in its turn, and its turn is no longer for it"
     )

@@ -131,11 +131,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a suspect that cannot be read keeps its turn on disk",
         "src/closeout/engine/local.py",
-        "                self._store.park(task.number, wake)  # before",
-        "                pass  # before",
-        (
-            f"{SUSPECTS}::test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own",
-        ),
+        "                self._store.park(task.number, wake)\n            self._park",
+        "                pass\n            self._park",
+        (f"{SUSPECTS}::test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own",),
     ),
     Mutant(
         "a cancel waits for turns alone",

@@ -339,8 +339,8 @@ class Engine:
         except StoreUnavailable as error:
             self._trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
             wake = self._clock.now() + 1.0
-            if alone:
-                self._store.park(task.number, wake)  # before the next turn is noted: a death in that is not its own
+            if alone:  # before the next turn is noted: a death in that one is not its own
+                self._store.park(task.number, wake)
             self._park(task, wake)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
