@@ -89,7 +89,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "what kills at once waits in each life for the turn of whoever is the first",
-        "src/closeout/engine/local.py",
+        "src/closeout/engine/turns.py",
         "return pending.alone is None, -pending.deaths, -pending.suspected",
         "return pending.alone is None, 0, 0",
         (f"{SUSPECTS}::test_who_died_in_its_turn_goes_first_and_alone",),
@@ -131,15 +131,25 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a suspect that cannot be read keeps its turn on disk",
         "src/closeout/engine/local.py",
-        "                self._store.park(task.number, wake)\n            self._park",
-        "                pass\n            self._park",
+        "stored=not alone)",
+        "stored=True)",
         (f"{SUSPECTS}::test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own",),
+    ),
+    Mutant(
+        "a restart lets time go back with the system's clock",
+        "src/closeout/wiring/runtime.py",
+        "        _go_on(clock, ledger, report)\n",
+        "",
+        (
+            "tests/unit/wiring/test_runtime.py"
+            "::test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open",
+        ),
     ),
     Mutant(
         "a cancel waits for turns alone",
         "src/closeout/engine/local.py",
-        "self._begin([task.number] if task.cancel else self._turns.ready(task.number, deaths))",
-        "self._begin(self._turns.ready(task.number, deaths))",
+        "self._begin([task.number] if task.cancel else self._turns.ready(task.number, died))",
+        "self._begin(self._turns.ready(task.number, died))",
         (f"{SUSPECTS}::test_a_cancel_does_not_wait_for_turns",),
     ),
     Mutant(

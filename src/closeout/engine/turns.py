@@ -25,6 +25,11 @@ def seconds(first: float, suspected: int) -> float:
     return min(first * 2.0 ** min(max(suspected - 1, 0), 64), LONGEST_TURN)
 
 
+def place(pending: Pending) -> tuple[bool, int, int]:
+    """Return where an execution stands when all are taken up: suspects as `Turns` orders them, then the others."""
+    return pending.alone is None, -pending.deaths, -pending.suspected
+
+
 def announce(found: Sequence[Pending], first: float, report: Callable[[str], None]) -> None:
     """Say which executions take turns alone, and which of them the process has ended in before."""
     suspects = [pending for pending in found if pending.alone is not None]

@@ -56,6 +56,11 @@ class Executions:
         """Give unfinished executions that were accepted after number `after`, in order."""
         return [Pending(*row) for row in self._read("pending", (after,))]
 
+    def newest_time(self) -> float | None:
+        """Return the newest moment that was noted, as long as an execution is open: its waits and limits rest on it."""
+        newest: float | None = self._read("newest_time", ())[0][0]
+        return newest
+
     def find(self, target: str) -> str | None:
         """Give the execution that `target` names: itself, or the latest attempt of a run id."""
         run_id, attempt = split_execution(target)
