@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+RUNTIME = "tests/unit/wiring/test_runtime.py"
 SUSPECTS = "tests/contract/test_suspects.py"
 CORE = "tests/unit/core/test_runs.py"
 DURABLE = "tests/unit/engine/test_durable.py"
@@ -140,10 +141,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/runtime.py",
         "        _go_on(clock, ledger, report)\n",
         "",
-        (
-            "tests/unit/wiring/test_runtime.py"
-            "::test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open",
-        ),
+        (f"{RUNTIME}::test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open",),
+    ),
+    Mutant(
+        "a run's summary without a UTF-8 form is tried for ever",
+        "src/closeout/engine/calling.py",
+        "ending._replace(summary=_storable(ending.summary))",
+        "ending",
+        ("tests/contract/test_local_engine.py::test_an_error_that_has_no_utf8_form_ends_the_run",),
+    ),
+    Mutant(
+        "a text without a UTF-8 form fails the deliveries beside it",
+        "src/closeout/adapters/ledger/writer.py",
+        "    *(UnicodeEncodeError, OverflowError),\n",
+        "",
+        ("tests/unit/ledger/test_accept.py::test_what_cannot_be_bound_fails_only_its_own_job",),
     ),
     Mutant(
         "a cancel waits for turns alone",
