@@ -106,3 +106,15 @@ def test_no_fact_is_obeyed_by_a_terminal(folder: Path, command: str) -> None:
     assert [character for character in plain.replace("\n", "") if not character.isprintable()] == []
     assert not any(line.startswith("2026 forged") for line in plain.splitlines()), plain
     assert "hidden" in plain or "logs" in command or "explain" in command
+
+
+def test_an_argument_that_is_no_text_is_the_callers_mistake(folder: Path) -> None:
+    """Not a defect of closeout; nothing is asked of the server."""
+    done = subprocess.run(
+        [sys.executable, "-m", "closeout", "pause", "--db", "closeout.db", "--reason", b"caf\xe9"],
+        cwd=folder,
+        env=environment({}),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"is not UTF-8 text" in done.stderr) == (2, True), done.stderr

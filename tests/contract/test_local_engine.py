@@ -407,6 +407,19 @@ def test_an_error_of_the_run_function_ends_the_run(bench: Bench, gate: Gate, err
     assert bench.ending("next8").verdict == "success"
 
 
+def test_an_error_that_has_no_utf8_form_ends_the_run(bench: Bench) -> None:
+    """Python keeps bytes of a file's name that it cannot decode in such texts."""
+
+    def raises(durable: Durable, execution: Execution) -> Ending:
+        raise ValueError("no such file: \udcff")
+
+    bench.functions["a"] = raises
+    bench.functions["b"] = lambda durable, execution: Ending("failure", "no such file: \udcff")
+    for name in ("a", "b"):
+        bench.accept(name)
+        assert bench.ending(name).summary.endswith("no such file: \\udcff")
+
+
 @pytest.mark.parametrize("given", [None, "success", Ending("splendid", "x"), ("success", "x")], ids=repr)
 def test_a_run_function_that_gives_no_ending_fails(bench: Bench, given: Any) -> None:
     """A verdict is one of four."""

@@ -11,7 +11,7 @@ import pytest
 
 from closeout.adapters.ledger import Requests
 from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
-from closeout.core.runs import MAX_DEATHS
+from closeout.core.runs import IN_TURN, MAX_DEATHS
 from closeout.ports import Durable, Ending, Execution
 from tests.contract.local_harness import Bench, eventually
 
@@ -129,9 +129,7 @@ def test_suspects_go_one_by_one_in_order_of_acceptance_and_the_others_after_them
     machine.bench.accept("e")
     for number, name in enumerate(("a", "b", "c")):
         machine.begun(*("a", "b", "c")[: number + 1])
-        assert machine.row(name) == (1, "now", 0), (
-            "on disk before it begins, or its death would not be its own"
-        )
+        assert machine.row(name)[1] in IN_TURN, "on disk before it begins, or its death would not be its own"
         machine.script.let(name)
         machine.bench.ending(name)
         assert machine.row(name) == (0, None, 0)
@@ -158,7 +156,7 @@ def test_a_turn_that_is_up_lets_the_others_begin_beside_it(make: Callable[..., M
     assert machine.row("a") == (3, "now", 1), "that one was in its own turn"
 
 
-def test_who_died_alone_goes_first(make: Callable[..., Machine]) -> None:
+def test_who_died_in_its_turn_goes_first_and_alone(make: Callable[..., Machine]) -> None:
     """Or it would wait in each life for the turn of every long script that was accepted before it."""
     machine = make()
     machine.under_way("a", "b")
@@ -167,12 +165,19 @@ def test_who_died_alone_goes_first(make: Callable[..., Machine]) -> None:
     machine.bench.engine._turns.begun(1, 0.0)
     machine.bench.engine._nudged.set()
     machine.reached("a", "b")
+    assert machine.row("b") == (1, "beside", 0), "what is over is only the turn of the first"
     machine.crash()
     machine.begun("b")
-    assert machine.row("b") == (2, "now", 1)
+    assert machine.row("b") == (2, "now", 0), (
+        "it goes first, but what died in its turn may have been the other"
+    )
     assert machine.row("a") == (1, "due", 0), (
         "that death was not in its turn, and its turn is no longer for it"
     )
+    machine.bench.accept("c")
+    machine.crash()
+    machine.begun("b")
+    assert machine.row("b") == (3, "now", 1), "it was alone"
 
 
 def test_five_deaths_in_its_own_turns_end_an_operation(make: Callable[..., Machine]) -> None:
@@ -274,3 +279,27 @@ def test_a_ledger_that_takes_no_writes_lengthens_a_turn(make: Callable[..., Mach
     assert machine.script.begun == ["a"]
     machine.bench.ledger.join = join  # type: ignore[method-assign]
     machine.begun("a", "b")
+
+
+def test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own(
+    make: Callable[..., Machine],
+) -> None:
+    """Or the next one's death would count against it, though nothing of it ran."""
+    machine = make()
+    machine.under_way("a", "b")
+    machine.bench.crash()
+    machine.script = Script()
+    machine.bench = Bench(machine.path, machine.script, turn=LONG)
+    machine.benches.append((machine.bench, machine.script))
+    load = machine.bench.ledger.load
+
+    def unreadable(number: int) -> Any:
+        if number == 1:
+            raise StoreUnavailable("the disk does not answer")
+        return load(number)
+
+    machine.bench.ledger.load = unreadable  # type: ignore[method-assign]
+    machine.bench.engine.start()
+    machine.begun("b")
+    assert (machine.row("a"), machine.row("b")) == ((1, "due", 0), (1, "now", 0))
+    machine.bench.ledger.load = load  # type: ignore[method-assign]

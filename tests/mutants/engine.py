@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+RUNTIME = "tests/unit/wiring/test_runtime.py"
 SUSPECTS = "tests/contract/test_suspects.py"
 CORE = "tests/unit/core/test_runs.py"
 DURABLE = "tests/unit/engine/test_durable.py"
@@ -83,16 +84,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what kills at once waits in each life for the turns of all before it",
         "src/closeout/engine/turns.py",
-        "insort(self._suspects, (-deaths, number))",
-        "insort(self._suspects, (0, number))",
+        "insort(self._suspects, (-deaths, -suspected, number))",
+        "insort(self._suspects, (0, -suspected, number))",
         (f"{TURNS}::test_who_died_alone_goes_first",),
     ),
     Mutant(
         "what kills at once waits in each life for the turn of whoever is the first",
-        "src/closeout/engine/local.py",
-        "(pending.alone is None, -pending.deaths)",
-        "pending.alone is None",
-        (f"{SUSPECTS}::test_who_died_alone_goes_first",),
+        "src/closeout/engine/turns.py",
+        "return pending.alone is None, -pending.deaths, -pending.suspected",
+        "return pending.alone is None, 0, 0",
+        (f"{SUSPECTS}::test_who_died_in_its_turn_goes_first_and_alone",),
     ),
     Mutant(
         "others begin before it is on disk that a turn is over",
@@ -107,7 +108,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "that a turn begins is not on disk",
         "src/closeout/engine/local.py",
-        "wait=wait, alone=alone)",
+        "wait=wait, alone=alone, beside=beside)",
         "wait=wait)",
         (f"{SUSPECTS}::test_five_deaths_in_its_own_turns_end_an_operation",),
     ),
@@ -119,10 +120,48 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{CRASH}::test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed[poison-at-once]",),
     ),
     Mutant(
+        "a death in a turn counts though others were under way beside it",
+        "src/closeout/core/runs.py",
+        "IN_TURN[beside] if alone",
+        "IN_TURN[0] if alone",
+        (
+            f"{SUSPECTS}::test_who_died_in_its_turn_goes_first_and_alone",
+            f"{TURNS}::test_the_guilty_fail_and_the_innocent_succeed",
+        ),
+    ),
+    Mutant(
+        "a suspect that cannot be read keeps its turn on disk",
+        "src/closeout/engine/local.py",
+        "stored=not alone)",
+        "stored=True)",
+        (f"{SUSPECTS}::test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own",),
+    ),
+    Mutant(
+        "a restart lets time go back with the system's clock",
+        "src/closeout/wiring/runtime.py",
+        "        _go_on(clock, ledger, report)\n",
+        "",
+        (f"{RUNTIME}::test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open",),
+    ),
+    Mutant(
+        "a run's summary without a UTF-8 form is tried for ever",
+        "src/closeout/engine/calling.py",
+        "ending._replace(summary=_storable(ending.summary))",
+        "ending",
+        ("tests/contract/test_local_engine.py::test_an_error_that_has_no_utf8_form_ends_the_run",),
+    ),
+    Mutant(
+        "a text without a UTF-8 form fails the deliveries beside it",
+        "src/closeout/adapters/ledger/writer.py",
+        "    *(UnicodeEncodeError, OverflowError),\n",
+        "",
+        ("tests/unit/ledger/test_accept.py::test_what_cannot_be_bound_fails_only_its_own_job",),
+    ),
+    Mutant(
         "a cancel waits for turns alone",
         "src/closeout/engine/local.py",
-        "self._begin([task.number] if task.cancel else self._turns.ready(task.number, deaths))",
-        "self._begin(self._turns.ready(task.number, deaths))",
+        "self._begin([task.number] if task.cancel else self._turns.ready(task.number, died))",
+        "self._begin(self._turns.ready(task.number, died))",
         (f"{SUSPECTS}::test_a_cancel_does_not_wait_for_turns",),
     ),
     Mutant(

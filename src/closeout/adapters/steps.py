@@ -86,7 +86,10 @@ def held_by(key: str, holder: str | None) -> str | None:
 
 def suspected(alone: str, deaths: int) -> str:
     """Say why a run takes a turn alone, or waits for it (`core.runs.RunState.alone`)."""
-    does = "runs alone" if alone == "now" else "waits for a turn alone"
+    does = {
+        "now": "runs alone",
+        "beside": "has its turn, while others whose turns are over go on",
+    }.get(alone, "waits for a turn alone")
     counted = f"; {deaths} of {MAX_DEATHS} deaths while it ran alone" if deaths else ""
     return f"{does}, since it was under way when the server's process ended{counted}"
 

@@ -21,7 +21,7 @@ def who() -> str:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{socket.gethostname()}".encode("utf-8", "replace").decode()
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -104,9 +104,19 @@ def _run(arguments: list[str]) -> int:
         raise BrokenPipeError from None
     except BrokenPipeError:
         raise
+    except UnicodeEncodeError as error:
+        if all(map(_is_text, arguments)):
+            return _defect(error)
+        _note("closeout: an argument is not UTF-8 text; write it in UTF-8")
+        return exits.USAGE
     except Exception as error:  # noqa: BLE001  the last resort: a sentence instead of a traceback
         return _defect(error)
     return result if isinstance(result, int) else exits.OK
+
+
+def _is_text(argument: str) -> bool:
+    # Python keeps bytes that it cannot decode as halves of surrogate pairs.
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _note(text: str) -> None:

@@ -25,6 +25,8 @@ CRASHED = "crashed"
 """The kind of that failure."""
 MAX_DESCRIPTION = 140
 """Characters that GitHub takes in a status description; a longer one is answered with 422."""
+IN_TURN = ("now", "beside")
+"""What `RunState.alone` says of the one run whose turn it is."""
 _ELLIPSIS = "…"
 _JOINER = "\u200d"
 """Joins emoji into one; it does not count as printable."""
@@ -50,17 +52,22 @@ class RunState(NamedTuple):
     """Times that it was under way when the process ended, in no other run's turn, since it last got on: each after the
     first doubles its next turn alone."""
     alone: str | None = None
-    """Its turn alone: `due`, or `now` while it lasts. None of a run that is no suspect, or has had its turn."""
+    """Its turn: `due`; while it lasts `now`, or `beside` if others were under way when it began. None of a run that is no
+    suspect, or has had its turn."""
     deaths: int = 0
     """Times that the process ended while it ran alone, since it last got on."""
 
 
 class Taken(NamedTuple):
-    """An engine works on the run from now on; with `alone` the run's turn alone begins."""
+    """An engine works on the run from now on; with `alone` the run's turn alone begins.
+
+    `beside`: runs whose own turn was up are still under way, so a death in this turn proves nothing.
+    """
 
     turn: str
     at: float
     alone: bool = False
+    beside: bool = False
 
 
 class Joined(NamedTuple):
@@ -83,7 +90,7 @@ class Crashed(NamedTuple):
     """The process ended under it.
 
     `alone`: it has a process of its own, as each invocation on AWS, and needs no turn. `by_another`: it was another run's
-    turn alone, which the death counts against; this run's own turn is then no longer than it was.
+    turn, which is tried first from then on; this run's own turn is no longer than it was.
     """
 
     alone: bool = False
@@ -116,12 +123,12 @@ def advance(run: RunState, outcome: Outcome) -> RunState:
     if run.state == "finished":
         return run
     match outcome:
-        case Taken(turn, at, alone):
+        case Taken(turn, at, alone, beside):
             begun = at if run.started_at is None else run.started_at
-            now = "now" if alone else run.alone
+            now = IN_TURN[beside] if alone else run.alone and "due"
             return run._replace(state="running", turn=turn, started_at=begun, wake=None, alone=now)
         case Joined():
-            return run._replace(alone=None) if run.alone == "now" else run
+            return run._replace(alone=None) if run.alone in IN_TURN else run
         case Parked(wake):
             return run._replace(state="waiting", wake=wake, alone=run.alone and "due")
         case Recorded(progress):

@@ -39,7 +39,14 @@ def call(
         return Ending("failure", "internal error: the run was unwound by somebody else than its engine")
     except BaseException as error:  # noqa: BLE001 - a defect ends its run, never the thread
         report(f"the run function failed: {execution.id}: {error!r}")
-        return Ending("failure", redact(f"internal error: {type(error).__name__}: {error}")[:1_000])
+        return Ending(
+            "failure", _storable(redact(f"internal error: {type(error).__name__}: {error}")[:1_000])
+        )
     if not isinstance(ending, Ending) or ending.verdict not in VERDICTS:
         return Ending("failure", f"internal error: the run function gave {ending!r}"[:1_000])
-    return ending
+    return ending._replace(summary=_storable(ending.summary))
+
+
+def _storable(text: str) -> str:
+    """Return a text that has a UTF-8 form, which somebody's exception need not have: no ledger takes another."""
+    return text.encode("utf-8", "backslashreplace").decode()

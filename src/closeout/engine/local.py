@@ -25,7 +25,7 @@ from closeout.engine.lanes import Lanes
 from closeout.engine.requests import Requests
 from closeout.engine.store import EngineStore
 from closeout.engine.tasks import Counts, Task, count
-from closeout.engine.turns import TURN, Turns, announce, seconds
+from closeout.engine.turns import TURN, Turns, announce, place, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
 REQUESTS_EVERY = 0.5
@@ -104,7 +104,7 @@ class Engine:
         found = self._store.recover()
         with self._lock:
             # Suspects first: nothing else begins before their turns. None of them waits for the key of another run.
-            for pending in sorted(found, key=lambda pending: (pending.alone is None, -pending.deaths)):
+            for pending in sorted(found, key=place):
                 self._admit(Task(pending, found=True), pending.state, now)
         announce(found, self._turn, self._report)
         self._requests.look(self._given_up)
@@ -201,8 +201,8 @@ class Engine:
     def _make_ready(self, task: Task) -> None:
         """Let an execution begin when no turn alone is on; one that is cancelled at once, since it only ends."""
         task.state = "ready"
-        deaths = task.deaths if task.alone else None
-        self._begin([task.number] if task.cancel else self._turns.ready(task.number, deaths))
+        died = (task.deaths, task.suspected) if task.alone else None
+        self._begin([task.number] if task.cancel else self._turns.ready(task.number, died))
 
     def _begin(self, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -281,16 +281,10 @@ class Engine:
                 if pending.number not in self._tasks:
                     self._admit(Task(pending), pending.state, now)
 
-    def _begin_turn(self, task: Task) -> None:
-        with self._lock:
-            self._turns.begun(task.number, time.monotonic() + seconds(self._turn, task.suspected))
-        self._nudged.set()
-
     def _end_turn(self) -> None:
         """Let the others begin beside a suspect whose turn is up. First on disk: no death from then on is its own."""
         with self._lock:
-            number = self._turns.up(time.monotonic())
-            task = self._tasks.get(-1 if number is None else number)
+            task = self._tasks.get(self._turns.up(time.monotonic()) or -1)
         if task is None:
             return
         self._store.join(task.number)
@@ -319,19 +313,24 @@ class Engine:
     def _execute(self, task: Task) -> None:
         """Execute a task from its start until it ends or waits."""
         with self._lock:
-            task.state = "running"
             alone = self._turns.now == task.number
+            beside = alone and any(other.state == "running" for other in self._tasks.values())
+            task.state = "running"
         wait = task.found or not task.fresh or task.turn != "own"
         try:
-            self._store.begin(task.number, task.turn, self._clock.now(), wait=wait, alone=alone)
+            at = self._clock.now()
+            self._store.begin(task.number, task.turn, at, wait=wait, alone=alone, beside=beside)
             task.fresh = False
             if alone:
-                self._begin_turn(task)
+                with self._lock:
+                    self._turns.begun(task.number, time.monotonic() + seconds(self._turn, task.suspected))
+                self._nudged.set()
             execution, recorded = self._store.load(task.number)
             self.troubles.pop(task.execution, None)
         except StoreUnavailable as error:
             self._trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
-            self._park(task, self._clock.now() + 1.0)
+            # On disk before the next turn is noted: a death in that one is not its own.
+            self._park(task, self._clock.now() + 1.0, stored=not alone)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
             self._finish(task, Ending("failure", f"the run cannot be read from the ledger: {error}"))
@@ -346,9 +345,7 @@ class Engine:
         if durable.suspended is None:
             self._finish(task, ending, execution, durable.operations)
             return
-        if not keeper.parked:
-            self._store.park(task.number, durable.suspended)
-        self._park(task, durable.suspended)
+        self._park(task, durable.suspended, stored=keeper.parked)
 
     def _keeper(self, task: Task) -> StoringKeeper:
         return StoringKeeper(
@@ -368,7 +365,9 @@ class Engine:
                 task.alone = False
                 self._begin(self._turns.over(task.number))
 
-    def _park(self, task: Task, wake: float) -> None:
+    def _park(self, task: Task, wake: float, *, stored: bool) -> None:
+        if not stored:
+            self._store.park(task.number, wake)
         with self._lock:
             task.wake = wake
             task.state = "waiting"

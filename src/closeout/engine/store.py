@@ -36,8 +36,10 @@ class EngineStore(Protocol):
         """Give an execution with everything that it has recorded, in order of position."""
         ...
 
-    def begin(self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False) -> None:
-        """Note that an execution is being run now, with `alone` in its turn alone; `wait` for the commit or not."""
+    def begin(
+        self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
+    ) -> None:
+        """Note that an execution is being run now (see `core.runs.Taken`); `wait` for the commit or not."""
         ...
 
     def join(self, number: int) -> None:

@@ -25,6 +25,11 @@ def seconds(first: float, suspected: int) -> float:
     return min(first * 2.0 ** min(max(suspected - 1, 0), 64), LONGEST_TURN)
 
 
+def place(pending: Pending) -> tuple[bool, int, int]:
+    """Return where an execution stands when all are taken up: suspects as `Turns` orders them, then the others."""
+    return pending.alone is None, -pending.deaths, -pending.suspected
+
+
 def announce(found: Sequence[Pending], first: float, report: Callable[[str], None]) -> None:
     """Say which executions take turns alone, and which of them the process has ended in before."""
     suspects = [pending for pending in found if pending.alone is not None]
@@ -37,29 +42,35 @@ def announce(found: Sequence[Pending], first: float, report: Callable[[str], Non
     ]
     more = f" and {len(suspects) - NAMED} more" if len(suspects) > NAMED else ""
     runs = "1 run takes a turn" if len(suspects) == 1 else f"{len(suspects)} runs take turns"
-    report(f"after a crash: {runs} alone before anything else begins: {', '.join(named)}{more}")
+    longest = sum(seconds(first, pending.suspected) for pending in suspects)
+    report(
+        f"after a crash: {runs} alone before anything else begins, {longest:g} s at most in all:"
+        f" {', '.join(named)}{more}"
+    )
 
 
 class Turns:
     """Which of the runs that are ready may begin: suspects one by one, the others when no turn is on.
 
-    Suspects go in order of acceptance, but first those that the process has ended in while they ran alone: what kills at
-    once is found out in less than a minute, however long an innocent script beside it takes.
+    First go those that the process has ended in while they ran alone, then those that were under way in more deaths than
+    others, then in order of acceptance: what kills at once is found out in less than a minute, however long an innocent
+    script beside it takes.
     """
 
     def __init__(self) -> None:
         self.now: int | None = None
         """Whose turn alone it is."""
         self._until = float("inf")
-        self._suspects: list[tuple[int, int]] = []
+        self._suspects: list[tuple[int, int, int]] = []
         self._others: list[int] = []
 
-    def ready(self, number: int, deaths: int | None) -> list[int]:
-        """Add a run that is ready, with its deaths if it is a suspect; give those that may begin now."""
-        if deaths is None:
+    def ready(self, number: int, died: tuple[int, int] | None) -> list[int]:
+        """Add a run that is ready, with its `deaths` and `suspected` if it is a suspect; give those that may begin now."""
+        if died is None:
             self._others.append(number)
         else:
-            insort(self._suspects, (-deaths, number))
+            deaths, suspected = died
+            insort(self._suspects, (-deaths, -suspected, number))
         return self._next()
 
     def begun(self, number: int, until: float) -> None:
@@ -85,7 +96,7 @@ class Turns:
     def drop(self, number: int) -> bool:
         """Take out a run that waits here; whether it did."""
         before = len(self._suspects) + len(self._others)
-        self._suspects = [each for each in self._suspects if each[1] != number]
+        self._suspects = [each for each in self._suspects if each[2] != number]
         self._others = [each for each in self._others if each != number]
         return len(self._suspects) + len(self._others) < before
 
@@ -93,7 +104,7 @@ class Turns:
         if self.now is not None:
             return []
         if self._suspects:
-            self.now = self._suspects.pop(0)[1]
+            self.now = self._suspects.pop(0)[2]
             return [self.now]
         others, self._others = self._others, []
         return others

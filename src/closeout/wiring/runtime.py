@@ -22,7 +22,7 @@ from closeout.run.deps import RunDeps
 from closeout.run.execute import make
 from closeout.wiring.again import Again
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
-from closeout.wiring.clock import SystemClock
+from closeout.wiring.clock import LONGEST_LEAD, SystemClock
 
 Report = Callable[[str], None]
 OnFinish = Callable[[Finished], None]
@@ -37,11 +37,12 @@ UNVERIFIABLE = (
 class Runtime:
     """Everything behind the server. Open it with `open_runtime`, end it with `close`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root names them all
         self,
         loaded: Loaded,
         ledger: Ledger,
         *,
+        clock: SystemClock,
         clients: SharedClients,
         webhook: CachedSecret,
         redactor: Redactor,
@@ -50,8 +51,8 @@ class Runtime:
     ) -> None:
         self.loaded = loaded
         self.ledger = ledger
-        self.views = Views(ledger.path)
-        self.clock = SystemClock()
+        self.views = Views(ledger.path, clock=clock)
+        self.clock = clock
         self.redactor = redactor
         self.clients = clients
         self.webhook = webhook
@@ -162,9 +163,11 @@ def open_runtime(
     # Last: an error before it leaves no file behind.
     ledger = Ledger(db, clock=clock, redact=redactor.text).open()
     try:
+        _go_on(clock, ledger, report)
         return Runtime(
             loaded,
             ledger,
+            clock=clock,
             clients=clients,
             webhook=webhook,
             redactor=redactor,
@@ -174,6 +177,21 @@ def open_runtime(
     except BaseException:
         ledger.close()
         raise
+
+
+def _go_on(clock: SystemClock, ledger: Ledger, report: Report) -> None:
+    """Let time go on from where it was in the server before, if the system's clock was set back meanwhile."""
+    newest = ledger.newest_time()
+    lead = 0.0 if newest is None else clock.go_on_from(newest)
+    if lead > LONGEST_LEAD:
+        report(
+            f"the ledger has times that are {lead:.0f} s ahead of the system's clock; see that it is right"
+        )
+    elif lead > 1.0:
+        report(
+            f"the system's clock is {lead:.0f} s behind the newest time in the ledger; time goes on from there as long"
+            " as this server runs, so that open runs wait no longer"
+        )
 
 
 def webhook_references(loaded: Loaded, config: Path) -> tuple[str, ...]:

@@ -64,6 +64,15 @@ def test_only_a_death_in_its_own_turn_counts_against_a_run() -> None:
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Crashed())[-3:] == (3, "due", 2)
 
 
+def test_a_death_in_a_turn_beside_others_counts_against_nobody() -> None:
+    """It may have been one whose turn was over; the next turn is longer, and the first at the next start."""
+    beside = Taken("own", 2.0, alone=True, beside=True)
+    assert after(TAKEN, Crashed(), beside)[-3:] == (1, "beside", 0)
+    assert after(TAKEN, Crashed(), beside, Crashed())[-3:] == (2, "due", 0)
+    assert after(TAKEN, Crashed(), beside, Joined())[-3:] == (1, None, 0)
+    assert after(TAKEN, Crashed(), beside, TAKEN)[-3:] == (1, "due", 0), "taken out of turn, to end"
+
+
 def test_the_fifth_death_alone_is_the_last() -> None:
     """Six starts of a server in all, which a supervisor makes in less than a minute."""
     assert MAX_DEATHS == 5

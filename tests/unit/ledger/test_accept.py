@@ -119,6 +119,20 @@ def test_a_bad_row_fails_only_its_own_request(ledger: Ledger, views: Views) -> N
     assert ledger.accept_wait(delivery("g4"), [new_run("r4")]).started == ("r4-1",)
 
 
+@pytest.mark.parametrize("value", ["half a pair \ud800", 2**70], ids=["text", "number"])
+def test_what_cannot_be_bound_fails_only_its_own_job(ledger: Ledger, views: Views, value: Any) -> None:
+    """A run that would end with such a summary tries it again and again, and took the deliveries beside it with it."""
+
+    def submit(done: Callable[[Any], None]) -> int:
+        ledger.accept(delivery("g1"), [new_run("r1")], done)
+        ledger._writer().submit(Job(lambda connection: connection.execute("SELECT ?", (value,)), done))
+        return 2
+
+    outcomes = together(ledger, submit)
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Accepted", "StoreUnavailable"]
+    assert [view.guid for view in views.deliveries()] == ["g1"]
+
+
 @pytest.mark.parametrize("field", ["event", "action", "repository", "guid", "hook", "origin"])
 def test_a_text_that_cannot_be_stored_is_refused_before_it_is_queued(ledger: Ledger, field: str) -> None:
     """A lone surrogate would fail a whole batch; it never comes that far."""

@@ -91,6 +91,11 @@ def test_a_suspect_says_why_it_waits_and_why_it_runs_alone(run: Ledger, views: V
         "running",
         "runs alone, since it was under way when the server's process ended; 1 of 5 deaths while it ran alone",
     )
+    run.park(1, 0.0)
+    run.begin(1, "own", 1_004.0, wait=True, alone=True, beside=True)
+    view = views.run("r1")
+    assert view is not None
+    assert (view.reason or "").startswith("has its turn, while others whose turns are over go on")
     run.save(1, operation("stack/plan", 1, {}), Recorded())
     view = views.run("r1")
     assert view is not None

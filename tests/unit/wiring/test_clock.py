@@ -32,3 +32,14 @@ def test_a_clock_that_nobody_sets_is_followed_exactly() -> None:
     for wall in (0.0, 1.5, 1000.0):
         monotonic = wall
         assert clock.now() == 1.8e9 + wall
+
+
+def test_time_goes_on_from_a_stored_moment_that_is_later() -> None:
+    """And from none that is earlier, nor from one that no clock has shown."""
+    clock = SystemClock(lambda: 1.8e9, lambda: 7.0)
+    assert clock.go_on_from(1.8e9 - 60.0) == 0.0
+    assert clock.now() == 1.8e9
+    assert clock.go_on_from(1.8e9 + 60.0) == 60.0
+    assert clock.now() == 1.8e9 + 60.0
+    assert clock.go_on_from(1e300) == 1e300
+    assert clock.now() == 1.8e9 + 60.0

@@ -69,6 +69,30 @@ def test_a_rerun_takes_todays_concurrency_key(runtime: Runtime) -> None:
     runtime.close(1.0)
 
 
+def test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    """Somebody set the system's clock back meanwhile: a wait that was stored would take that much longer."""
+    hour = 3_600.0
+    assert runtime.clock.go_on_from(time.time() + hour) > hour - 60.0
+    run_id = ids.run_id("g1", "tidy")
+    delivery = NewDelivery("1", "g1", "push", None, "acme/shop", BODY, False, time.time(), "github")
+    runtime.ledger.accept_wait(delivery, [NewRun(run_id, "tidy", None, "{}", 60.0)])
+    runtime.close(1.0)
+    said: list[str] = []
+    again = opened(runtime.loaded, tmp_path / "closeout.yaml", report=said.append)
+    assert again.clock.now() > time.time() + hour - 60.0
+    assert again.views.stats()["queue_age"] < 60.0, "every part of the server has the one clock"
+    assert "behind the newest time in the ledger" in said[0]
+    (pending,) = again.ledger.pending(0)
+    again.ledger.finish(pending.number, Ending("success", "done"), again.clock.now())
+    again.close(1.0)
+    healed = opened(runtime.loaded, tmp_path / "closeout.yaml", report=said.append)
+    assert healed.clock.now() < time.time() + 60.0, "no run is open that would wait longer"
+    healed.close(1.0)
+    assert len(said) == 1
+
+
 def test_a_server_is_not_ready_while_a_run_cannot_be_taken_up(runtime: Runtime) -> None:
     """It says which and why in the log, and is ready again as soon as the run goes on."""
     write = runtime.ledger._writer().run

@@ -45,7 +45,7 @@ class Executions:
 
         def work(connection: sqlite3.Connection) -> None:
             running = connection.execute(SQL["running_runs"]).fetchall()
-            turn = next((number for number, alone in running if alone == "now"), None)
+            turn = next((number for number, alone in running if alone in runs.IN_TURN), None)
             for number, _ in running:
                 _advance(connection, number, runs.Crashed(by_another=turn not in (None, number)))
 
@@ -55,6 +55,11 @@ class Executions:
     def pending(self, after: int) -> Sequence[Pending]:
         """Give unfinished executions that were accepted after number `after`, in order."""
         return [Pending(*row) for row in self._read("pending", (after,))]
+
+    def newest_time(self) -> float | None:
+        """Return the newest moment that was noted, as long as an execution is open: its waits and limits rest on it."""
+        newest: float | None = self._read("newest_time", ())[0][0]
+        return newest
 
     def find(self, target: str) -> str | None:
         """Give the execution that `target` names: itself, or the latest attempt of a run id."""
@@ -102,9 +107,11 @@ class Executions:
         )
         return execution, [Operation(*row) for row in self._read("load_operations", (number,))]
 
-    def begin(self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False) -> None:
-        """Note that an execution is being run now, with `alone` in its turn alone; `wait` for the commit or not."""
-        self._happened(number, runs.Taken(turn, at, alone), wait=wait)
+    def begin(
+        self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
+    ) -> None:
+        """Note that an execution is being run now (see `core.runs.Taken`); `wait` for the commit or not."""
+        self._happened(number, runs.Taken(turn, at, alone, beside), wait=wait)
 
     def join(self, number: int) -> None:
         """Note that an execution's turn alone is over, and wait for the commit."""

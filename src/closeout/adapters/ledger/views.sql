@@ -108,6 +108,17 @@ SELECT b.bytes, d.form FROM body b JOIN delivery d ON d.id = b.delivery WHERE b.
 SELECT state, count(*), min(CASE WHEN state = 'queued' THEN accepted_at END), count(alone)
 FROM run WHERE state <> 'finished' GROUP BY state;
 
+-- name: newest_time
+-- The newest moment that the ledger has noted, as long as a run is open; NULL when none is.
+SELECT max(at) FROM (
+    SELECT max(accepted_at) AS at FROM run WHERE state <> 'finished'
+    UNION ALL SELECT max(ended_at) FROM operation
+        WHERE run IN (SELECT number FROM run WHERE state <> 'finished')
+    UNION ALL SELECT at FROM (SELECT at FROM log ORDER BY id DESC LIMIT 1)
+    UNION ALL SELECT received_at FROM (SELECT received_at FROM delivery ORDER BY id DESC LIMIT 1)
+    UNION ALL SELECT CAST(CAST(value AS TEXT) AS REAL) FROM setting WHERE name = 'probe'
+) WHERE EXISTS (SELECT 1 FROM run WHERE state <> 'finished');
+
 -- name: verdicts
 SELECT verdict, count FROM verdict_tally;
 

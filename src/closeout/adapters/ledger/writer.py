@@ -31,6 +31,12 @@ LARGEST_GROUP = 512
 MOST_OTHERS = 128
 """Other jobs in one transaction, of which a delivery may have to wait for one: log lines, operations, requests."""
 
+AT_FAULT = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError),
+    *(UnicodeEncodeError, OverflowError),
+)
+"""What a job's own values raise: half a surrogate pair, a number of more than 64 bits, a row that is there already."""
+
 
 class Job:
     """A piece of work inside a transaction. `done` gets what `work` gave, or the error, after the commit."""
@@ -167,7 +173,7 @@ class Writer:
         try:
             try:
                 outcomes = self._transaction(group, self._together)
-            except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, CloseoutError):
+            except (*AT_FAULT, CloseoutError):
                 # One of them is at fault (most often: a duplicate). Alone, each fails only itself.
                 self._accepting.go_back(kept)
                 outcomes = self._transaction(group, self._one_by_one)
@@ -220,7 +226,7 @@ class Writer:
                 result = self._accepting.alone(self._connection, job)
             else:
                 result = job.work(self._connection)
-        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError) as error:
+        except AT_FAULT as error:
             result = StoreUnavailable(f"the ledger refused this row ({error}); nothing of it was stored")
         except CloseoutError as error:
             result = error
