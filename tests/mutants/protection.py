@@ -175,6 +175,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/general/process.py",
         "    for _ in range(100):\n",
         "    for _ in range(0):\n",
-        (f"{SCRIPTS}::test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it",),
+        (f"{SCRIPTS}::test_a_tree_is_ended_below_a_supervisor_that_cannot_act",),
     ),
 )

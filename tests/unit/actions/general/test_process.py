@@ -27,6 +27,7 @@ from closeout.actions.general.process import (
     Output,
     Supervised,
     end_survivor,
+    end_tree,
     started,
 )
 
@@ -270,6 +271,29 @@ def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path
     pid_in(tmp_path / "near")
     assert end_survivor(process.identity, patience=0.5)
     assert within(5, lambda: gone(pid_in(tmp_path / "near")))
+    thread.join(10)
+
+
+def test_a_tree_is_ended_below_a_supervisor_that_cannot_act(tmp_path: Path) -> None:
+    """A stopped supervisor ends nothing itself; what is below it goes first, also what left its session."""
+    process = Supervised()
+    script = "sleep 300 & echo $! > near; setsid sleep 300 & echo $! > far; wait"
+    thread = threading.Thread(
+        target=lambda: process.run(
+            ["/bin/sh", "-c", script],
+            environment={"PATH": os.environ["PATH"]},
+            directory=str(tmp_path),
+            event={},
+            timeout=60.0,
+            output=Output(lambda _line: None),
+        )
+    )
+    thread.start()
+    below = [pid_in(tmp_path / "near"), pid_in(tmp_path / "far")]
+    supervisor = process.identity["pid"]
+    os.kill(supervisor, signal.SIGSTOP)
+    end_tree(supervisor)
+    assert within(5, lambda: all(gone(pid) for pid in (*below, supervisor)))
     thread.join(10)
 
 
