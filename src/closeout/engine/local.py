@@ -288,7 +288,7 @@ class Engine:
         if task is None:
             return
         self._store.join(task.number)
-        self._report(f"{task.execution} goes on beside the others: its turn alone is over")
+        self._report(f"a turn alone is over: {task.execution} goes on beside the others")
         with self._lock:
             task.alone = False
             self._begin(self._turns.over(task.number))
