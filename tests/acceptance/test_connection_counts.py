@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import random
 import threading
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from closeout.intake.receiver import Receiver
 from closeout.server.app import ServerParts, create_app
 from closeout.server.bodies import Limits, unnamed_file
+from closeout.server.head import Head
 from closeout.server.log import Log
 from closeout.server.places import Places
 from closeout.server.protocol import CLOSING, Connection
@@ -281,6 +283,21 @@ def test_what_comes_early_is_counted_and_read_no_further() -> None:
             wire.send(b"Z" * 70_000)
         assert wire.paused
         assert 64 * 1024 < world.app.webhook.unverified.held <= LIMITS.memory_bytes
+        await _ended(world)
+
+    asyncio.run(play())
+
+
+def test_requests_that_give_way_in_one_turn_keep_no_heads() -> None:
+    """A page's task is cancelled, and the loop has not come to it yet: what the peer sent is gone all the same."""
+
+    async def play() -> None:
+        world = World(random.Random(0), most=100)
+        for peer in range(40):
+            world.open(peer)
+            world.wires[-1].send(b"GET /x HTTP/1.1\r\nX: " + b"y" * 30_000 + b"\r\n\r\n")
+        heads = [each for each in gc.get_objects() if isinstance(each, Head)]
+        assert sum(len(value) for head in heads for _, value in head.headers) <= LIMITS.memory_bytes
         await _ended(world)
 
     asyncio.run(play())

@@ -32,6 +32,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        "a request that gave way keeps its head until the loop comes to it",
+        "src/closeout/server/exchange.py",
+        "        self.head.headers.clear()",
+        "        pass",
+        (_COUNTS + "test_requests_that_give_way_in_one_turn_keep_no_heads",),
+    ),
+    Mutant(
         "a refused body leaves its connection unread",
         _BODIES,
         "        self._count(-self._pending)\n        self._resume()",

@@ -47,6 +47,9 @@ class Exchange:
     def abandon(self) -> None:
         """Stop: nobody waits for the answer."""
         self._done = True
+        # A task that is cancelled lives until the loop comes to it, and thousands may be cancelled before that.
+        self.head.headers.clear()
+        self.head.target = b""
         if self._task is not None:
             self._task.cancel()
             self._task = None  # it keeps its frames, and they keep this
