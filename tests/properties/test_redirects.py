@@ -217,6 +217,7 @@ texts = st.tuples(starts, st.lists(hosts | marks | st.text(max_size=3), max_size
 
 @settings(max_examples=400)
 @given(texts)
+@example("http://127.0.0.1:81/..//127.0.0.2:82/x")
 def test_what_is_taken_is_read_alike_by_every_parser(text: str) -> None:
     """A URL either is refused or names one scheme, host and port, to urllib3 and to the standard library too."""
     try:
@@ -229,5 +230,6 @@ def test_what_is_taken_is_read_alike_by_every_parser(text: str) -> None:
     assert (by_urllib3.host or "").strip("[]") == by_library.hostname == read.host
     assert (by_urllib3.port or ports[read.scheme]) == (by_library.port or ports[read.scheme]) == read.port
     assert by_urllib3.auth is by_library.username is None
-    assert by_urllib3.request_uri == urllib3.util.parse_url(str(read)).request_uri
+    if "//" not in read.path:  # urllib3 drops an empty segment behind `..`, which RFC 3986, 5.2.4, keeps
+        assert by_urllib3.request_uri == urllib3.util.parse_url(str(read)).request_uri
     assert url.parse(str(read)) == read
