@@ -15,6 +15,7 @@ import pytest
 from closeout.core.errors import StoreUnavailable
 from closeout.server import serve
 from tests.acceptance.cli_process import ROOT, environment
+from tests.acceptance.machine import until
 from tests.acceptance.serving import Running, serving
 
 
@@ -37,6 +38,8 @@ def test_a_request_forges_no_line_of_the_log(path: str) -> None:
     target = path + "%0a2026-01-01%20closeout:%20forged%0d%1b%5b2J%7f%c2%9b2J%e2%80%ae%e2%80%a8?a%1b%0ab"
     with serving() as running:
         running.send("GET", target)
+        # The line is written after the answer.
+        until("the line of the log", lambda: any("forged" in line for line in list(running.log)))
         written = "".join(running.log)
     (line,) = [line for line in written.split("\n") if "forged" in line]
     assert f" path={target} " in line
