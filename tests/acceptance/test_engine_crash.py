@@ -222,7 +222,8 @@ def test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed(
             break
         deaths += 1
     assert machine.wait_for_end() == dict.fromkeys(machine.acknowledged, "success") | {poison: "failure"}
-    assert deaths in (MAX_DEATHS + 1, MAX_DEATHS + 2), "one in company, or two if the first left no trace"
+    # Besides: one in company, one if the first left no trace, one in a turn that began beside another run.
+    assert MAX_DEATHS + 1 <= deaths <= MAX_DEATHS + 3
     effects = Counter(machine.effects())
     assert effects[(poison, "poison")] in (deaths, 0), "none of what kills before it can write anything down"
     assert effects[(poison, "final")] == 1
