@@ -253,21 +253,27 @@ def test_a_script_that_stops_its_supervisor_leaves_nothing(tmp_path: Path, stop:
     assert within(5, lambda: gone(pid_in(tmp_path / "far")))
 
 
-def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path: Path) -> None:
-    """The next server finds it by its pid and start time."""
-    process = Supervised(grace=0.2)
-    script = "supervisor=$PPID; (while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
+def begun(process: Supervised, script: str, folder: Path) -> threading.Thread:
+    """Let a supervisor run a script in a thread."""
     thread = threading.Thread(
         target=lambda: process.run(
             ["/bin/sh", "-c", script],
             environment={"PATH": os.environ["PATH"]},
-            directory=str(tmp_path),
+            directory=str(folder),
             event={},
             timeout=60.0,
             output=Output(lambda _line: None),
         )
     )
     thread.start()
+    return thread
+
+
+def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path: Path) -> None:
+    """The next server finds it by its pid and start time."""
+    process = Supervised(grace=0.2)
+    script = "supervisor=$PPID; (while kill -STOP $supervisor; do :; done) & sleep 300 & echo $! > near; wait"
+    thread = begun(process, script, tmp_path)
     pid_in(tmp_path / "near")
     assert end_survivor(process.identity, patience=0.5)
     assert within(5, lambda: gone(pid_in(tmp_path / "near")))
@@ -278,17 +284,7 @@ def test_a_tree_is_ended_below_a_supervisor_that_cannot_act(tmp_path: Path) -> N
     """A stopped supervisor ends nothing itself; what is below it goes first, also what left its session."""
     process = Supervised()
     script = "sleep 300 & echo $! > near; setsid sleep 300 & echo $! > far; wait"
-    thread = threading.Thread(
-        target=lambda: process.run(
-            ["/bin/sh", "-c", script],
-            environment={"PATH": os.environ["PATH"]},
-            directory=str(tmp_path),
-            event={},
-            timeout=60.0,
-            output=Output(lambda _line: None),
-        )
-    )
-    thread.start()
+    thread = begun(process, script, tmp_path)
     below = [pid_in(tmp_path / "near"), pid_in(tmp_path / "far")]
     supervisor = process.identity["pid"]
     os.kill(supervisor, signal.SIGSTOP)
