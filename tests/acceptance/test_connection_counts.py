@@ -18,12 +18,13 @@ import pytest
 
 from closeout.intake.receiver import Receiver
 from closeout.server.app import ServerParts, create_app
-from closeout.server.bodies import Limits, unnamed_file
+from closeout.server.bodies import Limits
 from closeout.server.head import Head
 from closeout.server.log import Log
 from closeout.server.places import Places
 from closeout.server.protocol import CLOSING, Connection
 from closeout.server.shared import Shared, Timers
+from closeout.server.spool import unnamed_file
 from closeout.testing import deliveries
 from tests.acceptance import strangers
 from tests.acceptance.serving import AUTOMATION, KEY, SECRET, FakeStore, NoViews, _Lines
@@ -319,14 +320,17 @@ def test_who_leaves_while_the_body_gives_way_leaves_nothing() -> None:
     asyncio.run(play())
 
 
-def test_bodies_that_begin_together_and_find_no_room_leave_nothing() -> None:
-    """More large bodies than the spool takes begin in one turn: those that are refused are given back too."""
+def test_bodies_that_begin_together_and_make_room_leave_nothing() -> None:
+    """More large bodies than the spool takes begin in one turn: those that made room are given back too."""
 
     async def play() -> None:
         world = World(random.Random(0))
         for peer in range(LIMITS.spool_files + 2):
             world.open(peer)
             world.wires[-1].send(strangers.upload(60_000) + b"x" * 30_000)
+        assert world.app.webhook.spool.files == LIMITS.spool_files
+        refused = [wire.connection._state == CLOSING for wire in world.wires]
+        assert refused == [True, True] + [False] * LIMITS.spool_files, "the first two made room"
         await asyncio.sleep(0)
         await _ended(world)
         assert world.app.metrics.deliveries["overloaded"] == 2

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from closeout.server.serve import most_connections
+from closeout.server.serve import MOST_FILES, most_connections
 from tests.acceptance.machine import until
 
 FILES = 96
@@ -67,4 +67,4 @@ def test_silent_connections_leave_the_ledger_its_files(tmp_path: Path) -> None:
 def test_a_reserve_is_kept_whatever_the_limit() -> None:
     """At least half of the files, or 512 of them, are for other things than connections."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert 0 < most_connections() < max(soft, 8192)
+    assert 0 < most_connections() < max(soft, MOST_FILES)

@@ -281,6 +281,26 @@ def test_a_ledger_that_takes_no_writes_lengthens_a_turn(make: Callable[..., Mach
     machine.begun("a", "b")
 
 
+def test_what_is_found_at_a_start_begins_when_that_is_on_disk(make: Callable[..., Machine]) -> None:
+    """It may have ended the process before anything of it was written down, and would do so for ever."""
+    machine = make()
+    machine.bench.accept("a", tell=False)
+    machine.bench.crash()
+    machine.script = Script()
+    machine.bench = Bench(machine.path, machine.script, turn=LONG)
+    machine.benches.append((machine.bench, machine.script))
+    begin, waits = machine.bench.ledger.begin, []
+
+    def watched(*args: Any, wait: bool, **named: Any) -> None:
+        waits.append(wait)
+        begin(*args, wait=wait, **named)
+
+    machine.bench.ledger.begin = watched  # type: ignore[method-assign]
+    machine.bench.engine.start()
+    machine.begun("a")
+    assert waits == [True]
+
+
 def test_a_suspect_that_cannot_be_read_has_no_turn_on_disk_while_the_next_has_its_own(
     make: Callable[..., Machine],
 ) -> None:

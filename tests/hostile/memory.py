@@ -16,6 +16,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from closeout.testing import deliveries
 from tests.hostile.good import GoodDeliveries, Sent, note
@@ -39,26 +40,22 @@ RESET = struct.pack("ii", 1, 0)
 """SO_LINGER without a wait: close() resets the connection, see socket(7)."""
 
 
-Attack = Callable[[Stage, Server], str]
-"""Attacks a server; returns what was done, with numbers."""
-
-
 def run(stage: Stage, report: Report) -> None:
     """Play the three, each on a server of its own; the row shows the memory of the worst."""
     sent: list[Sent] = []
     for name, attack in (("heads", _heads), ("large", _large_bodies), ("small", _small_bodies)):
         with Server(stage.room(name), IDLE) as server:
-            sent += _watched(stage, report, server, name, attack)
+            sent += watched(report, server, name, partial(attack, stage, server))
     note(sent, report)
 
 
-def _watched(stage: Stage, report: Report, server: Server, name: str, attack: Attack) -> list[Sent]:
-    """Attack under watch; check what this attack did to the memory."""
+def watched(report: Report, server: Server, name: str, attack: Callable[[], str]) -> list[Sent]:
+    """Attack under watch; check what this attack did to the memory. Returns the good deliveries beside it."""
     with GoodDeliveries(server, prefix="warm", every=0.05):
         time.sleep(0.5)  # threads, connections to the ledger and caches belong to the start
     with Watch(server.pid) as watch:
         with GoodDeliveries(server) as good:
-            report.events.append(attack(stage, server))
+            report.events.append(attack())
             after = watch.settled(BACK_WITHIN, BACK_SECONDS)
         figures = (watch.start.resident, watch.peak, after)
         counts = (watch.start.descriptors, watch.last.descriptors)

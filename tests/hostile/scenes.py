@@ -26,6 +26,7 @@ class Scene(NamedTuple):
 SCENES = (
     Scene("flood", "flood", 90, "alone"),
     Scene("memory", "memory", 120, "alone"),
+    Scene("crowds", "crowds", 120, "alone"),
     Scene("noise", "noise", 120, "alone"),
     Scene("connections", "connections", 180, "beside"),
     Scene("kills", "killed", 180),

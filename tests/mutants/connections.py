@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 _PROTOCOL = "src/closeout/server/protocol.py"
 _BODIES = "src/closeout/server/bodies.py"
+_SPOOL = "src/closeout/server/spool.py"
 _PLACES = "src/closeout/server/places.py"
 _UPLOAD = "src/closeout/server/upload.py"
 _HEAD = "src/closeout/server/head.py"
@@ -14,6 +15,20 @@ _COUNTS = "tests/acceptance/test_connection_counts.py::"
 _LIMITS = "tests/acceptance/test_receiver_limits.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a stranger who fills the spool keeps large deliveries out",
+        _SPOOL,
+        "        oldest = next(iter(self.unverified), None)",
+        "        oldest = None",
+        (_LIMITS + "test_the_oldest_large_body_of_a_stranger_makes_room_for_a_delivery",),
+    ),
+    Mutant(
+        "a body stays in memory for secrets that are read again though its sender is gone",
+        _UPLOAD,
+        "        self._webhook.forget(self)",
+        "        pass",
+        (_LIMITS + "test_a_sender_who_leaves_while_the_secrets_are_read_leaves_no_body",),
+    ),
     Mutant(
         "a chunked body may be all sizes and no data",
         _HEAD,
@@ -24,11 +39,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a body that gives way and is given up in one turn stays counted",
         _UPLOAD,
-        "        task.add_done_callback(lambda _: inflow.close())",
-        "        del task",
+        "        self._task.add_done_callback(lambda _: spooled.close())",
+        "        pass",
         (
             _COUNTS + "test_who_leaves_while_the_body_gives_way_leaves_nothing",
-            _COUNTS + "test_bodies_that_begin_together_and_find_no_room_leave_nothing",
+            _COUNTS + "test_bodies_that_begin_together_and_make_room_leave_nothing",
         ),
     ),
     Mutant(
@@ -40,9 +55,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a refused body leaves its connection unread",
-        _BODIES,
-        "        self._count(-self._pending)\n        self._resume()",
-        "        self._count(-self._pending)",
+        _SPOOL,
+        "        sender.resume()\n\n    def _has_piece",
+        "\n    def _has_piece",
         (_COUNTS + "test_a_connection_is_read_again_after_the_disk_refused_its_body",),
     ),
     Mutant(
@@ -138,9 +153,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the spool has no limit",
-        _BODIES,
-        "        if self.bytes + size > self._limits.spool_bytes:",
-        "        if False:",
+        _SPOOL,
+        "        while self.bytes + size > self._limits.spool_bytes:",
+        "        while False:",
         (_LIMITS + "test_large_bodies_are_limited_by_themselves",),
     ),
     Mutant(
@@ -152,7 +167,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "strangers may fill the disk",
-        _BODIES,
+        _SPOOL,
         "        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SPARE_DISK:",
         "        if False:",
         (_LIMITS + "test_the_last_space_of_a_disk_is_not_for_strangers",),

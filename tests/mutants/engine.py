@@ -9,7 +9,6 @@ SUSPECTS = "tests/contract/test_suspects.py"
 CORE = "tests/unit/core/test_runs.py"
 DURABLE = "tests/unit/engine/test_durable.py"
 TURNS = "tests/properties/test_turns.py"
-CRASH = "tests/acceptance/test_engine_crash.py"
 REMOTE = "tests/contract/test_remote_engine.py"
 TRIES = "tests/unit/actions/general/test_tries.py"
 WAITING = "tests/contract/test_waiting_runs.py"
@@ -117,7 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/local.py",
         "wait = task.found or not task.fresh",
         "wait = not task.fresh",
-        (f"{CRASH}::test_a_run_that_ends_its_process_fails_and_the_six_beside_it_succeed[poison-at-once]",),
+        (f"{SUSPECTS}::test_what_is_found_at_a_start_begins_when_that_is_on_disk",),
     ),
     Mutant(
         "a death in a turn counts though others were under way beside it",

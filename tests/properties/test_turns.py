@@ -54,10 +54,10 @@ def test_who_died_alone_goes_first() -> None:
     """Then who was under way in more deaths than others, then the others, in order of acceptance."""
     turns = Turns()
     assert turns.ready(1, (0, 1)) == [1]
-    for number, died in ((4, (0, 1)), (2, (0, 1)), (6, (0, 2)), (5, (2, 3)), (3, (1, 2))):
+    for number, died in ((4, (1, 1)), (2, (0, 1)), (6, (0, 2)), (5, (2, 3)), (3, (1, 2))):
         assert turns.ready(number, died) == []
-    order = [turns.over(1), turns.over(5), turns.over(3), turns.over(6), turns.over(2)]
-    assert order == [[5], [3], [6], [2], [4]]
+    order = [turns.over(1), turns.over(5), turns.over(3), turns.over(4), turns.over(6)]
+    assert order == [[5], [3], [4], [6], [2]]
 
 
 def test_each_death_doubles_the_next_turn_up_to_a_day() -> None:

@@ -19,10 +19,11 @@ from closeout.intake.answers import FAILED
 from closeout.intake.receiver import Receiver
 from closeout.server import details
 from closeout.server.asgi import App, Receive, Scope, Send, respond
-from closeout.server.bodies import Limits, unnamed_file
+from closeout.server.bodies import Limits
 from closeout.server.health import Readiness
 from closeout.server.log import Log
 from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
+from closeout.server.spool import unnamed_file
 from closeout.server.webhook import Accept, Webhook
 
 LOGGED_PATH = 300

@@ -23,7 +23,7 @@ from closeout.server.shared import Shared, Timers
 
 DRAIN_SECONDS = 10
 BACKLOG = 2048
-MOST_FILES = 8192
+MOST_FILES = 4096
 RESERVED_FILES = 512
 """For the ledger's readers, spooled bodies, scripts, and connections to GitHub and AWS."""
 TICK = 0.1

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from closeout.core.errors import CloseoutError, Overloaded, PayloadTooLarge, ReadTimeout
 from closeout.intake import door
 from closeout.intake.answers import Answer
-from closeout.server.bodies import FULL, Inflow
 from closeout.server.head import BadHead, Chunked, Head
+from closeout.server.spool import FULL, Spooled
 
 if TYPE_CHECKING:
     from closeout.server.protocol import Connection
@@ -27,7 +27,7 @@ class Upload:
     """A request on a connection. The connection may be gone, or at its next request, when the answer comes."""
 
     __slots__ = (
-        "_body", "_chunked", "_connection", "_got", "_headers", "_inflow", "_limits", "_started", "_task", "_webhook",
+        "_body", "_chunked", "_connection", "_got", "_headers", "_limits", "_spooled", "_started", "_task", "_webhook",
         "head", "is_verified", "unread",
     )  # fmt: skip
 
@@ -44,7 +44,7 @@ class Upload:
         self._body = bytearray()
         self._got = 0
         self._chunked: Chunked | None = None
-        self._inflow: Inflow | None = None
+        self._spooled: Spooled | None = None
         self._task: asyncio.Task[None] | None = None
 
     # --- what the connection does with it ---------------------------------------------------------------------
@@ -84,26 +84,27 @@ class Upload:
         self._got += len(data)
         if self._got > self._limits.body_bytes:
             self._give_up(PayloadTooLarge(door.TOO_LARGE))
-        elif self._inflow is None and self._got > self._limits.small_bytes and not self._spool():
+        elif self._spooled is None and self._got > self._limits.small_bytes and not self._spool():
             return b""
-        elif self._inflow is not None:
-            self._inflow.feed(data, last=not self.unread)
+        elif self._spooled is not None:
+            self._spooled.feed(data, last=not self.unread)
         elif self.unread:
             self._body += data
         else:
-            self._take(bytes(self._body) + data if self._body else data)
+            body = bytes(self._body) + data if self._body else data
+            self._webhook.take(self._headers, body, self._started, self)
         return rest
 
     @property
     def held(self) -> int:
         """Bytes in memory that nobody has vouched for. What flows into the spool is limited there."""
-        return 0 if self.is_verified or self._inflow is not None else self.head.size + self._got
+        return 0 if self.is_verified or self._spooled is not None else self.head.size + self._got
 
     def give_way(self) -> bool:
         """Release the memory. False: the request is verified, and holds none."""
         if self.is_verified:
             return False
-        if not (self.unread and self._inflow is None and self._webhook.spool.has_room and self._spool()):
+        if not (self.unread and self._spooled is None and self._webhook.spool.has_room and self._spool()):
             self._give_up(Overloaded("the memory for unverified requests is full"))
         return True
 
@@ -113,8 +114,8 @@ class Upload:
         self._give_up(ReadTimeout(f"The body did not arrive within {seconds}."))
 
     def abandon(self) -> None:
-        """Note that the sender is gone. What came whole is stored all the same: GitHub may send it again."""
-        if self.unread:
+        """Note that the sender is gone. What is whole and verified is stored all the same: GitHub may send it again."""
+        if self.unread or not (self.is_verified or self._spooled):
             self._webhook.disconnected()
             self._cancel()
 
@@ -131,36 +132,43 @@ class Upload:
         """Answer."""
         self._connection.answer(self, answer)
 
-    # --- itself -----------------------------------------------------------------------------------------------
+    # --- what the spool does with it --------------------------------------------------------------------------
 
-    def _take(self, body: bytes) -> None:
-        later = self._webhook.take(self._headers, body, self._started, self)
-        if later is not None:
-            self._run(later)
+    def pause(self) -> None:
+        """Read no more for now."""
+        self._connection.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._connection.resume()
+
+    def crowded_out(self) -> None:
+        """Refuse the body, since another one needed its room in the spool."""
+        self._give_up(Overloaded(FULL))
+
+    # --- itself -----------------------------------------------------------------------------------------------
 
     def _spool(self) -> bool:
         """Read the rest into the spool. False: it has no room, and the sender is told so."""
-        if not self._webhook.spool.has_room:
-            self._give_up(Overloaded(FULL))
+        try:
+            self._spooled = spooled = self._webhook.spool.open(self, self._body)
+        except Overloaded as error:
+            self._give_up(error)
             return False
-        self._inflow = inflow = Inflow(
-            self._webhook.spool, self._body, self._connection.pause, self._connection.resume
-        )
         self._body = bytearray()
-        task = self._run(self._webhook.take_large(self._headers, inflow, self._started, self))
+        self._task = asyncio.get_running_loop().create_task(
+            self._webhook.take_large(self._headers, spooled, self._started, self)
+        )
         # Not in the coroutine: it does not even begin if the sender goes away in this turn.
-        task.add_done_callback(lambda _: inflow.close())
+        self._task.add_done_callback(lambda _: spooled.close())
         return True
 
     def _give_up(self, error: CloseoutError) -> None:
         self._cancel()
         self._connection.answer(self, self._webhook.refuse(error), close=True)
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        self._task = task = asyncio.get_running_loop().create_task(work)
-        return task
-
     def _cancel(self) -> None:
+        self._webhook.forget(self)
         if self._task is not None:
             self._task.cancel()
             self._task = None  # it keeps its frames, and they keep this

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Protocol, TypeAlias
 
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
@@ -21,10 +21,11 @@ from closeout.intake.door import SIGNATURE
 from closeout.intake.receiver import Receiver
 from closeout.server import asgi
 from closeout.server.asgi import RawHeaders
-from closeout.server.bodies import Inflow, Limits, Spool, Spooled, Unverified, unnamed_file
+from closeout.server.bodies import Limits, Unverified
 from closeout.server.head import Head
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
+from closeout.server.spool import Spool, Spooled, unnamed_file
 
 Done: TypeAlias = Callable[[Any], None]
 Item: TypeAlias = tuple[NewDelivery, Sequence[NewRun], Done]
@@ -80,8 +81,11 @@ class Webhook:
         self._settled: deque[tuple[_Waiting, Any]] = deque()
         self._waking = False
         self._refreshing: asyncio.Future[bool] | None = None
+        self.waits_for_secrets: dict[Request, tuple[Mapping[bytes, bytes], bytes, float]] = {}
+        """Small bodies that no secret fits until they have been read again."""
+        self._looking: asyncio.Task[None] | None = None
         self.unverified = Unverified(limits.memory_bytes)
-        self.spool = Spool(limits, spool_file)
+        self.spool = Spool(limits, receiver.check, spool_file)
         self.held = 0
         """Bytes of verified bodies that wait for their commit."""
 
@@ -90,25 +94,34 @@ class Webhook:
         door.check_method(head.method.decode("ascii"))
         return door.admit(head.headers, self.limits.body_bytes)
 
-    def take(
-        self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request
-    ) -> Coroutine[Any, Any, None] | None:
+    def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
         """Verify and store a small body that is whole. `began` is `perf_counter`'s.
 
-        Returns a coroutine, which must be run, if no secret fits: secrets that are read again might.
+        If no secret fits, the request waits until the secrets have been read again: then one might.
         """
         try:
             self._receiver.verify(headers, body)
         except Unauthorized:
-            return self._answering(request, lambda: self._take_later(headers, body, began, request))
-        self._store(headers, body, began, request)
-        return None
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.get_running_loop().create_task(self._look_again())
+            self.waits_for_secrets[request] = headers, body, began
+        else:
+            self._store(headers, body, began, request)
 
-    def take_large(
-        self, headers: Mapping[bytes, bytes], inflow: Inflow, began: float, request: Request
-    ) -> Coroutine[Any, Any, None]:
-        """Return a coroutine that reads a large body into the spool, verifies and stores it."""
-        return self._answering(request, lambda: self._take_large(headers, inflow, began, request))
+    def forget(self, request: Request) -> None:
+        """Drop a request that waits for other secrets."""
+        self.waits_for_secrets.pop(request, None)
+
+    async def take_large(
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
+    ) -> None:
+        """Spool a large body, verify and store it, or answer what is wrong with it."""
+        try:
+            await self._take_large(headers, spooled, began, request)
+        except CloseoutError as error:
+            request.reply(self.refuse(error))
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
+            request.reply(self._broken(error))
 
     def refuse(self, error: CloseoutError) -> Answer:
         """Count and log an error; return its answer."""
@@ -120,43 +133,36 @@ class Webhook:
         """Count a sender that went away before its body was whole."""
         self._metrics.deliveries["disconnected"] += 1
 
-    async def _answering(self, request: Request, work: Callable[[], Awaitable[None]]) -> None:
-        """Answer errors too."""
-        try:
-            await work()
-        except CloseoutError as error:
-            request.reply(self.refuse(error))
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
-            self._metrics.deliveries[answers.FAILED.outcome] += 1
-            request.reply(self._failure(error))
-
-    async def _take_later(
-        self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request
-    ) -> None:
-        if not await self._secrets_changed():
-            raise Unauthorized(UNFIT)
-        self._receiver.verify(headers, body)
-        self._store(headers, body, began, request)
+    async def _look_again(self) -> None:
+        """Answer whoever waits for other secrets: without a task for each, since a flood of them is strangers."""
+        changed = await self._secrets_changed()
+        while self.waits_for_secrets:
+            request, (headers, body, began) = self.waits_for_secrets.popitem()
+            try:
+                if changed:
+                    self._receiver.verify(headers, body)
+                    self._store(headers, body, began, request)
+                else:
+                    request.reply(self.refuse(Unauthorized(UNFIT)))
+            except CloseoutError as error:
+                request.reply(self.refuse(error))
+            except Exception as error:  # noqa: BLE001 - one request's trouble must not keep the others waiting
+                request.reply(self._broken(error))
 
     async def _take_large(
-        self, headers: Mapping[bytes, bytes], inflow: Inflow, began: float, request: Request
+        self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
     ) -> None:
-        spooled = self.spool.open(self._receiver.check())
+        await spooled.write()
         try:
-            while await spooled.add(await inflow.read()):
-                pass  # No name holds a piece that has been written while the next one is awaited.
-            try:
-                spooled.verify(headers.get(SIGNATURE))
-            except Unauthorized:
-                if not await self._secrets_changed():
-                    raise
-                await spooled.hash_again(self._receiver.check())
-                spooled.verify(headers.get(SIGNATURE))
-            request.verified()
-            async with self.spool.turn:
-                await self._store_large(headers, spooled, began, request)
-        finally:
-            spooled.close()
+            spooled.verify(headers.get(SIGNATURE))
+        except Unauthorized:
+            if not await self._secrets_changed():
+                raise
+            await spooled.hash_again()
+            spooled.verify(headers.get(SIGNATURE))
+        request.verified()
+        async with self.spool.turn:
+            await self._store_large(headers, spooled, began, request)
 
     async def _store_large(
         self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
@@ -258,7 +264,9 @@ class Webhook:
             return await asyncio.shield(self._refreshing)
         except CloseoutError as error:
             self._log.rarely("the webhook secret cannot be read again", reason=error.message)
-            return False
+        except Exception as error:  # noqa: BLE001 - nobody who waits may be forgotten
+            self._log.unforeseen("the webhook secret cannot be read again", error)
+        return False
 
     def _refreshed(self, _: asyncio.Future[bool]) -> None:
         self._refreshing = None
@@ -275,6 +283,10 @@ class Webhook:
         if not isinstance(error, Unauthorized):
             return error.code
         return f"{error.why} ({self._secrets})" if error.why == UNFIT and self._secrets else error.why
+
+    def _broken(self, error: Exception) -> Answer:
+        self._metrics.deliveries[answers.FAILED.outcome] += 1
+        return self._failure(error)
 
     def _failure(self, error: BaseException) -> Answer:
         self._log.unforeseen("a delivery failed", error)

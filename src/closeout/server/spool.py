@@ -1,0 +1,242 @@
+"""Where large bodies wait on the disk until their signature is verified.
+
+Nobody has vouched for these bytes either, so when the spool is full, its oldest body makes room for a new one: a
+delivery arrives within milliseconds and is never the oldest, unless a stranger fills the whole spool in that time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Protocol, TypeVar
+
+from closeout.core.errors import Overloaded, StoreUnavailable
+from closeout.core.signature import Check
+from closeout.server.bodies import Limits
+
+T = TypeVar("T")
+PIECE = 64 * 1024
+"""Bytes that are handed to the disk together."""
+PENDING = 16 * 1024 * 1024
+"""Bytes that may wait to be written while another body begins to be spooled."""
+FULL = "the spool of large bodies is full"
+SPARE_DISK = 128 * 1024 * 1024
+"""Bytes of the spool's file system that strangers never get: the ledger may be on it."""
+
+
+class Sender(Protocol):
+    """Whose body it is."""
+
+    def pause(self) -> None:
+        """Send no more for now."""
+        ...
+
+    def resume(self) -> None:
+        """Send again."""
+        ...
+
+    def crowded_out(self) -> None:
+        """Hear that the body had to make room, and that nothing is left of it."""
+        ...
+
+
+def unnamed_file() -> IO[bytes]:
+    """Open a file that has no name and goes with its descriptor, in the folder of TMPDIR. Raises OSError."""
+    return tempfile.TemporaryFile(buffering=0)
+
+
+class Spool:
+    """Temporary files without a name, in the folder of TMPDIR; one thread writes, hashes and reads them.
+
+    `new_check` begins the check of a signature, with the secrets of that moment.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        new_check: Callable[[], Check],
+        open_file: Callable[[], IO[bytes]] = unnamed_file,
+    ) -> None:
+        self._limits = limits
+        self.new_check = new_check
+        self.open_file = open_file
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self.turn = asyncio.Lock()
+        """Who decodes a large body: one at a time, since it comes into memory whole."""
+        self.most_files = limits.spool_files
+        self.bytes = 0
+        self.files = 0
+        self.pending = 0
+        """Bytes in memory that are to be written."""
+        self.unverified: dict[Spooled, None] = {}
+        """Who makes room, the oldest first."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more body can be taken and none makes room for it."""
+        most = self._limits.spool_bytes
+        return self.files < self.most_files and self.bytes < most and self.pending < PENDING
+
+    def open(self, sender: Sender, came: bytearray) -> Spooled:
+        """Begin a body, of which a part may have come. Raises Overloaded."""
+        while not self.has_room:
+            self._make_room(None)
+        return Spooled(self, sender, came)
+
+    def take(self, size: int, spooled: Spooled) -> None:
+        """Count bytes of a body before they are written. Raises Overloaded."""
+        while self.bytes + size > self._limits.spool_bytes:
+            self._make_room(spooled)
+        self.bytes += size
+
+    def _make_room(self, asking: Spooled | None) -> None:
+        oldest = next(iter(self.unverified), None)
+        if oldest is None or oldest is asking:
+            raise Overloaded(FULL)
+        oldest.make_room()
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Do a piece of work in the spool's thread. Raises StoreUnavailable when the disk does not take it."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except OSError as error:
+            raise StoreUnavailable(f"a body cannot be spooled: {error.strerror or error}") from None
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do a piece of work when the thread has done what it was asked before."""
+        try:
+            self._thread.submit(work)
+        except RuntimeError:  # it has been closed
+            work()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(wait=False)
+
+
+class Spooled:
+    """One body in the spool. Its sender is not read while a piece waits, and so is as fast as the disk.
+
+    The coroutines run one after another; `close` frees everything.
+    """
+
+    def __init__(self, spool: Spool, sender: Sender, came: bytearray) -> None:
+        self._spool = spool
+        self._sender: Sender | None = sender
+        self._check = spool.new_check()
+        self._file: IO[bytes] | None = None
+        self._size = 0
+        self._piece = bytearray()
+        self._pending = 0
+        self._ended = False
+        self._wake: asyncio.Future[None] | None = None
+        spool.files += 1
+        spool.unverified[self] = None
+        self.feed(came, last=False)
+
+    def feed(self, data: bytes | bytearray, *, last: bool) -> None:
+        """Take what came."""
+        if self._piece:
+            self._piece += data
+        else:
+            self._piece = bytearray(data) if isinstance(data, bytes) else data
+        self._count(len(data))
+        self._ended = last
+        if len(self._piece) >= PIECE and self._sender is not None:
+            self._sender.pause()
+        if self._has_piece() and self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def write(self) -> None:
+        """Write and hash the body while it comes, to its end. Raises Overloaded, StoreUnavailable."""
+        while await self._write(await self._next()):
+            pass  # No name holds a piece that has been written while the next one is awaited.
+
+    def verify(self, header: bytes | None) -> None:
+        """Raise Unauthorized unless the signature is that of the whole body."""
+        self._check.verify(header)
+        self._spool.unverified.pop(self, None)
+
+    async def hash_again(self) -> None:
+        """Hash everything with the secrets of now."""
+        self._check = self._spool.new_check()
+        await self._spool.do(self._hash_again)
+
+    async def read(self) -> bytes:
+        """Return the whole body."""
+        return await self._spool.do(lambda: b"".join(self._pieces()))
+
+    def make_room(self) -> None:
+        """Free everything, and tell the sender."""
+        sender = self._sender
+        self.close()
+        if sender is not None:
+            sender.crowded_out()
+
+    def close(self) -> None:
+        """Let the sender be read again, and free the disk after whatever the thread is doing with the file."""
+        sender, self._sender = self._sender, None
+        if sender is None:
+            return
+        self._piece = bytearray()
+        self._count(-self._pending)
+        self._spool.files -= 1
+        self._spool.bytes -= self._size
+        self._spool.unverified.pop(self, None)
+        self._spool.later(self._close)
+        sender.resume()
+
+    def _has_piece(self) -> bool:
+        return self._ended or len(self._piece) >= PIECE
+
+    def _count(self, size: int) -> None:
+        self._pending += size
+        self._spool.pending += size
+
+    async def _next(self) -> bytearray:
+        """Return the next piece; nothing at the end. The one before has been written."""
+        self._count(len(self._piece) - self._pending)
+        if not self._has_piece():
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        piece, self._piece = self._piece, bytearray()
+        if self._sender is not None:
+            self._sender.resume()
+        return piece
+
+    async def _write(self, piece: bytearray) -> bool:
+        if not piece:
+            return False
+        self._spool.take(len(piece), self)
+        self._size += len(piece)
+        await self._spool.do(lambda: self._add(piece))
+        return True
+
+    def _add(self, piece: bytearray) -> None:
+        if self._file is None:
+            self._file = self._spool.open_file()
+        disk = os.fstatvfs(self._file.fileno())
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < SPARE_DISK:
+            raise OSError(errno.ENOSPC, "too little space is left for strangers")
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._check.update(piece)
+
+    def _hash_again(self) -> None:
+        for piece in self._pieces():
+            self._check.update(piece)
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self._file is not None:
+            self._file.seek(0)
+            while piece := self._file.read(1024 * 1024):
+                yield piece
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
