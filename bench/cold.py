@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
 
 
 def measure(folder: Path, rounds: int) -> tuple[Times, list[str]]:
-    """Give the milliseconds of each start, by `receiver: what`, and sentences about what is not measured."""
+    """Return the milliseconds of each start, by `receiver: what`, and sentences about what is not measured."""
     made = certificate.make(folder)
     command = [sys.executable, str(HERE / "cold_aws.py"), str(made.certificate), str(made.key), SECRET]
     stub = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -98,7 +98,7 @@ def measure(folder: Path, rounds: int) -> tuple[Times, list[str]]:
 
 @contextlib.contextmanager
 def before_others() -> Iterator[bool]:
-    """As root: let this process, and those that it starts, run before all others; give whether they do."""
+    """As root: let this process, and those that it starts, run before all others; yield whether they do."""
     usual = os.sched_getscheduler(0)
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
@@ -131,13 +131,13 @@ class Quiet:
 
 
 def _processor_time() -> tuple[int, int]:
-    """Give the ticks in which nothing was to be done, and all."""
+    """Return the ticks in which nothing was to be done, and all."""
     ticks = [int(text) for text in Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:]]
     return ticks[3] + ticks[4], sum(ticks[:8])
 
 
 def _events(number: int) -> dict[str, dict[str, Any]]:
-    """Give what is sent: a ping (one call to AWS), and a delivery that starts a run."""
+    """Return what is sent: a ping (one call to AWS), and a delivery that starts a run."""
     sent: dict[str, Callable[[], Any]] = {"ping": deliveries.ping, "pull_request": deliveries.pull_request}
     events = {}
     for name, payload in sent.items():
@@ -155,7 +155,7 @@ def _events(number: int) -> dict[str, dict[str, Any]]:
 
 
 def _start(receiver: Receiver, event: Any) -> tuple[float, float]:
-    """Give the milliseconds until the environment is ready, and until its first answer."""
+    """Return the milliseconds until the environment is ready, and until its first answer."""
     code, handler, environment, command = receiver
     with RuntimeApi(code, handler, environment, python=sys.executable, command=command) as api:
         answer = api.invoke(event)
@@ -165,7 +165,7 @@ def _start(receiver: Receiver, event: Any) -> tuple[float, float]:
 
 
 def report(times: Times, rounds: int, notes: list[str]) -> str:
-    """Give the page: medians, and ratios to the empty handler of the same language."""
+    """Return the page: medians, and ratios to the empty handler of the same language."""
     about = (
         f"{rounds} starts of each, one after the other in each round: medians in milliseconds from"
         f" the start of the process, Python {platform.python_version()} on {platform.machine()}."
@@ -187,7 +187,7 @@ def budget(times: Times) -> str:
 
 
 def table(times: Times) -> str:
-    """Give a row for each receiver."""
+    """Return a row for each receiver."""
     names = list(dict.fromkeys(key.partition(": ")[0] for key in times if key.endswith(": ping")))
     middle = {key: statistics.median(values) for key, values in times.items()}
     lines = [

@@ -49,7 +49,7 @@ class Receiver(NamedTuple):
 
 
 def environment(url: str, bundle: Path) -> dict[str, str]:
-    """Give what Lambda and the stack would set, for a stub of AWS."""
+    """Return what Lambda and the stack would set, for a stub of AWS."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_CA_BUNDLE": str(bundle),
@@ -66,7 +66,7 @@ def environment(url: str, bundle: Path) -> dict[str, str]:
 
 
 def receivers(folder: Path, url: str, made: Certificate) -> tuple[dict[str, Receiver], list[str]]:
-    """Give everyone that can be started here, and a sentence for each that cannot."""
+    """Return everyone that can be started here, and a sentence for each that cannot."""
     own = folder / "own-roots.pem"
     own.write_text(roots.AMAZON + made.certificate.read_text("ascii"), "ascii")
     found = {"closeout": Receiver(_bundle(folder), "closeout.lambdas.receive.handler", environment(url, own))}
@@ -95,7 +95,7 @@ def _bundle(folder: Path) -> Path:
 
 
 def _python(folder: Path, module: str) -> Path:
-    """Give a folder with one module, compiled as in a bundle."""
+    """Return a folder with one module, compiled as in a bundle."""
     place = folder / module
     place.mkdir()
     shutil.copy(HERE / "peers" / f"{module}.py", place)
@@ -124,6 +124,6 @@ def _node(folder: Path, module: str) -> Receiver:
 
 
 def _key() -> str:
-    """Give a private key, without which probot does not start."""
+    """Return a private key, without which probot does not start."""
     command = ["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -103,7 +103,7 @@ CASES = (
 
 
 def polls(seconds: float) -> int:
-    """Give how often a stack is looked at until it is gone."""
+    """Return how often a stack is looked at until it is gone."""
     count, passed = 0, 0.0
     while passed < seconds:
         passed += min(POLL.first * POLL.factor**count, POLL.cap)
@@ -124,7 +124,7 @@ class Line(NamedTuple):
 
 
 def bill(case: Case, usage: dict[str, Any]) -> list[Line]:
-    """Give what 1,000 closed pull requests of one kind cost, line by line."""
+    """Return what 1,000 closed pull requests of one kind cost, line by line."""
     used, times = usage[case.usage], polls(case.seconds)
 
     def total(what: str) -> float:
@@ -149,7 +149,7 @@ def bill(case: Case, usage: dict[str, Any]) -> list[Line]:
 
 
 def standing() -> list[Line]:
-    """Give what a month costs in which nothing happens."""
+    """Return what a month costs in which nothing happens."""
     return [Line("Secrets", SECRETS), Line("Alarms", ALARM_METRICS), Line("Metrics", LOG_METRICS)]
 
 
@@ -157,7 +157,7 @@ def standing() -> list[Line]:
 
 
 def tables(usage: dict[str, Any]) -> str:
-    """Give the page's tables as Markdown."""
+    """Return the page's tables as Markdown."""
     return "\n\n".join(
         "\n".join(part) for part in (_totals(usage), _fixed(), _amounts(usage), _counts(usage), _prices())
     )
@@ -226,7 +226,7 @@ def _prices() -> Iterator[str]:
 
 
 def kept() -> dict[str, Any]:
-    """Give the usage that was counted last."""
+    """Return the usage that was counted last."""
     found: dict[str, Any] = json.loads(KEPT.read_text("utf-8"))
     return found
 

@@ -20,9 +20,9 @@ from typing import Any
 SRC = str(Path(__file__).resolve().parents[1] / "src")
 sys.path.insert(0, SRC)
 
-from closeout.adapters.ledger import Ledger
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine import Engine
+from closeout.ledger.sqlite import Ledger
 from closeout.ports import Durable, Ending, Execution
 
 
@@ -116,7 +116,7 @@ def idle(folder: Path, waiting: int, seconds: float) -> dict[str, float]:
 
 def import_ms() -> float:
     """Milliseconds that importing engine and ledger adds to a bare interpreter, the best of five."""
-    code = "import time; t = time.perf_counter(); import closeout.engine, closeout.adapters.ledger; print(time.perf_counter() - t)"
+    code = "import time; t = time.perf_counter(); import closeout.engine, closeout.ledger.sqlite; print(time.perf_counter() - t)"
     command = [sys.executable, "-c", code]
     times = [
         float(subprocess.run(command, env={"PYTHONPATH": SRC}, capture_output=True, check=True).stdout)

@@ -63,7 +63,7 @@ def compare(*, runs: int, idle: float, rounds: int) -> dict[str, Any]:
 
 
 def _run(command: list[str], arguments: list[str]) -> dict[str, Any]:
-    """Run one engine's script on an empty folder; give what it printed, with the peak of its memory."""
+    """Run one engine's script on an empty folder; return what it printed, with the peak of its memory."""
     folder = WORK / "engine"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

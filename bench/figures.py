@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def newest(*, starts: bool) -> tuple[Path, Any]:
-    """Give the newest kept run of the benchmark, or of the cold starts."""
+    """Return the newest kept run of the benchmark, or of the cold starts."""
     found = sorted(path for path in RESULTS.glob("*.json") if path.stem.endswith("-cold") == starts)
     if not found:
         raise SystemExit("nothing is kept in bench/results: run `make bench`, `make bench-cold ARGS=--keep`")
@@ -46,7 +46,7 @@ def newest(*, starts: bool) -> tuple[Path, Any]:
 
 
 def block() -> str:
-    """Give the text between the marks."""
+    """Return the text between the marks."""
     page, results = newest(starts=False)
     cold_page, times = newest(starts=True)
     machine = results["machine"]
@@ -60,7 +60,7 @@ def block() -> str:
 
 
 def _remark(page: Path) -> str:
-    """Give what was written into a page by hand, about other runs than the one that it is of."""
+    """Return what was written into a page by hand, about other runs than the one that it is of."""
     return "".join(
         f" {line}" for line in page.read_text("utf-8").splitlines() if line.startswith("Other runs")
     )

@@ -20,8 +20,8 @@ from bench.load import Requests, example_body, paced
 from bench.receivers import CLOSEOUT, closeout_with
 from bench.servers import Server
 from bench.tools import WORK
-from closeout.adapters.ledger import Ledger, Views
-from closeout.adapters.ledger.bodies import pack
+from closeout.ledger.sqlite import Ledger, Views
+from closeout.ledger.sqlite.bodies import pack
 
 OPERATIONS = (
     "begin",

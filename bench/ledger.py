@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from closeout.adapters.ledger import Ledger, Views
 from closeout.core.records import NewDelivery, NewRun
+from closeout.ledger.sqlite import Ledger, Views
 
 
 class Clock:

@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def measure(rounds: int) -> dict[str, list[float]]:
-    """Give the milliseconds from the close to `answered` and to `pending`, cold and warm."""
+    """Return the milliseconds from the close to `answered` and to `pending`, cold and warm."""
     times: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="closeout-bench-") as folder,
@@ -85,7 +85,7 @@ def _end_functions(emulator: int) -> None:
 
 
 def report(times: dict[str, list[float]]) -> str:
-    """Give the table."""
+    """Return the table."""
     lines = ["| from close, ms (median) | answered | `pending` on the commit |", "| --- | ---: | ---: |"]
     for kind in ("cold", "warm"):
         row = [statistics.median(times[f"{kind}: {what}"]) for what in ("answered", "pending")]

@@ -78,7 +78,7 @@ def _stub():
 
 
 def _ledger(db, clock):
-    from closeout.adapters.ledger import Ledger, Views
+    from closeout.ledger.sqlite import Ledger, Views
 
     return Ledger(db, clock=clock).open().accept_group, Views(db)
 

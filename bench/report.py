@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def keep(results: Results, text: str) -> Path:
-    """Write the page and the raw figures, named by day and revision, in place of the day's former ones; give the path."""
+    """Write the page and the raw figures, named by day and revision, in place of the day's former ones; return the path."""
     day = results["revision"]["date"]
     for former in (BENCH / "results").glob(f"{day}-*"):
         if not former.stem.endswith("-cold"):
@@ -183,7 +183,7 @@ BUDGETS: tuple[Budget, ...] = (
 
 
 def budgets(results: Results, only: Collection[str] = ()) -> str:
-    """Give the table of budgets: what was measured, and whether it holds.
+    """Return the table of budgets: what was measured, and whether it holds.
 
     `only` names some of them; one that does not hold is in the table all the same.
     """

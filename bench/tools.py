@@ -23,7 +23,7 @@ PEER_PYTHON = VENV / "bin/python"
 
 
 def install() -> list[str]:
-    """Install what is missing; give a sentence for each thing that cannot be had here."""
+    """Install what is missing; return a sentence for each thing that cannot be had here."""
     WORK.mkdir(exist_ok=True)
     missing = []
     if not shutil.which("taskset"):

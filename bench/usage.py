@@ -25,8 +25,8 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.automation import status_contexts
 from closeout.core.rules import compile_rules
-from closeout.core.table import SETTINGS
 from closeout.lambdas.answering import Door
+from closeout.stack.table import SETTINGS
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
@@ -93,7 +93,7 @@ class Usage(NamedTuple):
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:
-    """Give an item's size as AWS counts it.
+    """Return an item's size as AWS counts it.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
@@ -111,12 +111,12 @@ def _value_bytes(value: Mapping[str, Any]) -> int:
 
 
 def write_units(size: int) -> int:
-    """Give the units of one plain write."""
+    """Return the units of one plain write."""
     return max(1, math.ceil(size / KB))
 
 
 def read_units(size: int) -> int:
-    """Give the units of one consistent read."""
+    """Return the units of one consistent read."""
     return max(1, math.ceil(size / (4 * KB)))
 
 
@@ -154,13 +154,13 @@ class Meter:
                 self.writes += units  # its copy in the index of lists
 
     def _size(self, key: Mapping[str, Any]) -> tuple[int, bool]:
-        """Give the size of an item as it is now, and whether it is listed."""
+        """Return the size of an item as it is now, and whether it is listed."""
         item = self._peek.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item") or {}
         return item_bytes(item), "list" in item
 
 
 def _written(operation: str, params: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Give the keys of what a call writes, and whether it changes it or only checks it."""
+    """Yield the keys of what a call writes, and whether it changes it or only checks it."""
     actions = [next(iter(one.items())) for one in params.get("TransactItems", ())]
     if operation in ("PutItem", "UpdateItem", "DeleteItem"):
         actions = [(operation, params)]
@@ -295,7 +295,7 @@ class _Scene:
         )
 
     def _visits(self, runtime: StackRuntime, meter: Meter, execution: str) -> Iterator[tuple[Used, bool]]:
-        """Visit as Lambda does; give what each visit used, and whether it was followed by a wait for a poll."""
+        """Visit as Lambda does; yield what each visit used, and whether it was followed by a wait for a poll."""
         for _ in range(200):
             writes, reads = meter.writes, meter.reads
             with contextlib.redirect_stdout(io.StringIO()) as log:
@@ -328,7 +328,7 @@ def _make_preview(cloudformation: Any, s3: Any) -> None:
 
 
 def _close(github: FakeGitHub) -> tuple[dict[str, str], str]:
-    """Open and close #17 on the fake GitHub; give the headers and the body of what it would send."""
+    """Open and close #17 on the fake GitHub; return the headers and the body of what it would send."""
     repository = github.world.add_repository("acme/shop")
     github.world.open_pull("acme/shop", number=17, base="develop")
     pull = github.world.change_pull("acme/shop", 17, "closed")

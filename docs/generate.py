@@ -26,7 +26,7 @@ WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` ins
 
 
 def error_classes() -> Iterator[type[CloseoutError]]:
-    """Give every error class of `closeout.core.errors`, in the order in which the module defines them."""
+    """Yield every error class of `closeout.core.errors`, in the order in which the module defines them."""
     for value in vars(errors).values():
         if inspect.isclass(value) and issubclass(value, CloseoutError):
             yield value
@@ -118,7 +118,7 @@ def _anchor(heading: str) -> str:
 
 
 def patches() -> Iterator[tuple[str, str]]:
-    """Give each patch of ministack: what it lacks, and the page of AWS's. Read as text: it imports ministack."""
+    """Yield each patch of ministack: what it lacks, and the page of AWS's. Read as text: it imports ministack."""
     names: dict[str, str] = {}
     for node in ast.parse(PATCHES.read_text("utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
@@ -130,7 +130,7 @@ def patches() -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: ast.expr, names: dict[str, str]) -> str:
-    """Give the value of a text in the source, an f-string over named texts included."""
+    """Return the value of a text in the source, an f-string over named texts included."""
     if isinstance(text, ast.JoinedStr):
         return "".join(_plain(part, names) for part in text.values)
     if isinstance(text, ast.FormattedValue):

@@ -24,7 +24,7 @@ def accept(resource: IConstruct, reasons: Mapping[str, str]) -> None:
 
 
 def flat(value: Any) -> str:
-    """Give a resolved value as cdk-nag writes it in a finding's name: references in `<>`."""
+    """Return a resolved value as cdk-nag writes it in a finding's name: references in `<>`."""
     if isinstance(value, str):
         return value.replace("${", "<").replace("}", ">")
     if isinstance(value, Mapping):

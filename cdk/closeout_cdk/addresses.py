@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def read(path: Path) -> tuple[str, ...]:
-    """Give the ranges of a file. Raises `ValueError` with what is wrong with it."""
+    """Return the ranges of a file. Raises `ValueError` with what is wrong with it."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -21,7 +21,7 @@ def read(path: Path) -> tuple[str, ...]:
 
 
 def checked(ranges: object) -> tuple[str, ...]:
-    """Give CIDR ranges, each once and in order. Raises `ValueError` for anything else, and for `everybody`."""
+    """Return CIDR ranges, each once and in order. Raises `ValueError` for anything else, and for `everybody`."""
     if not isinstance(ranges, list) or not ranges:
         raise ValueError("`hooks` must be a list of address ranges that is not empty")
     networks = []

@@ -76,7 +76,7 @@ class Target:
     host: bool = False
 
     def pip_options(self) -> list[str]:
-        """Give pip's options to choose wheels for this target."""
+        """Return pip's options to choose wheels for this target."""
         if self.host:
             return []
         machine = _PLATFORM[self.architecture]
@@ -88,7 +88,7 @@ class Target:
         ]
 
     def key(self) -> str:
-        """Give text that differs for every target."""
+        """Return text that differs for every target."""
         return f"host {sys.platform} {os.uname().machine}" if self.host else self.architecture
 
 
@@ -157,11 +157,11 @@ class Bundler:
         return bundle
 
     def libraries_here(self, requirements: Path) -> Path:
-        """Give a folder with the user's libraries for this machine: their modules are imported at synth."""
+        """Return a folder with the user's libraries for this machine: their modules are imported at synth."""
         return self._libraries([requirements], Target(architecture="", host=True))
 
     def _libraries(self, locks: list[Path], target: Target) -> Path:
-        """Give a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
+        """Return a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
         locked.check(locks)
         inputs = [("target", target.key().encode()), *((lock.name, lock.read_bytes()) for lock in locks)]
 
@@ -172,7 +172,7 @@ class Bundler:
         return self._made(LIBRARIES, inputs, make).path
 
     def _made(self, name: str, inputs: Iterable[tuple[str, bytes]], make: Callable[[Path], None]) -> Bundle:
-        """Give the bundle of these inputs, made now if it is not in the cache."""
+        """Return the bundle of these inputs, made now if it is not in the cache."""
         place = self._cache / f"{name}-{_key(name, inputs)[:32]}"
         fresh = not (place / "stamp").exists()
         if fresh:
@@ -209,7 +209,7 @@ class Bundler:
 
 
 def code_files(code: Path) -> Iterator[tuple[str, Path]]:
-    """Give the user's files that go into the bundle, by their path in it."""
+    """Return the user's files that go into the bundle, by their path in it."""
     return _tree(code)
 
 
@@ -293,7 +293,7 @@ def _compiled(source: Path) -> Path:
 
 
 def _tree(root: Path, skip: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
-    """Give the files below `root` in order, by their path below it; hidden and generated ones are left out."""
+    """Yield the files below `root` in order, by their path below it; hidden and generated ones are left out."""
     left_out = {root / name for name in skip}
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
@@ -345,7 +345,7 @@ def _unpacked(folder: Path) -> int:
 
 
 def _zipped(folder: Path, place: Path) -> int:
-    """Give the size of the folder as a zip file."""
+    """Return the size of the folder as a zip file."""
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for path in _files(folder):
             info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)

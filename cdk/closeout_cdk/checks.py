@@ -17,12 +17,12 @@ from closeout.config.document import Node
 from closeout.config.findings import Finding, Findings, mask, printable
 from closeout.config.load import Loaded
 from closeout.config.values import DAY, duration_text
-from closeout.core import table
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
-from closeout.core.invocation import LONGEST_CALL, WHY
 from closeout.core.patterns import compile_patterns
 from closeout.core.url import parse_base
+from closeout.stack import table
+from closeout.stack.invocation import LONGEST_CALL, WHY
 from closeout_cdk import bundling, programs
 from closeout_cdk.parameters import Parameters
 
@@ -43,7 +43,7 @@ class Problem(NamedTuple):
 
 
 def check(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> tuple[Finding, ...]:
-    """Give the warnings. Raises `ConfigError` with FILE:LINE:COL for every part that AWS cannot carry.
+    """Return the warnings. Raises `ConfigError` with FILE:LINE:COL for every part that AWS cannot carry.
 
     `places` are the folders whose code goes into the worker's bundle.
     """
@@ -66,7 +66,7 @@ class Places:
         self._root = document.parse(text or "", Findings(self._file, text or ""))
 
     def finding(self, problem: Problem) -> Finding:
-        """Give the finding of a problem."""
+        """Return the finding of a problem."""
         line, column = self.of(problem.path)
         dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem.path)[1:]
         return Finding(
@@ -88,7 +88,7 @@ class Places:
         return node is not None
 
     def of(self, path: tuple[str | int, ...]) -> tuple[int, int]:
-        """Give line and column, both from 1."""
+        """Return line and column, both from 1."""
         node: Node | None = self._root
         line, column = (node.line, node.column) if node is not None else (1, 1)
         for part in path:
@@ -259,7 +259,7 @@ def _runs_of_one_delivery(automations: tuple[Automation, ...]) -> Iterator[Probl
 
 
 def _together(automations: list[Automation]) -> Iterator[list[str]]:
-    """Give the names of those that may match one delivery, for each repository that is named as it is."""
+    """Yield the names of those that may match one delivery, for each repository that is named as it is."""
 
     def open_to(automation: Automation, repository: str) -> bool:
         named = automation.repositories

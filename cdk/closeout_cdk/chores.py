@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from closeout.core import table as layout
+from closeout.stack import table as layout
 from closeout_cdk import permissions
 from closeout_cdk.accept import accept
 from closeout_cdk.config import Config
@@ -71,7 +71,7 @@ class Chores(Construct):
         return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
 
     def log_role(self) -> CustomResource:
-        """Give API Gateway a role to write logs with, unless the account has one."""
+        """Return API Gateway a role to write logs with, unless the account has one."""
         role = iam.Role(
             self,
             "ApiLogRole",

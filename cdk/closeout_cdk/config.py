@@ -15,8 +15,8 @@ from closeout.config import load as loading
 from closeout.config import permissions
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation, status_contexts
-from closeout.core.deployed import digest_of, pack
 from closeout.core.rules import compile_rules
+from closeout.stack.deployed import digest_of, pack
 from closeout_cdk import checks
 from closeout_cdk.bundling import Bundler
 from closeout_cdk.parameters import ParameterError, Parameters
@@ -34,7 +34,7 @@ class Config:
     rules: str
     """For the receiver: JSON."""
     packed: str
-    """For the ledger's table: `core.deployed.pack`, as base64."""
+    """For the ledger's table: `stack.deployed.pack`, as base64."""
     digest: str
     """Of what is packed."""
     statements: tuple[permissions.Statement, ...]
@@ -69,12 +69,12 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
 
 
 def longest(automations: tuple[Automation, ...]) -> float:
-    """Give the seconds after which an execution is certainly lost: the longest queue and run of one automation, an hour."""
+    """Return the seconds after which an execution is certainly lost: the longest queue and run of one automation, an hour."""
     return max((item.queue_timeout + item.timeout for item in automations), default=DAY + 3 * HOUR) + HOUR
 
 
 def _api_url(setting: str, given: Parameters) -> str:
-    """Give GitHub's address as the worker finds it; that its variable is there has been checked."""
+    """Return GitHub's address as the worker finds it; that its variable is there has been checked."""
     return given.environment[setting[4:]] if setting.startswith("env:") else setting
 
 

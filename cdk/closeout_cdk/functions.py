@@ -101,7 +101,7 @@ class Functions(Construct):
     def permit_worker(
         self, config: Config, denied: Sequence[permissions.Grant], published: IConstruct
     ) -> None:
-        """Give the worker's role its policy, once all is there that the worker is denied.
+        """Return the worker's role its policy, once all is there that the worker is denied.
 
         The worker waits for what is `published`: it begins nothing whose definition it does not find there.
         """
@@ -171,7 +171,7 @@ class Functions(Construct):
         return made
 
     def _of_runs(self) -> dict[str, str]:
-        """Give the variables of whatever brings runs on."""
+        """Return the variables of whatever brings runs on."""
         return {
             **self._given.environment,
             **self._shared,
@@ -202,7 +202,7 @@ class Functions(Construct):
         return made
 
     def _queue(self, name: str, then: sqs.Queue | None) -> sqs.Queue:
-        """Give a queue for what failed; what fails there all its tries too goes on to `then`."""
+        """Return a queue for what failed; what fails there all its tries too goes on to `then`."""
         return sqs.Queue(
             self,
             name,
@@ -220,12 +220,12 @@ class Functions(Construct):
 
 
 def architecture(given: Parameters) -> lambda_.Architecture:
-    """Give CDK's word for the architecture."""
+    """Return CDK's word for the architecture."""
     return lambda_.Architecture.ARM_64 if given.architecture == "arm64" else lambda_.Architecture.X86_64
 
 
 def log_group(scope: Construct, name: str, given: Parameters) -> logs.LogGroup:
-    """Give a log group that keeps its events, and goes or stays, as the parameters say."""
+    """Return a log group that keeps its events, and goes or stays, as the parameters say."""
     made = logs.LogGroup(
         scope,
         name,

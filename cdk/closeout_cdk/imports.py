@@ -14,7 +14,7 @@ PACKAGE = "closeout"
 
 
 def closure(entries: Iterable[str], sources: Path, without: Iterable[str] = ()) -> tuple[Path, ...]:
-    """Give the files of the modules `entries`, of all they import of closeout, and of the packages around them.
+    """Return the files of the modules `entries`, of all they import of closeout, and of the packages around them.
 
     Imports inside functions count; those under `if TYPE_CHECKING:` do not. `__getattr__` of a package counts for
     nothing: what it would import is looked at when a module names it. `without` are modules that are known never to be
@@ -63,7 +63,7 @@ def _imported(path: Path, sources: Path) -> Iterator[str]:
 
 
 def _reached(node: ast.AST) -> Iterator[ast.AST]:
-    """Give every node that can run: not `if TYPE_CHECKING:`, not a package's `__getattr__`."""
+    """Yield every node that can run: not `if TYPE_CHECKING:`, not a package's `__getattr__`."""
     yield node
     if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
         return

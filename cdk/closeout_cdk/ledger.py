@@ -7,12 +7,12 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from closeout.core import table as layout
+from closeout.stack import table as layout
 from closeout_cdk.accept import accept
 from closeout_cdk.parameters import Parameters
 
 BODIES = "bodies/"
-"""Where bodies stand in the bucket: `core.table.object_name`."""
+"""Where bodies stand in the bucket: `stack.table.object_name`."""
 
 
 class Ledger(Construct):

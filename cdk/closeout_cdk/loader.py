@@ -29,7 +29,7 @@ class Packed:
         self._places = {name: (kind == "package", int(begin), int(end)) for name, kind, begin, end in lines}
 
     def code(self, name: str) -> CodeType:
-        """Give a module's code object."""
+        """Return a module's code object."""
         _, begin, end = self._places[name]
         code: CodeType = marshal.loads(self._codes[begin:end])  # noqa: S302 - of our own bundle, as a .pyc is
         return code

@@ -40,7 +40,7 @@ def check(locks: Sequence[Path]) -> None:
 
 
 def _lines(lock: Path) -> Iterator[str]:
-    """Give a file's requirements, each on one line."""
+    """Yield a file's requirements, each on one line."""
     text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in (line.strip() for line in text.splitlines()):
         if line and not line.startswith("#"):

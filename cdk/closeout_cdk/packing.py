@@ -28,6 +28,6 @@ def pack(package: Path) -> None:
 
 
 def names(package: Path) -> dict[str, str]:
-    """Give the modules in the file, each with `package` or `module`."""
+    """Return the modules in the file, each with `package` or `module`."""
     head = (package / BESIDE).read_bytes().partition(b"\n\n")[0].decode()
     return {name: kind for name, kind, *_ in (line.split() for line in head.split("\n"))}

@@ -324,7 +324,7 @@ def _unknown(key: str) -> str:
 
 
 def _deprecated(given: dict[str, Any], problems: list[str]) -> tuple[str | None, list[str]]:
-    """Move the write-up's keys to today's; give its branch and what to say about each."""
+    """Move the write-up's keys to today's; return its branch and what to say about each."""
     notes: list[str] = []
     for old, new in DEPRECATED.items():
         value = given.pop(old, None)

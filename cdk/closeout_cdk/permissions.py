@@ -16,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
 from closeout.config.permissions import Statement
-from closeout.core import table as layout
+from closeout.stack import table as layout
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
 from closeout_cdk.parameters import ParameterError
@@ -45,7 +45,7 @@ class Grant(NamedTuple):
 
 
 def role(scope: Construct, name: str, policies: Sequence[str] = ()) -> iam.Role:
-    """Give a role for a function, without AWS's managed policies: those allow every log group there is.
+    """Return a role for a function, without AWS's managed policies: those allow every log group there is.
 
     `policies` are ARNs of the user's own: closeout cannot know what their scripts and functions do.
     """
@@ -71,7 +71,7 @@ def service(name: str) -> iam.ServicePrincipal:
 
 
 def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) -> iam.Policy:
-    """Give `to` its one policy. Raises `ValueError` for a `*` without a reason."""
+    """Return `to` its one policy. Raises `ValueError` for a `*` without a reason."""
     policy = iam.Policy(scope, name, roles=[to], statements=[grant.statement for grant in grants])
     reasons: dict[str, str] = {}
     size = 0
@@ -220,7 +220,7 @@ def of_actions(found: Iterable[Statement]) -> list[Grant]:
 
 
 def named_by_cloudformation(function: lambda_.Function) -> str:
-    """Give a function's ARN before it is made: CloudFormation calls it by stack, logical id and letters of its own.
+    """Return a function's ARN before it is made: CloudFormation calls it by stack, logical id and letters of its own.
 
     So that a role's policy can stand before the function: Lambda tries it out when it creates the function (the
     dead-letter queue), and no invocation ever finds a role without it.

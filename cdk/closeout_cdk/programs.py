@@ -34,7 +34,7 @@ _LOOKUPS = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/var/lang/bin/")
 
 
 def missing(program: str, files: Iterable[str]) -> str | None:
-    """Give why Lambda would not find a program, or None. `files` are the paths below `codePath`.
+    """Return why Lambda would not find a program, or None. `files` are the paths below `codePath`.
 
     The working folder there is the bundle, which is not on the PATH: what comes with the code is called `./name`.
     """
@@ -53,7 +53,7 @@ def missing(program: str, files: Iterable[str]) -> str | None:
 
 
 def of_script(script: str) -> tuple[str, ...]:
-    """Give the programs that a script for `sh` certainly calls, each once.
+    """Return the programs that a script for `sh` certainly calls, each once.
 
     Only what stands plainly at a command's place. What is quoted, computed, in a here-document or in a `case` is not
     looked at: it is better to say nothing than to refuse a script that works.
@@ -71,7 +71,7 @@ def of_script(script: str) -> tuple[str, ...]:
 
 
 def _lines(script: str) -> Iterator[list[str]]:
-    """Give each line's words. A text over several lines, and what cannot be split, is left out."""
+    """Yield each line's words. A text over several lines, and what cannot be split, is left out."""
     joined = script.replace("\\\n", " ")
     for line in joined.splitlines():
         lexer = shlex.shlex(line, posix=False, punctuation_chars=True)

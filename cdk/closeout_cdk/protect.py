@@ -16,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from closeout.core import table as layout
+from closeout.stack import table as layout
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import STACK
 from closeout_cdk.permissions import Grant, named_by_cloudformation

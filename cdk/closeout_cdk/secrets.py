@@ -78,7 +78,7 @@ class Secrets(Construct):
 
 
 def _name(what: str) -> str:
-    """Give a name that no earlier stack has had: a deleted secret's name stays taken for its recovery window."""
+    """Return a name that no earlier stack has had: a deleted secret's name stays taken for its recovery window."""
     stack_uuid = Fn.select(2, Fn.split("/", Aws.STACK_ID))
     return Fn.join("", [f"{STACK}/{what}-", Fn.select(0, Fn.split("-", stack_uuid))])
 

@@ -17,7 +17,7 @@ from support import COMMITTED, DELETES, FLAGS, Made, Make, SmallBundler
 
 @pytest.fixture(scope="session")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Give a function that makes the stack from parameters; `config` is the configuration's text."""
+    """Return a function that makes the stack from parameters; `config` is the configuration's text."""
 
     def made(*, config: str | None = None, **context: Any) -> Made:
         folder = tmp_path_factory.mktemp("stack")
@@ -34,11 +34,11 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 @pytest.fixture(scope="session")
 def standard(make: Make) -> Made:
-    """Give the stack as it is committed."""
+    """Return the stack as it is committed."""
     return make()
 
 
 @pytest.fixture(scope="session")
 def deleting(make: Make) -> Made:
-    """Give a stack whose configuration deletes things, in this account and in another."""
+    """Return a stack whose configuration deletes things, in this account and in another."""
     return make(config=DELETES, alarmEmail="ops@example.com")

@@ -48,7 +48,7 @@ class Account:
         self._resources: dict[str, dict[str, Any]] = made.template["Resources"]
 
     def name(self, logical_id: str) -> str:
-        """Give a resource's physical name."""
+        """Return a resource's physical name."""
         made = self._resources[logical_id]
         kind = made["Type"]
         if kind == "AWS::ApiGateway::RestApi":
@@ -59,11 +59,11 @@ class Account:
         return name.lower() if kind == "AWS::S3::Bucket" else name
 
     def arn(self, logical_id: str) -> str:
-        """Give a resource's ARN, as IAM sees it in a request that is about it."""
+        """Return a resource's ARN, as IAM sees it in a request that is about it."""
         return FORMS[self._resources[logical_id]["Type"]].format(name=self.name(logical_id))
 
     def resolve(self, value: Any) -> Any:
-        """Give a property with CloudFormation's functions carried out."""
+        """Return a property with CloudFormation's functions carried out."""
         if isinstance(value, list):
             return [self.resolve(one) for one in value]
         if not isinstance(value, Mapping):
@@ -94,7 +94,7 @@ class Account:
         )
 
     def statements(self, policy: str) -> list[dict[str, Any]]:
-        """Give the statements of the only policy whose logical id holds `policy`."""
+        """Return the statements of the only policy whose logical id holds `policy`."""
         return [dict(self.resolve(one)) for one in self._made.statements(policy)]
 
 

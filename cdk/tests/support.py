@@ -48,11 +48,11 @@ class SmallBundler(Bundler):
         self._folder = folder
 
     def receiver(self, rules: str) -> Bundle:
-        """Give the receiver's."""
+        """Return the receiver's."""
         return self._small("receiver", rules)
 
     def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
-        """Give the worker's."""
+        """Return the worker's."""
         return self._small("worker", config.read_text())
 
     def _small(self, name: str, text: str) -> Bundle:
@@ -70,17 +70,17 @@ class Made:
         self.template: dict[str, Any] = app.synth().get_stack_by_name(STACK).template
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Give the resources of a type, by their logical id."""
+        """Return the resources of a type, by their logical id."""
         return {name: made for name, made in self.template["Resources"].items() if made["Type"] == kind}
 
     def one(self, kind: str, part: str = "") -> dict[str, Any]:
-        """Give the properties of the only resource of a type whose logical id holds `part`."""
+        """Return the properties of the only resource of a type whose logical id holds `part`."""
         found = [made["Properties"] for name, made in self.of(kind).items() if part in name]
         assert len(found) == 1, (kind, part, list(self.of(kind)))
         return dict(found[0])
 
     def statements(self, part: str) -> list[dict[str, Any]]:
-        """Give the statements of the only policy whose logical id holds `part`."""
+        """Return the statements of the only policy whose logical id holds `part`."""
         return list(self.one("AWS::IAM::Policy", part)["PolicyDocument"]["Statement"])
 
 
@@ -88,12 +88,12 @@ Make = Callable[..., Made]
 
 
 def flat(value: Any) -> str:
-    """Give a property as one text, references and all."""
+    """Return a property as one text, references and all."""
     return json.dumps(value, sort_keys=True)
 
 
 def allowed(made: Made, policy: str) -> list[tuple[set[str], str]]:
-    """Give what a policy allows: actions, and resources as text."""
+    """Return what a policy allows: actions, and resources as text."""
     found = []
     for statement in made.statements(policy):
         if statement["Effect"] == "Allow":

@@ -53,7 +53,7 @@ def worker(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def unpacked(bundle: Bundle, folder: Path) -> Path:
-    """Give a copy with other times, as Lambda unpacks it: a zip file has times of 1980."""
+    """Return a copy with other times, as Lambda unpacks it: a zip file has times of 1980."""
     place = folder / "task"
     shutil.copytree(bundle.path, place)
     for path in place.rglob("*"):
@@ -77,7 +77,7 @@ def python(place: Path, code: str, *options: str) -> subprocess.CompletedProcess
 
 
 def loaded_from_sources(errors: str, place: Path) -> list[str]:
-    """Give the modules below `place` that Python compiled, or wrote, as `-v` tells."""
+    """Return the modules below `place` that Python compiled, or wrote, as `-v` tells."""
     lines = [line for line in errors.splitlines() if str(place) in line]
     assert any("code object from" in line for line in lines), "nothing was imported from the bundle"
     return [
@@ -101,7 +101,7 @@ def test_the_receivers_bundle_is_small_and_holds_what_it_imports(receiver: Bundl
     assert names == {"closeout/__init__.pyc", "closeout/modules", "rules.json"}
     packed = packing.names(receiver.path / "closeout")
     assert set(packed) == {name.removesuffix("/__init__").replace("/", ".") for name in expected}
-    packages = {"closeout", "closeout.core", "closeout.intake", "closeout.lambdas"}
+    packages = {"closeout", "closeout.core", "closeout.intake", "closeout.lambdas", "closeout.stack"}
     assert {name for name, kind in packed.items() if kind == "package"} == packages
 
 
@@ -207,7 +207,18 @@ def test_only_what_the_worker_reaches_of_closeout_is_in_it(worker: Bundle) -> No
     """The command line, the server and the fakes stay at home."""
     folders = {path.name for path in (worker.path / "closeout").iterdir() if path.is_dir()}
     assert not {"cli", "server", "testing"} & folders
-    assert {"actions", "adapters", "config", "core", "engine", "lambdas", "run", "wiring"} <= folders
+    assert {
+        "actions",
+        "adapters",
+        "config",
+        "core",
+        "engine",
+        "lambdas",
+        "ledger",
+        "run",
+        "stack",
+        "wiring",
+    } <= folders
 
 
 def test_the_size_is_told(worker: Bundle, receiver: Bundle) -> None:
@@ -231,7 +242,7 @@ def test_wheels_are_those_of_the_target(architecture: str, machine: int, config:
 
 
 def lock_of(name: str, version: str, source: Path = bundling.WORKER_REQUIREMENTS) -> str:
-    """Give a package's lines out of our own lock, under another version if it is another."""
+    """Return a package's lines out of our own lock, under another version if it is another."""
     lines = source.read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(f"{name}=="))
     end = next(

@@ -90,7 +90,7 @@ def ask(
     slept: Any = None,
     **properties: str,
 ) -> dict[str, Any]:
-    """Send one request and give the answer to it; with `gateway` instead of an account's own."""
+    """Send one request and return the answer to it; with `gateway` instead of an account's own."""
     event = {
         "RequestType": kind,
         "ResponseURL": cloudformation.url,

@@ -15,7 +15,7 @@ REFERENCE = ROOT.parent / "docs" / "reference" / "aws.md"
 
 
 def imported(path: Path) -> set[str]:
-    """Give the modules that a file imports, as `package.part`."""
+    """Return the modules that a file imports, as `package.part`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -29,7 +29,7 @@ def imported(path: Path) -> set[str]:
 def test_only_what_is_pure_is_imported_of_closeout(path: Path) -> None:
     """Synthesis knows the core, the configuration and the actions; no engine, no adapter, no command."""
     ours = {name for name in imported(path) if name.split(".")[0] == "closeout"}
-    assert ours <= {"closeout.core", "closeout.config", "closeout.actions"}
+    assert ours <= {"closeout.core", "closeout.config", "closeout.actions", "closeout.stack"}
 
 
 @pytest.mark.parametrize("key", COMMITTED)

@@ -8,7 +8,7 @@ from support import Made, Make
 
 
 def decrypting(made: Made, policy: str) -> list[dict[str, Any]]:
-    """Give the statements about KMS."""
+    """Return the statements about KMS."""
     return [one for one in made.statements(policy) if "kms:" in str(one["Action"])]
 
 

@@ -58,12 +58,12 @@ UNGUARDED = {
 
 @pytest.fixture(scope="module")
 def whole(make: Make) -> Made:
-    """Give the stack with everything that it may have."""
+    """Return the stack with everything that it may have."""
     return make(config=DELETES, alarmEmail="ops@example.com")
 
 
 def worker(made: Made) -> tuple[Account, list[dict[str, Any]]]:
-    """Give the account, and what holds for a worker that somebody gave every right."""
+    """Return the account, and what holds for a worker that somebody gave every right."""
     account = Account(made)
     return account, [*account.statements("WorkerPolicy"), EVERYTHING]
 

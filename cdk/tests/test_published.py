@@ -15,11 +15,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from closeout.actions.registry import builtin
-from closeout.adapters.dynamo.deployed import DynamoDeployed
-from closeout.adapters.dynamo.table import Table
 from closeout.config.load import load
-from closeout.core import table as layout
-from closeout.core.deployed import definition_digest, digest_of, outlasts, pack, unpack
+from closeout.ledger.dynamodb.deployed import DynamoDeployed
+from closeout.ledger.dynamodb.table import Table
+from closeout.stack import table as layout
+from closeout.stack.deployed import definition_digest, digest_of, outlasts, pack, unpack
 from closeout.testing.dynamo import create_ledger
 from closeout_cdk.config import LARGEST
 from closeout_cdk.parameters import ParameterError
@@ -239,7 +239,7 @@ class Denying:
         self.exceptions = boto3.client("dynamodb", region_name="eu-central-1").exceptions
 
     def get_paginator(self, name: str) -> Any:
-        """Give what reads page by page."""
+        """Return what reads page by page."""
 
         def paginate(**_: Any) -> list[Any]:
             self._allowed(name)

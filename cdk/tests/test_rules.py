@@ -56,7 +56,7 @@ def test_cfn_lint_finds_nothing(variant: Made) -> None:
 
 
 def accepted(scope: Any) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Give every construct that has acknowledged rules, with their reasons."""
+    """Yield every construct that has acknowledged rules, with their reasons."""
     for construct in scope.node.find_all():
         for entry in construct.node.metadata:
             if entry.type == cdk.Validations.ACKNOWLEDGED_RULES_METADATA_KEY:

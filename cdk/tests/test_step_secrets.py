@@ -45,12 +45,12 @@ def test_a_secret_by_name_is_one_of_this_region_and_account(make: Make) -> None:
 
 
 def keys(made: Made) -> list[dict[str, Any]]:
-    """Give the worker's statements about KMS."""
+    """Return the worker's statements about KMS."""
     return [one for one in made.statements("WorkerPolicy") if "kms:" in str(one["Action"])]
 
 
 def only(statement: dict[str, Any]) -> dict[str, list[Any]]:
-    """Give the conditions of a statement that has those of one operator."""
+    """Return the conditions of a statement that has those of one operator."""
     ((operator, conditions),) = statement["Condition"].items()
     assert operator == "StringLike"
     return dict(conditions)

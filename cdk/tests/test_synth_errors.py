@@ -27,7 +27,7 @@ automations:
 
 @pytest.fixture(autouse=True)
 def _path() -> Iterator[None]:
-    """Give each test the module path that it began with: loading puts folders on it."""
+    """Yield each test the module path that it began with: loading puts folders on it."""
     before, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = before
@@ -43,7 +43,7 @@ def read(folder: Path, text: str, **context: Any) -> Config:
 
 
 def refused(folder: Path, text: str, **context: Any) -> str:
-    """Give what is shown of a refusal, with the file by its name alone."""
+    """Return what is shown of a refusal, with the file by its name alone."""
     with pytest.raises(ConfigError) as caught:
         read(folder, text, **context)
     errors = [finding.pretty() for finding in caught.value.findings if finding.severity == "error"]

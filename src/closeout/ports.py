@@ -255,7 +255,7 @@ class GitHub(Protocol):
         body: Mapping[str, Json] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Json:
-        """Call one path of the API (`/repos/…`) and give the decoded answer (None for 204).
+        """Call one path of the API (`/repos/…`) and return the decoded answer (None for 204).
 
         Rate limits come back as a transient `ServiceError` with `retry_after`; redirects are followed only
         within the API's origin.
@@ -295,7 +295,7 @@ class Secrets(Protocol):
     """Reads secrets by reference: `env:NAME`, `file:PATH`, `aws-secretsmanager:NAME[#json-key]`."""
 
     def read(self, reference: str) -> tuple[str, ...]:
-        """Give the active values, newest first. Raises `SecretError` naming the reference, never a value."""
+        """Return the active values, newest first. Raises `SecretError` naming the reference, never a value."""
         ...
 
 
@@ -311,11 +311,11 @@ class Clients(Protocol):
     """What an action may reach, bound to its step (the account, the region, the role)."""
 
     def aws(self, service: str) -> Any:
-        """Give a boto3 client whose errors are `ServiceError`; the action declares the methods that it needs."""
+        """Return a boto3 client whose errors are `ServiceError`; the action declares the methods that it needs."""
         ...
 
     def account(self) -> str:
-        """Give the account that the step's credentials belong to, asked anew (`GetCallerIdentity`)."""
+        """Return the account that the step's credentials belong to, asked anew (`GetCallerIdentity`)."""
         ...
 
     @property
@@ -338,7 +338,7 @@ class ClientFactory(Protocol):
     """Makes the clients of one step."""
 
     def for_step(self, target: AwsTarget | None) -> Clients:
-        """Give clients bound to `target`; None for steps that are not AWS's."""
+        """Return clients bound to `target`; None for steps that are not AWS's."""
         ...
 
 
@@ -346,5 +346,5 @@ class Switch(Protocol):
     """`closeout pause`: whether destructive calls are stopped for now."""
 
     def paused(self) -> str | None:
-        """Give who paused and why, or None."""
+        """Return who paused and why, or None."""
         ...

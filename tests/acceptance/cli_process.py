@@ -27,7 +27,7 @@ class Result(NamedTuple):
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give an environment in which closeout is importable and no setting of this machine leaks in."""
+    """Return an environment in which closeout is importable and no setting of this machine leaks in."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("CLOSEOUT", "AWS"))}
     return {**kept, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "COLUMNS": "80", **(extra or {})}
 

@@ -16,12 +16,12 @@ import sys
 import time
 from pathlib import Path
 
-from closeout.adapters.ledger import Ledger
 from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.retry import Backoff, Retry
 from closeout.engine import Engine
 from closeout.engine.turns import TURN
+from closeout.ledger.sqlite import Ledger
 from closeout.ports import Durable, Ending, Execution
 
 SLOW_DOWN = Retry(attempts=10_000, backoff=Backoff(first=0.01))

@@ -122,7 +122,7 @@ class Machine:
         self.server = None
 
     def stop(self) -> int:
-        """End the server by SIGTERM; give its exit code."""
+        """End the server by SIGTERM; return its exit code."""
         assert self.server is not None
         self.server.send_signal(signal.SIGTERM)
         code = self.server.wait(40)
@@ -160,7 +160,7 @@ class Machine:
 
     def finished(self, count: int = 1, seconds: float = 60.0) -> list[dict[str, Any]]:
         """Wait until `count` runs have finished; they are read from the ledger itself, as the CLI does."""
-        from closeout.adapters.ledger import Views
+        from closeout.ledger.sqlite import Views
 
         def look() -> list[dict[str, Any]] | None:
             runs = [run.to_json() for run in Views(self.db).runs()]
@@ -182,7 +182,7 @@ class Machine:
         )
 
     def preview(self, number: int = 17, objects: int = 3) -> str:
-        """Deploy the preview of a pull request; give its StackId."""
+        """Deploy the preview of a pull request; return its StackId."""
         bucket = f"preview-{number}-assets"
         stack = self.client("cloudformation").create_stack(
             StackName=f"preview-{number}", TemplateBody=template(bucket)
@@ -201,7 +201,7 @@ class Machine:
         return status == "DELETE_COMPLETE" and f"preview-{number}-assets" not in buckets
 
     def open_pull(self, number: int = 17, **options: Any) -> str:
-        """Open a pull request into develop; give its head's SHA."""
+        """Open a pull request into develop; return its head's SHA."""
         options.setdefault("base", "develop")
         pull = self.github.world.open_pull(REPOSITORY, number=number, **options)
         return str(pull.sha)

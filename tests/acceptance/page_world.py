@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from closeout.adapters.steps import StepView
-from closeout.adapters.views import DeliveryView, LogLine, LogWindow, RunView
 from closeout.core import ids
+from closeout.ledger.steps import StepView
+from closeout.ledger.views import DeliveryView, LogLine, LogWindow, RunView
 from closeout.testing import deliveries
 
 NOW = 1_790_000_000.0
@@ -16,7 +16,7 @@ STACK = "aws/cloudformation-delete-stack"
 
 
 def change(verb: str, resource: str, reason: str, **more: Any) -> dict[str, Any]:
-    """Give one line of a plan as it is recorded."""
+    """Return one line of a plan as it is recorded."""
     return {
         "verb": verb,
         "resource": resource,
@@ -46,7 +46,7 @@ OBJECTS = (
 
 
 def step(id_: str, state: str, **more: Any) -> StepView:
-    """Give a step."""
+    """Return a step."""
     values: dict[str, Any] = {
         "name": id_,
         "uses": STACK,
@@ -81,7 +81,7 @@ class World:
         lines: Sequence[tuple[str | None, str]] = (),
         **more: Any,
     ) -> str:
-        """Put a run in; give its execution."""
+        """Put a run in; return its execution."""
         number = next(self.numbers)
         run_id = ids.run_id(f"guid-{number}", name)
         attempt = more.pop("attempt", 1)
@@ -134,7 +134,7 @@ class World:
         self.runs[key] = self.runs[key]._replace(**values)
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
-        """Give one run."""
+        """Return one run."""
         return self.runs.get((run_id, attempt or 1))
 
     def log_window(
@@ -155,7 +155,7 @@ class World:
         return LogWindow(earlier[-limit:], len(earlier[:-limit]))
 
     def delivery(self, delivery_id: int) -> DeliveryView:
-        """Give its delivery."""
+        """Return its delivery."""
         return DeliveryView(
             delivery_id,
             f"guid-{delivery_id}",
@@ -171,11 +171,11 @@ class World:
         )
 
     def body(self, delivery_id: int | str) -> bytes:
-        """Give its payload."""
+        """Return its payload."""
         return self.bodies[delivery_id]
 
     def stats(self) -> dict[str, Any]:
-        """Give no figures."""
+        """Return no figures."""
         return {}
 
 

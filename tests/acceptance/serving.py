@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from closeout.adapters.views import LogWindow
 from closeout.core.automation import Automation
 from closeout.core.records import Accepted
 from closeout.intake import Receiver
+from closeout.ledger.views import LogWindow
 from closeout.server import serve
 from closeout.server.app import Application, ServerParts, create_app
 from closeout.server.bodies import Limits
@@ -92,23 +92,23 @@ class NoViews:
     """A ledger that has no runs."""
 
     def run(self, run_id: str, attempt: int | None = None) -> Any:
-        """Give none."""
+        """Return none."""
         return None
 
     def log_window(self, run_id: str, attempt: int, **part: Any) -> Any:
-        """Give an empty part of none."""
+        """Return an empty part of none."""
         return LogWindow((), 0)
 
     def delivery(self, delivery_id: int) -> Any:
-        """Give none."""
+        """Return none."""
         return None
 
     def body(self, delivery_id: int) -> bytes:
-        """Give an empty payload."""
+        """Return an empty payload."""
         return b"{}"
 
     def stats(self) -> dict[str, Any]:
-        """Give the figures of an idle ledger."""
+        """Return the figures of an idle ledger."""
         return {"runs_by_verdict": {"success": 2}, "queue_age": 0.0, "step_durations": {("a", "b"): (3, 1.5)}}
 
 

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from closeout.adapters.dynamo.table import Table, put
-from closeout.core import table as layout
 from closeout.core.records import NewDelivery
+from closeout.ledger.dynamodb.table import Table, put
+from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import create_ledger
 from closeout.testing.github import FakeGitHub
@@ -99,7 +99,7 @@ class StackWorld(Machine):
         )  # fmt: skip
 
     def type_in(self, text: str, *arguments: str, seconds: float = 30.0) -> tuple[int, str]:
-        """Run the real CLI at a terminal, type `text` at its prompt; give exit code and all that the terminal shows."""
+        """Run the real CLI at a terminal, type `text` at its prompt; return exit code and all that the terminal shows."""
         child, terminal = pty.fork()
         if child == 0:  # pragma: no cover  the other process
             os.chdir(self.folder)
@@ -167,7 +167,7 @@ class StackWorld(Machine):
 
 
 def free_port() -> int:
-    """Give a port that nothing listens on now: the stack's URL is known before its server is."""
+    """Return a port that nothing listens on now: the stack's URL is known before its server is."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

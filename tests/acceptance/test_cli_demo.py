@@ -52,7 +52,7 @@ class Demo:
         pytest.fail(f"the demo ended before it said {part!r}:\n{self.text}")
 
     def interrupt(self) -> int:
-        """Press Ctrl-C; give the exit code."""
+        """Press Ctrl-C; return the exit code."""
         self._process.send_signal(signal.SIGINT)
         rest, _ = self._process.communicate(timeout=30)
         self.text += rest

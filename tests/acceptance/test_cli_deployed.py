@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 
-from closeout.core import table as layout
 from closeout.core.automation import Automation
+from closeout.stack import table as layout
 from tests.acceptance.stack_world import CONFIG
 from tests.acceptance.test_cli_stack import STACK, Scene, scene
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from closeout.adapters.ledger import Ledger
 from closeout.core import ids
 from closeout.core.records import NewDelivery, NewRun
+from closeout.ledger.sqlite import Ledger
 from closeout.ports import Ending
 from closeout.testing import deliveries
 from closeout.wiring.clock import SystemClock
@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def on_a_terminal(folder: Path, *arguments: str) -> str:
-    """Run a command whose standard output and error are a terminal; give what that terminal got."""
+    """Run a command whose standard output and error are a terminal; return what that terminal got."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "closeout", *arguments]
     process = subprocess.Popen(

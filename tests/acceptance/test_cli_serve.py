@@ -83,7 +83,7 @@ class Serving:
         self.url = found[0]
 
     def end(self) -> int:
-        """Ask it to end with SIGTERM; give its exit code."""
+        """Ask it to end with SIGTERM; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.process.communicate(timeout=20)
@@ -94,7 +94,7 @@ class Serving:
         return closeout(*arguments, cwd=self.folder, env=SECRET, stdin=stdin)
 
     def deliver(self, branch: str, **options: str) -> dict[str, Any]:
-        """Deliver a push to a branch; give the server's answer."""
+        """Deliver a push to a branch; return the server's answer."""
         extra = [part for name, value in options.items() for part in (f"--{name}", value)]
         sent = self.cli(
             "deliver", "--url", f"{self.url}/webhook", "--event", "push", "--payload", "-",
@@ -105,7 +105,7 @@ class Serving:
         return answer
 
     def until(self, run: str, state: str) -> dict[str, Any]:
-        """Wait until a run has this state; give the run."""
+        """Wait until a run has this state; return the run."""
         for _ in range(100):
             shown: dict[str, Any] = self.cli("runs", "show", run, "--json").json
             if shown["state"] == state:

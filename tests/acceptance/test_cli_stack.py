@@ -15,12 +15,12 @@ from urllib.parse import unquote
 import pytest
 
 from closeout.actions.registry import builtin
-from closeout.adapters.dynamo.table import put
 from closeout.config.load import load
-from closeout.core import table as layout
 from closeout.core.records import NewDelivery, NewRun
 from closeout.intake.receiver import Receiver
+from closeout.ledger.dynamodb.table import put
 from closeout.ports import Ending
+from closeout.stack import table as layout
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import deploy
@@ -67,7 +67,7 @@ class Bench(RemoteBench):
     """A ledger that takes a delivery as it is."""
 
     def keep(self, delivery: NewDelivery, run: NewRun) -> str:
-        """Store a delivery and its run; give the execution."""
+        """Store a delivery and its run; return the execution."""
         items = layout.acceptance(
             delivery, [run], [], zlib.compress(delivery.body), int(time.time()) + 86_400
         )
@@ -84,13 +84,13 @@ class Scene(NamedTuple):
     starts: Lambda
 
     def ask(self, *arguments: str, code: int = 0) -> Any:
-        """Run a command with `--stack` and `--json`; give the decoded answer."""
+        """Run a command with `--stack` and `--json`; return the decoded answer."""
         done = self.world.closeout(*arguments, "--stack", STACK, "--json", check=False)
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout) if done.stdout else done.stderr
 
     def say(self, *arguments: str) -> str:
-        """Run a command with `--stack` for a person; give what it prints."""
+        """Run a command with `--stack` for a person; return what it prints."""
         return self.world.closeout(*arguments, "--stack", STACK).stdout
 
     def deploys(self, config: str) -> None:
@@ -101,7 +101,7 @@ class Scene(NamedTuple):
         file.unlink()
 
     def accept(self, number: int = 17, guid: str = "guid-1") -> str:
-        """Have the receiver's own decision about a delivery stored in the table; give the execution."""
+        """Have the receiver's own decision about a delivery stored in the table; return the execution."""
         automations = load(self.world.config, builtin()).automations
         payload = deliveries.pull_request(number=number)
         body = deliveries.encode(payload)

@@ -23,7 +23,7 @@ def world(tmp_path: Path, cloud: FakeAws) -> Iterator[StackWorld]:
 
 
 def create(world: StackWorld, *more: str, target: str = REPOSITORY, ok: bool = True) -> tuple[int, str, str]:
-    """`closeout webhook create`; give exit code, standard output and standard error."""
+    """`closeout webhook create`; return exit code, standard output and standard error."""
     done = world.closeout("webhook", "create", target, "--stack", STACK, *more, check=ok)
     return done.returncode, done.stdout, done.stderr
 

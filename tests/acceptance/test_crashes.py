@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from closeout.adapters.ledger import Views
 from closeout.core.runs import MAX_DEATHS
+from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
 from closeout.testing.deliveries import pull_request, signed_headers
 from tests.acceptance.machine import REPOSITORY, SECRET, Machine, machine, until
@@ -49,7 +49,7 @@ against a run's journal.
 
 
 def hold(scene: Machine, call: tuple[str, str, str, int], *, after: bool) -> Any:
-    """Have the fake keep this call; give a function that says whether it is being kept."""
+    """Have the fake keep this call; return a function that says whether it is being kept."""
     kind, first, second, skip = call
     if kind == "github":
         fault = scene.github.faults.add("hold", method=first, path=second, skip=skip, after=after, seconds=60)
@@ -221,7 +221,7 @@ def test_a_function_that_kills_the_server_fails_after_five_deaths_alone(
 
 
 def deliver(scene: Machine, guid: str, number: int) -> tuple[str, int]:
-    """Send one signed delivery as GitHub would; give the answer's status, 0 when none came."""
+    """Send one signed delivery as GitHub would; return the answer's status, 0 when none came."""
     import http.client
 
     body = json.dumps(pull_request("closed", repository=REPOSITORY, number=number)).encode()

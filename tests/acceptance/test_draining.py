@@ -45,7 +45,7 @@ class Told(Serving):
         return self.log.read_text().partition("listens on ")[2].partition("\n")[0].strip()
 
     def begin(self) -> str:
-        """Start the script; give its run once it runs."""
+        """Start the script; return its run once it runs."""
         (run,) = self.deliver("busy")["runs"]
         until("the script's begin", (self.folder / "begun").exists)
         return str(run)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from closeout.adapters.ledger import Views
 from closeout.core.runs import MAX_DEATHS
+from closeout.ledger.sqlite import Views
 from tests.acceptance.engine_process import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +85,7 @@ class Machine:
         return False
 
     def unfinished(self) -> set[str]:
-        """Give acknowledged runs that have no verdict."""
+        """Return acknowledged runs that have no verdict."""
         views = Views(self.ledger)
         try:
             return set(self.acknowledged) - {view.id for view in views.runs() if view.verdict is not None}
@@ -98,7 +98,7 @@ class Machine:
         self.process.wait(5)
 
     def wait_for_end(self, seconds: float = 20.0) -> dict[str, str]:
-        """Wait until all acknowledged runs have finished; give their verdicts."""
+        """Wait until all acknowledged runs have finished; return their verdicts."""
         deadline = time.monotonic() + seconds
         views = Views(self.ledger)
         try:
@@ -112,19 +112,19 @@ class Machine:
             views.close()
 
     def summaries(self, verdict: str) -> dict[str, str]:
-        """Give what runs with this verdict said at their end."""
+        """Return what runs with this verdict said at their end."""
         views = Views(self.ledger)
         found = {view.id: view.summary or "" for view in views.runs(verdict=verdict)}
         views.close()
         return found
 
     def effects(self, after: int = 0) -> list[tuple[str, str]]:
-        """Give (run, operation) in the order of their calls, of those behind that many bytes of the journal."""
+        """Return (run, operation) in the order of their calls, of those behind that many bytes of the journal."""
         lines = self.journal.read_bytes()[after:].decode().splitlines() if self.journal.exists() else []
         return [(run, operation) for run, operation in (line.split() for line in lines)]
 
     def recorded(self) -> dict[str, set[str]]:
-        """Give the operations that are recorded as final, by run."""
+        """Return the operations that are recorded as final, by run."""
         if not self.ledger.exists():
             return {}
         views = Views(self.ledger)
@@ -246,7 +246,7 @@ def test_a_poison_that_kills_late_fails_beside_an_innocent_that_takes_long(machi
 
 FULL_DISK = """
 import json, pathlib, resource, sys
-from closeout.adapters.ledger import Ledger
+from closeout.ledger.sqlite import Ledger
 from closeout.core.errors import StoreUnavailable
 from closeout.core.records import NewDelivery
 from tests.contract.local_harness import WallClock, new_delivery, new_run

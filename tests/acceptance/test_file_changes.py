@@ -12,7 +12,7 @@ RENAMED = CONFIG.replace("  preview-cleanup:", "  cleanup:\n    mode: dry-run") 
 
 
 def close(scene: Machine) -> str:
-    """Open a pull request and close it; give its head's SHA."""
+    """Open a pull request and close it; return its head's SHA."""
     sha = scene.open_pull()
     scene.github.world.change_pull(REPOSITORY, 17, "closed")
     return sha

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from tests.acceptance.test_cli_serve import Serving
 from tests.acceptance.test_ledger_gone import answer, send
 from tests.contract.local_harness import eventually

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from tests.acceptance.serving import Answer
 from tests.acceptance.test_cli_serve import SECRET, Serving, push
@@ -53,7 +53,7 @@ def send(serving: Serving, guid: str, branch: str = "elsewhere") -> Answer:
 
 
 def answer(request: Any) -> Answer:
-    """Give the answer to a request, whatever it is."""
+    """Return the answer to a request, whatever it is."""
     try:
         with urllib.request.urlopen(request, timeout=10) as got:
             return Answer(got.status, dict(got.headers), got.read())

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine, until
 
 
 def close(scene: Machine, number: int = 17) -> str:
-    """Deploy a preview, open and close its pull request; give the head's SHA."""
+    """Deploy a preview, open and close its pull request; return the head's SHA."""
     sha = scene.open_pull(number)
     scene.github.world.change_pull(REPOSITORY, number, "closed")
     return sha

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from closeout.adapters.ledger.connection import APPLICATION_ID, migrations
+from closeout.ledger.sqlite.connection import APPLICATION_ID, migrations
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.machine import REPOSITORY, Machine

@@ -46,7 +46,7 @@ INSIDE = "127.0.0.1/32"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the first test time for the deployment."""
+    """Return the first test time for the deployment."""
     for item in items:
         if item.path.parent == HERE and item.path.name in DEPLOYED:
             item.add_marker(pytest.mark.timeout(400))
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    """Give the account, with the stack deployed and a hook in every repository."""
+    """Yield the account, with the stack deployed and a hook in every repository."""
     from tests.aws.world import World
 
     with tempfile.TemporaryDirectory(prefix="closeout-test-aws-") as name:

@@ -63,7 +63,7 @@ class Cdk:
         return self._cdk(["bootstrap", target], self._assembly.parent)
 
     def deploy(self) -> dict[str, str]:
-        """Deploy the stack; give its outputs. Raises `Unavailable` with what the CDK said."""
+        """Deploy the stack; return its outputs. Raises `Unavailable` with what the CDK said."""
         self._run("deploy", STACK, "--require-approval", "never", "--outputs-file", str(self._outputs))
         outputs: dict[str, str] = json.loads(self._outputs.read_text("utf-8"))[STACK]
         return outputs
@@ -77,7 +77,7 @@ class Cdk:
         return self._cdk(["destroy", STACK, "--force", "--app", str(self._assembly)], self._assembly.parent)
 
     def bundle(self, holding: str) -> Path:
-        """Give the folder of the deployed bundle that holds a file of this name at its top."""
+        """Return the folder of the deployed bundle that holds a file of this name at its top."""
         listed: dict[str, Any] = json.loads((self._assembly / f"{STACK}.assets.json").read_text("utf-8"))[
             "files"
         ]

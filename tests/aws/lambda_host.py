@@ -23,7 +23,7 @@ from aws_durable_execution_sdk_python_testing.runner import WebRunner, WebRunner
 from aws_durable_execution_sdk_python_testing.web.server import WebServiceConfig
 
 from closeout.core.runs import MAX_DEATHS
-from closeout.core.table import worker_event
+from closeout.stack.table import worker_event
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("worker_process.py")
@@ -105,7 +105,7 @@ class LambdaHost:
         return True, json.dumps({"errorType": "Runtime.ExitError", "errorMessage": text}).encode()
 
     def run(self, execution: str, seconds: float = 60.0) -> str:
-        """Start an execution by its name and wait for its end; give Lambda's word on it."""
+        """Start an execution by its name and wait for its end; return Lambda's word on it."""
         start = StartDurableExecutionInput(
             account_id="123456789012",
             function_name="worker",

@@ -44,7 +44,7 @@ class Pair(NamedTuple):
 
 
 def repository(side: Side, name: str) -> Repository:
-    """Give a repository, made with the same id on both sides."""
+    """Return a repository, made with the same id on both sides."""
     full_name = f"acme/{name}"
     known = {one.full_name: one for one in side.github.world.repositories.values()}
     return known.get(full_name) or side.github.world.add_repository(
@@ -53,7 +53,7 @@ def repository(side: Side, name: str) -> Repository:
 
 
 def pull_on(side: Side, name: str, number: int, *, state: str = "closed", **options: Any) -> Pull:
-    """Give a pull request with the same id and commit on both sides, in this state by now."""
+    """Return a pull request with the same id and commit on both sides, in this state by now."""
     repo = repository(side, name)
     pull = repo.pulls.get(number)
     if pull is None:
@@ -94,7 +94,7 @@ def _closed(name: str, number: int, action: str, **options: Any) -> dict[str, An
 def signed(
     payload: Any, secret: str, guid: str, *, event: str = "pull_request", form: bool = False, **changes: Any
 ) -> Request:
-    """Give a signed request; `changes` replace headers (`_` for `-`), None takes one away."""
+    """Return a signed request; `changes` replace headers (`_` for `-`), None takes one away."""
     body = payload if isinstance(payload, bytes) else encode(payload, form=form)
     headers: dict[str, Any] = dict(signed_headers(event, body, secret, guid, form=form))
     headers |= {name.replace("_", "-"): value for name, value in changes.items()}
@@ -260,7 +260,7 @@ def _deep(levels: int) -> bytes:
 
 
 def _matched(value: str) -> bytes:
-    """Give an event that an automation with a condition is for, with this JSON in it."""
+    """Return an event that an automation with a condition is for, with this JSON in it."""
     payload = deliveries.pull_request(repository="acme/condition")
     payload["extra"] = "VALUE"
     return json.dumps(payload).replace('"VALUE"', value).encode()

@@ -43,7 +43,7 @@ class Side(Protocol):
         ...
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """Give a run as `closeout runs show --json` does."""
+        """Return a run as `closeout runs show --json` does."""
         ...
 
 
@@ -147,7 +147,7 @@ class Local:
 
 
 def ended(side: Side, run_id: str, patience: float = 60.0) -> dict[str, Any]:
-    """Wait until a run has finished; give it. Raises `AssertionError` when patience ends."""
+    """Wait until a run has finished; return it. Raises `AssertionError` when patience ends."""
     deadline = time.monotonic() + patience
     while True:
         run = side.run(run_id)

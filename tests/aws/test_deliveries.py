@@ -12,12 +12,12 @@ from tests.aws.world import World
 
 
 def closed(number: int, repository: str = "acme/notes", **changes: object) -> dict[str, object]:
-    """Give the payload of a pull request that was closed, as GitHub's fake would send it."""
+    """Return the payload of a pull request that was closed, as GitHub's fake would send it."""
     return pull_request(number=number, repository=repository, **changes)  # type: ignore[arg-type]
 
 
 def runs_of(world: World, number: int, repository: str = "acme/notes") -> list[str]:
-    """Give the runs about a pull request."""
+    """Return the runs about a pull request."""
     return [run.id for run in world.views.runs(repository=repository) if run.number == number]
 
 

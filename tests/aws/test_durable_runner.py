@@ -11,17 +11,17 @@ from aws_durable_execution_sdk_python import DurableContext, durable_execution
 from aws_durable_execution_sdk_python.execution import InvocationStatus
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
-from closeout.core.table import worker_event
 from closeout.engine.visit import Visits
 from closeout.lambdas import worker
 from closeout.ports import Durable, Ending, Execution, RunFunction
+from closeout.stack.table import worker_event
 from closeout.testing.aws import FakeAws
 from tests.contract.durable_suite import DurableSuite
 from tests.contract.remote_harness import RemoteBench
 
 
 def play(visits: Visits, execution: str) -> Any:
-    """Run an execution on the runner, whose timers are skipped; give its result."""
+    """Run an execution on the runner, whose timers are skipped; return its result."""
 
     @durable_execution
     def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:

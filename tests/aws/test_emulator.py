@@ -26,7 +26,7 @@ def handler(event, context):
 
 
 def listeners(pid: int) -> set[str]:
-    """Give the addresses on which a process listens, from the kernel."""
+    """Return the addresses on which a process listens, from the kernel."""
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:

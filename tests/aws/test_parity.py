@@ -23,13 +23,13 @@ HEADERS = ("content-type", "cache-control", "x-content-type-options", "allow", "
 
 @pytest.fixture(scope="module")
 def sides(world: World) -> Iterator[tuple[Side, Side]]:
-    """Give both runtimes, on one file."""
+    """Yield both runtimes, on one file."""
     with Local(world, Path(__file__).parent / "code") as local:
         yield local, Deployed(world)
 
 
 def outcome(world: World, side: Side, pair: Pair, guid: str) -> dict[str, Any]:
-    """Send a pair's request to one side; give everything that comes of it."""
+    """Send a pair's request to one side; return everything that comes of it."""
     pair.prepare(world, side)
     answer = side.send(*_ordered(pair, world.secret, guid))
     said = answer.json if answer.body else None

@@ -19,7 +19,7 @@ from tests.aws.world import World
 
 @pytest.fixture(scope="module")
 def receiver(world: World) -> Iterator[RuntimeApi]:
-    """Give an execution environment of the deployed function: its bundle, its variables, its role."""
+    """Yield an execution environment of the deployed function: its bundle, its variables, its role."""
     config = world.cloud.client("lambda").get_function_configuration(FunctionName=world.function("Receiver"))
     given = world.credentials_of("Receiver")
     environment = {
@@ -37,7 +37,7 @@ def receiver(world: World) -> Iterator[RuntimeApi]:
 
 
 def event(body: bytes, headers: dict[str, str], *, binary: bool = False) -> dict[str, Any]:
-    """Give API Gateway's event for a request to `/webhook`."""
+    """Return API Gateway's event for a request to `/webhook`."""
     return {
         "resource": "/webhook",
         "path": "/webhook",
@@ -52,7 +52,7 @@ def event(body: bytes, headers: dict[str, str], *, binary: bool = False) -> dict
 
 
 def ask(receiver: RuntimeApi, sent: dict[str, Any]) -> tuple[int, Any]:
-    """Give what API Gateway would answer with."""
+    """Return what API Gateway would answer with."""
     answer = receiver.invoke(sent)
     assert answer.kind == "response", answer
     return answer.payload["statusCode"], json.loads(answer.payload["body"])

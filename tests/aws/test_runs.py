@@ -14,7 +14,7 @@ from tests.aws.world import World
 
 
 def close(world: World, repository: str, number: int) -> str:
-    """Close a pull request that is open; give its run."""
+    """Close a pull request that is open; return its run."""
     answer = json.loads(world.close(number, repository=repository)["response"]["payload"])
     assert len(answer["runs"]) == 1, answer
     return str(answer["runs"][0])
@@ -65,7 +65,7 @@ def test_a_wait_of_twenty_minutes_costs_no_time_of_a_function(world: World) -> N
 
 
 def lose_the_start(world: World, number: int) -> tuple[str, dict[str, Any], str]:
-    """Deliver while the receiver may not invoke the worker; give the GUID, the payload and the run that is queued."""
+    """Deliver while the receiver may not invoke the worker; return the GUID, the payload and the run that is queued."""
     role = world.role_of("Receiver")
     iam = world.cloud.client("iam")
     deny = {"Effect": "Deny", "Action": "lambda:InvokeFunction", "Resource": "*"}
@@ -103,7 +103,7 @@ def test_a_start_that_came_to_the_dead_letters_is_made_again(world: World) -> No
 
 
 def waiting_pair(world: World, number: int) -> tuple[str, str, str]:
-    """Have one run wait in its grace and another wait for its key; give both, and the commit."""
+    """Have one run wait in its grace and another wait for its key; return both, and the commit."""
     world.make_stack(f"preview-{number}")
     sha = world.open(number, repository="acme/patient")
     first = close(world, "acme/patient", number)

@@ -23,7 +23,7 @@ REPOSITORY = "acme/notes"
 
 
 def closeout(world: World, *arguments: str, stdin: str = "", code: int = 0) -> str:
-    """Run the real CLI on the stack; give its standard output."""
+    """Run the real CLI on the stack; return its standard output."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("CLOSEOUT_")},
         "PYTHONPATH": f"{ROOT / 'src'}:{Path(__file__).parent / 'code'}",

@@ -45,7 +45,7 @@ class Stage:
         )
 
     def play(self) -> Ending:
-        """Run it to its end; give the ledger's word. Lambda's must be that it succeeded."""
+        """Run it to its end; return the ledger's word. Lambda's must be that it succeeded."""
         with self.host:
             assert self.host.run(self.execution) == "SUCCEEDED"
         return self.bench.ending(self.execution)

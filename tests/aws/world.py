@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from closeout.adapters.dynamo.views import Views
 from closeout.core.errors import Unavailable
+from closeout.ledger.dynamodb.views import Views
 from closeout.testing import deliveries
 from closeout.testing.github.server import FakeGitHub
 from closeout.testing.ministack import Ministack
@@ -103,7 +103,7 @@ class World:
         self._stack.close()
 
     def end(self) -> None:
-        """Stop GitHub, and give this process its environment back."""
+        """Stop GitHub, and return this process its environment back."""
         self.github.stop()
         for name, value in self._before.items():
             os.environ.pop(name, None)
@@ -153,7 +153,7 @@ class World:
         return self.ledger.views
 
     def _adopt(self, environment: Mapping[str, str]) -> None:
-        """Give this process these variables: GitHub's deliveries must trust the account's certificate."""
+        """Return this process these variables: GitHub's deliveries must trust the account's certificate."""
         for name, value in environment.items():
             self._before.setdefault(name, os.environ.get(name))
             os.environ[name] = value
@@ -166,11 +166,11 @@ class World:
         self.github.add_hook(name, url=self.webhook, secret=self.secret, events=events)
 
     def open(self, number: int, *, repository: str = REPOSITORY, **options: Any) -> str:
-        """Open a pull request; give the commit that its statuses belong to."""
+        """Open a pull request; return the commit that its statuses belong to."""
         return str(self.github.world.open_pull(repository, number=number, **options).sha)
 
     def close(self, number: int, *, repository: str = REPOSITORY) -> dict[str, Any]:
-        """Close a pull request; give its delivery, answered."""
+        """Close a pull request; return its delivery, answered."""
         self.github.world.change_pull(repository, number, "closed")
         self.github.sender.settle()
         return next(
@@ -206,12 +206,12 @@ class World:
     # --- runs -----------------------------------------------------------------------------------------
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """Give a run as `closeout runs show --json` does."""
+        """Return a run as `closeout runs show --json` does."""
         found = self.views.run(run_id)
         return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
 
     def ended(self, run_id: str, patience: float = PATIENCE) -> dict[str, Any]:
-        """Wait until a run has finished; give it. Raises `AssertionError` when patience ends."""
+        """Wait until a run has finished; return it. Raises `AssertionError` when patience ends."""
         ended: dict[str, Any] = self.until(
             lambda: self.run(run_id), lambda run: bool(run["state"] == "finished"), patience
         )
@@ -220,7 +220,7 @@ class World:
     def until(
         self, look: Callable[[], Any], enough: Callable[[Any], bool], patience: float = PATIENCE
     ) -> Any:
-        """Look until it is enough; give what was seen. Raises `AssertionError` with it when patience ends."""
+        """Look until it is enough; return what was seen. Raises `AssertionError` with it when patience ends."""
         deadline = time.monotonic() + patience
         while True:
             seen = look()
@@ -233,15 +233,15 @@ class World:
     def statuses(
         self, sha: str, *, repository: str = REPOSITORY, context: str | None = None
     ) -> list[dict[str, Any]]:
-        """Give a commit's statuses, the oldest first."""
+        """Return a commit's statuses, the oldest first."""
         return self.github.statuses(repository, sha, context)
 
     def lines(self, run_id: str) -> list[str]:
-        """Give the text of a run's log lines."""
+        """Return the text of a run's log lines."""
         return [line.text for line in self.views.logs(run_id)]
 
     def notes(self, number: int, repository: str = "acme/notes") -> list[dict[str, Any]]:
-        """Give what the user's functions noted about a pull request, in order."""
+        """Return what the user's functions noted about a pull request, in order."""
         path = self.folder / "notes"
         every = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
         return [note for note in every if (note["repository"], note["number"]) == (repository, number)]
@@ -259,18 +259,18 @@ class World:
         return any(one["StackName"] == name and one["StackStatus"] != "DELETE_COMPLETE" for one in stacks)
 
     def function(self, part: str) -> str:
-        """Give the name of the stack's function that the template calls `Functions/PART`."""
+        """Return the name of the stack's function that the template calls `Functions/PART`."""
         functions = self.cloud.client("lambda").list_functions()["Functions"]
         (name,) = [one["FunctionName"] for one in functions if f"Functions{part}" in one["FunctionName"]]
         return str(name)
 
     def role_of(self, part: str) -> str:
-        """Give the name of a function's role."""
+        """Return the name of a function's role."""
         config = self.cloud.client("lambda").get_function_configuration(FunctionName=self.function(part))
         return str(config["Role"]).rpartition("/")[2]
 
     def credentials_of(self, part: str) -> dict[str, str]:
-        """Give a session of a function's role, as whoever got hold of its credentials has it.
+        """Return a session of a function's role, as whoever got hold of its credentials has it.
 
         The role trusts Lambda alone, and for this account: for the moment of asking it trusts the account too.
         """

@@ -66,7 +66,7 @@ def ends(function: Callable[[Durable], Any]) -> RunFunction:
 
 
 def failure_of(harness: Harness, call: Callable[[Durable], Any]) -> list[tuple[type, str, str, str]]:
-    """Give what `call` raised in each execution of a run: when it happened and on the replay after a sleep."""
+    """Return what `call` raised in each execution of a run: when it happened and on the replay after a sleep."""
     raised: list[tuple[type, str, str, str]] = []
 
     def run(durable: Durable) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from closeout.adapters.ledger import Ledger, Views
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.engine import Engine
+from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Ending, RunFunction
 
 
@@ -37,7 +37,7 @@ def new_run(
 
 
 def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """Wait until something holds; give what it gave."""
+    """Wait until something holds; return what it gave."""
     deadline = time.monotonic() + seconds
     while True:
         result = holds()
@@ -86,13 +86,13 @@ class Bench:
         return view if view and view.state == "finished" else None
 
     def state(self, name: str) -> str:
-        """Give a run's state in the ledger."""
+        """Return a run's state in the ledger."""
         view = self.views.run(name)
         assert view is not None
         return view.state
 
     def operations(self, name: str) -> dict[str, Any]:
-        """Give what a run has recorded, by name."""
+        """Return what a run has recorded, by name."""
         execution = self.ledger.find(name)
         number = (
             self.ledger._readers()

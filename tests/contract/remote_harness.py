@@ -12,19 +12,19 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from closeout.adapters.dynamo.attempts import Attempts
-from closeout.adapters.dynamo.bodies import Bodies
-from closeout.adapters.dynamo.logs import CloudWatchLogs
-from closeout.adapters.dynamo.starts import LambdaStarts
-from closeout.adapters.dynamo.store import DynamoStore
-from closeout.adapters.dynamo.switch import DynamoSwitch
-from closeout.adapters.dynamo.table import Table, put
-from closeout.adapters.dynamo.views import Views
-from closeout.core import table as layout
-from closeout.core.deployed import definition_digest
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.visit import DONE, Visits
+from closeout.ledger.dynamodb.attempts import Attempts
+from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.logs import CloudWatchLogs
+from closeout.ledger.dynamodb.starts import LambdaStarts
+from closeout.ledger.dynamodb.store import DynamoStore
+from closeout.ledger.dynamodb.switch import DynamoSwitch
+from closeout.ledger.dynamodb.table import Table, put
+from closeout.ledger.dynamodb.views import Views
 from closeout.ports import Clock, Ending, Operation, RunFunction
+from closeout.stack import table as layout
+from closeout.stack.deployed import definition_digest
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import create_ledger
 from tests.contract.local_harness import WallClock
@@ -112,7 +112,7 @@ class RemoteBench:
         at: float | None = None,
         known: bool = True,
     ) -> str:
-        """Accept a run called like its automation, as the receiver does; give its execution.
+        """Accept a run called like its automation, as the receiver does; return its execution.
 
         With `known` its definition is one that was deployed.
         """
@@ -175,7 +175,7 @@ class RemoteBench:
 
 
 def run_name(name: str) -> str:
-    """Give a run id (26 characters of base32) that begins with a name."""
+    """Return a run id (26 characters of base32) that begins with a name."""
     letters = "".join(
         char if char in "abcdefghijklmnopqrstuvwxyz234567" else "2345672345"[int(char)] for char in name
     )

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from closeout.adapters.ledger import Requests
 from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable, WaitTimeout
 from closeout.core.retry import Retry
 from closeout.engine import Finished
+from closeout.ledger.sqlite import Requests
 from closeout.ports import Durable, Ending, Execution, Request
 from closeout.wiring.clock import SystemClock
 from tests.contract.durable_suite import busy

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from closeout.adapters.dynamo.rows import row_key
-from closeout.adapters.dynamo.table import update
-from closeout.core import table as layout
 from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
 from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import Abandoned
 from closeout.engine.visit import DONE, LONGEST_QUEUE, LONGEST_WAIT, SHORTEST_QUEUE, SUSPECT
+from closeout.ledger.dynamodb.rows import row_key
+from closeout.ledger.dynamodb.table import update
 from closeout.ports import Durable, Ending, Execution, Operation
+from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench, run_name

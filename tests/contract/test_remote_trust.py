@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from closeout.adapters.dynamo import rows
-from closeout.adapters.dynamo.store import CHANGED, DynamoStore
-from closeout.adapters.dynamo.table import Action, put
-from closeout.core import table as layout
-from closeout.core.deployed import definition_digest
-from closeout.core.invocation import EARLIER
 from closeout.core.runs import RunState
 from closeout.engine.remote import UNKNOWN
 from closeout.engine.visit import DONE, LONGEST_WAIT
+from closeout.ledger.dynamodb import rows
+from closeout.ledger.dynamodb.store import CHANGED, DynamoStore
+from closeout.ledger.dynamodb.table import Action, put
 from closeout.ports import Durable, Ending, Execution, Operation, Standing
+from closeout.stack import table as layout
+from closeout.stack.deployed import definition_digest
+from closeout.stack.invocation import EARLIER
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, RemoteBench, run_name

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from closeout.adapters.ledger import Requests
 from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
 from closeout.core.runs import IN_TURN, MAX_DEATHS
+from closeout.ledger.sqlite import Requests
 from closeout.ports import Durable, Ending, Execution
 from tests.contract.local_harness import Bench, eventually
 
@@ -92,7 +92,7 @@ class Machine:
         eventually(lambda: self.script.begun[: len(names)] == list(names))
 
     def row(self, name: str) -> Any:
-        """Give how a run stands: suspected, alone, deaths."""
+        """Return how a run stands: suspected, alone, deaths."""
         query = "SELECT suspected, alone, deaths FROM run WHERE run_id = ?"
         return self.bench.ledger._readers().execute(query, (name,)).fetchone()
 

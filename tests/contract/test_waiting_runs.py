@@ -81,7 +81,7 @@ def test_a_parked_run_holds_nothing_of_its_execution(tmp_path: Path, how: str) -
 
 
 def _weight(start: Any) -> int:
-    """Give the bytes of an object and of all that it leads to, but for types, modules and what runs them."""
+    """Return the bytes of an object and of all that it leads to, but for types, modules and what runs them."""
     seen: dict[int, Any] = {}
     todo = [start]
     while todo:

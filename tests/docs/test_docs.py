@@ -248,7 +248,7 @@ def test_rules_for_alerts_use_metrics_that_there_are() -> None:
 
 def test_every_table_of_the_ledger_is_documented() -> None:
     """The page has one row for each table of the schema."""
-    schema = (ROOT / "src/closeout/adapters/ledger/schema.sql").read_text("utf-8")
+    schema = (ROOT / "src/closeout/ledger/sqlite/schema.sql").read_text("utf-8")
     assert column(DOCS / "reference/ledger.md", "table") == re.findall(r"(?m)^CREATE TABLE (\w+)", schema)
 
 

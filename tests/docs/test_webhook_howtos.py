@@ -33,7 +33,7 @@ def calls(page: Path) -> list[list[str]]:
 
 
 def run(world: StackWorld, page: Path) -> list[str]:
-    """Run a page's commands; give what they printed. What a person would answer is typed or said."""
+    """Run a page's commands; return what they printed. What a person would answer is typed or said."""
     told = []
     for call in calls(page):
         stdin = world.github.token if call[:2] == ["secret", "set"] else ""

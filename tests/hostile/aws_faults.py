@@ -15,7 +15,7 @@ import re
 import time
 from typing import Any, NamedTuple
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import CONFIG, REPOSITORY, Machine, machine
 from tests.hostile.report import Report

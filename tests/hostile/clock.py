@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from closeout.adapters.ledger import Ledger, Views
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine import Engine
+from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Clock, Durable, Ending, Execution
 from closeout.wiring.clock import SystemClock
 from tests.hostile.report import Report

@@ -4,7 +4,7 @@ Deliveries are 503 while the fault lasts and at no other time, whatever command 
 needed and nothing that was acknowledged is lost. A second server on the same ledger is refused, by whatever name it
 comes. A corrupted ledger ends in exit code 4 and a sentence.
 
-Red when sabotaged: open and close the database file beside SQLite (`adapters/ledger/writer.py`); lock by the file's
+Red when sabotaged: open and close the database file beside SQLite (`ledger/sqlite/writer.py`); lock by the file's
 name; let a corrupted ledger through as a defect.
 """
 
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from tests.hostile.good import GoodDeliveries, Sent, note
 from tests.hostile.report import Report
 from tests.hostile.requests import get

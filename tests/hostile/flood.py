@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from tests.hostile.good import GoodDeliveries
 from tests.hostile.process import Watch, sample
 from tests.hostile.report import Report

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine, until
 from tests.hostile.report import Report

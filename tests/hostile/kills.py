@@ -22,7 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.testing.deliveries import pull_request, signed_headers
 from tests.acceptance.engine_process import OPERATIONS
 from tests.acceptance.machine import SECRET

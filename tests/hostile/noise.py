@@ -5,7 +5,7 @@ lines as well as by bytes, and the run's page, opened by four readers at once, i
 under 150 MB.
 
 Red when sabotaged: bound a log by bytes alone (`actions/general/process.py`); read a whole log for a page
-(`adapters/views.py`).
+(`ledger/views.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.server import details
 from closeout.testing import deliveries
 from tests.acceptance.machine import until
@@ -29,7 +29,7 @@ from tests.hostile.server import GOOD, Server, signed, status_of
 from tests.hostile.stage import Stage
 
 MOST_ROWS = 51_000
-"""Lines of one run in the ledger; `adapters/lines.py` says 50,000."""
+"""Lines of one run in the ledger; `ledger/lines.py` says 50,000."""
 READERS = 4
 STEP = "      - uses: shell\n        destructive: false\n        with: { run: 'yes a | head -c 1000000' }\n"
 CONFIG = f"""\

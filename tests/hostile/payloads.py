@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import REPOSITORY, SECRET, Machine, machine, until

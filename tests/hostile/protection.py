@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from closeout.actions.registry import builtin
-from closeout.adapters.ledger import Views
 from closeout.config import check
+from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import REGION, REPOSITORY, Machine, machine, template, until
 from tests.hostile.report import Report

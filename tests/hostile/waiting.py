@@ -20,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from closeout.adapters.ledger import Views
+from closeout.ledger.sqlite import Views
 from closeout.testing.deliveries import pull_request, signed_headers
 from tests.acceptance.machine import REPOSITORY, SECRET, Machine
 
@@ -44,7 +44,7 @@ AT_A_TIME = 500
 
 
 def run(runs: int, folder: Path, *, sweeps: float = 60.0, seconds: float = 1_800.0) -> dict[str, Any]:
-    """Give the figures of one server with `runs` paused runs, watched for `sweeps` seconds once all of them wait."""
+    """Return the figures of one server with `runs` paused runs, watched for `sweeps` seconds once all of them wait."""
     nowhere: Any = SimpleNamespace(url="http://127.0.0.1:9", token="none")
     scene = Machine(folder, nowhere, nowhere, CONFIG)
     scene.start()
@@ -79,7 +79,7 @@ def run(runs: int, folder: Path, *, sweeps: float = 60.0, seconds: float = 1_800
 
 
 def resident(process: int) -> float:
-    """Give a process's resident memory in MB."""
+    """Return a process's resident memory in MB."""
     status = Path(f"/proc/{process}/status").read_text("utf-8")
     [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
     return round(int(line.split()[1]) / 1024, 1)

@@ -151,10 +151,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a text without a UTF-8 form fails the deliveries beside it",
-        "src/closeout/adapters/ledger/writer.py",
+        "src/closeout/ledger/sqlite/writer.py",
         "    *(UnicodeEncodeError, OverflowError),\n",
         "",
-        ("tests/unit/ledger/test_accept.py::test_what_cannot_be_bound_fails_only_its_own_job",),
+        ("tests/unit/ledger/sqlite/test_accept.py::test_what_cannot_be_bound_fails_only_its_own_job",),
     ),
     Mutant(
         "a cancel waits for turns alone",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-LOCK = "tests/unit/ledger/test_lock.py"
-ORDER = "tests/unit/ledger/test_order.py"
+LOCK = "tests/unit/ledger/sqlite/test_lock.py"
+ORDER = "tests/unit/ledger/sqlite/test_order.py"
 FAULTS = "tests/acceptance/test_ledger_faults.py"
 DAMAGED = "tests/unit/cli/test_damaged_ledger.py"
 PAGES = "tests/acceptance/test_pages.py"
@@ -14,7 +14,7 @@ OUTPUT = "tests/unit/actions/general/test_process.py"
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "whoever asks for the lock closes the ledger again",
-        "src/closeout/adapters/ledger/lock.py",
+        "src/closeout/ledger/sqlite/lock.py",
         "        return descriptor.ours or (ON_LEDGER and _locked(descriptor.number))",
         "        os.close(os.open(ledger, os.O_RDONLY))\n"
         "        return descriptor.ours or (ON_LEDGER and _locked(descriptor.number))",
@@ -22,7 +22,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the repair opens and closes the ledger by hand",
-        "src/closeout/adapters/ledger/writer.py",
+        "src/closeout/ledger/sqlite/writer.py",
         "            fresh = open_writer(self._path)",
         "            os.close(os.open(self._path, os.O_RDWR))\n            fresh = open_writer(self._path)",
         (
@@ -32,70 +32,70 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the ledger itself is not locked",
-        "src/closeout/adapters/ledger/lock.py",
+        "src/closeout/ledger/sqlite/lock.py",
         'ON_LEDGER = sys.platform == "linux"',
         "ON_LEDGER = False",
         (f"{LOCK}::test_an_owner_that_cannot_be_named_can_be_found",),
     ),
     Mutant(
         "the lock file of earlier releases is not asked",
-        "src/closeout/adapters/ledger/lock.py",
+        "src/closeout/ledger/sqlite/lock.py",
         "            self._take_lock_files()",
         "            pass",
         (f"{LOCK}::test_a_server_of_an_earlier_release_keeps_this_one_out",),
     ),
     Mutant(
         "the lock file stands beside the link",
-        "src/closeout/adapters/ledger/lock.py",
+        "src/closeout/ledger/sqlite/lock.py",
         '    file = Path(f"{os.path.realpath(ledger)}.lock")',
         '    file = Path(f"{ledger}.lock")',
         (f"{LOCK}::test_the_lock_file_is_beside_the_file_and_not_beside_a_link",),
     ),
     Mutant(
         "a ledger may have two names",
-        "src/closeout/adapters/ledger/lock.py",
+        "src/closeout/ledger/sqlite/lock.py",
         "    if found.st_nlink > 1:",
         "    if False:",
         (f"{LOCK}::test_a_second_hard_link_is_refused_by_whoever_opens_the_file",),
     ),
     Mutant(
         "a hard link stops the server that runs",
-        "src/closeout/adapters/ledger/lock.py",
+        "src/closeout/ledger/sqlite/lock.py",
         "    if known is None or not known.ours:",
         "    if True:",
         (f"{LOCK}::test_a_running_server_outlives_a_hard_link_that_somebody_makes",),
     ),
     Mutant(
         "one process may be the engine twice",
-        "src/closeout/adapters/ledger/lock.py",
+        "src/closeout/ledger/sqlite/lock.py",
         "        if descriptor.ours or (ON_LEDGER and not _within(0.3, descriptor.number)):",
         "        if ON_LEDGER and not _within(0.3, descriptor.number):",
         (f"{LOCK}::test_one_object_in_a_process_holds_a_ledger",),
     ),
     Mutant(
         "deliveries stand behind log lines",
-        "src/closeout/adapters/ledger/writer.py",
+        "src/closeout/ledger/sqlite/writer.py",
         "                if isinstance(job, Acceptance):\n                    deliveries.append(job)",
         "                if isinstance(job, Acceptance):\n                    others.append(job)  # type: ignore[arg-type]",
         (f"{ORDER}::test_deliveries_come_before_what_was_queued_earlier",),
     ),
     Mutant(
         "all that waits is one transaction",
-        "src/closeout/adapters/ledger/writer.py",
+        "src/closeout/ledger/sqlite/writer.py",
         "MOST_OTHERS = 128",
         "MOST_OTHERS = 1_000_000",
         (f"{ORDER}::test_the_group_that_a_delivery_may_wait_for_is_small",),
     ),
     Mutant(
         "log lines wait in memory without limit",
-        "src/closeout/adapters/ledger/ledger.py",
+        "src/closeout/ledger/sqlite/ledger.py",
         "        self._log_room.acquire()",
         "        self._log_room.acquire(blocking=False)",
         (f"{ORDER}::test_who_writes_lines_faster_than_they_are_stored_waits",),
     ),
     Mutant(
         "lines of a run are not counted",
-        "src/closeout/adapters/lines.py",
+        "src/closeout/ledger/lines.py",
         "            self._sizes[execution] = lines + 1, characters\n",
         "            self._sizes[execution] = lines, characters\n",
         (f"{ORDER}::test_a_run_stores_a_bounded_number_of_lines",),
@@ -116,7 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a log window reads long lines without limit",
-        "src/closeout/adapters/ledger/views.py",
+        "src/closeout/ledger/sqlite/views.py",
         "            if lines and (len(lines) == limit or size > characters):",
         "            if len(lines) == limit:",
         (f"{ORDER}::test_windows_show_each_line_once",),
@@ -130,7 +130,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a damaged ledger is one that cannot be read now",
-        "src/closeout/adapters/ledger/connection.py",
+        "src/closeout/ledger/sqlite/connection.py",
         "    if is_damaged(error):\n        return StoreUnavailable(_damaged(path, error))",
         "    if False:\n        return StoreUnavailable(_damaged(path, error))",
         (f"{DAMAGED}::test_damage_in_a_table_is_told",),

@@ -67,10 +67,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "what is deployed has no protection of its own",
-        "src/closeout/core/deployed.py",
+        "src/closeout/stack/deployed.py",
         "return Current(self.automations.get(name), self.protect_names, self.protect_tags)",
         "return Current(self.automations.get(name))",
-        ("tests/unit/core/test_deployed.py::test_the_files_protection_comes_back_beside_the_automations",),
+        ("tests/unit/stack/test_deployed.py::test_the_files_protection_comes_back_beside_the_automations",),
     ),
     Mutant(
         "a function is called though its automation is gone",

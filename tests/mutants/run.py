@@ -63,7 +63,7 @@ def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = S
 
 
 def sabotage(mutant: Mutant) -> str | None:
-    """Give None when the named test caught the mutant, else what went wrong."""
+    """Return None when the named test caught the mutant, else what went wrong."""
     with tempfile.TemporaryDirectory(prefix="closeout-mutant-") as folder:
         tree = Path(folder)
         copy_tree(tree)

@@ -9,21 +9,21 @@ TRUST = "tests/contract/test_remote_trust.py"
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "operations stand where the receiver may write",
-        "src/closeout/core/table.py",
+        "src/closeout/stack/table.py",
         "    return _key(record_partition(run_id), sort)",
         "    return _key(run_partition(run_id), sort)",
         (f"{TRUST}::test_what_a_run_recorded_stands_where_the_receiver_may_not_write",),
     ),
     Mutant(
         "a definition that was never deployed is run",
-        "src/closeout/adapters/dynamo/store.py",
+        "src/closeout/ledger/dynamodb/store.py",
         '            return "unknown"',
         "            return None",
         (f"{TRUST}::test_a_definition_that_was_never_deployed_waits_says_so_and_runs_once_it_is_known",),
     ),
     Mutant(
         "a definition stays known for ever",
-        "src/closeout/adapters/dynamo/store.py",
+        "src/closeout/ledger/dynamodb/store.py",
         'if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():',
         "if known is None:",
         (f"{TRUST}::test_a_definition_whose_time_is_over_is_unknown",),
@@ -37,7 +37,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the seal is not compared",
-        "src/closeout/adapters/dynamo/store.py",
+        "src/closeout/ledger/dynamodb/store.py",
         "        if lost is None and recorded.seal != seal:",
         "        if False:",
         (f"{TRUST}::test_a_run_that_has_begun_does_not_go_on_with_anything_else",),
@@ -51,7 +51,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the seal is not over the payload",
-        "src/closeout/adapters/dynamo/rows.py",
+        "src/closeout/ledger/dynamodb/rows.py",
         "(execution.definition.encode(), execution.body)",
         "(execution.definition.encode(),)",
         (f"{TRUST}::test_the_seal_differs_with_everything_that_was_accepted",),

@@ -19,7 +19,7 @@ Fields = dict[str, "Fields"]
 
 
 def fields(*paths: str) -> Fields:
-    """Give dotted paths as a tree; `[]` steps into a list."""
+    """Return dotted paths as a tree; `[]` steps into a list."""
     tree: Fields = {}
     for path in paths:
         at = tree
@@ -56,7 +56,7 @@ Operation = tuple[str, str, str, Fields]
 
 
 def hooks(owner: str, more: tuple[str, ...]) -> tuple[Operation, ...]:
-    """Give what is asked about hooks: the same paths below a repository and an organization."""
+    """Return what is asked about hooks: the same paths below a repository and an organization."""
     one = f"{owner}/hooks/{{hook_id}}"
     hook = (*_HOOK, *more)
     return (
@@ -159,7 +159,7 @@ class Cut:
         return value
 
     def request_schema(self, value: Any) -> Any:
-        """Give a request's schema in full, references filled in, prose left out."""
+        """Return a request's schema in full, references filled in, prose left out."""
         if isinstance(value, list):
             return [self.request_schema(item) for item in value]
         if not isinstance(value, dict):
@@ -176,7 +176,7 @@ class Cut:
         }
 
     def answer_schema(self, value: Any, wanted: Fields, place: str) -> dict[str, Any]:
-        """Give an answer's schema with no more than the wanted fields. Raises KeyError for one that is not there."""
+        """Return an answer's schema with no more than the wanted fields. Raises KeyError for one that is not there."""
         schema = self.resolve(value)
         kept: dict[str, Any] = {key: schema[key] for key in _KEPT if key in schema}
         if "[]" in wanted:

@@ -21,7 +21,7 @@ SITE = "https://api.github.com"
 
 @lru_cache(maxsize=1)
 def description() -> OpenAPI:
-    """Give the cut description."""
+    """Return the cut description."""
     return OpenAPI.from_dict(json.loads(Path(__file__).with_name("github.json").read_text()))
 
 

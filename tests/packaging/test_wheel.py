@@ -132,7 +132,7 @@ def test_a_signed_delivery_is_stored_and_its_run_succeeds(
 
 @contextmanager
 def serving(programs: Path, folder: Path) -> Iterator[str]:
-    """Run `closeout serve` until the block ends; give its URL."""
+    """Run `closeout serve` until the block ends; yield its URL."""
     arguments = [
         "serve",
         "--config",
@@ -165,7 +165,7 @@ def serving(programs: Path, folder: Path) -> Iterator[str]:
 
 
 def deliver(url: str) -> dict[str, Any]:
-    """Send one signed push; give the decoded answer."""
+    """Send one signed push; return the decoded answer."""
     body = json.dumps(
         {
             "ref": "refs/heads/main",

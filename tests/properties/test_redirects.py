@@ -84,7 +84,7 @@ class Places:
 
 @pytest.fixture(scope="module")
 def places() -> Iterator[Places]:
-    """Give three listeners."""
+    """Yield three listeners."""
     made = Places()
     yield made
     made.close()

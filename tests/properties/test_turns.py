@@ -140,7 +140,7 @@ class World:
         self.rows[number] = advance(self.rows[number], Joined())
 
     def through(self, power: Callable[[], float] = lambda: float("inf")) -> int:
-        """Restart until every run has ended; give how many servers that took."""
+        """Restart until every run has ended; return how many servers that took."""
         for lives in range(1, LIVES):
             self.live(power())
             if len(self.verdicts) == len(self.rows):

@@ -78,7 +78,7 @@ class Scene:
             self.dying = False
 
     def ends(self) -> list[str]:
-        """Visit everybody until all are done; give the verdicts."""
+        """Visit everybody until all are done; return the verdicts."""
         for _ in range(30):
             if [self.bench.process().visit(run, lambda: FOREVER) for run in self.executions.values()] == [
                 DONE

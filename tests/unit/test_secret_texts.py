@@ -6,7 +6,7 @@ import pytest
 
 from closeout.cli.rotation import Value
 from closeout.core.secrets import Active
-from closeout.core.sigv4 import Credentials
+from closeout.stack.sigv4 import Credentials
 from closeout.wiring.stack import StoredSecret
 
 HOLDERS = (

@@ -22,7 +22,7 @@ class Vector(NamedTuple):
 
 
 def payload_vectors() -> tuple[Vector, ...]:
-    """Give every example, in the file's order."""
+    """Return every example, in the file's order."""
     content = json.loads(Path(__file__).with_name("payloads.json").read_text("utf-8"))
     return tuple(
         Vector(one["name"], _text(one), one["accept"], one.get("reason", ""), one.get("door", False))

@@ -23,7 +23,7 @@ TRIES, PAUSE = 18, 5.0
 """A new role becomes known to API Gateway within a minute or so, a new right to a role too; pauses are in seconds."""
 CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
 LATE = 86_400.0
-"""Seconds that a run may begin late, or be ended late: `core.deployed.outlasts`."""
+"""Seconds that a run may begin late, or be ended late: `stack.deployed.outlasts`."""
 
 Item = dict[str, Any]
 Clients = Callable[[str], Any]
@@ -84,7 +84,7 @@ def _empty(kind: str, bucket: str, clients: Clients) -> None:
 
 
 def _before(event: dict[str, Any]) -> str:
-    """Give the role that an update replaces."""
+    """Return the role that an update replaces."""
     return str((event.get("OldResourceProperties") or {}).get("Role") or "")
 
 
@@ -117,7 +117,7 @@ def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> 
     """Write the configuration and what is known of definitions, or take it away again if it is still the one that is there.
 
     A stack that goes and keeps its table must not leave word of what is no longer deployed. The items are
-    `core.table.deployed_item` and `known_item`, which are not at hand here.
+    `stack.table.deployed_item` and `known_item`, which are not at hand here.
     """
     table = wanted["Table"]
     digest = {"S": wanted["Digest"]}
@@ -169,7 +169,7 @@ def _known(table: str, dynamodb: Any) -> dict[str, Item]:
 
 
 def _definitions(packed: bytes) -> dict[str, Item]:
-    """Return the items of the definitions of a packed configuration, by sort key: `core.deployed` says what it holds."""
+    """Return the items of the definitions of a packed configuration, by sort key: `stack.deployed` says what it holds."""
     items = {}
     for automation in json.loads(zlib.decompress(packed))["automations"]:
         text = json.dumps(automation, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -25,7 +25,7 @@ class Registry(Mapping[str, Action]):
             self._actions[action.uses] = action
 
     def __getitem__(self, uses: str) -> Action:
-        """Give an action. Raises `UnknownAction`, with the near names, when there is none."""
+        """Return an action. Raises `UnknownAction`, with the near names, when there is none."""
         try:
             return self._actions[uses]
         except KeyError:
@@ -56,7 +56,7 @@ class UnknownAction(UsageError, KeyError):
 
 @lru_cache(maxsize=1)
 def builtin() -> Registry:
-    """Give the actions that come with closeout."""
+    """Return the actions that come with closeout."""
     # Imported here: `closeout runs list` and the receiver know automations without their actions' code.
     from closeout.actions.aws import (  # noqa: PLC0415
         cloudformation_delete_stack,

@@ -60,7 +60,7 @@ class Limit(NamedTuple):
     why: str = ""
 
     def __str__(self) -> str:
-        """Give it for a sentence that says that the time is over."""
+        """Return it for a sentence that says that the time is over."""
         return f"{self.seconds:.0f} s" + (f" ({self.why})" if self.why else "")
 
 
@@ -160,11 +160,11 @@ class Work(Protocol):
         ...
 
     def limit(self) -> Limit:
-        """Give `remaining`, and what sets it: what a call is told that has not ended by then."""
+        """Return `remaining`, and what sets it: what a call is told that has not ended by then."""
         ...
 
     def clean(self, text: str) -> str:
-        """Give text without the secrets that closeout knows. Call it before text is cut: half a secret is not known."""
+        """Return text without the secrets that closeout knows. Call it before text is cut: half a secret is not known."""
         ...
 
     def log(self, text: str) -> None:

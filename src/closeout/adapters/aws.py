@@ -80,7 +80,7 @@ class AwsClients:
         self._targets: dict[AwsTarget, TargetClients] = {}
 
     def for_target(self, target: AwsTarget) -> TargetClients:
-        """Give the clients of one account, region and role. Nothing is called yet."""
+        """Return the clients of one account, region and role. Nothing is called yet."""
         with self._lock:
             found = self._targets.get(target)
             if found is None:
@@ -112,7 +112,7 @@ class TargetClients:
         self._clients: dict[str, TranslatedClient] = {}
 
     def aws(self, service: str) -> TranslatedClient:
-        """Give the client of a service, by boto3's name (`cloudformation`). Raises `ServiceError`."""
+        """Return the client of a service, by boto3's name (`cloudformation`). Raises `ServiceError`."""
         with self._lock:
             found = self._clients.get(service)
             if found is None:
@@ -146,7 +146,7 @@ class TranslatedClient:
         self._now = now
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Give one operation."""
+        """Return one operation."""
         operations: dict[str, str] = self._client.meta.method_to_api_mapping
         if name not in operations:
             message = (
@@ -229,7 +229,7 @@ class translated:  # noqa: N801
 
 
 def _cause(error: Exception) -> tuple[str, str, bool]:
-    """Give reason, sentence and whether it is transient."""
+    """Return reason, sentence and whether it is transient."""
     from botocore import exceptions as known  # noqa: PLC0415
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
@@ -279,7 +279,7 @@ def _config(attempts: int) -> Any:
 
 
 def _under_role(plain: Any, role: str, region: str, config: Any) -> Any:
-    """Give a session under an assumed role, whose credentials are fetched when needed and before they expire."""
+    """Return a session under an assumed role, whose credentials are fetched when needed and before they expire."""
     import boto3  # noqa: PLC0415
     from botocore.credentials import DeferredRefreshableCredentials  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415

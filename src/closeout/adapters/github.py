@@ -98,7 +98,7 @@ class GitHubClient:
         return found
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
-        """Give changed paths: of a rename both names; GitHub Actions counts the first 300 files."""
+        """Return changed paths: of a rename both names; GitHub Actions counts the first 300 files."""
         path = f"{_repo(repository)}/pulls/{number}/files"
         names: list[str] = []
         for page in range(1, MAX_FILES // PAGE + 1):
@@ -172,7 +172,7 @@ class GitHubClient:
         body: Mapping[str, Json] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Json:
-        """Call one path of the API and give the decoded answer, None when it has no content."""
+        """Call one path of the API and return the decoded answer, None when it has no content."""
         answer = self._exchange(method, path, body, query)
         if not 200 <= answer.status < 300:
             raise self._failure(method, path, answer)
@@ -352,7 +352,7 @@ def _decode(method: str, path: str, answer: HttpAnswer) -> Json:
 
 
 def _explain(answer: HttpAnswer) -> str:
-    """Give GitHub's own message and its list of errors, at most 300 characters."""
+    """Return GitHub's own message and its list of errors, at most 300 characters."""
     try:
         body: Any = json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -97,7 +97,7 @@ class Hooks:
         self.target = target
 
     def all(self) -> tuple[Hook, ...]:
-        """Give every hook."""
+        """Return every hook."""
         found: list[Hook] = []
         for page in range(1, MAX_PAGES + 1):
             answer = self._call("GET", "/hooks", query={"per_page": str(PAGE), "page": str(page)})
@@ -107,7 +107,7 @@ class Hooks:
         return tuple(found)
 
     def reaching(self, url: str) -> tuple[Hook, ...]:
-        """Give the hooks whose deliveries arrive at this webhook, under either of its paths."""
+        """Return the hooks whose deliveries arrive at this webhook, under either of its paths."""
         return tuple(hook for hook in self.all() if same_webhook(hook.url, url))
 
     def create(self, url: str, secret: str, events: Sequence[str]) -> Hook:
@@ -133,7 +133,7 @@ class Hooks:
         self._call("DELETE", f"/hooks/{hook}")
 
     def deliveries(self, hook: int) -> tuple[HookDelivery, ...]:
-        """Give the latest deliveries (at most 100), the newest first."""
+        """Return the latest deliveries (at most 100), the newest first."""
         answer = self._call("GET", f"/hooks/{hook}/deliveries", query={"per_page": str(PAGE)})
         return tuple(_delivery(entry) for entry in _listed(answer))
 

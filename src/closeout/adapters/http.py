@@ -41,7 +41,7 @@ class HttpClient:
         timeout: float,
         secret_headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
-        """Send one request and give the answer, whatever its status.
+        """Send one request and return the answer, whatever its status.
 
         A redirect is followed within the origin only (307 and 308 verbatim; 301, 302 and 303 of a GET or HEAD);
         any other is the answer. Raises `InputError` for a URL or header that cannot be sent, `ServiceError`

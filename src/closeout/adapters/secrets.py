@@ -50,11 +50,11 @@ class SecretReader:
         self._on_value = on_value
 
     def read(self, reference: str) -> tuple[str, ...]:
-        """Give the active values, newest first, at least one. Raises `SecretError`."""
+        """Return the active values, newest first, at least one. Raises `SecretError`."""
         return tuple(active.value for active in self.read_active(reference))
 
     def read_active(self, reference: str) -> tuple[Active, ...]:
-        """Give the active values with their ends. Raises `SecretError`."""
+        """Return the active values with their ends. Raises `SecretError`."""
         kind, _, rest = reference.partition(":")
         readers = {"env": self._variable, "file": self._file, "aws-secretsmanager": self._aws}
         if kind not in readers or not rest:
@@ -96,7 +96,7 @@ class SecretReader:
         return (Active(_text(reference, data)),)
 
     def _forbidden(self, path: str) -> int:
-        """Give the permission bits that a secret's file must not have.
+        """Return the permission bits that a secret's file must not have.
 
         systemd shows credentials through an access list, whose mask stands where the group's bits are
         (systemd.exec(5), LoadCredential=); what is in its folder is this service's alone.
@@ -153,7 +153,7 @@ def _boto_client(region: str | None) -> Any:
 
 
 def _reason(error: Exception) -> tuple[str, bool]:
-    """Give AWS's error code and whether it may pass."""
+    """Return AWS's error code and whether it may pass."""
     if isinstance(error, ServiceError):
         return error.reason, error.transient
     response = getattr(error, "response", None)

@@ -30,7 +30,7 @@ class Asked(NamedTuple):
 
 
 def ask(config: Path, pull_request: str | None, event: str | None, payload: str | None) -> Asked:
-    """Give the event that the options name. What is to be known of a pull request that was read goes to standard error.
+    """Return the event that the options name. What is to be known of a pull request that was read goes to standard error.
 
     Raises `UsageError` for options that name none, or two, before anything is read.
     """

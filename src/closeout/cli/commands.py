@@ -40,7 +40,7 @@ class Group(click.Group):
         self.examples = tuple(examples)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the commands in the order in which they were written."""
+        """Return the commands in the order in which they were written."""
         del ctx
         return list(self.commands)
 
@@ -75,7 +75,7 @@ class LazyGroup(Group):
         self.entries = {name: entry for section in sections.values() for name, entry in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give every name, in the order of the sections."""
+        """Return every name, in the order of the sections."""
         del ctx
         return list(self.entries)
 

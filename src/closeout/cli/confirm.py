@@ -16,7 +16,7 @@ from closeout.core.errors import NotConfirmed
 
 
 def who() -> str:
-    """Give `user@host`, which is recorded with every request."""
+    """Return `user@host`, which is recorded with every request."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

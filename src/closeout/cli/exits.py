@@ -50,5 +50,5 @@ _BY_ERROR: tuple[tuple[type[CloseoutError], int], ...] = (
 
 
 def code_for(error: CloseoutError) -> int:
-    """Give the exit code that this error ends in."""
+    """Return the exit code that this error ends in."""
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), FAILED)

@@ -77,12 +77,12 @@ def explain(
 
 
 def because(row: Mapping[str, Any]) -> str:
-    """Give the reason for an outcome, and what it comes to."""
+    """Return the reason for an outcome, and what it comes to."""
     return output.clean(row["reason"] + TOLD[row["outcome"]][2])
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Give the exit code: 1 if a run would fail before its first step, 4 if that cannot be said."""
+    """Return the exit code: 1 if a run would fail before its first step, 4 if that cannot be said."""
     outcomes = {row["outcome"] for row in rows}
     if "fail" in outcomes:
         return exits.FAILED

@@ -70,7 +70,7 @@ def settings(config: Path) -> Loaded:
 
 
 def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
-    """Give the events of the automations that this target can start, in order of the alphabet.
+    """Return the events of the automations that this target can start, in order of the alphabet.
 
     Raises `UsageError` when none can: the hook would bring nothing.
     """
@@ -88,7 +88,7 @@ def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
 
 
 def one(scene: Scene, hook_id: int | None) -> Hook:
-    """Give the stack's hook, or the one that was named if it is the stack's."""
+    """Return the stack's hook, or the one that was named if it is the stack's."""
     found = scene.hooks.reaching(scene.url)
     chosen = [hook for hook in found if hook_id in (None, hook.id)]
     name = scene.hooks.target.name

@@ -71,7 +71,7 @@ def closeout() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and give its exit code. Never raises."""
+    """Run one command line and return its exit code. Never raises."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a ✓ that the locale does not have is no reason to fail

@@ -97,7 +97,7 @@ def reason(function: F) -> F:
 
 
 def ledger_path(given: Path | None, config_path: Path | None = None) -> Path:
-    """Give the ledger's path: as given, or beside the configuration."""
+    """Return the ledger's path: as given, or beside the configuration."""
     if given is not None:
         return given
     beside = config_path or Path(os.environ.get("CLOSEOUT_CONFIG") or DEFAULT_CONFIG)
@@ -105,7 +105,7 @@ def ledger_path(given: Path | None, config_path: Path | None = None) -> Path:
 
 
 def existing_ledger(given: Path | None, config_path: Path | None = None) -> Path:
-    """Give the ledger's path, or say that there is none. A command that reads must not create one."""
+    """Return the ledger's path, or say that there is none. A command that reads must not create one."""
     path = ledger_path(given, config_path)
     if not path.exists():
         raise Unavailable(
@@ -136,7 +136,7 @@ def decode_payload(source: str) -> dict[str, Any]:
 
 
 def event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[str, Any]]:
-    """Give the event's name and its decoded payload, or say which option is missing."""
+    """Return the event's name and its decoded payload, or say which option is missing."""
     if not event:
         raise UsageError("Say with --event which event this is, for example --event pull_request.")
     if source is None:

@@ -106,7 +106,7 @@ def _why(found: Sequence[Statement]) -> None:
 
 
 def _in_githubs_words(permission: str) -> str:
-    """Give `statuses:write` as the page has it on which a token is made: `Commit statuses: write`."""
+    """Return `statuses:write` as the page has it on which a token is made: `Commit statuses: write`."""
     name, _, level = permission.partition(":")
     shown = "Commit statuses" if name == "statuses" else name.replace("_", " ").capitalize()
     return f"{shown}: {level}"

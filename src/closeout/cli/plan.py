@@ -80,7 +80,7 @@ def show(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Give the exit code: 3 if a guard refused one, 1 if one could not be planned."""
+    """Return the exit code: 3 if a guard refused one, 1 if one could not be planned."""
     codes = {one["error"]["code"] for row in rows for one in (row, *row["steps"]) if one.get("error")}
     if codes & REFUSALS:
         return exits.REFUSED
@@ -105,6 +105,6 @@ def _step_lines(step: Mapping[str, Any]) -> list[str]:
 
 
 def _marked(word: str, message: str, indent: str) -> str:
-    """Give an error as what it is. Guards say that nothing was done, which goes without saying where only a plan is made."""
+    """Return an error as what it is. Guards say that nothing was done, which goes without saying where only a plan is made."""
     text = output.clean(message.replace("; nothing was done", ""))
     return output.style(click.wrap_text(f"{word}: {text}", 78, indent, indent), fg="red")

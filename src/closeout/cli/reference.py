@@ -50,7 +50,7 @@ no file of this machine is read, and one that `--config` names is only compared 
 
 
 def page() -> str:
-    """Give the reference page as Markdown."""
+    """Return the reference page as Markdown."""
     parts = [INTRODUCTION, "\n".join(_exit_codes())]
     root = click.Context(closeout, info_name="closeout")
     for heading, section in SECTIONS.items():

@@ -20,7 +20,7 @@ PATIENCE = 3.0
 def ask(
     ledger: Requests, kind: str, target: str | None, by: str, reason: str | None, patience: float = PATIENCE
 ) -> tuple[bool, str | None]:
-    """Write the request; give whether a server is there, and its word if it comes within `patience` seconds."""
+    """Write the request; return whether a server is there, and its word if it comes within `patience` seconds."""
     number = ledger.add_request(kind, target, by, reason)
     running = ledger.server_running()
     outcome = None

@@ -49,7 +49,7 @@ class Value(NamedTuple):
     generated: bool
 
     def __repr__(self) -> str:
-        """Give a text without the value."""
+        """Return a text without the value."""
         return "Value(…)"
 
     @property
@@ -59,7 +59,7 @@ class Value(NamedTuple):
 
 
 def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> dict[str, Any]:
-    """Rotate, and give what was done as JSON. Raises `NotFound` before anything is changed if a target has no hook.
+    """Rotate, and return what was done as JSON. Raises `NotFound` before anything is changed if a target has no hook.
 
     An error after that leaves both values accepted: the message says until when, and that the same call goes on.
     """
@@ -112,7 +112,7 @@ def forgotten(stack: Stack, known: set[str]) -> list[str]:
 
 
 def left_out(loaded: Loaded, targets: Iterable[Target]) -> list[str]:
-    """Give the repositories that the configuration names and that no target covers."""
+    """Return the repositories that the configuration names and that no target covers."""
     covered = {target.name.lower() for target in targets}
     named = {pattern for automation in loaded.automations for pattern in automation.repositories}
     return sorted(
@@ -133,7 +133,7 @@ def _hooks(stack: Stack, hooks: Hooks, url: str) -> tuple[Hook, ...]:
 
 
 def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
-    """Give the value of the rotation under way, or generate one and store it."""
+    """Return the value of the rotation under way, or generate one and store it."""
     current = stack.secret(name)
     now = time.time()
     under_way = now < current.created + PREVIOUS_SECONDS and stack.has_previous(name)

@@ -21,8 +21,8 @@ from closeout.core.ids import LENGTH
 from closeout.core.runs import STATES, VERDICTS
 
 if TYPE_CHECKING:
-    from closeout.adapters.steps import StepView
-    from closeout.adapters.views import LogLine, RunView
+    from closeout.ledger.steps import StepView
+    from closeout.ledger.views import LogLine, RunView
 
 SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
@@ -180,7 +180,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
 
 
 def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
-    """Give a run by its id or by the beginning of it, or say that there is none, or several."""
+    """Return a run by its id or by the beginning of it, or say that there is none, or several."""
     run = views.run(run_id, attempt) or _beginning(views, run_id, attempt)
     if run is None:
         which = f"attempt {attempt} of run" if attempt else "run"
@@ -190,7 +190,7 @@ def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
 
 
 def _beginning(views: Views, text: str, attempt: int | None) -> RunView | None:
-    from closeout.adapters.names import split_execution
+    from closeout.ledger.names import split_execution
 
     beginning, named = split_execution(text)
     if not SHORTEST <= len(beginning) < LENGTH:

@@ -19,8 +19,8 @@ from closeout.cli import options, output
 from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from closeout.adapters.views import DeliveryView, LogLine, RunView
     from closeout.config.load import Loaded
+    from closeout.ledger.views import DeliveryView, LogLine, RunView
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
@@ -40,33 +40,33 @@ class Views(Protocol):
         verdict: str | None = None,
         repository: str | None = None,
     ) -> list[RunView]:
-        """Give runs, the newest first."""
+        """Return runs, the newest first."""
         ...
 
     def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
-        """Give one run."""
+        """Return one run."""
         ...
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
-        """Give the ids of runs that begin so, at most `limit`."""
+        """Return the ids of runs that begin so, at most `limit`."""
         ...
 
     def logs(
         self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
     ) -> list[LogLine]:
-        """Give a run's log lines with an id over `after`."""
+        """Return a run's log lines with an id over `after`."""
         ...
 
     def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
-        """Give deliveries, the newest first."""
+        """Return deliveries, the newest first."""
         ...
 
     def delivery(self, delivery_id: int | str) -> DeliveryView | None:
-        """Give one delivery."""
+        """Return one delivery."""
         ...
 
     def body(self, delivery_id: int | str) -> bytes:
-        """Give a delivery's payload as JSON text."""
+        """Return a delivery's payload as JSON text."""
         ...
 
 
@@ -74,11 +74,11 @@ class Requests(Protocol):
     """What a command may ask for."""
 
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
-        """Write a request, or carry it out; give its number."""
+        """Write a request, or carry it out; return its number."""
         ...
 
     def outcome(self, request: int) -> str | None:
-        """Give what came of a request, None as long as it waits."""
+        """Return what came of a request, None as long as it waits."""
         ...
 
     def server_running(self) -> bool:
@@ -143,7 +143,7 @@ class Where:
 
     @cached_property
     def today(self) -> Today:
-        """Give what a rerun or a replay goes by: beside a server its file, on a stack what is deployed, read once.
+        """Return what a rerun or a replay goes by: beside a server its file, on a stack what is deployed, read once.
 
         Raises `Unavailable` when a stack does not say what is deployed, `UsageError` for a file that is something else.
         """
@@ -163,7 +163,7 @@ class Where:
         return Today(lambda: loaded, told, code_here=False)
 
     def requests(self, kind: str) -> Requests:
-        """Give what takes a request of this kind; a rerun and a replay on a stack go by `today`."""
+        """Return what takes a request of this kind; a rerun and a replay on a stack go by `today`."""
         from closeout import wiring
 
         if self._stack:

@@ -30,7 +30,7 @@ _LOCK = threading.Lock()
 
 
 def evaluate(expression: str, event: Mapping[str, Any]) -> Any:
-    """Evaluate `expression` with the payload as `event` and give the value as Python's own types.
+    """Evaluate `expression` with the payload as `event` and return the value as Python's own types.
 
     bool, int, float, str, bytes, None, list, dict, datetime or timedelta. Safe to call from many threads.
     Raises `ExpressionError`, with the expression's text, for a syntax error, a missing field, or any other error.
@@ -54,7 +54,7 @@ def evaluate(expression: str, event: Mapping[str, Any]) -> Any:
 
 
 def condition(expression: str, event: Mapping[str, Any]) -> bool:
-    """Give the truth of an `if:`. Raises `ExpressionError` unless the value is true or false itself."""
+    """Return the truth of an `if:`. Raises `ExpressionError` unless the value is true or false itself."""
     value = evaluate(expression, event)
     if not isinstance(value, bool):
         raise _failed(expression, f"a condition must be true or false, got {_described(value)}")
@@ -90,7 +90,7 @@ def _text_of(expression: str, event: Mapping[str, Any]) -> str:
 
 
 def compile_check(expression: str, *, boolean: bool = False) -> str | None:
-    """Give what is wrong with an expression, as far as can be told without a payload; None when nothing is.
+    """Return what is wrong with an expression, as far as can be told without a payload; None when nothing is.
 
     With `boolean`, its type must be able to be true or false; else it must be able to be text.
     """
@@ -116,7 +116,7 @@ _NAMES = {
 
 
 def payload_problem(event: Mapping[str, Any]) -> str | None:
-    """Give why the library must not see this payload (the rule of `core.payload`, looked at again), or None."""
+    """Return why the library must not see this payload (the rule of `core.payload`, looked at again), or None."""
     level: list[Any] = [event]
     for _ in range(MAX_DEPTH + 1):
         below: list[Any] = []
@@ -161,7 +161,7 @@ def _environment() -> Any:
 
 @lru_cache(maxsize=1_024)
 def _program(expression: str) -> Any:
-    """Give the compiled program, or the sentence that says why there is none."""
+    """Return the compiled program, or the sentence that says why there is none."""
     if "\0" in expression or _has_surrogate(expression):
         return "it holds a NUL or half a surrogate pair"
     if not expression.strip():
@@ -176,7 +176,7 @@ def _program(expression: str) -> Any:
 
 
 def _first_line(error: object) -> str:
-    """Give the library's own words without its positions, its further lines and its status codes."""
+    """Return the library's own words without its positions, its further lines and its status codes."""
     line = str(error).strip().split("\n")[0]
     line = re.sub(r"^(?:[A-Z_]+: )+(?:<input>:-?\d+:-?\d+: )?", "", line)
     line = re.sub(r" expecting \{.*| \(in container ''\)| \[[A-Z_]+\]$", "", line)

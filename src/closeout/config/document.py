@@ -52,11 +52,11 @@ class Mapping:
     nodes: int = 1
 
     def get(self, key: str) -> Node | None:
-        """Give the value of `key`."""
+        """Return the value of `key`."""
         return next((value for name, value in self.entries if name.value == key), None)
 
     def key(self, key: str) -> Scalar | None:
-        """Give the place where `key` stands."""
+        """Return the place where `key` stands."""
         return next((name for name, _ in self.entries if name.value == key), None)
 
 
@@ -90,7 +90,7 @@ def read(path: Path) -> tuple[str | None, str]:
 
 
 def parse(text: str, findings: Findings) -> Node | None:
-    """Give the document's root node, or None after adding at least one error."""
+    """Return the document's root node, or None after adding at least one error."""
     try:
         root = _Builder(text, findings).document()
     except _Stopped:
@@ -104,7 +104,7 @@ def parse(text: str, findings: Findings) -> Node | None:
 
 
 def from_value(value: Any, line: int, column: int) -> Node:
-    """Give a node for a Python value, as if all of it stood at one place (an `@on` decorator's line)."""
+    """Return a node for a Python value, as if all of it stood at one place (an `@on` decorator's line)."""
     if isinstance(value, dict):
         entries = tuple(
             (Scalar(line=line, column=column, value=key, text=key), from_value(item, line, column))
@@ -119,7 +119,7 @@ def from_value(value: Any, line: int, column: int) -> Node:
 
 
 def plain(node: Node) -> Any:
-    """Give the node as a plain JSON value."""
+    """Return the node as a plain JSON value."""
     if isinstance(node, Scalar):
         return node.value
     if isinstance(node, Sequence):
@@ -138,7 +138,7 @@ _SIXTY_FOUR_BITS = 2**63
 
 
 def resolve(text: str) -> str | int | float | bool | None:
-    """Give the value of an unquoted scalar by YAML 1.2's core schema (`on`, `yes` and dates are text).
+    """Return the value of an unquoted scalar by YAML 1.2's core schema (`on`, `yes` and dates are text).
 
     Infinity, NaN, and numbers beyond 64 bits stay text: JSON has no place for them.
     """

@@ -40,12 +40,12 @@ class Finding:
     """The line of the file, with secrets masked."""
 
     def text(self) -> str:
-        """Give `FILE:LINE:COL: message`, one line."""
+        """Return `FILE:LINE:COL: message`, one line."""
         warning = "warning: " if self.severity == "warning" else ""
         return f"{self.file}:{self.line}:{self.column}: {warning}{self.message}"
 
     def pretty(self) -> str:
-        """Give the text, the line with a caret under the place, and the fix."""
+        """Return the text, the line with a caret under the place, and the fix."""
         if not self.source.strip():
             return f"{self.text()}\n  fix: {self.fix}"
         gap = "".join(character if character == "\t" else " " for character in self.source[: self.column - 1])
@@ -54,7 +54,7 @@ class Finding:
         return f"{self.text()}\n  {number} | {self.source}\n  {margin} | {gap}^\n  fix: {self.fix}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give a JSON object for `closeout check --json`."""
+        """Return a JSON object for `closeout check --json`."""
         return {
             "file": self.file,
             "line": self.line,
@@ -97,11 +97,11 @@ class Findings:
         self._found.extend(others)
 
     def count(self) -> int:
-        """Give how many errors there are so far."""
+        """Return how many errors there are so far."""
         return sum(1 for finding in self._found if finding.severity == "error")
 
     def all(self) -> tuple[Finding, ...]:
-        """Give everything found, in the order of the file, each once."""
+        """Return everything found, in the order of the file, each once."""
         placed = {
             (item.file, item.line, item.column, item.message): item
             for item in (self._with_source(item) for item in self._found)
@@ -146,7 +146,7 @@ class Findings:
 
 
 def mask(line: str) -> str:
-    """Give a line of the file without what looks like a secret, by its key or by its shape."""
+    """Return a line of the file without what looks like a secret, by its key or by its shape."""
     found = _SECRET_KEY.search(line)
     if found and not _REFERENCE.match(found[2]):
         line = line[: found.start(2)] + _MASK
@@ -154,14 +154,14 @@ def mask(line: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Give `text` on one line without characters that would steer a terminal."""
+    """Return `text` on one line without characters that would steer a terminal."""
     return "".join(
         character if character.isprintable() or character == "\t" else "\ufffd" for character in text
     )
 
 
 def near(word: str, known: Iterable[str]) -> str | None:
-    """Give the known word that `word` was probably meant to be."""
+    """Return the known word that `word` was probably meant to be."""
     names = list(known)
     folded = {name.casefold().replace("_", "-"): name for name in names}
     close = difflib.get_close_matches(word.casefold().replace("_", "-"), folded, n=1, cutoff=0.6)
@@ -169,7 +169,7 @@ def near(word: str, known: Iterable[str]) -> str | None:
 
 
 def listed(words: Iterable[str], last: str = "or") -> str:
-    """Give `a, b or c`."""
+    """Return `a, b or c`."""
     items = list(words)
     return (
         items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else "nothing"

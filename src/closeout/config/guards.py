@@ -123,7 +123,7 @@ def _warn_of_values(read: ReadStep) -> set[str]:
 
 
 def _texts(read: ReadStep, wanted: Callable[[InputSpec], bool]) -> list[tuple[At, str]]:
-    """Give every text in the wanted inputs whose templates are sound (the others have findings)."""
+    """Return every text in the wanted inputs whose templates are sound (the others have findings)."""
     if read.inputs is None or not isinstance(read.inputs.node, MappingNode):
         return []
     found: list[tuple[At, str]] = []

@@ -166,7 +166,7 @@ def _check_text(at: At, text: str, spec: InputSpec) -> None:
 
 
 def texts_of(at: At) -> Iterator[tuple[At, str]]:
-    """Give every text below `at`, with its place."""
+    """Yield every text below `at`, with its place."""
     node: Node = at.node
     if isinstance(node, Scalar):
         if isinstance(node.value, str):

@@ -75,10 +75,10 @@ KEYS: tuple[Key, ...] = (
 
 
 def names(level: str) -> tuple[str, ...]:
-    """Give the names of the keys at `level`, in the order of the table."""
+    """Return the names of the keys at `level`, in the order of the table."""
     return tuple(key.name for key in KEYS if key.level == level)
 
 
 def meaning(level: str, name: str) -> str:
-    """Give what a key means, for the JSON Schema's descriptions."""
+    """Return what a key means, for the JSON Schema's descriptions."""
     return next(key.meaning for key in KEYS if key.level == level and key.name == name)

@@ -58,7 +58,7 @@ def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) ->
 
 
 def check(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> list[Finding]:
-    """Give everything that is wrong or odd with the file; never raises for what the file holds.
+    """Return everything that is wrong or odd with the file; never raises for what the file holds.
 
     With `modules` their code is imported as `load` does, and what steps call is looked up as well.
     """
@@ -122,7 +122,7 @@ def _sections(
 
 
 def _given(at: At | None) -> tuple[str, ...]:
-    """Give the keys of `aws` that stand in the file, right or wrong."""
+    """Return the keys of `aws` that stand in the file, right or wrong."""
     if at is None:
         return ()
     if not isinstance(at.node, MappingNode):

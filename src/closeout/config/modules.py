@@ -83,7 +83,7 @@ def _import(at: At, name: str, folder: Path) -> ModuleType | None:
 
 
 def _parents(name: str) -> tuple[str, ...]:
-    """Give `a`, `a.b`, `a.b.c`: what is missing when the module itself is."""
+    """Return `a`, `a.b`, `a.b.c`: what is missing when the module itself is."""
     parts = name.split(".")
     return tuple(".".join(parts[: end + 1]) for end in range(len(parts)))
 

@@ -130,7 +130,7 @@ class TooWide(NamedTuple):
 
 
 def statements(automations: Iterable[Automation], actions: Actions) -> tuple[Statement, ...]:
-    """Give what the automations need, merged and sorted; merging never widens.
+    """Return what the automations need, merged and sorted; merging never widens.
 
     A step with `assume-role` needs `sts:AssumeRole` on it, and its own permissions stand under that `role`. Names of
     account and region come from the step. What `shell`, `python` and `@on` functions do is not known, so it is not
@@ -146,7 +146,7 @@ def statements(automations: Iterable[Automation], actions: Actions) -> tuple[Sta
 
 
 def too_wide(automations: Iterable[Automation], actions: Actions) -> tuple[TooWide, ...]:
-    """Give each name, in a step that closeout's own role carries out, from which no policy is made."""
+    """Return each name, in a step that closeout's own role carries out, from which no policy is made."""
     return tuple(
         TooWide(automation.name, step.id, key, text)
         for automation in automations
@@ -158,7 +158,7 @@ def too_wide(automations: Iterable[Automation], actions: Actions) -> tuple[TooWi
 
 
 def unknown(automations: Iterable[Automation]) -> tuple[str, ...]:
-    """Give the steps (`automation/step`) and `@on` functions (`automation`) that run code of which nothing is known."""
+    """Return the steps (`automation/step`) and `@on` functions (`automation`) that run code of which nothing is known."""
     found: list[str] = []
     for automation in automations:
         if automation.function is not None:
@@ -170,7 +170,7 @@ def unknown(automations: Iterable[Automation]) -> tuple[str, ...]:
 
 
 def policy(found: Iterable[Statement], role: str | None = None) -> dict[str, Any]:
-    """Give the IAM policy document of one role: a JSON object, `Statement` empty when the role needs nothing."""
+    """Return the IAM policy document of one role: a JSON object, `Statement` empty when the role needs nothing."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -183,7 +183,7 @@ def policy(found: Iterable[Statement], role: str | None = None) -> dict[str, Any
 
 
 def roles(found: Iterable[Statement]) -> tuple[str | None, ...]:
-    """Give the roles that need something of AWS: None (closeout's own) first, then ARNs in order."""
+    """Return the roles that need something of AWS: None (closeout's own) first, then ARNs in order."""
     named = {one.role for one in found if one.system == "aws"}
     return tuple(sorted(named, key=lambda role: role or ""))
 
@@ -230,7 +230,7 @@ def _about(automation: Automation, step: Step, actions: tuple[str, ...]) -> tupl
 
 
 def _of_run(automation: Automation) -> Iterator[Statement]:
-    """Give what a run needs of GitHub besides its steps: its status, and the reads that guard and match."""
+    """Yield what a run needs of GitHub besides its steps: its status, and the reads that guard and match."""
     repositories = tuple(sorted(set(automation.repositories))) or ("*",)
 
     def github(permission: str, reason: str) -> Statement:
@@ -258,7 +258,7 @@ def _needs(step: Step, actions: Actions, system: str) -> bool:
 
 
 def _names(step: Step, actions: Actions) -> Iterator[tuple[str, str]]:
-    """Give every text of the step's naming inputs, with its key."""
+    """Yield every text of the step's naming inputs, with its key."""
     for key, spec in actions[step.uses].inputs.items():
         value = step.inputs.get(key)
         if spec.names and spec.type == "string" and value:
@@ -266,7 +266,7 @@ def _names(step: Step, actions: Actions) -> Iterator[tuple[str, str]]:
 
 
 def _secrets(step: Step, actions: Actions) -> Iterator[tuple[str, ...]]:
-    """Give the ARNs of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
+    """Yield the ARNs of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
     for key, spec in actions[step.uses].inputs.items():
         value = step.inputs.get(key)
         if not spec.secret or not value:
@@ -278,7 +278,7 @@ def _secrets(step: Step, actions: Actions) -> Iterator[tuple[str, ...]]:
 
 
 def _secret_arns(name: str) -> tuple[str, ...]:
-    """Give a secret's ARN; the six characters at its end are chosen by AWS (Secrets Manager: IAM policy examples).
+    """Return a secret's ARN; the six characters at its end are chosen by AWS (Secrets Manager: IAM policy examples).
 
     `…:secret:webhook-secret` may be a whole ARN or one that lacks them, and AWS takes both, so both are allowed.
     """
@@ -289,7 +289,7 @@ def _secret_arns(name: str) -> tuple[str, ...]:
 
 
 def _decryption(arns: tuple[str, ...], place: tuple[str, ...]) -> Statement:
-    """Give the right to the secret's key, which may be one of its owner's, and to nothing else that the key encrypts.
+    """Return the right to the secret's key, which may be one of its owner's, and to nothing else that the key encrypts.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """

@@ -72,7 +72,7 @@ dashes) and is checked by the same rules. A function counts as destructive unles
 
 
 def config_page() -> str:
-    """Give docs/reference/config.md."""
+    """Return docs/reference/config.md."""
     lines = [
         "# closeout.yaml",
         "",
@@ -103,7 +103,7 @@ def config_page() -> str:
 
 
 def errors_page() -> str:
-    """Give docs/reference/config-errors.md."""
+    """Return docs/reference/config-errors.md."""
     lines = [
         "# Findings in a configuration",
         "",

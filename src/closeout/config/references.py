@@ -26,7 +26,7 @@ def is_reference(text: str) -> bool:
 
 
 def environment_variables(references: Iterable[str]) -> tuple[str, ...]:
-    """Give the environment variables that references name, sorted."""
+    """Return the environment variables that references name, sorted."""
     return tuple(sorted({text.removeprefix("env:") for text in references if text.startswith("env:")}))
 
 

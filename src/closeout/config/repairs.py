@@ -19,7 +19,7 @@ PAGE = "see docs/reference/expressions.md"
 
 
 def fix(expression: str, problem: str) -> str:
-    """Give one sentence for what `config.cel.compile_check` found wrong."""
+    """Return one sentence for what `config.cel.compile_check` found wrong."""
     if re.search(r"\bgithub\.", expression):
         return "write event.… where GitHub Actions has github.event.…"
     if problem.startswith("Syntax error"):

@@ -93,7 +93,7 @@ _REQUIRED = {"file": ["version"], "automation": ["on", "steps"], "step": ["uses"
 
 
 def json_schema(registry: ActionRegistry) -> Schema:
-    """Give the JSON Schema (draft 2020-12) of a configuration that may use these actions."""
+    """Return the JSON Schema (draft 2020-12) of a configuration that may use these actions."""
     levels = dict.fromkeys(key.level for key in keys.KEYS)
     definitions = {level: _level(level, registry) for level in levels if level != "file"}
     for uses, action in registry.items():

@@ -58,12 +58,12 @@ def before_path(template: str) -> int:
 
 
 def expressions(template: str) -> tuple[str, ...]:
-    """Give the expressions of a template, in order."""
+    """Return the expressions of a template, in order."""
     return tuple(part.text for part in parts(template) if part.expression)
 
 
 def _end(template: str, position: int) -> int | None:
-    """Give where the `}}` stands that closes the expression that begins at `position`."""
+    """Return where the `}}` stands that closes the expression that begins at `position`."""
     depth = 0
     while position < len(template):
         character = template[position]
@@ -84,7 +84,7 @@ def _end(template: str, position: int) -> int | None:
 
 
 def _string_end(template: str, position: int) -> int | None:
-    """Give where the CEL string literal at `position` ends: `"…"`, `'…'`, triple quotes, or raw with an `r`."""
+    """Return where the CEL string literal at `position` ends: `"…"`, `'…'`, triple quotes, or raw with an `r`."""
     quote = template[position]
     mark = quote * 3 if template.startswith(quote * 3, position) else quote
     raw = (

@@ -36,7 +36,7 @@ class At:
         self.findings.warning(self.node.line, self.node.column, code, prefix + message, fix)
 
     def to(self, node: Node, name: str | int) -> At:
-        """Give the same for a node below."""
+        """Return the same for a node below."""
         step = f"[{name}]" if isinstance(name, int) else f".{name}" if self.path else name
         return At(node=node, path=self.path + step, findings=self.findings)
 
@@ -194,7 +194,7 @@ def described(node: Node) -> str:
 
 
 def parse_duration(text: str) -> float | None:
-    """Give the seconds of `90s`, `15m`, `1h30m`, `2d`; None when it is not written so."""
+    """Return the seconds of `90s`, `15m`, `1h30m`, `2d`; None when it is not written so."""
     found = _DURATION.match(text)
     if not found:
         return None
@@ -203,7 +203,7 @@ def parse_duration(text: str) -> float | None:
 
 
 def duration_text(seconds: float) -> str:
-    """Give a duration as the file writes it."""
+    """Return a duration as the file writes it."""
     for size, unit in ((int(DAY), "d"), (3_600, "h"), (60, "m")):
         if seconds >= size and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"

@@ -70,7 +70,7 @@ class Automation:
     """Whether an `@on` function's recorded calls stand behind the live check."""
 
     def canonical(self) -> str:
-        """Give canonical JSON: the same automation gives the same bytes."""
+        """Return canonical JSON: the same automation gives the same bytes."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -103,6 +103,6 @@ class Current(NamedTuple):
 
 
 def status_contexts(automations: Iterable[Automation]) -> tuple[str, ...]:
-    """Give the status contexts that these automations set: an event about one of them is closeout's own doing."""
+    """Return the status contexts that these automations set: an event about one of them is closeout's own doing."""
     contexts = (automation.status_context for automation in automations)
     return tuple(dict.fromkeys(context for context in contexts if context is not None))

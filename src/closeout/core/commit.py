@@ -35,7 +35,7 @@ class StatusTarget(NamedTuple):
 
 
 def status_target(event: str, payload: Mapping[str, Any]) -> StatusTarget | None:
-    """Give the commit that a status of this event's run is posted on, or None."""
+    """Return the commit that a status of this event's run is posted on, or None."""
     sha = _at(payload, *_path(event, payload))
     repository = _at(payload, "repository", "full_name")
     if not isinstance(repository, str) or _REPOSITORY.fullmatch(repository) is None:

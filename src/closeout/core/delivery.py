@@ -56,7 +56,7 @@ def _target(get: Callable[[bytes], bytes | None]) -> str | None:
 
 
 def _text(value: bytes | None, shown: str) -> str | None:
-    """Give the value as text: GitHub's own values have neither spaces nor anything outside ASCII."""
+    """Return the value as text: GitHub's own values have neither spaces nor anything outside ASCII."""
     if value is None:
         return None
     if len(value) > MAX_LENGTH or not value.isascii():

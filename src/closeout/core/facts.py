@@ -110,7 +110,7 @@ def marked_sender(event: str, payload: Mapping[str, Any]) -> int | None:
 def _reference(
     event: str, payload: Mapping[str, Any], base_ref: str | None
 ) -> tuple[str | None, str | None, str | None, str | None]:
-    """Give ref, ref type, and the branch or the tag that filters are held against."""
+    """Return ref, ref type, and the branch or the tag that filters are held against."""
     ref, ref_type = _text(payload, "ref"), _text(payload, "ref_type")
     if base_ref is not None:
         return ref, ref_type, base_ref, None
@@ -130,7 +130,7 @@ def _reference(
 
 
 def _of_full(ref: str | None) -> tuple[str | None, str | None, str | None]:
-    """Give type, branch and tag of a full ref; a short one says nothing here."""
+    """Return type, branch and tag of a full ref; a short one says nothing here."""
     if ref is not None and ref.startswith(_HEADS):
         return "branch", ref.removeprefix(_HEADS), None
     if ref is not None and ref.startswith(_TAGS):

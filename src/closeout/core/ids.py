@@ -20,24 +20,24 @@ _EXECUTION = r"(?a:([a-z2-7]{26})-([1-9][0-9]{0,8}))"
 
 
 def run_id(guid: str, automation: str) -> str:
-    """Give 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over GUID, newline, automation."""
+    """Return 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over GUID, newline, automation."""
     return short_digest(f"{guid}\n{automation}")
 
 
 def short_digest(text: str) -> str:
-    """Give 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over the text."""
+    """Return 26 characters of base32 (RFC 4648's alphabet in lower case) of SHA-256 over the text."""
     digest = hashlib.sha256(text.encode()).digest()
     bits = int.from_bytes(digest, "big") >> (len(digest) * 8 - LENGTH * 5)
     return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])
 
 
 def execution_id(run_id: str, attempt: int) -> str:
-    """Give the name of one attempt at a run: `<run id>-<attempt>`, attempts counted from 1."""
+    """Return the name of one attempt at a run: `<run id>-<attempt>`, attempts counted from 1."""
     return f"{run_id}-{attempt}"
 
 
 def parse_execution(text: str) -> tuple[str, int]:
-    """Give run id and attempt of an execution's name; raise `UsageError` for anything else."""
+    """Return run id and attempt of an execution's name; raise `UsageError` for anything else."""
     found = re.fullmatch(_EXECUTION, text)
     if found is None:
         raise UsageError(f"{text[:80]!r} is not an execution's name (a run id, a dash and the attempt)")

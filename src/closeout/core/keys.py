@@ -25,7 +25,7 @@ _PART = r"(?a:\$\{\{\s*event((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\})"
 def concurrency_key(
     automation: str, template: str | None, facts: Facts, lookup: Callable[[str], Any]
 ) -> str | None:
-    """Give the key, or None for no exclusion.
+    """Return the key, or None for no exclusion.
 
     `template` is text with `${{ event.a.b }}`, or None for the default: repository and number on pull request
     events, else no key. `lookup` takes a dotted path below `event` (`pull_request.number`) and gives the value,
@@ -47,7 +47,7 @@ def is_pull_request(facts: Facts) -> bool:
 
 
 def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Give the `lookup` of a decoded payload."""
+    """Return the `lookup` of a decoded payload."""
 
     def lookup(path: str) -> Any:
         value: Any = payload
@@ -59,12 +59,12 @@ def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
 
 
 def paths_of(template: str) -> tuple[str, ...]:
-    """Give the dotted paths (below `event`) that a template reads."""
+    """Return the dotted paths (below `event`) that a template reads."""
     return tuple(part.group(1)[1:] for part in re.finditer(_PART, template))
 
 
 def check_template(template: str) -> str | None:
-    """Give a sentence if the template cannot be used: a key is made at the door, where there is no CEL."""
+    """Return a sentence if the template cannot be used: a key is made at the door, where there is no CEL."""
     if not template.strip():
         return "a concurrency key is empty; leave it out for the default"
     rest = re.sub(_PART, "", template)

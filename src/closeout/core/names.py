@@ -102,7 +102,7 @@ _BASE_REFS = ("event.pull_request.base.ref",)
 
 
 def check_interpolated(value: object, expression: str) -> str:
-    """Give `value` as the part of a name that it will be; raise `NameRefused` if it is not fit for one.
+    """Return `value` as the part of a name that it will be; raise `NameRefused` if it is not fit for one.
 
     Fit: a letter or digit, then at most 127 more of letters, digits, `.`, `_`, `/`, `-`; no `..`.
     """
@@ -118,7 +118,7 @@ def check_interpolated(value: object, expression: str) -> str:
 
 
 def outsider_fields(expression: str) -> tuple[str, ...]:
-    """Give every field of a CEL expression that outsiders may choose, as `event.a.b`; empty when there is none.
+    """Return every field of a CEL expression that outsiders may choose, as `event.a.b`; empty when there is none.
 
     An expression in any form but paths, literals, `+`, `string()` and `int()` gives its own text.
     """

@@ -160,7 +160,7 @@ def _parse(body: str, source: str) -> tuple[Atom, ...]:
 
 
 def _star(body: str, place: int) -> tuple[int, list[Atom]]:
-    """Give how many characters `*`, `**` or `**/` take, and what they mean."""
+    """Return how many characters `*`, `**` or `**/` take, and what they mean."""
     taken = len(body) - place - len(body[place:].lstrip("*"))
     if taken == 1:
         return 1, [Atom(None, excludes="/", loops=True, optional=True)]

@@ -105,7 +105,7 @@ def check_depth(value: Any) -> None:
 
 
 def from_form(body: bytes) -> bytes:
-    """Give the JSON text in the field `payload` of an `application/x-www-form-urlencoded` body.
+    """Return the JSON text in the field `payload` of an `application/x-www-form-urlencoded` body.
 
     Raises `BadDelivery` when the field is missing or there twice.
     """
@@ -118,7 +118,7 @@ def from_form(body: bytes) -> bytes:
 
 
 def dumps(value: Any) -> str:
-    """Give canonical JSON: keys sorted, no spaces, not ASCII-escaped. Raises `ValueError` for NaN and Infinity."""
+    """Return canonical JSON: keys sorted, no spaces, not ASCII-escaped. Raises `ValueError` for NaN and Infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

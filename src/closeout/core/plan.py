@@ -31,7 +31,7 @@ class Change:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Give a JSON object that `from_json` takes back."""
+        """Return a JSON object that `from_json` takes back."""
         return {
             "verb": self.verb,
             "resource": self.resource,
@@ -58,5 +58,5 @@ class Leftover:
     reason: str
 
     def to_json(self) -> dict[str, str]:
-        """Give a JSON object that `from_json` takes back."""
+        """Return a JSON object that `from_json` takes back."""
         return {"resource": self.resource, "reason": self.reason}

@@ -28,7 +28,7 @@ BUILT_IN: tuple[str, ...] = (
 def protected_by(
     change: Change, names: Iterable[str], tags: Mapping[str, str] | Sequence[str] = ()
 ) -> str | None:
-    """Give what protects the change's resource, as a phrase, or None.
+    """Return what protects the change's resource, as a phrase, or None.
 
     `names` are patterns with `*`; `tags` are `key: pattern`, or `key=pattern` texts. A change that keeps its
     resource needs no protection.
@@ -48,7 +48,7 @@ def protected_by(
 
 
 def _names(change: Change) -> Iterator[str]:
-    """Give the resource as it is shown, its name (else the resource's last word), and the pieces of an ARN or a path.
+    """Yield the resource as it is shown, its name (else the resource's last word), and the pieces of an ARN or a path.
 
     Other words of the resource do not count: it may be a sentence, or a command.
     """

@@ -31,7 +31,7 @@ class Rule(NamedTuple):
 
 
 def rules_of(automations: Iterable[Automation]) -> tuple[Rule, ...]:
-    """Give the rules of automations, in their order."""
+    """Return the rules of automations, in their order."""
     return tuple(
         Rule(
             automation.name,
@@ -47,13 +47,13 @@ def rules_of(automations: Iterable[Automation]) -> tuple[Rule, ...]:
 
 
 def compile_rules(automations: Iterable[Automation], contexts: Iterable[str]) -> str:
-    """Give the JSON text that `read_rules` reads; `contexts` are the status contexts that closeout itself sets."""
+    """Return the JSON text that `read_rules` reads; `contexts` are the status contexts that closeout itself sets."""
     value = {"rules": [rule._asdict() for rule in rules_of(automations)], "contexts": list(contexts)}
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def read_rules(text: str) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """Give rules and status contexts from what `compile_rules` gave."""
+    """Return rules and status contexts from what `compile_rules` gave."""
     value = json.loads(text)
     tuples = ("triggers", "repositories", "senders")
     rules = [Rule(**{**rule, **{key: tuple(rule[key]) for key in tuples}}) for rule in value["rules"]]

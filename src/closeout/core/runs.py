@@ -119,7 +119,7 @@ Outcome = Taken | Joined | Parked | Recorded | Crashed | CancelAsked | CancelTol
 
 
 def advance(run: RunState, outcome: Outcome) -> RunState:
-    """Give the run after an outcome. A finished run stays as it is, whatever comes."""
+    """Return the run after an outcome. A finished run stays as it is, whatever comes."""
     if run.state == "finished":
         return run
     match outcome:
@@ -148,7 +148,7 @@ def advance(run: RunState, outcome: Outcome) -> RunState:
 
 
 def _crashed(run: RunState, alone: bool, by_another: bool) -> RunState:
-    """Give a run under which the process ended: a suspect, unless it has a process of its own.
+    """Return a run under which the process ended: a suspect, unless it has a process of its own.
 
     It waits from then on, so that a second death before its turn does not find it under way.
     """
@@ -177,7 +177,7 @@ def verdict_of(states: Sequence[str], *, cancelled: bool = False) -> Verdict:
 
 
 def status_of(verdict: str, *, reopened: bool = False, deleted: bool = False) -> StatusState | None:
-    """Give the commit status of a finished run, or None: a run that its `if` skipped has no status.
+    """Return the commit status of a finished run, or None: a run that its `if` skipped has no status.
 
     A cancelled run is `error` when somebody cancelled it. When its pull request is open again it is `success` if
     nothing had been deleted, else `failure`.
@@ -194,7 +194,7 @@ def status_of(verdict: str, *, reopened: bool = False, deleted: bool = False) ->
 
 
 def clip(text: str, limit: int = MAX_DESCRIPTION) -> str:
-    """Give `text` as one line of at most `limit` characters, cut with `…` and never inside a character.
+    """Return `text` as one line of at most `limit` characters, cut with `…` and never inside a character.
 
     White space becomes single spaces and control characters go. The cut is before a word if one begins near.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         """What is cached: `SecretReader`."""
 
         def read_active(self, reference: str) -> tuple[Active, ...]:
-            """Give the active values of a reference."""
+            """Return the active values of a reference."""
             ...
 
 
@@ -40,7 +40,7 @@ class Active(NamedTuple):
     until: float | None = None
 
     def __repr__(self) -> str:
-        """Give a text without the value."""
+        """Return a text without the value."""
         return "Active(…)"
 
 
@@ -86,7 +86,7 @@ class CachedSecret:
         self._changed_at -= FRESH
 
     def values(self) -> tuple[str, ...]:
-        """Give the accepted values at once; past the time limit they are read again behind the scenes."""
+        """Return the accepted values at once; past the time limit they are read again behind the scenes."""
         if (
             self._changing
             and self._tick() - self._read_at >= self._ttl
@@ -106,11 +106,11 @@ class CachedSecret:
             self._reading.release()
 
     def newest(self) -> str:
-        """Give the newest value of the first reference: what to sign or authenticate with."""
+        """Return the newest value of the first reference: what to sign or authenticate with."""
         return self.values()[0]
 
     def keys(self) -> tuple[bytes, ...]:
-        """Give the accepted values as bytes: what signatures are checked with."""
+        """Return the accepted values as bytes: what signatures are checked with."""
         return tuple(value.encode() for value in self.values())
 
     def refresh(self) -> bool:

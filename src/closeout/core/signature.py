@@ -24,7 +24,7 @@ UNFIT = "its signature fits no active secret"
 
 
 def checked_secrets(values: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Give the secrets as a tuple, for `verify`; raise `SecretError` for none, or for one that is empty.
+    """Return the secrets as a tuple, for `verify`; raise `SecretError` for none, or for one that is empty.
 
     An empty secret is a key that everybody knows, so it is an error of the set-up and never "no check".
     """
@@ -89,6 +89,6 @@ class Check:
 
 
 def sign(body: bytes, secret: bytes) -> str:
-    """Give the header's value for a body: what GitHub sends, and `closeout deliver` too."""
+    """Return the header's value for a body: what GitHub sends, and `closeout deliver` too."""
     checked_secrets((secret,))
     return "sha256=" + hmac.digest(secret, body, "sha256").hex()

@@ -65,7 +65,7 @@ WITHOUT_REF = frozenset(
 
 
 def faults(trigger: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Give (key, sentence) for each fault, in the order of the keys in the documentation."""
+    """Return (key, sentence) for each fault, in the order of the keys in the documentation."""
     event = str(trigger.get("event", ""))
     found = _types(event, trigger.get("types"))
     for key in FILTERS:

@@ -176,7 +176,7 @@ def _list(patterns: Sequence[str]) -> str:
 
 
 def check_trigger(trigger: Trigger) -> list[tuple[str, str]]:
-    """Give (key, sentence) for each fault of a trigger that the loader reports; an unknown event is fine."""
+    """Return (key, sentence) for each fault of a trigger that the loader reports; an unknown event is fine."""
     from closeout.core.trigger_rules import faults  # noqa: PLC0415 - only the loader needs it
 
     return faults(trigger)

@@ -46,7 +46,7 @@ class Keeper(Protocol):
         ...
 
     def spread(self) -> float:
-        """Give a number in [0, 1)."""
+        """Return a number in [0, 1)."""
         ...
 
     def redact(self, text: str) -> str:
@@ -199,7 +199,7 @@ class ReplayDurable:
     # --- entering -------------------------------------------------------------------------------------
 
     def _reach(self, name: str) -> Operation | None:
-        """Come to an operation; give what is recorded of it."""
+        """Come to an operation; return what is recorded of it."""
         if self.suspended is not None:
             raise Suspended(self.suspended)
         if self._inside is not None:
@@ -242,7 +242,7 @@ class ReplayDurable:
             raise self._fail(begun._replace(tries=begun.tries - 1), _killed(name, deaths))
 
     def _begun(self, name: str, kind: str, kept: Operation | None) -> Operation:
-        """Give the operation as one more try of it begins; tries that a crash cut off count."""
+        """Return the operation as one more try of it begins; tries that a crash cut off count."""
         crashes = self._keeper.crashes()
         if kept:
             return kept._replace(tries=kept.tries + crashes + 1)

@@ -24,7 +24,7 @@ class Lanes:
         return lane[0] == number and len(lane) == 1
 
     def leave(self, key: str | None, number: int) -> int | None:
-        """Give up a place, the first or another; give who holds the key now and did not before."""
+        """Give up a place, the first or another; return who holds the key now and did not before."""
         if key is None:
             return None
         lane = self._lanes.get(key, [])

@@ -165,7 +165,7 @@ class Engine:
         return False
 
     def under_way(self) -> list[str]:
-        """Give the operations that run at this moment, as `automation/step`: what a stop waits for."""
+        """Return the operations that run at this moment, as `automation/step`: what a stop waits for."""
         with self._lock:
             tasks = [task for task in self._tasks.values() if task.state == "running"]
         return [doing for task in tasks if (call := task.doing) and (doing := call()) is not None]
@@ -222,7 +222,7 @@ class Engine:
             self._make_ready(task)
 
     def _ring(self, now: float) -> float:
-        """Make ready what is due; give the seconds until the next alarm."""
+        """Make ready what is due; return the seconds until the next alarm."""
         while self._alarms and self._alarms[0][0] <= now:
             _, number = heapq.heappop(self._alarms)
             task = self._tasks.get(number)

@@ -28,7 +28,7 @@ class RemoteStore(Protocol):
         ...
 
     def ahead(self, standing: Standing) -> str | None:
-        """Give the execution that this one must wait for: the key's holder, else the first ticket; None: its turn."""
+        """Return the execution that this one must wait for: the key's holder, else the first ticket; None: its turn."""
         ...
 
     def clear(self, key: str, execution: str) -> None:

@@ -20,7 +20,7 @@ LONGEST_MESSAGE = 4_000
 
 
 def encode(name: str, value: Any) -> str:
-    """Give the JSON text of a result. Raises `StepFailed` of kind `not-json` or `result-too-large`."""
+    """Return the JSON text of a result. Raises `StepFailed` of kind `not-json` or `result-too-large`."""
     try:
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -36,7 +36,7 @@ def encode(name: str, value: Any) -> str:
 
 
 def failure(error: BaseException, redact: Callable[[str], str] = str) -> str:
-    """Give an exception as JSON text: its stable code (or its type's name) and its message."""
+    """Return an exception as JSON text: its stable code (or its type's name) and its message."""
     kind = type(error).__name__
     if isinstance(error, StepFailed):
         kind = error.kind
@@ -50,7 +50,7 @@ def failure(error: BaseException, redact: Callable[[str], str] = str) -> str:
 
 
 def raise_again(operation: Operation) -> StepFailed:
-    """Give the exception that a recorded error stands for: equal on first execution and on replay."""
+    """Return the exception that a recorded error stands for: equal on first execution and on replay."""
     data = json.loads(operation.result or "{}")
     kind, message = data.get("kind", "unknown"), data.get("message", "")
     if operation.state == "cancelled":

@@ -21,19 +21,19 @@ class EngineStore(Protocol):
         ...
 
     def recover(self) -> Sequence[Pending]:
-        """Make each execution found running a suspect; give all unfinished ones in order of acceptance."""
+        """Make each execution found running a suspect; return all unfinished ones in order of acceptance."""
         ...
 
     def pending(self, after: int) -> Sequence[Pending]:
-        """Give unfinished executions that were accepted after number `after`, in order."""
+        """Return unfinished executions that were accepted after number `after`, in order."""
         ...
 
     def find(self, target: str) -> str | None:
-        """Give the execution that `target` names: itself, or the latest attempt of a run id."""
+        """Return the execution that `target` names: itself, or the latest attempt of a run id."""
         ...
 
     def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
-        """Give an execution with everything that it has recorded, in order of position."""
+        """Return an execution with everything that it has recorded, in order of position."""
         ...
 
     def begin(
@@ -63,7 +63,7 @@ class EngineStore(Protocol):
         ...
 
     def take_requests(self) -> Sequence[Request]:
-        """Give requests of other processes that are not done. Pause and resume are done by the store itself."""
+        """Return requests of other processes that are not done. Pause and resume are done by the store itself."""
         ...
 
     def finish_request(self, request: int, outcome: str) -> None:

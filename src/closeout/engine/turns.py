@@ -21,7 +21,7 @@ NAMED = 8
 
 
 def seconds(first: float, suspected: int) -> float:
-    """Give how long the turn alone is of a run that was under way in `suspected` deaths."""
+    """Return how long the turn alone is of a run that was under way in `suspected` deaths."""
     return min(first * 2.0 ** min(max(suspected - 1, 0), 64), LONGEST_TURN)
 
 
@@ -65,7 +65,7 @@ class Turns:
         self._others: list[int] = []
 
     def ready(self, number: int, died: tuple[int, int] | None) -> list[int]:
-        """Add a run that is ready, with its `deaths` and `suspected` if it is a suspect; give those that may begin now."""
+        """Add a run that is ready, with its `deaths` and `suspected` if it is a suspect; return those that may begin now."""
         if died is None:
             self._others.append(number)
         else:
@@ -79,15 +79,15 @@ class Turns:
             self._until = until
 
     def up(self, at: float) -> int | None:
-        """Give the run whose turn has lasted long enough."""
+        """Return the run whose turn has lasted long enough."""
         return self.now if at >= self._until else None
 
     def rest(self, at: float) -> float:
-        """Give the seconds until `up` gives a run."""
+        """Return the seconds until `up` gives a run."""
         return self._until - at
 
     def over(self, number: int) -> list[int]:
-        """End a run's turn, if it has it; give those that may begin now."""
+        """End a run's turn, if it has it; return those that may begin now."""
         if number != self.now:
             return []
         self.now, self._until = None, float("inf")

@@ -14,12 +14,12 @@ from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
-from closeout.core.invocation import ALIVE, EARLIER
 from closeout.engine.calling import Finished, call
 from closeout.engine.durable import Abandoned, ReplayDurable
 from closeout.engine.keeping import StoringKeeper, persist
 from closeout.engine.remote import UNKNOWN, BegunEarlier, Bury, RemoteStore, Starts
 from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, Standing
+from closeout.stack.invocation import ALIVE, EARLIER
 
 DRAIN = 60.0
 """Seconds before the end of an invocation in which no operation is begun any more, unless told otherwise."""
@@ -139,7 +139,7 @@ class Visits:
     # --- whose turn it is -----------------------------------------------------------------------------------
 
     def _turn(self, standing: Standing, key: str, now: float, remaining: Callable[[], float]) -> str | None:
-        """Give the turn in which a queued execution may run, None if it is to wait for its key."""
+        """Return the turn in which a queued execution may run, None if it is to wait for its key."""
         for _ in range(MOST_CLEARED):
             ahead = self.store.ahead(standing)
             if ahead is None:

@@ -66,7 +66,7 @@ class Receiver:
 
     @classmethod
     def of(cls, automations: Sequence[Automation], secrets: Secrets) -> Self:
-        """Give the receiver of a configuration, with the fast decoder."""
+        """Return the receiver of a configuration, with the fast decoder."""
         from closeout.core.automation import status_contexts  # noqa: PLC0415 - not for the receiver on AWS
         from closeout.intake import decode  # noqa: PLC0415
 
@@ -128,7 +128,7 @@ class Receiver:
         )
 
     def _matching(self, facts: Facts) -> tuple[Rule, ...]:
-        """Give the rules whose triggers match. Most deliveries are like an earlier one: its answer is kept.
+        """Return the rules whose triggers match. Most deliveries are like an earlier one: its answer is kept.
 
         The key leaves out what triggers cannot see (of a number only whether there is one); a test holds the two ways
         together.

@@ -12,12 +12,12 @@ import zlib
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 
-from closeout.core import table
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.ids import execution_id
 from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.wire import Aws
+from closeout.stack import table
 
 if TYPE_CHECKING:
     from typing import Any
@@ -188,12 +188,12 @@ class Accepting:
 
 
 def _condition(item: table.Item) -> dict[str, str]:
-    """Give the condition of an item: a body has its delivery's, and may take the place of an expired one's."""
+    """Return the condition of an item: a body has its delivery's, and may take the place of an expired one's."""
     return {} if item["sk"] == {"S": "body"} else {"ConditionExpression": table.NEW}
 
 
 def wire_item(item: table.Item) -> dict[str, Any]:
-    """Give an item as DynamoDB's JSON has it: binary values in base64."""
+    """Return an item as DynamoDB's JSON has it: binary values in base64."""
     return {
         name: {"B": b2a_base64(value["B"], newline=False).decode()} if "B" in value else value
         for name, value in item.items()

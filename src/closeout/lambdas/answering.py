@@ -67,7 +67,7 @@ class Door:
         self._ledger = Accepting(self._aws, place, pause)
 
     def answer(self, event: Event) -> dict[str, Any]:
-        """Give API Gateway's answer to its event. Never raises; every outcome is one line in the log."""
+        """Return API Gateway's answer to its event. Never raises; every outcome is one line in the log."""
         began = time.perf_counter()
         self._aws.begin()
         about: dict[str, Any] = {}
@@ -117,7 +117,7 @@ class Door:
         return self._secret().keys()
 
     def _secret(self) -> CachedSecret:
-        """Give the secret, read at the first request; until it can be read, nobody comes in."""
+        """Return the secret, read at the first request; until it can be read, nobody comes in."""
         if self._kept is None:
             try:
                 self._kept = CachedSecret(
@@ -157,7 +157,7 @@ class Door:
 
 
 def _headers(event: Event) -> list[tuple[bytes, bytes]]:
-    """Give all headers as pairs, names in lower case: a signature that was sent twice must be seen as such."""
+    """Return all headers as pairs, names in lower case: a signature that was sent twice must be seen as such."""
     several = event.get("multiValueHeaders")
     if several:
         pairs = [(name, value) for name, values in several.items() for value in values]
@@ -167,7 +167,7 @@ def _headers(event: Event) -> list[tuple[bytes, bytes]]:
 
 
 def _body(event: Event) -> bytes:
-    """Give the bytes that were signed. Raises `BadDelivery` for what claims to be base64 and is not."""
+    """Return the bytes that were signed. Raises `BadDelivery` for what claims to be base64 and is not."""
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
         return bytes(body.encode("utf-8", "surrogatepass"))

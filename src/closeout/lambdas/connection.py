@@ -59,7 +59,7 @@ class Connection:
     def ask(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, until: float
     ) -> Response:
-        """Send a request and give its answer. Raises `Broken`."""
+        """Send a request and return its answer. Raises `Broken`."""
         self._until = until
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         request = f"{method} {target} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode()
@@ -146,7 +146,7 @@ class Connection:
         return self._take(end + 1).decode("latin-1").rstrip("\r\n")
 
     def _rest(self) -> bytes:
-        """Give all until the other side closes the connection."""
+        """Return all until the other side closes the connection."""
         while self._receive():
             if len(self._received) > LARGEST_BODY:
                 raise Broken("the answer is too large")
@@ -176,7 +176,7 @@ class Connection:
 
 
 def _left(until: float) -> float:
-    """Give the seconds until then. Raises `TimeoutError` when there are none."""
+    """Return the seconds until then. Raises `TimeoutError` when there are none."""
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError

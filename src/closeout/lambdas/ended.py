@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from closeout.core.errors import Unavailable
-from closeout.core.table import named_execution
+from closeout.stack.table import named_execution
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
 DRAIN = 10.0
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dict[str, Any]:
-    """End what the event is about; give the executions."""
+    """End what the event is about; return the executions."""
 
     def remaining() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000.0
@@ -49,7 +49,7 @@ def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dic
 
 
 def about(event: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Give the executions of an event with Lambda's word on each, None when it is only known that a start was lost.
+    """Yield the executions of an event with Lambda's word on each, None when it is only known that a start was lost.
 
     An event is EventBridge's, or a batch of the queue; a message of the queue is an event of EventBridge that could not
     be delivered, or the payload with which an execution was to be started.

@@ -24,7 +24,7 @@ class WebhookSecret:
         self._now = now
 
     def read_active(self, reference: str) -> tuple[Active, ...]:
-        """Give the current value, and for a day after a rotation the one before. Raises `SecretError`."""
+        """Return the current value, and for a day after a rotation the one before. Raises `SecretError`."""
         current = self._version(reference, "AWSCURRENT")
         if current is None or not current.get("SecretString"):
             raise SecretError(

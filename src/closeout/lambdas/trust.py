@@ -24,7 +24,7 @@ class Trust:
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Give the context."""
+        """Return the context."""
         if self._context is None:
             import ssl  # noqa: PLC0415 - what an emulator over plain HTTP does not need
 

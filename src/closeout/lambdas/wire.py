@@ -1,4 +1,4 @@
-"""Calls to AWS with the standard library: signed by `core.sigv4`, over connections that are kept.
+"""Calls to AWS with the standard library: signed by `stack.sigv4`, over connections that are kept.
 
 For the receiver alone. A call is tried again when its connection broke or the service was busy, within a few seconds in
 all, however slowly a server answers: GitHub gives a delivery ten. Everything that is tried again is idempotent.
@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from closeout.core import sigv4
 from closeout.core.errors import ServiceError
 from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.lambdas.connection import Broken, Connection, Response
 from closeout.lambdas.trust import Trust
+from closeout.stack import sigv4
 
 if TYPE_CHECKING:
     from typing import Any
@@ -106,7 +106,7 @@ class Aws:
         self._until = self._now() + WITHIN
 
     def json_call(self, service: str, target: str, body: Mapping[str, Any], version: str = "1.0") -> Any:
-        """Call an operation of a service that speaks JSON (`DynamoDB_20120810.GetItem`); give its decoded answer.
+        """Call an operation of a service that speaks JSON (`DynamoDB_20120810.GetItem`); return its decoded answer.
 
         Raises `ServiceError`, whose `reason` is AWS's code and `details` the error's decoded body.
         """
@@ -115,7 +115,7 @@ class Aws:
         return self.send(Call(service, self._host(service), "POST", "/", headers, text)).json()
 
     def invoke(self, function: str, payload: bytes, execution: str) -> str | None:
-        """Start a durable execution by name, without waiting for it; give its ARN. Raises `ServiceError`.
+        """Start a durable execution by name, without waiting for it; return its ARN. Raises `ServiceError`.
 
         https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
         """
@@ -240,7 +240,7 @@ class _Coming(threading.Thread):
         self._made = connection, self._now()
 
     def take(self, until: float) -> tuple[Connection | None, float]:
-        """Give it and when it was made, or None if it broke or takes too long; `until` is by `time.monotonic`."""
+        """Return it and when it was made, or None if it broke or takes too long; `until` is by `time.monotonic`."""
         self.join(max(0.0, min(LEAST, until - time.monotonic())))
         return self._made
 

@@ -32,18 +32,18 @@ class Said(NamedTuple):
 
     @classmethod
     def plain(cls, text: str) -> Said:
-        """Give a sentence that everybody may read as it is."""
+        """Return a sentence that everybody may read as it is."""
         return cls(text, text)
 
 
 def title(step: Step, action: Action | None) -> str:
-    """Give what a step is called in a sentence: its `name` if the file gives it one, else its id."""
+    """Return what a step is called in a sentence: its `name` if the file gives it one, else its id."""
     given = step.name if action is None or step.name != action.summary else ""
     return given or step.id
 
 
 def of_failure(error: CloseoutError, *, own_code: bool) -> str:
-    """Give what anybody may read of an error that a step ended in. Of a time that is up: not who had paused closeout."""
+    """Return what anybody may read of an error that a step ended in. Of a time that is up: not who had paused closeout."""
     if error.public is not None:
         return error.public
     if isinstance(error, StepFailed) and error.kind == DeadlinePassed.code:
@@ -54,15 +54,15 @@ def of_failure(error: CloseoutError, *, own_code: bool) -> str:
 
 
 def masked(text: str) -> str:
-    """Give what AWS or GitHub says without ARNs and numbers of accounts."""
+    """Return what AWS or GitHub says without ARNs and numbers of accounts."""
     return _NUMBERED.sub("…", text)
 
 
 def named(resource: str) -> str:
-    """Give a resource by its name alone, where it is called by an ARN: a topic, a load balancer."""
+    """Return a resource by its name alone, where it is called by an ARN: a topic, a load balancer."""
     return masked(_BEFORE_THE_NAME.sub("", resource))
 
 
 def of_cancel(error: StepFailed) -> str:
-    """Give what anybody may read of why a run was cancelled: not who did it, and on which machine."""
+    """Return what anybody may read of why a run was cancelled: not who did it, and on which machine."""
     return "cancelled by hand" if error.kind == "cancelled" else error.message

@@ -30,7 +30,7 @@ class Closing(NamedTuple):
 
 
 def closed_event(github: GitHub, repository: str, number: int, now: float) -> Closing:
-    """Read a pull request and give its `closed` event; one that is open is taken as closed now, without a merge.
+    """Read a pull request and return its `closed` event; one that is open is taken as closed now, without a merge.
 
     Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a whole
     pull request, `PayloadRefused` for one that no delivery could carry.

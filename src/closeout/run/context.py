@@ -126,7 +126,7 @@ class RunContext:
         return self._told.why(self.execution.id) is not None
 
     def failing_for(self, operation: str) -> float:
-        """Give for how many seconds a call has failed, this failure included; only inside a recorded function."""
+        """Return for how many seconds a call has failed, this failure included; only inside a recorded function."""
         now = self.deps.clock.now()
         return now - self._told.failing_since(self.execution.id, operation, now)
 

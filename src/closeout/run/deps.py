@@ -19,7 +19,7 @@ class Redact(Protocol):
     """Takes secrets out of text."""
 
     def text(self, value: str) -> str:
-        """Give `value` with every known secret replaced."""
+        """Return `value` with every known secret replaced."""
         ...
 
 

@@ -7,13 +7,13 @@ status, and a final status that was posted is not contradicted.
 from __future__ import annotations
 
 from closeout.core.errors import StepFailed
-from closeout.core.invocation import EARLIER
 from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.run import matching, unreadable
 from closeout.run.audience import Said
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.status import VERDICTS, StatusLine
+from closeout.stack.invocation import EARLIER
 
 SENTENCES = {
     "FAILED": "Lambda ended the run's execution with an error; its log says with which",
@@ -24,7 +24,7 @@ SENTENCES = {
 
 
 def make(deps: RunDeps, status: str) -> RunFunction:
-    """Give the run function that ends a run of which Lambda says `status`.
+    """Return the run function that ends a run of which Lambda says `status`.
 
     It does not end as long as GitHub may still take the final status: whoever calls it is called again, or tells somebody.
     """
@@ -48,7 +48,7 @@ def make(deps: RunDeps, status: str) -> RunFunction:
 
 
 def _why_not(context: RunContext) -> str | None:
-    """Give why the run was never to happen, decided by now if it had not been; None if it was, or nobody can say."""
+    """Return why the run was never to happen, decided by now if it had not been; None if it was, or nobody can say."""
     try:
         decision = context.durable.record("match", context.safe(lambda: matching.decide(context)))
     except StepFailed:

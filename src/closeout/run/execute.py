@@ -29,7 +29,7 @@ MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.
 
 
 def make(deps: RunDeps) -> RunFunction:
-    """Give the run function over these dependencies."""
+    """Return the run function over these dependencies."""
     told = Told()
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -162,7 +162,7 @@ class _Run:
     def _finish(
         self, verdict: str, text: str | Said, *, reopened: bool = False, deleted: bool = False
     ) -> Ending:
-        """Post the verdict's commit status, if it has one, and give the ending."""
+        """Post the verdict's commit status, if it has one, and return the ending."""
         said = Said.plain(text) if isinstance(text, str) else text
         state = status_of(verdict, reopened=reopened, deleted=deleted)
         if state is None:

@@ -27,7 +27,7 @@ def explain(
     payload: Mapping[str, Any],
     paths_of: matching.PathsOf | None = None,
 ) -> list[dict[str, Any]]:
-    """Give `{"name", "matched", "outcome", "reason"}` for each automation, in the file's order, and an error's `code`.
+    """Return `{"name", "matched", "outcome", "reason"}` for each automation, in the file's order, and an error's `code`.
 
     `payload` has been decoded by the one rule; `matched` says whether the outcome is `run`. `paths_of(repository, number)`
     reads a pull request's paths; without it a path filter is reported as undecided, and the automation as matched so far.

@@ -18,7 +18,7 @@ from closeout.ports import AwsTarget
 
 
 def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the inputs with every `${{ }}` filled in and every default set.
+    """Return the inputs with every `${{ }}` filled in and every default set.
 
     Raises `ExpressionError`, `NameRefused` or `InputError`, each naming the input.
     """
@@ -36,7 +36,7 @@ def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, A
 
 
 def _ending(step: Step, action: Action, spec: Input) -> str | None:
-    """Give the delimiter that no value filled in may hold. Not `/`: names with it are paths, and mean what they say."""
+    """Return the delimiter that no value filled in may hold. Not `/`: names with it are paths, and mean what they say."""
     if spec.ended_by is None:
         return None
     ending = step.inputs.get(spec.ended_by, action.inputs[spec.ended_by].default)
@@ -81,7 +81,7 @@ def _label(value: str, expression: str) -> str:
 
 
 def _typed(step: Step, key: str, spec: Input, value: Any) -> Any:
-    """Give a filled-in text the input's type: a template can only make text."""
+    """Return a filled-in text the input's type: a template can only make text."""
     if not isinstance(value, str):
         return value
     if spec.type == "integer":
@@ -105,7 +105,7 @@ def _check_pattern(step: Step, key: str, spec: Input, value: Any) -> None:
 
 
 def target(step: Step, event: Mapping[str, Any]) -> AwsTarget | None:
-    """Give the AWS account that a step acts in, None for steps that are not AWS's."""
+    """Return the AWS account that a step acts in, None for steps that are not AWS's."""
     if step.account is None:
         return None
     if step.region is None:

@@ -29,7 +29,7 @@ class Subject(NamedTuple):
 
 
 def subject_of(event: str, payload: Mapping[str, Any]) -> Subject | None:
-    """Give what to check for this event, or None when the event has no live check.
+    """Return what to check for this event, or None when the event has no live check.
 
     Raises `GuardRefused` when the event should have one and the payload lacks what it takes.
     """

@@ -26,7 +26,7 @@ PathsOf = Callable[[str, int], Sequence[str]]
 
 
 def decide(context: RunContext) -> Json:
-    """Give `{"run": bool, "reason": str}`. Raises the named error of what could not be read or evaluated."""
+    """Return `{"run": bool, "reason": str}`. Raises the named error of what could not be read or evaluated."""
     context.check_time()
     try:
         reason = _why_not(context)
@@ -80,7 +80,7 @@ def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf)
 
 
 def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, Any]) -> str | None:
-    """Give the reason to ignore an event whose names outsiders, or GitHub's own machinery, chose."""
+    """Return the reason to ignore an event whose names outsiders, or GitHub's own machinery, chose."""
     lets_in = any(step.allow_untrusted for step in automation.steps)
     if lets_in and event not in _BY_MEMBERS and _from_a_fork(payload):
         return "the pull request comes from another repository, and a step lets the branch's name into a name"

@@ -20,7 +20,7 @@ from closeout.run.function import STEP
 def plan(
     deps: RunDeps, automations: Sequence[Automation], event: str, payload: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Give `{"name", "steps": [{"id", "uses", "changes", …}]}` for each automation, which must have matched.
+    """Return `{"name", "steps": [{"id", "uses", "changes", …}]}` for each automation, which must have matched.
 
     A step that is skipped has a `reason`, one that finds nothing to delete says what as `absent`; one that a guard
     refuses, or that cannot be planned, has an `error` (`code`, `message`). An `@on` function is one step, as it is in a run. Reads only.

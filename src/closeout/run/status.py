@@ -101,7 +101,7 @@ class StatusLine:
                 raise
 
     def final(self, state: str, said: Said) -> str | None:
-        """Post the last status; give the reason if it could not be delivered."""
+        """Post the last status; return the reason if it could not be delivered."""
         send = self._context.safe(lambda: self._send(state, said))
         try:
             self._note_posted(record_final(self._context.durable, send, patient=self._patient))

@@ -65,7 +65,7 @@ class Outcome:
         return self.reason or self.summary
 
     def to_json(self) -> dict[str, Any]:
-        """Give the recorded end."""
+        """Return the recorded end."""
         return {
             "state": self.state,
             "summary": self.summary,

@@ -36,12 +36,12 @@ class Told:
             return True
 
     def failing_since(self, execution: str, operation: str, now: float) -> float:
-        """Note that a call of this operation failed; give when it first did (a restart begins to count anew)."""
+        """Note that a call of this operation failed; return when it first did (a restart begins to count anew)."""
         with self._lock:
             return self._failing.setdefault(execution, {}).setdefault(operation, now)
 
     def why(self, execution: str) -> str | None:
-        """Give why a call of this execution waits, None if none does."""
+        """Return why a call of this execution waits, None if none does."""
         return self._held.get(execution)
 
     def goes_on(self, execution: str) -> None:

@@ -16,7 +16,7 @@ PUBLIC = "the run cannot be read from the ledger"
 
 
 def end(deps: RunDeps, durable: Durable, execution: Execution, why: str, *, patient: bool = False) -> Ending:
-    """Give the ending of a run that cannot be read, its status posted if it had said that it is pending.
+    """Return the ending of a run that cannot be read, its status posted if it had said that it is pending.
 
     With `patient` it does not end as long as GitHub may still take that status. A last status that was posted before
     stands, and is the run's verdict.
@@ -43,7 +43,7 @@ def end(deps: RunDeps, durable: Durable, execution: Execution, why: str, *, pati
 
 
 def _said(durable: Durable, text: str) -> Json:
-    """Give what the run recorded when it turned its status to pending."""
+    """Return what the run recorded when it turned its status to pending."""
     try:
         return durable.record("pending", lambda: {"sent": False, "reason": text})
     except StepFailed as error:  # unless it was never tried, it may have arrived all the same

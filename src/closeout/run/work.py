@@ -182,14 +182,14 @@ class StepWork:
         return self.limit().seconds
 
     def limit(self) -> Limit:
-        """Give the time of a call: the step's holds for each operation, the run's for the whole run, and the engine's."""
+        """Return the time of a call: the step's holds for each operation, the run's for the whole run, and the engine's."""
         deps = self._context.deps
         left = max(0.0, min(self._step.timeout, self._context.deadline - deps.clock.now()))
         longest = deps.longest_call
         return longest if longest is not None and longest.seconds < left else Limit(left)
 
     def clean(self, text: str) -> str:
-        """Give text without the secrets that closeout knows."""
+        """Return text without the secrets that closeout knows."""
         return self._context.deps.redact.text(text)
 
     def log(self, text: str) -> None:

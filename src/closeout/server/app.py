@@ -36,7 +36,7 @@ class Views(Protocol):
     """What the pages and the metrics read of the ledger. Called in threads; raises CloseoutError."""
 
     def run(self, run_id: str, attempt: int | None = None) -> Any | None:
-        """Give one run, None if there is none."""
+        """Return one run, None if there is none."""
         ...
 
     def log_window(
@@ -53,15 +53,15 @@ class Views(Protocol):
         ...
 
     def delivery(self, delivery_id: int) -> Any | None:
-        """Give one delivery, None if there is none."""
+        """Return one delivery, None if there is none."""
         ...
 
     def body(self, delivery_id: int) -> bytes:
-        """Give a delivery's payload."""
+        """Return a delivery's payload."""
         ...
 
     def stats(self) -> Mapping[str, Any]:
-        """Give the counts behind `/metrics`."""
+        """Return the counts behind `/metrics`."""
         ...
 
 

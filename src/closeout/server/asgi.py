@@ -19,7 +19,7 @@ RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 def raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
-    """Give headers as ASGI has them."""
+    """Return headers as ASGI has them."""
     return tuple((name.encode(), value.encode()) for name, value in headers)
 
 

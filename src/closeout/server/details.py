@@ -36,7 +36,7 @@ class Link(NamedTuple):
 
 
 def link(base_url: str, key: bytes, execution: str, now: float) -> str:
-    """Give the address of an execution's page: `base_url` has no trailing path but its own; `now` in seconds.
+    """Return the address of an execution's page: `base_url` has no trailing path but its own; `now` in seconds.
 
     Raises UsageError if `execution` is not an execution's name.
     """
@@ -47,7 +47,7 @@ def link(base_url: str, key: bytes, execution: str, now: float) -> str:
 
 
 def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
-    """Give the link if its signature is right, None for anything else. Never raises for its content."""
+    """Return the link if its signature is right, None for anything else. Never raises for its content."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=8, separator="&")
     except ValueError:
@@ -76,7 +76,7 @@ def line_id(text: str) -> int | None:
 
 
 def redacted(query: str) -> str:
-    """Give a query fit for a log: the signature is what opens the page."""
+    """Return a query fit for a log: the signature is what opens the page."""
     return _SIGNATURE.sub(r"\1[redacted]", query)
 
 

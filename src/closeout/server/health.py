@@ -29,7 +29,7 @@ class Readiness:
         self.draining = False
 
     async def reason(self) -> bytes | None:
-        """Give None when ready, else the error's JSON."""
+        """Return None when ready, else the error's JSON."""
         if self.draining:
             return _error("draining", "The server is shutting down.")
         now = time.monotonic()

@@ -44,7 +44,7 @@ class LiveRuns:
         self._open = 0
 
     async def response(self, request: Request, link: details.Link) -> Response | None:
-        """Give a stream that begins after the log line that the page has, None if there is no such run."""
+        """Return a stream that begins after the log line that the page has, None if there is no such run."""
         if self._open >= MAX_STREAMS or self._draining.is_set():
             return Response(status_code=503, headers={"Retry-After": "30", "Cache-Control": "no-store"})
         after = request.headers.get("last-event-id") or request.query_params.get("after", "0")

@@ -34,7 +34,7 @@ class Histogram:
         self._sum += value
 
     def lines(self, name: str) -> Iterable[str]:
-        """Give the samples, buckets adding up as the format wants."""
+        """Yield the samples, buckets adding up as the format wants."""
         total = 0
         for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
             total += count
@@ -57,7 +57,7 @@ class ServerMetrics:
         self.most_connections = 0
 
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
-        """Give the whole page. `stats` is what the ledger's `stats()` gives; unknown parts are left out."""
+        """Return the whole page. `stats` is what the ledger's `stats()` gives; unknown parts are left out."""
         lines = [
             *_family("closeout_build_info", "gauge", "The running version.", {("version", version): 1}),
             *_family(

@@ -180,22 +180,22 @@ class Look:
         )
 
     def expired(self, shown: Shown) -> Response:
-        """Give the page of an expired link: the verdict and nothing else."""
+        """Return the page of an expired link: the verdict and nothing else."""
         word = presentation.banner(shown.run, 0.0).word
         return self.notice(
             410, "This link has expired", "Details links are good for 30 days. The run itself:", verdict=word
         )
 
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
-        """Give a page with one sentence."""
+        """Return a page with one sentence."""
         return self._html(status, "notice.html", title=title, text=text, verdict=verdict)
 
     def fragment(self, name: str, **values: Any) -> str:
-        """Give one part of the page, for a page that is open already."""
+        """Return one part of the page, for a page that is open already."""
         return self._environment.get_template(name).render(**values)
 
     def standing(self, shown: Shown, now: float, progress: Mapping[str, str]) -> Mapping[str, Any]:
-        """Give the values of what changes while a run goes on; `progress` is the last line of each step."""
+        """Return the values of what changes while a run goes on; `progress` is the last line of each step."""
         return {
             "run": shown.run,
             "banner": presentation.banner(shown.run, now),

@@ -80,7 +80,7 @@ class Places:
         return True
 
     def leave(self, occupant: Occupant) -> None:
-        """Give the place back."""
+        """Return the place back."""
         self.busy(occupant)
         self._open -= 1
         address = occupant.address

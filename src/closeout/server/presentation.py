@@ -40,7 +40,7 @@ def clean(text: object) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Give a duration as people say it: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    """Return a duration as people say it: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
     if seconds is None:
         return ""
     if seconds < 9.95:
@@ -56,7 +56,7 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(at: float | None) -> tuple[str, str]:
-    """Give a time as (for machines, for people), in UTC."""
+    """Return a time as (for machines, for people), in UTC."""
     if at is None:
         return "", ""
     when = datetime.fromtimestamp(at, UTC)
@@ -64,12 +64,12 @@ def moment(at: float | None) -> tuple[str, str]:
 
 
 def clock_time(at: float) -> str:
-    """Give the time of day of a log line, in UTC."""
+    """Return the time of day of a log line, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
 
 
 def size(count: int) -> str:
-    """Give a number of bytes with a unit."""
+    """Return a number of bytes with a unit."""
     value = float(count)
     for unit in ("bytes", "KB", "MB", "GB"):
         if value < 1000 or unit == "GB":
@@ -120,7 +120,7 @@ def subject(payload: Mapping[str, Any]) -> Subject:
 
 
 def for_anybody(run: Any, shows_plan: Callable[[str], bool]) -> Any:
-    """Give a run (`adapters.views.RunView`) without what only the log's readers may see.
+    """Return a run (`adapters.views.RunView`) without what only the log's readers may see.
 
     What it and its steps say becomes what was made for everybody; why it waits, and who asked for it, go. A plan and
     what is left stay if `shows_plan` says so of the action: those of a script are the script's.
@@ -184,7 +184,7 @@ class Banner:
 
 
 def banner(run: Any, now: float) -> Banner:
-    """Give the banner of a run (`adapters.views.RunView`)."""
+    """Return the banner of a run (`adapters.views.RunView`)."""
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
     says = (run.summary if finished else _sleeps(run, now) or run.reason) or _standing(run)
@@ -211,7 +211,7 @@ def _standing(run: Any) -> str:
 
 
 def steps(run: Any, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
-    """Give the timeline. `progress` is the last log line of each step, said while the step goes on."""
+    """Return the timeline. `progress` is the last log line of each step, said while the step goes on."""
     return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
 
 
@@ -249,7 +249,7 @@ def _change(change: Mapping[str, Any]) -> ChangeRow:
 
 
 def progress_of(lines: Iterable[Any]) -> dict[str, str]:
-    """Give the last line of each step."""
+    """Return the last line of each step."""
     return {line.step: line.text for line in lines if line.step is not None}
 
 
@@ -264,7 +264,7 @@ def _text(holder: Mapping[str, Any], key: str) -> str | None:
 
 
 def _address(value: Any) -> str | None:
-    """Give an address that may stand in a link: a payload could hold `javascript:`."""
+    """Return an address that may stand in a link: a payload could hold `javascript:`."""
     if isinstance(value, str) and re.match(r"https?://[^\s\"'<>]+\Z", value):
         return value
     return None

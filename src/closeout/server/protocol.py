@@ -380,7 +380,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
 
     def _forget(self) -> None:
-        """Give everything back; a second call does nothing."""
+        """Return everything back; a second call does nothing."""
         if self._transport is None:
             return
         self._transport = None

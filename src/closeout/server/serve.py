@@ -144,7 +144,7 @@ def _signals() -> Iterator[list[int]]:
 
 
 def most_connections() -> int:
-    """Ask for as many open files as this process may have; give how many of them connections may take.
+    """Ask for as many open files as this process may have; return how many of them connections may take.
 
     A service manager's default of 1,024 is soon held by connections that never speak; without a reserve nothing
     could be read, stored, run or asked of GitHub meanwhile.
@@ -179,6 +179,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def base_address(listener: socket.socket) -> str:
-    """Give `http://HOST:PORT` of a bound socket."""
+    """Return `http://HOST:PORT` of a bound socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

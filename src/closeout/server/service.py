@@ -105,7 +105,7 @@ def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
 
 @contextmanager
 def _further_signal() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set, which have asked for a stop so far."""
+    """Yield an event that SIGINT and SIGTERM set, which have asked for a stop so far."""
     told = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield told

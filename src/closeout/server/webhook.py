@@ -194,7 +194,7 @@ class Webhook:
         self._hand_over(self._decide(headers, body), waiting)
 
     def _decide(self, headers: Mapping[bytes, bytes], body: bytes) -> Any:
-        """Give the decision, or the answer if there is nothing to store. Never raises."""
+        """Return the decision, or the answer if there is nothing to store. Never raises."""
         try:
             decision = self._receiver.decide(headers, body, self._clock())
         except CloseoutError as error:
@@ -232,7 +232,7 @@ class Webhook:
             waiting.loop.call_soon_threadsafe(self._settle)
 
     def _settle(self) -> None:
-        """Give every waiting request its answer, and the engine its new executions, on the loop."""
+        """Return every waiting request its answer, and the engine its new executions, on the loop."""
         self._waking = False
         started: list[str] = []
         settled = self._settled
@@ -279,7 +279,7 @@ class Webhook:
         return answers.refused(error)
 
     def _why(self, error: CloseoutError) -> str:
-        """Give the reason in words of ours, of which there are a few: nothing of a request stands in the log."""
+        """Return the reason in words of ours, of which there are a few: nothing of a request stands in the log."""
         if not isinstance(error, Unauthorized):
             return error.code
         return f"{error.why} ({self._secrets})" if error.why == UNFIT and self._secrets else error.why
@@ -311,7 +311,7 @@ class _Waiting:
         hold.held += size
 
     def bind(self, then: Callable[[_Waiting, Any], None]) -> _Waiting:
-        """Give this object as the ledger's `done`."""
+        """Return this object as the ledger's `done`."""
         self._then = then
         return self
 

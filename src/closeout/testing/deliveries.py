@@ -23,13 +23,13 @@ Payload = dict[str, Any]
 
 
 def encode(payload: Payload, *, form: bool = False) -> bytes:
-    """Give the raw request body: JSON, or a form whose field `payload` holds the JSON."""
+    """Return the raw request body: JSON, or a form whose field `payload` holds the JSON."""
     text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)
     return urlencode({"payload": text}).encode() if form else text.encode()
 
 
 def signature(body: bytes, secret: str | bytes) -> str:
-    """Give `X-Hub-Signature-256` for these raw bytes."""
+    """Return `X-Hub-Signature-256` for these raw bytes."""
     key = secret.encode() if isinstance(secret, str) else secret
     return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
@@ -45,7 +45,7 @@ def signed_headers(  # noqa: PLR0913  one parameter for each thing that the head
     target_id: int = 501_001,
     target_type: str = "repository",
 ) -> dict[str, str]:
-    """Give the headers of a hook's delivery of `body`; `target_type` may also be `organization`."""
+    """Return the headers of a hook's delivery of `body`; `target_type` may also be `organization`."""
     key = secret.encode() if isinstance(secret, str) else secret
     return {
         "Accept": "*/*",
@@ -71,7 +71,7 @@ def pull_request(
     sender: str = "octo-dev",
     **pull: Any,
 ) -> Payload:
-    """Give a `pull_request` payload: by default #17 into `develop`, closed and not merged.
+    """Return a `pull_request` payload: by default #17 into `develop`, closed and not merged.
 
     `pull` goes to `payloads.pull_request` (number, merged, base, head, labels, head_repository, …).
     `full=True` gives the size of a real one, about 24 KB.
@@ -86,7 +86,7 @@ def pull_request(
 
 
 def from_fork(action: str = "closed", *, gone: bool = False, **changes: Any) -> Payload:
-    """Give a pull request from a fork whose branch is named like a colleague's; `gone`: the fork was deleted."""
+    """Return a pull request from a fork whose branch is named like a colleague's; `gone`: the fork was deleted."""
     fork = (
         None if gone else payloads.repository("outsider/shop", number=777_001, private=False) | {"fork": True}
     )
@@ -101,7 +101,7 @@ def push(
     modified: tuple[str, ...] = ("src/app.py",),
     **about: Any,
 ) -> Payload:
-    """Give a `push`; with `after=ZEROS` it is one that deletes the ref."""
+    """Return a `push`; with `after=ZEROS` it is one that deletes the ref."""
     deleted = after == ZEROS
     commit = {
         "id": after,
@@ -127,24 +127,24 @@ def push(
 
 
 def push_delete(ref: str = "refs/heads/feature/basket", **changes: Any) -> Payload:
-    """Give the `push` that deletes a branch."""
+    """Return the `push` that deletes a branch."""
     return push(ref, after=ZEROS, **changes)
 
 
 def create(ref: str = "feature/basket", ref_type: str = "branch", **changes: Any) -> Payload:
-    """Give a `create` of a branch or a tag."""
+    """Return a `create` of a branch or a tag."""
     return {"ref": ref, "ref_type": ref_type, "master_branch": "main", "pusher_type": "user"} | _of(changes)
 
 
 def delete(ref: str = "feature/basket", ref_type: str = "branch", **changes: Any) -> Payload:
-    """Give a `delete` of a branch or a tag."""
+    """Return a `delete` of a branch or a tag."""
     return {"ref": ref, "ref_type": ref_type, "pusher_type": "user"} | _of(changes)
 
 
 def issue_comment(
     text: str = "/teardown", *, number: int = 17, author: str = "octo-dev", **changes: Any
 ) -> Payload:
-    """Give an `issue_comment` created on a pull request."""
+    """Return an `issue_comment` created on a pull request."""
     api = f"{payloads.API}/repos/{changes.get('repository', 'acme/shop')}"
     return {
         "action": "created",
@@ -167,7 +167,7 @@ def issue_comment(
 
 
 def release(tag: str = "v1.2.0", action: str = "published", **changes: Any) -> Payload:
-    """Give a `release`."""
+    """Return a `release`."""
     return {
         "action": action,
         "release": {
@@ -183,7 +183,7 @@ def release(tag: str = "v1.2.0", action: str = "published", **changes: Any) -> P
 
 
 def workflow_run(conclusion: str = "success", *, branch: str = "develop", **changes: Any) -> Payload:
-    """Give a `workflow_run` that completed."""
+    """Return a `workflow_run` that completed."""
     run = {
         "id": 30_433_642,
         "name": "build",
@@ -201,7 +201,7 @@ def workflow_run(conclusion: str = "success", *, branch: str = "develop", **chan
 
 
 def check_run(conclusion: str = "success", **changes: Any) -> Payload:
-    """Give a `check_run` that completed."""
+    """Return a `check_run` that completed."""
     run = {
         "id": 4,
         "name": "test",
@@ -215,7 +215,7 @@ def check_run(conclusion: str = "success", **changes: Any) -> Payload:
 
 
 def deployment_status(state: str = "success", *, environment: str = "preview-17", **changes: Any) -> Payload:
-    """Give a `deployment_status`."""
+    """Return a `deployment_status`."""
     return {
         "action": "created",
         "deployment_status": {"id": 1, "state": state, "environment": environment, "target_url": ""},
@@ -232,7 +232,7 @@ def deployment_status(state: str = "success", *, environment: str = "preview-17"
 def status(
     context: str = "ci/test", state: str = "success", *, sha: str = payloads.SHA, **changes: Any
 ) -> Payload:
-    """Give a `status`: what GitHub sends when anybody posts a commit status, closeout included."""
+    """Return a `status`: what GitHub sends when anybody posts a commit status, closeout included."""
     return {
         "id": 1,
         "sha": sha,
@@ -246,7 +246,7 @@ def status(
 
 
 def ping(*, hook_id: int = 400_001, **changes: Any) -> Payload:
-    """Give the `ping` that GitHub sends when a hook is made."""
+    """Return the `ping` that GitHub sends when a hook is made."""
     return {
         "zen": "Non-blocking is better than blocking.",
         "hook_id": hook_id,
@@ -305,6 +305,6 @@ SAMPLES: dict[str, tuple[str, str, Callable[..., Payload]]] = {
 
 
 def sample(name: str, *, repository: str = SAMPLE_REPOSITORY) -> tuple[str, Payload]:
-    """Give a built-in sample as (event, payload). Raises KeyError for a name that `SAMPLES` does not have."""
+    """Return a built-in sample as (event, payload). Raises KeyError for a name that `SAMPLES` does not have."""
     event, _, build = SAMPLES[name]
     return event, build(repository=repository)

@@ -50,11 +50,11 @@ class MemoryDurable:
         self._cancelled_by = by
 
     def result(self, name: str) -> Json:
-        """Give what an operation recorded."""
+        """Return what an operation recorded."""
         return json.loads(self.operations[name].result or "null")
 
     def replay(self) -> ReplayDurable:
-        """Give the `Durable` of the next execution of the run function, over what is recorded."""
+        """Return the `Durable` of the next execution of the run function, over what is recorded."""
         return _Mortal(self)
 
     # --- what ReplayDurable asks of its engine ---------------------------------------------------------------
@@ -64,7 +64,7 @@ class MemoryDurable:
         return self.clock.now()
 
     def spread(self) -> float:
-        """Give no jitter."""
+        """Return no jitter."""
         return 0.0
 
     def redact(self, text: str) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from closeout.core.automation import Automation
-from closeout.core.deployed import definition_digest, digest_of, outlasts, pack
-from closeout.core.table import LISTING, deployed_item, known_item
+from closeout.stack.deployed import definition_digest, digest_of, outlasts, pack
+from closeout.stack.table import LISTING, deployed_item, known_item
 
 
 def create_ledger(client: Any, name: str) -> None:

@@ -70,7 +70,7 @@ def _link_name(path: str) -> str:
 
 
 def user(login: str = "octo-dev", *, number: int = 583231, full: bool = False) -> dict[str, Any]:
-    """Give a user, a bot when the login ends in `[bot]`."""
+    """Return a user, a bot when the login ends in `[bot]`."""
     result: dict[str, Any] = {
         "login": login,
         "id": number,
@@ -90,7 +90,7 @@ def user(login: str = "octo-dev", *, number: int = 583231, full: bool = False) -
 def repository(
     full_name: str = "acme/shop", *, number: int = 501_001, private: bool = True, full: bool = False
 ) -> dict[str, Any]:
-    """Give a repository; its owner is an organization."""
+    """Return a repository; its owner is an organization."""
     owner, name = full_name.split("/")
     result: dict[str, Any] = {
         "id": number,
@@ -115,7 +115,7 @@ def repository(
 def side(
     repo: dict[str, Any] | None, *, owner: str, ref: str, sha: str, full: bool = False
 ) -> dict[str, Any]:
-    """Give `head` or `base` of a pull request; `repo` is None when the fork is gone."""
+    """Return `head` or `base` of a pull request; `repo` is None when the fork is gone."""
     result: dict[str, Any] = {"label": f"{owner}:{ref}", "ref": ref, "sha": sha, "repo": repo}
     if repo is not None:
         result["user"] = user(owner, number=9_001, full=full)
@@ -138,7 +138,7 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
     author: str = "octo-dev",
     full: bool = False,
 ) -> dict[str, Any]:
-    """Give a pull request; `head_repository` is `"same"`, another repository (a fork), or None (fork gone)."""
+    """Return a pull request; `head_repository` is `"same"`, another repository (a fork), or None (fork gone)."""
     source = repo if head_repository == "same" else head_repository
     assert source is None or isinstance(source, dict)
     owner = source["owner"]["login"] if source else "someone"
@@ -187,7 +187,7 @@ def _label(number: int, name: str) -> dict[str, Any]:
 
 
 def _pull_extras(pull: dict[str, Any], author: str) -> dict[str, Any]:
-    """Give what makes a pull request as large as a real one."""
+    """Return what makes a pull request as large as a real one."""
     url, page = pull["url"], pull["html_url"]
     repo = f"{API}/repos/{pull['base']['repo']['full_name']}"
     links = ("self", "html", "issue", "comments", "review_comments", "commits", "statuses")

@@ -122,11 +122,11 @@ class ImmediateWork:
         return self._kept(name, guarded, self._polls, poll=False)["result"]
 
     def remaining(self) -> float:
-        """Give an hour, always."""
+        """Return an hour, always."""
         return 3600.0
 
     def limit(self) -> Limit:
-        """Give `remaining`."""
+        """Return `remaining`."""
         return Limit(self.remaining())
 
     def log(self, text: str) -> None:
@@ -143,7 +143,7 @@ class ImmediateWork:
             self.log(text)
 
     def now(self) -> float:
-        """Give a time that moves on by ten seconds with each pause of a wait."""
+        """Return a time that moves on by ten seconds with each pause of a wait."""
         return 1_700_000_000.0 + 10.0 * self._pauses
 
     def _kept(self, name: str, fn: Callable[[], Json | None], tries: int, *, poll: bool) -> Json:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from closeout.adapters.views import DeliveryView, RunView
 from closeout.core.automation import Automation
 from closeout.core.records import NewRun
+from closeout.ledger.views import DeliveryView, RunView
 
 NOTHING = "nothing to start: no automation matches, or its run has not finished"
 
@@ -19,15 +19,15 @@ class Shown(Protocol):
     """What is read of a ledger."""
 
     def run(self, run_id: str) -> RunView | None:
-        """Give one run."""
+        """Return one run."""
         ...
 
     def delivery(self, delivery_id: int | str) -> DeliveryView | None:
-        """Give one delivery."""
+        """Return one delivery."""
         ...
 
     def body(self, delivery_id: int | str) -> bytes:
-        """Give a delivery's payload as JSON text."""
+        """Return a delivery's payload as JSON text."""
         ...
 
 
@@ -44,11 +44,11 @@ class Attempting(Protocol):
         queue_timeout: float,
         request: int | None = None,
     ) -> str:
-        """Store the next attempt at a run; give its execution."""
+        """Store the next attempt at a run; return its execution."""
         ...
 
     def add_runs(self, delivery: int | str, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
-        """Store runs that a kept delivery did not have; give their executions."""
+        """Store runs that a kept delivery did not have; return their executions."""
         ...
 
 
@@ -71,7 +71,7 @@ class Again:
         self._start = start
 
     def rerun(self, target: str, by: str, request: int | None = None) -> str:
-        """Store and start the next attempt at a run; give its execution, or why there is none."""
+        """Store and start the next attempt at a run; return its execution, or why there is none."""
         run = self._shown.run(target)
         if run is None:
             return f"there is no run {target}"

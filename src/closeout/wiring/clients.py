@@ -49,7 +49,7 @@ class StepClients:
         self._target = target
 
     def aws(self, service: str) -> Any:
-        """Give a client of the step's account and region."""
+        """Return a client of the step's account and region."""
         return self._bound().aws(service)
 
     def account(self) -> str:
@@ -107,7 +107,7 @@ class SharedClients:
         self._report = report
 
     def for_step(self, target: AwsTarget | None) -> Clients:
-        """Give the clients of one step; nothing is connected yet."""
+        """Return the clients of one step; nothing is connected yet."""
         return StepClients(self, target)
 
     @property
@@ -135,7 +135,7 @@ class SharedClients:
         return StepSecrets(self._step_secrets, lambda: self.secrets, report=self._report)
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
-        """Give secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""
+        """Return secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""
         from closeout.core.secrets import CachedSecret
 
         return CachedSecret(references, self.secrets, report=report, now=self._clock.now)

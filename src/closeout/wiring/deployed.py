@@ -10,14 +10,14 @@ from pathlib import Path
 
 from closeout.config.load import Loaded
 from closeout.config.settings import AwsSettings, Settings
-from closeout.core.deployed import Deployed
 from closeout.core.errors import Unavailable, UsageError
+from closeout.stack.deployed import Deployed
 from closeout.wiring.stack import Stack
 from closeout.wiring.stack_ledger import StackLedger
 
 
 def read_deployed(stack: Stack, ledger: StackLedger) -> Deployed:
-    """Give what is deployed. Raises `Unavailable` if this closeout cannot say what that is, `StoreUnavailable`."""
+    """Return what is deployed. Raises `Unavailable` if this closeout cannot say what that is, `StoreUnavailable`."""
     deployed = ledger.deployed.read()
     if deployed is None:
         raise Unavailable(
@@ -39,7 +39,7 @@ def read_deployed(stack: Stack, ledger: StackLedger) -> Deployed:
 
 
 def as_loaded(stack: Stack, deployed: Deployed) -> Loaded:
-    """Give it as a configuration by which a plan can be shown here: with the stack's token, and without its modules."""
+    """Return it as a configuration by which a plan can be shown here: with the stack's token, and without its modules."""
     settings = Settings(
         secrets_github=f"aws-secretsmanager:{stack.output('GitHubTokenSecretName')}",
         api_url=deployed.api_url,

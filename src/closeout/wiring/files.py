@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from closeout.adapters.ledger import Ledger, Requests, Views
-from closeout.adapters.ledger.connection import check_file
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
+from closeout.ledger.sqlite import Ledger, Requests, Views
+from closeout.ledger.sqlite.connection import check_file
 from closeout.wiring.clock import SystemClock
 
 
@@ -22,12 +22,12 @@ def load(path: str | Path) -> Loaded:
 
 
 def views(path: Path) -> Views:
-    """Give the read side of a ledger, from any process."""
+    """Return the read side of a ledger, from any process."""
     return Views(path)
 
 
 def ledger_requests(path: Path) -> Requests:
-    """Give what another process than the server may write."""
+    """Return what another process than the server may write."""
     return Requests(path)
 
 

@@ -35,7 +35,7 @@ def explain(
 def plan(
     loaded: Loaded, event: str, payload: Mapping[str, Any], *, code_here: bool = True
 ) -> list[dict[str, Any]]:
-    """Give the plans of the automations that the event would start: `run.preview.plan`'s rows. Reads only.
+    """Return the plans of the automations that the event would start: `run.preview.plan`'s rows. Reads only.
 
     One whose run would end as failure before its first step has no steps, and an `error`.
 
@@ -100,7 +100,7 @@ def _actions(*, code_here: bool) -> Mapping[str, Action]:
 def preview_deps(
     loaded: Loaded, clients: SharedClients, redactor: Redactor, actions: Mapping[str, Action]
 ) -> RunDeps:
-    """Give what planning needs."""
+    """Return what planning needs."""
     quiet = _Quiet()
 
     def no_details(_execution: Execution) -> str | None:

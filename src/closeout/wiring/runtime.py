@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from closeout.adapters.ledger import Ledger, Views
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
@@ -17,6 +16,7 @@ from closeout.core.redact import Redactor
 from closeout.core.secrets import CachedSecret
 from closeout.engine import Engine, Finished
 from closeout.intake.receiver import Receiver
+from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Execution, Request, RunFunction
 from closeout.run.deps import RunDeps
 from closeout.run.execute import make
@@ -195,7 +195,7 @@ def _go_on(clock: SystemClock, ledger: Ledger, report: Report) -> None:
 
 
 def webhook_references(loaded: Loaded, config: Path) -> tuple[str, ...]:
-    """Give the references of the webhook's secrets. Raises `SecretError` that says how when there is none."""
+    """Return the references of the webhook's secrets. Raises `SecretError` that says how when there is none."""
     references = loaded.settings.secrets_webhook
     if not references:
         raise SecretError(UNVERIFIABLE.format(file=config))
@@ -203,6 +203,6 @@ def webhook_references(loaded: Loaded, config: Path) -> tuple[str, ...]:
 
 
 def public_url(loaded: Loaded, given: str | None) -> str | None:
-    """Give the configured base of Details links, None when the server's own address is to be used."""
+    """Return the configured base of Details links, None when the server's own address is to be used."""
     text = given or loaded.settings.public_url
     return setting_value(text, "public-url").rstrip("/") if text else None

@@ -30,7 +30,7 @@ class StoredSecret(NamedTuple):
     created: float
 
     def __repr__(self) -> str:
-        """Give a text without the value."""
+        """Return a text without the value."""
         return "StoredSecret(…)"
 
 
@@ -44,7 +44,7 @@ class Stack:
         self._clients = clients
 
     def output(self, key: str) -> str:
-        """Give an output. Raises `Unavailable` when the stack has none of this name."""
+        """Return an output. Raises `Unavailable` when the stack has none of this name."""
         value = self._outputs.get(key)
         if not value:
             raise Unavailable(
@@ -54,11 +54,11 @@ class Stack:
         return value
 
     def client(self, service: str) -> Any:
-        """Give a client of the stack's region whose errors are `ServiceError`."""
+        """Return a client of the stack's region whose errors are `ServiceError`."""
         return self._clients.aws(service)
 
     def ledger(self) -> StackLedger:
-        """Give the stack's ledger."""
+        """Return the stack's ledger."""
         from closeout.wiring.clock import SystemClock
         from closeout.wiring.stack_ledger import Place, StackLedger
         from closeout.wiring.stack_runtime import boto_clients
@@ -86,7 +86,7 @@ class Stack:
         return self._version(name, "AWSPREVIOUS") is not None
 
     def changed(self, name: str) -> float | None:
-        """Give when the current value was stored, if there was another one before it; reads no value.
+        """Return when the current value was stored, if there was another one before it; reads no value.
 
         Raises `ServiceError`. A secret that is not there has not been changed.
         """
@@ -142,7 +142,7 @@ class Stack:
 
 
 def following(name: str, version: str) -> str:
-    """Give the id of the version that follows a version of a secret: the same for everybody who asks."""
+    """Return the id of the version that follows a version of a secret: the same for everybody who asks."""
     return str(uuid.uuid5(_FOLLOWING, f"{name} {version}"))
 
 

@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from closeout.adapters.dynamo.attempts import Attempts
-from closeout.adapters.dynamo.bodies import Bodies
-from closeout.adapters.dynamo.deployed import DynamoDeployed
-from closeout.adapters.dynamo.logs import CloudWatchLogs
-from closeout.adapters.dynamo.requests import Requests
-from closeout.adapters.dynamo.starts import LambdaStarts
-from closeout.adapters.dynamo.store import DynamoStore
-from closeout.adapters.dynamo.switch import DynamoSwitch
-from closeout.adapters.dynamo.table import Table
-from closeout.adapters.dynamo.views import Views
 from closeout.config.load import Loaded
 from closeout.core.errors import UsageError
+from closeout.ledger.dynamodb.attempts import Attempts
+from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.deployed import DynamoDeployed
+from closeout.ledger.dynamodb.logs import CloudWatchLogs
+from closeout.ledger.dynamodb.requests import Requests
+from closeout.ledger.dynamodb.starts import LambdaStarts
+from closeout.ledger.dynamodb.store import DynamoStore
+from closeout.ledger.dynamodb.switch import DynamoSwitch
+from closeout.ledger.dynamodb.table import Table
+from closeout.ledger.dynamodb.views import Views
 from closeout.ports import Clock
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class StackLedger:
         return Views(self.table, self.store, self.bodies, self.switch, logs, self._clock)
 
     def requests(self, loaded: Loaded | None) -> Requests:
-        """Give what carries out a command's requests; a rerun and a replay need what is deployed."""
+        """Return what carries out a command's requests; a rerun and a replay need what is deployed."""
 
         def rerun(target: str, by: str) -> str:
             return self._again(loaded).rerun(target, by)

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.spec import Limit
-from closeout.adapters.dynamo.journal import LogJournal
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
-from closeout.core import invocation
 from closeout.core.automation import Current, status_contexts
-from closeout.core.console import run_log_url
 from closeout.core.redact import Redactor
 from closeout.engine.calling import Finished
 from closeout.engine.visit import DRAIN, Visits
+from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ports import Clock, Execution, RunFunction
 from closeout.run import ended
 from closeout.run.deps import RunDeps
 from closeout.run.execute import make
+from closeout.stack import invocation
+from closeout.stack.console import run_log_url
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.clock import SystemClock
 from closeout.wiring.stack_ledger import Place, StackLedger
@@ -192,7 +192,7 @@ def open_stack_runtime(
 
 
 def boto_clients(region: str) -> Callable[[str], Any]:
-    """Give boto3's low-level clients of a region, each made once; short waits, since a visit tries again itself."""
+    """Return boto3's low-level clients of a region, each made once; short waits, since a visit tries again itself."""
     import boto3
     from botocore.config import Config
 

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def _note(**what: Any) -> int:
-    """Write a line where the test reads it; give how many lines this pull request had before."""
+    """Write a line where the test reads it; return how many lines this pull request had before."""
     path = Path(os.environ["NOTES"])
     before = path.read_text("utf-8").splitlines() if path.exists() else []
     with path.open("a", encoding="utf-8") as file:
@@ -38,7 +38,7 @@ def linger(context: Any) -> dict[str, Any]:
 
 
 def overreach(context: Any) -> dict[str, str]:
-    """Try with the worker's own credentials what nothing in the configuration needs; give each refusal's code."""
+    """Try with the worker's own credentials what nothing in the configuration needs; return each refusal's code."""
     import boto3
     from botocore.exceptions import ClientError
 
@@ -80,7 +80,7 @@ def overreach(context: Any) -> dict[str, str]:
 
 
 def seize(context: Any) -> dict[str, str]:
-    """Try to take closeout itself away, with the worker's own credentials; give each refusal's words."""
+    """Try to take closeout itself away, with the worker's own credentials; return each refusal's words."""
     import boto3
     from botocore.exceptions import ClientError
 
@@ -139,7 +139,7 @@ def seize(context: Any) -> dict[str, str]:
 
 
 def greet(context: Any, name: str) -> dict[str, str]:
-    """Say something, and give something back."""
+    """Say something, and return something back."""
     context.log(f"hello {name}")
     return {"greeted": name, "umlaut": "ä€𝄞"}
 

@@ -70,6 +70,6 @@ class Previews:
         return Left(stack=name in stacks, bucket=f"{name}-site" in buckets)
 
     def builds(self) -> list[dict[str, Any]]:
-        """Give the builds of the project."""
+        """Return the builds of the project."""
         ids = self._builds.list_builds_for_project(projectName=PROJECT)["ids"]
         return list(self._builds.batch_get_builds(ids=ids)["builds"]) if ids else []

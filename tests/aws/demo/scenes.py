@@ -209,7 +209,7 @@ def close(stage: Stage, number: int, sha: str) -> Ended:
 
 
 def delivery_of(world: World, number: int) -> dict[str, Any]:
-    """Give the newest `closed` delivery of a pull request."""
+    """Return the newest `closed` delivery of a pull request."""
     kept = world.github.world.repository("acme/shop").deliveries
     return next(
         one for one in kept if one["action"] == "closed" and one["request"]["payload"]["number"] == number
@@ -234,7 +234,7 @@ def details(world: World, url: str) -> list[str]:
 
 
 def message(answer: Answer) -> str:
-    """Give the sentence of an error."""
+    """Return the sentence of an error."""
     try:
         return str(answer.json["message"])
     except (ValueError, KeyError, TypeError):

@@ -13,7 +13,7 @@ from tests.openapi.description import check
 
 @pytest.fixture
 def github() -> Iterator[FakeGitHub]:
-    """Give a fake with the repository acme/shop (id 501001)."""
+    """Yield a fake with the repository acme/shop (id 501001)."""
     with FakeGitHub() as fake:
         fake.world.add_repository("acme/shop", id=501_001)
         yield fake
@@ -22,5 +22,5 @@ def github() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def client(github: FakeGitHub) -> GitHubClient:
-    """Give a client that knows the fake's token and waits longer than a busy machine takes."""
+    """Return a client that knows the fake's token and waits longer than a busy machine takes."""
     return GitHubClient(lambda: github.token, github.url, timeout=5.0)

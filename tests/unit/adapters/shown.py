@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def shown(error: BaseException | None) -> str:
-    """Give every message and attribute along the chain, as a traceback would print it."""
+    """Return every message and attribute along the chain, as a traceback would print it."""
     parts: list[str] = []
     while error is not None:
         parts += [repr(error), str(error), repr(vars(error))]

@@ -19,7 +19,7 @@ SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 
 
 def failure(call: Callable[[], object]) -> ServiceError:
-    """Give the ServiceError that a call raises."""
+    """Return the ServiceError that a call raises."""
     with pytest.raises(ServiceError) as caught:
         call()
     return caught.value

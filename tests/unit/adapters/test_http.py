@@ -57,7 +57,7 @@ class Host:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """Give a host."""
+    """Yield a host."""
     made = Host()
     yield made
     made.stop()
@@ -65,7 +65,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def other() -> Iterator[Host]:
-    """Give a second host, of another origin."""
+    """Yield a second host, of another origin."""
     made = Host()
     yield made
     made.stop()

@@ -34,7 +34,7 @@ class Vault:
         self.asked: list[str] = []
 
     def get_secret_value(self, *, SecretId: str, VersionStage: str) -> Mapping[str, Any]:  # noqa: N803
-        """Give a version, raise its error, or say that there is none."""
+        """Return a version, raise its error, or say that there is none."""
         self.asked.append(f"{SecretId} {VersionStage}")
         found = self.stages.get(VersionStage, Boto("ResourceNotFoundException"))
         if isinstance(found, Exception):
@@ -43,13 +43,13 @@ class Vault:
 
 
 def version(text: str | bytes, *, age: float = 0.0) -> dict[str, Any]:
-    """Give an answer of GetSecretValue, created `age` seconds before NOW."""
+    """Return an answer of GetSecretValue, created `age` seconds before NOW."""
     kind = "SecretString" if isinstance(text, str) else "SecretBinary"
     return {kind: text, "CreatedDate": datetime.fromtimestamp(NOW - age, UTC)}
 
 
 def refusal(call: Callable[[], object], *hidden: str) -> SecretError:
-    """Give the SecretError of a call, and hold it against showing what is hidden."""
+    """Return the SecretError of a call, and hold it against showing what is hidden."""
     with pytest.raises(SecretError) as caught:
         call()
     assert not [value for value in hidden if value in shown(caught.value)]
@@ -57,7 +57,7 @@ def refusal(call: Callable[[], object], *hidden: str) -> SecretError:
 
 
 def reader(vault: Vault | None = None, **environment: str) -> SecretReader:
-    """Give a reader at NOW."""
+    """Return a reader at NOW."""
     return SecretReader(environment, client=lambda _region: vault, now=lambda: NOW)
 
 

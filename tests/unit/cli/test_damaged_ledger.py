@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from closeout.adapters.ledger import Ledger
 from closeout.cli import exits
 from closeout.cli.main import main
+from closeout.ledger.sqlite import Ledger
 from closeout.ports import Ending, Operation
-from tests.unit.ledger.conftest import HandClock, delivery, new_run
+from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 PAGE = 4096
 RUNS = [f"{'abcdefgh'[number % 8] * 25}{'abcdefgh'[number // 8]}" for number in range(24)]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from closeout.adapters.ledger import Ledger, Views
 from closeout.cli.runs import CANDIDATES, find
 from closeout.core.errors import NotFound, UsageError
-from tests.unit.ledger.conftest import HandClock, delivery, new_run
+from closeout.ledger.sqlite import Ledger, Views
+from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 ONE, TWO = "pychgk" + "a" * 20, "pychgk" + "b" * 20
 MANY = [f"qqqqqq{letter}" + "c" * 19 for letter in "abcdefg"]

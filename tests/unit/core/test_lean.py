@@ -22,7 +22,7 @@ class Lean(lean.NamedTuple):
         return self.name.upper()
 
     def __str__(self) -> str:
-        """Give the name."""
+        """Return the name."""
         return self.name
 
 
@@ -38,7 +38,7 @@ class Typed(typing.NamedTuple):
         return self.name.upper()
 
     def __str__(self) -> str:
-        """Give the name."""
+        """Return the name."""
         return self.name
 
 

@@ -18,7 +18,7 @@ class Clock:
         self.time = 1_000.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.time
 
 
@@ -48,7 +48,7 @@ REFERENCE = "aws-secretsmanager:hook"
 
 
 def cached(store: Store, clock: Clock, reference: str = REFERENCE, **options: object) -> CachedSecret:
-    """Give a cache whose background read happens at once."""
+    """Return a cache whose background read happens at once."""
     return CachedSecret(
         [reference],
         store,

@@ -121,7 +121,7 @@ def test_any_bytes_give_facts_or_the_named_error(text: bytes) -> None:
 
 
 def told(read: Any, text: bytes) -> Any:
-    """Give the facts, or the sentence of a refusal, of a payload that came through the door."""
+    """Return the facts, or the sentence of a refusal, of a payload that came through the door."""
     try:
         payload.door(text)
         return read("pull_request", text)

@@ -56,12 +56,12 @@ class Stack(NamedTuple):
     door: Callable[[], Door]
 
     def client(self, service: str) -> Any:
-        """Give a boto3 client of the emulator."""
+        """Return a boto3 client of the emulator."""
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
         return boto3.client(service, endpoint_url=self.aws.url, region_name="us-east-1", **keys)
 
     def items(self) -> list[dict[str, Any]]:
-        """Give everything in the table."""
+        """Return everything in the table."""
         found: list[dict[str, Any]] = self.client("dynamodb").scan(TableName="ledger")["Items"]
         return found
 
@@ -104,7 +104,7 @@ def event(
     form: bool = False,
     **more: Any,
 ) -> dict[str, Any]:
-    """Give API Gateway's event of a signed delivery."""
+    """Return API Gateway's event of a signed delivery."""
     body = deliveries.encode(payload, form=form)
     headers = deliveries.signed_headers(name, body, secret, guid, form=form, **more)
     return {

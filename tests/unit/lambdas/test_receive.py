@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from closeout.core import ids, table
+from closeout.core import ids
 from closeout.core.records import Accepted
 from closeout.intake import answers
 from closeout.lambdas.answering import Door
+from closeout.stack import table
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
 
@@ -22,19 +23,19 @@ CLEANUP, TOLD = (ids.run_id(GUID, name) for name in ("cleanup", "told"))
 
 
 def ask(stack: Stack, request: dict[str, Any]) -> tuple[int, Any]:
-    """Send one request to a fresh environment; give status and decoded body."""
+    """Send one request to a fresh environment; return status and decoded body."""
     answer = stack.door().answer(request)
     return answer["statusCode"], json.loads(answer["body"])
 
 
 def stored(stack: Stack, key: table.Item) -> dict[str, Any] | None:
-    """Give an item's plain values."""
+    """Return an item's plain values."""
     item = stack.client("dynamodb").get_item(TableName="ledger", Key=key).get("Item")
     return None if item is None else table.from_item(item)
 
 
 def closed(**more: Any) -> dict[str, Any]:
-    """Give the event of a pull request that was closed."""
+    """Return the event of a pull request that was closed."""
     return event("pull_request", deliveries.pull_request(), **more)
 
 
@@ -183,7 +184,7 @@ def test_a_large_body_goes_into_the_bucket_first(stack: Stack) -> None:
 
 
 def changed(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Give a request with other headers (None: without) or parts."""
+    """Return a request with other headers (None: without) or parts."""
     headers = dict(request["headers"])
     for name, value in changes.pop("headers", {}).items():
         headers.pop(name, None)

@@ -26,7 +26,7 @@ print(json.dumps([*state, answer["statusCode"]]))
 
 
 def start(folder: Path, url: str) -> list[object]:
-    """Import the receiver in a process of its own; give what `CODE` says."""
+    """Import the receiver in a process of its own; return what `CODE` says."""
     (folder / "rules.json").write_text(compile_rules(AUTOMATIONS, ()), "utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},

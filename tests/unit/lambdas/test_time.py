@@ -45,7 +45,7 @@ def dripping(start: bytes) -> Callable[[int, socket.socket], None]:
 
 @contextlib.contextmanager
 def unreachable() -> Iterator[str]:
-    """Give the URL of a server whose queue is full: a connection is neither accepted nor refused."""
+    """Yield the URL of a server whose queue is full: a connection is neither accepted nor refused."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, contextlib.ExitStack() as held:
         for _ in range(4):
             waiting = held.enter_context(socket.socket())
@@ -55,13 +55,13 @@ def unreachable() -> Iterator[str]:
 
 
 def client(url: str, now: Callable[[], float] = time.time) -> Aws:
-    """Give a client of a server."""
+    """Return a client of a server."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     return Aws({"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **keys}, now=now)
 
 
 def late(url: str) -> tuple[float, float]:
-    """Call when half a second of a request's time is left, and again after it; give the seconds of both calls."""
+    """Call when half a second of a request's time is left, and again after it; return the seconds of both calls."""
     past = [0.0]
     aws = client(url, lambda: time.time() + past[0])
     aws.begin()

@@ -162,7 +162,7 @@ def test_every_context_verifies_certificate_and_name() -> None:
 
 
 def shipped() -> dict[str, bytes]:
-    """Give the certificates in DER, by their name."""
+    """Return the certificates in DER, by their name."""
     found = re.findall(r"^([^\n]+), until \d{4}-\d\d-\d\d\n(-----BEGIN.*?END CERTIFICATE-----)", roots.AMAZON, re.DOTALL | re.MULTILINE)  # fmt: skip
     return {name: ssl.PEM_cert_to_DER_cert(text) for name, text in found}
 

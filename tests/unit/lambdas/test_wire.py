@@ -34,7 +34,7 @@ def read_request(connection: socket.socket) -> bool:
 
 
 def client(url: str, pauses: list[float], now: Callable[[], float] = lambda: 1_700_000_000.0) -> Aws:
-    """Give a client of a server that notes its pauses instead of making them."""
+    """Return a client of a server that notes its pauses instead of making them."""
     environment = {
         "AWS_ENDPOINT_URL": url,
         "AWS_REGION": "us-east-1",

@@ -37,7 +37,7 @@ runtime.deps.clients.secrets, runtime.deps.clients.http
 import closeout.adapters.github
 from closeout.config import cel
 assert cel.condition('event.ref == "refs/heads/main"', {{"ref": "refs/heads/main"}})
-assert "closeout.adapters.ledger" not in sys.modules
+assert "closeout.ledger.sqlite" not in sys.modules
 """
 
 

@@ -39,7 +39,7 @@ def scene(privacy: str | None = "public", **automation: Any) -> Scene:
 
 
 def said(one: Scene) -> tuple[Ending, str]:
-    """Play it; give its ending and all that its statuses said."""
+    """Play it; return its ending and all that its statuses said."""
     ending = one.play()
     return ending, "\n".join(text for _, text in one.world.statuses)
 

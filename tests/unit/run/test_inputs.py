@@ -16,7 +16,7 @@ REQUEST = builtin()["http/request"]
 
 
 def prefix(template: str, ref: str, **inputs: Any) -> str:
-    """Give the prefix that a pull request from the branch `ref` gets."""
+    """Return the prefix that a pull request from the branch `ref` gets."""
     payload = pull_payload(head={"ref": ref})
     given = {"bucket": "acme-previews", "prefix": template, **inputs}
     return str(resolve(step(uses=ACTION.uses, inputs=given), ACTION, payload)["prefix"])

@@ -38,7 +38,7 @@ def scene() -> Scene:
 
 
 def marked(played: Scene) -> list[str]:
-    """Give a list that is filled with the names of operations as their marks are stored."""
+    """Return a list that is filled with the names of operations as their marks are stored."""
     names: list[str] = []
     save = played.durable.save
 

@@ -52,7 +52,7 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Give a receiver."""
+    """Yield a receiver."""
     made = Receiver()
     yield made
     made.stop()
@@ -60,7 +60,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def github() -> Iterator[FakeGitHub]:
-    """Give a fake with acme/shop."""
+    """Yield a fake with acme/shop."""
     with FakeGitHub() as fake:
         fake.world.add_repository("acme/shop", id=501_001)
         yield fake
@@ -69,7 +69,7 @@ def github() -> Iterator[FakeGitHub]:
 def ask(
     github: FakeGitHub, method: str, path: str, body: Any = None, *, token: str | None = TOKEN
 ) -> tuple[int, Any, dict[str, str]]:
-    """Send one request; give status, decoded answer and headers."""
+    """Send one request; return status, decoded answer and headers."""
     connection = http.client.HTTPConnection(urlsplit(github.url).netloc, timeout=5)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     connection.request(method, path, json.dumps(body) if body is not None else None, headers)

@@ -11,12 +11,12 @@ from typing import Any
 
 import boto3
 
-from closeout.core import table as layout
-from closeout.core.deployed import definition_digest
 from closeout.core.records import NewDelivery
 from closeout.engine.visit import DONE
 from closeout.intake.receiver import Receiver
 from closeout.ports import Ending
+from closeout.stack import table as layout
+from closeout.stack.deployed import definition_digest
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
@@ -115,7 +115,7 @@ class StackWorld:
         switch.set_paused("a test", None) if paused else switch.clear_paused()
 
     def closes(self, number: int = 17, *, known: bool = True, **pull: Any) -> tuple[str, str]:
-        """Accept the delivery of a closed pull request; give its execution and the head's SHA.
+        """Accept the delivery of a closed pull request; return its execution and the head's SHA.
 
         With `known` the definition of its run is one that was deployed.
         """

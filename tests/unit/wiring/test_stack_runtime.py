@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from closeout.core.console import run_log_url
 from closeout.core.errors import ConfigError, Unavailable
 from closeout.engine.visit import DONE
 from closeout.lambdas import ended
 from closeout.ports import AwsTarget, Ending
+from closeout.stack.console import run_log_url
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
@@ -56,7 +56,7 @@ def world(aws: FakeAws, github: FakeGitHub, tmp_path: Path) -> StackWorld:
 
 
 def preview(world: StackWorld) -> Any:
-    """Deploy the preview of pull request 17; give clients of its account."""
+    """Deploy the preview of pull request 17; return clients of its account."""
     clients = world.runtime.deps.clients.for_step(AwsTarget("123456789012", "us-east-1", None))
     previews.create(clients)
     previews.fill(clients)
@@ -205,7 +205,7 @@ def test_a_module_that_cannot_be_imported_stops_the_worker_and_not_who_ends_its_
 
 
 def waits_for_its_stack(world: StackWorld) -> str:
-    """Have a run wait before its delete, planned on this worker's version; give its execution."""
+    """Have a run wait before its delete, planned on this worker's version; return its execution."""
     world.switch(paused=True)
     execution, _ = world.closes()
     assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)

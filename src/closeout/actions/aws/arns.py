@@ -13,11 +13,11 @@ _TEMPLATE = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 
 
 def pattern(inputs: Mapping[str, Any], key: str) -> str:
-    """Give an input with `*` for every `${{ }}`, and `*` alone when it is not set."""
+    """Return an input with `*` for every `${{ }}`, and `*` alone when it is not set."""
     value = inputs.get(key)
     return _TEMPLATE.sub("*", str(value)) if value else "*"
 
 
 def literal(text: str) -> str:
-    """Give an input's own text, with every `${{ }}` taken out."""
+    """Return an input's own text, with every `${{ }}` taken out."""
     return _TEMPLATE.sub("", text)

@@ -53,12 +53,12 @@ class Place:
     prefix: str = ""
 
     def arguments(self) -> dict[str, str]:
-        """Give the arguments that every call has."""
+        """Return the arguments that every call has."""
         return {"Bucket": self.bucket, "ExpectedBucketOwner": self.owner}
 
 
 def versions(client: S3, place: Place, *, missing_ok: bool = True) -> Iterator[Version]:
-    """Give every version and delete marker under a prefix, page by page.
+    """Yield every version and delete marker under a prefix, page by page.
 
     A bucket that is gone has none, unless `missing_ok` is false: then that is the `ServiceError` it is.
     """
@@ -79,12 +79,12 @@ def versions(client: S3, place: Place, *, missing_ok: bool = True) -> Iterator[V
 
 
 def _moment(value: Any) -> str:
-    """Give a time as text that sorts like the time: UTC in whole seconds, as S3 itself keeps them."""
+    """Return a time as text that sorts like the time: UTC in whole seconds, as S3 itself keeps them."""
     return str(value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def count(client: S3, place: Place) -> tuple[int, int]:
-    """Give number and bytes of everything in a place, at most `COUNT_CAP` versions."""
+    """Return number and bytes of everything in a place, at most `COUNT_CAP` versions."""
     number = size = 0
     for version in versions(client, place):
         number += 1
@@ -95,12 +95,12 @@ def count(client: S3, place: Place) -> tuple[int, int]:
 
 
 def next_batch(client: S3, place: Place, wanted: Callable[[Version], bool] = lambda _: True) -> list[Version]:
-    """Give the first wanted versions, `BATCH` of them at most. May read every page of the place."""
+    """Return the first wanted versions, `BATCH` of them at most. May read every page of the place."""
     return list(islice(filter(wanted, versions(client, place)), BATCH))
 
 
 def delete_batch(client: S3, place: Place, batch: Sequence[Version]) -> dict[str, int]:
-    """Delete a batch in one call; give `{"deleted", "bytes", "more"}`, `more` 0 when it is empty.
+    """Delete a batch in one call; return `{"deleted", "bytes", "more"}`, `more` 0 when it is empty.
 
     Raises `ActionFailed` naming the keys that S3 refused, or a transient `ServiceError` if trying again may help.
     """

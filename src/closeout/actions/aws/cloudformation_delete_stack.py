@@ -96,7 +96,7 @@ def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> s
 
 
 def _counter(inputs: Inputs, clients: Clients, account: str) -> Any:
-    """Give a function that counts a bucket's versions, or 0 when the step would not delete them."""
+    """Return a function that counts a bucket's versions, or 0 when the step would not delete them."""
 
     def count(resource: Resource) -> tuple[int, int]:
         if not inputs.get("empty-buckets") or resource.type != stacks.BUCKET_TYPE:
@@ -184,7 +184,7 @@ class _Looks:
         self._words: dict[str, dict[str, str]] = {}
 
     def stack(self, change: Change) -> str | None:
-        """Give why the stack itself counts as left."""
+        """Return why the stack itself counts as left."""
         stack = self._find(change.identity["stack_id"])
         if stack is None:
             return None
@@ -192,7 +192,7 @@ class _Looks:
         return f"it is {stack['StackStatus']}" + (f": {why}" if why else "")
 
     def resource(self, identity: Mapping[str, Any]) -> str | None:
-        """Give why a resource counts as left; None when it is gone, or kept after all by a policy of the stack."""
+        """Return why a resource counts as left; None when it is gone, or kept after all by a policy of the stack."""
         kind, physical_id = identity["type"], identity["physical_id"]
         if kind == stacks.STACK_TYPE:
             there = self._find(physical_id) is not None
@@ -225,7 +225,7 @@ class _Looks:
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
-    """Give what the caller needs. Deleting the resources themselves is the role's business, or the caller's."""
+    """Return what the caller needs. Deleting the resources themselves is the role's business, or the caller's."""
     name = arns.pattern(inputs, "stack-name")
     looks = physical.LOOKS.values()
     named = [look for look in looks if look.resource != physical.EVERYTHING]

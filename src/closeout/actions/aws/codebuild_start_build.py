@@ -114,7 +114,7 @@ def _start(client: CodeBuild, project: str, inputs: Inputs, work: Work) -> Json:
 
 
 def _traced(client: CodeBuild, project: str, trace: str) -> Mapping[str, Any] | None:
-    """Give the build that an earlier try of this very step started, if there is one."""
+    """Return the build that an earlier try of this very step started, if there is one."""
     ids = client.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:LOOK_BACK]
     builds = client.batch_get_builds(ids=ids)["builds"] if ids else []
     for build in builds:
@@ -141,7 +141,7 @@ def _end_poll(client: CodeBuild, build_id: str, work: Work) -> Any:
 
 
 def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:
-    """Give the first phase that did not succeed, and what it said."""
+    """Return the first phase that did not succeed, and what it said."""
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in (None, "SUCCEEDED", "QUEUED"):
             said = [item.get("message") or item.get("statusCode") or "" for item in phase.get("contexts", ())]
@@ -156,7 +156,7 @@ def _ended(build_id: str, end: Mapping[str, str]) -> str:
 
 
 def _said(end: Mapping[str, str]) -> str:
-    """Give what the phase said, which quotes the build's commands, and where the log is."""
+    """Return what the phase said, which quotes the build's commands, and where the log is."""
     return (f": {end['reason']}" if end["reason"] else "") + (f" (log: {end['link']})" if end["link"] else "")
 
 
@@ -177,12 +177,12 @@ def _stop(client: CodeBuild, build_id: str, work: Work) -> Json:
 
 
 def verify(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Give nothing: a build leaves nothing to look for, and whether it succeeded is its own word."""
+    """Return nothing: a build leaves nothing to look for, and whether it succeeded is its own word."""
     return ()
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
-    """Give what the caller needs on this one project."""
+    """Return what the caller needs on this one project."""
     return (
         Permission(
             system="aws",

@@ -45,7 +45,7 @@ class Frozen:
         return version.modified < self.since or _digest(version) in self.known
 
     def to_json(self) -> dict[str, Any]:
-        """Give a JSON object that `from_json` takes back."""
+        """Return a JSON object that `from_json` takes back."""
         return {"since": self.since, "known": sorted(self.known)}
 
     @classmethod
@@ -86,13 +86,13 @@ def freeze(versions: Iterable[Version], known: int = KNOWN) -> Seen:
 
 
 def _after(cut: str, newest: Sequence[tuple[str, str]]) -> str:
-    """Give the first moment of which every version is known; `~` sorts after every digit and letter of a date."""
+    """Return the first moment of which every version is known; `~` sorts after every digit and letter of a date."""
     later = [moment for moment, _ in newest if moment > cut]
     return min(later) if later else cut + "~"
 
 
 def _digest(version: Version) -> str:
-    """Give 64 bits that stand for one version; the time tells one `null` version of a key from the next."""
+    """Return 64 bits that stand for one version; the time tells one `null` version of a key from the next."""
     text = f"{version.key}\n{version.version_id}\n{version.modified}".encode()
     return base64.urlsafe_b64encode(hashlib.sha256(text).digest()[:8]).decode().rstrip("=")
 
@@ -191,7 +191,7 @@ def _place(identity: Mapping[str, Any]) -> Place:
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
-    """Give what the caller needs: to list the bucket's versions, and to delete under the prefix."""
+    """Return what the caller needs: to list the bucket's versions, and to delete under the prefix."""
     bucket, prefix = arns.pattern(inputs, "bucket"), arns.pattern(inputs, "prefix")
     return (
         Permission(

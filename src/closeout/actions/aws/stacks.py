@@ -102,7 +102,7 @@ def busy(stack: Mapping[str, Any]) -> bool:
 
 
 def resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool = False) -> Iterator[Resource]:
-    """Give every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
+    """Yield every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
 
     `kept` says that the whole stack is kept because its own entry in the parent is.
     """
@@ -128,7 +128,7 @@ def resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool = 
 
 
 def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:
-    """Give CloudFormation's word on each logical id of a stack, by StackId also when the stack is deleted.
+    """Return CloudFormation's word on each logical id of a stack, by StackId also when the stack is deleted.
 
     Empty when CloudFormation has forgotten the stack (it does so after 90 days).
     """
@@ -142,7 +142,7 @@ def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:
 
 
 def owner(client: CloudFormation, physical_id: str) -> str | None:
-    """Give the StackId of the stack that this resource belongs to now; None when it belongs to none."""
+    """Return the StackId of the stack that this resource belongs to now; None when it belongs to none."""
     try:
         rows = client.describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
     except ServiceError as error:
@@ -156,7 +156,7 @@ def owner(client: CloudFormation, physical_id: str) -> str | None:
 
 
 def deletion_policies(client: CloudFormation, stack_id: str) -> dict[str, str]:
-    """Give the DeletionPolicy of each logical id that has one in plain text; what is not plain counts as none."""
+    """Return the DeletionPolicy of each logical id that has one in plain text; what is not plain counts as none."""
     body = client.get_template(StackName=stack_id, TemplateStage="Processed")["TemplateBody"]
     template = _parse(body) if isinstance(body, str) else body
     entries = template.get("Resources") if isinstance(template, Mapping) else None
@@ -204,7 +204,7 @@ def trace_delete(client: CloudFormation, stack_id: str, marker: str | None, *, j
 
 
 def newest_event(client: CloudFormation, stack_id: str) -> str | None:
-    """Give the id of the newest event."""
+    """Return the id of the newest event."""
     events = client.describe_stack_events(StackName=stack_id)["StackEvents"]
     return str(events[0]["EventId"]) if events else None
 
@@ -224,7 +224,7 @@ class Failure:
     reason: str
 
     def to_json(self) -> dict[str, str]:
-        """Give a JSON object that `from_json` takes back."""
+        """Return a JSON object that `from_json` takes back."""
         return {
             "type": self.type,
             "logical_id": self.logical_id,
@@ -249,7 +249,7 @@ class Failure:
         return "DependencyViolation" in self.reason or "has a dependent object" in self.reason
 
     def text(self) -> str:
-        """Give one clause for a person."""
+        """Return one clause for a person."""
         return f"{self.type} {self.logical_id} ({self.physical_id}): {self.reason}"
 
 

@@ -203,7 +203,7 @@ class Teardown:
         return f"closeout-{self.work.execution}-{place}-{number}"
 
     def _remedy(self, number: int, failures: Sequence[Failure]) -> bool:
-        """Do what may make the next delete work; give whether there is any hope."""
+        """Do what may make the next delete work; return whether there is any hope."""
         full = sorted({item.physical_id for item in failures if item.not_empty} & set(self.doomed.buckets))
         if self.empty_buckets and full:
             for index, bucket in enumerate(full, start=1):
@@ -283,7 +283,7 @@ def _answers(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> b
 
 
 def _reason(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> str:
-    """Give the stack's reason; if its description has none, the newest one among its own events."""
+    """Return the stack's reason; if its description has none, the newest one among its own events."""
     told = [
         str(event["ResourceStatusReason"])
         for event in events

@@ -36,7 +36,7 @@ _PASSING = (408, 425, 429)
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Give the one request."""
+    """Return the one request."""
     method, url = inputs.get("method") or "POST", _url(inputs)
     shown = _shown_url(url)
     verb = {"DELETE": "delete", "POST": "post", "PATCH": "patch", "PUT": "send"}.get(method, "call")
@@ -136,7 +136,7 @@ def _url_problem(url: str) -> str | None:
 
 
 def _shown_url(url: str) -> str:
-    """Give the URL without its query, which is where tokens travel."""
+    """Return the URL without its query, which is where tokens travel."""
     place = parse(url)
     return place.shown + ("?…" if place.query else "")
 

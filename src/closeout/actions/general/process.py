@@ -241,7 +241,7 @@ def _drain(descriptor: int, output: Output) -> None:
 
 
 def started(pid: int) -> str | None:
-    """Give when a process started, comparable on this machine and across reboots; None when it is not there.
+    """Return when a process started, comparable on this machine and across reboots; None when it is not there.
 
     Field 22 of /proc/PID/stat (ticks since boot, proc(5)) with the boot's id: a pid alone is used again.
     """

@@ -92,13 +92,13 @@ def find(name: str) -> Callable[..., Any]:
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Give the one call; a function that cannot be imported is found out here."""
+    """Return the one call; a function that cannot be imported is found out here."""
     find(str(inputs["function"]))
     return plan_elsewhere(inputs, _clients)
 
 
 def plan_elsewhere(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Give the one call, without the code: what of its name can be imported here would be something else."""
+    """Return the one call, without the code: what of its name can be imported here would be something else."""
     given = ", ".join(f"{key}={value!r}" for key, value in (inputs.get("args") or {}).items())
     reason = f"with {given}" if given else "without arguments"
     return (Change(verb="call", resource=str(inputs["function"]), reason=reason[:200]),)

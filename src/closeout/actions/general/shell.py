@@ -35,7 +35,7 @@ _REASON_CHARACTERS = 600
 def environment(
     server: Mapping[str, str], settings: Mapping[str, Any], given: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give the script's environment: the server's without what is or may be a secret, then `env:`.
+    """Return the script's environment: the server's without what is or may be a secret, then `env:`.
 
     Left out: variables that a secret reference of the file names, `AWS_*`, `GH_*`, `GITHUB_TOKEN`, and the token
     that opens the server's metrics. `pass-env` names the ones to keep all the same.
@@ -52,7 +52,7 @@ def environment(
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Give the one command."""
+    """Return the one command."""
     argv = _argv(inputs)
     shown = shlex.join(argv) if inputs.get("argv") else str(inputs["run"]).strip().splitlines()[0]
     for name in inputs.get("env") or {}:

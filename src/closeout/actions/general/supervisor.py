@@ -80,7 +80,7 @@ def why_not(order: dict, error: OSError) -> str:  # type: ignore[type-arg]
 
 
 def wait(child: int, wake: int, seconds: float | None, *, listen: bool) -> int | None:
-    """Give the script's wait status; None when told to stop, or when `seconds` have passed."""
+    """Return the script's wait status; None when told to stop, or when `seconds` have passed."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
@@ -105,7 +105,7 @@ def kill_group(child: int, number: int) -> None:
 
 
 def descendants() -> list[int]:
-    """Give the processes that have this one as their parent: with the subreaper's role, every orphan too."""
+    """Return the processes that have this one as their parent: with the subreaper's role, every orphan too."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children") as listing:  # noqa: PTH123
             return [int(pid) for pid in listing.read().split()]

@@ -24,12 +24,12 @@ _HERE = "this pull request"
 
 
 def marker(automation: str) -> str:
-    """Give the hidden text by which an automation finds its comment."""
+    """Return the hidden text by which an automation finds its comment."""
     return f"{COMMENT_MARKER}{automation} -->"
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Give the one comment; where it goes, the event says, unless the inputs do."""
+    """Return the one comment; where it goes, the event says, unless the inputs do."""
     repository, number = inputs.get("repository"), inputs.get("number")
     where = (
         f"{repository or ''}#{number}"

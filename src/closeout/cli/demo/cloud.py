@@ -96,7 +96,7 @@ class Cloud:
         call("POST", f"{self._control}/settings", {"delete_seconds": seconds})
 
     def calls(self, operation: str, containing: str) -> list[dict[str, Any]]:
-        """Give the calls of one operation that the account has seen, about one thing."""
+        """Return the calls of one operation that the account has seen, about one thing."""
         seen: list[dict[str, Any]] = call("GET", f"{self._control}/requests?after=0")
         return [
             one for one in seen if one["operation"] == operation and containing in json.dumps(one["params"])

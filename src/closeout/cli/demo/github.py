@@ -29,7 +29,7 @@ class GitHub:
         call("POST", f"{self._repository}/hooks", {"url": url, "secret": secret})
 
     def details(self) -> dict[str, str]:
-        """Give the newest Details link of each pull request that has one, by a title."""
+        """Return the newest Details link of each pull request that has one, by a title."""
         found = {}
         for number, sha in self._heads.items():
             links = [status["target_url"] for status in self.statuses(sha) if status["target_url"]]
@@ -38,13 +38,13 @@ class GitHub:
         return found
 
     def open(self, number: int, *, base: str = "develop") -> str:
-        """Open a pull request; give the commit that its statuses belong to."""
+        """Open a pull request; return the commit that its statuses belong to."""
         pull = call("POST", f"{self._repository}/pulls", {"number": number, "base": base})
         self._heads[number] = str(pull["head"]["sha"])
         return self._heads[number]
 
     def close(self, number: int) -> dict[str, Any]:
-        """Close a pull request without a merge; give the delivery, once it is answered."""
+        """Close a pull request without a merge; return the delivery, once it is answered."""
         call("POST", f"{self._repository}/pulls/{number}/close", {"wait": True})
         return self.delivery(number)
 
@@ -53,7 +53,7 @@ class GitHub:
         call("POST", f"{self._repository}/pulls/{number}/reopen", {"wait": True})
 
     def redeliver(self, number: int) -> dict[str, Any]:
-        """Press "Redeliver" on a pull request's `closed` delivery; give the new one, once it is answered."""
+        """Press "Redeliver" on a pull request's `closed` delivery; return the new one, once it is answered."""
         known = self.delivery(number)
         hook = f"{self.url}/repos/{REPOSITORY}/hooks/{known['hook_id']}"
         call("POST", f"{hook}/deliveries/{known['id']}/attempts", headers=self._authorization)
@@ -61,14 +61,14 @@ class GitHub:
         return self.delivery(number)
 
     def delivery(self, number: int) -> dict[str, Any]:
-        """Give the newest `closed` delivery of this pull request: headers, payload, answer."""
+        """Return the newest `closed` delivery of this pull request: headers, payload, answer."""
         kept = call("GET", f"{self._repository}/deliveries")
         return next(
             one for one in kept if one["action"] == "closed" and one["request"]["payload"]["number"] == number
         )
 
     def statuses(self, sha: str) -> list[dict[str, Any]]:
-        """Give the commit's statuses of this automation, the oldest first."""
+        """Return the commit's statuses of this automation, the oldest first."""
         url = f"{self.url}/repos/{REPOSITORY}/commits/{sha}/statuses?per_page=100"
         kept = call("GET", url, headers=self._authorization)
         return [status for status in reversed(kept) if status["context"] == CONTEXT]

@@ -48,7 +48,7 @@ class Child:
         return self._process.pid
 
     def url(self) -> str:
-        """Wait until it says where it listens; give that URL. Raises `Unavailable` with its last words."""
+        """Wait until it says where it listens; return that URL. Raises `Unavailable` with its last words."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             self._seen += self._read.read()
@@ -61,7 +61,7 @@ class Child:
         raise Unavailable(f"{self.name} did not start: {self.last_words() or 'it said nothing'}")
 
     def last_words(self, lines: int = 5) -> str:
-        """Give the end of what it wrote."""
+        """Return the end of what it wrote."""
         return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-lines:])
 
     def kill(self) -> None:
@@ -107,5 +107,5 @@ class Children:
         return child
 
     def last_words(self, module: str) -> str:
-        """Give the end of what the newest child of this module wrote."""
+        """Return the end of what the newest child of this module wrote."""
         return next((child.last_words(20) for child in reversed(self._all) if child.name == module), "")

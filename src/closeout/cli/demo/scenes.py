@@ -191,7 +191,7 @@ def killed(stage: Stage) -> None:
 
 
 def finished_operations(stage: Stage, run: dict[str, object]) -> dict[str, tuple[object, ...]]:
-    """Give the run's finished operations: their names, how often each was tried, and when it ended."""
+    """Return the run's finished operations: their names, how often each was tried, and when it ended."""
     return stage.server.operations(str(run.get("id")))
 
 

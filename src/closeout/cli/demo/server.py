@@ -29,7 +29,7 @@ class Server:
         self._child: Child | None = None
 
     def start(self) -> float:
-        """Start it, on the same port as before; give the seconds until it listened."""
+        """Start it, on the same port as before; return the seconds until it listened."""
         port = self.url.rpartition(":")[2] or "0"
         began = time.monotonic()
         arguments = ("serve", "--config", str(self._config), "--db", str(self.db), "--port", port)
@@ -38,7 +38,7 @@ class Server:
         return time.monotonic() - began
 
     def kill(self) -> int:
-        """`kill -9`; give the pid that is no more."""
+        """`kill -9`; return the pid that is no more."""
         assert self._child is not None
         self._child.kill()
         return self._child.pid
@@ -59,7 +59,7 @@ class Server:
         return request("POST", self.webhook, body, headers)
 
     def acknowledged(self) -> tuple[int, float]:
-        """Give how many deliveries were acknowledged so far, and the seconds that this took, by its own measure."""
+        """Return how many deliveries were acknowledged so far, and the seconds that this took, by its own measure."""
         text = request("GET", f"{self.url}/metrics").text
         count = re.search(r"^closeout_ack_seconds_count (\S+)", text, re.MULTILINE)
         seconds = re.search(r"^closeout_ack_seconds_sum (\S+)", text, re.MULTILINE)
@@ -68,33 +68,33 @@ class Server:
     # --- the ledger -----------------------------------------------------------------------------------
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """Give a run as `closeout runs show --json` does."""
+        """Return a run as `closeout runs show --json` does."""
         from closeout import wiring
 
         found = wiring.views(self.db).run(run_id)
         return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
 
     def runs(self) -> list[dict[str, Any]]:
-        """Give every run."""
+        """Return every run."""
         from closeout import wiring
 
         return [run.to_json() for run in wiring.views(self.db).runs()]
 
     def logs(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
-        """Give a run's log lines after that one."""
+        """Return a run's log lines after that one."""
         from closeout import wiring
 
         return [line.to_json() for line in wiring.views(self.db).logs(run_id, after=after)]
 
     def operations(self, run_id: str) -> dict[str, tuple[Any, ...]]:
-        """Give the finished operations of a run's latest attempt: name → (state, tries, ended at)."""
+        """Return the finished operations of a run's latest attempt: name → (state, tries, ended at)."""
         from closeout import wiring
 
         rows = wiring.views(self.db).operations(run_id)
         return {row.name: (row.state, row.tries, row.ended_at) for row in rows if row.ended_at is not None}
 
     def explain(self, event: str, payload: dict[str, Any]) -> list[dict[str, Any]]:
-        """Give what `closeout explain` says."""
+        """Return what `closeout explain` says."""
         from closeout import wiring
 
         return wiring.explain(wiring.load(self._config), event, payload, False)

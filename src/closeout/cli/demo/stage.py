@@ -23,7 +23,7 @@ DELETE_SECONDS = "0.8"
 
 
 def build(folder: Path, children: Children, narrator: Narrator) -> Stage:
-    """Start everything; give what the scenes play with."""
+    """Start everything; return what the scenes play with."""
     config = folder / "closeout.yaml"
     config.write_text(files("closeout.cli.demo").joinpath("closeout.yaml").read_text("utf-8"), "utf-8")
     env = _environment()

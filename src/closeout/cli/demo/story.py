@@ -103,7 +103,7 @@ class Follower:
 
 
 def close_pull_request(stage: Stage, number: int, sha: str) -> Follower:
-    """Close a pull request, tell how the delivery was answered, and give a follower of its one run."""
+    """Close a pull request, tell how the delivery was answered, and return a follower of its one run."""
     stage.narrator.tell("github", f"#{number} is closed; the signed delivery goes out")
     count, seconds = stage.server.acknowledged()
     delivery = stage.github.close(number)
@@ -117,7 +117,7 @@ def close_pull_request(stage: Stage, number: int, sha: str) -> Follower:
 
 
 def run_of(answer: str) -> str:
-    """Give the run id in a 202's body; a name that no run has, if there is none."""
+    """Return the run id in a 202's body; a name that no run has, if there is none."""
     import json
 
     try:

@@ -89,7 +89,7 @@ def _s3_call(method: str, path: str, query: str, region: str) -> Call:
 
 
 def error_answer(call: Call, status: int, code: str, message: str) -> tuple[int, dict[str, str], bytes]:
-    """Give status, headers and body of an error in the protocol that the call used."""
+    """Return status, headers and body of an error in the protocol that the call used."""
     if call.service == "s3":
         body = f"<?xml version='1.0'?><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         return status, {"Content-Type": "application/xml"}, body.encode()

@@ -98,7 +98,7 @@ class RuledCloudFormation(CloudFormationResponse):
 
 
 def ruled(rules: StackRules) -> type[RuledCloudFormation]:
-    """Give the response class bound to these rules."""
+    """Return the response class bound to these rules."""
     return type("BoundCloudFormation", (RuledCloudFormation,), {"rules": rules})
 
 

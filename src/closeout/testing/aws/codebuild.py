@@ -53,7 +53,7 @@ class BuildRules:
             self.tokens[build["projectName"], token] = (self.clock(), build)
 
     def earlier(self, project: str, token: str | None) -> dict[str, Any] | None:
-        """Give the build that this token started within five minutes."""
+        """Return the build that this token started within five minutes."""
         started, build = self.tokens.get((project, token or ""), (0.0, None))
         return build if build is not None and self.clock() - started < TOKEN_SECONDS else None
 
@@ -131,5 +131,5 @@ class RuledCodeBuild(CodeBuildResponse):
 
 
 def ruled(rules: BuildRules) -> type[RuledCodeBuild]:
-    """Give the response class bound to these rules."""
+    """Return the response class bound to these rules."""
     return type("BoundCodeBuild", (RuledCodeBuild,), {"rules": rules})

@@ -15,7 +15,7 @@ _SUB_NAME = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
 
 
 def resources_of(stack: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Give logical id, moto's resource and its entry in the template, for each that was created."""
+    """Yield logical id, moto's resource and its entry in the template, for each that was created."""
     parsed = stack.resource_map._parsed_resources
     for logical_id, definition in stack.resource_map._resource_json_map.items():
         if parsed.get(logical_id) is not None:
@@ -23,7 +23,7 @@ def resources_of(stack: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
 
 
 def deletion_order(stack: Any) -> tuple[str, ...]:
-    """Give logical ids, dependents before what they depend on: the reverse of creation [trouble]."""
+    """Return logical ids, dependents before what they depend on: the reverse of creation [trouble]."""
     order: list[str] = []
 
     def visit(name: str, path: tuple[str, ...]) -> None:
@@ -39,7 +39,7 @@ def deletion_order(stack: Any) -> tuple[str, ...]:
 
 
 def needed_by(stack: Any, logical_id: str) -> set[str]:
-    """Give all that this resource needs, directly or not: it cannot go before this one."""
+    """Return all that this resource needs, directly or not: it cannot go before this one."""
     found: set[str] = set()
     waiting = [logical_id]
     while waiting:
@@ -75,7 +75,7 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def export_in_use(backend: Any, stack: Any) -> str | None:
-    """Give CloudFormation's sentence about an export that another stack imports [exports]."""
+    """Return CloudFormation's sentence about an export that another stack imports [exports]."""
     own = {export.name for export in stack.exports}
     for other in backend.stacks.values():
         if other is stack:

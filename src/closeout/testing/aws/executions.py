@@ -34,7 +34,7 @@ class Executions:
             self.started.clear()
 
     def seen(self) -> list[dict[str, Any]]:
-        """Give all: function, name, payload, status, and how often each was started."""
+        """Return all: function, name, payload, status, and how often each was started."""
         with self.lock:
             return [dict(entry) for entry in self.started]
 

@@ -79,7 +79,7 @@ class FaultBoard:
             self._release = threading.Event()
 
     def take(self, call: Call) -> Fault | None:
-        """Give the first order that this call meets, and count it."""
+        """Return the first order that this call meets, and count it."""
         with self._lock:
             for order in self.orders:
                 if order.times < 1 or not order.matches(call):
@@ -119,7 +119,7 @@ class CallJournal:
             return entry
 
     def since(self, number: int) -> list[dict[str, Any]]:
-        """Give the entries after that number as JSON objects."""
+        """Return the entries after that number as JSON objects."""
         with self._lock:
             return [asdict(entry) for entry in self.entries[number:]]
 

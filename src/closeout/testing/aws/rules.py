@@ -296,7 +296,7 @@ class StackRules:
 
 
 def physical_id(resource: Any) -> str:
-    """Give a resource's physical id as CloudFormation does: for a nested stack its StackId [nested]."""
+    """Return a resource's physical id as CloudFormation does: for a nested stack its StackId [nested]."""
     if isinstance(resource, Stack):
         return str(resource.stack_id)
     return str(getattr(resource, "physical_resource_id", "") or "")

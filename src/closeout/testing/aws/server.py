@@ -41,7 +41,7 @@ def _handler() -> type[Any]:
 
 
 def make(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> BaseWSGIServer:
-    """Give a bound threaded server; port 0 takes a free one (`server.server_port`)."""
+    """Return a bound threaded server; port 0 takes a free one (`server.server_port`)."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     return make_server(host, port, emulator, threaded=True, request_handler=_handler())
 
@@ -101,7 +101,7 @@ class FakeAws:
                 self._child.stdout.close()
 
     def environment(self) -> dict[str, str]:
-        """Give the variables under which any AWS SDK talks to this emulator."""
+        """Return the variables under which any AWS SDK talks to this emulator."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -125,12 +125,12 @@ class FakeAws:
         self._call("DELETE", "faults")
 
     def requests(self, after: int = 0) -> list[dict[str, Any]]:
-        """Give the journal's entries after that number."""
+        """Return the journal's entries after that number."""
         answer: list[dict[str, Any]] = self._call("GET", f"requests?after={after}")
         return answer
 
     def executions(self) -> list[dict[str, Any]]:
-        """Give every durable execution that was started: function, name, payload, status, starts."""
+        """Return every durable execution that was started: function, name, payload, status, starts."""
         answer: list[dict[str, Any]] = self._call("GET", "executions")
         return answer
 

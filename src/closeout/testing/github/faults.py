@@ -48,7 +48,7 @@ class Fault:
         return True
 
     def to_json(self) -> dict[str, Any]:
-        """Give what a test waits for: how many calls were hit."""
+        """Return what a test waits for: how many calls were hit."""
         return {"id": self.id, "kind": self.kind, "path": self.path, "seen": self.seen, "hits": self.hits}
 
 
@@ -72,7 +72,7 @@ class Faults:
             return fault
 
     def hit(self, method: str, path: str) -> Fault | None:
-        """Give the first fault that this call runs into."""
+        """Return the first fault that this call runs into."""
         with self._lock:
             for fault in self._faults.values():
                 if fault.matches(method, path):

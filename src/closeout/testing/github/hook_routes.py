@@ -123,7 +123,7 @@ def _ping(call: HookCall) -> Answer:
 
 
 def _list_deliveries(call: HookCall) -> Answer:
-    """Give deliveries, the newest first, from the one that `cursor` names on."""
+    """Return deliveries, the newest first, from the one that `cursor` names on."""
     known = [d for d in call.owner.deliveries if d["hook_id"] == call.hook.id]
     cursor = call.query.get("cursor")
     if cursor is not None:

@@ -122,13 +122,13 @@ class Sender:
         owner.deliveries.insert(0, record)
 
     def _address(self, url: str) -> str:
-        """Give where a hook's URL answers: of several beginnings the longest counts."""
+        """Return where a hook's URL answers: of several beginnings the longest counts."""
         known = max((name for name in self.names if url.startswith(name)), key=len, default="")
         return self.names[known] + url.removeprefix(known) if known else url
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, str]:
-    """Give (status code, GitHub's word for it, the answer's text); code 0 when there was no answer."""
+    """Return (status code, GitHub's word for it, the answer's text); code 0 when there was no answer."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=TIMEOUT)

@@ -101,7 +101,7 @@ class FakeGitHub:
     def emit(
         self, repository: Repository, event: str, payload: dict[str, Any], guid: str | None = None
     ) -> str:
-        """Send an event to every hook that wants it, the organization's too; give its GUID."""
+        """Send an event to every hook that wants it, the organization's too; return its GUID."""
         guid = guid or str(uuid.uuid4())
         self.sender.send(repository, event, payload, guid)
         organization = self.world.organizations.get(repository.full_name.partition("/")[0].lower())
@@ -113,14 +113,14 @@ class FakeGitHub:
         self.emit(repository, event, payload)
 
     def statuses(self, full_name: str, sha: str, context: str | None = None) -> list[dict[str, Any]]:
-        """Give the statuses of a commit, oldest first."""
+        """Return the statuses of a commit, oldest first."""
         known = self.world.repository(full_name).statuses.get(sha, [])
         return [s for s in reversed(known) if context in (None, s["context"])]
 
     # --- the journal ----------------------------------------------------------------------------------
 
     def requests(self, *, since: int = 0) -> list[dict[str, Any]]:
-        """Give API requests in order: n, method, path, query, headers, body, token (known or not), status, answer."""
+        """Return API requests in order: n, method, path, query, headers, body, token (known or not), status, answer."""
         with self._journal_lock:
             return [dict(entry) for entry in self._journal[since:]]
 

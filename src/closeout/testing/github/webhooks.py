@@ -43,7 +43,7 @@ class Hook:
             self.secret = str(config.get("secret", ""))
 
     def config(self) -> dict[str, Any]:
-        """Give the settings as the API shows them: the secret is masked."""
+        """Return the settings as the API shows them: the secret is masked."""
         return {
             "url": self.url,
             "content_type": "form" if self.form else "json",
@@ -52,7 +52,7 @@ class Hook:
         }
 
     def to_json(self, owner: HookOwner | None = None) -> dict[str, Any]:
-        """Give the hook as the API shows it; only a repository's has `last_response` and `test_url`."""
+        """Return the hook as the API shows it; only a repository's has `last_response` and `test_url`."""
         base = f"{payloads.API}{owner.path if owner else ''}/hooks/{self.id}"
         of_repository = owner is None or owner.kind == "repository"
         return {
@@ -100,10 +100,10 @@ class Organization:
 
     @property
     def kind(self) -> str:
-        """Give `organization`."""
+        """Return `organization`."""
         return "organization"
 
     @property
     def path(self) -> str:
-        """Give its path in the API."""
+        """Return its path in the API."""
         return f"/orgs/{self.login}"

@@ -67,16 +67,16 @@ class Repository:
 
     @property
     def kind(self) -> str:
-        """Give `repository`: what its hooks are installed on."""
+        """Return `repository`: what its hooks are installed on."""
         return "repository"
 
     @property
     def path(self) -> str:
-        """Give its path in the API."""
+        """Return its path in the API."""
         return f"/repos/{self.full_name}"
 
     def to_json(self, *, full: bool = False) -> dict[str, Any]:
-        """Give the repository as payloads and the API show it."""
+        """Return the repository as payloads and the API show it."""
         shown = payloads.repository(self.full_name, number=self.id, private=self.private, full=full)
         return shown | {"default_branch": self.default_branch}
 
@@ -96,7 +96,7 @@ class World:
         self._numbers = itertools.count(1_000)
 
     def next_id(self, base: int = 0) -> int:
-        """Give a number that nothing else has."""
+        """Return a number that nothing else has."""
         return base + next(self._numbers)
 
     # --- repositories and tokens ----------------------------------------------------------------------
@@ -130,7 +130,7 @@ class World:
         return self.organizations.setdefault(login.lower(), Organization(self.next_id(9_000), login))
 
     def rename(self, full_name: str, to: str) -> None:
-        """Give a repository another name; the old one redirects from now on, as on GitHub."""
+        """Return a repository another name; the old one redirects from now on, as on GitHub."""
         with self.lock:
             repository = self.repository(full_name)
             self.renamed[full_name.lower()] = repository.id
@@ -187,7 +187,7 @@ class World:
         return repository.pulls[number]
 
     def pull_payload(self, repository: Repository, pull: Pull, action: str = "closed") -> dict[str, Any]:
-        """Give the delivery's payload for what happened to a pull request."""
+        """Return the delivery's payload for what happened to a pull request."""
         head: Any = "same"
         if pull.fork is not None:
             head = (
@@ -359,7 +359,7 @@ class World:
 
 
 def stamp(now: float) -> str:
-    """Give a time as GitHub writes it."""
+    """Return a time as GitHub writes it."""
     import datetime
 
     return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -123,7 +123,7 @@ class Executions:
             self.drive(execution)
 
     def tell(self, execution: dict[str, Any]) -> None:
-        """Publish a status, and give the event of an execution that failed to the function's dead-letter queue."""
+        """Publish a status, and return the event of an execution that failed to the function's dead-letter queue."""
         status = execution["Status"]
         detail = {
             "durableExecutionArn": execution["DurableExecutionArn"],
@@ -147,7 +147,7 @@ class Executions:
             sqs._act_send_message({"MessageBody": execution["InputPayload"]}, queue["url"])
 
     def version(self, name: str, qualifier: str) -> tuple[dict[str, Any], str] | None:
-        """Give the record that a version's number or an alias stands for, and the number."""
+        """Return the record that a version's number or an alias stands for, and the number."""
         function = functions._functions.get(name)
         if function is None:
             return None

@@ -101,7 +101,7 @@ class Ministack:
         return self._process.pid
 
     def last_words(self, lines: int = 20) -> str:
-        """Give the end of what it wrote."""
+        """Return the end of what it wrote."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
@@ -115,7 +115,7 @@ class Ministack:
         return self._certificate.bundle
 
     def environment(self) -> dict[str, str]:
-        """Give the variables under which AWS's SDKs, the CDK and Python's TLS talk to it, as the account's root."""
+        """Return the variables under which AWS's SDKs, the CDK and Python's TLS talk to it, as the account's root."""
         assert self._certificate is not None
         return {
             "AWS_ENDPOINT_URL": self.url,
@@ -132,7 +132,7 @@ class Ministack:
         }
 
     def client(self, service: str, **credentials: str) -> Any:
-        """Give a boto3 client: the root's, or that of `access_key`, `secret_key` and `token`."""
+        """Return a boto3 client: the root's, or that of `access_key`, `secret_key` and `token`."""
         import boto3
         from botocore.config import Config
 
@@ -146,7 +146,7 @@ class Ministack:
         return session.client(service, endpoint_url=self.url, verify=str(self.bundle), config=config)
 
     def webhook(self, api_id: str, stage: str = "prod", path: str = "/webhook") -> str:
-        """Give where a REST API of the account answers here."""
+        """Return where a REST API of the account answers here."""
         return f"{self.url}/_aws/execute-api/{api_id}/{stage}{path}"
 
     def request(
@@ -159,7 +159,7 @@ class Ministack:
         source: str = "127.0.0.1",
         timeout: float = 30.0,
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send one request from an address of loopback; give status, headers (lower case) and body."""
+        """Send one request from an address of loopback; return status, headers (lower case) and body."""
         parts = urlsplit(url)
         connection = http.client.HTTPSConnection(
             parts.hostname or "",

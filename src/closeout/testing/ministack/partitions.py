@@ -34,7 +34,7 @@ def of_item(arn: str) -> dict[str, Any]:
 
 
 def keyed(checks: Sequence[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
-    """Give each check (action, ARN) of a transaction the keys of its item."""
+    """Return each check (action, ARN) of a transaction the keys of its item."""
     items = json.loads(body or b"{}").get("TransactItems", ()) if checks else ()
     made: list[tuple[str, str]] = []
     for (action, arn), part in zip(checks, (part for item in items for part in item.values()), strict=True):

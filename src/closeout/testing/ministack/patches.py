@@ -87,7 +87,7 @@ def keep_what_a_function_says() -> None:
     f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html",
 )
 def secret_by_arn() -> None:
-    """Use the ARN as the physical id, and give no version to a secret that the template gives no value."""
+    """Use the ARN as the physical id, and return no version to a secret that the template gives no value."""
     handler = HANDLERS["AWS::SecretsManager::Secret"]
     create, update, delete = handler["create"], handler["update"], handler["delete"]
 
@@ -251,7 +251,7 @@ def list_by_alias() -> None:
     f"{DOCS}/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn",
 )
 def principal_is_the_role() -> None:
-    """Give the role's ARN for the key; closeout's roles have no path."""
+    """Return the role's ARN for the key; closeout's roles have no path."""
     original = iam_evaluator._resolve_condition_key
 
     def resolved(key: str, context: Any) -> Any:

@@ -40,7 +40,7 @@ def template(**resources: Any) -> str:
 
 
 def create(clients: Any, name: str = "preview-17", body: str | None = None, **extra: Any) -> str:
-    """Create a stack and give its StackId. By default: a versioned bucket, and a table that needs it."""
+    """Create a stack and return its StackId. By default: a versioned bucket, and a table that needs it."""
     default = template(Assets=bucket(f"{name}-assets"), Table=table(f"{name}-table", DependsOn="Assets"))
     answer = clients.aws("cloudformation").create_stack(StackName=name, TemplateBody=body or default, **extra)
     return str(answer["StackId"])

@@ -21,7 +21,7 @@ STACK = "preview-17"
 
 
 def settle(clients: Any, stack: str) -> str:
-    """Wait until a stack is at rest; give its state (by id)."""
+    """Wait until a stack is at rest; return its state (by id)."""
     for _ in range(200):
         state = status(clients, stack)
         if not state.endswith("_IN_PROGRESS"):

@@ -31,17 +31,17 @@ def leaving(context: Any) -> None:
 
 
 def not_json(context: Any) -> Any:
-    """Give what JSON cannot hold."""
+    """Return what JSON cannot hold."""
     return {1, 2}
 
 
 def infinite(context: Any) -> Any:
-    """Give a number that JSON does not have."""
+    """Return a number that JSON does not have."""
     return float("inf")
 
 
 def huge(context: Any) -> Any:
-    """Give far too much."""
+    """Return far too much."""
     return "x" * 200_000
 
 

@@ -39,7 +39,7 @@ class ScriptedHttp:
         timeout: float,
         secret_headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
-        """Give the next answer."""
+        """Return the next answer."""
         self.sent.append(Sent(method, url, dict(headers), body, dict(secret_headers or {}), timeout))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
@@ -54,7 +54,7 @@ class FixedSecrets:
     values: dict[str, str]
 
     def read(self, reference: str) -> tuple[str, ...]:
-        """Give the value."""
+        """Return the value."""
         if reference not in self.values:
             message = f"{reference} is not set"
             raise SecretError(message)
@@ -83,5 +83,5 @@ class LocalClients:
 
 
 def nothing() -> LocalClients:
-    """Give clients for an action that needs none."""
+    """Return clients for an action that needs none."""
     return LocalClients(ScriptedHttp([]))

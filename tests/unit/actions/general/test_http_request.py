@@ -18,19 +18,19 @@ SECRET = "correct-horse-battery"
 
 
 def answer(status: int = 200, body: str = "", **headers: str) -> HttpAnswer:
-    """Give an answer."""
+    """Return an answer."""
     return HttpAnswer(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, body.encode()
     )
 
 
 def no_answer() -> ServiceError:
-    """Give what a timeout raises."""
+    """Return what a timeout raises."""
     return ServiceError("no answer", service="http", operation="POST", reason="ReadTimeout", transient=True)
 
 
 def run(*answers: HttpAnswer | Exception, **inputs: Any) -> tuple[Any, ScriptedHttp, ImmediateWork]:
-    """Plan and apply; give the result, what was sent, and the work."""
+    """Plan and apply; return the result, what was sent, and the work."""
     http = ScriptedHttp(list(answers) or [answer()])
     clients = LocalClients(http, FixedSecrets({"env:KEY": SECRET}))
     given = {"method": "POST", "url": URL} | {name.replace("_", "-"): value for name, value in inputs.items()}

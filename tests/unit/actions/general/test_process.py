@@ -52,7 +52,7 @@ def gone(pid: int) -> bool:
 def run(
     script: str, tmp_path: Path, *, timeout: float = 10.0, grace: float = 0.2, **options: Any
 ) -> tuple[Any, list[str]]:
-    """Run a shell script to its end; give the exit code and the lines."""
+    """Run a shell script to its end; return the exit code and the lines."""
     lines: list[str] = []
     process = Supervised(grace=grace)
     code = process.run(
@@ -67,7 +67,7 @@ def run(
 
 
 def pid_in(path: Path) -> int:
-    """Wait for a script to write its pid, and give it."""
+    """Wait for a script to write its pid, and return it."""
     assert within(5, lambda: path.exists() and path.read_text().endswith("\n"))
     return int(path.read_text())
 
@@ -374,7 +374,7 @@ def test_a_zombie_and_a_pid_that_is_not_there_have_ended() -> None:
 
 
 def cleaned(*parts: bytes) -> list[str]:
-    """Give the lines that come out of these bytes."""
+    """Return the lines that come out of these bytes."""
     lines: list[str] = []
     output = Output(lines.append)
     for part in parts:
@@ -446,7 +446,7 @@ def test_what_is_kept_of_any_output_is_bounded_and_counted(parts: list[bytes]) -
 
 
 def pieces(*parts: bytes) -> list[bytes]:
-    """Give the lines of an output, those without an end cut as they come in."""
+    """Return the lines of an output, those without an end cut as they come in."""
     cut: list[bytes] = []
     rest = b""
     for part in parts:

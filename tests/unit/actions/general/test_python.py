@@ -17,7 +17,7 @@ HERE = "tests.unit.actions.general"
 
 
 def call(function: str, work: ImmediateWork | None = None, **args: Any) -> tuple[Any, ImmediateWork]:
-    """Plan and apply; give the result and the work."""
+    """Plan and apply; return the result and the work."""
     work = work or ImmediateWork(nothing(), event={"n": 17})
     inputs = {"function": f"{HERE}.{function}", "args": args}
     (change,) = ACTION.plan(inputs, work.clients)

@@ -19,7 +19,7 @@ from tests.unit.actions.general.parts import nothing
 def shell(
     inputs: Any, tmp_path: Path, work: ImmediateWork | None = None, **options: Any
 ) -> tuple[Any, ImmediateWork]:
-    """Plan and apply; give the result and the work."""
+    """Plan and apply; return the result and the work."""
     settings = {"directory": str(tmp_path), "pass-env": (), "secret-variables": ()}
     options.setdefault("retry", ACTION.retry)
     work = work or ImmediateWork(nothing(), settings=settings, **options)

@@ -41,7 +41,7 @@ class GitHubOnly:
 
 @pytest.fixture
 def github() -> Iterator[FakeGitHub]:
-    """Give a fake with acme/shop (pull request 17) and acme/infrastructure."""
+    """Yield a fake with acme/shop (pull request 17) and acme/infrastructure."""
     with FakeGitHub() as fake:
         fake.world.add_repository("acme/shop", id=501_001)
         fake.world.add_repository("acme/infrastructure")
@@ -52,5 +52,5 @@ def github() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def clients(github: FakeGitHub) -> GitHubOnly:
-    """Give clients with the fake's token."""
+    """Return clients with the fake's token."""
     return GitHubOnly(GitHubClient(lambda: github.token, github.url, timeout=5.0))

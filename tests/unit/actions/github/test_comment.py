@@ -16,14 +16,14 @@ EVENT = {"number": 17, "pull_request": {"number": 17}, "repository": {"full_name
 
 
 def write(clients: GitHubOnly, body: str = "Gone.", event: Any = EVENT, **options: Any) -> Any:
-    """Plan and apply; give the result."""
+    """Plan and apply; return the result."""
     inputs = {"body": body} | options.pop("inputs", {})
     (change,) = ACTION.plan(inputs, clients)
     return ACTION.apply(change, inputs, ImmediateWork(clients, event=event, destructive=False, **options))
 
 
 def bodies(github: FakeGitHub, number: int = 17) -> list[str]:
-    """Give the texts of a pull request's comments."""
+    """Return the texts of a pull request's comments."""
     return [comment["body"] for comment in github.world.repository("acme/shop").comments.get(number, [])]
 
 

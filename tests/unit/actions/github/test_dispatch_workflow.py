@@ -31,13 +31,13 @@ class Clock:
         self.time = time.time()
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.time
 
 
 @pytest.fixture
 def infrastructure(github: FakeGitHub) -> FakeGitHub:
-    """Give the fake with a workflow that takes a preview and a trace, which it shows in its run name."""
+    """Return the fake with a workflow that takes a preview and a trace, which it shows in its run name."""
     github.world.add_workflow(
         "acme/infrastructure",
         "teardown.yml",
@@ -55,7 +55,7 @@ def plain(github: FakeGitHub, **behaviour: Any) -> None:
 def dispatch(
     clients: GitHubOnly, inputs: Any = INPUTS, action: Dispatch | None = None, **options: Any
 ) -> tuple[Any, ImmediateWork]:
-    """Plan and apply; give the result and the work."""
+    """Plan and apply; return the result and the work."""
     action = action or Dispatch()
     (change,) = action.plan(inputs, clients)
     work = ImmediateWork(clients, **options)
@@ -63,7 +63,7 @@ def dispatch(
 
 
 def runs(github: FakeGitHub) -> list[Any]:
-    """Give the workflow runs there are."""
+    """Return the workflow runs there are."""
     return list(github.world.repository("acme/infrastructure").runs.values())
 
 
@@ -199,7 +199,7 @@ def test_another_runs_trace_is_not_ours(infrastructure: FakeGitHub, clients: Git
 
 
 def _intent() -> dict[str, Any]:
-    """Give the intent of the first attempt, recorded a while ago."""
+    """Return the intent of the first attempt, recorded a while ago."""
     clock = Clock()
     return {"intent": {"value": {"at": clock.time - 60, "token": "closeout-" + "a" * 26 + "-1-teardown"}}}
 

@@ -1,0 +1,1 @@
+"""What closeout remembers: one folder for each store, and beside them what all stores share."""

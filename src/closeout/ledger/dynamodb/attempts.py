@@ -1,0 +1,177 @@
+"""What people ask of runs, written at once: a cancel, a further attempt, further runs of a kept delivery.
+
+There is no server to take a request: whoever asks writes the row, and starts the execution by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from closeout.core import runs
+from closeout.core.errors import LedgerError, StoreUnavailable
+from closeout.core.ids import execution_id
+from closeout.core.records import NewRun
+from closeout.ledger.dynamodb import rows
+from closeout.ledger.dynamodb.store import DynamoStore
+from closeout.ledger.dynamodb.table import Action, Table, put, update
+from closeout.ledger.names import split_execution
+from closeout.ports import Clock
+from closeout.stack import table as layout
+from closeout.stack.table import Item, from_item
+
+TRIES = 10
+"""Times that a row is read and written again because a visit moved it between the two."""
+
+
+class Attempts:
+    """Over one table. It starts nothing: see `starts.LambdaStarts`."""
+
+    def __init__(self, table: Table, store: DynamoStore, clock: Clock) -> None:
+        self._table = table
+        self._store = store
+        self._clock = clock
+
+    def find(self, target: str) -> str | None:
+        """Return the execution that `target` names: itself, or the latest attempt of a run id."""
+        run_id, attempt = split_execution(target)
+        if attempt is not None:
+            return target if self._store.look(target) else None
+        row = self._last(run_id)
+        return row["execution"] if row else None
+
+    def cancel(self, execution: str, by: str) -> bool:
+        """Ask an execution to end early; False if it is unknown or finished."""
+        for _ in range(TRIES):
+            found = self._store.look(execution)
+            if found is None or found.run.state == "finished":
+                return False
+            after = runs.advance(found.run, runs.CancelAsked(by))
+            if self._table.change(self._asking(execution, found.run.state, after)):
+                return True
+        raise StoreUnavailable(f"{execution} changes faster than a cancel can be written; try again")
+
+    def _asking(self, execution: str, state: str, after: runs.RunState) -> Action:
+        return update(
+            rows.row_key(execution),
+            {"cancel": after.cancel},
+            "#state = :was",
+            {":was": state},
+            {"#state": "state"},
+        )
+
+    def is_started(self, execution: str) -> bool:
+        """Whether somebody has noted that an execution was started by its name."""
+        found = self._store.look(execution)
+        return found is not None and found.started
+
+    def started(self, execution: str, arn: str | None) -> None:
+        """Note that an execution was started by its name, and where Lambda keeps it."""
+        self._table.change({"Update": layout.marked_started(execution, arn)})
+
+    def place(self, execution: str) -> str | None:
+        """Return where Lambda keeps an execution that was started: its ARN, None if nobody noted it."""
+        row = self._table.get(rows.row_key(execution))
+        return from_item(row).get("arn") if row else None
+
+    def new_attempt(
+        self,
+        run_id: str,
+        definition: str,
+        requested_by: str,
+        *,
+        key: str | None,
+        queue_timeout: float,
+        request: int | None = None,
+    ) -> str:
+        """Store the next attempt at a run and return its execution name. Raises `LedgerError` if it cannot have one."""
+        del request
+        row = self._last(run_id)
+        if row is None:
+            raise LedgerError(f"there is no run {run_id} in this ledger")
+        at = self._clock.now()
+        expires = None
+        if "expires" in row:
+            expires = self._keep(row["delivery"], at, row["expires"] - row["finished_at"])
+        attempt = int(row["attempt"]) + 1
+        new = NewRun(run_id, row["automation"], key, definition, queue_timeout)
+        items = layout.run_items(
+            new,
+            row,
+            row["delivery"],
+            attempt=attempt,
+            accepted_at=at,
+            expires=expires,
+            requested_by=requested_by,
+        )
+        unlisted = update(
+            layout.attempt_key(run_id, int(row["attempt"])),
+            {"list": None, "at": None},
+            "#state = :over",
+            {":over": "finished"},
+            {"#state": "state"},
+        )
+        if self._table.write([*_new(items), unlisted], token=False):
+            raise LedgerError(f"run {run_id} has not finished, or its next attempt was asked for just now")
+        return execution_id(run_id, attempt)
+
+    def add_runs(self, delivery: int | str, new_runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+        """Store runs for a delivery that is kept (a replay that matches more than it did before).
+
+        Gives the executions; a run that is there already is left alone. Raises `LedgerError` if there is no such
+        delivery.
+        """
+        name = str(delivery)
+        found = self._table.get(layout.delivery_key(name))
+        if found is None:
+            raise LedgerError(f"there is no delivery {name} in this ledger")
+        row = from_item(found)
+        at = self._clock.now()
+        expires = self._keep(name, at, row["expires"] - row["received_at"]) if "expires" in row else None
+        started = []
+        for run in new_runs:
+            items = layout.run_items(
+                run, row, name, accepted_at=at, expires=expires, requested_by=requested_by
+            )
+            if not self._table.write(_new(items), token=False):
+                started.append(run.run_id)
+        if started:
+            self._tell(name, started)
+        return tuple(execution_id(run_id, 1) for run_id in started)
+
+    def _keep(self, delivery: str, at: float, seconds: float) -> int:
+        """Let a delivery and its body live that long from `at` on, or longer: a run reads them to its end.
+
+        Gives when what belongs to a run that is accepted now may go.
+        """
+        self._store.renew_body(delivery)
+        expires = int(at + seconds)
+        for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
+            self._table.change(update(key, {"expires": expires}, "expires < :expires", {":expires": expires}))
+        return layout.outliving(at, expires)
+
+    def _tell(self, delivery: str, run_ids: Sequence[str]) -> None:
+        """Add runs to those that a delivery shows."""
+        values = layout.to_item({":none": [], ":more": list(run_ids)})
+        self._table.change(
+            {
+                "Update": {
+                    "Key": layout.delivery_key(delivery),
+                    "UpdateExpression": "SET #runs = list_append(if_not_exists(#runs, :none), :more)",
+                    "ConditionExpression": "attribute_exists(pk)",
+                    "ExpressionAttributeNames": {"#runs": "runs"},
+                    "ExpressionAttributeValues": values,
+                }
+            }
+        )
+
+    def _last(self, run_id: str) -> dict[str, Any] | None:
+        """Return the row of a run's latest attempt, with its number."""
+        for item in self._table.query(layout.run_partition(run_id), "attempt#", newest_first=True, limit=1):
+            row = from_item(item)
+            return {**row, "attempt": split_execution(row["execution"])[1]}
+        return None
+
+
+def _new(items: Sequence[Item]) -> list[Action]:
+    return [put(item, layout.NEW) for item in items]

@@ -1,0 +1,85 @@
+"""What a command asks for, done at once: the shape of `ledger.sqlite.Requests`, without a server to wait for.
+
+A cancelled run that was never started is started, and one whose execution is over is taken up by another, so that
+somebody comes to tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from closeout.core.errors import CloseoutError
+from closeout.ledger.dynamodb.attempts import Attempts
+from closeout.ledger.dynamodb.switch import DynamoSwitch
+
+Again = Callable[[str, str], str]
+"""Carries out a rerun of a run or a replay of a delivery, for somebody; gives what came of it."""
+
+
+class Starter(Protocol):
+    """Starts executions: `starts.LambdaStarts`."""
+
+    def start(self, execution: str) -> None:
+        """Start an execution by its name."""
+        ...
+
+    def revive(self, execution: str) -> None:
+        """Have an execution visited again, if Lambda has given it up."""
+        ...
+
+
+class Requests:
+    """Carries out requests of the command line in this process."""
+
+    def __init__(
+        self, attempts: Attempts, starts: Starter, switch: DynamoSwitch, *, rerun: Again, replay: Again
+    ) -> None:
+        self._attempts = attempts
+        self._starts = starts
+        self._switch = switch
+        self._rerun = rerun
+        self._replay = replay
+        self._outcomes: list[str] = []
+
+    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
+        """Carry a request out and return its number; what came of it is its `outcome`. Raises `StoreUnavailable`."""
+        self._outcomes.append(self._carry_out(kind, target or "", by, reason))
+        return len(self._outcomes)
+
+    def outcome(self, request: int) -> str | None:
+        """Return what came of a request: a word, executions, or a sentence."""
+        return self._outcomes[request - 1]
+
+    def server_running(self) -> bool:
+        """Whether somebody carries requests out: always."""
+        return True
+
+    def _carry_out(self, kind: str, target: str, by: str, reason: str | None) -> str:
+        if kind == "pause":
+            self._switch.set_paused(by, reason)
+        elif kind == "resume":
+            self._switch.clear_paused()
+        elif kind == "cancel":
+            return self._cancel(target, f"{by}: {reason}" if reason else by)
+        elif kind in ("rerun", "replay"):
+            try:
+                return self._rerun(target, by) if kind == "rerun" else self._replay(target, by)
+            except CloseoutError as error:
+                return error.message
+        else:
+            return f"unknown request {kind!r}"
+        return "done"
+
+    def _cancel(self, target: str, by: str) -> str:
+        execution = self._attempts.find(target)
+        if execution is None or not self._attempts.cancel(execution, by):
+            return "unknown or finished"
+        try:
+            if self._attempts.is_started(execution):
+                self._starts.revive(execution)
+            else:
+                self._starts.start(execution)
+        except CloseoutError as error:
+            return f"the cancel is kept, and whether Lambda still brings the run on is not known ({error.message})"
+        return "done"

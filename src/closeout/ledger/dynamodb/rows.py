@@ -1,0 +1,136 @@
+"""Items of runs and operations as the values that engines and people work with, and back.
+
+Pure. The fence of a visit is the attribute `holder` of a run's row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.core.ids import parse_execution
+from closeout.core.runs import RunState
+from closeout.ledger.dynamodb.table import Action, update
+from closeout.ports import Execution, Operation, Standing
+from closeout.stack.table import Item, attempt_key, from_item, operation_key, seal_key, to_item
+
+_ROW_NAMES = {"#state": "state", "#holder": "holder"}
+
+
+def run_state(row: Mapping[str, Any]) -> RunState:
+    """Return how a run stands, of its row's plain values."""
+    return RunState(
+        state=row["state"],
+        turn=row["turn"],
+        crashes=int(row.get("crashes", 0)),
+        deaths=int(row.get("deaths", 0)),
+        cancel=row.get("cancel"),
+        verdict=row.get("verdict"),
+        summary=row.get("summary"),
+        started_at=_float(row.get("started_at")),
+        wake=_float(row.get("wake")),
+        finished_at=_float(row.get("finished_at")),
+    )
+
+
+def standing(row: Mapping[str, Any]) -> Standing:
+    """Return the same with what a visit must know besides."""
+    return Standing(
+        execution=row["execution"],
+        run=run_state(row),
+        key=row.get("key"),
+        accepted_at=float(row["accepted_at"]),
+        queue_timeout=float(row["queue_timeout"]),
+        started=bool(row.get("started")),
+        fence=row.get("holder"),
+    )
+
+
+def row_key(execution: str) -> Item:
+    """Return the key of an execution's row. Raises `UsageError` if this is no execution's name."""
+    return attempt_key(*parse_execution(execution))
+
+
+def row_update(found: Standing, after: RunState, **also: Any) -> Action:
+    """Write how a run stands after `found`, as far as it differs, while fence and state are still as found.
+
+    `also` are further attributes. Nothing to write makes it a check of the condition alone.
+    """
+    before = found.run._asdict()
+    changes = {name: value for name, value in after._asdict().items() if value != before[name]} | also
+    condition, values = same(found)
+    return update(row_key(found.execution), changes, condition, values, _ROW_NAMES)
+
+
+def same(found: Standing) -> tuple[str, dict[str, Any]]:
+    """Return the condition (over #state and #holder) that nobody has moved a run since it was found, and its values."""
+    values: dict[str, Any] = {":was": found.run.state}
+    if found.fence is None:
+        return "#state = :was AND attribute_not_exists(#holder)", values
+    return "#state = :was AND #holder = :fence", {**values, ":fence": found.fence}
+
+
+def operation_item(execution: str, operation: Operation, expires: int) -> Item:
+    """Return the item of an operation. `expires` is in seconds since the epoch."""
+    values = {**operation._asdict(), "expires": expires}
+    return operation_key(*parse_execution(execution), operation.name) | to_item(values)
+
+
+class Recorded(NamedTuple):
+    """What stands under the sort keys of one attempt at a run, in one of its two partitions."""
+
+    definition: str | None
+    seal: str | None
+    operations: list[Operation]
+    """In order of position."""
+
+
+def recorded(items: Iterable[Item]) -> Recorded:
+    """Read the items of one attempt, in any order."""
+    definition: str | None = None
+    seal: str | None = None
+    operations: list[Operation] = []
+    for row in map(from_item, items):
+        if "definition" in row:
+            definition = row["definition"]
+        elif "seal" in row:
+            seal = row["seal"]
+        else:
+            operations.append(_operation(row))
+    return Recorded(definition, seal, sorted(operations, key=lambda operation: operation.position))
+
+
+def seal_of(execution: Execution) -> str:
+    """Return a digest of what was accepted: as long as it is the same, the run that began is the run that goes on."""
+    fixed = (execution.automation, execution.event, execution.delivery, execution.guid, execution.hook)
+    parts = [*map(str, fixed), *map(_sha256, (execution.definition.encode(), execution.body))]
+    return _sha256(json.dumps(parts).encode())
+
+
+def seal_item(execution: str, seal: str, expires: int) -> Item:
+    """Return the item of a seal. `expires` is in seconds since the epoch."""
+    return seal_key(*parse_execution(execution)) | to_item({"seal": seal, "expires": expires})
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _operation(row: Mapping[str, Any]) -> Operation:
+    return Operation(
+        name=row["name"],
+        position=row["position"],
+        kind=row["kind"],
+        state=row["state"],
+        result=row.get("result"),
+        tries=row["tries"],
+        wake=_float(row.get("wake")),
+        started_at=float(row["started_at"]),
+        ended_at=_float(row.get("ended_at")),
+    )
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)

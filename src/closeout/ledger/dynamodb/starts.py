@@ -1,0 +1,90 @@
+"""Start executions of the durable worker by name, and ask Lambda what became of them.
+
+A second start of one name changes nothing while Lambda remembers the first:
+https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
+It may be refused, at the latest when another version of the worker is deployed; so where an execution is kept, which the
+first start said, stands in the run's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from closeout.adapters.aws import translated
+from closeout.core.errors import ServiceError
+from closeout.stack.invocation import ALIVE
+from closeout.stack.table import execution_name, worker_event
+
+STARTED = "DurableExecutionAlreadyStartedException"
+GONE = "ResourceNotFoundException"
+
+
+class Notes(Protocol):
+    """What is noted of starts: `attempts.Attempts`."""
+
+    def started(self, execution: str, arn: str | None) -> None:
+        """Note that an execution was started by its name, and where Lambda keeps it."""
+        ...
+
+    def place(self, execution: str) -> str | None:
+        """Return where Lambda keeps it, None if nobody noted it."""
+        ...
+
+
+class LambdaStarts:
+    """Over boto3's client of Lambda and the worker's alias. `notes` are kept on the runs' rows."""
+
+    def __init__(self, client: Any, worker: str, *, now: Callable[[], float], notes: Notes) -> None:
+        self._client = client
+        self._worker = worker
+        self._now = now
+        self._notes = notes
+
+    def start(self, execution: str) -> None:
+        """Start an execution by its name. Raises `ServiceError`, or what noting it raises."""
+        arn = None
+        try:
+            arn = self._invoke(execution, execution)
+        except ServiceError as error:
+            if error.reason != STARTED:
+                raise
+        self._notes.started(execution, arn)
+
+    def ensure(self, execution: str) -> str:
+        """Start an execution if it was never started, and say how it stands. Raises `ServiceError`.
+
+        One that Lambda no longer knows is started anew. Without a note of where it is, a start by its name tells: Lambda
+        answers it with the execution that is there.
+        """
+        arn = self._notes.place(execution)
+        if arn is not None:
+            try:
+                return self._status(arn)
+            except ServiceError as error:
+                if error.reason != GONE:
+                    raise
+        arn = self._invoke(execution, execution)
+        self._notes.started(execution, arn)
+        return self._status(arn)
+
+    def revive(self, execution: str) -> None:
+        """Have an execution visited again, if Lambda has given it up: under another name, since its own is used up."""
+        if self.ensure(execution) in ALIVE:
+            return
+        arn = self._invoke(execution, execution_name(execution, self._now()))
+        self._notes.started(execution, arn)
+
+    def _status(self, arn: str) -> str:
+        with translated("lambda", "GetDurableExecution", self._now):
+            return str(self._client.get_durable_execution(DurableExecutionArn=arn)["Status"])
+
+    def _invoke(self, execution: str, name: str) -> str:
+        with translated("lambda", "Invoke", self._now):
+            answer = self._client.invoke(
+                FunctionName=self._worker,
+                InvocationType="Event",
+                DurableExecutionName=name,
+                Payload=worker_event(execution),
+            )
+        return str(answer.get("DurableExecutionArn", ""))

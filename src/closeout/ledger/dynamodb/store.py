@@ -1,0 +1,198 @@
+"""What visits to executions read and write: every write is refused once another visit has the run.
+
+It has the shape of `engine.remote.RemoteStore` without importing it: adapters and engines do not know each other.
+How a run stands is advanced by whoever calls; here the difference is written, under the condition that nobody else
+has moved the run since.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from closeout.core.errors import LedgerError, NotFound, UsageError
+from closeout.core.ids import parse_execution
+from closeout.core.runs import RunState
+from closeout.ledger.dynamodb import rows
+from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.table import Action, Table, delete, put
+from closeout.ports import Clock, Doubt, Execution, Loaded, Operation, Standing, Word
+from closeout.stack import table as layout
+from closeout.stack.deployed import definition_digest
+from closeout.stack.table import Item, from_item, to_item
+
+DAY = 86_400.0
+MINE = "execution = :me"
+CHANGED = "its payload, its definition or its event is not what it was when the run began"
+
+
+class DynamoStore:
+    """Over one table. `retention_days` is how long a finished run is kept; no run may take longer than that."""
+
+    def __init__(self, table: Table, bodies: Bodies, clock: Clock, *, retention_days: float) -> None:
+        self._table = table
+        self._bodies = bodies
+        self._clock = clock
+        self._retention = retention_days * DAY
+
+    def look(self, execution: str) -> Standing | None:
+        """Read how an execution stands, consistently; None if there is none of this name."""
+        row = self._row(execution)
+        return rows.standing(row) if row else None
+
+    def ahead(self, standing: Standing) -> str | None:
+        """Return the execution that this one must wait for: the key's holder, else the first ticket; None: its turn."""
+        if standing.key is None:
+            return None
+        first = self.first(standing.key)
+        return None if first == standing.execution else first
+
+    def first(self, key: str) -> str | None:
+        """Return who has a key, or is the first to get it."""
+        holder = self._table.get(layout.holder_key(key))
+        tickets = [holder] if holder else self._table.query(layout.key_partition(key), "ticket#", limit=1)
+        return next((str(from_item(ticket)["execution"]) for ticket in tickets), None)
+
+    def clear(self, key: str, execution: str) -> None:
+        """Remove the ticket and the hold of an execution that is over, or gone."""
+        for ticket in self._table.query(layout.key_partition(key), "ticket#"):
+            if from_item(ticket)["execution"] == execution:
+                self._table.change(delete({"pk": ticket["pk"], "sk": ticket["sk"]}))
+        self._table.change(delete(layout.holder_key(key), MINE, {":me": execution}))
+
+    def take(self, found: Standing, taken: Standing, *, hold: bool, leave: bool) -> bool:
+        """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up.
+
+        False too if another execution holds the key.
+        """
+        actions = [rows.row_update(found, taken.run, holder=taken.fence)]
+        if hold and taken.key is not None:
+            holder = layout.holder_key(taken.key) | to_item({"execution": taken.execution})
+            actions.append(put(holder, f"{layout.NEW} OR {MINE}", {":me": taken.execution}))
+        if leave and taken.key is not None:
+            actions.append(delete(self._ticket(taken, taken.key)))
+        if not self._table.write(actions):
+            return True
+        now = self.look(found.execution)  # an earlier try may have been written and its answer lost
+        return now is not None and now.fence == taken.fence
+
+    def load(self, standing: Standing) -> Loaded:
+        """Return an execution with everything that it has recorded, and whether it may be believed.
+
+        What is lost of it, or was changed since it began, is told in `Execution.unreadable`. Raises `LedgerError` if
+        all of it is lost.
+        """
+        row = self._row(standing.execution)
+        if row is None:
+            raise LedgerError(f"the execution {standing.execution} is no longer in the ledger")
+        run_id, attempt = parse_execution(standing.execution)
+        # Two items are enough: the definition sorts before the operations that earlier releases kept beside it.
+        beside = list(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt), limit=2))
+        accepted = rows.recorded(item for item in beside if "definition" in item)
+        recorded = self._recorded(run_id, attempt)
+        body, lost = self._body(row["delivery"])
+        if accepted.definition is None:
+            lost = "its definition has expired, or was removed"
+        execution = Execution(
+            id=standing.execution,
+            run_id=run_id,
+            attempt=attempt,
+            automation=row["automation"],
+            definition=accepted.definition or "",
+            event=row["event"],
+            delivery=row["delivery"],
+            guid=row["guid"],
+            hook=row["hook"],
+            body=body,
+            accepted_at=standing.accepted_at,
+            queue_expired=standing.run.turn == "expired",
+            unreadable=lost,
+        )
+        seal = rows.seal_of(execution)
+        if recorded.seal is None:
+            doubt = self._doubt(execution, earlier=len(beside) > 1)
+            return Loaded(execution, recorded.operations, seal, doubt)
+        if lost is None and recorded.seal != seal:
+            execution = execution._replace(unreadable=CHANGED)
+        return Loaded(execution, recorded.operations, None, None)
+
+    def _doubt(self, execution: Execution, *, earlier: bool) -> Doubt | None:
+        """Return why a run that has recorded nothing is not to begin as it is stored."""
+        if execution.unreadable is not None:
+            return None
+        known = self._table.get(layout.known_key(definition_digest(execution.definition)))
+        if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():
+            return "unknown"
+        return "earlier" if earlier else None
+
+    def renew_body(self, delivery: str) -> None:
+        """Let a delivery's body outlive a run that begins now (`Bodies.renew`)."""
+        self._bodies.renew(delivery)
+
+    def recorded(self, run_id: str, attempt: int) -> tuple[str | None, list[Operation]]:
+        """Return an attempt's definition, None if it is gone, and what it recorded, in order of position: for people.
+
+        What an earlier release recorded stands beside the definition, where a visit does not believe it.
+        """
+        beside = rows.recorded(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt)))
+        recorded = self._recorded(run_id, attempt)
+        return beside.definition, recorded.operations if recorded.seal else beside.operations
+
+    def _recorded(self, run_id: str, attempt: int) -> rows.Recorded:
+        return rows.recorded(
+            self._table.query(layout.record_partition(run_id), layout.record_prefix(attempt))
+        )
+
+    def hear(self, standing: Standing) -> Word:
+        """Ask whether the execution is still this visit's, and whether somebody wants its end."""
+        row = self._row(standing.execution)
+        mine = row is not None and row.get("holder") == standing.fence and row["state"] == standing.run.state
+        return Word(mine, row.get("cancel") if row else None)
+
+    def save(
+        self, standing: Standing, after: RunState, operation: Operation | None, seal: str | None = None
+    ) -> bool:
+        """Store how the run stands now, and an operation and the seal with it, in one transaction."""
+        actions = [rows.row_update(standing, after)]
+        if operation is not None:
+            expires = int(self._clock.now() + 2 * self._retention)  # what a run recorded outlives its row
+            actions.append(put(rows.operation_item(standing.execution, operation, expires)))
+            if seal is not None:
+                sealed = rows.seal_item(standing.execution, seal, expires)
+                actions.append(put(sealed, f"{layout.NEW} OR seal = :seal", {":seal": seal}))
+        return not self._table.write(actions)
+
+    def finish(self, standing: Standing, after: RunState) -> bool:
+        """Store a run's end, and give up its ticket and its key, in one transaction."""
+        expires = int(self._clock.now() + self._retention)
+        actions: list[Action] = [rows.row_update(standing, after, expires=expires)]
+        key = standing.key
+        if key is not None:
+            actions.append(delete(self._ticket(standing, key)))
+            if self._holds(key, standing.execution):
+                actions.append(delete(layout.holder_key(key), MINE, {":me": standing.execution}))
+        if not self._table.write(actions):
+            return True
+        now = self.look(standing.execution)  # as in `take`
+        return now is not None and now.run.state == "finished" and now.fence == standing.fence
+
+    def _body(self, delivery: str) -> tuple[bytes, str | None]:
+        """Return a delivery's payload, or why there is none any more. Raises `StoreUnavailable`."""
+        try:
+            return self._bodies.text(delivery), None
+        except (NotFound, LedgerError) as error:
+            return b"", error.message
+
+    def _holds(self, key: str, execution: str) -> bool:
+        holder: Item | None = self._table.get(layout.holder_key(key))
+        return holder is not None and from_item(holder)["execution"] == execution
+
+    def _ticket(self, standing: Standing, key: str) -> Item:
+        return layout.ticket_key(key, standing.accepted_at, standing.execution)
+
+    def _row(self, execution: str) -> dict[str, Any] | None:
+        try:
+            found = self._table.get(rows.row_key(execution))
+        except UsageError:
+            return None
+        return from_item(found) if found else None

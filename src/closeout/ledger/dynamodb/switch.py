@@ -1,0 +1,36 @@
+"""Whether destructive calls are paused: one item, read consistently before each of them.
+
+Apart from the runs, since it holds for all of them and from the moment it is written.
+"""
+
+from __future__ import annotations
+
+from closeout.ledger.dynamodb.table import Table, delete, put
+from closeout.ledger.views import pause_phrase
+from closeout.ports import Clock
+from closeout.stack.table import PAUSE_KEY, from_item, to_item
+
+
+class DynamoSwitch:
+    """`ports.Switch`, and the two commands that turn it."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def paused(self) -> str | None:
+        """Return who paused and why as one phrase, or None."""
+        found = self._table.get(PAUSE_KEY)
+        if found is None:
+            return None
+        row = from_item(found)
+        return pause_phrase(row["by"], row.get("reason"))
+
+    def set_paused(self, by: str, reason: str | None) -> None:
+        """Stop destructive calls until `clear_paused`."""
+        # Not `at`: that is a sort key of the index, where DynamoDB takes text alone, listed or not.
+        self._table.change(put(PAUSE_KEY | to_item({"by": by, "reason": reason, "since": self._clock.now()})))
+
+    def clear_paused(self) -> None:
+        """Let destructive calls go on."""
+        self._table.change(delete(PAUSE_KEY))

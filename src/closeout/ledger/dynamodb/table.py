@@ -1,0 +1,235 @@
+"""One table over boto3's low-level client: consistent reads, all pages, and transactions that say what refused them.
+
+Every error becomes `StoreUnavailable`: whoever asked tries again, and what was to be stored is not lost. A conflict
+with another transaction is tried again here, since it says nothing about the condition:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from closeout.adapters.aws import translated
+from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.stack.table import Attribute, Item, to_item
+
+CONFLICTS = frozenset(
+    ("TransactionConflict", "TransactionConflictException", "TransactionInProgressException")
+)
+REFUSED = "ConditionalCheckFailed"
+TRIES = 12
+FIRST_PAUSE = 0.02
+
+Action = dict[str, Any]
+"""One part of a transaction: `{"Put": …}`, `{"Update": …}`, `{"Delete": …}` or `{"ConditionCheck": …}`, tableless."""
+
+
+class Table:
+    """Reads and writes of one table. `now` is seconds since the epoch, `pause` sleeps."""
+
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        *,
+        now: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._now = now
+        self._pause = pause
+
+    def get(self, key: Item) -> Item | None:
+        """Read one item, consistently."""
+        answer = self._call("get_item", Key=key, ConsistentRead=True)
+        found: Item | None = answer.get("Item")
+        return found
+
+    def query(
+        self,
+        partition: str,
+        prefix: str,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """Return the items of a partition whose sort key begins with `prefix`, in order, consistently."""
+        arguments: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+            "ExpressionAttributeValues": {":pk": {"S": partition}, ":sk": {"S": prefix}},
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+        }
+        if limit is not None:
+            arguments["Limit"] = limit
+        return self._pages(arguments, limit)
+
+    def listed(
+        self,
+        index: str,
+        name: str,
+        *,
+        equal: Mapping[str, str] | None = None,
+        begins: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """Return the items of a listing, the newest first, whose attributes are `equal` to these, or begin so.
+
+        The index follows the table within moments: nothing may be decided by what it says.
+        """
+        wanted = [("#f{0} = :f{0}", *pair) for pair in (equal or {}).items()]
+        wanted += [("begins_with(#f{0}, :f{0})", *pair) for pair in (begins or {}).items()]
+        arguments: dict[str, Any] = {
+            "IndexName": index,
+            "KeyConditionExpression": "#list = :list",
+            "ExpressionAttributeNames": {"#list": "list"},
+            "ExpressionAttributeValues": {":list": {"S": name}},
+            "ScanIndexForward": False,
+        }
+        for number, (_, attribute, value) in enumerate(wanted):
+            arguments["ExpressionAttributeNames"][f"#f{number}"] = attribute
+            arguments["ExpressionAttributeValues"][f":f{number}"] = {"S": value}
+        if wanted:
+            tests = (test.format(number) for number, (test, _, _) in enumerate(wanted))
+            arguments["FilterExpression"] = " AND ".join(tests)
+        elif limit is not None:
+            arguments["Limit"] = limit
+        return self._pages(arguments, limit)
+
+    def write(self, actions: Sequence[Action], *, token: bool = True) -> tuple[int, ...]:
+        """Write all of it or nothing; return which parts' conditions refused it, none if it is written.
+
+        With `token` the same actions written again within ten minutes count as the same write, so that one whose
+        answer was lost can be tried again. Leave it off for what may be meant twice.
+        """
+        parts = [
+            {kind: {**part, "TableName": self._name} for kind, part in action.items()} for action in actions
+        ]
+        arguments: dict[str, Any] = {"TransactItems": parts}
+        if token:
+            arguments["ClientRequestToken"] = _token(parts)
+        try:
+            self._call("transact_write_items", table=False, **arguments)
+        except _Refused as refused:
+            return refused.parts
+        return ()
+
+    def change(self, action: Action) -> bool:
+        """Write one item by itself; whether its condition held."""
+        ((kind, part),) = action.items()
+        operation = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[kind]
+        try:
+            self._call(operation, **part)
+        except _Refused:
+            return False
+        return True
+
+    def _pages(self, arguments: dict[str, Any], limit: int | None) -> Iterator[Item]:
+        left = limit
+        while True:
+            answer = self._call("query", **arguments)
+            for item in answer["Items"]:
+                if left == 0:
+                    return
+                left = None if left is None else left - 1
+                yield item
+            if left == 0 or "LastEvaluatedKey" not in answer:
+                return
+            arguments = {**arguments, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _call(self, operation: str, *, table: bool = True, **arguments: Any) -> Any:
+        """Call DynamoDB, over conflicts. Raises `_Refused` or `StoreUnavailable`."""
+        if table:
+            arguments["TableName"] = self._name
+        pause = FIRST_PAUSE
+        for tried in range(TRIES):
+            try:
+                with translated("dynamodb", operation, self._now):
+                    return getattr(self._client, operation)(**arguments)
+            except ServiceError as error:
+                reasons = _reasons(error)
+                if not CONFLICTS.intersection(reasons):
+                    if REFUSED in reasons:
+                        parts = tuple(number for number, reason in enumerate(reasons) if reason == REFUSED)
+                        raise _Refused(parts) from None
+                    raise StoreUnavailable(f"the ledger did not answer: {error.message}") from error
+                last = error
+            if tried < TRIES - 1:
+                self._pause(pause)
+                pause = min(pause * 2, 0.5)
+        raise StoreUnavailable(f"the ledger is held by other writes: {last.message}")
+
+
+class _Refused(Exception):
+    """Conditions did not hold; `parts` are the numbers of the transaction's parts."""
+
+    def __init__(self, parts: tuple[int, ...]) -> None:
+        super().__init__(parts)
+        self.parts = parts
+
+
+def _reasons(error: ServiceError) -> tuple[str, ...]:
+    """Return why a write was refused, for each part of a transaction, or the one reason there is."""
+    if error.reason == "TransactionCanceledException":
+        response = getattr(error.__cause__, "response", None) or {}
+        return tuple(str(reason.get("Code", "None")) for reason in response.get("CancellationReasons", ()))
+    if error.reason == "ConditionalCheckFailedException":
+        return (REFUSED,)
+    return (error.reason,)
+
+
+def _token(parts: Sequence[Action]) -> str:
+    """Return the same token for the same write (36 characters at most)."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:36]
+
+
+# --- parts of a transaction -----------------------------------------------------------------------------------
+
+
+def put(item: Item, condition: str | None = None, values: Mapping[str, Any] | None = None) -> Action:
+    """Put an item, under a condition whose values are plain ones."""
+    return {"Put": {"Item": item, **_conditioned(condition, values)}}
+
+
+def delete(key: Item, condition: str | None = None, values: Mapping[str, Any] | None = None) -> Action:
+    """Delete an item."""
+    return {"Delete": {"Key": key, **_conditioned(condition, values)}}
+
+
+def update(
+    key: Item,
+    changes: Mapping[str, Any],
+    condition: str,
+    values: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Action:
+    """Set attributes to plain values (None removes one), under a condition; with no changes only check it."""
+    named = {f"#c{number}": name for number, name in enumerate(changes)}
+    given = {f":c{number}": value for number, value in enumerate(changes.values())}
+    sets = [f"#c{number} = :c{number}" for number, value in enumerate(changes.values()) if value is not None]
+    removes = [f"#c{number}" for number, value in enumerate(changes.values()) if value is None]
+    texts = (("SET ", sets), ("REMOVE ", removes))
+    expression = " ".join(word + ", ".join(parts) for word, parts in texts if parts)
+    part: dict[str, Any] = {"Key": key, "ConditionExpression": condition}
+    attributes: dict[str, Attribute] = to_item({**given, **(values or {})})
+    if attributes:
+        part["ExpressionAttributeValues"] = attributes
+    all_names = {**named, **(names or {})}
+    if all_names:
+        part["ExpressionAttributeNames"] = all_names
+    if not changes:
+        return {"ConditionCheck": part}
+    return {"Update": {**part, "UpdateExpression": expression}}
+
+
+def _conditioned(condition: str | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    part: dict[str, Any] = {}
+    if condition:
+        part["ConditionExpression"] = condition
+    if values:
+        part["ExpressionAttributeValues"] = to_item(values)
+    return part

@@ -1,0 +1,182 @@
+"""Reads of the ledger for people and programs: the values of `adapters.views`, out of DynamoDB and CloudWatch Logs.
+
+Lists come from an index that follows the table within moments; single runs and deliveries are read consistently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from closeout.core.runs import STATES, VERDICTS
+from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.logs import CloudWatchLogs
+from closeout.ledger.dynamodb.store import DynamoStore
+from closeout.ledger.dynamodb.switch import DynamoSwitch
+from closeout.ledger.dynamodb.table import Table
+from closeout.ledger.names import split_execution
+from closeout.ledger.views import DeliveryView, LogLine, RunFacts, RunView, run_view
+from closeout.ports import Clock, Operation
+from closeout.stack import table as layout
+from closeout.stack.table import from_item
+
+AT_ONCE = 8
+"""Runs of a list whose operations are read at a time."""
+_FACTS = RunFacts._fields
+_TIMES = ("accepted_at", "started_at", "finished_at")
+
+
+class Views:
+    """Reads one ledger, from any process: what `ledger.sqlite.Views` is for SQLite."""
+
+    def __init__(
+        self,
+        table: Table,
+        store: DynamoStore,
+        bodies: Bodies,
+        switch: DynamoSwitch,
+        logs: CloudWatchLogs,
+        clock: Clock,
+    ) -> None:
+        self._table = table
+        self._store = store
+        self._bodies = bodies
+        self._switch = switch
+        self._logs = logs
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close nothing: connections are boto3's."""
+
+    def runs(
+        self,
+        limit: int | None = None,
+        *,
+        automation: str | None = None,
+        state: str | None = None,
+        verdict: str | None = None,
+        repository: str | None = None,
+    ) -> list[RunView]:
+        """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
+        wanted = {"automation": automation, "state": state, "verdict": verdict, "repository": repository}
+        equal = {name: value for name, value in wanted.items() if value is not None}
+        found = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, equal=equal, limit=limit))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(lambda row: self._run_view(row, full=False), found))
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Return one run with its plans: the latest attempt unless told otherwise. Takes an execution name too."""
+        row = self._row(run_id, attempt)
+        return self._run_view(row, full=True) if row else None
+
+    def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Return the ids of runs that begin so, in order of the alphabet: at most `limit`. Looks through the list of runs."""
+        begins = {"execution": beginning}
+        found = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, begins=begins, limit=limit))
+        return sorted(split_execution(row["execution"])[0] for row in found)
+
+    def logs(
+        self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
+    ) -> list[LogLine]:
+        """Return a run's log lines with an id over `after`, in order. Raises `ServiceError`."""
+        row = self._row(run_id, attempt)
+        if row is None:
+            return []
+        since = max(float(row["accepted_at"]), after / 1_000_000)
+        lines = self._logs.lines(split_execution(row["execution"])[0], row["execution"], since)
+        return [line for line in lines if line.id > after][:limit]
+
+    def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
+        """Return what a run recorded, in order: the latest attempt unless told otherwise."""
+        row = self._row(run_id, attempt)
+        return self._recorded(row["execution"])[1] if row else []
+
+    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+        """Return deliveries, the newest first; all of them without `limit`."""
+        found = self._table.listed(layout.LISTING, layout.DELIVERIES, limit=limit)
+        return [_delivery_view(from_item(item)) for item in found]
+
+    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
+        """Return one delivery."""
+        found = self._table.get(layout.delivery_key(str(delivery_id)))
+        return _delivery_view(from_item(found)) if found else None
+
+    def body(self, delivery_id: int | str) -> bytes:
+        """Return a delivery's payload as JSON text. Raises `NotFound`."""
+        return self._bodies.text(str(delivery_id))
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls and why, or None."""
+        return self._switch.paused()
+
+    def stats(self) -> dict[str, Any]:
+        """Return the figures behind metrics, in the shape of SQLite's; they count what the ledger still keeps."""
+        found = self.runs()
+        states = Counter(run.state for run in found)
+        queued = [run.accepted_at for run in found if run.state == "queued"]
+        verdicts = Counter(run.verdict for run in found if run.verdict in VERDICTS)
+        return {
+            "runs_by_verdict": dict(verdicts),
+            "runs_by_state": {state: states[state] for state in STATES if state != "finished"},
+            "suspects": 0,  # each invocation is alone
+            "queue_age": max(0.0, self._clock.now() - min(queued)) if queued else 0.0,
+            "step_durations": _durations(found),
+        }
+
+    def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
+        run_id, attempt = split_execution(row["execution"])
+        definition, operations = self._recorded(row["execution"])
+        values = {name: row.get(name) for name in _FACTS} | {"id": run_id, "attempt": attempt}
+        values["definition"] = definition or ""
+        values |= {name: float(row[name]) for name in _TIMES if name in row}
+        facts = RunFacts._make(values.values())
+        execution = row["execution"]
+
+        def behind(key: str) -> str | None:
+            first = self._store.first(key)
+            return None if first == execution else first
+
+        return run_view(facts, operations, behind, full=full)
+
+    def _recorded(self, execution: str) -> tuple[str | None, list[Operation]]:
+        run_id, attempt = split_execution(execution)
+        return self._store.recorded(run_id, attempt or 1)
+
+    def _row(self, run_id: str, attempt: int | None) -> dict[str, Any] | None:
+        name, named = split_execution(run_id)
+        wanted = attempt or named
+        if wanted is not None:
+            found = self._table.get(layout.attempt_key(name, wanted))
+            return from_item(found) if found else None
+        last = self._table.query(layout.run_partition(name), "attempt#", newest_first=True, limit=1)
+        return next(map(from_item, last), None)
+
+
+def _delivery_view(row: dict[str, Any]) -> DeliveryView:
+    return DeliveryView(
+        id=layout.delivery_id(row["hook"], row["guid"]),
+        guid=row["guid"],
+        hook=row["hook"],
+        event=row["event"],
+        action=row.get("action"),
+        repository=row.get("repository"),
+        number=row.get("number"),
+        size=row["size"],
+        origin=row["origin"],
+        received_at=float(row["received_at"]),
+        runs=tuple(row.get("runs", ())),
+    )
+
+
+def _durations(found: Iterable[RunView]) -> dict[tuple[str, str], tuple[int, float]]:
+    """Return {(automation, step): (count, seconds)} of the steps that ended and were not skipped."""
+    sums: dict[tuple[str, str], tuple[int, float]] = {}
+    for run in found:
+        for step in run.steps:
+            if step.started_at is None or step.ended_at is None or step.state == "skipped":
+                continue
+            count, seconds = sums.get((run.automation, step.id), (0, 0.0))
+            sums[run.automation, step.id] = (count + 1, seconds + step.ended_at - step.started_at)
+    return sums

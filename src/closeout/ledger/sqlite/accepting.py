@@ -1,0 +1,161 @@
+"""Store deliveries with their runs: many at once on the fast way, one at a time when something is in the way.
+
+The fast way inserts a whole group in three statements and asks nothing. Only when the database refuses it (a
+delivery is there already, or its runs are) is each looked at by itself; so the common case pays nothing for
+duplicates, and a duplicate is answered by the commit that can see its original.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from closeout.core.ids import execution_id
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.ledger.sqlite.sql import Rows, named
+
+SQL = named("queries.sql")
+
+
+class Acceptance(NamedTuple):
+    """A delivery that is ready to be bound: texts checked, body compressed."""
+
+    row: tuple[Any, ...]
+    """hook, guid, event, action, repository, number, form, size, received_at, origin."""
+    body: bytes
+    runs: Sequence[NewRun]
+    accepted_at: float
+    done: Callable[[Any], None]
+
+    @property
+    def hook(self) -> str:
+        """The hook that sent it."""
+        return str(self.row[0])
+
+    @property
+    def guid(self) -> str:
+        """The event's GUID."""
+        return str(self.row[1])
+
+
+class Accepting:
+    """The insert side of deliveries and runs. Used by the writer thread alone, inside its transactions."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
+        self._definitions: dict[str, int] = {}
+        self._deliveries_in = Rows(SQL["insert_delivery"])
+        self._bodies_in = Rows(SQL["insert_body"])
+        self._runs_in = Rows(SQL["insert_run"])
+
+    def position(self) -> tuple[int, int]:
+        """Where the counts stand: to go back to if the transaction fails."""
+        return self._delivery, self._run
+
+    def go_back(self, position: tuple[int, int]) -> None:
+        """Forget what a failed transaction had counted."""
+        if position != self.position():
+            self._delivery, self._run = position
+        self._definitions.clear()
+
+    def forget(self, connection: sqlite3.Connection) -> None:
+        """Read the counts anew, on a new connection."""
+        self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
+        self._definitions.clear()
+
+    def together(self, connection: sqlite3.Connection, group: Sequence[Acceptance]) -> list[Accepted]:
+        """Store a whole group. Raises `sqlite3.IntegrityError` if any of it is there already."""
+        deliveries: list[Any] = []
+        bodies: list[Any] = []
+        runs: list[Any] = []
+        outcomes = []
+        for acceptance in group:
+            self._delivery += 1
+            deliveries.append(self._delivery)
+            deliveries += acceptance.row
+            bodies += (self._delivery, acceptance.body)
+            if acceptance.runs:
+                for run in acceptance.runs:
+                    runs += self._run_row(connection, run, acceptance, self._delivery)
+                ids = tuple(run.run_id for run in acceptance.runs)
+                outcomes.append(
+                    Accepted(self._delivery, ids, False, tuple(execution_id(run, 1) for run in ids))
+                )
+            else:
+                outcomes.append(Accepted(self._delivery, (), False, ()))
+        _insert(connection, self._deliveries_in, deliveries)
+        _insert(connection, self._bodies_in, bodies)
+        _insert(connection, self._runs_in, runs)
+        return outcomes
+
+    def alone(self, connection: sqlite3.Connection, acceptance: Acceptance) -> Accepted:
+        """Store one delivery, or find that it, or its event, is there already."""
+        found = connection.execute(SQL["find_delivery"], (acceptance.guid, acceptance.hook)).fetchone()
+        runs = tuple(row[0] for row in connection.execute(SQL["find_runs_of_guid"], (acceptance.guid,)))
+        if found:
+            return Accepted(found[0], runs, True, ())
+        fresh = tuple(run for run in acceptance.runs if run.run_id not in runs)
+        self._delivery += 1
+        _insert(connection, self._deliveries_in, [self._delivery, *acceptance.row])
+        _insert(connection, self._bodies_in, [self._delivery, acceptance.body])
+        for run in fresh:
+            _insert(connection, self._runs_in, self._run_row(connection, run, acceptance, self._delivery))
+        ids = tuple(run.run_id for run in fresh)
+        return Accepted(self._delivery, runs + ids, False, tuple(execution_id(run, 1) for run in ids))
+
+    def attempt(self, connection: sqlite3.Connection, row: Sequence[Any], definition: str) -> None:
+        """Store a further attempt: `row` is `insert_run` without its number and definition."""
+        self._run += 1
+        run_id, attempt, automation, *rest = row
+        number = self.definition(connection, definition)
+        _insert(connection, self._runs_in, [self._run, run_id, attempt, automation, number, *rest])
+
+    def definition(self, connection: sqlite3.Connection, text: str) -> int:
+        """Return the id of an automation's text; it is stored if it is new."""
+        number = self._definitions.get(text)
+        if number is None:
+            found = connection.execute(SQL["find_definition"], (text,)).fetchone()
+            found = found or connection.execute(SQL["insert_definition"], (text,)).fetchone()
+            number = self._definitions[text] = int(found[0])
+        return number
+
+    def _run_row(
+        self, connection: sqlite3.Connection, run: NewRun, acceptance: Acceptance, delivery: int
+    ) -> tuple[Any, ...]:
+        self._run += 1
+        return (
+            self._run,
+            run.run_id,
+            1,
+            run.automation,
+            self.definition(connection, run.definition),
+            delivery,
+            acceptance.guid,
+            run.key,
+            run.queue_timeout,
+            None,
+            acceptance.accepted_at,
+        )
+
+
+def delivery_row(delivery: NewDelivery) -> tuple[Any, ...]:
+    """Return the values of `insert_delivery`, without the id."""
+    return (
+        delivery.hook,
+        delivery.guid,
+        delivery.event,
+        delivery.action,
+        delivery.repository,
+        delivery.number,
+        int(delivery.form),
+        len(delivery.body),
+        delivery.received_at,
+        delivery.origin,
+    )
+
+
+def _insert(connection: sqlite3.Connection, rows: Rows, values: Sequence[Any]) -> None:
+    width = rows.width
+    for statement, first, end in rows.cut(len(values) // width):
+        connection.execute(statement, values[first * width : end * width])

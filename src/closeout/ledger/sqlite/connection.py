@@ -1,0 +1,208 @@
+"""Open a ledger file: who may read it, which pragmas hold, which migrations it still needs.
+
+Everything that can be wrong with the file itself is found here, and said as a sentence with the path and the fix.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from closeout.core.errors import LedgerError, StoreUnavailable
+from closeout.ledger.sqlite.checkpointer import LIMIT
+from closeout.ledger.sqlite.lock import refuse_second_name
+from closeout.ledger.sqlite.sql import FOLDER
+
+APPLICATION_ID = 0x636C6F73
+"""`clos`, in the file's header: tells a ledger from any other SQLite database."""
+
+OLDEST_SQLITE = (3, 37, 0)
+"""The first with STRICT tables."""
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Return the numbered migrations in order: (version it leads to, script)."""
+    return [
+        (int(path.name[:4]), path.read_text("utf-8"))
+        for path in sorted((FOLDER / "migrations").glob("*.sql"))
+    ]
+
+
+def newest_version() -> int:
+    """Return the schema version that this program works with."""
+    return max(int(path.name[:4]) for path in (FOLDER / "migrations").glob("*.sql"))
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open the ledger for its one writer, migrated to the newest schema. Raises `LedgerError`.
+
+    Nothing in this process may open and close the file beside SQLite (see `lock`): `FileLock` has created it.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise LedgerError(
+            f"closeout needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version};"
+            " use a Python that was built with a newer one"
+        )
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        version = _version(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LIMIT}").fetchone()
+        _migrate(connection, version)
+    except sqlite3.Error as error:
+        connection.close()
+        raise unusable(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the ledger for reading only; any number of processes may. Raises `LedgerError`."""
+    if not path.exists():
+        raise LedgerError(
+            f"there is no ledger at {path}; `closeout serve` creates it, or name another with --db"
+        )
+    refuse_second_name(path)
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=5.0,
+        )
+        version = _version(connection, path)
+        connection.execute("PRAGMA cache_size = -512")
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
+    if version != newest_version():
+        connection.close()
+        raise LedgerError(
+            f"the ledger {path} has schema {version} and this closeout reads {newest_version()}; start"
+            " `closeout serve` once with this version to bring it up to date"
+        )
+    return connection
+
+
+def check_file(path: Path) -> None:
+    """Read the whole file. Raises `LedgerError` if SQLite finds damage in it."""
+    with closing(open_reader(path)) as connection:
+        try:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise unusable(path, error) from error
+    if found != "ok":
+        raise LedgerError(_damaged(path, " ".join(found.split())))
+
+
+class Readers:
+    """One read-only connection per thread, so that readers never wait for each other or for the writer."""
+
+    def __init__(self, path: Path) -> None:
+        # Resolved once: a symbolic link that is turned to another file must not mix two ledgers in one process.
+        self.path = Path(os.path.realpath(path))
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> sqlite3.Connection:
+        """Return this thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = open_reader(self.path)
+            self._local.connection = connection
+            with self._lock:
+                self._all.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close the connections of all threads; each opens a new one if it reads again."""
+        with self._lock:
+            connections, self._all = self._all, []
+            self._local = threading.local()
+        for connection in connections:
+            connection.close()
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and tables:
+        raise LedgerError(
+            f"{path} is a SQLite database, but not a ledger of closeout; name another with --db"
+        )
+    if version > newest_version():
+        raise LedgerError(
+            f"the ledger {path} was written by a newer closeout (schema {version}, this one knows"
+            f" {newest_version()}); install that version again, or name another ledger with --db"
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the schema up to date: each migration in its own transaction, with the version it leads to."""
+    for number, script in migrations():
+        if number > version:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script};"
+                f" PRAGMA user_version = {number}; COMMIT"
+            )
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    """Return what a statement's failure means for whoever waits for it."""
+    if is_damaged(error):
+        return StoreUnavailable(_damaged(path, error))
+    return StoreUnavailable(f"the ledger {path} cannot be read now ({error})")
+
+
+def unwritable(path: Path, error: Exception) -> StoreUnavailable:
+    """Return why nothing of a group was stored."""
+    if isinstance(error, sqlite3.Error) and is_damaged(error):
+        return StoreUnavailable(f"{_damaged(path, error)}. Nothing was stored")
+    return StoreUnavailable(f"the ledger {path} cannot be written now ({error}); nothing was stored")
+
+
+def unusable(path: Path, error: sqlite3.Error) -> LedgerError:
+    """Return why a ledger cannot be opened."""
+    if _code(error) == "SQLITE_NOTADB":
+        return LedgerError(
+            f"{path} is not a ledger of closeout ({error}); name another with --db, or restore it"
+        )
+    if is_damaged(error):
+        return LedgerError(_damaged(path, error))
+    if _code(error).startswith("SQLITE_BUSY"):
+        return LedgerError(
+            f"the ledger {path} cannot be opened ({error}): another program holds it, or it is on a network file"
+            " system; close that program, and keep the ledger on a local disk"
+        )
+    return LedgerError(
+        f"the ledger {path} cannot be opened ({error}); see that this user may write the file and its folder, and"
+        " that the disk has space"
+    )
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    """Return whether the file holds what SQLite or closeout cannot have written."""
+    # Python's own error for a text that is not UTF-8 carries no code of SQLite.
+    return _code(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error)
+
+
+def _code(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def _damaged(path: Path, error: sqlite3.Error | str) -> str:
+    said = str(error).partition(" with text ")[0]  # what follows is a payload's or a log's
+    return (
+        f"the ledger {path} is damaged ({said}); stop the server if it runs, keep a copy of the file, and put a backup"
+        " in its place (how-to/upgrade-and-backup in the documentation)"
+    )

@@ -1,0 +1,231 @@
+"""The engine's side of the ledger: executions, what they record, and what other processes ask for.
+
+It has the shape of `engine.store.EngineStore` without importing it: adapters and engines do not know each other.
+How a run stands is read, advanced by `core.runs`, and written back in one transaction: the rules are not repeated
+in SQL.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from closeout.core import runs
+from closeout.core.errors import LedgerError, StoreUnavailable
+from closeout.ledger.names import split_execution
+from closeout.ledger.sqlite.accepting import SQL
+from closeout.ledger.sqlite.bodies import payload_text
+from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
+from closeout.ledger.sqlite.sql import named
+from closeout.ledger.sqlite.writer import Job, Writer
+from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
+
+READ = named("views.sql")
+
+
+class Executions:
+    """Over the ledger's writer and readers. Numbers are `run.number`: the order of acceptance."""
+
+    def __init__(self, readers: Readers, clock: Clock) -> None:
+        self._readers = readers
+        self._clock = clock
+        self._running_writer: Writer | None = None
+        self._damage: StoreUnavailable | None = None
+        """What showed that the file is damaged: from then on the ledger is not ready, whatever else still works."""
+
+    def _writer(self) -> Writer:
+        if self._running_writer is None:
+            raise StoreUnavailable("the ledger is not open")
+        return self._running_writer
+
+    def recover(self) -> Sequence[Pending]:
+        """Make each execution found running a suspect; return all unfinished ones in order of acceptance."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            running = connection.execute(SQL["running_runs"]).fetchall()
+            turn = next((number for number, alone in running if alone in runs.IN_TURN), None)
+            for number, _ in running:
+                _advance(connection, number, runs.Crashed(by_another=turn not in (None, number)))
+
+        self._writer().run(work)
+        return self.pending(0)
+
+    def pending(self, after: int) -> Sequence[Pending]:
+        """Return unfinished executions that were accepted after number `after`, in order."""
+        return [Pending(*row) for row in self._read("pending", (after,))]
+
+    def newest_time(self) -> float | None:
+        """Return the newest moment that was noted, as long as an execution is open: its waits and limits rest on it."""
+        newest: float | None = self._read("newest_time", ())[0][0]
+        return newest
+
+    def find(self, target: str) -> str | None:
+        """Return the execution that `target` names: itself, or the latest attempt of a run id."""
+        run_id, attempt = split_execution(target)
+        rows = self._read("find_execution", {"run_id": run_id, "attempt": attempt})
+        return f"{run_id}-{rows[0][0]}" if rows else None
+
+    def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
+        """Return an execution with everything that it has recorded, in order of position.
+
+        A payload that is damaged is told in `Execution.unreadable`. Raises `LedgerError` if there is no such execution.
+        """
+        rows = self._read("load_execution", (number,))
+        if not rows:
+            raise LedgerError(f"execution number {number} is no longer in the ledger")
+        (
+            run_id,
+            attempt,
+            automation,
+            definition,
+            event,
+            delivery,
+            guid,
+            hook,
+            accepted_at,
+            turn,
+            form,
+            body,
+        ) = rows[0]
+        payload, lost = _payload(body, form=bool(form))
+        execution = Execution(
+            id=f"{run_id}-{attempt}",
+            run_id=run_id,
+            attempt=attempt,
+            automation=automation,
+            definition=definition,
+            event=event,
+            delivery=delivery,
+            guid=guid,
+            hook=hook,
+            body=payload,
+            accepted_at=accepted_at,
+            queue_expired=turn == "expired",
+            unreadable=lost,
+        )
+        return execution, [Operation(*row) for row in self._read("load_operations", (number,))]
+
+    def begin(
+        self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
+    ) -> None:
+        """Note that an execution is being run now (see `core.runs.Taken`); `wait` for the commit or not."""
+        self._happened(number, runs.Taken(turn, at, alone, beside), wait=wait)
+
+    def join(self, number: int) -> None:
+        """Note that an execution's turn alone is over, and wait for the commit."""
+        self._happened(number, runs.Joined(), wait=True)
+
+    def save(self, number: int, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Keep one operation and, in the same transaction, what it means for its run; wait for the commit."""
+        row = (number, *operation)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(SQL["save_operation"], row)
+            if outcomes:
+                _advance(connection, number, *outcomes)
+
+        self._writer().run(work)
+
+    def park(self, number: int, wake: float) -> None:
+        """Note that an execution waits, without waiting for the commit."""
+        self._happened(number, runs.Parked(wake), wait=False)
+
+    def finish(self, number: int, ending: Ending, at: float) -> None:
+        """Keep an execution's ending and wait for the commit. A second ending changes nothing and counts nothing."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            if _advance(connection, number, runs.Ended(ending.verdict, ending.summary, at)):
+                connection.execute(SQL["tally_verdict"], (ending.verdict,))
+                connection.execute(SQL["tally_steps"], (number,))
+
+        self._writer().run(work)
+
+    def ask_cancel(self, execution: str, by: str) -> bool:
+        """Keep a cancel request and wait for the commit; False if the execution is unknown or finished."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            found = connection.execute(SQL["number_of_run"], split_execution(execution)).fetchone()
+            if found is None or _state(connection, found[0]).state == "finished":
+                return False
+            _advance(connection, found[0], runs.CancelAsked(by))
+            return True
+
+        return bool(self._writer().run(work))
+
+    def take_requests(self) -> Sequence[Request]:
+        """Return requests of other processes that are not done. Pause and resume are carried out here."""
+        requests = [Request(*row) for row in self._read("open_requests", ())]
+        switches = [request for request in requests if request.kind in {"pause", "resume"}]
+        if switches:
+            last = switches[-1]
+            self._switch(last.by if last.kind == "pause" else None, last.reason, last.id)
+        return [request for request in requests if request not in switches]
+
+    def finish_request(self, request: int, outcome: str) -> None:
+        """Note how a request ended."""
+        self._note("finish_request", (outcome, self._clock.now(), request), wait=True)
+
+    def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        try:
+            return self._readers().execute(READ[name], values).fetchall()
+        except sqlite3.Error as error:
+            told = unreadable(self._readers.path, error)
+            self._damage = told if is_damaged(error) else self._damage
+            raise told from error
+
+    def _note(self, statement: str, values: Sequence[Any], *, wait: bool) -> None:
+        """Queue one statement; without `wait` a failure shows in the next thing that is waited for."""
+        self._queue(lambda connection: connection.execute(SQL[statement], values).rowcount, wait=wait)
+
+    def _happened(self, number: int, outcome: runs.Outcome, *, wait: bool) -> None:
+        """Queue an advance of one run, in the same way."""
+        self._queue(lambda connection: _advance(connection, number, outcome), wait=wait)
+
+    def _queue(self, work: Callable[[sqlite3.Connection], Any], *, wait: bool) -> None:
+        if wait:
+            self._writer().run(work)
+        else:
+            self._writer().submit(Job(work))
+
+    def _switch(self, by: str | None, reason: str | None, request: int) -> None:
+        """Set (`by` given) or clear the pause, and close the requests up to `request`."""
+        value = None if by is None else json.dumps({"by": by, "reason": reason, "at": self._clock.now()})
+
+        def work(connection: sqlite3.Connection) -> None:
+            if value is None:
+                connection.execute(SQL["drop_setting"], ("paused",))
+            else:
+                connection.execute(SQL["put_setting"], ("paused", value.encode()))
+            connection.execute(SQL["finish_switch_requests"], (self._clock.now(), request))
+
+        self._writer().run(work)
+
+
+def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:
+    """Return the payload's JSON text, or why there is none any more."""
+    if stored is None:
+        return b"", "its delivery has no body any more"
+    try:
+        return payload_text(stored, form=form), None
+    except LedgerError as error:
+        return b"", error.message
+
+
+def _state(connection: sqlite3.Connection, number: int) -> runs.RunState:
+    row = connection.execute(SQL["run_state"], (number,)).fetchone()
+    if row is None:
+        raise LedgerError(f"execution number {number} is no longer in the ledger")
+    return runs.RunState(*row)
+
+
+def _advance(connection: sqlite3.Connection, number: int, *outcomes: runs.Outcome) -> bool:
+    """Write how a run stands after these outcomes, in the transaction at hand; whether that is a change."""
+    before = after = _state(connection, number)
+    for outcome in outcomes:
+        after = runs.advance(after, outcome)
+    if after == before:
+        return False
+    connection.execute(SQL["put_run_state"], (*after, number))
+    return True

@@ -1,0 +1,57 @@
+"""Retention: remove old deliveries and all that hangs on them, a little at a time.
+
+Each batch is one job among the others, so acceptance never waits longer than one small transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+from typing import NamedTuple
+
+from closeout.ledger.sqlite.accepting import SQL, Accepting
+from closeout.ledger.sqlite.writer import Writer
+
+
+class Pruned(NamedTuple):
+    """How many rows went."""
+
+    deliveries: int = 0
+    runs: int = 0
+    log_lines: int = 0
+
+
+def prune(writer: Writer, cutoff: float) -> dict[str, int]:
+    """Remove deliveries received before `cutoff` (seconds since the epoch) that no run needs; return how many rows went."""
+    total = Pruned()
+    after: int | None = 0
+    while after is not None:
+        batch, after = writer.run_accepting(partial(_batch, after=after, cutoff=cutoff))
+        total = Pruned(*(sum(pair) for pair in zip(total, batch, strict=True)))
+    writer.run_accepting(partial(_rest, cutoff=cutoff))
+    return {"deliveries": total.deliveries, "runs": total.runs, "log lines": total.log_lines}
+
+
+def _batch(
+    connection: sqlite3.Connection, accepting: Accepting, after: int, cutoff: float
+) -> tuple[Pruned, int | None]:
+    rows = connection.execute(SQL["prunable"], (after, cutoff, cutoff, cutoff)).fetchall()
+    if not rows:
+        return Pruned(), None
+    # Ids are never given twice: people keep them in links and notes.
+    for name, highest in zip(("highest-delivery", "highest-run"), accepting.position(), strict=True):
+        connection.execute(SQL["put_setting"], (name, str(highest).encode()))
+    runs = log_lines = 0
+    for delivery, guid in rows:
+        log_lines += connection.execute(SQL["prune_logs"], (guid,)).rowcount
+        connection.execute(SQL["prune_operations"], (guid,))
+        runs += connection.execute(SQL["prune_runs"], (guid,)).rowcount
+        connection.execute(SQL["prune_body"], (delivery,))
+        connection.execute(SQL["prune_delivery"], (delivery,))
+    return Pruned(len(rows), runs, log_lines), rows[-1][0]
+
+
+def _rest(connection: sqlite3.Connection, accepting: Accepting, cutoff: float) -> None:
+    connection.execute(SQL["prune_definitions"])
+    accepting.go_back(accepting.position())  # forgets the ids of definitions that are gone
+    connection.execute(SQL["prune_requests"], (cutoff,))

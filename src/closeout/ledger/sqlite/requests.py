@@ -1,0 +1,54 @@
+"""What a process beside the engine may write: one row that asks for something, with who and why.
+
+One engine process owns a ledger, so a command never acts itself. What it wrote waits until the engine takes it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from closeout.ledger.sqlite.accepting import SQL
+from closeout.ledger.sqlite.connection import open_reader, unreadable, unwritable
+from closeout.ledger.sqlite.executions import READ
+from closeout.ledger.sqlite.lock import is_held
+from closeout.ports import Clock
+
+
+class Requests:
+    """Requests to whoever runs the engine on this ledger, now or later."""
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        self._path = Path(path)
+        self._now = clock.now if clock else time.time
+
+    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
+        """Write a request and return its number.
+
+        Raises `LedgerError` if this is no ledger of this version, `StoreUnavailable` if it cannot be written.
+        """
+        open_reader(self._path).close()  # says in a sentence what may be wrong with the file
+        try:
+            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=5.0)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                row = connection.execute(
+                    SQL["insert_request"], (kind, target, by, reason, self._now())
+                ).fetchone()
+        except sqlite3.Error as error:
+            raise unwritable(self._path, error) from error
+        return int(row[0])
+
+    def outcome(self, request: int) -> str | None:
+        """Return what came of a request: None as long as it waits, else a word, an execution, or a sentence."""
+        with closing(open_reader(self._path)) as connection:
+            try:
+                row = connection.execute(READ["outcome"], (request,)).fetchone()
+            except sqlite3.Error as error:
+                raise unreadable(self._path, error) from error
+        return row[0] if row else None
+
+    def server_running(self) -> bool:
+        """Whether an engine process holds this ledger now."""
+        return is_held(self._path)

@@ -1,0 +1,210 @@
+"""Reads of the ledger for people and programs: runs, steps, logs, deliveries, figures.
+
+Pure reads over connections of their own, so the command line may use them beside a running server.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from closeout.core.errors import NotFound
+from closeout.ledger.names import split_execution
+from closeout.ledger.sqlite.bodies import payload_text
+from closeout.ledger.sqlite.connection import Readers, unreadable
+from closeout.ledger.sqlite.executions import READ
+from closeout.ledger.sqlite.switch import paused
+from closeout.ledger.views import DeliveryView, LogLine, LogWindow, RunFacts, RunView, run_view
+from closeout.ports import Clock, Operation
+
+AT_A_TIME = 500
+"""Runs whose operations are read with one statement."""
+STATES = ("queued", "running", "waiting")
+
+
+class Views:
+    """Reads one ledger, from any thread and any process. Raises `LedgerError` if it cannot be opened."""
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        self._readers = Readers(Path(path))
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._readers.close()
+
+    def runs(
+        self,
+        limit: int | None = None,
+        *,
+        automation: str | None = None,
+        state: str | None = None,
+        verdict: str | None = None,
+        repository: str | None = None,
+    ) -> list[RunView]:
+        """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
+        rows = self._read(
+            "runs",
+            {
+                "automation": automation,
+                "state": state,
+                "verdict": verdict,
+                "repository": repository,
+                "limit": -1 if limit is None else limit,
+            },
+        )
+        views: list[RunView] = []
+        texts: dict[int, str] = {}
+        for at in range(0, len(rows), AT_A_TIME):
+            part = rows[at : at + AT_A_TIME]
+            operations: dict[int, list[Operation]] = {}
+            for number, *row in self._read("operations_of_runs", (json.dumps([row[0] for row in part]),)):
+                operations.setdefault(number, []).append(Operation(*row))
+            views += [self._run_view(row, operations.get(row[0], []), texts, full=False) for row in part]
+        return views
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Return one run with its plans: the latest attempt unless told otherwise. Takes an execution name too."""
+        name, named_attempt = split_execution(run_id)
+        rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
+        if not rows:
+            return None
+        operations = [Operation(*row) for row in self._read("load_operations", (rows[0][0],))]
+        return self._run_view(rows[0], operations, {}, full=True)
+
+    def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Return the ids of runs that begin so, in order of the alphabet: at most `limit`."""
+        return [row[0] for row in self._read("run_ids", {"beginning": beginning, "limit": limit})]
+
+    def logs(
+        self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
+    ) -> list[LogLine]:
+        """Return a run's log lines with an id over `after`, in order."""
+        name, named_attempt = split_execution(run_id)
+        values = {"run_id": name, "attempt": attempt or named_attempt, "after": after, "limit": limit or -1}
+        return [LogLine(*row) for row in self._read("logs", values)]
+
+    def log_window(
+        self,
+        run_id: str,
+        attempt: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int,
+        characters: int,
+    ) -> LogWindow:
+        """Return a part of an attempt's log that fits into memory, whatever the log's size.
+
+        The first lines with an id over `after`; without it the last ones with an id under `before`. At most `limit`
+        lines, and of `characters` no more than the first of them makes necessary.
+        """
+        values = {
+            "run_id": run_id,
+            "attempt": attempt,
+            "after": after or 0,
+            "before": 2**62 if before is None else before,
+        }
+        name = "logs_before" if after is None else "logs"
+        lines: list[LogLine] = []
+        size = 0
+        for row in self._rows(name, {**values, "limit": limit + 1}):
+            size += len(row[3])
+            if lines and (len(lines) == limit or size > characters):
+                beyond = {"before": lines[-1].id} if after is None else {"after": lines[-1].id}
+                left_out = self._read("count_logs", {**values, **beyond})[0][0]
+                break
+            lines.append(LogLine(*row))
+        else:
+            left_out = 0
+        return LogWindow(lines if after is not None else lines[::-1], left_out)
+
+    def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
+        """Return what a run recorded, in order: the latest attempt unless told otherwise."""
+        name, named_attempt = split_execution(run_id)
+        rows = self._read("run", {"run_id": name, "attempt": attempt or named_attempt})
+        return [Operation(*row) for row in self._read("load_operations", (rows[0][0],))] if rows else []
+
+    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+        """Return deliveries, the newest first; all of them without `limit`."""
+        rows = self._read("deliveries", (-1 if limit is None else limit,))
+        return self._delivery_views(rows)
+
+    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
+        """Return one delivery."""
+        views = self._delivery_views(self._read("delivery", (delivery_id,)))
+        return views[0] if views else None
+
+    def body(self, delivery_id: int | str) -> bytes:
+        """Return a delivery's payload as JSON text. Raises `NotFound`."""
+        rows = self._read("body", (delivery_id,))
+        if not rows:
+            raise NotFound(f"the ledger has no delivery {delivery_id}")
+        return payload_text(rows[0][0], form=bool(rows[0][1]))
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls and why, or None."""
+        return paused(self._read)
+
+    def stats(self) -> dict[str, Any]:
+        """Return the figures behind metrics.
+
+        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count everything that
+        ever finished; `runs_by_state` what has not; `suspects` how many of these take a turn alone or wait for it;
+        `queue_age` is the seconds that the oldest queued run waits.
+        """
+        states = dict.fromkeys(STATES, 0)
+        oldest: float | None = None
+        suspects = 0
+        for state, count, first, alone in self._read("open_states", ()):
+            states[state] = count
+            suspects += alone
+            oldest = first if first is not None else oldest
+        now = self._clock.now() if self._clock else time.time()
+        return {
+            "runs_by_verdict": dict(self._read("verdicts", ())),
+            "runs_by_state": states,
+            "suspects": suspects,
+            "queue_age": max(0.0, now - oldest) if oldest is not None else 0.0,
+            "step_durations": {
+                (automation, step): (count, seconds)
+                for automation, step, count, seconds in self._read("step_seconds", ())
+            },
+        }
+
+    def _run_view(
+        self, row: Sequence[Any], operations: list[Operation], texts: dict[int, str], *, full: bool
+    ) -> RunView:
+        place, *facts, definition = row
+        if definition not in texts:
+            texts[definition] = self._read("definition", (definition,))[0][0]
+
+        def behind(key: str) -> str | None:
+            holder = self._read("holder", (key, place))
+            return str(holder[0][0]) if holder else None
+
+        return run_view(RunFacts._make((*facts, texts[definition])), operations, behind, full=full)
+
+    def _delivery_views(self, rows: Sequence[Sequence[Any]]) -> list[DeliveryView]:
+        runs: dict[str, list[str]] = {}
+        for at in range(0, len(rows), AT_A_TIME):
+            guids = json.dumps([row[1] for row in rows[at : at + AT_A_TIME]])
+            for guid, run_id in self._read("runs_of_guids", (guids,)):
+                runs.setdefault(guid, []).append(run_id)
+        return [DeliveryView._make((*row, tuple(runs.get(row[1], ())))) for row in rows]
+
+    def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        return list(self._rows(name, values))
+
+    def _rows(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Read rows one by one."""
+        try:
+            with closing(self._readers().execute(READ[name], values)) as rows:
+                yield from rows
+        except sqlite3.Error as error:
+            raise unreadable(self._readers.path, error) from error

@@ -1,0 +1,281 @@
+"""The one thread that writes, in groups: what is waiting shares one transaction and one fsync.
+
+Several writers on SQLite wait for each other with sleeps and make the slowest hundredth of the answers slow; one
+writer with group commit gives every caller the price of its share. Deliveries come first: GitHub waits for them, and
+runs that log a lot do not. Everything else keeps its order, so that a run's log is stored before its end is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias, TypeVar
+
+from closeout.core.errors import CloseoutError, StoreUnavailable
+from closeout.ledger.sqlite.accepting import Acceptance, Accepting
+from closeout.ledger.sqlite.checkpointer import Checkpointer
+from closeout.ledger.sqlite.connection import is_damaged, open_writer, unusable, unwritable
+from closeout.ledger.sqlite.place import Place
+
+Settle: TypeAlias = Callable[[Any], None]
+T = TypeVar("T")
+
+LARGEST_GROUP = 512
+"""Deliveries in one transaction."""
+MOST_OTHERS = 128
+"""Other jobs in one transaction, of which a delivery may have to wait for one: log lines, operations, requests."""
+
+AT_FAULT = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError),
+    *(UnicodeEncodeError, OverflowError),
+)
+"""What a job's own values raise: half a surrogate pair, a number of more than 64 bits, a row that is there already."""
+
+
+class Job:
+    """A piece of work inside a transaction. `done` gets what `work` gave, or the error, after the commit."""
+
+    __slots__ = ("done", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], done: Settle | None = None) -> None:
+        self.work = work
+        self.done = done
+
+
+class Ticket:
+    """A `done` that a thread can wait for."""
+
+    __slots__ = ("_lock", "_result")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._result: Any = None
+
+    def __call__(self, result: Any) -> None:
+        """Let the waiting thread go on."""
+        self._result = result
+        self._lock.release()
+
+    def wait(self) -> Any:
+        """Return the result once the group is committed. Raises the error that the job ended in."""
+        self._lock.acquire()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
+
+
+class Writer:
+    """Takes jobs from any thread and settles them after their commit."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = Path(os.path.realpath(path))
+        self._connection = open_writer(self._path)
+        self._place = Place(path)
+        self._checkpointer = Checkpointer(self._path)
+        try:
+            self._accepting = Accepting(self._connection)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise unusable(self._path, error) from error
+        self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
+        self._closed = False
+        self.damage: StoreUnavailable | None = None
+        """What showed that the file is damaged."""
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._checkpointer.start()
+        self._thread.start()
+
+    def submit(self, *jobs: Job | Acceptance) -> None:
+        """Queue jobs for the next group, together. Raises `StoreUnavailable` once the ledger is closed."""
+        if self._closed:
+            raise StoreUnavailable("the ledger is closed")
+        self._queue.put(jobs)
+
+    def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Do `work` in the next group and wait for its commit."""
+        ticket = Ticket()
+        self.submit(Job(work, ticket))
+        return ticket.wait()
+
+    def run_accepting(self, work: Callable[[sqlite3.Connection, Accepting], Any]) -> Any:
+        """Do `work`, which stores runs, in the next group and wait for its commit."""
+        return self.run(lambda connection: work(connection, self._accepting))
+
+    def close(self, timeout: float) -> bool:
+        """Commit what is queued and stop; False if that took longer than `timeout` seconds."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        deliveries: deque[Acceptance] = deque()
+        others: deque[Job] = deque()
+        open_end = True
+        while open_end or deliveries or others:
+            if open_end:
+                open_end = self._gather(deliveries, others)
+            self._write([*_first(deliveries, LARGEST_GROUP), *_first(others, MOST_OTHERS)])
+            self._checkpointer.wrote(self._connection.total_changes)
+        self._refuse_rest()
+        self._checkpointer.close()
+        self._connection.close()
+
+    def _gather(self, deliveries: deque[Acceptance], others: deque[Job]) -> bool:
+        """Sort what was submitted, and wait for it if there is nothing else to do; False when the ledger closes."""
+        wait = not deliveries and not others
+        while True:
+            try:
+                jobs = self._queue.get(wait)
+            except Empty:
+                return True
+            if jobs is None:
+                return False
+            wait = False
+            for job in jobs:
+                if isinstance(job, Acceptance):
+                    deliveries.append(job)
+                else:
+                    others.append(job)
+
+    def _refuse_rest(self) -> None:
+        """Answer what was queued in the moment of closing."""
+        rest: list[Job | Acceptance] = []
+        while True:
+            try:
+                rest += self._queue.get_nowait() or ()
+            except Empty:
+                break
+        self._settle([(job, StoreUnavailable("the ledger is closed")) for job in rest])
+
+    def _write(self, group: list[Job | Acceptance]) -> None:
+        if not group:
+            return
+        gone = self._place.gone()
+        outcomes = [] if gone else self._stored(group)
+        # Again after the commit: nothing is said to be stored in a file that had lost its name before.
+        gone = gone or self._place.gone()
+        self._settle([(job, gone) for job in group] if gone else outcomes)
+
+    def _stored(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
+        kept = self._accepting.position()
+        try:
+            try:
+                outcomes = self._transaction(group, self._together)
+            except (*AT_FAULT, CloseoutError):
+                # One of them is at fault (most often: a duplicate). Alone, each fails only itself.
+                self._accepting.go_back(kept)
+                outcomes = self._transaction(group, self._one_by_one)
+        except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
+            self._accepting.go_back(kept)
+            reason = unwritable(self._path, error)
+            if isinstance(error, sqlite3.Error) and is_damaged(error):
+                self.damage = reason
+            outcomes = [(job, reason) for job in group]
+            self._mend(error)
+        return outcomes
+
+    def _transaction(
+        self,
+        group: list[Job | Acceptance],
+        apply: Callable[[list[Job | Acceptance]], list[tuple[Job | Acceptance, Any]]],
+    ) -> list[tuple[Job | Acceptance, Any]]:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = apply(group)
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        return outcomes
+
+    def _together(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
+        acceptances = [job for job in group if isinstance(job, Acceptance)]
+        outcomes: list[tuple[Job | Acceptance, Any]] = []
+        if acceptances:
+            outcomes.extend(
+                zip(acceptances, self._accepting.together(self._connection, acceptances), strict=True)
+            )
+        if len(acceptances) < len(group):
+            outcomes.extend((job, job.work(self._connection)) for job in group if isinstance(job, Job))
+        return outcomes
+
+    def _one_by_one(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
+        return [(job, self._alone(job)) for job in group]
+
+    def _alone(self, job: Job | Acceptance) -> Any:
+        execute = self._connection.execute
+        kept = self._accepting.position()
+        execute("SAVEPOINT job")
+        result: Any
+        try:
+            if isinstance(job, Acceptance):
+                result = self._accepting.alone(self._connection, job)
+            else:
+                result = job.work(self._connection)
+        except AT_FAULT as error:
+            result = StoreUnavailable(f"the ledger refused this row ({error}); nothing of it was stored")
+        except CloseoutError as error:
+            result = error
+        else:
+            execute("RELEASE job")
+            return result
+        self._accepting.go_back(kept)
+        execute("ROLLBACK TO job")
+        execute("RELEASE job")
+        return result
+
+    def _settle(self, outcomes: list[tuple[Job | Acceptance, Any]]) -> None:
+        for job, result in outcomes:
+            if job.done is not None:
+                _safely(job.done, result)
+
+    def _mend(self, error: Exception) -> None:
+        """Open the file anew after an I/O error: SQLite may have lost its view of the log.
+
+        So too when a transaction could not be rolled back: every further one would fail inside it. What fails here
+        is tried again after the next group; nothing of it may end this thread, for which everybody waits.
+        """
+        lost = getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
+        if not lost and not self._connection.in_transaction:
+            return
+        if self._place.gone() is not None:
+            return
+        try:
+            fresh = open_writer(self._path)
+        except (CloseoutError, sqlite3.Error):
+            return
+        try:
+            self._accepting.forget(fresh)
+        except sqlite3.Error:
+            fresh.close()
+            return
+        self._connection.close()
+        self._connection = fresh
+
+
+def _first(waiting: deque[T], most: int) -> Iterator[T]:
+    """Take the first ones out of a queue."""
+    for _ in range(min(most, len(waiting))):
+        yield waiting.popleft()
+
+
+def _safely(call: Callable[[Any], None], argument: Any) -> None:
+    """Call somebody's callback; what it raises must not end the only writer."""
+    try:
+        call(argument)
+    except Exception:
+        logging.getLogger(__name__).exception("a callback of the ledger failed")

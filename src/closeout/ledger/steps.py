@@ -1,0 +1,181 @@
+"""Steps as people see them, derived from what a run recorded: nothing about a step is stored a second time.
+
+The names are the run function's: `<step id>/plan` holds the plan, `<step id>/end` how the step ended, `final` and
+`final-again` whether the last commit status was delivered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from closeout.core.runs import MAX_DEATHS
+from closeout.ports import Operation
+
+
+class StepView(NamedTuple):
+    """One step of one attempt. `changes` is None in lists, which read no plans, and before there is a plan."""
+
+    id: str
+    name: str
+    uses: str
+    state: str
+    """`pending running waiting success failure skipped cancelled`."""
+    attempts: int
+    """How often its most tried operation was called, waits apart; 0 before it has begun."""
+    summary: str | None
+    reason: str | None
+    left: tuple[dict[str, Any], ...]
+    changes: tuple[dict[str, Any], ...] | None
+    started_at: float | None
+    ended_at: float | None
+    public: str | None = None
+    """What anybody may read of how it ended."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        value = self._asdict()
+        value["left"] = list(self.left)
+        if self.changes is None:
+            del value["changes"]
+        else:
+            value["changes"] = list(self.changes)
+        return value
+
+
+def step_views(
+    definition: str, operations: Sequence[Operation], *, verdict: str | None, full: bool
+) -> tuple[StepView, ...]:
+    """Return the steps of a definition (canonical JSON), or those that a function's operations tell of."""
+    by_step: dict[str, list[Operation]] = {}
+    for operation in operations:
+        step, slash, _ = operation.name.partition("/")
+        if slash:
+            by_step.setdefault(step, []).append(operation)
+    declared = _declared(definition) or tuple((step, step, "") for step in by_step)
+    return tuple(
+        _step_view(id_, name, uses, by_step.get(id_, []), verdict=verdict, full=full)
+        for id_, name, uses in declared
+    )
+
+
+def waits_for(operations: Sequence[Operation]) -> str | None:
+    """Say what a waiting run last heard, if anything."""
+    waiting = [operation for operation in operations if operation.state == "waiting"]
+    if not waiting:
+        return None
+    heard = _object(waiting[-1].result).get("heard") if waiting[-1].result else None
+    step = waiting[-1].name.partition("/")[0]
+    return f"{step}: {heard}" if heard else f"waits in {step}"
+
+
+def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]:
+    """Return the step whose sleep a run is in, and when that ends; one that polls goes on whenever it has heard something."""
+    waiting = [operation for operation in operations if operation.state == "waiting"]
+    if not waiting or waiting[-1].kind != "sleep":
+        return None, None
+    return waiting[-1].name.partition("/")[0], waiting[-1].wake
+
+
+def held_by(key: str, holder: str | None) -> str | None:
+    """Say whom a queued run waits for."""
+    return f"waits for its turn on {key}, behind {holder}" if holder else None
+
+
+def suspected(alone: str, deaths: int) -> str:
+    """Say why a run takes a turn alone, or waits for it (`core.runs.RunState.alone`)."""
+    does = {
+        "now": "runs alone",
+        "beside": "has its turn, while others whose turns are over go on",
+    }.get(alone, "waits for a turn alone")
+    counted = f"; {deaths} of {MAX_DEATHS} deaths while it ran alone" if deaths else ""
+    return f"{does}, since it was under way when the server's process ended{counted}"
+
+
+def reported(operations: Sequence[Operation]) -> str | None:
+    """Say whether the final status was delivered: `delivered`, `undelivered`, or `none` if there is none."""
+    final = _final(operations)
+    if final is None or final.state == "waiting":
+        return None
+    if final.state != "ok":
+        return "undelivered"
+    return "delivered" if _result(final).get("sent") else "none"
+
+
+def public(operations: Sequence[Operation]) -> str | None:
+    """Return what anybody may read of how the run ended: what its last status says of it on a public repository."""
+    final = _final(operations)
+    return _result(final).get("public") if final is not None else None
+
+
+def _final(operations: Sequence[Operation]) -> Operation | None:
+    return next((one for one in reversed(operations) if one.name in {"final", "final-again"}), None)
+
+
+@lru_cache(maxsize=64)
+def _declared(definition: str) -> tuple[tuple[str, str, str], ...]:
+    """Return (id, name, uses) of each declared step; unreadable definitions declare none."""
+    try:
+        steps = json.loads(definition)["steps"]
+        return tuple((step["id"], step.get("name") or step["id"], step.get("uses", "")) for step in steps)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()
+
+
+def _step_view(
+    id_: str, name: str, uses: str, operations: Sequence[Operation], *, verdict: str | None, full: bool
+) -> StepView:
+    named = {operation.name.partition("/")[2]: operation for operation in operations}
+    end = _result(named["end"]) if "end" in named else {}
+    plan = _result(named["plan"]).get("changes") if full and "plan" in named else None
+    calls = [operation.tries for operation in operations if operation.kind == "record"]
+    last = operations[-1] if operations else None
+    reason = end.get("reason")
+    if last is not None and _waits(last) and verdict is None:
+        reason = waits_for([last])
+    return StepView(
+        id_,
+        name,
+        uses,
+        _state(operations, end, verdict),
+        max(calls, default=0) or int(bool(operations)),
+        end.get("summary"),
+        reason,
+        tuple(end.get("left") or ()),
+        tuple(plan) if plan is not None else None,
+        operations[0].started_at if operations else None,
+        named["end"].ended_at if "end" in named else None,
+        end.get("public"),
+    )
+
+
+def _state(operations: Sequence[Operation], end: dict[str, Any], verdict: str | None) -> str:
+    if end.get("state"):
+        return str(end["state"])
+    if verdict is not None:  # the run is over, and this step never came to its end
+        return "skipped" if not operations else "cancelled" if verdict == "cancelled" else "failure"
+    if not operations:
+        return "pending"
+    return "waiting" if _waits(operations[-1]) else "running"
+
+
+def _waits(operation: Operation) -> bool:
+    """Tell what waits from what is marked as begun, of which the end is not stored yet."""
+    return operation.state == "waiting" and operation.wake is not None
+
+
+def _result(operation: Operation) -> dict[str, Any]:
+    if operation.state != "ok" or not operation.result:
+        return {}
+    return _object(operation.result)
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Read what was recorded, for people: nothing of what is damaged, and all of the rest."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

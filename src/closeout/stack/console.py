@@ -1,0 +1,35 @@
+"""Links into AWS's console: where people look at a run's log on AWS.
+
+Pure, since a status posted by the worker and a command on somebody's machine must give the same link.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+
+def run_pattern(run_id: str) -> str:
+    """Return CloudWatch Logs' filter pattern for the lines of one run."""
+    return f'{{ $.run = "{run_id}" }}'
+
+
+def run_log_url(region: str, group: str, run_id: str, since: float) -> str:
+    """Return the page that shows a log group's lines of one run, from `since` (seconds since the epoch) on.
+
+    The console keeps its place behind `#`, quoted twice with `$` for `%`: its own links look so; no page says it.
+    """
+    domain = {"cn": "amazonaws.cn", "us-gov": "amazonaws-us-gov.com"}
+    prefix = next((domain[start] for start in domain if region.startswith(f"{start}-")), "aws.amazon.com")
+    query = f"filterPattern={_twice(run_pattern(run_id))}&start={int(since * 1000)}"
+    place = f"log-group/{_twice(group)}/log-events" + _dollars(
+        quote("?") + query.replace("=", quote("=", safe="")).replace("&", quote("&", safe=""))
+    )
+    return f"https://{region}.console.{prefix}/cloudwatch/home?region={region}#logsV2:log-groups/{place}"
+
+
+def _twice(text: str) -> str:
+    return _dollars(quote(quote(text, safe=""), safe=""))
+
+
+def _dollars(text: str) -> str:
+    return text.replace("%", "$")

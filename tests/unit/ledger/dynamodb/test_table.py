@@ -1,0 +1,176 @@
+"""One table: pages, conditions by part, conflicts tried again, and errors that are never taken for answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from closeout.core.errors import StoreUnavailable
+from closeout.ledger.dynamodb.table import TRIES, Table, delete, put, update
+from closeout.stack import table as layout
+from closeout.stack.table import to_item
+from tests.contract.remote_harness import RemoteBench
+
+
+class Scripted:
+    """boto3's client with a script: each call gives or raises the next of `answers`, then it works."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            self.calls.append((operation, arguments))
+            answer = self.answers.pop(0) if self.answers else {}
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def cancelled(*reasons: str) -> ClientError:
+    """A transaction that was cancelled, with the reason for each part."""
+    answer = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},
+        "CancellationReasons": [{"Code": reason} for reason in reasons],
+    }
+    return ClientError(answer, "TransactWriteItems")
+
+
+def failed(code: str) -> ClientError:
+    """A call that the service refused."""
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetItem")
+
+
+def item(name: str) -> dict[str, Any]:
+    """An item of a partition."""
+    return {"pk": {"S": "p"}, "sk": {"S": name}}
+
+
+def table(client: Scripted, pauses: list[float] | None = None) -> Table:
+    """A table over a script."""
+    return Table(client, "ledger", now=lambda: 0.0, pause=(pauses if pauses is not None else []).append)
+
+
+def test_a_conflict_with_another_transaction_is_tried_again() -> None:
+    """It says nothing about the condition; the same token tells DynamoDB that it is the same write."""
+    client = Scripted(cancelled("None", "TransactionConflict"), failed("TransactionInProgressException"))
+    pauses: list[float] = []
+    assert table(client, pauses).write([put(item("a")), put(item("b"))]) == ()
+    assert len(client.calls) == 3
+    assert len({arguments["ClientRequestToken"] for _, arguments in client.calls}) == 1
+    assert pauses == sorted(pauses)
+    assert pauses[0] > 0
+
+
+def test_a_conflict_that_does_not_end_is_no_answer() -> None:
+    """Whoever asked comes back later."""
+    client = Scripted(*[failed("TransactionConflictException")] * TRIES)
+    with pytest.raises(StoreUnavailable, match="held by other writes"):
+        table(client).change(put(item("a")))
+    assert len(client.calls) == TRIES
+
+
+def test_a_refused_transaction_says_which_parts_refused_it() -> None:
+    """A condition that does not hold is an answer."""
+    client = Scripted(cancelled("None", "ConditionalCheckFailed", "ConditionalCheckFailed"))
+    assert table(client).write([put(item(name)) for name in "abc"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failed("AccessDeniedException"),
+        failed("ResourceNotFoundException"),
+        failed("ProvisionedThroughputExceededException"),
+        cancelled("ThrottlingError"),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:9"),
+    ],
+    ids=["denied", "no table", "throttled", "throttled transaction", "unreachable"],
+)
+def test_everything_else_is_no_answer(error: Exception) -> None:
+    """Never "not there", and never "refused"."""
+    for call in (
+        lambda t: t.get(item("a")),
+        lambda t: list(t.query("p", "x")),
+        lambda t: t.write([put(item("a"))]),
+        lambda t: t.change(put(item("a"))),
+    ):
+        with pytest.raises(StoreUnavailable):
+            call(table(Scripted(error)))
+
+
+def test_different_writes_have_different_tokens_and_some_have_none() -> None:
+    """What may be meant twice must not be taken for a repetition."""
+    client = Scripted()
+    written = table(client)
+    written.write([put(item("a"))])
+    written.write([put(item("b"))])
+    written.write([put(item("a"))], token=False)
+    tokens = [arguments.get("ClientRequestToken") for _, arguments in client.calls]
+    assert tokens[0] != tokens[1]
+    assert tokens[2] is None
+    assert all(len(token) <= 36 for token in tokens if token)
+
+
+def test_reads_are_consistent_and_lists_are_not() -> None:
+    """An index cannot be read consistently, so nothing is decided by it."""
+    client = Scripted({}, {"Items": []}, {"Items": []})
+    reader = table(client)
+    reader.get(item("a"))
+    list(reader.query("p", "x"))
+    list(reader.listed("listing", "runs"))
+    assert [arguments.get("ConsistentRead") for _, arguments in client.calls] == [True, True, None]
+
+
+@pytest.mark.parametrize(
+    ("limit", "names", "calls"), [(None, "abcd", 3), (3, "abc", 2), (2, "ab", 1), (0, "", 1)]
+)
+def test_all_pages_are_read_as_far_as_they_are_wanted(limit: int | None, names: str, calls: int) -> None:
+    """A page may be short, or empty, without being the last."""
+    pages = [
+        {"Items": [item("a"), item("b")], "LastEvaluatedKey": item("b")},
+        {"Items": [item("c")], "LastEvaluatedKey": item("c")},
+        {"Items": [item("d")]},
+    ]
+    client = Scripted(*pages)
+    found = [each["sk"]["S"] for each in table(client).query("p", "x", limit=limit)]
+    assert "".join(found) == names
+    assert len(client.calls) == calls
+    assert [arguments.get("ExclusiveStartKey") for _, arguments in client.calls][1:2] == [item("b")][
+        : calls - 1
+    ]
+
+
+def test_updates_set_and_remove_under_their_condition(bench: RemoteBench) -> None:
+    """None removes an attribute; no change at all only checks the condition."""
+    bench.table.change(put(item("a") | to_item({"state": "queued", "wake": 1.5, "cancel": "dev"})))
+    condition = ("#state = :was", {":was": "queued"}, {"#state": "state"})
+    assert bench.table.write([update(item("a"), {"wake": None, "turn": "own"}, *condition)]) == ()
+    assert bench.table.write([update(item("a"), {}, *condition)]) == ()
+    assert bench.table.write(
+        [update(item("a"), {}, "#state = :was", {":was": "no"}, {"#state": "state"})]
+    ) == (0,)
+    found = bench.table.get(item("a"))
+    assert found is not None
+    assert layout.from_item(found) == {
+        "pk": "p",
+        "sk": "a",
+        "state": "queued",
+        "cancel": "dev",
+        "turn": "own",
+    }
+
+
+def test_a_condition_may_fail_a_whole_transaction(bench: RemoteBench) -> None:
+    """All of it or nothing."""
+    bench.table.change(put(item("a")))
+    assert bench.table.write([put(item("b"), layout.NEW), put(item("a"), layout.NEW)]) == (1,)
+    assert bench.table.get(item("b")) is None
+    assert not bench.table.change(put(item("a"), layout.NEW))
+    assert bench.table.change(delete(item("a")))
+    assert bench.table.get(item("a")) is None

@@ -1,0 +1,278 @@
+"""Deliveries and runs are stored together, once, and only what is stored is answered."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.core.errors import BadDelivery, LedgerError, StoreUnavailable
+from closeout.ledger.sqlite import Ledger, Views
+from closeout.ledger.sqlite.connection import APPLICATION_ID, newest_version
+from closeout.ledger.sqlite.writer import Job
+from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
+
+
+def together(ledger: Ledger, submit: Callable[[Callable[[Any], None]], int]) -> list[Any]:
+    """Have everything that `submit` queues share one group; return the outcomes in the order they were settled."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold(connection: Any) -> None:
+        entered.set()
+        go_on.wait(5)
+
+    ledger._writer().submit(Job(hold))
+    assert entered.wait(5)
+    outcomes: list[Any] = []
+    settled = threading.Semaphore(0)
+
+    def done(result: Any) -> None:
+        outcomes.append(result)
+        settled.release()
+
+    count = submit(done)
+    go_on.set()
+    for _ in range(count):
+        assert settled.acquire(timeout=5)
+    return outcomes
+
+
+def test_a_delivery_and_its_runs_are_stored(ledger: Ledger, views: Views) -> None:
+    """The answer has the delivery's number, its runs and the executions that are new."""
+    accepted = ledger.accept_wait(delivery(), [new_run("r1"), new_run("r2", "comment")])
+    assert accepted == (1, ("r1", "r2"), False, ("r1-1", "r2-1"))
+    stored = views.delivery(1)
+    assert stored is not None
+    assert stored.runs == ("r1", "r2")
+    assert (stored.event, stored.action, stored.repository, stored.number) == (
+        "pull_request",
+        "closed",
+        "acme/shop",
+        17,
+    )
+    assert views.body(1) == b'{"number": 17}'
+
+
+def test_a_delivery_that_nothing_matched_is_kept(ledger: Ledger, views: Views) -> None:
+    """`explain` and `replay` need it."""
+    assert ledger.accept_wait(delivery(), []) == (1, (), False, ())
+    assert [view.guid for view in views.deliveries()] == ["g1"]
+
+
+def test_the_same_delivery_again_is_a_duplicate(ledger: Ledger, views: Views) -> None:
+    """It is answered with the original and its runs, and starts nothing."""
+    ledger.accept_wait(delivery(), [new_run("r1")])
+    assert ledger.accept_wait(delivery(), [new_run("r1")]) == (1, ("r1",), True, ())
+    assert len(views.deliveries()) == 1
+    assert len(views.runs()) == 1
+
+
+def test_the_same_event_through_another_hook_starts_nothing_new(ledger: Ledger, views: Views) -> None:
+    """The delivery is kept; its runs are the ones that are there."""
+    ledger.accept_wait(delivery(hook="h1"), [new_run("r1")])
+    assert ledger.accept_wait(delivery(hook="h2"), [new_run("r1")]) == (2, ("r1",), False, ())
+    assert [view.runs for view in views.deliveries()] == [("r1",), ("r1",)]
+    assert len(views.runs()) == 1
+
+
+def test_another_event_through_the_same_hook_is_another_delivery(ledger: Ledger) -> None:
+    """Deliveries are told apart by (hook, GUID)."""
+    ledger.accept_wait(delivery("g1"), [])
+    assert ledger.accept_wait(delivery("g2"), []).delivery == 2
+
+
+def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views) -> None:
+    """The original and its duplicate may share one commit; everybody gets their own answer."""
+
+    def submit(done: Callable[[Any], None]) -> int:
+        ledger.accept(delivery("g1"), [new_run("r1")], done)
+        ledger.accept(delivery("g1"), [new_run("r1")], done)
+        ledger.accept(delivery("g2"), [new_run("r2")], done)
+        return 3
+
+    outcomes = together(ledger, submit)
+    assert outcomes == [
+        (1, ("r1",), False, ("r1-1",)),
+        (1, ("r1",), True, ()),
+        (2, ("r2",), False, ("r2-1",)),
+    ]
+    assert len(views.deliveries()) == 2
+
+
+def test_a_bad_row_fails_only_its_own_request(ledger: Ledger, views: Views) -> None:
+    """What the database refuses is one caller's error, with nothing of it stored; its neighbours are stored."""
+
+    def submit(done: Callable[[Any], None]) -> int:
+        ledger.accept(delivery("g1"), [new_run("r1")], done)
+        ledger.accept(delivery("g2"), [new_run("r2"), new_run("r2")], done)
+        ledger.accept(delivery("g3"), [new_run("r3")], done)
+        return 3
+
+    outcomes = together(ledger, submit)
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Accepted", "StoreUnavailable", "Accepted"]
+    assert [view.guid for view in views.deliveries()] == ["g3", "g1"]
+    assert ledger.accept_wait(delivery("g4"), [new_run("r4")]).started == ("r4-1",)
+
+
+@pytest.mark.parametrize("value", ["half a pair \ud800", 2**70], ids=["text", "number"])
+def test_what_cannot_be_bound_fails_only_its_own_job(ledger: Ledger, views: Views, value: Any) -> None:
+    """A run that would end with such a summary tries it again and again, and took the deliveries beside it with it."""
+
+    def submit(done: Callable[[Any], None]) -> int:
+        ledger.accept(delivery("g1"), [new_run("r1")], done)
+        ledger._writer().submit(Job(lambda connection: connection.execute("SELECT ?", (value,)), done))
+        return 2
+
+    outcomes = together(ledger, submit)
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Accepted", "StoreUnavailable"]
+    assert [view.guid for view in views.deliveries()] == ["g1"]
+
+
+@pytest.mark.parametrize("field", ["event", "action", "repository", "guid", "hook", "origin"])
+def test_a_text_that_cannot_be_stored_is_refused_before_it_is_queued(ledger: Ledger, field: str) -> None:
+    """A lone surrogate would fail a whole batch; it never comes that far."""
+    odd: dict[str, Any] = {field: "x\ud800"}
+    with pytest.raises(BadDelivery):
+        ledger.accept_wait(delivery()._replace(**odd), [])
+    with pytest.raises(BadDelivery):
+        ledger.accept_wait(delivery(), [new_run("r1", automation="\udfff")])
+
+
+def test_a_callback_that_fails_does_not_end_the_writer(ledger: Ledger) -> None:
+    """The next delivery is stored all the same."""
+
+    def fails(result: Any) -> None:
+        raise RuntimeError(result)
+
+    ledger.accept(delivery("g1"), [], fails)
+    assert ledger.accept_wait(delivery("g2"), []).delivery == 2
+
+
+def test_a_file_that_cannot_be_read_anew_after_an_io_error_does_not_end_the_writer(
+    ledger: Ledger, path: Path, tmp_path: Path
+) -> None:
+    """An I/O error makes the writer open the file again; if that fails half-way, callers still get their answer."""
+    empty = sqlite3.connect(tmp_path / "empty.db")
+    empty.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    empty.execute(f"PRAGMA user_version = {newest_version()}")
+    empty.close()
+    (tmp_path / "empty.db").replace(path)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink()
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+
+    def fail(_connection: sqlite3.Connection) -> None:
+        raise error
+
+    writer = ledger._writer()
+    with pytest.raises(StoreUnavailable):
+        writer.run(fail)
+    answers: list[object] = []
+    for _ in range(2):
+        writer.submit(Job(lambda connection: connection.execute("SELECT 1").fetchone(), answers.append))
+    assert writer.close(5.0)
+    assert len(answers) == 2
+
+
+def test_a_closed_ledger_takes_nothing(path: Path, clock: HandClock) -> None:
+    """Before it is opened and after it is closed, accepting is an error and not a hope."""
+    ledger = Ledger(path, clock=clock)
+    with pytest.raises(StoreUnavailable):
+        ledger.accept_wait(delivery(), [])
+    ledger.open()
+    ledger.close()
+    with pytest.raises(StoreUnavailable):
+        ledger.accept_wait(delivery(), [])
+
+
+def test_what_was_queued_before_closing_is_stored(path: Path, clock: HandClock) -> None:
+    """Closing commits first."""
+    outcomes: list[Any] = []
+    with Ledger(path, clock=clock) as ledger:
+        for number in range(50):
+            ledger.accept(delivery(f"g{number}"), [], outcomes.append)
+    assert len(outcomes) == 50
+    views = Views(path)
+    assert len(views.deliveries()) == 50
+    views.close()
+
+
+def test_a_form_stays_as_it_was_signed_and_its_payload_can_be_read(ledger: Ledger, views: Views) -> None:
+    """The raw body is kept; views and runs get the JSON inside."""
+    body = b"payload=%7B%22number%22%3A+17%7D"
+    ledger.accept_wait(delivery(body=body, form=True), [new_run("r1")])
+    assert views.body(1) == b'{"number": 17}'
+    assert ledger.load(1)[0].body == b'{"number": 17}'
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("UPDATE body SET bytes = x'00ff00ff00ff'", "the body of its delivery is damaged"),
+        ("DELETE FROM body", "its delivery has no body any more"),
+    ],
+)
+def test_a_payload_that_is_lost_is_told_and_the_rest_can_be_read(
+    ledger: Ledger, path: Path, sql: str, why: str
+) -> None:
+    """The run has its record and its definition, so it can end with a status."""
+    ledger.accept_wait(delivery(), [new_run("r1", definition='{"a": 1}')])
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute(sql)
+        other.commit()
+    execution, _ = ledger.load(1)
+    assert (execution.body, execution.definition) == (b"", '{"a": 1}')
+    assert why in str(execution.unreadable)
+
+
+def test_a_further_attempt_is_another_execution_of_the_same_run(ledger: Ledger, views: Views) -> None:
+    """Today's definition, the same delivery and key, and who asked for it."""
+    ledger.accept_wait(delivery(), [new_run("r1", definition='{"old": 1}')])
+    assert ledger.new_attempt("r1", '{"new": 1}', "ada") == "r1-2"
+    execution, operations = ledger.load(2)
+    assert (execution.id, execution.attempt, execution.definition, operations) == (
+        "r1-2",
+        2,
+        '{"new": 1}',
+        [],
+    )
+    view = views.run("r1")
+    assert view is not None
+    assert (view.attempt, view.requested_by, view.key) == (2, "ada", "acme/shop#17")
+    assert [run.execution for run in views.runs()] == ["r1-2"]
+
+
+def test_an_attempt_at_nothing_is_an_error(ledger: Ledger) -> None:
+    """A sentence that names the run."""
+    with pytest.raises(LedgerError, match="no run nope"):
+        ledger.new_attempt("nope", "{}", "ada")
+
+
+def test_a_replay_adds_the_runs_that_are_not_there(ledger: Ledger) -> None:
+    """What matches today and did not then."""
+    ledger.accept_wait(delivery(), [new_run("r1")])
+    assert ledger.add_runs(1, [new_run("r1"), new_run("r2", "comment")], "ada") == ("r2-1",)
+    with pytest.raises(LedgerError, match="no delivery 7"):
+        ledger.add_runs(7, [], "ada")
+
+
+def test_definitions_are_kept_once(ledger: Ledger) -> None:
+    """A thousand runs of one automation share its text."""
+    for number in range(5):
+        ledger.accept_wait(delivery(f"g{number}"), [new_run(f"r{number}", definition='{"same": 1}')])
+    assert ledger._readers().execute("SELECT count(*) FROM definition").fetchone() == (1,)
+
+
+def test_numbers_go_on_after_the_ledger_was_closed(path: Path, clock: HandClock) -> None:
+    """The writer's counts come from the file."""
+    with Ledger(path, clock=clock) as ledger:
+        ledger.accept_wait(delivery("g1"), [new_run("r1")])
+    with Ledger(path, clock=clock) as ledger:
+        assert ledger.accept_wait(delivery("g2"), [new_run("r2")]).delivery == 2
+        assert [pending.number for pending in ledger.pending(0)] == [1, 2]

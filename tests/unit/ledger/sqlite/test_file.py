@@ -1,0 +1,154 @@
+"""What may be wrong with the file is said as a sentence with the path and the fix."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from closeout.core.errors import LedgerError
+from closeout.ledger.sqlite import Ledger, Requests, Views
+from closeout.ledger.sqlite.connection import migrations, newest_version, open_reader
+from closeout.ledger.sqlite.sql import FOLDER, Rows, named
+from tests.unit.ledger.sqlite.conftest import HandClock, delivery
+
+
+def schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return names and statements of a schema, without comments and spacing."""
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+    ).fetchall()
+    return [
+        (name, "".join("".join(line.split("--")[0] for line in sql.splitlines()).split()))
+        for name, sql in rows
+    ]
+
+
+def test_migrations_lead_to_the_documented_schema(path: Path, ledger: Ledger) -> None:
+    """`schema.sql` is what a reader trusts; the migrations are what ran."""
+    with closing(sqlite3.connect(":memory:")) as expected:
+        expected.executescript((FOLDER / "schema.sql").read_text())
+        with closing(open_reader(path)) as migrated:
+            assert schema(migrated) == schema(expected)
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    """The number is the schema's version."""
+    assert [number for number, _ in migrations()] == list(range(1, newest_version() + 1))
+
+
+@pytest.mark.parametrize("file", ["queries.sql", "views.sql"])
+def test_every_statement_can_be_prepared(file: str) -> None:
+    """A statement that names a column that is not there fails here and not in a run."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript((FOLDER / "schema.sql").read_text())
+        for name, statement in named(file).items():
+            try:
+                connection.execute(f"EXPLAIN {statement}", _anything(statement))
+            except sqlite3.Error as error:
+                pytest.fail(f"{file}: {name}: {error}")
+
+
+def _anything(statement: str) -> dict[str, None] | list[None]:
+    if ":limit" in statement or ":run_id" in statement:
+        return dict.fromkeys(re.findall(r":([a-z_]+)", statement))
+    return [None] * statement.count("?")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 200])
+def test_rows_are_cut_without_loss(count: int) -> None:
+    """Every row is in exactly one statement."""
+    cuts = Rows("INSERT INTO t (a, b) VALUES (?, ?)").cut(count)
+    assert [row for _, first, end in cuts for row in range(first, end)] == list(range(count))
+    assert all(statement.count("?") == 2 * (end - first) for statement, first, end in cuts)
+
+
+def test_the_file_is_for_its_owner_alone(path: Path, ledger: Ledger) -> None:
+    """Payloads of private repositories are in it, in the log beside it too."""
+    ledger.accept_wait(delivery(), [])
+    files = list(path.parent.glob("ledger.db*"))
+    assert len(files) >= 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_commits_are_synced_to_disk(ledger: Ledger) -> None:
+    """synchronous=FULL on a write-ahead log: an answered delivery survives a power cut."""
+    assert ledger._writer().run(lambda c: c.execute("PRAGMA synchronous").fetchone()[0]) == 2
+    assert ledger._writer().run(lambda c: c.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path, clock: HandClock) -> None:
+    """And not created: it is most likely a slip of the pen."""
+    with pytest.raises(LedgerError, match="no-such of the ledger does not exist; create it"):
+        Ledger(tmp_path / "no-such" / "ledger.db", clock=clock).open()
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, clock: HandClock) -> None:
+    """Its bytes are the same afterwards."""
+    file = tmp_path / "notes.txt"
+    file.write_bytes(b"my notes\n" * 200)
+    with pytest.raises(LedgerError, match=r"notes\.txt is not a ledger"):
+        Ledger(file, clock=clock).open()
+    assert file.read_bytes() == b"my notes\n" * 200
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path: Path, clock: HandClock) -> None:
+    """A SQLite file with other tables is not migrated into a ledger."""
+    file = tmp_path / "other.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE customer (id)")
+    with pytest.raises(LedgerError, match="not a ledger of closeout"):
+        Ledger(file, clock=clock).open()
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("customer",)]
+
+
+def test_a_ledger_of_a_newer_closeout_is_left_alone(path: Path, clock: HandClock) -> None:
+    """The sentence says both versions, for the writer and for readers."""
+    with Ledger(path, clock=clock):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match="newer closeout \\(schema 99"):
+        Ledger(path, clock=clock).open()
+    with pytest.raises(LedgerError, match="newer closeout"):
+        Views(path).runs()
+    with pytest.raises(LedgerError, match="newer closeout"):
+        Requests(path).add_request("pause", None, "ada", None)
+
+
+def test_reading_a_ledger_that_is_not_there_does_not_create_it(path: Path) -> None:
+    """The sentence says who creates it."""
+    with pytest.raises(LedgerError, match="there is no ledger at"):
+        Views(path).runs()
+    assert not path.exists()
+
+
+def test_a_ledger_without_a_server_can_be_read(path: Path, clock: HandClock) -> None:
+    """After a clean end there is no log beside it; views work all the same."""
+    with Ledger(path, clock=clock) as ledger:
+        ledger.accept_wait(delivery(), [])
+    assert not path.with_name("ledger.db-wal").exists()
+    views = Views(path)
+    assert len(views.deliveries()) == 1
+    views.close()
+
+
+def test_a_few_commits_are_moved_out_of_the_log(path: Path, clock: HandClock) -> None:
+    """Once the log's file is long enough: long before as many rows as under load."""
+    with Ledger(path, clock=clock) as ledger:
+        for number in range(160):
+            ledger.accept_wait(delivery(f"f{number}"), [])
+        before = path.stat().st_size
+        for number in range(30):
+            ledger.accept_wait(delivery(f"g{number}", body=os.urandom(20_000)), [])
+        deadline = time.monotonic() + 10
+        while path.stat().st_size < before + 25 * 10_000:
+            assert time.monotonic() < deadline, "nothing came into the database file"
+            time.sleep(0.01)

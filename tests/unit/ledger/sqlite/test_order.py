@@ -1,0 +1,177 @@
+"""What is written first, and what waits: a delivery never stands behind a flood of log lines."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from closeout.core.errors import StoreUnavailable
+from closeout.ledger.lines import FULL, MOST_LINES, JournalLines
+from closeout.ledger.sqlite import Ledger, Views
+from closeout.ledger.sqlite.ledger import LINES_WAITING
+from closeout.ledger.sqlite.writer import MOST_OTHERS, Job, Ticket
+from closeout.ports import Ending
+from tests.unit.ledger.sqlite.conftest import delivery, new_run
+
+RUN = "r" * 26
+
+
+@pytest.fixture
+def held(ledger: Ledger) -> Iterator[Callable[[], None]]:
+    """A writer that is held in a transaction until this is called."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_connection: sqlite3.Connection) -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    ledger._writer().submit(Job(hold))
+    assert begun.wait(10)
+    yield go_on.set
+    go_on.set()
+
+
+def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Callable[[], None]) -> None:
+    """Each waits for one bounded group at most, and of the others none is overtaken by another."""
+    done: list[Any] = []
+    count = 5 * MOST_OTHERS
+    for number in range(count):
+        ledger._writer().submit(Job(lambda _connection: None, partial(_append, done, number)))
+    tickets = [Ticket() for _ in range(3)]
+    for number, ticket in enumerate(tickets):
+        ledger.accept(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=ticket))
+    held()
+    for ticket in tickets:
+        assert ticket.wait().delivery
+    ledger.probe()
+    assert max(at for at, what in enumerate(done) if what == "delivery") < MOST_OTHERS + 3
+    assert [what for what in done if what != "delivery"] == list(range(count))
+
+
+def test_the_group_that_a_delivery_may_wait_for_is_small(ledger: Ledger, held: Callable[[], None]) -> None:
+    """Jobs settle after their commit, so what was worked off between two settlements is one group."""
+    groups: list[int] = [0]
+
+    def work(_connection: sqlite3.Connection) -> None:
+        if groups[-1] < 0:  # something was settled: a new group begins
+            groups.append(0)
+        groups[-1] += 1
+
+    def settle(_result: object) -> None:
+        groups[-1] = -abs(groups[-1])
+
+    for _ in range(1_000):
+        ledger._writer().submit(Job(work, settle))
+    held()
+    ledger.probe()
+    assert sum(groups) == -1_000
+    assert min(groups) >= -256
+
+
+def _append(done: list[Any], what: Any, result: Any, then: Callable[[Any], None] = lambda _: None) -> None:
+    done.append(what)
+    then(result)
+
+
+def test_a_runs_end_is_stored_after_its_log(ledger: Ledger, views: Views) -> None:
+    """Who follows a log stops at the end, so nothing may come after it."""
+    ledger.accept_wait(delivery(), [new_run(RUN)])
+    for number in range(3 * MOST_OTHERS):
+        ledger.write(f"{RUN}-1", None, f"line {number}")
+    ledger.finish(1, Ending("success", "fine"), 1_000.0)
+    assert len(views.logs(RUN)) == 3 * MOST_OTHERS
+
+
+def test_who_writes_lines_faster_than_they_are_stored_waits(
+    ledger: Ledger, views: Views, held: Callable[[], None]
+) -> None:
+    """A flood stands in the pipe of its script and not in memory."""
+    ledger.accept(delivery(), [new_run(RUN)], lambda _result: None)
+    written: list[int] = []
+
+    def flood() -> None:
+        for number in range(LINES_WAITING + 50):
+            ledger.write(f"{RUN}-1", None, f"line {number}")
+            written.append(number)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    thread.join(0.2)
+    assert len(written) <= LINES_WAITING
+    held()
+    thread.join(10)
+    ledger.probe()
+    assert [line.text for line in views.logs(RUN)] == [
+        f"line {number}" for number in range(LINES_WAITING + 50)
+    ]
+
+
+def test_lines_that_are_refused_leave_their_room(ledger: Ledger) -> None:
+    """A ledger that is closed blocks nobody for good."""
+    ledger.close()
+    for _ in range(LINES_WAITING + 1):
+        with pytest.raises(StoreUnavailable):
+            ledger.write(f"{RUN}-1", None, "line")
+
+
+def test_a_run_stores_a_bounded_number_of_lines() -> None:
+    """However short they are; the log says so, and other runs are not touched."""
+    lines = JournalLines(str)
+    kept = [lines.line("a-1", "x") for _ in range(MOST_LINES + 10)]
+    assert kept[:MOST_LINES] == ["x"] * MOST_LINES
+    assert kept[MOST_LINES:] == [FULL] + [None] * 9
+    assert lines.line("b-1", "x") == "x"
+
+
+@pytest.mark.parametrize("sizes", [(1,) * 57, (400,) * 20, (5_000, 1, 1, 5_000, 1), (), (1,) * 10])
+def test_windows_show_each_line_once(ledger: Ledger, views: Views, sizes: tuple[int, ...]) -> None:
+    """From either end, at most ten lines and about a thousand characters at a time, and the rest is counted."""
+    ledger.accept_wait(delivery(), [new_run(RUN), new_run("s" * 26, "other")])
+    for size in sizes:
+        ledger.write(f"{RUN}-1", None, "x" * size)
+        ledger.write(f"{'s' * 26}-1", None, "another run's")
+    ledger.probe()
+    whole = views.logs(RUN)
+
+    def window(**where: int | None) -> Any:
+        found = views.log_window(RUN, 1, limit=10, characters=1_000, **where)
+        assert len(found.lines) <= 10
+        lengths = [len(line.text) for line in found.lines]
+        assert sum(lengths) - max(lengths, default=0) <= 1_000
+        return found
+
+    backward: list[Any] = []
+    found = window()
+    while found.lines:
+        backward = [*found.lines, *backward]
+        assert found.left_out == len(whole) - len(backward)
+        found = window(before=found.lines[0].id)
+    forward: list[Any] = []
+    found = window(after=0)
+    while found.lines:
+        forward += found.lines
+        assert found.left_out == len(whole) - len(forward)
+        found = window(after=found.lines[-1].id)
+    assert backward == forward == whole
+
+
+def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> None:
+    """The plan of both statements is a range of the index over runs."""
+    from closeout.ledger.sqlite.executions import READ
+
+    values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "limit": 2}
+    for name in ("logs", "logs_before", "count_logs"):
+        plan = views._readers().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
+        assert any("SEARCH l USING" in row[3] and "log_run (run=? AND" in row[3] for row in plan), (
+            name,
+            plan,
+        )
+        assert not any("TEMP B-TREE" in row[3] for row in plan if "ORDER BY attempt" not in row[3]), (
+            name,
+            plan,
+        )

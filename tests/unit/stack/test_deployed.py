@@ -1,0 +1,107 @@
+"""What is deployed, packed by one program and read by others, of this version and of others."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from closeout.stack import table as layout
+from closeout.stack.deployed import digest_of, pack, unpack
+from tests.unit.core.test_automation import AUTOMATION
+
+OTHER = dataclasses.replace(AUTOMATION, name="other", mode="dry-run", function="hooks:f", steps=())
+API = "https://api.github.com"
+
+
+def repacked(**changes: Any) -> bytes:
+    """What another version could have packed."""
+    value = json.loads(zlib.decompress(pack([AUTOMATION], API)))
+    return zlib.compress(json.dumps({**value, **changes}).encode())
+
+
+def test_what_is_packed_comes_back_as_a_run_would_store_it() -> None:
+    """Protection, limits and mode are in each automation, which gives the same definition as the file's own."""
+    found = unpack(pack([AUTOMATION, OTHER], API), 12.5)
+    assert list(found.automations.items()) == [("preview-cleanup", AUTOMATION), ("other", OTHER)]
+    assert found.automations["other"].canonical() == OTHER.canonical()
+    assert (found.api_url, found.since, found.unknown) == (API, 12.5, ())
+
+
+def test_the_files_protection_comes_back_beside_the_automations() -> None:
+    """It holds for a run whose automation is no longer there."""
+    found = unpack(pack([AUTOMATION], API, ["shared-*"], {"keep": "*"}), 0)
+    assert found.current("renamed") == (None, ("shared-*",), {"keep": "*"})
+    assert found.current("preview-cleanup").automation == AUTOMATION
+
+
+def test_the_protection_that_an_earlier_version_stored_is_the_automations() -> None:
+    """It wrote the file's `protect` into each automation, and nowhere else."""
+    old = dataclasses.replace(AUTOMATION, protect_names=("shared-*",), protect_tags={"keep": "*"})
+    value = json.loads(zlib.decompress(pack([old], API)))
+    del value["protect"]
+    found = unpack(zlib.compress(json.dumps(value).encode()), 0)
+    assert found.current("renamed") == (None, ("shared-*",), {"keep": "*"})
+    assert found.unknown == ()
+
+
+def test_a_digest_is_of_what_is_packed_and_not_of_how() -> None:
+    """Another machine's zlib may compress otherwise."""
+    packed = pack([AUTOMATION], API)
+    other = zlib.compress(zlib.decompress(packed), 1)
+    assert digest_of(packed) == digest_of(other) == unpack(packed, 0).digest
+    assert digest_of(packed) != digest_of(pack([OTHER], API))
+
+
+def test_keys_of_a_later_version_are_named_and_the_others_hold() -> None:
+    """A run that waits on this version must still hear of a dry run that a later one deployed."""
+    later = json.loads(dataclasses.replace(AUTOMATION, mode="dry-run").canonical()) | {"moon": "full"}
+    later["steps"][0]["tide"] = "high"
+    found = unpack(repacked(automations=[later], weather="fair"), 0)
+    assert found.automations["preview-cleanup"].mode == "dry-run"
+    assert found.unknown == ("moon", "tide", "weather")
+
+
+def test_keys_of_an_earlier_version_are_enough() -> None:
+    """What it did not know gets its default."""
+    earlier = json.loads(AUTOMATION.canonical())
+    for key in ("public_logs", "grace"):
+        del earlier[key]
+    found = unpack(repacked(automations=[earlier]), 0)
+    assert found.automations["preview-cleanup"] == AUTOMATION
+    assert (found.rewritten, unpack(repacked(), 0).rewritten) == (("preview-cleanup",), ())
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"no zlib",
+        zlib.compress(b"no json"),
+        zlib.compress(b"[]"),
+        zlib.compress(b"null"),
+        repacked(automations=None),
+        repacked(protect=None),
+        repacked(protect={"names": ["x"]}),
+        repacked(automations=[{"name": "x"}]),
+        repacked(automations=["x"]),
+        repacked(automations=[json.loads(AUTOMATION.canonical()) | {"steps": 1}]),
+        repacked(automations=[json.loads(AUTOMATION.canonical()) | {"mode": "a-later-one"}]),
+    ],
+)
+def test_anything_else_is_a_value_error(packed: bytes) -> None:
+    """One kind of error, so that whoever guards by it cannot miss another."""
+    with pytest.raises(ValueError, match=r"\S"):
+        unpack(packed, 0)
+
+
+def test_the_item_stands_beside_the_pause() -> None:
+    """In the one partition that the stack's chore may write."""
+    packed = pack([AUTOMATION], API)
+    item = layout.deployed_item(packed, digest_of(packed), 12.5)
+    assert item["pk"] == layout.PAUSE_KEY["pk"] == {"S": "settings"}
+    assert item["sk"] == {"S": "config"}
+    assert layout.from_item(item)["data"] == packed
