@@ -291,7 +291,7 @@ class _Scene:
             token="token",
             client=client,
             clock=self._clock,
-            spread=lambda: 0.0,
+            jitter=lambda: 0.0,
         )
 
     def _visits(self, runtime: StackRuntime, meter: Meter, execution: str) -> Iterator[tuple[Used, bool]]:
@@ -299,7 +299,7 @@ class _Scene:
         for _ in range(200):
             writes, reads = meter.writes, meter.reads
             with contextlib.redirect_stdout(io.StringIO()) as log:
-                outcome = runtime.visits.visit(execution, lambda: INVOCATION)
+                outcome = runtime.engine.advance(execution, lambda: INVOCATION)
             wait = max(0.0, outcome.get("wake", 0.0) - self._clock.now())
             used = Used(
                 writes=meter.writes - writes,

@@ -16,9 +16,9 @@ Json: TypeAlias = Any
 """A JSON value: dict with string keys, list, str, int, float, bool or None; under 200 KB when recorded."""
 
 
-Mark: TypeAlias = Literal["begun", "again", "late"]
-"""`begun`: it is stored, for the first time. `again`: it was stored before, by whatever process, and no end is: it may have
-happened, in part or as a whole. `late`: storing took so long that what was looked at before must be looked at again."""
+EffectBegin: TypeAlias = Literal["begun", "again", "late"]
+"""`begun`: stored for the first time. `again`: stored before, by any process, without an end: the effect may have happened,
+in part or as a whole. `late`: storing took so long that the checks made before it must be made again."""
 
 
 class Durable(Protocol):
@@ -29,37 +29,37 @@ class Durable(Protocol):
     """
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
-        """Run `fn` once and keep its result for ever; a replay gives the kept result.
+        """Run `fn` once and store its result; a replay returns the stored result.
 
-        An exception is kept as data and raised as `StepFailed(name, kind, message)`, now and on every replay.
+        An exception is stored as data and raised as `StepFailed(name, kind, message)`, now and on every replay.
         With `retry`, a transient error (`CloseoutError.transient`) is tried again after a durable wait.
         """
         ...
 
     def sleep(self, name: str, seconds: float) -> None:
-        """Wait without holding a thread."""
+        """Wait without occupying a thread."""
         ...
 
     def wait_until(
         self, name: str, poll: Callable[[], Json | None], every: float | Backoff, timeout: float
     ) -> Json:
-        """Call `poll` until it gives something else than None: one recorded operation however often it polls.
+        """Call `poll` until it returns something other than None: one recorded operation however often it polls.
 
         Raises `WaitTimeout` after `timeout` seconds (at least one poll is always made), `StepFailed` if
         `poll` raises a non-transient error; a transient one counts as "not yet".
         """
         ...
 
-    def mark(self) -> Mark:
-        """Store, inside a poll, that what cannot be asked whether it has happened begins now; do it at once then.
+    def begin_effect(self) -> EffectBegin:
+        """Store, inside a poll, that an effect begins now which nobody can ask about later; then cause it at once.
 
-        Not a durable call of its own: it belongs to the operation, and ends with it. A poll that gives None or a
-        transient error after `late` has begun nothing.
+        Not a durable call of its own: it belongs to the operation, and ends with it. After `late` the effect must not
+        begin in this poll.
         """
         ...
 
     def cancelled(self) -> bool:
-        """Whether, inside a poll, somebody has asked for the run's end since it began: give None then, and it is told."""
+        """Whether, inside a poll, somebody has asked to cancel the run; return None then, and the cancel is delivered."""
         ...
 
 
@@ -81,9 +81,9 @@ class Execution(NamedTuple):
     """The payload's JSON text (already taken out of a form)."""
     accepted_at: float
     queue_expired: bool
-    """The run waited for its key longer than its `queue-timeout`: it has no turn, only an ending."""
+    """The run waited for its key longer than its `queue-timeout`: it must only end."""
     unreadable: str | None = None
-    """Why the body or the definition, empty then, can no longer be read: the run has only an ending."""
+    """Why the body or the definition, empty then, can no longer be read: the run must only end."""
 
 
 class Ending(NamedTuple):
@@ -108,9 +108,9 @@ class Operation(NamedTuple):
     """`ok`, `error` or `cancelled` are final and replayed; `waiting` is to go on at `wake`, or without one is under way."""
     result: str | None
     """JSON text: the value (ok), `{"kind", "message"}` (error, cancelled), `{"heard", "not_before"}` (waiting),
-    with `"marked": true` once it has begun what cannot be asked whether it has happened."""
+    with `"marked": true` once its effect has begun (see `Durable.begin_effect`)."""
     tries: int
-    """How often its function was called, or its poll; calls that a crash cut off count."""
+    """How often its function or its poll was called; calls that a crash interrupted count."""
     wake: float | None
     started_at: float
     ended_at: float | None
@@ -126,21 +126,21 @@ class Pending(NamedTuple):
     state: str
     """`queued` or `waiting`."""
     turn: str
-    """`own`; `expired` or `cancelled`: it runs out of turn, without its key, only to end."""
+    """`own`; `expired` or `cancelled`: it runs without the lock of its key, only to end."""
     accepted_at: float
     queue_timeout: float
     wake: float | None
     crashes: int
     cancel: str | None
-    """Who asked to cancel it, as long as the run has not been told."""
+    """Who asked to cancel it, until that is delivered to the run."""
     suspected: int = 0
     alone: str | None = None
     deaths: int = 0
     """These as in `core.runs.RunState`."""
 
 
-class Standing(NamedTuple):
-    """How an execution stands in the ledger, as one look found it or as one visit has left it."""
+class RunRecord(NamedTuple):
+    """An execution's row in the ledger, as it was read, or as an invocation has written it."""
 
     execution: str
     run: RunState
@@ -148,18 +148,18 @@ class Standing(NamedTuple):
     accepted_at: float
     queue_timeout: float
     started: bool
-    """Somebody has noted that it was started by its name."""
-    fence: str | None
-    """The token of the last visit."""
+    """Whether its start by its name is stored."""
+    fencing_token: str | None
+    """The token of the last invocation that claimed it."""
 
 
 Doubt: TypeAlias = Literal["unknown", "earlier"]
-"""Why an execution is not carried out as it is stored. `unknown`: its definition is not one that was deployed; it may
-still become known. `earlier`: a release that kept its record where the receiver can write began it."""
+"""Why an execution must not run as it is stored. `unknown`: its definition is not one that was deployed, and may still
+be deployed. `earlier`: a release that kept its record where the receiver can write began it."""
 
 
 class Loaded(NamedTuple):
-    """An execution as a visit finds it."""
+    """An execution as an invocation finds it."""
 
     execution: Execution
     operations: Sequence[Operation]
@@ -169,13 +169,13 @@ class Loaded(NamedTuple):
     doubt: Doubt | None
 
 
-class Word(NamedTuple):
-    """What a visit hears between two operations."""
+class ClaimStatus(NamedTuple):
+    """The answer to a heartbeat between two operations."""
 
     mine: bool
-    """Whether the execution is still this visit's."""
+    """Whether this invocation still has the execution."""
     cancel: str | None
-    """Who asked to cancel it, if it has not been told yet."""
+    """Who asked to cancel it, until that is delivered."""
 
 
 class Request(NamedTuple):
@@ -189,7 +189,7 @@ class Request(NamedTuple):
 
 
 class Journal(Protocol):
-    """Where a run's log lines go: stored with the run, and streamed. Text is redacted before it is stored."""
+    """Stores a run's log lines with the run, and streams them. Text is redacted before it is stored."""
 
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Keep one line. Never raises for the content of `text`."""

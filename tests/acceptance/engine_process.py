@@ -105,10 +105,8 @@ def main() -> None:
             delivery = NewDelivery(
                 "1", f"guid-{name}", "push", None, None, b"{}", False, time.time(), "github"
             )
-            accepted = ledger.accept_wait(
-                delivery, [NewRun(name, name, None if key == "-" else key, "{}", 3_600.0)]
-            )
-            engine.enqueue(accepted.started)
+            ledger.accept_wait(delivery, [NewRun(name, name, None if key == "-" else key, "{}", 3_600.0)])
+            engine.wake()
             print(f"accepted {name}", flush=True)
         engine.stop(5.0)
 

@@ -38,9 +38,9 @@ def finished(scene: Scene) -> tuple[str, str]:
 
 def definition(scene: Scene, execution: str) -> Automation:
     """The automation that an execution was stored with."""
-    standing = scene.bench.store.look(execution)
-    assert standing is not None
-    return Automation.from_canonical(scene.bench.store.load(standing).execution.definition)
+    record = scene.bench.store.look(execution)
+    assert record is not None
+    return Automation.from_canonical(scene.bench.store.load(record).execution.definition)
 
 
 def commands(run_id: str, delivery: str) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from aws_durable_execution_sdk_python import DurableContext, durable_execution
 from aws_durable_execution_sdk_python.execution import InvocationStatus
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
-from closeout.engine.visit import Visits
+from closeout.engine.lambda_ import LambdaEngine
 from closeout.lambdas import worker
 from closeout.ports import Durable, Ending, Execution, RunFunction
 from closeout.stack.table import worker_event
@@ -20,12 +20,12 @@ from tests.contract.durable_suite import DurableSuite
 from tests.contract.remote_harness import RemoteBench
 
 
-def play(visits: Visits, execution: str) -> Any:
+def play(engine: LambdaEngine, execution: str) -> Any:
     """Run an execution on the runner, whose timers are skipped; return its result."""
 
     @durable_execution
     def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-        return worker.work(event, context, visits)
+        return worker.work(event, context, engine)
 
     with DurableFunctionTestRunner(handler=handler, skip_time=True, poll_interval=0.01) as runner:
         return runner.run(
@@ -48,7 +48,7 @@ class RunnerHarness:
         name = f"run{self._count}"
         self._bench.functions[name] = function
         execution = self._bench.accept(name, body=body)
-        result = play(self._bench.visits, execution)
+        result = play(self._bench.engine, execution)
         assert result.status is InvocationStatus.SUCCEEDED, result.error
         assert json.loads(result.result) == {"execution": execution}
         return self._bench.ending(execution)
@@ -74,18 +74,18 @@ class SkippingClock:
         return time.time() + self.ahead
 
 
-class SkippingVisits:
+class SkippingEngine:
     """Visits after which the clock jumps to when the next is due, once the worker has read it."""
 
-    def __init__(self, visits: Visits, clock: SkippingClock) -> None:
-        self._visits = visits
+    def __init__(self, engine: LambdaEngine, clock: SkippingClock) -> None:
+        self._engine = engine
         self.clock = clock
         self.count = 0
 
-    def visit(self, execution: str, remaining: Any) -> dict[str, Any]:
+    def advance(self, execution: str, remaining: Any) -> dict[str, Any]:
         """Visit."""
         self.count += 1
-        outcome = self._visits.visit(execution, remaining)
+        outcome = self._engine.advance(execution, remaining)
         if "wake" in outcome:
             self.clock.ahead += max(0.0, outcome["wake"] - self.clock.now())
         return outcome
@@ -106,11 +106,11 @@ def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws) -> N
         return Ending("success", "gone")
 
     bench.functions["waits"] = run
-    visits = SkippingVisits(bench.visits, clock)
+    engine = SkippingEngine(bench.engine, clock)
     began = time.monotonic()
-    result = play(visits, bench.accept("waits"))  # type: ignore[arg-type]
+    result = play(engine, bench.accept("waits"))  # type: ignore[arg-type]
     assert result.status is InvocationStatus.SUCCEEDED
-    assert [(operation.name, operation.attempt) for operation in result.operations] == [("run", visits.count)]
+    assert [(operation.name, operation.attempt) for operation in result.operations] == [("run", engine.count)]
     assert 40 <= len(polls) <= 42
     assert time.monotonic() - began < 60
 
@@ -118,7 +118,8 @@ def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws) -> N
 def test_the_worker_asks_for_whole_seconds_and_one_at_least() -> None:
     """Lambda knows no shorter wait; a visit that is late already comes as soon as it can."""
     waits = {
-        wake: worker.next_visit({"wake": wake}, 100.0).delay_seconds for wake in (90.0, 100.0, 100.5, 130.2)
+        wake: worker.next_invocation({"wake": wake}, 100.0).delay_seconds
+        for wake in (90.0, 100.0, 100.5, 130.2)
     }
     assert waits == {90.0: 1, 100.0: 1, 100.5: 1, 130.2: 31}
-    assert not worker.next_visit({"done": True}, 100.0).should_continue
+    assert not worker.next_invocation({"done": True}, 100.0).should_continue

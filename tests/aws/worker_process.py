@@ -19,7 +19,7 @@ from typing import Any
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
 from closeout.core.errors import StepFailed
-from closeout.engine.visit import Visits
+from closeout.engine.lambda_ import LambdaEngine
 from closeout.lambdas import worker
 from closeout.ports import Durable, Ending, Execution, Operation
 from closeout.wiring.clock import SystemClock
@@ -91,32 +91,32 @@ class Mortal:
         moment("run:taken")
         return taken
 
-    def save(self, standing: Any, after: Any, operation: Operation | None, seal: str | None = None) -> bool:
+    def save(self, record: Any, after: Any, operation: Operation | None, seal: str | None = None) -> bool:
         """Save, and perhaps die."""
-        saved = bool(self._inner.save(standing, after, operation, seal))
+        saved = bool(self._inner.save(record, after, operation, seal))
         if operation is not None and operation.state != "waiting":
             moment(f"{operation.name}:stored")
         return saved
 
-    def finish(self, standing: Any, after: Any) -> bool:
+    def finish(self, record: Any, after: Any) -> bool:
         """Finish, and perhaps die before Lambda hears of it."""
-        finished = bool(self._inner.finish(standing, after))
+        finished = bool(self._inner.finish(record, after))
         moment("run:finished")
         return finished
 
 
-def visits() -> Visits:
+def engine() -> LambdaEngine:
     """What the worker composes, with this run function and this store."""
     place = Place(os.environ["TABLE"], "bodies", "worker:live", "/closeout/worker")
     ledger = StackLedger(place, boto_clients("us-east-1"), SystemClock())
-    return Visits(
+    return LambdaEngine(
         Mortal(ledger.store),
         run,
         starts=ledger.starts,
-        bury=lambda *_: False,
+        finalize=lambda *_: False,
         clock=SystemClock(),
         token=lambda: uuid.uuid4().hex,
-        spread=lambda: 0.0,
+        jitter=lambda: 0.0,
         redact=str,
         report=lambda execution, text: print(execution, text, file=sys.stderr),
     )
@@ -125,7 +125,7 @@ def visits() -> Visits:
 @durable_execution
 def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
     """The worker's handler over this composition."""
-    return worker.work(event, context, visits())
+    return worker.work(event, context, engine())
 
 
 def main() -> None:

@@ -327,7 +327,7 @@ class DurableSuite:
             def poll() -> Any:
                 if held() is None:
                     return None
-                marks.append(durable.mark())
+                marks.append(durable.begin_effect())
                 return "done"
 
             durable.wait_until("effect", poll, harness.tick, 30)
@@ -342,7 +342,7 @@ class DurableSuite:
 
         def run(durable: Durable) -> None:
             def poll() -> Any:
-                marks.append(durable.mark())
+                marks.append(durable.begin_effect())
                 return effect()
 
             durable.wait_until("effect", poll, harness.tick, 30)
@@ -353,7 +353,7 @@ class DurableSuite:
 
     def test_a_mark_belongs_inside_a_poll(self, harness: Harness) -> None:
         """Anywhere else nothing could end it."""
-        raised = failure_of(harness, lambda durable: durable.record("call", durable.mark))
+        raised = failure_of(harness, lambda durable: durable.record("call", durable.begin_effect))
         assert {(step, kind) for _, step, kind, _ in raised} == {("call", "misplaced-call")}
 
     # --- the run ----------------------------------------------------------------------------------------

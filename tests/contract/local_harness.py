@@ -62,7 +62,7 @@ class Bench:
             lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
                 durable, execution
             ),
-            **{"clock": WallClock(), "spread": lambda: 0.0, "report": self.reports.append, **options},
+            **{"clock": WallClock(), "jitter": lambda: 0.0, "report": self.reports.append, **options},
         )
 
     def _required(self) -> RunFunction:
@@ -73,7 +73,7 @@ class Bench:
         """Accept a run called `name` and tell the engine."""
         accepted = self.ledger.accept_wait(new_delivery(f"guid-{name}"), [new_run(name, **options)])
         if tell:
-            self.engine.enqueue(accepted.started)
+            self.engine.wake()
         return accepted
 
     def ending(self, name: str, seconds: float = 5.0) -> Ending:
@@ -135,8 +135,8 @@ class LocalHarness:
             self._count += 1
             name = f"run{self._count}"
         self._bench.functions[name] = function
-        accepted = self._bench.ledger.accept_wait(new_delivery(name, body=body), [new_run(name)])
-        self._bench.engine.enqueue(accepted.started)
+        self._bench.ledger.accept_wait(new_delivery(name, body=body), [new_run(name)])
+        self._bench.engine.wake()
         return self._bench.ending(name)
 
     def close(self) -> None:

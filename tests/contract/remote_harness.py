@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from closeout.core.records import NewDelivery, NewRun
-from closeout.engine.visit import DONE, Visits
+from closeout.engine.lambda_ import DONE, LambdaEngine
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
@@ -33,7 +33,7 @@ WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
 BUCKET = "bodies"
 GROUP = "/closeout/worker"
 FOREVER = 840.0
-MOST_VISITS = 500
+MOST_INVOCATIONS = 500
 
 
 def client(aws: FakeAws, service: str) -> Any:
@@ -71,21 +71,21 @@ class RemoteBench:
         logs = CloudWatchLogs(client(aws, "logs"), GROUP, now=self.clock.now)
         self.views = Views(self.table, self.store, self.bodies, self.switch, logs, self.clock)
         self._tokens = itertools.count(1)
-        self.visits = self.process()
+        self.engine = self.process()
 
-    def process(self, **options: Any) -> Visits:
+    def process(self, **options: Any) -> LambdaEngine:
         """Visits as a process of its own makes them."""
-        return Visits(
+        return LambdaEngine(
             self.store,
             lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
                 durable, execution
             ),
             **{
                 "starts": self.starts,
-                "bury": self._bury,
+                "finalize": self._finalize,
                 "clock": self.clock,
-                "token": lambda: f"visit-{next(self._tokens)}",
-                "spread": lambda: 0.0,
+                "token": lambda: f"token-{next(self._tokens)}",
+                "jitter": lambda: 0.0,
                 "redact": str,
                 "report": lambda execution, text: self.reports.append(f"{execution}: {text}"),
                 "on_finish": lambda finished: self.finished.append(finished.execution.id),
@@ -97,9 +97,9 @@ class RemoteBench:
         assert self._default is not None, "no function for this automation"
         return self._default
 
-    def _bury(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+    def _finalize(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         self.buried.append((execution, status))
-        return self.visits.end(execution, lambda _durable, _execution: Ending("failure", status), remaining)
+        return self.engine.end(execution, lambda _durable, _execution: Ending("failure", status), remaining)
 
     def accept(
         self,
@@ -147,26 +147,26 @@ class RemoteBench:
     def drive(self, execution: str, seconds: float = 20.0) -> Ending:
         """Visit an execution until it is done, waiting in between as long as it asks for."""
         deadline = time.monotonic() + seconds
-        for _ in range(MOST_VISITS):
-            outcome = self.visits.visit(execution, lambda: FOREVER)
+        for _ in range(MOST_INVOCATIONS):
+            outcome = self.engine.advance(execution, lambda: FOREVER)
             if outcome == DONE:
                 return self.ending(execution)
             assert time.monotonic() < deadline, f"{execution} did not end: {self.reports}"
             time.sleep(max(0.0, outcome["wake"] - time.time()))
-        raise AssertionError(f"{execution} did not end within {MOST_VISITS} visits")
+        raise AssertionError(f"{execution} did not end within {MOST_INVOCATIONS} invocations")
 
     def ending(self, execution: str) -> Ending:
         """How an execution has ended, as the ledger says."""
-        standing = self.store.look(execution)
-        assert standing is not None
-        assert standing.run.state == "finished", standing
-        return Ending(str(standing.run.verdict), str(standing.run.summary))
+        record = self.store.look(execution)
+        assert record is not None
+        assert record.run.state == "finished", record
+        return Ending(str(record.run.verdict), str(record.run.summary))
 
     def state(self, execution: str) -> str:
         """An execution's state in the ledger."""
-        standing = self.store.look(execution)
-        assert standing is not None
-        return standing.run.state
+        record = self.store.look(execution)
+        assert record is not None
+        return record.run.state
 
     def operations(self, execution: str) -> dict[str, Operation]:
         """What a run has recorded, by name."""

@@ -104,7 +104,7 @@ def test_order_is_that_of_acceptance_and_not_of_telling(bench: Bench, gate: Gate
     for name in ("a", "b", "c"):
         bench.accept(name, key="pr-17", tell=False)
         gate.let(name)
-    bench.engine.enqueue(["c-1"])
+    bench.engine.wake()
     bench.ending("c")
     assert gate.begun == ["a", "b", "c"]
 
@@ -154,8 +154,8 @@ def test_a_further_attempt_waits_for_the_key_too(bench: Bench, gate: Gate) -> No
     """A rerun is a run like any other."""
     bench.accept("a", key="pr-17")
     eventually(lambda: gate.begun)
-    execution = bench.ledger.new_attempt("a", "{}", "ada")
-    bench.engine.enqueue([execution])
+    bench.ledger.new_attempt("a", "{}", "ada")
+    bench.engine.wake()
     time.sleep(0.05)
     assert gate.begun == ["a"]
     gate.let("a")
@@ -178,7 +178,7 @@ def test_a_thousand_waiting_runs_hold_no_thread_and_no_processor(tmp_path: Path)
     before = threading.active_count()
     for number in range(1_000):
         bench.accept(f"run{number}", tell=False)
-    bench.engine.enqueue()
+    bench.engine.wake()
     eventually(lambda: bench.engine.counts().waiting == 1_000, 30)
     time.sleep(0.1)
     cpu = time.process_time()
@@ -315,7 +315,7 @@ def test_cancel_before_the_engine_knows_the_run_is_not_lost(bench: Bench) -> Non
     bench.functions["a"] = run
     bench.accept("a", tell=False)
     assert bench.engine.request_cancel("a", "ada")
-    bench.engine.enqueue()
+    bench.engine.wake()
     assert bench.ending("a").verdict == "cancelled"
 
 

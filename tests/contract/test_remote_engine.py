@@ -12,7 +12,7 @@ import pytest
 from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
 from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import Abandoned
-from closeout.engine.visit import DONE, LONGEST_QUEUE, LONGEST_WAIT, SHORTEST_QUEUE, SUSPECT
+from closeout.engine.lambda_ import DONE, LONGEST_QUEUE, LONGEST_WAIT, SHORTEST_QUEUE, SUSPECT
 from closeout.ledger.dynamodb.rows import row_key
 from closeout.ledger.dynamodb.table import update
 from closeout.ports import Durable, Ending, Execution, Operation
@@ -56,9 +56,9 @@ def bench(aws: FakeAws, gate: Gate) -> RemoteBench:
     return RemoteBench(aws, gate, clock=FakeClock())
 
 
-def visit(bench: RemoteBench, execution: str) -> dict[str, Any]:
+def advance(bench: RemoteBench, execution: str) -> dict[str, Any]:
     """Visit with all the time that Lambda gives."""
-    return bench.visits.visit(execution, lambda: FOREVER)
+    return bench.engine.advance(execution, lambda: FOREVER)
 
 
 def later(bench: RemoteBench, seconds: float) -> None:
@@ -109,19 +109,19 @@ def test_runs_of_one_key_go_one_at_a_time_in_order_of_acceptance(bench: RemoteBe
         runs.append(bench.accept(name, key="k"))
         later(bench, 0.5)
     a, b, c = runs
-    assert "wake" in visit(bench, c)
-    assert "wake" in visit(bench, b)
+    assert "wake" in advance(bench, c)
+    assert "wake" in advance(bench, b)
     assert gate.begun == []
-    visit(bench, a)
-    visit(bench, b)
+    advance(bench, a)
+    advance(bench, b)
     assert (gate.begun, bench.state(a), bench.state(b)) == (["a"], "waiting", "queued")
     gate.open |= {"a", "b", "c"}
     later(bench, 60)
-    assert "wake" in visit(bench, c)
-    assert visit(bench, a) == DONE
-    assert "wake" in visit(bench, c)
-    assert visit(bench, b) == DONE
-    assert visit(bench, c) == DONE
+    assert "wake" in advance(bench, c)
+    assert advance(bench, a) == DONE
+    assert "wake" in advance(bench, c)
+    assert advance(bench, b) == DONE
+    assert advance(bench, c) == DONE
     assert gate.begun == ["a", "b", "c"]
     assert key_items(bench, "k") == []
 
@@ -129,7 +129,7 @@ def test_runs_of_one_key_go_one_at_a_time_in_order_of_acceptance(bench: RemoteBe
 def test_other_keys_and_no_key_are_not_held_up(bench: RemoteBench, gate: Gate) -> None:
     """Only the same key excludes."""
     for execution in (bench.accept("a", key="k"), bench.accept("b", key="l"), bench.accept("c")):
-        visit(bench, execution)
+        advance(bench, execution)
     assert gate.begun == ["a", "b", "c"]
 
 
@@ -138,17 +138,17 @@ def test_a_ticket_that_commits_late_with_an_earlier_time_waits_for_the_holder(
 ) -> None:
     """The order is the tickets', the exclusion the holder's: no second run begins beside the first."""
     b = bench.accept("b", key="k")
-    visit(bench, b)
+    advance(bench, b)
     a = bench.accept("a", key="k", at=bench.clock.now() - 30)
     c = bench.accept("c", key="k")
-    assert "wake" in visit(bench, a)
+    assert "wake" in advance(bench, a)
     assert gate.begun == ["b"]
     gate.open |= {"a", "b", "c"}
     later(bench, 20)
-    assert visit(bench, b) == DONE
-    assert "wake" in visit(bench, c)
-    assert visit(bench, a) == DONE
-    assert visit(bench, c) == DONE
+    assert advance(bench, b) == DONE
+    assert "wake" in advance(bench, c)
+    assert advance(bench, a) == DONE
+    assert advance(bench, c) == DONE
     assert gate.begun == ["b", "a", "c"]
 
 
@@ -161,11 +161,11 @@ def test_of_two_first_tickets_that_are_visited_at_once_one_runs(bench: RemoteBen
     both = threading.Barrier(2)
 
     def take(execution: str) -> None:
-        standing = found[execution]
-        assert standing is not None
-        after = standing._replace(run=standing.run._replace(state="running"), fence=f"of {execution}")
+        record = found[execution]
+        assert record is not None
+        after = record._replace(run=record.run._replace(state="running"), fencing_token=f"of {execution}")
         both.wait(5)
-        if store.take(standing, after, hold=True, leave=False):
+        if store.take(record, after, hold=True, leave=False):
             taken.append(execution)
 
     threads = [threading.Thread(target=take, args=(execution,)) for execution in (a, b)]
@@ -179,25 +179,25 @@ def test_of_two_first_tickets_that_are_visited_at_once_one_runs(bench: RemoteBen
 
 def test_a_queued_run_is_looked_at_rarer_the_longer_it_waits(bench: RemoteBench) -> None:
     """From two seconds to half a minute."""
-    visit(bench, bench.accept("a", key="k"))
+    advance(bench, bench.accept("a", key="k"))
     b = bench.accept("b", key="k")
     bench.starts.start(run_name("a") + "-1")
     waits = []
     for seconds in (0, 40, 400):
         later(bench, seconds)
-        waits.append(visit(bench, b)["wake"] - bench.clock.now())
+        waits.append(advance(bench, b)["wake"] - bench.clock.now())
     assert waits == [SHORTEST_QUEUE, 10.0, LONGEST_QUEUE]
 
 
 def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(bench: RemoteBench, gate: Gate) -> None:
     """Beside the holder, which is not disturbed; its ticket is gone and the one behind it keeps its place."""
     a = bench.accept("a", key="k")
-    visit(bench, a)
+    advance(bench, a)
     b = bench.accept("b", key="k", queue_timeout=25.0)
     c = bench.accept("c", key="k")
-    assert visit(bench, b)["wake"] <= bench.clock.now() + 25
+    assert advance(bench, b)["wake"] <= bench.clock.now() + 25
     later(bench, 25)
-    assert visit(bench, b) == DONE
+    assert advance(bench, b) == DONE
     assert (gate.expired, bench.ending(b).verdict) == (["b"], "failure")
     assert bench.state(a) == "waiting"
     assert key_items(bench, "k") == [
@@ -212,10 +212,10 @@ def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(bench: RemoteBe
 def test_a_head_that_was_never_started_is_started_by_name(bench: RemoteBench, gate: Gate) -> None:
     """The receiver died between its commit and its start: whoever waits behind makes up for it, and waits on."""
     a, b = bench.accept("ahead", key="k"), bench.accept("behind", key="k")
-    visit(bench, b)
+    advance(bench, b)
     assert a not in started(bench)
     later(bench, 11)
-    assert "wake" in visit(bench, b)
+    assert "wake" in advance(bench, b)
     row = bench.store.look(a)
     assert row is not None
     assert row.started
@@ -233,7 +233,7 @@ def test_a_dead_holder_of_an_earlier_deployment_is_ended_too(
     """Lambda may refuse its name to another version of the worker; where it is kept was noted at its start."""
     a, b = bench.accept("dead", key="k"), bench.accept("next", key="k")
     bench.starts.start(a)
-    visit(bench, a)
+    advance(bench, a)
     aws.execution_status(a, "FAILED")
     aws.fault(
         service="lambda",
@@ -244,7 +244,7 @@ def test_a_dead_holder_of_an_earlier_deployment_is_ended_too(
     )
     later(bench, SUSPECT + 1)
     gate.open.add("next")
-    assert visit(bench, b) == DONE
+    assert advance(bench, b) == DONE
     assert bench.buried == [(a, "FAILED")]
     assert gate.begun[-1] == "next"
     aws.clear_faults()
@@ -258,12 +258,12 @@ def test_a_dead_holder_is_ended_and_passed_over(
     name = {"FAILED": "fa", "TIMED_OUT": "ti", "STOPPED": "st"}[status]
     a, b = bench.accept(name, key="k"), bench.accept(name + "b", key="k")
     bench.starts.start(a)
-    visit(bench, a)
+    advance(bench, a)
     later(bench, SUSPECT + 1)
-    assert "wake" in visit(bench, b)
+    assert "wake" in advance(bench, b)
     assert bench.buried == []
     aws.execution_status(a, status)
-    visit(bench, b)
+    advance(bench, b)
     assert bench.buried == [(a, status)]
     assert bench.ending(a) == Ending("failure", status)
     assert gate.begun == [name, name + "b"]
@@ -274,16 +274,16 @@ def test_the_leftovers_of_a_run_that_is_over_do_not_hold_a_key(bench: RemoteBenc
     """A ticket or a hold of a finished run, or of one that is gone, is removed by whoever meets it."""
     a = bench.accept("a", key="k")
     gate.open.add("a")
-    visit(bench, a)
+    advance(bench, a)
     for item in (layout.ticket_item("k", 1.0, a), layout.ticket_item("k", 2.0, run_name("gone") + "-1")):
         bench.dynamo.put_item(TableName=bench.name, Item=item)
     bench.dynamo.put_item(
         TableName=bench.name, Item=layout.holder_key("k") | layout.to_item({"execution": a})
     )
     b = bench.accept("b", key="k")
-    assert "wake" in visit(bench, b)
+    assert "wake" in advance(bench, b)
     later(bench, SUSPECT)
-    visit(bench, b)
+    advance(bench, b)
     assert gate.begun == ["a", "b"]
     assert len(key_items(bench, "k")) == 2
 
@@ -302,13 +302,13 @@ def test_a_visit_that_comes_too_early_executes_nothing(bench: RemoteBench) -> No
 
     bench.functions["a"] = run
     a = bench.accept("a")
-    wake = visit(bench, a)
+    wake = advance(bench, a)
     assert wake == {"wake": bench.clock.now() + 100}
     later(bench, 50)
-    assert visit(bench, a) == wake
+    assert advance(bench, a) == wake
     assert len(executed) == 1
     later(bench, 50)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
 
 
 def test_a_long_wait_is_looked_at_now_and_then(bench: RemoteBench) -> None:
@@ -319,7 +319,7 @@ def test_a_long_wait_is_looked_at_now_and_then(bench: RemoteBench) -> None:
         return Ending("success", "done")
 
     bench.functions["a"] = run
-    assert visit(bench, bench.accept("a")) == {"wake": bench.clock.now() + LONGEST_WAIT}
+    assert advance(bench, bench.accept("a")) == {"wake": bench.clock.now() + LONGEST_WAIT}
 
 
 def test_nothing_is_begun_shortly_before_the_end_of_an_invocation(bench: RemoteBench) -> None:
@@ -334,10 +334,10 @@ def test_nothing_is_begun_shortly_before_the_end_of_an_invocation(bench: RemoteB
 
     bench.functions["run"] = run
     execution = bench.accept("run")
-    assert bench.visits.visit(execution, lambda: next(left)) == {"wake": bench.clock.now()}
+    assert bench.engine.advance(execution, lambda: next(left)) == {"wake": bench.clock.now()}
     assert 0 < len(calls) < 8
     assert bench.state(execution) == "waiting"
-    assert visit(bench, execution) == DONE
+    assert advance(bench, execution) == DONE
     assert calls == list("abcdefgh")
 
 
@@ -360,11 +360,11 @@ def test_a_call_is_not_begun_when_it_may_outlast_the_invocation(bench: RemoteBen
 
     bench.functions["run"] = run
     execution = bench.accept("run")
-    visits = bench.process(longest=850.0)
+    engine = bench.process(longest=850.0)
     for _ in range(3):
         assert not calls or bench.state(execution) == "waiting"
         ends.append(bench.clock.now() + 900.0)
-        outcome = visits.visit(execution, remaining)
+        outcome = engine.advance(execution, remaining)
     assert outcome == DONE
     assert calls == [("a", 900.0), ("b", 900.0), ("c", 900.0)]
 
@@ -380,10 +380,10 @@ def test_each_visit_begins_something_however_little_time_its_invocation_has(benc
 
     bench.functions["run"] = run
     execution = bench.accept("run")
-    visits = bench.process(longest=850.0)
-    assert visits.visit(execution, lambda: 600.0) == {"wake": bench.clock.now()}
+    engine = bench.process(longest=850.0)
+    assert engine.advance(execution, lambda: 600.0) == {"wake": bench.clock.now()}
     assert calls == ["a"]
-    assert visits.visit(execution, lambda: 600.0) == DONE
+    assert engine.advance(execution, lambda: 600.0) == DONE
 
 
 # --- cancel -------------------------------------------------------------------------------------------------
@@ -392,9 +392,9 @@ def test_each_visit_begins_something_however_little_time_its_invocation_has(benc
 def test_a_waiting_run_is_told_of_a_cancel_once(bench: RemoteBench, gate: Gate) -> None:
     """Even before its wait is over; the operations after it work."""
     a = bench.accept("a")
-    visit(bench, a)
+    advance(bench, a)
     assert bench.attempts.cancel(a, "dev: wrong stack")
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.ending(a) == Ending("cancelled", "cancelled by dev: wrong stack")
     assert bench.operations(a)["final"].state == "ok"
     row = bench.store.look(a)
@@ -406,9 +406,9 @@ def test_a_waiting_run_is_told_of_a_cancel_once(bench: RemoteBench, gate: Gate) 
 def test_a_queued_run_is_cancelled_out_of_its_turn(bench: RemoteBench, gate: Gate) -> None:
     """It ends beside the holder and gives up its place."""
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
-    visit(bench, a)
+    advance(bench, a)
     bench.attempts.cancel(b, "dev")
-    assert visit(bench, b) == DONE
+    assert advance(bench, b) == DONE
     assert (bench.ending(b).verdict, bench.state(a)) == ("cancelled", "waiting")
     assert [sk for sk in key_items(bench, "k") if b in sk] == []
 
@@ -426,7 +426,7 @@ def test_a_cancel_while_an_operation_runs_is_told_at_the_next_boundary(bench: Re
 
     bench.functions["a"] = run
     a = bench.accept("a")
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.ending(a) == Ending("cancelled", "told")
     assert {name: op.state for name, op in bench.operations(a).items()} == {
         "first": "ok",
@@ -453,7 +453,7 @@ def test_a_run_whose_process_died_goes_on_from_what_it_recorded(bench: RemoteBen
     calls: list[str] = []
     bench.functions["a"] = dies
     a = bench.accept("a")
-    visit(bench, a)
+    advance(bench, a)
     assert bench.state(a) == "running"
 
     def lives(durable: Durable, execution: Execution) -> Ending:
@@ -462,7 +462,7 @@ def test_a_run_whose_process_died_goes_on_from_what_it_recorded(bench: RemoteBen
         return Ending("success", "done")
 
     bench.functions["a"] = lives
-    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert bench.process().advance(a, lambda: FOREVER) == DONE
     assert calls == ["second"]
     assert bench.operations(a)["second"].tries == 2
 
@@ -472,7 +472,7 @@ def test_an_operation_that_kills_its_process_again_and_again_fails(bench: Remote
     bench.functions["a"] = dies
     a = bench.accept("a")
     for _ in range(MAX_DEATHS):
-        bench.process().visit(a, lambda: FOREVER)
+        bench.process().advance(a, lambda: FOREVER)
     row = bench.store.look(a)
     assert row is not None
     assert (row.run.deaths, row.run.suspected, row.run.alone) == (MAX_DEATHS - 1, 0, None)
@@ -486,7 +486,7 @@ def test_an_operation_that_kills_its_process_again_and_again_fails(bench: Remote
         return Ending("success", "?")
 
     bench.functions["a"] = run
-    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert bench.process().advance(a, lambda: FOREVER) == DONE
     assert bench.ending(a) == Ending("failure", "crashed")
     row = bench.store.look(a)
     assert row is not None
@@ -498,12 +498,12 @@ def test_a_row_of_before_deaths_were_counted_is_read(bench: RemoteBench) -> None
     bench.functions["a"] = dies
     a = bench.accept("a")
     for _ in range(2):
-        bench.process().visit(a, lambda: FOREVER)
+        bench.process().advance(a, lambda: FOREVER)
     bench.table.change(update(row_key(a), {"deaths": None, "crashes": 2}, "attribute_exists(pk)"))
     row = bench.store.look(a)
     assert row is not None
     assert (row.run.crashes, row.run.deaths) == (2, 0)
-    bench.process().visit(a, lambda: FOREVER)
+    bench.process().advance(a, lambda: FOREVER)
     row = bench.store.look(a)
     assert row is not None
     assert (row.run.crashes, row.run.deaths) == (3, 1)
@@ -518,7 +518,7 @@ def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> 
         def effect() -> str:
             calls.append("effect")
             if len(calls) == 1:
-                other.append(bench.process().visit(execution.id, lambda: FOREVER))
+                other.append(bench.process().advance(execution.id, lambda: FOREVER))
                 return "of the first"
             return "of the second"
 
@@ -526,11 +526,11 @@ def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> 
 
     bench.functions["a"] = run
     a = bench.accept("a", key="k")
-    assert "wake" in visit(bench, a)
+    assert "wake" in advance(bench, a)
     assert other == [DONE]
     assert bench.ending(a) == Ending("success", "of the second")
     assert json.loads(bench.operations(a)["effect"].result or "") == "of the second"
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.finished == [a]
 
 
@@ -545,14 +545,14 @@ def test_whoever_lost_the_fence_stores_nothing_even_while_the_run_goes_on(bench:
         def effect() -> None:
             calls.append("effect")
             if len(calls) == 1:
-                bench.process().visit(execution.id, lambda: FOREVER)
+                bench.process().advance(execution.id, lambda: FOREVER)
 
         durable.record("effect", effect)
         return Ending("success", "done")
 
     bench.functions["a"] = run
     a = bench.accept("a")
-    assert "wake" in visit(bench, a)
+    assert "wake" in advance(bench, a)
     assert (calls, bench.state(a), bench.operations(a)) == (["effect"], "running", {})
 
 
@@ -564,12 +564,12 @@ def test_a_second_invocation_is_noticed_before_anything_new_is_begun(bench: Remo
         if calls:
             raise Abandoned
         calls.append("taken over")
-        bench.process().visit(execution.id, lambda: FOREVER)
+        bench.process().advance(execution.id, lambda: FOREVER)
         durable.record("effect", lambda: calls.append("effect"))
         return Ending("success", "done")
 
     bench.functions["a"] = run
-    assert "wake" in visit(bench, bench.accept("a"))
+    assert "wake" in advance(bench, bench.accept("a"))
     assert calls == ["taken over"]
 
 
@@ -591,7 +591,7 @@ class Flaky:
         return call
 
 
-@pytest.mark.parametrize("method", ["look", "take", "load", "hear", "save", "finish"])
+@pytest.mark.parametrize("method", ["look", "take", "load", "heartbeat", "save", "finish"])
 def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     bench: RemoteBench, method: str
 ) -> None:
@@ -600,16 +600,16 @@ def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
     left = [FOREVER]
-    visits = bench.process(pause=lambda _seconds: left.__setitem__(0, 1.0))
+    engine = bench.process(pause=lambda _seconds: left.__setitem__(0, 1.0))
     a = bench.accept("a")
     for _ in range(MAX_DEATHS + 1):
         left[0] = FOREVER
-        assert visits.visit(a, lambda: left[0])["wake"] > bench.clock.now()
+        assert engine.advance(a, lambda: left[0])["wake"] > bench.clock.now()
         later(bench, 10)
     assert flaky.refused > MAX_DEATHS
     flaky.broken.clear()
     left[0] = FOREVER
-    assert visits.visit(a, lambda: left[0]) == DONE
+    assert engine.advance(a, lambda: left[0]) == DONE
     assert bench.ending(a) == Ending("success", "done")
     assert bench.operations(a)["effect"].tries == 1
 
@@ -628,7 +628,7 @@ class Left:
         self._seconds = 1.0
 
 
-@pytest.mark.parametrize("method", ["load", "hear"])
+@pytest.mark.parametrize("method", ["load", "heartbeat"])
 def test_an_outage_counts_as_no_crash_in_another_environment_either(bench: RemoteBench, method: str) -> None:
     """Lambda calls whichever environment is free: what one of them knows must stand in the row."""
     calls = counted(bench)
@@ -637,10 +637,10 @@ def test_an_outage_counts_as_no_crash_in_another_environment_either(bench: Remot
     a = bench.accept("a")
     for _ in range(MAX_DEATHS + 1):
         left = Left()
-        assert "wake" in bench.process(pause=left.pause).visit(a, left)
+        assert "wake" in bench.process(pause=left.pause).advance(a, left)
         later(bench, 10)
     flaky.broken.clear()
-    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert bench.process().advance(a, lambda: FOREVER) == DONE
     assert (bench.ending(a), calls) == (Ending("success", "done"), [1])
 
 
@@ -657,11 +657,11 @@ def test_a_claim_whose_answer_was_lost_counts_as_no_crash(bench: RemoteBench, ga
     a = bench.accept("a", key="k")
     for _ in range(MAX_DEATHS + 1):
         bench.store = Forgetful(kept, set())  # type: ignore[assignment]
-        assert "wake" in bench.process().visit(a, lambda: FOREVER)
+        assert "wake" in bench.process().advance(a, lambda: FOREVER)
         later(bench, 10)
     bench.store = kept
     gate.open.add("a")
-    assert bench.process().visit(a, lambda: FOREVER) == DONE
+    assert bench.process().advance(a, lambda: FOREVER) == DONE
     assert bench.ending(a) == Ending("success", "done")
 
 
@@ -676,7 +676,7 @@ def test_an_outcome_is_stored_however_long_the_ledger_takes_no_writes(bench: Rem
             flaky.broken.clear()
 
     a = bench.accept("a")
-    assert bench.process(pause=pause).visit(a, lambda: FOREVER) == DONE
+    assert bench.process(pause=pause).advance(a, lambda: FOREVER) == DONE
     assert (calls, flaky.refused) == ([1], 3)
 
 
@@ -685,10 +685,10 @@ def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses(bench: Re
     a = bench.accept("a", key="k")
     found = bench.store.look(a)
     assert found is not None
-    taken = found._replace(run=found.run._replace(state="running"), fence="mine")
+    taken = found._replace(run=found.run._replace(state="running"), fencing_token="mine")
     assert bench.store.take(found, taken, hold=True, leave=False)
     assert bench.store.take(found, taken, hold=True, leave=False)
-    assert not bench.store.take(found, taken._replace(fence="another's"), hold=True, leave=False)
+    assert not bench.store.take(found, taken._replace(fencing_token="another's"), hold=True, leave=False)
 
 
 def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, gate: Gate) -> None:
@@ -704,8 +704,8 @@ def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, g
         def __getattr__(self, name: str) -> Any:
             return getattr(self._store, name)
 
-        def finish(self, standing: Any, after: Any) -> bool:
-            done = bool(self._store.finish(standing, after))
+        def finish(self, record: Any, after: Any) -> bool:
+            done = bool(self._store.finish(record, after))
             if self.lost == 0:
                 self.lost += 1
                 raise StoreUnavailable("no answer")
@@ -715,7 +715,7 @@ def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, g
     a = bench.accept("a", key="k")
     deaf = Deaf(bench.store)
     bench.store = deaf  # type: ignore[assignment]
-    assert bench.process(pause=lambda _seconds: None).visit(a, lambda: FOREVER) == DONE
+    assert bench.process(pause=lambda _seconds: None).advance(a, lambda: FOREVER) == DONE
     assert (deaf.lost, bench.finished) == (1, [a])
 
 
@@ -730,7 +730,7 @@ def test_an_error_of_the_run_function_ends_the_run(bench: RemoteBench) -> None:
 
     bench.functions["a"] = run
     a = bench.accept("a", key="k")
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.ending(a) == Ending("failure", "internal error: LookupError: a defect")
     assert key_items(bench, "k") == []
 
@@ -756,10 +756,10 @@ def test_a_run_whose_payload_or_definition_is_gone_is_told_so(
 
     bench.functions["a"] = run
     a = bench.accept("a", key="k")
-    visit(bench, a)
+    advance(bench, a)
     bench.dynamo.delete_item(TableName=bench.name, Key=key)
     later(bench, 11)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.ending(a).summary.startswith("abc: ")
     assert why in bench.ending(a).summary
     assert key_items(bench, "k") == []
@@ -769,11 +769,11 @@ def test_a_run_whose_payload_or_definition_is_gone_is_told_so(
 def test_a_run_whose_record_is_damaged_ends_as_a_failure(bench: RemoteBench, gate: Gate) -> None:
     """Nothing can be said on GitHub, which is reported; its key is free for the next."""
     a = bench.accept("a", key="k")
-    visit(bench, a)
+    advance(bench, a)
     damaged = layout.operation_key(run_name("a"), 1, "begin") | {"kind": {"S": "record"}}
     bench.dynamo.put_item(TableName=bench.name, Item=damaged)
     later(bench, 11)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.ending(a).verdict == "failure"
     assert "cannot be read" in bench.ending(a).summary
     assert [text for text in bench.reports if "cannot be read" in text]
@@ -784,18 +784,18 @@ def test_a_finished_run_is_left_alone(bench: RemoteBench, gate: Gate) -> None:
     """By a visit and by whoever would end it."""
     gate.open.add("a")
     a = bench.accept("a")
-    visit(bench, a)
-    assert visit(bench, a) == DONE
+    advance(bench, a)
+    assert advance(bench, a) == DONE
     ended: list[str] = []
 
     def end(durable: Durable, execution: Execution) -> Ending:
         ended.append(execution.id)
         return Ending("failure", "never called")
 
-    assert bench.visits.end(a, end, lambda: FOREVER)
+    assert bench.engine.end(a, end, lambda: FOREVER)
     assert ended == []
     assert (gate.begun, bench.ending(a)) == (["a"], Ending("success", "done"))
-    assert visit(bench, run_name("unknown") + "-1") == DONE
+    assert advance(bench, run_name("unknown") + "-1") == DONE
 
 
 def test_a_run_is_ended_from_outside_whatever_it_was_at(bench: RemoteBench, gate: Gate) -> None:
@@ -803,7 +803,7 @@ def test_a_run_is_ended_from_outside_whatever_it_was_at(bench: RemoteBench, gate
     bench.functions["a"] = dies
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
     for _ in range(MAX_DEATHS):
-        bench.process().visit(a, lambda: FOREVER)
+        bench.process().advance(a, lambda: FOREVER)
     seen: list[Any] = []
 
     def end(durable: Durable, execution: Execution) -> Ending:
@@ -811,17 +811,17 @@ def test_a_run_is_ended_from_outside_whatever_it_was_at(bench: RemoteBench, gate
         durable.record("final", lambda: "posted")
         return Ending("failure", "Lambda gave it up")
 
-    assert bench.visits.end(a, end, lambda: FOREVER)
+    assert bench.engine.end(a, end, lambda: FOREVER)
     assert (seen, bench.ending(a)) == ([1], Ending("failure", "Lambda gave it up"))
     gate.open.add("b")
-    assert visit(bench, b) == DONE
+    assert advance(bench, b) == DONE
 
 
 def test_ending_a_queued_run_takes_nothing_from_the_holder(bench: RemoteBench, gate: Gate) -> None:
     """It never had the key, so it gives up its ticket only."""
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
-    visit(bench, a)
-    assert bench.visits.end(b, lambda *_: Ending("failure", "lost"), lambda: FOREVER)
+    advance(bench, a)
+    assert bench.engine.end(b, lambda *_: Ending("failure", "lost"), lambda: FOREVER)
     assert [sk.partition("#")[0] for sk in key_items(bench, "k")] == ["holder", "ticket"]
     assert bench.state(a) == "waiting"
 
@@ -839,10 +839,10 @@ def test_ending_a_run_waits_for_what_it_waits_for_as_long_as_there_is_time(bench
         return Ending("failure", "ended")
 
     a = bench.accept("a")
-    visits = bench.process(pause=lambda seconds: later(bench, seconds))
-    assert not visits.end(a, end, lambda: 61.0)
+    engine = bench.process(pause=lambda seconds: later(bench, seconds))
+    assert not engine.end(a, end, lambda: 61.0)
     assert bench.state(a) == "waiting"
-    assert visits.end(a, end, lambda: FOREVER)
+    assert engine.end(a, end, lambda: FOREVER)
     assert len(tries) == 3
     assert bench.ending(a) == Ending("failure", "ended")
 
@@ -850,7 +850,7 @@ def test_ending_a_run_waits_for_what_it_waits_for_as_long_as_there_is_time(bench
 def test_what_is_stored_expires_only_after_the_run_is_over(bench: RemoteBench, gate: Gate) -> None:
     """A run in flight has no end of life; a finished one has, and what it recorded lives longer."""
     a = bench.accept("a")
-    visit(bench, a)
+    advance(bench, a)
     run_id = a.rpartition("-")[0]
 
     def expiries() -> dict[str, int | None]:
@@ -860,7 +860,7 @@ def test_what_is_stored_expires_only_after_the_run_is_over(bench: RemoteBench, g
     assert expiries()["attempt#000001"] is None
     gate.open.add("a")
     later(bench, 60)
-    visit(bench, a)
+    advance(bench, a)
     found = expiries()
     end = found.pop("attempt#000001")
     assert end is not None
@@ -880,8 +880,8 @@ def test_operations_come_back_in_the_order_in_which_they_were_reached(bench: Rem
 
     bench.functions["a"] = run
     a = bench.accept("a")
-    visit(bench, a)
-    standing = bench.store.look(a)
-    assert standing is not None
-    recorded: list[Operation] = list(bench.store.load(standing).operations)
+    advance(bench, a)
+    record = bench.store.look(a)
+    assert record is not None
+    recorded: list[Operation] = list(bench.store.load(record).operations)
     assert [operation.name for operation in recorded] == [*names, "pause"]

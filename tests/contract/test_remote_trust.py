@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from closeout.core.runs import RunState
-from closeout.engine.remote import UNKNOWN
-from closeout.engine.visit import DONE, LONGEST_WAIT
+from closeout.engine.lambda_ import DONE, LONGEST_WAIT, UNKNOWN
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.store import CHANGED, DynamoStore
 from closeout.ledger.dynamodb.table import Action, put
-from closeout.ports import Durable, Ending, Execution, Operation, Standing
+from closeout.ports import Durable, Ending, Execution, Operation, RunRecord
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.stack.invocation import EARLIER
@@ -58,9 +57,9 @@ def accept(bench: RemoteBench, **options: Any) -> str:
     return bench.accept("a", body=b'{"stack": "preview-17"}', **options)
 
 
-def visit(bench: RemoteBench, execution: str) -> dict[str, Any]:
+def advance(bench: RemoteBench, execution: str) -> dict[str, Any]:
     """Visit in an environment of its own."""
-    return bench.process().visit(execution, lambda: FOREVER)
+    return bench.process().advance(execution, lambda: FOREVER)
 
 
 def later(bench: RemoteBench, seconds: float) -> None:
@@ -96,10 +95,10 @@ def test_a_recorded_operation_in_the_runs_own_partition_is_not_believed(
     """A forged plan would name any StackId. A run that recorded something itself goes on by that alone."""
     a = accept(bench)
     if begun:
-        visit(bench, a)
+        advance(bench, a)
     write(bench, beside("plan"), **forged("plan", "production"))
     for _ in range(3):
-        visit(bench, a)
+        advance(bench, a)
         later(bench, 101)
     assert log.effects == (["preview-17"] if begun else [])
     assert bench.buried == ([] if begun else [(a, EARLIER)])
@@ -108,7 +107,7 @@ def test_a_recorded_operation_in_the_runs_own_partition_is_not_believed(
 def test_what_a_run_recorded_stands_where_the_receiver_may_not_write(bench: RemoteBench) -> None:
     """Nothing but what was accepted stands in the run's partition."""
     a = accept(bench)
-    visit(bench, a)
+    advance(bench, a)
     query = {
         "TableName": bench.name,
         "KeyConditionExpression": "pk = :pk",
@@ -151,10 +150,10 @@ def test_a_run_that_has_begun_does_not_go_on_with_anything_else(
     bench.know(OTHER)
     bench.functions["b"] = log
     a = accept(bench)
-    visit(bench, a)
+    advance(bench, a)
     write(bench, key, **values)
     later(bench, 101)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert (log.effects, bench.ending(a)) == ([], Ending("failure", f"unreadable: {CHANGED}"))
 
 
@@ -162,11 +161,11 @@ def test_a_run_that_is_set_back_to_its_beginning_repeats_nothing(bench: RemoteBe
     """Its row is the receiver's to write; what it has recorded is not."""
     a = accept(bench)
     row = bench.table.get(layout.attempt_key(RUN, 1))
-    visit(bench, a)
+    advance(bench, a)
     later(bench, 101)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     bench.dynamo.put_item(TableName=bench.name, Item=row)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert log.effects == ["preview-17"]
 
 
@@ -180,7 +179,7 @@ def test_a_definition_that_was_never_deployed_waits_says_so_and_runs_once_it_is_
     a = accept(bench, known=False)
     waits = []
     for _ in range(6):
-        waits.append(visit(bench, a)["wake"] - bench.clock.now())
+        waits.append(advance(bench, a)["wake"] - bench.clock.now())
         later(bench, waits[-1])
     assert bench.state(a) == "waiting"
     assert bench.operations(a) == {}
@@ -188,9 +187,9 @@ def test_a_definition_that_was_never_deployed_waits_says_so_and_runs_once_it_is_
     assert waits == sorted(waits)
     assert LONGEST_WAIT >= waits[-1] > waits[0]
     bench.know("{}")
-    assert "wake" in visit(bench, a)
+    assert "wake" in advance(bench, a)
     later(bench, 101)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert log.effects == ["preview-17"]
 
 
@@ -199,9 +198,9 @@ def test_a_definition_that_stays_unknown_ends_the_run_when_its_time_is_up(
 ) -> None:
     """As a failure that says why."""
     a = accept(bench, known=False, queue_timeout=60.0)
-    assert "wake" in visit(bench, a)
+    assert "wake" in advance(bench, a)
     later(bench, 60)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.ending(a) == Ending("failure", f"unreadable: {UNKNOWN}")
     assert log.effects == []
 
@@ -209,9 +208,9 @@ def test_a_definition_that_stays_unknown_ends_the_run_when_its_time_is_up(
 def test_a_run_of_an_unknown_definition_can_be_cancelled(bench: RemoteBench, log: Log) -> None:
     """Nobody has to wait for its time."""
     a = accept(bench, known=False)
-    visit(bench, a)
+    advance(bench, a)
     assert bench.attempts.cancel(a, "dev")
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert bench.ending(a).verdict == "failure"
 
 
@@ -226,11 +225,11 @@ def test_a_run_that_cannot_be_ended_because_its_definition_is_unknown_is_left_fo
         ended.append(str(execution.unreadable))
         return Ending("failure", "ended")
 
-    visits = bench.process(pause=lambda seconds: later(bench, seconds))
-    assert not visits.end(a, end, lambda: 61.0)
+    engine = bench.process(pause=lambda seconds: later(bench, seconds))
+    assert not engine.end(a, end, lambda: 61.0)
     assert ended == []
     later(bench, 3600)
-    assert visits.end(a, end, lambda: FOREVER)
+    assert engine.end(a, end, lambda: FOREVER)
     assert ended == [UNKNOWN]
 
 
@@ -241,17 +240,17 @@ def test_a_definition_whose_time_is_over_is_unknown(bench: RemoteBench) -> None:
     bench.dynamo.put_item(TableName=bench.name, Item=item)
     a = accept(bench, known=False)
     later(bench, 10)
-    visit(bench, a)
+    advance(bench, a)
     assert bench.operations(a) == {}
 
 
 def test_a_run_that_has_begun_outlasts_its_definitions_time(bench: RemoteBench, log: Log) -> None:
     """It was known when the run began, and the seal says that it is still the same."""
     a = accept(bench)
-    visit(bench, a)
+    advance(bench, a)
     bench.dynamo.delete_item(TableName=bench.name, Key=layout.known_key(definition_digest("{}")))
     later(bench, 101)
-    assert visit(bench, a) == DONE
+    assert advance(bench, a) == DONE
     assert log.effects == ["preview-17"]
 
 
@@ -261,19 +260,19 @@ def test_a_run_that_has_begun_outlasts_its_definitions_time(bench: RemoteBench, 
 class Before(DynamoStore):
     """Reads and writes as releases until November 2026 do: operations stand in the run's own partition."""
 
-    def load(self, standing: Standing) -> Any:
+    def load(self, record: RunRecord) -> Any:
         """Believe what stands there."""
-        found = super().load(standing)
+        found = super().load(record)
         query = self._table.query(layout.run_partition(RUN), layout.operation_prefix(1))
         return found._replace(operations=rows.recorded(query).operations, seal=None, doubt=None)
 
     def save(
-        self, standing: Standing, after: RunState, operation: Operation | None, seal: str | None = None
+        self, record: RunRecord, after: RunState, operation: Operation | None, seal: str | None = None
     ) -> bool:
         """Write there."""
-        actions: list[Action] = [rows.row_update(standing, after)]
+        actions: list[Action] = [rows.row_update(record, after)]
         if operation is not None:
-            item = rows.operation_item(standing.execution, operation, 2_000_000_000)
+            item = rows.operation_item(record.execution, operation, 2_000_000_000)
             actions.append(put(item | beside(operation.name)))
         return not self._table.write(actions)
 
@@ -282,7 +281,7 @@ class Before(DynamoStore):
 def old(bench: RemoteBench) -> RemoteBench:
     """The same ledger as the worker's version before an upgrade works on it: what runs in flight are pinned to."""
     now, bench.store = bench.store, Before(bench.table, bench.bodies, bench.clock, retention_days=30)
-    bench.visits = bench.process()
+    bench.engine = bench.process()
     bench.store = now
     return bench
 
@@ -290,10 +289,10 @@ def old(bench: RemoteBench) -> RemoteBench:
 def test_a_run_of_the_release_before_goes_on_where_it_began(old: RemoteBench, log: Log) -> None:
     """Lambda keeps it on its version; the release after shows it, and no deployment has to move anything."""
     a = accept(old, known=False)
-    assert "wake" in old.visits.visit(a, lambda: FOREVER)
+    assert "wake" in old.engine.advance(a, lambda: FOREVER)
     assert list(old.operations(a)) == ["plan", "grace"]
     later(old, 101)
-    assert old.visits.visit(a, lambda: FOREVER) == DONE
+    assert old.engine.advance(a, lambda: FOREVER) == DONE
     assert (log.effects, old.ending(a)) == (["preview-17"], Ending("success", "done"))
     shown = old.views.run(RUN)
     assert shown is not None
@@ -306,9 +305,9 @@ def test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_be
 ) -> None:
     """By whichever visit of the release after meets it: what it had recorded cannot be told from what was forged."""
     a = accept(old)
-    old.visits.visit(a, lambda: FOREVER)
+    old.engine.advance(a, lambda: FOREVER)
     later(old, 101)
-    assert visit(old, a) == DONE
+    assert advance(old, a) == DONE
     assert (old.buried, log.effects) == ([(a, EARLIER)], [])
     assert old.ending(a) == Ending("failure", EARLIER)
 
@@ -316,17 +315,17 @@ def test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_be
 def test_a_run_of_the_release_before_that_never_began_is_begun(old: RemoteBench, log: Log) -> None:
     """Accepted before the upgrade, started after it: the upgrade's first chore knows what was deployed before."""
     a = accept(old)
-    visit(old, a)
+    advance(old, a)
     later(old, 101)
-    assert visit(old, a) == DONE
+    assert advance(old, a) == DONE
     assert log.effects == ["preview-17"]
 
 
 def test_the_seal_differs_with_everything_that_was_accepted(bench: RemoteBench) -> None:
     """Two fields that trade places, too."""
-    standing = bench.store.look(accept(bench))
-    assert standing is not None
-    execution = bench.store.load(standing).execution
+    record = bench.store.look(accept(bench))
+    assert record is not None
+    execution = bench.store.load(record).execution
     others = [
         execution._replace(automation="guid-a "),
         execution._replace(event="guid-a "),

@@ -71,8 +71,8 @@ def test_a_parked_run_holds_nothing_of_its_execution(tmp_path: Path, how: str) -
     bench.engine.start()
     with no_collector():
         body = json.dumps({"text": "x" * PAYLOAD}).encode()
-        accepted = bench.ledger.accept_wait(new_delivery("guid-a", body=body), [new_run("a")])
-        bench.engine.enqueue(accepted.started)
+        bench.ledger.accept_wait(new_delivery("guid-a", body=body), [new_run("a")])
+        bench.engine.wake()
         eventually(lambda: bench.engine.counts().waiting)
         eventually(lambda: [witness() for witness in witnesses] == [None])
         [task] = bench.engine._tasks.values()

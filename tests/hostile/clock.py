@@ -64,7 +64,7 @@ def _scene(folder: Path, report: Report, name: str, turns: tuple[float, ...]) ->
     clock: Clock = make(wall)
     path = folder / "closeout.db"
     with Ledger(path, clock=clock) as ledger:
-        engine = Engine(ledger, _function, clock=clock, spread=lambda: 0.0)
+        engine = Engine(ledger, _function, clock=clock, jitter=lambda: 0.0)
         engine.start()
         try:
             for number in range(RUNS):
@@ -92,8 +92,8 @@ def _accept(ledger: Ledger, engine: Engine, number: int, clock: Clock) -> None:
     """Accept a run; every sixth has one key, so that the next of them waits for its turn."""
     name, key = f"run{number}", "one" if number % 6 == 0 else None
     delivery = NewDelivery("1", f"guid-{name}", "push", None, None, b"{}", False, clock.now(), "github")
-    accepted = ledger.accept_wait(delivery, [NewRun(name, name, key, "{}", 7200.0)])
-    engine.enqueue(accepted.started)
+    ledger.accept_wait(delivery, [NewRun(name, name, key, "{}", 7200.0)])
+    engine.wake()
 
 
 def _until(path: Path, holds: Callable[[list[str]], bool]) -> list[str]:

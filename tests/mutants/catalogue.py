@@ -8,7 +8,7 @@ from tests.mutants.mutant import Mutant
 RUN = "tests/unit/run/test_run.py"
 STACK = "tests/unit/actions/aws/test_delete_stack_moto.py"
 BATCHES = "tests/unit/actions/aws/test_guarded_batches_moto.py"
-VISITS = "tests/contract/test_remote_engine.py"
+INVOCATIONS = "tests/contract/test_remote_engine.py"
 RUNTIME = "tests/unit/wiring/test_stack_runtime.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -256,17 +256,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "first in, last out",
-        "src/closeout/engine/lanes.py",
-        "        insort(lane, number)",
-        "        lane.insert(min(1, len(lane)), number)",
-        ("tests/unit/engine/test_lanes.py",),
+        "src/closeout/engine/schedule.py",
+        "        insort(queue, number)",
+        "        queue.insert(min(1, len(queue)), number)",
+        ("tests/unit/engine/test_key_queues.py",),
     ),
     Mutant(
         "two runs of one key at once",
-        "src/closeout/engine/lanes.py",
-        "        return lane[0] == number and len(lane) == 1",
+        "src/closeout/engine/schedule.py",
+        "        return queue == [number]",
         "        return True",
-        ("tests/unit/engine/test_lanes.py",),
+        ("tests/unit/engine/test_key_queues.py",),
     ),
     Mutant(
         "a run that kills its process whenever it is alone is tried for ever",
@@ -315,15 +315,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/engine/durable.py",
         '            return "again"\n',
         '            return "begun"\n',
-        ("tests/contract/test_marks.py",),
+        ("tests/contract/test_begin_effect.py",),
     ),
     Mutant(
         "a script begins on guards that were asked before the ledger was down",
         "src/closeout/engine/durable.py",
-        "        if self._keeper.now() - asked > LATE:",
+        "        if self._recorder.now() - asked > LATE:",
         "        if False:",
         (
-            "tests/unit/run/test_marked_calls.py::test_guards_are_asked_again_when_the_mark_took_long_to_store",
+            "tests/unit/run/test_interrupted_calls.py::test_guards_are_asked_again_when_the_mark_took_long_to_store",
         ),
     ),
     Mutant(
@@ -331,7 +331,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/run/work.py",
         "            self._context.safe(lambda: self._attempt(name, guarded, look)),",
         "            self._context.safe(lambda: self._attempt(name, lambda: (look and look(), guarded())[1], None)),",
-        ("tests/unit/run/test_marked_calls.py::test_what_takes_long_to_read_is_read_before_the_guards",),
+        ("tests/unit/run/test_interrupted_calls.py::test_what_takes_long_to_read_is_read_before_the_guards",),
     ),
     Mutant(
         "a refused look counts as absent",
@@ -429,49 +429,49 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/dynamodb/rows.py",
         '    return "#state = :was AND #holder = :fence",',
         '    return "#state = :was AND (#holder = :fence OR attribute_exists(#holder))",',
-        (f"{VISITS}::test_whoever_lost_the_fence_stores_nothing_even_while_the_run_goes_on",),
+        (f"{INVOCATIONS}::test_whoever_lost_the_fence_stores_nothing_even_while_the_run_goes_on",),
     ),
     Mutant(
         "visits: a lost fence is seen only when something is stored",
         "src/closeout/ledger/dynamodb/store.py",
-        'row.get("holder") == standing.fence',
+        'row.get("holder") == record.fencing_token',
         "row is not None",
-        (f"{VISITS}::test_a_second_invocation_is_noticed_before_anything_new_is_begun",),
+        (f"{INVOCATIONS}::test_a_second_invocation_is_noticed_before_anything_new_is_begun",),
     ),
     Mutant(
         "visits: a key is taken from its holder",
         "src/closeout/ledger/dynamodb/store.py",
         'put(holder, f"{layout.NEW} OR {MINE}", {":me": taken.execution})',
         "put(holder)",
-        (f"{VISITS}::test_of_two_first_tickets_that_are_visited_at_once_one_runs",),
+        (f"{INVOCATIONS}::test_of_two_first_tickets_that_are_visited_at_once_one_runs",),
     ),
     Mutant(
         "visits: a holder that lives is ended",
-        "src/closeout/engine/visit.py",
-        "        return status not in ALIVE and self._bury(",
-        "        return self._bury(",
-        (f"{VISITS}::test_a_dead_holder_is_ended_and_passed_over",),
+        "src/closeout/engine/lambda_.py",
+        "        return status not in ALIVE and self._finalize(",
+        "        return self._finalize(",
+        (f"{INVOCATIONS}::test_a_dead_holder_is_ended_and_passed_over",),
     ),
     Mutant(
         "visits: a crash is not counted",
-        "src/closeout/engine/visit.py",
+        "src/closeout/engine/lambda_.py",
         "            before = runs.advance(before, runs.Crashed(alone=True))",
         "            pass",
-        (f"{VISITS}::test_an_operation_that_kills_its_process_again_and_again_fails",),
+        (f"{INVOCATIONS}::test_an_operation_that_kills_its_process_again_and_again_fails",),
     ),
     Mutant(
         "visits: an outage counts as a crash",
-        "src/closeout/engine/visit.py",
-        "        elif given_back is None or given_back != found.fence:",
+        "src/closeout/engine/lambda_.py",
+        "        elif unreleased is None or unreleased != found.fencing_token:",
         "        else:",
-        (f"{VISITS}::test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash",),
+        (f"{INVOCATIONS}::test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash",),
     ),
     Mutant(
         "visits: a lost answer looks like another visit",
         "src/closeout/ledger/dynamodb/store.py",
-        "return now is not None and now.fence == taken.fence",
+        "return now is not None and now.fencing_token == taken.fencing_token",
         "return False",
-        (f"{VISITS}::test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses",),
+        (f"{INVOCATIONS}::test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses",),
     ),
     Mutant(
         "visits: a conflict is no reason to try again",
@@ -491,10 +491,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "visits: a finished run is ended again",
-        "src/closeout/engine/visit.py",
-        '        if standing is None or standing.run.state == "finished":\n            return DONE\n        begun',
-        "        if standing is None:\n            return DONE\n        begun",
-        (f"{VISITS}::test_a_finished_run_is_left_alone",),
+        "src/closeout/engine/lambda_.py",
+        '        if record is None or record.run.state == "finished":\n            return DONE\n        begun',
+        "        if record is None:\n            return DONE\n        begun",
+        (f"{INVOCATIONS}::test_a_finished_run_is_left_alone",),
     ),
     Mutant(
         "a waiting run hears of its own version's file alone",
@@ -543,7 +543,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/stack/table.py",
         "    return int(2 * expires - accepted_at)",
         "    return int(expires)",
-        (f"{VISITS}::test_what_is_stored_expires_only_after_the_run_is_over",),
+        (f"{INVOCATIONS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
     *network.MUTANTS,
     *connections.MUTANTS,

@@ -30,7 +30,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a definition is believed once its time is up",
-        "src/closeout/engine/visit.py",
+        "src/closeout/engine/lambda_.py",
         "            execution = execution._replace(unreadable=UNKNOWN)",
         "            pass",
         (f"{TRUST}::test_a_definition_that_stays_unknown_ends_the_run_when_its_time_is_up",),
@@ -44,9 +44,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the seal is not stored",
-        "src/closeout/engine/visit.py",
-        "self._visits.store.save(self.standing, after, operation, self._seal)",
-        "self._visits.store.save(self.standing, after, operation, None)",
+        "src/closeout/engine/lambda_.py",
+        "self._engine.store.save(self.record, after, operation, self._seal)",
+        "self._engine.store.save(self.record, after, operation, None)",
         (f"{TRUST}::test_a_run_that_has_begun_does_not_go_on_with_anything_else",),
     ),
     Mutant(
@@ -58,14 +58,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a run of the release before is begun again",
-        "src/closeout/engine/visit.py",
+        "src/closeout/engine/lambda_.py",
         '        elif loaded.doubt == "earlier" and not self._over:',
         "        elif False:",
         (f"{TRUST}::test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_begun_again",),
     ),
     Mutant(
         "a status is posted where an unknown definition says",
-        "src/closeout/engine/visit.py",
+        "src/closeout/engine/lambda_.py",
         '        if loaded.doubt == "unknown":',
         '        if loaded.doubt == "unknown" and not self._over:',
         (f"{TRUST}::test_a_run_that_cannot_be_ended_because_its_definition_is_unknown_is_left_for_later",),

@@ -13,7 +13,7 @@ from closeout.core.runs import (
     STATES,
     VERDICTS,
     CancelAsked,
-    CancelTold,
+    CancelDelivered,
     Crashed,
     Ended,
     Joined,
@@ -36,7 +36,7 @@ outcomes: st.SearchStrategy[Outcome] = st.one_of(
     st.builds(Recorded, st.booleans()),
     st.builds(Crashed, st.booleans(), st.booleans()),
     st.builds(CancelAsked, st.text(max_size=3)),
-    st.just(CancelTold()),
+    st.just(CancelDelivered()),
     st.builds(Ended, st.sampled_from([*VERDICTS, "nonsense"]), st.text(max_size=10), moments),
 )
 lives = st.lists(outcomes, max_size=30)
@@ -92,7 +92,7 @@ def test_only_a_death_while_alone_counts_and_progress_forgives_all(life: list[Ou
     for outcome, (before, after) in zip(life, pairwise(states_of(life)), strict=True):
         crash = outcome if isinstance(outcome, Crashed) and before.state == "running" else None
         alone = crash is not None and (before.alone == "now" or crash.alone)
-        if outcome == Recorded(progress=True) and before.state != "finished":
+        if outcome == Recorded(progressed=True) and before.state != "finished":
             assert (after.suspected, after.alone, after.deaths) == (0, None, 0)
         else:
             assert after.deaths == before.deaths + alone
@@ -104,7 +104,7 @@ def test_only_a_death_while_alone_counts_and_progress_forgives_all(life: list[Ou
 def test_a_request_to_cancel_and_the_first_start_are_not_forgotten(life: list[Outcome]) -> None:
     """Only telling the run uses the request up; nothing changes when it began."""
     for outcome, (before, after) in zip(life, pairwise(states_of(life)), strict=True):
-        assert after.cancel is not None or before.cancel is None or isinstance(outcome, CancelTold)
+        assert after.cancel is not None or before.cancel is None or isinstance(outcome, CancelDelivered)
         assert before.started_at is None or after.started_at == before.started_at
 
 

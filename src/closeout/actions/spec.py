@@ -135,7 +135,7 @@ class Work(Protocol):
         self,
         name: str,
         call: Callable[[], Json],
-        cut_off: Callable[[], Json] | None = None,
+        on_interrupted: Callable[[], Json] | None = None,
         *,
         look: Callable[[], None] | None = None,
     ) -> Json:
@@ -150,8 +150,8 @@ class Work(Protocol):
         `look` is called before the guards, on each try: what has to be read for the call and may take a while, such
         as a listing, so that nothing but the call itself stands behind them.
 
-        With `cut_off`, that `call` begins is stored before it does. Where that is stored and no end of it,
-        `cut_off` is called in its place: `call` may have had its effect, in part or as a whole.
+        With `on_interrupted`, the begin of `call` is stored before it. Where a begin is stored and no end,
+        `on_interrupted` is called in its place: `call` may have had its effect, in part or as a whole.
         """
         ...
 

@@ -1,6 +1,6 @@
 """How long to wait before the next try: capped, with jitter, and never sooner than a service asks.
 
-Chance is an argument (`spread`, a number in [0, 1)), so that a schedule can be tested.
+Chance is an argument (`jitter`, a number in [0, 1)), so that a schedule can be tested.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ class Backoff:
     factor: float = 1.5
     cap: float = 30.0
 
-    def delay(self, tries: int, spread: float = 0.0) -> float:
-        """Seconds to wait after `tries` (1 or more) tries; `spread` takes off up to a quarter."""
+    def delay(self, tries: int, jitter: float = 0.0) -> float:
+        """Seconds to wait after `tries` (1 or more) tries; `jitter` takes off up to a quarter."""
         exponent = min(max(tries, 1) - 1, 64)
-        return min(self.cap, self.first * self.factor**exponent) * (1.0 - 0.25 * spread)
+        return min(self.cap, self.first * self.factor**exponent) * (1.0 - 0.25 * jitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,6 @@ class Retry:
     attempts: int = 3
     backoff: Backoff = Backoff(first=1.0, factor=2.0, cap=300.0)
 
-    def delay(self, tries: int, *, spread: float = 0.0, retry_after: float | None = None) -> float:
+    def delay(self, tries: int, *, jitter: float = 0.0, retry_after: float | None = None) -> float:
         """Seconds to wait after `tries` calls; a service's own `retry_after` is a lower bound."""
-        return max(self.backoff.delay(tries, spread), retry_after or 0.0)
+        return max(self.backoff.delay(tries, jitter), retry_after or 0.0)

@@ -81,9 +81,9 @@ class Parked(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """An operation was recorded. `progress`: the run got on, so it is not what ended the process."""
+    """An operation was recorded. `progressed`: the run made progress, so it did not end the process."""
 
-    progress: bool = True
+    progressed: bool = True
 
 
 class Crashed(NamedTuple):
@@ -103,7 +103,7 @@ class CancelAsked(NamedTuple):
     by: str
 
 
-class CancelTold(NamedTuple):
+class CancelDelivered(NamedTuple):
     """The run function knows: what it does from here on is how it ends."""
 
 
@@ -115,7 +115,7 @@ class Ended(NamedTuple):
     at: float
 
 
-Outcome = Taken | Joined | Parked | Recorded | Crashed | CancelAsked | CancelTold | Ended
+Outcome = Taken | Joined | Parked | Recorded | Crashed | CancelAsked | CancelDelivered | Ended
 
 
 def advance(run: RunState, outcome: Outcome) -> RunState:
@@ -131,14 +131,14 @@ def advance(run: RunState, outcome: Outcome) -> RunState:
             return run._replace(alone=None) if run.alone in IN_TURN else run
         case Parked(wake):
             return run._replace(state="waiting", wake=wake, alone=run.alone and "due")
-        case Recorded(progress):
+        case Recorded(progressed):
             run = run._replace(crashes=0)
-            return run._replace(suspected=0, alone=None, deaths=0) if progress else run
+            return run._replace(suspected=0, alone=None, deaths=0) if progressed else run
         case Crashed(alone, by_another):
             return _crashed(run, alone, by_another) if run.state == "running" else run
         case CancelAsked(by):
             return run._replace(cancel=by)
-        case CancelTold():
+        case CancelDelivered():
             return run._replace(cancel=None)
         case Ended(verdict, summary, at):
             known = verdict if verdict in VERDICTS else "failure"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from closeout.engine.calling import Finished
 from closeout.engine.durable import ReplayDurable
 from closeout.engine.local import Engine
-from closeout.engine.tasks import Counts
+from closeout.engine.recorder import Finished
+from closeout.engine.schedule import Counts
 
 __all__ = ["Counts", "Engine", "Finished", "ReplayDurable"]

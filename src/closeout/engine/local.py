@@ -1,8 +1,8 @@
-"""The engine on one machine: a few threads, one scheduler, and a ledger that remembers.
+"""The engine on one machine: worker threads, one scheduler thread, and a store that survives the process.
 
-The schedule lives in memory and is loaded from the store at start; one engine process per ledger (the store's
-lock) makes that safe, and makes recovery immediate. Nothing polls but one look, twice a second, for requests of other
-processes and for executions that were stored and not told of: an accepted run is never forgotten until a restart.
+The schedule is in memory and is loaded from the store at start. That is safe because only one engine process runs on a
+ledger (the store's lock), and it makes recovery immediate. Twice a second the scheduler reads the store for requests of
+other processes and for executions that `wake` was not called for, so that an accepted run never waits for a restart.
 """
 
 from __future__ import annotations
@@ -13,26 +13,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from queue import SimpleQueue
 
 from closeout.core.errors import StoreUnavailable
-from closeout.core.runs import VERDICTS, Outcome, Recorded
-from closeout.engine.calling import Finished, call
+from closeout.core.runs import VERDICTS
 from closeout.engine.durable import Abandoned, ReplayDurable
-from closeout.engine.keeping import StoringKeeper, persist
-from closeout.engine.lanes import Lanes
+from closeout.engine.recorder import Finished, TaskRecorder, call, persist
 from closeout.engine.requests import Requests
+from closeout.engine.schedule import Counts, KeyQueues, Task, count
 from closeout.engine.store import EngineStore
-from closeout.engine.tasks import Counts, Task, count
 from closeout.engine.turns import TURN, Turns, announce, place, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
 REQUESTS_EVERY = 0.5
-"""Seconds between two looks for requests of other processes, and for executions that nobody told of."""
+"""Seconds between two reads of the store, for requests of other processes and for new executions."""
 
 MOST_THREADS = 64
-"""A script or a slow host holds a thread for as long as it takes; when all are held, more are made, up to this many."""
+"""A script or a slow host blocks a thread for as long as it takes. When all are blocked, more start, up to this many."""
 
 
 def _report(text: str) -> None:
@@ -40,12 +37,12 @@ def _report(text: str) -> None:
 
 
 class Engine:
-    """Runs executions of a store with one run function.
+    """Runs the executions of a store with one run function.
 
-    `on_request` is called on a worker thread for requests other than cancel, pause and resume; what it gives
-    (or raises) is kept as the outcome. `on_finish` is called after an ending is stored. `spread` gives numbers
-    in [0, 1); `redact` takes secrets out of error messages; `report` gets sentences for the operator. `turn` are the
-    seconds of a suspect's first turn alone.
+    `on_request` is called on a worker thread for requests other than cancel, pause and resume; what it returns or
+    raises is stored as the outcome. `on_finish` is called after an ending is stored. `jitter` returns numbers in
+    [0, 1); `redact` removes secrets from error messages; `report` receives sentences for the operator. `turn` is the
+    length of a suspect's first turn alone, in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - the composition root names them all
@@ -56,7 +53,7 @@ class Engine:
         clock: Clock,
         threads: int = 8,
         turn: float = TURN,
-        spread: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         redact: Callable[[str], str] = str,
         on_request: Callable[[Request], str | None] | None = None,
         on_finish: Callable[[Finished], None] | None = None,
@@ -65,14 +62,14 @@ class Engine:
         self._store = store
         self._run = run
         self._clock = clock
-        self._spread = spread
+        self._jitter = jitter
         self._redact = redact
         self._on_finish = on_finish
         self._report = report
         self._lock = threading.Lock()
         self._tasks: dict[int, Task] = {}
         self._names: dict[str, int] = {}
-        self._lanes = Lanes()
+        self._queues = KeyQueues()
         self._turns = Turns()
         self._turn = turn
         self._alarms: list[tuple[float, int]] = []
@@ -80,50 +77,51 @@ class Engine:
         self._finished = dict.fromkeys(VERDICTS, 0)
         self._early_cancels: dict[str, str] = {}
         self.troubles: dict[str, str] = {}
-        """Why runs cannot be taken up now: by execution, or of the whole schedule."""
-        self._ready: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._requests = Requests(
-            store, on_request, cancel=self.request_cancel, redact=redact, later=self._ready.put
-        )
+        """Why runs cannot be taken up now: by execution, or under "" for the whole schedule."""
+        self._ready: SimpleQueue[Task | Request | None] = SimpleQueue()
+        """What worker threads take next; None ends one."""
         self._nudged = threading.Event()
         self._news = False
         self._stopping = threading.Event()
         self._given_up = threading.Event()
+        self._requests = Requests(
+            store, on_request, cancel=self.request_cancel, redact=redact, stop=self._given_up
+        )
         self._scheduler = threading.Thread(target=self._schedule, name="engine-scheduler", daemon=True)
         self._workers = [self._worker(number) for number in range(threads)]
         self._begun = 0
         self._stuck_at: int | None = None
-        """How many jobs had been begun at the last look, if others were waiting then."""
+        """How many jobs had begun at the last look, if others were waiting then."""
 
     # --- what others call -----------------------------------------------------------------------------
 
     def start(self) -> int:
-        """Take the ledger's lock, take up every unfinished execution, and begin. Gives how many. Raises `LedgerInUse`."""
+        """Lock the ledger, take up every unfinished execution, and begin; return how many. Raises `LedgerInUse`."""
         self._store.lock()
         now = self._clock.now()
         found = self._store.recover()
         with self._lock:
-            # Suspects first: nothing else begins before their turns. None of them waits for the key of another run.
+            # Suspects first, because nothing else may begin before their turns. Each of them was running when the
+            # process died, so none waits for the lock of another run.
             for pending in sorted(found, key=place):
                 self._admit(Task(pending, found=True), pending.state, now)
         announce(found, self._turn, self._report)
-        self._requests.look(self._given_up)
+        self._take_requests()
         self._scheduler.start()
         for worker in self._workers:
             worker.start()
         return len(found)
 
-    def enqueue(self, executions: Iterable[str] = ()) -> None:
-        """Say that executions were accepted. Which ones, and in which order, the store knows best."""
-        del executions
+    def wake(self) -> None:
+        """Make the scheduler read the store now, because executions were accepted."""
         self._news = True
         self._nudged.set()
 
     def request_cancel(self, execution: str, by: str) -> bool:
         """Ask an execution (or a run's latest attempt) to end early; False if it is unknown or finished.
 
-        It is told at its next operation boundary or in its wait, at once if it is queued. The request survives
-        a crash.
+        The cancel is delivered at the next operation boundary, during a wait, or at once to a queued execution. The
+        request survives a crash.
         """
         name = self._store.find(execution)
         if name is None or not self._store.ask_cancel(name, by):
@@ -138,11 +136,11 @@ class Engine:
         return True
 
     def stop(self, timeout: float, hurry: Callable[[], bool] = lambda: False) -> bool:
-        """Begin nothing new, wait for operations that are running, stop. False if some took longer than `timeout`.
+        """Begin nothing new, wait for running operations, and stop. False if some took longer than `timeout` seconds.
 
-        Executions stop at their next operation boundary and go on at the next start. What still runs after
-        `timeout` seconds, or once `hurry` says so, is given up: its operation runs again at the next start, and no
-        crash is counted.
+        Executions stop at their next operation boundary and continue at the next start. What still runs after
+        `timeout`, or once `hurry` returns True, is given up: its operation runs again at the next start, and no crash
+        is counted.
         """
         with self._lock:
             self._stopping.set()
@@ -152,7 +150,7 @@ class Engine:
             self._ready.put(None)
         threads = [thread for thread in (self._scheduler, *self._workers) if thread.ident is not None]
         for thread in threads:
-            # In short waits: a signal's handler runs between them, and a join that it broke off would end for good.
+            # Join in short waits, so that a signal handler can run between them.
             while thread.is_alive() and (rest := deadline - time.monotonic()) > 0 and not hurry():
                 thread.join(min(rest, 0.2))
         self._given_up.set()
@@ -168,30 +166,30 @@ class Engine:
         """Return the operations that run at this moment, as `automation/step`: what a stop waits for."""
         with self._lock:
             tasks = [task for task in self._tasks.values() if task.state == "running"]
-        return [doing for task in tasks if (call := task.doing) and (doing := call()) is not None]
+        return [operation for task in tasks if (operation := task.operation) is not None]
 
     def counts(self) -> Counts:
         """Return the engine's figures at this moment."""
         with self._lock:
             return count(self._tasks.values(), dict(self._finished), self._clock.now())
 
-    def _trouble(self, what: str, text: str) -> None:
+    def _report_trouble(self, what: str, text: str) -> None:
         self.troubles[what] = text
         self._report(text)
 
     # --- the schedule: everything here holds the lock ---------------------------------------------------
 
     def _admit(self, task: Task, state: str, now: float) -> None:
-        """Take an execution into the schedule, new or found at start."""
+        """Add an execution to the schedule, new or found at start."""
         self._tasks[task.number] = task
         self._names[task.execution] = task.number
         self._last = max(self._last, task.number)
         task.cancel = self._early_cancels.pop(task.execution, task.cancel)
-        mine = self._lanes.join(task.key, task.number) if task.turn == "own" else True
-        if not mine:
+        holds_lock = task.turn != "own" or self._queues.join(task.key, task.number)
+        if not holds_lock:
             heapq.heappush(self._alarms, (task.expires, task.number))
             if task.cancel:
-                self._out_of_turn(task, "cancelled")
+                self._leave_queue(task, "cancelled")
         elif state == "waiting" and task.wake > now and not task.cancel:
             task.state = "waiting"
             heapq.heappush(self._alarms, (task.wake, task.number))
@@ -199,29 +197,29 @@ class Engine:
             self._make_ready(task)
 
     def _make_ready(self, task: Task) -> None:
-        """Let an execution begin when no turn alone is on; one that is cancelled at once, since it only ends."""
+        """Let an execution begin when no turn alone is on. A cancelled one begins at once, because it only ends."""
         task.state = "ready"
         died = (task.deaths, task.suspected) if task.alone else None
         self._begin([task.number] if task.cancel else self._turns.ready(task.number, died))
 
     def _begin(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            self._ready.put(partial(self._execute, self._tasks[number]))
+            self._ready.put(self._tasks[number])
 
-    def _out_of_turn(self, task: Task, turn: str) -> None:
-        """Let a queued execution run without its key, only to end."""
+    def _leave_queue(self, task: Task, turn: str) -> None:
+        """Let a queued execution run without the lock of its key, only to end."""
         task.turn = turn
-        self._lanes.leave(task.key, task.number)
+        self._queues.leave(task.key, task.number)
         self._make_ready(task)
 
     def _hasten(self, task: Task) -> None:
-        """Bring a cancelled execution to where it can be told."""
+        """Make a cancelled execution run, so that the cancel can be delivered."""
         if task.state == "queued":
-            self._out_of_turn(task, "cancelled")
+            self._leave_queue(task, "cancelled")
         elif task.state == "waiting" or (task.state == "ready" and self._turns.drop(task.number)):
             self._make_ready(task)
 
-    def _ring(self, now: float) -> float:
+    def _ring_alarms(self, now: float) -> float:
         """Make ready what is due; return the seconds until the next alarm."""
         while self._alarms and self._alarms[0][0] <= now:
             _, number = heapq.heappop(self._alarms)
@@ -229,7 +227,7 @@ class Engine:
             if task is None:
                 continue
             if task.state == "queued" and task.expires <= now:
-                self._out_of_turn(task, "expired")
+                self._leave_queue(task, "expired")
             elif task.state == "waiting" and task.wake <= now:
                 self._make_ready(task)
         return self._alarms[0][0] - now if self._alarms else REQUESTS_EVERY
@@ -244,18 +242,18 @@ class Engine:
             try:
                 if self._news or look:
                     self._news = False
-                    self._take_news()
+                    self._take_accepted()
                 if look:
-                    self._requests.look(self._given_up)
+                    self._take_requests()
                     look_at = time.monotonic() + REQUESTS_EVERY
                     self.troubles.pop("", None)
                 self._end_turn()
             except Exception as error:  # noqa: BLE001 - without this thread nothing would ever run again
                 self._news = True
-                self._trouble("", f"the schedule cannot be read: {error}")
+                self._report_trouble("", f"the schedule cannot be read: {error}")
                 self._stopping.wait(REQUESTS_EVERY)
             with self._lock:
-                due = min(self._ring(self._clock.now()), self._turns.rest(time.monotonic()))
+                due = min(self._ring_alarms(self._clock.now()), self._turns.rest(time.monotonic()))
                 if look:
                     self._grow()
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))
@@ -264,7 +262,7 @@ class Engine:
         return threading.Thread(target=self._work, name=f"engine-{number}", daemon=True)
 
     def _grow(self) -> None:
-        """Make more threads when jobs waited at the last look and none was taken since: slow ones hold them all."""
+        """Start more threads when jobs waited at the last look and none was taken since: slow jobs block them all."""
         stuck, self._stuck_at = self._stuck_at, self._begun if self._ready.qsize() else None
         if stuck != self._begun or self._stopping.is_set():
             return
@@ -273,7 +271,11 @@ class Engine:
             self._workers.append(worker)
             worker.start()
 
-    def _take_news(self) -> None:
+    def _take_requests(self) -> None:
+        for request in self._requests.take():
+            self._ready.put(request)
+
+    def _take_accepted(self) -> None:
         now = self._clock.now()
         news = self._store.pending(self._last)
         with self._lock:
@@ -282,7 +284,7 @@ class Engine:
                     self._admit(Task(pending), pending.state, now)
 
     def _end_turn(self) -> None:
-        """Let the others begin beside a suspect whose turn is up. First on disk: no death from then on is its own."""
+        """End a turn that has lasted long enough. Stored first: a later crash does not count against this run."""
         with self._lock:
             task = self._tasks.get(self._turns.up(time.monotonic()) or -1)
         if task is None:
@@ -304,14 +306,17 @@ class Engine:
                 continue
             self._begun += 1
             try:
-                job()
+                if isinstance(job, Task):
+                    self._execute(job)
+                else:
+                    self._requests.serve(job)
             except Abandoned:
                 return
             except Exception as error:  # noqa: BLE001 - a worker outlives whatever happens in a job
                 self._report(f"the engine failed at a job: {error!r}")
 
     def _execute(self, task: Task) -> None:
-        """Execute a task from its start until it ends or waits."""
+        """Replay a task and continue it until it ends or waits."""
         with self._lock:
             alone = self._turns.now == task.number
             beside = alone and any(other.state == "running" for other in self._tasks.values())
@@ -328,39 +333,35 @@ class Engine:
             execution, recorded = self._store.load(task.number)
             self.troubles.pop(task.execution, None)
         except StoreUnavailable as error:
-            self._trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
-            # On disk before the next turn is noted: a death in that one is not its own.
+            self._report_trouble(task.execution, f"a run cannot be taken up now: {task.execution}: {error}")
+            # After a turn alone, store that it waits before the next turn begins: a crash then is not its own.
             self._park(task, self._clock.now() + 1.0, stored=not alone)
             return
         except Exception as error:  # noqa: BLE001 - what cannot be read now can never be run
             self._finish(task, Ending("failure", f"the run cannot be read from the ledger: {error}"))
             return
-        keeper = self._keeper(task)
-        durable = ReplayDurable(keeper, recorded)
-        task.doing = lambda: (
-            f"{execution.automation}/{inside.partition('/')[0]}" if (inside := durable.inside) else None
+        recorder = TaskRecorder(
+            self._store,
+            task,
+            clock=self._clock,
+            jitter=self._jitter,
+            redact=self._redact,
+            stopping=self._stopping,
+            given_up=self._given_up,
+            on_progress=self._clear_suspicion,
         )
+        durable = ReplayDurable(recorder, recorded)
+        task.running = (execution.automation, durable)
         ending = call(self._run, durable, execution, redact=self._redact, report=self._report)
-        task.doing = None
+        task.running = None
         if durable.suspended is None:
             self._finish(task, ending, execution, durable.operations)
             return
-        self._park(task, durable.suspended, stored=keeper.parked)
+        self._park(task, durable.suspended, stored=recorder.parked)
 
-    def _keeper(self, task: Task) -> StoringKeeper:
-        return StoringKeeper(
-            task,
-            partial(self._save, task),
-            clock=self._clock,
-            spread=self._spread,
-            redact=self._redact,
-            stopping=self._stopping.is_set,
-            given_up=self._given_up,
-        )
-
-    def _save(self, task: Task, operation: Operation, *outcomes: Outcome) -> None:
-        self._store.save(task.number, operation, *outcomes)
-        if task.alone and Recorded() in outcomes:
+    def _clear_suspicion(self, task: Task) -> None:
+        """End a task's turn alone, because its progress is stored: it did not end the process."""
+        if task.alone:
             with self._lock:
                 task.alone = False
                 self._begin(self._turns.over(task.number))
@@ -391,9 +392,9 @@ class Engine:
             del self._tasks[task.number], self._names[task.execution]
             self.troubles.pop(task.execution, None)
             self._finished[ending.verdict] += 1
-            following = self._lanes.leave(task.key, task.number)
-            if following is not None:
-                self._make_ready(self._tasks[following])
+            next_holder = self._queues.leave(task.key, task.number)
+            if next_holder is not None:
+                self._make_ready(self._tasks[next_holder])
             self._begin(self._turns.over(task.number))
         if self._on_finish and execution is not None:
             self._on_finish(Finished(execution, ending, at, operations))

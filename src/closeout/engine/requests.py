@@ -1,21 +1,21 @@
 """What other processes ask of the engine: taken from the store, carried out, and answered there.
 
-Apart from the schedule: a cancel is the engine's own, everything else is its owner's and may take as long as it likes.
+Apart from the schedule: the engine carries out a cancel itself; its owner carries out everything else, which may take
+long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 
 from closeout.core.errors import StoreUnavailable
-from closeout.engine.keeping import Patience, persist
+from closeout.engine.recorder import StopSignal, persist
 from closeout.engine.store import EngineStore
 from closeout.ports import Request
 
 
 class Requests:
-    """Over one store. `later` takes what a worker's thread is to do; see `local.Engine` for the rest."""
+    """The requests of one store. `cancel(execution, by)` is the engine's own; see `local.Engine` for the rest."""
 
     def __init__(
         self,
@@ -24,26 +24,35 @@ class Requests:
         *,
         cancel: Callable[[str, str], bool],
         redact: Callable[[str], str],
-        later: Callable[[Callable[[], None]], None],
+        stop: StopSignal,
     ) -> None:
         self._store = store
         self._on_request = on_request
         self._cancel = cancel
         self._redact = redact
-        self._later = later
+        self._stop = stop
         self._taken: set[int] = set()
 
-    def look(self, given_up: Patience) -> None:
-        """Take what is new. Raises `StoreUnavailable`."""
+    def take(self) -> Iterator[Request]:
+        """Carry out the cancel requests; yield each other new request, for `serve`. Raises `StoreUnavailable`."""
         for request in self._store.take_requests():
             if request.kind == "cancel":
                 self._store.finish_request(request.id, self._cancelled(request))
             elif request.id not in self._taken:
                 self._taken.add(request.id)
-                self._later(partial(self._serve, request, given_up))
+                yield request
+
+    def serve(self, request: Request) -> None:
+        """Let the owner carry out a request, and store the outcome."""
+        try:
+            outcome = self._on_request(request) if self._on_request else f"nobody here can {request.kind}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
+            outcome = f"failed: {self._redact(str(error))}"
+        persist(lambda: self._store.finish_request(request.id, outcome or "done"), self._stop)
+        self._taken.discard(request.id)
 
     def _cancelled(self, request: Request) -> str:
-        """Carry out a cancel request; one that cannot be read must not stand in the way of all others."""
+        """Carry out a cancel request. One that cannot be read must not block all others."""
         try:
             by = f"{request.by}: {request.reason}" if request.reason else request.by
             done = self._cancel(request.target or "", by)
@@ -52,12 +61,3 @@ class Requests:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
             return f"failed: {error}"
         return "done" if done else "unknown or finished"
-
-    def _serve(self, request: Request, given_up: Patience) -> None:
-        """Have the owner carry out a request, and keep what came of it."""
-        try:
-            outcome = self._on_request(request) if self._on_request else f"nobody here can {request.kind}"
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
-            outcome = f"failed: {self._redact(str(error))}"
-        persist(lambda: self._store.finish_request(request.id, outcome or "done"), given_up)
-        self._taken.discard(request.id)

@@ -1,20 +1,30 @@
-"""What the local engine needs of a store, declared by its one user.
+"""What the engines need of a store: one process that keeps its schedule in memory, or many processes that share a table.
 
-The engine keeps its schedule in memory and asks the store for three things: which executions there are, what each
-has recorded, and to keep what is recorded next. Nothing here names SQLite.
+The local engine locks its ledger. On AWS nothing is locked: each invocation writes a *fencing token* of its own on the
+run's row, and the store refuses what it writes once another invocation has written another token. Nothing here names
+SQLite, DynamoDB or Lambda's client.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from closeout.core.runs import Outcome
-from closeout.ports import Ending, Execution, Operation, Pending, Request
+from closeout.core.runs import Outcome, RunState
+from closeout.ports import (
+    ClaimStatus,
+    Ending,
+    Execution,
+    Loaded,
+    Operation,
+    Pending,
+    Request,
+    RunRecord,
+)
 
 
 class EngineStore(Protocol):
-    """The engine's side of a ledger. Every method that waits for its commit raises `StoreUnavailable`."""
+    """The local engine's side of a ledger. Every method that waits for its commit raises `StoreUnavailable`."""
 
     def lock(self) -> None:
         """Make this process the ledger's only engine. Raises `LedgerInUse`."""
@@ -39,33 +49,98 @@ class EngineStore(Protocol):
     def begin(
         self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
     ) -> None:
-        """Note that an execution is being run now (see `core.runs.Taken`); `wait` for the commit or not."""
+        """Store that an execution runs now (see `core.runs.Taken`); `wait` for the commit or not."""
         ...
 
     def join(self, number: int) -> None:
-        """Note that an execution's turn alone is over, and wait for the commit."""
+        """Store that an execution's turn alone is over, and wait for the commit."""
         ...
 
     def save(self, number: int, operation: Operation, *outcomes: Outcome) -> None:
-        """Keep one operation and, in the same transaction, what it means for its run; wait for the commit."""
+        """Store an operation and, in the same transaction, what it means for its run; wait for the commit."""
         ...
 
     def park(self, number: int, wake: float) -> None:
-        """Note that an execution waits, without waiting for the commit."""
+        """Store that an execution waits, without waiting for the commit."""
         ...
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
-        """Keep an execution's ending and wait for the commit."""
+        """Store an execution's ending and wait for the commit."""
         ...
 
     def ask_cancel(self, execution: str, by: str) -> bool:
-        """Keep a cancel request and wait for the commit; False if the execution is unknown or finished."""
+        """Store a cancel request and wait for the commit; False if the execution is unknown or finished."""
         ...
 
     def take_requests(self) -> Sequence[Request]:
-        """Return requests of other processes that are not done. Pause and resume are done by the store itself."""
+        """Return requests of other processes that are not done. The store itself carries out pause and resume."""
         ...
 
     def finish_request(self, request: int, outcome: str) -> None:
-        """Note how a request ended."""
+        """Store how a request ended."""
+        ...
+
+
+class RemoteStore(Protocol):
+    """The Lambda engine's side of a ledger. Every method raises `StoreUnavailable` when there is no answer.
+
+    A writing method receives the record that it expects in the table. It writes nothing and returns False when the row
+    has another fencing token or another state by now. It writes the fields of the run that differ.
+    """
+
+    def look(self, execution: str) -> RunRecord | None:
+        """Read the record of an execution, consistently; None if there is none of this name."""
+        ...
+
+    def ahead(self, record: RunRecord) -> str | None:
+        """Return the execution that this one must wait for: the lock holder, or the queue's head; None: its turn."""
+        ...
+
+    def clear(self, key: str, execution: str) -> None:
+        """Remove an execution that is over, or gone, from its queue, and release its lock."""
+        ...
+
+    def take(self, found: RunRecord, taken: RunRecord, *, hold: bool, leave: bool) -> bool:
+        """Write `taken` over `found`; with `hold` also lock the key, with `leave` also leave its queue.
+
+        False too if another execution holds the lock.
+        """
+        ...
+
+    def load(self, record: RunRecord) -> Loaded:
+        """Return an execution with everything that it has recorded, and whether to trust it. Raises `LedgerError`."""
+        ...
+
+    def heartbeat(self, record: RunRecord) -> ClaimStatus:
+        """Ask whether this invocation still has the execution, and whether somebody asked to cancel it."""
+        ...
+
+    def save(
+        self, record: RunRecord, after: RunState, operation: Operation | None, seal: str | None = None
+    ) -> bool:
+        """Store the run's new state, with an operation and `Loaded.seal`, in one transaction."""
+        ...
+
+    def finish(self, record: RunRecord, after: RunState) -> bool:
+        """Store a run's end, leave its queue and release its lock, in one transaction."""
+        ...
+
+
+class Starts(Protocol):
+    """Starts executions, each once by its name."""
+
+    def ensure(self, execution: str) -> str:
+        """Start an execution if it was never started, and return its status.
+
+        The status is one of Lambda's: `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED`. Raises
+        `CloseoutError` when there is no answer.
+        """
+        ...
+
+
+class Finalize(Protocol):
+    """Ends a run whose execution is over, as `status` says; returns whether the run has ended."""
+
+    def __call__(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+        """End it."""
         ...

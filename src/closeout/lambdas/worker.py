@@ -1,8 +1,8 @@
 """The durable worker: one durable execution for each run, one operation in it however long the run takes.
 
 Lambda gives what only it can: a start that happens once by name, waits of hours that hold no process, a restart after a crash.
-What a run does, and what it has recorded, is the ledger's (`docs/adr/0012`): each invocation is a visit, and what it
-gives says when the next one is due. The only module that imports the durable SDK.
+What a run does, and what it has recorded, is the ledger's (`docs/adr/0012`): each invocation continues the
+run, and what it returns says when the next one is due. The only module that imports the durable SDK.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
 from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
 
 from closeout.actions.general.python import anything_running
-from closeout.engine.visit import Visits
+from closeout.engine.lambda_ import LambdaEngine
 from closeout.wiring.stack_runtime import open_stack_runtime
 
 RUN = "run"
@@ -28,16 +28,16 @@ runtime = cache(open_stack_runtime)
 """Gives this environment's objects, made by its first invocation."""
 
 
-def next_visit(outcome: dict[str, Any], now: float) -> WaitForConditionDecision:
-    """Say whether another visit is due, and in how many whole seconds: one at least."""
+def next_invocation(outcome: dict[str, Any], now: float) -> WaitForConditionDecision:
+    """Say whether another invocation is due, and in how many whole seconds: one at least."""
     if "wake" not in outcome:
         return WaitForConditionDecision.stop_polling()
     wait = max(1, math.ceil(outcome["wake"] - now))
     return WaitForConditionDecision.continue_waiting(Duration.from_seconds(wait))
 
 
-def work(event: dict[str, Any], context: DurableContext, visits: Visits) -> dict[str, Any]:
-    """Visit the execution that the event names until it has ended."""
+def work(event: dict[str, Any], context: DurableContext, engine: LambdaEngine) -> dict[str, Any]:
+    """Advance the execution that the event names until it has ended."""
     execution = str(event["execution"])
 
     def remaining() -> float:
@@ -45,10 +45,10 @@ def work(event: dict[str, Any], context: DurableContext, visits: Visits) -> dict
         return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
 
     def check(_state: dict[str, Any], _context: WaitForConditionCheckContext) -> dict[str, Any]:
-        return visits.visit(execution, remaining)
+        return engine.advance(execution, remaining)
 
     def strategy(outcome: dict[str, Any], _attempt: int) -> WaitForConditionDecision:
-        return next_visit(outcome, visits.clock.now())
+        return next_invocation(outcome, engine.clock.now())
 
     context.wait_for_condition(
         check, WaitForConditionConfig(wait_strategy=strategy, initial_state={}), name=RUN
@@ -58,8 +58,8 @@ def work(event: dict[str, Any], context: DurableContext, visits: Visits) -> dict
 
 @durable_execution
 def carry_out(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-    """Visit an execution with this environment's objects."""
-    return work(event, context, runtime().visits)
+    """Advance an execution with this environment's objects."""
+    return work(event, context, runtime().engine)
 
 
 def handler(event: Any, context: Any) -> Any:

@@ -149,12 +149,12 @@ class StepWork:
         self,
         name: str,
         call: Callable[[], Json],
-        cut_off: Callable[[], Json] | None = None,
+        on_interrupted: Callable[[], Json] | None = None,
         *,
         look: Callable[[], None] | None = None,
     ) -> Json:
         """Make one guarded call; see `actions.spec.Work.change`."""
-        guarded = call if cut_off is None else partial(self._marked, call, cut_off)
+        guarded = call if on_interrupted is None else partial(self._marked, call, on_interrupted)
         answer = self._context.durable.wait_until(
             self._prefix + name,
             self._context.safe(lambda: self._attempt(name, guarded, look)),
@@ -164,9 +164,9 @@ class StepWork:
         self.changed.append(name)
         return answer["result"]
 
-    def _marked(self, call: Callable[[], Json], cut_off: Callable[[], Json]) -> Json:
+    def _marked(self, call: Callable[[], Json], on_interrupted: Callable[[], Json]) -> Json:
         """Make a call that cannot be asked whether it has happened, behind a mark of its own."""
-        mark = self._context.durable.mark()
+        mark = self._context.durable.begin_effect()
         if mark == "late":
             raise ServiceError(
                 "the ledger took long to store that the call begins, so the guards are asked again",
@@ -175,7 +175,7 @@ class StepWork:
                 reason="late",
                 transient=True,
             )
-        return call() if mark == "begun" else cut_off()
+        return call() if mark == "begun" else on_interrupted()
 
     def remaining(self) -> float:
         """Seconds left, whatever sets them."""

@@ -69,7 +69,7 @@ class Views(Protocol):
 class ServerParts:
     """What the application works with.
 
-    `accept` is the ledger's; `started` the engine's (`enqueue`); `refresh` reads the webhook secrets again and says
+    `accept` is the ledger's; `started` the engine's (`wake`); `refresh` reads the webhook secrets again and says
     whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
     `link_key` signs Details links; `metrics_token` opens `/metrics` to others than this machine.
     """

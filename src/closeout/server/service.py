@@ -156,7 +156,7 @@ def _parts(runtime: Runtime, key: bytes, log: Log) -> ServerParts:
     return ServerParts(
         receiver=runtime.receiver,
         accept=runtime.ledger.accept_group,
-        started=runtime.engine.enqueue,
+        started=lambda _executions: runtime.engine.wake(),
         refresh=runtime.webhook.refresh,
         secrets=", ".join(runtime.loaded.settings.secrets_webhook),
         ready=runtime.ready,

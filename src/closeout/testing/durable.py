@@ -63,7 +63,7 @@ class MemoryDurable:
         """Seconds since the epoch."""
         return self.clock.now()
 
-    def spread(self) -> float:
+    def jitter(self) -> float:
         """Return no jitter."""
         return 0.0
 
@@ -72,7 +72,7 @@ class MemoryDurable:
         return text
 
     def cancelled_by(self) -> str | None:
-        """Who asked to cancel, if the run has not been told."""
+        """Who asked to cancel, until that is delivered."""
         return self._cancelled_by
 
     def crashes(self) -> int:
@@ -92,13 +92,13 @@ class MemoryDurable:
         operation: Operation,
         *,
         park_until: float | None = None,
-        told: bool = False,
-        progress: bool = True,
+        cancel_delivered: bool = False,
+        progressed: bool = True,
     ) -> None:
         """Keep an operation."""
-        del park_until, progress
+        del park_until, progressed
         self.operations[operation.name] = operation
-        if told:
+        if cancel_delivered:
             self._cancelled_by = None
 
 

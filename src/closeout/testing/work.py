@@ -101,7 +101,7 @@ class ImmediateWork:
         self,
         name: str,
         call: Callable[[], Json],
-        cut_off: Callable[[], Json] | None = None,
+        on_interrupted: Callable[[], Json] | None = None,
         *,
         look: Callable[[], None] | None = None,
     ) -> Json:
@@ -112,10 +112,10 @@ class ImmediateWork:
                 look()
             self._guard(name)
             self.changes.append(name)
-            if cut_off is None:
+            if on_interrupted is None:
                 return {"result": call()}
             if name in self.operations:
-                return {"result": cut_off()}
+                return {"result": on_interrupted()}
             self.operations[name] = {"marked": True}
             return {"result": call()}
 

@@ -74,7 +74,7 @@ class Runtime:
             ledger,
             self._automations,
             matched=self.receiver.runs,
-            start=self.engine.enqueue,
+            start=lambda _executions: self.engine.wake(),
         )
 
     def start(self) -> int:

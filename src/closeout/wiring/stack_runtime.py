@@ -19,8 +19,8 @@ from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
 from closeout.core.automation import Current, status_contexts
 from closeout.core.redact import Redactor
-from closeout.engine.calling import Finished
-from closeout.engine.visit import DRAIN, Visits
+from closeout.engine.lambda_ import DRAIN, LambdaEngine
+from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ports import Clock, Execution, RunFunction
 from closeout.run import ended
@@ -53,7 +53,7 @@ class StackRuntime:
         client: Callable[[str], Any],
         clock: Clock,
         drain: float = DRAIN,
-        spread: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._place = place
         self._loaded = loaded
@@ -80,14 +80,14 @@ class StackRuntime:
         self._drain = drain
         self._clock = clock
         self.deps = self._deps()
-        self.visits = Visits(
+        self.engine = LambdaEngine(
             self.ledger.store,
             self._run_function(),
             starts=self.ledger.starts,
-            bury=self._bury,
+            finalize=self._finalize,
             clock=clock,
             token=lambda: uuid.uuid4().hex,
-            spread=spread,
+            jitter=jitter,
             redact=self.redactor.text,
             report=self.journal.about,
             on_finish=self._finished,
@@ -97,17 +97,17 @@ class StackRuntime:
 
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         """Bring an execution that Lambda has given up to its end; whether it has ended."""
-        return self.visits.end(execution, ended.make(self.deps, status), remaining)
+        return self.engine.end(execution, ended.make(self.deps, status), remaining)
 
     def lost(self, execution: str, remaining: Callable[[], float]) -> bool:
         """Deal with an execution that Lambda could not start: start it again, or end it when Lambda says it is over."""
-        standing = self.ledger.store.look(execution)
-        if standing is None or standing.run.state == "finished":
+        record = self.ledger.store.look(execution)
+        if record is None or record.run.state == "finished":
             return True
         status = self.ledger.starts.ensure(execution)
         return status in invocation.ALIVE or self.end(execution, status, remaining)
 
-    def _bury(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
+    def _finalize(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         return self.end(execution, status, lambda: min(remaining(), self._drain + SHORT))
 
     def _run_function(self) -> RunFunction:

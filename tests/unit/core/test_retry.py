@@ -24,7 +24,7 @@ def test_jitter_takes_off_up_to_a_quarter() -> None:
 def test_a_service_that_asks_for_time_gets_it() -> None:
     """`retry-after` is a lower bound, also beyond the cap and against the jitter."""
     retry = Retry(attempts=3, backoff=Backoff(first=1.0, factor=2.0, cap=5.0))
-    assert retry.delay(1, spread=1.0, retry_after=60.0) == 60.0
+    assert retry.delay(1, jitter=1.0, retry_after=60.0) == 60.0
     assert retry.delay(3, retry_after=1.0) == 4.0
 
 
@@ -36,7 +36,7 @@ def test_a_first_try_is_the_least_that_is_counted(tries: int) -> None:
 
 @given(st.integers(1, 10**9), st.floats(0, 1), st.floats(0.1, 60), st.floats(1, 10), st.floats(1, 3600))
 def test_a_wait_is_always_finite_and_within_its_cap(
-    tries: int, spread: float, first: float, factor: float, cap: float
+    tries: int, jitter: float, first: float, factor: float, cap: float
 ) -> None:
     """However often something failed: the number of tries does not overflow."""
-    assert 0 < Backoff(first=first, factor=factor, cap=cap).delay(tries, spread) <= cap
+    assert 0 < Backoff(first=first, factor=factor, cap=cap).delay(tries, jitter) <= cap

@@ -8,7 +8,7 @@ from closeout.core.runs import (
     MAX_DEATHS,
     MAX_DESCRIPTION,
     CancelAsked,
-    CancelTold,
+    CancelDelivered,
     Crashed,
     Ended,
     Joined,
@@ -87,7 +87,7 @@ def test_a_death_in_anothers_turn_makes_a_suspect_and_no_turn_longer() -> None:
 def test_a_run_that_got_on_is_no_suspect() -> None:
     """Whatever it was at has not ended the process. What only says that a try was cut off is not that."""
     assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded())[-3:] == (0, None, 0)
-    assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded(progress=False))[-3:] == (2, "now", 1)
+    assert after(TAKEN, Crashed(), ALONE, Crashed(), ALONE, Recorded(progressed=False))[-3:] == (2, "now", 1)
 
 
 def test_a_run_with_a_process_of_its_own_needs_no_turn() -> None:
@@ -117,7 +117,7 @@ def test_a_cancel_request_is_kept_until_the_run_is_told() -> None:
     """It does not end the run by itself: that happens at the next operation, and then it is used up."""
     run = after(TAKEN, CancelAsked("ops"), PARKED)
     assert (run.state, run.cancel) == ("waiting", "ops")
-    assert advance(run, CancelTold()).cancel is None
+    assert advance(run, CancelDelivered()).cancel is None
 
 
 def test_an_end_without_a_known_verdict_is_a_failure() -> None:

@@ -14,7 +14,7 @@ class Crash(BaseException):
 
 
 class Stage:
-    """Plays the engine for one execution. It is `durable.Keeper` as well."""
+    """Plays the engine for one execution. It is `durable.Recorder` as well."""
 
     def __init__(self) -> None:
         self.clock = 1_000.0
@@ -30,12 +30,12 @@ class Stage:
         self.crash_at_save: int | None = None
         self.crash_after_commit = False
 
-    # --- durable.Keeper ---
+    # --- durable.Recorder ---
 
     def now(self) -> float:
         return self.clock
 
-    def spread(self) -> float:
+    def jitter(self) -> float:
         return 0.0
 
     def redact(self, text: str) -> str:
@@ -58,8 +58,8 @@ class Stage:
         operation: Operation,
         *,
         park_until: float | None = None,
-        told: bool = False,
-        progress: bool = True,
+        cancel_delivered: bool = False,
+        progressed: bool = True,
     ) -> None:
         self.saves += 1
         self.clock += self.save_takes
@@ -68,9 +68,9 @@ class Stage:
             raise Crash
         self.stored[operation.name] = operation
         self.crash_count = 0
-        if progress:
+        if progressed:
             self.death_count = 0
-        if told:
+        if cancel_delivered:
             self.cancel = None
         if park_until is not None:
             self.parked.append(park_until)

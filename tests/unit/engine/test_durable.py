@@ -106,7 +106,7 @@ def test_a_mark_that_took_long_to_store_has_begun_nothing(stage: Stage) -> None:
 
     def run(durable: ReplayDurable) -> Any:
         def poll() -> str | None:
-            marks.append(durable.mark())
+            marks.append(durable.begin_effect())
             stage.save_takes = 0.0
             return "done" if marks[-1] != "late" else None
 
@@ -318,7 +318,7 @@ def test_what_was_cut_off_is_ended_before_its_step_fails(stage: Stage) -> None:
     begun: list[int] = []
 
     def run(durable: ReplayDurable) -> str:
-        assert durable.wait_until("run-1", durable.mark, 1.0, 60.0) == "again"
+        assert durable.wait_until("run-1", durable.begin_effect, 1.0, 60.0) == "again"
         try:
             durable.record("begin-2", lambda: begun.append(2))
         except StepFailed as error:
@@ -337,7 +337,7 @@ def test_a_new_try_of_what_was_cut_off_is_no_progress(stage: Stage) -> None:
     seen: list[int] = []
 
     def poll(durable: ReplayDurable) -> str:
-        mark = durable.mark()
+        mark = durable.begin_effect()
         seen.append(stage.death_count)
         return mark
 
@@ -357,7 +357,7 @@ def test_that_something_begins_is_no_progress(stage: Stage) -> None:
     seen: list[int] = []
 
     def poll(durable: ReplayDurable) -> bool:
-        durable.mark()
+        durable.begin_effect()
         seen.append(stage.death_count)
         return True
 

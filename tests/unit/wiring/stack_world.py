@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 
 from closeout.core.records import NewDelivery
-from closeout.engine.visit import DONE
+from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
 from closeout.ports import Ending
 from closeout.stack import table as layout
@@ -159,7 +159,7 @@ class StackWorld:
         """Visit until it is done, as the worker does."""
         deadline = time.monotonic() + seconds
         while True:
-            outcome = self.runtime.visits.visit(execution, lambda: 890.0)
+            outcome = self.runtime.engine.advance(execution, lambda: 890.0)
             if outcome == DONE:
                 return self.ending(execution)
             assert time.monotonic() < deadline, f"{execution} did not end"
@@ -167,10 +167,10 @@ class StackWorld:
 
     def ending(self, execution: str) -> Ending:
         """How an execution has ended."""
-        standing = self.runtime.ledger.store.look(execution)
-        assert standing is not None
-        assert standing.run.state == "finished"
-        return Ending(str(standing.run.verdict), str(standing.run.summary))
+        record = self.runtime.ledger.store.look(execution)
+        assert record is not None
+        assert record.run.state == "finished"
+        return Ending(str(record.run.verdict), str(record.run.summary))
 
     def statuses(self, sha: str) -> list[tuple[str, str]]:
         """State and description of each status of a commit, oldest first."""

@@ -102,7 +102,7 @@ def test_a_server_is_not_ready_while_a_run_cannot_be_taken_up(runtime: Runtime) 
     runtime.start()
     runtime.ready()
     runtime.ledger.accept_wait(delivery, [NewRun(run_id, "tidy", None, "{}", 60.0)])
-    runtime.engine.enqueue()
+    runtime.engine.wake()
     refused = eventually(lambda: not_ready(runtime))
     assert f"a run cannot be taken up now: {run_id}-1" in refused.message
     assert run_id not in (refused.public or "")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from closeout.core.errors import ConfigError, Unavailable
-from closeout.engine.visit import DONE
+from closeout.engine.lambda_ import DONE
 from closeout.lambdas import ended
 from closeout.ports import AwsTarget, Ending
 from closeout.stack.console import run_log_url
@@ -171,7 +171,7 @@ def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
     preview(world)
     world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=2, then="UPDATE_COMPLETE")
     execution, _ = world.closes()
-    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
+    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
     world.runtime = world.environment()
     assert world.drive(execution).verdict == "success"
 
@@ -208,7 +208,7 @@ def waits_for_its_stack(world: StackWorld) -> str:
     """Have a run wait before its delete, planned on this worker's version; return its execution."""
     world.switch(paused=True)
     execution, _ = world.closes()
-    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
+    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
     world.switch(paused=False)
     return execution
 
@@ -256,12 +256,12 @@ def test_a_run_whose_automation_is_no_longer_deployed_ends_in_an_error(world: St
     world.deploys(without=True)
     execution, sha = world.closes()
     gone = "automation preview-cleanup is gone from the configuration; nothing more is changed unless it comes back"
-    visits = 0
-    while (outcome := world.runtime.visits.visit(execution, lambda: 890.0)) != DONE:
+    invocations = 0
+    while (outcome := world.runtime.engine.advance(execution, lambda: 890.0)) != DONE:
         assert world.statuses(sha)[-1] == ("pending", gone)
         clock.advance(outcome["wake"] - clock.now() + 1_200)
-        visits += 1
-    assert visits > 2
+        invocations += 1
+    assert invocations > 2
     ending = world.ending(execution)
     assert (ending.verdict, ending.summary) == (
         "cancelled",
@@ -276,7 +276,7 @@ def test_a_run_whose_automation_is_deployed_again_goes_on(world: StackWorld) -> 
     clients = preview(world)
     world.deploys(without=True)
     execution, _ = world.closes()
-    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
+    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
     world.deploys()
     assert world.drive(execution).verdict == "success"
     assert previews.bucket_names(clients) == {"bodies"}
@@ -319,7 +319,7 @@ def test_what_is_deployed_is_waited_for_when_it_cannot_be_read(world: StackWorld
     wake = time.time()
     for _ in range(2):
         time.sleep(max(0.0, wake - time.time()))
-        wake = world.runtime.visits.visit(execution, lambda: 890.0)["wake"]
+        wake = world.runtime.engine.advance(execution, lambda: 890.0)["wake"]
     shown = world.runtime.ledger.views.run(execution)
     assert shown is not None
     assert "what is deployed cannot be read" in str(shown.reason)
@@ -427,8 +427,8 @@ class Unfinished:
 def test_a_status_that_was_posted_is_not_contradicted(world: StackWorld) -> None:
     """The run had said success and died before it could write so down."""
     execution, sha = world.closes()
-    world.runtime.visits.store = Unfinished(world.runtime.ledger.store)
-    assert "wake" in world.runtime.visits.visit(execution, lambda: 890.0)
+    world.runtime.engine.store = Unfinished(world.runtime.ledger.store)
+    assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
     before = world.statuses(sha)
     assert before[-1][0] == "success"
     handle(world, changed(execution, "FAILED"))
@@ -485,10 +485,10 @@ def test_no_call_outlasts_the_invocation(world: StackWorld) -> None:
     store = world.runtime.ledger.store
     begun = []
     for left in (869.0, 871.0):
-        world.runtime.visits.visit(execution, lambda left=left: left)  # type: ignore[misc]
-        standing = store.look(execution)
-        assert standing is not None
-        begun.append(len(store.load(standing).operations))
+        world.runtime.engine.advance(execution, lambda left=left: left)  # type: ignore[misc]
+        record = store.look(execution)
+        assert record is not None
+        begun.append(len(store.load(record).operations))
     assert begun[0] == 1
     assert begun[1] > 2
 

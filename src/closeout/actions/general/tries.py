@@ -89,10 +89,10 @@ def _once(work: Work, trial: Trial, number: int, attempt: int) -> dict[str, Any]
         trial.end_earlier(begun)
         return {"interrupted": True, "ran": False}
 
-    def cut_off() -> Json:
+    def on_interrupted() -> Json:
         trial.end_earlier(begun)
         work.log(f"try {number} was cut off before its end was recorded; it may have run in part")
         return {"interrupted": True, "ran": True}
 
-    outcome: dict[str, Any] = work.change(f"run-{number}", run, cut_off)
+    outcome: dict[str, Any] = work.change(f"run-{number}", run, on_interrupted)
     return outcome

@@ -1,6 +1,6 @@
 """Items of runs and operations as the values that engines and people work with, and back.
 
-Pure. The fence of a visit is the attribute `holder` of a run's row.
+Pure. The fencing token of an invocation is the attribute `holder` of a run's row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
 from closeout.ledger.dynamodb.table import Action, update
-from closeout.ports import Execution, Operation, Standing
+from closeout.ports import Execution, Operation, RunRecord
 from closeout.stack.table import Item, attempt_key, from_item, operation_key, seal_key, to_item
 
 _ROW_NAMES = {"#state": "state", "#holder": "holder"}
@@ -35,16 +35,16 @@ def run_state(row: Mapping[str, Any]) -> RunState:
     )
 
 
-def standing(row: Mapping[str, Any]) -> Standing:
-    """Return the same with what a visit must know besides."""
-    return Standing(
+def run_record(row: Mapping[str, Any]) -> RunRecord:
+    """Return the same with what an invocation must know besides."""
+    return RunRecord(
         execution=row["execution"],
         run=run_state(row),
         key=row.get("key"),
         accepted_at=float(row["accepted_at"]),
         queue_timeout=float(row["queue_timeout"]),
         started=bool(row.get("started")),
-        fence=row.get("holder"),
+        fencing_token=row.get("holder"),
     )
 
 
@@ -53,8 +53,8 @@ def row_key(execution: str) -> Item:
     return attempt_key(*parse_execution(execution))
 
 
-def row_update(found: Standing, after: RunState, **also: Any) -> Action:
-    """Write how a run stands after `found`, as far as it differs, while fence and state are still as found.
+def row_update(found: RunRecord, after: RunState, **also: Any) -> Action:
+    """Write how a run stands after `found`, as far as it differs, while token and state are still as found.
 
     `also` are further attributes. Nothing to write makes it a check of the condition alone.
     """
@@ -64,12 +64,12 @@ def row_update(found: Standing, after: RunState, **also: Any) -> Action:
     return update(row_key(found.execution), changes, condition, values, _ROW_NAMES)
 
 
-def same(found: Standing) -> tuple[str, dict[str, Any]]:
+def same(found: RunRecord) -> tuple[str, dict[str, Any]]:
     """Return the condition (over #state and #holder) that nobody has moved a run since it was found, and its values."""
     values: dict[str, Any] = {":was": found.run.state}
-    if found.fence is None:
+    if found.fencing_token is None:
         return "#state = :was AND attribute_not_exists(#holder)", values
-    return "#state = :was AND #holder = :fence", {**values, ":fence": found.fence}
+    return "#state = :was AND #holder = :fence", {**values, ":fence": found.fencing_token}
 
 
 def operation_item(execution: str, operation: Operation, expires: int) -> Item:

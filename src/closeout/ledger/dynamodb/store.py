@@ -1,6 +1,6 @@
 """What visits to executions read and write: every write is refused once another visit has the run.
 
-It has the shape of `engine.remote.RemoteStore` without importing it: adapters and engines do not know each other.
+It has the shape of `engine.store.RemoteStore` without importing it: adapters and engines do not know each other.
 How a run stands is advanced by whoever calls; here the difference is written, under the condition that nobody else
 has moved the run since.
 """
@@ -16,7 +16,7 @@ from closeout.core.runs import RunState
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.table import Action, Table, delete, put
-from closeout.ports import Clock, Doubt, Execution, Loaded, Operation, Standing, Word
+from closeout.ports import ClaimStatus, Clock, Doubt, Execution, Loaded, Operation, RunRecord
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import Item, from_item, to_item
@@ -35,17 +35,17 @@ class DynamoStore:
         self._clock = clock
         self._retention = retention_days * DAY
 
-    def look(self, execution: str) -> Standing | None:
+    def look(self, execution: str) -> RunRecord | None:
         """Read how an execution stands, consistently; None if there is none of this name."""
         row = self._row(execution)
-        return rows.standing(row) if row else None
+        return rows.run_record(row) if row else None
 
-    def ahead(self, standing: Standing) -> str | None:
+    def ahead(self, record: RunRecord) -> str | None:
         """Return the execution that this one must wait for: the key's holder, else the first ticket; None: its turn."""
-        if standing.key is None:
+        if record.key is None:
             return None
-        first = self.first(standing.key)
-        return None if first == standing.execution else first
+        first = self.first(record.key)
+        return None if first == record.execution else first
 
     def first(self, key: str) -> str | None:
         """Return who has a key, or is the first to get it."""
@@ -60,12 +60,12 @@ class DynamoStore:
                 self._table.change(delete({"pk": ticket["pk"], "sk": ticket["sk"]}))
         self._table.change(delete(layout.holder_key(key), MINE, {":me": execution}))
 
-    def take(self, found: Standing, taken: Standing, *, hold: bool, leave: bool) -> bool:
+    def take(self, found: RunRecord, taken: RunRecord, *, hold: bool, leave: bool) -> bool:
         """Write `taken` over `found`; with `hold` take the key as well, with `leave` give the ticket up.
 
         False too if another execution holds the key.
         """
-        actions = [rows.row_update(found, taken.run, holder=taken.fence)]
+        actions = [rows.row_update(found, taken.run, holder=taken.fencing_token)]
         if hold and taken.key is not None:
             holder = layout.holder_key(taken.key) | to_item({"execution": taken.execution})
             actions.append(put(holder, f"{layout.NEW} OR {MINE}", {":me": taken.execution}))
@@ -74,18 +74,18 @@ class DynamoStore:
         if not self._table.write(actions):
             return True
         now = self.look(found.execution)  # an earlier try may have been written and its answer lost
-        return now is not None and now.fence == taken.fence
+        return now is not None and now.fencing_token == taken.fencing_token
 
-    def load(self, standing: Standing) -> Loaded:
+    def load(self, record: RunRecord) -> Loaded:
         """Return an execution with everything that it has recorded, and whether it may be believed.
 
         What is lost of it, or was changed since it began, is told in `Execution.unreadable`. Raises `LedgerError` if
         all of it is lost.
         """
-        row = self._row(standing.execution)
+        row = self._row(record.execution)
         if row is None:
-            raise LedgerError(f"the execution {standing.execution} is no longer in the ledger")
-        run_id, attempt = parse_execution(standing.execution)
+            raise LedgerError(f"the execution {record.execution} is no longer in the ledger")
+        run_id, attempt = parse_execution(record.execution)
         # Two items are enough: the definition sorts before the operations that earlier releases kept beside it.
         beside = list(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt), limit=2))
         accepted = rows.recorded(item for item in beside if "definition" in item)
@@ -94,7 +94,7 @@ class DynamoStore:
         if accepted.definition is None:
             lost = "its definition has expired, or was removed"
         execution = Execution(
-            id=standing.execution,
+            id=record.execution,
             run_id=run_id,
             attempt=attempt,
             automation=row["automation"],
@@ -104,8 +104,8 @@ class DynamoStore:
             guid=row["guid"],
             hook=row["hook"],
             body=body,
-            accepted_at=standing.accepted_at,
-            queue_expired=standing.run.turn == "expired",
+            accepted_at=record.accepted_at,
+            queue_expired=record.run.turn == "expired",
             unreadable=lost,
         )
         seal = rows.seal_of(execution)
@@ -143,38 +143,40 @@ class DynamoStore:
             self._table.query(layout.record_partition(run_id), layout.record_prefix(attempt))
         )
 
-    def hear(self, standing: Standing) -> Word:
-        """Ask whether the execution is still this visit's, and whether somebody wants its end."""
-        row = self._row(standing.execution)
-        mine = row is not None and row.get("holder") == standing.fence and row["state"] == standing.run.state
-        return Word(mine, row.get("cancel") if row else None)
+    def heartbeat(self, record: RunRecord) -> ClaimStatus:
+        """Ask whether this invocation still has the execution, and whether somebody asked to cancel it."""
+        row = self._row(record.execution)
+        mine = (
+            row is not None and row.get("holder") == record.fencing_token and row["state"] == record.run.state
+        )
+        return ClaimStatus(mine, row.get("cancel") if row else None)
 
     def save(
-        self, standing: Standing, after: RunState, operation: Operation | None, seal: str | None = None
+        self, record: RunRecord, after: RunState, operation: Operation | None, seal: str | None = None
     ) -> bool:
         """Store how the run stands now, and an operation and the seal with it, in one transaction."""
-        actions = [rows.row_update(standing, after)]
+        actions = [rows.row_update(record, after)]
         if operation is not None:
             expires = int(self._clock.now() + 2 * self._retention)  # what a run recorded outlives its row
-            actions.append(put(rows.operation_item(standing.execution, operation, expires)))
+            actions.append(put(rows.operation_item(record.execution, operation, expires)))
             if seal is not None:
-                sealed = rows.seal_item(standing.execution, seal, expires)
+                sealed = rows.seal_item(record.execution, seal, expires)
                 actions.append(put(sealed, f"{layout.NEW} OR seal = :seal", {":seal": seal}))
         return not self._table.write(actions)
 
-    def finish(self, standing: Standing, after: RunState) -> bool:
+    def finish(self, record: RunRecord, after: RunState) -> bool:
         """Store a run's end, and give up its ticket and its key, in one transaction."""
         expires = int(self._clock.now() + self._retention)
-        actions: list[Action] = [rows.row_update(standing, after, expires=expires)]
-        key = standing.key
+        actions: list[Action] = [rows.row_update(record, after, expires=expires)]
+        key = record.key
         if key is not None:
-            actions.append(delete(self._ticket(standing, key)))
-            if self._holds(key, standing.execution):
-                actions.append(delete(layout.holder_key(key), MINE, {":me": standing.execution}))
+            actions.append(delete(self._ticket(record, key)))
+            if self._holds(key, record.execution):
+                actions.append(delete(layout.holder_key(key), MINE, {":me": record.execution}))
         if not self._table.write(actions):
             return True
-        now = self.look(standing.execution)  # as in `take`
-        return now is not None and now.run.state == "finished" and now.fence == standing.fence
+        now = self.look(record.execution)  # as in `take`
+        return now is not None and now.run.state == "finished" and now.fencing_token == record.fencing_token
 
     def _body(self, delivery: str) -> tuple[bytes, str | None]:
         """Return a delivery's payload, or why there is none any more. Raises `StoreUnavailable`."""
@@ -187,8 +189,8 @@ class DynamoStore:
         holder: Item | None = self._table.get(layout.holder_key(key))
         return holder is not None and from_item(holder)["execution"] == execution
 
-    def _ticket(self, standing: Standing, key: str) -> Item:
-        return layout.ticket_key(key, standing.accepted_at, standing.execution)
+    def _ticket(self, record: RunRecord, key: str) -> Item:
+        return layout.ticket_key(key, record.accepted_at, record.execution)
 
     def _row(self, execution: str) -> dict[str, Any] | None:
         try:

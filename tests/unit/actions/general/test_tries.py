@@ -115,7 +115,7 @@ def test_a_try_that_was_cut_off_before_it_ran_is_not_counted() -> None:
     kept: dict[str, Any] = {}
 
     class Suspending(ImmediateWork):
-        def change(self, name: str, call: Any, cut_off: Any = None, *, look: Any = None) -> Any:
+        def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
             raise Crashed(name)
 
     with pytest.raises(Crashed):
@@ -163,8 +163,8 @@ def test_being_cut_off_by_restarts_for_ever_ends() -> None:
     """A script that takes longer than the server lives is not begun without end."""
 
     class CutOff(ImmediateWork):
-        def change(self, name: str, call: Any, cut_off: Any = None, *, look: Any = None) -> Any:
-            return super().change(name, cut_off)
+        def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
+            return super().change(name, on_interrupted)
 
     with pytest.raises(ActionFailed, match=f"cut off {tries.LIMIT} times"):
         tries.carry_out(CutOff(nothing()), lambda: Trial([]))

@@ -144,7 +144,7 @@ def test_a_lost_answer_asks_to_wait_until_the_list_has_caught_up(
     heard: list[float | None] = []
 
     class Listening(ImmediateWork):
-        def change(self, name: str, call: Any, cut_off: Any = None, *, look: Any = None) -> Any:
+        def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
             def listened() -> Any:
                 try:
                     return call()

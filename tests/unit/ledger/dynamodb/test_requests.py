@@ -10,7 +10,7 @@ import pytest
 
 from closeout.core.errors import LedgerError, RunCancelled
 from closeout.core.ids import run_id
-from closeout.engine.visit import DONE
+from closeout.engine.lambda_ import DONE
 from closeout.ports import Durable, Ending, Execution
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
@@ -93,7 +93,7 @@ def test_a_cancel_is_kept_with_who_and_why_and_a_run_that_was_never_started_is_s
     assert desk.ask("cancel", execution.rpartition("-")[0]) == "done"
     assert desk.started() == [execution]
     desk.bench.functions["a"] = done
-    assert desk.bench.visits.visit(execution, lambda: FOREVER) == DONE
+    assert desk.bench.engine.advance(execution, lambda: FOREVER) == DONE
     assert desk.ask("cancel", execution) == "unknown or finished"
     assert desk.ask("cancel", "nonsense") == "unknown or finished"
 
@@ -112,7 +112,7 @@ def test_a_cancel_brings_a_run_to_its_end_that_lambda_has_given_up(desk: Desk, s
     desk.bench.functions["a"] = waits
     execution = desk.bench.accept("a")
     desk.bench.starts.start(execution)
-    assert "wake" in desk.bench.visits.visit(execution, lambda: FOREVER)
+    assert "wake" in desk.bench.engine.advance(execution, lambda: FOREVER)
     desk.bench.aws.execution_status(execution, status)
     assert desk.ask("cancel", execution) == "done"
     first, second = desk.bench.aws.executions()
@@ -120,7 +120,7 @@ def test_a_cancel_brings_a_run_to_its_end_that_lambda_has_given_up(desk: Desk, s
     assert layout.named_execution(second["name"]) == execution
     assert desk.ask("cancel", execution) == "done"  # the new one is alive: nothing more is started
     assert len(desk.bench.aws.executions()) == 2
-    assert desk.bench.visits.visit(execution, lambda: FOREVER) == DONE
+    assert desk.bench.engine.advance(execution, lambda: FOREVER) == DONE
     assert desk.bench.ending(execution).verdict == "cancelled"
 
 
@@ -164,14 +164,14 @@ def test_a_replay_begins_what_todays_file_matches_and_a_rerun_the_next_attempt(d
     )
     assert desk.ask("rerun", run) == f"run {run} has not finished; cancel it first"
     desk.bench.functions["tidy"] = done
-    assert desk.bench.visits.visit(f"{run}-1", lambda: FOREVER) == DONE
+    assert desk.bench.engine.advance(f"{run}-1", lambda: FOREVER) == DONE
     assert desk.ask("rerun", run) == f"{run}-2"
     view = desk.bench.views.run(run)
     assert view is not None
     assert (view.key, view.requested_by, view.attempt, view.state) == ("tidy|all-of-5", "ada", 2, "queued")
     assert desk.bench.store.first("tidy|all-of-5") == f"{run}-2"
     assert desk.started() == [f"{run}-1", f"{run}-2"]
-    assert desk.bench.visits.visit(f"{run}-2", lambda: FOREVER) == DONE
+    assert desk.bench.engine.advance(f"{run}-2", lambda: FOREVER) == DONE
     assert desk.ask("replay", delivery) == f"{run}-3"
 
 
@@ -183,7 +183,7 @@ def test_a_rerun_takes_todays_concurrency_key(desk: Desk) -> None:
     keep_push(desk.bench, runs=(NewRun(run, "tidy", None, "{}", 60.0),))
     desk.bench.know("{}")
     desk.bench.functions["tidy"] = done
-    desk.bench.visits.visit(f"{run}-1", lambda: FOREVER)
+    desk.bench.engine.advance(f"{run}-1", lambda: FOREVER)
     desk.ask("rerun", run)
     view = desk.bench.views.run(run)
     assert view is not None
@@ -194,7 +194,7 @@ def test_what_is_not_there_is_said(desk: Desk) -> None:
     """In sentences; nothing is stored."""
     execution = desk.bench.accept("gone")
     desk.bench.functions["gone"] = done
-    desk.bench.visits.visit(execution, lambda: FOREVER)
+    desk.bench.engine.advance(execution, lambda: FOREVER)
     run = execution.rpartition("-")[0]
     assert desk.ask("rerun", "nothing") == "there is no run nothing"
     assert desk.ask("rerun", run) == "the configuration no longer has the automation gone"
@@ -222,12 +222,12 @@ def test_a_delivery_lives_as_long_as_what_reads_it(desk: Desk) -> None:
     bench.clock.advance(lives - 10)
     desk.ask("replay", delivery)
     assert min(expiries()) >= lives
-    bench.visits.visit(f"{run}-1", lambda: FOREVER)
+    bench.engine.advance(f"{run}-1", lambda: FOREVER)
     bench.clock.advance(2 * lives - 10)
     assert max(expiries()) < 30 * 86_400
     desk.ask("rerun", run)
     assert min(expiries()) >= 30 * 86_400 - 1
-    bench.visits.visit(f"{run}-2", lambda: FOREVER)
+    bench.engine.advance(f"{run}-2", lambda: FOREVER)
     for key in (layout.delivery_key(delivery), layout.body_key(delivery)):
         bench.dynamo.delete_item(TableName=bench.name, Key=key)
     assert "has no delivery" in str(desk.ask("rerun", run))
@@ -256,7 +256,7 @@ def test_a_body_in_the_bucket_lives_on_with_its_delivery(desk: Desk) -> None:
     assert len(desk.started()) == 1
     s3.delete_object(**place)
     bench.functions["tidy"] = done
-    bench.visits.visit(desk.started()[0], lambda: FOREVER)
+    bench.engine.advance(desk.started()[0], lambda: FOREVER)
     assert "no longer in the bucket" in str(desk.ask("rerun", run_id("guid-push", "tidy")))
     assert len(desk.started()) == 1
 
@@ -265,7 +265,7 @@ def test_two_reruns_at_once_make_one_attempt(desk: Desk) -> None:
     """The second finds that the first is not finished, or loses the write."""
     execution = desk.bench.accept("a")
     desk.bench.functions["a"] = done
-    desk.bench.visits.visit(execution, lambda: FOREVER)
+    desk.bench.engine.advance(execution, lambda: FOREVER)
     run = execution.rpartition("-")[0]
     attempts = desk.bench.attempts
     assert attempts.new_attempt(run, "{}", "ada", key="k", queue_timeout=1.0) == f"{run}-2"

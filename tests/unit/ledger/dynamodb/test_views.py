@@ -12,7 +12,7 @@ import pytest
 
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.records import NewDelivery, NewRun
-from closeout.engine.visit import DONE
+from closeout.engine.lambda_ import DONE
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.table import put
@@ -63,7 +63,7 @@ def test_a_run_looks_the_same_as_on_sqlite(bench: RemoteBench, tmp_path: Path) -
             local,
             lambda durable, execution: bench.functions[execution.automation](durable, execution),
             clock=clock,
-            spread=lambda: 0.0,
+            jitter=lambda: 0.0,
         )
         executions = {}
         for name in names:
@@ -82,8 +82,8 @@ def test_a_run_looks_the_same_as_on_sqlite(bench: RemoteBench, tmp_path: Path) -
             )
             local.accept_wait(delivery, [NewRun(run_name(name), name, "k", DEFINITION, 3600.0)])
         assert [shape(run) for run in bench.views.runs()] == [shape(run) for run in views.runs()]
-        assert bench.visits.visit(executions["a"], lambda: FOREVER) == DONE
-        assert "wake" in bench.visits.visit(executions["b"], lambda: FOREVER)
+        assert bench.engine.advance(executions["a"], lambda: FOREVER) == DONE
+        assert "wake" in bench.engine.advance(executions["b"], lambda: FOREVER)
         engine.start()
         eventually(lambda: [run.state for run in views.runs()] == ["waiting", "finished"])
         engine.stop(2)
@@ -123,7 +123,7 @@ def test_a_queued_run_says_whom_it_waits_for(bench: RemoteBench) -> None:
     seen = {run.automation: run.reason for run in bench.views.runs()}
     assert seen == {"a": None, "b": f"waits for its turn on k, behind {a}"}
     bench.functions["a"] = waits
-    bench.visits.visit(a, lambda: FOREVER)
+    bench.engine.advance(a, lambda: FOREVER)
     run = bench.views.run(b)
     assert run is not None
     assert run.reason == f"waits for its turn on k, behind {a}"
@@ -153,7 +153,7 @@ def test_lists_are_newest_first_cut_and_narrowed(bench: RemoteBench) -> None:
     for name in "abcde":
         execution = bench.accept(name)
         if name == "b":
-            bench.visits.visit(execution, lambda: FOREVER)
+            bench.engine.advance(execution, lambda: FOREVER)
         bench.clock.advance(1)
     listed = [run.automation for run in bench.views.runs()]
     assert listed == list("edcba")
@@ -170,7 +170,7 @@ def test_only_the_latest_attempt_is_listed(bench: RemoteBench) -> None:
     """Earlier ones are there by their numbers."""
     bench.functions["a"] = tears_down
     execution = bench.accept("a")
-    bench.visits.visit(execution, lambda: FOREVER)
+    bench.engine.advance(execution, lambda: FOREVER)
     run_id = run_name("a")
     second = bench.attempts.new_attempt(run_id, DEFINITION, "ada", key=None, queue_timeout=60.0)
     assert second == f"{run_id}-2"

@@ -17,9 +17,9 @@ from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 OPERATION = Operation("stack/plan", 1, "record", "ok", "{}", 1, None, 1_000.0, 1_001.0)
 SAVED: dict[str, runs.Outcome] = {
     "save-parked": runs.Parked(1_060.0),
-    "save-told": runs.CancelTold(),
+    "save-told": runs.CancelDelivered(),
     "save-survived": runs.Recorded(),
-    "save-cut-off": runs.Recorded(progress=False),
+    "save-cut-off": runs.Recorded(progressed=False),
 }
 EVENTS = (*SAVED, "begin", "begin-alone", "join", "save", "park", "cancel", "finish", "recover")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from closeout.engine.durable import Abandoned
-from closeout.engine.visit import DONE
+from closeout.engine.lambda_ import DONE
 from closeout.ports import Durable, Ending, Execution
 from closeout.testing.aws import FakeAws
 from tests.contract.local_harness import Bench, eventually
@@ -31,7 +31,7 @@ class Script:
             self.polls += 1
             if self.held:
                 return None
-            self.marks.append(durable.mark())
+            self.marks.append(durable.begin_effect())
             self.effect()
             return True
 
@@ -93,12 +93,12 @@ def test_on_aws(aws: FakeAws) -> None:
         raise Abandoned
 
     a = bench.accept("a")
-    assert bench.process().visit(a, lambda: FOREVER) != DONE
+    assert bench.process().advance(a, lambda: FOREVER) != DONE
     script.held, script.effect = False, dies
-    assert eventually(lambda: bench.process().visit(a, lambda: FOREVER) != DONE and script.marks), (
+    assert eventually(lambda: bench.process().advance(a, lambda: FOREVER) != DONE and script.marks), (
         "once it is due"
     )
     script.effect = lambda: None
-    assert eventually(lambda: bench.process().visit(a, lambda: FOREVER) == DONE)
+    assert eventually(lambda: bench.process().advance(a, lambda: FOREVER) == DONE)
     assert script.marks == ["begun", "again"]
     assert bench.operations(a)["effect"].tries == 3, "held, cut off, done"

@@ -7,18 +7,18 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeout.engine.lanes import Lanes
+from closeout.engine.schedule import KeyQueues
 
 
 def test_the_first_of_a_key_runs_and_the_others_wait() -> None:
     """Only who comes to a free key may run at once."""
-    lanes = Lanes()
+    lanes = KeyQueues()
     assert [lanes.join("pr-17", number) for number in (1, 2, 3)] == [True, False, False]
 
 
 def test_without_a_key_everybody_runs() -> None:
     """No key, no exclusion, nothing to give up."""
-    lanes = Lanes()
+    lanes = KeyQueues()
     assert lanes.join(None, 1)
     assert lanes.join(None, 2)
     assert lanes.leave(None, 1) is None
@@ -26,14 +26,14 @@ def test_without_a_key_everybody_runs() -> None:
 
 def test_other_keys_are_not_in_the_way() -> None:
     """Each key has its own lane."""
-    lanes = Lanes()
+    lanes = KeyQueues()
     assert lanes.join("pr-17", 1)
     assert lanes.join("pr-18", 2)
 
 
 def test_who_leaves_the_middle_frees_nobody() -> None:
     """A queued run that ends out of turn changes nothing for the holder, and nobody takes its place twice."""
-    lanes = Lanes()
+    lanes = KeyQueues()
     for number in (1, 2, 3):
         lanes.join("pr-17", number)
     assert lanes.leave("pr-17", 2) is None
@@ -49,7 +49,7 @@ def test_any_order_of_endings_keeps_the_order_of_acceptance(
     keys: list[str | None], choices: list[int]
 ) -> None:
     """Whatever ends when, each key's runs begin in order of acceptance, one at a time, and all of them begin."""
-    lanes = Lanes()
+    lanes = KeyQueues()
     running: set[int] = set()
     begun: dict[str | None, list[int]] = defaultdict(list)
     waiting = list(enumerate(keys))

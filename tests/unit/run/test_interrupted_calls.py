@@ -21,11 +21,11 @@ def _apply(change: Change, inputs: Inputs, work: Work) -> Json:
         world.call("script")
         world.resources.clear()
 
-    def cut_off() -> Json:
+    def on_interrupted() -> Json:
         world.call("cut off")
         world.resources.clear()
 
-    work.change("script", script, cut_off)
+    work.change("script", script, on_interrupted)
     return {"summary": "done"}
 
 

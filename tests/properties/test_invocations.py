@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from closeout.core.errors import StepFailed
 from closeout.engine.durable import Abandoned
-from closeout.engine.visit import DONE
+from closeout.engine.lambda_ import DONE
 from closeout.ports import Durable, Ending, Execution
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
@@ -74,13 +74,13 @@ class Scene:
             self.bench.attempts.cancel(execution, "dev")
         else:
             self.dying = what == "die"
-            self.bench.process().visit(execution, lambda: FOREVER)
+            self.bench.process().advance(execution, lambda: FOREVER)
             self.dying = False
 
     def ends(self) -> list[str]:
         """Visit everybody until all are done; return the verdicts."""
         for _ in range(30):
-            if [self.bench.process().visit(run, lambda: FOREVER) for run in self.executions.values()] == [
+            if [self.bench.process().advance(run, lambda: FOREVER) for run in self.executions.values()] == [
                 DONE
             ] * 3:
                 return [self.bench.ending(run).verdict for run in self.executions.values()]

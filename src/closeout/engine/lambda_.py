@@ -1,0 +1,382 @@
+"""The engine on AWS: each invocation claims a run, replays it, and continues it until it ends or waits.
+
+An invocation does what threads and alarms do in the local engine: it asks whether the run may begin, whether the process
+died in it, and whether it is cancelled. The rules are the same, and both engines share `durable` and `recorder`. Between
+two invocations only rows of the store remain; the caller decides how to wait until `wake`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from closeout.core import runs
+from closeout.core.errors import CloseoutError, StoreUnavailable
+from closeout.engine.durable import Abandoned, ReplayDurable
+from closeout.engine.recorder import Finished, OutOfTime, StoreRecorder, call, persist
+from closeout.engine.store import Finalize, RemoteStore, Starts
+from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, RunRecord
+from closeout.stack.invocation import ALIVE, EARLIER
+
+DRAIN = 60.0
+"""Seconds before the end of an invocation in which no operation begins, unless configured otherwise."""
+LAST = 5.0
+"""Seconds before the end of an invocation in which it stops waiting for a store that does not answer."""
+LONGEST_WAIT = 300.0
+"""Seconds between two invocations at most: a waiting run notices a cancel that late."""
+AFTER_A_FAULT = 5.0
+AFTER_A_COLLISION = 2.0
+SHORTEST_QUEUE, LONGEST_QUEUE = 2.0, 30.0
+"""Seconds between two invocations for a queued run; they grow with the time that it has waited."""
+UNSTARTED, SUSPECT = 10.0, 60.0
+"""Seconds after its acceptance from which a run that blocks others is checked: if it was never started, and if it was."""
+MOST_CLEARED = 20
+"""Finished executions that one invocation removes from a queue."""
+UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
+
+DONE: dict[str, Any] = {"done": True}
+
+
+class BegunEarlier(Exception):
+    """An earlier release began the execution. Its record is not trusted, so the run can only be finalized."""
+
+
+class LambdaEngine:
+    """Runs the executions of one ledger with one run function, an invocation at a time.
+
+    `token` returns a new fencing token; `jitter` returns numbers in [0, 1); `redact` removes secrets from error messages;
+    `report` receives an execution and a sentence about it for the operator; `on_finish` is called after an ending is
+    stored. In the last `drain` seconds of the process's time no operation begins. `longest` is how long one operation may
+    take: with less time left, only the first one of an invocation begins, because the next invocation has more.
+    """
+
+    def __init__(  # noqa: PLR0913 - the composition root names them all
+        self,
+        store: RemoteStore,
+        run: RunFunction,
+        *,
+        starts: Starts,
+        finalize: Finalize,
+        clock: Clock,
+        token: Callable[[], str],
+        jitter: Callable[[], float],
+        redact: Callable[[str], str],
+        report: Callable[[str, str], None],
+        on_finish: Callable[[Finished], None] = lambda _finished: None,
+        pause: Callable[[float], None] = time.sleep,
+        drain: float = DRAIN,
+        longest: float = 0.0,
+    ) -> None:
+        self.store = store
+        self.drain = drain
+        self.clock = clock
+        self.jitter = jitter
+        self.redact = redact
+        self.report = report
+        self.on_finish = on_finish
+        self.pause = pause
+        self._run = run
+        self._starts = starts
+        self._finalize = finalize
+        self._token = token
+        self._longest = longest
+        self._unreleased: dict[str, str] = {}
+        """Fencing tokens of claims that this process could not release in an outage. To find one again is no crash."""
+
+    def advance(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
+        """Bring an execution as far as it goes now: `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
+
+        `remaining` returns the seconds left of this process's time. Never raises: an outage of the ledger must not lose
+        a run.
+        """
+        return self._retried_later(execution, lambda: self._advance(execution, remaining))
+
+    def end(self, execution: str, run: RunFunction, remaining: Callable[[], float]) -> bool:
+        """End an execution that Lambda no longer invokes, with another run function; return whether it has ended.
+
+        A finished run stays as it is. What the run function waits for is waited for here, while there is time.
+        """
+        while True:
+            outcome = self._retried_later(execution, lambda: self._end(execution, run, remaining))
+            if outcome == DONE:
+                return True
+            wait = max(0.2, outcome["wake"] - self.clock.now())
+            if remaining() - wait < self.drain:
+                return False
+            self.pause(wait)
+
+    def _retried_later(self, execution: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return work()
+        except Abandoned:
+            return self._wake_in(AFTER_A_COLLISION)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next invocation must try again
+            self.report(execution, f"it cannot be taken up now: {self.redact(str(error) or repr(error))}")
+            return self._wake_in(AFTER_A_FAULT)
+
+    def _advance(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
+        record = self.store.look(execution)
+        if record is None:
+            self.report(execution, "it is not in the ledger; there is nothing to do")
+            return DONE
+        run, now = record.run, self.clock.now()
+        if run.state == "finished":
+            return DONE
+        if run.state == "waiting" and run.wake is not None and run.wake > now and not run.cancel:
+            return self._wake_at(run.wake)
+        turn: str | None = run.turn
+        if run.state == "queued" and turn == "own" and record.key is not None:
+            turn = self._leave_queue(record, record.key, now, remaining)
+        if turn is None:
+            return self._wake_at(_next_try(record, now))
+        return self._execute(record, turn, self._run, remaining)
+
+    def _end(self, execution: str, run: RunFunction, remaining: Callable[[], float]) -> dict[str, Any]:
+        record = self.store.look(execution)
+        if record is None or record.run.state == "finished":
+            return DONE
+        begun = record.run.started_at is not None
+        return self._execute(record, record.run.turn if begun else "cancelled", run, remaining, over=True)
+
+    # --- queues -------------------------------------------------------------------------------------------
+
+    def _leave_queue(
+        self, record: RunRecord, key: str, now: float, remaining: Callable[[], float]
+    ) -> str | None:
+        """Return the turn in which a queued execution may run; None while it waits for its key."""
+        for _ in range(MOST_CLEARED):
+            ahead = self.store.ahead(record)
+            if ahead is None:
+                return "own"
+            if not self._clear(record, key, ahead, remaining):
+                break
+        if record.run.cancel:
+            return "cancelled"
+        return "expired" if now >= record.accepted_at + record.queue_timeout else None
+
+    def _clear(self, behind: RunRecord, key: str, ahead: str, remaining: Callable[[], float]) -> bool:
+        """Remove the execution ahead from the queue if it is over; return whether. Start it if nobody has started it."""
+        other, now = self.store.look(ahead), self.clock.now()
+        if other is None and now - behind.accepted_at < SUSPECT:
+            return (
+                False  # its ticket may be visible a moment before its row, which the same transaction writes
+            )
+        if other is None or other.run.state == "finished":
+            self.store.clear(key, ahead)
+            return True
+        if now - other.accepted_at < (SUSPECT if other.started else UNSTARTED):
+            return False
+        try:
+            status = self._starts.ensure(ahead)
+        except CloseoutError as error:
+            self.report(ahead, f"its status in Lambda is unknown: {self.redact(error.message)}")
+            return False
+        return status not in ALIVE and self._finalize(ahead, status, remaining)
+
+    # --- one claim ------------------------------------------------------------------------------------------
+
+    def _execute(
+        self,
+        found: RunRecord,
+        turn: str,
+        run: RunFunction,
+        remaining: Callable[[], float],
+        *,
+        over: bool = False,
+    ) -> dict[str, Any]:
+        """Claim an execution and execute it. With `over` no crash is counted, because crashes are why it is ended."""
+        before = found.run
+        unreleased = self._unreleased.get(found.execution)
+        if over:
+            before = runs.advance(before, runs.Recorded())
+        elif unreleased is None or unreleased != found.fencing_token:
+            before = runs.advance(before, runs.Crashed(alone=True))
+        after = runs.advance(before, runs.Taken(turn, self.clock.now()))
+        taken = found._replace(run=after, fencing_token=self._token())
+        keyed = found.key is not None
+        try:
+            claimed = self.store.take(
+                found, taken, hold=keyed and turn == "own", leave=keyed and found.run.turn == "own" != turn
+            )
+        except StoreUnavailable:
+            self._release(taken)  # the claim may be stored, and only the answer lost
+            raise
+        if not claimed:
+            return self._wake_in(AFTER_A_COLLISION)
+        self._unreleased.pop(found.execution, None)
+        longest = 0.0 if over else self._longest
+        invocation = _Invocation(self, taken, run, remaining, over=over, longest=longest)
+        try:
+            wake = invocation.execute()
+        except BegunEarlier:
+            ended = self._finalize(found.execution, EARLIER, remaining)
+            return DONE if ended else self._wake_in(AFTER_A_FAULT)
+        except (OutOfTime, StoreUnavailable):
+            self._release(invocation.record)
+            raise
+        return DONE if wake is None else self._wake_at(wake)
+
+    def _release(self, record: RunRecord) -> None:
+        """Park a run that an outage stops. The next process would take a run found `running` for a crash."""
+        parked = runs.advance(record.run, runs.Parked(self.clock.now() + AFTER_A_FAULT))
+        try:
+            if self.store.save(record, parked, None):
+                return
+        except StoreUnavailable:
+            pass
+        if record.fencing_token is not None:
+            self._unreleased[record.execution] = record.fencing_token
+
+    def _wake_at(self, at: float) -> dict[str, Any]:
+        return {"wake": min(at, self.clock.now() + LONGEST_WAIT)}
+
+    def _wake_in(self, seconds: float) -> dict[str, Any]:
+        return {"wake": self.clock.now() + seconds}
+
+
+class _TimeLimit:
+    """`recorder.StopSignal` of an invocation: when too little of the process's time is left to wait for the store."""
+
+    def __init__(self, remaining: Callable[[], float], pause: Callable[[float], None]) -> None:
+        self._remaining = remaining
+        self._pause = pause
+
+    def is_set(self) -> bool:
+        """Whether too little time is left."""
+        return self._remaining() < LAST
+
+    def wait(self, timeout: float) -> bool:
+        """Wait; return whether too little time is left."""
+        self._pause(timeout)
+        return self.is_set()
+
+
+class _Invocation(StoreRecorder):
+    """One claim of an execution. `record` is the row as this invocation has last written it."""
+
+    def __init__(
+        self,
+        engine: LambdaEngine,
+        record: RunRecord,
+        run: RunFunction,
+        remaining: Callable[[], float],
+        *,
+        over: bool,
+        longest: float,
+    ) -> None:
+        stop = _TimeLimit(remaining, engine.pause)
+        super().__init__(clock=engine.clock, jitter=engine.jitter, redact=engine.redact, stop=stop)
+        self.record = record
+        self._engine = engine
+        self._run = run
+        self._remaining = remaining
+        self._over = over
+        self._longest = longest
+        self._seal: str | None = None
+        self._recorded = False
+
+    def execute(self) -> float | None:
+        """Replay and continue the execution until it ends (None) or waits (when to continue)."""
+        engine = self._engine
+        try:
+            loaded = engine.store.load(self.record)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - what cannot be read now can never run
+            summary = f"the run cannot be read from the ledger: {error}"
+            self._finish(Ending("failure", summary))
+            engine.report(self.record.execution, f"{summary}; its status on GitHub may stay pending for ever")
+            return None
+        execution, self._seal = loaded.execution, loaded.seal
+        if loaded.doubt == "unknown":
+            if (wake := self._wait_for_definition(execution)) is not None:
+                return wake
+            execution = execution._replace(unreadable=UNKNOWN)
+        elif loaded.doubt == "earlier" and not self._over:
+            raise BegunEarlier
+        durable = ReplayDurable(self, loaded.operations)
+        report = partial(engine.report, execution.id)
+        ending = call(self._run, durable, execution, redact=engine.redact, report=report)
+        if durable.suspended is None:
+            self._finish(ending, execution, durable.operations)
+            return None
+        if not self.parked:
+            self._park(durable.suspended)
+        return durable.suspended
+
+    def _wait_for_definition(self, execution: Execution) -> float | None:
+        """Park a run whose definition may still be deployed; return when to try again, None if its time is up.
+
+        Nothing of an unknown definition is trusted, not even where it would post its status.
+        """
+        record, now = self.record, self.now()
+        if record.run.cancel is not None or now >= record.accepted_at + record.queue_timeout:
+            return None
+        self._engine.report(execution.id, f"waiting: {UNKNOWN} ({execution.automation})")
+        wake = _next_try(record, now, LONGEST_WAIT)
+        self._park(wake)
+        return wake
+
+    # --- what the operations ask ----------------------------------------------------------------------------
+
+    @property
+    def counters(self) -> runs.RunState:
+        """The run as it stands in the row."""
+        return self.record.run
+
+    def cancelled_by(self) -> str | None:
+        """Send a heartbeat: who asked to cancel. Raises `Abandoned` if another invocation has the run now."""
+        status = persist(lambda: self._engine.store.heartbeat(self.record), self._stop)
+        if not status.mine:
+            raise Abandoned
+        self.record = self.record._replace(run=self.record.run._replace(cancel=status.cancel))
+        return status.cancel
+
+    def draining(self) -> bool:
+        """Whether too little time is left to begin another operation."""
+        left = self._remaining()
+        return left < self._engine.drain or (self._recorded and left < self._longest)
+
+    def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Store an operation, and what it means for the run."""
+        self._write(operation, self._after(*outcomes))
+        self._seal = None
+        self._recorded = True
+
+    # --- writing the row ------------------------------------------------------------------------------------
+
+    def _park(self, wake: float) -> None:
+        persist(lambda: self._write(None, self._after(runs.Parked(wake))), self._stop)
+
+    def _write(self, operation: Operation | None, after: runs.RunState) -> None:
+        if not self._engine.store.save(self.record, after, operation, self._seal):
+            raise Abandoned
+        self.record = self.record._replace(run=after)
+
+    def _after(self, *outcomes: runs.Outcome) -> runs.RunState:
+        after = self.record.run
+        for outcome in outcomes:
+            after = runs.advance(after, outcome)
+        return after
+
+    def _finish(
+        self,
+        ending: Ending,
+        execution: Execution | None = None,
+        operations: tuple[Operation, ...] = (),
+    ) -> None:
+        at = self.now()
+        after = self._after(runs.Ended(ending.verdict, ending.summary, at))
+        if not persist(lambda: self._engine.store.finish(self.record, after), self._stop):
+            raise Abandoned
+        if execution is not None:
+            self._engine.on_finish(Finished(execution, ending, at, operations))
+
+
+def _next_try(record: RunRecord, now: float, longest: float = LONGEST_QUEUE) -> float:
+    """Return when a run that cannot begin yet tries again: later the longer it has waited, at its timeout at the latest."""
+    waited = max(0.0, now - record.accepted_at)
+    pause = min(max(waited / 4, SHORTEST_QUEUE), longest)
+    return min(now + pause, max(record.accepted_at + record.queue_timeout, now + 1.0))

@@ -1,0 +1,220 @@
+"""What both engines share: they call a run function so that it always ends in an `Ending`, and store what it records.
+
+A defect of the run function ends its run with a sentence, never the thread or the invocation that ran it. An outcome is
+stored however long the ledger accepts no writes, because its effect has already happened.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from threading import Event
+from typing import NamedTuple, Protocol, TypeVar
+
+from closeout.core import runs
+from closeout.core.errors import StoreUnavailable
+from closeout.engine.durable import Abandoned, ReplayDurable, Suspended
+from closeout.engine.schedule import Task
+from closeout.engine.store import EngineStore
+from closeout.ports import Clock, Ending, Execution, Operation, RunFunction
+
+T = TypeVar("T")
+
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries to store an outcome while the ledger accepts no writes."""
+
+
+class Finished(NamedTuple):
+    """What `on_finish` receives about an execution that ended here."""
+
+    execution: Execution
+    ending: Ending
+    finished_at: float
+    operations: tuple[Operation, ...]
+
+
+def call(
+    run: RunFunction,
+    durable: ReplayDurable,
+    execution: Execution,
+    *,
+    redact: Callable[[str], str],
+    report: Callable[[str], None],
+) -> Ending:
+    """Call the run function. The result counts only if the run was not suspended. Raises `Abandoned`."""
+    try:
+        ending = run(durable, execution)
+    except Abandoned:
+        raise
+    except Suspended:
+        return Ending("failure", "internal error: the run raised Suspended itself")
+    except BaseException as error:  # noqa: BLE001 - a defect ends its run, never the thread
+        report(f"the run function failed: {execution.id}: {error!r}")
+        return Ending(
+            "failure", _storable(redact(f"internal error: {type(error).__name__}: {error}")[:1_000])
+        )
+    if not isinstance(ending, Ending) or ending.verdict not in runs.VERDICTS:
+        return Ending("failure", f"internal error: the run function returned {ending!r}"[:1_000])
+    return ending._replace(summary=_storable(ending.summary))
+
+
+def _storable(text: str) -> str:
+    """Return the text with a UTF-8 form. The message of an exception may have none, and no ledger stores such text."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+class StopSignal(Protocol):
+    """Says when to stop waiting for a store that does not answer. `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Whether this process has given up the execution."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait that many seconds, or until the signal is set; return whether it is."""
+        ...
+
+
+class OutOfTime(Abandoned):
+    """This process stops before the store has answered."""
+
+
+def persist(attempt: Callable[[], T], stop: StopSignal) -> T:
+    """Try until the store answers, since what was done must not be done again. Raises `OutOfTime` once `stop` is set."""
+    pause = 0.05
+    while True:
+        if stop.is_set():
+            raise OutOfTime
+        try:
+            return attempt()
+        except StoreUnavailable:
+            if stop.wait(pause):
+                raise OutOfTime from None
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+
+class RunCounters(Protocol):
+    """What an engine knows of a run at this moment; the fields of `core.runs.RunState`."""
+
+    @property
+    def crashes(self) -> int:
+        """How often the process died in this run since it last recorded something."""
+        ...
+
+    @property
+    def deaths(self) -> int:
+        """How often it died while the run ran alone, since it last made progress."""
+        ...
+
+    @property
+    def suspected(self) -> int:
+        """How often the run was under way when the process died, since it last made progress."""
+        ...
+
+    @property
+    def cancel(self) -> str | None:
+        """Who asked to cancel the run, until that is delivered."""
+        ...
+
+
+class StoreRecorder(ABC):
+    """`durable.Recorder` of one execution over a store. Each engine says how it commits and when it drains."""
+
+    def __init__(
+        self, *, clock: Clock, jitter: Callable[[], float], redact: Callable[[str], str], stop: StopSignal
+    ) -> None:
+        self.now = clock.now
+        self.jitter = jitter
+        self.redact = redact
+        self.parked = False
+        """Whether the store already says that this execution waits."""
+        self._stop = stop
+
+    @property
+    @abstractmethod
+    def counters(self) -> RunCounters:
+        """The run as it stands after the last commit."""
+
+    @abstractmethod
+    def draining(self) -> bool:
+        """Whether no new operation may begin."""
+
+    @abstractmethod
+    def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Store one operation and what it means for its run, and update `counters`. Raises `StoreUnavailable`."""
+
+    def cancelled_by(self) -> str | None:
+        """Who asked to cancel this execution, until that is delivered."""
+        return self.counters.cancel
+
+    def crashes(self) -> int:
+        """How often the process died in this execution since its last recorded operation."""
+        return self.counters.crashes
+
+    def deaths(self) -> int:
+        """How often it died while the execution ran alone, since it last made progress."""
+        return self.counters.deaths
+
+    def save(
+        self,
+        operation: Operation,
+        *,
+        park_until: float | None = None,
+        cancel_delivered: bool = False,
+        progressed: bool = True,
+    ) -> None:
+        """Commit an operation, however long the store accepts no writes. Raises `Abandoned`."""
+        counters = self.counters
+        outcomes: list[runs.Outcome] = []
+        if counters.crashes or (progressed and (counters.suspected or counters.deaths)):
+            outcomes.append(runs.Recorded(progressed))
+        if cancel_delivered:
+            outcomes.append(runs.CancelDelivered())
+        if park_until is not None:
+            outcomes.append(runs.Parked(park_until))
+        persist(lambda: self.commit(operation, *outcomes), self._stop)
+        self.parked = park_until is not None
+
+
+class TaskRecorder(StoreRecorder):
+    """Records one execution of the local engine. `on_progress` is called once progress of the task is stored."""
+
+    def __init__(  # noqa: PLR0913 - the engine names them all
+        self,
+        store: EngineStore,
+        task: Task,
+        *,
+        clock: Clock,
+        jitter: Callable[[], float],
+        redact: Callable[[str], str],
+        stopping: Event,
+        given_up: Event,
+        on_progress: Callable[[Task], None],
+    ) -> None:
+        super().__init__(clock=clock, jitter=jitter, redact=redact, stop=given_up)
+        self._store = store
+        self._task = task
+        self._stopping = stopping
+        self._on_progress = on_progress
+
+    @property
+    def counters(self) -> RunCounters:
+        """The task, which the engine keeps in memory."""
+        return self._task
+
+    def draining(self) -> bool:
+        """Whether the engine stops."""
+        return self._stopping.is_set()
+
+    def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Store one operation and what it means for its run."""
+        task = self._task
+        self._store.save(task.number, operation, *outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, runs.CancelDelivered):
+                task.cancel = None
+            elif isinstance(outcome, runs.Recorded):
+                task.crashes = 0
+                if outcome.progressed:
+                    task.suspected = task.deaths = 0
+                    self._on_progress(task)
