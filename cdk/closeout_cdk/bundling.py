@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from closeout_cdk import imports, locked, packing
+from closeout_cdk import imports, locked
 from closeout_cdk.parameters import ROOT, ParameterError
 
 REPOSITORY = ROOT.parent
@@ -38,7 +38,6 @@ KEPT = 12
 LAMBDA_LIMIT = 250 * 1024 * 1024
 """Bytes, unpacked: Lambda's own limit."""
 
-MADE_BY = (Path(__file__), Path(packing.__file__), packing.LOADER)
 RECEIVER_ENTRY = ("closeout.lambdas.receive",)
 RECEIVER_WITHOUT = ("closeout.intake.decode",)
 """The local receiver's decoder, which needs msgspec."""
@@ -103,11 +102,7 @@ class Bundler:
         self._lock = lock
 
     def receiver(self, rules: str) -> Bundle:
-        """Make the receiver's bundle: what its handler imports of closeout in one file, and the compiled rules.
-
-        Without sources: a cold start unpacks and looks through all that is there, and what the receiver logs are its
-        own lines. Another Python than the one it was compiled for refuses it with "bad magic number".
-        """
+        """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules."""
         files = imports.closure(RECEIVER_ENTRY, SOURCES, RECEIVER_WITHOUT)
         inputs = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in files}
         inputs["rules.json"] = rules.encode()
@@ -115,9 +110,7 @@ class Bundler:
         def make(folder: Path) -> None:
             for name, content in inputs.items():
                 _write(folder / name, content)
-            _compile(folder, sources=False)
-            packing.pack(folder / "closeout")
-            _compile(folder, sources=False)
+            _compile(folder)
 
         return self._made("receiver", inputs.items(), make)
 
@@ -253,19 +246,17 @@ def _check_free(name: str, taken: set[str]) -> None:
 _COMPILE = """
 import compileall, os, sys
 from py_compile import PycInvalidationMode
-folder, legacy = sys.argv[1], sys.argv[2] == "beside"
+folder = sys.argv[1]
 for name in sys.stdin.read().splitlines():
-    compileall.compile_file(os.path.join(folder, name), quiet=2, force=True, legacy=legacy, optimize=2 if legacy else 0,
-                            stripdir=folder, prependdir="/var/task",
+    compileall.compile_file(os.path.join(folder, name), quiet=2, force=True, stripdir=folder, prependdir="/var/task",
                             invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 """
 
 
-def _compile(folder: Path, *, sources: bool = True) -> None:
+def _compile(folder: Path) -> None:
     """Compile what is not yet, to `.pyc` that Python takes without looking at the source's time or content.
 
-    Without `sources` they replace the sources, without docstrings and columns. A file that does not compile is left as
-    it is: libraries carry templates, and tests for other versions.
+    A file that does not compile is left as it is: libraries carry templates, and tests for other versions.
     """
     found = [path for path in _files(folder) if path.suffix == ".py" and not _compiled(path).exists()]
     names = "\n".join(str(path.relative_to(folder)) for path in found)
@@ -275,14 +266,10 @@ def _compile(folder: Path, *, sources: bool = True) -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "ignore",  # those are about other people's tests
     }
-    options = [] if sources else ["-X", "no_debug_ranges"]
-    command = [sys.executable, *options, "-c", _COMPILE, str(folder), "cached" if sources else "beside"]
+    command = [sys.executable, "-c", _COMPILE, str(folder)]
     subprocess.run(  # noqa: S603 - our own interpreter
         command, input=names, text=True, check=True, env=environment, stdout=subprocess.DEVNULL
     )
-    if not sources:
-        for path in found:
-            path.unlink()
 
 
 def _compiled(source: Path) -> Path:
@@ -321,9 +308,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _key(name: str, inputs: Iterable[tuple[str, bytes]]) -> str:
-    made_by = b"".join(
-        path.read_bytes() for path in MADE_BY
-    )  # a bundle that was made in another way is another bundle
+    made_by = Path(__file__).read_bytes()  # a bundle that was made in another way is another bundle
     digest = hashlib.sha256(f"{name} {sys.version} {sys.implementation.cache_tag}\n".encode() + made_by)
     for label, content in inputs:
         digest.update(f"{label} {len(content)}\n".encode())

@@ -9,12 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from closeout.core.facts import Facts
-from closeout.core.lean import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MISSING = "<missing>"
 MAX_LENGTH = 512

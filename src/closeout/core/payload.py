@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any, NoReturn
 
 from closeout.core.errors import BadDelivery, PayloadRefused
-from closeout.core.lean import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Any, NoReturn
 
 MAX_BYTES = 25 * 1024 * 1024
 """GitHub's own cap; it never delivers more."""

@@ -7,21 +7,19 @@ door is tested without one, and the ASGI glue (`closeout.server.webhook`) stays 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from closeout.core import ids, keys, payload, signature, triggers
 from closeout.core.delivery import read_headers
 from closeout.core.facts import Facts, facts_of
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.rules import Rule, rules_of
 from closeout.intake.door import SIGNATURE
 
 if TYPE_CHECKING:
-    from typing import Any, Self, TypeAlias
-
     from closeout.core.automation import Automation
 
-Secrets: TypeAlias = "Callable[[], Sequence[bytes]]"
+Secrets: TypeAlias = Callable[[], Sequence[bytes]]
 """Gives every active secret from memory, newest first. Never empty: a server without one does not start."""
 
 

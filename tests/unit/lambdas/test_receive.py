@@ -13,7 +13,7 @@ import pytest
 from closeout.core import ids
 from closeout.core.records import Accepted
 from closeout.intake import answers
-from closeout.lambdas.answering import Door
+from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.stack import table
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
@@ -247,7 +247,7 @@ def test_a_rotated_secret_is_taken_up_and_the_old_one_stays_for_a_day(stack: Sta
 def test_time_goes_on_while_an_environment_is_frozen(stack: Stack) -> None:
     """A counter of seconds may stand still meanwhile: a new secret would be refused as if it had been read just now."""
     clock = [time.time()]
-    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    door = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
     assert door.answer(closed())["statusCode"] == 202
     stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
     assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 401
@@ -261,7 +261,7 @@ def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
 ) -> None:
     """A store of secrets that hangs then uses up nobody's time; only a value from long ago is read anew before."""
     clock = [time.time()]
-    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    door = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
     assert door.answer(closed())["statusCode"] == 202
     clock[0] += since
     seen = len(stack.aws.requests())
@@ -275,7 +275,7 @@ def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
 def test_a_signature_that_does_not_fit_reads_what_is_due_at_once(stack: Stack) -> None:
     """The secret was rotated: the delivery that says so is not refused."""
     clock = [time.time()]
-    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    door = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
     assert door.answer(closed())["statusCode"] == 202
     stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
     clock[0] += 301.0

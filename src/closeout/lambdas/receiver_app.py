@@ -11,22 +11,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from closeout.core.errors import BadDelivery, CloseoutError, SecretError, StoreUnavailable, Unauthorized
-from closeout.core.lean import TYPE_CHECKING
 from closeout.core.rules import read_rules
 from closeout.core.secrets import TTL, CachedSecret
 from closeout.intake import answers, door
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
-from closeout.lambdas.accepting import Accepting, Place
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.delivery_writer import DeliveryWriter, Place
 from closeout.lambdas.secret import WebhookSecret
-from closeout.lambdas.wire import Aws
 
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-Event: TypeAlias = "Mapping[str, Any]"
+Event: TypeAlias = Mapping[str, Any]
 """API Gateway's proxy event of a REST API:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
 
@@ -36,13 +33,13 @@ LATER = 2 * TTL
 leaked and was replaced twice is out after them, in every environment."""
 
 
-class Door:
+class ReceiverApp:
     """One Lambda environment's receiver; it lives as long as the environment does, and serves one request at a time."""
 
     def __init__(
         self,
         environment: Mapping[str, str] = os.environ,
-        aws: Aws | None = None,
+        aws: AwsClient | None = None,
         *,
         now: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
@@ -52,7 +49,7 @@ class Door:
             rules = file.read()
         self._now = now
         self._log = log
-        self._aws = aws or Aws(environment, now=now, pause=pause)
+        self._aws = aws or AwsClient(environment, now=now, pause=pause)
         self._reference = environment["CLOSEOUT_WEBHOOK_SECRET"]
         self._kept: CachedSecret | None = None
         self._read_at = 0.0
@@ -64,7 +61,7 @@ class Door:
             environment["CLOSEOUT_WORKER"],
             float(environment["CLOSEOUT_RETENTION_DAYS"]),
         )
-        self._ledger = Accepting(self._aws, place, pause)
+        self._ledger = DeliveryWriter(self._aws, place, pause)
 
     def answer(self, event: Event) -> dict[str, Any]:
         """Return API Gateway's answer to its event. Never raises; every outcome is one line in the log."""
