@@ -24,7 +24,7 @@ class CloseoutError(Exception):
         self.message = message
 
 
-# --- a delivery at the door -------------------------------------------------------------------------
+# --- a delivery that is refused ---------------------------------------------------------------------
 
 
 class Unauthorized(CloseoutError):

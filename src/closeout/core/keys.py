@@ -61,7 +61,7 @@ def paths_of(template: str) -> tuple[str, ...]:
 
 
 def check_template(template: str) -> str | None:
-    """Return a sentence if the template cannot be used: a key is made at the door, where there is no CEL."""
+    """Return a sentence if the template cannot be used: the receiver makes keys, and it has no CEL."""
     if not template.strip():
         return "a concurrency key is empty; leave it out for the default"
     rest = re.sub(_PART, "", template)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Rule(NamedTuple):
-    """One automation at the door."""
+    """One automation, as far as the receiver needs it."""
 
     name: str
     triggers: tuple[Mapping[str, Any], ...]

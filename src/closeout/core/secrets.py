@@ -1,8 +1,8 @@
 """A secret that is kept for a while, and read again when it seems to have changed.
 
 Apart from reading, because what matters here is time and threads: a rotated secret is taken up without a
-restart, while a flood of bad signatures costs one read a second at most, and a store that is down never opens
-the door: the old values stay, and the failure is reported.
+restart, while a flood of bad signatures costs one read a second at most, and a store that is down never accepts
+an unsigned request: the old values stay, and the failure is reported.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from closeout.core.errors import BadDelivery, CloseoutError, SecretError, StoreUnavailable, Unauthorized
 from closeout.core.rules import read_rules
 from closeout.core.secrets import TTL, CachedSecret
-from closeout.intake import answers, door
+from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
 from closeout.lambdas.aws_client import AwsClient
@@ -78,20 +78,19 @@ class ReceiverApp:
             said = answers.FAILED
         self._read_due()
         self._say(said, about, time.perf_counter() - began)
-        headers = dict((*answers.HEADERS, *answers.MORE.get(said.status, ())))
         return {
             "statusCode": said.status,
-            "headers": headers,
+            "headers": dict((*answers.HEADERS, *answers.MORE.get(said.status, ()))),
             "body": said.body.decode(),
             "isBase64Encoded": False,
         }
 
     def _decide(self, event: Event, about: dict[str, Any]) -> Answer:
-        door.check_method(str(event.get("httpMethod")))
-        headers = door.admit(_headers(event))
+        headers.check_method(str(event.get("httpMethod")))
+        checked = headers.check(_headers(event))
         body = _body(event)
-        self._verify(headers, body)
-        decision = self._receiver.decide(headers, body, self._now())
+        self._verify(checked, body)
+        decision = self._receiver.decide(checked, body, self._now())
         delivery = decision.delivery
         if delivery is None:
             return answers.PONG
@@ -100,15 +99,15 @@ class ReceiverApp:
         about |= {"delivery": accepted.delivery, "runs": list(accepted.runs)}
         return answers.accepted(accepted)
 
-    def _verify(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
-        """Check the signature; with the secret read again if it does not fit, once a second at most."""
+    def _verify(self, checked: Mapping[bytes, bytes], body: bytes) -> None:
+        """Check the signature; if it does not fit, read the secret again (once a second at most) and check once more."""
         try:
-            self._receiver.verify(headers, body)
+            self._receiver.verify(checked, body)
         except Unauthorized:
             self._read_due()
             if not self._secret().refresh():
                 raise
-            self._receiver.verify(headers, body)
+            self._receiver.verify(checked, body)
 
     def _keys(self) -> tuple[bytes, ...]:
         return self._secret().keys()

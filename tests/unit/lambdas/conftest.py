@@ -53,7 +53,7 @@ class Stack(NamedTuple):
     aws: FakeAws
     environment: dict[str, str]
     logged: list[str]
-    door: Callable[[], ReceiverApp]
+    app: Callable[[], ReceiverApp]
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the emulator."""
