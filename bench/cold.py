@@ -25,8 +25,8 @@ from typing import Any
 from bench import pending
 from bench.cold_peers import ABOUT, BOTO, EMPTY, EMPTY_NODE, NODE, SECRET, Receiver, receivers
 from closeout.testing import deliveries
-from closeout.testing.ministack import certificate
-from closeout.testing.runtime_api import RuntimeApi
+from tests.emulator import certificate
+from tests.emulator.runtime_api import RuntimeApi
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 30.0

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from bench.tools import ROOT, install_node
 from closeout.core.automation import Automation
 from closeout.core.rules import compile_rules
-from closeout.testing.ministack.certificate import Certificate
+from tests.emulator.certificate import Certificate
 
 HERE = Path(__file__).resolve().parent
 LAMBDA = HERE / "lambda"

@@ -16,7 +16,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.lambdas.aws_client import AwsClient
-from closeout.testing.ministack import certificate
+from tests.emulator import certificate
 from tests.unit.lambdas.test_aws_client import ANSWER, read_request
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made with openssl")
