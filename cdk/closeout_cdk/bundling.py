@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from closeout_cdk import imports, locked
+from closeout_cdk import imports
 from closeout_cdk.parameters import ROOT, ParameterError
 
 REPOSITORY = ROOT.parent
@@ -117,7 +117,7 @@ class Bundler:
     def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
         """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration.
 
-        Raises `ParameterError` for requirements without hashes, for code that hides a library, and for too much of all.
+        Raises `ParameterError` for requirements that pip refuses (without hashes, or at odds with the worker's), for code that hides a library, and for too much of all.
         """
         own = dict(_tree(SOURCES / "closeout", skip=WORKER_LEFT_OUT))
         users = dict(_tree(code)) if code is not None else {}
@@ -155,7 +155,8 @@ class Bundler:
 
     def _libraries(self, locks: list[Path], target: Target) -> Path:
         """Return a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
-        locked.check(locks)
+        for lock in locks:
+            _check_lock(lock)
         inputs = [("target", target.key().encode()), *((lock.name, lock.read_bytes()) for lock in locks)]
 
         def make(folder: Path) -> None:
@@ -218,6 +219,16 @@ def _settle(done: Path, place: Path) -> None:
             raise
 
 
+def _check_lock(lock: Path) -> None:
+    """Raise `ParameterError` for an option in locked requirements: another file or an index is not a part of the inputs."""
+    for line in lock.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        if line.lstrip().startswith("-"):
+            raise ParameterError(
+                f"{lock.name}: `{line.split()[0]}` cannot be used; the file lists packages only"
+                " (for an index, set PIP_INDEX_URL)"
+            )
+
+
 def _install(locks: list[Path], folder: Path, target: Target) -> None:
     """Let pip install hashed wheels, and take out what says where and by whom. Raises `ParameterError`."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
@@ -226,9 +237,12 @@ def _install(locks: list[Path], folder: Path, target: Target) -> None:
     command += [part for lock in locks for part in ("--requirement", str(lock))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if result.returncode:
-        last = [line for line in result.stderr.splitlines() if line.strip()][-3:]
+        last = [line.strip() for line in result.stderr.splitlines() if line.strip()][-3:]
         names = " and ".join(lock.name for lock in locks)
-        raise ParameterError(f"{names} cannot be installed for {target.key()}: {' / '.join(last)}")
+        raise ParameterError(
+            f"{names} cannot be installed for {target.key()}: {' / '.join(last)}. Make the file with"
+            f" `uv pip compile --generate-hashes -c requirements/{WORKER_REQUIREMENTS.name}`."
+        )
     for name in _NOT_FOR_LAMBDA:
         shutil.rmtree(folder / name, ignore_errors=True)
     for info in folder.glob("*.dist-info"):

@@ -302,13 +302,12 @@ def test_a_link_out_of_the_code_is_refused(config: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("lock", "message"),
     [
-        ("six\n", "`six` is not pinned by a hash; make the file with `uv pip compile --generate-hashes`"),
-        ("six==1.17.0\n", "`six==1.17.0` is not pinned by a hash"),
-        ("--index-url https://x.example\n", "an index's address does not belong into it; set PIP_INDEX_URL"),
-        ("-e .\n", "`-e` cannot be used; the file lists packages only"),
-        ("-r other.txt\n", "`-r` cannot be used"),
-        ("six @ https://x.example/six.whl --hash=sha256:0\n", "is not pinned by a hash"),
-        (lock_of("urllib3", "1.26.0"), "`urllib3==1.26.0`, but the worker has urllib3=="),
+        ("iniconfig\n", "all requirements must have their versions pinned with =="),
+        ("iniconfig==2.3.1\n", "Hashes are required in --require-hashes mode"),
+        ("--index-url https://x.example\n", "`--index-url` cannot be used; the file lists packages only"),
+        ("-e .\n", "`-e` cannot be used"),
+        ("iniconfig==2.3.1 \\\n  --hash=sha256:00\n  -r other.txt\n", "`-r` cannot be used"),
+        (lock_of("urllib3", "1.26.0"), "Cannot install urllib3==1.26.0 and urllib3=="),
     ],
 )
 def test_requirements_are_hashed_and_agree_with_the_workers(
