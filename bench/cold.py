@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from bench import pending
-from bench.cold_peers import ABOUT, EMPTY, EMPTY_NODE, NODE, SECRET, Receiver, receivers
+from bench.cold_peers import ABOUT, BOTO, EMPTY, EMPTY_NODE, NODE, SECRET, Receiver, receivers
 from closeout.testing import deliveries
-from closeout.testing.ministack import certificate
-from closeout.testing.runtime_api import RuntimeApi
+from tests.emulator import certificate
+from tests.emulator.runtime_api import RuntimeApi
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 30.0
 """Seconds in all that starts wait for the machine to be idle."""
-BUDGET = 55.0
-"""Milliseconds from the start of the process to the first answer, one signed call over HTTPS among them."""
+OF_BOTO, OF_EMPTY = 0.4, 2.5
+"""The budget: how long the first answer may take, beside the boto3 receiver and the empty handler in the same run."""
 Times = dict[str, list[float]]
 
 
@@ -177,12 +177,11 @@ def report(times: Times, rounds: int, notes: list[str]) -> str:
 
 def budget(times: Times) -> str:
     """Say whether the budget holds."""
-    ours = statistics.median(times["closeout: ping"])
-    held = "holds" if ours < BUDGET else "**does not hold** on this machine"
-    empty = statistics.median(times[f"{EMPTY}: ping"])
+    ours, boto, empty = (statistics.median(times[f"{name}: ping"]) for name in ("closeout", BOTO, EMPTY))
+    held = "holds" if ours <= OF_BOTO * boto and ours <= OF_EMPTY * empty else "**does not hold**"
     return (
-        f"Budget: {BUDGET:g} ms to the first answer with one signed call (a ping): {ours:.1f} ms, {held}, in a run in"
-        f" which the empty handler took {empty:.1f} ms."
+        f"Budget for the first answer with one signed call (a ping), at most {OF_BOTO:g} × the boto3 receiver and"
+        f" {OF_EMPTY:g} × the empty handler: {ours:.1f} ms, {ours / boto:.2f} × and {ours / empty:.2f} ×, {held}."
     )
 
 

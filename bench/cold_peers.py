@@ -15,8 +15,7 @@ from typing import NamedTuple
 from bench.tools import ROOT, install_node
 from closeout.core.automation import Automation
 from closeout.core.rules import compile_rules
-from closeout.lambdas import roots
-from closeout.testing.ministack.certificate import Certificate
+from tests.emulator.certificate import Certificate
 
 HERE = Path(__file__).resolve().parent
 LAMBDA = HERE / "lambda"
@@ -24,15 +23,14 @@ SECRET = "bench"
 RULE = Automation(
     name="cleanup", triggers=({"event": "pull_request", "types": ["closed"], "branches": ["**"]},)
 )
-PYTHON = {"empty handler": "empty_handler", "boto3 receiver": "boto_receiver"}
+EMPTY, EMPTY_NODE, BOTO = "empty handler", "empty handler, Node.js", "boto3 receiver"
+PYTHON = {EMPTY: "empty_handler", BOTO: "boto_receiver"}
 POWERTOOLS = {"Powertools receiver": "powertools_receiver"}
-NODE = {"empty handler, Node.js": "empty", "probot's Lambda adapter, Node.js": "probot"}
-EMPTY, EMPTY_NODE = "empty handler", "empty handler, Node.js"
+NODE = {EMPTY_NODE: "empty", "probot's Lambda adapter, Node.js": "probot"}
 ABOUT = (
     "closeout is the bundle that is deployed. It, boto3 and Powertools read the secret over HTTPS, verify the signature,"
-    " and for a pull request store the delivery in a transaction and start a run. closeout verifies the stub with its"
-    " own five root certificates and the stub's, boto3 with the machine's hundred and more (its own file is as long) and"
-    " the stub's. probot's adapter has its secret in the environment, makes no call and stores nothing."
+    " and for a pull request store the delivery in a transaction and start a run. They verify the stub with the"
+    " machine's hundred and more root certificates (boto3's own file is as long) and the stub's. probot's adapter has its secret in the environment, makes no call and stores nothing."
     " Python runs under AWS's own runtime client. Its client for Node.js is a native module that has to be compiled, so"
     " that Node.js runs under a loop of ours (`bench/lambda/runtime.cjs`), bundled and minified by esbuild; the empty"
     " handler beside which it is compared runs under the same."
@@ -67,9 +65,8 @@ def environment(url: str, bundle: Path) -> dict[str, str]:
 
 def receivers(folder: Path, url: str, made: Certificate) -> tuple[dict[str, Receiver], list[str]]:
     """Return everyone that can be started here, and a sentence for each that cannot."""
-    own = folder / "own-roots.pem"
-    own.write_text(roots.AMAZON + made.certificate.read_text("ascii"), "ascii")
-    found = {"closeout": Receiver(_bundle(folder), "closeout.lambdas.receive.handler", environment(url, own))}
+    given = environment(url, made.bundle)
+    found = {"closeout": Receiver(_bundle(folder), "closeout.lambdas.receive.handler", given)}
     missing = []
     peers = dict(PYTHON)
     if find_spec("aws_lambda_powertools"):
@@ -77,7 +74,7 @@ def receivers(folder: Path, url: str, made: Certificate) -> tuple[dict[str, Rece
     else:
         missing.append("Not measured, because not installed: Powertools for AWS Lambda.")
     for name, module in peers.items():
-        found[name] = Receiver(_python(folder, module), f"{module}.handler", environment(url, made.bundle))
+        found[name] = Receiver(_python(folder, module), f"{module}.handler", given)
     unavailable = install_node(LAMBDA)
     if unavailable:
         return found, [*missing, f"Not measured, because {unavailable}: probot's Lambda adapter."]

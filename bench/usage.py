@@ -25,7 +25,7 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.automation import status_contexts
 from closeout.core.rules import compile_rules
-from closeout.lambdas.answering import Door
+from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.stack.table import SETTINGS
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
@@ -267,7 +267,7 @@ class _Scene:
             "CLOSEOUT_RETENTION_DAYS": "30",
         }
         lines: list[str] = []
-        said = Door(environment, now=self._clock.now, log=lines.append).answer(
+        said = ReceiverApp(environment, now=self._clock.now, log=lines.append).answer(
             {"httpMethod": "POST", "headers": headers, "body": body, "isBase64Encoded": False}
         )
         # The emulator has no such function to invoke: the delivery is stored all the same.

@@ -21,7 +21,7 @@ from closeout.core import errors
 from closeout.core.errors import CloseoutError
 
 REFERENCE = Path(__file__).parent / "reference"
-PATCHES = Path(__file__).parents[1] / "src/closeout/testing/ministack/patches.py"
+PATCHES = Path(__file__).parents[1] / "tests/emulator/patches.py"
 WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` instead of editing. -->\n"
 
 
@@ -144,7 +144,7 @@ def patches_page() -> str:
         WRITTEN_BY,
         "# Patches of ministack\n",
         "What ministack does or lacks, and the page of AWS's documentation that the patch follows. All of them stand in",
-        "`src/closeout/testing/ministack/patches.py`; [emulators](../explanation/emulators.md#what-is-patched-in-ministack)",
+        "`tests/emulator/patches.py`; [emulators](../explanation/emulators.md#what-is-patched-in-ministack)",
         "says what that means for what was tested.\n",
         _table(["gap", "AWS's page"], [[gap, f"<{page}>"] for gap, page in patches()]),
     ]

@@ -1,4 +1,4 @@
-"""The door: a regional REST API whose two paths lead to the receiver, and whose every other answer has our shape.
+"""The API: a regional REST API whose two paths lead to the receiver, and whose every other answer has our shape.
 
 The receiver answers for every method, so that a wrong one gets the same answer as locally; what never reaches it is
 answered by gateway responses. A REST API and not an HTTP API, because only it has a resource policy.

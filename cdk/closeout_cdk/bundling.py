@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from closeout_cdk import imports, locked, packing
+from closeout_cdk import imports
 from closeout_cdk.parameters import ROOT, ParameterError
 
 REPOSITORY = ROOT.parent
@@ -38,7 +38,6 @@ KEPT = 12
 LAMBDA_LIMIT = 250 * 1024 * 1024
 """Bytes, unpacked: Lambda's own limit."""
 
-MADE_BY = (Path(__file__), Path(packing.__file__), packing.LOADER)
 RECEIVER_ENTRY = ("closeout.lambdas.receive",)
 RECEIVER_WITHOUT = ("closeout.intake.decode",)
 """The local receiver's decoder, which needs msgspec."""
@@ -103,11 +102,7 @@ class Bundler:
         self._lock = lock
 
     def receiver(self, rules: str) -> Bundle:
-        """Make the receiver's bundle: what its handler imports of closeout in one file, and the compiled rules.
-
-        Without sources: a cold start unpacks and looks through all that is there, and what the receiver logs are its
-        own lines. Another Python than the one it was compiled for refuses it with "bad magic number".
-        """
+        """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules."""
         files = imports.closure(RECEIVER_ENTRY, SOURCES, RECEIVER_WITHOUT)
         inputs = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in files}
         inputs["rules.json"] = rules.encode()
@@ -115,16 +110,14 @@ class Bundler:
         def make(folder: Path) -> None:
             for name, content in inputs.items():
                 _write(folder / name, content)
-            _compile(folder, sources=False)
-            packing.pack(folder / "closeout")
-            _compile(folder, sources=False)
+            _compile(folder)
 
         return self._made("receiver", inputs.items(), make)
 
     def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
         """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration.
 
-        Raises `ParameterError` for requirements without hashes, for code that hides a library, and for too much of all.
+        Raises `ParameterError` for requirements that pip refuses (without hashes, or at odds with the worker's), for code that hides a library, and for too much of all.
         """
         own = dict(_tree(SOURCES / "closeout", skip=WORKER_LEFT_OUT))
         users = dict(_tree(code)) if code is not None else {}
@@ -162,7 +155,8 @@ class Bundler:
 
     def _libraries(self, locks: list[Path], target: Target) -> Path:
         """Return a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
-        locked.check(locks)
+        for lock in locks:
+            _check_lock(lock)
         inputs = [("target", target.key().encode()), *((lock.name, lock.read_bytes()) for lock in locks)]
 
         def make(folder: Path) -> None:
@@ -225,6 +219,16 @@ def _settle(done: Path, place: Path) -> None:
             raise
 
 
+def _check_lock(lock: Path) -> None:
+    """Raise `ParameterError` for an option in locked requirements: another file or an index is not a part of the inputs."""
+    for line in lock.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        if line.lstrip().startswith("-"):
+            raise ParameterError(
+                f"{lock.name}: `{line.split()[0]}` cannot be used; the file lists packages only"
+                " (for an index, set PIP_INDEX_URL)"
+            )
+
+
 def _install(locks: list[Path], folder: Path, target: Target) -> None:
     """Let pip install hashed wheels, and take out what says where and by whom. Raises `ParameterError`."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
@@ -233,9 +237,12 @@ def _install(locks: list[Path], folder: Path, target: Target) -> None:
     command += [part for lock in locks for part in ("--requirement", str(lock))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if result.returncode:
-        last = [line for line in result.stderr.splitlines() if line.strip()][-3:]
+        last = [line.strip() for line in result.stderr.splitlines() if line.strip()][-3:]
         names = " and ".join(lock.name for lock in locks)
-        raise ParameterError(f"{names} cannot be installed for {target.key()}: {' / '.join(last)}")
+        raise ParameterError(
+            f"{names} cannot be installed for {target.key()}: {' / '.join(last)}. Make the file with"
+            f" `uv pip compile --generate-hashes -c requirements/{WORKER_REQUIREMENTS.name}`."
+        )
     for name in _NOT_FOR_LAMBDA:
         shutil.rmtree(folder / name, ignore_errors=True)
     for info in folder.glob("*.dist-info"):
@@ -253,19 +260,17 @@ def _check_free(name: str, taken: set[str]) -> None:
 _COMPILE = """
 import compileall, os, sys
 from py_compile import PycInvalidationMode
-folder, legacy = sys.argv[1], sys.argv[2] == "beside"
+folder = sys.argv[1]
 for name in sys.stdin.read().splitlines():
-    compileall.compile_file(os.path.join(folder, name), quiet=2, force=True, legacy=legacy, optimize=2 if legacy else 0,
-                            stripdir=folder, prependdir="/var/task",
+    compileall.compile_file(os.path.join(folder, name), quiet=2, force=True, stripdir=folder, prependdir="/var/task",
                             invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 """
 
 
-def _compile(folder: Path, *, sources: bool = True) -> None:
+def _compile(folder: Path) -> None:
     """Compile what is not yet, to `.pyc` that Python takes without looking at the source's time or content.
 
-    Without `sources` they replace the sources, without docstrings and columns. A file that does not compile is left as
-    it is: libraries carry templates, and tests for other versions.
+    A file that does not compile is left as it is: libraries carry templates, and tests for other versions.
     """
     found = [path for path in _files(folder) if path.suffix == ".py" and not _compiled(path).exists()]
     names = "\n".join(str(path.relative_to(folder)) for path in found)
@@ -275,14 +280,10 @@ def _compile(folder: Path, *, sources: bool = True) -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "ignore",  # those are about other people's tests
     }
-    options = [] if sources else ["-X", "no_debug_ranges"]
-    command = [sys.executable, *options, "-c", _COMPILE, str(folder), "cached" if sources else "beside"]
+    command = [sys.executable, "-c", _COMPILE, str(folder)]
     subprocess.run(  # noqa: S603 - our own interpreter
         command, input=names, text=True, check=True, env=environment, stdout=subprocess.DEVNULL
     )
-    if not sources:
-        for path in found:
-            path.unlink()
 
 
 def _compiled(source: Path) -> Path:
@@ -321,9 +322,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _key(name: str, inputs: Iterable[tuple[str, bytes]]) -> str:
-    made_by = b"".join(
-        path.read_bytes() for path in MADE_BY
-    )  # a bundle that was made in another way is another bundle
+    made_by = Path(__file__).read_bytes()  # a bundle that was made in another way is another bundle
     digest = hashlib.sha256(f"{name} {sys.version} {sys.implementation.cache_tag}\n".encode() + made_by)
     for label, content in inputs:
         digest.update(f"{label} {len(content)}\n".encode())

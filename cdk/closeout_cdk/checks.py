@@ -289,7 +289,7 @@ def _secrets(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
 def _programs(step: Step, at: tuple[str | int, ...], files: list[str]) -> Iterator[Problem]:
     argv = step.inputs.get("argv")
     place: tuple[str | int, ...] = ("argv", 0) if argv else ("run",)
-    called = (str(argv[0]),) if argv else programs.of_script(str(step.inputs.get("run") or ""))
+    called = (str(argv[0]),) if argv else programs.of_script(str(step.inputs.get("run") or ""), files)
     for name in called:
         why = programs.missing(name, files)
         if why is not None:

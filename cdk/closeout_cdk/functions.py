@@ -149,7 +149,7 @@ class Functions(Construct):
             "Ended",
             self.ended_role,
             self.ended_logs,
-            "ended",
+            "failed_executions",
             description="closeout: ends runs whose execution failed, timed out or was stopped",
             memory_size=1024,
             timeout=ENDED_TIMEOUT,

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from closeout_cdk import bundling, imports, packing
+from closeout_cdk import bundling, imports
 from closeout_cdk.bundling import Bundle, Bundler, Target
 from closeout_cdk.parameters import ParameterError
 
 HOST = Target(architecture="", host=True)
 RULES = json.dumps({"rules": [], "contexts": []})
-RECEIVER_LIMIT = 100_000
+RECEIVER_LIMIT = 200_000
 MODULES_NOT_IN_A_COLD_START = (
     "dataclasses",
     "inspect",
@@ -91,18 +91,16 @@ def loaded_from_sources(errors: str, place: Path) -> list[str]:
 
 
 def test_the_receivers_bundle_is_small_and_holds_what_it_imports(receiver: Bundle) -> None:
-    """Under 100 KB, and nothing but the handler, what it imports, and the rules."""
+    """Under 200 KB, and nothing but the handler, what it imports, and the rules."""
     assert receiver.zipped < RECEIVER_LIMIT, f"{receiver.zipped:,} bytes"
     names = {
         path.relative_to(receiver.path).as_posix() for path in receiver.path.rglob("*") if path.is_file()
     }
     closure = imports.closure(bundling.RECEIVER_ENTRY, bundling.SOURCES, bundling.RECEIVER_WITHOUT)
-    expected = {path.relative_to(bundling.SOURCES).with_suffix("").as_posix() for path in closure}
-    assert names == {"closeout/__init__.pyc", "closeout/modules", "rules.json"}
-    packed = packing.names(receiver.path / "closeout")
-    assert set(packed) == {name.removesuffix("/__init__").replace("/", ".") for name in expected}
-    packages = {"closeout", "closeout.core", "closeout.intake", "closeout.lambdas", "closeout.stack"}
-    assert {name for name, kind in packed.items() if kind == "package"} == packages
+    sources = {path.relative_to(bundling.SOURCES).as_posix() for path in closure}
+    assert {name for name in names if not name.endswith(".pyc")} == sources | {"rules.json"}
+    packages = {"closeout", "closeout/core", "closeout/intake", "closeout/lambdas", "closeout/stack"}
+    assert {str(Path(name).parent) for name in sources} == packages
 
 
 def test_the_receiver_starts_without_what_is_slow_to_import(receiver: Bundle, tmp_path: Path) -> None:
@@ -169,7 +167,7 @@ def test_the_worker_needs_nothing_beside_its_bundle_and_is_never_compiled_again(
     """Handlers, actions, CEL and the configuration, with Python's own library and no site-packages."""
     place = unpacked(worker, tmp_path)
     code = (
-        "import closeout.lambdas.worker, closeout.lambdas.ended;"
+        "import closeout.lambdas.worker, closeout.lambdas.failed_executions;"
         "from closeout.actions.registry import builtin; from closeout.config.load import load;"
         "print(load('closeout.yaml', builtin()).automations[0].name)"
     )
@@ -304,13 +302,12 @@ def test_a_link_out_of_the_code_is_refused(config: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("lock", "message"),
     [
-        ("six\n", "`six` is not pinned by a hash; make the file with `uv pip compile --generate-hashes`"),
-        ("six==1.17.0\n", "`six==1.17.0` is not pinned by a hash"),
-        ("--index-url https://x.example\n", "an index's address does not belong into it; set PIP_INDEX_URL"),
-        ("-e .\n", "`-e` cannot be used; the file lists packages only"),
-        ("-r other.txt\n", "`-r` cannot be used"),
-        ("six @ https://x.example/six.whl --hash=sha256:0\n", "is not pinned by a hash"),
-        (lock_of("urllib3", "1.26.0"), "`urllib3==1.26.0`, but the worker has urllib3=="),
+        ("iniconfig\n", "all requirements must have their versions pinned with =="),
+        ("iniconfig==2.3.1\n", "Hashes are required in --require-hashes mode"),
+        ("--index-url https://x.example\n", "`--index-url` cannot be used; the file lists packages only"),
+        ("-e .\n", "`-e` cannot be used"),
+        ("iniconfig==2.3.1 \\\n  --hash=sha256:00\n  -r other.txt\n", "`-r` cannot be used"),
+        (lock_of("urllib3", "1.26.0"), "Cannot install urllib3==1.26.0 and urllib3=="),
     ],
 )
 def test_requirements_are_hashed_and_agree_with_the_workers(

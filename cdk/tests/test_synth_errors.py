@@ -61,11 +61,11 @@ STEPS = {
     ),
     "a program that the image does not have": (
         "      - uses: shell\n        timeout: 5m\n        with: { argv: [aws, s3, ls] }\n",
-        "closeout.yaml:9:24: automations.a.steps[0].with.argv[0]: `aws` is neither in Lambda's image nor in codePath",
+        "closeout.yaml:9:24: automations.a.steps[0].with.argv[0]: `aws` is not in Lambda's image",
     ),
     "a program in a script": (
         "      - uses: shell\n        timeout: 5m\n        with:\n          run: |\n            echo hello\n            dropdb --if-exists x\n",
-        "closeout.yaml:10:16: automations.a.steps[0].with.run: `dropdb` is neither in Lambda's image nor in codePath",
+        "closeout.yaml:10:16: automations.a.steps[0].with.run: `dropdb` is not in Lambda's image",
     ),
     "a secret of an environment that nobody sets": (
         "      - uses: http/request\n        timeout: 1m\n        with:\n          method: POST\n          url: https://x.example\n          secret-headers: { Authorization: 'env:TOKEN' }\n",

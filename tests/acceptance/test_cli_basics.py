@@ -85,7 +85,7 @@ def test_help_imports_nothing_but_click() -> None:
     assert not {name for name in foreign if not name.startswith("_")}, foreign
     ours = {name for name in modules if name.startswith("closeout.")}
     assert ours == {"closeout.cli", "closeout.core"} | {
-        f"closeout.{name}" for name in ("cli.main", "cli.commands", "cli.exits", "core.errors", "core.lean")
+        f"closeout.{name}" for name in ("cli.main", "cli.commands", "cli.exits", "core.errors")
     }
 
 

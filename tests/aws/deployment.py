@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.core.errors import Unavailable
-from closeout.testing.ministack import Ministack
+from tests.emulator.launcher import Ministack
 
 ROOT = Path(__file__).resolve().parents[2]
 CDK_FOLDER = ROOT / "cdk"

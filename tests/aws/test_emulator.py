@@ -12,9 +12,9 @@ import time
 import zipfile
 from pathlib import Path
 
-from closeout.testing.ministack import ACCOUNT, Ministack
 from tests.aws.deployment import ROOT
 from tests.aws.world import EMULATOR
+from tests.emulator.launcher import ACCOUNT, Ministack
 
 FUNCTION = """
 import os, sys, importlib.util

@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from closeout.testing.deliveries import encode, pull_request, signed_headers
-from closeout.testing.runtime_api import RuntimeApi
 from tests.aws.world import World
+from tests.emulator.runtime_api import RuntimeApi
 
 
 @pytest.fixture(scope="module")

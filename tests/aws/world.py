@@ -19,10 +19,10 @@ from closeout.core.errors import Unavailable
 from closeout.ledger.dynamodb.views import Views
 from closeout.testing import deliveries
 from closeout.testing.github.server import FakeGitHub
-from closeout.testing.ministack import Ministack
 from closeout.wiring.clock import SystemClock
 from closeout.wiring.stack_ledger import Place, StackLedger
 from tests.aws.deployment import ROOT, Cdk
+from tests.emulator.launcher import Ministack
 
 EMULATOR = ROOT / ".venv-emulator/bin/python"
 REPOSITORY = "acme/shop"

@@ -18,7 +18,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from closeout.lambdas import wire
+from closeout.lambdas import aws_client
 from closeout.stack import invocation, table
 from tests.docs.pages import ROOT, Block, blocks, column
 
@@ -133,7 +133,7 @@ def test_the_layout_of_the_table_is_that_of_the_code() -> None:
     [
         (f"| {table.MOST_RUNS} |", None, ""),
         (f"| {table.LARGEST_BODY // 1000} KB |", None, ""),
-        (f"| {wire.WITHIN:g} s |", None, ""),
+        (f"| {aws_client.WITHIN:g} s |", None, ""),
         ("| 200 a second, 400 at once |", "api.py", r"RATE, BURST = 200, 400\n"),
         ("| about 5.6 MB |", "api.py", r"The body is over about 5\.6 MB, "),
         ("| 20 s |", "functions.py", r"timeout=Duration\.seconds\(20\)"),

@@ -4,7 +4,7 @@ Every answer is a documented one of that kind of request, nothing that is not si
 smuggled in, no good delivery waits, and the log holds lines of closeout's own and not one control character.
 
 Red when sabotaged: let `server/log.py` write details as they come (log injection); drop the check of a head's size
-(431); let `intake/door.py` take a request with two signatures; answer 500 to anything.
+(431); let `intake/headers.py` take a request with two signatures; answer 500 to anything.
 """
 
 from __future__ import annotations

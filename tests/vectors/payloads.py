@@ -12,20 +12,20 @@ from typing import NamedTuple
 
 
 class Vector(NamedTuple):
-    """One example. `reason` is part of the sentence that a refusal has; `door`: seen before decoding."""
+    """One example. `reason` is part of the sentence that a refusal has; `in_bytes`: seen before decoding."""
 
     name: str
     text: bytes
     accept: bool
     reason: str
-    door: bool
+    in_bytes: bool
 
 
 def payload_vectors() -> tuple[Vector, ...]:
     """Return every example, in the file's order."""
     content = json.loads(Path(__file__).with_name("payloads.json").read_text("utf-8"))
     return tuple(
-        Vector(one["name"], _text(one), one["accept"], one.get("reason", ""), one.get("door", False))
+        Vector(one["name"], _text(one), one["accept"], one.get("reason", ""), one.get("in_bytes", False))
         for one in content["vectors"]
     )
 

@@ -7,9 +7,9 @@ they become identifiers in the ledger.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from closeout.core.errors import BadDelivery
-from closeout.core.lean import NamedTuple
 
 MAX_LENGTH = 255
 UNKNOWN_HOOK = "unknown"

@@ -6,10 +6,7 @@ against them. A message is a sentence for a person and never carries a secret.
 
 from __future__ import annotations
 
-from closeout.core.lean import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Any, ClassVar
+from typing import Any, ClassVar
 
 
 class CloseoutError(Exception):
@@ -27,7 +24,7 @@ class CloseoutError(Exception):
         self.message = message
 
 
-# --- a delivery at the door -------------------------------------------------------------------------
+# --- a delivery that is refused ---------------------------------------------------------------------
 
 
 class Unauthorized(CloseoutError):

@@ -7,11 +7,7 @@ instead of the whole payload. A field of an unexpected type counts as absent: pa
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any, NamedTuple
 
 OWN_CONTEXT = "closeout/"
 """How the status contexts begin that closeout sets by default."""

@@ -9,12 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from closeout.core.facts import Facts
-from closeout.core.lean import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MISSING = "<missing>"
 MAX_LENGTH = 512
@@ -64,7 +61,7 @@ def paths_of(template: str) -> tuple[str, ...]:
 
 
 def check_template(template: str) -> str | None:
-    """Return a sentence if the template cannot be used: a key is made at the door, where there is no CEL."""
+    """Return a sentence if the template cannot be used: the receiver makes keys, and it has no CEL."""
     if not template.strip():
         return "a concurrency key is empty; leave it out for the default"
     rest = re.sub(_PART, "", template)

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
 
 from closeout.core.errors import PatternError
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from typing import Literal, TypeAlias
-
-Kind: TypeAlias = 'Literal["ref", "path", "name"]'
+Kind: TypeAlias = Literal["ref", "path", "name"]
 """`name` is closeout's own: repositories and senders, where case does not count and a bare `*` means all."""
 
 MAX_LENGTH = 1024

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any, NoReturn
 
 from closeout.core.errors import BadDelivery, PayloadRefused
-from closeout.core.lean import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Any, NoReturn
 
 MAX_BYTES = 25 * 1024 * 1024
 """GitHub's own cap; it never delivers more."""
@@ -35,7 +32,7 @@ Compiled when it is needed: a receiver that starts would wait for it.
 """
 
 
-def door(text: bytes) -> None:
+def check_bytes(text: bytes) -> None:
     """Raise `PayloadRefused` for what can be seen in the bytes: encoding, BOM, NUL, lone surrogates.
 
     Costs a few microseconds on an ordinary payload: only one that holds such an escape is searched by rule.
@@ -56,7 +53,7 @@ def door(text: bytes) -> None:
 
 def decode(text: bytes) -> dict[str, Any]:
     """Decode a payload under the whole rule; raise `PayloadRefused` with the reason."""
-    door(text)
+    check_bytes(text)
     try:
         value = json.loads(
             text.decode("utf-8"), parse_int=_integer, parse_float=_number, parse_constant=_constant
@@ -73,7 +70,7 @@ def decode(text: bytes) -> dict[str, Any]:
 
 
 def glance(text: bytes) -> dict[str, Any]:
-    """Decode a payload that has passed `door` as far as matching needs it; raise `PayloadRefused` with the reason.
+    """Decode a payload that has passed `check_bytes` as far as matching needs it; raise `PayloadRefused` with the reason.
 
     Integers, floats and depth are not held to the rule: the local receiver's decoder skips what it does not need and
     cannot see them, and both runtimes give one answer. Whoever uses the values asks `decode`, which refuses them.

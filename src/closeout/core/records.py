@@ -5,7 +5,7 @@ In the core, because the receiver on AWS imports nothing else.
 
 from __future__ import annotations
 
-from closeout.core.lean import NamedTuple
+from typing import NamedTuple
 
 
 class NewDelivery(NamedTuple):

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from closeout.core.automation import Automation
 
 
 class Rule(NamedTuple):
-    """One automation at the door."""
+    """One automation, as far as the receiver needs it."""
 
     name: str
     triggers: tuple[Mapping[str, Any], ...]

@@ -1,8 +1,8 @@
 """A secret that is kept for a while, and read again when it seems to have changed.
 
 Apart from reading, because what matters here is time and threads: a rotated secret is taken up without a
-restart, while a flood of bad signatures costs one read a second at most, and a store that is down never opens
-the door: the old values stay, and the failure is reported.
+restart, while a flood of bad signatures costs one read a second at most, and a store that is down never accepts
+an unsigned request: the old values stay, and the failure is reported.
 """
 
 from __future__ import annotations
@@ -10,20 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from closeout.core.errors import SecretError
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class ActiveSecrets(Protocol):
-        """What is cached: `SecretReader`."""
-
-        def read_active(self, reference: str) -> tuple[Active, ...]:
-            """Return the active values of a reference."""
-            ...
-
 
 PREVIOUS_SECONDS = 86_400.0
 """How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
@@ -42,6 +31,14 @@ class Active(NamedTuple):
     def __repr__(self) -> str:
         """Return a text without the value."""
         return "Active(…)"
+
+
+class ActiveSecrets(Protocol):
+    """What is cached: `SecretReader`."""
+
+    def read_active(self, reference: str) -> tuple[Active, ...]:
+        """Return the active values of a reference."""
+        ...
 
 
 def can_change(reference: str) -> bool:

@@ -1,6 +1,6 @@
 """GitHub's signature over a delivery's raw body: checked in constant time, every active secret tried.
 
-It stands alone because it is the whole door: nothing is decoded, stored or logged before `verify` returns. The
+It stands alone because everything depends on it: nothing is decoded, stored or logged before `verify` returns. The
 algorithm is never taken from the request, and SHA-1 (`X-Hub-Signature`) is not accepted.
 Rule: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 """

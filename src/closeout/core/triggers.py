@@ -7,13 +7,10 @@ sentence that tells a person what to change, because "why did my rule not fire?"
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from closeout.core.facts import Facts
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.core.patterns import Kind, compile_patterns
-
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
 
 FILTERS: Mapping[str, Kind] = {"branches": "ref", "tags": "ref", "paths": "path"}
 DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
@@ -22,7 +19,7 @@ DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 """Types that count when none are given, as in Actions; every other event then counts whatever its action."""
 
-Trigger: TypeAlias = "Mapping[str, Any]"
+Trigger: TypeAlias = Mapping[str, Any]
 
 
 class Match(NamedTuple):

@@ -6,9 +6,9 @@ One place, so that errors have one shape and no internal text can reach a caller
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from closeout.core.errors import CloseoutError
-from closeout.core.lean import NamedTuple
 from closeout.core.records import Accepted
 
 UNEXPECTED = "Something went wrong inside closeout; its log says what. The delivery can be sent again."

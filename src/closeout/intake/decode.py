@@ -111,7 +111,7 @@ _DECODERS = {"pull_request": _PULL_REQUEST, "push": _PUSH}
 
 
 def facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
-    """Return the facts of a payload that has passed `payload.door`. Raises PayloadRefused.
+    """Return the facts of a payload that has passed `payload.check_bytes`. Raises PayloadRefused.
 
     `own_contexts` are the status contexts of the configuration (see `core.facts.is_own`).
 

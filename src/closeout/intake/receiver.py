@@ -1,27 +1,25 @@
 """Decide what a request is: unauthorized, not a delivery, a ping, or a delivery with the runs that it starts.
 
-Bytes and headers in, a value or a named error out. No socket, clock or thread is known here, so every rule of the
-door is tested without one, and the ASGI glue (`closeout.server.webhook`) stays a few lines.
+Bytes and headers in, a value or a named error out. It knows no socket, clock or thread, so every rule is tested without
+one, and both receivers (`closeout.server.webhook`, `closeout.lambdas.receiver_app`) decide alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from closeout.core import ids, keys, payload, signature, triggers
 from closeout.core.delivery import read_headers
 from closeout.core.facts import Facts, facts_of
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.rules import Rule, rules_of
-from closeout.intake.door import SIGNATURE
+from closeout.intake.headers import SIGNATURE
 
 if TYPE_CHECKING:
-    from typing import Any, Self, TypeAlias
-
     from closeout.core.automation import Automation
 
-Secrets: TypeAlias = "Callable[[], Sequence[bytes]]"
+Secrets: TypeAlias = Callable[[], Sequence[bytes]]
 """Gives every active secret from memory, newest first. Never empty: a server without one does not start."""
 
 
@@ -87,7 +85,7 @@ class Receiver:
         """
         head = read_headers(headers.get)
         text = payload.from_form(body) if head.form else body
-        payload.door(text)
+        payload.check_bytes(text)
         facts = self._facts(head.event, text, self._contexts)
         if head.event == "ping":
             return Decision(None)

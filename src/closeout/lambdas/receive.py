@@ -1,50 +1,29 @@
-"""The receiver on AWS: the Lambda function's entry. Its answers are `answering`'s.
+"""The receiver on AWS: the Lambda function's entry.
 
-What it needs of AWS first it connects to while the rest is imported: a new environment is waited for.
+It makes the environment's `receiver_app`, which decides what is answered, as soon as Lambda imports it.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
+from typing import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from closeout.lambdas.answering import Door, Event
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.receiver_app import Event, ReceiverApp
 
 
-def _start() -> Door:
-    """Make the environment's receiver while it starts: Lambda gives it more of a processor then than a request gets."""
-    from closeout.lambdas.wire import Aws  # noqa: PLC0415
-
-    aws = Aws()
+def _start() -> ReceiverApp:
+    """Return this environment's receiver, while its connections to AWS are being made."""
+    aws = AwsClient()
     aws.connect_ahead("secretsmanager", "dynamodb", "lambda")
-    from closeout.lambdas.answering import Door  # noqa: PLC0415 - after what it need not wait for
-
-    return Door(os.environ, aws)
+    return ReceiverApp(os.environ, aws)
 
 
-def _undisturbed() -> Door:
-    """Start, with the interpreter set for it, and leave it as it was."""
-    turn = sys.getswitchinterval()
-    gc.disable()  # until all is there: nothing that is imported is garbage, and to look for some takes 1 ms
-    sys.setswitchinterval(0.0002)  # or each step of a connection waits 5 ms for the imports to pause
-    try:
-        made = _start()
-        gc.freeze()
-        return made
-    finally:
-        sys.setswitchinterval(turn)
-        gc.enable()
-
-
-_DOOR = _undisturbed() if "CLOSEOUT_TABLE" in os.environ else None
+# While Lambda starts an environment, it gives it more of a processor than a request gets.
+_APP = _start() if "CLOSEOUT_TABLE" in os.environ else None
 
 
 def handler(event: Event, context: object) -> dict[str, Any]:
     """Answer one request. Lambda sets the variables that the start needs; without them there is no receiver."""
     del context
-    return (_DOOR or _start()).answer(event)
+    return (_APP or _start()).answer(event)

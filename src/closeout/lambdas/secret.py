@@ -6,20 +6,17 @@ Apart from `adapters.secrets`, which does the same with boto3 for everybody who 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from closeout.core.errors import SecretError, ServiceError
-from closeout.core.lean import TYPE_CHECKING
 from closeout.core.secrets import PREVIOUS_SECONDS, Active
-from closeout.lambdas.wire import Aws
-
-if TYPE_CHECKING:
-    from typing import Any
+from closeout.lambdas.aws_client import AwsClient
 
 
 class WebhookSecret:
     """`core.secrets.ActiveSecrets` whose references are ARNs or names of secrets."""
 
-    def __init__(self, aws: Aws, now: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsClient, now: Callable[[], float]) -> None:
         self._aws = aws
         self._now = now
 

@@ -1,1 +1,1 @@
-"""HTTP: the receiver's door, health and metrics, and the pages that a status links to."""
+"""HTTP: the receiver, health and metrics, and the pages that a status links to."""

@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from closeout.intake import door
+from closeout.intake import headers
 
 LARGE_BLOCK = 256 * 1024
 _M_MMAP_THRESHOLD = -3
@@ -24,7 +24,7 @@ class Limits:
 
     read_seconds: float = 10.0
     """From a request's head to the last byte of its body. GitHub itself gives up after ten seconds."""
-    body_bytes: int = door.MAX_BODY
+    body_bytes: int = headers.MAX_BODY
     small_bytes: int = 1024 * 1024
     """Bodies over this are spooled."""
     memory_bytes: int = 32 * 1024 * 1024

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from closeout.core.errors import CloseoutError, Overloaded, PayloadTooLarge, ReadTimeout
-from closeout.intake import door
+from closeout.intake import headers
 from closeout.intake.answers import Answer
 from closeout.server.head import BadHead, Chunked, Head
 from closeout.server.spool import FULL, Spooled
@@ -83,7 +83,7 @@ class Upload:
             self.unread = not self._chunked.done
         self._got += len(data)
         if self._got > self._limits.body_bytes:
-            self._give_up(PayloadTooLarge(door.TOO_LARGE))
+            self._give_up(PayloadTooLarge(headers.TOO_LARGE))
         elif self._spooled is None and self._got > self._limits.small_bytes and not self._spool():
             return b""
         elif self._spooled is not None:

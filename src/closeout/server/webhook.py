@@ -15,9 +15,9 @@ from typing import IO, Any, Protocol, TypeAlias
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.signature import UNFIT
-from closeout.intake import answers, door
+from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
-from closeout.intake.door import SIGNATURE
+from closeout.intake.headers import SIGNATURE
 from closeout.intake.receiver import Receiver
 from closeout.server import asgi
 from closeout.server.asgi import RawHeaders
@@ -91,8 +91,8 @@ class Webhook:
 
     def admit(self, head: Head) -> Mapping[bytes, bytes]:
         """Return the headers by name. Raises what the head alone shows to be wrong."""
-        door.check_method(head.method.decode("ascii"))
-        return door.admit(head.headers, self.limits.body_bytes)
+        headers.check_method(head.method.decode("ascii"))
+        return headers.check(head.headers, self.limits.body_bytes)
 
     def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
         """Verify and store a small body that is whole. `began` is `perf_counter`'s.

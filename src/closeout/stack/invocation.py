@@ -1,6 +1,6 @@
-"""What Lambda leaves a run and says of it: held to when the stack is synthesized, and when a step runs.
+"""Lambda's limits for a run and its words for an execution, for synthesis and for the worker.
 
-In the core, because the stack and the worker must not differ in it: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
+Both must agree on them: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 """
 
 from __future__ import annotations

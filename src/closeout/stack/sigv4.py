@@ -1,7 +1,7 @@
 """AWS Signature Version 4, pure: a request in, the headers that sign it out.
 
-closeout's own, because the receiver on AWS starts in a tenth of a second without an SDK and a third with one. Held in
-tests against AWS's published examples and against botocore's signer.
+closeout's own, because the receiver on AWS starts three times faster without an SDK. Tests compare it with AWS's published
+examples and with botocore's signer.
 Rule: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
-
-from closeout.core.lean import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -100,8 +99,3 @@ def _key(secret: str, date: str, region: str, service: str) -> bytes:
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
-
-
-def query_text(query: Iterable[tuple[str, str]]) -> str:
-    """Return a query as it is sent."""
-    return "&".join(f"{encode(name)}={encode(value)}" for name, value in query)

@@ -1,7 +1,7 @@
 """The layout of the ledger's table in DynamoDB: keys, items, and the transaction that accepts a delivery.
 
-Pure, and in the core, because two programs must agree on it that share no library: the receiver, which speaks to
-DynamoDB with the standard library alone, and everybody else, who has boto3. Items are dicts of AttributeValues as
+Pure, and apart from the store, because two programs that share no library must agree on it: the receiver, which speaks to
+DynamoDB with the standard library alone, and everything else, which has boto3. Items are dicts of AttributeValues as
 boto3's low-level client has them (binary values are bytes). An absent value is an absent attribute.
 
     delivery      delivery#<id>    delivery                       listed
@@ -33,16 +33,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from closeout.core.ids import execution_id, parse_execution, short_digest
-from closeout.core.lean import TYPE_CHECKING
 from closeout.core.records import NewDelivery, NewRun
 
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-Attribute: TypeAlias = "dict[str, Any]"
-Item: TypeAlias = "dict[str, Attribute]"
+Attribute: TypeAlias = dict[str, Any]
+Item: TypeAlias = dict[str, Attribute]
 
 LISTING = "listing"
 """The index by which deliveries and runs are listed: `list` and `at`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from closeout.testing.ministack import Ministack
+from tests.emulator.launcher import Ministack
 
 PROJECT = "preview-teardown"
 ROLE = "preview-teardown"

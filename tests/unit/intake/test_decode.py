@@ -78,7 +78,7 @@ def test_both_decoders_agree_on_deliveries_as_github_sends_them(name: str) -> No
 
 @pytest.mark.parametrize("vector", payload_vectors(), ids=lambda vector: vector.name)
 def test_both_decoders_agree_on_the_shared_vectors(vector: Any) -> None:
-    """What the one rule takes is read alike; what it refuses is refused at the door or before it is used."""
+    """What the one rule takes is read alike; what it refuses is refused in its bytes or before it is used."""
     for event in ("pull_request", "push", "status"):
         agree(event, vector.text)
 
@@ -114,16 +114,16 @@ def test_what_is_no_object_is_refused_by_name(text: bytes) -> None:
 def test_any_bytes_give_facts_or_the_named_error(text: bytes) -> None:
     """Nothing but PayloadRefused comes out, whatever goes in."""
     try:
-        payload.door(text)
+        payload.check_bytes(text)
         decode.facts("pull_request", text)
     except PayloadRefused:
         pass
 
 
 def told(read: Any, text: bytes) -> Any:
-    """Return the facts, or the sentence of a refusal, of a payload that came through the door."""
+    """Return the facts, or the sentence of a refusal, of a payload whose bytes passed."""
     try:
-        payload.door(text)
+        payload.check_bytes(text)
         return read("pull_request", text)
     except PayloadRefused as error:
         return error.message

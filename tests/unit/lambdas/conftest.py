@@ -12,7 +12,7 @@ import pytest
 
 from closeout.core.automation import Automation
 from closeout.core.rules import compile_rules
-from closeout.lambdas.answering import Door
+from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.testing import deliveries
 from closeout.testing.aws.server import FakeAws
 from tests.unit.lambdas.servers import Server
@@ -53,7 +53,7 @@ class Stack(NamedTuple):
     aws: FakeAws
     environment: dict[str, str]
     logged: list[str]
-    door: Callable[[], Door]
+    app: Callable[[], ReceiverApp]
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the emulator."""
@@ -85,7 +85,10 @@ def stack(one_aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "CLOSEOUT_RETENTION_DAYS": "90",
     }
     made = Stack(
-        one_aws, environment, logged, lambda: Door(environment, log=logged.append, pause=lambda _: None)
+        one_aws,
+        environment,
+        logged,
+        lambda: ReceiverApp(environment, log=logged.append, pause=lambda _: None),
     )
     keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
     types = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]

@@ -13,7 +13,7 @@ import pytest
 from closeout.core import ids
 from closeout.core.records import Accepted
 from closeout.intake import answers
-from closeout.lambdas.answering import Door
+from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.stack import table
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
@@ -24,7 +24,7 @@ CLEANUP, TOLD = (ids.run_id(GUID, name) for name in ("cleanup", "told"))
 
 def ask(stack: Stack, request: dict[str, Any]) -> tuple[int, Any]:
     """Send one request to a fresh environment; return status and decoded body."""
-    answer = stack.door().answer(request)
+    answer = stack.app().answer(request)
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -216,7 +216,7 @@ def test_what_is_not_signed_is_refused_always_alike(stack: Stack, request_: dict
 
 def test_other_methods_and_pings(stack: Stack) -> None:
     """405 with `Allow`, and a pong."""
-    answer = stack.door().answer({**closed(), "httpMethod": "GET"})
+    answer = stack.app().answer({**closed(), "httpMethod": "GET"})
     assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "POST")
     assert ask(stack, event("ping", deliveries.ping())) == (200, {"pong": True})
     assert stack.items() == []
@@ -236,23 +236,23 @@ def test_base64_is_verified_over_the_right_bytes(stack: Stack, form: bool) -> No
 
 def test_a_rotated_secret_is_taken_up_and_the_old_one_stays_for_a_day(stack: Stack) -> None:
     """Within one environment: a signature that does not fit makes it read again, once a second at most."""
-    door = stack.door()
-    assert door.answer(closed())["statusCode"] == 202
+    app = stack.app()
+    assert app.answer(closed())["statusCode"] == 202
     stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
-    door._kept._read_at -= 2.0  # type: ignore[union-attr]  # a second has passed
-    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
-    assert door.answer(closed(guid="g-3"))["statusCode"] == 202
+    app._kept._read_at -= 2.0  # type: ignore[union-attr]  # a second has passed
+    assert app.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
+    assert app.answer(closed(guid="g-3"))["statusCode"] == 202
 
 
 def test_time_goes_on_while_an_environment_is_frozen(stack: Stack) -> None:
     """A counter of seconds may stand still meanwhile: a new secret would be refused as if it had been read just now."""
     clock = [time.time()]
-    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
-    assert door.answer(closed())["statusCode"] == 202
+    app = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    assert app.answer(closed())["statusCode"] == 202
     stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
-    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 401
+    assert app.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 401
     clock[0] += 3600.0
-    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
+    assert app.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
 
 
 @pytest.mark.parametrize(("since", "first"), [(301.0, "TransactWriteItems"), (601.0, "GetSecretValue")])
@@ -261,11 +261,11 @@ def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
 ) -> None:
     """A store of secrets that hangs then uses up nobody's time; only a value from long ago is read anew before."""
     clock = [time.time()]
-    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
-    assert door.answer(closed())["statusCode"] == 202
+    app = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    assert app.answer(closed())["statusCode"] == 202
     clock[0] += since
     seen = len(stack.aws.requests())
-    assert door.answer(closed(guid="g-2"))["statusCode"] == 202
+    assert app.answer(closed(guid="g-2"))["statusCode"] == 202
     asked = [entry["operation"] for entry in stack.aws.requests()][seen:]
     order = [operation for operation in asked if operation in {"TransactWriteItems", "GetSecretValue"}]
     assert order[0] == first
@@ -275,20 +275,20 @@ def test_a_secret_that_is_known_is_read_anew_after_the_delivery_is_stored(
 def test_a_signature_that_does_not_fit_reads_what_is_due_at_once(stack: Stack) -> None:
     """The secret was rotated: the delivery that says so is not refused."""
     clock = [time.time()]
-    door = Door(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
-    assert door.answer(closed())["statusCode"] == 202
+    app = ReceiverApp(stack.environment, now=lambda: clock[0], log=stack.logged.append, pause=lambda _: None)
+    assert app.answer(closed())["statusCode"] == 202
     stack.client("secretsmanager").put_secret_value(SecretId="hook", SecretString="the-new-one")
     clock[0] += 301.0
-    assert door.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
-    assert door.answer(closed(secret="wrong", guid="g-3"))["statusCode"] == 401
+    assert app.answer(closed(secret="the-new-one", guid="g-2"))["statusCode"] == 202
+    assert app.answer(closed(secret="wrong", guid="g-3"))["statusCode"] == 401
 
 
 def test_a_flood_of_bad_signatures_costs_one_read_a_second(stack: Stack) -> None:
     """A hundred in a moment: the secret is read once more at most."""
-    door = stack.door()
-    assert door.answer(closed())["statusCode"] == 202
+    app = stack.app()
+    assert app.answer(closed())["statusCode"] == 202
     before = [entry for entry in stack.aws.requests() if entry["operation"] == "GetSecretValue"]
-    assert {door.answer(closed(secret="wrong", guid=f"g-{n}"))["statusCode"] for n in range(100)} == {401}
+    assert {app.answer(closed(secret="wrong", guid=f"g-{n}"))["statusCode"] for n in range(100)} == {401}
     after = [entry for entry in stack.aws.requests() if entry["operation"] == "GetSecretValue"]
     assert len(after) - len(before) <= 2 * 2
 
@@ -304,6 +304,6 @@ def test_without_a_readable_secret_nobody_comes_in(stack: Stack) -> None:
 
 def test_the_answer_has_the_headers_of_every_answer(stack: Stack) -> None:
     """As on one machine."""
-    answer = stack.door().answer(closed())
+    answer = stack.app().answer(closed())
     assert answer["headers"] == dict(answers.HEADERS)
     assert answers.accepted(Accepted("d", (), False, ())).body == b'{"delivery": "d", "runs": []}'

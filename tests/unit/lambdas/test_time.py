@@ -12,8 +12,8 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.core.rules import compile_rules
-from closeout.lambdas.answering import Door
-from closeout.lambdas.wire import LEAST, WITHIN, Aws
+from closeout.lambdas.aws_client import WITHIN, AwsClient
+from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, event
 from tests.unit.lambdas.servers import Server
@@ -21,6 +21,8 @@ from tests.unit.lambdas.servers import Server
 Servers = Callable[[Callable[[int, socket.socket], None]], Server]
 SLACK = 0.8
 """Seconds that a busy machine may take besides."""
+LEFT = 0.5
+"""Seconds of a request's time that a late call has."""
 
 
 def silent(_number: int, connection: socket.socket) -> None:
@@ -28,6 +30,14 @@ def silent(_number: int, connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while connection.recv(65_536):
             pass
+
+
+def going_on(_number: int, connection: socket.socket) -> None:
+    """Say only that an answer will come."""
+    with contextlib.suppress(OSError):
+        connection.recv(65_536)
+        while True:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
 
 
 def dripping(start: bytes) -> Callable[[int, socket.socket], None]:
@@ -54,18 +64,18 @@ def unreachable() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def client(url: str, now: Callable[[], float] = time.time) -> Aws:
+def client(url: str, now: Callable[[], float] = time.time) -> AwsClient:
     """Return a client of a server."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    return Aws({"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **keys}, now=now)
+    return AwsClient({"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", **keys}, now=now)
 
 
 def late(url: str) -> tuple[float, float]:
-    """Call when half a second of a request's time is left, and again after it; return the seconds of both calls."""
+    """Call when `LEFT` of a request's time is left, and again after it; return the seconds of both calls."""
     past = [0.0]
     aws = client(url, lambda: time.time() + past[0])
     aws.begin()
-    past[0] = WITHIN - 0.5
+    past[0] = WITHIN - LEFT
     taken = []
     for _ in range(2):
         began = time.perf_counter()
@@ -78,24 +88,43 @@ def late(url: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize(
     "answer",
-    [silent, dripping(b""), dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"), dripping(b"HTTP/1.1 200 OK\r\n\r\n")],
-    ids=["silent", "dripping head", "dripping body", "dripping without an end"],
+    [silent, going_on, dripping(b""), dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"), dripping(b"HTTP/1.1 200 OK\r\n\r\n")],
+    ids=["silent", "going on", "dripping head", "dripping body", "dripping without an end"],
 )  # fmt: skip
-def test_a_call_that_begins_late_has_two_seconds_and_the_next_none(
+def test_a_call_ends_with_the_time_of_its_request_and_the_next_does_not_begin(
     servers: Servers, answer: Callable[[int, socket.socket], None]
 ) -> None:
     """Whatever trickles in meanwhile, and without a connection for the call after the time."""
     server = servers(answer)
     first, second = late(server.url)
-    assert LEAST - 0.1 < first < LEAST + SLACK
+    assert LEFT - 0.1 < first < LEFT + SLACK
     assert second < SLACK / 2
     assert len(server.connections) == 1
+
+
+def test_a_body_that_is_not_read_ends_in_time_as_well(servers: Servers) -> None:
+    """The server takes a little of it every now and then."""
+
+    def sipping(_number: int, connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        with contextlib.suppress(OSError):
+            while connection.recv(1_024):
+                time.sleep(0.05)
+
+    past = [0.0]
+    aws = client(servers(sipping).url, lambda: time.time() + past[0])
+    aws.begin()
+    past[0] = WITHIN - LEFT
+    began = time.perf_counter()
+    with pytest.raises(ServiceError, match="TimeoutError"):
+        aws.put_object("bodies", "one", b"x" * 20_000_000)
+    assert LEFT - 0.1 < time.perf_counter() - began < LEFT + SLACK
 
 
 def test_a_handshake_that_is_not_answered_ends_in_time_as_well(servers: Servers) -> None:
     """The server accepts the connection, and that is all."""
     first, second = late(servers(silent).url.replace("http:", "https:"))
-    assert LEAST - 0.1 < first < LEAST + SLACK
+    assert LEFT - 0.1 < first < LEFT + SLACK
     assert second < SLACK / 2
 
 
@@ -103,13 +132,13 @@ def test_a_connection_that_is_not_accepted_ends_in_time_as_well() -> None:
     """Nobody answers at all: a security group that drops, a route to nowhere."""
     with unreachable() as url:
         first, _ = late(url)
-    assert LEAST - 0.1 < first < LEAST + SLACK
+    assert LEFT - 0.1 < first < LEFT + SLACK
 
 
 def test_a_request_whose_calls_are_not_answered_is_refused_before_github_gives_up(
     servers: Servers, tmp_path: Path
 ) -> None:
-    """503 after at most nine seconds, retries and all, by the real clock."""
+    """503 after at most seven seconds, retries and all, by the real clock."""
     (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ()), "utf-8")
     environment = {
         "AWS_ENDPOINT_URL": servers(silent).url,
@@ -124,6 +153,8 @@ def test_a_request_whose_calls_are_not_answered_is_refused_before_github_gives_u
         "CLOSEOUT_RETENTION_DAYS": "90",
     }
     began = time.perf_counter()
-    answer = Door(environment, log=lambda _: None).answer(event("pull_request", deliveries.pull_request()))
+    answer = ReceiverApp(environment, log=lambda _: None).answer(
+        event("pull_request", deliveries.pull_request())
+    )
     assert answer["statusCode"] == 503
-    assert time.perf_counter() - began < WITHIN + LEAST
+    assert time.perf_counter() - began < WITHIN + SLACK

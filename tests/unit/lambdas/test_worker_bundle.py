@@ -25,7 +25,7 @@ class Absent:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
-import closeout.lambdas.ended
+import closeout.lambdas.failed_executions
 from closeout.wiring.stack_runtime import open_stack_runtime
 
 runtime = open_stack_runtime({{

@@ -13,7 +13,7 @@ import pytest
 
 from closeout.core.errors import ConfigError, Unavailable
 from closeout.engine.lambda_ import DONE
-from closeout.lambdas import ended
+from closeout.lambdas import failed_executions
 from closeout.ports import AwsTarget, Ending
 from closeout.stack.console import run_log_url
 from closeout.testing.aws import FakeAws
@@ -103,7 +103,9 @@ def handle(world: StackWorld, event: dict[str, Any], seconds: float = 60.0) -> d
     """Call the handler of failed executions in an environment of its own."""
     until = time.monotonic() + seconds
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: (until - time.monotonic()) * 1000)
-    return ended.handle(event, context, world.environment(modules=False, drain=ended.DRAIN))
+    return failed_executions.handle(
+        event, context, world.environment(modules=False, drain=failed_executions.DRAIN)
+    )
 
 
 # --- runs ---------------------------------------------------------------------------------------------------
@@ -473,8 +475,8 @@ def test_a_dead_letter_of_an_execution_that_is_over_ends_its_run(world: StackWor
 
 def test_other_changes_are_nobodys_end() -> None:
     """RUNNING and SUCCEEDED are said as well, if a rule lets them through."""
-    assert list(ended.about(changed("x-1", "RUNNING"))) == []
-    assert list(ended.about(changed("x-1", "SUCCEEDED"))) == []
+    assert list(failed_executions.about(changed("x-1", "RUNNING"))) == []
+    assert list(failed_executions.about(changed("x-1", "SUCCEEDED"))) == []
 
 
 def test_no_call_outlasts_the_invocation(world: StackWorld) -> None:

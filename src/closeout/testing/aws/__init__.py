@@ -1,6 +1,6 @@
 """An AWS to test against: moto over HTTP, with CloudFormation's real delete behaviour laid over it.
 
-`FakeAws` is the door; everything behind it needs moto, which is why it is imported only when asked for.
+`FakeAws` is imported only when asked for, because everything behind it needs moto.
 """
 
 from __future__ import annotations

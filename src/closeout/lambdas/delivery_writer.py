@@ -11,16 +11,13 @@ import os
 import zlib
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.ids import execution_id
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.lambdas.wire import Aws
+from closeout.lambdas.aws_client import AwsClient
 from closeout.stack import table
-
-if TYPE_CHECKING:
-    from typing import Any
 
 DAY = 86_400
 LEVEL = 3
@@ -43,10 +40,10 @@ class Place(NamedTuple):
     """How long a delivery is kept."""
 
 
-class Accepting:
+class DeliveryWriter:
     """The ledger as the receiver on AWS sees it. Everything raises `StoreUnavailable`; it can then be sent again."""
 
-    def __init__(self, aws: Aws, place: Place, pause: Callable[[float], None]) -> None:
+    def __init__(self, aws: AwsClient, place: Place, pause: Callable[[float], None]) -> None:
         self._aws = aws
         self._place = place
         self._pause = pause

@@ -1,4 +1,4 @@
-"""Laws of the door: any bytes end in a value or in the named error, and never in another one."""
+"""Laws of what comes from outside: any bytes end in a value or in the named error, and never in another one."""
 
 from __future__ import annotations
 
@@ -80,19 +80,19 @@ def test_any_bytes_decode_or_are_refused(text: bytes) -> None:
 def test_what_keeps_the_rule_comes_back_as_it_was(value: dict[str, Any], ascii_only: bool) -> None:
     """Whether the sender escapes text outside ASCII or not."""
     text = json.dumps(value, ensure_ascii=ascii_only).encode()
-    payload.door(text)
+    payload.check_bytes(text)
     assert payload.decode(text) == value
     assert payload.decode(payload.dumps(value).encode()) == value
 
 
 @given(st.text(st.characters() | st.sampled_from("\0\\u\ud83d\ude00d80"), max_size=30))
 def test_the_door_agrees_with_a_look_at_the_decoded_text(text: str) -> None:
-    """Bytes are refused at the door exactly if a decoded string holds a NUL or half a pair."""
+    """Bytes are refused by `check_bytes` exactly if a decoded string holds a NUL or half a pair."""
     encoded = json.dumps({"a": text})
     decoded = json.loads(encoded)["a"]
     bad = "\0" in decoded or any("\ud800" <= char <= "\udfff" for char in decoded)
     try:
-        payload.door(encoded.encode())
+        payload.check_bytes(encoded.encode())
     except PayloadRefused:
         assert bad
     else:
@@ -115,9 +115,9 @@ def test_the_door_understands_every_chain_of_escapes(pieces: list[str]) -> None:
     bad = "\0" in decoded or any("\ud800" <= char <= "\udfff" for char in decoded)
     if bad:
         with pytest.raises(PayloadRefused):
-            payload.door(text.encode())
+            payload.check_bytes(text.encode())
     else:
-        payload.door(text.encode())
+        payload.check_bytes(text.encode())
 
 
 @given(st.integers(1, 140), st.sampled_from(["[", '{"a":']))

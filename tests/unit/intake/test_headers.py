@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from closeout.core.errors import BadDelivery, CloseoutError, PayloadTooLarge, Unauthorized
-from closeout.intake import door
+from closeout.intake import headers
 
 GOOD = b"sha256=" + b"0a" * 32
 
@@ -17,8 +17,8 @@ def pairs(**headers: bytes) -> list[tuple[bytes, bytes]]:
 
 def test_a_well_formed_request_is_let_in() -> None:
     """Headers come back by name when size and form of the signature are right."""
-    headers = door.admit(pairs(content_length=b"10", x_hub_signature_256=GOOD, x_other=b"1"))
-    assert headers[b"x-other"] == b"1"
+    checked = headers.check(pairs(content_length=b"10", x_hub_signature_256=GOOD, x_other=b"1"))
+    assert checked[b"x-other"] == b"1"
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_well_formed_request_is_let_in() -> None:
 def test_a_malformed_signature_is_unauthorized(signature: bytes) -> None:
     """Whatever is not `sha256=` and 64 hex digits is refused without an HMAC, with the one message."""
     with pytest.raises(Unauthorized) as refused:
-        door.admit(pairs(x_hub_signature_256=signature))
+        headers.check(pairs(x_hub_signature_256=signature))
     assert refused.value.message == "Unauthorized request"
     assert refused.value.why == ("its signature is malformed" if signature else "it has no signature")
 
@@ -37,40 +37,40 @@ def test_a_malformed_signature_is_unauthorized(signature: bytes) -> None:
 def test_a_missing_signature_is_unauthorized() -> None:
     """No signature is no entry, also when the old SHA-1 one is there."""
     with pytest.raises(Unauthorized):
-        door.admit(pairs(x_hub_signature=b"sha1=" + b"a" * 40))
+        headers.check(pairs(x_hub_signature=b"sha1=" + b"a" * 40))
 
 
 def test_two_signatures_are_unauthorized() -> None:
     """Which of two counts would be for the sender to choose, so neither does, equal or not."""
     with pytest.raises(Unauthorized):
-        door.admit([(door.SIGNATURE, GOOD), (door.SIGNATURE, GOOD)])
+        headers.check([(headers.SIGNATURE, GOOD), (headers.SIGNATURE, GOOD)])
 
 
 def test_another_header_sent_twice_is_let_in() -> None:
     """Only the signature must be alone: proxies repeat headers of theirs."""
-    assert door.admit([(b"via", b"1"), (b"via", b"2"), (door.SIGNATURE, GOOD)])
+    assert headers.check([(b"via", b"1"), (b"via", b"2"), (headers.SIGNATURE, GOOD)])
 
 
 @pytest.mark.parametrize("length", [b"26214401", b"99999999999999999999999999"])
 def test_an_announced_size_over_the_cap_is_too_large(length: bytes) -> None:
     """413 comes before 401: nobody needs a signature to hear that."""
     with pytest.raises(PayloadTooLarge):
-        door.admit(pairs(content_length=length))
+        headers.check(pairs(content_length=length))
 
 
 def test_the_cap_itself_is_let_in() -> None:
     """GitHub delivers up to 25 MB."""
-    assert door.admit(pairs(content_length=str(door.MAX_BODY).encode(), x_hub_signature_256=GOOD))
+    assert headers.check(pairs(content_length=str(headers.MAX_BODY).encode(), x_hub_signature_256=GOOD))
 
 
 @pytest.mark.parametrize("length", [b"-1", b"1e3", b"0x10", b" ", "१".encode()])
 def test_a_size_that_is_no_number_is_named(length: bytes) -> None:
-    """An HTTP server should have refused it; the door does not rely on that."""
+    """An HTTP server should have refused it; nothing here relies on that."""
     with pytest.raises(BadDelivery):
-        door.admit(pairs(content_length=length, x_hub_signature_256=GOOD))
+        headers.check(pairs(content_length=length, x_hub_signature_256=GOOD))
 
 
-def test_refusals_at_the_door_are_all_errors_of_ours() -> None:
+def test_refusals_are_all_errors_of_ours() -> None:
     """Each has a status below 500: the sender is at fault."""
     assert all(
         issubclass(error, CloseoutError) and error.status < 500 for error in (Unauthorized, PayloadTooLarge)

@@ -27,8 +27,8 @@ from ministack.services import s3
 from ministack.services import secretsmanager as secrets
 from ministack.services.cloudformation import provisioners
 
-from closeout.testing.ministack import partitions
-from closeout.testing.ministack.executions import Executions
+from tests.emulator import partitions
+from tests.emulator.executions import Executions
 
 DOCS = "https://docs.aws.amazon.com"
 HANDLERS: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS

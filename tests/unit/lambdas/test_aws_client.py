@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import threading
@@ -12,8 +11,8 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.core.records import NewDelivery
-from closeout.lambdas.accepting import Accepting, Place
-from closeout.lambdas.wire import Aws
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.delivery_writer import DeliveryWriter, Place
 from tests.unit.lambdas.servers import Server
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -33,7 +32,7 @@ def read_request(connection: socket.socket) -> bool:
     return True
 
 
-def client(url: str, pauses: list[float], now: Callable[[], float] = lambda: 1_700_000_000.0) -> Aws:
+def client(url: str, pauses: list[float], now: Callable[[], float] = lambda: 1_700_000_000.0) -> AwsClient:
     """Return a client of a server that notes its pauses instead of making them."""
     environment = {
         "AWS_ENDPOINT_URL": url,
@@ -41,10 +40,10 @@ def client(url: str, pauses: list[float], now: Callable[[], float] = lambda: 1_7
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
     }
-    return Aws(environment, now=now, pause=pauses.append)
+    return AwsClient(environment, now=now, pause=pauses.append)
 
 
-def ask(aws: Aws) -> None:
+def ask(aws: AwsClient) -> None:
     """Make one call."""
     assert aws.json_call("dynamodb", "DynamoDB_20120810.GetItem", {}) == {}
 
@@ -150,25 +149,74 @@ def test_a_transaction_that_others_were_in_the_way_of_is_tried_again(
 
     server = servers(serve)
     pauses: list[float] = []
-    ledger = Accepting(client(server.url, []), Place("ledger", "bodies", "worker:live", 30.0), pauses.append)
+    ledger = DeliveryWriter(
+        client(server.url, []), Place("ledger", "bodies", "worker:live", 30.0), pauses.append
+    )
     delivery = NewDelivery("1", "guid", "push", None, "acme/shop", b"{}", False, 1_700_000_000.0, "github")
     assert ledger.accept(delivery, ()).runs == ()
     assert len(pauses) == 1
 
 
-def test_answers_that_never_end_in_one_are_an_error(servers: Callable[..., Server]) -> None:
-    """A server that only ever says to go on would hold the receiver until Lambda ends it."""
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nconnection: close\r\n", b"HTTP/1.0 200 OK\r\n"])
+@pytest.mark.parametrize("length", [b"content-length: 2\r\n", b""])
+def test_a_connection_that_the_server_ends_is_not_kept(
+    servers: Callable[..., Server], head: bytes, length: bytes
+) -> None:
+    """Its answer is read to the end, with a length or without, and the next call makes a connection of its own."""
 
     def serve(_number: int, connection: socket.socket) -> None:
         read_request(connection)
-        with contextlib.suppress(OSError):
-            for _ in range(100_000):
-                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
+        connection.sendall(head + length + b"\r\n{")
+        connection.sendall(b"}")
+        connection.close()
+
+    pauses: list[float] = []
+    server = servers(serve)
+    aws = client(server.url, pauses)
+    ask(aws)
+    ask(aws)
+    assert (len(server.connections), pauses) == (2, [])
+
+
+def test_an_answer_in_chunks_is_read_to_its_end(servers: Callable[..., Server]) -> None:
+    """And the connection is kept."""
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        while read_request(connection):
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
+            )
 
     server = servers(serve)
-    with pytest.raises(ServiceError) as caught:
-        ask(client(server.url, []))
+    aws = client(server.url, [])
+    ask(aws)
+    ask(aws)
+    assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}", "IncompleteRead"),
+        (b"SSH-2.0-server\r\n", "BadStatusLine"),
+        (b"", "RemoteDisconnected"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_none(
+    servers: Callable[..., Server], answer: bytes, reason: str
+) -> None:
+    """Nothing is known of the call: it is tried again, and then fails with what was wrong."""
+
+    def serve(_number: int, connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    pauses: list[float] = []
+    with pytest.raises(ServiceError, match=reason) as caught:
+        ask(client(servers(serve).url, pauses))
     assert caught.value.transient
+    assert pauses == [0.05, 0.2, 0.6]
 
 
 # --- connections that are made ahead --------------------------------------------------------------------------
@@ -216,7 +264,7 @@ def test_a_connection_that_waited_too_long_is_not_used(servers: Callable[..., Se
     server = servers(answering)
     aws = client(server.url, [], now=lambda: clock[0])
     aws.connect_ahead("dynamodb")
-    aws._coming["http", server.url.removeprefix("http://")].join(5)
+    aws._opening[server.url.removeprefix("http://")].join(5)
     clock[0] += 3600.0
     ask(aws)
     assert len(server.connections) == 2

@@ -18,16 +18,14 @@ from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 from closeout.core.errors import Unavailable
-from closeout.testing.ministack import certificate
+from tests.emulator import certificate
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 START_SECONDS = 60.0
 END_SECONDS = 2.0
-SOURCE = str(Path(__file__).parents[3])
-PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from closeout.testing.ministack.patches import main; main()"
-)
+ROOT = str(Path(__file__).parents[2])
+PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from tests.emulator.patches import main; main()"
 """The path is the program's own: in the environment, functions would inherit it and find more than their bundle."""
 
 
@@ -61,7 +59,7 @@ class Ministack:
         self.url = f"https://127.0.0.1:{port}"
         self._output = self.log.open("ab")
         self._process = subprocess.Popen(
-            [str(self._python), "-c", PROGRAM, SOURCE],
+            [str(self._python), "-c", PROGRAM, ROOT],
             env=self._own_environment(port, self._certificate),
             stdin=subprocess.DEVNULL,
             stdout=self._output,

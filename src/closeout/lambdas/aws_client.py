@@ -1,35 +1,35 @@
 """Calls to AWS with the standard library: signed by `stack.sigv4`, over connections that are kept.
 
-For the receiver alone. A call is tried again when its connection broke or the service was busy, within a few seconds in
-all, however slowly a server answers: GitHub gives a delivery ten. Everything that is tried again is idempotent.
+For the receiver alone. A call is tried again when its connection broke or the service was busy, until the deadline of the
+request that it belongs to, however slowly a server answers: GitHub waits ten seconds. Every call is idempotent.
 """
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from email.message import Message
+from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError
-from closeout.core.lean import TYPE_CHECKING, NamedTuple
-from closeout.lambdas.connection import Broken, Connection, Response
-from closeout.lambdas.trust import Trust
+from closeout.lambdas.deadline import DeadlineConnection
 from closeout.stack import sigv4
 
-if TYPE_CHECKING:
-    from typing import Any
-
 WITHIN = 7.0
-"""Seconds in which the calls of one request may begin, and be tried again, all of them together."""
+"""Seconds in which all calls of one request end, retries among them."""
 TRY = 3.0
-"""Seconds for one try: connection, request and answer."""
-LEAST = 2.0
-"""Seconds for a try that begins when less is left: it may hold what was begun, and 9 s are still less than GitHub's 10."""
+"""Seconds for one try at most: connection, request and answer."""
 IDLE = 30.0
-"""Seconds after which a kept connection is not used again: a frozen environment does not hear of its end."""
+"""Seconds after which a kept connection is not used again: a frozen environment does not notice that it was closed."""
 PAUSES = (0.05, 0.2, 0.6)
+BROKEN = (OSError, http.client.HTTPException, ValueError)
+"""What a connection raises when it breaks, takes too long, or brings something that is not HTTP."""
 _BUSY = frozenset(
     (
         "InternalServerError",
@@ -52,11 +52,11 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-    headers: Mapping[str, str]
-    """Names in lower case."""
+    headers: Message
+    """Looked up by name, in any case."""
 
     def json(self) -> Any:
-        """Decode it."""
+        """Return the decoded body."""
         return json.loads(self.body)
 
 
@@ -71,8 +71,11 @@ class Call(NamedTuple):
     body: bytes
 
 
-class Aws:
-    """Signs and sends. `environment` is Lambda's: region, credentials, and `AWS_ENDPOINT_URL` for an emulator."""
+class AwsClient:
+    """Signs and sends. `environment` is Lambda's: region, credentials, and `AWS_ENDPOINT_URL` for an emulator.
+
+    Servers are verified with the machine's certificates, or with those of `AWS_CA_BUNDLE`, as every AWS SDK does.
+    """
 
     def __init__(
         self,
@@ -86,23 +89,29 @@ class Aws:
         self._now = now
         self._pause = pause
         self._until: float | None = None
-        self._open: dict[tuple[str, str], tuple[Connection, float]] = {}
-        self._coming: dict[tuple[str, str], _Coming] = {}
+        self._open: dict[str, tuple[DeadlineConnection, float]] = {}
+        self._opening: dict[str, threading.Thread] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
-        self._endpoint = (scheme, rest.rstrip("/")) if rest else None
-        self._trust = Trust(environment)
-        if scheme != "http":
-            self._trust.context()  # now, while Lambda gives a starting environment a whole processor
+        self._endpoint = rest.rstrip("/") or None
+        # Only `http`, spelled so, goes in the clear.
+        bundle = environment.get("AWS_CA_BUNDLE") or None
+        self._context = None if scheme == "http" else ssl.create_default_context(cafile=bundle)
 
     def connect_ahead(self, *services: str) -> None:
-        """Connect while something else is done. A call waits for its connection, and does without one that broke."""
-        for service in services:
-            place = self._place(self._host(service))
-            if place not in self._coming:
-                self._coming[place] = _Coming(place, self._trust, self._now)
+        """Connect on threads. A call waits for its connection, and makes another one if that failed."""
+        for host in {self._host(service) for service in services}:
+            thread = threading.Thread(target=self._connect, args=(host,), daemon=True)
+            self._opening[host] = thread
+            thread.start()
+
+    def _connect(self, host: str) -> None:
+        connection = DeadlineConnection(host, self._context, time.monotonic() + TRY)
+        with contextlib.suppress(*BROKEN):  # the call that needs it tries again, and reports what is wrong
+            connection.connect()
+            self._open[host] = connection, self._now()
 
     def begin(self) -> None:
-        """Say that a request begins: its calls share the time. Without it each has its own."""
+        """Start the time that all calls of one request share. Without it each call has its own."""
         self._until = self._now() + WITHIN
 
     def json_call(self, service: str, target: str, body: Mapping[str, Any], version: str = "1.0") -> Any:
@@ -133,25 +142,25 @@ class Aws:
         path = "/" + sigv4.encode(name, "/")
         host = f"{bucket}.{self._host('s3')}"
         if self._endpoint:
-            host, path = self._endpoint[1], f"/{bucket}{path}"
+            host, path = self._endpoint, f"/{bucket}{path}"
         self.send(Call("s3", host, "PUT", path, {"content-type": "application/octet-stream"}, body))
 
     def send(self, call: Call) -> Answer:
-        """Send a call, again if it may help. Raises `ServiceError`."""
+        """Send a call, again if that may help. Raises `ServiceError`."""
         until = self._now() + WITHIN if self._until is None else self._until
         for pause in (*PAUSES, None):
             left = until - self._now()
             if left <= 0:
                 raise _error(call, "the time for the request is over", transient=True)
             try:
-                return self._once(call, time.monotonic() + min(TRY, max(LEAST, left)))
+                return self._once(call, time.monotonic() + min(TRY, left))
             except ServiceError as error:
                 if pause is None or not error.transient or self._now() + pause > until:
                     raise
             self._pause(pause)
-        raise AssertionError("the last try either gives an answer or raises")
+        raise AssertionError("the last try either returns an answer or raises")
 
-    def _once(self, call: Call, until: float) -> Answer:
+    def _once(self, call: Call, deadline: float) -> Answer:
         headers = {"host": call.host, **call.headers}
         headers |= sigv4.sign(
             sigv4.Request(call.method, call.path, (), headers, call.body),
@@ -161,52 +170,54 @@ class Aws:
             at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now())),
         )
         try:
-            answer = self._exchange(call, headers, until)
-        except Broken as error:
-            raise _error(call, str(error), transient=True) from None
+            answer = self._exchange(call, headers, deadline)
+        except BROKEN as error:
+            raise _error(call, type(error).__name__, transient=True) from None
         if answer.status >= 300:
             raise _refusal(call, answer.status, answer.headers.get("x-amzn-errortype", ""), answer.body)
-        return Answer(answer.status, answer.body, answer.headers)
-
-    def _exchange(self, call: Call, headers: Mapping[str, str], until: float) -> Response:
-        """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
-        place = self._place(call.host)
-        coming = self._coming.pop(place, None)
-        kept, since = self._open.pop(place, (None, 0.0)) if coming is None else coming.take(until)
-        if kept is not None:
-            if 0.0 <= self._now() - since < IDLE and not kept.dropped():
-                try:
-                    return self._over(kept, place, call, headers, until)
-                except Broken:
-                    pass  # it says nothing of the service, so it is no try
-            kept.close()
-        return self._over(Connection(*place, self._trust, until), place, call, headers, until)
-
-    def _over(
-        self,
-        connection: Connection,
-        place: tuple[str, str],
-        call: Call,
-        headers: Mapping[str, str],
-        until: float,
-    ) -> Response:
-        try:
-            answer = connection.ask(call.method, call.path, headers, call.body, until)
-        except Broken:
-            connection.close()
-            raise
-        if connection.kept:
-            self._open[place] = (connection, self._now())
-        else:
-            connection.close()
         return answer
 
-    def _place(self, host: str) -> tuple[str, str]:
-        return (self._endpoint[0] if self._endpoint else "https", host)
+    def _exchange(self, call: Call, headers: Mapping[str, str], deadline: float) -> Answer:
+        """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
+        kept = self._take(call.host, deadline)
+        if kept is not None:
+            with contextlib.suppress(
+                *BROKEN
+            ):  # it says nothing about the service, so it does not count as a try
+                return self._over(kept, call, headers, deadline)
+        return self._over(DeadlineConnection(call.host, self._context, deadline), call, headers, deadline)
+
+    def _take(self, host: str, deadline: float) -> DeadlineConnection | None:
+        """Return the connection to a host that was made ahead or kept, if it can still be used."""
+        opening = self._opening.pop(host, None)
+        if opening is not None:
+            opening.join(max(0.0, deadline - time.monotonic()))
+        connection, since = self._open.pop(host, (None, 0.0))
+        if connection is None:
+            return None
+        if 0.0 <= self._now() - since < IDLE and not connection.dropped():
+            return connection
+        connection.close()
+        return None
+
+    def _over(
+        self, connection: DeadlineConnection, call: Call, headers: Mapping[str, str], deadline: float
+    ) -> Answer:
+        connection.deadline = deadline
+        try:
+            connection.request(call.method, call.path, call.body, headers)
+            response = connection.getresponse()
+            answer = Answer(response.status, response.read(), response.headers)
+        except BaseException:
+            connection.close()
+            raise
+        if not response.will_close:
+            self._open[call.host] = connection, self._now()
+        return answer
 
     def _host(self, service: str) -> str:
         if self._endpoint:
-            return self._endpoint[1]
+            return self._endpoint
         suffix = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
         return f"{service}.{self._region}.{suffix}"
 
@@ -218,31 +229,6 @@ class Aws:
             environment["AWS_SECRET_ACCESS_KEY"],
             environment.get("AWS_SESSION_TOKEN") or None,
         )
-
-
-class _Coming(threading.Thread):
-    """A connection that is being made."""
-
-    def __init__(self, place: tuple[str, str], trust: Trust, now: Callable[[], float]) -> None:
-        super().__init__(daemon=True)
-        self._place = place
-        self._trust = trust
-        self._now = now
-        self._made: tuple[Connection | None, float] = (None, 0.0)
-        self.start()
-
-    def run(self) -> None:
-        """Make it."""
-        try:
-            connection = Connection(*self._place, self._trust, time.monotonic() + TRY)
-        except Broken:
-            return  # whoever takes it makes another one, and says what is wrong
-        self._made = connection, self._now()
-
-    def take(self, until: float) -> tuple[Connection | None, float]:
-        """Return it and when it was made, or None if it broke or takes too long; `until` is by `time.monotonic`."""
-        self.join(max(0.0, min(LEAST, until - time.monotonic())))
-        return self._made
 
 
 def _refusal(call: Call, status: int, kind: str, body: bytes) -> ServiceError:

@@ -11,22 +11,19 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 from closeout.core.errors import BadDelivery, CloseoutError, SecretError, StoreUnavailable, Unauthorized
-from closeout.core.lean import TYPE_CHECKING
 from closeout.core.rules import read_rules
 from closeout.core.secrets import TTL, CachedSecret
-from closeout.intake import answers, door
+from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
-from closeout.lambdas.accepting import Accepting, Place
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.delivery_writer import DeliveryWriter, Place
 from closeout.lambdas.secret import WebhookSecret
-from closeout.lambdas.wire import Aws
 
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-Event: TypeAlias = "Mapping[str, Any]"
+Event: TypeAlias = Mapping[str, Any]
 """API Gateway's proxy event of a REST API:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html"""
 
@@ -36,13 +33,13 @@ LATER = 2 * TTL
 leaked and was replaced twice is out after them, in every environment."""
 
 
-class Door:
+class ReceiverApp:
     """One Lambda environment's receiver; it lives as long as the environment does, and serves one request at a time."""
 
     def __init__(
         self,
         environment: Mapping[str, str] = os.environ,
-        aws: Aws | None = None,
+        aws: AwsClient | None = None,
         *,
         now: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
@@ -52,7 +49,7 @@ class Door:
             rules = file.read()
         self._now = now
         self._log = log
-        self._aws = aws or Aws(environment, now=now, pause=pause)
+        self._aws = aws or AwsClient(environment, now=now, pause=pause)
         self._reference = environment["CLOSEOUT_WEBHOOK_SECRET"]
         self._kept: CachedSecret | None = None
         self._read_at = 0.0
@@ -64,7 +61,7 @@ class Door:
             environment["CLOSEOUT_WORKER"],
             float(environment["CLOSEOUT_RETENTION_DAYS"]),
         )
-        self._ledger = Accepting(self._aws, place, pause)
+        self._ledger = DeliveryWriter(self._aws, place, pause)
 
     def answer(self, event: Event) -> dict[str, Any]:
         """Return API Gateway's answer to its event. Never raises; every outcome is one line in the log."""
@@ -81,20 +78,19 @@ class Door:
             said = answers.FAILED
         self._read_due()
         self._say(said, about, time.perf_counter() - began)
-        headers = dict((*answers.HEADERS, *answers.MORE.get(said.status, ())))
         return {
             "statusCode": said.status,
-            "headers": headers,
+            "headers": dict((*answers.HEADERS, *answers.MORE.get(said.status, ()))),
             "body": said.body.decode(),
             "isBase64Encoded": False,
         }
 
     def _decide(self, event: Event, about: dict[str, Any]) -> Answer:
-        door.check_method(str(event.get("httpMethod")))
-        headers = door.admit(_headers(event))
+        headers.check_method(str(event.get("httpMethod")))
+        checked = headers.check(_headers(event))
         body = _body(event)
-        self._verify(headers, body)
-        decision = self._receiver.decide(headers, body, self._now())
+        self._verify(checked, body)
+        decision = self._receiver.decide(checked, body, self._now())
         delivery = decision.delivery
         if delivery is None:
             return answers.PONG
@@ -103,15 +99,15 @@ class Door:
         about |= {"delivery": accepted.delivery, "runs": list(accepted.runs)}
         return answers.accepted(accepted)
 
-    def _verify(self, headers: Mapping[bytes, bytes], body: bytes) -> None:
-        """Check the signature; with the secret read again if it does not fit, once a second at most."""
+    def _verify(self, checked: Mapping[bytes, bytes], body: bytes) -> None:
+        """Check the signature; if it does not fit, read the secret again (once a second at most) and check once more."""
         try:
-            self._receiver.verify(headers, body)
+            self._receiver.verify(checked, body)
         except Unauthorized:
             self._read_due()
             if not self._secret().refresh():
                 raise
-            self._receiver.verify(headers, body)
+            self._receiver.verify(checked, body)
 
     def _keys(self) -> tuple[bytes, ...]:
         return self._secret().keys()

@@ -25,7 +25,7 @@ def check_method(method: str) -> None:
         raise MethodNotAllowed("This path takes POST only.")
 
 
-def admit(raw_headers: Iterable[tuple[bytes, bytes]], limit: int = MAX_BODY) -> Mapping[bytes, bytes]:
+def check(raw_headers: Iterable[tuple[bytes, bytes]], limit: int = MAX_BODY) -> Mapping[bytes, bytes]:
     """Return the headers by lower-case name, or raise what they alone show to be wrong.
 
     `raw_headers` are pairs as ASGI has them, names in lower case. Raises PayloadTooLarge for an announced size
