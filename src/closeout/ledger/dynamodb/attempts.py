@@ -16,7 +16,7 @@ from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.store import DynamoStore
 from closeout.ledger.dynamodb.table import Action, Table, put, update
 from closeout.ledger.names import split_execution
-from closeout.ports import Clock
+from closeout.ports import Clock, DeliveryId
 from closeout.stack import table as layout
 from closeout.stack.table import Item, from_item
 
@@ -115,7 +115,9 @@ class Attempts:
             raise LedgerError(f"run {run_id} has not finished, or its next attempt was asked for just now")
         return execution_id(run_id, attempt)
 
-    def add_runs(self, delivery: int | str, new_runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+    def add_runs(
+        self, delivery: DeliveryId, new_runs: Sequence[NewRun], requested_by: str
+    ) -> tuple[str, ...]:
         """Store runs for a delivery that is kept (a replay that matches more than it did before).
 
         Gives the executions; a run that is there already is left alone. Raises `LedgerError` if there is no such

@@ -17,8 +17,8 @@ from closeout.ledger.dynamodb.store import DynamoStore
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.names import split_execution
-from closeout.ledger.views import DeliveryView, LogLine, RunFacts, RunView, run_view
-from closeout.ports import Clock, Operation
+from closeout.ledger.views import RunFacts, run_view
+from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, Operation, RunView
 from closeout.stack import table as layout
 from closeout.stack.table import from_item
 
@@ -98,12 +98,12 @@ class Views:
         found = self._table.listed(layout.LISTING, layout.DELIVERIES, limit=limit)
         return [_delivery_view(from_item(item)) for item in found]
 
-    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
+    def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         """Return one delivery."""
         found = self._table.get(layout.delivery_key(str(delivery_id)))
         return _delivery_view(from_item(found)) if found else None
 
-    def body(self, delivery_id: int | str) -> bytes:
+    def body(self, delivery_id: DeliveryId) -> bytes:
         """Return a delivery's payload as JSON text. Raises `NotFound`."""
         return self._bodies.text(str(delivery_id))
 

@@ -15,14 +15,11 @@ from typing import Any
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.ledger.names import split_execution
-from closeout.ledger.sqlite.accepting import SQL
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
-from closeout.ledger.sqlite.sql import named
+from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ledger.sqlite.writer import Job, Writer
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
-
-READ = named("views.sql")
 
 
 class Executions:

@@ -10,10 +10,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from closeout.ledger.sqlite.accepting import SQL
 from closeout.ledger.sqlite.connection import open_reader, unreadable, unwritable
-from closeout.ledger.sqlite.executions import READ
 from closeout.ledger.sqlite.lock import is_held
+from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ports import Clock
 
 

@@ -15,7 +15,7 @@ from closeout.core.errors import StoreUnavailable
 GONE = "The ledger's file is gone, or another stands in its place; closeout takes no more deliveries until it is restarted."
 
 
-class Place:
+class FileIdentity:
     """The names of a ledger and of its write-ahead log, and which files they were when they were opened."""
 
     def __init__(self, path: Path) -> None:
@@ -25,7 +25,7 @@ class Place:
         self._opened = self._look()
         self._gone = False
 
-    def gone(self) -> StoreUnavailable | None:
+    def lost(self) -> StoreUnavailable | None:
         """Return the error once either name has been seen to be gone or another file's: from then on always."""
         if not self._gone:
             with suppress(OSError):  # it cannot be seen just now: the next look tells

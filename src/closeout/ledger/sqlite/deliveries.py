@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.ledger.sqlite.sql import Rows, named
-
-SQL = named("queries.sql")
+from closeout.ledger.sqlite.sql import SQL, Rows
 
 
 class Acceptance(NamedTuple):
@@ -39,7 +37,7 @@ class Acceptance(NamedTuple):
         return str(self.row[1])
 
 
-class Accepting:
+class DeliveryWriter:
     """The insert side of deliveries and runs. Used by the writer thread alone, inside its transactions."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
