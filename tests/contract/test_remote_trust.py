@@ -12,7 +12,7 @@ from closeout.core.runs import RunState
 from closeout.engine.remote import UNKNOWN
 from closeout.engine.visit import DONE, LONGEST_WAIT
 from closeout.ledger.dynamodb import rows
-from closeout.ledger.dynamodb.store import CHANGED, DynamoStore
+from closeout.ledger.dynamodb.executions import CHANGED, Executions
 from closeout.ledger.dynamodb.table import Action, put
 from closeout.ports import Durable, Ending, Execution, Operation, Standing
 from closeout.stack import table as layout
@@ -258,7 +258,7 @@ def test_a_run_that_has_begun_outlasts_its_definitions_time(bench: RemoteBench, 
 # --- runs of the release before -----------------------------------------------------------------------------
 
 
-class Before(DynamoStore):
+class Before(Executions):
     """Reads and writes as releases until November 2026 do: operations stand in the run's own partition."""
 
     def load(self, standing: Standing) -> Any:

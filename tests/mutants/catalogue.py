@@ -433,14 +433,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "visits: a lost fence is seen only when something is stored",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         'row.get("holder") == standing.fence',
         "row is not None",
         (f"{VISITS}::test_a_second_invocation_is_noticed_before_anything_new_is_begun",),
     ),
     Mutant(
         "visits: a key is taken from its holder",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         'put(holder, f"{layout.NEW} OR {MINE}", {":me": taken.execution})',
         "put(holder)",
         (f"{VISITS}::test_of_two_first_tickets_that_are_visited_at_once_one_runs",),
@@ -468,7 +468,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "visits: a lost answer looks like another visit",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         "return now is not None and now.fence == taken.fence",
         "return False",
         (f"{VISITS}::test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses",),

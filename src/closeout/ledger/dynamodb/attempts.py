@@ -1,4 +1,4 @@
-"""What people ask of runs, written at once: a cancel, a further attempt, further runs of a kept delivery.
+"""Further attempts at a run, and further runs of a stored delivery, for reruns and replays; and cancels.
 
 There is no server to take a request: whoever asks writes the row, and starts the execution by its name.
 """
@@ -13,7 +13,7 @@ from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.core.ids import execution_id
 from closeout.core.records import NewRun
 from closeout.ledger.dynamodb import rows
-from closeout.ledger.dynamodb.store import DynamoStore
+from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
 from closeout.ledger.names import split_execution
 from closeout.ports import Clock, DeliveryId
@@ -25,9 +25,9 @@ TRIES = 10
 
 
 class Attempts:
-    """Over one table. It starts nothing: see `starts.LambdaStarts`."""
+    """`ports.Attempts` over one table. It starts nothing: see `starts.LambdaStarts`."""
 
-    def __init__(self, table: Table, store: DynamoStore, clock: Clock) -> None:
+    def __init__(self, table: Table, store: Executions, clock: Clock) -> None:
         self._table = table
         self._store = store
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Reads of the ledger for people and programs: the values of `adapters.views`, out of DynamoDB and CloudWatch Logs.
+"""Read the ledger for commands: `ports.LedgerReader` over DynamoDB and CloudWatch Logs.
 
 Lists come from an index that follows the table within moments; single runs and deliveries are read consistently.
 """
@@ -12,8 +12,8 @@ from typing import Any
 
 from closeout.core.runs import STATES, VERDICTS
 from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
-from closeout.ledger.dynamodb.store import DynamoStore
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.names import split_execution
@@ -29,12 +29,12 @@ _TIMES = ("accepted_at", "started_at", "finished_at")
 
 
 class Views:
-    """Reads one ledger, from any process: what `ledger.sqlite.Views` is for SQLite."""
+    """Reads one ledger, from any thread and any process. Raises `StoreUnavailable` when DynamoDB does not answer."""
 
     def __init__(
         self,
         table: Table,
-        store: DynamoStore,
+        store: Executions,
         bodies: Bodies,
         switch: DynamoSwitch,
         logs: CloudWatchLogs,

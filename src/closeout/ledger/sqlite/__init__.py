@@ -1,6 +1,6 @@
-"""The ledger: deliveries, runs, operations and logs in one SQLite file.
+"""The ledger in one SQLite file: deliveries, runs, operations and logs of a server on one machine.
 
-`Ledger` is the engine process's own, with its one writer; `Views` reads and `Requests` asks from any process.
+`Ledger` is for the server's process, which alone writes; `Views` reads and `Requests` asks from any process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether the ledger's files are still those that were opened: a file without a name takes writes, and loses them all.
+"""Detect that the database file was replaced or deleted.
 
-`rm` and a restored backup leave the open connection as it was, so SQLite commits as before and nothing of it is there
-after the next start. Only the names can tell.
+After `rm` or a restored backup SQLite still commits through its open connection, and all of it is lost at the next
+start. Only the file's name shows the difference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GONE = "The ledger's file is gone, or another stands in its place; closeout take
 
 
 class FileIdentity:
-    """The names of a ledger and of its write-ahead log, and which files they were when they were opened."""
+    """Compares the files that a ledger and its write-ahead log name with those that were opened."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class FileIdentity:
         self._gone = False
 
     def lost(self) -> StoreUnavailable | None:
-        """Return the error once either name has been seen to be gone or another file's: from then on always."""
+        """Return an error if either name is gone or names another file; from then on always."""
         if not self._gone:
             with suppress(OSError):  # it cannot be seen just now: the next look tells
                 self._gone = self._look() != self._opened

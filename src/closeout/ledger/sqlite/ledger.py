@@ -1,7 +1,7 @@
-"""The ledger of one engine process: accept deliveries, keep runs, logs, settings and the switch.
+"""The ledger of a server's process, open for writing: `ports.ServerLedger` over SQLite.
 
-One object so that there is one writer: everything the process stores goes through it in groups. What another
-process may do is `Requests` and `Views`.
+It is one object because there is one writer, which commits in groups what all threads store. Other processes use
+`Requests` and `Views`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LINES_WAITING = 512
 
 
 class Ledger(Executions):
-    """A ledger file, open for writing. A context manager; also an `EngineStore`, a `Journal` and a `Switch`.
+    """A ledger file, open for writing: a `ServerLedger` and, for the engine, an `EngineStore`. A context manager.
 
     `redact` takes secrets out of log lines before they are stored.
     """

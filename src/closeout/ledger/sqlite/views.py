@@ -1,6 +1,6 @@
-"""Reads of the ledger for people and programs: runs, steps, logs, deliveries, figures.
+"""Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite.
 
-Pure reads over connections of their own, so the command line may use them beside a running server.
+Each thread reads over a connection of its own, so the command line may read beside a running server.
 """
 
 from __future__ import annotations
