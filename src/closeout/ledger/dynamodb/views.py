@@ -6,7 +6,6 @@ Lists come from an index that follows the table within moments; single runs and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +16,7 @@ from closeout.ledger.dynamodb.logs import CloudWatchLogs
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.names import split_execution
-from closeout.ledger.views import RunFacts, run_view
+from closeout.ledger.views import RunFacts, run_view, step_durations
 from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, Operation, RunView
 from closeout.stack import table as layout
 from closeout.stack.table import from_item
@@ -122,7 +121,7 @@ class Views:
             "runs_by_state": {state: states[state] for state in STATES if state != "finished"},
             "suspects": 0,  # each invocation is alone
             "queue_age": max(0.0, self._clock.now() - min(queued)) if queued else 0.0,
-            "step_durations": _durations(found),
+            "step_durations": step_durations(found),
         }
 
     def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
@@ -168,15 +167,3 @@ def _delivery_view(row: dict[str, Any]) -> DeliveryView:
         received_at=float(row["received_at"]),
         runs=tuple(row.get("runs", ())),
     )
-
-
-def _durations(found: Iterable[RunView]) -> dict[tuple[str, str], tuple[int, float]]:
-    """Return {(automation, step): (count, seconds)} of the steps that ended and were not skipped."""
-    sums: dict[tuple[str, str], tuple[int, float]] = {}
-    for run in found:
-        for step in run.steps:
-            if step.started_at is None or step.ended_at is None or step.state == "skipped":
-                continue
-            count, seconds = sums.get((run.automation, step.id), (0, 0.0))
-            sums[run.automation, step.id] = (count + 1, seconds + step.ended_at - step.started_at)
-    return sums
