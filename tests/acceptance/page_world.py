@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from closeout.core import ids
-from closeout.ledger.steps import StepView
-from closeout.ledger.views import DeliveryView, LogLine, LogWindow, RunView
+from closeout.ports import DeliveryId, DeliveryView, LogLine, LogWindow, RunView, StepView
 from closeout.testing import deliveries
 
 NOW = 1_790_000_000.0
@@ -67,7 +66,7 @@ class World:
     def __init__(self) -> None:
         self.runs: dict[tuple[str, int], RunView] = {}
         self.lines: dict[str, list[LogLine]] = {}
-        self.bodies: dict[int | str, bytes] = {}
+        self.bodies: dict[DeliveryId, bytes] = {}
         self.numbers = iter(range(1, 1000))
 
     def add(
@@ -154,7 +153,7 @@ class World:
         earlier = [line for line in self.lines[run_id] if before is None or line.id < before]
         return LogWindow(earlier[-limit:], len(earlier[:-limit]))
 
-    def delivery(self, delivery_id: int) -> DeliveryView:
+    def delivery(self, delivery_id: DeliveryId) -> DeliveryView:
         """Return its delivery."""
         return DeliveryView(
             delivery_id,
@@ -170,7 +169,7 @@ class World:
             (),
         )
 
-    def body(self, delivery_id: int | str) -> bytes:
+    def body(self, delivery_id: DeliveryId) -> bytes:
         """Return its payload."""
         return self.bodies[delivery_id]
 

@@ -16,14 +16,13 @@ from typing import Any, NamedTuple
 from closeout.core.automation import Automation
 from closeout.core.records import Accepted
 from closeout.intake import Receiver
-from closeout.ledger.views import LogWindow
+from closeout.ports import DeliveryId, Incoming, LogWindow
 from closeout.server import serve
 from closeout.server.app import Application, ServerParts, create_app
 from closeout.server.bodies import Limits
 from closeout.server.log import Log
 from closeout.server.places import LOOPBACK
 from closeout.server.shared import Timers
-from closeout.server.webhook import Item
 from closeout.testing import deliveries
 
 SECRET = b"It's a Secret to Everybody"
@@ -64,11 +63,11 @@ class FakeStore:
         self.hold.set()
         self.commits: list[str] = []
 
-    def accept_group(self, group: Sequence[Item]) -> None:
+    def accept_group(self, group: Sequence[Incoming]) -> None:
         """Keep a group, in a thread of its own."""
         threading.Thread(target=self._commit, args=(list(group),), daemon=True).start()
 
-    def _commit(self, group: list[Item]) -> None:
+    def _commit(self, group: list[Incoming]) -> None:
         self.hold.wait(10)
         self.groups.append(len(group))
         for delivery, runs, done in group:
@@ -99,11 +98,11 @@ class NoViews:
         """Return an empty part of none."""
         return LogWindow((), 0)
 
-    def delivery(self, delivery_id: int) -> Any:
+    def delivery(self, delivery_id: DeliveryId) -> Any:
         """Return none."""
         return None
 
-    def body(self, delivery_id: int) -> bytes:
+    def body(self, delivery_id: DeliveryId) -> bytes:
         """Return an empty payload."""
         return b"{}"
 

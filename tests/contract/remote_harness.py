@@ -16,9 +16,9 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.lambda_ import DONE, LambdaEngine
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
 from closeout.ledger.dynamodb.starts import LambdaStarts
-from closeout.ledger.dynamodb.store import DynamoStore
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table, put
 from closeout.ledger.dynamodb.views import Views
@@ -64,7 +64,7 @@ class RemoteBench:
         create_ledger(self.dynamo, self.name)
         self.table = Table(self.dynamo, self.name, now=self.clock.now)
         self.bodies = Bodies(self.table, lambda: client(aws, "s3"), BUCKET, now=self.clock.now)
-        self.store = DynamoStore(self.table, self.bodies, self.clock, retention_days=30)
+        self.store = Executions(self.table, self.bodies, self.clock, retention_days=30)
         self.attempts = Attempts(self.table, self.store, self.clock)
         self.switch = DynamoSwitch(self.table, self.clock)
         self.starts = LambdaStarts(client(aws, "lambda"), WORKER, now=self.clock.now, notes=self.attempts)

@@ -154,7 +154,7 @@ def test_a_further_attempt_waits_for_the_key_too(bench: Bench, gate: Gate) -> No
     """A rerun is a run like any other."""
     bench.accept("a", key="pr-17")
     eventually(lambda: gate.begun)
-    bench.ledger.new_attempt("a", "{}", "ada")
+    bench.ledger.attempts.new_attempt("a", "{}", "ada", key="pr-17", queue_timeout=3600.0)
     bench.engine.wake()
     time.sleep(0.05)
     assert gate.begun == ["a"]

@@ -11,7 +11,7 @@ import pytest
 from closeout.core.runs import RunState
 from closeout.engine.lambda_ import DONE, LONGEST_WAIT, UNKNOWN
 from closeout.ledger.dynamodb import rows
-from closeout.ledger.dynamodb.store import CHANGED, DynamoStore
+from closeout.ledger.dynamodb.executions import CHANGED, Executions
 from closeout.ledger.dynamodb.table import Action, put
 from closeout.ports import Durable, Ending, Execution, Operation, RunRecord
 from closeout.stack import table as layout
@@ -257,7 +257,7 @@ def test_a_run_that_has_begun_outlasts_its_definitions_time(bench: RemoteBench, 
 # --- runs of the release before -----------------------------------------------------------------------------
 
 
-class Before(DynamoStore):
+class Before(Executions):
     """Reads and writes as releases until November 2026 do: operations stand in the run's own partition."""
 
     def load(self, record: RunRecord) -> Any:

@@ -156,14 +156,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a file that lost its name takes deliveries",
-        "src/closeout/ledger/sqlite/place.py",
+        "src/closeout/ledger/sqlite/identity.py",
         "                self._gone = self._look() != self._opened",
         "                self._gone = False",
         ("tests/acceptance/test_ledger_gone.py",),
     ),
     Mutant(
         "a ledger's file that came back is trusted",
-        "src/closeout/ledger/sqlite/place.py",
+        "src/closeout/ledger/sqlite/identity.py",
         "        if not self._gone:\n            with",
         "        if True:\n            with",
         ("tests/acceptance/test_ledger_gone.py::test_a_file_that_comes_back_is_not_trusted",),
@@ -240,14 +240,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a duplicate is not noticed",
-        "src/closeout/ledger/sqlite/accepting.py",
+        "src/closeout/ledger/sqlite/deliveries.py",
         "            return Accepted(found[0], runs, True, ())",
         "            return Accepted(found[0], runs, False, ())",
         ("tests/unit/ledger/sqlite/test_accept.py::test_the_same_delivery_again_is_a_duplicate",),
     ),
     Mutant(
         "the same event through a second hook runs again",
-        "src/closeout/ledger/sqlite/accepting.py",
+        "src/closeout/ledger/sqlite/deliveries.py",
         "        fresh = tuple(run for run in acceptance.runs if run.run_id not in runs)",
         "        fresh = tuple(acceptance.runs)",
         (
@@ -433,14 +433,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "visits: a lost fence is seen only when something is stored",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         'row.get("holder") == record.fencing_token',
         "row is not None",
         (f"{INVOCATIONS}::test_a_second_invocation_is_noticed_before_anything_new_is_begun",),
     ),
     Mutant(
         "visits: a key is taken from its holder",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         'put(holder, f"{layout.NEW} OR {MINE}", {":me": taken.execution})',
         "put(holder)",
         (f"{INVOCATIONS}::test_of_two_first_tickets_that_are_visited_at_once_one_runs",),
@@ -468,7 +468,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "visits: a lost answer looks like another visit",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         "return now is not None and now.fencing_token == taken.fencing_token",
         "return False",
         (f"{INVOCATIONS}::test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses",),

@@ -16,14 +16,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a definition that was never deployed is run",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         '            return "unknown"',
         "            return None",
         (f"{TRUST}::test_a_definition_that_was_never_deployed_waits_says_so_and_runs_once_it_is_known",),
     ),
     Mutant(
         "a definition stays known for ever",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         'if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():',
         "if known is None:",
         (f"{TRUST}::test_a_definition_whose_time_is_over_is_unknown",),
@@ -37,7 +37,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the seal is not compared",
-        "src/closeout/ledger/dynamodb/store.py",
+        "src/closeout/ledger/dynamodb/executions.py",
         "        if lost is None and recorded.seal != seal:",
         "        if False:",
         (f"{TRUST}::test_a_run_that_has_begun_does_not_go_on_with_anything_else",),

@@ -7,10 +7,14 @@ server. On a stack the request is carried out at once.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from closeout.cli import output
 from closeout.cli.confirm import who
-from closeout.cli.where import Requests, Where
+from closeout.cli.where import Where
+
+if TYPE_CHECKING:
+    from closeout.ports import Requests
 
 NO_SERVER = "No server is running on this ledger; it will act when it starts."
 PATIENCE = 3.0

@@ -15,14 +15,13 @@ import click
 from closeout.cli import exits, options, output, preview, requests
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
-from closeout.cli.where import Views, Where, ledger
+from closeout.cli.where import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH
 from closeout.core.runs import STATES, VERDICTS
 
 if TYPE_CHECKING:
-    from closeout.ledger.steps import StepView
-    from closeout.ledger.views import LogLine, RunView
+    from closeout.ports import LedgerReader, LogLine, RunView, StepView
 
 SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
@@ -179,7 +178,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
     requests.send(where, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
 
 
-def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
+def find(views: LedgerReader, run_id: str, attempt: int | None = None) -> RunView:
     """Return a run by its id or by the beginning of it, or say that there is none, or several."""
     run = views.run(run_id, attempt) or _beginning(views, run_id, attempt)
     if run is None:
@@ -189,7 +188,7 @@ def find(views: Views, run_id: str, attempt: int | None = None) -> RunView:
     return run
 
 
-def _beginning(views: Views, text: str, attempt: int | None) -> RunView | None:
+def _beginning(views: LedgerReader, text: str, attempt: int | None) -> RunView | None:
     from closeout.ledger.names import split_execution
 
     beginning, named = split_execution(text)

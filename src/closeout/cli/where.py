@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -20,70 +20,12 @@ from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
-    from closeout.ledger.views import DeliveryView, LogLine, RunView
+    from closeout.ports import DeliveryId, LedgerReader, Requests
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
 LOG_LINES = 2000
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Views(Protocol):
-    """What is read of a ledger."""
-
-    def runs(
-        self,
-        limit: int | None = None,
-        *,
-        automation: str | None = None,
-        state: str | None = None,
-        verdict: str | None = None,
-        repository: str | None = None,
-    ) -> list[RunView]:
-        """Return runs, the newest first."""
-        ...
-
-    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
-        """Return one run."""
-        ...
-
-    def run_ids(self, beginning: str, limit: int) -> list[str]:
-        """Return the ids of runs that begin so, at most `limit`."""
-        ...
-
-    def logs(
-        self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
-    ) -> list[LogLine]:
-        """Return a run's log lines with an id over `after`."""
-        ...
-
-    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
-        """Return deliveries, the newest first."""
-        ...
-
-    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
-        """Return one delivery."""
-        ...
-
-    def body(self, delivery_id: int | str) -> bytes:
-        """Return a delivery's payload as JSON text."""
-        ...
-
-
-class Requests(Protocol):
-    """What a command may ask for."""
-
-    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
-        """Write a request, or carry it out; return its number."""
-        ...
-
-    def outcome(self, request: int) -> str | None:
-        """Return what came of a request, None as long as it waits."""
-        ...
-
-    def server_running(self) -> bool:
-        """Whether somebody carries requests out."""
-        ...
 
 
 class Today(NamedTuple):
@@ -133,7 +75,7 @@ class Where:
         return 6.0 if self._stack else 0.0
 
     @cached_property
-    def views(self) -> Views:
+    def views(self) -> LedgerReader:
         """The read side."""
         if self._stack:
             return self._remote.views
@@ -170,7 +112,7 @@ class Where:
             return self._remote.requests(self.today.load() if kind in ("rerun", "replay") else None)
         return wiring.ledger_requests(self.path)
 
-    def delivery_id(self, text: str) -> int | str:
+    def delivery_id(self, text: str) -> DeliveryId:
         """Read a delivery's id: a number in a file, a name on a stack. Raises `UsageError`."""
         if self._stack:
             return text

@@ -9,40 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from closeout.core.runs import MAX_DEATHS
-from closeout.ports import Operation
-
-
-class StepView(NamedTuple):
-    """One step of one attempt. `changes` is None in lists, which read no plans, and before there is a plan."""
-
-    id: str
-    name: str
-    uses: str
-    state: str
-    """`pending running waiting success failure skipped cancelled`."""
-    attempts: int
-    """How often its most tried operation was called, waits apart; 0 before it has begun."""
-    summary: str | None
-    reason: str | None
-    left: tuple[dict[str, Any], ...]
-    changes: tuple[dict[str, Any], ...] | None
-    started_at: float | None
-    ended_at: float | None
-    public: str | None = None
-    """What anybody may read of how it ended."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints."""
-        value = self._asdict()
-        value["left"] = list(self.left)
-        if self.changes is None:
-            del value["changes"]
-        else:
-            value["changes"] = list(self.changes)
-        return value
+from closeout.ports import Operation, StepView
 
 
 def step_views(

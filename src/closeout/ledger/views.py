@@ -1,16 +1,15 @@
-"""Runs, log lines and deliveries as people see them: the same values whichever ledger they were read from.
+"""Make `ports.RunView` of what a store keeps, so that a run looks the same whichever store it is in.
 
-The command line and the pages know these alone. What a ledger must read for them is `RunFacts` and the operations.
+A store reads `RunFacts` and the operations of an attempt; everything else follows from these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from closeout.core.ids import execution_id
 from closeout.ledger.steps import (
-    StepView,
     held_by,
     public,
     reported,
@@ -19,87 +18,7 @@ from closeout.ledger.steps import (
     suspected,
     waits_for,
 )
-from closeout.ports import Operation
-
-
-class RunView(NamedTuple):
-    """One attempt at a run, as people see it."""
-
-    id: str
-    execution: str
-    attempt: int
-    automation: str
-    state: str
-    verdict: str | None
-    delivery: int | str
-    """A number on SQLite, a name on DynamoDB."""
-    event: str
-    action: str | None
-    repository: str | None
-    number: int | None
-    guid: str
-    key: str | None
-    requested_by: str | None
-    accepted_at: float
-    started_at: float | None
-    finished_at: float | None
-    summary: str | None
-    reason: str | None
-    """Why it is not going on just now."""
-    status: str | None
-    """Of the final commit status: `delivered`, `undelivered`, `none` (there is none); None before."""
-    steps: tuple[StepView, ...]
-    public: str | None = None
-    """What anybody may read of how it ended; None where nothing was said."""
-    sleeps_in: str | None = None
-    """The step whose sleep it is in; None for a run that does not sleep, or is asked to end."""
-    until: float | None = None
-    """When that sleep ends, in seconds since the epoch."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints."""
-        return {**self._asdict(), "steps": [step.to_json() for step in self.steps]}
-
-
-class LogLine(NamedTuple):
-    """One line of a run's log. Ids grow, but not by one."""
-
-    id: int
-    step: str | None
-    at: float
-    text: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints."""
-        return self._asdict()
-
-
-class LogWindow(NamedTuple):
-    """A part of a run's log, in order."""
-
-    lines: Sequence[LogLine]
-    left_out: int
-    """Lines that go on where the window ends: before its first line, or after its last if it was read forward."""
-
-
-class DeliveryView(NamedTuple):
-    """A delivery without its body. `runs` are those of its event, whichever hook brought it first."""
-
-    id: int | str
-    guid: str
-    hook: str
-    event: str
-    action: str | None
-    repository: str | None
-    number: int | None
-    size: int
-    origin: str
-    received_at: float
-    runs: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints."""
-        return {**self._asdict(), "runs": list(self.runs)}
+from closeout.ports import DeliveryId, Operation, RunView
 
 
 class RunFacts(NamedTuple):
@@ -110,7 +29,7 @@ class RunFacts(NamedTuple):
     automation: str
     state: str
     verdict: str | None
-    delivery: int | str
+    delivery: DeliveryId
     event: str
     action: str | None
     repository: str | None
@@ -156,6 +75,18 @@ def run_view(
         sleeps_in=sleeps_in,
         until=until,
     )
+
+
+def step_durations(found: Iterable[RunView]) -> dict[tuple[str, str], tuple[int, float]]:
+    """Return {(automation, step): (count, seconds)} of the steps that ended and were not skipped."""
+    sums: dict[tuple[str, str], tuple[int, float]] = {}
+    for run in found:
+        for step in run.steps:
+            if step.started_at is None or step.ended_at is None or step.state == "skipped":
+                continue
+            count, seconds = sums.get((run.automation, step.id), (0, 0.0))
+            sums[run.automation, step.id] = (count + 1, seconds + step.ended_at - step.started_at)
+    return sums
 
 
 def pause_phrase(by: str, reason: str | None) -> str:

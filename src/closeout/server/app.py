@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import closeout
 from closeout.core.errors import CloseoutError
 from closeout.intake.answers import FAILED
 from closeout.intake.receiver import Receiver
+from closeout.ports import PageReader
 from closeout.server import details
 from closeout.server.asgi import App, Receive, Scope, Send, respond
 from closeout.server.bodies import Limits
@@ -30,39 +31,6 @@ LOGGED_PATH = 300
 """Characters of a path, with its query, that stand in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
 FORBIDDEN = b'{"error": "forbidden", "message": "Metrics are for this machine, or for who has the token."}'
-
-
-class Views(Protocol):
-    """What the pages and the metrics read of the ledger. Called in threads; raises CloseoutError."""
-
-    def run(self, run_id: str, attempt: int | None = None) -> Any | None:
-        """Return one run, None if there is none."""
-        ...
-
-    def log_window(
-        self,
-        run_id: str,
-        attempt: int,
-        *,
-        after: int | None = None,
-        before: int | None = None,
-        limit: int,
-        characters: int,
-    ) -> Any:
-        """Return a bounded part of a run's log and how many lines go on where it ends."""
-        ...
-
-    def delivery(self, delivery_id: int) -> Any | None:
-        """Return one delivery, None if there is none."""
-        ...
-
-    def body(self, delivery_id: int) -> bytes:
-        """Return a delivery's payload."""
-        ...
-
-    def stats(self) -> Mapping[str, Any]:
-        """Return the counts behind `/metrics`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +47,7 @@ class ServerParts:
     started: Callable[[Sequence[str]], None]
     refresh: Callable[[], bool]
     ready: Callable[[], None]
-    views: Views
+    views: PageReader
     link_key: bytes
     metrics_token: str | None = None
     public_logs: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,7 +18,7 @@ from closeout.core.errors import CloseoutError
 from closeout.server import details, presentation
 
 if TYPE_CHECKING:
-    from closeout.server.pages import Look
+    from closeout.server.pages import Look, Shown
 
 MAX_STREAMS = 64
 EVERY = 1.0
@@ -32,7 +32,7 @@ class LiveRuns:
 
     def __init__(
         self,
-        load: Callable[[details.Link, int | None], Any],
+        load: Callable[[details.Link, int | None], Shown | None],
         look: Look,
         clock: Callable[[], float],
         draining: asyncio.Event,
@@ -58,7 +58,7 @@ class LiveRuns:
             self._events(link, first, last), media_type="text/event-stream", headers=headers
         )
 
-    async def _events(self, link: details.Link, shown: Any, last: int) -> AsyncIterator[str]:
+    async def _events(self, link: details.Link, shown: Shown, last: int) -> AsyncIterator[str]:
         self._open += 1
         ends = self._clock() + LONGEST
         progress: dict[str, str] = {}
@@ -89,7 +89,7 @@ class LiveRuns:
         finally:
             self._open -= 1
 
-    def _log(self, shown: Any, last: int) -> tuple[str, int]:
+    def _log(self, shown: Shown, last: int) -> tuple[str, int]:
         lines = [line for line in shown.lines if line.id > last]
         if not lines:
             return "", last
@@ -99,7 +99,7 @@ class LiveRuns:
         html = self._look.fragment("_lines.html", lines=lines)
         return f"id: {last}\n" + _event("log", json.dumps({"html": html})), last
 
-    def _standing(self, shown: Any, progress: dict[str, str]) -> str:
+    def _standing(self, shown: Shown, progress: dict[str, str]) -> str:
         progress.update(presentation.progress_of(shown.lines) if shown.log else {})
         values = self._look.standing(shown, self._clock(), progress)
         return json.dumps(

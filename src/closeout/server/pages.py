@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from starlette.routing import Route
 from closeout.actions.registry import builtin
 from closeout.core import payload as core_payload
 from closeout.core.errors import CloseoutError
+from closeout.ports import DeliveryView, LogLine, LogWindow, PageReader, RunView
 from closeout.server import details, presentation
 from closeout.server.asgi import Receive, Scope, Send
 from closeout.server.live import LiveRuns
@@ -36,7 +37,7 @@ class Pages:
 
     def __init__(
         self,
-        views: Any,
+        views: PageReader,
         key: bytes,
         clock: Callable[[], float],
         draining: asyncio.Event,
@@ -104,10 +105,10 @@ class Pages:
             about = presentation.subject({})
         whole = about.private or self._public_logs
         shown = run if whole else presentation.for_anybody(run, _shows_plan)
-        lines, left_out = ((), 0) if not whole else self._log(link, after, before)
+        lines, left_out = self._log(link, after, before) if whole else LogWindow((), 0)
         return Shown(shown, about, self._views.delivery(run.delivery), lines, left_out=left_out, log=whole)
 
-    def _log(self, link: details.Link, after: int | None, before: int | None) -> Any:
+    def _log(self, link: details.Link, after: int | None, before: int | None) -> LogWindow:
         return self._views.log_window(
             link.run_id,
             link.attempt,
@@ -130,7 +131,14 @@ class Shown:
     __slots__ = ("about", "delivery", "left_out", "lines", "log", "run")
 
     def __init__(
-        self, run: Any, about: presentation.Subject, delivery: Any, lines: Any, *, left_out: int, log: bool
+        self,
+        run: RunView,
+        about: presentation.Subject,
+        delivery: DeliveryView | None,
+        lines: Sequence[LogLine],
+        *,
+        left_out: int,
+        log: bool,
     ) -> None:
         self.run = run
         self.about = about

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from closeout.core import commit, terminal
+from closeout.ports import LogLine, RunView, StepView
 from closeout.run import audience
 
 WORDS: Mapping[str, str] = {
@@ -119,8 +120,8 @@ def subject(payload: Mapping[str, Any]) -> Subject:
     )
 
 
-def for_anybody(run: Any, shows_plan: Callable[[str], bool]) -> Any:
-    """Return a run (`adapters.views.RunView`) without what only the log's readers may see.
+def for_anybody(run: RunView, shows_plan: Callable[[str], bool]) -> RunView:
+    """Return a run without what only the log's readers may see.
 
     What it and its steps say becomes what was made for everybody; why it waits, and who asked for it, go. A plan and
     what is left stay if `shows_plan` says so of the action: those of a script are the script's.
@@ -131,7 +132,7 @@ def for_anybody(run: Any, shows_plan: Callable[[str], bool]) -> Any:
     return run._replace(summary=said, reason=reason, requested_by=None, steps=steps)
 
 
-def _step_for_anybody(step: Any, shows_plan: bool) -> Any:
+def _step_for_anybody(step: StepView, shows_plan: bool) -> StepView:
     said = step._replace(summary=step.public, reason=None)
     if not shows_plan:
         return said._replace(changes=None, left=())
@@ -183,8 +184,8 @@ class Banner:
     finished: bool
 
 
-def banner(run: Any, now: float) -> Banner:
-    """Return the banner of a run (`adapters.views.RunView`)."""
+def banner(run: RunView, now: float) -> Banner:
+    """Return the banner of a run."""
     finished = run.state == "finished"
     tone = (run.verdict or "failure") if finished else run.state
     says = (run.summary if finished else _sleeps(run, now) or run.reason) or _standing(run)
@@ -193,7 +194,7 @@ def banner(run: Any, now: float) -> Banner:
     return Banner(tone=tone, word=WORDS.get(tone, tone), says=clean(says), took=took, finished=finished)
 
 
-def _sleeps(run: Any, now: float) -> str | None:
+def _sleeps(run: RunView, now: float) -> str | None:
     """Say until when a run sleeps, None for one that does not."""
     if run.sleeps_in is None or run.until is None:
         return None
@@ -201,7 +202,7 @@ def _sleeps(run: Any, now: float) -> str | None:
     return f"It waits until {when} ({run.sleeps_in})."
 
 
-def _standing(run: Any) -> str:
+def _standing(run: RunView) -> str:
     if run.state == "queued":
         return "It starts as soon as it has its turn."
     for step in run.steps:
@@ -210,12 +211,12 @@ def _standing(run: Any) -> str:
     return "" if run.state == "finished" else "It is under way."
 
 
-def steps(run: Any, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
+def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:
     """Return the timeline. `progress` is the last log line of each step, said while the step goes on."""
     return tuple(_step(step, now, progress.get(step.id, "")) for step in run.steps)
 
 
-def _step(step: Any, now: float, progress: str) -> StepRow:
+def _step(step: StepView, now: float, progress: str) -> StepRow:
     under_way = step.state in ("running", "waiting")
     end = now if under_way else step.ended_at
     took = duration(end - step.started_at) if step.started_at is not None and end is not None else ""
@@ -248,7 +249,7 @@ def _change(change: Mapping[str, Any]) -> ChangeRow:
     )
 
 
-def progress_of(lines: Iterable[Any]) -> dict[str, str]:
+def progress_of(lines: Iterable[LogLine]) -> dict[str, str]:
     """Return the last line of each step."""
     return {line.step: line.text for line in lines if line.step is not None}
 

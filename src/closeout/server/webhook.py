@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Protocol, TypeAlias
 
 from closeout.core.errors import CloseoutError, Overloaded, Unauthorized
-from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.records import Accepted
 from closeout.core.signature import UNFIT
 from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.headers import SIGNATURE
 from closeout.intake.receiver import Receiver
+from closeout.ports import Incoming
 from closeout.server import asgi
 from closeout.server.asgi import RawHeaders
 from closeout.server.bodies import Limits, Unverified
@@ -27,9 +28,7 @@ from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
 from closeout.server.spool import Spool, Spooled, unnamed_file
 
-Done: TypeAlias = Callable[[Any], None]
-Item: TypeAlias = tuple[NewDelivery, Sequence[NewRun], Done]
-Accept: TypeAlias = Callable[[Sequence[Item]], None]
+Accept: TypeAlias = Callable[[Sequence[Incoming]], None]
 
 PATH = "/webhook"
 
@@ -77,7 +76,7 @@ class Webhook:
         self.limits = limits
         self._secrets = secrets
         self._clock = clock
-        self._gathered: list[Item] = []
+        self._gathered: list[Incoming] = []
         self._settled: deque[tuple[_Waiting, Any]] = deque()
         self._waking = False
         self._refreshing: asyncio.Future[bool] | None = None

@@ -6,50 +6,12 @@ The same on both ledgers; who carries it out (the server, or the command itself)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from closeout.core.automation import Automation
 from closeout.core.records import NewRun
-from closeout.ledger.views import DeliveryView, RunView
+from closeout.ports import Attempts, DeliveryId, RunReader
 
 NOTHING = "nothing to start: no automation matches, or its run has not finished"
-
-
-class Shown(Protocol):
-    """What is read of a ledger."""
-
-    def run(self, run_id: str) -> RunView | None:
-        """Return one run."""
-        ...
-
-    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
-        """Return one delivery."""
-        ...
-
-    def body(self, delivery_id: int | str) -> bytes:
-        """Return a delivery's payload as JSON text."""
-        ...
-
-
-class Attempting(Protocol):
-    """What is written to it."""
-
-    def new_attempt(
-        self,
-        run_id: str,
-        definition: str,
-        requested_by: str,
-        *,
-        key: str | None,
-        queue_timeout: float,
-        request: int | None = None,
-    ) -> str:
-        """Store the next attempt at a run; return its execution."""
-        ...
-
-    def add_runs(self, delivery: int | str, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
-        """Store runs that a kept delivery did not have; return their executions."""
-        ...
 
 
 class Again:
@@ -57,22 +19,22 @@ class Again:
 
     def __init__(
         self,
-        shown: Shown,
-        attempting: Attempting,
+        reader: RunReader,
+        attempts: Attempts,
         automations: Mapping[str, Automation],
         *,
         matched: Callable[[str, str, bytes], Sequence[NewRun]],
         start: Callable[[Iterable[str]], None],
     ) -> None:
-        self._shown = shown
-        self._attempting = attempting
+        self._reader = reader
+        self._attempts = attempts
         self._automations = automations
         self._matched = matched
         self._start = start
 
     def rerun(self, target: str, by: str, request: int | None = None) -> str:
         """Store and start the next attempt at a run; return its execution, or why there is none."""
-        run = self._shown.run(target)
+        run = self._reader.run(target)
         if run is None:
             return f"there is no run {target}"
         if run.state != "finished":
@@ -81,9 +43,9 @@ class Again:
         if automation is None:
             return f"the configuration no longer has the automation {run.automation}"
         # The key too is today's: with yesterday's it could run beside a run that holds the key of today.
-        matched = self._matched(run.event, run.guid, self._shown.body(run.delivery))
+        matched = self._matched(run.event, run.guid, self._reader.body(run.delivery))
         today = next((new for new in matched if new.run_id == run.id), None)
-        execution = self._attempting.new_attempt(
+        execution = self._attempts.new_attempt(
             run.id,
             automation.canonical(),
             by,
@@ -94,21 +56,21 @@ class Again:
         self._start([execution])
         return execution
 
-    def replay(self, delivery_id: int | str, by: str) -> str:
+    def replay(self, delivery_id: DeliveryId, by: str) -> str:
         """Match a kept delivery against today's file: new runs begin, finished ones get their next attempt."""
-        delivery = self._shown.delivery(delivery_id)
+        delivery = self._reader.delivery(delivery_id)
         if delivery is None:
             return f"there is no delivery {delivery_id}"
-        runs = self._matched(delivery.event, delivery.guid, self._shown.body(delivery_id))
-        started = list(self._attempting.add_runs(delivery_id, runs, by))
+        runs = self._matched(delivery.event, delivery.guid, self._reader.body(delivery_id))
+        started = list(self._attempts.add_runs(delivery_id, runs, by))
         fresh = {execution.rpartition("-")[0] for execution in started}
         for run in runs:
             if run.run_id in fresh:
                 continue
-            found = self._shown.run(run.run_id)
+            found = self._reader.run(run.run_id)
             if found is not None and found.state == "finished":
                 started.append(
-                    self._attempting.new_attempt(
+                    self._attempts.new_attempt(
                         run.run_id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout
                     )
                 )

@@ -71,7 +71,7 @@ class Runtime:
 
         self._again = Again(
             self.views,
-            ledger,
+            ledger.attempts,
             self._automations,
             matched=self.receiver.runs,
             start=lambda _executions: self.engine.wake(),

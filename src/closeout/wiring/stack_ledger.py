@@ -14,10 +14,10 @@ from closeout.core.errors import UsageError
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
+from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
 from closeout.ledger.dynamodb.requests import Requests
 from closeout.ledger.dynamodb.starts import LambdaStarts
-from closeout.ledger.dynamodb.store import DynamoStore
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.dynamodb.views import Views
@@ -50,7 +50,7 @@ class StackLedger:
         self._clock = clock
         self.table = Table(client("dynamodb"), place.table, now=clock.now)
         self.bodies = Bodies(self.table, lambda: client("s3"), place.bucket, now=clock.now)
-        self.store = DynamoStore(self.table, self.bodies, clock, retention_days=place.retention_days)
+        self.store = Executions(self.table, self.bodies, clock, retention_days=place.retention_days)
         self.attempts = Attempts(self.table, self.store, clock)
         self.switch = DynamoSwitch(self.table, clock)
         self.deployed = DynamoDeployed(self.table)

@@ -89,6 +89,7 @@ def test_a_finished_run_says_verdict_summary_and_time() -> None:
     """The banner is what somebody came for."""
     world = World()
     run = world.run(*ids.parse_execution(failure(world)))
+    assert run is not None
     banner = presentation.banner(run, NOW + 5000)
     assert (banner.tone, banner.word, banner.finished) == ("failure", "Failed", True)
     assert banner.says.startswith("1 of 3 steps failed")
@@ -99,6 +100,7 @@ def test_a_waiting_run_says_what_it_waits_for() -> None:
     """And for how long it has been under way."""
     world = World()
     run = world.run(*ids.parse_execution(waiting(world)))
+    assert run is not None
     banner = presentation.banner(run, NOW + 60)
     assert (banner.word, banner.took) == ("Waiting", "1 min")
     assert "DELETE_IN_PROGRESS" in banner.says
@@ -125,6 +127,7 @@ def test_a_running_step_says_its_last_log_line() -> None:
     world = World()
     execution = world.add("a", "running", steps=(step("one", "running"), step("two", "pending")))
     run = world.run(*ids.parse_execution(execution))
+    assert run is not None
     first, second = presentation.steps(run, NOW + 3, {"one": "3 of 9 deleted", "two": "x"})
     assert (first.says, first.took, second.says) == ("3 of 9 deleted", "3.0 s", "")
 
@@ -178,6 +181,7 @@ def test_a_long_plan_is_folded() -> None:
     run = world.run(
         *ids.parse_execution(world.add("a", "running", steps=(step("one", "running", changes=changes),)))
     )
+    assert run is not None
     (row,) = presentation.steps(run, NOW, {})
     assert row.changes is not None
     assert (len(row.changes), row.unfolded) == (60, False)

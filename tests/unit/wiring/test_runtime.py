@@ -14,6 +14,7 @@ from closeout.core import ids
 from closeout.core.errors import ConfigError, StoreUnavailable
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.redact import Redactor
+from closeout.ledger.sqlite import Requests
 from closeout.ports import Ending, Request
 from closeout.server.service import METRICS_TOKEN, metrics_token
 from closeout.wiring.runtime import Report, Runtime, open_runtime, public_url
@@ -63,7 +64,7 @@ def test_a_rerun_takes_todays_concurrency_key(runtime: Runtime) -> None:
     runtime.ledger.accept_wait(delivery, [NewRun(run_id, "tidy", None, "{}", 60.0)])
     (pending,) = runtime.ledger.pending(0)
     runtime.ledger.finish(pending.number, Ending("success", "done"), time.time())
-    number = runtime.ledger.add_request("rerun", run_id, "ada", None)
+    number = Requests(runtime.ledger.path).add_request("rerun", run_id, "ada", None)
     assert runtime._on_request(Request(number, "rerun", run_id, "ada", None)) == f"{run_id}-2"
     assert [again.key for again in runtime.ledger.pending(0)] == ["tidy|all-of-5"]
     runtime.close(1.0)

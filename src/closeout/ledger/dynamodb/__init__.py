@@ -1,4 +1,5 @@
-"""The ledger in DynamoDB: runs for the worker's visits, views and requests for people.
+"""The ledger in a DynamoDB table: deliveries, runs and operations of a stack, written by many processes.
 
-The table's layout is `stack.table`'s. Import what is needed from the modules: a worker that starts cold pays for each.
+`stack.table` has the table's layout, and the receiver, which has no AWS SDK, stores deliveries itself
+(`lambdas/accepting.py`). Import from the modules: a worker that starts cold pays for each import.
 """

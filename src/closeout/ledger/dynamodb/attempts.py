@@ -1,4 +1,4 @@
-"""What people ask of runs, written at once: a cancel, a further attempt, further runs of a kept delivery.
+"""Further attempts at a run, and further runs of a stored delivery, for reruns and replays; and cancels.
 
 There is no server to take a request: whoever asks writes the row, and starts the execution by its name.
 """
@@ -13,10 +13,10 @@ from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.core.ids import execution_id
 from closeout.core.records import NewRun
 from closeout.ledger.dynamodb import rows
-from closeout.ledger.dynamodb.store import DynamoStore
+from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
 from closeout.ledger.names import split_execution
-from closeout.ports import Clock
+from closeout.ports import Clock, DeliveryId
 from closeout.stack import table as layout
 from closeout.stack.table import Item, from_item
 
@@ -25,9 +25,9 @@ TRIES = 10
 
 
 class Attempts:
-    """Over one table. It starts nothing: see `starts.LambdaStarts`."""
+    """`ports.Attempts` over one table. It starts nothing: see `starts.LambdaStarts`."""
 
-    def __init__(self, table: Table, store: DynamoStore, clock: Clock) -> None:
+    def __init__(self, table: Table, store: Executions, clock: Clock) -> None:
         self._table = table
         self._store = store
         self._clock = clock
@@ -115,7 +115,9 @@ class Attempts:
             raise LedgerError(f"run {run_id} has not finished, or its next attempt was asked for just now")
         return execution_id(run_id, attempt)
 
-    def add_runs(self, delivery: int | str, new_runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+    def add_runs(
+        self, delivery: DeliveryId, new_runs: Sequence[NewRun], requested_by: str
+    ) -> tuple[str, ...]:
         """Store runs for a delivery that is kept (a replay that matches more than it did before).
 
         Gives the executions; a run that is there already is left alone. Raises `LedgerError` if there is no such

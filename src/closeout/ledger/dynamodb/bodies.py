@@ -1,6 +1,6 @@
 """Bodies of deliveries: zlib in the table, or an object in the bucket when they are too large for it.
 
-Apart, so that whoever reads a payload need not know where it stands.
+Whoever reads a payload need not know which.
 """
 
 from __future__ import annotations

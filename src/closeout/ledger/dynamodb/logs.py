@@ -11,7 +11,7 @@ from typing import Any
 
 from closeout.adapters.aws import translated
 from closeout.core.errors import ServiceError
-from closeout.ledger.views import LogLine
+from closeout.ports import LogLine
 from closeout.stack.console import run_pattern
 
 MILLION = 1_000_000

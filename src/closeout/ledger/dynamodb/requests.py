@@ -1,7 +1,7 @@
-"""What a command asks for, done at once: the shape of `ledger.sqlite.Requests`, without a server to wait for.
+"""Take what a command asks for, with who asks and why: `ports.Requests` over DynamoDB.
 
-A cancelled run that was never started is started, and one whose execution is over is taken up by another, so that
-somebody comes to tell it.
+A stack has no server to wait for, so the command carries its request out itself. Somebody must run a cancelled run to
+its end: one that was never started is started, and one whose execution is over gets another execution.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether destructive calls are paused: one item, read consistently before each of them.
 
-Apart from the runs, since it holds for all of them and from the moment it is written.
+So `closeout pause` holds for every run from the moment its item is written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from closeout.stack.table import PAUSE_KEY, from_item, to_item
 
 
 class DynamoSwitch:
-    """`ports.Switch`, and the two commands that turn it."""
+    """`ports.Switch` over one table, with the two methods that turn it."""
 
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""Reads of the ledger for people and programs: the values of `adapters.views`, out of DynamoDB and CloudWatch Logs.
+"""Read the ledger for commands: `ports.LedgerReader` over DynamoDB and CloudWatch Logs.
 
 Lists come from an index that follows the table within moments; single runs and deliveries are read consistently.
 """
@@ -6,19 +6,18 @@ Lists come from an index that follows the table within moments; single runs and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from closeout.core.runs import STATES, VERDICTS
 from closeout.ledger.dynamodb.bodies import Bodies
+from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
-from closeout.ledger.dynamodb.store import DynamoStore
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.names import split_execution
-from closeout.ledger.views import DeliveryView, LogLine, RunFacts, RunView, run_view
-from closeout.ports import Clock, Operation
+from closeout.ledger.views import RunFacts, run_view, step_durations
+from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, Operation, RunView
 from closeout.stack import table as layout
 from closeout.stack.table import from_item
 
@@ -29,12 +28,12 @@ _TIMES = ("accepted_at", "started_at", "finished_at")
 
 
 class Views:
-    """Reads one ledger, from any process: what `ledger.sqlite.Views` is for SQLite."""
+    """Reads one ledger, from any thread and any process. Raises `StoreUnavailable` when DynamoDB does not answer."""
 
     def __init__(
         self,
         table: Table,
-        store: DynamoStore,
+        store: Executions,
         bodies: Bodies,
         switch: DynamoSwitch,
         logs: CloudWatchLogs,
@@ -98,12 +97,12 @@ class Views:
         found = self._table.listed(layout.LISTING, layout.DELIVERIES, limit=limit)
         return [_delivery_view(from_item(item)) for item in found]
 
-    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
+    def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         """Return one delivery."""
         found = self._table.get(layout.delivery_key(str(delivery_id)))
         return _delivery_view(from_item(found)) if found else None
 
-    def body(self, delivery_id: int | str) -> bytes:
+    def body(self, delivery_id: DeliveryId) -> bytes:
         """Return a delivery's payload as JSON text. Raises `NotFound`."""
         return self._bodies.text(str(delivery_id))
 
@@ -122,7 +121,7 @@ class Views:
             "runs_by_state": {state: states[state] for state in STATES if state != "finished"},
             "suspects": 0,  # each invocation is alone
             "queue_age": max(0.0, self._clock.now() - min(queued)) if queued else 0.0,
-            "step_durations": _durations(found),
+            "step_durations": step_durations(found),
         }
 
     def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
@@ -168,15 +167,3 @@ def _delivery_view(row: dict[str, Any]) -> DeliveryView:
         received_at=float(row["received_at"]),
         runs=tuple(row.get("runs", ())),
     )
-
-
-def _durations(found: Iterable[RunView]) -> dict[tuple[str, str], tuple[int, float]]:
-    """Return {(automation, step): (count, seconds)} of the steps that ended and were not skipped."""
-    sums: dict[tuple[str, str], tuple[int, float]] = {}
-    for run in found:
-        for step in run.steps:
-            if step.started_at is None or step.ended_at is None or step.state == "skipped":
-                continue
-            count, seconds = sums.get((run.automation, step.id), (0, 0.0))
-            sums[run.automation, step.id] = (count + 1, seconds + step.ended_at - step.started_at)
-    return sums

@@ -1,12 +1,12 @@
-"""The ledger: deliveries, runs, operations and logs in one SQLite file.
+"""The ledger in one SQLite file: deliveries, runs, operations and logs of a server on one machine.
 
-`Ledger` is the engine process's own, with its one writer; `Views` reads and `Requests` asks from any process.
+`Ledger` is for the server's process, which alone writes; `Views` reads and `Requests` asks from any process.
 """
 
 from __future__ import annotations
 
-from closeout.ledger.sqlite.ledger import SAME, Ledger
+from closeout.ledger.sqlite.ledger import Ledger
 from closeout.ledger.sqlite.requests import Requests
 from closeout.ledger.sqlite.views import Views
 
-__all__ = ["SAME", "Ledger", "Requests", "Views"]
+__all__ = ["Ledger", "Requests", "Views"]

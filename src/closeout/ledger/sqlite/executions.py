@@ -1,32 +1,28 @@
-"""The engine's side of the ledger: executions, what they record, and what other processes ask for.
+"""Schedule and record executions for the server's engine: `engine.store.EngineStore` over SQLite.
 
-It has the shape of `engine.store.EngineStore` without importing it: adapters and engines do not know each other.
-How a run stands is read, advanced by `core.runs`, and written back in one transaction: the rules are not repeated
-in SQL.
+A run's state is read, advanced by `core.runs`, and written back in one transaction: SQL does not repeat the rules.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.ledger.names import split_execution
-from closeout.ledger.sqlite.accepting import SQL
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
-from closeout.ledger.sqlite.sql import named
+from closeout.ledger.sqlite.sql import READ, SQL
+from closeout.ledger.sqlite.switch import turn_switch
 from closeout.ledger.sqlite.writer import Job, Writer
 from closeout.ports import Clock, Ending, Execution, Operation, Pending, Request
 
-READ = named("views.sql")
-
 
 class Executions:
-    """Over the ledger's writer and readers. Numbers are `run.number`: the order of acceptance."""
+    """Uses the ledger's writer and readers. An execution's number is `run.number`: the order of acceptance."""
 
     def __init__(self, readers: Readers, clock: Clock) -> None:
         self._readers = readers
@@ -159,8 +155,7 @@ class Executions:
         requests = [Request(*row) for row in self._read("open_requests", ())]
         switches = [request for request in requests if request.kind in {"pause", "resume"}]
         if switches:
-            last = switches[-1]
-            self._switch(last.by if last.kind == "pause" else None, last.reason, last.id)
+            self._writer().run(partial(turn_switch, request=switches[-1], at=self._clock.now()))
         return [request for request in requests if request not in switches]
 
     def finish_request(self, request: int, outcome: str) -> None:
@@ -188,19 +183,6 @@ class Executions:
             self._writer().run(work)
         else:
             self._writer().submit(Job(work))
-
-    def _switch(self, by: str | None, reason: str | None, request: int) -> None:
-        """Set (`by` given) or clear the pause, and close the requests up to `request`."""
-        value = None if by is None else json.dumps({"by": by, "reason": reason, "at": self._clock.now()})
-
-        def work(connection: sqlite3.Connection) -> None:
-            if value is None:
-                connection.execute(SQL["drop_setting"], ("paused",))
-            else:
-                connection.execute(SQL["put_setting"], ("paused", value.encode()))
-            connection.execute(SQL["finish_switch_requests"], (self._clock.now(), request))
-
-        self._writer().run(work)
 
 
 def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:

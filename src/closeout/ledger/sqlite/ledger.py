@@ -1,42 +1,41 @@
-"""The ledger of one engine process: accept deliveries, keep runs, logs, settings and the switch.
+"""The ledger of a server's process, open for writing: `ports.ServerLedger` over SQLite.
 
-One object so that there is one writer: everything the process stores goes through it in groups. What another
-process may do is `Requests` and `Views`.
+It is one object because there is one writer, which commits in groups what all threads store. Other processes use
+`Requests` and `Views`.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from closeout.core.errors import BadDelivery, CloseoutError, LedgerError, StoreUnavailable
-from closeout.core.ids import execution_id
+from closeout.core.errors import BadDelivery, CloseoutError, StoreUnavailable
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.names import split_execution
-from closeout.ledger.sqlite.accepting import SQL, Acceptance, Accepting, delivery_row
+from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
 from closeout.ledger.sqlite.connection import Readers
+from closeout.ledger.sqlite.deliveries import Acceptance, delivery_row
 from closeout.ledger.sqlite.executions import Executions
 from closeout.ledger.sqlite.lock import FileLock
 from closeout.ledger.sqlite.prune import prune
+from closeout.ledger.sqlite.sql import SQL
 from closeout.ledger.sqlite.switch import paused
-from closeout.ledger.sqlite.writer import Job, Ticket, Writer
-from closeout.ports import Clock
+from closeout.ledger.sqlite.writer import Job, Writer, into
+from closeout.ports import Clock, Incoming
 
 LINES_WAITING = 512
 """Log lines that may wait for the writer, of all runs together."""
-SAME: Final = object()
-"""As it was in the attempt before."""
 
 
 class Ledger(Executions):
-    """A ledger file, open for writing. A context manager; also an `EngineStore`, a `Journal` and a `Switch`.
+    """A ledger file, open for writing: a `ServerLedger` and, for the engine, an `EngineStore`. A context manager.
 
     `redact` takes secrets out of log lines before they are stored.
     """
@@ -44,6 +43,7 @@ class Ledger(Executions):
     def __init__(self, path: Path, *, clock: Clock, redact: Callable[[str], str] = str) -> None:
         super().__init__(Readers(Path(path)), clock)
         self.path = Path(path)
+        self.attempts = Attempts(self._writer, clock)
         self._lock = FileLock(self.path)
         self._lines = JournalLines(redact)
         self._log_room = threading.Semaphore(LINES_WAITING)
@@ -91,9 +91,7 @@ class Ledger(Executions):
         """
         self._writer().submit(self._acceptance(delivery, runs, done))
 
-    def accept_group(
-        self, group: Sequence[tuple[NewDelivery, Sequence[NewRun], Callable[[Any], None]]]
-    ) -> None:
+    def accept_group(self, group: Sequence[Incoming]) -> None:
         """Queue what an event loop has gathered in one turn, so that it shares a transaction.
 
         All bodies are compressed before the first is queued: compressing gives way to other threads, and the
@@ -122,78 +120,11 @@ class Ledger(Executions):
 
     def accept_wait(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
         """Store a delivery and its runs and wait for the commit."""
-        ticket = Ticket()
-        self.accept(delivery, runs, ticket)
-        accepted: Accepted = ticket.wait()
-        return accepted
+        future: Future[Accepted] = Future()
+        self.accept(delivery, runs, into(future))
+        return future.result()
 
-    def new_attempt(
-        self,
-        run_id: str,
-        definition: str,
-        requested_by: str,
-        *,
-        key: Any = SAME,
-        queue_timeout: Any = SAME,
-        request: int | None = None,
-    ) -> str:
-        """Store the next attempt at a run and return its execution name; the engine must be told.
-
-        Key and queue timeout are those of the attempt before unless given. With `request`, that request is
-        done in the same transaction, so that a crash cannot make two attempts of one request. Raises
-        `LedgerError` if there is no such run.
-        """
-        at = self._clock.now()
-
-        def work(connection: sqlite3.Connection, accepting: Accepting) -> str:
-            found = connection.execute(SQL["last_attempt"], (run_id,)).fetchone()
-            if found is None:
-                raise LedgerError(f"there is no run {run_id} in this ledger")
-            attempt, automation, delivery, guid, old_key, old_timeout = found
-            new_key = old_key if key is SAME else key
-            timeout = old_timeout if queue_timeout is SAME else queue_timeout
-            row = (run_id, attempt + 1, automation, delivery, guid, new_key, timeout, requested_by, at)
-            accepting.attempt(connection, row, definition)
-            execution = execution_id(run_id, attempt + 1)
-            if request is not None:
-                connection.execute(SQL["finish_request"], (execution, at, request))
-            return execution
-
-        return str(self._writer().run_accepting(work))
-
-    def add_runs(self, delivery: int | str, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
-        """Store runs for a delivery that is already kept (a replay that matches more than it did before).
-
-        Gives the executions; a run that is there already is left alone. Raises `LedgerError` if there is no
-        such delivery.
-        """
-        at = self._clock.now()
-
-        def work(connection: sqlite3.Connection, accepting: Accepting) -> tuple[str, ...]:
-            found = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
-            if found is None:
-                raise LedgerError(f"there is no delivery {delivery} in this ledger")
-            there = {row[0] for row in connection.execute(SQL["find_runs_of_guid"], found)}
-            fresh = [run for run in runs if run.run_id not in there]
-            for run in fresh:
-                row = (
-                    run.run_id,
-                    1,
-                    run.automation,
-                    delivery,
-                    found[0],
-                    run.key,
-                    run.queue_timeout,
-                    requested_by,
-                    at,
-                )
-                accepting.attempt(connection, row, run.definition)
-            return tuple(execution_id(run.run_id, 1) for run in fresh)
-
-        started: tuple[str, ...] = self._writer().run_accepting(work)
-        return started
-
-    # --- logs, settings, requests, the switch -----------------------------------------------------------
+    # --- logs, settings, the switch -----------------------------------------------------------------------
 
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Keep one log line, redacted; it is stored with one of the next groups. Never raises for the content.
@@ -222,23 +153,6 @@ class Ledger(Executions):
             self._note("add_setting", (name, make()), wait=True)
             rows = self._read("setting", (name,))
         return bytes(rows[0][0])
-
-    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
-        """Ask the engine of this process for something, as another process does through `Requests`."""
-        values = (kind, target, by, reason, self._clock.now())
-        return int(
-            self._writer().run(
-                lambda connection: connection.execute(SQL["insert_request"], values).fetchone()[0]
-            )
-        )
-
-    def set_paused(self, by: str, reason: str | None) -> None:
-        """Stop destructive calls until `clear_paused`; open pause and resume requests are overruled."""
-        self._switch(by, reason, 2**62)
-
-    def clear_paused(self) -> None:
-        """Let destructive calls go on; open pause and resume requests are overruled."""
-        self._switch(None, None, 2**62)
 
     def paused(self) -> str | None:
         """Return who paused and why, or None. A request that was not taken yet counts."""

@@ -9,7 +9,8 @@ import sqlite3
 from functools import partial
 from typing import NamedTuple
 
-from closeout.ledger.sqlite.accepting import SQL, Accepting
+from closeout.ledger.sqlite.deliveries import DeliveryWriter
+from closeout.ledger.sqlite.sql import SQL
 from closeout.ledger.sqlite.writer import Writer
 
 
@@ -26,20 +27,20 @@ def prune(writer: Writer, cutoff: float) -> dict[str, int]:
     total = Pruned()
     after: int | None = 0
     while after is not None:
-        batch, after = writer.run_accepting(partial(_batch, after=after, cutoff=cutoff))
+        batch, after = writer.run_with_deliveries(partial(_batch, after=after, cutoff=cutoff))
         total = Pruned(*(sum(pair) for pair in zip(total, batch, strict=True)))
-    writer.run_accepting(partial(_rest, cutoff=cutoff))
+    writer.run_with_deliveries(partial(_rest, cutoff=cutoff))
     return {"deliveries": total.deliveries, "runs": total.runs, "log lines": total.log_lines}
 
 
 def _batch(
-    connection: sqlite3.Connection, accepting: Accepting, after: int, cutoff: float
+    connection: sqlite3.Connection, deliveries: DeliveryWriter, after: int, cutoff: float
 ) -> tuple[Pruned, int | None]:
     rows = connection.execute(SQL["prunable"], (after, cutoff, cutoff, cutoff)).fetchall()
     if not rows:
         return Pruned(), None
     # Ids are never given twice: people keep them in links and notes.
-    for name, highest in zip(("highest-delivery", "highest-run"), accepting.position(), strict=True):
+    for name, highest in zip(("highest-delivery", "highest-run"), deliveries.position(), strict=True):
         connection.execute(SQL["put_setting"], (name, str(highest).encode()))
     runs = log_lines = 0
     for delivery, guid in rows:
@@ -51,7 +52,7 @@ def _batch(
     return Pruned(len(rows), runs, log_lines), rows[-1][0]
 
 
-def _rest(connection: sqlite3.Connection, accepting: Accepting, cutoff: float) -> None:
+def _rest(connection: sqlite3.Connection, deliveries: DeliveryWriter, cutoff: float) -> None:
     connection.execute(SQL["prune_definitions"])
-    accepting.go_back(accepting.position())  # forgets the ids of definitions that are gone
+    deliveries.go_back(deliveries.position())  # forgets the ids of definitions that are gone
     connection.execute(SQL["prune_requests"], (cutoff,))

@@ -1,6 +1,6 @@
-"""What a process beside the engine may write: one row that asks for something, with who and why.
+"""Take what a command asks for, with who asks and why: `ports.Requests` over SQLite.
 
-One engine process owns a ledger, so a command never acts itself. What it wrote waits until the engine takes it.
+One server owns a ledger, so a command never acts itself: its request waits until the server's engine takes it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from closeout.ledger.sqlite.accepting import SQL
 from closeout.ledger.sqlite.connection import open_reader, unreadable, unwritable
-from closeout.ledger.sqlite.executions import READ
 from closeout.ledger.sqlite.lock import is_held
+from closeout.ledger.sqlite.sql import READ, SQL
 from closeout.ports import Clock
 
 
 class Requests:
-    """Requests to whoever runs the engine on this ledger, now or later."""
+    """Stores requests for the server of this ledger, which runs now or later."""
 
     def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
         self._path = Path(path)

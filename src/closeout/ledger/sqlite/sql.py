@@ -21,6 +21,12 @@ def named(file: str) -> dict[str, str]:
     return statements
 
 
+SQL = named("queries.sql")
+"""What the writer executes."""
+READ = named("views.sql")
+"""What readers execute."""
+
+
 class Rows:
     """An INSERT of many rows in one statement.
 

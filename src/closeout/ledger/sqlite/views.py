@@ -1,6 +1,6 @@
-"""Reads of the ledger for people and programs: runs, steps, logs, deliveries, figures.
+"""Read the ledger for commands, pages and metrics: `ports.LedgerReader` and `ports.PageReader` over SQLite.
 
-Pure reads over connections of their own, so the command line may use them beside a running server.
+Each thread reads over a connection of its own, so the command line may read beside a running server.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from closeout.core.errors import NotFound
 from closeout.ledger.names import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
-from closeout.ledger.sqlite.executions import READ
+from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.sqlite.switch import paused
-from closeout.ledger.views import DeliveryView, LogLine, LogWindow, RunFacts, RunView, run_view
-from closeout.ports import Clock, Operation
+from closeout.ledger.views import RunFacts, run_view
+from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
 
 AT_A_TIME = 500
 """Runs whose operations are read with one statement."""
@@ -135,12 +135,12 @@ class Views:
         rows = self._read("deliveries", (-1 if limit is None else limit,))
         return self._delivery_views(rows)
 
-    def delivery(self, delivery_id: int | str) -> DeliveryView | None:
+    def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         """Return one delivery."""
         views = self._delivery_views(self._read("delivery", (delivery_id,)))
         return views[0] if views else None
 
-    def body(self, delivery_id: int | str) -> bytes:
+    def body(self, delivery_id: DeliveryId) -> bytes:
         """Return a delivery's payload as JSON text. Raises `NotFound`."""
         rows = self._read("body", (delivery_id,))
         if not rows:

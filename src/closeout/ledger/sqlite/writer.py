@@ -13,17 +13,19 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
 from closeout.core.errors import CloseoutError, StoreUnavailable
-from closeout.ledger.sqlite.accepting import Acceptance, Accepting
 from closeout.ledger.sqlite.checkpointer import Checkpointer
 from closeout.ledger.sqlite.connection import is_damaged, open_writer, unusable, unwritable
-from closeout.ledger.sqlite.place import Place
+from closeout.ledger.sqlite.deliveries import Acceptance, DeliveryWriter
+from closeout.ledger.sqlite.identity import FileIdentity
 
-Settle: TypeAlias = Callable[[Any], None]
+Done: TypeAlias = Callable[[Any], None]
+"""Called after the commit, in the writer's thread, with the result of a job or its error."""
 T = TypeVar("T")
 
 LARGEST_GROUP = 512
@@ -39,48 +41,37 @@ AT_FAULT = (
 
 
 class Job:
-    """A piece of work inside a transaction. `done` gets what `work` gave, or the error, after the commit."""
+    """A piece of work inside a transaction."""
 
     __slots__ = ("done", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], Any], done: Settle | None = None) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], done: Done | None = None) -> None:
         self.work = work
         self.done = done
 
 
-class Ticket:
-    """A `done` that a thread can wait for."""
+def into(future: Future[Any]) -> Done:
+    """Return a `done` that resolves a future."""
 
-    __slots__ = ("_lock", "_result")
+    def done(result: Any) -> None:
+        if isinstance(result, BaseException):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self._result: Any = None
-
-    def __call__(self, result: Any) -> None:
-        """Let the waiting thread go on."""
-        self._result = result
-        self._lock.release()
-
-    def wait(self) -> Any:
-        """Return the result once the group is committed. Raises the error that the job ended in."""
-        self._lock.acquire()
-        if isinstance(self._result, BaseException):
-            raise self._result
-        return self._result
+    return done
 
 
 class Writer:
-    """Takes jobs from any thread and settles them after their commit."""
+    """Takes jobs from any thread and calls each one's `done` after its commit."""
 
     def __init__(self, path: Path) -> None:
         self._path = Path(os.path.realpath(path))
         self._connection = open_writer(self._path)
-        self._place = Place(path)
+        self._identity = FileIdentity(path)
         self._checkpointer = Checkpointer(self._path)
         try:
-            self._accepting = Accepting(self._connection)
+            self._deliveries = DeliveryWriter(self._connection)
         except sqlite3.Error as error:
             self._connection.close()
             raise unusable(self._path, error) from error
@@ -102,14 +93,14 @@ class Writer:
         self._queue.put(jobs)
 
     def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Do `work` in the next group and wait for its commit."""
-        ticket = Ticket()
-        self.submit(Job(work, ticket))
-        return ticket.wait()
+        """Do `work` in the next group and wait for its commit. Raises the error that it ended in."""
+        future: Future[Any] = Future()
+        self.submit(Job(work, into(future)))
+        return future.result()
 
-    def run_accepting(self, work: Callable[[sqlite3.Connection, Accepting], Any]) -> Any:
+    def run_with_deliveries(self, work: Callable[[sqlite3.Connection, DeliveryWriter], Any]) -> Any:
         """Do `work`, which stores runs, in the next group and wait for its commit."""
-        return self.run(lambda connection: work(connection, self._accepting))
+        return self.run(lambda connection: work(connection, self._deliveries))
 
     def close(self, timeout: float) -> bool:
         """Commit what is queued and stop; False if that took longer than `timeout` seconds."""
@@ -157,28 +148,29 @@ class Writer:
                 rest += self._queue.get_nowait() or ()
             except Empty:
                 break
-        self._settle([(job, StoreUnavailable("the ledger is closed")) for job in rest])
+        self._answer([(job, StoreUnavailable("the ledger is closed")) for job in rest])
 
     def _write(self, group: list[Job | Acceptance]) -> None:
         if not group:
             return
-        gone = self._place.gone()
-        outcomes = [] if gone else self._stored(group)
+        gone = self._identity.lost()
+        outcomes = [] if gone else self._commit(group)
         # Again after the commit: nothing is said to be stored in a file that had lost its name before.
-        gone = gone or self._place.gone()
-        self._settle([(job, gone) for job in group] if gone else outcomes)
+        gone = gone or self._identity.lost()
+        self._answer([(job, gone) for job in group] if gone else outcomes)
 
-    def _stored(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
-        kept = self._accepting.position()
+    def _commit(self, group: list[Job | Acceptance]) -> list[tuple[Job | Acceptance, Any]]:
+        """Store a group in one transaction; return the result or the error of each."""
+        kept = self._deliveries.position()
         try:
             try:
                 outcomes = self._transaction(group, self._together)
             except (*AT_FAULT, CloseoutError):
                 # One of them is at fault (most often: a duplicate). Alone, each fails only itself.
-                self._accepting.go_back(kept)
+                self._deliveries.go_back(kept)
                 outcomes = self._transaction(group, self._one_by_one)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
-            self._accepting.go_back(kept)
+            self._deliveries.go_back(kept)
             reason = unwritable(self._path, error)
             if isinstance(error, sqlite3.Error) and is_damaged(error):
                 self.damage = reason
@@ -207,7 +199,7 @@ class Writer:
         outcomes: list[tuple[Job | Acceptance, Any]] = []
         if acceptances:
             outcomes.extend(
-                zip(acceptances, self._accepting.together(self._connection, acceptances), strict=True)
+                zip(acceptances, self._deliveries.together(self._connection, acceptances), strict=True)
             )
         if len(acceptances) < len(group):
             outcomes.extend((job, job.work(self._connection)) for job in group if isinstance(job, Job))
@@ -218,12 +210,12 @@ class Writer:
 
     def _alone(self, job: Job | Acceptance) -> Any:
         execute = self._connection.execute
-        kept = self._accepting.position()
+        kept = self._deliveries.position()
         execute("SAVEPOINT job")
         result: Any
         try:
             if isinstance(job, Acceptance):
-                result = self._accepting.alone(self._connection, job)
+                result = self._deliveries.alone(self._connection, job)
             else:
                 result = job.work(self._connection)
         except AT_FAULT as error:
@@ -233,12 +225,12 @@ class Writer:
         else:
             execute("RELEASE job")
             return result
-        self._accepting.go_back(kept)
+        self._deliveries.go_back(kept)
         execute("ROLLBACK TO job")
         execute("RELEASE job")
         return result
 
-    def _settle(self, outcomes: list[tuple[Job | Acceptance, Any]]) -> None:
+    def _answer(self, outcomes: list[tuple[Job | Acceptance, Any]]) -> None:
         for job, result in outcomes:
             if job.done is not None:
                 _safely(job.done, result)
@@ -252,14 +244,14 @@ class Writer:
         lost = getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
         if not lost and not self._connection.in_transaction:
             return
-        if self._place.gone() is not None:
+        if self._identity.lost() is not None:
             return
         try:
             fresh = open_writer(self._path)
         except (CloseoutError, sqlite3.Error):
             return
         try:
-            self._accepting.forget(fresh)
+            self._deliveries.forget(fresh)
         except sqlite3.Error:
             fresh.close()
             return

@@ -16,8 +16,7 @@ from closeout.engine.lambda_ import DONE
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.table import put
-from closeout.ledger.views import DeliveryView, RunView
-from closeout.ports import Durable, Ending, Execution
+from closeout.ports import DeliveryView, Durable, Ending, Execution, RunView
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import BUCKET, FOREVER, GROUP, RemoteBench, client, run_name

@@ -234,7 +234,10 @@ def test_a_payload_that_is_lost_is_told_and_the_rest_can_be_read(
 def test_a_further_attempt_is_another_execution_of_the_same_run(ledger: Ledger, views: Views) -> None:
     """Today's definition, the same delivery and key, and who asked for it."""
     ledger.accept_wait(delivery(), [new_run("r1", definition='{"old": 1}')])
-    assert ledger.new_attempt("r1", '{"new": 1}', "ada") == "r1-2"
+    assert (
+        ledger.attempts.new_attempt("r1", '{"new": 1}', "ada", key="acme/shop#17", queue_timeout=3600.0)
+        == "r1-2"
+    )
     execution, operations = ledger.load(2)
     assert (execution.id, execution.attempt, execution.definition, operations) == (
         "r1-2",
@@ -251,15 +254,15 @@ def test_a_further_attempt_is_another_execution_of_the_same_run(ledger: Ledger, 
 def test_an_attempt_at_nothing_is_an_error(ledger: Ledger) -> None:
     """A sentence that names the run."""
     with pytest.raises(LedgerError, match="no run nope"):
-        ledger.new_attempt("nope", "{}", "ada")
+        ledger.attempts.new_attempt("nope", "{}", "ada", key="acme/shop#17", queue_timeout=3600.0)
 
 
 def test_a_replay_adds_the_runs_that_are_not_there(ledger: Ledger) -> None:
     """What matches today and did not then."""
     ledger.accept_wait(delivery(), [new_run("r1")])
-    assert ledger.add_runs(1, [new_run("r1"), new_run("r2", "comment")], "ada") == ("r2-1",)
+    assert ledger.attempts.add_runs(1, [new_run("r1"), new_run("r2", "comment")], "ada") == ("r2-1",)
     with pytest.raises(LedgerError, match="no delivery 7"):
-        ledger.add_runs(7, [], "ada")
+        ledger.attempts.add_runs(7, [], "ada")
 
 
 def test_definitions_are_kept_once(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from closeout.core.errors import StoreUnavailable
 from closeout.ledger.lines import FULL, MOST_LINES, JournalLines
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ledger.sqlite.ledger import LINES_WAITING
-from closeout.ledger.sqlite.writer import MOST_OTHERS, Job, Ticket
+from closeout.ledger.sqlite.writer import MOST_OTHERS, Job, into
 from closeout.ports import Ending
 from tests.unit.ledger.sqlite.conftest import delivery, new_run
 
@@ -42,12 +43,12 @@ def test_deliveries_come_before_what_was_queued_earlier(ledger: Ledger, held: Ca
     count = 5 * MOST_OTHERS
     for number in range(count):
         ledger._writer().submit(Job(lambda _connection: None, partial(_append, done, number)))
-    tickets = [Ticket() for _ in range(3)]
-    for number, ticket in enumerate(tickets):
-        ledger.accept(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=ticket))
+    futures = [Future[Any]() for _ in range(3)]
+    for number, future in enumerate(futures):
+        ledger.accept(delivery(f"g{number}"), [], partial(_append, done, "delivery", then=into(future)))
     held()
-    for ticket in tickets:
-        assert ticket.wait().delivery
+    for future in futures:
+        assert future.result().delivery
     ledger.probe()
     assert max(at for at, what in enumerate(done) if what == "delivery") < MOST_OTHERS + 3
     assert [what for what in done if what != "delivery"] == list(range(count))
@@ -162,7 +163,7 @@ def test_windows_show_each_line_once(ledger: Ledger, views: Views, sizes: tuple[
 
 def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> None:
     """The plan of both statements is a range of the index over runs."""
-    from closeout.ledger.sqlite.executions import READ
+    from closeout.ledger.sqlite.sql import READ
 
     values = {"run_id": RUN, "attempt": 1, "after": 0, "before": 9, "limit": 2}
     for name in ("logs", "logs_before", "count_logs"):

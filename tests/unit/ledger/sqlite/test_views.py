@@ -241,7 +241,7 @@ def test_runs_can_be_filtered_and_cut(ledger: Ledger, views: Views) -> None:
 
 def test_earlier_attempts_can_be_asked_for(run: Ledger, views: Views) -> None:
     """By number, or as an execution's name."""
-    run.new_attempt("r1", "{}", "ada")
+    run.attempts.new_attempt("r1", "{}", "ada", key="acme/shop#17", queue_timeout=3600.0)
     first, latest, named = views.run("r1", 1), views.run("r1"), views.run("r1-1")
     assert first is not None
     assert latest is not None
@@ -253,7 +253,7 @@ def test_logs_can_be_followed(run: Ledger, views: Views, clock: HandClock) -> No
     """By the last id that was seen; each attempt has its own."""
     run.write("r1-1", None, "begun")
     run.write("r1-1", "stack", "deleting\nwith two lines")
-    run.new_attempt("r1", "{}", "ada")
+    run.attempts.new_attempt("r1", "{}", "ada", key="acme/shop#17", queue_timeout=3600.0)
     run.write("r1-2", None, "again")
     run.probe()
     lines = views.logs("r1", 1)
@@ -323,11 +323,10 @@ def test_a_pause_from_another_process_holds_at_once(ledger: Ledger, views: Views
 def test_a_pause_survives_a_restart(path: Any, clock: HandClock) -> None:
     """It is in the ledger, not in memory."""
     with Ledger(path, clock=clock) as ledger:
-        ledger.set_paused("ada", None)
+        Requests(path).add_request("pause", None, "ada", None)
+        ledger.take_requests()
     with Ledger(path, clock=clock) as ledger:
         assert ledger.paused() == "by ada"
-        ledger.clear_paused()
-        assert ledger.paused() is None
 
 
 def test_requests_wait_until_they_are_done(ledger: Ledger, path: Any) -> None:
@@ -351,8 +350,8 @@ def test_requests_wait_until_they_are_done(ledger: Ledger, path: Any) -> None:
 
 def test_an_attempt_and_its_request_are_one_transaction(run: Ledger, path: Any) -> None:
     """A crash cannot make two attempts of one request."""
-    number = run.add_request("rerun", "r1", "ada", None)
-    run.new_attempt("r1", "{}", "ada", request=number)
+    number = Requests(path).add_request("rerun", "r1", "ada", None)
+    run.attempts.new_attempt("r1", "{}", "ada", key="acme/shop#17", queue_timeout=3600.0, request=number)
     assert run.take_requests() == []
     assert Requests(path).outcome(number) == "r1-2"
 

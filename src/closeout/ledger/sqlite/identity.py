@@ -1,7 +1,7 @@
-"""Whether the ledger's files are still those that were opened: a file without a name takes writes, and loses them all.
+"""Detect that the database file was replaced or deleted.
 
-`rm` and a restored backup leave the open connection as it was, so SQLite commits as before and nothing of it is there
-after the next start. Only the names can tell.
+After `rm` or a restored backup SQLite still commits through its open connection, and all of it is lost at the next
+start. Only the file's name shows the difference.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from closeout.core.errors import StoreUnavailable
 GONE = "The ledger's file is gone, or another stands in its place; closeout takes no more deliveries until it is restarted."
 
 
-class Place:
-    """The names of a ledger and of its write-ahead log, and which files they were when they were opened."""
+class FileIdentity:
+    """Compares the files that a ledger and its write-ahead log name with those that were opened."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,8 +25,8 @@ class Place:
         self._opened = self._look()
         self._gone = False
 
-    def gone(self) -> StoreUnavailable | None:
-        """Return the error once either name has been seen to be gone or another file's: from then on always."""
+    def lost(self) -> StoreUnavailable | None:
+        """Return an error if either name is gone or names another file; from then on always."""
         if not self._gone:
             with suppress(OSError):  # it cannot be seen just now: the next look tells
                 self._gone = self._look() != self._opened

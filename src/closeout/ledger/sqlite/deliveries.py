@@ -1,8 +1,8 @@
-"""Store deliveries with their runs: many at once on the fast way, one at a time when something is in the way.
+"""Store deliveries with their runs: a whole group at once, or one at a time when the group holds a duplicate.
 
-The fast way inserts a whole group in three statements and asks nothing. Only when the database refuses it (a
-delivery is there already, or its runs are) is each looked at by itself; so the common case pays nothing for
-duplicates, and a duplicate is answered by the commit that can see its original.
+The group is inserted in three statements without a read. Only when the database refuses it (a delivery or one of its
+runs is there already) is each delivery looked up by itself. So duplicates cost the common case nothing, and each
+duplicate is answered by the commit that can see its original.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 
 from closeout.core.ids import execution_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.ledger.sqlite.sql import Rows, named
-
-SQL = named("queries.sql")
+from closeout.ledger.sqlite.sql import SQL, Rows
 
 
 class Acceptance(NamedTuple):
-    """A delivery that is ready to be bound: texts checked, body compressed."""
+    """A delivery that is ready to be inserted: texts checked, body compressed."""
 
     row: tuple[Any, ...]
     """hook, guid, event, action, repository, number, form, size, received_at, origin."""
@@ -39,8 +37,8 @@ class Acceptance(NamedTuple):
         return str(self.row[1])
 
 
-class Accepting:
-    """The insert side of deliveries and runs. Used by the writer thread alone, inside its transactions."""
+class DeliveryWriter:
+    """Inserts deliveries and runs. The writer's thread alone uses it, inside its transactions."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
@@ -50,17 +48,17 @@ class Accepting:
         self._runs_in = Rows(SQL["insert_run"])
 
     def position(self) -> tuple[int, int]:
-        """Where the counts stand: to go back to if the transaction fails."""
+        """Return the counters, to go back to if the transaction fails."""
         return self._delivery, self._run
 
     def go_back(self, position: tuple[int, int]) -> None:
-        """Forget what a failed transaction had counted."""
+        """Set the counters back after a transaction that failed."""
         if position != self.position():
             self._delivery, self._run = position
         self._definitions.clear()
 
     def forget(self, connection: sqlite3.Connection) -> None:
-        """Read the counts anew, on a new connection."""
+        """Read the counters again, over a new connection."""
         self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
         self._definitions.clear()
 

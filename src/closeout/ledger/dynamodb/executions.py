@@ -1,8 +1,7 @@
-"""What visits to executions read and write: every write is refused once another visit has the run.
+"""Schedule and record executions for the engine on AWS: `engine.remote.RemoteStore` over DynamoDB.
 
-It has the shape of `engine.store.RemoteStore` without importing it: adapters and engines do not know each other.
-How a run stands is advanced by whoever calls; here the difference is written, under the condition that nobody else
-has moved the run since.
+The caller advances a run's state. The difference is written on the condition that nobody else has changed the run since
+it was read, so that a second invocation of one execution stores nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ MINE = "execution = :me"
 CHANGED = "its payload, its definition or its event is not what it was when the run began"
 
 
-class DynamoStore:
+class Executions:
     """Over one table. `retention_days` is how long a finished run is kept; no run may take longer than that."""
 
     def __init__(self, table: Table, bodies: Bodies, clock: Clock, *, retention_days: float) -> None:

@@ -1,12 +1,11 @@
-"""The seams: a narrow Protocol for each outside thing that has two users or more.
+"""What a run function may do, what is stored of an execution, and what engines and stores exchange.
 
-A port that one module alone needs stands beside that module. Adapters and fakes implement these;
-one contract suite runs over every implementation.
+Here because both the engines and the ledgers speak of it, and neither knows the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.retry import Backoff, Retry
@@ -201,144 +200,6 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        ...
-
-
-class PullRequest(NamedTuple):
-    """What the live check needs to know of a pull request, read from GitHub just now."""
-
-    id: int
-    number: int
-    state: str
-    """`open` or `closed`, GitHub's own word."""
-    base_repository_id: int
-    base_repository: str = ""
-    """`owner/name` as GitHub has it now."""
-    base_owner_id: int = 0
-    head_ref: str = ""
-    """The branch that it is of."""
-
-
-class GitHub(Protocol):
-    """GitHub's REST API as closeout uses it. `repository` is `owner/name`. Every method raises `ServiceError`.
-
-    An error is never read as an answer: only GitHub's exact 404 on a ref means "gone".
-    """
-
-    def create_status(
-        self, repository: str, sha: str, *, state: str, context: str, description: str, target_url: str | None
-    ) -> None:
-        """Post a commit status: state `error|failure|pending|success`, description at most 140 characters."""
-        ...
-
-    def pull_request(self, repository: str, number: int) -> PullRequest:
-        """Read a pull request."""
-        ...
-
-    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
-        """Paths changed by a pull request (the first 300 count, as in GitHub Actions; both names of a rename)."""
-        ...
-
-    def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
-        """Numbers of the open pull requests whose head is this branch of the repository itself: at most 100."""
-        ...
-
-    def ref_exists(self, repository: str, ref: str) -> bool:
-        """Whether `heads/x` or `tags/x` is there."""
-        ...
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Json] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> Json:
-        """Call one path of the API (`/repos/…`) and return the decoded answer (None for 204).
-
-        Rate limits come back as a transient `ServiceError` with `retry_after`; redirects are followed only
-        within the API's origin.
-        """
-        ...
-
-
-class HttpAnswer(NamedTuple):
-    """An HTTP answer: header names in lower case, at most 1 MB of body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Http(Protocol):
-    """Plain HTTP to any host, without following redirects to another origin."""
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout: float,
-        secret_headers: Mapping[str, str] | None = None,
-    ) -> HttpAnswer:
-        """Send one request. `secret_headers` are dropped on a redirect that leaves the origin.
-
-        Raises `ServiceError` (transient) when no answer came.
-        """
-        ...
-
-
-class Secrets(Protocol):
-    """Reads secrets by reference: `env:NAME`, `file:PATH`, `aws-secretsmanager:NAME[#json-key]`."""
-
-    def read(self, reference: str) -> tuple[str, ...]:
-        """Return the active values, newest first. Raises `SecretError` naming the reference, never a value."""
-        ...
-
-
-class AwsTarget(NamedTuple):
-    """Which AWS account a step acts in. `account` is checked against `GetCallerIdentity` before use."""
-
-    account: str
-    region: str
-    assume_role: str | None
-
-
-class Clients(Protocol):
-    """What an action may reach, bound to its step (the account, the region, the role)."""
-
-    def aws(self, service: str) -> Any:
-        """Return a boto3 client whose errors are `ServiceError`; the action declares the methods that it needs."""
-        ...
-
-    def account(self) -> str:
-        """Return the account that the step's credentials belong to, asked anew (`GetCallerIdentity`)."""
-        ...
-
-    @property
-    def github(self) -> GitHub:
-        """GitHub's API with the configured token."""
-        ...
-
-    @property
-    def http(self) -> Http:
-        """Plain HTTP."""
-        ...
-
-    @property
-    def secrets(self) -> Secrets:
-        """Secrets by reference."""
-        ...
-
-
-class ClientFactory(Protocol):
-    """Makes the clients of one step."""
-
-    def for_step(self, target: AwsTarget | None) -> Clients:
-        """Return clients bound to `target`; None for steps that are not AWS's."""
         ...
 
 

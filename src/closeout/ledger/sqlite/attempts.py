@@ -1,0 +1,87 @@
+"""Further attempts at a run, and further runs of a stored delivery, for reruns and replays.
+
+The engine of this process stores them, in the same transaction as the request that asked for them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from closeout.core.errors import LedgerError
+from closeout.core.ids import execution_id
+from closeout.core.records import NewRun
+from closeout.ledger.sqlite.deliveries import DeliveryWriter
+from closeout.ledger.sqlite.sql import SQL
+from closeout.ledger.sqlite.writer import Writer
+from closeout.ports import Clock, DeliveryId
+
+
+class Attempts:
+    """`ports.Attempts` over the ledger's writer. `writer` raises `StoreUnavailable` while the ledger is closed."""
+
+    def __init__(self, writer: Callable[[], Writer], clock: Clock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    def new_attempt(
+        self,
+        run_id: str,
+        definition: str,
+        requested_by: str,
+        *,
+        key: str | None,
+        queue_timeout: float,
+        request: int | None = None,
+    ) -> str:
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if there is no such run.
+
+        Finish `request` in the same transaction, so that a crash cannot make two attempts of one request.
+        """
+        at = self._clock.now()
+
+        def work(connection: sqlite3.Connection, deliveries: DeliveryWriter) -> str:
+            found = connection.execute(SQL["last_attempt"], (run_id,)).fetchone()
+            if found is None:
+                raise LedgerError(f"there is no run {run_id} in this ledger")
+            attempt, automation, delivery, guid = found
+            row = (run_id, attempt + 1, automation, delivery, guid, key, queue_timeout, requested_by, at)
+            deliveries.attempt(connection, row, definition)
+            execution = execution_id(run_id, attempt + 1)
+            if request is not None:
+                connection.execute(SQL["finish_request"], (execution, at, request))
+            return execution
+
+        return str(self._writer().run_with_deliveries(work))
+
+    def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did.
+
+        Return the executions that are new; leave runs that are there alone. Raises `LedgerError` if there is no such
+        delivery.
+        """
+        at = self._clock.now()
+
+        def work(connection: sqlite3.Connection, deliveries: DeliveryWriter) -> tuple[str, ...]:
+            found = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
+            if found is None:
+                raise LedgerError(f"there is no delivery {delivery} in this ledger")
+            there = {row[0] for row in connection.execute(SQL["find_runs_of_guid"], found)}
+            fresh = [run for run in runs if run.run_id not in there]
+            for run in fresh:
+                row = (
+                    run.run_id,
+                    1,
+                    run.automation,
+                    delivery,
+                    found[0],
+                    run.key,
+                    run.queue_timeout,
+                    requested_by,
+                    at,
+                )
+                deliveries.attempt(connection, row, run.definition)
+            return tuple(execution_id(run.run_id, 1) for run in fresh)
+
+        started: tuple[str, ...] = self._writer().run_with_deliveries(work)
+        return started

@@ -1,0 +1,301 @@
+"""What the program needs of a store: accept deliveries, start attempts, take requests, read, keep settings, prune.
+
+What an engine needs besides (schedule and record) the engine declares: `engine.store.EngineStore` for the server's,
+`engine.remote.RemoteStore` for the one on AWS. `docs/how-to/add-a-store.md` says which of these a store implements; one
+suite of tests, `tests/contract/ledger_suite.py`, runs over every store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from closeout.core.records import NewDelivery, NewRun
+from closeout.ports.durable import Journal, Switch
+
+DeliveryId: TypeAlias = int | str
+"""A number in a server's store, a name in DynamoDB."""
+
+Incoming: TypeAlias = tuple[NewDelivery, Sequence[NewRun], Callable[[Any], None]]
+"""A delivery, the runs that it starts, and the callback that gets `Accepted` or the error after the commit."""
+
+
+# --- what is read -------------------------------------------------------------------------------------------
+
+
+class StepView(NamedTuple):
+    """One step of one attempt. `changes` is None in lists, which read no plans, and before there is a plan."""
+
+    id: str
+    name: str
+    uses: str
+    state: str
+    """`pending running waiting success failure skipped cancelled`."""
+    attempts: int
+    """How often its most tried operation was called, without waits; 0 before it has begun."""
+    summary: str | None
+    reason: str | None
+    left: tuple[dict[str, Any], ...]
+    changes: tuple[dict[str, Any], ...] | None
+    started_at: float | None
+    ended_at: float | None
+    public: str | None = None
+    """The part of its result that anybody may read."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        value = self._asdict()
+        value["left"] = list(self.left)
+        if self.changes is None:
+            del value["changes"]
+        else:
+            value["changes"] = list(self.changes)
+        return value
+
+
+class RunView(NamedTuple):
+    """One attempt at a run, as people see it."""
+
+    id: str
+    execution: str
+    attempt: int
+    automation: str
+    state: str
+    verdict: str | None
+    delivery: DeliveryId
+    event: str
+    action: str | None
+    repository: str | None
+    number: int | None
+    guid: str
+    key: str | None
+    requested_by: str | None
+    accepted_at: float
+    started_at: float | None
+    finished_at: float | None
+    summary: str | None
+    reason: str | None
+    """Why it does not go on at this moment."""
+    status: str | None
+    """Of the final commit status: `delivered`, `undelivered`, `none` (there is none); None before."""
+    steps: tuple[StepView, ...]
+    public: str | None = None
+    """The part of its result that anybody may read; None if there is none."""
+    sleeps_in: str | None = None
+    """The step whose sleep it is in; None for a run that does not sleep, or that somebody has cancelled."""
+    until: float | None = None
+    """When that sleep ends, in seconds since the epoch."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {**self._asdict(), "steps": [step.to_json() for step in self.steps]}
+
+
+class LogLine(NamedTuple):
+    """One line of a run's log. Ids grow, but not by one."""
+
+    id: int
+    step: str | None
+    at: float
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return self._asdict()
+
+
+class LogWindow(NamedTuple):
+    """A part of a run's log, in order."""
+
+    lines: Sequence[LogLine]
+    left_out: int
+    """Lines beyond the window: before its first line, or after its last one if it was read forward."""
+
+
+class DeliveryView(NamedTuple):
+    """A delivery without its body. `runs` are those of its event, whichever hook brought it first."""
+
+    id: DeliveryId
+    guid: str
+    hook: str
+    event: str
+    action: str | None
+    repository: str | None
+    number: int | None
+    size: int
+    origin: str
+    received_at: float
+    runs: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {**self._asdict(), "runs": list(self.runs)}
+
+
+# --- who reads ----------------------------------------------------------------------------------------------
+
+
+class RunReader(Protocol):
+    """Reads one run and its delivery. Called in any thread; every method raises `LedgerError` or `StoreUnavailable`."""
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Return a run with its plans, None if there is none: the latest attempt unless told otherwise.
+
+        `run_id` may be an execution's name too.
+        """
+        ...
+
+    def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
+        """Return a delivery, None if there is none."""
+        ...
+
+    def body(self, delivery_id: DeliveryId) -> bytes:
+        """Return a delivery's payload as JSON text. Raises `NotFound`."""
+        ...
+
+
+class LedgerReader(RunReader, Protocol):
+    """Reads what the commands show."""
+
+    def runs(
+        self,
+        limit: int | None = None,
+        *,
+        automation: str | None = None,
+        state: str | None = None,
+        verdict: str | None = None,
+        repository: str | None = None,
+    ) -> list[RunView]:
+        """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
+        ...
+
+    def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`."""
+        ...
+
+    def logs(
+        self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
+    ) -> list[LogLine]:
+        """Return a run's log lines with an id over `after`, in order."""
+        ...
+
+    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+        """Return deliveries, the newest first; all of them without `limit`."""
+        ...
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls and why, or None."""
+        ...
+
+
+class PageReader(RunReader, Protocol):
+    """Reads what a server's pages and metrics show."""
+
+    def log_window(
+        self,
+        run_id: str,
+        attempt: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int,
+        characters: int,
+    ) -> LogWindow:
+        """Return a part of an attempt's log that fits into memory, however long the log is.
+
+        With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
+        `limit` lines; the window ends with the line that reaches `characters`.
+        """
+        ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """Return the figures behind `/metrics`.
+
+        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count finished runs;
+        `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it; `queue_age` is
+        how many seconds the oldest queued run has waited.
+        """
+        ...
+
+
+# --- who writes ---------------------------------------------------------------------------------------------
+
+
+class Attempts(Protocol):
+    """Stores further attempts and further runs of a delivery. The engine must be told of each."""
+
+    def new_attempt(
+        self,
+        run_id: str,
+        definition: str,
+        requested_by: str,
+        *,
+        key: str | None,
+        queue_timeout: float,
+        request: int | None = None,
+    ) -> str:
+        """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one.
+
+        A store that keeps requests finishes `request` in the same transaction, so that a crash cannot make two attempts
+        of one request.
+        """
+        ...
+
+    def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+        """Store runs for a delivery that is stored already; return the executions that are new.
+
+        Raises `LedgerError` if there is no such delivery.
+        """
+        ...
+
+
+class Requests(Protocol):
+    """Takes what a command asks for: `cancel`, `rerun`, `replay`, `pause`, `resume` or `prune`."""
+
+    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
+        """Store a request for the server, or carry it out if there is no server; return its number."""
+        ...
+
+    def outcome(self, request: int) -> str | None:
+        """Return the outcome of a request: a word, an execution or a sentence; None while it waits."""
+        ...
+
+    def server_running(self) -> bool:
+        """Return whether somebody carries requests out now."""
+        ...
+
+
+class ServerLedger(Journal, Switch, Protocol):
+    """The ledger of a server's process, open for writing. Methods raise `StoreUnavailable` when they cannot write."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Further attempts and runs."""
+        ...
+
+    def accept_group(self, group: Sequence[Incoming]) -> None:
+        """Queue deliveries with their runs for one transaction, and return; call each one's callback after the commit.
+
+        Store a delivery once for its hook and GUID, and a run once whichever hook brings its event. Give an item's own
+        error to its callback; raise nothing.
+        """
+        ...
+
+    def setting(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Return a value that is made once for this ledger."""
+        ...
+
+    def newest_time(self) -> float | None:
+        """Return the newest time in the ledger; None when no run is unfinished."""
+        ...
+
+    def probe(self) -> None:
+        """Make one real commit. Raises `StoreUnavailable` if that fails, or if the store has shown damage."""
+        ...
+
+    def prune(self, older_than: float) -> Mapping[str, int]:
+        """Remove deliveries older than `older_than` seconds whose runs finished before then; return what was removed.
+
+        Their runs, operations and logs are removed too.
+        """
+        ...

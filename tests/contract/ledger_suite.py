@@ -1,0 +1,548 @@
+"""What every ledger must do, written over a small bench so that another store can pass the same suite.
+
+A subclass gives a fixture `bench`. `LedgerSuite` is for every store; `ServerLedgerSuite` adds what a server on one machine
+needs besides: settings, windows of a log, requests that wait, retention.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any, Protocol
+
+import pytest
+
+from closeout.core import runs
+from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.ports import (
+    Attempts,
+    DeliveryId,
+    Ending,
+    LedgerReader,
+    Operation,
+    PageReader,
+    Requests,
+    RunView,
+    ServerLedger,
+    StepView,
+    Switch,
+)
+from closeout.testing.durable import FakeClock
+
+DEFINITION = json.dumps(
+    {
+        "steps": [
+            {"id": "stack", "name": "delete the stack", "uses": "aws/x"},
+            {"id": "tell", "name": "", "uses": "gh/y"},
+        ]
+    }
+)
+CHANGE = {"verb": "delete", "resource": "stack preview-17", "reason": "the PR is closed"}
+SECRET = "hunter2"
+DAY = 86_400.0
+
+
+class LedgerBench(Protocol):
+    """A store, empty, with everything that the program does to it. It redacts `SECRET`."""
+
+    clock: FakeClock
+    reader: LedgerReader
+    requests: Requests
+    attempts: Attempts
+    switch: Switch
+
+    def accept(self, delivery: NewDelivery, new_runs: list[NewRun]) -> Accepted:
+        """Store a delivery as the receiver does."""
+        ...
+
+    def begin(self, execution: str) -> None:
+        """Note that an engine has taken an execution."""
+        ...
+
+    def save(self, execution: str, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Store an operation, and what it means for its run, as an engine does."""
+        ...
+
+    def finish(self, execution: str, ending: Ending) -> None:
+        """Store how an execution ended."""
+        ...
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        """Write a log line; it can be read when this returns."""
+        ...
+
+    def carry_out(self) -> None:
+        """Let whoever carries requests out do so."""
+        ...
+
+
+class ServerBench(LedgerBench, Protocol):
+    """A server's ledger."""
+
+    ledger: ServerLedger
+    pages: PageReader
+
+
+def run_id(name: str) -> str:
+    """Return a run id that begins with `name` (letters a to z)."""
+    return (name + "a" * 26)[:26]
+
+
+def operation(name: str, position: int, result: Any = None, **fields: Any) -> Operation:
+    """Return a recorded operation."""
+    given: dict[str, Any] = {
+        "kind": "record",
+        "state": "ok",
+        "tries": 1,
+        "wake": None,
+        "started_at": 1_000.0,
+        "ended_at": 1_001.0,
+    }
+    return Operation(name=name, position=position, result=json.dumps(result), **{**given, **fields})
+
+
+def accept(bench: LedgerBench, name: str, *, hook: str = "h1", **options: Any) -> Accepted:
+    """Accept one delivery that starts one run, both called `name`; a second later comes the next."""
+    delivery = new_delivery(
+        bench, f"guid-{name}", hook=hook, body=options.pop("body", b"{}"), form=options.pop("form", False)
+    )
+    accepted = bench.accept(delivery, [new_run(name, **options)])
+    bench.clock.advance(1)
+    return accepted
+
+
+def new_delivery(
+    bench: LedgerBench, guid: str, *, hook: str = "h1", body: bytes = b"{}", form: bool = False
+) -> NewDelivery:
+    """Return a delivery as the receiver makes it."""
+    return NewDelivery(
+        hook, guid, "pull_request", "closed", "acme/shop", body, form, bench.clock.now(), "github", 17
+    )
+
+
+def new_run(name: str, *, key: str | None = None, definition: str = DEFINITION) -> NewRun:
+    """Return a run as the receiver makes it; its automation is called `name`."""
+    return NewRun(run_id(name), name, key, definition, 3600.0)
+
+
+def again(bench: LedgerBench, name: str, **options: Any) -> str:
+    """Store the next attempt at a run."""
+    given = {"key": None, "queue_timeout": 3600.0, **options}
+    return bench.attempts.new_attempt(run_id(name), "{}", "ada", **given)
+
+
+def shown(bench: LedgerBench, name: str, attempt: int | None = None) -> RunView:
+    """Return a run that is there."""
+    view = bench.reader.run(run_id(name), attempt)
+    assert view is not None
+    return view
+
+
+def steps(bench: LedgerBench, name: str) -> list[tuple[str, str, int]]:
+    """Return (id, state, attempts) of a run's steps."""
+    return [(step.id, step.state, step.attempts) for step in shown(bench, name).steps]
+
+
+class LedgerSuite:
+    """The contract of every store."""
+
+    # --- deliveries -----------------------------------------------------------------------------------------
+
+    def test_a_delivery_is_stored_with_its_runs(self, bench: LedgerBench) -> None:
+        """The answer has the delivery, its runs and the executions that are new."""
+        body = b'{"number": 17}'
+        delivery = new_delivery(bench, "g1", body=body)
+        accepted = bench.accept(delivery, [new_run("r"), new_run("s")])
+        ids = (run_id("r"), run_id("s"))
+        assert accepted[1:] == (ids, False, (f"{ids[0]}-1", f"{ids[1]}-1"))
+        view = bench.reader.delivery(accepted.delivery)
+        assert view is not None
+        assert view[1:] == (
+            "g1", "h1", "pull_request", "closed", "acme/shop", 17, len(body), "github", bench.clock.now(), ids,
+        )  # fmt: skip
+        assert bench.reader.deliveries() == [view]
+        assert bench.reader.body(accepted.delivery) == body
+        assert {(run.id, run.state, run.delivery) for run in bench.reader.runs()} == {
+            (each, "queued", accepted.delivery) for each in ids
+        }
+
+    def test_a_delivery_that_starts_nothing_is_stored(self, bench: LedgerBench) -> None:
+        """`explain` and `replay` need it."""
+        assert bench.accept(new_delivery(bench, "g1"), [])[1:] == ((), False, ())
+        assert [view.guid for view in bench.reader.deliveries()] == ["g1"]
+
+    def test_the_same_delivery_again_is_a_duplicate(self, bench: LedgerBench) -> None:
+        """It is answered with the original and its runs, and starts nothing."""
+        first = accept(bench, "r")
+        assert accept(bench, "r") == (first.delivery, (run_id("r"),), True, ())
+        assert len(bench.reader.deliveries()) == 1
+        assert len(bench.reader.runs()) == 1
+
+    def test_the_same_event_through_another_hook_starts_nothing_new(self, bench: LedgerBench) -> None:
+        """The delivery is stored; it shows the runs of its event, and starts those alone that are not there."""
+        first = accept(bench, "r", hook="h1")
+        second = accept(bench, "r", hook="h2")
+        assert second.delivery != first.delivery
+        assert second[1:] == ((run_id("r"),), False, ())
+        third = bench.accept(new_delivery(bench, "guid-r", hook="h3"), [new_run("r"), new_run("s")])
+        assert third[1:] == ((run_id("r"), run_id("s")), False, (f"{run_id('s')}-1",))
+        assert [view.hook for view in bench.reader.deliveries()] == ["h3", "h2", "h1"]
+        assert len(bench.reader.runs()) == 2
+
+    def test_another_event_with_the_same_run_leaves_the_run_alone(self, bench: LedgerBench) -> None:
+        """A run id is made of its event: whatever the store does with such a delivery, it starts nothing twice."""
+        accept(bench, "r")
+        with contextlib.suppress(StoreUnavailable):
+            assert bench.accept(new_delivery(bench, "another"), [new_run("r")]).started == ()
+        assert [(run.attempt, run.guid) for run in bench.reader.runs()] == [(1, "guid-r")]
+
+    def test_the_payload_of_a_form_is_its_json(self, bench: LedgerBench) -> None:
+        """The body is stored as it was signed."""
+        body = b"payload=%7B%22number%22%3A+17%7D"
+        accepted = accept(bench, "r", body=body, form=True)
+        view = bench.reader.delivery(accepted.delivery)
+        assert view is not None
+        assert view.size == len(body)
+        assert bench.reader.body(accepted.delivery) == b'{"number": 17}'
+
+    @pytest.mark.parametrize("delivery", [4, "nothing"])
+    def test_what_is_not_there_is_none_or_a_named_error(
+        self, bench: LedgerBench, delivery: DeliveryId
+    ) -> None:
+        """Never an empty run or an empty payload."""
+        assert bench.reader.delivery(delivery) is None
+        assert bench.reader.run(run_id("r")) is None
+        assert bench.reader.logs(run_id("r")) == []
+        with pytest.raises(NotFound):
+            bench.reader.body(delivery)
+
+    # --- lists ----------------------------------------------------------------------------------------------
+
+    def test_lists_are_newest_first_cut_and_narrowed(self, bench: LedgerBench) -> None:
+        """Runs by automation, state, verdict and repository."""
+        for name in "bcdef":
+            accept(bench, name)
+        bench.finish(f"{run_id('c')}-1", Ending("success", "done"))
+
+        def listed(limit: int | None = None, **wanted: str) -> str:
+            return "".join(run.automation for run in bench.reader.runs(limit, **wanted))
+
+        assert listed() == "fedcb"
+        assert listed(2) == "fe"
+        assert listed(automation="d") == "d"
+        assert listed(3, state="queued") == "fed"
+        assert listed(state="finished") == listed(verdict="success") == "c"
+        assert listed(repository="acme/shop") == "fedcb"
+        assert listed(repository="acme/other") == listed(verdict="failure") == ""
+        assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]
+        assert len(bench.reader.deliveries()) == 5
+
+    def test_the_beginning_of_an_id_finds_its_runs(self, bench: LedgerBench) -> None:
+        """In alphabetical order, each run once however many attempts it had, and no more than asked for."""
+        for name in ("pc", "pb", "q"):
+            accept(bench, name)
+        bench.finish(f"{run_id('pb')}-1", Ending("success", "done"))
+        again(bench, "pb")
+        assert bench.reader.run_ids("p", 10) == [run_id("pb"), run_id("pc")]
+        assert bench.reader.run_ids(run_id("q"), 10) == [run_id("q")]
+        assert len(bench.reader.run_ids("", 2)) == 2
+        assert bench.reader.run_ids("nothing", 10) == []
+
+    def test_json_has_the_keys_that_scripts_rely_on(self, bench: LedgerBench) -> None:
+        """In lists and alone."""
+        accept(bench, "r")
+        for view in (bench.reader.runs()[0], shown(bench, "r")):
+            value = json.loads(json.dumps(view.to_json()))
+            assert value.keys() == set(RunView._fields)
+            assert value["steps"][0].keys() == set(StepView._fields) - {"changes"}
+        assert {"id", "guid", "hook", "event", "action", "runs"} <= bench.reader.deliveries()[
+            0
+        ].to_json().keys()
+
+    # --- runs and steps ---------------------------------------------------------------------------------------
+
+    def test_a_queued_run_has_pending_steps(self, bench: LedgerBench) -> None:
+        """All declared steps are there from the beginning."""
+        accept(bench, "r")
+        assert steps(bench, "r") == [("stack", "pending", 0), ("tell", "pending", 0)]
+        view = shown(bench, "r")
+        assert (view.state, view.verdict, view.reason) == ("queued", None, None)
+
+    def test_a_step_is_running_from_its_first_operation_to_its_end(self, bench: LedgerBench) -> None:
+        """Then it is what its end says; its plan is read with its run alone, not in lists."""
+        accept(bench, "r")
+        execution = f"{run_id('r')}-1"
+        bench.begin(execution)
+        bench.save(execution, operation("begin", 1))
+        bench.save(execution, operation("stack/plan", 2, {"changes": [CHANGE]}))
+        assert steps(bench, "r")[0] == ("stack", "running", 1)
+        bench.save(execution, operation("stack/delete", 3, tries=3))
+        end = {"state": "failure", "summary": "", "reason": "denied", "left": [CHANGE]}
+        bench.save(execution, operation("stack/end", 4, end))
+        assert steps(bench, "r")[0] == ("stack", "failure", 3)
+        step = shown(bench, "r").steps[0]
+        assert (step.reason, step.left, step.changes) == ("denied", (CHANGE,), (CHANGE,))
+        (listed,) = bench.reader.runs()
+        assert listed.steps[0] == step._replace(changes=None)
+
+    def test_a_waiting_run_says_what_it_last_heard(self, bench: LedgerBench) -> None:
+        """In the step and as the run's reason; polls are not attempts."""
+        accept(bench, "r")
+        execution = f"{run_id('r')}-1"
+        bench.begin(execution)
+        heard = {"heard": "rate exceeded", "not_before": 0}
+        poll = operation(
+            "stack/gone", 1, heard, kind="wait", state="waiting", tries=40, wake=2e9, ended_at=None
+        )
+        bench.save(execution, poll, runs.Parked(2e9))
+        view = shown(bench, "r")
+        assert (view.state, view.reason) == ("waiting", "stack: rate exceeded")
+        assert view.steps[0][3:7] == ("waiting", 1, None, "stack: rate exceeded")
+        assert bench.reader.runs()[0].reason == "stack: rate exceeded"
+
+    def test_a_run_that_sleeps_says_until_when(self, bench: LedgerBench) -> None:
+        """Unless somebody has asked to cancel it."""
+        accept(bench, "r")
+        execution = f"{run_id('r')}-1"
+        bench.begin(execution)
+        sleep = operation("grace", 1, {}, kind="sleep", state="waiting", wake=2e9, ended_at=None)
+        bench.save(execution, sleep, runs.Parked(2e9))
+        view = shown(bench, "r")
+        assert (view.sleeps_in, view.until, view.reason) == ("grace", 2e9, "waits in grace")
+        bench.requests.add_request("cancel", execution, "Jo", None)
+        bench.carry_out()
+        view = shown(bench, "r")
+        assert (view.sleeps_in, view.until, view.reason) == (None, None, "Jo asked to cancel it")
+
+    def test_a_queued_run_says_whom_it_waits_for(self, bench: LedgerBench) -> None:
+        """The execution that holds its key, or is the first to get it."""
+        accept(bench, "r", key="k")
+        accept(bench, "s", key="k")
+        behind = f"waits for its turn on k, behind {run_id('r')}-1"
+        assert [run.reason for run in bench.reader.runs()] == [behind, None]
+        bench.begin(f"{run_id('r')}-1")
+        assert shown(bench, "s").reason == behind
+        bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
+        assert shown(bench, "s").reason is None
+
+    @pytest.mark.parametrize(
+        ("verdict", "expected"), [("failure", "failure"), ("cancelled", "cancelled"), ("success", "failure")]
+    )
+    def test_a_finished_run_has_its_verdict_and_no_step_that_runs(
+        self, bench: LedgerBench, verdict: str, expected: str
+    ) -> None:
+        """A step without an end is over too; steps that never began were skipped."""
+        accept(bench, "r")
+        execution = f"{run_id('r')}-1"
+        bench.begin(execution)
+        bench.save(execution, operation("stack/plan", 1, {"changes": []}))
+        bench.save(execution, operation("final", 2, {"sent": True, "public": "1 step"}))
+        bench.finish(execution, Ending(verdict, "so it ended"))
+        view = shown(bench, "r")
+        assert (view.state, view.verdict, view.summary) == ("finished", verdict, "so it ended")
+        assert (view.status, view.public) == ("delivered", "1 step")
+        assert [state for _, state, _ in steps(bench, "r")] == [expected, "skipped"]
+
+    # --- attempts -------------------------------------------------------------------------------------------
+
+    def test_a_further_attempt_is_another_execution_of_the_same_run(self, bench: LedgerBench) -> None:
+        """Only the latest is listed; earlier ones are there by number, or by an execution's name."""
+        accept(bench, "r", key="old")
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "left"))
+        execution = again(bench, "r", key="new")
+        assert execution == f"{run_id('r')}-2"
+        (listed,) = bench.reader.runs()
+        assert (listed.execution, listed.state, listed.requested_by, listed.key) == (
+            execution,
+            "queued",
+            "ada",
+            "new",
+        )
+        first = shown(bench, "r", 1)
+        assert (first.state, first.attempt, first.key) == ("finished", 1, "old")
+        assert bench.reader.run(f"{run_id('r')}-1") == first
+        assert shown(bench, "r").attempt == 2
+        assert bench.reader.run(run_id("r"), 3) is None
+
+    def test_an_attempt_at_nothing_is_an_error(self, bench: LedgerBench) -> None:
+        """It names the run."""
+        with pytest.raises(LedgerError, match=run_id("no")):
+            again(bench, "no")
+
+    def test_a_replay_adds_the_runs_that_are_not_there(self, bench: LedgerBench) -> None:
+        """The delivery shows them; a run that is there is left alone."""
+        delivery = accept(bench, "r").delivery
+        started = bench.attempts.add_runs(delivery, [new_run("r"), new_run("s")], "ada")
+        assert started == (f"{run_id('s')}-1",)
+        assert shown(bench, "s").requested_by == "ada"
+        view = bench.reader.delivery(delivery)
+        assert view is not None
+        assert view.runs == (run_id("r"), run_id("s"))
+        with pytest.raises(LedgerError, match="no delivery 7"):
+            bench.attempts.add_runs(7, [], "ada")
+
+    # --- the log --------------------------------------------------------------------------------------------
+
+    def test_a_log_is_in_order_and_redacted(self, bench: LedgerBench) -> None:
+        """By the last id that was seen; each attempt has its own."""
+        accept(bench, "r")
+        accept(bench, "s")
+        bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
+        again(bench, "r")
+        for execution, step, text in (
+            (f"{run_id('r')}-1", None, "begun"),
+            (f"{run_id('s')}-1", None, "another run"),
+            (f"{run_id('r')}-2", None, "again"),
+            (f"{run_id('r')}-1", "stack", f"the password is {SECRET}\nin two lines"),
+        ):
+            bench.write(execution, step, text)
+            bench.clock.advance(1)
+        lines = bench.reader.logs(run_id("r"), 1)
+        assert [(line.step, line.text) for line in lines] == [
+            (None, "begun"),
+            ("stack", "the password is ***\nin two lines"),
+        ]
+        assert bench.reader.logs(run_id("r"), 1, after=lines[0].id) == lines[1:]
+        assert bench.reader.logs(run_id("r"), 1, limit=1) == lines[:1]
+        assert [line.text for line in bench.reader.logs(run_id("r"))] == ["again"]
+
+    @pytest.mark.parametrize("text", ["\ud800 lone", "nul \0 inside", "x" * 100_000, ""])
+    def test_no_text_is_too_odd_for_the_log(self, bench: LedgerBench, text: str) -> None:
+        """A line is made storable, and cut if it is long."""
+        accept(bench, "r")
+        bench.write(f"{run_id('r')}-1", None, text)
+        (line,) = bench.reader.logs(run_id("r"))
+        assert len(line.text) < 9_000
+        assert line.text.startswith(text[:3].encode("utf-8", "backslashreplace").decode())
+
+    # --- requests -------------------------------------------------------------------------------------------
+
+    def test_a_pause_holds_from_the_moment_it_is_written(self, bench: LedgerBench) -> None:
+        """Before and after somebody has carried it out; the newest request counts."""
+        assert bench.switch.paused() is None
+        bench.requests.add_request("pause", None, "ada", "moving house")
+        for _ in range(2):
+            assert bench.switch.paused() == bench.reader.paused() == "by ada: moving house"
+            bench.carry_out()
+        bench.requests.add_request("pause", None, "bob", None)
+        assert bench.switch.paused() == "by bob"
+        number = bench.requests.add_request("resume", None, "ada", None)
+        for _ in range(2):
+            assert bench.switch.paused() is bench.reader.paused() is None
+            bench.carry_out()
+        assert bench.requests.outcome(number) == "done"
+
+    def test_a_cancel_is_kept_with_who_and_why(self, bench: LedgerBench) -> None:
+        """By execution or by run id; a run that is unknown or finished cannot be cancelled."""
+        accept(bench, "r")
+        execution = f"{run_id('r')}-1"
+
+        def cancel(target: str) -> str | None:
+            number = bench.requests.add_request("cancel", target, "ada", "wrong stack")
+            bench.carry_out()
+            return bench.requests.outcome(number)
+
+        assert cancel(execution) == "done"
+        assert shown(bench, "r").reason == "ada: wrong stack asked to cancel it"
+        assert cancel(run_id("r")) == "done"
+        bench.finish(execution, Ending("cancelled", "cancelled"))
+        assert cancel(execution) == cancel(run_id("no")) == "unknown or finished"
+
+
+class ServerLedgerSuite(LedgerSuite):
+    """The contract of a store behind a server."""
+
+    def test_requests_wait_until_they_are_done(self, bench: ServerBench) -> None:
+        """An attempt and the request that asked for it are one transaction."""
+        accept(bench, "r")
+        number = bench.requests.add_request("rerun", run_id("r"), "ada", "flaky")
+        bench.carry_out()
+        assert bench.requests.outcome(number) is None
+        execution = again(bench, "r", request=number)
+        assert bench.requests.outcome(number) == execution
+
+    def test_a_setting_is_made_once(self, bench: ServerBench) -> None:
+        """The key of Details links stays the same."""
+        first = bench.ledger.setting("link-key", lambda: b"\x00secret")
+        assert bench.ledger.setting("link-key", lambda: b"other") == first == b"\x00secret"
+        assert bench.ledger.setting("other", lambda: b"") == b""
+
+    def test_the_newest_time_is_known_while_a_run_is_unfinished(self, bench: ServerBench) -> None:
+        """Waits and time limits rest on it."""
+        assert bench.ledger.newest_time() is None
+        at = bench.clock.now()
+        accept(bench, "r")
+        assert bench.ledger.newest_time() == at
+        bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
+        assert bench.ledger.newest_time() is None
+
+    @pytest.mark.parametrize("sizes", [(1,) * 57, (400,) * 20, (5_000, 1, 1, 5_000, 1), (), (1,) * 10])
+    def test_windows_show_each_line_once(self, bench: ServerBench, sizes: tuple[int, ...]) -> None:
+        """From either end, at most ten lines and about a thousand characters at a time, and the rest is counted."""
+        accept(bench, "r")
+        accept(bench, "s")
+        for size in sizes:
+            bench.write(f"{run_id('r')}-1", None, "x" * size)
+            bench.write(f"{run_id('s')}-1", None, "another run's")
+        whole = bench.reader.logs(run_id("r"))
+
+        def window(**where: int | None) -> Any:
+            found = bench.pages.log_window(run_id("r"), 1, limit=10, characters=1_000, **where)
+            assert len(found.lines) <= 10
+            lengths = [len(line.text) for line in found.lines]
+            assert sum(lengths) - max(lengths, default=0) <= 1_000
+            return found
+
+        backward: list[Any] = []
+        found = window()
+        while found.lines:
+            backward = [*found.lines, *backward]
+            assert found.left_out == len(whole) - len(backward)
+            found = window(before=found.lines[0].id)
+        forward: list[Any] = []
+        found = window(after=0)
+        while found.lines:
+            forward += found.lines
+            assert found.left_out == len(whole) - len(forward)
+            found = window(after=found.lines[-1].id)
+        assert backward == forward == whole
+
+    def test_figures_for_metrics(self, bench: ServerBench) -> None:
+        """Verdicts and step times of finished runs; the queue is of this moment."""
+        accept(bench, "r")
+        accept(bench, "s")
+        execution = f"{run_id('r')}-1"
+        bench.save(execution, operation("stack/plan", 1, {}, started_at=1_000.0))
+        bench.save(
+            execution, operation("stack/end", 2, {"state": "success"}, started_at=1_030.0, ended_at=1_030.5)
+        )
+        bench.save(execution, operation("tell/end", 3, {"state": "skipped"}))
+        bench.finish(execution, Ending("success", "done"))
+        bench.clock.advance(59)
+        assert bench.pages.stats() == {
+            "runs_by_verdict": {"success": 1},
+            "runs_by_state": {"queued": 1, "running": 0, "waiting": 0},
+            "suspects": 0,
+            "queue_age": 60.0,
+            "step_durations": {("r", "stack"): (1, 30.5)},
+        }
+
+    def test_prune_removes_what_is_old_and_finished(self, bench: ServerBench) -> None:
+        """With runs, operations and logs; what is recent or unfinished stays, and no number is given twice."""
+        accept(bench, "r")
+        bench.save(f"{run_id('r')}-1", operation("stack/end", 1, {"state": "success"}))
+        bench.write(f"{run_id('r')}-1", None, "begun")
+        bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
+        accept(bench, "s")
+        bench.clock.advance(2 * DAY)
+        accept(bench, "t")
+        bench.finish(f"{run_id('t')}-1", Ending("success", "done"))
+        assert bench.ledger.prune(DAY) == {"deliveries": 1, "runs": 1, "log lines": 1}
+        assert [run.automation for run in bench.reader.runs()] == ["t", "s"]
+        assert bench.reader.run(run_id("r")) is None
+        assert bench.reader.logs(run_id("r")) == []
+        fresh = accept(bench, "r")
+        assert not fresh.duplicate
+        assert fresh.delivery == 4
+        assert steps(bench, "r") == [("stack", "pending", 0), ("tell", "pending", 0)]

@@ -1,0 +1,183 @@
+"""One suite over every ledger: in memory, in SQLite, and in DynamoDB on an emulator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from closeout.core import runs
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.lambdas.accepting import Accepting
+from closeout.lambdas.accepting import Place as Tables
+from closeout.lambdas.wire import Aws
+from closeout.ledger import sqlite
+from closeout.ledger.dynamodb.journal import LogJournal
+from closeout.ledger.dynamodb.requests import Requests
+from closeout.ports import Ending, LedgerReader, Operation, PageReader, Standing
+from closeout.ports import Requests as RequestsPort
+from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
+from tests.contract.ledger_suite import SECRET, LedgerSuite, ServerLedgerSuite
+from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client
+from tests.memory_ledger import MemoryLedger
+
+
+def redact(text: str) -> str:
+    """Take the secret out."""
+    return text.replace(SECRET, "***")
+
+
+class LocalLedger:
+    """`ServerBench` over a server's ledger, with what its engine does."""
+
+    def __init__(
+        self,
+        ledger: sqlite.Ledger | MemoryLedger,
+        reader: LedgerReader,
+        pages: PageReader,
+        requests: RequestsPort,
+        clock: FakeClock,
+    ) -> None:
+        self.ledger = self.switch = ledger
+        self.attempts = ledger.attempts
+        self.reader = reader
+        self.pages = pages
+        self.requests = requests
+        self.clock = clock
+
+    def accept(self, delivery: NewDelivery, new_runs: list[NewRun]) -> Accepted:
+        """Store a delivery."""
+        return self.ledger.accept_wait(delivery, new_runs)
+
+    def begin(self, execution: str) -> None:
+        """Note that it runs."""
+        self.ledger.begin(self._number(execution), "own", self.clock.now(), wait=True)
+
+    def save(self, execution: str, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Store an operation."""
+        self.ledger.save(self._number(execution), operation, *outcomes)
+
+    def finish(self, execution: str, ending: Ending) -> None:
+        """Store its end."""
+        self.ledger.finish(self._number(execution), ending, self.clock.now())
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        """Write a log line, and wait for it."""
+        self.ledger.write(execution, step, text)
+        self.ledger.probe()
+
+    def carry_out(self) -> None:
+        """Take requests, and carry out cancels, as an engine does."""
+        for request in self.ledger.take_requests():
+            if request.kind == "cancel":
+                execution = self.ledger.find(str(request.target))
+                by = f"{request.by}: {request.reason}" if request.reason else request.by
+                done = execution is not None and self.ledger.ask_cancel(execution, by)
+                self.ledger.finish_request(request.id, "done" if done else "unknown or finished")
+
+    def _number(self, execution: str) -> int:
+        return next(one.number for one in self.ledger.pending(0) if one.execution == execution)
+
+
+class TestMemory(ServerLedgerSuite):
+    """Every test of the suite, in memory."""
+
+    @pytest.fixture
+    def bench(self) -> LocalLedger:
+        """An empty ledger."""
+        clock = FakeClock()
+        ledger = MemoryLedger(clock, redact)
+        return LocalLedger(ledger, ledger, ledger, ledger, clock)
+
+
+class TestSqlite(ServerLedgerSuite):
+    """Every test of the suite, on SQLite."""
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[LocalLedger]:
+        """An empty ledger."""
+        clock, path = FakeClock(), tmp_path / "ledger.db"
+        with sqlite.Ledger(path, clock=clock, redact=redact) as ledger:
+            views = sqlite.Views(path, clock=clock)
+            yield LocalLedger(ledger, views, views, sqlite.Requests(path, clock=clock), clock)
+            views.close()
+
+
+class StackLedger:
+    """`LedgerBench` over DynamoDB: the receiver's acceptance, and what invocations of the worker write."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.clock = FakeClock(float(int(time.time())))
+        self._remote = RemoteBench(aws, clock=self.clock)
+        client(aws, "s3").create_bucket(Bucket=BUCKET)
+        self._logs = client(aws, "logs")
+        self._logs.create_log_group(logGroupName=GROUP)
+        self._logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
+        self.reader = self._remote.views
+        self.attempts = self._remote.attempts
+        self.switch = self._remote.switch
+        self.requests = Requests(
+            self.attempts, self._remote.starts, self.switch, rerun=self._none, replay=self._none
+        )
+        receiver = Aws({**aws.environment(), "AWS_REGION": "us-east-1"}, pause=lambda _: None)
+        tables = Tables(self._remote.name, BUCKET, WORKER, 90)
+        self._deliveries = Accepting(receiver, tables, lambda _: None)
+        self._journal = LogJournal(self.clock, redact, self._print)
+
+    def accept(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
+        """Store a delivery, and start its runs."""
+        return self._deliveries.accept(delivery, new_runs)
+
+    def begin(self, execution: str) -> None:
+        """Take it, with its key."""
+        found = self._found(execution)
+        taken = found._replace(
+            run=runs.advance(found.run, runs.Taken("own", self.clock.now())), fence="visit"
+        )
+        assert self._remote.store.take(found, taken, hold=True, leave=False)
+
+    def save(self, execution: str, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Store an operation, and the seal with the first."""
+        found = self._found(execution)
+        seal = self._remote.store.load(found).seal
+        after = found.run
+        for outcome in outcomes:
+            after = runs.advance(after, outcome)
+        assert self._remote.store.save(found, after, operation, seal)
+
+    def finish(self, execution: str, ending: Ending) -> None:
+        """Store its end."""
+        found = self._found(execution)
+        ended = runs.Ended(ending.verdict, ending.summary, self.clock.now())
+        assert self._remote.store.finish(found, runs.advance(found.run, ended))
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        """Print a log line, which Lambda takes to CloudWatch Logs."""
+        self._journal.write(execution, step, text)
+
+    def carry_out(self) -> None:
+        """Do nothing: a command carries its request out itself."""
+
+    def _print(self, line: str) -> None:
+        event = {"timestamp": int(self.clock.now() * 1000), "message": line}
+        self._logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=[event])
+
+    def _found(self, execution: str) -> Standing:
+        found = self._remote.store.look(execution)
+        assert found is not None
+        return found
+
+    _none: Callable[[str, str], str] = staticmethod(lambda target, by: f"nobody reruns {target} for {by}")
+
+
+class TestDynamodb(LedgerSuite):
+    """Every test of the suite, on DynamoDB."""
+
+    @pytest.fixture
+    def bench(self, aws: FakeAws) -> StackLedger:
+        """An empty table."""
+        aws.reset()
+        return StackLedger(aws)

@@ -1,0 +1,507 @@
+"""A ledger in memory: the smallest store that keeps the contract, for tests that need a ledger and no disk.
+
+It is a `ports.ServerLedger` with its readers and requests, and an `engine.store.EngineStore`, all over a few dicts.
+`tests/contract/test_ledgers.py` runs the suite of every store over it, so what it answers is what SQLite answers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from closeout.core import runs
+from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
+from closeout.core.ids import execution_id
+from closeout.core.payload import from_form
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.ledger.lines import JournalLines
+from closeout.ledger.names import split_execution
+from closeout.ledger.views import RunFacts, pause_phrase, run_view, step_durations
+from closeout.ports import (
+    Clock,
+    DeliveryId,
+    DeliveryView,
+    Ending,
+    Execution,
+    Incoming,
+    LogLine,
+    LogWindow,
+    Operation,
+    Pending,
+    Request,
+    RunView,
+)
+
+
+@dataclass
+class _Run:
+    """One attempt at a run."""
+
+    number: int
+    run: NewRun
+    attempt: int
+    delivery: int
+    requested_by: str | None
+    accepted_at: float
+    state: runs.RunState = field(default_factory=runs.RunState)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    lines: list[LogLine] = field(default_factory=list)
+
+    @property
+    def execution(self) -> str:
+        """The execution's name."""
+        return execution_id(self.run.run_id, self.attempt)
+
+
+class MemoryLedger:
+    """Everything that one server keeps, behind one lock. It needs no opening and no closing."""
+
+    def __init__(self, clock: Clock, redact: Callable[[str], str] = str) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._deliveries: dict[int, NewDelivery] = {}
+        self._runs: dict[int, _Run] = {}
+        self._requests: dict[int, Request] = {}
+        self._outcomes: dict[int, str] = {}
+        self._settings: dict[str, bytes] = {}
+        self._paused: Request | None = None
+        self._lines = JournalLines(redact)
+        self._delivery_ids, self._run_numbers = itertools.count(1), itertools.count(1)
+        self._request_ids, self._line_ids = itertools.count(1), itertools.count(1)
+
+    @property
+    def attempts(self) -> MemoryLedger:
+        """Itself: it stores attempts too."""
+        return self
+
+    # --- deliveries -----------------------------------------------------------------------------------------
+
+    def accept_group(self, group: Sequence[Incoming]) -> None:
+        """Store each delivery, then call its callback."""
+        for delivery, new_runs, done in group:
+            done(self._outcome(delivery, new_runs))
+
+    def accept_wait(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
+        """Store a delivery and its runs."""
+        outcome = self._outcome(delivery, new_runs)
+        if isinstance(outcome, StoreUnavailable):
+            raise outcome
+        return outcome
+
+    def _outcome(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted | StoreUnavailable:
+        with self._lock:
+            known = self._runs_of(delivery.guid)
+            for number, kept in self._deliveries.items():
+                if (kept.hook, kept.guid) == (delivery.hook, delivery.guid):
+                    return Accepted(number, known, True, ())
+            fresh = [run for run in new_runs if run.run_id not in known]
+            if any(self._find(run.run_id) for run in fresh):
+                return StoreUnavailable("a run of this delivery is stored already, for another event")
+            number = next(self._delivery_ids)
+            self._deliveries[number] = delivery
+            started = tuple(self._add(run, 1, number, None) for run in fresh)
+            return Accepted(number, known + tuple(run.run_id for run in fresh), False, started)
+
+    def new_attempt(
+        self,
+        run_id: str,
+        definition: str,
+        requested_by: str,
+        *,
+        key: str | None,
+        queue_timeout: float,
+        request: int | None = None,
+    ) -> str:
+        """Store the next attempt at a run. Raises `LedgerError`."""
+        with self._lock:
+            last = self._find(run_id)
+            if last is None:
+                raise LedgerError(f"there is no run {run_id} in this ledger")
+            run = NewRun(run_id, last.run.automation, key, definition, queue_timeout)
+            execution = self._add(run, last.attempt + 1, last.delivery, requested_by)
+            if request is not None:
+                self.finish_request(request, execution)
+            return execution
+
+    def add_runs(
+        self, delivery: DeliveryId, new_runs: Sequence[NewRun], requested_by: str
+    ) -> tuple[str, ...]:
+        """Store the runs that a stored delivery does not have. Raises `LedgerError`."""
+        with self._lock:
+            if delivery not in self._deliveries:
+                raise LedgerError(f"there is no delivery {delivery} in this ledger")
+            known = self._runs_of(self._deliveries[int(delivery)].guid)
+            fresh = [run for run in new_runs if run.run_id not in known]
+            return tuple(self._add(run, 1, int(delivery), requested_by) for run in fresh)
+
+    def _add(self, run: NewRun, attempt: int, delivery: int, requested_by: str | None) -> str:
+        number = next(self._run_numbers)
+        self._runs[number] = _Run(number, run, attempt, delivery, requested_by, self._clock.now())
+        return self._runs[number].execution
+
+    def _runs_of(self, guid: str) -> tuple[str, ...]:
+        mine = (run for run in self._runs.values() if self._deliveries[run.delivery].guid == guid)
+        return tuple(dict.fromkeys(run.run.run_id for run in mine))
+
+    def _find(self, run_id: str, attempt: int | None = None) -> _Run | None:
+        name, named = split_execution(run_id)
+        wanted = attempt or named
+        found = [one for one in self._runs.values() if one.run.run_id == name]
+        return next((one for one in reversed(found) if wanted in (None, one.attempt)), None)
+
+    # --- executions -----------------------------------------------------------------------------------------
+
+    def lock(self) -> None:
+        """Do nothing: nobody else can open this ledger."""
+
+    def recover(self) -> Sequence[Pending]:
+        """Count a crash of each running execution; return all unfinished ones."""
+        with self._lock:
+            running = [run for run in self._runs.values() if run.state.state == "running"]
+            turn = next((run.number for run in running if run.state.alone in runs.IN_TURN), None)
+            for run in running:
+                self._advance(run.number, runs.Crashed(by_another=turn not in (None, run.number)))
+            return self.pending(0)
+
+    def pending(self, after: int) -> Sequence[Pending]:
+        """Return unfinished executions with a higher number."""
+        with self._lock:
+            return [_pending(run) for run in self._unfinished() if run.number > after]
+
+    def find(self, target: str) -> str | None:
+        """Return the execution that `target` names."""
+        with self._lock:
+            found = self._find(target)
+            return found.execution if found else None
+
+    def load(self, number: int) -> tuple[Execution, Sequence[Operation]]:
+        """Return an execution with its operations."""
+        with self._lock:
+            run = self._runs[number]
+            delivery = self._deliveries[run.delivery]
+            execution = Execution(
+                id=run.execution,
+                run_id=run.run.run_id,
+                attempt=run.attempt,
+                automation=run.run.automation,
+                definition=run.run.definition,
+                event=delivery.event,
+                delivery=run.delivery,
+                guid=delivery.guid,
+                hook=delivery.hook,
+                body=_text(delivery),
+                accepted_at=run.accepted_at,
+                queue_expired=run.state.turn == "expired",
+            )
+            return execution, _in_order(run)
+
+    def begin(
+        self, number: int, turn: str, at: float, *, wait: bool, alone: bool = False, beside: bool = False
+    ) -> None:
+        """Note that an execution runs now."""
+        del wait
+        self._advance(number, runs.Taken(turn, at, alone, beside))
+
+    def join(self, number: int) -> None:
+        """Note that an execution's turn alone is over."""
+        self._advance(number, runs.Joined())
+
+    def save(self, number: int, operation: Operation, *outcomes: runs.Outcome) -> None:
+        """Keep an operation and what it means for its run."""
+        with self._lock:
+            self._runs[number].operations[operation.name] = operation
+            self._advance(number, *outcomes)
+
+    def park(self, number: int, wake: float) -> None:
+        """Note that an execution waits."""
+        self._advance(number, runs.Parked(wake))
+
+    def finish(self, number: int, ending: Ending, at: float) -> None:
+        """Keep an execution's ending."""
+        self._advance(number, runs.Ended(ending.verdict, ending.summary, at))
+
+    def ask_cancel(self, execution: str, by: str) -> bool:
+        """Keep a cancel request; False if the execution is unknown or finished."""
+        with self._lock:
+            found = self._find(execution)
+            if found is None or found.state.state == "finished":
+                return False
+            self._advance(found.number, runs.CancelAsked(by))
+            return True
+
+    def _advance(self, number: int, *outcomes: runs.Outcome) -> None:
+        with self._lock:
+            for outcome in outcomes:
+                self._runs[number].state = runs.advance(self._runs[number].state, outcome)
+
+    def _unfinished(self) -> Iterator[_Run]:
+        return (run for run in self._runs.values() if run.state.state != "finished")
+
+    # --- requests, the switch, settings -----------------------------------------------------------------------
+
+    def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
+        """Store a request."""
+        number = next(self._request_ids)
+        self._requests[number] = Request(number, kind, target, by, reason)
+        return number
+
+    def outcome(self, request: int) -> str | None:
+        """Return the outcome of a request."""
+        return self._outcomes.get(request)
+
+    def server_running(self) -> bool:
+        """Return True: whoever has this object is the server."""
+        return True
+
+    def take_requests(self) -> Sequence[Request]:
+        """Return requests that are not done; carry out pause and resume."""
+        with self._lock:
+            for request in self._open_switches():
+                self._paused = request if request.kind == "pause" else None
+                self._outcomes[request.id] = "done"
+            return [one for one in self._requests.values() if one.id not in self._outcomes]
+
+    def finish_request(self, request: int, outcome: str) -> None:
+        """Note how a request ended."""
+        self._outcomes.setdefault(request, outcome)
+
+    def paused(self) -> str | None:
+        """Return who paused and why: the newest request counts, taken or not."""
+        with self._lock:
+            last = next(reversed(self._open_switches()), self._paused)
+        return pause_phrase(last.by, last.reason) if last and last.kind == "pause" else None
+
+    def _open_switches(self) -> list[Request]:
+        requests = self._requests.values()
+        return [one for one in requests if one.kind in ("pause", "resume") and one.id not in self._outcomes]
+
+    def setting(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Return a value that is made once."""
+        with self._lock:
+            if name not in self._settings:
+                self._settings[name] = make()
+            return self._settings[name]
+
+    # --- care -----------------------------------------------------------------------------------------------
+
+    def newest_time(self) -> float | None:
+        """Return the newest time of acceptance; None when no run is unfinished."""
+        return max((run.accepted_at for run in self._unfinished()), default=None)
+
+    def probe(self) -> None:
+        """Do nothing: memory takes what it is given."""
+
+    def prune(self, older_than: float) -> dict[str, int]:
+        """Remove old deliveries whose runs have all finished."""
+        cutoff = self._clock.now() - older_than
+        gone: Counter[str] = Counter({"deliveries": 0, "runs": 0, "log lines": 0})
+        with self._lock:
+            for number, delivery in list(self._deliveries.items()):
+                mine = [
+                    run for run in self._runs.values() if self._deliveries[run.delivery].guid == delivery.guid
+                ]
+                if delivery.received_at >= cutoff or any(_needed(run, cutoff) for run in mine):
+                    continue
+                gone.update(
+                    {"deliveries": 1, "runs": len(mine), "log lines": sum(len(run.lines) for run in mine)}
+                )
+                for run in mine:
+                    del self._runs[run.number]
+                del self._deliveries[number]
+        return dict(gone)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    # --- logs -----------------------------------------------------------------------------------------------
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        """Keep one log line."""
+        line = self._lines.line(execution, text)
+        with self._lock:
+            run = self._find(execution)
+            if line is not None and run is not None and run.execution == execution:
+                run.lines.append(LogLine(next(self._line_ids), step, self._clock.now(), line))
+
+    def logs(
+        self, run_id: str, attempt: int | None = None, after: int = 0, limit: int | None = None
+    ) -> list[LogLine]:
+        """Return log lines with an id over `after`."""
+        with self._lock:
+            run = self._find(run_id, attempt)
+            return [line for line in run.lines if line.id > after][:limit] if run else []
+
+    def log_window(
+        self,
+        run_id: str,
+        attempt: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int,
+        characters: int,
+    ) -> LogWindow:
+        """Return a part of a log."""
+        lines = self.logs(run_id, attempt, after or 0)
+        if after is None:
+            lines = [line for line in lines if before is None or line.id < before][::-1]
+        shown: list[LogLine] = []
+        for line in lines[:limit]:
+            if shown and sum(len(one.text) for one in (*shown, line)) > characters:
+                break
+            shown.append(line)
+        return LogWindow(shown[::-1] if after is None else shown, len(lines) - len(shown))
+
+    # --- what people see --------------------------------------------------------------------------------------
+
+    def runs(
+        self,
+        limit: int | None = None,
+        *,
+        automation: str | None = None,
+        state: str | None = None,
+        verdict: str | None = None,
+        repository: str | None = None,
+    ) -> list[RunView]:
+        """Return runs, the newest first."""
+        with self._lock:
+            latest = {run.run.run_id: run for run in self._runs.values()}.values()
+            newest_first = sorted(latest, key=lambda run: -run.number)
+            views = [self._view(run, full=False) for run in newest_first]
+        wanted = (automation, state, verdict, repository)
+        return [
+            view
+            for view in views
+            if all(
+                given in (None, has)
+                for given, has in zip(
+                    wanted, (view.automation, view.state, view.verdict, view.repository), strict=True
+                )
+            )
+        ][:limit]
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Return one run."""
+        with self._lock:
+            found = self._find(run_id, attempt)
+            return self._view(found, full=True) if found else None
+
+    def run_ids(self, beginning: str, limit: int) -> list[str]:
+        """Return the ids of runs that begin with `beginning`."""
+        with self._lock:
+            ids = {run.run.run_id for run in self._runs.values()}
+        return sorted(run_id for run_id in ids if run_id.startswith(beginning))[:limit]
+
+    def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
+        """Return deliveries, the newest first."""
+        with self._lock:
+            return [self._delivery_view(number) for number in reversed(self._deliveries)][:limit]
+
+    def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
+        """Return one delivery."""
+        with self._lock:
+            return self._delivery_view(int(delivery_id)) if delivery_id in self._deliveries else None
+
+    def body(self, delivery_id: DeliveryId) -> bytes:
+        """Return a delivery's payload as JSON text."""
+        with self._lock:
+            if delivery_id not in self._deliveries:
+                raise NotFound(f"the ledger has no delivery {delivery_id}")
+            return _text(self._deliveries[int(delivery_id)])
+
+    def stats(self) -> dict[str, Any]:
+        """Return the figures behind `/metrics`."""
+        found = self.runs()
+        states = Counter(run.state for run in found)
+        queued = [run.accepted_at for run in found if run.state == "queued"]
+        return {
+            "runs_by_verdict": dict(Counter(run.verdict for run in found if run.verdict)),
+            "runs_by_state": {state: states[state] for state in runs.STATES if state != "finished"},
+            "suspects": sum(run.state.alone is not None for run in self._unfinished()),
+            "queue_age": self._clock.now() - min(queued) if queued else 0.0,
+            "step_durations": step_durations(found),
+        }
+
+    def _view(self, run: _Run, *, full: bool) -> RunView:
+        delivery = self._deliveries[run.delivery]
+        facts = RunFacts(
+            id=run.run.run_id,
+            attempt=run.attempt,
+            automation=run.run.automation,
+            state=run.state.state,
+            verdict=run.state.verdict,
+            delivery=run.delivery,
+            event=delivery.event,
+            action=delivery.action,
+            repository=delivery.repository,
+            number=delivery.number,
+            guid=delivery.guid,
+            key=run.run.key,
+            requested_by=run.requested_by,
+            accepted_at=run.accepted_at,
+            started_at=run.state.started_at,
+            finished_at=run.state.finished_at,
+            summary=run.state.summary,
+            cancel=run.state.cancel,
+            alone=run.state.alone,
+            deaths=run.state.deaths,
+            definition=run.run.definition,
+        )
+
+        def behind(key: str) -> str | None:
+            ahead = (one for one in self._unfinished() if one.run.key == key and one.state.turn == "own")
+            first = next((one for one in ahead if one.number < run.number), None)
+            return first.execution if first else None
+
+        return run_view(facts, _in_order(run), behind, full=full)
+
+    def _delivery_view(self, number: int) -> DeliveryView:
+        kept = self._deliveries[number]
+        return DeliveryView(
+            id=number,
+            guid=kept.guid,
+            hook=kept.hook,
+            event=kept.event,
+            action=kept.action,
+            repository=kept.repository,
+            number=kept.number,
+            size=len(kept.body),
+            origin=kept.origin,
+            received_at=kept.received_at,
+            runs=self._runs_of(kept.guid),
+        )
+
+
+def _pending(run: _Run) -> Pending:
+    state = run.state
+    return Pending(
+        number=run.number,
+        execution=run.execution,
+        key=run.run.key,
+        state=state.state,
+        turn=state.turn,
+        accepted_at=run.accepted_at,
+        queue_timeout=run.run.queue_timeout,
+        wake=state.wake,
+        crashes=state.crashes,
+        cancel=state.cancel,
+        suspected=state.suspected,
+        alone=state.alone,
+        deaths=state.deaths,
+    )
+
+
+def _in_order(run: _Run) -> list[Operation]:
+    return sorted(run.operations.values(), key=lambda operation: operation.position)
+
+
+def _needed(run: _Run, cutoff: float) -> bool:
+    return run.state.finished_at is None or max(run.state.finished_at, run.accepted_at) >= cutoff
+
+
+def _text(delivery: NewDelivery) -> bytes:
+    return from_form(delivery.body) if delivery.form else delivery.body
