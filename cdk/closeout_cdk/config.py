@@ -63,7 +63,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         digest=digest_of(packed),
         statements=permissions.statements(automations, builtin()),
         execution_timeout=int(longest(automations)),
-        unknown=permissions.unknown(automations),
+        unknown=permissions.unknown(automations, builtin()),
         warnings=tuple(warnings),
     )
 

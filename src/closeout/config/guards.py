@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from closeout.config import templates
-from closeout.config.capabilities import InputSpec
+from closeout.actions.spec import Input
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.fields import tells_apart
 from closeout.config.findings import listed
@@ -19,7 +18,7 @@ from closeout.config.languages import fixes_owner
 from closeout.config.steps import FIELD, ReadStep
 from closeout.config.triggers import without_live_check
 from closeout.config.values import At
-from closeout.core import names
+from closeout.core import names, templates
 from closeout.core.errors import ExpressionError, PatternError
 from closeout.core.patterns import compile_patterns
 
@@ -122,7 +121,7 @@ def _warn_of_values(read: ReadStep) -> set[str]:
     return used
 
 
-def _texts(read: ReadStep, wanted: Callable[[InputSpec], bool]) -> list[tuple[At, str]]:
+def _texts(read: ReadStep, wanted: Callable[[Input], bool]) -> list[tuple[At, str]]:
     """Return every text in the wanted inputs whose templates are sound (the others have findings)."""
     if read.inputs is None or not isinstance(read.inputs.node, MappingNode):
         return []

@@ -10,27 +10,26 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from closeout.config import cel, repairs, templates
-from closeout.config.capabilities import ActionSpec, InputSpec
+from closeout.actions.spec import Action, Input
+from closeout.config import cel, repairs
 from closeout.config.document import Mapping, Node, Scalar, Sequence, plain
 from closeout.config.findings import listed
 from closeout.config.references import read_reference
 from closeout.config.values import At, is_null
+from closeout.core import templates
 from closeout.core.errors import ExpressionError
 
 _FOREVER = 30 * 86_400.0
 
 
-def read_inputs(
-    at: At | None, step: At, uses: str, action: ActionSpec, extra: tuple[str, ...]
-) -> dict[str, Any]:
+def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple[str, ...]) -> dict[str, Any]:
     """Read `with`; `extra` are keys that the caller reads itself. Gives the inputs, defaults filled in."""
     before = step.findings.count()
     section = _section(at, action, extra) if at else {}
     values: dict[str, Any] = {}
     for name, spec in action.inputs.items():
         if name in section:
-            value = _value(section[name], spec, uses)
+            value = _value(section[name], spec)
             if value is not None:
                 values[name] = value
         elif at is not None and isinstance(at.node, Mapping) and at.node.key(name):
@@ -48,7 +47,7 @@ def read_inputs(
     return values
 
 
-def _section(at: At, action: ActionSpec, extra: tuple[str, ...]) -> dict[str, At]:
+def _section(at: At, action: Action, extra: tuple[str, ...]) -> dict[str, At]:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write with: { input: value }")
         return {}
@@ -68,10 +67,10 @@ def _section(at: At, action: ActionSpec, extra: tuple[str, ...]) -> dict[str, At
     return found
 
 
-def _value(at: At, spec: InputSpec, uses: str) -> Any:
+def _value(at: At, spec: Input) -> Any:
     if spec.secret:
         return _secret(at, spec)
-    if not _templates_fit(at, spec, uses):
+    if not _templates_fit(at, spec):
         return None
     value = _typed(at, spec)
     if value is not None and spec.type in {"string", "list", "any"}:
@@ -80,7 +79,7 @@ def _value(at: At, spec: InputSpec, uses: str) -> Any:
     return value
 
 
-def _secret(at: At, spec: InputSpec) -> Any:
+def _secret(at: At, spec: Input) -> Any:
     if spec.type != "map":
         return read_reference(at)
     if not isinstance(at.node, Mapping):
@@ -90,7 +89,7 @@ def _secret(at: At, spec: InputSpec) -> Any:
     return read if None not in read.values() else None
 
 
-def _typed(at: At, spec: InputSpec) -> Any:
+def _typed(at: At, spec: Input) -> Any:
     templated = isinstance(at.node, Scalar) and templates.OPEN in at.node.text
     match spec.type:
         case "boolean":
@@ -125,17 +124,18 @@ def _map(at: At) -> dict[str, str] | None:
     return read
 
 
-def _templates_fit(at: At, spec: InputSpec, uses: str) -> bool:
+def _templates_fit(at: At, spec: Input) -> bool:
     """Check every `${{ }}` below `at`: allowed here, closed, and an expression that compiles."""
     good = True
     for place, text in texts_of(at):
         if templates.OPEN not in text:
             continue
         if not spec.templates:
-            fix = "write the value itself"
-            if uses == "shell":
-                fix = "pass it by `env: { NAME: '${{ … }}' }` and use \"$NAME\": a script must never be made of payload text"
-            place.error("template-not-allowed", "`${{ }}` is not filled in here", fix)
+            place.error(
+                "template-not-allowed",
+                "`${{ }}` is not filled in here",
+                spec.instead or "write the value itself",
+            )
             good = False
         else:
             good = check_template(place, text) and good
@@ -156,7 +156,7 @@ def check_template(at: At, text: str) -> bool:
     return all(problem is None for _, problem in problems)
 
 
-def _check_text(at: At, text: str, spec: InputSpec) -> None:
+def _check_text(at: At, text: str, spec: Input) -> None:
     if templates.OPEN in text:
         return
     if spec.choices and text not in spec.choices:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from closeout.actions.registry import Registry
 from closeout.config import automations as reading
 from closeout.config import document, keys, uniqueness
-from closeout.config.capabilities import ActionRegistry
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import Finding, Findings
 from closeout.config.modules import import_modules
@@ -45,7 +45,7 @@ class Loaded:
         return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
-def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:
+def load(path: Path | str, registry: Registry, *, modules: bool = True) -> Loaded:
     """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
 
     Raises `ConfigError`; its `findings` hold every error and warning, its message their texts.
@@ -57,7 +57,7 @@ def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) ->
     return loaded
 
 
-def check(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> list[Finding]:
+def check(path: Path | str, registry: Registry, *, modules: bool = True) -> list[Finding]:
     """Return everything that is wrong or odd with the file; never raises for what the file holds.
 
     With `modules` their code is imported as `load` does, and what steps call is looked up as well.
@@ -66,7 +66,7 @@ def check(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -
 
 
 def _read(
-    path: Path, registry: ActionRegistry, *, modules: bool, look: bool = False
+    path: Path, registry: Registry, *, modules: bool, look: bool = False
 ) -> tuple[Loaded | None, tuple[Finding, ...]]:
     text, problem = document.read(path)
     findings = Findings(str(path), text or "")
@@ -90,7 +90,7 @@ def _read(
 
 
 def _sections(
-    root: At, section: Mapping[str, At], registry: ActionRegistry, folder: Path | None
+    root: At, section: Mapping[str, At], registry: Registry, folder: Path | None
 ) -> tuple[dict[str, Any], Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)

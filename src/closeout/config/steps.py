@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from closeout.actions.registry import Registry
+from closeout.actions.spec import Action
 from closeout.config import cel, keys, repairs
-from closeout.config.capabilities import ActionRegistry, ActionSpec
 from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs
@@ -34,7 +35,7 @@ class ReadStep:
     """A step, with the place it was read from and its action: what the guards need to look at."""
 
     step: Step
-    action: ActionSpec
+    action: Action
     at: At
     inputs: At | None
 
@@ -48,7 +49,7 @@ class Surroundings:
     against each other when the whole file was read.
     """
 
-    registry: ActionRegistry
+    registry: Registry
     aws: AwsSettings
     aws_given: tuple[str, ...] = ()
     later: list[Callable[[], None]] = field(default_factory=list)
@@ -96,7 +97,7 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         retry_backoff=backoff,
         destructive=_destructive(section.get("destructive"), uses, action),
         allow_untrusted=_fields(section.get("allow-untrusted")),
-        pass_env=_pass_env(section.get("pass-env"), uses),
+        pass_env=_pass_env(section.get("pass-env"), uses, action),
         account=target.account,
         region=target.region,
         assume_role=target.assume_role,
@@ -115,7 +116,7 @@ def _look_up(
         at.warning("module-failed", sentence, "put it right before the step's turn comes: it would fail then")
 
 
-def _action(at: At, registry: ActionRegistry) -> tuple[str, ActionSpec | None]:
+def _action(at: At, registry: Registry) -> tuple[str, Action | None]:
     assert isinstance(at.node, Mapping)
     node = at.node.get("uses")
     if node is None:
@@ -138,7 +139,7 @@ def _action(at: At, registry: ActionRegistry) -> tuple[str, ActionSpec | None]:
     return uses, None
 
 
-def _section(at: At, action: ActionSpec | None) -> dict[str, At]:
+def _section(at: At, action: Action | None) -> dict[str, At]:
     """Read the step's keys; an input of the action that stands beside `uses` gets the fix that helps."""
     assert isinstance(at.node, Mapping)
     known = keys.names("step")
@@ -198,14 +199,14 @@ def read_condition(at: At | None) -> str | None:
     return expression
 
 
-def _retry(at: At | None, action: ActionSpec) -> tuple[int, float]:
+def _retry(at: At | None, action: Action) -> tuple[int, float]:
     section = (at.section(keys.names("retry")) if at else None) or {}
     attempts = section["attempts"].integer(1, 20) if "attempts" in section else None
     backoff = section["backoff"].duration(1, 3_600) if "backoff" in section else None
     return attempts or action.retry.attempts, backoff or action.retry.backoff.first
 
 
-def _destructive(at: At | None, uses: str, action: ActionSpec) -> bool:
+def _destructive(at: At | None, uses: str, action: Action) -> bool:
     default = action.destructive != "never"
     value = at.boolean() if at else None
     if at is None or value is None or value is default:
@@ -232,8 +233,8 @@ def _fields(at: At | None) -> tuple[str, ...]:
     return tuple(fields)
 
 
-def _pass_env(at: At | None, uses: str) -> tuple[str, ...]:
-    if at is not None and uses != "shell":
+def _pass_env(at: At | None, uses: str, action: Action) -> tuple[str, ...]:
+    if at is not None and not action.passes_env:
         at.error("not-for-action", f"`{uses}` passes no environment on", "leave `pass-env` out")
         return ()
     variables: list[str] = []
