@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from closeout import livecheck
 from closeout.actions.spec import Action, Input
 from closeout.config.languages import SEPARATOR
 from closeout.core import names, templates
@@ -19,7 +20,6 @@ Kind: TypeAlias = Literal["number", "ref", "other"]
 """What an event's subject is: a pull request, a branch (or tag), or no more than the repository."""
 
 HEAD_REF = "event.pull_request.head.ref"
-_PULLS = ("pull_request", "pull_request_target")
 _VARIABLES = {
     "event.number": "number",
     "event.pull_request.number": "number",
@@ -143,10 +143,9 @@ def _paths(texts: Iterator[_Text] | Sequence[_Text]) -> Iterator[str]:
 
 
 def _kind(event: str, paths: frozenset[str]) -> Kind:
-    if event == "delete":
-        return "ref"
-    if event not in _PULLS:
-        return "other"
+    about = livecheck.kind_of(event)
+    if about != "pull request":
+        return about or "other"
     numbered = any(_VARIABLES.get(path) in ("number", "pull-request-id") for path in paths)
     return "ref" if HEAD_REF in paths and not numbered else "number"
 
@@ -155,7 +154,7 @@ def _has(event: str, paths: frozenset[str]) -> bool:
     """Return whether the event may have all of these fields: without one of them the step fails, and names nothing."""
     absent = {
         "delete": ("event.number", "event.pull_request"),
-        **dict.fromkeys(_PULLS, ("event.ref", "event.ref_type")),
+        "pull_request": ("event.ref", "event.ref_type"),
     }.get(event, ())
     return not any(path == root or path.startswith(f"{root}.") for path in paths for root in absent)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from closeout import livecheck
 from closeout.actions.spec import Input
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.fields import tells_apart
@@ -16,7 +17,6 @@ from closeout.config.findings import listed
 from closeout.config.inputs import texts_of
 from closeout.config.languages import fixes_owner
 from closeout.config.steps import FIELD, ReadStep
-from closeout.config.triggers import without_live_check
 from closeout.config.values import At
 from closeout.core import names, templates
 from closeout.core.errors import ExpressionError, PatternError
@@ -63,7 +63,7 @@ def too_wide(repositories: Sequence[str]) -> bool:
 
 def check_events(triggers: Sequence[Mapping[str, Any]], at: At, *, unguarded: bool, destroys: str) -> None:
     """Check that destructive steps run only on events that can be looked at again; `at` is the place of `on`."""
-    unseen = [str(trigger["event"]) for trigger in triggers if without_live_check(dict(trigger))]
+    unseen = [str(trigger["event"]) for trigger in triggers if livecheck.always(trigger) is None]
     if not unseen or unguarded:
         return
     if "pull_request" in unseen and len(unseen) == 1:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from closeout import livecheck
 from closeout.actions.registry import Registry
 from closeout.core import templates
 from closeout.core.automation import Automation, Step
@@ -195,14 +196,10 @@ def _of_run(automation: Automation) -> Iterator[Statement]:
     )
     if automation.status_context is not None:
         yield github("statuses:write", "post the run's commit status")
-    if destructive and "pull_request" in events:
-        yield github(
-            "pull_requests:read", "look whether the pull request is still closed before each deletion"
-        )
+    for check in livecheck.possible(automation.triggers) if destructive else ():
+        yield github(check.permission, check.reason)
     if filtered and "pull_request" in events:
         yield github("pull_requests:read", "read the changed files that `paths` is about")
-    if destructive and "delete" in events:
-        yield github("contents:read", "look whether the ref is still gone before each deletion")
 
 
 def _needs(step: Step, actions: Registry, system: str) -> bool:

@@ -219,13 +219,3 @@ def _pattern_problem(patterns: list[str], kind: Kind) -> str | None:
     except PatternError as error:
         return error.message
     return None
-
-
-def without_live_check(trigger: dict[str, Any]) -> bool:
-    """Tell whether nothing can be looked at again before a destructive step on this event.
-
-    A pull request that was closed, and a ref that was deleted, can be; nothing else.
-    """
-    if trigger["event"] == "delete":
-        return False
-    return not (trigger["event"] == "pull_request" and trigger.get("types") == ["closed"])

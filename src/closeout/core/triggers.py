@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 FILTERS: Mapping[str, Kind] = {"branches": "ref", "tags": "ref", "paths": "path"}
 DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
     "pull_request": ("opened", "synchronize", "reopened"),
-    "pull_request_target": ("opened", "synchronize", "reopened"),
 }
 """Types that count when none are given, as in Actions; every other event then counts whatever its action."""
 
