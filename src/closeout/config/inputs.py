@@ -14,7 +14,7 @@ from closeout.actions.spec import Action, Input
 from closeout.config import cel, repairs
 from closeout.config.document import Mapping, Node, Scalar, Sequence, plain
 from closeout.config.findings import listed
-from closeout.config.references import read_reference
+from closeout.config.references import is_reference, read_reference
 from closeout.config.values import At, is_null
 from closeout.core import templates
 from closeout.core.errors import ExpressionError
@@ -30,6 +30,8 @@ def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple
     for name, spec in action.inputs.items():
         if name in section:
             value = _value(section[name], spec)
+            if not spec.secret:
+                _refuse_references(section[name], spec, action)
             if value is not None:
                 values[name] = value
         elif at is not None and isinstance(at.node, Mapping) and at.node.key(name):
@@ -87,6 +89,22 @@ def _secret(at: At, spec: Input) -> Any:
         return None
     read = {str(key.value): read_reference(at.to(node, str(key.value))) for key, node in at.node.entries}
     return read if None not in read.values() else None
+
+
+def _refuse_references(at: At, spec: Input, action: Action) -> None:
+    """Report each secret reference in an input that takes none: the text itself would be used."""
+    for place, text in texts_of(at):
+        kind, _, rest = text.partition(":")
+        # `file:` may begin a URL, and in what is handed on to others it may mean anything.
+        if not is_reference(text) or (kind == "file" and (spec.type != "string" or rest.startswith("//"))):
+            continue
+        variable = rest if kind == "env" else "NAME"
+        fix = f"name the variable in pass-env: [{variable}], and use it in the script"
+        if not action.passes_env:
+            taking = [f"`{name}`" for name, other in action.inputs.items() if other.secret]
+            first = f"{listed(taking, 'and')} takes references; " if taking else ""
+            fix = f"{first}for anything else use `shell`, with pass-env: [{variable}]"
+        place.error("reference-not-allowed", f"`{kind}:…` is not looked up here, this input takes text", fix)
 
 
 def _typed(at: At, spec: Input) -> Any:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from closeout.actions.registry import Registry
 from closeout.config import automations as reading
-from closeout.config import document, keys, uniqueness
+from closeout.config import document, keys, uniqueness, workflow_words
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import Finding, Findings
 from closeout.config.modules import import_modules
@@ -78,7 +79,9 @@ def _read(
     if node is None:
         return None, findings.all()
     root = At(node=node, path="", findings=findings)
-    section = root.section(keys.names("file"))
+    if workflow_words.refuse_workflow(root):
+        return None, findings.all()
+    section = root.section(keys.names("file"), partial(workflow_words.hint, "file"))
     if section is None:
         return None, findings.all()
     loaded, later = _sections(root, section, registry, path.parent if modules else None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from closeout.actions.registry import Registry
 from closeout.actions.spec import Action
-from closeout.config import cel, keys, repairs
+from closeout.config import cel, keys, repairs, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs
@@ -120,7 +120,7 @@ def _action(at: At, registry: Registry) -> tuple[str, Action | None]:
     assert isinstance(at.node, Mapping)
     node = at.node.get("uses")
     if node is None:
-        if at.lacks("uses", keys.names("step")):
+        if at.node.get("run") is None and at.lacks("uses", keys.names("step")):
             fix = "name an action, like uses: aws/cloudformation-delete-stack"
             at.error("missing-key", "`uses` is missing", fix)
         return "", None
@@ -131,12 +131,25 @@ def _action(at: At, registry: Registry) -> tuple[str, Action | None]:
     # Not `registry.get`: the registry's own lookup raises a sentence with the near names for other callers.
     if uses in registry:
         return uses, registry[uses]
-    close = near(uses, registry) or near(
-        uses, [name for name in registry if name.split("/")[-1] == uses.split("/")[-1]]
-    )
+    close = _meant(uses, registry)
     fix = f"did you mean `{close}`?" if close else f"known: {', '.join(registry)}"
-    place.error("unknown-action", f"there is no action `{uses}`", fix)
+    message, fix = workflow_words.absent_action(uses) or (f"there is no action `{uses}`", fix)
+    place.error("unknown-action", message, fix)
     return uses, None
+
+
+def _meant(uses: str, registry: Registry) -> str | None:
+    """Return the action that a misspelt one was meant to be: of another group or service only if the rest is the same."""
+    close = near(uses, registry)
+    if close is not None and near(_service(uses), [_service(close)]):
+        return close
+    return next((name for name in registry if name.split("/")[-1] == uses.rsplit("/", maxsplit=1)[-1]), None)
+
+
+def _service(uses: str) -> str:
+    """Return what an action acts on: `aws/s3` of `aws/s3-delete-objects`, the group of others."""
+    group, slash, word = uses.partition("/")
+    return f"{word.partition('-')[0]}" if group == "aws" else group if slash else uses
 
 
 def _section(at: At, action: Action | None) -> dict[str, At]:
@@ -154,7 +167,10 @@ def _section(at: At, action: Action | None) -> dict[str, At]:
         )
     entries = tuple(entry for entry in at.node.entries if entry[0] not in misplaced)
     rest = Mapping(line=at.node.line, column=at.node.column, entries=entries)
-    return At(node=rest, path=at.path, findings=at.findings).section(known) or {}
+    return (
+        At(node=rest, path=at.path, findings=at.findings).section(known, partial(workflow_words.hint, "step"))
+        or {}
+    )
 
 
 def _id(at: At | None, uses: str, position: int) -> str:

@@ -7,9 +7,10 @@ match as written is said while a person is still looking.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
-from closeout.config import keys
+from closeout.config import keys, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.values import At, is_null
@@ -117,7 +118,7 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
         name.warning("unknown-event", f"GitHub is not known to send `{event}`", f"did you mean `{meant}`?")
     section: dict[str, At] = {}
     if filters is not None and not is_null(filters.node):
-        section = filters.section(keys.names("trigger")) or {}
+        section = filters.section(keys.names("trigger"), partial(workflow_words.hint, "trigger")) or {}
     before = name.findings.count()
     trigger: dict[str, Any] = {"event": event}
     if "types" in section:
