@@ -16,8 +16,7 @@ from closeout.config.findings import near
 from closeout.config.values import At, is_null
 from closeout.core.errors import PatternError
 from closeout.core.patterns import Kind, compile_patterns
-from closeout.core.trigger_rules import PULL_REQUEST_TYPES, WITHOUT_ACTION
-from closeout.core.triggers import check_trigger
+from closeout.core.trigger_rules import PULL_REQUEST_TYPES, WITHOUT_ACTION, trigger_faults
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
@@ -132,7 +131,7 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
     for base in _FILTERS:
         _filter(trigger, section, base)
     if name.findings.count() == before:
-        for key, message in check_trigger(trigger):
+        for key, message in trigger_faults(trigger):
             section.get(key, name).error("bad-trigger", message, "leave it out, or use another event")
     return trigger
 
@@ -145,7 +144,7 @@ def _types(at: At, event: str) -> list[str]:
             continue
         types.append(value)
         faults = [
-            message for key, message in check_trigger({"event": event, "types": [value]}) if key == "types"
+            message for key, message in trigger_faults({"event": event, "types": [value]}) if key == "types"
         ]
         if not _TYPE.match(value):
             item.error(

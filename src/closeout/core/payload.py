@@ -17,8 +17,6 @@ from closeout.core.lean import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-MAX_BYTES = 25 * 1024 * 1024
-"""GitHub's own cap; it never delivers more."""
 MAX_DEPTH = 100
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 

@@ -172,10 +172,3 @@ def _has(trigger: Trigger, key: str) -> bool:
 
 def _list(patterns: Sequence[str]) -> str:
     return ", ".join(map(str, patterns))
-
-
-def check_trigger(trigger: Trigger) -> list[tuple[str, str]]:
-    """Return (key, sentence) for each fault of a trigger that the loader reports; an unknown event is fine."""
-    from closeout.core.trigger_rules import faults  # noqa: PLC0415 - only the loader needs it
-
-    return faults(trigger)
