@@ -20,9 +20,10 @@ from closeout.config.settings import Settings
 from closeout.config.steps import ReadStep, Surroundings, read_condition, read_steps
 from closeout.config.triggers import read_on, read_patterns
 from closeout.config.uniqueness import Use
-from closeout.config.values import DAY, At
+from closeout.config.values import At
 from closeout.core import keys as core_keys
 from closeout.core.automation import MODES, Automation
+from closeout.core.units import DAY
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")

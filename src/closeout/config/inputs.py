@@ -18,8 +18,9 @@ from closeout.config.references import is_reference, read_reference
 from closeout.config.values import At, is_null
 from closeout.core import templates
 from closeout.core.errors import ExpressionError
+from closeout.core.units import DAY
 
-_FOREVER = 30 * 86_400.0
+_FOREVER = 30 * DAY
 
 
 def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple[str, ...]) -> dict[str, Any]:

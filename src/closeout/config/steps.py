@@ -21,8 +21,9 @@ from closeout.config.findings import near
 from closeout.config.inputs import read_inputs
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
 from closeout.config.uniqueness import Use
-from closeout.config.values import DAY, At
+from closeout.config.values import At
 from closeout.core.automation import Step
+from closeout.core.units import DAY, HOUR
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
@@ -218,7 +219,7 @@ def read_condition(at: At | None) -> str | None:
 def _retry(at: At | None, action: Action) -> tuple[int, float]:
     section = (at.section(keys.names("retry")) if at else None) or {}
     attempts = section["attempts"].integer(1, 20) if "attempts" in section else None
-    backoff = section["backoff"].duration(1, 3_600) if "backoff" in section else None
+    backoff = section["backoff"].duration(1, HOUR) if "backoff" in section else None
     return attempts or action.retry.attempts, backoff or action.retry.backoff.first
 
 

@@ -6,16 +6,14 @@ that one mistake never hides the next.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from closeout.config.document import Mapping, Node, Scalar, Sequence
 from closeout.config.findings import Findings, listed, near
+from closeout.core.units import duration_text, parse_duration
 
-_DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?\Z")
-DAY = 86_400.0
 Hint: TypeAlias = "Callable[[str, Node], str | None]"
 """What closeout has instead of a key that it does not know, given the key and its value."""
 
@@ -200,20 +198,3 @@ def described(node: Node) -> str:
     if node.value is None:
         return "nothing"
     return "text" if isinstance(node.value, str) else f"`{node.text}`"
-
-
-def parse_duration(text: str) -> float | None:
-    """Return the seconds of `90s`, `15m`, `1h30m`, `2d`; None when it is not written so."""
-    found = _DURATION.match(text)
-    if not found:
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return days * DAY + hours * 3_600.0 + minutes * 60.0 + seconds
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as the file writes it."""
-    for size, unit in ((int(DAY), "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size and seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"
