@@ -16,10 +16,10 @@ from closeout.config import document, permissions
 from closeout.config.document import Node
 from closeout.config.findings import Finding, Findings, mask, printable
 from closeout.config.load import Loaded
-from closeout.config.values import DAY, duration_text
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError, InputError
 from closeout.core.patterns import compile_patterns
+from closeout.core.units import DAY, duration_text
 from closeout.core.url import parse_base
 from closeout.stack import table
 from closeout.stack.invocation import LONGEST_CALL, WHY

@@ -16,6 +16,7 @@ from closeout.config import permissions
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation, status_contexts
 from closeout.core.rules import compile_rules
+from closeout.core.units import DAY, HOUR
 from closeout.stack.deployed import digest_of, pack
 from closeout_cdk import checks
 from closeout_cdk.bundling import Bundler
@@ -23,8 +24,6 @@ from closeout_cdk.parameters import ParameterError, Parameters
 
 LARGEST = 100_000
 """Characters of the packed configuration: an update's request holds the new one and the old one, and Lambda takes 256 KB."""
-HOUR = 3600.0
-DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         digest=digest_of(packed),
         statements=permissions.statements(automations, builtin()),
         execution_timeout=int(longest(automations)),
-        unknown=permissions.unknown(automations),
+        unknown=permissions.unknown(automations, builtin()),
         warnings=tuple(warnings),
     )
 

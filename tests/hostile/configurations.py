@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from closeout.actions.registry import builtin
-from closeout.config import check
+from closeout.config.load import check
 from closeout.testing import deliveries
 from tests.hostile.report import Report
 from tests.hostile.server import CONFIG, GOOD, Server, status_of

@@ -6,7 +6,7 @@ that the others would have been seen. A stranger that redirects point to gets no
 reopened while it waits is cancelled.
 
 Red when sabotaged: read any 200 as closed (`adapters/github.py`); compare origins by another parser than the one that
-connects; leave the live check out (`run/livecheck.py`).
+connects; leave the live check out (`closeout/livecheck.py`).
 """
 
 from __future__ import annotations

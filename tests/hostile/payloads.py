@@ -5,7 +5,7 @@ that stand twice, NULs, deep nesting, and titles that steer a terminal. The prev
 requests that are open on GitHub, and stand afterwards; the control's does not. What the command line and the log show
 of them holds no control character, and a comment that looks like closeout's own starts its run.
 
-Red when sabotaged: let `run/livecheck.py` believe one of two numbers; print a run's facts as they are
+Red when sabotaged: let `closeout/livecheck.py` believe one of two numbers; print a run's facts as they are
 (`cli/output.py`); find closeout's mark in anybody's comment.
 """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from closeout.actions.registry import builtin
-from closeout.config import check
+from closeout.config.load import check
 from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
 from tests.acceptance.machine import REGION, REPOSITORY, Machine, machine, template, until

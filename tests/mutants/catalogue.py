@@ -21,7 +21,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "an open pull request counts as closed",
-        "src/closeout/run/livecheck.py",
+        "src/closeout/livecheck.py",
         'if pull.state == "open":',
         'if pull.state == "opened":',
         (f"{RUN}::test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted",),
@@ -35,7 +35,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "ids of pull request and repository not compared",
-        "src/closeout/run/livecheck.py",
+        "src/closeout/livecheck.py",
         "if pull.id != subject.id or pull.base_repository_id != subject.repository_id:",
         "if False:",
         (f"{RUN}::test_a_reused_number_or_repository_name_is_refused",),
@@ -121,8 +121,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a payload may speak of two pull requests",
-        "src/closeout/run/livecheck.py",
-        "            _check_one_subject(payload, pull, base)\n",
+        "src/closeout/livecheck.py",
+        "    _check_one_subject(payload, pull, base)\n",
         "",
         (f"{RUN}::test_a_payload_that_speaks_of_two_pull_requests_deletes_nothing",),
     ),

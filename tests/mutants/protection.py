@@ -18,21 +18,21 @@ NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a payload may give the repository two names",
-        "src/closeout/run/livecheck.py",
+        "src/closeout/livecheck.py",
         '    if repository.get("name", name) != name or about.get("login", owner) != owner:',
         "    if False:",
         (f"{RUN}::test_a_payload_whose_repository_is_two_deletes_nothing",),
     ),
     Mutant(
         "the payload's word on the owner's id is enough",
-        "src/closeout/run/livecheck.py",
+        "src/closeout/livecheck.py",
         "    if subject.owner_id is not None and owner_id != subject.owner_id:",
         "    if False:",
         (f"{RUN}::test_a_payload_whose_repository_is_two_deletes_nothing",),
     ),
     Mutant(
         "a tag's name counts for the tag alone",
-        "src/closeout/run/livecheck.py",
+        "src/closeout/livecheck.py",
         '    if named is not None and github.ref_exists(subject.repository, f"{other}/{named}"):',
         "    if False:",
         (f"{RUN}::test_a_tag_that_goes_does_not_take_the_preview_of_the_branch_of_its_name",),
@@ -46,7 +46,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the payload's word on the head branch is enough",
-        "src/closeout/run/livecheck.py",
+        "src/closeout/livecheck.py",
         "    if pull.head_ref != branch:",
         "    if False:",
         (f"{RUN}::test_a_branch_that_is_not_the_pull_requests_own_deletes_nothing",),

@@ -32,6 +32,8 @@ class Input:
     default: Any = None
     names: bool = False
     templates: bool = True
+    instead: str = ""
+    """What to write where `templates` is False and somebody wrote a `${{ }}`; empty: the value itself."""
     secret: bool = False
     choices: tuple[str, ...] = ()
     ended_by: str | None = None
@@ -218,9 +220,11 @@ class Action:
     absent: Callable[[Inputs], str] | None = None
     """What it is that an empty plan did not find, `stack preview-17`: a name that was never right looks like this, too."""
     own_code: bool = False
-    """It runs the operator's own code: its plan, its summary and its errors may hold what only the log's readers may see.
+    """It runs the user's own code, of which no permission is known: its plan, its summary and its errors may hold what only the log's readers may see.
 
     What anybody may read is then said apart: `public` beside `summary`, and `ActionFailed.public`."""
+    passes_env: bool = False
+    """Whether a step may name variables of the server's environment in `pass-env`."""
     read_tags: Callable[[Sequence[Change], Clients], Sequence[Change]] | None = None
     """Give planned changes the tags of what they are about; called only where the file says `protect.tags`. None: `plan`
     gives all tags there are. Raises `GuardRefused` for tags that cannot be read."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
@@ -172,60 +173,54 @@ class TranslatedClient:
         return call
 
 
-class translated:  # noqa: N801
-    """A context in which every botocore error becomes a `ServiceError`."""
-
-    def __init__(self, service: str, operation: str, now: Callable[[], float]) -> None:
-        self._service = service
-        self._operation = operation
-        self._now = now
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Translate what was raised, if it was botocore."""
-        if error is None:
-            return
+@contextmanager
+def translated(service: str, operation: str, now: Callable[[], float]) -> Iterator[None]:
+    """Raise a `ServiceError` for every error that botocore raises inside."""
+    try:
+        yield
+    except Exception as error:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
         from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         if isinstance(error, ClientError):
-            self._answered(error)
+            raise _answered(error, service, operation, now) from error
         # The last ones are what botocore's parsers raise over JSON that is no object, or of other types than they expect.
         if isinstance(error, (BotoCoreError, ResponseParserError, *NONSENSE)):
-            self._unanswered(error)
+            # `from None`: botocore's own text may quote a whole answer, and a traceback would show it.
+            raise _unanswered(error, service, operation) from None
+        raise
 
-    def _answered(self, error: Any) -> NoReturn:
-        """Translate an error that the service answered with."""
-        problem = error.response.get("Error", {})
-        metadata = error.response.get("ResponseMetadata", {})
-        code = str(problem.get("Code") or "Unknown")
-        status = metadata.get("HTTPStatusCode")
-        text = " ".join(str(problem.get("Message") or "no message").split())[:SENTENCE]
-        # An assumed role's own error surfaces in whatever call needed the credentials: name both.
-        operation = str(getattr(error, "operation_name", "") or self._operation)
-        raise ServiceError(
-            f"{self._service} {operation}: {text} ({code})",
-            service=self._service,
-            operation=operation,
-            reason=code,
-            transient=code in TRANSIENT_CODES or status == 429 or (status or 0) >= 500,
-            retry_after=retry_after(metadata.get("HTTPHeaders", {}).get("retry-after"), self._now()),
-            http_status=status,
-        ) from error
 
-    def _unanswered(self, error: Exception) -> NoReturn:
-        """Translate an error that botocore raised by itself: no answer, no credentials, a bad argument."""
-        reason, text, transient = _cause(error)
-        # `from None`: botocore's own text may quote a whole answer, and a traceback would show it.
-        raise ServiceError(
-            f"{self._service} {self._operation}: {text}",
-            service=self._service,
-            operation=self._operation,
-            reason=reason,
-            transient=transient,
-        ) from None
+def _answered(error: Any, service: str, operation: str, now: Callable[[], float]) -> ServiceError:
+    """Translate an error that the service answered with."""
+    problem = error.response.get("Error", {})
+    metadata = error.response.get("ResponseMetadata", {})
+    code = str(problem.get("Code") or "Unknown")
+    status = metadata.get("HTTPStatusCode")
+    text = " ".join(str(problem.get("Message") or "no message").split())[:SENTENCE]
+    # An assumed role's own error surfaces in whatever call needed the credentials: name both.
+    operation = str(getattr(error, "operation_name", "") or operation)
+    return ServiceError(
+        f"{service} {operation}: {text} ({code})",
+        service=service,
+        operation=operation,
+        reason=code,
+        transient=code in TRANSIENT_CODES or status == 429 or (status or 0) >= 500,
+        retry_after=retry_after(metadata.get("HTTPHeaders", {}).get("retry-after"), now()),
+        http_status=status,
+    )
+
+
+def _unanswered(error: Exception, service: str, operation: str) -> ServiceError:
+    """Translate an error that botocore raised by itself: no answer, no credentials, a bad argument."""
+    reason, text, transient = _cause(error)
+    return ServiceError(
+        f"{service} {operation}: {text}",
+        service=service,
+        operation=operation,
+        reason=reason,
+        transient=transient,
+    )
 
 
 def _cause(error: Exception) -> tuple[str, str, bool]:

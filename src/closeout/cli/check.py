@@ -35,7 +35,7 @@ def check(path: Path, as_json: bool) -> int:
     [{"file", "line", "column", "code", "severity", "message", "fix"}]}.
     """
     from closeout.actions.registry import builtin
-    from closeout.config import check as check_file
+    from closeout.config.load import check as check_file
 
     found = check_file(path, builtin())
     errors = sum(finding.severity == "error" for finding in found)

@@ -18,6 +18,7 @@ import click
 from closeout.cli import confirm, exits, options, output
 from closeout.cli.commands import Command
 from closeout.core.errors import InputError, Unavailable, UsageError
+from closeout.core.units import spoken_size
 from closeout.core.url import Url, parse
 
 REFERENCES = ("env:", "file:", "aws-secretsmanager:")
@@ -85,7 +86,7 @@ def deliver(  # noqa: PLR0913  one parameter for each option
         **({"X-GitHub-Hook-ID": hook_id} if hook_id else {}),
     }
     if not is_loopback(target.host):
-        output.note(f"POST {url}\n  event {event}, delivery {guid}, {output.size(len(body))}, {_about(text)}")
+        output.note(f"POST {url}\n  event {event}, delivery {guid}, {spoken_size(len(body))}, {_about(text)}")
         confirm.confirm("Whatever listens there may act on it. Send it?", yes=yes)
     answer = _post(target, body, headers)
     _report(answer, guid, as_json=as_json)

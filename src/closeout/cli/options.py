@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import click
 
 from closeout.core.errors import BadDelivery, Unavailable, UsageError
+from closeout.core.units import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_CONFIG = "closeout.yaml"
 DEFAULT_DB = "closeout.db"
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def config(function: F) -> F:
@@ -145,10 +145,10 @@ def event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[
 
 
 def age(context: click.Context, parameter: click.Parameter, value: str) -> float:
-    """Read a length of time, one number and one unit (`90d`, `12h`, `30m`, `45s`), as seconds: a click callback."""
-    number, unit = value[:-1], value[-1:]
-    if unit in UNITS and number.isascii() and number.isdigit():
-        return int(number) * UNITS[unit]
+    """Read a duration (`90d`, `12h`, `1h30m`, `45s`) as seconds: a click callback."""
+    seconds = parse_duration(value)
+    if seconds is not None:
+        return seconds
     raise click.BadParameter(
         f"{value!r} is not a length of time; write 90d, 12h, 30m or 45s.", context, parameter
     )

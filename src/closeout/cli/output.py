@@ -19,8 +19,7 @@ from typing import Any, TextIO
 import click
 
 from closeout.core.terminal import escaped, escaped_json
-
-MINUTE, HOUR, DAY = 60, 3600, 86_400
+from closeout.core.units import DAY, HOUR, MINUTE, spoken_duration
 
 STYLES = {
     "success": "green",
@@ -132,34 +131,10 @@ def ago(epoch: float | None, now: float) -> str:
     seconds = max(0, int(now - epoch))
     for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
         if seconds >= size:
-            return f"{seconds // size}{unit}"
+            return f"{seconds // int(size)}{unit}"
     return f"{seconds}s"
 
 
 def duration(seconds: float | None) -> str:
-    """Say a length of time as people do: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
-    if seconds is None:
-        return "-"
-    if seconds < 10:
-        return f"{max(seconds, 0.0):.1f} s"
-    whole = int(seconds)
-    if whole < MINUTE:
-        return f"{whole} s"
-    big, unit, small, rest = (
-        (whole // MINUTE, "min", whole % MINUTE, "s")
-        if whole < HOUR
-        else (whole // HOUR, "h", whole % HOUR // MINUTE, "min")
-    )
-    return f"{big} {unit} {small} {rest}" if small else f"{big} {unit}"
-
-
-def size(count: int) -> str:
-    """Say a number of bytes: `512 B`, `23.7 KB`, `1.2 GB`."""
-    if count < 1000:
-        return f"{count} B"
-    value = float(count)
-    for unit in ("KB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 1000:
-            return f"{value:.1f} {unit}"
-    return f"{value:.1f} PB"
+    """Return a duration for people; `-` for none."""
+    return "-" if seconds is None else spoken_duration(seconds)

@@ -53,7 +53,7 @@ def permissions(path: Path, as_json: bool) -> None:
 
     automations = wiring.load(path).automations
     found = statements(automations, builtin())
-    aside = unknown(automations)
+    aside = unknown(automations, builtin())
     if as_json:
         output.print_json(
             {

@@ -18,6 +18,7 @@ from closeout.cli import output, pings
 from closeout.core.errors import ActionFailed, CloseoutError, NotFound, ServiceError, Unavailable
 from closeout.core.patterns import is_literal
 from closeout.core.secrets import PREVIOUS_SECONDS
+from closeout.core.units import DAY
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
@@ -94,7 +95,7 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
 
 def forgotten(stack: Stack, known: set[str]) -> list[str]:
     """Say which other hooks have delivered to the stack lately: they would be refused when the former value ends."""
-    since = time.time() - RECENT_DAYS * output.DAY
+    since = time.time() - RECENT_DAYS * DAY
     try:
         recent = stack.ledger().views.deliveries(RECENT)
     except CloseoutError as error:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
-from closeout.config import guards, keys
+from closeout.config import guards, keys, workflow_words
 from closeout.config.document import Mapping, Scalar
 from closeout.config.inputs import check_template
 from closeout.config.references import environment_variables, is_reference
@@ -19,9 +20,10 @@ from closeout.config.settings import Settings
 from closeout.config.steps import ReadStep, Surroundings, read_condition, read_steps
 from closeout.config.triggers import read_on, read_patterns
 from closeout.config.uniqueness import Use
-from closeout.config.values import DAY, At
+from closeout.config.values import At
 from closeout.core import keys as core_keys
 from closeout.core.automation import MODES, Automation
+from closeout.core.units import DAY
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
@@ -65,8 +67,10 @@ def read_automation(
     name: str, at: At, around: Surroundings, settings: Settings, function: Function | None = None
 ) -> Automation | None:
     """Read one automation; with `function` one that an `@on` function declares."""
+    if workflow_words.refuse_workflow(at):
+        return None
     known = FUNCTION_KEYS if function else keys.names("automation")
-    section = at.section(known)
+    section = at.section(known, partial(workflow_words.hint, "automation"))
     if section is None:
         return None
     for required in ("on",) if function else ("on", "steps"):
@@ -97,10 +101,13 @@ def read_automation(
         public_logs=settings.public_logs,
         **_limits(section),
     )
-    _guard(automation, at, section)
+    destroys = _destroys(automation, steps)
+    if destroys is not None:
+        _check_repositories(automation, at, section, destroys)
     around.uses.extend(_uses(automation, steps))
-    if sound:
-        _guard_events(automation, section.get("on", at))
+    if sound and destroys is not None:
+        on = section.get("on", at)
+        guards.check_events(automation.triggers, on, unguarded=automation.unguarded, destroys=destroys)
     return automation
 
 
@@ -167,6 +174,9 @@ def _status(at: At | None, name: str) -> str | None:
 
 
 def _concurrency(at: At | None) -> str | None:
+    if at is not None and isinstance(at.node, Mapping):
+        workflow_words.concurrency_map(at)
+        return None
     template = at.text() if at else None
     if at is None or template is None or not check_template(at, template):
         return template
@@ -180,26 +190,29 @@ def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
     """Check each step's names by themselves, and yield those that no two subjects may share."""
     known = guards.known(automation.repositories)
     for read in steps:
-        at = guards.check_names(read)
+        at = guards.check_names(read, automation.triggers)
         if at is not None and known:
             yield Use(automation, read.step, read.action, at)
 
 
-def _guard(automation: Automation, at: At, section: dict[str, At]) -> None:
-    destroys = _destroys(automation)
+def _check_repositories(
+    automation: Automation, at: At, section: dict[str, At], destroys: guards.Destroys
+) -> None:
     key = section.get("repositories")
-    if destroys and (key is not None or at.lacks("repositories", keys.names("automation"))):
+    if key is not None or at.lacks("repositories", keys.names("automation")):
         guards.check_repositories(at, key, automation.repositories, destroys)
 
 
-def _guard_events(automation: Automation, on: At) -> None:
-    destroys = _destroys(automation)
-    if destroys:
-        guards.check_events(automation.triggers, on, unguarded=automation.unguarded, destroys=destroys)
-
-
-def _destroys(automation: Automation) -> str | None:
-    """Say what of the automation counts as destructive."""
+def _destroys(automation: Automation, steps: tuple[ReadStep, ...]) -> guards.Destroys | None:
+    """Return what of the automation counts as destructive, a step that always deletes before others."""
     if automation.function is not None:
-        return f"`{automation.function}`" if automation.destructive_function else None
-    return next((f"`{step.uses}`" for step in automation.steps if step.destructive), None)
+        found = guards.Destroys(
+            f"`{automation.function}`", "if the function deletes nothing, say destructive=False"
+        )
+        return found if automation.destructive_function else None
+    deleting = [read for read in steps if read.step.destructive]
+    for read in deleting:
+        if read.action.destructive == "always":
+            return guards.Destroys(f"`{read.step.uses}`", "")
+    declare = "if the step deletes nothing, say destructive: false on it"
+    return guards.Destroys(f"`{deleting[0].step.uses}`", declare) if deleting else None

@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from closeout.config import templates
-from closeout.config.templates import expressions
+from closeout.core import templates
 from closeout.core.errors import ExpressionError
 
-__all__ = ["compile_check", "condition", "evaluate", "expressions", "interpolate", "payload_problem"]
+__all__ = ["compile_check", "condition", "evaluate", "interpolate", "payload_problem"]
 
 MAX_EXPRESSION = 4_096
 """Characters. The library's own limit is on depth (32); this bounds the time to compile."""

@@ -13,6 +13,7 @@ CODES: dict[str, str] = {
     "yaml-tag": "An unquoted `!` made a YAML tag of a value, which would silently lose it. Quote the value.",
     "yaml-merge": "Merge keys (`<<`) are not supported. Anchors and aliases are.",
     "yaml-too-large": "Values are nested too deep, or there are too many of them once aliases are followed.",
+    "github-workflow": "The file, or an automation, is a whole workflow of GitHub Actions. The fix shows an automation.",
     "duplicate-key": "A key stands twice in one map.",
     "key-not-text": "A key is a number, a truth value, null, a list or a map.",
     "bad-character": "A value holds a NUL or half a surrogate pair.",
@@ -29,6 +30,7 @@ CODES: dict[str, str] = {
     # secrets and AWS
     "bad-reference": "A secret is given as something else than `env:`, `file:` or `aws-secretsmanager:`. "
     "If it is the secret itself: it is now in a file, so replace it.",
+    "reference-not-allowed": "A secret reference (`env:NAME`) is given to an input that takes none: the text itself would be used.",
     "reference-later": "A kind of secret reference that this version does not have yet.",
     "bad-account": "An AWS account is not twelve digits in quotes.",
     "aws-missing": "An `aws/*` step is used, and account or region is given neither in `aws:` nor in its `with:`.",

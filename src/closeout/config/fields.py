@@ -10,17 +10,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from closeout.config import templates
-from closeout.config.capabilities import ActionSpec, InputSpec
+from closeout import livecheck
+from closeout.actions.spec import Action, Input
 from closeout.config.languages import SEPARATOR
-from closeout.core import names
+from closeout.core import names, templates
 from closeout.core.automation import Step
 
 Kind: TypeAlias = Literal["number", "ref", "other"]
 """What an event's subject is: a pull request, a branch (or tag), or no more than the repository."""
 
 HEAD_REF = "event.pull_request.head.ref"
-_PULLS = ("pull_request", "pull_request_target")
 _VARIABLES = {
     "event.number": "number",
     "event.pull_request.number": "number",
@@ -74,10 +73,10 @@ class Named(NamedTuple):
 class _Text(NamedTuple):
     key: str
     text: str
-    spec: InputSpec
+    spec: Input
 
 
-def tells_apart(spec: InputSpec) -> bool:
+def tells_apart(spec: Input) -> bool:
     """Return whether an input can tell what one event means from what another does.
 
     What is optional and names by itself (a role) does not: the thing deleted would still be the same. What is
@@ -88,7 +87,7 @@ def tells_apart(spec: InputSpec) -> bool:
     return spec.templates and not spec.secret and spec.type in ("string", "list", "map", "any")
 
 
-def named(step: Step, action: ActionSpec, event: str) -> Named | None:
+def named(step: Step, action: Action, event: str) -> Named | None:
     """Return what a step names on an event; None if it names nothing, or has fields that the event does not have."""
     texts = list(_texts(step, action))
     if not any(item.spec.names for item in texts):
@@ -107,17 +106,17 @@ def named(step: Step, action: ActionSpec, event: str) -> Named | None:
     )
 
 
-def by_branch(step: Step, action: ActionSpec) -> bool:
+def by_branch(step: Step, action: Action) -> bool:
     """Return whether every pull request of one branch has one name: it is made of the branch and not of the number."""
     return _kind("pull_request", frozenset(_paths(_texts(step, action)))) == "ref"
 
 
-def by_ref(step: Step, action: ActionSpec) -> bool:
+def by_ref(step: Step, action: Action) -> bool:
     """Return whether a branch and a tag of one name, when they are deleted, have one name here."""
     return "event.ref" in _paths(_texts(step, action))
 
 
-def _texts(step: Step, action: ActionSpec) -> Iterator[_Text]:
+def _texts(step: Step, action: Action) -> Iterator[_Text]:
     for key, spec in action.inputs.items():
         if key in step.inputs and tells_apart(spec):
             for place, text in _leaves(key, step.inputs[key]):
@@ -144,10 +143,9 @@ def _paths(texts: Iterator[_Text] | Sequence[_Text]) -> Iterator[str]:
 
 
 def _kind(event: str, paths: frozenset[str]) -> Kind:
-    if event == "delete":
-        return "ref"
-    if event not in _PULLS:
-        return "other"
+    about = livecheck.kind_of(event)
+    if about != "pull request":
+        return about or "other"
     numbered = any(_VARIABLES.get(path) in ("number", "pull-request-id") for path in paths)
     return "ref" if HEAD_REF in paths and not numbered else "number"
 
@@ -156,14 +154,12 @@ def _has(event: str, paths: frozenset[str]) -> bool:
     """Return whether the event may have all of these fields: without one of them the step fails, and names nothing."""
     absent = {
         "delete": ("event.number", "event.pull_request"),
-        **dict.fromkeys(_PULLS, ("event.ref", "event.ref_type")),
+        "pull_request": ("event.ref", "event.ref_type"),
     }.get(event, ())
     return not any(path == root or path.startswith(f"{root}.") for path in paths for root in absent)
 
 
-def _shape(
-    plain: Sequence[_Text], last: Sequence[_Text], step: Step, action: ActionSpec, kind: Kind
-) -> Shape:
+def _shape(plain: Sequence[_Text], last: Sequence[_Text], step: Step, action: Action, kind: Kind) -> Shape:
     items: list[Item] = []
     for item in plain:
         items += [*_items(item, "", kind), SEPARATOR]

@@ -35,6 +35,7 @@ class Finding:
     code: str
     message: str
     fix: str
+    """One line, or one and an example below it."""
     severity: Severity = "error"
     source: str = ""
     """The line of the file, with secrets masked."""
@@ -46,12 +47,13 @@ class Finding:
 
     def pretty(self) -> str:
         """Return the text, the line with a caret under the place, and the fix."""
+        fix = self.fix.replace("\n", "\n       ")
         if not self.source.strip():
-            return f"{self.text()}\n  fix: {self.fix}"
+            return f"{self.text()}\n  fix: {fix}"
         gap = "".join(character if character == "\t" else " " for character in self.source[: self.column - 1])
         number = str(self.line)
         margin = " " * len(number)
-        return f"{self.text()}\n  {number} | {self.source}\n  {margin} | {gap}^\n  fix: {self.fix}"
+        return f"{self.text()}\n  {number} | {self.source}\n  {margin} | {gap}^\n  fix: {fix}"
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object for `closeout check --json`."""
@@ -84,9 +86,9 @@ class Findings:
         """Say no more about this place: its value was lost with the finding that was just added."""
         self._lost.add((line, column))
 
-    def error(self, line: int, column: int, code: str, message: str, fix: str) -> None:
-        """Add a mistake that makes the file unusable."""
-        self._add(line, column, code, message, fix, "error")
+    def error(self, line: int, column: int, code: str, message: str, fix: str, example: str = "") -> None:
+        """Add a mistake that makes the file unusable. `example` is closeout's own text, for further lines of the fix."""
+        self._add(line, column, code, message, fix, "error", example)
 
     def warning(self, line: int, column: int, code: str, message: str, fix: str) -> None:
         """Add something that is legal and probably not meant."""
@@ -108,7 +110,9 @@ class Findings:
         }
         return tuple(placed[key] for key in sorted(placed, key=lambda key: (key[0] != self.file, *key)))
 
-    def _add(self, line: int, column: int, code: str, message: str, fix: str, severity: Severity) -> None:
+    def _add(
+        self, line: int, column: int, code: str, message: str, fix: str, severity: Severity, example: str = ""
+    ) -> None:
         if code not in CODES:
             raise LookupError(code)
         if (line, column) in self._lost:
@@ -120,7 +124,7 @@ class Findings:
                 column=column,
                 code=code,
                 message=printable(message),
-                fix=printable(fix),
+                fix=printable(fix) + (f"\n{example}" if example else ""),
                 severity=severity,
             )
         )

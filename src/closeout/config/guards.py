@@ -7,19 +7,19 @@ repository's preview when two repositories can match.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from closeout.config import templates
-from closeout.config.capabilities import InputSpec
+from closeout import livecheck
+from closeout.actions.spec import Input
+from closeout.config import cel
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.fields import tells_apart
 from closeout.config.findings import listed
 from closeout.config.inputs import texts_of
 from closeout.config.languages import fixes_owner
 from closeout.config.steps import FIELD, ReadStep
-from closeout.config.triggers import without_live_check
 from closeout.config.values import At
-from closeout.core import names
+from closeout.core import names, templates
 from closeout.core.errors import ExpressionError, PatternError
 from closeout.core.patterns import compile_patterns
 
@@ -27,20 +27,32 @@ _OWN_REF = "event.ref"
 """The branch or tag of a `delete` or `push`: the repository's own, so chosen by who may write to it."""
 
 
-def check_repositories(at: At, key: At | None, repositories: Sequence[str], destroys: str) -> None:
-    """Check `repositories` of an automation that deletes something; `destroys` says what does."""
+class Destroys(NamedTuple):
+    """What counts as destructive in an automation."""
+
+    what: str
+    declare: str
+    """How to say that it deletes nothing; "" where it always does."""
+
+    def fix(self, other: str) -> str:
+        """Return what to do about it: `other`, or to say that nothing is deleted."""
+        return f"{self.declare}; else {other}" if self.declare else other
+
+
+def check_repositories(at: At, key: At | None, repositories: Sequence[str], destroys: Destroys) -> None:
+    """Check `repositories` of an automation that deletes something."""
     if key is None:
         at.error(
             "repositories-missing",
-            f"`repositories` is required, since {destroys} is destructive",
-            "add repositories: [OWNER/NAME]",
+            f"`repositories` is required, since {destroys.what} is destructive",
+            destroys.fix("add repositories: [OWNER/NAME]"),
         )
         return
     if too_wide(repositories):
         fix = "name the owner at least: repositories: [OWNER/*]"
         key.error(
             "repositories-too-wide",
-            f"this matches repositories of any owner, and {destroys} is destructive",
+            f"this matches repositories of any owner, and {destroys.what} is destructive",
             fix,
         )
 
@@ -62,22 +74,23 @@ def too_wide(repositories: Sequence[str]) -> bool:
         return False
 
 
-def check_events(triggers: Sequence[Mapping[str, Any]], at: At, *, unguarded: bool, destroys: str) -> None:
+def check_events(
+    triggers: Sequence[Mapping[str, Any]], at: At, *, unguarded: bool, destroys: Destroys
+) -> None:
     """Check that destructive steps run only on events that can be looked at again; `at` is the place of `on`."""
-    unseen = [str(trigger["event"]) for trigger in triggers if without_live_check(dict(trigger))]
+    unseen = [str(trigger["event"]) for trigger in triggers if livecheck.always(trigger) is None]
     if not unseen or unguarded:
         return
     if "pull_request" in unseen and len(unseen) == 1:
-        message = f"{destroys} is destructive, and only a pull request that was closed can be checked again before it"
-        at.error(
-            "unguarded-event", message, "use types: [closed] alone, or say unguarded: true on the automation"
-        )
+        message = f"{destroys.what} is destructive, and only a pull request that was closed can be checked again before it"
+        fix = "use types: [closed] alone, or say unguarded: true on the automation"
     else:
-        message = f"{destroys} is destructive, and `{listed(unseen, 'and')}` has no live check before it"
-        at.error("unguarded-event", message, "use pull_request with types: [closed], or say unguarded: true")
+        message = f"{destroys.what} is destructive, and `{listed(unseen, 'and')}` has no live check before it"
+        fix = "use pull_request with types: [closed], or say unguarded: true on the automation"
+    at.error("unguarded-event", message, destroys.fix(fix))
 
 
-def check_names(read: ReadStep) -> At | None:
+def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | None:
     """Check what a step's naming inputs are made of; return where its name stands, if two subjects must not share it."""
     before = read.at.findings.count()
     found = _texts(read, lambda spec: spec.names)
@@ -94,13 +107,25 @@ def check_names(read: ReadStep) -> At | None:
         at.warning(
             "constant-name",
             "this name is the same for every event, so any one of them acts on it",
-            "add ${{ event.pull_request.number }}, or whatever tells one preview from another",
+            _telling(triggers),
         )
     missing = [
         name for name, spec in read.action.inputs.items() if spec.required and name not in read.step.inputs
     ]
     filled = [place for place, text in found if templates.expressions(text)]
     return None if missing or read.at.findings.count() > before else (filled or [at])[0]
+
+
+def _telling(triggers: Sequence[Mapping[str, Any]]) -> str:
+    """Return which fields tell one of these events from another: a push has no pull request."""
+    events = {str(trigger["event"]) for trigger in triggers}
+    if any(event.startswith("pull_request") for event in events):
+        return "add ${{ event.pull_request.number }}, or whatever tells one preview from another"
+    if events <= {"push", "create", "delete"}:
+        return (
+            "add ${{ event.ref }} and allow-untrusted: [event.ref], or whatever tells one event from another"
+        )
+    return "add ${{ event.repository.id }}, or whatever tells one event from another"
 
 
 def _warn_of_values(read: ReadStep) -> set[str]:
@@ -122,7 +147,7 @@ def _warn_of_values(read: ReadStep) -> set[str]:
     return used
 
 
-def _texts(read: ReadStep, wanted: Callable[[InputSpec], bool]) -> list[tuple[At, str]]:
+def _texts(read: ReadStep, wanted: Callable[[Input], bool]) -> list[tuple[At, str]]:
     """Return every text in the wanted inputs whose templates are sound (the others have findings)."""
     if read.inputs is None or not isinstance(read.inputs.node, MappingNode):
         return []
@@ -136,10 +161,10 @@ def _texts(read: ReadStep, wanted: Callable[[InputSpec], bool]) -> list[tuple[At
 
 def _sound(text: str) -> bool:
     try:
-        templates.parts(text)
+        found = templates.expressions(text)
     except ExpressionError:
         return False
-    return True
+    return all(cel.compile_check(expression) is None for expression in found)
 
 
 def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:

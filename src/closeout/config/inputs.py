@@ -10,27 +10,29 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from closeout.config import cel, repairs, templates
-from closeout.config.capabilities import ActionSpec, InputSpec
+from closeout.actions.spec import Action, Input
+from closeout.config import cel, repairs
 from closeout.config.document import Mapping, Node, Scalar, Sequence, plain
 from closeout.config.findings import listed
-from closeout.config.references import read_reference
+from closeout.config.references import is_reference, read_reference
 from closeout.config.values import At, is_null
+from closeout.core import templates
 from closeout.core.errors import ExpressionError
+from closeout.core.units import DAY
 
-_FOREVER = 30 * 86_400.0
+_FOREVER = 30 * DAY
 
 
-def read_inputs(
-    at: At | None, step: At, uses: str, action: ActionSpec, extra: tuple[str, ...]
-) -> dict[str, Any]:
+def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple[str, ...]) -> dict[str, Any]:
     """Read `with`; `extra` are keys that the caller reads itself. Gives the inputs, defaults filled in."""
     before = step.findings.count()
     section = _section(at, action, extra) if at else {}
     values: dict[str, Any] = {}
     for name, spec in action.inputs.items():
         if name in section:
-            value = _value(section[name], spec, uses)
+            value = _value(section[name], spec)
+            if not spec.secret:
+                _refuse_references(section[name], spec, action)
             if value is not None:
                 values[name] = value
         elif at is not None and isinstance(at.node, Mapping) and at.node.key(name):
@@ -48,7 +50,7 @@ def read_inputs(
     return values
 
 
-def _section(at: At, action: ActionSpec, extra: tuple[str, ...]) -> dict[str, At]:
+def _section(at: At, action: Action, extra: tuple[str, ...]) -> dict[str, At]:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write with: { input: value }")
         return {}
@@ -68,10 +70,10 @@ def _section(at: At, action: ActionSpec, extra: tuple[str, ...]) -> dict[str, At
     return found
 
 
-def _value(at: At, spec: InputSpec, uses: str) -> Any:
+def _value(at: At, spec: Input) -> Any:
     if spec.secret:
         return _secret(at, spec)
-    if not _templates_fit(at, spec, uses):
+    if not _templates_fit(at, spec):
         return None
     value = _typed(at, spec)
     if value is not None and spec.type in {"string", "list", "any"}:
@@ -80,7 +82,7 @@ def _value(at: At, spec: InputSpec, uses: str) -> Any:
     return value
 
 
-def _secret(at: At, spec: InputSpec) -> Any:
+def _secret(at: At, spec: Input) -> Any:
     if spec.type != "map":
         return read_reference(at)
     if not isinstance(at.node, Mapping):
@@ -90,7 +92,23 @@ def _secret(at: At, spec: InputSpec) -> Any:
     return read if None not in read.values() else None
 
 
-def _typed(at: At, spec: InputSpec) -> Any:
+def _refuse_references(at: At, spec: Input, action: Action) -> None:
+    """Report each secret reference in an input that takes none: the text itself would be used."""
+    for place, text in texts_of(at):
+        kind, _, rest = text.partition(":")
+        # `file:` may begin a URL, and in what is handed on to others it may mean anything.
+        if not is_reference(text) or (kind == "file" and (spec.type != "string" or rest.startswith("//"))):
+            continue
+        variable = rest if kind == "env" else "NAME"
+        fix = f"name the variable in pass-env: [{variable}], and use it in the script"
+        if not action.passes_env:
+            taking = [f"`{name}`" for name, other in action.inputs.items() if other.secret]
+            first = f"{listed(taking, 'and')} takes references; " if taking else ""
+            fix = f"{first}for anything else use `shell`, with pass-env: [{variable}]"
+        place.error("reference-not-allowed", f"`{kind}:…` is not looked up here, this input takes text", fix)
+
+
+def _typed(at: At, spec: Input) -> Any:
     templated = isinstance(at.node, Scalar) and templates.OPEN in at.node.text
     match spec.type:
         case "boolean":
@@ -125,17 +143,18 @@ def _map(at: At) -> dict[str, str] | None:
     return read
 
 
-def _templates_fit(at: At, spec: InputSpec, uses: str) -> bool:
+def _templates_fit(at: At, spec: Input) -> bool:
     """Check every `${{ }}` below `at`: allowed here, closed, and an expression that compiles."""
     good = True
     for place, text in texts_of(at):
         if templates.OPEN not in text:
             continue
         if not spec.templates:
-            fix = "write the value itself"
-            if uses == "shell":
-                fix = "pass it by `env: { NAME: '${{ … }}' }` and use \"$NAME\": a script must never be made of payload text"
-            place.error("template-not-allowed", "`${{ }}` is not filled in here", fix)
+            place.error(
+                "template-not-allowed",
+                "`${{ }}` is not filled in here",
+                spec.instead or "write the value itself",
+            )
             good = False
         else:
             good = check_template(place, text) and good
@@ -156,7 +175,7 @@ def check_template(at: At, text: str) -> bool:
     return all(problem is None for _, problem in problems)
 
 
-def _check_text(at: At, text: str, spec: InputSpec) -> None:
+def _check_text(at: At, text: str, spec: Input) -> None:
     if templates.OPEN in text:
         return
     if spec.choices and text not in spec.choices:

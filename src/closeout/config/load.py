@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from closeout.actions.registry import Registry
 from closeout.config import automations as reading
-from closeout.config import document, keys, uniqueness
-from closeout.config.capabilities import ActionRegistry
+from closeout.config import document, keys, uniqueness, workflow_words
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import Finding, Findings
 from closeout.config.modules import import_modules
@@ -45,7 +46,7 @@ class Loaded:
         return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
-def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:
+def load(path: Path | str, registry: Registry, *, modules: bool = True) -> Loaded:
     """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
 
     Raises `ConfigError`; its `findings` hold every error and warning, its message their texts.
@@ -57,7 +58,7 @@ def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) ->
     return loaded
 
 
-def check(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> list[Finding]:
+def check(path: Path | str, registry: Registry, *, modules: bool = True) -> list[Finding]:
     """Return everything that is wrong or odd with the file; never raises for what the file holds.
 
     With `modules` their code is imported as `load` does, and what steps call is looked up as well.
@@ -66,7 +67,7 @@ def check(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -
 
 
 def _read(
-    path: Path, registry: ActionRegistry, *, modules: bool, look: bool = False
+    path: Path, registry: Registry, *, modules: bool, look: bool = False
 ) -> tuple[Loaded | None, tuple[Finding, ...]]:
     text, problem = document.read(path)
     findings = Findings(str(path), text or "")
@@ -78,7 +79,9 @@ def _read(
     if node is None:
         return None, findings.all()
     root = At(node=node, path="", findings=findings)
-    section = root.section(keys.names("file"))
+    if workflow_words.refuse_workflow(root):
+        return None, findings.all()
+    section = root.section(keys.names("file"), partial(workflow_words.hint, "file"))
     if section is None:
         return None, findings.all()
     loaded, later = _sections(root, section, registry, path.parent if modules else None)
@@ -90,7 +93,7 @@ def _read(
 
 
 def _sections(
-    root: At, section: Mapping[str, At], registry: ActionRegistry, folder: Path | None
+    root: At, section: Mapping[str, At], registry: Registry, folder: Path | None
 ) -> tuple[dict[str, Any], Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple
 
-from closeout.config import templates
-from closeout.config.capabilities import InputSpec
+from closeout import livecheck
+from closeout.actions.registry import Registry
+from closeout.core import templates
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
 
@@ -29,52 +30,6 @@ _PARTITIONS = (
 )
 _SUFFIXES = {"aws-cn": "amazonaws.com.cn", "aws-iso": "c2s.ic.gov", "aws-iso-b": "sc2s.sgov.gov"}
 """What a service's name ends with, where it is not `amazonaws.com`."""
-
-
-class PermissionSpec(Protocol):
-    """What an action says that it needs (see `actions.spec.Permission`)."""
-
-    @property
-    def system(self) -> str:
-        """`aws` or `github`."""
-        ...
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """IAM actions, or GitHub permissions with their level."""
-        ...
-
-    @property
-    def resources(self) -> tuple[str, ...]:
-        """ARNs, or repositories."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why, as half a sentence."""
-        ...
-
-
-class Needing(Protocol):
-    """A registered action as far as permissions go (see `actions.spec.Action`)."""
-
-    @property
-    def inputs(self) -> Mapping[str, InputSpec]:
-        """The keys of `with`."""
-        ...
-
-    @property
-    def permissions(self) -> Callable[[Mapping[str, Any]], tuple[PermissionSpec, ...]]:
-        """What a step with these inputs needs."""
-        ...
-
-    @property
-    def tag_permissions(self) -> Callable[[Mapping[str, Any]], tuple[PermissionSpec, ...]]:
-        """What it needs besides where the file says `protect.tags`."""
-        ...
-
-
-Actions: TypeAlias = Mapping[str, Needing]
 
 
 class Condition(NamedTuple):
@@ -129,7 +84,7 @@ class TooWide(NamedTuple):
         )
 
 
-def statements(automations: Iterable[Automation], actions: Actions) -> tuple[Statement, ...]:
+def statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
     """Return what the automations need, merged and sorted; merging never widens.
 
     A step with `assume-role` needs `sts:AssumeRole` on it, and its own permissions stand under that `role`. Names of
@@ -145,7 +100,7 @@ def statements(automations: Iterable[Automation], actions: Actions) -> tuple[Sta
     return _merged(_without_implied(single))
 
 
-def too_wide(automations: Iterable[Automation], actions: Actions) -> tuple[TooWide, ...]:
+def too_wide(automations: Iterable[Automation], actions: Registry) -> tuple[TooWide, ...]:
     """Return each name, in a step that closeout's own role carries out, from which no policy is made."""
     return tuple(
         TooWide(automation.name, step.id, key, text)
@@ -157,15 +112,13 @@ def too_wide(automations: Iterable[Automation], actions: Actions) -> tuple[TooWi
     )
 
 
-def unknown(automations: Iterable[Automation]) -> tuple[str, ...]:
-    """Return the steps (`automation/step`) and `@on` functions (`automation`) that run code of which nothing is known."""
+def unknown(automations: Iterable[Automation], actions: Registry) -> tuple[str, ...]:
+    """Return the steps (`automation/step`) and `@on` functions (`automation`) that run the user's own code."""
     found: list[str] = []
     for automation in automations:
         if automation.function is not None:
             found.append(automation.name)
-        found += [
-            f"{automation.name}/{step.id}" for step in automation.steps if step.uses in ("shell", "python")
-        ]
+        found += [f"{automation.name}/{step.id}" for step in automation.steps if actions[step.uses].own_code]
     return tuple(found)
 
 
@@ -191,7 +144,7 @@ def roles(found: Iterable[Statement]) -> tuple[str | None, ...]:
 # --- one automation -----------------------------------------------------------------------------------
 
 
-def _of_automation(automation: Automation, actions: Actions) -> Iterator[Statement]:
+def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statement]:
     yield from _of_run(automation)
     for step in automation.steps:
         place = (f"{automation.name}/{step.id}",)
@@ -243,21 +196,17 @@ def _of_run(automation: Automation) -> Iterator[Statement]:
     )
     if automation.status_context is not None:
         yield github("statuses:write", "post the run's commit status")
-    if destructive and "pull_request" in events:
-        yield github(
-            "pull_requests:read", "look whether the pull request is still closed before each deletion"
-        )
+    for check in livecheck.possible(automation.triggers) if destructive else ():
+        yield github(check.permission, check.reason)
     if filtered and "pull_request" in events:
         yield github("pull_requests:read", "read the changed files that `paths` is about")
-    if destructive and "delete" in events:
-        yield github("contents:read", "look whether the ref is still gone before each deletion")
 
 
-def _needs(step: Step, actions: Actions, system: str) -> bool:
+def _needs(step: Step, actions: Registry, system: str) -> bool:
     return any(permission.system == system for permission in actions[step.uses].permissions(step.inputs))
 
 
-def _names(step: Step, actions: Actions) -> Iterator[tuple[str, str]]:
+def _names(step: Step, actions: Registry) -> Iterator[tuple[str, str]]:
     """Yield every text of the step's naming inputs, with its key."""
     for key, spec in actions[step.uses].inputs.items():
         value = step.inputs.get(key)
@@ -265,7 +214,7 @@ def _names(step: Step, actions: Actions) -> Iterator[tuple[str, str]]:
             yield key, str(value)
 
 
-def _secrets(step: Step, actions: Actions) -> Iterator[tuple[str, ...]]:
+def _secrets(step: Step, actions: Registry) -> Iterator[tuple[str, ...]]:
     """Yield the ARNs of every secret of Secrets Manager that an input refers to; closeout's own role reads it."""
     for key, spec in actions[step.uses].inputs.items():
         value = step.inputs.get(key)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from closeout.config import cel, workflow_words
+
 _CLOSING = {
     ")": ("(", "close the parenthesis"),
     "]": ("[", "close the bracket"),
@@ -14,16 +16,22 @@ _CLOSING = {
 }
 _ACTIONS = re.compile(r"(?<![.\w])(?:contains|startsWith|endsWith|format|toJSON|fromJSON)\(")
 _WORDS = re.compile(r"\b(and|or|not)\b")
-_TEXTS = re.compile(r"""'[^']*'|"[^"]*\"""")
 PAGE = "see docs/reference/expressions.md"
 
 
 def fix(expression: str, problem: str) -> str:
     """Return one sentence for what `config.cel.compile_check` found wrong."""
-    if re.search(r"\bgithub\.", expression):
-        return "write event.… where GitHub Actions has github.event.…"
+    meant = workflow_words.expression_fix(expression)
+    if meant is not None:
+        return meant
+    written = workflow_words.translated(expression)
+    if written != expression:
+        problems = [cel.compile_check(written, boolean=boolean) for boolean in (True, False)]
+        if None in problems:
+            return f"write {' '.join(written.split())}: fields of the event begin with `event`"
+        return f"write `event` for `github.event`; and {fix(written, problems[0] or '')}"
     if problem.startswith("Syntax error"):
-        return _syntax(_TEXTS.sub("''", expression), problem)
+        return _syntax(workflow_words.TEXT.sub("''", expression), problem)
     if _ACTIONS.search(expression):
         return "this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"
     name = re.search(r"undeclared reference to '([\w.]+)'", problem)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from closeout.actions.registry import Registry
+from closeout.actions.spec import Action, Input
 from closeout.config import keys
-from closeout.config.capabilities import ActionRegistry, ActionSpec, InputSpec
 
 Schema = dict[str, Any]
 
@@ -92,7 +93,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
 _REQUIRED = {"file": ["version"], "automation": ["on", "steps"], "step": ["uses"]}
 
 
-def json_schema(registry: ActionRegistry) -> Schema:
+def json_schema(registry: Registry) -> Schema:
     """Return the JSON Schema (draft 2020-12) of a configuration that may use these actions."""
     levels = dict.fromkeys(key.level for key in keys.KEYS)
     definitions = {level: _level(level, registry) for level in levels if level != "file"}
@@ -108,7 +109,7 @@ def json_schema(registry: ActionRegistry) -> Schema:
     }
 
 
-def _level(level: str, registry: ActionRegistry) -> Schema:
+def _level(level: str, registry: Registry) -> Schema:
     shape: Schema = {
         "type": "object",
         "additionalProperties": False,
@@ -124,11 +125,11 @@ def _level(level: str, registry: ActionRegistry) -> Schema:
     return shape
 
 
-def _shape(level: str, name: str, registry: ActionRegistry) -> Schema:
+def _shape(level: str, name: str, registry: Registry) -> Schema:
     return {"enum": list(registry)} if (level, name) == ("step", "uses") else _SHAPES[level, name]
 
 
-def _inputs_of(uses: str, action: ActionSpec) -> Schema:
+def _inputs_of(uses: str, action: Action) -> Schema:
     reference = "with " + uses.replace("~", "~0").replace("/", "~1").replace(" ", "%20")
     then: Schema = {"properties": {"with": {"$ref": f"#/$defs/{reference.replace(' ', '%20')}"}}}
     if any(spec.required for spec in action.inputs.values()):
@@ -136,7 +137,7 @@ def _inputs_of(uses: str, action: ActionSpec) -> Schema:
     return {"if": {"properties": {"uses": {"const": uses}}, "required": ["uses"]}, "then": then}
 
 
-def _with(action: ActionSpec) -> Schema:
+def _with(action: Action) -> Schema:
     properties = {
         name: {"description": spec.description, **_input(spec)} for name, spec in action.inputs.items()
     }
@@ -148,14 +149,14 @@ def _with(action: ActionSpec) -> Schema:
     return {**shape, "required": required} if required else shape
 
 
-def _input(spec: InputSpec) -> Schema:
+def _input(spec: Input) -> Schema:
     shape = dict(_input_type(spec))
     if spec.default is not None and spec.type != "duration":
         shape["default"] = spec.default
     return shape
 
 
-def _input_type(spec: InputSpec) -> Schema:
+def _input_type(spec: Input) -> Schema:
     if spec.secret:
         return {"type": "object", "additionalProperties": _REFERENCE} if spec.type == "map" else _REFERENCE
     template: Schema = {"type": "string", "pattern": "\\$\\{\\{"}

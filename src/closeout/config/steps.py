@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from closeout.config import cel, keys, repairs
-from closeout.config.capabilities import ActionRegistry, ActionSpec
+from closeout.actions.registry import Registry
+from closeout.actions.spec import Action
+from closeout.config import cel, keys, repairs, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
 from closeout.config.uniqueness import Use
-from closeout.config.values import DAY, At
+from closeout.config.values import At
 from closeout.core.automation import Step
+from closeout.core.units import DAY, HOUR
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
@@ -34,7 +36,7 @@ class ReadStep:
     """A step, with the place it was read from and its action: what the guards need to look at."""
 
     step: Step
-    action: ActionSpec
+    action: Action
     at: At
     inputs: At | None
 
@@ -48,7 +50,7 @@ class Surroundings:
     against each other when the whole file was read.
     """
 
-    registry: ActionRegistry
+    registry: Registry
     aws: AwsSettings
     aws_given: tuple[str, ...] = ()
     later: list[Callable[[], None]] = field(default_factory=list)
@@ -96,7 +98,7 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         retry_backoff=backoff,
         destructive=_destructive(section.get("destructive"), uses, action),
         allow_untrusted=_fields(section.get("allow-untrusted")),
-        pass_env=_pass_env(section.get("pass-env"), uses),
+        pass_env=_pass_env(section.get("pass-env"), uses, action),
         account=target.account,
         region=target.region,
         assume_role=target.assume_role,
@@ -115,11 +117,11 @@ def _look_up(
         at.warning("module-failed", sentence, "put it right before the step's turn comes: it would fail then")
 
 
-def _action(at: At, registry: ActionRegistry) -> tuple[str, ActionSpec | None]:
+def _action(at: At, registry: Registry) -> tuple[str, Action | None]:
     assert isinstance(at.node, Mapping)
     node = at.node.get("uses")
     if node is None:
-        if at.lacks("uses", keys.names("step")):
+        if at.node.get("run") is None and at.lacks("uses", keys.names("step")):
             fix = "name an action, like uses: aws/cloudformation-delete-stack"
             at.error("missing-key", "`uses` is missing", fix)
         return "", None
@@ -130,15 +132,28 @@ def _action(at: At, registry: ActionRegistry) -> tuple[str, ActionSpec | None]:
     # Not `registry.get`: the registry's own lookup raises a sentence with the near names for other callers.
     if uses in registry:
         return uses, registry[uses]
-    close = near(uses, registry) or near(
-        uses, [name for name in registry if name.split("/")[-1] == uses.split("/")[-1]]
-    )
+    close = _meant(uses, registry)
     fix = f"did you mean `{close}`?" if close else f"known: {', '.join(registry)}"
-    place.error("unknown-action", f"there is no action `{uses}`", fix)
+    message, fix = workflow_words.absent_action(uses) or (f"there is no action `{uses}`", fix)
+    place.error("unknown-action", message, fix)
     return uses, None
 
 
-def _section(at: At, action: ActionSpec | None) -> dict[str, At]:
+def _meant(uses: str, registry: Registry) -> str | None:
+    """Return the action that a misspelt one was meant to be: of another group or service only if the rest is the same."""
+    close = near(uses, registry)
+    if close is not None and near(_service(uses), [_service(close)]):
+        return close
+    return next((name for name in registry if name.split("/")[-1] == uses.rsplit("/", maxsplit=1)[-1]), None)
+
+
+def _service(uses: str) -> str:
+    """Return what an action acts on: `aws/s3` of `aws/s3-delete-objects`, the group of others."""
+    group, slash, word = uses.partition("/")
+    return f"{word.partition('-')[0]}" if group == "aws" else group if slash else uses
+
+
+def _section(at: At, action: Action | None) -> dict[str, At]:
     """Read the step's keys; an input of the action that stands beside `uses` gets the fix that helps."""
     assert isinstance(at.node, Mapping)
     known = keys.names("step")
@@ -153,7 +168,10 @@ def _section(at: At, action: ActionSpec | None) -> dict[str, At]:
         )
     entries = tuple(entry for entry in at.node.entries if entry[0] not in misplaced)
     rest = Mapping(line=at.node.line, column=at.node.column, entries=entries)
-    return At(node=rest, path=at.path, findings=at.findings).section(known) or {}
+    return (
+        At(node=rest, path=at.path, findings=at.findings).section(known, partial(workflow_words.hint, "step"))
+        or {}
+    )
 
 
 def _id(at: At | None, uses: str, position: int) -> str:
@@ -198,14 +216,14 @@ def read_condition(at: At | None) -> str | None:
     return expression
 
 
-def _retry(at: At | None, action: ActionSpec) -> tuple[int, float]:
+def _retry(at: At | None, action: Action) -> tuple[int, float]:
     section = (at.section(keys.names("retry")) if at else None) or {}
     attempts = section["attempts"].integer(1, 20) if "attempts" in section else None
-    backoff = section["backoff"].duration(1, 3_600) if "backoff" in section else None
+    backoff = section["backoff"].duration(1, HOUR) if "backoff" in section else None
     return attempts or action.retry.attempts, backoff or action.retry.backoff.first
 
 
-def _destructive(at: At | None, uses: str, action: ActionSpec) -> bool:
+def _destructive(at: At | None, uses: str, action: Action) -> bool:
     default = action.destructive != "never"
     value = at.boolean() if at else None
     if at is None or value is None or value is default:
@@ -232,8 +250,8 @@ def _fields(at: At | None) -> tuple[str, ...]:
     return tuple(fields)
 
 
-def _pass_env(at: At | None, uses: str) -> tuple[str, ...]:
-    if at is not None and uses != "shell":
+def _pass_env(at: At | None, uses: str, action: Action) -> tuple[str, ...]:
+    if at is not None and not action.passes_env:
         at.error("not-for-action", f"`{uses}` passes no environment on", "leave `pass-env` out")
         return ()
     variables: list[str] = []

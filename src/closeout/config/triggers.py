@@ -7,16 +7,16 @@ match as written is said while a person is still looking.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
-from closeout.config import keys
+from closeout.config import keys, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.values import At, is_null
 from closeout.core.errors import PatternError
 from closeout.core.patterns import Kind, compile_patterns
-from closeout.core.trigger_rules import PULL_REQUEST_TYPES, WITHOUT_ACTION
-from closeout.core.triggers import check_trigger
+from closeout.core.trigger_rules import PULL_REQUEST_TYPES, WITHOUT_ACTION, trigger_faults
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
@@ -117,7 +117,7 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
         name.warning("unknown-event", f"GitHub is not known to send `{event}`", f"did you mean `{meant}`?")
     section: dict[str, At] = {}
     if filters is not None and not is_null(filters.node):
-        section = filters.section(keys.names("trigger")) or {}
+        section = filters.section(keys.names("trigger"), partial(workflow_words.hint, "trigger")) or {}
     before = name.findings.count()
     trigger: dict[str, Any] = {"event": event}
     if "types" in section:
@@ -131,7 +131,7 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
     for base in _FILTERS:
         _filter(trigger, section, base)
     if name.findings.count() == before:
-        for key, message in check_trigger(trigger):
+        for key, message in trigger_faults(trigger):
             section.get(key, name).error("bad-trigger", message, "leave it out, or use another event")
     return trigger
 
@@ -144,7 +144,7 @@ def _types(at: At, event: str) -> list[str]:
             continue
         types.append(value)
         faults = [
-            message for key, message in check_trigger({"event": event, "types": [value]}) if key == "types"
+            message for key, message in trigger_faults({"event": event, "types": [value]}) if key == "types"
         ]
         if not _TYPE.match(value):
             item.error(
@@ -219,13 +219,3 @@ def _pattern_problem(patterns: list[str], kind: Kind) -> str | None:
     except PatternError as error:
         return error.message
     return None
-
-
-def without_live_check(trigger: dict[str, Any]) -> bool:
-    """Tell whether nothing can be looked at again before a destructive step on this event.
-
-    A pull request that was closed, and a ref that was deleted, can be; nothing else.
-    """
-    if trigger["event"] == "delete":
-        return False
-    return not (trigger["event"] == "pull_request" and trigger.get("types") == ["closed"])

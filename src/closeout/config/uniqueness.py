@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from closeout.config.capabilities import ActionSpec
+from closeout.actions.spec import Action
 from closeout.config.counterexamples import Collision
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
 from closeout.config.subjects import Key, Law
-from closeout.config.templates import OPEN
 from closeout.config.values import At
 from closeout.core.automation import Automation, Step
+from closeout.core.templates import OPEN
 
 SAFE = "${{ event.repository.id }}-${{ event.pull_request.number }}"
 """What is a name of its own for every pull request, whatever stands before it and whichever repositories match."""
@@ -34,7 +34,7 @@ class Use(NamedTuple):
 
     automation: Automation
     step: Step
-    action: ActionSpec
+    action: Action
     at: At
 
 

@@ -6,15 +6,16 @@ that one mistake never hides the next.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from closeout.config.document import Mapping, Node, Scalar, Sequence
 from closeout.config.findings import Findings, listed, near
+from closeout.core.units import duration_text, parse_duration
 
-_DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?\Z")
-DAY = 86_400.0
+Hint: TypeAlias = "Callable[[str, Node], str | None]"
+"""What closeout has instead of a key that it does not know, given the key and its value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +26,10 @@ class At:
     path: str
     findings: Findings
 
-    def error(self, code: str, message: str, fix: str) -> None:
-        """Add an error at this node."""
+    def error(self, code: str, message: str, fix: str, example: str = "") -> None:
+        """Add an error at this node; see `Findings.error` for `example`."""
         prefix = f"{self.path}: " if self.path else ""
-        self.findings.error(self.node.line, self.node.column, code, prefix + message, fix)
+        self.findings.error(self.node.line, self.node.column, code, prefix + message, fix, example)
 
     def warning(self, code: str, message: str, fix: str) -> None:
         """Add a warning at this node."""
@@ -137,8 +138,11 @@ class At:
         read = [item.text() for item in items]
         return tuple(item for item in read if item is not None) if None not in read else None
 
-    def section(self, known: Iterable[str], *, nulls: bool = False) -> dict[str, At] | None:
-        """Read a map with known keys. Unknown and empty ones are findings and left out."""
+    def section(self, known: Iterable[str], hint: Hint | None = None) -> dict[str, At] | None:
+        """Read a map with known keys. Unknown and empty ones are findings and left out.
+
+        `hint` knows keys that GitHub Actions has at this place.
+        """
         if not isinstance(self.node, Mapping):
             self.wrong("a map", "write key: value pairs")
             return None
@@ -146,14 +150,17 @@ class At:
         found: dict[str, At] = {}
         for key, node in self.node.entries:
             name = str(key.value)
-            if name not in names:
+            if name not in names and (fix := hint and hint(name, node)):
+                message = f"`{name}` is a key of GitHub Actions; closeout has none here"
+                self.to(key, name).error("unknown-key", message, fix)
+            elif name not in names:
                 self.unknown(key, names)
-            elif is_null(node) and not nulls:
+            elif is_null(node):
                 self.to(key, name).error(
                     "empty-value", "the key has no value", "write a value, or leave the key out"
                 )
             else:
-                found[name] = self.to(key if is_null(node) else node, name)
+                found[name] = self.to(node, name)
         return found
 
     def lacks(self, key: str, known: Iterable[str]) -> bool:
@@ -191,20 +198,3 @@ def described(node: Node) -> str:
     if node.value is None:
         return "nothing"
     return "text" if isinstance(node.value, str) else f"`{node.text}`"
-
-
-def parse_duration(text: str) -> float | None:
-    """Return the seconds of `90s`, `15m`, `1h30m`, `2d`; None when it is not written so."""
-    found = _DURATION.match(text)
-    if not found:
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return days * DAY + hours * 3_600.0 + minutes * 60.0 + seconds
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as the file writes it."""
-    for size, unit in ((int(DAY), "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size and seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"

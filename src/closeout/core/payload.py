@@ -14,8 +14,6 @@ from typing import Any, NoReturn
 
 from closeout.core.errors import BadDelivery, PayloadRefused
 
-MAX_BYTES = 25 * 1024 * 1024
-"""GitHub's own cap; it never delivers more."""
 MAX_DEPTH = 100
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 

@@ -64,7 +64,7 @@ WITHOUT_REF = frozenset(
 """Events that are about no branch and no tag."""
 
 
-def faults(trigger: Mapping[str, Any]) -> list[tuple[str, str]]:
+def trigger_faults(trigger: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (key, sentence) for each fault, in the order of the keys in the documentation."""
     event = str(trigger.get("event", ""))
     found = _types(event, trigger.get("types"))

@@ -15,7 +15,6 @@ from closeout.core.patterns import Kind, compile_patterns
 FILTERS: Mapping[str, Kind] = {"branches": "ref", "tags": "ref", "paths": "path"}
 DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
     "pull_request": ("opened", "synchronize", "reopened"),
-    "pull_request_target": ("opened", "synchronize", "reopened"),
 }
 """Types that count when none are given, as in Actions; every other event then counts whatever its action."""
 
@@ -170,10 +169,3 @@ def _has(trigger: Trigger, key: str) -> bool:
 
 def _list(patterns: Sequence[str]) -> str:
     return ", ".join(map(str, patterns))
-
-
-def check_trigger(trigger: Trigger) -> list[tuple[str, str]]:
-    """Return (key, sentence) for each fault of a trigger that the loader reports; an unknown event is fine."""
-    from closeout.core.trigger_rules import faults  # noqa: PLC0415 - only the loader needs it
-
-    return faults(trigger)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from closeout.config.values import duration_text
+from closeout import livecheck
 from closeout.core import commit, payload
 from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
+from closeout.core.units import duration_text
 from closeout.ports import Durable, Execution, Json
-from closeout.run import audience, livecheck
+from closeout.run import audience
 from closeout.run.deps import RunDeps
 from closeout.run.status import StatusLine
 from closeout.run.told import Told

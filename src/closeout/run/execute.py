@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 
-from closeout.config.values import duration_text
 from closeout.core.automation import Automation
 from closeout.core.errors import StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import status_of, verdict_of
+from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
 from closeout.run import audience, matching, unreadable
 from closeout.run.audience import Said

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from closeout.actions.spec import Action, Input
-from closeout.config import cel, templates
-from closeout.core import names
+from closeout.config import cel
+from closeout.core import names, templates
 from closeout.core.automation import Step
 from closeout.core.errors import GuardRefused, InputError, NameRefused
 from closeout.ports import AwsTarget

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from closeout import livecheck
 from closeout.core.automation import Automation, Step
 from closeout.core.plan import Change
 from closeout.ports import AwsTarget
-from closeout.run import guards, inputs, livecheck
+from closeout.run import guards, inputs
 from closeout.run.audience import Said
 from closeout.run.deps import RunDeps
 

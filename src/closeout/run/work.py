@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from closeout import livecheck
 from closeout.actions.spec import Action, Limit
 from closeout.config import fields
 from closeout.core import payload
@@ -26,7 +27,7 @@ from closeout.core.errors import (
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
-from closeout.run import guards, livecheck
+from closeout.run import guards
 from closeout.run.audience import Said
 
 if TYPE_CHECKING:

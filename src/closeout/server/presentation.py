@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from closeout.core import commit, terminal
+from closeout.core.units import spoken_duration, spoken_size
 from closeout.ports import LogLine, RunView, StepView
 from closeout.run import audience
 
@@ -40,22 +41,6 @@ def clean(text: object) -> str:
     return terminal.stripped(str(text))
 
 
-def duration(seconds: float | None) -> str:
-    """Return a duration as people say it: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
-    if seconds is None:
-        return ""
-    if seconds < 9.95:
-        return f"{max(seconds, 0.0):.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
 def moment(at: float | None) -> tuple[str, str]:
     """Return a time as (for machines, for people), in UTC."""
     if at is None:
@@ -67,16 +52,6 @@ def moment(at: float | None) -> tuple[str, str]:
 def clock_time(at: float) -> str:
     """Return the time of day of a log line, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
-
-
-def size(count: int) -> str:
-    """Return a number of bytes with a unit."""
-    value = float(count)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError  # pragma: no cover - the loop always returns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +165,7 @@ def banner(run: RunView, now: float) -> Banner:
     tone = (run.verdict or "failure") if finished else run.state
     says = (run.summary if finished else _sleeps(run, now) or run.reason) or _standing(run)
     end = run.finished_at if finished else now
-    took = duration(end - run.started_at) if run.started_at is not None and end is not None else ""
+    took = spoken_duration(end - run.started_at) if run.started_at is not None and end is not None else ""
     return Banner(tone=tone, word=WORDS.get(tone, tone), says=clean(says), took=took, finished=finished)
 
 
@@ -219,7 +194,7 @@ def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRo
 def _step(step: StepView, now: float, progress: str) -> StepRow:
     under_way = step.state in ("running", "waiting")
     end = now if under_way else step.ended_at
-    took = duration(end - step.started_at) if step.started_at is not None and end is not None else ""
+    took = spoken_duration(end - step.started_at) if step.started_at is not None and end is not None else ""
     says = step.reason or step.summary or (progress if under_way else "")
     rows = None if step.changes is None else tuple(map(_change, step.changes))
     return StepRow(
@@ -239,7 +214,7 @@ def _step(step: StepView, now: float, progress: str) -> StepRow:
 
 def _change(change: Mapping[str, Any]) -> ChangeRow:
     objects, held = int(change.get("objects") or 0), int(change.get("bytes") or 0)
-    amount = f"{objects:,} object{'' if objects == 1 else 's'}, {size(held)}" if objects else ""
+    amount = f"{objects:,} object{'' if objects == 1 else 's'}, {spoken_size(held)}" if objects else ""
     return ChangeRow(
         verb=clean(change.get("verb", "")),
         resource=clean(change.get("resource", "")),

@@ -13,35 +13,11 @@ from closeout.core import errors
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "-"),
-        (0.04, "0.0 s"),
-        (9.94, "9.9 s"),
-        (59.9, "59 s"),
-        (185, "3 min 5 s"),
-        (7_830, "2 h 10 min"),
-        (900, "15 min"),
-        (10_800, "3 h"),
-    ],
-)
-def test_a_duration_is_said_in_at_most_two_units(seconds: float | None, text: str) -> None:
-    """Seconds become what people say."""
-    assert output.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
     ("then", "text"), [(None, "-"), (995, "5s"), (700, "5m"), (-9_800, "3h"), (-200_000, "2d")]
 )
 def test_an_age_is_said_in_one_unit(then: float | None, text: str) -> None:
     """How long ago fits a narrow column."""
     assert output.ago(then, now=1000) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(512, "512 B"), (23_700, "23.7 KB"), (1_200_000_000, "1.2 GB")])
-def test_a_size_has_a_unit(count: int, text: str) -> None:
-    """Bytes are counted in thousands."""
-    assert output.size(count) == text
 
 
 def test_outside_text_cannot_steer_a_terminal() -> None:

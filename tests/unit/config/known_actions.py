@@ -1,4 +1,4 @@
-"""A small registry for the tests of `config`, which stands below the real actions and must not need them."""
+"""A small registry, so that the tests of `config` do not change with the real actions."""
 
 from __future__ import annotations
 
@@ -74,10 +74,12 @@ REGISTRY = Registry(
         action(
             "shell",
             {
-                "run": _text("a script", templates=False),
+                "run": _text("a script", templates=False, instead="pass it by `env:`"),
                 "argv": Input(type="list", description="a command", templates=False),
                 "env": Input(type="map", description="variables"),
             },
+            own_code=True,
+            passes_env=True,
         ),
     )
 )

@@ -13,7 +13,6 @@ from closeout.config import keys
 from closeout.config.document import MAX_BYTES
 from closeout.config.load import Loaded, check, load
 from closeout.config.settings import AwsSettings, Settings
-from closeout.config.values import duration_text, parse_duration
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
 from tests.unit.config.known_actions import REGISTRY
@@ -237,37 +236,6 @@ def test_addresses_may_come_from_the_environment(tmp_path: Path) -> None:
     loaded = read(tmp_path, "public-url: env:URL\ngithub: { api-url: env:API }\n" + SHELL)
     assert (loaded.settings.public_url, loaded.settings.api_url) == ("env:URL", "env:API")
     assert loaded.automations[0].secret_variables == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90s", 90),
-        ("15m", 900),
-        ("3h", 10_800),
-        ("1h30m", 5_400),
-        ("2d", 172_800),
-        ("1d1h1m1s", 90_061),
-        ("0s", 0),
-    ],
-)
-def test_durations(text: str, seconds: float) -> None:
-    """Days, hours, minutes and seconds, in this order, each at most once."""
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize(
-    "text", ["", "90", "h", "1m1h", "1.5h", "-1s", "1 h", "1H", "1s ", "1w", "१s", "9" * 20 + "s"]
-)
-def test_what_is_no_duration(text: str) -> None:
-    """Anything else is refused and not guessed at."""
-    assert parse_duration(text) is None
-
-
-@given(st.integers(0, 10**7))
-def test_a_duration_written_out_means_the_same(seconds: int) -> None:
-    """What a message shows as a bound can be written in the file."""
-    assert parse_duration(duration_text(float(seconds))) == seconds
 
 
 def test_several_destructive_repositories_need_one_part_of_the_name(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def test_what_runs_code_of_ones_own_is_named(tmp_path: Path) -> None:
         automation("a", "{ uses: shell, with: { run: 'true' } }", STACK % "preview-x"),
         head=HEAD.replace("automations:", "modules: [hooks_of_ours]\nautomations:"),
     )
-    assert unknown(automations) == ("a/shell-1", "clean")
+    assert unknown(automations, builtin()) == ("a/shell-1", "clean")
     assert {"statuses:write", "pull_requests:read"} <= {
         name for one in statements(automations, builtin()) if "clean" in one.steps for name in one.actions
     }

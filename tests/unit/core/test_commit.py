@@ -15,7 +15,6 @@ FORK["pull_request"]["head"]["repo"] = {"id": 1, "full_name": "mallory/shop"}
 FOUND: list[tuple[str, dict[str, Any]]] = [
     ("pull_request", pull_request()),
     ("pull_request", FORK),
-    ("pull_request_target", pull_request()),
     ("pull_request_review", pull_request("submitted")),
     ("pull_request_review_comment", pull_request("created")),
     ("push", push()),

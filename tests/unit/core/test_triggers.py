@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from closeout.core.facts import facts_of
-from closeout.core.triggers import Match, check_trigger, match, match_paths
+from closeout.core.trigger_rules import trigger_faults
+from closeout.core.triggers import Match, match, match_paths
 from tests.unit.core.events import about, pull_request, push
 
 CLOSED = {"event": "pull_request", "types": ["closed"]}
@@ -276,6 +277,6 @@ FAULTS: list[tuple[dict[str, Any], list[str], str]] = [
 @pytest.mark.parametrize(("trigger", "keys", "sentence"), FAULTS)
 def test_what_could_never_match_is_a_fault(trigger: dict[str, Any], keys: list[str], sentence: str) -> None:
     """Each fault names its key and says what to do; all are reported at once."""
-    found = check_trigger(trigger)
+    found = trigger_faults(trigger)
     assert [key for key, _ in found] == keys
     assert not sentence or sentence in found[0][1]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from closeout import livecheck
 from closeout.adapters.github import GitHubClient
 from closeout.core.errors import NotFound, PayloadRefused, ServiceError
-from closeout.run import livecheck
 from closeout.run.closing import closed_event
 from closeout.testing.github import FakeGitHub
 from tests.openapi.description import check

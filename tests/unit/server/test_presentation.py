@@ -13,23 +13,6 @@ from tests.acceptance.page_world import NOW, World, failure, step, waiting
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(None, ""), (0, "0.0 s"), (0.44, "0.4 s"), (9.96, "10 s"), (59.6, "1 min"), (65, "1 min 5 s"), (3600, "1 h"), (7800, "2 h 10 min"), (-1, "0.0 s")],
-)  # fmt: skip
-def test_durations_are_said_as_people_say_them(seconds: float | None, text: str) -> None:
-    """Two units at most, and no 60 seconds."""
-    assert presentation.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 KB"), (38_400_000, "38.4 MB"), (5 * 10**12, "5000 GB")]
-)  # fmt: skip
-def test_sizes_have_a_unit(count: int, text: str) -> None:
-    """Decimal units, three digits."""
-    assert presentation.size(count) == text
-
-
-@pytest.mark.parametrize(
     ("raw", "shown"),
     [
         ("\x1b[31mred\x1b[0m", "red"),

@@ -16,8 +16,3 @@ def pattern(inputs: Mapping[str, Any], key: str) -> str:
     """Return an input with `*` for every `${{ }}`, and `*` alone when it is not set."""
     value = inputs.get(key)
     return _TEMPLATE.sub("*", str(value)) if value else "*"
-
-
-def literal(text: str) -> str:
-    """Return an input's own text, with every `${{ }}` taken out."""
-    return _TEMPLATE.sub("", text)

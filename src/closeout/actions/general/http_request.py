@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
-from closeout.config import templates
+from closeout.core import templates
 from closeout.core.errors import ActionFailed, InputError, SecretError, ServiceError
 from closeout.core.plan import Change, Leftover
 from closeout.core.redact import Redactor

@@ -164,6 +164,10 @@ def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Lef
     return ()
 
 
+_BY_ENV = (
+    "pass it by `env: { NAME: '${{ … }}' }` and use \"$NAME\": a script must never be made of payload text"
+)
+
 ACTION = Action(
     uses="shell",
     summary="Run a program or a script on closeout's machine",
@@ -184,12 +188,20 @@ ACTION = Action(
         " minutes at the latest, since Lambda ends a call after 15."
     ),
     inputs={
-        "argv": Input(type="list", description="program and arguments, no shell in between", templates=False),
-        "run": Input(type="string", description="a script for `/bin/sh -eu`", templates=False),
+        "argv": Input(
+            type="list",
+            description="program and arguments, no shell in between",
+            templates=False,
+            instead=_BY_ENV,
+        ),
+        "run": Input(
+            type="string", description="a script for `/bin/sh -eu`", templates=False, instead=_BY_ENV
+        ),
         "env": Input(type="map", description="more variables; values may hold `${{ }}`"),
     },
     destructive="unless-declared",
     own_code=True,
+    passes_env=True,
     permissions=_permissions,
     plan=plan,
     apply=apply,

@@ -1,24 +1,27 @@
-"""The live check: ask GitHub, right now, whether the pull request is still closed and the ref still gone.
+"""The live checks: ask GitHub, right now, whether the pull request is still closed or the ref still gone.
 
-Promise 3 rests on this module. It is asked inside the same recorded operation as every destructive call and
-immediately before it, and never recorded by itself: a replay would repeat the answer of hours ago.
+`CHECKS` is the one table of them, read by the loader (which events need `unguarded`), by the permissions and by the run. A
+check runs inside the same recorded operation as each destructive call, immediately before it, and is never recorded by
+itself: a replay would repeat an answer that is hours old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from closeout.core.errors import BranchInUse, GuardRefused, NotSame, Reopened, ServiceError
 from closeout.ports import GitHub, PullRequest
 
 REAL = "If you sent the payload yourself, take a real one from the hook's Recent Deliveries at GitHub"
 
+Kind: TypeAlias = Literal["pull request", "ref"]
+
 
 class Subject(NamedTuple):
-    """What a live check is about: `kind` is `pull request` or `ref`; ids come from the event."""
+    """What a live check is about; ids come from the event."""
 
-    kind: str
+    kind: Kind
     repository: str
     repository_id: int
     number: int
@@ -28,29 +31,77 @@ class Subject(NamedTuple):
     """Of the repository's owner, None if the event does not say."""
 
 
+class LiveCheck(NamedTuple):
+    """One row of the table: the event, what it is about, how GitHub is asked, and what the token needs for that."""
+
+    event: str
+    action: str | None
+    """None: the event has no actions."""
+    kind: Kind
+    subject: Callable[[Mapping[str, Any]], Subject]
+    """Read the subject from a payload. Raises `GuardRefused`, or `KeyError` and the like for what the payload lacks."""
+    check: Callable[[Subject, GitHub, str | None], None]
+    permission: str
+    reason: str
+
+
+def find(event: str, action: object) -> LiveCheck | None:
+    """Return the live check of an event with this action, or None if it has none."""
+    return next((one for one in CHECKS if one.event == event and one.action in (None, action)), None)
+
+
+def always(trigger: Mapping[str, Any]) -> LiveCheck | None:
+    """Return the live check that every event has which this trigger lets through, or None."""
+    types = trigger.get("types") or [None]
+    found = {find(trigger["event"], action) for action in types}
+    return found.pop() if len(found) == 1 else None
+
+
+def possible(triggers: Iterable[Mapping[str, Any]]) -> tuple[LiveCheck, ...]:
+    """Return the live checks of which some event that a trigger lets through has one."""
+    return tuple(
+        one
+        for one in CHECKS
+        if any(
+            trigger["event"] == one.event
+            and (one.action is None or not trigger.get("types") or one.action in trigger["types"])
+            for trigger in triggers
+        )
+    )
+
+
+def kind_of(event: str) -> Kind | None:
+    """Return what an event is about, whatever its action; None if it has no live check."""
+    return next((one.kind for one in CHECKS if one.event == event), None)
+
+
 def subject_of(event: str, payload: Mapping[str, Any]) -> Subject | None:
     """Return what to check for this event, or None when the event has no live check.
 
     Raises `GuardRefused` when the event should have one and the payload lacks what it takes.
     """
+    found = find(event, payload.get("action"))
+    if found is None:
+        return None
     try:
-        if event in ("pull_request", "pull_request_target") and payload.get("action") == "closed":
-            pull = payload["pull_request"]
-            base = pull["base"]["repo"]
-            _check_one_subject(payload, pull, base)
-            owner = _check_one_repository(payload["repository"])
-            return Subject(
-                "pull request", base["full_name"], base["id"], pull["number"], pull["id"], "", owner
-            )
-        if event == "delete":
-            kind = {"branch": "heads", "tag": "tags"}[payload["ref_type"]]
-            repository = payload["repository"]
-            owner = _check_one_repository(repository)
-            ref = f"{kind}/{payload['ref']}"
-            return Subject("ref", repository["full_name"], repository["id"], 0, 0, ref, owner)
+        return found.subject(payload)
     except (KeyError, TypeError, AttributeError) as error:
         raise GuardRefused(f"the payload of {event} lacks {error}, so no live check is possible") from None
-    return None
+
+
+def _pull_request(payload: Mapping[str, Any]) -> Subject:
+    pull = payload["pull_request"]
+    base = pull["base"]["repo"]
+    _check_one_subject(payload, pull, base)
+    owner = _check_one_repository(payload["repository"])
+    return Subject("pull request", base["full_name"], base["id"], pull["number"], pull["id"], "", owner)
+
+
+def _ref(payload: Mapping[str, Any]) -> Subject:
+    kind = {"branch": "heads", "tag": "tags"}[payload["ref_type"]]
+    repository = payload["repository"]
+    owner = _check_one_repository(repository)
+    return Subject("ref", repository["full_name"], repository["id"], 0, 0, f"{kind}/{payload['ref']}", owner)
 
 
 def _check_one_subject(payload: Mapping[str, Any], pull: Mapping[str, Any], base: Mapping[str, Any]) -> None:
@@ -90,9 +141,10 @@ def check(subject: Subject, github: GitHub, branch: str | None = None) -> None:
     Raises `Reopened`, `NotSame` (another pull request or repository answers to the name), `BranchInUse`, or the
     client's `ServiceError`; no error is ever read as "closed".
     """
-    if subject.kind == "ref":
-        _check_ref(subject, github, branch)
-        return
+    next(one for one in CHECKS if one.kind == subject.kind).check(subject, github, branch)
+
+
+def _check_pull_request(subject: Subject, github: GitHub, branch: str | None) -> None:
     pull = github.pull_request(subject.repository, subject.number)
     if pull.id != subject.id or pull.base_repository_id != subject.repository_id:
         raise NotSame(
@@ -158,3 +210,26 @@ def _check_owner(subject: Subject, owner_id: Any) -> None:
             f"{subject.repository} has another owner than in the event: GitHub has {owner_id}, the event"
             f" {subject.owner_id}; nothing more was done. {REAL}"
         )
+
+
+CHECKS: tuple[LiveCheck, ...] = (
+    LiveCheck(
+        "pull_request",
+        "closed",
+        "pull request",
+        _pull_request,
+        _check_pull_request,
+        "pull_requests:read",
+        "check that the pull request is still closed before each deletion",
+    ),
+    LiveCheck(
+        "delete",
+        None,
+        "ref",
+        _ref,
+        _check_ref,
+        "contents:read",
+        "check that the ref is still gone before each deletion",
+    ),
+)
+"""Each event that can be checked again. No event has two."""

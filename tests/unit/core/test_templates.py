@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeout.config.templates import Part, expressions, parts
 from closeout.core.errors import ExpressionError
+from closeout.core.templates import Part, expressions, parts
 
 
 @pytest.mark.parametrize(
