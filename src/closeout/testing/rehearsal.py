@@ -38,6 +38,7 @@ class PostedStatus(NamedTuple):
     """`pending`, `success`, `failure` or `error`."""
     description: str
     context: str
+    """`closeout/AUTOMATION` unless the automation says otherwise."""
 
 
 class PlayedStep(NamedTuple):
@@ -45,6 +46,7 @@ class PlayedStep(NamedTuple):
 
     id: str
     uses: str
+    """The action; empty for a function."""
     state: str
     """`success`, `failure`, `skipped` or `cancelled`."""
     text: str
@@ -62,8 +64,11 @@ class Played:
     summary: str
     """The sentence that the last status and `closeout runs show` give."""
     steps: tuple[PlayedStep, ...]
+    """In the file's order."""
     log: tuple[str, ...]
+    """The lines of the run's log."""
     statuses: tuple[PostedStatus, ...]
+    """In the order in which they were posted."""
     calls: tuple[str, ...]
     """In order: each change that a step would have made, as `VERB RESOURCE` (`delete stack preview-17`), and the name of
     each operation of an `@on` function."""
