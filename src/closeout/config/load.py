@@ -16,7 +16,7 @@ from closeout.config import document, keys, uniqueness
 from closeout.config.capabilities import ActionRegistry
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import Finding, Findings
-from closeout.config.functions import ATTRIBUTE, Declaration
+from closeout.config.functions import ATTRIBUTE, Declaration, Run
 from closeout.config.modules import findings_of, import_modules, read_function
 from closeout.config.settings import Settings, read_settings, read_version
 from closeout.config.steps import Surroundings
@@ -59,7 +59,7 @@ def load(
     return _sound(*_read(Path(path), registry, modules=modules, text=text))
 
 
-def load_function(function: Callable[..., Any], registry: ActionRegistry) -> Loaded:
+def load_function(function: Callable[[Run], object], registry: ActionRegistry) -> Loaded:
     """Check one `@on` function as `load` checks those of a module, with every file-level key at its default.
 
     Raises `ConfigError` as `load` does, and for a function without `@on`.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from closeout.config.functions import Run
 from closeout.core import ids
 from closeout.core.automation import Automation
 from closeout.core.plan import Change
@@ -75,7 +76,7 @@ class Played:
 
 
 def play(
-    function_or_config: Callable[..., Any] | Path | str,
+    function_or_config: Callable[[Run], object] | Path | str,
     event: Mapping[str, Any] | tuple[str, Mapping[str, Any]] | str,
     *,
     automation: str | None = None,
