@@ -167,7 +167,8 @@ def testing_page() -> str:
         WRITTEN_BY,
         "# Testing\n",
         "Fakes and builders for your own tests, all of them typed.",
-        "[Test your automation](../how-to/test-your-automation.md) shows how to use them.",
+        "[Test your automation](../how-to/test-your-automation.md) shows how to use them. Modules of `closeout.testing` that are",
+        "not listed here serve closeout's own tests and may change.",
     ]
     for name, (file, names) in TESTING.items():
         tree = ast.parse((SOURCE / "testing" / file).read_text("utf-8"))
