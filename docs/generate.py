@@ -19,9 +19,19 @@ from closeout.actions.spec import Action, Input
 from closeout.cli import reference
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
+from closeout.testing.deliveries import SAMPLES
 
 REFERENCE = Path(__file__).parent / "reference"
+SOURCE = Path(__file__).parents[1] / "src/closeout"
 PATCHES = Path(__file__).parents[1] / "tests/emulator/patches.py"
+TESTING = {
+    "closeout.testing": ("rehearsal.py", ("play", "Played", "PlayedStep", "PostedStatus")),
+    "closeout.testing.deliveries": ("deliveries.py", ()),
+    "closeout.testing.payloads": ("payloads.py", ()),
+    "closeout.testing.github": ("github/server.py", ("FakeGitHub",)),
+    "closeout.testing.aws": ("aws/server.py", ("FakeAws",)),
+}
+"""Where to import from → the file whose docstrings say what there is, and the names; without names every public one."""
 WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` instead of editing. -->\n"
 
 
@@ -151,11 +161,85 @@ def patches_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+def testing_page() -> str:
+    """Write the reference of `closeout.testing`, from the docstrings. Read as text: moto need not be installed."""
+    parts = [
+        WRITTEN_BY,
+        "# Testing\n",
+        "Fakes and builders for your own tests, all of them typed.",
+        "[Test your automation](../how-to/test-your-automation.md) shows how to use them. Modules of `closeout.testing` that are",
+        "not listed here serve closeout's own tests and may change.",
+    ]
+    for name, (file, names) in TESTING.items():
+        tree = ast.parse((SOURCE / "testing" / file).read_text("utf-8"))
+        found = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
+        parts += [f"\n## {name}\n", (ast.get_docstring(tree) or "").split("\n\n")[0]]
+        for one in names or [one for one in found if not one.startswith("_")]:
+            parts += _described(found[one])
+        if name.endswith(".deliveries"):
+            rows = [[f"`{key}`", f"`{event}`", what] for key, (event, what, _) in SAMPLES.items()]
+            parts += ["\n### Samples\n", _table(["sample", "event", "what it is"], rows)]
+    return "\n".join(parts) + "\n"
+
+
+def _described(node: ast.FunctionDef | ast.ClassDef) -> list[str]:
+    heading, docstring = f"\n### {node.name}\n", ast.get_docstring(node) or ""
+    if isinstance(node, ast.FunctionDef):
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        return [heading, "```python", f"{node.name}{_signature(node.args, 80)}{returns}", "```\n", docstring]
+    methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+    call = [f"{node.name}{_signature(one.args, 80)}" for one in methods if one.name == "__init__"]
+    parts = [heading, *(["```python", *call, "```\n"] if call else []), docstring]
+    rows = [
+        [f"`{one.name}{_signature(one.args)}`", _flat(ast.get_docstring(one) or "")]
+        for one in methods
+        if not one.name.startswith("_")
+    ]
+    fields = list(_fields(node))
+    parts += ["", _table(["field", "type", "meaning"], fields)] if fields else []
+    return parts + (["", _table(["method", "what it does"], rows)] if rows else [])
+
+
+def _fields(node: ast.ClassDef) -> Iterator[list[str]]:
+    for one, after in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(one, ast.AnnAssign):
+            said = ""
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                said = _flat(str(after.value.value))
+            yield [f"`{ast.unparse(one.target)}`", f"`{ast.unparse(one.annotation)}`", said]
+
+
+def _signature(arguments: ast.arguments, width: int = 1_000) -> str:
+    """Return the arguments but `self`, one a line where all of them are too long for one."""
+    every = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(every) - len(arguments.defaults)) + arguments.defaults
+    texts = [
+        _argument(one, default) for one, default in zip(every, defaults, strict=True) if one.arg != "self"
+    ]
+    if arguments.kwonlyargs:
+        named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        texts += [f"*{_argument(arguments.vararg, None) if arguments.vararg else ''}"]
+        texts += [_argument(one, default) for one, default in named]
+    texts += [f"**{_argument(arguments.kwarg, None)}"] if arguments.kwarg else []
+    line = f"({', '.join(texts)})"
+    return line if len(line) <= width else "(\n    " + ",\n    ".join(texts) + ",\n)"
+
+
+def _argument(argument: ast.arg, default: ast.expr | None) -> str:
+    text = ast.unparse(argument)
+    return text if default is None else f"{text}{' = ' if argument.annotation else '='}{ast.unparse(default)}"
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "actions.md": actions_page,
     "cli.md": reference.page,
     "emulator-patches.md": patches_page,
+    "testing.md": testing_page,
 }
 
 

@@ -90,6 +90,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path)
     expected = {path.relative_to(package).as_posix() for path in files() if path.is_relative_to(package)}
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == expected
+    assert "closeout/py.typed" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 

@@ -25,7 +25,7 @@ _DECODED = ("TemplateBody", "Document")
 """How fields end that botocore turns from JSON text into objects (`botocore/handlers.py`)."""
 
 
-class Answer(dict[str, Any]):
+class Structure(dict[str, Any]):
     """One structure of an answer. `answer[key]` of what it lacks is a `ServiceError`; `get` is for optional fields."""
 
     __slots__ = ("_refuse",)
@@ -40,7 +40,7 @@ class Answer(dict[str, Any]):
 
 
 def checked(shape: Any, value: Any, refuse: Refuse, name: str = "it") -> Any:
-    """Return a value whose structures are `Answer`s, after its types were compared with botocore's `shape`."""
+    """Return a value whose structures are `Structure`s, after its types were compared with botocore's `shape`."""
     kind = shape.type_name if shape is not None else "structure"
     if kind == "structure":
         if not isinstance(value, dict):
@@ -50,7 +50,7 @@ def checked(shape: Any, value: Any, refuse: Refuse, name: str = "it") -> Any:
             key: checked(members[key], item, refuse, key) if key in members else item
             for key, item in value.items()
         }
-        return Answer(fields, refuse)
+        return Structure(fields, refuse)
     if kind == "list":
         if not isinstance(value, list):
             refuse(f"{name} is no list")

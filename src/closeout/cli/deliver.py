@@ -26,7 +26,7 @@ TIMEOUT = 30.0
 ANSWER_LIMIT = 1_000_000
 
 
-class Answer(NamedTuple):
+class ReceiverAnswer(NamedTuple):
     """What the receiver said, and after how long."""
 
     status: int
@@ -161,7 +161,7 @@ def _about(text: bytes) -> str:
     return output.clean(f"{action} in {repository}")
 
 
-def _post(target: Url, body: bytes, headers: dict[str, str]) -> Answer:
+def _post(target: Url, body: bytes, headers: dict[str, str]) -> ReceiverAnswer:
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     kind = HTTPSConnection if target.scheme == "https" else HTTPConnection
@@ -179,10 +179,10 @@ def _post(target: Url, body: bytes, headers: dict[str, str]) -> Answer:
         raise Unavailable(f"No answer from {target.origin}: {why}.{fix}") from None
     finally:
         connection.close()
-    return Answer(response.status, text, (time.perf_counter() - began) * 1000)
+    return ReceiverAnswer(response.status, text, (time.perf_counter() - began) * 1000)
 
 
-def _report(answer: Answer, guid: str, *, as_json: bool) -> None:
+def _report(answer: ReceiverAnswer, guid: str, *, as_json: bool) -> None:
     said: Any
     try:
         said = json.loads(answer.body)

@@ -6,10 +6,52 @@ an automation in YAML, and with the function's line as its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+from closeout.core.retry import Backoff, Retry
+
+
+class Run(Protocol):
+    """What an `@on` function is called with: the event, and calls that outlive the process.
+
+    A function starts again from its first line whenever its run goes on. What it recorded is given back and not done
+    again, so everything that reads or changes the world happens inside `record` or `wait_until`. Results are JSON.
+    """
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """The payload, the function's own copy of it."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, the same for every attempt."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """1, or more for a rerun."""
+        ...
+
+    def record(self, name: str, fn: Callable[[], Any], retry: Retry | None = None) -> Any:
+        """Run `fn` once and keep its result; behind the live check unless `on` says `destructive=False`."""
+        ...
+
+    def sleep(self, name: str, seconds: float) -> None:
+        """Wait without holding a thread."""
+        ...
+
+    def wait_until(self, name: str, poll: Callable[[], Any], every: float | Backoff = 15.0) -> Any:
+        """Poll until `poll` returns something else than None, and return that. `poll` only looks."""
+        ...
+
+    def log(self, text: str) -> None:
+        """Write a line to the run's log; call it inside a recorded function."""
+        ...
+
+
+_Function = TypeVar("_Function", bound=Callable[[Run], object])
 ATTRIBUTE = "__closeout_on__"
 Texts = str | Sequence[str]
 
@@ -34,11 +76,11 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
     repositories: Texts | None = None,
     senders: Texts | None = None,
     condition: str | None = None,
-    status: str | bool | None = None,
+    status: str | Literal[False] | None = None,
     concurrency: str | None = None,
     timeout: str | None = None,
     queue_timeout: str | None = None,
-    mode: str | None = None,
+    mode: Literal["apply", "dry-run"] | None = None,
     grace: str | None = None,
     unguarded: bool | None = None,
     destructive: bool = True,
@@ -47,8 +89,7 @@ def on(  # noqa: PLR0913  each is a key of the file under its own name
 
     An event is `name` or `name.action`; several may be given. The keywords are the keys of an automation in the
     file, with the same forms and defaults (`condition` is `if`, durations are texts like "3h"). The function is
-    called with one argument, the run: `run.event`, `run.record(name, fn)`, `run.sleep`, `run.wait_until`,
-    `run.log`. It counts as destructive, so `repositories` is required and each `record` stands behind the live
+    called with one argument, a `Run`. It counts as destructive, so `repositories` is required and each `record` stands behind the live
     check, unless `destructive=False` says that it deletes nothing. Nothing is checked here: findings appear
     when the configuration is loaded.
     """

@@ -5,24 +5,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from closeout.actions.registry import Registry
 from closeout.config import automations as reading
 from closeout.config import document, keys, uniqueness, workflow_words
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.findings import Finding, Findings
-from closeout.config.modules import import_modules
+from closeout.config.functions import ATTRIBUTE, Declaration, Run
+from closeout.config.modules import findings_of, import_modules, read_function
 from closeout.config.settings import Settings, read_settings, read_version
 from closeout.config.steps import Surroundings
 from closeout.config.values import At
 from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
 
+Read = TypeVar("Read")
 _WRITE_ONE = "`closeout init` writes one; or name yours with --config or CLOSEOUT_CONFIG"
 _LOOK_AT_IT = "check the path, the file's mode and its encoding (UTF-8)"
 
@@ -46,16 +49,32 @@ class Loaded:
         return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
-def load(path: Path | str, registry: Registry, *, modules: bool = True) -> Loaded:
+def load(
+    path: Path | str, registry: Registry, *, modules: bool = True, text: str | None = None
+) -> Loaded:
     """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
 
-    Raises `ConfigError`; its `findings` hold every error and warning, its message their texts.
+    With `text` the file is not read: this is what it says. Raises `ConfigError`; its `findings` hold every error and
+    warning, its message their texts.
     """
-    loaded, findings = _read(Path(path), registry, modules=modules)
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if loaded is None or errors:
-        raise ConfigError("\n".join(finding.text() for finding in errors), findings=findings)
-    return loaded
+    return _sound(*_read(Path(path), registry, modules=modules, text=text))
+
+
+def load_function(function: Callable[[Run], object], registry: Registry) -> Loaded:
+    """Check one `@on` function as `load` checks those of a module, with every file-level key at its default.
+
+    Raises `ConfigError` as `load` does, and for a function without `@on`.
+    """
+    name = function.__name__
+    if not isinstance(getattr(function, ATTRIBUTE, None), Declaration):
+        raise ConfigError(f"{name} has no @on, which says what starts it")
+    reference = f"{function.__module__}:{name}"
+    settings = Settings()
+    findings = findings_of(sys.modules.get(function.__module__), function.__module__)
+    around = Surroundings(registry=registry, aws=settings.aws)
+    read = read_function(function, reference, findings, settings, around, set())
+    automation = _sound(read, findings.all())
+    return Loaded(settings=settings, automations=(automation,), functions={reference: function})
 
 
 def check(path: Path | str, registry: Registry, *, modules: bool = True) -> list[Finding]:
@@ -66,10 +85,19 @@ def check(path: Path | str, registry: Registry, *, modules: bool = True) -> list
     return list(_read(Path(path), registry, modules=modules, look=modules)[1])
 
 
+def _sound(read: Read | None, findings: tuple[Finding, ...]) -> Read:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if read is None or errors:
+        raise ConfigError("\n".join(finding.text() for finding in errors), findings=findings)
+    return read
+
+
 def _read(
-    path: Path, registry: Registry, *, modules: bool, look: bool = False
+    path: Path, registry: Registry, *, modules: bool, look: bool = False, text: str | None = None
 ) -> tuple[Loaded | None, tuple[Finding, ...]]:
-    text, problem = document.read(path)
+    problem = ""
+    if text is None:
+        text, problem = document.read(path)
     findings = Findings(str(path), text or "")
     if text is None:
         fix = _WRITE_ONE if problem == document.MISSING else _LOOK_AT_IT

@@ -101,27 +101,45 @@ def _where(error: BaseException, folder: Path) -> str:
     return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
 
 
+def read_function(
+    function: Callable[..., Any],
+    reference: str,
+    findings: Findings,
+    settings: Settings,
+    around: Surroundings,
+    taken: set[str],
+) -> Automation | None:
+    """Read what `@on` declared of a function; `reference` is `module:name`. Raises nothing: mistakes become findings."""
+    declared: Declaration = getattr(function, ATTRIBUTE)
+    attribute = reference.partition(":")[2]
+    line = int(getattr(getattr(function, "__code__", None), "co_firstlineno", 1))
+    name = str(declared.name if declared.name is not None else attribute)
+    at = At(node=from_value(declared.keys, line, 1), path=f"@on {attribute}", findings=findings)
+    _check_function(at, function, name, taken)
+    return read_automation(name, at, around, settings, Function(reference, bool(declared.destructive)))
+
+
+def findings_of(module: ModuleType | None, name: str) -> Findings:
+    """Return an empty collection of findings for a module's file."""
+    file = str(getattr(module, "__file__", name))
+    return Findings(file, _source(file))
+
+
 def _functions(
     at: At, module_name: str, module: ModuleType, settings: Settings, around: Surroundings, taken: set[str]
 ) -> tuple[list[Automation], Functions]:
     automations: list[Automation] = []
     functions: Functions = {}
-    file = str(getattr(module, "__file__", module_name))
-    findings = Findings(file, _source(file))
+    findings = findings_of(module, module_name)
     for attribute, value in list(vars(module).items()):
         declared = getattr(value, ATTRIBUTE, None) if callable(value) else None
         if not isinstance(declared, Declaration) or getattr(value, "__module__", None) != module_name:
             continue
-        line = int(getattr(getattr(value, "__code__", None), "co_firstlineno", 1))
-        name = str(declared.name if declared.name is not None else attribute)
-        place = At(node=from_value(declared.keys, line, 1), path=f"@on {attribute}", findings=findings)
-        _check_function(place, value, name, taken)
-        automation = read_automation(
-            name, place, around, settings, Function(f"{module_name}:{attribute}", bool(declared.destructive))
-        )
+        reference = f"{module_name}:{attribute}"
+        automation = read_function(value, reference, findings, settings, around, taken)
         if automation is not None:
             automations.append(automation)
-            functions[f"{module_name}:{attribute}"] = value
+            functions[reference] = value
     at.findings.extend(findings.all())
     return automations, functions
 

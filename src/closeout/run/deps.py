@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from closeout.actions.spec import Action, Limit
+from closeout.config.functions import Run
 from closeout.core.automation import Current
 from closeout.ports import ClientFactory, Clock, Execution, GitHub, Journal, Switch
 
@@ -39,7 +40,7 @@ class RunDeps:
     switch: Switch
     redact: Redact
     current: Callable[[str], Current]
-    functions: Mapping[str, Callable[[Any], Any]]
+    functions: Mapping[str, Callable[[Run], object]]
     details: Callable[[Execution], str | None]
     directory: Path
     own_contexts: tuple[str, ...] = ()

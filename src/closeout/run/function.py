@@ -24,7 +24,7 @@ STEP = "function"
 
 
 class FunctionRun:
-    """The `run` argument of an `@on` function. Operation names must be unique within the function.
+    """The `Run` of an `@on` function. Operation names must be unique within the function, and appear in the log.
 
     A cancel that the function swallows (`except Exception`) is raised again at each further call, and at its end.
     """
@@ -52,9 +52,14 @@ class FunctionRun:
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """Run `fn` once and keep its JSON result; guarded by the live check unless `destructive=False`."""
+
+        def call() -> Json:
+            self._work.log(f"record {name}")
+            return fn()
+
         if self._destructive:
-            return self._until_over(lambda: self._work.change(name, fn))
-        return self._until_over(lambda: self._work.record(name, fn, retry))
+            return self._until_over(lambda: self._work.change(name, call))
+        return self._until_over(lambda: self._work.record(name, call, retry))
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait durably; holds no thread."""
@@ -62,7 +67,12 @@ class FunctionRun:
 
     def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff = 15.0) -> Json:
         """Poll until `poll` gives something else than None. `poll` only looks: it is not guarded."""
-        return self._until_over(lambda: self._work.wait_until(name, poll, every))
+
+        def call() -> Json | None:
+            self._work.log_once(f"wait {name}", f"wait until {name}")
+            return poll()
+
+        return self._until_over(lambda: self._work.wait_until(name, call, every))
 
     def log(self, text: str) -> None:
         """Write to the run's log; call it inside a recorded function."""

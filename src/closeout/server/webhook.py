@@ -77,7 +77,7 @@ class Webhook:
         self._secrets = secrets
         self._clock = clock
         self._gathered: list[Incoming] = []
-        self._settled: deque[tuple[_Waiting, Any]] = deque()
+        self._committed: deque[tuple[_WaitingRequest, Any]] = deque()
         self._waking = False
         self._refreshing: asyncio.Future[bool] | None = None
         self.waits_for_secrets: dict[Request, tuple[Mapping[bytes, bytes], bytes, float]] = {}
@@ -175,7 +175,7 @@ class Webhook:
             if not done.done():
                 done.set_result(None)
 
-        self._hand_over(decision, _Waiting(reply, began, self._metrics, self, size))
+        self._hand_over(decision, _WaitingRequest(reply, began, self._metrics, self, size))
         del decision
         await done
         self.unverified.used(size)
@@ -189,7 +189,7 @@ class Webhook:
         if self.held + len(body) > self.limits.held_bytes:
             request.reply(self.refuse(Overloaded("the bodies that wait for their commit are at their limit")))
             return
-        waiting = _Waiting(request.reply, began, self._metrics, self, len(body))
+        waiting = _WaitingRequest(request.reply, began, self._metrics, self, len(body))
         self._hand_over(self._decide(headers, body), waiting)
 
     def _decide(self, headers: Mapping[bytes, bytes], body: bytes) -> Any:
@@ -202,7 +202,7 @@ class Webhook:
             return self._failure(error)
         return answers.PONG if decision.delivery is None else decision
 
-    def _hand_over(self, decision: Any, waiting: _Waiting) -> None:
+    def _hand_over(self, decision: Any, waiting: _WaitingRequest) -> None:
         """Queue the delivery for the ledger's next commit, or reply at once.
 
         What comes in one turn of the loop is handed over together: alone, the first one of every turn would make a
@@ -213,7 +213,7 @@ class Webhook:
             return
         if not self._gathered:
             waiting.loop.call_soon(self._flush)
-        self._gathered.append((decision.delivery, decision.runs, waiting.bind(self._stored)))
+        self._gathered.append((decision.delivery, decision.runs, waiting))
 
     def _flush(self) -> None:
         group, self._gathered = self._gathered, []
@@ -223,24 +223,24 @@ class Webhook:
             for _, _, done in group:
                 done(error)
 
-    def _stored(self, waiting: _Waiting, result: Any) -> None:
-        """Take the ledger's word, in its thread. The loop is woken once for all that come together."""
-        self._settled.append((waiting, result))
+    def _on_committed(self, waiting: _WaitingRequest, result: Any) -> None:
+        """Queue the outcome of a commit for its answer, in the ledger's thread; several outcomes wake the loop once."""
+        self._committed.append((waiting, result))
         if not self._waking:
             self._waking = True
-            waiting.loop.call_soon_threadsafe(self._settle)
+            waiting.loop.call_soon_threadsafe(self._send_answers)
 
-    def _settle(self) -> None:
-        """Return every waiting request its answer, and the engine its new executions, on the loop."""
+    def _send_answers(self) -> None:
+        """Answer every request whose commit has ended, and start the new executions; on the loop."""
         self._waking = False
         started: list[str] = []
-        settled = self._settled
-        while settled:
-            waiting, result = settled.popleft()
+        committed = self._committed
+        while committed:
+            waiting, result = committed.popleft()
             if isinstance(result, Accepted):
                 started += result.started
             try:
-                waiting.finish(self._said(result))
+                waiting.finish(self._answer_to(result))
             except Exception as error:  # noqa: BLE001 - one connection's trouble must not keep the others waiting
                 self._log.unforeseen("an answer could not be sent", error)
         if started:
@@ -249,7 +249,7 @@ class Webhook:
             except Exception as error:  # noqa: BLE001 - they are stored: recovery finds them, the answers stand
                 self._log.unforeseen("the engine did not take new runs", error)
 
-    def _said(self, result: Any) -> Answer:
+    def _answer_to(self, result: Any) -> Answer:
         if isinstance(result, Accepted):
             return answers.accepted(result)
         return self._refusal(result) if isinstance(result, CloseoutError) else self._failure(result)
@@ -292,35 +292,34 @@ class Webhook:
         return answers.FAILED
 
 
-class _Waiting:
+class _WaitingRequest:
     """A request that waits for its answer, and what is to be counted when it comes."""
 
-    __slots__ = ("_began", "_hold", "_metrics", "_reply", "_size", "_then", "loop")
+    __slots__ = ("_began", "_metrics", "_reply", "_size", "_webhook", "loop")
 
     def __init__(
-        self, reply: Callable[[Answer], None], began: float, metrics: ServerMetrics, hold: Webhook, size: int
+        self,
+        reply: Callable[[Answer], None],
+        began: float,
+        metrics: ServerMetrics,
+        webhook: Webhook,
+        size: int,
     ) -> None:
         self._reply = reply
         self._began = began
         self._metrics = metrics
-        self._hold = hold
+        self._webhook = webhook
         self._size = size
-        self._then: Callable[[_Waiting, Any], None] | None = None
         self.loop = asyncio.get_running_loop()
-        hold.held += size
-
-    def bind(self, then: Callable[[_Waiting, Any], None]) -> _Waiting:
-        """Return this object as the ledger's `done`."""
-        self._then = then
-        return self
+        webhook.held += size
 
     def __call__(self, result: Any) -> None:
-        if self._then is not None:
-            self._then(self, result)
+        """Take the outcome of the commit, in the ledger's thread: `Item`'s `Done`."""
+        self._webhook._on_committed(self, result)
 
     def finish(self, answer: Answer) -> None:
         """Count and reply."""
-        self._hold.held -= self._size
+        self._webhook.held -= self._size
         metrics = self._metrics
         metrics.deliveries[answer.outcome] += 1
         self._reply(answer)

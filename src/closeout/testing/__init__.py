@@ -1,5 +1,9 @@
-"""Public fakes and builders for tests: a GitHub that answers over HTTP, signed deliveries, an AWS emulator.
+"""Fakes and builders for tests: `play` an automation, sign deliveries, run a fake GitHub or an emulated AWS.
 
-They are part of the package, so that people can test their own automations with the same tools that the
-project's own tests and `closeout demo` use.
+They are part of the package, so that you can test your own automations with the tools that closeout's own tests and
+`closeout demo` use. See docs/reference/testing.md.
 """
+
+from closeout.testing.rehearsal import Played, PlayedStep, PostedStatus, play
+
+__all__ = ["Played", "PlayedStep", "PostedStatus", "play"]

@@ -54,6 +54,27 @@ def test_a_function_that_succeeds_says_so() -> None:
     assert "success: dropped 17" in scene.world.lines
 
 
+@pytest.mark.parametrize("destructive", [True, False])
+def test_a_functions_operations_are_in_the_log_by_their_names(destructive: bool) -> None:
+    """Each call that is really made has a line, a poll has one however often it asks; a replay adds none."""
+    asked: list[int] = []
+
+    def poll() -> dict[str, int] | None:
+        asked.append(1)
+        return {"asked": len(asked)} if len(asked) > 2 else None
+
+    def clean_up(run: Any) -> None:
+        run.record("drop-database", lambda: run.log("dropping"))
+        run.wait_until("gone", poll)
+        run.record("drop-user", lambda: None)
+
+    scene = _function(clean_up, destructive_function=destructive)
+    assert scene.play().verdict == "success"
+    at = scene.world.lines.index("record drop-database")
+    said = [line for line in scene.world.lines[at:] if not line.startswith(("status", "success"))]
+    assert said == ["record drop-database", "dropping", "wait until gone", "record drop-user"]
+
+
 def test_a_function_cut_off_by_a_reopened_pull_request_says_what_it_had_done() -> None:
     """Its first call stays done: `nothing was deleted` and a green status would be a lie."""
 

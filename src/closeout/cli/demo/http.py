@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 TIMEOUT = 10.0
 
 
-class Answer(NamedTuple):
+class TimedResponse(NamedTuple):
     """A status, the body, and how long it took."""
 
     status: int
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 def request(
     method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-) -> Answer:
+) -> TimedResponse:
     """Send one request to a server of the demo. Raises `OSError` if nothing answers."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
@@ -41,7 +41,7 @@ def request(
         connection.request(method, path, body, dict(headers or {}))
         response = connection.getresponse()
         text = response.read().decode("utf-8", "replace")
-        return Answer(response.status, text, (time.perf_counter() - began) * 1000)
+        return TimedResponse(response.status, text, (time.perf_counter() - began) * 1000)
     finally:
         connection.close()
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from closeout.cli.demo.http import Answer, request
+from closeout.cli.demo.http import TimedResponse, request
 from closeout.cli.demo.processes import Child, Children
 
 PATIENCE = 25.0
@@ -54,7 +54,7 @@ class Server:
         """The address that a hook is given."""
         return f"{self.url}/webhook"
 
-    def post(self, body: bytes, headers: dict[str, str]) -> Answer:
+    def post(self, body: bytes, headers: dict[str, str]) -> TimedResponse:
         """Send a request to the webhook."""
         return request("POST", self.webhook, body, headers)
 

@@ -1,0 +1,345 @@
+"""Play an automation in memory and return what happened: for unit tests of a `closeout.yaml` or an `@on` function.
+
+The run, its guards and its live check are the real ones. GitHub, AWS, HTTP and scripts are not reached: each change that a
+step would make is noted instead of made. Heavy imports wait for the first `play`, because `closeout deliver` and the fake
+servers import this package too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from closeout.config.functions import Run
+from closeout.core import ids
+from closeout.core.automation import Automation
+from closeout.core.plan import Change
+from closeout.testing import deliveries
+
+if TYPE_CHECKING:
+    from closeout.actions.spec import Action, Inputs, Work
+    from closeout.config.load import Loaded
+    from closeout.ports import AwsTarget, Clients, Ending, Execution, Json, PullRequest
+    from closeout.testing.durable import MemoryDurable
+
+GUID = "00000000-0000-4000-8000-000000000000"
+HOME = "acme/shop"
+"""The repository of a sample when the automation names none."""
+_OF_FUNCTION = "function/"
+_OWN = (f"{_OF_FUNCTION}mode", f"{_OF_FUNCTION}end")
+"""What the run records of a function besides the function's own operations."""
+
+
+class PostedStatus(NamedTuple):
+    """A commit status that the run posted."""
+
+    state: str
+    """`pending`, `success`, `failure` or `error`."""
+    description: str
+    context: str
+    """`closeout/AUTOMATION` unless the automation says otherwise."""
+
+
+class PlayedStep(NamedTuple):
+    """A step: what it planned and how it ended. An `@on` function is one step, `function`, without a plan."""
+
+    id: str
+    uses: str
+    """The action; empty for a function."""
+    state: str
+    """`success`, `failure`, `skipped` or `cancelled`."""
+    text: str
+    """The reason, or the summary."""
+    plan: tuple[Change, ...]
+    """What the step would change: `verb`, `resource` and `reason` of each change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """What a run did."""
+
+    verdict: str
+    """`success`, `failure`, `cancelled` or `skipped`; `skipped` also for an event that would start no run."""
+    summary: str
+    """The sentence that the last status and `closeout runs show` give."""
+    steps: tuple[PlayedStep, ...]
+    """In the file's order."""
+    log: tuple[str, ...]
+    """The lines of the run's log."""
+    statuses: tuple[PostedStatus, ...]
+    """In the order in which they were posted."""
+    calls: tuple[str, ...]
+    """In order: each change that a step would have made, as `VERB RESOURCE` (`delete stack preview-17`), and the name of
+    each operation of an `@on` function."""
+
+
+def play(
+    function_or_config: Callable[[Run], object] | Path | str,
+    event: Mapping[str, Any] | tuple[str, Mapping[str, Any]] | str,
+    *,
+    automation: str | None = None,
+    reopened: bool = False,
+    paths: Sequence[str] = (),
+) -> Played:
+    """Carry out one automation on one event in memory and return what happened.
+
+    `function_or_config` is an `@on` function, the path of a `closeout.yaml`, or its text; `automation` names the entry if
+    the file has several. `event` is the name of a sample (`closeout.testing.deliveries.SAMPLES`), a payload, or
+    `(event, payload)` where the automation starts on several events. `reopened` makes GitHub answer that the pull request
+    is open, or the ref there, when the live check asks. `paths` are the files that the pull request changes.
+
+    Python code is called: your function, what it records, and a `python` step's. Waits pass at once. Nothing else leaves
+    the process: an `aws/*` step finds what it names and notes that it would delete it; scripts, requests, comments and
+    dispatches are noted.
+
+    Raises `ConfigError` for a configuration that `closeout check` would refuse, `ValueError` when the automation or the
+    event is not clear.
+    """
+    from closeout.actions.registry import builtin
+    from closeout.config.load import load, load_function
+
+    registry = builtin()
+    if callable(function_or_config):
+        loaded, has_token = load_function(function_or_config, registry), True
+    else:
+        given = str(function_or_config)
+        loaded = load("closeout.yaml", registry, text=given) if "\n" in given else load(given, registry)
+        has_token = loaded.settings.secrets_github is not None
+    chosen = _choose(loaded, automation)
+    name, payload = _event(event, chosen)
+    world = _World(payload, reopened=reopened, paths=tuple(paths))
+    return world.play(loaded, chosen, name, registry, has_token=has_token)
+
+
+def _choose(loaded: Loaded, name: str | None) -> Automation:
+    found = [one for one in loaded.automations if name in (None, one.name)]
+    if len(found) != 1:
+        known = ", ".join(one.name for one in loaded.automations)
+        raise ValueError(f"say which automation to play: automation= is one of {known}")
+    return found[0]
+
+
+def _event(
+    event: Mapping[str, Any] | tuple[str, Mapping[str, Any]] | str, automation: Automation
+) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(event, tuple):
+        return event
+    if isinstance(event, str):
+        if event not in deliveries.SAMPLES:
+            raise ValueError(f"there is no sample {event}; there are {', '.join(deliveries.SAMPLES)}")
+        plain = (one for one in automation.repositories if not set(one) & set("*?+[!"))
+        return deliveries.sample(event, repository=next(plain, HOME))
+    names = sorted({str(trigger["event"]) for trigger in automation.triggers})
+    if len(names) != 1:
+        raise ValueError(f"{automation.name} starts on {', '.join(names)}: give the event as (name, payload)")
+    return names[0], event
+
+
+class _World:
+    """What stands in for everything outside: `ports.GitHub`, clients, the journal and the switch of one run."""
+
+    def __init__(self, payload: Mapping[str, Any], *, reopened: bool, paths: tuple[str, ...]) -> None:
+        self._payload = payload
+        self._reopened = reopened
+        self._paths = paths
+        self._target: AwsTarget | None = None
+        self._lines: list[str] = []
+        self._statuses: list[PostedStatus] = []
+        self._calls: list[str] = []
+
+    def play(
+        self,
+        loaded: Loaded,
+        automation: Automation,
+        event: str,
+        registry: Mapping[str, Action],
+        *,
+        has_token: bool,
+    ) -> Played:
+        """Run the automation to its end."""
+        from closeout.core.redact import Redactor
+        from closeout.run.deps import RunDeps
+        from closeout.run.execute import make
+        from closeout.testing.durable import FakeClock, MemoryDurable, play
+
+        clock = FakeClock()
+        memory = MemoryDurable(clock)
+        deps = RunDeps(
+            actions={name: self._noting(action) for name, action in registry.items()},
+            clients=self,
+            github=self,
+            journal=self,
+            clock=clock,
+            switch=self,
+            redact=Redactor(),
+            current=loaded.current,
+            functions=loaded.functions,
+            details=lambda _execution: None,
+            directory=loaded.directory,
+            has_token=has_token,
+        )
+        execution = self._execution(automation, event, clock.now())
+        ending = play(make(deps), memory, execution)
+        return self._played(ending, memory, automation)
+
+    def _execution(self, automation: Automation, event: str, now: float) -> Execution:
+        from closeout.ports import Execution
+
+        run = ids.run_id(GUID, automation.name)
+        return Execution(
+            id=ids.execution_id(run, 1),
+            run_id=run,
+            attempt=1,
+            automation=automation.name,
+            definition=automation.canonical(),
+            event=event,
+            delivery=1,
+            guid=GUID,
+            hook="1",
+            body=deliveries.encode(dict(self._payload)),
+            accepted_at=now,
+            queue_expired=False,
+        )
+
+    def _played(self, ending: Ending, memory: MemoryDurable, automation: Automation) -> Played:
+        from closeout.ledger.steps import step_views
+
+        operations = list(memory.operations.values())
+        views = step_views(automation.canonical(), operations, verdict=ending.verdict, full=True)
+        of_function = [
+            one.name.removeprefix(_OF_FUNCTION)
+            for one in operations
+            if one.name.startswith(_OF_FUNCTION) and one.name not in _OWN and one.state == "ok"
+        ]
+        calls = self._calls if automation.function is None else of_function
+        return Played(
+            verdict=ending.verdict,
+            summary=ending.summary,
+            steps=tuple(
+                PlayedStep(
+                    view.id,
+                    view.uses,
+                    view.state,
+                    view.reason or view.summary or "",
+                    tuple(Change.from_json(change) for change in view.changes or ()),
+                )
+                for view in views
+                if view.state != "pending"
+            ),
+            log=tuple(self._lines),
+            statuses=tuple(self._statuses),
+            calls=tuple(calls),
+        )
+
+    # --- the actions -------------------------------------------------------------------------------------------
+
+    def _noting(self, action: Action) -> Action:
+        """Return the action with every change noted instead of made; of a `python` step the user's code is the test."""
+        if action.uses == "python":
+            return action
+        plan = _plan_of(action) if action.needs_aws else action.plan
+        return replace(
+            action, plan=plan, apply=self._note, verify=lambda _changes, _clients: (), read_tags=None
+        )
+
+    def _note(self, change: Change, _inputs: Inputs, work: Work) -> Json:
+        did = f"{change.verb} {change.resource}"
+
+        def note() -> Json:
+            work.log(did)
+            self._calls.append(did)
+            return {}
+
+        work.change("call", note)
+        return {"summary": did, "public": did}
+
+    # --- ports.ClientFactory, ports.Clients --------------------------------------------------------------------
+
+    def for_step(self, target: AwsTarget | None) -> Clients:
+        self._target = target
+        return self
+
+    def account(self) -> str:
+        return self._target.account if self._target else ""
+
+    def aws(self, service: str) -> Any:
+        raise NotImplementedError(service)
+
+    @property
+    def github(self) -> _World:
+        return self
+
+    @property
+    def http(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def secrets(self) -> Any:
+        raise NotImplementedError
+
+    # --- ports.GitHub ------------------------------------------------------------------------------------------
+
+    def create_status(
+        self, repository: str, sha: str, *, state: str, context: str, description: str, target_url: str | None
+    ) -> None:
+        self._statuses.append(PostedStatus(state, description, context))
+
+    def pull_request(self, repository: str, number: int) -> PullRequest:
+        from closeout.ports import PullRequest
+
+        pull = self._payload["pull_request"]
+        base = pull["base"]["repo"]
+        return PullRequest(
+            id=pull["id"],
+            number=number,
+            state="open" if self._reopened else "closed",
+            base_repository_id=base["id"],
+            base_repository=base["full_name"],
+            base_owner_id=(base.get("owner") or {}).get("id", 0),
+            head_ref=pull["head"]["ref"],
+        )
+
+    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
+        return self._paths
+
+    def open_pull_requests(self, repository: str, branch: str) -> tuple[int, ...]:
+        return ()
+
+    def ref_exists(self, repository: str, ref: str) -> bool:
+        return self._reopened and ref.endswith(f"/{self._payload['ref']}")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Answer whose token it is, and which repository the event is about."""
+        return {"id": 1} if path == "/user" else self._payload["repository"]
+
+    # --- ports.Journal, ports.Switch ---------------------------------------------------------------------------
+
+    def write(self, execution: str, step: str | None, text: str) -> None:
+        self._lines.append(text)
+
+    def paused(self) -> str | None:
+        return None
+
+
+def _plan_of(action: Action) -> Callable[[Inputs, Clients], Sequence[Change]]:
+    """Return a plan for which everything exists that an `aws/*` step names."""
+
+    def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
+        names = [str(inputs[name]) for name, spec in action.inputs.items() if spec.names and spec.required]
+        verb, resource = (
+            ("delete", action.absent(inputs))
+            if action.absent
+            else ("start", f"{action.uses} {' '.join(names)}")
+        )
+        return (Change(verb=verb, resource=resource, reason="played: it is there", name=names[0]),)
+
+    return plan
