@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import boto3
 
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
+from tests.acceptance.forked import Forked, run
 
 REGION = "eu-central-1"
 SECRET = "a-secret-for-tests-only"
@@ -79,7 +79,7 @@ class Machine:
         self.config.write_text(config, encoding="utf-8")
         self.db = folder / "closeout.db"
         self.port = 0
-        self.server: subprocess.Popen[bytes] | None = None
+        self.server: Forked | None = None
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CLOSEOUT_"))},
             "AWS_ENDPOINT_URL": aws.url,
@@ -98,10 +98,10 @@ class Machine:
         log = self.folder / "server.log"
         before = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
-            self.server = subprocess.Popen(
-                [sys.executable, "-m", "closeout", "serve", "--config", str(self.config), "--db", str(self.db),
+            self.server = Forked(
+                ["serve", "--config", str(self.config), "--db", str(self.db),
                  "--host", "127.0.0.1", "--port", str(self.port)],
-                env=self.environment, stdout=output, stderr=output, cwd=self.folder,
+                folder=self.folder, environment=self.environment, output=output, errors=output,
             )  # fmt: skip
 
         def listening() -> str | None:
@@ -141,11 +141,12 @@ class Machine:
     # --- the command line -----------------------------------------------------------------------------------
 
     def closeout(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the real CLI."""
-        done = subprocess.run(
-            [sys.executable, "-m", "closeout", *arguments],
-            env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        """Run the real CLI with nothing on standard input."""
+        return self.feed("", *arguments, check=check)
+
+    def feed(self, stdin: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the real CLI with this on standard input."""
+        done = run(arguments, folder=self.folder, environment=self.environment, stdin=stdin, seconds=90)
         assert not check or done.returncode == 0, (
             f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
