@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,26 @@ def until(what: str, look: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Poll until `look` gives something true; fail with `what` and the last answer."""
     end = time.monotonic() + seconds
     answer: Any = None
+    pause = 0.02
     while time.monotonic() < end:
         answer = look()
         if answer:
             return answer
-        time.sleep(0.03)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.15)  # to look takes time from what is looked for
     raise AssertionError(f"{what} did not happen within {seconds:g} s; last seen: {answer!r}")
+
+
+@cache
+def client(service: str, url: str) -> Any:
+    """Return a boto3 client, one for all tests: to make it takes longer than what it is asked."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
 
 
 def template(bucket: str) -> str:
@@ -174,13 +189,7 @@ class Machine:
 
     def client(self, service: str) -> Any:
         """A boto3 client on the emulated AWS."""
-        return boto3.client(
-            service,
-            endpoint_url=self.aws.url,
-            region_name=REGION,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
+        return client(service, self.aws.url)
 
     def preview(self, number: int = 17, objects: int = 3) -> str:
         """Deploy the preview of a pull request; return its StackId."""
