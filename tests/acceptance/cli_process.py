@@ -1,4 +1,7 @@
-"""Runs the real `closeout` as a process of its own, with nothing of the tests' environment but what is named."""
+"""Runs the real `closeout` as a process of its own, with nothing of the tests' environment but what is named.
+
+`closeout` forks a process that has imported it already; `started` begins one from nothing, as a shell does.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.acceptance.forked import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,13 +45,25 @@ def closeout(
     timeout: float = 30.0,
 ) -> Result:
     """Run `closeout ARGUMENTS` and wait for it."""
+    done = run(
+        [str(argument) for argument in arguments],
+        folder=cwd or Path.cwd(),
+        environment=environment(env),
+        stdin=stdin,
+        seconds=timeout,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def started(*arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Result:
+    """Run `python -m closeout ARGUMENTS` and wait for it."""
     done = subprocess.run(
         [sys.executable, "-m", "closeout", *map(str, arguments)],
         cwd=cwd,
         env=environment(env),
-        input=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=60,
     )
     return Result(done.returncode, done.stdout, done.stderr)

@@ -1,12 +1,11 @@
 """A server without HTTP, for crash tests: accepts deliveries from its input, runs them, writes down every effect.
 
-    python -m tests.acceptance.engine_process LEDGER JOURNAL [TURN]
-
-TURN are the seconds of a suspect's first turn alone. Each line of input is `accept NAME KEY`; once it is committed the process prints `accepted NAME`. Every call of an
-operation's function is one fsynced line `NAME operation` in the journal, written before the effect would be
-recorded, so that what was called can be compared with what was recorded. The name says what a run does besides: `poison`
-ends the process (`-at-once`: with its very first operation, `-late`: after a quarter of a second), `slow` takes a tenth of
-a second for its delete, `long` more than a second.
+Its arguments are LEDGER JOURNAL TURN; tests fork it. TURN are the seconds of a suspect's first turn alone. Each line of
+input is `accept NAME KEY`; once it is committed the process prints `accepted NAME`. Every call of an operation's function
+is one fsynced line `NAME operation` in the journal, written before the effect would be recorded, so that what was called
+can be compared with what was recorded. The name says what a run does besides: `poison` ends the process (`-at-once`: with
+its very first operation, `-late`: after a quarter of a second), `slow` takes a tenth of a second for its delete, `long`
+more than a second.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.retry import Backoff, Retry
 from closeout.engine import Engine
-from closeout.engine.turns import TURN
 from closeout.ledger.sqlite import Ledger
 from closeout.ports import Durable, Ending, Execution
 
@@ -50,9 +48,10 @@ class Journal:
         os.fdatasync(self._handle)
 
 
-def main() -> None:
+def main(arguments: list[str]) -> int:
     """Run until the input ends, then drain."""
-    journal = Journal(Path(sys.argv[2]))
+    ledger_path, journal_path, turn = arguments
+    journal = Journal(Path(journal_path))
     slowed: set[str] = set()
 
     def run(durable: Durable, execution: Execution) -> Ending:
@@ -95,9 +94,8 @@ def main() -> None:
         durable.record("final", lambda: note("final"))
         return Ending("success", "gone")
 
-    with Ledger(Path(sys.argv[1]), clock=Clock()) as ledger:
-        turn = float(sys.argv[3]) if len(sys.argv) > 3 else TURN
-        engine = Engine(ledger, run, clock=Clock(), turn=turn)
+    with Ledger(Path(ledger_path), clock=Clock()) as ledger:
+        engine = Engine(ledger, run, clock=Clock(), turn=float(turn))
         engine.start()
         print("ready", flush=True)
         for line in sys.stdin:
@@ -109,7 +107,4 @@ def main() -> None:
             engine.wake()
             print(f"accepted {name}", flush=True)
         engine.stop(5.0)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

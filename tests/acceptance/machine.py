@@ -10,10 +10,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import boto3
 
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
+from tests.acceptance.forked import Forked, run
 
 REGION = "eu-central-1"
 SECRET = "a-secret-for-tests-only"
@@ -45,12 +46,26 @@ def until(what: str, look: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Poll until `look` gives something true; fail with `what` and the last answer."""
     end = time.monotonic() + seconds
     answer: Any = None
+    pause = 0.02
     while time.monotonic() < end:
         answer = look()
         if answer:
             return answer
-        time.sleep(0.03)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.15)  # to look takes time from what is looked for
     raise AssertionError(f"{what} did not happen within {seconds:g} s; last seen: {answer!r}")
+
+
+@cache
+def client(service: str, url: str) -> Any:
+    """Return a boto3 client, one for all tests: to make it takes longer than what it is asked."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
 
 
 def template(bucket: str) -> str:
@@ -79,7 +94,7 @@ class Machine:
         self.config.write_text(config, encoding="utf-8")
         self.db = folder / "closeout.db"
         self.port = 0
-        self.server: subprocess.Popen[bytes] | None = None
+        self.server: Forked | None = None
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CLOSEOUT_"))},
             "AWS_ENDPOINT_URL": aws.url,
@@ -98,10 +113,10 @@ class Machine:
         log = self.folder / "server.log"
         before = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
-            self.server = subprocess.Popen(
-                [sys.executable, "-m", "closeout", "serve", "--config", str(self.config), "--db", str(self.db),
+            self.server = Forked(
+                ["serve", "--config", str(self.config), "--db", str(self.db),
                  "--host", "127.0.0.1", "--port", str(self.port)],
-                env=self.environment, stdout=output, stderr=output, cwd=self.folder,
+                folder=self.folder, environment=self.environment, output=output, errors=output,
             )  # fmt: skip
 
         def listening() -> str | None:
@@ -141,11 +156,12 @@ class Machine:
     # --- the command line -----------------------------------------------------------------------------------
 
     def closeout(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the real CLI."""
-        done = subprocess.run(
-            [sys.executable, "-m", "closeout", *arguments],
-            env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        """Run the real CLI with nothing on standard input."""
+        return self.feed("", *arguments, check=check)
+
+    def feed(self, stdin: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the real CLI with this on standard input."""
+        done = run(arguments, folder=self.folder, environment=self.environment, stdin=stdin, seconds=90)
         assert not check or done.returncode == 0, (
             f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
@@ -173,13 +189,7 @@ class Machine:
 
     def client(self, service: str) -> Any:
         """A boto3 client on the emulated AWS."""
-        return boto3.client(
-            service,
-            endpoint_url=self.aws.url,
-            region_name=REGION,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
+        return client(service, self.aws.url)
 
     def preview(self, number: int = 17, objects: int = 3) -> str:
         """Deploy the preview of a pull request; return its StackId."""

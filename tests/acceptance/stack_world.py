@@ -75,21 +75,6 @@ OUTPUTS = {
 class StackWorld(Machine):
     """A machine whose server reads the stack's secret; the stack's outputs name its URL."""
 
-    def closeout(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the real CLI with nothing on standard input."""
-        return self.feed("", *arguments, check=check)
-
-    def feed(self, stdin: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the real CLI with this on standard input."""
-        done = subprocess.run(
-            [sys.executable, "-m", "closeout", *arguments],
-            env=self.environment, cwd=self.folder, input=stdin, capture_output=True, text=True, timeout=90,
-        )  # fmt: skip
-        assert not check or done.returncode == 0, (
-            f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-        return done
-
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the real CLI, to be killed."""
         return subprocess.Popen(

@@ -18,7 +18,7 @@ from closeout.cli import exits, reference
 from closeout.cli.commands import Command, Group
 from closeout.cli.main import SECTIONS
 from closeout.cli.main import closeout as root
-from tests.acceptance.cli_process import ROOT, closeout, environment
+from tests.acceptance.cli_process import ROOT, closeout, environment, started
 
 HELP_SECONDS = 0.150
 ALLOWED_AT_HELP = {"click", "closeout"}
@@ -217,7 +217,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 def test_a_locale_without_the_characters_is_no_error(tmp_path: Path) -> None:
     """What the output's encoding does not have is replaced."""
     (tmp_path / "closeout.yaml").write_text("version: 1\nschlüssel: 1\n", "utf-8")
-    told = closeout("check", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
+    told = started("check", cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
     assert told.code == exits.FAILED, told.err
     assert "schl?ssel" in told.out
 

@@ -17,7 +17,9 @@ import pytest
 
 from closeout.core.runs import MAX_DEATHS
 from closeout.ledger.sqlite import Views
+from tests.acceptance import engine_process
 from tests.acceptance.engine_process import OPERATIONS
+from tests.acceptance.forked import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,48 +33,45 @@ class Machine:
         self.acknowledged: list[str] = []
         self.turn = 15.0
         """Seconds of a suspect's first turn alone."""
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Forked | None = None
 
     @property
-    def process(self) -> subprocess.Popen[str]:
+    def process(self) -> Forked:
         """The running process."""
         assert self._process is not None
         return self._process
 
     def start(self, *, to_die: bool = False) -> None:
         """Start it and wait until it has recovered, unless it is to die before that."""
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.acceptance.engine_process"),
-                *(str(self.ledger), str(self.journal), str(self.turn)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
-        )
-        assert self.process.stdout is not None
+        given, answers = os.pipe(), os.pipe()
+        self.stdin, self.stdout = os.fdopen(given[1], "w"), os.fdopen(answers[0])
+        with os.fdopen(given[0]) as stdin, os.fdopen(answers[1], "w") as stdout:
+            self._process = Forked(
+                [str(self.ledger), str(self.journal), str(self.turn)],
+                folder=ROOT,
+                environment=os.environ,
+                stdin=stdin,
+                output=stdout,
+                errors=sys.__stderr__,
+                main=engine_process.main,
+            )
         if not to_die:
-            assert self.process.stdout.readline() == "ready\n"
+            assert self.stdout.readline() == "ready\n"
 
     def accept(self, name: str, key: str = "-") -> None:
         """Send a delivery; it counts as acknowledged once the process says so."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         try:
-            self.process.stdin.write(f"accept {name} {key}\n")
-            self.process.stdin.flush()
+            self.stdin.write(f"accept {name} {key}\n")
+            self.stdin.flush()
         except BrokenPipeError:
             return
-        if self.process.stdout.readline() == f"accepted {name}\n":
+        if self.stdout.readline() == f"accepted {name}\n":
             self.acknowledged.append(name)
 
     def send(self, *names: str) -> None:
         """Send deliveries in one go, without waiting for their answers."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("".join(f"accept {name} -\n" for name in names))
-        self.process.stdin.flush()
+        self.stdin.write("".join(f"accept {name} -\n" for name in names))
+        self.stdin.flush()
 
     def ends_or_dies(self, seconds: float = 30.0) -> bool:
         """Wait until all acknowledged runs have finished (True), or the process has died (False)."""
@@ -140,7 +139,8 @@ class Machine:
     def close(self) -> None:
         """End the process in peace, or else."""
         if self._process is not None and self._process.poll() is None:
-            self._process.communicate(timeout=10)
+            self.stdin.close()
+            self._process.wait(20)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +48,12 @@ def servers() -> Iterator[Callable[[Callable[[int, socket.socket], None]], Serve
         server.close()
 
 
+@cache
+def _client(url: str, service: str) -> Any:
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client(service, endpoint_url=url, region_name="us-east-1", **keys)
+
+
 class Stack(NamedTuple):
     """What is deployed, and how to reach it."""
 
@@ -57,8 +64,7 @@ class Stack(NamedTuple):
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the emulator."""
-        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-        return boto3.client(service, endpoint_url=self.aws.url, region_name="us-east-1", **keys)
+        return _client(self.aws.url, service)
 
     def items(self) -> list[dict[str, Any]]:
         """Return everything in the table."""

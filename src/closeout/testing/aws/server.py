@@ -96,7 +96,7 @@ class FakeAws:
             self._server.server_close()
         if self._child is not None:
             self._child.terminate()
-            self._child.wait(10)
+            self._child.wait(60)
             if self._child.stdout:
                 self._child.stdout.close()
 

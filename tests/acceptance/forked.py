@@ -1,0 +1,174 @@
+"""Processes that begin as a fork of one that has imported the program: `closeout` without the half second of its start.
+
+Each is a process of its own, with its own environment, folder, standard streams and signals, and `kill -9` kills it.
+Only its imports are another's. What is about the start itself (imports, locale, terminal, the process list) begins
+`python -m closeout` instead.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PRELOADED = (
+    "closeout.adapters.aws",
+    "closeout.adapters.github",
+    "closeout.adapters.hooks",
+    "closeout.cli.confirm",
+    "closeout.cli.explain",
+    "closeout.cli.findings",
+    "closeout.cli.options",
+    "closeout.cli.output",
+    "closeout.cli.plan",
+    "closeout.cli.preview",
+    "closeout.cli.rotation",
+    "closeout.cli.runs",
+    "closeout.cli.secret",
+    "closeout.cli.serve",
+    "closeout.cli.webhook",
+    "closeout.ledger.dynamodb",
+    "closeout.ledger.sqlite",
+    "closeout.server.app",
+    "closeout.server.pages",
+    "closeout.server.serve",
+    "closeout.wiring.runtime",
+    "closeout.wiring.stack",
+    "closeout.wiring.stack_ledger",
+    "boto3",
+    "tests.acceptance.forked",
+)
+Main = Callable[[list[str]], int | None]
+
+forks = multiprocessing.get_context("forkserver")
+forks.set_forkserver_preload(list(PRELOADED))
+
+
+class _Stream:
+    """The number of an open file, another one in the process that it is sent to."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (DupFd(self.number),)
+
+
+def _received(sent: Any) -> _Stream:
+    return _Stream(sent.detach())
+
+
+class _Start(NamedTuple):
+    """What a process has of its own."""
+
+    main: Main
+    arguments: list[str]
+    folder: str
+    environment: dict[str, str]
+    streams: tuple[_Stream, ...]
+
+
+def _begin(start: _Start) -> None:
+    """Become the program: what `exec` would set, then its `main`."""
+    for number, stream in enumerate(start.streams):
+        os.dup2(stream.number, number)
+        os.close(stream.number)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False, buffering=1)
+    os.environ.clear()
+    os.environ.update(start.environment)
+    time.tzset()
+    os.chdir(start.folder)
+    sys.path.insert(0, start.folder)
+    sys.argv = ["closeout", *start.arguments]
+    sys.exit(start.main(start.arguments))
+
+
+def closeout_main(arguments: list[str]) -> int:
+    """Run the command line."""
+    from closeout.cli.main import main
+
+    return main(arguments)
+
+
+class Forked:
+    """One such process, with as much of `subprocess.Popen` as tests use."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        output: Any,
+        errors: Any,
+        stdin: Any = None,
+        main: Main = closeout_main,
+    ) -> None:
+        with Path(os.devnull).open() as nothing:
+            streams = tuple(_Stream((stream or nothing).fileno()) for stream in (stdin, output, errors))
+            start = _Start(main, list(arguments), str(folder), dict(environment), streams)
+            self._process = forks.Process(target=_begin, args=(start,))
+            self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, if it has: a signal is a number below zero."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """Return how it ended, if it has."""
+        return self.returncode
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Wait for its end."""
+        self._process.join(seconds)
+        code = self.returncode
+        if code is None:
+            raise subprocess.TimeoutExpired("closeout", seconds or 0.0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it by kill -9."""
+        self._process.kill()
+
+
+def run(
+    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        process = Forked(
+            arguments, folder=folder, environment=environment, output=out, errors=err, stdin=given
+        )
+        try:
+            code = process.wait(seconds)
+        finally:
+            process.kill()
+        texts = []
+        for stream in (out, err):
+            stream.seek(0)
+            texts.append(io.TextIOWrapper(stream, "utf-8").read())
+    return subprocess.CompletedProcess(list(arguments), code, *texts)
