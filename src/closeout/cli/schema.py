@@ -1,4 +1,7 @@
-"""`closeout schema`: the JSON Schema of closeout.yaml, for completion and checks in an editor."""
+"""`closeout schema`: the JSON Schema of closeout.yaml, for completion and checks in an editor.
+
+The file is made from the table of keys (`schema/generate.py`) and is in the package, so it needs no download.
+"""
 
 from __future__ import annotations
 
