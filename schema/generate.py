@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "schema/closeout.schema.json": lambda: (
+    "src/closeout/config/closeout.schema.json": lambda: (
         json.dumps(json_schema(builtin()), indent=2, ensure_ascii=False) + "\n"
     ),
     "docs/reference/config.md": config_page,

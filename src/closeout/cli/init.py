@@ -1,4 +1,4 @@
-"""`closeout init`: a commented configuration to start from.
+"""`closeout init`: a commented configuration to start from, and the schema that editors check it with.
 
 The text is a file of its own, `init.yaml`, so that a test can check it as any other configuration.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from closeout.cli import options, output
+from closeout.cli import options, output, schema
 from closeout.cli.commands import Command
 from closeout.core.errors import NotConfirmed, Unavailable
 
@@ -18,10 +18,13 @@ NEXT = """\
 Next:
   1. Edit {path}: your repository, your AWS account, the name of your stacks.
   2. closeout check {path}
-  3. export CLOSEOUT_WEBHOOK_SECRET=...   the secret that you gave to the hook at GitHub
+  3. export CLOSEOUT_WEBHOOK_SECRET=...   the secret that you give to the webhook
      export CLOSEOUT_GITHUB_TOKEN=...     a token with Commit statuses: write
                                          and Pull requests: read
-  4. closeout serve --config {path}"""
+  4. closeout plan --config {path} --pull-request OWNER/REPO#N
+  5. closeout serve --config {path}
+The automation is a dry run: it shows its plan and changes nothing.
+Remove `mode: dry-run` when you trust the plan."""
 
 
 @click.command(
@@ -32,17 +35,29 @@ Next:
 )
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=options.DEFAULT_CONFIG)
 def init(path: Path) -> None:
-    """Write a commented configuration to PATH (closeout.yaml), which `closeout check` accepts as it is.
+    """Write a commented configuration to PATH (closeout.yaml), and closeout.schema.json beside it for your editor.
 
-    A file that is there already is never overwritten (exit code 3).
+    `closeout check` accepts the file as it is. Its automation is a dry run, which changes nothing. A configuration
+    that exists is never overwritten (exit code 3), and neither is a schema.
     """
-    text = files("closeout.cli").joinpath("init.yaml").read_text(encoding="utf-8")
+    if not _write(path, files("closeout.cli").joinpath("init.yaml").read_text(encoding="utf-8")):
+        raise NotConfirmed(f"{path} exists; it was left as it is.")
+    output.say(f"Wrote {path}.")
+    beside = path.parent / schema.FILE_NAME
+    if _write(beside, schema.text()):
+        output.say(f"Wrote {beside}.")
+    else:
+        output.note(f"{beside} exists; `closeout schema > {beside}` updates it.")
+    output.note(NEXT.format(path=path))
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a new file and return True, or return False if there is one. Raises `Unavailable`."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise NotConfirmed(f"{path} exists; it was left as it is.") from None
+        return False
     except OSError as error:
         raise Unavailable(f"Cannot write {path}: {error.strerror}.") from None
-    output.say(f"Wrote {path}.")
-    output.note(NEXT.format(path=path))
+    return True

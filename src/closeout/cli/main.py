@@ -21,6 +21,7 @@ SECTIONS = {
     "Begin": {
         "demo": Entry("demo", "Show the main job on this machine, without any account."),
         "init": Entry("init", "Write a commented closeout.yaml to start from."),
+        "schema": Entry("schema", "Print the JSON Schema of closeout.yaml, for editors."),
         "check": Entry("check", "Check a configuration; name every error with its line."),
         "actions": Entry("actions", "List the actions that steps can use, and describe one."),
     },

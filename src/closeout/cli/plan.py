@@ -98,9 +98,19 @@ def _step_lines(step: Mapping[str, Any]) -> list[str]:
         return [click.wrap_text(nothing, 78, "    ", "    ")]
     lines = []
     for change in step["changes"]:
-        lines.append(f"    {output.word(change['verb'])} {output.clean(change['resource'])}")
-        if change["reason"]:
-            lines.append(click.wrap_text(output.clean(change["reason"]), 78, "      ", "      "))
+        lines.extend(change_lines(change, "    "))
+    return lines
+
+
+def change_lines(change: Mapping[str, Any], indent: str) -> list[str]:
+    """Return a change for a person: the verb, the resource with every line of a script, and the reason."""
+    first, *more = map(output.clean, change["resource"].split("\n"))
+    verb = output.word(change["verb"])
+    lines = [f"{indent}{verb}", *(f"{indent}  | {line}" for line in (first, *more))] if more else []
+    lines = lines or [f"{indent}{verb} {first}"]
+    if change["reason"]:
+        inner = indent + "  "
+        lines.append(click.wrap_text(output.clean(change["reason"]), 78, inner, inner))
     return lines
 
 

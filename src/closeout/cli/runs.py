@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from closeout.cli import exits, options, output, preview, requests
+from closeout.cli import exits, options, output, plan, preview, requests
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.where import Where, ledger
@@ -229,6 +229,9 @@ def _show(run: RunView) -> None:
     for step in run.steps:
         tries = f" ({step.attempts} tries)" if step.attempts > 1 else ""
         output.say(output.clean(f"  {step.id}: {output.word(step.state)}{tries}  {step.uses}"))
+        for change in step.changes or ():
+            for line in plan.change_lines(change, "      "):
+                output.say(line)
         for line in _step_lines(step):
             _tell(line, "      ", "        ")
 
@@ -251,8 +254,7 @@ def _tell(text: str, first: str, following: str) -> None:
 
 
 def _step_lines(step: StepView) -> list[str]:
-    lines = [f"{change['verb']} {change['resource']}: {change['reason']}" for change in step.changes or ()]
-    lines.extend(text for text in (step.summary, step.reason) if text)
+    lines = [text for text in (step.summary, step.reason) if text]
     lines.extend(f"left: {left['resource']}: {left['reason']}" for left in step.left)
     return lines
 
@@ -274,4 +276,7 @@ def _print_line(line: LogLine, *, as_json: bool) -> None:
         return
     at = time.strftime("%H:%M:%S", time.localtime(line.at))
     step = f" {line.step}:" if line.step else ""
-    output.say(output.clean(f"{at}{step} {line.text}"))
+    first, *more = line.text.split("\n")
+    output.say(output.clean(f"{at}{step} {first}"))
+    for text in more:  # a script in a plan
+        output.say(output.clean(f"         | {text}"))

@@ -80,8 +80,9 @@ def config_page() -> str:
         "",
         "Triggers have the shape and the meaning of a workflow's `on` in GitHub Actions; steps have `uses`, `with`, `if` and",
         "`id`; `${{ }}` and `if` hold [CEL expressions](expressions.md). The actions and their inputs are listed by",
-        "`closeout actions list`. For completion in an editor, put this on the first line of the file:",
-        "`# yaml-language-server: $schema=PATH/closeout.schema.json`.",
+        "`closeout actions list`. For completion in an editor, the file begins with the line",
+        "`# yaml-language-server: $schema=closeout.schema.json`, and `closeout schema > closeout.schema.json` puts the",
+        "schema beside it. `closeout init` writes both.",
         "",
     ]
     for level, (title, text) in _LEVELS.items():

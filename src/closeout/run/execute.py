@@ -204,7 +204,11 @@ def _gone(changed: list[tuple[str, Outcome]], *, public: bool) -> str:
     names: list[str] = []
     for title, outcome in changed:
         left = {item["resource"] for item in outcome.left}
-        gone = [c.resource for c in outcome.planned if c.verb != "keep" and c.resource not in left]
+        gone = [
+            c.resource.partition("\n")[0]  # of a script its first line
+            for c in outcome.planned
+            if c.verb != "keep" and c.resource not in left
+        ]
         names += [title] if gone and public and outcome.own_code else gone
     if not names:
         return "; deletion had begun, all of it is still there"

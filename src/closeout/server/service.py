@@ -19,7 +19,7 @@ from closeout.core.redact import Redactor
 from closeout.core.runs import clip
 from closeout.engine import Finished
 from closeout.ports import Secrets
-from closeout.server import details, serve
+from closeout.server import details, serve, startup
 from closeout.server.app import ServerParts, create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
@@ -30,10 +30,6 @@ ENGINE_DRAIN_SECONDS = 20.0
 YOUNG = 50_000
 """New objects between two looks for garbage. At Python's usual 700 a server with many runs under way looks through all
 that they keep again and again, and answers wait for it."""
-WITHOUT_GITHUB = (
-    "no `secrets.github` is configured: no commit gets a status, and nothing is deleted when a pull request closes,"
-    " since it cannot be read again before it"
-)
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
 
@@ -66,11 +62,11 @@ def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
             on_listening(address)  # the first line that is written: others wait for it
+            for text in startup.summary(loaded, address, base or address):
+                log.line(text)
             open_runs = runtime.start()
             if open_runs:
                 log.line(f"{_runs(open_runs, 'open ')} on")
-            if loaded.settings.secrets_github is None:
-                log.line(WITHOUT_GITHUB)
 
         def draining() -> None:
             app.drain()

@@ -49,7 +49,7 @@ def test_a_failed_scripts_text_and_output_are_in_no_public_status(privacy: str) 
     """The status ends at the exit code, which step it was is its name; the ledger's summary says all."""
     one = scene(privacy)
     ending, statuses = said(one)
-    assert ending.summary == "Drop the database: exit code 3: password on db-7.corp"
+    assert ending.summary == "Drop the database: password on db-7.corp (exit code 3)"
     assert one.world.statuses[-1] == ("failure", "Drop the database: exit code 3")
     assert SECRET not in statuses
     assert "echo" not in statuses
@@ -60,7 +60,7 @@ def test_who_may_read_the_log_is_told_all(readers: dict[str, Any]) -> None:
     """On a private repository, and where the configuration says `public-logs`."""
     one = scene(**readers)
     said(one)
-    assert one.world.statuses[-1] == ("failure", "Drop the database: exit code 3: password on db-7.corp")
+    assert one.world.statuses[-1] == ("failure", "Drop the database: password on db-7.corp (exit code 3)")
 
 
 def test_public_logs_that_are_turned_off_hold_for_runs_under_way() -> None:

@@ -157,7 +157,7 @@ def test_the_secrets_of_steps_are_known_before_the_first_step(
     assert world.statuses(sha)[0][0] == "pending"
     printed = capsys.readouterr().out
     assert "the-key-of-a-later-step" not in printed
-    assert "exit code 1: ***" in printed
+    assert "*** (exit code 1)" in printed
 
 
 def test_secrets_by_name_are_in_the_stacks_region(world: StackWorld) -> None:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,55 +36,61 @@ HEAD_LINES, HEAD_BYTES = 8_000, 800_000
 TAIL_LINES, TAIL_BYTES = 2_000, 200_000
 """What is kept of what comes after, written at the end. Each line is a row of the ledger, however short it is."""
 
-LAST_LINES = 10
-
 
 class Output:
     """Bytes in, clean lines out: no escape sequences, no control characters, bounded.
 
     `write` gets each line of the head at once, and those of the tail at the end with the number of lines between them
-    that were left out. `last` are the last ones, for the error message.
+    that were left out. `last` is the last line that is not empty, `error` the last one of stderr.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._rest = b""
+        self._rest = {False: b"", True: b""}
+        """The beginning of a line, of stdout and of stderr."""
         self._lines = 0
         self._bytes = 0
         self._late = 0
         """Lines that came after the head."""
         self._tail: deque[bytes] = deque(maxlen=TAIL_LINES)
-        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self.last = ""
+        self.error = ""
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        while len(self._rest) > LINE_LIMIT:
-            lines.append(self._rest[:LINE_LIMIT])
-            self._rest = self._rest[LINE_LIMIT:]
-        self._take(lines)
+    def feed(self, data: bytes, *, error: bool = False) -> None:
+        """Take the next bytes, of stderr if `error`."""
+        *lines, rest = (self._rest[error] + data).split(b"\n")
+        while len(rest) > LINE_LIMIT:
+            lines.append(rest[:LINE_LIMIT])
+            rest = rest[LINE_LIMIT:]
+        self._rest[error] = rest
+        self._take(lines, error=error)
 
     def end(self) -> None:
         """Take what stood after the last line's end, and write the tail."""
-        if self._rest:
-            self._take([self._rest])
-            self._rest = b""
+        for error, rest in self._rest.items():
+            if rest:
+                self._take([rest], error=error)
+                self._rest[error] = b""
         left_out = self._late - len(self._tail)
         if left_out:
             self._write(f"… ({left_out:,} lines left out)")
         while self._tail:
-            self._line(self._tail.popleft())
+            self._write(_shown(self._tail.popleft()))
         self._late = 0
 
-    def _take(self, lines: Sequence[bytes]) -> None:
-        """Write lines until the head is full, and keep the last of the others without looking into them."""
+    def _take(self, lines: Sequence[bytes], *, error: bool) -> None:
+        """Write lines until the head is full, and keep the last of the others."""
+        said = next((text for line in reversed(lines) if line.strip() and (text := _shown(line))), None)
+        if said is not None:
+            self.last = said
+            self.error = said if error else self.error
         taken = 0
         for line in lines if not self._late else ():
             if self._lines >= HEAD_LINES or self._bytes + len(line) > HEAD_BYTES:
                 break
             self._lines += 1
             self._bytes += len(line) + 1
-            self._line(line)
+            self._write(_shown(line))
             taken += 1
         if taken == len(lines):
             return
@@ -96,12 +102,11 @@ class Output:
         while size > TAIL_BYTES:
             size -= len(self._tail.popleft())
 
-    def _line(self, line: bytes) -> None:
-        # A progress bar writes over itself: what was seen last is what follows the last carriage return.
-        shown = line.rstrip(b"\r").rpartition(b"\r")[2][:LINE_LIMIT]
-        text = stripped(shown.decode("utf-8", "replace")).rstrip()
-        self.last.append(text)
-        self._write(text)
+
+def _shown(line: bytes) -> str:
+    """Return a line as text. A progress bar writes over itself: what was seen last follows the last carriage return."""
+    shown = line.rstrip(b"\r").rpartition(b"\r")[2][:LINE_LIMIT]
+    return stripped(shown.decode("utf-8", "replace")).rstrip()
 
 
 class Supervised:
@@ -114,7 +119,7 @@ class Supervised:
             [sys.executable, "-I", "-S", supervisor.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             env={name: os.environ[name] for name in _LOADER if name in os.environ},
             start_new_session=True,
         )
@@ -163,11 +168,11 @@ class Supervised:
     def _follow(self, output: Output, timeout: float) -> int | None:
         """Stream the output until the supervisor has ended; at the time limit tell it to stop."""
         assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        os.set_blocking(descriptor, False)
+        assert self._process.stderr is not None
+        streams = {self._process.stdout.fileno(): False, self._process.stderr.fileno(): True}
         stop_at: float | None = time.monotonic() + timeout
         kill_at = time.monotonic() + timeout + self._grace + 5.0
-        with _watch(descriptor, self._process.pid) as selector:
+        with _watch(streams, self._process.pid) as selector:
             while self._process.poll() is None:
                 now = time.monotonic()
                 if stop_at is not None and now >= stop_at:
@@ -177,8 +182,8 @@ class Supervised:
                 elif now >= kill_at:
                     end_tree(self._process.pid)
                 selector.select(min(1.0, max(0.01, (stop_at or kill_at) - now)))
-                _drain(descriptor, output)
-        _drain(descriptor, output)
+                _drain(streams, output)
+        _drain(streams, output)
         output.end()
         return None if stop_at is None else self._process.returncode
 
@@ -195,14 +200,17 @@ class Supervised:
         except subprocess.TimeoutExpired:
             end_tree(self._process.pid)
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
 
 
-def _watch(descriptor: int, pid: int) -> selectors.BaseSelector:
+def _watch(streams: Iterable[int], pid: int) -> selectors.BaseSelector:
     """Wake up on output and, where the system can tell (Linux), on the process's end."""
     selector = _Selector()
-    selector.register(descriptor, selectors.EVENT_READ)
+    for descriptor in streams:
+        os.set_blocking(descriptor, False)
+        selector.register(descriptor, selectors.EVENT_READ)
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
             selector.watch(os.pidfd_open(pid))
@@ -225,16 +233,17 @@ class _Selector(selectors.DefaultSelector):
             self._own = None
 
 
-def _drain(descriptor: int, output: Output) -> None:
+def _drain(streams: Mapping[int, bool], output: Output) -> None:
     """Read what is there now, but not for ever: a script may write faster than it is read."""
-    for _ in range(16):
-        try:
-            data = os.read(descriptor, 65_536)
-        except BlockingIOError:
-            return
-        if not data:
-            return
-        output.feed(data)
+    for descriptor, error in streams.items():
+        for _ in range(16):
+            try:
+                data = os.read(descriptor, 65_536)
+            except BlockingIOError:
+                break
+            if not data:
+                break
+            output.feed(data, error=error)
 
 
 # --- processes of an earlier life -----------------------------------------------------------------------

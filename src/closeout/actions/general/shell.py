@@ -29,7 +29,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVERS = ("GITHUB_TOKEN", "CLOSEOUT_METRICS_TOKEN")
 """Secrets that the server takes from its environment without a reference in the file."""
 _OURS = ("CLOSEOUT_EVENT_PATH", "CLOSEOUT_RUN_ID", "CLOSEOUT_ATTEMPT")
-_REASON_CHARACTERS = 600
+_QUOTED_CHARACTERS = 100
+"""Of the line that a failure quotes: a commit status takes 140, and the exit code stands at its end."""
 
 
 def environment(
@@ -52,9 +53,9 @@ def environment(
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Return the one command."""
+    """Return the one command, whole: whoever reads a plan sees every line of a script."""
     argv = _argv(inputs)
-    shown = shlex.join(argv) if inputs.get("argv") else str(inputs["run"]).strip().splitlines()[0]
+    shown = shlex.join(argv) if inputs.get("argv") else str(inputs["run"]).strip("\n").rstrip()
     for name in inputs.get("env") or {}:
         if not _VARIABLE.fullmatch(name):
             raise InputError(f"`env.{name}` is not the name of a variable")
@@ -63,7 +64,8 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
             raise InputError(f"`env.{name}` holds a NUL character, which no variable can")
     given = ", ".join(f"{name}={json.dumps(value)}" for name, value in (inputs.get("env") or {}).items())
     reason = f"with {given}" if given else f"on this machine, by {argv[0]}"
-    return (Change(verb="run", resource=_cut(shown, 80), reason=_cut(reason, 200)),)
+    name = _first_line(shown).split()[-1]  # what `protect` patterns are held against
+    return (Change(verb="run", resource=shown, reason=_cut(reason, 200), name=name),)
 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
@@ -99,7 +101,8 @@ class _Trial:
         variables = environment(os.environ, work.settings, self._inputs.get("env") or {})
         limit = work.limit()
         output = Output(work.log)
-        work.log(f"running {self._change.resource}" + (f" (attempt {attempt})" if attempt > 1 else ""))
+        begins = _cut(_first_line(self._change.resource), 80)
+        work.log(f"running {begins}" + (f" (attempt {attempt})" if attempt > 1 else ""))
         code = self._process.run(
             _argv(self._inputs),
             environment={**variables, **ours},
@@ -125,9 +128,16 @@ class _Trial:
     def _judge(self, code: int | None, limit: Limit, output: Output) -> dict[str, str | None]:
         if code == 0:
             return {"failed": None}
-        how = f"exit code {code}" if code is not None else f"stopped: it did not end within {limit}"
-        last = self._work.clean(" / ".join(line for line in output.last if line))[-_REASON_CHARACTERS:]
-        return {"failed": how + (f": {last}" if last else ""), "public": how}
+        if code is None:
+            how = f"stopped: it did not end within {limit}"
+            last = self._quoted(output.last)
+            return {"failed": how + (f": {last}" if last else ""), "public": how}
+        how = f"exit code {code}"
+        error = self._quoted(output.error or output.last)
+        return {"failed": f"{error} ({how})" if error else how, "public": how}
+
+    def _quoted(self, line: str) -> str:
+        return _cut(self._work.clean(line).strip(), _QUOTED_CHARACTERS)
 
 
 def _argv(inputs: Inputs) -> list[str]:
@@ -136,6 +146,10 @@ def _argv(inputs: Inputs) -> list[str]:
     if not str(inputs.get("run") or "").strip():
         raise InputError("give `argv` or `run`")
     return [*SHELL, str(inputs["run"])]
+
+
+def _first_line(script: str) -> str:
+    return next(line for line in script.splitlines() if line.strip())
 
 
 def _cut(text: str, length: int) -> str:
@@ -173,7 +187,7 @@ ACTION = Action(
     summary="Run a program or a script on closeout's machine",
     description=(
         "Runs `argv` as it is, or `run` by `/bin/sh -eu -c`, in the folder of the configuration. An exit code other"
-        " than 0 is a failure that quotes the last lines. Output goes line by line into the log, without escape"
+        " than 0 is a failure that quotes the last line of stderr. stdout and stderr go line by line into the log, without escape"
         " sequences and redacted: the first 8,000 lines (800 KB) as they come, the last 2,000 (200 KB) at the end.\n\n"
         "**No sandbox.** The script may do whatever the user may do that closeout runs as. What it gets:\n\n"
         "* the server's environment without every variable that a secret reference of the file names, and without"

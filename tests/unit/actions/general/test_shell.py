@@ -86,26 +86,49 @@ def test_a_script_really_gets_no_secret(tmp_path: Path, monkeypatch: pytest.Monk
     assert not [line for line in work.lines if "correct-horse" in line or "battery-staple" in line]
 
 
-def test_a_failure_quotes_the_exit_code_and_the_last_lines(tmp_path: Path) -> None:
-    """So that the commit's page says what went wrong."""
-    with pytest.raises(ActionFailed, match=r"^exit code 3: preview_17 is being accessed$") as failed:
-        shell({"run": "# dropdb\necho preview_17 is being accessed; exit 3"}, tmp_path)
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (
+            "echo begin; echo no route to host >&2; echo; echo '' >&2; exit 3",
+            "no route to host (exit code 3)",
+        ),
+        (
+            "echo first >&2; printf 'last, without a line end' >&2; exit 3",
+            "last, without a line end (exit code 3)",
+        ),
+        ("# dropdb\necho preview_17 is being accessed; exit 3", "preview_17 is being accessed (exit code 3)"),
+        ("exit 3", "exit code 3"),
+        (f"echo {'x' * 300} >&2; exit 3", f"{'x' * 99}… (exit code 3)"),
+    ],
+    ids=["stderr", "no line end", "stdout alone", "nothing", "long"],
+)
+def test_a_failure_says_the_error_and_then_the_exit_code(tmp_path: Path, script: str, says: str) -> None:
+    """The last line of stderr that is not empty, else of the output; a commit status has room for both."""
+    with pytest.raises(ActionFailed) as failed:
+        shell({"run": script}, tmp_path)
+    assert failed.value.message == says
     assert failed.value.public == "exit code 3"
 
 
+def test_stdout_and_stderr_are_one_log(tmp_path: Path) -> None:
+    """Both streams are logged, each line once."""
+    _, work = shell({"run": "echo a; echo b >&2; printf c; printf d >&2"}, tmp_path)
+    assert sorted(work.lines[1:]) == ["a", "b", "c", "d"]
+
+
 def test_a_failure_never_quotes_half_a_secret(tmp_path: Path) -> None:
-    """The last lines are cut to length after secrets were taken out, and a long line is logged in one piece."""
+    """The line is cut to length after secrets were taken out, and a long line is logged in one piece."""
     secret = "correct-horse-battery-staple"
 
     def clean(text: str) -> str:
         return text.replace(secret, "***")
 
     work = ImmediateWork(nothing(), settings={"directory": str(tmp_path)}, retry=ACTION.retry, clean=clean)
-    tail = 600 - len("-staple")
-    script = f"printf '%05000d%s%0{tail}d' 0 {secret} 0; exit 3"
+    script = f"printf '%085d%s%05000d' 0 {secret} 0; exit 3"
     with pytest.raises(ActionFailed) as failed:
         shell({"run": script}, tmp_path, work)
-    assert "staple" not in failed.value.message.partition("exit code 3")[2]
+    assert failed.value.message == f"{'0' * 85}***{'0' * 11}… (exit code 3)"
     assert any(secret in line for line in work.lines), "cut in two, the log's own redaction would miss it"
 
 
@@ -196,11 +219,13 @@ def test_templates_are_for_variables_only() -> None:
 
 
 def test_the_plan_is_the_command() -> None:
-    """Its first line or its arguments, and the values that it gets."""
-    (change,) = ACTION.plan({"run": "dropdb x\necho done", "env": {"N": "17"}}, nothing())
-    assert (change.verb, change.resource, change.reason) == ("run", "dropdb x", 'with N="17"')
-    (change,) = ACTION.plan({"argv": ["rm", "-r", "a b"]}, nothing())
-    assert change.resource == "rm -r 'a b'"
+    """Every line of a script or every argument, and the values that it gets."""
+    script = "cd infra\n  terraform init\n\nterraform destroy -auto-approve"
+    (change,) = ACTION.plan({"run": f"\n{script}\n", "env": {"N": "17"}}, nothing())
+    assert (change.verb, change.resource, change.reason) == ("run", script, 'with N="17"')
+    assert change.name == "infra"
+    (change,) = ACTION.plan({"argv": ["rm", "-r", "a b", "x" * 200]}, nothing())
+    assert change.resource == f"rm -r 'a b' {'x' * 200}"
     with pytest.raises(InputError):
         ACTION.plan({"run": "x", "env": {"N": "a\0b"}}, nothing())
     assert ACTION.verify((change,), nothing()) == ()
