@@ -85,7 +85,7 @@ def test_a_broken_link_breaks_the_build(tmp_path: Path, target: str, complaint: 
     (docs / "index.md").write_text(f"# First\n\n## A part\n\n[there]({target})\n", "utf-8")
     (docs / "how-to").mkdir()
     (docs / "how-to" / "guide.md").write_text("# Guide\n", "utf-8")
-    command = [SPHINX, "-q", "-W", "-n", "-c", docs, tmp_path, tmp_path / "site"]
+    command = [str(part) for part in (SPHINX, "-q", "-W", "-n", "-c", docs, tmp_path, tmp_path / "site")]
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode != 0
     assert re.search(rf"index.md:5: .*{complaint}", built.stderr), built.stderr
