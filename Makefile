@@ -35,8 +35,20 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: setup  ## run the main job on this machine, without any account
-	@$(BIN)/closeout demo $(ARGS)
+# The demo needs less than the tests, so a newcomer does not wait for the rest; where .venv is set up, it takes that.
+VENV_DEMO ?= $(if $(wildcard $(VENV)/.installed),$(VENV),.venv-demo)
+demo: $(VENV_DEMO)/.installed  ## run the main job on this machine, without any account
+	@$(VENV_DEMO)/bin/closeout demo $(ARGS)
+
+.venv-demo/.installed: requirements/demo.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "closeout needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
+	@test -x .venv-demo/bin/pip || $(PYTHON) -m venv .venv-demo \
+	  || { echo "python3 cannot make a virtual environment here (on Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "installing into .venv-demo (some seconds, once)"
+	@.venv-demo/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r requirements/demo.txt
+	@.venv-demo/bin/python -m pip --quiet --disable-pip-version-check --no-input install --no-build-isolation --no-deps --editable .
+	@touch $@
 
 TESTS := -q -n $(JOBS) --dist worksteal --ignore=tests/packaging --ignore=tests/aws
 test: setup  ## pass the tests (under 5 minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
@@ -149,12 +161,14 @@ browser:  ## install the Chromium that the page tests open (Debian's package)
 lock:  ## write requirements/*.txt anew from *.in (needs uv)
 	@for name in runtime dev bench docs; do uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet requirements/$$name.in -o requirements/$$name.txt; done
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+	  -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
 	@for name in aws worker; do uv pip compile --universal --python-version 3.13 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
 	@uv pip compile --universal --python-version 3.13 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet requirements/emulator.in -o requirements/emulator.txt
 
 clean:  ## remove what the targets above made
-	rm -rf $(VENV) .venv-bench bench/node_modules bench/lambda/node_modules dist build .coverage* .demo
+	rm -rf $(VENV) .venv-demo .venv-bench bench/node_modules bench/lambda/node_modules dist build .coverage* .demo
 	rm -rf $(VENV_DOCS) site $(VENV_AWS) $(VENV_EMULATOR) cdk/node_modules cdk/cdk.out cdk/.bundles
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
