@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 JOBS ?= 4
 ARGS ?=
+# An environment of its own for the documentation's site: Sphinx and its theme are no one else's business.
+VENV_DOCS ?= .venv-docs
 
 # The AWS side: Python 3.13, as Lambda runs it, and Node for the CDK. Environments of its own, made by setup-aws.
 # The first that runs: a python3.13 on the PATH may be a shim for a version that is not installed.
@@ -15,7 +17,7 @@ VENV_EMULATOR ?= .venv-emulator
 AWS_BIN := $(VENV_AWS)/bin
 CDK := node_modules/.bin/cdk
 
-.PHONY: help setup demo test check fix wheel bench bench-cold mutants hostile browser lock clean
+.PHONY: help setup demo test check fix docs pictures wheel bench bench-cold mutants hostile browser lock clean
 .PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws parity
 
 help:  ## what each target does
@@ -33,8 +35,20 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: setup  ## run the main job on this machine, without any account
-	@$(BIN)/closeout demo $(ARGS)
+# The demo needs less than the tests, so a newcomer does not wait for the rest; where .venv is set up, it takes that.
+VENV_DEMO ?= $(if $(wildcard $(VENV)/.installed),$(VENV),.venv-demo)
+demo: $(VENV_DEMO)/.installed  ## run the main job on this machine, without any account
+	@$(VENV_DEMO)/bin/closeout demo $(ARGS)
+
+.venv-demo/.installed: requirements/demo.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "closeout needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; }
+	@test -x .venv-demo/bin/pip || $(PYTHON) -m venv .venv-demo \
+	  || { echo "python3 cannot make a virtual environment here (on Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "installing into .venv-demo (some seconds, once)"
+	@.venv-demo/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r requirements/demo.txt
+	@.venv-demo/bin/python -m pip --quiet --disable-pip-version-check --no-input install --no-build-isolation --no-deps --editable .
+	@touch $@
 
 TESTS := -q -n $(JOBS) --dist worksteal --ignore=tests/packaging --ignore=tests/aws
 test: setup  ## pass the tests (under 5 minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
@@ -47,13 +61,26 @@ else
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 endif
 
-check: setup  ## formatting, lint, types, layers, docs; builds the wheel and tries it
+check: setup docs  ## formatting, lint, types, layers, docs; builds the wheel and tries it
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/python -m pytest -q tests/architecture tests/packaging
+
+docs: $(VENV_DOCS)/.installed  ## build the documentation's site, with search, in site/; a link that leads nowhere is an error
+	@rm -rf site
+	@$(VENV_DOCS)/bin/sphinx-build -q -W --keep-going -n -j auto -d $(VENV_DOCS)/doctrees -c docs . site $(ARGS)
+	@echo "open site/index.html"
+
+$(VENV_DOCS)/.installed: requirements/docs.txt
+	@test -x $(VENV_DOCS)/bin/pip || $(PYTHON) -m venv $(VENV_DOCS)
+	@$(VENV_DOCS)/bin/python -m pip --quiet --disable-pip-version-check --no-input install --require-hashes -r requirements/docs.txt
+	@touch $@
+
+pictures: setup  ## take the pictures of a run page in docs/ anew (needs Chromium: make browser)
+	@$(BIN)/python docs/pictures.py
 
 fix: setup  ## format the code and make the generated files anew
 	@$(BIN)/ruff format .
@@ -132,14 +159,16 @@ browser:  ## install the Chromium that the page tests open (Debian's package)
 	else echo "install Chromium so that 'chromium' is on the PATH (on Debian, as root: apt-get install chromium)"; exit 1; fi
 
 lock:  ## write requirements/*.txt anew from *.in (needs uv)
-	@for name in runtime dev bench; do uv pip compile --universal --python-version 3.11 --generate-hashes \
+	@for name in runtime dev bench docs; do uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet requirements/$$name.in -o requirements/$$name.txt; done
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+	  -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
 	@for name in aws worker; do uv pip compile --universal --python-version 3.13 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
 	@uv pip compile --universal --python-version 3.13 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet requirements/emulator.in -o requirements/emulator.txt
 
 clean:  ## remove what the targets above made
-	rm -rf $(VENV) .venv-bench bench/node_modules bench/lambda/node_modules dist build .coverage* .demo
-	rm -rf $(VENV_AWS) $(VENV_EMULATOR) cdk/node_modules cdk/cdk.out cdk/.bundles
+	rm -rf $(VENV) .venv-demo .venv-bench bench/node_modules bench/lambda/node_modules dist build .coverage* .demo
+	rm -rf $(VENV_DOCS) site $(VENV_AWS) $(VENV_EMULATOR) cdk/node_modules cdk/cdk.out cdk/.bundles
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
-"""The figures in README, made from the newest pages in bench/results: `python -m bench.figures [--write]`.
+"""The figures in the docs, made from the newest pages in bench/results: `python -m bench.figures [--write]`.
 
-`make bench` and `make bench-cold ARGS=--keep` keep a page each; what README says is what stands there.
+`make bench` and `make bench-cold ARGS=--keep` keep a page each. README has one line of it, docs/reference/performance.md the
+budgets.
 """
 
 import json
@@ -12,7 +13,9 @@ from bench import cold, report
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+PERFORMANCE = ROOT / "docs" / "reference" / "performance.md"
 RESULTS = ROOT / "bench" / "results"
+LINKED = "../../bench/results"
 ASKED = (
     "rate beside bare @octokit/webhooks",
     "rate beside probot",
@@ -22,19 +25,25 @@ ASKED = (
     "memory after load",
     "five-step runs per second",
 )
-"""The rows of the page that README repeats: what people ask for first, whether it holds or not."""
+"""The rows that the page of figures repeats: what people ask for first, whether it holds or not."""
 BEGIN, END = "<!-- figures: python -m bench.figures --write -->\n", "<!-- end of figures -->\n"
 
 
 def main() -> int:
-    text = README.read_text("utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    made = before + BEGIN + block() + END + after
-    if "--write" in sys.argv[1:]:
-        README.write_text(made, "utf-8")
-        return 0
-    print(block())
-    return 0 if made == text else 1
+    current = True
+    for page, made in ((README, line()), (PERFORMANCE, block())):
+        text = page.read_text("utf-8")
+        current = current and between(text) == made
+        if "--write" in sys.argv[1:]:
+            page.write_text(text.split(BEGIN)[0] + BEGIN + made + END + text.split(END)[1], "utf-8")
+        else:
+            print(made)
+    return 0 if current or "--write" in sys.argv[1:] else 1
+
+
+def between(text: str) -> str:
+    """Return what a page has between the marks."""
+    return text.partition(BEGIN)[2].partition(END)[0]
 
 
 def newest(*, starts: bool) -> tuple[Path, Any]:
@@ -45,24 +54,36 @@ def newest(*, starts: bool) -> tuple[Path, Any]:
     return found[-1].with_suffix(".md"), json.loads(found[-1].read_text("utf-8"))
 
 
+def line() -> str:
+    """Return README's line."""
+    _, results = newest(starts=False)
+    figure = {name: form.format(read(results)) for name, _, read, _, form in report.BUDGETS}
+    return (
+        f"It acknowledges within {figure['ack p99 at 200 deliveries/s']} (p99 at 200 a second, stored first), starts in"
+        f" {figure['startup to the first 2xx']}, and takes {figure['memory after load']}:"
+        " [all figures, missed budgets included](docs/reference/performance.md).\n"
+    )
+
+
 def block() -> str:
-    """Return the text between the marks."""
+    """Return the budgets for the page of figures."""
     page, results = newest(starts=False)
     cold_page, times = newest(starts=True)
     machine = results["machine"]
     about = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, Node {machine['node']}"
     return (
-        f"`make bench`, one run on one machine ({about}); [every row, and how it was measured](bench/results/{page.name}).\n\n"
+        f"`make bench`, one run on one machine ({about}); [every row, and how it was measured]({LINKED}/{page.name}).\n\n"
         f"{report.budgets(results, ASKED)}\n"
-        f"`make bench-cold`, the receiver on AWS from the start of its process, over stand-ins of Lambda and AWS on this machine. {cold.budget(times)}{_remark(cold_page)}\n"
-        f"[Beside other receivers, and from a pull request's close to `pending`](bench/results/{cold_page.name}).\n"
+        "`make bench-cold`, the receiver on AWS from the start of its process, over stand-ins of Lambda and AWS on one"
+        f" machine. {cold.budget(times)}{_remark(cold_page)}\n"
+        f"[Beside other receivers, and from a pull request's close to `pending`]({LINKED}/{cold_page.name}).\n"
     )
 
 
 def _remark(page: Path) -> str:
     """Return what was written into a page by hand, about other runs than the one that it is of."""
     return "".join(
-        f" {line}" for line in page.read_text("utf-8").splitlines() if line.startswith("Other runs")
+        f" {text}" for text in page.read_text("utf-8").splitlines() if text.startswith("Other runs")
     )
 
 

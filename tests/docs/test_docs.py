@@ -276,9 +276,14 @@ def test_the_readme_begins_with_a_short_configuration_and_the_two_commands() -> 
         assert re.search(rf"(?m)^{target}:", makefile)
 
 
-def test_files_that_the_readme_gives_as_proof_exist() -> None:
+def test_the_readme_is_short() -> None:
+    """A stranger reads it to its end: at most 700 words, code and tables included."""
+    assert len(re.findall(r"\S*\w\S*", README.read_text("utf-8"))) <= 700
+
+
+def test_files_that_the_promises_give_as_proof_exist() -> None:
     """Each promise names tests, and the tests are there."""
-    named = re.findall(r"\btests/[\w/.]+\w", README.read_text("utf-8"))
+    named = re.findall(r"\btests/[\w/.]+\w", (DOCS / "explanation/promises.md").read_text("utf-8"))
     assert len(named) >= 5
     absent = [name for name in named if not (ROOT / name).exists()]
     assert not absent

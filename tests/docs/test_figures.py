@@ -1,22 +1,31 @@
-"""The figures in README are those of the newest kept pages: nothing is typed by hand."""
+"""The figures in the docs are those of the newest kept pages: nothing is typed by hand."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from bench import figures, report
 
 
-def test_readme_says_what_was_measured() -> None:
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [(figures.README, figures.line), (figures.PERFORMANCE, figures.block)],
+    ids=["README", "performance"],
+)
+def test_a_page_says_what_was_measured(page: Path, made: Callable[[], str]) -> None:
     """Run `python -m bench.figures --write` after a page was kept."""
-    text = figures.README.read_text("utf-8")
-    assert text.split(figures.BEGIN)[1].split(figures.END)[0] == figures.block()
+    assert figures.between(page.read_text("utf-8")) == made()
 
 
-def test_what_readme_repeats_are_rows_of_the_page() -> None:
-    """A row that is renamed on the page does not vanish from README."""
+def test_what_the_page_repeats_are_rows_of_the_results() -> None:
+    """A row that is renamed in the results does not vanish from the page."""
     assert set(figures.ASKED) <= {row[0] for row in report.BUDGETS}
 
 
-def test_readme_repeats_every_budget_that_does_not_hold() -> None:
+def test_the_page_repeats_every_budget_that_does_not_hold() -> None:
     """What is shown is not chosen by how it came out."""
     page, results = figures.newest(starts=False)
     failed = [row for row in report.budgets(results).splitlines() if "does not hold" in row]

@@ -10,6 +10,7 @@ import hmac
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from tests.architecture.tree import ROOT, files
 
 pytestmark = pytest.mark.timeout(300)
 SECRET = "a secret of the smoke test"
+SYSTEMD = shutil.which("systemd-analyze")
 CONFIG = """\
 version: 1
 secrets:
@@ -99,6 +101,31 @@ def test_the_installed_requirements_agree_with_the_metadata(installed: Path) -> 
     command = [str(installed / "python"), "-m", "pip", "--disable-pip-version-check", "check"]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.skipif(SYSTEMD is None, reason="no systemd-analyze on the PATH")
+def test_systemd_accepts_the_unit_of_the_package(installed: Path, tmp_path: Path) -> None:
+    """The installed unit has no key or value that systemd complains about, and starts a program that exists."""
+    (shipped,) = installed.parent.glob("lib/python3*/site-packages/closeout/closeout.service")
+    unit = tmp_path / "closeout.service"
+    unit.write_text(shipped.read_text("utf-8").replace("/opt/closeout/bin", str(installed)), "utf-8")
+    assert SYSTEMD is not None
+    verified = subprocess.run([SYSTEMD, "verify", "--man=no", str(unit)], capture_output=True, text=True)
+    complaints = [line for line in verified.stderr.splitlines() if "closeout" in line]
+    assert (verified.returncode, complaints) == (0, []), verified.stderr
+
+
+def test_the_page_about_production_starts_what_the_unit_starts() -> None:
+    """Folders and variables of the unit are those that the page makes."""
+    unit = (ROOT / "src/closeout/closeout.service").read_text("utf-8")
+    page = (ROOT / "docs/how-to/run-for-real.md").read_text("utf-8")
+    paths = re.findall(r"(?m)^(?:ExecStart|EnvironmentFile)=(/\S+)|--(?:config|db) (\S+)", unit)
+    named = [path for pair in paths for path in pair if path]
+    assert len(named) == 4
+    assert [path for path in named if path not in page] == []
+    assert "python3 -m venv /opt/closeout\n" in page
+    assert "PUBLIC_URL=https://" in page
+    assert "${PUBLIC_URL}" in unit
 
 
 def test_the_command_says_its_version(closeout: Callable[..., subprocess.CompletedProcess[str]]) -> None:
