@@ -10,13 +10,13 @@ import pytest
 
 from closeout.core import runs
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.lambdas.accepting import Accepting
-from closeout.lambdas.accepting import Place as Tables
-from closeout.lambdas.wire import Aws
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.delivery_writer import DeliveryWriter
+from closeout.lambdas.delivery_writer import Place as Tables
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.requests import Requests
-from closeout.ports import Ending, LedgerReader, Operation, PageReader, Standing
+from closeout.ports import Ending, LedgerReader, Operation, PageReader, RunRecord
 from closeout.ports import Requests as RequestsPort
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
@@ -122,9 +122,9 @@ class StackLedger:
         self.requests = Requests(
             self.attempts, self._remote.starts, self.switch, rerun=self._none, replay=self._none
         )
-        receiver = Aws({**aws.environment(), "AWS_REGION": "us-east-1"}, pause=lambda _: None)
+        receiver = AwsClient({**aws.environment(), "AWS_REGION": "us-east-1"}, pause=lambda _: None)
         tables = Tables(self._remote.name, BUCKET, WORKER, 90)
-        self._deliveries = Accepting(receiver, tables, lambda _: None)
+        self._deliveries = DeliveryWriter(receiver, tables, lambda _: None)
         self._journal = LogJournal(self.clock, redact, self._print)
 
     def accept(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
@@ -165,7 +165,7 @@ class StackLedger:
         event = {"timestamp": int(self.clock.now() * 1000), "message": line}
         self._logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=[event])
 
-    def _found(self, execution: str) -> Standing:
+    def _found(self, execution: str) -> RunRecord:
         found = self._remote.store.look(execution)
         assert found is not None
         return found

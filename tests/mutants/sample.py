@@ -92,7 +92,7 @@ def other(node: ast.AST) -> str | None:
     return None
 
 
-def _opposite(operator: ast.AST) -> ast.AST:
+def _opposite(operator: ast.AST) -> Any:
     return OPPOSITES[type(operator)]()
 
 

@@ -49,9 +49,7 @@ class Loaded:
         return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
-def load(
-    path: Path | str, registry: Registry, *, modules: bool = True, text: str | None = None
-) -> Loaded:
+def load(path: Path | str, registry: Registry, *, modules: bool = True, text: str | None = None) -> Loaded:
     """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
 
     With `text` the file is not read: this is what it says. Raises `ConfigError`; its `findings` hold every error and
