@@ -135,7 +135,7 @@ class StackLedger:
         """Take it, with its key."""
         found = self._found(execution)
         taken = found._replace(
-            run=runs.advance(found.run, runs.Taken("own", self.clock.now())), fence="visit"
+            run=runs.advance(found.run, runs.Taken("own", self.clock.now())), fencing_token="visit"
         )
         assert self._remote.store.take(found, taken, hold=True, leave=False)
 
