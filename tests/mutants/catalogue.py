@@ -87,7 +87,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "pause ignored",
         "src/closeout/run/work.py",
-        "        if self._held_by_pause():",
+        "        if self._hold_by_pause():",
         "        if False:",
         (f"{RUN}::test_a_pause_holds_the_delete_until_it_is_lifted",),
     ),
@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a failed step stops the rest without being asked",
-        "src/closeout/run/execute.py",
+        "src/closeout/run/workflow.py",
         '(outcome.state == "failure" and self._automation.on_failure == "stop")',
         '(outcome.state == "failure")',
         (f"{RUN}::test_a_step_that_fails_does_not_stop_the_others",),
@@ -149,9 +149,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a cancelled run leaves its status pending",
-        "src/closeout/run/execute.py",
-        "        undelivered = self._context.status.final(state, said)",
-        '        undelivered = self._context.status.final(state, said) if verdict != "cancelled" else None',
+        "src/closeout/run/workflow.py",
+        "        undelivered = self._context.post_final(state, message)",
+        '        undelivered = self._context.post_final(state, message) if verdict != "cancelled" else None',
         (f"{RUN}::test_a_cancel_by_hand_ends_in_an_error_status",),
     ),
     Mutant(
@@ -170,24 +170,24 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a script's output stands in a public status",
-        "src/closeout/run/status.py",
-        "        text = said.whole if context.whole() else said.public",
-        "        text = said.whole",
-        ("tests/unit/run/test_audience.py",),
+        "src/closeout/run/context.py",
+        "        text = message.full if self.may_read_all() else message.public",
+        "        text = message.full",
+        ("tests/unit/run/test_visibility.py",),
     ),
     Mutant(
         "a repository of which nothing is known counts as private",
         "src/closeout/core/commit.py",
         '"private") is True',
         '"private") is not False',
-        ("tests/unit/run/test_audience.py",),
+        ("tests/unit/run/test_visibility.py",),
     ),
     Mutant(
         "own code that does not say what is public is quoted",
-        "src/closeout/run/audience.py",
+        "src/closeout/run/visibility.py",
         "    return WITHHELD if own_code else masked(error.message)",
         "    return masked(error.message)",
-        ("tests/unit/run/test_audience.py::test_own_code_fails_closed",),
+        ("tests/unit/run/test_visibility.py::test_own_code_fails_closed",),
     ),
     Mutant(
         "a public page shows scripts",
@@ -384,17 +384,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "an open pull request is planned without a word",
-        "src/closeout/run/closing.py",
+        "src/closeout/run/closed_event.py",
         '    if state == "open":',
         "    if False:",
-        ("tests/unit/run/test_closing.py::test_an_open_one_is_taken_as_closed_now_and_that_is_said",),
+        ("tests/unit/run/test_closed_event.py::test_an_open_one_is_taken_as_closed_now_and_that_is_said",),
     ),
     Mutant(
         "half of a pull request is planned",
-        "src/closeout/run/closing.py",
+        "src/closeout/run/closed_event.py",
         "    if not whole:",
         "    if False:",
-        ("tests/unit/run/test_closing.py::test_an_answer_that_is_not_the_pull_request_is_an_error",),
+        ("tests/unit/run/test_closed_event.py::test_an_answer_that_is_not_the_pull_request_is_an_error",),
     ),
     Mutant(
         "the beginning of several runs' ids is one of them",
@@ -519,7 +519,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a function's mode is recorded before it is known",
-        "src/closeout/run/function.py",
+        "src/closeout/run/on_function.py",
         "context.safe(read_mode), HELD, automation.timeout)",
         "context.safe(read_mode), HELD, 0.0)",
         (f"{RUN}::test_a_function_waits_for_todays_form_before_it_is_called",),
@@ -533,7 +533,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a run that cannot be read leaves its status pending",
-        "src/closeout/run/unreadable.py",
+        "src/closeout/run/finalize.py",
         "        posted = record_final(durable, final, patient=patient)",
         "        posted = {}",
         ("tests/unit/run/test_unreadable.py::test_a_pending_status_ends_as_failure_where_it_was_posted",),

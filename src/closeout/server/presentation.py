@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from closeout.core import commit, terminal
-from closeout.run import audience
+from closeout.run import visibility
 
 WORDS: Mapping[str, str] = {
     "success": "Succeeded",
@@ -141,7 +141,7 @@ def _step_for_anybody(step: Any, shows_plan: bool) -> Any:
 
 def _row_for_anybody(row: Mapping[str, Any]) -> dict[str, Any]:
     resource, reason = str(row.get("resource", "")), str(row.get("reason", ""))
-    return {**row, "resource": audience.named(resource), "reason": audience.masked(reason)}
+    return {**row, "resource": visibility.named(resource), "reason": visibility.masked(reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,7 @@ class DynamoStore:
             attempt=attempt,
             automation=row["automation"],
             definition=accepted.definition or "",
-            event=row["event"],
+            event_name=row["event"],
             delivery=row["delivery"],
             guid=row["guid"],
             hook=row["hook"],

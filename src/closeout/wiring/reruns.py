@@ -52,7 +52,7 @@ class Attempting(Protocol):
         ...
 
 
-class Again:
+class Reruns:
     """Over one ledger and today's configuration. `matched` gives what an event (name, GUID, JSON text) starts."""
 
     def __init__(
