@@ -528,7 +528,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a rerun on a stack goes by the file here",
         "src/closeout/cli/where.py",
         "return Today(lambda: loaded, told, code_here=False)",
-        "return Today(lambda: wiring.load(self.config), told, code_here=False)",
+        "return Today(lambda: load(self.config, builtin()), told, code_here=False)",
         ("tests/acceptance/test_cli_deployed.py::test_the_next_attempt_is_what_is_deployed",),
     ),
     Mutant(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from closeout.actions.spec import Action
+from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
@@ -19,7 +20,6 @@ from closeout.run import preview
 from closeout.run.closed_event import ClosedEvent, read_closed_event
 from closeout.run.deps import RunDeps
 from closeout.wiring.clients import LazyGitHub, SharedClients
-from closeout.wiring.clock import SystemClock
 
 
 def explain(

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from closeout.adapters.clock import LONGEST_LEAD, SystemClock
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
@@ -21,7 +22,6 @@ from closeout.ports import Execution, Request, RunFunction
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
-from closeout.wiring.clock import LONGEST_LEAD, SystemClock
 from closeout.wiring.reruns import Reruns
 
 Report = Callable[[str], None]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.spec import Limit
+from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
 from closeout.core.automation import Current, status_contexts
@@ -29,7 +30,6 @@ from closeout.run.workflow import make_run_function
 from closeout.stack import invocation
 from closeout.stack.console import run_log_url
 from closeout.wiring.clients import LazyGitHub, SharedClients
-from closeout.wiring.clock import SystemClock
 from closeout.wiring.stack_ledger import Place, StackLedger
 
 ALIAS = "live"
