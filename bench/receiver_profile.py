@@ -26,11 +26,11 @@ WHAT = {"stub": "nothing stored", "ledger": "delivery stored", "runs": "delivery
 
 
 def serve(mode: str, db: Path, profiled: bool) -> None:
+    from closeout.adapters.clock import SystemClock
     from closeout.core.automation import Automation
     from closeout.intake import Receiver
     from closeout.server import serve
     from closeout.server.app import ServerParts, create_app
-    from closeout.wiring.clock import SystemClock
 
     automation = Automation(
         name="bench",

@@ -189,7 +189,7 @@ class MemoryLedger:
                 attempt=run.attempt,
                 automation=run.run.automation,
                 definition=run.run.definition,
-                event=delivery.event,
+                event_name=delivery.event,
                 delivery=run.delivery,
                 guid=delivery.guid,
                 hook=delivery.hook,

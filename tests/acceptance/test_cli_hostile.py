@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from closeout.adapters.clock import SystemClock
 from closeout.core import ids
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ledger.sqlite import Ledger
 from closeout.ports import Ending
 from closeout.testing import deliveries
-from closeout.wiring.clock import SystemClock
 from tests.acceptance.cli_process import environment
 
 HOSTILE = "x\x1b[31m\x1b[8mhidden\x1b[2J\x1b]8;;http://evil.example\x07link\x1b]8;;\x07\x9b2J\x85\u202egnp\u2066\u200b\u2028\r\n2026 forged"

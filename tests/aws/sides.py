@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from closeout import wiring
+from closeout.ledger.sqlite import Views
 from closeout.testing.github.server import FakeGitHub
 from tests.aws.world import TOKEN, Answer, World
 
@@ -142,7 +142,7 @@ class Local:
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Read the ledger."""
-        found = wiring.views(self._db).run(run_id)
+        found = Views(self._db).run(run_id)
         return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
 
 

@@ -18,11 +18,11 @@ from typing import Any
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
+from closeout.adapters.clock import SystemClock
 from closeout.core.errors import StepFailed
 from closeout.engine.lambda_ import LambdaEngine
 from closeout.lambdas import worker
 from closeout.ports import Durable, Ending, Execution, Operation
-from closeout.wiring.clock import SystemClock
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_runtime import boto_clients
 

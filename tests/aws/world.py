@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from closeout.adapters.clock import SystemClock
 from closeout.core.errors import Unavailable
 from closeout.ledger.dynamodb.views import Views
 from closeout.testing import deliveries
 from closeout.testing.github.server import FakeGitHub
-from closeout.wiring.clock import SystemClock
 from closeout.wiring.stack_ledger import Place, StackLedger
 from tests.aws.deployment import ROOT, Cdk
 from tests.emulator.launcher import Ministack

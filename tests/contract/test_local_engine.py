@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from closeout.adapters.clock import SystemClock
 from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable, WaitTimeout
 from closeout.core.retry import Retry
 from closeout.engine import Finished
 from closeout.ledger.sqlite import Requests
 from closeout.ports import Durable, Ending, Execution, Request
-from closeout.wiring.clock import SystemClock
 from tests.contract.durable_suite import busy
 from tests.contract.local_harness import Bench, eventually, new_delivery, new_run
 

@@ -328,7 +328,7 @@ def test_the_seal_differs_with_everything_that_was_accepted(bench: RemoteBench) 
     execution = bench.store.load(record).execution
     others = [
         execution._replace(automation="guid-a "),
-        execution._replace(event="guid-a "),
+        execution._replace(event_name="guid-a "),
         execution._replace(delivery="guid-a "),
         execution._replace(guid="guid-a "),
         execution._replace(hook="guid-a "),

@@ -17,7 +17,7 @@ import pytest
 from closeout.core.retry import Backoff, Retry
 from closeout.engine.durable import Suspended
 from closeout.ports import Durable, Ending, Execution
-from closeout.run.execute import make
+from closeout.run.workflow import make_run_function
 from tests.contract.durable_suite import busy
 from tests.contract.local_harness import Bench, eventually, new_delivery, new_run
 from tests.unit.run.world import Scene, unreachable
@@ -101,7 +101,7 @@ def test_a_try_of_a_held_run_leaves_no_garbage(why: str) -> None:
         scene.paused = lambda: "ops"
     else:
         scene.world.faults["read pull request"] = [unreachable() for _ in range(100)]
-    run, execution = make(scene.deps()), scene.execution()
+    run, execution = make_run_function(scene.deps()), scene.execution()
 
     def once() -> weakref.ref[Any]:
         """Try it, and return what is alive as long as a frame of the try is."""

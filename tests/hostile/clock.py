@@ -3,7 +3,7 @@
 In process, because the product's clock takes the system's from an argument and needs no hook to be told another one.
 Runs that sleep, that poll and that wait for their key end about when they would have.
 
-Red when sabotaged: let the product's clock follow the system's back (`wiring/clock.py`).
+Red when sabotaged: let the product's clock follow the system's back (`adapters/clock.py`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from closeout.adapters.clock import SystemClock
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine import Engine
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Clock, Durable, Ending, Execution
-from closeout.wiring.clock import SystemClock
 from tests.hostile.report import Report
 from tests.hostile.stage import Stage
 

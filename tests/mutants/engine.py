@@ -184,12 +184,5 @@ MUTANTS: tuple[Mutant, ...] = (
         "",
         (f"{WAITING}::test_a_parked_run_holds_nothing_of_its_execution[sleep]",),
     ),
-    Mutant(
-        "each try of a held run leaves a cycle with its payload",
-        "src/closeout/run/status.py",
-        "weakref.proxy(context)",
-        "context",
-        (f"{WAITING}::test_a_try_of_a_held_run_leaves_no_garbage[paused]",),
-    ),
 )
 """One sabotage: a line, what it becomes, and the tests that must notice it."""

@@ -44,8 +44,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a step on AWS runs before the secrets of later ones are known",
-        "src/closeout/run/execute.py",
-        "        context.deps.learn()  # not before `pending`, which need not wait for a store of secrets",
+        "src/closeout/run/workflow.py",
+        "        context.deps.learn()  # after `pending`, so that a slow store of secrets does not delay it",
         "        pass",
         (
             "tests/unit/wiring/test_stack_runtime.py::test_the_secrets_of_steps_are_known_before_the_first_step",

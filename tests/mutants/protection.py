@@ -74,7 +74,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a function is called though its automation is gone",
-        "src/closeout/run/function.py",
+        "src/closeout/run/on_function.py",
         "return None if held else {",
         "return {",
         (f"{GONE}::test_a_function_whose_automation_is_gone_is_not_called",),
@@ -118,7 +118,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "user code gets the run's own payload",
         "src/closeout/run/work.py",
         "return payload.decode(self._context.execution.body)",
-        "return self._context.event",
+        "return self._context.payload",
         (f"{COPIES}::test_a_step_that_changes_the_event_does_not_choose_what_the_next_one_deletes",),
     ),
     Mutant(

@@ -14,7 +14,7 @@ from closeout.cli import options, output
 from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from closeout.wiring import Loaded
+    from closeout.config.load import Loaded
 
 NAMED = re.compile(r"([\w.-]{1,100}/[\w.-]{1,100})#([1-9][0-9]{0,9})", re.ASCII)
 
@@ -34,7 +34,9 @@ def ask(config: Path, pull_request: str | None, event: str | None, payload: str 
 
     Raises `UsageError` for options that name none, or two, before anything is read.
     """
-    from closeout import wiring
+    from closeout.actions.registry import builtin
+    from closeout.config.load import load
+    from closeout.wiring.preview import closed_event
 
     if pull_request is None:
         if event is None and payload is None:
@@ -42,10 +44,10 @@ def ask(config: Path, pull_request: str | None, event: str | None, payload: str 
                 "Say of what: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
             )
         name, value = options.event_and_payload(event, payload)
-        return Asked(wiring.load(config), name, value, {})
+        return Asked(load(config, builtin()), name, value, {})
     repository, number = _named(pull_request, event, payload)
-    loaded = wiring.load(config)
-    closed, *about = wiring.closed_event(loaded, repository, number)
+    loaded = load(config, builtin())
+    closed, *about = closed_event(loaded, repository, number)
     read = dict(zip(("name", "state", "notes"), about, strict=True))
     for note in read["notes"]:
         output.note(output.clean(note))

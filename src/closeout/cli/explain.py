@@ -60,10 +60,10 @@ def explain(
     "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error. With
     --pull-request "pull_request" says beside "automations" what was read: its "name", "state" and "notes".
     """
-    from closeout import wiring
+    from closeout.wiring import preview
 
     loaded, name, value, read = asked.ask(config, pull_request, event, payload)
-    rows = wiring.explain(loaded, name, value, online)
+    rows = preview.explain(loaded, name, value, online)
     if as_json:
         output.print_json({"automations": rows} | read)
         return outcome(rows)

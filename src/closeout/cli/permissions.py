@@ -47,11 +47,11 @@ def permissions(path: Path, as_json: bool) -> None:
     "steps", "condition": {...} as in the policy}]}], "github": [{"actions", "resources", "reasons", "steps"}],
     "unknown": [...]}. The role null is closeout's own.
     """
-    from closeout import wiring
     from closeout.actions.registry import builtin
+    from closeout.config.load import load
     from closeout.config.permissions import policy, roles, statements, unknown
 
-    automations = wiring.load(path).automations
+    automations = load(path, builtin()).automations
     found = statements(automations, builtin())
     aside = unknown(automations, builtin())
     if as_json:

@@ -46,17 +46,17 @@ def plan(
     (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". With --pull-request "pull_request" says beside "automations"
     what was read: its "name", "state" and "notes".
     """
-    from closeout import wiring
+    from closeout.wiring import preview
 
     loaded, name, value, read = asked.ask(config, pull_request, event, payload)
-    rows = wiring.plan(loaded, name, value)
+    rows = preview.plan(loaded, name, value)
     if as_json:
         output.print_json({"automations": rows} | read)
     elif rows:
         show(rows)
     else:
         output.say("No automation matches; nothing would be done.")
-        for row in wiring.explain(loaded, name, value, False):
+        for row in preview.explain(loaded, name, value, False):
             output.say(click.wrap_text(f"{row['name']}: {because(row)}", 78, "  ", "    "))
     return outcome(rows)
 

@@ -16,11 +16,11 @@ from closeout.core.errors import CloseoutError
 
 def show(today: Today, event: str, body: bytes, *, only: str | None = None) -> None:
     """Print the plan that today's configuration makes for this event (of the automation `only`)."""
-    from closeout import wiring
     from closeout.core import payload
+    from closeout.wiring import preview
 
     try:
-        rows = wiring.plan(today.load(), event, payload.decode(body), code_here=today.code_here)
+        rows = preview.plan(today.load(), event, payload.decode(body), code_here=today.code_here)
     except CloseoutError as error:
         output.note(f"The plan cannot be shown here: {error.message}")
         return

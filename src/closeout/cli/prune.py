@@ -48,12 +48,14 @@ def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> No
 
 
 def _prune(path: Path, older_than: float) -> dict[str, int]:
-    from closeout import wiring
+    from closeout.adapters.clock import SystemClock
+    from closeout.ledger.sqlite import Ledger, Requests
 
     try:
-        return wiring.prune(path, older_than)
+        with Ledger(path, clock=SystemClock()) as ledger:
+            return ledger.prune(older_than)
     except LedgerInUse:
-        _, outcome = ask(wiring.ledger_requests(path), "prune", str(older_than), who(), None, PATIENCE)
+        _, outcome = ask(Requests(path), "prune", str(older_than), who(), None, PATIENCE)
     try:
         counts: dict[str, int] = json.loads(outcome or "")
     except ValueError:

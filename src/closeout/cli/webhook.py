@@ -100,10 +100,11 @@ def create(
     --json: {"target", "hook", "url", "events", "outcome": "created|updated|present", "differs": [...], "ping":
     {"id", "guid", "status_code"} or null}.
     """
-    from closeout import wiring
+    from closeout.actions.registry import builtin
     from closeout.cli import hook_scene, pings
+    from closeout.config.load import load
 
-    loaded = wiring.load(config)
+    loaded = load(config, builtin())
     scene = hook_scene.prepare(target, stack_name, token_from, loaded)
     events = hook_scene.events_for(loaded, scene.hooks.target)
     present = scene.hooks.reaching(scene.url)

@@ -79,9 +79,9 @@ class Where:
         """The read side."""
         if self._stack:
             return self._remote.views
-        from closeout import wiring
+        from closeout.ledger.sqlite import Views as LedgerViews
 
-        return wiring.views(self.path)
+        return LedgerViews(self.path)
 
     @cached_property
     def today(self) -> Today:
@@ -89,16 +89,17 @@ class Where:
 
         Raises `Unavailable` when a stack does not say what is deployed, `UsageError` for a file that is something else.
         """
-        from closeout import wiring
+        from closeout.actions.registry import builtin
+        from closeout.config.load import load
 
         if not self._stack:
-            return Today(lambda: wiring.load(self.config), "", code_here=True)
+            return Today(lambda: load(self.config, builtin()), "", code_here=True)
         from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 
         stack = self._opened
         deployed = read_deployed(stack, self._remote)
         if self._named:
-            check_same(stack, deployed, wiring.load(self.config), self.config)
+            check_same(stack, deployed, load(self.config, builtin()), self.config)
         loaded = as_loaded(stack, deployed)
         since = output.moment(deployed.since)
         told = f", as deployed {since} and planned here with your rights"
@@ -106,11 +107,11 @@ class Where:
 
     def requests(self, kind: str) -> Requests:
         """Return what takes a request of this kind; a rerun and a replay on a stack go by `today`."""
-        from closeout import wiring
+        from closeout.ledger.sqlite import Requests as LedgerRequests
 
         if self._stack:
             return self._remote.requests(self.today.load() if kind in ("rerun", "replay") else None)
-        return wiring.ledger_requests(self.path)
+        return LedgerRequests(self.path)
 
     def delivery_id(self, text: str) -> DeliveryId:
         """Read a delivery's id: a number in a file, a name on a stack. Raises `UsageError`."""
@@ -122,10 +123,10 @@ class Where:
 
     def check_file(self) -> None:
         """Raise `LedgerError` if the ledger is a file and SQLite finds damage in it."""
-        from closeout import wiring
+        from closeout.ledger.sqlite.connection import check_file
 
         if not self._stack:
-            wiring.check_ledger(self.path)
+            check_file(self.path)
 
     @cached_property
     def _opened(self) -> Stack:

@@ -212,7 +212,7 @@ class InputError(CloseoutError):
 class ActionFailed(CloseoutError):
     """What an action set out to do ended badly; the message names the resource and the reason.
 
-    `public` is given where the message quotes what an operator's own code is or says (see `run.audience`).
+    `public` is given where the message quotes what an operator's own code is or says (see `run.visibility`).
     """
 
     code = "action-failed"

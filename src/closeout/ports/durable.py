@@ -72,7 +72,7 @@ class Execution(NamedTuple):
     automation: str
     definition: str
     """The automation as canonical JSON, as it was when the run was accepted."""
-    event: str
+    event_name: str
     delivery: int | str
     guid: str
     hook: str

@@ -1,6 +1,6 @@
-"""One execution's surroundings: its automation, its payload, its deadline, its log, its status.
+"""What the parts of one run share: its automation, its payload, its deadline, its log, its commit status.
 
-Everything here is derived from stored data or asked inside recorded functions, so that a replay sees the same.
+Everything here comes from stored data or is read inside recorded functions, so that a replay sees the same.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from functools import cached_property
 from typing import Any
 
 from closeout import livecheck
-from closeout.core import commit, payload
+from closeout.core import commit
 from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
+from closeout.core.payload import decode
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Execution, Json
-from closeout.run import audience
 from closeout.run.deps import RunDeps
-from closeout.run.status import StatusLine
-from closeout.run.told import Told
+from closeout.run.once_log import OnceLog
+from closeout.run.status import PENDING_RETRY, post, record_final
+from closeout.run.visibility import TIME_IS_UP, Message
 
 
 class RunContext:
-    """What the parts of a run share. `deadline` (epoch seconds) is set once the run has begun.
+    """One call of a run function. `deadline` (seconds since the epoch) is set once the run has begun.
 
-    `told` is what this process has said of its executions so far.
+    `once` remembers what this process has logged. With `patient` the final status is retried until GitHub takes it.
     """
 
     def __init__(
@@ -32,49 +33,42 @@ class RunContext:
         deps: RunDeps,
         durable: Durable,
         execution: Execution,
-        told: Told | None = None,
+        once: OnceLog | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
         self.deps = deps
         self.durable = durable
         self.execution = execution
         self.automation = Automation.from_canonical(execution.definition)
         self.deadline = float("inf")
-        self.status = StatusLine(self)
+        self.posted: str | None = None
+        """The state of the last recorded status, posted in this call or an earlier one."""
+        self._patient = patient
         self._grace_waited = False
-        self._told = told or Told()
+        self._once = once or OnceLog()
 
     @cached_property
-    def event(self) -> Mapping[str, Any]:
-        """The payload, decoded by the one rule. Raises `PayloadRefused`."""
-        return payload.decode(self.execution.body)
+    def payload(self) -> Mapping[str, Any]:
+        """The event's payload. Raises `PayloadRefused`."""
+        return decode(self.execution.body)
 
     @cached_property
     def subject(self) -> livecheck.Subject | None:
         """What the live check of this run is about."""
-        return livecheck.subject_of(self.execution.event, self.event)
+        return livecheck.subject_of(self.execution.event_name, self.payload)
 
-    def whole(self) -> bool:
-        """Whether who reads the commit's statuses may read all that the run says; only inside a recorded function.
-
-        `public-logs` holds while both the run's own form and today's say it; what cannot be read now says nothing.
-        """
-        if commit.certainly_private(self.event):
-            return True
-        try:
-            current = self.current().automation if self.automation.public_logs else None
-        except CloseoutError:
-            return False
-        return current is not None and current.public_logs
+    # --- today's configuration and the run's time -----------------------------------------------------------
 
     def current(self) -> Current:
         """Read what the configuration says now. May raise; only inside a recorded function."""
         return self.deps.current(self.automation.name)
 
-    def held_while_gone(self, current: Current, step: str) -> bool:
-        """Whether the run's automation is gone from the configuration, said once; only inside a recorded function.
+    def hold_if_gone(self, current: Current, step: str) -> bool:
+        """Hold the run if the configuration no longer has its automation; only inside a recorded function.
 
-        The run then changes nothing: it may have been renamed, and the new entry forbids what the old one allowed.
-        Raises `AutomationGone` when the run's time is up.
+        The run then changes nothing, because the automation may have been renamed, and the new entry may forbid what the
+        old one allowed. Raises `AutomationGone` when the run's time is up.
         """
         if current.automation is not None:
             return False
@@ -82,23 +76,25 @@ class RunContext:
         if self.deps.clock.now() >= self.deadline:
             raise AutomationGone(gone)
         waits = f"{gone} from the configuration; nothing more is changed unless it comes back"
-        self.hold(step, waits, status=audience.Said.plain(waits))
+        self.hold(step, waits, status=Message.plain(waits))
         return True
 
     def check_time(self) -> None:
         """Raise `DeadlinePassed` when the run's time is up; only inside a recorded function."""
         if self.deps.clock.now() >= self.deadline:
-            held = self._told.why(self.execution.id)
-            raise DeadlinePassed(audience.TIME_IS_UP + (f" ({held})" if held else ""))
+            held = self._once.held_reason(self.execution.id)
+            raise DeadlinePassed(TIME_IS_UP + (f" ({held})" if held else ""))
 
     def wait_grace(self, step: Step) -> None:
-        """Wait the automation's grace before its first destructive step, and say so: once a run."""
+        """Wait the automation's grace before its first destructive step, once a run, and post that as its status."""
         grace = self.automation.grace
         if self._grace_waited or not step.destructive or grace <= 0:
             return
         self._grace_waited = True
-        self.status.progress("grace-status", f"waiting {duration_text(grace)} before anything is changed")
+        self.post_progress("grace-status", f"waiting {duration_text(grace)} before anything is changed")
         self.durable.sleep("grace", grace)
+
+    # --- the log --------------------------------------------------------------------------------------------
 
     def log(self, text: str, step: str | None = None) -> None:
         """Write a line to the run's log; only inside a recorded function."""
@@ -106,42 +102,123 @@ class RunContext:
 
     def log_once(self, key: str, text: str, step: str | None = None) -> None:
         """Write a line unless one of this key was written; only inside a recorded function."""
-        if self._told.first(self.execution.id, f"{step or ''} {key}"):
+        if self._once.note(self.execution.id, f"{step or ''} {key}"):
             self.log(text, step)
 
-    def hold(self, step: str, reason: str, status: audience.Said | None = None) -> None:
-        """Say why a call waits, once for each reason: in the log, and in the commit's status if `status` is given.
+    def hold(self, step: str, reason: str, status: Message | None = None) -> None:
+        """Log why a call waits, once for each reason, and post it as the commit's status if `status` is given.
 
-        A held call is tried every half minute at most, for hours: a line and a status for each try would drown
-        the log and use up the 1,000 statuses that GitHub keeps for a commit and context.
+        A held call is tried every half minute, for hours. A line and a status for each try would flood the log and use up
+        the 1,000 statuses that GitHub allows for a commit and context.
         """
-        if not self._told.holds(self.execution.id, reason):
+        if not self._once.note_hold(self.execution.id, reason):
             return
         self.log(f"waiting: {reason}", step)
         if status is not None:
-            self.status.note(status)
+            self._try_post(status)
 
     @property
     def is_held(self) -> bool:
         """Whether the last try of a call had to wait, as far as this process knows."""
-        return self._told.why(self.execution.id) is not None
+        return self._once.held_reason(self.execution.id) is not None
 
-    def failing_for(self, operation: str) -> float:
-        """Return for how many seconds a call has failed, this failure included; only inside a recorded function."""
-        now = self.deps.clock.now()
-        return now - self._told.failing_since(self.execution.id, operation, now)
-
-    def release(self) -> None:
+    def clear_hold(self) -> None:
         """Forget why a call waited, because it no longer does."""
-        self._told.goes_on(self.execution.id)
+        self._once.clear_hold(self.execution.id)
+
+    def note_failure(self, operation: str) -> float:
+        """Note that a call failed; return for how many seconds it has. Only inside a recorded function."""
+        now = self.deps.clock.now()
+        return now - self._once.note_failure(self.execution.id, operation, now)
+
+    # --- the commit's status --------------------------------------------------------------------------------
+
+    def may_read_all(self) -> bool:
+        """Whether all who can see the commit's status may read everything; only inside a recorded function.
+
+        `public-logs` counts only if both the run's stored form and today's configuration set it. If that cannot be read
+        now, it does not count.
+        """
+        if commit.certainly_private(self.payload):
+            return True
+        try:
+            current = self.current().automation if self.automation.public_logs else None
+        except CloseoutError:
+            return False
+        return current is not None and current.public_logs
+
+    def post_pending(self, text: str) -> None:
+        """Post `pending`. The run continues even if GitHub does not take it, because the teardown matters more."""
+        send = self.safe(lambda: self._send("pending", Message.plain(text)))
+        try:
+            self._note_posted(self.durable.record("pending", send, PENDING_RETRY))
+        except StepFailed as error:
+            if error.cancels:
+                raise
+
+    def post_progress(self, name: str, text: str) -> None:
+        """Post which step runs, once, as the operation `name`; a failure is only logged."""
+        self.durable.record(name, self.safe(lambda: self._try_post(Message.plain(text))))
+
+    def post_final(self, state: str, message: Message) -> str | None:
+        """Post the final status; return the reason if it could not be delivered."""
+        send = self.safe(lambda: self._send(state, message))
+        try:
+            self._note_posted(record_final(self.durable, send, patient=self._patient))
+        except StepFailed as error:
+            return error.message
+        return None
+
+    def _try_post(self, message: Message) -> Json:
+        try:
+            return self._send("pending", message)
+        except CloseoutError as error:
+            self.log(f"status not updated: {error.message}")
+            return {"sent": False, "reason": error.message}
+
+    def _note_posted(self, result: Json) -> None:
+        if result["sent"]:
+            self.posted = str(result["state"])
+
+    def _send(self, state: str, message: Message) -> Json:
+        """Post a message. The public form of the final one is recorded too, for the run's page."""
+        final = {} if state == "pending" else {"public": message.public}
+        return {**self._post(state, message), **final}
+
+    def _post(self, state: str, message: Message) -> dict[str, Json]:
+        name = self.automation.status_context
+        if name is None:
+            return self._silent(state, message, "the automation says `status: false`")
+        target = commit.status_target(self.execution.event_name, self.payload)
+        if target is None:
+            reason = commit.why_none(self.execution.event_name, self.payload)
+            return self._silent(state, message, reason)
+        if not self.deps.has_token:
+            return self._silent(
+                state, message, "no status is posted, since no `secrets.github` is configured"
+            )
+        text = message.full if self.may_read_all() else message.public
+        posted: dict[str, Json] = post(
+            self.deps, self.execution, target, name, state, text, patient=self._patient
+        )
+        return posted
+
+    def _silent(self, state: str, message: Message, reason: str) -> dict[str, Json]:
+        """Log why no status is posted, and how the run ended, because then only the log says so."""
+        self.log_once("silent", reason)
+        if state != "pending":
+            self.log(f"{state}: {message.full}")
+        return {"sent": False, "reason": reason}
+
+    # --- secrets --------------------------------------------------------------------------------------------
 
     def safe(
         self, fn: Callable[[], Json], redact: Callable[[Json], Json] | None = None
     ) -> Callable[[], Json]:
         """Wrap a function so that neither its result nor its error can carry a secret into the ledger.
 
-        An error that is none of closeout's keeps the name of its type: `'number'` alone says nothing to whoever
-        wrote the code that raised a KeyError. `redact` stands in for taking secrets out of the whole result.
+        An error that is not closeout's keeps the name of its type: `'number'` alone does not tell the author of the code
+        that it was a KeyError. `redact` replaces redaction of the whole result.
         """
 
         def redacted() -> Json:

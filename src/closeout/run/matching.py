@@ -1,6 +1,6 @@
-"""What only a run can decide: the paths of a pull request, `if`, and whose fork it is.
+"""Decide what only a run can: the paths of a pull request, `if`, and whose fork it is.
 
-Triggers were matched at the door; these need GitHub or CEL, so they are the run's first recorded operation.
+The receiver has matched the triggers. These need GitHub or CEL, so they are the run's first recorded decision.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ def decide(context: RunContext) -> Json:
     """Return `{"run": bool, "reason": str}`. Raises the named error of what could not be read or evaluated."""
     context.check_time()
     try:
-        reason = _why_not(context)
+        reason = _reason_to_skip(context)
     except CloseoutError as error:
         context.log(f"it cannot be decided whether {context.automation.name} runs: {error.message}")
         raise
-    context.log(reason or f"matched: {context.automation.name} on {context.execution.event}")
+    context.log(reason or f"matched: {context.automation.name} on {context.execution.event_name}")
     return {"run": reason is None, "reason": reason or "matched"}
 
 
-def _why_not(context: RunContext) -> str | None:
-    automation, event = context.automation, context.event
-    facts = core_facts.facts_of(context.execution.event, event, context.deps.own_contexts)
+def _reason_to_skip(context: RunContext) -> str | None:
+    automation, event = context.automation, context.payload
+    facts = core_facts.facts_of(context.execution.event_name, event, context.deps.own_contexts)
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
     if match.paths_pending:
         match = by_paths(automation, facts, context.deps.github.pull_request_files)
     if not match.matched:
         return match.reason
-    reason = why_not_trusted(automation, context.execution.event, event)
+    reason = why_not_trusted(automation, context.execution.event_name, event)
     if reason:
         return reason
     if _own_comment(context):
@@ -61,7 +61,7 @@ def _own_comment(context: RunContext) -> bool:
     Asked here and not at the door, which has no token. A token without a user cannot have written one (see
     `github/comment`).
     """
-    sender = core_facts.marked_sender(context.execution.event, context.event)
+    sender = core_facts.marked_sender(context.execution.event_name, context.payload)
     if sender is None or not context.deps.has_token:
         return False
     try:

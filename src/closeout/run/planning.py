@@ -13,8 +13,8 @@ from closeout.core.automation import Automation, Step
 from closeout.core.plan import Change
 from closeout.ports import AwsTarget
 from closeout.run import guards, inputs
-from closeout.run.audience import Said
 from closeout.run.deps import RunDeps
+from closeout.run.visibility import Message
 
 
 class Planned(NamedTuple):
@@ -25,7 +25,7 @@ class Planned(NamedTuple):
     dry_run: bool
     tag_rules: frozenset[str]
     """The rules of `protect.tags` that it was held against."""
-    absent: Said | None = None
+    absent: Message | None = None
     """Why it is empty: what is not there, and where; None if it is not, or there is nothing to name."""
 
 
@@ -37,7 +37,7 @@ class Occasion(NamedTuple):
     payload: Mapping[str, Any]
 
 
-def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]) -> Planned:
+def make_plan(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]) -> Planned:
     """Plan one step. Reads only. `before` are the changes that earlier steps of the run had planned.
 
     Raises `GuardRefused` (or one of its kinds), `ExpressionError`, `InputError`, `ServiceError`.
@@ -60,7 +60,7 @@ def make(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]
     return Planned(changes, values, guards.dry_run(automation, current), rules, absent)
 
 
-def _absent(what: str, target: AwsTarget | None) -> Said:
+def _absent(what: str, target: AwsTarget | None) -> Message:
     """Say what there is none of, so that a wrong name can be told from what is gone already."""
     place = f" in {target.account}/{target.region}" if target is not None else ""
-    return Said(f"there is no {what}{place}: nothing to delete", f"there is no {what}: nothing to delete")
+    return Message(f"there is no {what}{place}: nothing to delete", f"there is no {what}: nothing to delete")

@@ -14,7 +14,7 @@ from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
 from closeout.run import planning
 from closeout.run.deps import RunDeps
-from closeout.run.function import STEP
+from closeout.run.on_function import STEP
 
 
 def plan(
@@ -45,14 +45,14 @@ def _steps(
                 row["reason"] = "its `if` is false"
             else:
                 occasion = planning.Occasion(automation, event, payload)
-                planned = planning.make(deps, occasion, step, before)
+                planned = planning.make_plan(deps, occasion, step, before)
                 before.extend(planned.changes)
                 row["changes"] = [
                     {"verb": change.verb, "resource": change.resource, "reason": change.reason}
                     for change in planned.changes
                 ]
                 if planned.absent is not None:
-                    row["absent"] = deps.redact.text(planned.absent.whole)
+                    row["absent"] = deps.redact.text(planned.absent.full)
         except CloseoutError as error:
             row["error"] = {"code": error.code, "message": deps.redact.text(error.message)}
         rows.append(row)

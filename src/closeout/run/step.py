@@ -1,7 +1,7 @@
 """One step: its condition, its plan, the guards, apply, verify, and the recorded end.
 
-A step never raises for what its action did: it ends in a state with a reason, so that the other steps can go on.
-Only a cancelled run leaves it early.
+A step does not raise for what its action did. It ends in a state with a reason, so that the other steps can continue. Only
+a cancelled run leaves it early.
 """
 
 from __future__ import annotations
@@ -25,24 +25,22 @@ from closeout.core.errors import (
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
-from closeout.run import audience, inputs, planning
-from closeout.run.audience import Said
+from closeout.run import inputs, planning, visibility
 from closeout.run.context import RunContext
+from closeout.run.visibility import Message
 from closeout.run.work import CheckedPlan, StepWork
 
 PLAN_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 VERIFY_POLL = Backoff(first=0.5, factor=2.0, cap=10.0)
 VERIFY_SECONDS = 60.0
-"""How long a service may need until what was deleted is seen to be gone."""
-
-
+"""How long a service may need until a deleted resource is no longer visible."""
 _ING = {"run": "running"}
-"""Verbs that do not simply take `ing`."""
+"""Verbs that need more than `ing`."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How a step ended. `planned` and `changed` are the same on every replay."""
+    """How a step ended. `planned` and `changed` are the same in every replay."""
 
     state: str
     summary: str
@@ -53,15 +51,15 @@ class Outcome:
     own_code: bool = False
     """Whether what ran was the operator's own code (see `Action.own_code`)."""
     public: str | None = None
-    """What anybody may read in the place of the reason or the summary."""
+    """What everybody may read instead of the reason or the summary."""
 
     @property
     def public_text(self) -> str:
-        """What anybody may read of it. Own code says nothing that was not made public on purpose."""
+        """What everybody may read of it. Own code publishes only what its action made public on purpose."""
         if self.public is not None:
             return self.public
         if self.own_code and self.state in ("success", "failure"):
-            return audience.WITHHELD if self.state == "failure" else "done"
+            return visibility.WITHHELD if self.state == "failure" else "done"
         return self.reason or self.summary
 
     def to_json(self) -> dict[str, Any]:
@@ -76,7 +74,7 @@ class Outcome:
 
 
 def record_end(context: RunContext, step: str, outcome: Outcome) -> None:
-    """Record how a step ended, with a line in the log: the views and the page are made from it."""
+    """Record how a step ended, with a line in the log. Views and pages show this record."""
 
     def keep() -> Json:
         context.log(f"{outcome.state}: {outcome.reason or outcome.summary}", step)
@@ -93,14 +91,14 @@ class StepRun:
         self._step = step
         self._at = f"{number}/{total}"
         action = context.deps.actions.get(step.uses)
-        self.title = audience.title(step, action)
+        self.title = visibility.title(step, action)
         self._own_code = action is None or action.own_code
         self.planned: tuple[Change, ...] = ()
         self.changed = False
 
     @cached_property
     def _action(self) -> Action:
-        """The action; a stored run may name one that this version does not have, which then fails its step."""
+        """The action. A stored run may name one that this version does not have; that fails its step."""
         return self._context.deps.actions[self._step.uses]
 
     def run(self, planned_before: Sequence[Change]) -> Outcome:
@@ -126,7 +124,7 @@ class StepRun:
         return outcome
 
     def look(self) -> list[dict[str, str]]:
-        """Look once, freshly, for what the plan had listed; an unreadable answer is said, not guessed."""
+        """Look once for what the plan had listed. An answer that cannot be read is reported, never guessed."""
         if not self.planned:
             return []
         try:
@@ -154,36 +152,36 @@ class StepRun:
         self.planned = tuple(Change.from_json(change) for change in plan["changes"])
         applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]
         deleting = sum(change.verb != "keep" for change in self.planned)
-        absent = Said(*plan["absent"]) if plan.get("absent") else None
+        absent = Message(*plan["absent"]) if plan.get("absent") else None
         if plan["dry_run"]:
-            would = absent or Said.plain(f"would {_verbs(self.planned)} {deleting}")
-            return Outcome("success", f"dry run: {would.whole}", public=f"dry run: {would.public}")
+            would = absent or Message.plain(f"would {_verbs(self.planned)} {deleting}")
+            return Outcome("success", f"dry run: {would.full}", public=f"dry run: {would.public}")
         if not applicable:
-            said = absent or Said.plain("nothing to do")
-            return Outcome("success", said.whole, public=said.public)
+            said = absent or Message.plain("nothing to do")
+            return Outcome("success", said.full, public=said.public)
         context.wait_grace(step)
-        context.status.progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
+        context.post_progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
         done = [
             self._apply(change, plan, f"{index}." if len(applicable) > 1 else "", planned_before)
             for index, change in enumerate(applicable, start=1)
         ]
         return self._verified(
-            Said(*("; ".join(filter(None, texts)) or "done" for texts in zip(*done, strict=True)))
+            Message(*("; ".join(filter(None, texts)) or "done" for texts in zip(*done, strict=True)))
         )
 
     def _condition(self) -> bool:
-        return cel.condition(str(self._step.condition), self._context.event)
+        return cel.condition(str(self._step.condition), self._context.payload)
 
     def _plan(self, planned_before: Sequence[Change]) -> Json:
-        """Read, freeze, guard: one recorded operation that changes nothing."""
+        """Read, freeze and guard the plan: one recorded operation that changes nothing."""
         step, context = self._step, self._context
         context.check_time()
-        occasion = planning.Occasion(context.automation, context.execution.event, context.event)
-        planned = planning.make(context.deps, occasion, step, planned_before)
+        occasion = planning.Occasion(context.automation, context.execution.event_name, context.payload)
+        planned = planning.make_plan(context.deps, occasion, step, planned_before)
         for change in planned.changes:
             context.log(f"plan: {change.verb} {change.resource} ({change.reason})", step.id)
         if not planned.changes:
-            nothing = planned.absent.whole if planned.absent else "nothing is there to change"
+            nothing = planned.absent.full if planned.absent else "nothing is there to change"
             context.log(f"plan: {nothing}", step.id)
         return {
             **({"absent": list(planned.absent)} if planned.absent else {}),
@@ -194,9 +192,9 @@ class StepRun:
         }
 
     def _redact_shown(self, plan: Json) -> Json:
-        """Take secrets out of what people read, and leave what is acted on as it is.
+        """Redact what people read, and leave what is acted on as it is.
 
-        A script that says `Authorization:`, or a bucket whose name holds a weak secret, would otherwise become
+        Otherwise a script that contains `Authorization:`, or a bucket whose name contains a weak secret, would become
         another script and another bucket.
         """
         text = self._context.deps.redact.text
@@ -207,9 +205,9 @@ class StepRun:
         shown = {"absent": [text(said) for said in plan["absent"]]} if "absent" in plan else {}
         return {**plan, "changes": changes, **shown}
 
-    def _apply(self, change: Change, plan: Json, prefix: str, before: Sequence[Change]) -> Said:
+    def _apply(self, change: Change, plan: Json, prefix: str, before: Sequence[Change]) -> Message:
         step, context = self._step, self._context
-        target = inputs.target(step, context.event)
+        target = inputs.target(step, context.payload)
         work = StepWork(
             context,
             step,
@@ -223,9 +221,9 @@ class StepRun:
         finally:
             self.changed = self.changed or bool(work.changed)
         summary = str(result.get("summary", "")) if isinstance(result, dict) else ""
-        return Said(summary, str(result.get("public", "")) if self._own_code and summary else summary)
+        return Message(summary, str(result.get("public", "")) if self._own_code and summary else summary)
 
-    def _verified(self, said: Said) -> Outcome:
+    def _verified(self, said: Message) -> Outcome:
         context, step = self._context, self._step
 
         def poll() -> Json | None:
@@ -243,11 +241,11 @@ class StepRun:
             if left:
                 names = ", ".join(item["resource"] for item in left)
                 whole, public = (f"still there after {text}: {names}" for text in said)
-                return Outcome("failure", said.whole, reason=whole, left=left, public=public)
-        return Outcome("success", said.whole, public=said.public)
+                return Outcome("failure", said.full, reason=whole, left=left, public=public)
+        return Outcome("success", said.full, public=said.public)
 
     def _leftovers(self) -> Json:
-        target = inputs.target(self._step, self._context.event)
+        target = inputs.target(self._step, self._context.payload)
         clients = self._context.deps.clients.for_step(target)
         found = self._action.verify(self.planned, clients)
         for item in found:
@@ -255,14 +253,14 @@ class StepRun:
         return {"left": [item.to_json() for item in found]}
 
     def _failed(self, error: CloseoutError) -> Outcome:
-        """End as failure; when something had been planned, say what is left."""
+        """Return a failure, with what is left of a destructive plan."""
         refused = isinstance(error, GuardRefused)
         left = [] if refused or not self._step.destructive else self.look()
-        public = audience.of_failure(error, own_code=self._own_code)
+        public = visibility.of_failure(error, own_code=self._own_code)
         return Outcome("failure", "failed", reason=error.message, left=left, public=public)
 
     def _doing(self, change: Change) -> str:
-        """Say which step runs: by the name that the file gives it, else by what it does; of own code, not what."""
+        """Return which step runs: its name from the file, else what it does; for own code, not to what."""
         if self.title != self._step.id:
             return self.title
         verb = _ING.get(change.verb) or change.verb.removesuffix("e") + "ing"

@@ -1,7 +1,6 @@
-"""The `Work` that an action's `apply` gets: durable calls within its step, and guarded calls.
+"""The `Work` that an action's `apply` receives: durable calls within its step, and guarded calls.
 
-`change` is the only door to anything that creates, changes or deletes: every guard stands in the same recorded
-operation as the call itself.
+Only `change` creates, changes or deletes anything. Every guard runs in the same recorded operation as the call itself.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from closeout import livecheck
 from closeout.actions.spec import Action, Limit
@@ -28,10 +27,8 @@ from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import AwsTarget, Clients, Json
 from closeout.run import guards
-from closeout.run.audience import Said
-
-if TYPE_CHECKING:
-    from closeout.run.context import RunContext
+from closeout.run.context import RunContext
+from closeout.run.visibility import Message
 
 T = TypeVar("T")
 
@@ -40,7 +37,7 @@ HELD = Backoff(first=1.0, factor=1.6, cap=30.0)
 
 
 class CheckedPlan(NamedTuple):
-    """A step's whole plan, which is held against today's `protect` and limits before each call.
+    """A step's entire plan, which is checked against today's `protect` and limits before each call.
 
     The file may have become stricter while the run waited.
     """
@@ -50,11 +47,11 @@ class CheckedPlan(NamedTuple):
     """What earlier steps had planned."""
     action: Action
     tag_rules: frozenset[str]
-    """The rules of `protect.tags` that the plan was held against; for any other one the tags are read anew."""
+    """The rules of `protect.tags` that the plan was checked against; for any other rule the tags are read again."""
 
 
 class StepWork:
-    """`actions.spec.Work` for one change of one step; without a `plan` for a function."""
+    """`actions.spec.Work` for one change of one step, or, without a `plan`, for an `@on` function."""
 
     def __init__(
         self,
@@ -73,7 +70,7 @@ class StepWork:
         self._plan = plan
         self.clients = clients
         self.changed: list[str] = []
-        """Names of the guarded calls that were made, the same on every replay."""
+        """Names of the guarded calls that were made, the same in every replay."""
 
     @property
     def execution(self) -> str:
@@ -102,7 +99,7 @@ class StepWork:
 
     @property
     def event(self) -> Mapping[str, Any]:
-        """A copy of the payload, a new one each time: user code may change it, and later steps must not see that."""
+        """The payload, copied each time: user code may change its copy, and later steps must not see that."""
         return payload.decode(self._context.execution.body)
 
     @property
@@ -115,7 +112,7 @@ class StepWork:
 
     @property
     def destructive(self) -> bool:
-        """Whether the live check stands before this step's calls."""
+        """Whether the live check guards this step's calls."""
         return self._step.destructive
 
     @property
@@ -155,7 +152,7 @@ class StepWork:
         look: Callable[[], None] | None = None,
     ) -> Json:
         """Make one guarded call; see `actions.spec.Work.change`."""
-        guarded = call if on_interrupted is None else partial(self._marked, call, on_interrupted)
+        guarded = call if on_interrupted is None else partial(self._begin_once, call, on_interrupted)
         answer = self._context.durable.wait_until(
             self._prefix + name,
             self._context.safe(lambda: self._attempt(name, guarded, look)),
@@ -165,25 +162,25 @@ class StepWork:
         self.changed.append(name)
         return answer["result"]
 
-    def _marked(self, call: Callable[[], Json], on_interrupted: Callable[[], Json]) -> Json:
-        """Make a call that cannot be asked whether it has happened, behind a mark of its own."""
-        mark = self._context.durable.begin_effect()
-        if mark == "late":
+    def _begin_once(self, call: Callable[[], Json], on_interrupted: Callable[[], Json]) -> Json:
+        """Make a call whose effect nobody can ask about later, after its begin is stored."""
+        begin = self._context.durable.begin_effect()
+        if begin == "late":
             raise ServiceError(
-                "the ledger took long to store that the call begins, so the guards are asked again",
+                "the ledger took long to store that the call begins, so the guards run again",
                 service="ledger",
-                operation="mark",
+                operation="begin_effect",
                 reason="late",
                 transient=True,
             )
-        return call() if mark == "begun" else on_interrupted()
+        return call() if begin == "begun" else on_interrupted()
 
     def remaining(self) -> float:
         """Seconds left, whatever sets them."""
         return self.limit().seconds
 
     def limit(self) -> Limit:
-        """Return the time of a call: the step's holds for each operation, the run's for the whole run, and the engine's."""
+        """Return how long a call may take: the least of the step's timeout, the run's time left, and the engine's limit."""
         deps = self._context.deps
         left = max(0.0, min(self._step.timeout, self._context.deadline - deps.clock.now()))
         longest = deps.longest_call
@@ -213,10 +210,10 @@ class StepWork:
         return within_time
 
     def _attempt(self, name: str, call: Callable[[], Json], look: Callable[[], None] | None) -> Json | None:
-        """Every guard, then the call. None: not now, try again."""
+        """Run every guard, then the call; None if it has to wait and try again."""
         self._check_time()
         try:
-            if self._held(name, look):
+            if self._hold(name, look):
                 return None
             guards.check_account(self._target, self.clients)
             if self._step.destructive:
@@ -226,25 +223,25 @@ class StepWork:
             if error.transient:
                 self._context.hold(self._step.id, error.message)
             raise
-        self._context.release()
+        self._context.clear_hold()
         return {"result": result}
 
-    def _held(self, name: str, look: Callable[[], None] | None) -> bool:
-        """Whether the call has to wait: asked before the call's own look, which is spared then, and after it.
+    def _hold(self, name: str, look: Callable[[], None] | None) -> bool:
+        """Return whether the call has to wait: checked before the call's own look, which is then skipped, and after it.
 
-        A look may take minutes, so whether the run's time is up, or somebody cancelled it, is asked again behind it. The
-        file is read once more before it only for a call that was held: the look would be made every half minute.
+        A look may take minutes, so the run's time and a cancel are checked again after it. Before it, the file is read
+        only for a call that was held, which would otherwise look every half minute.
         """
-        if self._held_by_pause():
+        if self._hold_by_pause():
             return True
         if look is not None:
-            if self._context.is_held and self._held_by_todays_file():
+            if self._context.is_held and self._hold_by_file():
                 return True
             self._within_step(name, look)
             self._check_time()
-            if self._context.durable.cancelled() or self._held_by_pause():
+            if self._context.durable.cancelled() or self._hold_by_pause():
                 return True
-        return self._held_by_todays_file()
+        return self._hold_by_file()
 
     def _check_time(self) -> None:
         """Raise when the run's time is up: `AutomationGone` if the automation is gone by then, else `DeadlinePassed`."""
@@ -252,27 +249,27 @@ class StepWork:
             self._context.check_time()
         except DeadlinePassed:
             with contextlib.suppress(StoreUnavailable):
-                self._context.held_while_gone(self._context.current(), self._step.id)
+                self._context.hold_if_gone(self._context.current(), self._step.id)
             raise
 
     def _within_step(self, name: str, call: Callable[[], T]) -> T:
-        """Make the call. One that fails for the step's whole timeout is given up: the other steps need the run's time.
+        """Make the call. Give up one that fails for the step's entire timeout, because other steps need the run's time.
 
-        What holds a call (a pause, an unreadable pull request) is not counted: that may take as long as the run has.
+        A held call (a pause, an unreadable pull request) does not count: it may wait as long as the run has time.
         """
         try:
             return call()
         except ServiceError as error:
-            if error.transient and self._context.failing_for(self._prefix + name) >= self._step.timeout:
+            if error.transient and self._context.note_failure(self._prefix + name) >= self._step.timeout:
                 tried = f"{error.message}; given up after {self._step.timeout:g} s, the step's timeout"
                 raise ActionFailed(tried) from error
             raise
 
-    def _held_by_todays_file(self) -> bool:
-        """Whether the file no longer has the run's automation, so that the call waits for it.
+    def _hold_by_file(self) -> bool:
+        """Hold the call if the file no longer has the run's automation; return whether.
 
         Raises `GuardRefused` if the file has become stricter since the plan: a dry run, a protection, a limit. A file
-        that cannot be read now raises a transient error, as a switch does: the call is held, and asks again.
+        that cannot be read now raises a transient error, as a switch does: the call waits and tries again.
         """
         stored, current = self._context.automation, self._context.current()
         if guards.dry_run(stored, current):
@@ -285,17 +282,17 @@ class StepWork:
             if guards.tag_rules(stored, current) - plan.tag_rules:
                 changes = guards.with_tags(plan.action, changes, self.clients)
             guards.check_plan(changes, stored, current, plan.before)
-        return self._context.held_while_gone(current, self._step.id)
+        return self._context.hold_if_gone(current, self._step.id)
 
-    def _held_by_pause(self) -> bool:
+    def _hold_by_pause(self) -> bool:
         paused = self._context.deps.switch.paused()
         if paused:
             said = f"paused: {paused}"
-            self._context.hold(self._step.id, said, status=Said(said, "paused"))
+            self._context.hold(self._step.id, said, status=Message(said, "paused"))
         return bool(paused)
 
     def _branch(self, subject: livecheck.Subject) -> str | None:
-        """Return the branch if this step's name is made of it, and so something else of the branch may have the same."""
+        """Return the branch if this step's names contain it, so that others of the branch may share them."""
         action = self._context.deps.actions.get(self._step.uses)
         if action is None:
             return None
@@ -304,7 +301,7 @@ class StepWork:
             return subject.ref.partition("/")[2] if both and fields.by_ref(self._step, action) else None
         if not fields.by_branch(self._step, action):
             return None
-        return str(self._context.event["pull_request"]["head"]["ref"])
+        return str(self._context.payload["pull_request"]["head"]["ref"])
 
     def _live_check(self) -> None:
         subject = self._context.subject
@@ -316,7 +313,7 @@ class StepWork:
         try:
             livecheck.check(subject, self._context.deps.github, self._branch(subject))
         except ServiceError as error:
-            # Unreadable is never "closed": the call waits, durably, until the run's time is up.
+            # An error is never read as "closed": the call waits, durably, until the run's time is up.
             raise ServiceError(
                 f"cannot read the {subject.kind}, so nothing is changed: {error.message}",
                 service="github-live-check",

@@ -15,7 +15,7 @@ from typing import Any
 from closeout.core import commit, terminal
 from closeout.core.units import spoken_duration, spoken_size
 from closeout.ports import LogLine, RunView, StepView
-from closeout.run import audience
+from closeout.run import visibility
 
 WORDS: Mapping[str, str] = {
     "success": "Succeeded",
@@ -117,7 +117,7 @@ def _step_for_anybody(step: StepView, shows_plan: bool) -> StepView:
 
 def _row_for_anybody(row: Mapping[str, Any]) -> dict[str, Any]:
     resource, reason = str(row.get("resource", "")), str(row.get("reason", ""))
-    return {**row, "resource": audience.named(resource), "reason": audience.masked(reason)}
+    return {**row, "resource": visibility.named(resource), "reason": visibility.masked(reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

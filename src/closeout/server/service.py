@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from closeout import wiring
+from closeout.actions.registry import builtin
+from closeout.config.load import load
 from closeout.core.redact import Redactor
 from closeout.core.runs import clip
 from closeout.engine import Finished
@@ -45,7 +46,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
     trusted_proxies: Sequence[str] = LOOPBACK,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises `ConfigError`, `SecretError`, `LedgerError`, `LedgerInUse`, `OSError`."""
-    loaded = wiring.load(config)
+    loaded = load(config, builtin())
     redactor = Redactor()
     log = Log(as_json=json_logs, redact=redactor.text)
     log.take_over()

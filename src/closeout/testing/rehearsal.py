@@ -161,7 +161,7 @@ class _World:
         """Run the automation to its end."""
         from closeout.core.redact import Redactor
         from closeout.run.deps import RunDeps
-        from closeout.run.execute import make
+        from closeout.run.workflow import make
         from closeout.testing.durable import FakeClock, MemoryDurable, play
 
         clock = FakeClock()

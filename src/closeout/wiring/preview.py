@@ -10,16 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from closeout.actions.spec import Action
+from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.ports import Execution
-from closeout.run import closing, preview
 from closeout.run import explain as run_explain
-from closeout.run.closing import Closing
+from closeout.run import preview
+from closeout.run.closed_event import ClosedEvent, read_closed_event
 from closeout.run.deps import RunDeps
 from closeout.wiring.clients import LazyGitHub, SharedClients
-from closeout.wiring.clock import SystemClock
 
 
 def explain(
@@ -70,11 +70,11 @@ def plan(
     return planned
 
 
-def closed_event(loaded: Loaded, repository: str, number: int) -> Closing:
-    """Read a pull request from GitHub with the configured token and make its `closed` event; see `run.closing`."""
+def closed_event(loaded: Loaded, repository: str, number: int) -> ClosedEvent:
+    """Read a pull request from GitHub with the configured token and make its `closed` event; see `run.closed_event`."""
     clock = SystemClock()
     clients = SharedClients(loaded.settings, clock, Redactor().add, directory=loaded.directory)
-    return closing.closed_event(clients.github, repository, number, clock.now())
+    return read_closed_event(clients.github, repository, number, clock.now())
 
 
 class _Quiet:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from closeout.adapters.clock import LONGEST_LEAD, SystemClock
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
@@ -19,10 +20,9 @@ from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Execution, Request, RunFunction
 from closeout.run.deps import RunDeps
-from closeout.run.execute import make
-from closeout.wiring.again import Again
+from closeout.run.workflow import make_run_function
 from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
-from closeout.wiring.clock import LONGEST_LEAD, SystemClock
+from closeout.wiring.reruns import Reruns
 
 Report = Callable[[str], None]
 OnFinish = Callable[[Finished], None]
@@ -69,7 +69,7 @@ class Runtime:
             report=report,
         )
 
-        self._again = Again(
+        self._reruns = Reruns(
             self.views,
             ledger.attempts,
             self._automations,
@@ -105,7 +105,7 @@ class Runtime:
     def _run_function(self) -> RunFunction:
         from closeout.actions.registry import builtin
 
-        return make(
+        return make_run_function(
             RunDeps(
                 actions=builtin(),
                 clients=self.clients,
@@ -132,9 +132,9 @@ class Runtime:
             if request.kind == "prune":
                 return json.dumps(self.ledger.prune(float(str(request.target))))
             if request.kind == "rerun":
-                return self._again.rerun(str(request.target), request.by, request.id)
+                return self._reruns.rerun(str(request.target), request.by, request.id)
             if request.kind == "replay":
-                return self._again.replay(int(str(request.target)), request.by)
+                return self._reruns.replay(int(str(request.target)), request.by)
         except CloseoutError as error:
             return error.message
         return f"unknown request {request.kind!r}"

@@ -59,7 +59,7 @@ class Stack:
 
     def ledger(self) -> StackLedger:
         """Return the stack's ledger."""
-        from closeout.wiring.clock import SystemClock
+        from closeout.adapters.clock import SystemClock
         from closeout.wiring.stack_ledger import Place, StackLedger
         from closeout.wiring.stack_runtime import boto_clients
 

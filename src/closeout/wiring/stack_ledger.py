@@ -24,7 +24,7 @@ from closeout.ledger.dynamodb.views import Views
 from closeout.ports import Clock
 
 if TYPE_CHECKING:
-    from closeout.wiring.again import Again
+    from closeout.wiring.reruns import Reruns
 
 Client = Callable[[str], Any]
 """Gives boto3's low-level client of a service, in the stack's region."""
@@ -72,22 +72,22 @@ class StackLedger:
         """Return what carries out a command's requests; a rerun and a replay need what is deployed."""
 
         def rerun(target: str, by: str) -> str:
-            return self._again(loaded).rerun(target, by)
+            return self._reruns(loaded).rerun(target, by)
 
         def replay(delivery: str, by: str) -> str:
-            return self._again(loaded).replay(delivery, by)
+            return self._reruns(loaded).replay(delivery, by)
 
         return Requests(self.attempts, self.starts, self.switch, rerun=rerun, replay=replay)
 
-    def _again(self, loaded: Loaded | None) -> Again:
+    def _reruns(self, loaded: Loaded | None) -> Reruns:
         from closeout.intake.receiver import Receiver
-        from closeout.wiring.again import Again
+        from closeout.wiring.reruns import Reruns
 
         if loaded is None:
             raise UsageError("a rerun or a replay needs what is deployed")
         automations = {automation.name: automation for automation in loaded.automations}
         receiver = Receiver.of(loaded.automations, lambda: ())
-        return Again(self.views, self.attempts, automations, matched=receiver.runs, start=self._start)
+        return Reruns(self.views, self.attempts, automations, matched=receiver.runs, start=self._start)
 
     def _start(self, executions: Iterable[str]) -> None:
         for execution in executions:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.actions.spec import Limit
+from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_config
 from closeout.core.automation import Current, status_contexts
@@ -23,13 +24,12 @@ from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ports import Clock, Execution, RunFunction
-from closeout.run import ended
 from closeout.run.deps import RunDeps
-from closeout.run.execute import make
+from closeout.run.finalize import make_finalizer
+from closeout.run.workflow import make_run_function
 from closeout.stack import invocation
 from closeout.stack.console import run_log_url
 from closeout.wiring.clients import LazyGitHub, SharedClients
-from closeout.wiring.clock import SystemClock
 from closeout.wiring.stack_ledger import Place, StackLedger
 
 ALIAS = "live"
@@ -97,7 +97,7 @@ class StackRuntime:
 
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         """Bring an execution that Lambda has given up to its end; whether it has ended."""
-        return self.engine.end(execution, ended.make(self.deps, status), remaining)
+        return self.engine.end(execution, make_finalizer(self.deps, status), remaining)
 
     def lost(self, execution: str, remaining: Callable[[], float]) -> bool:
         """Deal with an execution that Lambda could not start: start it again, or end it when Lambda says it is over."""
@@ -111,7 +111,7 @@ class StackRuntime:
         return self.end(execution, status, lambda: min(remaining(), self._drain + SHORT))
 
     def _run_function(self) -> RunFunction:
-        return make(self.deps)
+        return make_run_function(self.deps)
 
     def _deps(self) -> RunDeps:
         from closeout.actions.registry import builtin

@@ -6,8 +6,8 @@ import pytest
 
 from closeout.engine.durable import Suspended
 from closeout.ports import Ending, RunFunction
-from closeout.run import ended
-from closeout.run.execute import make
+from closeout.run.finalize import make_finalizer
+from closeout.run.workflow import make_run_function
 from closeout.testing.durable import Killed, play
 from tests.unit.run.world import Scene, World, unreachable
 
@@ -19,7 +19,7 @@ def interrupted(scene: Scene, at: str) -> Scene:
     scene.durable.kill = lambda name, when: (name, when) == (at, "before")
     for _ in range(10):
         try:
-            make(scene.deps())(scene.durable.replay(), scene.execution())
+            make_run_function(scene.deps())(scene.durable.replay(), scene.execution())
         except Killed:
             break
         except Suspended:
@@ -31,7 +31,7 @@ def interrupted(scene: Scene, at: str) -> Scene:
 
 def resumed(scene: Scene, function: RunFunction | None = None) -> Ending:
     """Play the rest of it."""
-    return play(function or make(scene.deps()), scene.durable, scene.execution())
+    return play(function or make_run_function(scene.deps()), scene.durable, scene.execution())
 
 
 @pytest.mark.parametrize("by", ["the run itself", "the handler of failed executions"])
@@ -40,7 +40,7 @@ def test_a_pending_status_ends_as_failure_where_it_was_posted(by: str) -> None:
     scene = interrupted(Scene(), "delete-1/plan")
     assert [state for state, _ in scene.world.statuses][-1:] == ["pending"], scene.durable.calls
     own = by == "the run itself"
-    ending = resumed(scene, None if own else ended.make(scene.deps(), "FAILED"))
+    ending = resumed(scene, None if own else make_finalizer(scene.deps(), "FAILED"))
     assert ending == Ending("failure", f"the run cannot be read from the ledger: {WHY}")
     assert scene.world.statuses[-1] == ("failure", "the run cannot be read from the ledger")
     assert len(set(scene.world.places)) == 1
@@ -70,7 +70,7 @@ def test_a_cancel_does_not_keep_the_status_pending(by: str) -> None:
     scene = interrupted(Scene(), "delete-1/plan")
     scene.durable.cancel()
     own = by == "the run itself"
-    ending = resumed(scene, None if own else ended.make(scene.deps(), "FAILED"))
+    ending = resumed(scene, None if own else make_finalizer(scene.deps(), "FAILED"))
     assert ending == Ending("failure", f"the run cannot be read from the ledger: {WHY}")
     assert scene.world.statuses[-1] == ("failure", "the run cannot be read from the ledger")
 

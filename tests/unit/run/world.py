@@ -16,7 +16,7 @@ from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff
 from closeout.ports import AwsTarget, Clients, Ending, Execution, Http, Json, PullRequest, Secrets
 from closeout.run.deps import RunDeps
-from closeout.run.execute import make
+from closeout.run.workflow import make_run_function
 from closeout.testing.durable import FakeClock, MemoryDurable, play
 
 ACCOUNT = "123456789012"
@@ -309,7 +309,7 @@ class Scene:
             attempt=1,
             automation=self.automation.name,
             definition=self.automation.canonical(),
-            event=self.event,
+            event_name=self.event,
             delivery=1,
             guid="g",
             hook="1",
@@ -320,7 +320,7 @@ class Scene:
         )
 
     def play(self) -> Ending:
-        return play(make(self.deps()), self.durable, self.execution())
+        return play(make_run_function(self.deps()), self.durable, self.execution())
 
     def with_automation(self, **changes: Any) -> Scene:
         self.automation = replace(self.automation, **changes)

@@ -11,6 +11,8 @@ from typing import Any
 
 import boto3
 
+from closeout.actions.registry import builtin
+from closeout.config.load import load
 from closeout.core.records import NewDelivery
 from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
@@ -20,7 +22,6 @@ from closeout.stack.deployed import definition_digest
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import create_ledger, deploy
 from closeout.testing.github import FakeGitHub
-from closeout.wiring import load
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
 REPOSITORY = "acme/shop"
@@ -87,7 +88,7 @@ class StackWorld:
 
         `protect` is the file's.
         """
-        automations = load(self._folder / "closeout.yaml").automations
+        automations = load(self._folder / "closeout.yaml", builtin()).automations
         forms = [] if without else [replace(one, **changes) for one in automations]
         deploy(self.dynamo, "ledger", forms, self.github.url, protect)
 
@@ -123,7 +124,7 @@ class StackWorld:
         opened = world.open_pull(REPOSITORY, number=number, **pull)
         world.change_pull(REPOSITORY, number, "closed")
         body = json.dumps(world.pull_payload(world.repository(REPOSITORY), opened)).encode()
-        loaded = load(self._folder / "closeout.yaml")
+        loaded = load(self._folder / "closeout.yaml", builtin())
         receiver = Receiver.of(loaded.automations, lambda: ())
         guid = f"guid-{number}"
         (run,) = receiver.runs("pull_request", guid, body)

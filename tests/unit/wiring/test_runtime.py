@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from closeout import wiring
-from closeout.config.load import Loaded
+from closeout.actions.registry import builtin
+from closeout.config.load import Loaded, load
 from closeout.core import ids
 from closeout.core.errors import ConfigError, StoreUnavailable
 from closeout.core.records import NewDelivery, NewRun
@@ -42,7 +42,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     monkeypatch.setenv("WEBHOOK_SECRET", "a-secret-for-tests")
     file = tmp_path / "closeout.yaml"
     file.write_text(FILE, encoding="utf-8")
-    return opened(wiring.load(file), file)
+    return opened(load(file, builtin()), file)
 
 
 def opened(loaded: Loaded, file: Path, redactor: Redactor | None = None, report: Report = print) -> Runtime:
@@ -133,7 +133,7 @@ def test_an_address_from_the_environment_must_be_one(
     monkeypatch.setenv("ADDRESS", address)
     file = tmp_path / "closeout.yaml"
     file.write_text(FILE + "github: { api-url: env:ADDRESS }\npublic-url: env:ADDRESS\n", encoding="utf-8")
-    loaded = wiring.load(file)
+    loaded = load(file, builtin())
     with pytest.raises(ConfigError, match=r"`github\.api-url` cannot be used"):
         opened(loaded, file)
     for given in (None, address):
@@ -156,7 +156,7 @@ def test_the_secrets_of_steps_are_known_before_a_step_runs(
     call = f"{{ uses: http/request, with: {{ url: 'https://h/', secret-headers: {headers} }}, destructive: false }}"
     file.write_text(FILE + f"      - {call}\n", encoding="utf-8")
     redactor, told = Redactor(), list[str]()
-    runtime = opened(wiring.load(file), file, redactor, told.append)
+    runtime = opened(load(file, builtin()), file, redactor, told.append)
     assert redactor.text("first-api-key, the-servers-own-session") == "***, ***"
     (sentence,) = told
     assert sentence.startswith("env:MISSING is not set; ")

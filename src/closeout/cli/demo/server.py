@@ -69,32 +69,34 @@ class Server:
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return a run as `closeout runs show --json` does."""
-        from closeout import wiring
+        from closeout.ledger.sqlite import Views
 
-        found = wiring.views(self.db).run(run_id)
+        found = Views(self.db).run(run_id)
         return found.to_json() if found is not None else {"state": "absent", "verdict": None, "steps": []}
 
     def runs(self) -> list[dict[str, Any]]:
         """Return every run."""
-        from closeout import wiring
+        from closeout.ledger.sqlite import Views
 
-        return [run.to_json() for run in wiring.views(self.db).runs()]
+        return [run.to_json() for run in Views(self.db).runs()]
 
     def logs(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
         """Return a run's log lines after that one."""
-        from closeout import wiring
+        from closeout.ledger.sqlite import Views
 
-        return [line.to_json() for line in wiring.views(self.db).logs(run_id, after=after)]
+        return [line.to_json() for line in Views(self.db).logs(run_id, after=after)]
 
     def operations(self, run_id: str) -> dict[str, tuple[Any, ...]]:
         """Return the finished operations of a run's latest attempt: name → (state, tries, ended at)."""
-        from closeout import wiring
+        from closeout.ledger.sqlite import Views
 
-        rows = wiring.views(self.db).operations(run_id)
+        rows = Views(self.db).operations(run_id)
         return {row.name: (row.state, row.tries, row.ended_at) for row in rows if row.ended_at is not None}
 
     def explain(self, event: str, payload: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what `closeout explain` says."""
-        from closeout import wiring
+        from closeout.actions.registry import builtin
+        from closeout.config.load import load
+        from closeout.wiring.preview import explain
 
-        return wiring.explain(wiring.load(self._config), event, payload, False)
+        return explain(load(self._config, builtin()), event, payload, False)

@@ -98,7 +98,7 @@ class Executions:
             attempt=attempt,
             automation=row["automation"],
             definition=accepted.definition or "",
-            event=row["event"],
+            event_name=row["event"],
             delivery=row["delivery"],
             guid=row["guid"],
             hook=row["hook"],

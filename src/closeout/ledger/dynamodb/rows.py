@@ -104,7 +104,7 @@ def recorded(items: Iterable[Item]) -> Recorded:
 
 def seal_of(execution: Execution) -> str:
     """Return a digest of what was accepted: as long as it is the same, the run that began is the run that goes on."""
-    fixed = (execution.automation, execution.event, execution.delivery, execution.guid, execution.hook)
+    fixed = (execution.automation, execution.event_name, execution.delivery, execution.guid, execution.hook)
     parts = [*map(str, fixed), *map(_sha256, (execution.definition.encode(), execution.body))]
     return _sha256(json.dumps(parts).encode())
 

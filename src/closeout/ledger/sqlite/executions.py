@@ -92,7 +92,7 @@ class Executions:
             attempt=attempt,
             automation=automation,
             definition=definition,
-            event=event,
+            event_name=event,
             delivery=delivery,
             guid=guid,
             hook=hook,

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from closeout.actions.registry import builtin
+from closeout.config.load import load
 from closeout.core.errors import LedgerError, RunCancelled
 from closeout.core.ids import run_id
 from closeout.engine.lambda_ import DONE
@@ -15,7 +17,6 @@ from closeout.ports import Durable, Ending, Execution
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
 from closeout.testing.dynamo import deploy
-from closeout.wiring import load
 from closeout.wiring.stack_ledger import Place, StackLedger
 from tests.contract.remote_harness import BUCKET, FOREVER, GROUP, WORKER, RemoteBench, client
 
@@ -43,7 +44,7 @@ class Desk:
         (folder / "closeout.yaml").write_text(FILE, encoding="utf-8")
         place = Place(bench.name, BUCKET, WORKER, GROUP)
         ledger = StackLedger(place, lambda service: client(bench.aws, service), bench.clock)
-        loaded = load(folder / "closeout.yaml")
+        loaded = load(folder / "closeout.yaml", builtin())
         deploy(bench.dynamo, bench.name, loaded.automations)
         self.requests = ledger.requests(loaded)
         self.without_file = ledger.requests(None)

@@ -1,55 +1,57 @@
-"""The run function: from `begin` to the final status, the same on every engine.
+"""The life of a run, from its first recorded operation to its final status, the same on every engine.
 
-It holds no state of its own: whatever it knows comes from recorded operations, so it can be suspended for hours,
-killed, and taken up again anywhere.
+`begin`, then `match` (paths, condition), the status `pending`, every step (condition, plan, guards, apply, verify), the
+verdict, and the final status. The workflow keeps no state of its own: all it knows comes from recorded operations, so it
+can wait for hours, be killed, and continue anywhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 
-from closeout.core.automation import Automation
 from closeout.core.errors import StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
-from closeout.run import audience, matching, unreadable
-from closeout.run.audience import Said
+from closeout.run import matching, visibility
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
-from closeout.run.function import STEP, run_function
+from closeout.run.finalize import end_unreadable
+from closeout.run.on_function import STEP, run_on_function
+from closeout.run.once_log import OnceLog
 from closeout.run.step import Outcome, StepRun
-from closeout.run.told import Told
+from closeout.run.visibility import Message
 
 LONGEST_CALL = 7 * 86_400.0
-"""Seconds after which a call that cannot be killed no longer keeps the key of its run."""
+"""Seconds after which a call that cannot be killed no longer keeps the lock of its run."""
 MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
 
 
-def make(deps: RunDeps) -> RunFunction:
+def make_run_function(deps: RunDeps) -> RunFunction:
     """Return the run function over these dependencies."""
-    told = Told()
+    once = OnceLog()
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if execution.unreadable is not None:
-            return unreadable.end(deps, durable, execution, execution.unreadable)
-        context = RunContext(deps, durable, execution, told)
-        ending = _Run(context).execute()
-        told.forget(execution.id)
+            return end_unreadable(deps, durable, execution, execution.unreadable)
+        ending = _Workflow(RunContext(deps, durable, execution, once)).run()
+        once.forget(execution.id)
         return Ending(ending.verdict, deps.redact.text(ending.summary))
 
     return run
 
 
-class _Run:
+class _Workflow:
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._automation: Automation = context.automation
+        self._automation = context.automation
         self._outcomes: list[tuple[str, Outcome]] = []
+        """How each step ended, by its title."""
 
-    def execute(self) -> Ending:
+    def run(self) -> Ending:
+        """Run to the end. However it ends, the commit's status must not stay pending."""
         context = self._context
         try:
             begun = context.durable.record("begin", self._begin)
@@ -59,53 +61,61 @@ class _Run:
             return self._finish("failure", error.message)
         context.deadline = begun["at"] + self._automation.timeout
         try:
-            return self._out_of_turn() if context.execution.queue_expired else self._matched()
+            return self._end_expired() if context.execution.queue_expired else self._run()
         except StepFailed as error:
             if error.cancels:
                 return self._cancelled(error)
             return self._finish("failure", error.message)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the commit's status must not stay pending for ever
+        except Exception as error:  # noqa: BLE001 - a defect, too, must end in a final status
             kind = f"internal error: {type(error).__name__}"
-            return self._finish("failure", Said(f"{kind}: {error}", kind))
+            return self._finish("failure", Message(f"{kind}: {error}", kind))
 
-    def _begin(self) -> dict[str, float]:
-        execution = self._context.execution
-        self._context.log(f"run {execution.run_id}, attempt {execution.attempt}: {execution.automation}")
-        return {"at": self._context.deps.clock.now()}
+    def _run(self) -> Ending:
+        context = self._context
+        decision = self._match()
+        if not decision["run"]:
+            return self._finish("skipped", decision["reason"])
+        total = max(len(self._automation.steps), 1)
+        context.post_pending(f"starting {total} step{'s' if total > 1 else ''}")
+        context.deps.learn()  # after `pending`, so that a slow store of secrets does not delay it
+        if self._automation.function is not None:
+            self._run_function(self._automation.function)
+        else:
+            self._run_steps(total)
+        return self._finish(
+            verdict_of([outcome.state for _, outcome in self._outcomes]), self._result_message()
+        )
 
-    def _out_of_turn(self) -> Ending:
+    def _end_expired(self) -> Ending:
         """End a run that waited too long for its key: skipped, without a status, if it would have done nothing."""
         waited = duration_text(self._automation.queue_timeout)
         missed = f"waited {waited} for its turn and was not started"
         try:
-            decision = self._decide()
+            decision = self._match()
         except StepFailed as error:
             if error.cancels:
                 raise
             return self._finish("failure", missed)
         return self._finish(*(("failure", missed) if decision["run"] else ("skipped", decision["reason"])))
 
-    def _decide(self) -> Json:
+    # --- the operations, in order ---------------------------------------------------------------------------
+
+    def _begin(self) -> dict[str, float]:
+        execution = self._context.execution
+        self._context.log(f"run {execution.run_id}, attempt {execution.attempt}: {execution.automation}")
+        return {"at": self._context.deps.clock.now()}
+
+    def _match(self) -> Json:
         context = self._context
         return context.durable.record("match", context.safe(lambda: matching.decide(context)), MATCH_RETRY)
 
-    def _matched(self) -> Ending:
-        context = self._context
-        decision = self._decide()
-        if not decision["run"]:
-            return self._finish("skipped", decision["reason"])
-        total = max(len(self._automation.steps), 1)
-        context.status.pending(f"starting {total} step{'s' if total > 1 else ''}")
-        context.deps.learn()  # not before `pending`, which need not wait for a store of secrets
-        if self._automation.function is not None:
-            run_function(
-                context, self._automation.function, lambda outcome: self._outcomes.append((STEP, outcome))
-            )
-        else:
-            self._steps(total)
-        return self._verdict()
+    def _run_function(self, reference: str) -> None:
+        outcome, cancel = run_on_function(self._context, reference)
+        self._outcomes.append((STEP, outcome))
+        if cancel is not None:
+            raise cancel
 
-    def _steps(self, total: int) -> None:
+    def _run_steps(self, total: int) -> None:
         planned: list[Change] = []
         stopped = False
         for number, step in enumerate(self._automation.steps, start=1):
@@ -116,65 +126,69 @@ class _Run:
                 try:
                     outcome = runner.run(planned)
                 except StepFailed as error:
-                    self._outcomes.append((runner.title, self._interrupted(runner, error)))
+                    self._outcomes.append((runner.title, self._end_cancelled_step(runner, error)))
                     raise
             planned.extend(outcome.planned)
             self._outcomes.append((runner.title, outcome))
             stopped = stopped or (outcome.state == "failure" and self._automation.on_failure == "stop")
 
-    def _interrupted(self, runner: StepRun, error: StepFailed) -> Outcome:
-        """End the step in which the run was cancelled, saying what is left of what it had begun to change."""
+    def _end_cancelled_step(self, runner: StepRun, error: StepFailed) -> Outcome:
+        """End the step in which the run was cancelled, with what is left of the changes that it had begun."""
         left = runner.look() if runner.changed else []
-        public = audience.of_cancel(error)
+        public = visibility.of_cancel(error)
         return runner.end(Outcome("cancelled", "cancelled", reason=error.message, left=left, public=public))
 
-    def _verdict(self) -> Ending:
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def _result_message(self) -> Message:
+        """Return what the final status says: the first failure, else what each step has done."""
         failed = [(title, outcome) for title, outcome in self._outcomes if outcome.state == "failure"]
         total = len(self._outcomes)
-        done = [self._done(title, outcome) for title, outcome in self._outcomes if outcome.state == "success"]
+        done = [
+            self._done_message(title, outcome)
+            for title, outcome in self._outcomes
+            if outcome.state == "success"
+        ]
         if failed:
             title, outcome = failed[0]
             head = (f"{len(failed)} of {total} steps failed; " if total > 1 else "") + f"{title}: "
-            said = Said(head + str(outcome.reason), head + outcome.public_text)
-        elif done:
+            return Message(head + str(outcome.reason), head + outcome.public_text)
+        if done:
             head = f"{len(done)}/{total} steps: " if total > 1 else ""
-            said = Said(*(head + "; ".join(texts) for texts in zip(*done, strict=True)))
-        else:
-            spared = [outcome.summary for _, outcome in self._outcomes if outcome.planned]
-            said = Said.plain(spared[0] if spared else "nothing to do: every step was skipped")
-        return self._finish(verdict_of([outcome.state for _, outcome in self._outcomes]), said)
+            return Message(*(head + "; ".join(texts) for texts in zip(*done, strict=True)))
+        spared = [outcome.summary for _, outcome in self._outcomes if outcome.planned]
+        return Message.plain(spared[0] if spared else "nothing to do: every step was skipped")
 
-    def _done(self, title: str, outcome: Outcome) -> Said:
-        """Say what a step has done: of a script, which one it was, since that it succeeded is all that is known."""
+    def _done_message(self, title: str, outcome: Outcome) -> Message:
+        """Return what a step has done. Of a script only its success is known, so its title comes first."""
         head = f"{title}: " if outcome.own_code and self._automation.function is None else ""
-        return Said(head + outcome.summary, head + outcome.public_text)
+        return Message(head + outcome.summary, head + outcome.public_text)
 
     def _cancelled(self, error: StepFailed) -> Ending:
         changed = [(title, outcome) for title, outcome in self._outcomes if outcome.changed]
-        whole = error.message + _gone(changed, public=False)
-        return self._finish(
-            "cancelled",
-            Said(whole, audience.of_cancel(error) + _gone(changed, public=True)),
-            reopened=error.kind == "reopened",
-            deleted=bool(changed),
+        message = Message(
+            error.message + _what_is_gone(changed, public=False),
+            visibility.of_cancel(error) + _what_is_gone(changed, public=True),
         )
+        reopened = error.kind == "reopened"
+        return self._finish("cancelled", message, reopened=reopened, deleted=bool(changed))
 
     def _finish(
-        self, verdict: str, text: str | Said, *, reopened: bool = False, deleted: bool = False
+        self, verdict: str, text: str | Message, *, reopened: bool = False, deleted: bool = False
     ) -> Ending:
         """Post the verdict's commit status, if it has one, and return the ending."""
-        said = Said.plain(text) if isinstance(text, str) else text
+        message = Message.plain(text) if isinstance(text, str) else text
         state = status_of(verdict, reopened=reopened, deleted=deleted)
         if state is None:
-            return Ending(verdict, said.whole)
-        undelivered = self._context.status.final(state, said)
-        self._outlast()
+            return Ending(verdict, message.full)
+        undelivered = self._context.post_final(state, message)
+        self._outlast_calls()
         if undelivered:
-            return Ending(verdict, f"{said.whole} (status not delivered: {undelivered})")
-        return Ending(verdict, said.whole)
+            return Ending(verdict, f"{message.full} (status not delivered: {undelivered})")
+        return Ending(verdict, message.full)
 
-    def _outlast(self) -> None:
-        """Keep the run's key until nothing of it runs any more: a Python call over its time cannot be killed."""
+    def _outlast_calls(self) -> None:
+        """Keep the run's lock until all of its calls have ended: a Python call over its time cannot be killed."""
         context = self._context
         actions = [
             context.deps.actions[step.uses]
@@ -197,8 +211,8 @@ class _Run:
             )
 
 
-def _gone(changed: list[tuple[str, Outcome]], *, public: bool) -> str:
-    """Say what is gone already: what was planned, less what is still there; of a function, which calls it made."""
+def _what_is_gone(changed: list[tuple[str, Outcome]], *, public: bool) -> str:
+    """Return what is already gone: what was planned without what is left; of a function, the calls that it made."""
     if not changed:
         return "; nothing was deleted"
     names: list[str] = []

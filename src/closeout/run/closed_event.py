@@ -19,7 +19,7 @@ from closeout.ports import GitHub, Json
 EVENT = "pull_request"
 
 
-class Closing(NamedTuple):
+class ClosedEvent(NamedTuple):
     """A pull request's `closed` event. `state` is GitHub's word for it now; `notes` say what was assumed, a sentence each."""
 
     payload: Mapping[str, Any]
@@ -29,7 +29,7 @@ class Closing(NamedTuple):
     notes: tuple[str, ...]
 
 
-def closed_event(github: GitHub, repository: str, number: int, now: float) -> Closing:
+def read_closed_event(github: GitHub, repository: str, number: int, now: float) -> ClosedEvent:
     """Read a pull request and return its `closed` event; one that is open is taken as closed now, without a merge.
 
     Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a whole
@@ -64,7 +64,7 @@ def closed_event(github: GitHub, repository: str, number: int, now: float) -> Cl
         notes.append(
             "Who closes it is not known: the event has no `sender`, so that `senders` matches nobody."
         )
-    return Closing(event, name, state, tuple(notes))
+    return ClosedEvent(event, name, state, tuple(notes))
 
 
 def _check_whole(path: str, answer: Json, number: int) -> None:

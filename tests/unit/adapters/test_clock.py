@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from closeout.wiring.clock import SystemClock
+from closeout.adapters.clock import SystemClock
 
 STEPS = st.lists(st.tuples(st.floats(0, 1e6), st.floats(-1e8, 1e8)), max_size=20)
 

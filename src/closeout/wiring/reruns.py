@@ -14,7 +14,7 @@ from closeout.ports import Attempts, DeliveryId, RunReader
 NOTHING = "nothing to start: no automation matches, or its run has not finished"
 
 
-class Again:
+class Reruns:
     """Over one ledger and today's configuration. `matched` gives what an event (name, GUID, JSON text) starts."""
 
     def __init__(

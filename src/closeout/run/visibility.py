@@ -1,8 +1,8 @@
-"""Who reads what a run says: of a public repository everybody reads the statuses, and the page behind their link.
+"""Who may read what a run reports: everybody can read the statuses of a public repository and the pages they link to.
 
-A script, a function and whatever they print are the operator's own code, which may name hosts and hold passwords that
-closeout does not know. So what is said has two forms, and whoever says it chooses by the repository. The ledger keeps
-the whole one. It fails closed: own code says nothing to everybody unless its action says what may be said.
+Scripts, functions and their output are the operator's own code. They may name hosts and contain passwords that closeout
+does not know. So a message has a full and a public form, and whoever posts it chooses by the repository. The ledger stores
+the full form. This fails closed: own code publishes nothing unless its action says what may be published.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ WITHHELD = "failed; how is in the run's log"
 
 _NUMBERED = re.compile(r"arn:[\w:/+=,.@*-]+|\b\d{12}\b", re.ASCII)
 _BEFORE_THE_NAME = re.compile(r"arn:(?:[\w*-]*:){4}", re.ASCII)
-"""Of an ARN all but the resource: partition, service, region and account.
+"""Everything of an ARN before the resource: partition, service, region and account.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html"""
 TIME_IS_UP = "the run's time is up; nothing more was done"
 
 
-class Said(NamedTuple):
-    """A sentence, and what of it anybody may read."""
+class Message(NamedTuple):
+    """A sentence in full, and the form of it that everybody may read."""
 
-    whole: str
+    full: str
     public: str
 
     @classmethod
-    def plain(cls, text: str) -> Said:
-        """Return a sentence that everybody may read as it is."""
+    def plain(cls, text: str) -> Message:
+        """Return a sentence that everybody may read in full."""
         return cls(text, text)
 
 
 def title(step: Step, action: Action | None) -> str:
-    """Return what a step is called in a sentence: its `name` if the file gives it one, else its id."""
+    """Return a step's name in a sentence: its `name` if the file sets one, else its id."""
     given = step.name if action is None or step.name != action.summary else ""
     return given or step.id
 
 
 def of_failure(error: CloseoutError, *, own_code: bool) -> str:
-    """Return what anybody may read of an error that a step ended in. Of a time that is up: not who had paused closeout."""
+    """Return the public form of an error that ended a step. For a time that is up it omits who had paused closeout."""
     if error.public is not None:
         return error.public
     if isinstance(error, StepFailed) and error.kind == DeadlinePassed.code:
@@ -54,15 +54,15 @@ def of_failure(error: CloseoutError, *, own_code: bool) -> str:
 
 
 def masked(text: str) -> str:
-    """Return what AWS or GitHub says without ARNs and numbers of accounts."""
+    """Return a message of AWS or GitHub without ARNs and account numbers."""
     return _NUMBERED.sub("…", text)
 
 
 def named(resource: str) -> str:
-    """Return a resource by its name alone, where it is called by an ARN: a topic, a load balancer."""
+    """Return a resource's name alone where an ARN identifies it, as for a topic or a load balancer."""
     return masked(_BEFORE_THE_NAME.sub("", resource))
 
 
 def of_cancel(error: StepFailed) -> str:
-    """Return what anybody may read of why a run was cancelled: not who did it, and on which machine."""
+    """Return the public form of why a run was cancelled: not who did it, nor on which machine."""
     return "cancelled by hand" if error.kind == "cancelled" else error.message

@@ -1,7 +1,7 @@
-"""What an `@on` function gets: the event and the same durable, guarded calls that steps compile to.
+"""Run an `@on` function, with the same durable, guarded calls that steps use.
 
-Every `record` of a function stands behind the live check, unless its decorator says `destructive=False`: closeout
-cannot see what Python code does, so it assumes the worst.
+The live check guards every `record` of a function unless its decorator says `destructive=False`: closeout cannot see what
+Python code does, so it assumes the worst.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from closeout.core.errors import CloseoutError, StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
-from closeout.run import audience, guards
+from closeout.run import guards, visibility
 from closeout.run.context import RunContext
 from closeout.run.step import Outcome, record_end
 from closeout.run.work import HELD, StepWork
@@ -33,7 +33,7 @@ class FunctionRun:
         self._work = work
         self._destructive = destructive
         self.over: StepFailed | None = None
-        """The cancel that ended the run, once there was one."""
+        """The cancel that ended the run, if there was one."""
 
     @cached_property
     def event(self) -> Mapping[str, Any]:
@@ -51,7 +51,7 @@ class FunctionRun:
         return self._work.attempt
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
-        """Run `fn` once and keep its JSON result; guarded by the live check unless `destructive=False`."""
+        """Run `fn` once and store its JSON result; guarded by the live check unless `destructive=False`."""
 
         def call() -> Json:
             self._work.log(f"record {name}")
@@ -62,11 +62,11 @@ class FunctionRun:
         return self._until_over(lambda: self._work.record(name, call, retry))
 
     def sleep(self, name: str, seconds: float) -> None:
-        """Wait durably; holds no thread."""
+        """Wait durably, without occupying a thread."""
         self._until_over(lambda: self._work.sleep(name, seconds))
 
     def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff = 15.0) -> Json:
-        """Poll until `poll` gives something else than None. `poll` only looks: it is not guarded."""
+        """Call `poll` until it returns something other than None. `poll` must only read: it is not guarded."""
 
         def call() -> Json | None:
             self._work.log_once(f"wait {name}", f"wait until {name}")
@@ -89,8 +89,8 @@ class FunctionRun:
             raise
 
 
-def run_function(context: RunContext, reference: str, keep: Callable[[Outcome], None]) -> None:
-    """Run an `@on` function to its end, and `keep` how it ended. Raises `StepFailed` only when the run is cancelled."""
+def run_on_function(context: RunContext, reference: str) -> tuple[Outcome, StepFailed | None]:
+    """Run an `@on` function to its end; return how it ended, and the cancel if the run was cancelled."""
     automation = context.automation
     destructive = automation.destructive_function
     step = Step(
@@ -111,25 +111,23 @@ def run_function(context: RunContext, reference: str, keep: Callable[[Outcome], 
     except StepFailed as error:
         cancelled = error if error.cancels else None
         state, summary = ("cancelled", "cancelled") if cancelled else ("failure", "failed")
-        public = audience.of_cancel(error) if cancelled else audience.of_failure(error, own_code=True)
+        public = visibility.of_cancel(error) if cancelled else visibility.of_failure(error, own_code=True)
         outcome = Outcome(state, summary, reason=error.message, public=public)
     outcome.changed, outcome.own_code = bool(work.changed), True
     outcome.planned = tuple(
         Change(verb="call", resource=name, reason="a guarded call of the function") for name in work.changed
     )
     record_end(context, STEP, outcome)
-    keep(outcome)
-    if cancelled:
-        raise cancelled
+    return outcome, cancelled
 
 
 def _outcome(context: RunContext, reference: str, step: Step, run: FunctionRun) -> Outcome:
-    """Call the function after the grace, unless this is a dry run: what it would do cannot be seen without it."""
+    """Call the function after the grace. A dry run does not call it, because nothing shows what it would do."""
     automation = context.automation
 
     def read_mode() -> Json | None:
         current = context.current()
-        held = context.held_while_gone(current, STEP)
+        held = context.hold_if_gone(current, STEP)
         return None if held else {"dry_run": guards.dry_run(automation, current)}
 
     mode = context.durable.wait_until(f"{STEP}/mode", context.safe(read_mode), HELD, automation.timeout)

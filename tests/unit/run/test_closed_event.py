@@ -10,7 +10,7 @@ import pytest
 from closeout import livecheck
 from closeout.adapters.github import GitHubClient
 from closeout.core.errors import NotFound, PayloadRefused, ServiceError
-from closeout.run.closing import closed_event
+from closeout.run.closed_event import read_closed_event
 from closeout.testing.github import FakeGitHub
 from tests.openapi.description import check
 
@@ -36,7 +36,7 @@ def test_the_event_is_the_one_that_the_delivery_carries(github: FakeGitHub, fork
     pull = github.world.open_pull("acme/shop", number=17, labels=("keep", "preview"), fork=fork)
     github.world.change_pull("acme/shop", 17, "closed", merged=True)
     delivered = github.world.pull_payload(github.world.repository("acme/shop"), pull)
-    closing = closed_event(client(github), "acme/shop", 17, NOW)
+    closing = read_closed_event(client(github), "acme/shop", 17, NOW)
     merged_by = closing.payload["pull_request"].pop("merged_by")
     for key in ("action", "number", "pull_request", "repository"):
         assert closing.payload[key] == delivered[key], key
@@ -52,7 +52,7 @@ def test_the_event_is_the_one_that_the_delivery_carries(github: FakeGitHub, fork
 def test_an_open_one_is_taken_as_closed_now_and_that_is_said(github: FakeGitHub) -> None:
     """State and time are set as a close would set them; it is not taken as merged, nor as closed by anybody."""
     github.world.open_pull("acme/shop", number=17)
-    closing = closed_event(client(github), "acme/shop", 17, NOW)
+    closing = read_closed_event(client(github), "acme/shop", 17, NOW)
     pull = closing.payload["pull_request"]
     assert (pull["state"], pull["merged"], pull["closed_at"]) == ("closed", False, "2026-03-14T09:26:53Z")
     assert "sender" not in closing.payload
@@ -67,7 +67,7 @@ def test_a_renamed_repository_has_the_name_that_a_delivery_would_carry() -> None
         github.world.add_repository("acme/shop")
         github.world.open_pull("acme/shop", number=17)
         github.world.rename("acme/shop", "acme/store")
-        closing = closed_event(client(github), "acme/shop", 17, NOW)
+        closing = read_closed_event(client(github), "acme/shop", 17, NOW)
     assert closing.payload["repository"]["full_name"] == "acme/store"
     assert closing.name == "acme/store#17"
 
@@ -75,7 +75,7 @@ def test_a_renamed_repository_has_the_name_that_a_delivery_would_carry() -> None
 def test_one_that_is_not_there_is_said_and_not_planned(github: FakeGitHub) -> None:
     """GitHub's 404 also means that the token may not see it."""
     with pytest.raises(NotFound, match=r"no pull request acme/shop#99: is the name right, and may the token"):
-        closed_event(client(github), "acme/shop", 99, NOW)
+        read_closed_event(client(github), "acme/shop", 99, NOW)
 
 
 def whole() -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_an_answer_that_is_not_the_pull_request_is_an_error(github: FakeGitHub, 
     """Nothing is guessed: a plan of another pull request, or of half of one, would be believed."""
     github.faults.add("status", path="/repos/acme/shop/pulls/17", status=200, body=answer)
     with pytest.raises(ServiceError, match="not the pull request that was asked for"):
-        closed_event(client(github), "acme/shop", 17, NOW)
+        read_closed_event(client(github), "acme/shop", 17, NOW)
 
 
 def test_what_no_delivery_could_carry_is_refused(github: FakeGitHub) -> None:
@@ -114,4 +114,4 @@ def test_what_no_delivery_could_carry_is_refused(github: FakeGitHub) -> None:
         "status", path="/repos/acme/shop/pulls/17", status=200, body=whole() | {"title": "pr\0d"}
     )
     with pytest.raises(PayloadRefused, match="NUL"):
-        closed_event(client(github), "acme/shop", 17, NOW)
+        read_closed_event(client(github), "acme/shop", 17, NOW)

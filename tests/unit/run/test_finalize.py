@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from closeout.core.errors import ServiceError
-from closeout.run import ended
+from closeout.run.finalize import make_finalizer
 from closeout.testing.durable import play
 from tests.unit.run.test_unreadable import WHY, interrupted
 from tests.unit.run.world import Scene
@@ -33,7 +33,7 @@ def test_a_final_status_is_tried_through_the_night(status: int, unreadable: str 
     scene.unreadable = unreadable
     scene.world.faults["status failure"] = [refused(status) for _ in range(60)]
     began = scene.clock.now()
-    ending = play(ended.make(scene.deps(), "FAILED"), scene.durable, scene.execution())
+    ending = play(make_finalizer(scene.deps(), "FAILED"), scene.durable, scene.execution())
     assert scene.clock.now() - began > 8 * HOUR
     assert scene.world.statuses[-1][0] == "failure"
     assert "not delivered" not in ending.summary
@@ -44,7 +44,7 @@ def test_what_github_will_never_take_ends_the_run_and_is_told() -> None:
     scene = interrupted(Scene(), "delete-1/plan")
     scene.unreadable = None
     scene.world.faults["status failure"] = [refused(404)]
-    ending = play(ended.make(scene.deps(), "FAILED"), scene.durable, scene.execution())
+    ending = play(make_finalizer(scene.deps(), "FAILED"), scene.durable, scene.execution())
     assert ending.summary.endswith("(status not delivered: GitHub said 404)")
 
 
