@@ -5,7 +5,7 @@ A store reads `RunFacts` and the operations of an attempt; everything else follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from closeout.core.ids import execution_id
@@ -75,18 +75,6 @@ def run_view(
         sleeps_in=sleeps_in,
         until=until,
     )
-
-
-def step_durations(found: Iterable[RunView]) -> dict[tuple[str, str], tuple[int, float]]:
-    """Return {(automation, step): (count, seconds)} of the steps that ended and were not skipped."""
-    sums: dict[tuple[str, str], tuple[int, float]] = {}
-    for run in found:
-        for step in run.steps:
-            if step.started_at is None or step.ended_at is None or step.state == "skipped":
-                continue
-            count, seconds = sums.get((run.automation, step.id), (0, 0.0))
-            sums[run.automation, step.id] = (count + 1, seconds + step.ended_at - step.started_at)
-    return sums
 
 
 def pause_phrase(by: str, reason: str | None) -> str:

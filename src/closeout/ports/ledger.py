@@ -183,10 +183,6 @@ class LedgerReader(RunReader, Protocol):
         """Return deliveries, the newest first; all of them without `limit`."""
         ...
 
-    def paused(self) -> str | None:
-        """Return who paused destructive calls and why, or None."""
-        ...
-
 
 class PageReader(RunReader, Protocol):
     """Reads what a server's pages and metrics show."""

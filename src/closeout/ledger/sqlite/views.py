@@ -18,7 +18,6 @@ from closeout.ledger.names import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.sql import READ
-from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
 
@@ -146,10 +145,6 @@ class Views:
         if not rows:
             raise NotFound(f"the ledger has no delivery {delivery_id}")
         return payload_text(rows[0][0], form=bool(rows[0][1]))
-
-    def paused(self) -> str | None:
-        """Return who paused destructive calls and why, or None."""
-        return paused(self._read)
 
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.
