@@ -22,7 +22,7 @@ from closeout.ports import DeliveryId, Operation, RunView
 
 
 class RunFacts(NamedTuple):
-    """What a ledger keeps of an attempt: the first fields of `RunView`, and what its reason and steps are made of."""
+    """What a store keeps of an attempt: the first fields of `RunView`, and what its reason and steps are made of."""
 
     id: str
     attempt: int
@@ -44,14 +44,14 @@ class RunFacts(NamedTuple):
     cancel: str | None
     alone: str | None
     deaths: int | None
-    """None of a ledger that counts none: these two as in `core.runs.RunState`."""
+    """None if the store counts none. `alone` and `deaths` are those of `core.runs.RunState`."""
     definition: str
 
 
 def run_view(
     run: RunFacts, operations: Sequence[Operation], behind: Callable[[str], str | None], *, full: bool
 ) -> RunView:
-    """Return a run with its steps; `behind` says who holds a key that a queued run waits for, `full` reads plans."""
+    """Return a run with its steps. `behind` returns the execution that holds a key; `full` includes plans."""
     waiting = run.state == "waiting"
     reason = waits_for(operations) if waiting else None
     if run.state == "queued" and run.key is not None:
@@ -78,5 +78,5 @@ def run_view(
 
 
 def pause_phrase(by: str, reason: str | None) -> str:
-    """Say who paused destructive calls, and why."""
+    """Return who paused destructive calls, and why, as a phrase."""
     return f"by {by}: {reason}" if reason else f"by {by}"

@@ -61,7 +61,7 @@ class Views:
         return self._run_view(row, full=True) if row else None
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
-        """Return the ids of runs that begin so, in order of the alphabet: at most `limit`. Looks through the list of runs."""
+        """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`. Scans the list of runs."""
         begins = {"execution": beginning}
         found = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, begins=begins, limit=limit))
         return sorted(split_execution(row["execution"])[0] for row in found)

@@ -29,7 +29,7 @@ class Executions:
         self._clock = clock
         self._running_writer: Writer | None = None
         self._damage: StoreUnavailable | None = None
-        """What showed that the file is damaged: from then on the ledger is not ready, whatever else still works."""
+        """The error that showed that the file is damaged. From then on the ledger is not ready."""
 
     def _writer(self) -> Writer:
         if self._running_writer is None:

@@ -77,7 +77,7 @@ class Views:
         return self._run_view(rows[0], operations, {}, full=True)
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
-        """Return the ids of runs that begin so, in order of the alphabet: at most `limit`."""
+        """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`."""
         return [row[0] for row in self._read("run_ids", {"beginning": beginning, "limit": limit})]
 
     def logs(
@@ -100,8 +100,8 @@ class Views:
     ) -> LogWindow:
         """Return a part of an attempt's log that fits into memory, whatever the log's size.
 
-        The first lines with an id over `after`; without it the last ones with an id under `before`. At most `limit`
-        lines, and of `characters` no more than the first of them makes necessary.
+        With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
+        `limit` lines and `characters`, but always one line.
         """
         values = {
             "run_id": run_id,
@@ -149,9 +149,9 @@ class Views:
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.
 
-        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count everything that
-        ever finished; `runs_by_state` what has not; `suspects` how many of these take a turn alone or wait for it;
-        `queue_age` is the seconds that the oldest queued run waits.
+        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count every run that ever
+        finished; `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it;
+        `queue_age` is how many seconds the oldest queued run has waited.
         """
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
