@@ -1,6 +1,6 @@
 """A ledger in memory: the smallest store that keeps the contract, for tests that need a ledger and no disk.
 
-It is a `ports.ServerLedger` with its readers and requests, and an `engine.store.EngineStore`, all over a few dicts.
+It is a `ports.ServerLedger` with its readers and requests, and the engine's `EngineStore`, all over a few dicts.
 `tests/contract/test_ledgers.py` runs the suite of every store over it, so what it answers is what SQLite answers.
 """
 
@@ -184,17 +184,17 @@ class MemoryLedger:
             run = self._runs[number]
             delivery = self._deliveries[run.delivery]
             execution = Execution(
-                id=run.execution,
-                run_id=run.run.run_id,
-                attempt=run.attempt,
-                automation=run.run.automation,
-                definition=run.run.definition,
-                event=delivery.event,
-                delivery=run.delivery,
-                guid=delivery.guid,
-                hook=delivery.hook,
-                body=_text(delivery),
-                accepted_at=run.accepted_at,
+                run.execution,
+                run.run.run_id,
+                run.attempt,
+                run.run.automation,
+                run.run.definition,
+                delivery.event,
+                run.delivery,
+                delivery.guid,
+                delivery.hook,
+                _text(delivery),
+                run.accepted_at,
                 queue_expired=run.state.turn == "expired",
             )
             return execution, _in_order(run)

@@ -1,4 +1,4 @@
-"""Schedule and record executions for the server's engine: `engine.store.EngineStore` over SQLite.
+"""Schedule and record executions for the server's engine: its `EngineStore` over SQLite.
 
 A run's state is read, advanced by `core.runs`, and written back in one transaction: SQL does not repeat the rules.
 """
