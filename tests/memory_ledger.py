@@ -1,6 +1,6 @@
 """A ledger in memory: the smallest store that keeps the contract, for tests that need a ledger and no disk.
 
-It is a `ports.ServerLedger` with its readers and requests, and an `engine.store.EngineStore`, all over a few dicts.
+It is a `ports.ServerLedger` with its readers and requests, and the engine's `EngineStore`, all over a few dicts.
 `tests/contract/test_ledgers.py` runs the suite of every store over it, so what it answers is what SQLite answers.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from closeout.core.payload import from_form
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.names import split_execution
-from closeout.ledger.views import RunFacts, pause_phrase, run_view, step_durations
+from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     Clock,
     DeliveryId,
@@ -184,17 +184,17 @@ class MemoryLedger:
             run = self._runs[number]
             delivery = self._deliveries[run.delivery]
             execution = Execution(
-                id=run.execution,
-                run_id=run.run.run_id,
-                attempt=run.attempt,
-                automation=run.run.automation,
-                definition=run.run.definition,
-                event_name=delivery.event,
-                delivery=run.delivery,
-                guid=delivery.guid,
-                hook=delivery.hook,
-                body=_text(delivery),
-                accepted_at=run.accepted_at,
+                run.execution,
+                run.run.run_id,
+                run.attempt,
+                run.run.automation,
+                run.run.definition,
+                delivery.event,
+                run.delivery,
+                delivery.guid,
+                delivery.hook,
+                _text(delivery),
+                run.accepted_at,
                 queue_expired=run.state.turn == "expired",
             )
             return execution, _in_order(run)
@@ -423,7 +423,7 @@ class MemoryLedger:
             "runs_by_state": {state: states[state] for state in runs.STATES if state != "finished"},
             "suspects": sum(run.state.alone is not None for run in self._unfinished()),
             "queue_age": self._clock.now() - min(queued) if queued else 0.0,
-            "step_durations": step_durations(found),
+            "step_durations": _durations(found),
         }
 
     def _view(self, run: _Run, *, full: bool) -> RunView:
@@ -505,3 +505,15 @@ def _needed(run: _Run, cutoff: float) -> bool:
 
 def _text(delivery: NewDelivery) -> bytes:
     return from_form(delivery.body) if delivery.form else delivery.body
+
+
+def _durations(found: Iterable[RunView]) -> dict[tuple[str, str], tuple[int, float]]:
+    """Return {(automation, step): (count, seconds)} of the steps that ended and were not skipped."""
+    sums: dict[tuple[str, str], tuple[int, float]] = {}
+    for run in found:
+        for step in run.steps:
+            if step.started_at is None or step.ended_at is None or step.state == "skipped":
+                continue
+            count, seconds = sums.get((run.automation, step.id), (0, 0.0))
+            sums[run.automation, step.id] = (count + 1, seconds + step.ended_at - step.started_at)
+    return sums

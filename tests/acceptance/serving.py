@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from closeout.core.automation import Automation
-from closeout.core.records import Accepted
 from closeout.intake import Receiver
-from closeout.ports import DeliveryId, Incoming, LogWindow
+from closeout.ports import Incoming
 from closeout.server import serve
 from closeout.server.app import Application, ServerParts, create_app
 from closeout.server.bodies import Limits
@@ -24,6 +23,8 @@ from closeout.server.log import Log
 from closeout.server.places import LOOPBACK
 from closeout.server.shared import Timers
 from closeout.testing import deliveries
+from closeout.testing.durable import FakeClock
+from tests.memory_ledger import MemoryLedger
 
 SECRET = b"It's a Secret to Everybody"
 KEY = b"k" * 32
@@ -47,67 +48,35 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-class FakeStore:
-    """A ledger in memory that answers from another thread, as the real one does."""
+class FakeStore(MemoryLedger):
+    """A ledger in memory that answers from another thread, as the real one does; it waits or fails on command."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
-        self.kept: dict[tuple[str, str], Accepted] = {}
-        self.runs: dict[str, tuple[str, ...]] = {}
+        super().__init__(FakeClock())
         self.groups: list[int] = []
         self.fail: Exception | None = None
         self.hold = threading.Event()
         self.hold.set()
-        self.commits: list[str] = []
 
     def accept_group(self, group: Sequence[Incoming]) -> None:
-        """Keep a group, in a thread of its own."""
+        """Store a group, in a thread of its own."""
         threading.Thread(target=self._commit, args=(list(group),), daemon=True).start()
 
     def _commit(self, group: list[Incoming]) -> None:
         self.hold.wait(10)
         self.groups.append(len(group))
-        for delivery, runs, done in group:
-            if self.fail is not None:
-                done(self.fail)
-                continue
-            key = (delivery.hook, delivery.guid)
-            if key in self.kept:
-                done(self.kept[key]._replace(duplicate=True, started=()))
-                continue
-            known = self.runs.get(delivery.guid)
-            ids = known if known is not None else tuple(run.run_id for run in runs)
-            started = () if known is not None else tuple(f"{run}-1" for run in ids)
-            self.runs[delivery.guid] = ids
-            self.kept[key] = Accepted(len(self.kept) + 1, ids, False, started)
-            self.commits.append(delivery.guid)
-            done(self.kept[key])
-
-
-class NoViews:
-    """A ledger that has no runs."""
-
-    def run(self, run_id: str, attempt: int | None = None) -> Any:
-        """Return none."""
-        return None
-
-    def log_window(self, run_id: str, attempt: int, **part: Any) -> Any:
-        """Return an empty part of none."""
-        return LogWindow((), 0)
-
-    def delivery(self, delivery_id: DeliveryId) -> Any:
-        """Return none."""
-        return None
-
-    def body(self, delivery_id: DeliveryId) -> bytes:
-        """Return an empty payload."""
-        return b"{}"
+        if self.fail is None:
+            super().accept_group(group)
+            return
+        for _, _, done in group:
+            done(self.fail)
 
     def stats(self) -> dict[str, Any]:
-        """Return the figures of an idle ledger."""
+        """Return some figures."""
         return {"runs_by_verdict": {"success": 2}, "queue_age": 0.0, "step_durations": {("a", "b"): (3, 1.5)}}
 
 
@@ -196,7 +165,7 @@ def serving(
         started=started.extend,
         refresh=refresh,
         ready=more.pop("ready", lambda: None),
-        views=views or NoViews(),
+        views=views or store,
         link_key=KEY,
         limits=limits or Limits(),
         secrets=secrets_named,

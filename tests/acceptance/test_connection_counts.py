@@ -27,7 +27,7 @@ from closeout.server.shared import Shared, Timers
 from closeout.server.spool import unnamed_file
 from closeout.testing import deliveries
 from tests.acceptance import strangers
-from tests.acceptance.serving import AUTOMATION, KEY, SECRET, FakeStore, NoViews, _Lines
+from tests.acceptance.serving import AUTOMATION, KEY, SECRET, FakeStore, _Lines
 
 LIMITS = Limits(
     body_bytes=300_000,
@@ -126,7 +126,7 @@ class World:
             started=lambda _: None,
             refresh=lambda: False,
             ready=lambda: None,
-            views=NoViews(),
+            views=self.store,
             link_key=KEY,
             limits=LIMITS,
             spool_file=self.file,

@@ -152,7 +152,7 @@ if "held" in sys.argv:
     store.hold.clear()
 app = create_app(ServerParts(receiver=Receiver.of([world.AUTOMATION], lambda: (world.SECRET,)),
     accept=store.accept_group, started=lambda runs: None, refresh=lambda: False, ready=lambda: None,
-    views=world.NoViews(), link_key=world.KEY))
+    views=store, link_key=world.KEY))
 good = serve.run(app, "127.0.0.1", 0, lambda address: print(address, flush=True), on_draining=app.drain, drain_seconds=5)
 sys.exit(0 if good else 7)
 """

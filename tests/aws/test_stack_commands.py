@@ -88,9 +88,9 @@ def test_a_closed_pull_request_arrives_through_the_created_hook(hooked: World) -
 def test_pause_is_written_and_taken_back(hooked: World) -> None:
     """The switch is in the stack's table."""
     closeout(hooked, "pause", "--reason", "a test")
-    assert "a test" in str(hooked.views.paused())
+    assert "a test" in str(hooked.ledger.switch.paused())
     closeout(hooked, "resume")
-    assert hooked.views.paused() is None
+    assert hooked.ledger.switch.paused() is None
 
 
 class Load:

@@ -15,6 +15,7 @@ import pytest
 from closeout.core import runs
 from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.engine.store import EngineStore
 from closeout.ports import (
     Attempts,
     DeliveryId,
@@ -81,6 +82,7 @@ class ServerBench(LedgerBench, Protocol):
     """A server's ledger."""
 
     ledger: ServerLedger
+    engine: EngineStore
     pages: PageReader
 
 
@@ -362,7 +364,8 @@ class LedgerSuite:
         first = shown(bench, "r", 1)
         assert (first.state, first.attempt, first.key) == ("finished", 1, "old")
         assert bench.reader.run(f"{run_id('r')}-1") == first
-        assert shown(bench, "r").attempt == 2
+        assert [step.id for step in first.steps] == ["stack", "tell"]
+        assert (shown(bench, "r").attempt, shown(bench, "r").steps) == (2, ())
         assert bench.reader.run(run_id("r"), 3) is None
 
     def test_an_attempt_at_nothing_is_an_error(self, bench: LedgerBench) -> None:
@@ -423,13 +426,13 @@ class LedgerSuite:
         assert bench.switch.paused() is None
         bench.requests.add_request("pause", None, "ada", "moving house")
         for _ in range(2):
-            assert bench.switch.paused() == bench.reader.paused() == "by ada: moving house"
+            assert bench.switch.paused() == "by ada: moving house"
             bench.carry_out()
         bench.requests.add_request("pause", None, "bob", None)
         assert bench.switch.paused() == "by bob"
         number = bench.requests.add_request("resume", None, "ada", None)
         for _ in range(2):
-            assert bench.switch.paused() is bench.reader.paused() is None
+            assert bench.switch.paused() is None
             bench.carry_out()
         assert bench.requests.outcome(number) == "done"
 
@@ -452,6 +455,59 @@ class LedgerSuite:
 
 class ServerLedgerSuite(LedgerSuite):
     """The contract of a store behind a server."""
+
+    def test_unfinished_executions_are_pending_in_order(self, bench: ServerBench) -> None:
+        """By number of acceptance; the engine asks for those after the last one that it knows."""
+        for name in "rst":
+            accept(bench, name, key=f"key-{name}")
+        bench.finish(f"{run_id('s')}-1", Ending("success", "done"))
+        first, last = bench.engine.pending(0)
+        assert first.number < last.number
+        assert (first.execution, first.key, first.state, first.turn) == (
+            f"{run_id('r')}-1",
+            "key-r",
+            "queued",
+            "own",
+        )
+        assert (first.queue_timeout, last.accepted_at - first.accepted_at) == (3600.0, 2.0)
+        assert bench.engine.pending(first.number) == [last]
+        assert bench.engine.find(run_id("r")) == bench.engine.find(f"{run_id('r')}-1") == first.execution
+        assert bench.engine.find(run_id("no")) is None
+
+    def test_an_execution_is_loaded_with_what_it_recorded(self, bench: ServerBench) -> None:
+        """In order of position; an operation that is saved again takes its own place."""
+        delivery = accept(bench, "r", body=b'{"number": 17}').delivery
+        name = f"{run_id('r')}-1"
+        (pending,) = bench.engine.pending(0)
+        second, first = operation("b", 2), operation("a", 1, state="waiting", ended_at=None)
+        bench.save(name, second)
+        bench.save(name, first)
+        bench.save(name, first._replace(state="ok", tries=2))
+        execution, operations = bench.engine.load(pending.number)
+        assert list(operations) == [first._replace(state="ok", tries=2), second]
+        assert (execution.id, execution.run_id, execution.attempt) == (name, run_id("r"), 1)
+        assert (execution.definition, execution.body) == (DEFINITION, b'{"number": 17}')
+        assert (execution.delivery, execution.guid, execution.hook) == (delivery, "guid-r", "h1")
+        assert (execution.queue_expired, execution.unreadable) == (False, None)
+
+    def test_what_was_running_when_the_process_ended_is_a_suspect(self, bench: ServerBench) -> None:
+        """It waits for a turn alone; what was parked or queued is none."""
+        for name in "rst":
+            accept(bench, name)
+        numbers = [pending.number for pending in bench.engine.pending(0)]
+        bench.begin(f"{run_id('r')}-1")
+        bench.begin(f"{run_id('s')}-1")
+        bench.engine.park(numbers[1], 2e9)
+        found = bench.engine.recover()
+        assert [(one.state, one.alone, one.suspected) for one in found] == [
+            ("waiting", "due", 1),
+            ("waiting", None, 0),
+            ("queued", None, 0),
+        ]
+        assert found[1].wake == 2e9
+        bench.engine.begin(numbers[0], "own", bench.clock.now(), wait=True, alone=True)
+        bench.engine.join(numbers[0])
+        assert bench.engine.recover()[0].deaths == 0
 
     def test_requests_wait_until_they_are_done(self, bench: ServerBench) -> None:
         """An attempt and the request that asked for it are one transaction."""

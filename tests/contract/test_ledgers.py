@@ -41,7 +41,7 @@ class LocalLedger:
         requests: RequestsPort,
         clock: FakeClock,
     ) -> None:
-        self.ledger = self.switch = ledger
+        self.ledger = self.engine = self.switch = ledger
         self.attempts = ledger.attempts
         self.reader = reader
         self.pages = pages

@@ -243,16 +243,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/sqlite/deliveries.py",
         "            return Accepted(found[0], runs, True, ())",
         "            return Accepted(found[0], runs, False, ())",
-        ("tests/unit/ledger/sqlite/test_accept.py::test_the_same_delivery_again_is_a_duplicate",),
+        ("tests/contract/test_ledgers.py::TestSqlite",),
     ),
     Mutant(
         "the same event through a second hook runs again",
         "src/closeout/ledger/sqlite/deliveries.py",
         "        fresh = tuple(run for run in acceptance.runs if run.run_id not in runs)",
         "        fresh = tuple(acceptance.runs)",
-        (
-            "tests/unit/ledger/sqlite/test_accept.py::test_the_same_event_through_another_hook_starts_nothing_new",
-        ),
+        ("tests/contract/test_ledgers.py::TestSqlite",),
     ),
     Mutant(
         "first in, last out",

@@ -119,7 +119,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/ledger/sqlite/views.py",
         "            if lines and (len(lines) == limit or size > characters):",
         "            if len(lines) == limit:",
-        (f"{ORDER}::test_windows_show_each_line_once",),
+        ("tests/contract/test_ledgers.py::TestSqlite",),
     ),
     Mutant(
         "a stream ends before it has caught up",

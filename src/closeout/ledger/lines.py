@@ -1,6 +1,6 @@
-"""Log lines on their way into the ledger: redacted, storable, and bounded per execution.
+"""Prepare log lines for a ledger: redact them, make them storable, and limit them per execution.
 
-A script that prints for ever must not fill the disk that deliveries are stored on.
+A script that prints without end must not fill the disk that deliveries are stored on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FULL = f"(this run has written {MOST_LINES:,} lines or 10 MB of log; the rest is
 
 
 class JournalLines:
-    """Makes a line fit to be stored."""
+    """Prepares lines, and counts what each execution has written."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
@@ -28,7 +28,7 @@ class JournalLines:
         self._lock = threading.Lock()
 
     def line(self, execution: str, text: str) -> str | None:
-        """Return the text to store; None when this execution has written too much already."""
+        """Return the text to store; None once this execution has written too much."""
         with self._lock:
             lines, characters = self._sizes.pop(execution, (0, 0))
             self._sizes[execution] = lines + 1, characters

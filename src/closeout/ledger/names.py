@@ -1,6 +1,6 @@
-"""Execution names as the ledgers take them apart: `<run id>-<attempt>`, or a run id alone.
+"""Split execution names: `<run id>-<attempt>`, or a run id alone.
 
-People type either; ledgers want the two parts.
+People type either; ledgers need the two parts.
 """
 
 from __future__ import annotations

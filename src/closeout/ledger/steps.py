@@ -1,6 +1,6 @@
-"""Steps as people see them, derived from what a run recorded: nothing about a step is stored a second time.
+"""Derive a run's steps from the operations that it recorded, so that nothing about a step is stored twice.
 
-The names are the run function's: `<step id>/plan` holds the plan, `<step id>/end` how the step ended, `final` and
+The run function names the operations: `<step id>/plan` has the plan, `<step id>/end` the step's result, `final` and
 `final-again` whether the last commit status was delivered.
 """
 
@@ -18,7 +18,7 @@ from closeout.ports import Operation, StepView
 def step_views(
     definition: str, operations: Sequence[Operation], *, verdict: str | None, full: bool
 ) -> tuple[StepView, ...]:
-    """Return the steps of a definition (canonical JSON), or those that a function's operations tell of."""
+    """Return the steps of a definition (canonical JSON), or those of a function by its operations."""
     by_step: dict[str, list[Operation]] = {}
     for operation in operations:
         step, slash, _ = operation.name.partition("/")
@@ -32,7 +32,7 @@ def step_views(
 
 
 def waits_for(operations: Sequence[Operation]) -> str | None:
-    """Say what a waiting run last heard, if anything."""
+    """Return what a waiting run waits for: what its last poll said, or its step; None if it does not wait."""
     waiting = [operation for operation in operations if operation.state == "waiting"]
     if not waiting:
         return None
@@ -42,7 +42,7 @@ def waits_for(operations: Sequence[Operation]) -> str | None:
 
 
 def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]:
-    """Return the step whose sleep a run is in, and when that ends; one that polls goes on whenever it has heard something."""
+    """Return the step whose sleep a run is in, and when that ends; (None, None) for a run that polls."""
     waiting = [operation for operation in operations if operation.state == "waiting"]
     if not waiting or waiting[-1].kind != "sleep":
         return None, None
@@ -50,12 +50,12 @@ def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]
 
 
 def held_by(key: str, holder: str | None) -> str | None:
-    """Say whom a queued run waits for."""
+    """Return which execution a queued run waits for, as a phrase."""
     return f"waits for its turn on {key}, behind {holder}" if holder else None
 
 
 def suspected(alone: str, deaths: int) -> str:
-    """Say why a run takes a turn alone, or waits for it (`core.runs.RunState.alone`)."""
+    """Return why a run takes a turn alone, or waits for it, as a phrase (`core.runs.RunState.alone`)."""
     does = {
         "now": "runs alone",
         "beside": "has its turn, while others whose turns are over go on",
@@ -65,7 +65,7 @@ def suspected(alone: str, deaths: int) -> str:
 
 
 def reported(operations: Sequence[Operation]) -> str | None:
-    """Say whether the final status was delivered: `delivered`, `undelivered`, or `none` if there is none."""
+    """Return whether the final status was delivered: `delivered`, `undelivered`, or `none` if there is none."""
     final = _final(operations)
     if final is None or final.state == "waiting":
         return None
@@ -75,7 +75,7 @@ def reported(operations: Sequence[Operation]) -> str | None:
 
 
 def public(operations: Sequence[Operation]) -> str | None:
-    """Return what anybody may read of how the run ended: what its last status says of it on a public repository."""
+    """Return the part of a run's result that anybody may read: what its status says on a public repository."""
     final = _final(operations)
     return _result(final).get("public") if final is not None else None
 
@@ -124,7 +124,7 @@ def _step_view(
 def _state(operations: Sequence[Operation], end: dict[str, Any], verdict: str | None) -> str:
     if end.get("state"):
         return str(end["state"])
-    if verdict is not None:  # the run is over, and this step never came to its end
+    if verdict is not None:  # the run is over, and this step has no end
         return "skipped" if not operations else "cancelled" if verdict == "cancelled" else "failure"
     if not operations:
         return "pending"
@@ -132,7 +132,7 @@ def _state(operations: Sequence[Operation], end: dict[str, Any], verdict: str | 
 
 
 def _waits(operation: Operation) -> bool:
-    """Tell what waits from what is marked as begun, of which the end is not stored yet."""
+    """Return whether an operation waits, and is not one that has begun and whose end is not stored yet."""
     return operation.state == "waiting" and operation.wake is not None
 
 
@@ -143,7 +143,7 @@ def _result(operation: Operation) -> dict[str, Any]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """Read what was recorded, for people: nothing of what is damaged, and all of the rest."""
+    """Return a recorded object; an empty one if its text is damaged."""
     try:
         value = json.loads(text)
     except ValueError:

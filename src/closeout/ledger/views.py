@@ -5,7 +5,7 @@ A store reads `RunFacts` and the operations of an attempt; everything else follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from closeout.core.ids import execution_id
@@ -22,7 +22,7 @@ from closeout.ports import DeliveryId, Operation, RunView
 
 
 class RunFacts(NamedTuple):
-    """What a ledger keeps of an attempt: the first fields of `RunView`, and what its reason and steps are made of."""
+    """What a store keeps of an attempt: the first fields of `RunView`, and what its reason and steps are made of."""
 
     id: str
     attempt: int
@@ -44,14 +44,14 @@ class RunFacts(NamedTuple):
     cancel: str | None
     alone: str | None
     deaths: int | None
-    """None of a ledger that counts none: these two as in `core.runs.RunState`."""
+    """None if the store counts none. `alone` and `deaths` are those of `core.runs.RunState`."""
     definition: str
 
 
 def run_view(
     run: RunFacts, operations: Sequence[Operation], behind: Callable[[str], str | None], *, full: bool
 ) -> RunView:
-    """Return a run with its steps; `behind` says who holds a key that a queued run waits for, `full` reads plans."""
+    """Return a run with its steps. `behind` returns the execution that holds a key; `full` includes plans."""
     waiting = run.state == "waiting"
     reason = waits_for(operations) if waiting else None
     if run.state == "queued" and run.key is not None:
@@ -77,18 +77,6 @@ def run_view(
     )
 
 
-def step_durations(found: Iterable[RunView]) -> dict[tuple[str, str], tuple[int, float]]:
-    """Return {(automation, step): (count, seconds)} of the steps that ended and were not skipped."""
-    sums: dict[tuple[str, str], tuple[int, float]] = {}
-    for run in found:
-        for step in run.steps:
-            if step.started_at is None or step.ended_at is None or step.state == "skipped":
-                continue
-            count, seconds = sums.get((run.automation, step.id), (0, 0.0))
-            sums[run.automation, step.id] = (count + 1, seconds + step.ended_at - step.started_at)
-    return sums
-
-
 def pause_phrase(by: str, reason: str | None) -> str:
-    """Say who paused destructive calls, and why."""
+    """Return who paused destructive calls, and why, as a phrase."""
     return f"by {by}: {reason}" if reason else f"by {by}"

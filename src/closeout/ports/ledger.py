@@ -1,8 +1,8 @@
 """What the program needs of a store: accept deliveries, start attempts, take requests, read, keep settings, prune.
 
-What an engine needs besides (schedule and record) the engine declares: `engine.store.EngineStore` for the server's,
-`engine.store.RemoteStore` for the one on AWS. `docs/how-to/add-a-store.md` says which of these a store implements; one
-suite of tests, `tests/contract/ledger_suite.py`, runs over every store.
+The engine declares what it needs besides, to schedule and to record: `EngineStore` on a server, `RemoteStore` on AWS.
+`docs/how-to/add-a-store.md` says which of these a store implements. One suite of tests, `tests/contract/ledger_suite.py`,
+runs over every store.
 """
 
 from __future__ import annotations
@@ -181,10 +181,6 @@ class LedgerReader(RunReader, Protocol):
 
     def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
         """Return deliveries, the newest first; all of them without `limit`."""
-        ...
-
-    def paused(self) -> str | None:
-        """Return who paused destructive calls and why, or None."""
         ...
 
 

@@ -161,7 +161,7 @@ class _World:
         """Run the automation to its end."""
         from closeout.core.redact import Redactor
         from closeout.run.deps import RunDeps
-        from closeout.run.workflow import make
+        from closeout.run.workflow import make_run_function
         from closeout.testing.durable import FakeClock, MemoryDurable, play
 
         clock = FakeClock()
@@ -181,7 +181,7 @@ class _World:
             has_token=has_token,
         )
         execution = self._execution(automation, event, clock.now())
-        ending = play(make(deps), memory, execution)
+        ending = play(make_run_function(deps), memory, execution)
         return self._played(ending, memory, automation)
 
     def _execution(self, automation: Automation, event: str, now: float) -> Execution:
@@ -194,7 +194,7 @@ class _World:
             attempt=1,
             automation=automation.name,
             definition=automation.canonical(),
-            event=event,
+            event_name=event,
             delivery=1,
             guid=GUID,
             hook="1",

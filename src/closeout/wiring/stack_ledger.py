@@ -66,7 +66,7 @@ class StackLedger:
     def views(self) -> Views:
         """What people see."""
         logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
-        return Views(self.table, self.store, self.bodies, self.switch, logs, self._clock)
+        return Views(self.table, self.store, self.bodies, logs)
 
     def requests(self, loaded: Loaded | None) -> Requests:
         """Return what carries out a command's requests; a rerun and a replay need what is deployed."""

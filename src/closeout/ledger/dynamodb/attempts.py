@@ -1,6 +1,6 @@
 """Further attempts at a run, and further runs of a stored delivery, for reruns and replays; and cancels.
 
-There is no server to take a request: whoever asks writes the row, and starts the execution by its name.
+A stack has no server to take a request. Whoever asks writes the row and starts the execution by its name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from closeout.stack import table as layout
 from closeout.stack.table import Item, from_item
 
 TRIES = 10
-"""Times that a row is read and written again because a visit moved it between the two."""
+"""Times that a row is read and written again because an invocation changed it in between."""
 
 
 class Attempts:
@@ -61,16 +61,16 @@ class Attempts:
         )
 
     def is_started(self, execution: str) -> bool:
-        """Whether somebody has noted that an execution was started by its name."""
+        """Return whether the row says that the execution was started."""
         found = self._store.look(execution)
         return found is not None and found.started
 
     def started(self, execution: str, arn: str | None) -> None:
-        """Note that an execution was started by its name, and where Lambda keeps it."""
+        """Store that an execution was started, and its ARN in Lambda."""
         self._table.change({"Update": layout.marked_started(execution, arn)})
 
     def place(self, execution: str) -> str | None:
-        """Return where Lambda keeps an execution that was started: its ARN, None if nobody noted it."""
+        """Return the ARN of an execution that was started, None if the row has none."""
         row = self._table.get(rows.row_key(execution))
         return from_item(row).get("arn") if row else None
 
@@ -84,7 +84,7 @@ class Attempts:
         queue_timeout: float,
         request: int | None = None,
     ) -> str:
-        """Store the next attempt at a run and return its execution name. Raises `LedgerError` if it cannot have one."""
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one."""
         del request
         row = self._last(run_id)
         if row is None:
@@ -118,9 +118,9 @@ class Attempts:
     def add_runs(
         self, delivery: DeliveryId, new_runs: Sequence[NewRun], requested_by: str
     ) -> tuple[str, ...]:
-        """Store runs for a delivery that is kept (a replay that matches more than it did before).
+        """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did.
 
-        Gives the executions; a run that is there already is left alone. Raises `LedgerError` if there is no such
+        Return the executions that are new; leave runs that are there alone. Raises `LedgerError` if there is no such
         delivery.
         """
         name = str(delivery)
@@ -142,9 +142,9 @@ class Attempts:
         return tuple(execution_id(run_id, 1) for run_id in started)
 
     def _keep(self, delivery: str, at: float, seconds: float) -> int:
-        """Let a delivery and its body live that long from `at` on, or longer: a run reads them to its end.
+        """Keep a delivery and its body for at least `seconds` from `at` on: a run reads them to its end.
 
-        Gives when what belongs to a run that is accepted now may go.
+        Return when the items of a run that is accepted now may expire.
         """
         self._store.renew_body(delivery)
         expires = int(at + seconds)

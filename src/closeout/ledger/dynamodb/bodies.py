@@ -21,7 +21,7 @@ GONE = frozenset(("NoSuchKey", "NoSuchBucket", "404"))
 
 
 class Bodies:
-    """Reads bodies. `s3` gives boto3's low-level client of the bucket's region: most runs never need it."""
+    """Reads bodies. `s3` returns boto3's low-level client of the bucket's region; most runs never need it."""
 
     def __init__(self, table: Table, s3: Callable[[], Any], bucket: str, *, now: Callable[[], float]) -> None:
         self._table = table
@@ -46,7 +46,7 @@ class Bodies:
         return from_form(body) if row.get("form") else body
 
     def renew(self, delivery: str) -> None:
-        """Let an object in the bucket live as long as one that is written now; do nothing for a body in the table.
+        """Write a body's object again, so that it expires as late as a new one; do nothing for a body in the table.
 
         The bucket expires objects by the day on which they were written. Raises as `text` does.
         """

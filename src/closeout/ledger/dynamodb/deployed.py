@@ -1,6 +1,6 @@
-"""What is deployed: one item, read consistently before each destructive call, as the switch is.
+"""Read what is deployed: one item, read consistently before each destructive call, like the switch.
 
-A run that waits keeps the worker's version that it was started on; what was deployed since is here alone.
+A waiting run keeps the version of the worker that it was started on. Only this item says what was deployed since.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from closeout.stack.table import DEPLOYED_KEY, from_item
 
 
 class DynamoDeployed:
-    """Over one table. What was unpacked is kept until the item has other bytes."""
+    """Reads one table, and unpacks the item again only when its bytes have changed."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -21,8 +21,8 @@ class DynamoDeployed:
     def read(self) -> Deployed | None:
         """Return what is deployed now; None if the stack was deployed by a version that did not write it.
 
-        Raises `StoreUnavailable` without an answer, and for an item that cannot be read: whoever asks waits until it
-        can, since no rule may count as lifted because nobody could read it.
+        Raises `StoreUnavailable` when DynamoDB does not answer, and for an item that cannot be read: the caller waits,
+        because a rule that nobody can read still applies.
         """
         found = self._table.get(DEPLOYED_KEY)
         if found is None:

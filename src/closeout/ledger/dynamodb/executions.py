@@ -1,4 +1,4 @@
-"""Schedule and record executions for the engine on AWS: `engine.store.RemoteStore` over DynamoDB.
+"""Schedule and record executions for the engine on AWS: its `RemoteStore` over DynamoDB.
 
 The caller advances a run's state. The difference is written on the condition that nobody else has changed the run since
 it was read, so that a second invocation of one execution stores nothing.

@@ -1,6 +1,6 @@
-"""Log lines of runs as one JSON object each on standard output, which Lambda takes to CloudWatch Logs.
+"""Write log lines of runs to standard output, one JSON object each; Lambda takes them to CloudWatch Logs.
 
-A run's log is what a filter on `run` gives: the same lines that the local ledger keeps in a table.
+A filter on `run` finds a run's log: the lines that SQLite's ledger keeps in a table.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from closeout.ports import Clock
 
 
 def to_stdout(line: str) -> None:
-    """Write one line and let go of it: an environment may be frozen the moment a handler returns."""
+    """Write one line and flush it: Lambda may freeze the environment as soon as the handler returns."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 class LogJournal:
-    """`ports.Journal` over `emit`, which takes a line without its end. `redact` takes secrets out of it."""
+    """`ports.Journal` over `emit`, which takes a line without its newline. `redact` removes secrets."""
 
     def __init__(
         self, clock: Clock, redact: Callable[[str], str], emit: Callable[[str], None] = to_stdout
@@ -48,7 +48,7 @@ class LogJournal:
         self._say("warning", text=self._redact(text), execution=execution)
 
     def finished(self, execution: str, automation: str, verdict: str, summary: str, seconds: float) -> None:
-        """Write how a run ended: what alarms on failed runs count."""
+        """Write how a run ended; alarms on failed runs count these lines."""
         level = "error" if verdict == "failure" else "info"
         self._say(
             level,

@@ -1,6 +1,6 @@
-"""A run's log, read from CloudWatch Logs: what the worker wrote on its standard output.
+"""Read a run's log from CloudWatch Logs: what the worker wrote to its standard output.
 
-What was written a moment ago may take some seconds to be found.
+CloudWatch Logs may need some seconds before it finds a new line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MILLION = 1_000_000
 
 
 class CloudWatchLogs:
-    """Over boto3's client of CloudWatch Logs and the worker's log group."""
+    """Reads the worker's log group with boto3's client of CloudWatch Logs."""
 
     def __init__(self, client: Any, group: str, *, now: Callable[[], float]) -> None:
         self._client = client

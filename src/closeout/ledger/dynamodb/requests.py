@@ -14,7 +14,7 @@ from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 
 Again = Callable[[str, str], str]
-"""Carries out a rerun of a run or a replay of a delivery, for somebody; gives what came of it."""
+"""Carries out a rerun of a run or a replay of a delivery for somebody; returns the outcome."""
 
 
 class Starter(Protocol):
@@ -25,7 +25,7 @@ class Starter(Protocol):
         ...
 
     def revive(self, execution: str) -> None:
-        """Have an execution visited again, if Lambda has given it up."""
+        """Start another execution for it, if Lambda's is over."""
         ...
 
 
@@ -43,16 +43,16 @@ class Requests:
         self._outcomes: list[str] = []
 
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
-        """Carry a request out and return its number; what came of it is its `outcome`. Raises `StoreUnavailable`."""
+        """Carry a request out and return its number, for `outcome`. Raises `StoreUnavailable`."""
         self._outcomes.append(self._carry_out(kind, target or "", by, reason))
         return len(self._outcomes)
 
     def outcome(self, request: int) -> str | None:
-        """Return what came of a request: a word, executions, or a sentence."""
+        """Return the outcome of a request: a word, executions, or a sentence."""
         return self._outcomes[request - 1]
 
     def server_running(self) -> bool:
-        """Whether somebody carries requests out: always."""
+        """Return True: this process carries requests out."""
         return True
 
     def _carry_out(self, kind: str, target: str, by: str, reason: str | None) -> str:

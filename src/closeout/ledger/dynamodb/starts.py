@@ -1,9 +1,9 @@
-"""Start executions of the durable worker by name, and ask Lambda what became of them.
+"""Start executions of the durable worker by name, and ask Lambda for their status.
 
 A second start of one name changes nothing while Lambda remembers the first:
 https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
-It may be refused, at the latest when another version of the worker is deployed; so where an execution is kept, which the
-first start said, stands in the run's row.
+Lambda may refuse it, at the latest when another version of the worker is deployed. So the run's row keeps the ARN that the
+first start returned.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ GONE = "ResourceNotFoundException"
 
 
 class Notes(Protocol):
-    """What is noted of starts: `attempts.Attempts`."""
+    """Stores what is known of starts: `attempts.Attempts`."""
 
     def started(self, execution: str, arn: str | None) -> None:
-        """Note that an execution was started by its name, and where Lambda keeps it."""
+        """Store that an execution was started, and its ARN in Lambda."""
         ...
 
     def place(self, execution: str) -> str | None:
-        """Return where Lambda keeps it, None if nobody noted it."""
+        """Return its ARN, None if it is not known."""
         ...
 
 
 class LambdaStarts:
-    """Over boto3's client of Lambda and the worker's alias. `notes` are kept on the runs' rows."""
+    """Starts executions with boto3's client of Lambda. `worker` is its alias; `notes` writes to the runs' rows."""
 
     def __init__(self, client: Any, worker: str, *, now: Callable[[], float], notes: Notes) -> None:
         self._client = client
@@ -42,7 +42,7 @@ class LambdaStarts:
         self._notes = notes
 
     def start(self, execution: str) -> None:
-        """Start an execution by its name. Raises `ServiceError`, or what noting it raises."""
+        """Start an execution by its name, and store that. Raises `ServiceError` or `StoreUnavailable`."""
         arn = None
         try:
             arn = self._invoke(execution, execution)
@@ -52,10 +52,10 @@ class LambdaStarts:
         self._notes.started(execution, arn)
 
     def ensure(self, execution: str) -> str:
-        """Start an execution if it was never started, and say how it stands. Raises `ServiceError`.
+        """Start an execution if it was never started; return its status. Raises `ServiceError`.
 
-        One that Lambda no longer knows is started anew. Without a note of where it is, a start by its name tells: Lambda
-        answers it with the execution that is there.
+        Start one anew that Lambda no longer knows. When its ARN is not known, start it by name: Lambda answers with the
+        execution that is there.
         """
         arn = self._notes.place(execution)
         if arn is not None:
@@ -69,7 +69,7 @@ class LambdaStarts:
         return self._status(arn)
 
     def revive(self, execution: str) -> None:
-        """Have an execution visited again, if Lambda has given it up: under another name, since its own is used up."""
+        """Start another execution for it, if Lambda's is over: under another name, because its own is used up."""
         if self.ensure(execution) in ALIVE:
             return
         arn = self._invoke(execution, execution_name(execution, self._now()))

@@ -28,7 +28,7 @@ class DynamoSwitch:
 
     def set_paused(self, by: str, reason: str | None) -> None:
         """Stop destructive calls until `clear_paused`."""
-        # Not `at`: that is a sort key of the index, where DynamoDB takes text alone, listed or not.
+        # Not `at`: the index sorts by it, so DynamoDB takes only text there, even in items that are not listed.
         self._table.change(put(PAUSE_KEY | to_item({"by": by, "reason": reason, "since": self._clock.now()})))
 
     def clear_paused(self) -> None:

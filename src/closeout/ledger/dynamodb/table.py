@@ -1,7 +1,7 @@
 """One table over boto3's low-level client: consistent reads, all pages, and transactions that say what refused them.
 
-Every error becomes `StoreUnavailable`: whoever asked tries again, and what was to be stored is not lost. A conflict
-with another transaction is tried again here, since it says nothing about the condition:
+Every error becomes `StoreUnavailable`, so that the caller tries again. A conflict with another transaction is retried
+here, because it says nothing about the condition:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
 """
 
@@ -79,7 +79,7 @@ class Table:
     ) -> Iterator[Item]:
         """Return the items of a listing, the newest first, whose attributes are `equal` to these, or begin so.
 
-        The index follows the table within moments: nothing may be decided by what it says.
+        The index follows the table within moments, so decide nothing by it.
         """
         wanted = [("#f{0} = :f{0}", *pair) for pair in (equal or {}).items()]
         wanted += [("begins_with(#f{0}, :f{0})", *pair) for pair in (begins or {}).items()]
@@ -103,8 +103,8 @@ class Table:
     def write(self, actions: Sequence[Action], *, token: bool = True) -> tuple[int, ...]:
         """Write all of it or nothing; return which parts' conditions refused it, none if it is written.
 
-        With `token` the same actions written again within ten minutes count as the same write, so that one whose
-        answer was lost can be tried again. Leave it off for what may be meant twice.
+        With `token`, DynamoDB takes the same actions within ten minutes for the same write, so that a write whose answer
+        was lost can be retried. Pass False for actions that may be meant twice.
         """
         parts = [
             {kind: {**part, "TableName": self._name} for kind, part in action.items()} for action in actions
@@ -119,7 +119,7 @@ class Table:
         return ()
 
     def change(self, action: Action) -> bool:
-        """Write one item by itself; whether its condition held."""
+        """Write one item; return whether its condition held."""
         ((kind, part),) = action.items()
         operation = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[kind]
         try:
@@ -142,7 +142,7 @@ class Table:
             arguments = {**arguments, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _call(self, operation: str, *, table: bool = True, **arguments: Any) -> Any:
-        """Call DynamoDB, over conflicts. Raises `_Refused` or `StoreUnavailable`."""
+        """Call DynamoDB, and retry conflicts. Raises `_Refused` or `StoreUnavailable`."""
         if table:
             arguments["TableName"] = self._name
         pause = FIRST_PAUSE

@@ -5,19 +5,16 @@ Lists come from an index that follows the table within moments; single runs and 
 
 from __future__ import annotations
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from closeout.core.runs import STATES, VERDICTS
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
-from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.names import split_execution
-from closeout.ledger.views import RunFacts, run_view, step_durations
-from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, Operation, RunView
+from closeout.ledger.views import RunFacts, run_view
+from closeout.ports import DeliveryId, DeliveryView, LogLine, Operation, RunView
 from closeout.stack import table as layout
 from closeout.stack.table import from_item
 
@@ -35,19 +32,12 @@ class Views:
         table: Table,
         store: Executions,
         bodies: Bodies,
-        switch: DynamoSwitch,
         logs: CloudWatchLogs,
-        clock: Clock,
     ) -> None:
         self._table = table
         self._store = store
         self._bodies = bodies
-        self._switch = switch
         self._logs = logs
-        self._clock = clock
-
-    def close(self) -> None:
-        """Close nothing: connections are boto3's."""
 
     def runs(
         self,
@@ -71,7 +61,7 @@ class Views:
         return self._run_view(row, full=True) if row else None
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
-        """Return the ids of runs that begin so, in order of the alphabet: at most `limit`. Looks through the list of runs."""
+        """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`. Scans the list of runs."""
         begins = {"execution": beginning}
         found = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, begins=begins, limit=limit))
         return sorted(split_execution(row["execution"])[0] for row in found)
@@ -87,11 +77,6 @@ class Views:
         lines = self._logs.lines(split_execution(row["execution"])[0], row["execution"], since)
         return [line for line in lines if line.id > after][:limit]
 
-    def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
-        """Return what a run recorded, in order: the latest attempt unless told otherwise."""
-        row = self._row(run_id, attempt)
-        return self._recorded(row["execution"])[1] if row else []
-
     def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
         """Return deliveries, the newest first; all of them without `limit`."""
         found = self._table.listed(layout.LISTING, layout.DELIVERIES, limit=limit)
@@ -105,24 +90,6 @@ class Views:
     def body(self, delivery_id: DeliveryId) -> bytes:
         """Return a delivery's payload as JSON text. Raises `NotFound`."""
         return self._bodies.text(str(delivery_id))
-
-    def paused(self) -> str | None:
-        """Return who paused destructive calls and why, or None."""
-        return self._switch.paused()
-
-    def stats(self) -> dict[str, Any]:
-        """Return the figures behind metrics, in the shape of SQLite's; they count what the ledger still keeps."""
-        found = self.runs()
-        states = Counter(run.state for run in found)
-        queued = [run.accepted_at for run in found if run.state == "queued"]
-        verdicts = Counter(run.verdict for run in found if run.verdict in VERDICTS)
-        return {
-            "runs_by_verdict": dict(verdicts),
-            "runs_by_state": {state: states[state] for state in STATES if state != "finished"},
-            "suspects": 0,  # each invocation is alone
-            "queue_age": max(0.0, self._clock.now() - min(queued)) if queued else 0.0,
-            "step_durations": step_durations(found),
-        }
 
     def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
         run_id, attempt = split_execution(row["execution"])

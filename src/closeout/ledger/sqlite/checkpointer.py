@@ -1,7 +1,7 @@
-"""Move what is committed from the write-ahead log into the database file, beside the writer.
+"""Copy what is committed from the write-ahead log into the database file, in a thread beside the writer.
 
-Left to itself SQLite does this inside a commit, and every few hundred deliveries one answer waits for it. A thread of
-its own does the copying and its fsync; the writer keeps a distant limit for the case that this never catches up.
+By default SQLite does this inside a commit, so one answer in a few hundred deliveries waits for it. Here a thread copies
+and syncs; the writer has a high limit of its own, in case the thread does not keep up.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Open a ledger file: who may read it, which pragmas hold, which migrations it still needs.
+"""Open a ledger file: set pragmas, run migrations, and recognize files that are no ledger of this version.
 
-Everything that can be wrong with the file itself is found here, and said as a sentence with the path and the fix.
+Each error is a sentence with the path and the fix.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from closeout.ledger.sqlite.lock import refuse_second_name
 from closeout.ledger.sqlite.sql import FOLDER
 
 APPLICATION_ID = 0x636C6F73
-"""`clos`, in the file's header: tells a ledger from any other SQLite database."""
+"""`clos`, in the file's header: marks a SQLite database as a ledger."""
 
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -106,7 +106,7 @@ class Readers:
     """One read-only connection per thread, so that readers never wait for each other or for the writer."""
 
     def __init__(self, path: Path) -> None:
-        # Resolved once: a symbolic link that is turned to another file must not mix two ledgers in one process.
+        # Resolved once: a symbolic link that is changed later must not mix two ledgers in one process.
         self.path = Path(os.path.realpath(path))
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
@@ -158,7 +158,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def unreadable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
-    """Return what a statement's failure means for whoever waits for it."""
+    """Return the error for a statement that failed."""
     if is_damaged(error):
         return StoreUnavailable(_damaged(path, error))
     return StoreUnavailable(f"the ledger {path} cannot be read now ({error})")

@@ -1,4 +1,4 @@
-"""Schedule and record executions for the server's engine: `engine.store.EngineStore` over SQLite.
+"""Schedule and record executions for the server's engine: its `EngineStore` over SQLite.
 
 A run's state is read, advanced by `core.runs`, and written back in one transaction: SQL does not repeat the rules.
 """
@@ -29,7 +29,7 @@ class Executions:
         self._clock = clock
         self._running_writer: Writer | None = None
         self._damage: StoreUnavailable | None = None
-        """What showed that the file is damaged: from then on the ledger is not ready, whatever else still works."""
+        """The error that showed that the file is damaged. From then on the ledger is not ready."""
 
     def _writer(self) -> Writer:
         if self._running_writer is None:

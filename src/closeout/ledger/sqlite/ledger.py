@@ -92,10 +92,10 @@ class Ledger(Executions):
         self._writer().submit(self._acceptance(delivery, runs, done))
 
     def accept_group(self, group: Sequence[Incoming]) -> None:
-        """Queue what an event loop has gathered in one turn, so that it shares a transaction.
+        """Queue the deliveries that an event loop has gathered in one turn, so that they share a transaction.
 
-        All bodies are compressed before the first is queued: compressing gives way to other threads, and the
-        writer would begin with a group of one. An item's own error goes to its `done`; nothing is raised.
+        Compress all bodies before the first is queued: compressing releases the interpreter's lock, and the writer would
+        begin with a group of one. Give an item's own error to its `done`; raise nothing.
         """
         ready: list[Acceptance] = []
         for delivery, runs, done in group:
@@ -127,9 +127,9 @@ class Ledger(Executions):
     # --- logs, settings, the switch -----------------------------------------------------------------------
 
     def write(self, execution: str, step: str | None, text: str) -> None:
-        """Keep one log line, redacted; it is stored with one of the next groups. Never raises for the content.
+        """Store one log line, redacted, with one of the next groups. Never raises for the content.
 
-        Who writes faster than lines are stored waits here, and not in memory.
+        A caller that writes faster than lines are stored waits here, so that lines do not pile up in memory.
         """
         line = self._lines.line(execution, text)
         if line is None:
@@ -155,7 +155,7 @@ class Ledger(Executions):
         return bytes(rows[0][0])
 
     def paused(self) -> str | None:
-        """Return who paused and why, or None. A request that was not taken yet counts."""
+        """Return who paused and why, or None. A request that the engine has not taken yet counts."""
         return paused(self._read)
 
     # --- care -------------------------------------------------------------------------------------------
@@ -171,14 +171,14 @@ class Ledger(Executions):
     def prune(self, older_than: float) -> dict[str, int]:
         """Remove deliveries older than `older_than` seconds whose runs have all finished before then.
 
-        Their runs, operations and logs go with them, in small transactions between which deliveries are
-        accepted. A delivery that GitHub sends again after it was pruned counts as new.
+        Their runs, operations and logs are removed too. Deliveries are accepted between the small transactions. A
+        delivery that GitHub sends again after it was pruned is new.
         """
         return prune(self._writer(), self._clock.now() - older_than)
 
 
 def _check_texts(values: Sequence[Any]) -> None:
-    """Refuse what SQLite cannot bind, before it is queued with the rows of others."""
+    """Raise `BadDelivery` for a text that SQLite cannot bind, before it is queued with the rows of others."""
     for value in values:
         if type(value) is str and not value.isascii():
             try:

@@ -1,4 +1,4 @@
-"""One engine process per ledger, held by flock(2) on the ledger file itself.
+"""Allow one engine process per ledger, with flock(2) on the ledger file itself.
 
 The kernel drops the lock when the process ends, however it ends, so recovery is immediate and there are no leases to
 get wrong. The lock belongs to the file and not to a name: neither a symbolic link nor a removed lock file lets a second

@@ -1,6 +1,6 @@
-"""Retention: remove old deliveries and all that hangs on them, a little at a time.
+"""Remove old deliveries with their runs, operations and logs, in small batches.
 
-Each batch is one job among the others, so acceptance never waits longer than one small transaction.
+Each batch is one job of the writer, so a new delivery waits for one small transaction at most.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from closeout.ledger.sqlite.writer import Writer
 
 
 class Pruned(NamedTuple):
-    """How many rows went."""
+    """How many rows were removed."""
 
     deliveries: int = 0
     runs: int = 0
@@ -23,7 +23,7 @@ class Pruned(NamedTuple):
 
 
 def prune(writer: Writer, cutoff: float) -> dict[str, int]:
-    """Remove deliveries received before `cutoff` (seconds since the epoch) that no run needs; return how many rows went."""
+    """Remove deliveries received before `cutoff` (seconds since the epoch) that no run needs; return how many rows were removed."""
     total = Pruned()
     after: int | None = 0
     while after is not None:
@@ -39,7 +39,7 @@ def _batch(
     rows = connection.execute(SQL["prunable"], (after, cutoff, cutoff, cutoff)).fetchall()
     if not rows:
         return Pruned(), None
-    # Ids are never given twice: people keep them in links and notes.
+    # Ids are never reused: people keep them in links and notes.
     for name, highest in zip(("highest-delivery", "highest-run"), deliveries.position(), strict=True):
         connection.execute(SQL["put_setting"], (name, str(highest).encode()))
     runs = log_lines = 0

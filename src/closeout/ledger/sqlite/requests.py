@@ -28,7 +28,7 @@ class Requests:
 
         Raises `LedgerError` if this is no ledger of this version, `StoreUnavailable` if it cannot be written.
         """
-        open_reader(self._path).close()  # says in a sentence what may be wrong with the file
+        open_reader(self._path).close()  # raises if something is wrong with the file
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None, timeout=5.0)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
@@ -40,7 +40,7 @@ class Requests:
         return int(row[0])
 
     def outcome(self, request: int) -> str | None:
-        """Return what came of a request: None as long as it waits, else a word, an execution, or a sentence."""
+        """Return the outcome of a request: a word, an execution or a sentence; None while it waits."""
         with closing(open_reader(self._path)) as connection:
             try:
                 row = connection.execute(READ["outcome"], (request,)).fetchone()
@@ -49,5 +49,5 @@ class Requests:
         return row[0] if row else None
 
     def server_running(self) -> bool:
-        """Whether an engine process holds this ledger now."""
+        """Return whether a server holds this ledger now."""
         return is_held(self._path)

@@ -1,7 +1,7 @@
 """Named statements, read from the `.sql` files beside this module.
 
-SQL is reviewed as SQL: commented, in one place per side, and never put together from text. The one thing done to
-a statement here is to repeat the row of a `VALUES` list.
+SQL is written and reviewed as SQL, and no statement is put together from text. The one change made here is to repeat the
+row of a `VALUES` list.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ READ = named("views.sql")
 class Rows:
     """An INSERT of many rows in one statement.
 
-    The sqlite3 module gives up the interpreter's lock once per statement and must win it back from the thread
-    that receives; one statement for many rows pays that once. Row counts are cut into powers of two, so that
-    few statements are ever compiled.
+    The sqlite3 module releases the interpreter's lock for each statement and has to get it back from the thread that
+    receives, so one statement for many rows is faster. Row counts are cut into powers of two, so that few statements
+    are compiled.
     """
 
     SIZES = (64, 32, 16, 8, 4, 2, 1)

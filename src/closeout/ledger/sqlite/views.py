@@ -18,7 +18,6 @@ from closeout.ledger.names import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.sql import READ
-from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
 
@@ -78,7 +77,7 @@ class Views:
         return self._run_view(rows[0], operations, {}, full=True)
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
-        """Return the ids of runs that begin so, in order of the alphabet: at most `limit`."""
+        """Return the ids of runs that begin with `beginning`, in alphabetical order: at most `limit`."""
         return [row[0] for row in self._read("run_ids", {"beginning": beginning, "limit": limit})]
 
     def logs(
@@ -101,8 +100,8 @@ class Views:
     ) -> LogWindow:
         """Return a part of an attempt's log that fits into memory, whatever the log's size.
 
-        The first lines with an id over `after`; without it the last ones with an id under `before`. At most `limit`
-        lines, and of `characters` no more than the first of them makes necessary.
+        With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
+        `limit` lines and `characters`, but always one line.
         """
         values = {
             "run_id": run_id,
@@ -147,16 +146,12 @@ class Views:
             raise NotFound(f"the ledger has no delivery {delivery_id}")
         return payload_text(rows[0][0], form=bool(rows[0][1]))
 
-    def paused(self) -> str | None:
-        """Return who paused destructive calls and why, or None."""
-        return paused(self._read)
-
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.
 
-        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count everything that
-        ever finished; `runs_by_state` what has not; `suspects` how many of these take a turn alone or wait for it;
-        `queue_age` is the seconds that the oldest queued run waits.
+        `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count every run that ever
+        finished; `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it;
+        `queue_age` is how many seconds the oldest queued run has waited.
         """
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None

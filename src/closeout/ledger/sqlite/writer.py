@@ -1,8 +1,8 @@
-"""The one thread that writes, in groups: what is waiting shares one transaction and one fsync.
+"""Write in one thread, in groups: jobs that wait at the same time share one transaction and one fsync.
 
-Several writers on SQLite wait for each other with sleeps and make the slowest hundredth of the answers slow; one
-writer with group commit gives every caller the price of its share. Deliveries come first: GitHub waits for them, and
-runs that log a lot do not. Everything else keeps its order, so that a run's log is stored before its end is.
+Several writers on SQLite would wait for each other with sleeps, which makes the slowest answers slower; with group commit
+each caller pays its share of one commit. Deliveries come first, because GitHub waits for them. All other jobs keep their
+order, so that a run's log is stored before its end.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ T = TypeVar("T")
 LARGEST_GROUP = 512
 """Deliveries in one transaction."""
 MOST_OTHERS = 128
-"""Other jobs in one transaction, of which a delivery may have to wait for one: log lines, operations, requests."""
+"""Other jobs in one transaction (log lines, operations, requests). A delivery waits for one such group at most."""
 
 AT_FAULT = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError),
     *(UnicodeEncodeError, OverflowError),
 )
-"""What a job's own values raise: half a surrogate pair, a number of more than 64 bits, a row that is there already."""
+"""Errors that a job's own values raise: half a surrogate pair, a number of more than 64 bits, a row that is there."""
 
 
 class Job:
@@ -78,7 +78,7 @@ class Writer:
         self._queue: SimpleQueue[tuple[Job | Acceptance, ...] | None] = SimpleQueue()
         self._closed = False
         self.damage: StoreUnavailable | None = None
-        """What showed that the file is damaged."""
+        """The error that showed that the file is damaged."""
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
 
     def start(self) -> None:
@@ -141,7 +141,7 @@ class Writer:
                     others.append(job)
 
     def _refuse_rest(self) -> None:
-        """Answer what was queued in the moment of closing."""
+        """Give an error to jobs that were queued while the ledger closed."""
         rest: list[Job | Acceptance] = []
         while True:
             try:
@@ -155,7 +155,7 @@ class Writer:
             return
         gone = self._identity.lost()
         outcomes = [] if gone else self._commit(group)
-        # Again after the commit: nothing is said to be stored in a file that had lost its name before.
+        # Again after the commit: a file that was deleted before has stored nothing.
         gone = gone or self._identity.lost()
         self._answer([(job, gone) for job in group] if gone else outcomes)
 
@@ -166,7 +166,7 @@ class Writer:
             try:
                 outcomes = self._transaction(group, self._together)
             except (*AT_FAULT, CloseoutError):
-                # One of them is at fault (most often: a duplicate). Alone, each fails only itself.
+                # One job is at fault, most often a duplicate. One by one, each fails only itself.
                 self._deliveries.go_back(kept)
                 outcomes = self._transaction(group, self._one_by_one)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
@@ -236,10 +236,10 @@ class Writer:
                 _safely(job.done, result)
 
     def _mend(self, error: Exception) -> None:
-        """Open the file anew after an I/O error: SQLite may have lost its view of the log.
+        """Open the file again after an I/O error, since SQLite may have lost its view of the log.
 
-        So too when a transaction could not be rolled back: every further one would fail inside it. What fails here
-        is tried again after the next group; nothing of it may end this thread, for which everybody waits.
+        Also after a transaction that could not be rolled back, since every further one would fail inside it. If it
+        fails, the next group tries again. Raise nothing: everybody waits for this thread.
         """
         lost = getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
         if not lost and not self._connection.in_transaction:
@@ -266,7 +266,7 @@ def _first(waiting: deque[T], most: int) -> Iterator[T]:
 
 
 def _safely(call: Callable[[Any], None], argument: Any) -> None:
-    """Call somebody's callback; what it raises must not end the only writer."""
+    """Call a callback, and log what it raises: it must not end the only writer."""
     try:
         call(argument)
     except Exception:

@@ -138,19 +138,6 @@ def test_a_cancel_stands_when_lambda_cannot_be_asked(desk: Desk) -> None:
     assert row.run.cancel == "ada"
 
 
-def test_a_pause_holds_from_the_moment_it_is_written(desk: Desk) -> None:
-    """For every worker, which reads it before each destructive call."""
-    switch = desk.bench.switch
-    assert switch.paused() is None
-    desk.ask("pause", reason="the account is moved")
-    assert switch.paused() == desk.bench.views.paused() == "by ada: the account is moved"
-    desk.ask("pause")
-    assert switch.paused() == "by ada"
-    desk.ask("resume")
-    desk.ask("resume")
-    assert switch.paused() is None
-
-
 def test_a_replay_begins_what_todays_file_matches_and_a_rerun_the_next_attempt(desk: Desk) -> None:
     """Each is stored with who asked, has its ticket, and is started by name; nothing else is."""
     delivery = keep_push(desk.bench)

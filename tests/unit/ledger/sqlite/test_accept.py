@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core.errors import BadDelivery, LedgerError, StoreUnavailable
+from closeout.core.errors import BadDelivery, StoreUnavailable
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ledger.sqlite.connection import APPLICATION_ID, newest_version
 from closeout.ledger.sqlite.writer import Job
@@ -40,50 +40,6 @@ def together(ledger: Ledger, submit: Callable[[Callable[[Any], None]], int]) -> 
     for _ in range(count):
         assert settled.acquire(timeout=5)
     return outcomes
-
-
-def test_a_delivery_and_its_runs_are_stored(ledger: Ledger, views: Views) -> None:
-    """The answer has the delivery's number, its runs and the executions that are new."""
-    accepted = ledger.accept_wait(delivery(), [new_run("r1"), new_run("r2", "comment")])
-    assert accepted == (1, ("r1", "r2"), False, ("r1-1", "r2-1"))
-    stored = views.delivery(1)
-    assert stored is not None
-    assert stored.runs == ("r1", "r2")
-    assert (stored.event, stored.action, stored.repository, stored.number) == (
-        "pull_request",
-        "closed",
-        "acme/shop",
-        17,
-    )
-    assert views.body(1) == b'{"number": 17}'
-
-
-def test_a_delivery_that_nothing_matched_is_kept(ledger: Ledger, views: Views) -> None:
-    """`explain` and `replay` need it."""
-    assert ledger.accept_wait(delivery(), []) == (1, (), False, ())
-    assert [view.guid for view in views.deliveries()] == ["g1"]
-
-
-def test_the_same_delivery_again_is_a_duplicate(ledger: Ledger, views: Views) -> None:
-    """It is answered with the original and its runs, and starts nothing."""
-    ledger.accept_wait(delivery(), [new_run("r1")])
-    assert ledger.accept_wait(delivery(), [new_run("r1")]) == (1, ("r1",), True, ())
-    assert len(views.deliveries()) == 1
-    assert len(views.runs()) == 1
-
-
-def test_the_same_event_through_another_hook_starts_nothing_new(ledger: Ledger, views: Views) -> None:
-    """The delivery is kept; its runs are the ones that are there."""
-    ledger.accept_wait(delivery(hook="h1"), [new_run("r1")])
-    assert ledger.accept_wait(delivery(hook="h2"), [new_run("r1")]) == (2, ("r1",), False, ())
-    assert [view.runs for view in views.deliveries()] == [("r1",), ("r1",)]
-    assert len(views.runs()) == 1
-
-
-def test_another_event_through_the_same_hook_is_another_delivery(ledger: Ledger) -> None:
-    """Deliveries are told apart by (hook, GUID)."""
-    ledger.accept_wait(delivery("g1"), [])
-    assert ledger.accept_wait(delivery("g2"), []).delivery == 2
 
 
 def test_a_group_with_a_duplicate_stores_the_others(ledger: Ledger, views: Views) -> None:
@@ -229,40 +185,6 @@ def test_a_payload_that_is_lost_is_told_and_the_rest_can_be_read(
     execution, _ = ledger.load(1)
     assert (execution.body, execution.definition) == (b"", '{"a": 1}')
     assert why in str(execution.unreadable)
-
-
-def test_a_further_attempt_is_another_execution_of_the_same_run(ledger: Ledger, views: Views) -> None:
-    """Today's definition, the same delivery and key, and who asked for it."""
-    ledger.accept_wait(delivery(), [new_run("r1", definition='{"old": 1}')])
-    assert (
-        ledger.attempts.new_attempt("r1", '{"new": 1}', "ada", key="acme/shop#17", queue_timeout=3600.0)
-        == "r1-2"
-    )
-    execution, operations = ledger.load(2)
-    assert (execution.id, execution.attempt, execution.definition, operations) == (
-        "r1-2",
-        2,
-        '{"new": 1}',
-        [],
-    )
-    view = views.run("r1")
-    assert view is not None
-    assert (view.attempt, view.requested_by, view.key) == (2, "ada", "acme/shop#17")
-    assert [run.execution for run in views.runs()] == ["r1-2"]
-
-
-def test_an_attempt_at_nothing_is_an_error(ledger: Ledger) -> None:
-    """A sentence that names the run."""
-    with pytest.raises(LedgerError, match="no run nope"):
-        ledger.attempts.new_attempt("nope", "{}", "ada", key="acme/shop#17", queue_timeout=3600.0)
-
-
-def test_a_replay_adds_the_runs_that_are_not_there(ledger: Ledger) -> None:
-    """What matches today and did not then."""
-    ledger.accept_wait(delivery(), [new_run("r1")])
-    assert ledger.attempts.add_runs(1, [new_run("r1"), new_run("r2", "comment")], "ada") == ("r2-1",)
-    with pytest.raises(LedgerError, match="no delivery 7"):
-        ledger.attempts.add_runs(7, [], "ada")
 
 
 def test_definitions_are_kept_once(ledger: Ledger) -> None:

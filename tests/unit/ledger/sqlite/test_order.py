@@ -129,38 +129,6 @@ def test_a_run_stores_a_bounded_number_of_lines() -> None:
     assert lines.line("b-1", "x") == "x"
 
 
-@pytest.mark.parametrize("sizes", [(1,) * 57, (400,) * 20, (5_000, 1, 1, 5_000, 1), (), (1,) * 10])
-def test_windows_show_each_line_once(ledger: Ledger, views: Views, sizes: tuple[int, ...]) -> None:
-    """From either end, at most ten lines and about a thousand characters at a time, and the rest is counted."""
-    ledger.accept_wait(delivery(), [new_run(RUN), new_run("s" * 26, "other")])
-    for size in sizes:
-        ledger.write(f"{RUN}-1", None, "x" * size)
-        ledger.write(f"{'s' * 26}-1", None, "another run's")
-    ledger.probe()
-    whole = views.logs(RUN)
-
-    def window(**where: int | None) -> Any:
-        found = views.log_window(RUN, 1, limit=10, characters=1_000, **where)
-        assert len(found.lines) <= 10
-        lengths = [len(line.text) for line in found.lines]
-        assert sum(lengths) - max(lengths, default=0) <= 1_000
-        return found
-
-    backward: list[Any] = []
-    found = window()
-    while found.lines:
-        backward = [*found.lines, *backward]
-        assert found.left_out == len(whole) - len(backward)
-        found = window(before=found.lines[0].id)
-    forward: list[Any] = []
-    found = window(after=0)
-    while found.lines:
-        forward += found.lines
-        assert found.left_out == len(whole) - len(forward)
-        found = window(after=found.lines[-1].id)
-    assert backward == forward == whole
-
-
 def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> None:
     """The plan of both statements is a range of the index over runs."""
     from closeout.ledger.sqlite.sql import READ
