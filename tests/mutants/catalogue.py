@@ -334,7 +334,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a refused look counts as absent",
         "src/closeout/actions/aws/physical.py",
-        "        if error.reason in look.absent:",
+        "        if error.reason in check.absent:",
         "        if True:",
         (f"{STACK}::TestVerify::test_a_refused_look_is_not_absence",),
     ),

@@ -10,7 +10,7 @@ CORE = "tests/unit/core/test_runs.py"
 DURABLE = "tests/unit/engine/test_durable.py"
 TURNS = "tests/properties/test_turns.py"
 REMOTE = "tests/contract/test_remote_engine.py"
-TRIES = "tests/unit/actions/general/test_tries.py"
+TRIES = "tests/unit/actions/general/test_attempts.py"
 WAITING = "tests/contract/test_waiting_runs.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -172,7 +172,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a step that ended by the count of before runs again in a replay",
-        "src/closeout/actions/general/tries.py",
+        "src/closeout/actions/general/attempts.py",
         'crashes += bool(outcome.get("crashed"))',
         "crashes += 0",
         (f"{TRIES}::test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay",),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from closeout.actions.registry import builtin
 from closeout.config import cel, load
-from closeout.config.counterexamples import Subject
+from closeout.config.collisions import Subject
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
 from closeout.config.subjects import Key, Law

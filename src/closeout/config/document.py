@@ -1,7 +1,8 @@
 """A YAML text → nodes that know their place in the file.
 
-ruamel gives events; the tree is built here, because its own constructors quietly drop what people lose
-clean-ups by: an unquoted `!pattern` becomes a tag and vanishes, a second key of the same name wins.
+The tree is built here from ruamel's events. Its constructors silently drop what people then miss: an unquoted `!pattern`
+becomes a tag and vanishes, and the second key of one name wins. `compose` does not help: its nodes no longer say that a
+plain `!` stood there, and it reads a whole file before its size can be refused.
 """
 
 from __future__ import annotations

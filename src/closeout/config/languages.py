@@ -186,11 +186,15 @@ class Fit(NamedTuple):
         return self.inner.accepts(state[0])
 
 
-class _Owners(NamedTuple):
-    """The owners after which a list of patterns is in the state `then`. A state is None before the first character."""
+class _Half(NamedTuple):
+    """The owners, or the names, that a list of patterns lets through, with `then` its state between the two.
+
+    Owners are those after which the patterns are in that state, names those that they let through from there.
+    """
 
     walk: Walk
     then: tuple[int, ...]
+    owner: bool
 
     @property
     def start(self) -> State:
@@ -201,32 +205,16 @@ class _Owners(NamedTuple):
         return 1 + self.walk.size // 32
 
     def step(self, state: Any, char: str) -> State | None:
-        fits = char in ALNUM or (char in "-_" and state != _BEFORE)
-        return self.walk.step(self.walk.start if state == _BEFORE else state, char) if fits else None
+        if state == _BEFORE:
+            state, chars = (self.walk.start, ALNUM) if self.owner else (self.then, _NAME)
+        else:
+            chars = _OWNER if self.owner else _NAME
+        return self.walk.step(state, char) if char in chars else None
 
     def accepts(self, state: Any) -> bool:
-        return state != _BEFORE and self.walk.step(state, "/") == self.then
-
-
-class _Names(NamedTuple):
-    """The names that a list of patterns lets through when it is in the state `then`, behind the owner."""
-
-    walk: Walk
-    then: tuple[int, ...]
-
-    @property
-    def start(self) -> State:
-        return _BEFORE
-
-    @property
-    def cost(self) -> int:
-        return 1 + self.walk.size // 32
-
-    def step(self, state: Any, char: str) -> State | None:
-        return self.walk.step(self.then if state == _BEFORE else state, char) if char in _NAME else None
-
-    def accepts(self, state: Any) -> bool:
-        return state != _BEFORE and self.walk.accepts(state)
+        if state == _BEFORE:
+            return False
+        return self.walk.step(state, "/") == self.then if self.owner else self.walk.accepts(state)
 
 
 class Cell(NamedTuple):
@@ -257,15 +245,15 @@ def cells(patterns: Sequence[str], alphabet: str, budget: Budget) -> tuple[Cell,
     found: dict[tuple[int, ...], Cell] = {}
     if all(is_literal(_split(pattern)[0]) and "/" in pattern for pattern in patterns):
         return tuple(_of_owners(walk, patterns, alphabet, budget))
-    owners = _Owners(walk, ())
+    owners = _Half(walk, (), owner=True)
     for state, _ in _reached(owners, alphabet, budget):
         then = walk.step(state, "/") if state != _BEFORE else None
         if then is None or then in found:
             continue
-        names = _Names(walk, then)
+        names = _Half(walk, then, owner=False)
         some = examples(names, alphabet, budget)
         if some:
-            own = _Owners(walk, then)
+            own = _Half(walk, then, owner=True)
             found[then] = Cell(walk, own, names, examples(own, alphabet, budget), some)
     return tuple(found.values())
 
@@ -278,12 +266,17 @@ def _of_owners(walk: Walk, patterns: Sequence[str], alphabet: str, budget: Budge
         then: Any = walk.start
         for char in f"{owner}/":
             then = then and walk.step(then, char)
-        language = _Names(walk, then)
+        language = _Half(walk, then, owner=False)
         listed = tuple(dict.fromkeys(name for other, name in pairs if other == owner))
         names = listed[:2] if plain else examples(language, alphabet, budget)
         if names:
             yield Cell(
-                walk, _Owners(walk, then), language, (owner,), names, frozenset(listed) if plain else None
+                walk,
+                _Half(walk, then, owner=True),
+                language,
+                (owner,),
+                names,
+                frozenset(listed) if plain else None,
             )
 
 
@@ -299,7 +292,7 @@ def fixes_owner(pattern: str) -> bool:
     """
     if is_literal(_split(pattern)[0]) and "/" in pattern:
         return True
-    owners = _Owners(Walk([pattern]), ())
+    owners = _Half(Walk([pattern]), (), owner=True)
     budget = Budget(_OWNER_STEPS)
     try:
         if not _loops(_owner_states(owners, _OWNER, budget)):
@@ -310,7 +303,7 @@ def fixes_owner(pattern: str) -> bool:
         return False
 
 
-def _owner_states(owners: _Owners, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
+def _owner_states(owners: _Half, chars: Collection[str], budget: Budget) -> dict[Any, set[Any]]:
     """Return the states on the way to an owner that is written with these characters, and what follows on each."""
     after: dict[Any, set[Any]] = {}
     queue: list[Any] = [owners.start]
@@ -347,7 +340,7 @@ def read(language: Language, text: str) -> bool:
 
 def examples(language: Language, alphabet: str, budget: Budget) -> tuple[str, ...]:
     """Return two texts of a language, or the one that there is, or none."""
-    likely = _EXAMPLES[0] if isinstance(language, _Owners) else _EXAMPLES[1]
+    likely = _EXAMPLES[0] if isinstance(language, _Half) and language.owner else _EXAMPLES[1]
     found = [text for text in likely if read(language, text)][:2]
     if len(found) < 2:
         short = (text for state, text in _reached(language, alphabet, budget, 2) if language.accepts(state))

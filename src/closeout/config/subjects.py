@@ -12,8 +12,18 @@ from itertools import product, takewhile
 from typing import NamedTuple
 
 from closeout.config import languages
-from closeout.config.collisions import Line, Meeting, Pair, Slot, meetings
-from closeout.config.counterexamples import IDS, TAIL, Collision, Side, first
+from closeout.config.collisions import (
+    IDS,
+    TAIL,
+    Collision,
+    Line,
+    Meeting,
+    Pair,
+    Side,
+    Slot,
+    counterexample,
+    meetings,
+)
 from closeout.config.fields import Field, Item, Kind, Named
 from closeout.config.languages import LANGUAGES, SEPARATOR, Budget, Cell, Except, Fit, Undecided
 
@@ -185,13 +195,13 @@ class Law:
             return None
         subject = _subject((one.kind, two.kind))
         if subject is None:
-            return first(self._tries(one, two, "", decided[1]), one, two, "subject")
+            return counterexample(self._shared_texts(one, two, "", decided[1]), one, two, "subject")
         if "pull-request-id" in decided[0]:
             return None
         undecided = False
         for name in (name for name in subject if name not in decided[0]):
             try:
-                found = first(self._tries(one, two, name, decided[1]), one, two, name)
+                found = counterexample(self._shared_texts(one, two, name, decided[1]), one, two, name)
             except Undecided:
                 undecided = True
                 continue
@@ -201,7 +211,7 @@ class Law:
             raise Undecided
         return None
 
-    def _tries(self, one: Side, two: Side, name: str, equal: frozenset[Pair]) -> Iterator[Meeting]:
+    def _shared_texts(self, one: Side, two: Side, name: str, equal: frozenset[Pair]) -> Iterator[Meeting]:
         """Yield texts that are both names, in which the variable `name` may have two values."""
         # Two repositories have two ids, and two pull requests too, so where the names show them they differ as well.
         apart = [

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from closeout.actions.spec import Action
-from closeout.config.counterexamples import Collision
+from closeout.config.collisions import Collision
 from closeout.config.fields import named
 from closeout.config.languages import Undecided
 from closeout.config.subjects import Key, Law

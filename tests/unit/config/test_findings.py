@@ -186,6 +186,21 @@ def test_aliases_work_within_the_limit(tmp_path: Path) -> None:
     assert [finding.code for finding in found(tmp_path, "\n".join(lines))] == ["yaml-too-large"]
 
 
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a\n  b: *a\n"])
+def test_an_alias_inside_of_its_own_anchor_is_a_finding(tmp_path: Path, text: str) -> None:
+    """YAML allows a value that holds itself; nothing here could read it to an end."""
+    assert [finding.code for finding in found(tmp_path, text)] == ["yaml-syntax"]
+
+
+@pytest.mark.parametrize(
+    "text", ["&x !tag a", "&x ! a", "!tag &x a", "!<tag:x> a", "&x\n      !tag a", "! [a]"]
+)
+def test_a_tag_is_found_behind_an_anchor_too(tmp_path: Path, text: str) -> None:
+    """The value would be lost as silently there."""
+    codes = [finding.code for finding in found(tmp_path, tidy("on: push", f"on: push\n    if: {text}"))]
+    assert codes == ["yaml-tag"]
+
+
 def test_one_mistake_in_aws_is_not_repeated_at_every_step(tmp_path: Path) -> None:
     """A wrong account is one finding, however many steps use it."""
     findings = found(tmp_path, AUTOMATION.replace("'123456789012'", "123456789012"))

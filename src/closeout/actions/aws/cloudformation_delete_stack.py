@@ -113,8 +113,8 @@ def _part_changes(resource: Resource, top: str, account: str, count: Any) -> Ite
         reason = f"{where}: its DeletionPolicy is {resource.policy}"
         yield Change(verb="keep", resource=shown, reason=reason, part_of=top, name=resource.physical_id)
         return
-    looked = physical.has_look(resource.type) or resource.type == stacks.STACK_TYPE
-    proof = "looked at directly afterwards" if looked else "afterwards CloudFormation's word is taken"
+    checked = physical.has_check(resource.type) or resource.type == stacks.STACK_TYPE
+    proof = "verified after deletion" if checked else "not verified beyond what CloudFormation says"
     number, size = count(resource)
     yield Change(
         verb="delete",
@@ -155,8 +155,8 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     """Look at the stack and at each resource that the plan had listed.
 
-    A look that is refused (403) is a leftover that says so: not being allowed to see is not being gone. A
-    transient error is raised, so that the look is made again.
+    A check that is refused (403) is a leftover that says so: a refusal does not mean that the resource is gone. A
+    transient error is raised, so that the check is made again.
     """
     seen = _Looks(clients)
     left: list[Leftover] = []
@@ -168,14 +168,14 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
         except ServiceError as error:
             if error.transient:
                 raise
-            reason = f"could not be looked at: {error.message}"
+            reason = f"could not be verified: {error.message}"
         if reason:
             left.append(Leftover(resource=change.resource, reason=reason))
     return left
 
 
 class _Looks:
-    """Fresh looks, with CloudFormation's word on each stack asked for once."""
+    """Existence checks, with each stack's resource statuses read from CloudFormation once."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -196,7 +196,7 @@ class _Looks:
         kind, physical_id = identity["type"], identity["physical_id"]
         if kind == stacks.STACK_TYPE:
             there = self._find(physical_id) is not None
-        elif physical.has_look(kind):
+        elif physical.has_check(kind):
             there = physical.is_there(self._clients, kind, physical_id, identity["account"])
         else:
             there = self._find(identity["stack_id"]) is not None and self._word(identity) != "DELETE_COMPLETE"
@@ -227,9 +227,9 @@ class _Looks:
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     """Return what the caller needs. Deleting the resources themselves is the role's business, or the caller's."""
     name = arns.pattern(inputs, "stack-name")
-    looks = physical.LOOKS.values()
-    named = [look for look in looks if look.resource != physical.EVERYTHING]
-    unnamed = [look for look in looks if look.resource == physical.EVERYTHING]
+    checks = physical.EXISTENCE_CHECKS.values()
+    named = [check for check in checks if check.resource != physical.EVERYTHING]
+    unnamed = [check for check in checks if check.resource == physical.EVERYTHING]
     needed = [
         Permission(
             system="aws",
@@ -247,11 +247,11 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
         *(
             Permission(
                 system="aws",
-                actions=tuple(sorted({look.action for look in looks})),
-                resources=tuple(sorted({look.resource for look in looks})),
+                actions=tuple(sorted({check.action for check in group})),
+                resources=tuple(sorted({check.resource for check in group})),
                 reason=reason,
             )
-            for looks, reason in ((named, NAMED), (unnamed, UNNAMED))
+            for group, reason in ((named, NAMED), (unnamed, UNNAMED))
         ),
     ]
     if inputs.get("role-arn"):
@@ -293,8 +293,8 @@ CloudFormation ends in DELETE_FAILED, the step explains it resource by resource 
 that were in the plan, and deletes again, at most `retry.attempts` times in all. Emptying a bucket deletes all
 that is in it at that time, every version and delete marker.
 
-Afterwards each planned resource is looked at directly where there is a look for its type; for other types
-CloudFormation's word is taken. The plan says for each line which it is. What DeletionPolicy Retain or Snapshot
+Then each planned resource is verified in AWS directly where closeout has a check for its type; for other types
+CloudFormation's status counts. The plan says for each line which it is. What DeletionPolicy Retain or Snapshot
 keeps is reported as kept.
 
 Where the file says `protect.tags`, the plan reads the tags of every resource of the stack that is to go, from the

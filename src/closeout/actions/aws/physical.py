@@ -1,7 +1,7 @@
-"""A fresh look at single resources: whether this bucket, table or role is really gone.
+"""Whether a single resource still exists: this bucket, table or role, asked of its own service.
 
-A stack that is deleted proves nothing about what was in it. For the common types there is a look of their own
-here, one line each in one table; a resource of any other type rests on what CloudFormation says.
+That a stack is deleted proves nothing about what was in it. The common types are checked directly, by one row each of
+one table; for any other type CloudFormation's word counts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from closeout.core.errors import ServiceError
 from closeout.ports import Clients
 
 
-class Look(NamedTuple):
+class ExistenceCheck(NamedTuple):
     """One read-only call. `absent` are the exact codes that mean "not there"; everything else is an error.
 
     `there` decides from an answer that came without error (a list that may be empty, a resource that is only
@@ -46,8 +46,8 @@ EVERYTHING = "*"
 """For actions that IAM gives for all resources or for none (Service Authorization Reference)."""
 _NOT_FOUND = _codes("ResourceNotFoundException")
 
-LOOKS: Mapping[str, Look] = {
-    "AWS::S3::Bucket": Look(
+EXISTENCE_CHECKS: Mapping[str, ExistenceCheck] = {
+    "AWS::S3::Bucket": ExistenceCheck(
         "s3",
         "head_bucket",
         lambda physical, account: {"Bucket": physical, "ExpectedBucketOwner": account},
@@ -55,7 +55,7 @@ LOOKS: Mapping[str, Look] = {
         "s3:ListBucket",
         "arn:aws:s3:::*",
     ),
-    "AWS::Lambda::Function": Look(
+    "AWS::Lambda::Function": ExistenceCheck(
         "lambda",
         "get_function_configuration",
         _named("FunctionName"),
@@ -63,7 +63,7 @@ LOOKS: Mapping[str, Look] = {
         "lambda:GetFunctionConfiguration",
         "arn:aws:lambda:*:*:function:*",
     ),
-    "AWS::DynamoDB::Table": Look(
+    "AWS::DynamoDB::Table": ExistenceCheck(
         "dynamodb",
         "describe_table",
         _named("TableName"),
@@ -71,7 +71,7 @@ LOOKS: Mapping[str, Look] = {
         "dynamodb:DescribeTable",
         "arn:aws:dynamodb:*:*:table/*",
     ),
-    "AWS::DynamoDB::GlobalTable": Look(
+    "AWS::DynamoDB::GlobalTable": ExistenceCheck(
         "dynamodb",
         "describe_table",
         _named("TableName"),
@@ -79,7 +79,7 @@ LOOKS: Mapping[str, Look] = {
         "dynamodb:DescribeTable",
         "arn:aws:dynamodb:*:*:table/*",
     ),
-    "AWS::SQS::Queue": Look(
+    "AWS::SQS::Queue": ExistenceCheck(
         "sqs",
         "get_queue_attributes",
         _named("QueueUrl"),
@@ -87,7 +87,7 @@ LOOKS: Mapping[str, Look] = {
         "sqs:GetQueueAttributes",
         "arn:aws:sqs:*:*:*",
     ),
-    "AWS::SNS::Topic": Look(
+    "AWS::SNS::Topic": ExistenceCheck(
         "sns",
         "get_topic_attributes",
         _named("TopicArn"),
@@ -95,10 +95,10 @@ LOOKS: Mapping[str, Look] = {
         "sns:GetTopicAttributes",
         "arn:aws:sns:*:*:*",
     ),
-    "AWS::IAM::Role": Look(
+    "AWS::IAM::Role": ExistenceCheck(
         "iam", "get_role", _named("RoleName"), _codes("NoSuchEntity"), "iam:GetRole", "arn:aws:iam::*:role/*"
     ),
-    "AWS::IAM::ManagedPolicy": Look(
+    "AWS::IAM::ManagedPolicy": ExistenceCheck(
         "iam",
         "get_policy",
         _named("PolicyArn"),
@@ -106,7 +106,7 @@ LOOKS: Mapping[str, Look] = {
         "iam:GetPolicy",
         "arn:aws:iam::*:policy/*",
     ),
-    "AWS::IAM::InstanceProfile": Look(
+    "AWS::IAM::InstanceProfile": ExistenceCheck(
         "iam",
         "get_instance_profile",
         _named("InstanceProfileName"),
@@ -114,10 +114,10 @@ LOOKS: Mapping[str, Look] = {
         "iam:GetInstanceProfile",
         "arn:aws:iam::*:instance-profile/*",
     ),
-    "AWS::IAM::User": Look(
+    "AWS::IAM::User": ExistenceCheck(
         "iam", "get_user", _named("UserName"), _codes("NoSuchEntity"), "iam:GetUser", "arn:aws:iam::*:user/*"
     ),
-    "AWS::Logs::LogGroup": Look(
+    "AWS::Logs::LogGroup": ExistenceCheck(
         "logs",
         "describe_log_groups",
         _named("logGroupNamePrefix"),
@@ -126,7 +126,7 @@ LOOKS: Mapping[str, Look] = {
         "arn:aws:logs:*:*:log-group:*",
         lambda answer, physical: any(row["logGroupName"] == physical for row in answer["logGroups"]),
     ),
-    "AWS::ECR::Repository": Look(
+    "AWS::ECR::Repository": ExistenceCheck(
         "ecr",
         "describe_repositories",
         _listed("repositoryNames"),
@@ -134,7 +134,7 @@ LOOKS: Mapping[str, Look] = {
         "ecr:DescribeRepositories",
         "arn:aws:ecr:*:*:repository/*",
     ),
-    "AWS::CodeBuild::Project": Look(
+    "AWS::CodeBuild::Project": ExistenceCheck(
         "codebuild",
         "batch_get_projects",
         _listed("names"),
@@ -144,7 +144,7 @@ LOOKS: Mapping[str, Look] = {
         lambda answer, _physical: bool(answer["projects"]),
     ),
     # Not GetParameter: that would read the value.
-    "AWS::SSM::Parameter": Look(
+    "AWS::SSM::Parameter": ExistenceCheck(
         "ssm",
         "describe_parameters",
         lambda physical, _account: {
@@ -156,7 +156,7 @@ LOOKS: Mapping[str, Look] = {
         lambda answer, _physical: bool(answer["Parameters"]),
     ),
     # A secret or a key that is scheduled to be deleted is as gone as it can be.
-    "AWS::SecretsManager::Secret": Look(
+    "AWS::SecretsManager::Secret": ExistenceCheck(
         "secretsmanager",
         "describe_secret",
         _named("SecretId"),
@@ -165,7 +165,7 @@ LOOKS: Mapping[str, Look] = {
         "arn:aws:secretsmanager:*:*:secret:*",
         lambda answer, _physical: not answer.get("DeletedDate"),
     ),
-    "AWS::KMS::Key": Look(
+    "AWS::KMS::Key": ExistenceCheck(
         "kms",
         "describe_key",
         _named("KeyId"),
@@ -174,7 +174,7 @@ LOOKS: Mapping[str, Look] = {
         "arn:aws:kms:*:*:key/*",
         lambda answer, _physical: answer["KeyMetadata"]["KeyState"] != "PendingDeletion",
     ),
-    "AWS::StepFunctions::StateMachine": Look(
+    "AWS::StepFunctions::StateMachine": ExistenceCheck(
         "stepfunctions",
         "describe_state_machine",
         _named("stateMachineArn"),
@@ -182,7 +182,7 @@ LOOKS: Mapping[str, Look] = {
         "states:DescribeStateMachine",
         "arn:aws:states:*:*:stateMachine:*",
     ),
-    "AWS::Kinesis::Stream": Look(
+    "AWS::Kinesis::Stream": ExistenceCheck(
         "kinesis",
         "describe_stream_summary",
         _named("StreamName"),
@@ -190,7 +190,7 @@ LOOKS: Mapping[str, Look] = {
         "kinesis:DescribeStreamSummary",
         "arn:aws:kinesis:*:*:stream/*",
     ),
-    "AWS::RDS::DBInstance": Look(
+    "AWS::RDS::DBInstance": ExistenceCheck(
         "rds",
         "describe_db_instances",
         _named("DBInstanceIdentifier"),
@@ -198,7 +198,7 @@ LOOKS: Mapping[str, Look] = {
         "rds:DescribeDBInstances",
         "arn:aws:rds:*:*:db:*",
     ),
-    "AWS::EC2::SecurityGroup": Look(
+    "AWS::EC2::SecurityGroup": ExistenceCheck(
         "ec2",
         "describe_security_groups",
         _listed("GroupIds"),
@@ -206,7 +206,7 @@ LOOKS: Mapping[str, Look] = {
         "ec2:DescribeSecurityGroups",
         EVERYTHING,
     ),
-    "AWS::EC2::VPC": Look(
+    "AWS::EC2::VPC": ExistenceCheck(
         "ec2",
         "describe_vpcs",
         _listed("VpcIds"),
@@ -214,7 +214,7 @@ LOOKS: Mapping[str, Look] = {
         "ec2:DescribeVpcs",
         EVERYTHING,
     ),
-    "AWS::EC2::Instance": Look(
+    "AWS::EC2::Instance": ExistenceCheck(
         "ec2",
         "describe_instances",
         _listed("InstanceIds"),
@@ -234,19 +234,19 @@ LOOKS: Mapping[str, Look] = {
 }
 
 
-def has_look(kind: str) -> bool:
-    """Tell whether resources of this type are looked at directly."""
-    return kind in LOOKS
+def has_check(kind: str) -> bool:
+    """Return whether resources of this type are checked directly."""
+    return kind in EXISTENCE_CHECKS
 
 
 def is_there(clients: Clients, kind: str, physical_id: str, account: str) -> bool:
-    """Look whether a resource is there. Raises `ServiceError` when the service says anything but yes or no."""
-    look = LOOKS[kind]
-    call = getattr(clients.aws(look.service), look.operation)
+    """Return whether a resource exists. Raises `ServiceError` when the service says anything but yes or no."""
+    check = EXISTENCE_CHECKS[kind]
+    call = getattr(clients.aws(check.service), check.operation)
     try:
-        answer = call(**look.arguments(physical_id, account))
+        answer = call(**check.arguments(physical_id, account))
     except ServiceError as error:
-        if error.reason in look.absent:
+        if error.reason in check.absent:
             return False
         raise
-    return look.there is None or look.there(answer, physical_id)
+    return check.there is None or check.there(answer, physical_id)

@@ -178,7 +178,7 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
         except ServiceError as error:
             if error.transient:
                 raise
-            left.append(Leftover(resource=change.resource, reason=f"could not be looked at: {error.message}"))
+            left.append(Leftover(resource=change.resource, reason=f"could not be verified: {error.message}"))
             continue
         if found:
             names = ", ".join(version.key for version in found[:3])

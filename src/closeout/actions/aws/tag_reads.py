@@ -56,17 +56,17 @@ def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
     return found
 
 
-def _look(kind: str, *keys: str | int) -> Read:
-    """Return the read of a type whose tags stand in the answer of its look, so that it needs no right of its own."""
-    look = physical.LOOKS[kind]
+def _checked(kind: str, *keys: str | int) -> Read:
+    """Return the read of a type whose tags stand in the answer of its existence check, so that it needs no right of its own."""
+    check = physical.EXISTENCE_CHECKS[kind]
     return Read(
-        look.service,
-        look.operation,
-        lambda named: look.arguments(named.physical_id, named.account),
+        check.service,
+        check.operation,
+        lambda named: check.arguments(named.physical_id, named.account),
         _under(*keys),
-        look.absent,
-        look.action,
-        look.resource,
+        check.absent,
+        check.action,
+        check.resource,
     )
 
 
@@ -79,10 +79,10 @@ def _listing(
     **more: Any,
 ) -> Read:
     """Return the read of a type that has a call of its own for tags."""
-    look = physical.LOOKS[kind]
-    untagged = look.absent | more.pop("untagged", frozenset())
+    check = physical.EXISTENCE_CHECKS[kind]
+    untagged = check.absent | more.pop("untagged", frozenset())
     found = _under(key) if more.pop("optional", False) else lambda answer: answer[key]
-    return Read(look.service, operation, arguments, found, untagged, action, look.resource, **more)
+    return Read(check.service, operation, arguments, found, untagged, action, check.resource, **more)
 
 
 def _by_arn(service: str, prefix: str, key: str) -> Callable[[Named], dict[str, Any]]:
@@ -136,10 +136,10 @@ READS: Mapping[str, Read] = {
         "sns:ListTagsForResource",
         untagged=_GONE,
     ),
-    "AWS::IAM::Role": _look("AWS::IAM::Role", "Role", "Tags"),
-    "AWS::IAM::ManagedPolicy": _look("AWS::IAM::ManagedPolicy", "Policy", "Tags"),
-    "AWS::IAM::InstanceProfile": _look("AWS::IAM::InstanceProfile", "InstanceProfile", "Tags"),
-    "AWS::IAM::User": _look("AWS::IAM::User", "User", "Tags"),
+    "AWS::IAM::Role": _checked("AWS::IAM::Role", "Role", "Tags"),
+    "AWS::IAM::ManagedPolicy": _checked("AWS::IAM::ManagedPolicy", "Policy", "Tags"),
+    "AWS::IAM::InstanceProfile": _checked("AWS::IAM::InstanceProfile", "InstanceProfile", "Tags"),
+    "AWS::IAM::User": _checked("AWS::IAM::User", "User", "Tags"),
     "AWS::Logs::LogGroup": _listing(
         "AWS::Logs::LogGroup",
         "list_tags_for_resource",
@@ -156,7 +156,7 @@ READS: Mapping[str, Read] = {
         "tags",
         "ecr:ListTagsForResource",
     ),
-    "AWS::CodeBuild::Project": _look("AWS::CodeBuild::Project")._replace(
+    "AWS::CodeBuild::Project": _checked("AWS::CodeBuild::Project")._replace(
         found=lambda answer: [tag for project in answer["projects"] for tag in project.get("tags") or ()]
     ),
     "AWS::SSM::Parameter": _listing(
@@ -167,7 +167,7 @@ READS: Mapping[str, Read] = {
         "ssm:ListTagsForResource",
         untagged=frozenset({"InvalidResourceId"}),
     )._replace(resource="arn:aws:ssm:*:*:parameter/*"),
-    "AWS::SecretsManager::Secret": _look("AWS::SecretsManager::Secret", "Tags"),
+    "AWS::SecretsManager::Secret": _checked("AWS::SecretsManager::Secret", "Tags"),
     "AWS::KMS::Key": _listing(
         "AWS::KMS::Key",
         "list_resource_tags",
@@ -191,10 +191,10 @@ READS: Mapping[str, Read] = {
         "Tags",
         "kinesis:ListTagsForStream",
     ),
-    "AWS::RDS::DBInstance": _look("AWS::RDS::DBInstance", "DBInstances", 0, "TagList"),
-    "AWS::EC2::SecurityGroup": _look("AWS::EC2::SecurityGroup", "SecurityGroups", 0, "Tags"),
-    "AWS::EC2::VPC": _look("AWS::EC2::VPC", "Vpcs", 0, "Tags"),
-    "AWS::EC2::Instance": _look("AWS::EC2::Instance", "Reservations", 0, "Instances", 0, "Tags"),
+    "AWS::RDS::DBInstance": _checked("AWS::RDS::DBInstance", "DBInstances", 0, "TagList"),
+    "AWS::EC2::SecurityGroup": _checked("AWS::EC2::SecurityGroup", "SecurityGroups", 0, "Tags"),
+    "AWS::EC2::VPC": _checked("AWS::EC2::VPC", "Vpcs", 0, "Tags"),
+    "AWS::EC2::Instance": _checked("AWS::EC2::Instance", "Reservations", 0, "Instances", 0, "Tags"),
     # Cloud Control knows these two by other ids than CloudFormation's.
     "AWS::Events::Rule": Read(
         "events",

@@ -79,9 +79,11 @@ def bucket_permissions(bucket: str) -> tuple[Permission, ...]:
 
 
 def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    """Return what reading the tags of a stack's resources needs besides the looks at them."""
-    looked = {look.action for look in physical.LOOKS.values()} | {"cloudformation:DescribeStacks"}
-    more = [read for read in READS.values() if read.action not in looked]
+    """Return what reading the tags of a stack's resources needs besides the existence checks."""
+    checked = {check.action for check in physical.EXISTENCE_CHECKS.values()} | {
+        "cloudformation:DescribeStacks"
+    }
+    more = [read for read in READS.values() if read.action not in checked]
     actions = tuple(sorted({read.action for read in more}))
     return (_permission(actions, tuple(sorted({read.resource for read in more}))), OTHERS)
 

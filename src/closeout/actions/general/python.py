@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from closeout.actions.general import tries
+from closeout.actions.general import attempts
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import CloseoutError, InputError
 from closeout.core.plan import Change, Leftover
@@ -106,11 +106,11 @@ def plan_elsewhere(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Call the function to its end."""
-    outcome = tries.carry_out(work, lambda: _Trial(inputs, work))
+    outcome = attempts.carry_out(work, lambda: _Call(inputs, work))
     return {"result": outcome["result"], "summary": f"{change.resource} returned", "public": "returned"}
 
 
-class _Trial:
+class _Call:
     """One call."""
 
     def __init__(self, inputs: Inputs, work: Work) -> None:

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from closeout.actions.general import tries
+from closeout.actions.general import attempts
 from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
 from closeout.core.errors import ActionFailed, InputError
 from closeout.core.plan import Change, Leftover
@@ -70,11 +70,11 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Run the command to its end, streaming its output into the log."""
-    outcome = tries.carry_out(work, lambda: _Trial(change, inputs, work))
+    outcome = attempts.carry_out(work, lambda: _Execution(change, inputs, work))
     return {"exit": outcome["exit"], "summary": "exit code 0", "public": "exit code 0"}
 
 
-class _Trial:
+class _Execution:
     """One execution of the command."""
 
     def __init__(self, change: Change, inputs: Inputs, work: Work) -> None:

@@ -619,7 +619,7 @@ class TestVerify:
         ACTION.apply(changes[0], inputs(), ImmediateWork(clients))
         aws.fault(operation="HeadBucket", code="403", status=403, message="Forbidden")
         (left,) = ACTION.verify(changes, clients)
-        assert "could not be looked at" in left.reason
+        assert "could not be verified" in left.reason
         assert calls(aws, "DescribeTable")
 
     def test_transient_error_is_raised(self, clients: Any, aws: FakeAws) -> None:

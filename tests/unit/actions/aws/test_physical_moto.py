@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.aws.physical import LOOKS, has_look, is_there
+from closeout.actions.aws.physical import EXISTENCE_CHECKS, has_check, is_there
 from closeout.core.errors import ServiceError
 from closeout.testing.aws import FakeAws
 from tests.unit.actions.aws.previews import ACCOUNT, bucket, queue, table
@@ -62,13 +62,13 @@ UNTRIED = {"AWS::Lambda::Function", "AWS::StepFunctions::StateMachine", "AWS::RD
 
 def test_every_look_is_tried() -> None:
     """A new look needs a line in the table below."""
-    assert set(MISSING) == set(LOOKS)
+    assert set(MISSING) == set(EXISTENCE_CHECKS)
 
 
-@pytest.mark.parametrize("kind", sorted(LOOKS))
+@pytest.mark.parametrize("kind", sorted(EXISTENCE_CHECKS))
 def test_absent(clients: Any, kind: str) -> None:
     """Each service's own answer about something that is not there is read as absence."""
-    assert has_look(kind)
+    assert has_check(kind)
     assert is_there(clients, kind, MISSING[kind], ACCOUNT) is False
 
 
@@ -96,7 +96,7 @@ def _delete(clients: Any) -> None:
     raise AssertionError("the stack did not go")
 
 
-@pytest.mark.parametrize("kind", sorted(set(LOOKS) - UNTRIED))
+@pytest.mark.parametrize("kind", sorted(set(EXISTENCE_CHECKS) - UNTRIED))
 def test_refused(clients: Any, aws: FakeAws, kind: str) -> None:
     """Not being allowed to look is an error, never absence."""
     code, status = ("403", 403) if kind == "AWS::S3::Bucket" else ("AccessDeniedException", 400)
@@ -114,7 +114,7 @@ def test_log_group_by_its_exact_name(clients: Any) -> None:
 
 def answers(kind: str) -> Callable[[dict[str, Any]], bool]:
     """The look's reading of an answer."""
-    there = LOOKS[kind].there
+    there = EXISTENCE_CHECKS[kind].there
     assert there is not None
     return lambda answer: there(answer, "x")
 

@@ -137,5 +137,5 @@ def test_owner_is_given_in_every_call(clients: Any, s3: Any, aws: FakeAws) -> No
     with pytest.raises(StepFailed, match="AccessDenied"):
         ACTION.apply(type(change).from_json(strange), INPUTS, ImmediateWork(clients))
     (found,) = ACTION.verify([type(change).from_json(strange)], clients)
-    assert "could not be looked at" in found.reason
+    assert "could not be verified" in found.reason
     assert len(left(s3)) == 2

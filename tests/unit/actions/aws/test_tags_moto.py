@@ -70,7 +70,7 @@ def test_what_is_gone_has_no_tags(clients: Any, kind: str) -> None:
 
 def test_every_look_has_a_read() -> None:
     """A type that closeout looks at is one whose tags it reads."""
-    assert set(READS) >= set(physical.LOOKS)
+    assert set(READS) >= set(physical.EXISTENCE_CHECKS)
 
 
 def test_a_bucket_without_tags_is_not_an_error(clients: Any) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from closeout.actions.general import tries
+from closeout.actions.general import attempts
 from closeout.core.errors import ActionFailed, ServiceError
 from closeout.core.retry import Backoff, Retry
 from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import nothing
 
 
-class Trial:
+class Scripted:
     """A trial that ends as it is told, and notes what was done with it."""
 
     def __init__(self, done: list[str], *failures: str) -> None:
@@ -45,9 +45,9 @@ def test_what_succeeds_runs_once() -> None:
     """Begin, run, done; a replay runs nothing."""
     done: list[str] = []
     kept: dict[str, Any] = {}
-    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    attempts.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Scripted(done))
     assert done == ["begin", "run 1", "dispose"]
-    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    attempts.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Scripted(done))
     assert done[3:] == ["dispose"]
 
 
@@ -56,10 +56,11 @@ def test_a_crash_in_the_middle_raises_the_number() -> None:
     done: list[str] = []
     kept: dict[str, Any] = {}
     with pytest.raises(Crashed):
-        tries.carry_out(
-            ImmediateWork(nothing(), operations=kept, crash=lambda name: name == "run-1"), lambda: Trial(done)
+        attempts.carry_out(
+            ImmediateWork(nothing(), operations=kept, crash=lambda name: name == "run-1"),
+            lambda: Scripted(done),
         )
-    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    attempts.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Scripted(done))
     assert done == ["begin", "run 1", "dispose", "end 1", "dispose", "begin", "run 2", "dispose"]
 
 
@@ -68,18 +69,18 @@ def test_a_crash_before_the_beginning_was_kept_is_a_first_try() -> None:
     done: list[str] = []
     kept: dict[str, Any] = {}
     with pytest.raises(Crashed):
-        tries.carry_out(
+        attempts.carry_out(
             ImmediateWork(nothing(), operations=kept, crash=lambda name: name == "begin-1"),
-            lambda: Trial(done),
+            lambda: Scripted(done),
         )
-    tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+    attempts.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Scripted(done))
     assert done == ["begin", "dispose", "begin", "run 1", "dispose"]
 
 
 def test_a_rerun_begins_with_its_attempt() -> None:
     """Attempt 3 of the run may be the third time."""
     done: list[str] = []
-    tries.carry_out(ImmediateWork(nothing(), execution="a" * 26 + "-3"), lambda: Trial(done))
+    attempts.carry_out(ImmediateWork(nothing(), execution="a" * 26 + "-3"), lambda: Scripted(done))
     assert done[1] == "run 3"
 
 
@@ -90,7 +91,7 @@ def test_failures_are_tried_again_as_often_as_the_step_says() -> None:
     retry = Retry(attempts=3, backoff=Backoff(first=2.0, factor=2.0))
     work = ImmediateWork(nothing(), retry=retry)
     with pytest.raises(ActionFailed, match="c"):
-        tries.carry_out(work, lambda: Trial(done, *([failures.pop(0)] if failures else [])))
+        attempts.carry_out(work, lambda: Scripted(done, *([failures.pop(0)] if failures else [])))
     assert [entry for entry in done if entry.startswith("run")] == ["run 1", "run 2", "run 3"]
     assert work.slept == [2.0, 4.0]
 
@@ -105,7 +106,7 @@ def test_a_guard_that_holds_the_try_back_does_not_make_it_a_second_one() -> None
             held.pop()
             raise ServiceError("not now", service="s", operation="o", reason="r", transient=True)
 
-    tries.carry_out(ImmediateWork(nothing(), guard=guard), lambda: Trial(done))
+    attempts.carry_out(ImmediateWork(nothing(), guard=guard), lambda: Scripted(done))
     assert done == ["begin", "run 1", "dispose"]
 
 
@@ -119,9 +120,9 @@ def test_a_try_that_was_cut_off_before_it_ran_is_not_counted() -> None:
             raise Crashed(name)
 
     with pytest.raises(Crashed):
-        tries.carry_out(Suspending(nothing(), operations=kept), lambda: Trial(done))
+        attempts.carry_out(Suspending(nothing(), operations=kept), lambda: Scripted(done))
     work = ImmediateWork(nothing(), operations=kept)
-    tries.carry_out(work, lambda: Trial(done))
+    attempts.carry_out(work, lambda: Scripted(done))
     assert done == ["begin", "dispose", "end 1", "dispose", "begin", "run 1", "dispose"]
     assert work.lines == []
 
@@ -131,9 +132,9 @@ def test_a_try_that_may_have_run_says_so() -> None:
     done: list[str] = []
     kept: dict[str, Any] = {"begin-1": {"value": {"mark": 1}}, "run-1": {"marked": True}}
     work = ImmediateWork(nothing(), operations=kept)
-    tries.carry_out(work, lambda: Trial(done))
+    attempts.carry_out(work, lambda: Scripted(done))
     assert done == ["end 1", "dispose", "begin", "run 2", "dispose"]
-    assert work.lines == ["try 1 was cut off before its end was recorded; it may have run in part"]
+    assert work.lines == ["attempt 1 was interrupted before its end was recorded; it may have run in part"]
 
 
 def test_deaths_are_the_engines_to_count() -> None:
@@ -143,8 +144,11 @@ def test_deaths_are_the_engines_to_count() -> None:
     for number in range(1, 10):
         work = ImmediateWork(nothing(), operations=kept, crash=partial(eq, f"run-{number}"))
         with pytest.raises(Crashed):
-            tries.carry_out(work, lambda: Trial(done))
-    assert tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))["failed"] is None
+            attempts.carry_out(work, lambda: Scripted(done))
+    assert (
+        attempts.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Scripted(done))["failed"]
+        is None
+    )
 
 
 def test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay() -> None:
@@ -155,7 +159,7 @@ def test_a_step_that_ended_by_the_count_of_before_is_not_run_again_by_a_replay()
         kept |= {f"begin-{number}": {"value": {"mark": number}}, f"run-{number}": cut_off}
     done: list[str] = []
     with pytest.raises(ActionFailed, match="the server died 2 times while it ran"):
-        tries.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Trial(done))
+        attempts.carry_out(ImmediateWork(nothing(), operations=kept), lambda: Scripted(done))
     assert done == ["dispose", "dispose"]
 
 
@@ -166,5 +170,5 @@ def test_being_cut_off_by_restarts_for_ever_ends() -> None:
         def change(self, name: str, call: Any, on_interrupted: Any = None, *, look: Any = None) -> Any:
             return super().change(name, on_interrupted)
 
-    with pytest.raises(ActionFailed, match=f"cut off {tries.LIMIT} times"):
-        tries.carry_out(CutOff(nothing()), lambda: Trial([]))
+    with pytest.raises(ActionFailed, match=f"interrupted {attempts.LIMIT} times"):
+        attempts.carry_out(CutOff(nothing()), lambda: Scripted([]))

@@ -1,12 +1,12 @@
 """Run something that cannot be asked whether it has happened, and know when it may have happened before.
 
-A script or a function leaves no trace that closeout could look for. So each try has two operations: `begin`,
-recorded before anything runs, and `run`, which is marked in the ledger at the moment when it does (`Work.change`). A
-replay that finds the mark and no end knows that an earlier life of the process was cut off in it: it ends what is left
-of that try and makes the next one, with a raised number.
+A script or a function leaves no trace that closeout could look for. So each attempt has two operations: `begin`, recorded
+before anything runs, and `run`, whose begin the ledger stores before it runs (`Work.change`). A replay that finds the begin
+and no end knows that the process died in it: it ends what is left of that attempt and makes the next one, with a higher
+number.
 
-Without the mark it has not run: a pause or an unreadable pull request held it, and whatever `begin` made is gone with
-the life that made it. The next try is then no second one.
+Without a stored begin nothing ran: a pause or an unreadable pull request held the call, and whatever `begin` made is gone
+with its process. The next attempt then keeps the number.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from closeout.core.errors import ActionFailed
 from closeout.ports import Json
 
 LIMIT = 50
-"""Tries of one step in all, with those that a pause or a restart has cut off."""
+"""Attempts of one step in all, with those that a pause or a restart has interrupted."""
 MAX_CRASHES_BEFORE = 2
 """Crashes after which a step ended while each was kept here, as `crashed`: those runs must replay as they went."""
 
 
-class Trial(Protocol):
-    """One try."""
+class Attempt(Protocol):
+    """One attempt."""
 
     def begin(self) -> Json:
-        """Make ready without changing anything; the result is recorded before `run` is called."""
+        """Prepare without changing anything; the result is recorded before `run` is called."""
         ...
 
     def run(self, attempt: int) -> dict[str, Any]:
-        """Do it. `attempt` is 1 the first time. Gives an object with `failed`: a sentence, or None.
+        """Do it. `attempt` is 1 the first time. Returns an object with `failed`: a sentence, or None.
 
         `public` in it is what anybody may read of that sentence.
         """
         ...
 
     def end_earlier(self, begun: Json) -> None:
-        """End what is left of a try whose `begin` gave `begun` in an earlier life of the process."""
+        """End what is left of an attempt whose `begin` returned `begun` in a process that died."""
         ...
 
     def dispose(self) -> None:
-        """Let go of what `begin` made; called in any case."""
+        """Release what `begin` made; always called."""
         ...
 
 
-def carry_out(work: Work, make: Callable[[], Trial]) -> dict[str, Any]:
+def carry_out(work: Work, make: Callable[[], Attempt]) -> dict[str, Any]:
     """Try until it succeeds or the step's `retry.attempts` have failed. Raises `ActionFailed`."""
     failures, crashes, attempt = 0, 0, work.attempt
     for number in range(1, LIMIT + 1):
-        trial = make()
+        current = make()
         try:
-            outcome = _once(work, trial, number, attempt)
+            outcome = _once(work, current, number, attempt)
         finally:
-            trial.dispose()
+            current.dispose()
         if outcome.get("interrupted"):
             attempt += bool(outcome["ran"])
             crashes += bool(outcome.get("crashed"))
@@ -70,28 +70,28 @@ def carry_out(work: Work, make: Callable[[], Trial]) -> dict[str, Any]:
         if failures >= work.retry.attempts:
             raise ActionFailed(str(outcome["failed"]), public=outcome.get("public"))
         work.sleep(f"wait-{number}", work.retry.delay(failures))
-    cut_off = f"it was cut off {LIMIT} times; closeout does not try again"
+    cut_off = f"it was interrupted {LIMIT} times; closeout does not try again"
     raise ActionFailed(cut_off, public=cut_off)
 
 
-def _once(work: Work, trial: Trial, number: int, attempt: int) -> dict[str, Any]:
+def _once(work: Work, current: Attempt, number: int, attempt: int) -> dict[str, Any]:
     begun_here: list[bool] = []
 
     def begin() -> Json:
         begun_here.append(True)
-        return trial.begin()
+        return current.begin()
 
     begun = work.record(f"begin-{number}", begin)
 
     def run() -> Json:
         if begun_here:
-            return trial.run(attempt)
-        trial.end_earlier(begun)
+            return current.run(attempt)
+        current.end_earlier(begun)
         return {"interrupted": True, "ran": False}
 
     def on_interrupted() -> Json:
-        trial.end_earlier(begun)
-        work.log(f"try {number} was cut off before its end was recorded; it may have run in part")
+        current.end_earlier(begun)
+        work.log(f"attempt {number} was interrupted before its end was recorded; it may have run in part")
         return {"interrupted": True, "ran": True}
 
     outcome: dict[str, Any] = work.change(f"run-{number}", run, on_interrupted)
