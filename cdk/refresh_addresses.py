@@ -38,7 +38,7 @@ def fetch(url: str) -> tuple[str, ...]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the file, or with `--check` only say whether it is current. Gives the exit code."""
+    """Write the file, or with `--check` only print whether it is current. Return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the file is old")
     parser.add_argument("--url", default=META, help=f"where to read them ({META})")

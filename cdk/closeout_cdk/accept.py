@@ -1,4 +1,4 @@
-"""Accepted findings of cdk-nag: each on one resource, with its reason.
+"""Accepted findings of cdk-nag, each on one resource and with its reason.
 
 Never on a stack or on a whole construct: a rule that is accepted there is accepted for what is added later too.
 """

@@ -1,4 +1,4 @@
-"""What somebody must hear of: metrics from the logs' own lines, alarms on them, and a topic that sends mail.
+"""Alarms: metrics from the logs' own lines, alarms on them, and a topic that sends mail.
 
 A missing metric is no alarm: a stack to which nothing happens is well.
 """
@@ -25,7 +25,7 @@ BAD_SIGNATURES = 10
 
 
 class Alarms(Construct):
-    """All alarms. With a mail address they have a topic; without one they only show in CloudWatch."""
+    """All alarms. With a mail address they notify a topic; without one they only show in CloudWatch."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Alarms(Construct):
             "ReceiverThrottles",
             receiver.metric_throttles(period=FIVE, statistic="Sum"),
             1,
-            "Lambda had no room for the receiver: GitHub does not send these deliveries again by itself",
+            "Lambda throttled the receiver: redeliver the failed deliveries, GitHub does not retry by itself",
         )
         if access_logs is not None:
             refused = self._counted("Throttled", access_logs, '{ $.status = "429" }', "Throttled")
@@ -111,7 +111,7 @@ class Alarms(Construct):
                 "ApiThrottles",
                 refused,
                 1,
-                "the API refused deliveries (429): GitHub does not send them again by itself",
+                "the API throttled deliveries (429): redeliver them, GitHub does not retry by itself",
             )
         bad = self._counted("BadSignatures", group, '{ $.outcome = "unauthorized" }', "BadSignatures")
         self._alarm(
@@ -151,7 +151,7 @@ class Alarms(Construct):
 
     def _make_topic(self, email: str) -> sns.Topic:
         topic = sns.Topic(self, "Topic", display_name="closeout", enforce_ssl=True)
-        # A policy of one's own takes the place of the default one, which lets alarms of the account in.
+        # Our policy replaces the default one, which lets the account's alarms publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],

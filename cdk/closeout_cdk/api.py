@@ -1,4 +1,4 @@
-"""The API: a regional REST API whose two paths lead to the receiver, and whose every other answer has our shape.
+"""The API: a regional REST API. Two paths lead to the receiver; every other answer has closeout's error shape.
 
 The receiver answers for every method, so that a wrong one gets the same answer as locally; what never reaches it is
 answered by gateway responses. A REST API and not an HTTP API, because only it has a resource policy.
@@ -20,7 +20,7 @@ from closeout_cdk.functions import log_group
 from closeout_cdk.parameters import Parameters
 
 RATE, BURST = 200, 400
-"""Requests a second, and at once: far over what GitHub sends, because it does not send again what is refused here."""
+"""Requests a second, and at once: far more than GitHub sends, because GitHub does not retry what is refused here."""
 
 _ANSWERS: Mapping[str, tuple[str, str, str]] = {
     # type: (status, code, sentence); the codes are those of the local receiver where it has one
@@ -117,7 +117,7 @@ class Api(Construct):
 
 
 def _policy(given: Parameters) -> iam.PolicyDocument:
-    """Allow everybody to call the two paths, or only GitHub's addresses. The signature is what authenticates."""
+    """Allow everybody, or only GitHub's addresses, to call the two paths. The signature authenticates a delivery."""
 
     def statement(effect: iam.Effect, **conditions: object) -> iam.PolicyStatement:
         return iam.PolicyStatement(

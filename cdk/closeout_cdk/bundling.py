@@ -29,9 +29,9 @@ WORKER_REQUIREMENTS = REPOSITORY / "requirements" / "worker.txt"
 CACHE = ROOT / ".bundles"
 CONFIG = "closeout.yaml"
 LIBRARIES = "libraries"
-"""A stage of the worker's bundle, which is never zipped by itself."""
+"""A stage of the worker's bundle; it is not zipped by itself."""
 ABANDONED = 3600.0
-"""Seconds after which nobody works on a half-made bundle any more."""
+"""Seconds after which a half-made bundle is abandoned."""
 KEPT = 12
 """Bundles that stay in the cache; the oldest go."""
 
@@ -46,7 +46,7 @@ WORKER_LEFT_OUT = ("cli", "server", "testing")
 _PLATFORM = {"arm64": "aarch64", "x86_64": "x86_64"}
 _SKIPPED = {"__pycache__", "node_modules", "cdk.out", "dist", "build"}
 _NOT_FOR_LAMBDA = ("bin", "bazel-project")
-"""Scripts that name this machine's Python, and the tests and build files that cel-expr-python's wheel carries along."""
+"""Scripts that name this machine's Python, and the tests and build files in cel-expr-python's wheel."""
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -62,7 +62,7 @@ class Bundle:
     fresh: bool
 
     def line(self) -> str:
-        """Say in a line how large it is."""
+        """Return a line with its size."""
         made = "made" if self.fresh else "unchanged"
         return f"{self.name} bundle: {_size(self.zipped)} zipped, {_size(self.unpacked)} unpacked ({made})"
 
@@ -154,7 +154,7 @@ class Bundler:
         return self._libraries([requirements], Target(architecture="", host=True))
 
     def _libraries(self, locks: list[Path], target: Target) -> Path:
-        """Return a folder with installed and compiled libraries: made once for a lock, however often closeout changes."""
+        """Return a folder with installed and compiled libraries; it depends on the locks only, not on closeout's code."""
         for lock in locks:
             _check_lock(lock)
         inputs = [("target", target.key().encode()), *((lock.name, lock.read_bytes()) for lock in locks)]
@@ -211,7 +211,7 @@ def code_files(code: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _settle(done: Path, place: Path) -> None:
-    """Put a finished bundle at its place, unless another process was faster: the same inputs give the same."""
+    """Move a finished bundle into the cache, unless another process was faster: the same inputs give the same bundle."""
     try:
         done.rename(place)
     except OSError:
@@ -230,7 +230,7 @@ def _check_lock(lock: Path) -> None:
 
 
 def _install(locks: list[Path], folder: Path, target: Target) -> None:
-    """Let pip install hashed wheels, and take out what says where and by whom. Raises `ParameterError`."""
+    """Install hashed wheels with pip, and remove its notes about this machine. Raises `ParameterError`."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-compile", "--require-hashes", "--only-binary", ":all:", "--target", str(folder)]
     command += target.pip_options()
@@ -251,7 +251,7 @@ def _install(locks: list[Path], folder: Path, target: Target) -> None:
 
 
 def _check_free(name: str, taken: set[str]) -> None:
-    """Raise `ParameterError` when a file of the user's would stand in place of a library of the same name."""
+    """Raise `ParameterError` when a file of the user's would shadow a library of the same name."""
     top = name.partition("/")[0]
     if top in taken or top.removesuffix(".py") in taken:
         raise ParameterError(f"codePath: `{top}` hides a package of that name in the bundle; rename it")

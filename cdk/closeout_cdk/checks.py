@@ -1,4 +1,4 @@
-"""What a configuration may say locally and AWS cannot carry: errors with their place, before anything is made.
+"""Checks of what works locally and cannot work on AWS: errors with their place in the file, before anything is deployed.
 
 Each of these would otherwise be found by the first pull request that closes.
 """
@@ -43,7 +43,7 @@ class Problem(NamedTuple):
 
 
 def check(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> tuple[Finding, ...]:
-    """Return the warnings. Raises `ConfigError` with FILE:LINE:COL for every part that AWS cannot carry.
+    """Return the warnings. Raises `ConfigError` with FILE:LINE:COL for every part that cannot work on AWS.
 
     `places` are the folders whose code goes into the worker's bundle.
     """
@@ -57,7 +57,7 @@ def check(loaded: Loaded, given: Parameters, places: tuple[Path, ...]) -> tuple[
 
 
 class Places:
-    """Finds the place of a value in the file: its own, or that of what is around it when it is not written there."""
+    """Finds the place of a value in the file: its own, or that of the enclosing value when it is a default."""
 
     def __init__(self, path: Path) -> None:
         self._file = str(path)
@@ -81,7 +81,7 @@ class Places:
         )
 
     def has(self, path: tuple[str | int, ...]) -> bool:
-        """Whether a value is written in the file; if not, it is a default."""
+        """Return whether a value is written in the file; if not, it is a default."""
         node: Node | None = self._root
         for part in path:
             node = _child(node, part)
@@ -131,7 +131,7 @@ def _problems(loaded: Loaded, given: Parameters, places: tuple[Path, ...], file:
 
 
 def _modules(loaded: Loaded, places: tuple[Path, ...]) -> Iterator[Problem]:
-    """Hold every module to the bundle: one that is found only here would not be there on AWS."""
+    """Yield a problem for every module that is found here and is not in the bundle."""
     for number, name in enumerate(loaded.settings.modules):
         why = _not_bundled(name, places)
         if why is not None:
@@ -142,7 +142,7 @@ _BUNDLE_IT = "set codePath in cdk.context.json to the folder that has it: that g
 
 
 def _function(step: Step, at: tuple[str | int, ...], places: tuple[Path, ...]) -> Iterator[Problem]:
-    """Hold a `python` step's function to the bundle, and import it."""
+    """Import a `python` step's function; yield a problem if that fails or if it is not in the bundle."""
     name = str(step.inputs.get("function", ""))
     why = None
     try:
@@ -155,13 +155,13 @@ def _function(step: Step, at: tuple[str | int, ...], places: tuple[Path, ...]) -
 
 
 def _not_bundled(module: str, places: tuple[Path, ...]) -> str | None:
-    """Say where a module comes from when that is not what the worker will have."""
+    """Return where a module comes from when the worker does not have it, else None."""
     if module.partition(".")[0] in sys.stdlib_module_names:
         return None
     file = Path(_file_of(module))
     if any(file.resolve().is_relative_to(place.resolve()) for place in places):
         return None
-    return f"`{module}` comes from {file}, which does not go with the worker"
+    return f"`{module}` comes from {file}, which is not in the worker's bundle"
 
 
 def _file_of(module: str) -> str:
@@ -184,7 +184,7 @@ def _api_url(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
 
 
 def _branch(loaded: Loaded, given: Parameters) -> Iterator[Problem]:
-    """Hold the write-up's `pPrToBranch` to the configuration: some automation must be about that branch."""
+    """Yield a problem if no automation is about the branch that the write-up's `pPrToBranch` names."""
     if given.branch is None or any(_about(item, given.branch) for item in loaded.automations):
         return
     message = f"no automation is about pull requests into `{given.branch}`, which pPrToBranch names"
@@ -203,23 +203,23 @@ def _about(automation: Automation, branch: str) -> bool:
 
 
 def _time(automations: tuple[Automation, ...], kept: float) -> Iterator[Problem]:
-    """Hold a run's longest time to what Lambda gives, and to how long the ledger remembers it."""
+    """Yield a problem for a run that may take longer than Lambda allows, or longer than the ledger keeps it."""
     for automation in automations:
         total = automation.queue_timeout + automation.timeout
         at = ("automations", automation.name, "timeout")
         if total > LONGEST_EXECUTION - 3600:
-            message = "queue-timeout and timeout are together longer than the 366 days that Lambda gives"
+            message = "queue-timeout and timeout are together longer than Lambda's limit of 366 days"
             yield Problem(at, "out-of-range", message, "shorten one of them")
         elif total > kept:
             days = f"{kept / DAY:.0f} days"
             message = (
-                f"a run may take longer, with queue-timeout and timeout, than the {days} that it is kept"
+                f"a run may take longer, with queue-timeout and timeout, than the {days} for which it is kept"
             )
             yield Problem(at, "out-of-range", message, "raise retentionDays in cdk.context.json")
 
 
 def _deleting_rights(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
-    """Say what no emulator shows: who deletes a stack's resources."""
+    """Yield a warning about whose rights delete a stack's resources: no emulator shows it."""
     alone = step.assume_role is None and not step.inputs.get("role-arn")
     if step.uses == "aws/cloudformation-delete-stack" and alone:
         message = (
@@ -245,7 +245,7 @@ def _call_time(step: Step, at: tuple[str | int, ...], *, written: bool) -> Itera
 
 
 def _runs_of_one_delivery(automations: tuple[Automation, ...]) -> Iterator[Problem]:
-    """Refuse more automations on one event than a delivery's transaction has room for: all of them might match."""
+    """Yield a problem for more automations on one event than one delivery can start."""
     events: dict[str, list[Automation]] = {}
     for automation in automations:
         for event in {str(trigger["event"]) for trigger in automation.triggers}:
@@ -259,7 +259,7 @@ def _runs_of_one_delivery(automations: tuple[Automation, ...]) -> Iterator[Probl
 
 
 def _together(automations: list[Automation]) -> Iterator[list[str]]:
-    """Yield the names of those that may match one delivery, for each repository that is named as it is."""
+    """Yield the names of those that may match one delivery, for each repository that is named without a pattern."""
 
     def open_to(automation: Automation, repository: str) -> bool:
         named = automation.repositories
@@ -270,7 +270,7 @@ def _together(automations: list[Automation]) -> Iterator[list[str]]:
 
 
 def _secrets(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
-    """Refuse `env:` and `file:` inside steps: there is nobody on AWS who would set them."""
+    """Yield a problem for `env:` and `file:` inside steps: they do not exist on AWS."""
     for key, spec in builtin()[step.uses].inputs.items():
         if not spec.secret or key not in step.inputs:
             continue
@@ -281,7 +281,7 @@ def _secrets(step: Step, at: tuple[str | int, ...]) -> Iterator[Problem]:
         for name, text in texts:
             kind = str(text).partition(":")[0]
             if kind in ("env", "file"):
-                message = f"`{kind}:` does not reach the worker on AWS"
+                message = f"`{kind}:` does not exist in the worker on AWS"
                 fix = "keep it in Secrets Manager: aws-secretsmanager:NAME"
                 yield Problem((*at, "with", key, *name), "bad-reference", message, fix)
 

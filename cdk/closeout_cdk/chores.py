@@ -53,7 +53,7 @@ class Chores(Construct):
         rights = (f"dynamodb:{action}" for action in ("DeleteItem", "GetItem", "PutItem", "Query"))
         self._grants.append(permissions.allow(rights, table.table_arn, only=settings))
         properties = {"Table": table.table_name, "Config": config.packed, "Digest": config.digest}
-        # An upgrade from a release that wrote no digests must write them, although the configuration is the same.
+        # An upgrade from a release that wrote no digests must write them, even if the configuration is unchanged.
         properties["Writes"] = "config, definitions"
         return self._resource("Published", {"Chore": "publish", **properties})
 
@@ -71,7 +71,7 @@ class Chores(Construct):
         return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
 
     def log_role(self) -> CustomResource:
-        """Return API Gateway a role to write logs with, unless the account has one."""
+        """Give API Gateway a role to write logs with, unless the account has one."""
         role = iam.Role(
             self,
             "ApiLogRole",
@@ -100,7 +100,7 @@ class Chores(Construct):
         return self._resource("LogRole", {"Chore": "log-role", "Role": role.role_arn})
 
     def finish(self) -> None:
-        """Attach the role's one policy, when it is known what is to be done. The function waits for it."""
+        """Attach the role's one policy, once all chores are known. The function waits for it."""
         policy = permissions.attach(
             self, "Policy", self._role, [permissions.write_log(self.logs), *self._grants]
         )

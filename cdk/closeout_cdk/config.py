@@ -1,4 +1,4 @@
-"""The user's configuration as the stack needs it: loaded with the code that it names, and held against what AWS carries.
+"""The user's configuration as the stack needs it: loaded with the code that it names, and checked for AWS.
 
 The same loader as `closeout check` and `closeout serve`, so that what one accepts the others run.
 """

@@ -1,4 +1,4 @@
-"""What happens to executions that cannot end by themselves: both ways lead to one handler, which does it once.
+"""Executions that failed or never began: an event rule and a dead-letter queue both call one handler, which is idempotent.
 
 EventBridge tells of each execution that failed, timed out or was stopped; Lambda puts what it could not start, or gave
 up, into the dead-letter queue. What the handler cannot end either is kept in a last queue, and somebody is told.

@@ -26,9 +26,9 @@ INVOCATION = Duration.minutes(15)
 """The worker's time for one invocation: Lambda's maximum. A run of hours takes many."""
 ENDED_TIMEOUT = Duration.minutes(2)
 ENDED_RETRIED = Duration.minutes(12)
-"""How long a letter is invisible while it is dealt with: six times as long, as Lambda advises."""
+"""How long a message is invisible while it is handled: six times the function's timeout, as Lambda advises."""
 ENDED_TRIES = 50
-"""Ten hours of them: GitHub may be away for a night, and a rate limit resets within the hour."""
+"""Tries for ten hours: GitHub may be down for a night, and a rate limit resets within the hour."""
 HISTORY_DAYS = 14
 """How long Lambda keeps a finished execution; the ledger keeps the run itself."""
 
@@ -101,7 +101,7 @@ class Functions(Construct):
     def permit_worker(
         self, config: Config, denied: Sequence[permissions.Grant], published: IConstruct
     ) -> None:
-        """Return the worker's role its policy, once all is there that the worker is denied.
+        """Attach the worker's policy, once everything exists that it denies.
 
         The worker waits for what is `published`: it begins nothing whose definition it does not find there.
         """
@@ -171,7 +171,7 @@ class Functions(Construct):
         return made
 
     def _of_runs(self) -> dict[str, str]:
-        """Return the variables of whatever brings runs on."""
+        """Return the environment variables of the functions that advance runs."""
         return {
             **self._given.environment,
             **self._shared,
@@ -202,7 +202,7 @@ class Functions(Construct):
         return made
 
     def _queue(self, name: str, then: sqs.Queue | None) -> sqs.Queue:
-        """Return a queue for what failed; what fails there all its tries too goes on to `then`."""
+        """Return a dead-letter queue; a message that fails all its tries there moves on to `then`."""
         return sqs.Queue(
             self,
             name,

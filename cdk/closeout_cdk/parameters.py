@@ -90,7 +90,7 @@ class Parameters:
     bundle_platform: str
     keep: frozenset[str]
     branch: str | None = None
-    """The write-up's `pPrToBranch`, to be held against the configuration."""
+    """The write-up's `pPrToBranch`, to be checked against the configuration."""
     notes: tuple[str, ...] = field(default=())
 
 
@@ -339,7 +339,7 @@ def _deprecated(given: dict[str, Any], problems: list[str]) -> tuple[str | None,
     if branch in (None, ""):
         return None, notes
     notes.append(
-        f"{OLD_BRANCH} is held against the configuration, where branches stand now"
+        f"{OLD_BRANCH} is checked against the configuration, which names branches now"
         f" (on: {{ pull_request: {{ types: [closed], branches: [{branch}] }} }}); remove {OLD_BRANCH}"
     )
     return str(branch), notes

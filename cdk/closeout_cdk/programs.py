@@ -1,4 +1,4 @@
-"""Whether a script on Lambda finds its programs: those that people expect there and miss, and those of `codePath`.
+"""Programs that a script on Lambda would not find: common ones that the image lacks, and paths that `codePath` lacks.
 
 A plain rule, and no list of what the image has: it looks at `argv[0]` and at the first word of a script's lines. It is better
 to say nothing than to refuse a script that works.

@@ -1,4 +1,4 @@
-"""What the worker is denied, whatever the configuration, or a policy of the user's own, allows: to touch closeout itself.
+"""What the worker is denied, whatever the configuration or a policy of the user's own allows: changes to closeout itself.
 
 Names that CloudFormation makes begin with the stack's; where a reference can stand in the worker's policy it does.
 """

@@ -1,4 +1,4 @@
-"""The stack: its parts put together, and what it tells whoever deployed it."""
+"""The stack: its parts put together, and its outputs."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class CloseoutStack(Stack):
         self._tell(parameters)
 
     def _own(self, chores: Chores) -> Own:
-        """Gather what the worker must leave alone."""
+        """Return the resources that the worker must not touch."""
         made = self.functions
         groups = (made.worker_logs, made.receiver_logs, made.ended_logs, chores.logs, self.api.access_logs)
         return Own(
@@ -127,7 +127,7 @@ class CloseoutStack(Stack):
 
 
 def on_destroy(given: Parameters) -> str:
-    """Say what is left when the stack is destroyed."""
+    """Return what is left when the stack is destroyed."""
     kept = [
         word
         for part, word in (

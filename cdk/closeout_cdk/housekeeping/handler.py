@@ -1,4 +1,4 @@
-"""What CloudFormation cannot do by itself, as a custom resource: three chores, each undone when the stack goes.
+"""What CloudFormation cannot do by itself, as custom resources: three chores, each undone when the stack is deleted.
 
 `empty`: a bucket that is not empty cannot be deleted. `log-role`: the account has one role by which every API in it
 writes its access log; an existing one is never replaced. `publish`: the configuration that is deployed is written into
@@ -36,7 +36,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
 
 
 def handle(event: dict[str, Any], clients: Clients, sleep: Sleep) -> None:
-    """Carry it out, and answer it whatever happens: CloudFormation would wait for an hour."""
+    """Carry it out, and answer whatever happens: without an answer CloudFormation waits for an hour."""
     status, reason, wanted = "SUCCESS", "", event["ResourceProperties"]
     try:
         if wanted["Chore"] == "empty":
@@ -67,7 +67,7 @@ def _answer(url: str, body: bytes) -> None:
 
 
 def _empty(kind: str, bucket: str, clients: Clients) -> None:
-    """Delete all that is in the bucket, when it is about to go itself."""
+    """Delete everything in the bucket when the bucket is about to be deleted."""
     if kind != "Delete":
         return
     s3 = clients("s3")
@@ -89,7 +89,7 @@ def _before(event: dict[str, Any]) -> str:
 
 
 def _log_role(kind: str, role: str, before: str, gateway: Any, sleep: Sleep) -> None:
-    """Set the account's role if there is none, or our earlier one; take it away again if it is still ours."""
+    """Set the account's role if there is none, or an earlier one of ours; remove it again if it is still ours."""
     current = gateway.get_account().get("cloudwatchRoleArn") or ""
     if kind == "Delete":
         if current == role:
@@ -114,7 +114,7 @@ def _set(gateway: Any, role: str) -> None:
 
 
 def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> None:
-    """Write the configuration and what is known of definitions, or take it away again if it is still the one that is there.
+    """Write the configuration and its definitions' digests, or remove the configuration if it is still this one.
 
     A stack that goes and keeps its table must not leave word of what is no longer deployed. The items are
     `stack.table.deployed_item` and `known_item`, which are not at hand here.

@@ -1,1 +1,1 @@
-"""Thin entry points of the AWS runtime: each gives an event to what `intake` and `run` do everywhere."""
+"""Thin entry points of the AWS runtime: each passes an event to the same `intake` and `run` as on one machine."""

@@ -2,7 +2,7 @@
 
 One transaction (delivery, body, runs, tickets), then each run is started by its name, then it is marked as started. A
 crash in between leaves a run that is stored and not started; the same delivery again starts it, and so does the same
-event through another hook, since a start by name happens once however often it is asked for.
+event through another hook, since Lambda starts an execution of one name only once.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ DAY = 86_400
 LEVEL = 3
 """Of zlib: a pull request's 24 KB become 4 KB in a quarter of a millisecond."""
 ATTEMPTS = 5
-"""Tries of one transaction: others that touch the same key at the same moment make it fail."""
+"""Tries of one transaction: another one that touches the same key at the same moment makes it fail."""
 PASSING = frozenset(("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"))
-"""Why a transaction is refused for a moment."""
+"""Reasons for which a transaction is canceled and may succeed at once when it is tried again."""
 STARTED = "DurableExecutionAlreadyStartedException"
 
 
 class Place(NamedTuple):
-    """Where deliveries go, by name."""
+    """The names of what deliveries are written to."""
 
     table: str
     bucket: str
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 
 class DeliveryWriter:
-    """The ledger as the receiver on AWS sees it. Everything raises `StoreUnavailable`; it can then be sent again."""
+    """Writes deliveries into the ledger. Everything raises `StoreUnavailable`; the delivery can then be sent again."""
 
     def __init__(self, aws: AwsClient, place: Place, pause: Callable[[float], None]) -> None:
         self._aws = aws
@@ -60,7 +60,7 @@ class DeliveryWriter:
     # --- the transaction --------------------------------------------------------------------------------------
 
     def _store(self, delivery: NewDelivery, runs: tuple[NewRun, ...]) -> Accepted:
-        """Put everything, or nothing because the delivery, or one of its runs, is there already."""
+        """Put everything, or nothing if the delivery or one of its runs exists already."""
         name = table.delivery_id(delivery.hook, delivery.guid)
         if len(runs) > table.MOST_RUNS:
             raise StoreUnavailable(
@@ -83,7 +83,9 @@ class DeliveryWriter:
                 known = tuple(run.run_id for run in runs if self._is_there(run.run_id))
             else:
                 self._pause(0.05 * 2**tries)
-        raise StoreUnavailable("the transaction that stores the delivery met others again and again")
+        raise StoreUnavailable(
+            "the transaction that stores the delivery was canceled by others again and again"
+        )
 
     def _pack(self, delivery: NewDelivery, name: str) -> bytes | None:
         """Compress the body; one that is too large for the table goes into the bucket first."""
@@ -94,7 +96,7 @@ class DeliveryWriter:
         return None
 
     def _transact(self, items: Sequence[table.Item]) -> frozenset[int] | None:
-        """Put items that are not there yet. Give the places of those that are, none of them on a conflict, or None.
+        """Put new items and return None. Return the positions of those that exist already; none of them on a conflict.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
@@ -120,10 +122,10 @@ class DeliveryWriter:
     # --- what is there ----------------------------------------------------------------------------------------
 
     def _repeated(self, name: str) -> Accepted:
-        """Answer a delivery that is there, and find which of its runs nobody has started."""
+        """Answer a delivery that is stored already, and find those of its runs that were not started."""
         found = self._get(table.delivery_key(name), {"#r": "runs"})
         if found is None:
-            raise StoreUnavailable("the delivery that is there already cannot be read")
+            raise StoreUnavailable("the delivery is stored already and cannot be read")
         runs = tuple(str(run) for run in found.get("runs", ()))
         return Accepted(
             name, runs, True, tuple(execution_id(run, 1) for run in runs if self._not_started(run))
@@ -151,7 +153,7 @@ class DeliveryWriter:
     # --- the start --------------------------------------------------------------------------------------------
 
     def _start_all(self, executions: Sequence[str]) -> None:
-        """Start every one of them: a start that fails keeps no other run from its own."""
+        """Start every run, also when the start of another one fails."""
         failed = [error for execution in executions if (error := self._failure(execution)) is not None]
         if failed:
             raise StoreUnavailable(
@@ -167,7 +169,7 @@ class DeliveryWriter:
         return None
 
     def _start(self, execution: str) -> None:
-        """Start a run by its name, then mark it. A mark that fails costs a second start, which does nothing."""
+        """Start a run by its name, then mark it. If the mark fails, a later start by that name does nothing."""
         arn = None
         try:
             arn = self._aws.invoke(self._place.worker, table.worker_event(execution), execution)
@@ -185,7 +187,7 @@ class DeliveryWriter:
 
 
 def _condition(item: table.Item) -> dict[str, str]:
-    """Return the condition of an item: a body has its delivery's, and may take the place of an expired one's."""
+    """Return the condition of an item: a body has none of its own, so that it can replace an expired one."""
     return {} if item["sk"] == {"S": "body"} else {"ConditionExpression": table.NEW}
 
 

@@ -1,7 +1,7 @@
-"""Runs whose execution failed, timed out, was stopped or never came into being: each gets its end and its status.
+"""Finalize runs whose execution failed, timed out, was stopped or never began, and post their status.
 
-Called by EventBridge with each such change of status, and with what came to the dead-letter queue. Doing it twice is
-doing it once: a run that the ledger says is finished is left alone.
+EventBridge calls it for each such change of status, and SQS for each message of the dead-letter queue. It is idempotent: it
+leaves a run alone that the ledger says is finished.
 https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
 """
 
@@ -17,7 +17,7 @@ from closeout.stack.table import named_execution
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
 DRAIN = 10.0
-"""Seconds before the end of an invocation in which nothing is begun: this one is short, and is tried again."""
+"""Seconds before the end of an invocation in which nothing new begins: the event is retried."""
 ENDS = frozenset(("FAILED", "TIMED_OUT", "STOPPED"))
 
 _made: list[StackRuntime] = []
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dict[str, Any]:
-    """End what the event is about; return the executions."""
+    """Finalize the runs that the event is about; return their executions."""
 
     def remaining() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000.0
@@ -44,12 +44,12 @@ def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dic
     if not handled and not left:
         objects.journal.report(f"an event is about no execution that failed: {json.dumps(event)[:1_000]}")
     if left:
-        raise Unavailable(f"not ended yet, to be tried again: {', '.join(left)}")
+        raise Unavailable(f"not finalized yet, to be retried: {', '.join(left)}")
     return {"executions": handled}
 
 
 def about(event: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Yield the executions of an event with Lambda's word on each, None when it is only known that a start was lost.
+    """Yield the executions of an event with Lambda's status, or None when only the start was lost.
 
     An event is EventBridge's, or a batch of the queue; a message of the queue is an event of EventBridge that could not
     be delivered, or the payload with which an execution was to be started.

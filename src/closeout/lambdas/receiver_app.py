@@ -1,7 +1,7 @@
-"""What API Gateway passes on is verified, stored, started, and answered: the receiver on AWS, behind its entry `receive`.
+"""The receiver on AWS: verifies, stores and answers what API Gateway passes on, and starts the runs.
 
-The same decisions as on one machine (`closeout.intake`), with the standard library alone: a cold start is the time that
-GitHub waits. `tests/architecture` holds what this module may import.
+The same decisions as on one machine (`closeout.intake`), with the standard library alone, because GitHub waits for a
+cold start. `tests/architecture` limits what this module may import.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy
 
 
 LATER = 2 * TTL
-"""Seconds since the last read of the secret in which the next one waits until the delivery is stored: a value that has
-leaked and was replaced twice is out after them, in every environment."""
+"""Seconds after a read of the secret in which the next read waits until the delivery is stored. After them no environment
+accepts a leaked value that was replaced twice."""
 
 
 class ReceiverApp:
@@ -113,7 +113,7 @@ class ReceiverApp:
         return self._secret().keys()
 
     def _secret(self) -> CachedSecret:
-        """Return the secret, read at the first request; until it can be read, nobody comes in."""
+        """Return the secret, read at the first request. As long as it cannot be read, every delivery gets 503."""
         if self._kept is None:
             try:
                 self._kept = CachedSecret(
@@ -130,9 +130,9 @@ class ReceiverApp:
         return self._kept
 
     def _later(self, read: Callable[[], None]) -> None:
-        """Read the secret anew when the delivery is stored: a store of secrets that hangs must not use up its time.
+        """Postpone a read of the secret until the delivery is stored: a secret store that hangs must not use up its time.
 
-        Not if it was read longer ago: a value that has been replaced is to end in time.
+        Read at once if the last read was long ago, so that a replaced value ends in time.
         """
         if self._now() - self._read_at < LATER:
             self._due = read

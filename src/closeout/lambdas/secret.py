@@ -1,6 +1,6 @@
 """Read the webhook's secret from Secrets Manager with the standard library, for `core.secrets.CachedSecret`.
 
-Apart from `adapters.secrets`, which does the same with boto3 for everybody who can wait for its import.
+The receiver cannot wait for boto3; `adapters.secrets` does the same with it for everything else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The durable worker: one durable execution for each run, one operation in it however long the run takes.
 
-Lambda gives what only it can: a start that happens once by name, waits of hours that hold no process, a restart after a crash.
-What a run does, and what it has recorded, is the ledger's (`docs/adr/0012`): each invocation continues the
-run, and what it returns says when the next one is due. The only module that imports the durable SDK.
+Lambda starts an execution once by name, waits for hours without a process, and restarts after a crash. What a run does and
+what it has recorded is in the ledger (`docs/adr/0012`). Each invocation advances the run and returns when the next one is
+due. This is the only module that imports the durable SDK.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ RUN = "run"
 """The durable operation's name; it is never changed, since executions in flight have it."""
 
 runtime = cache(open_stack_runtime)
-"""Gives this environment's objects, made by its first invocation."""
+"""Returns this environment's objects; the first invocation makes them."""
 
 
 def next_invocation(outcome: dict[str, Any], now: float) -> WaitForConditionDecision:
-    """Say whether another invocation is due, and in how many whole seconds: one at least."""
+    """Return whether another invocation is due, and in how many whole seconds: at least one."""
     if "wake" not in outcome:
         return WaitForConditionDecision.stop_polling()
     wait = max(1, math.ceil(outcome["wake"] - now))
@@ -65,8 +65,8 @@ def carry_out(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
 def handler(event: Any, context: Any) -> Any:
     """Lambda's entry.
 
-    A function that ran over its time is frozen with its environment and goes on when that is used again: after its run
-    has ended, beside one that has its key now. So this process ends instead, and Lambda invokes again in a new one.
+    A function that ran over its time is frozen with its environment and continues when that is used again: after its run has
+    ended, beside one that holds its key now. So this process exits, and Lambda invokes again in a new one.
     """
     if anything_running():
         os._exit(1)

@@ -1,6 +1,6 @@
-"""Links into AWS's console: where people look at a run's log on AWS.
+"""Links to a run's log in AWS's console.
 
-Pure, since a status posted by the worker and a command on somebody's machine must give the same link.
+Pure, because the worker's statuses and the command line must link to the same page.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _WHOLE = tuple(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in 
 
 
 class Credentials(NamedTuple):
-    """What a role gives. Its text form tells nothing, so that no log can."""
+    """A role's credentials. Their text form hides the keys, so that no log shows them."""
 
     access_key: str
     secret_key: str

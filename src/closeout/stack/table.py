@@ -16,15 +16,15 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     deployed      settings         config
     known         settings         definition#<digest>
 
-The partition decides who may write an item, since that is all that IAM can tell apart (`dynamodb:LeadingKeys`): the
-receiver, which faces the internet, writes `delivery#`, `run#` and `key#` only (docs/adr/0018). What decides what a run
-does is elsewhere: its operations, a *seal* over what was accepted when the run began, and the digests of the definitions
-that were deployed.
+The partition decides who may write an item, because IAM can restrict nothing finer (`dynamodb:LeadingKeys`). The receiver
+faces the internet, and writes `delivery#`, `run#` and `key#` only (docs/adr/0018). Other partitions
+decide what a run does: its operations, a *seal* over what was accepted when the run began, and the digests of the deployed
+definitions.
 
-A run's definition is apart from its attempt, which is written (and copied into the listing) at each turn of the run and
-is to stay under a kilobyte.
+A run's definition is apart from its attempt, because the attempt is written (and copied into the listing) at each turn of
+the run and should stay under a kilobyte.
 
-Rules of DynamoDB that shape it (an item holds 400 KB, a transaction 100 items and 4 MB):
+DynamoDB's limits (400 KB an item, 100 items and 4 MB a transaction):
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 """
 
@@ -47,11 +47,11 @@ DELIVERIES, RUNS = "deliveries", "runs"
 MOST_RUNS = 32
 """Runs of one delivery: each takes three items of a transaction's hundred."""
 LARGEST_BODY = 300_000
-"""Bytes of a compressed body that stands in the table; a larger one is an object in the bucket."""
+"""Bytes of a compressed body that is kept in the table; a larger one is an object in the bucket."""
 
 SETTINGS = "settings"
 DELIVERY, RUN, KEY, RECORD = "delivery#", "run#", "key#", "record#"
-"""How the partitions of each kind of item begin."""
+"""Prefixes of the partitions of each kind of item."""
 NEW = "attribute_not_exists(pk)"
 """The condition under which an item is put: it is not there yet."""
 
@@ -122,12 +122,12 @@ def record_partition(run_id: str) -> str:
 
 
 def record_prefix(attempt: int) -> str:
-    """Return how the sort keys begin of what belongs to one attempt: its definition, its seal, its operations."""
+    """Return the prefix of the sort keys of one attempt: its definition, its seal, its operations."""
     return f"record#{attempt:06d}#"
 
 
 def operation_prefix(attempt: int) -> str:
-    """Return how the sort keys of an attempt's operations begin.
+    """Return the prefix of the sort keys of an attempt's operations.
 
     In a run's own partition, where releases until November 2026 kept them, too.
     """
@@ -164,14 +164,14 @@ def ticket_key(key: str, accepted_at: float, execution: str) -> Item:
 
 
 def holder_key(key: str) -> Item:
-    """Return the key of the item that says who has a concurrency key."""
+    """Return the key of the item that names the holder of a concurrency key."""
     return _key(key_partition(key), "holder")
 
 
 PAUSE_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "pause"}}
 DEPLOYED_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "config"}}
 KNOWN = "definition#"
-"""How the sort keys begin of the definitions that were deployed."""
+"""Prefix of the sort keys of the definitions that were deployed."""
 
 
 def known_key(digest: str) -> Item:
@@ -220,7 +220,7 @@ def delivery_item(delivery: NewDelivery, runs: Sequence[str], expires: int) -> I
 
 
 def body_item(delivery: NewDelivery, packed: bytes | None, expires: int) -> Item:
-    """Return the item of a body: `packed` (zlib), or None when it stands in the bucket."""
+    """Return the item of a body: `packed` (zlib), or None when it is in the bucket."""
     name = delivery_id(delivery.hook, delivery.guid)
     stored = {"data": packed} if packed is not None else {"object": object_name(name)}
     return body_key(name) | to_item({**stored, "form": delivery.form, "expires": expires})
@@ -236,10 +236,10 @@ def run_items(
     expires: int | None,
     requested_by: str | None = None,
 ) -> list[Item]:
-    """Return the items with which an attempt at a run begins: itself, queued, its definition, and a ticket for its key.
+    """Return the first items of an attempt at a run: the queued attempt, its definition, and a ticket for its key.
 
     `delivery` holds the plain values of the delivery's item. `expires` is the definition's, in seconds since the epoch,
-    after which nobody may need it any more; the attempt gets its own when the run has ended.
+    after which nothing needs it; the attempt gets its own when the run has ended.
     """
     execution = execution_id(run.run_id, attempt)
     about = {name: delivery.get(name) for name in ("guid", "hook", "event", "action", "repository", "number")}
@@ -307,9 +307,9 @@ def acceptance(
 
 
 def outliving(accepted_at: float, expires: float) -> int:
-    """Return when what belongs to a run may go, by the time at which its delivery does.
+    """Return when the items of a run may expire, by the time at which its delivery does.
 
-    A run ends before its delivery goes, and its attempt is kept as long again: no sooner may the rest of it go.
+    A run ends before its delivery expires, and its attempt is kept as long again; the rest must not expire sooner.
     """
     return int(2 * expires - accepted_at)
 
@@ -326,7 +326,7 @@ def marked_started(execution: str, arn: str | None) -> Attribute:
 
 
 def execution_name(execution: str, at: float) -> str:
-    """Return a further name for a durable execution that is to bring an execution to its end (64 characters at most)."""
+    """Return another name for a durable execution that brings an execution to its end (at most 64 characters)."""
     return f"{execution}_{round(at)}"
 
 
