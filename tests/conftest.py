@@ -10,6 +10,8 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
+from tests.service_models import keep_models
+
 # Without a time for an example, and without one for the first: a fresh clone makes its table of characters in it. A
 # fixture is shared by the examples of a test; those that use one make what must be new for each by themselves.
 settings.register_profile(
@@ -19,6 +21,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("steady")
+keep_models()
 
 
 def pytest_configure() -> None:

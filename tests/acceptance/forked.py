@@ -19,37 +19,10 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PRELOADED = (
-    "closeout.adapters.aws",
-    "closeout.adapters.github",
-    "closeout.adapters.hooks",
-    "closeout.cli.confirm",
-    "closeout.cli.explain",
-    "closeout.cli.findings",
-    "closeout.cli.options",
-    "closeout.cli.output",
-    "closeout.cli.plan",
-    "closeout.cli.preview",
-    "closeout.cli.rotation",
-    "closeout.cli.runs",
-    "closeout.cli.secret",
-    "closeout.cli.serve",
-    "closeout.cli.webhook",
-    "closeout.ledger.dynamodb",
-    "closeout.ledger.sqlite",
-    "closeout.server.app",
-    "closeout.server.pages",
-    "closeout.server.serve",
-    "closeout.wiring.runtime",
-    "closeout.wiring.stack",
-    "closeout.wiring.stack_ledger",
-    "boto3",
-    "tests.acceptance.forked",
-)
 Main = Callable[[list[str]], int | None]
 
 forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(list(PRELOADED))
+forks.set_forkserver_preload(["tests.acceptance.preloaded"])
 
 
 class _Stream:

@@ -17,6 +17,7 @@ from closeout.testing.durable import FakeClock
 from tests.contract.remote_harness import FOREVER, RemoteBench
 
 NAMES = ("a", "b", "c")
+PAUSE = 20.0
 STEPS = st.lists(
     st.tuples(st.sampled_from(NAMES), st.sampled_from(("visit", "visit", "visit", "die", "cancel", "later"))),
     max_size=14,
@@ -49,7 +50,7 @@ class Scene:
         name = execution.automation
         try:
             durable.record("enter", lambda: self.act(name))
-            durable.sleep("pause", 20.0)
+            durable.sleep("pause", PAUSE)
             durable.record("work", lambda: self.act(name))
         except StepFailed as error:
             durable.record("final", lambda: None)
@@ -66,7 +67,7 @@ class Scene:
             raise Abandoned
 
     def step(self, name: str, what: str) -> None:
-        """Let one thing happen. Each visit is a process of its own."""
+        """Let one thing happen."""
         execution = self.executions[name]
         if what == "later":
             self.clock.advance(7)
@@ -74,17 +75,22 @@ class Scene:
             self.bench.attempts.cancel(execution, "dev")
         else:
             self.dying = what == "die"
-            self.bench.process().advance(execution, lambda: FOREVER)
+            self.advance(execution)
             self.dying = False
 
+    def advance(self, execution: str) -> float | None:
+        """Advance a run in a process of its own."""
+        return self.bench.process().advance(execution, lambda: FOREVER)
+
     def ends(self) -> list[str]:
-        """Visit everybody until all are done; return the verdicts."""
+        """Advance whoever is not done until nobody is left, and everybody once more; return the verdicts."""
+        left = list(self.executions.values())
         for _ in range(30):
-            if [self.bench.process().advance(run, lambda: FOREVER) for run in self.executions.values()] == [
-                DONE
-            ] * 3:
+            left = [run for run in left if self.advance(run) != DONE]
+            if not left:
+                assert [self.advance(run) for run in self.executions.values()] == [DONE] * 3
                 return [self.bench.ending(run).verdict for run in self.executions.values()]
-            self.clock.advance(10)
+            self.clock.advance(PAUSE)
         raise AssertionError(f"not all have ended: {self.bench.reports}")
 
 
