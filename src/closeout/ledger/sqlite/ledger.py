@@ -223,6 +223,10 @@ class Ledger(Executions):
             rows = self._read("setting", (name,))
         return bytes(rows[0][0])
 
+    def replace_setting(self, name: str, value: bytes) -> None:
+        """Keep a value that each start of a server sets anew, such as the base of Details links."""
+        self._note("put_setting", (name, value), wait=True)
+
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
         """Ask the engine of this process for something, as another process does through `Requests`."""
         values = (kind, target, by, reason, self._clock.now())

@@ -151,6 +151,11 @@ class Views:
         """Return who paused destructive calls and why, or None."""
         return paused(self._read)
 
+    def setting(self, name: str) -> bytes | None:
+        """Return a value that a server has kept, None if there is none."""
+        rows = self._read("setting", (name,))
+        return bytes(rows[0][0]) if rows else None
+
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.
 
