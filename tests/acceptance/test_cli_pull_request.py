@@ -143,7 +143,7 @@ def test_errors_show_no_plan(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--pull-request", "acme/shop"), "does not name a pull request; write --pull-request acme/shop#17"),
+        (("--pull-request", "acme/shop"), "does not name a pull request; write acme/shop#17 or https"),
         (("--pull-request", "acme/shop#0"), "does not name a pull request"),
         (("--pull-request", "acme/shop/x#1"), "does not name a pull request"),
         (("--pull-request", "acme/shop#1", "--event", "push"), "Give either --pull-request, or --event"),

@@ -154,7 +154,7 @@ def test_runs_and_deliveries_are_shown_as_from_a_file(scene: Scene) -> None:
     assert delivery["id"] == run["delivery"] == scene.ask("deliveries", "show", delivery["id"])["id"]
     payload = scene.world.closeout("deliveries", "show", delivery["id"], "--payload", "--stack", STACK).stdout
     assert json.loads(payload)["pull_request"]["number"] == 17
-    assert scene.say("runs", "list").splitlines()[1].split()[:3] == [run_id, "preview-cleanup", "success"]
+    assert scene.say("runs", "list").splitlines()[1].split()[:3] == ["success", run_id[:8], "preview-cleanup"]
     assert f"delivery {delivery['id']}  pull_request closed, {REPOSITORY}" in scene.say(
         "deliveries", "show", delivery["id"]
     )

@@ -85,8 +85,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "runs show prints a fact as it is",
         "src/closeout/cli/runs.py",
-        "    output.say(click.wrap_text(output.clean(text), 78, first, following))",
-        "    click.echo(click.wrap_text(text, 78, first, following))",
+        "    output.say(output.wrapped(output.clean(text), first, following))",
+        "    click.echo(output.wrapped(text, first, following))",
         ("tests/acceptance/test_cli_hostile.py",),
     ),
     Mutant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -78,7 +79,7 @@ class Scene:
             self.advance(execution)
             self.dying = False
 
-    def advance(self, execution: str) -> float | None:
+    def advance(self, execution: str) -> dict[str, Any]:
         """Advance a run in a process of its own."""
         return self.bench.process().advance(execution, lambda: FOREVER)
 

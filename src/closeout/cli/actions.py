@@ -17,14 +17,30 @@ if TYPE_CHECKING:
     from closeout.actions.spec import Action, Input
 
 
+class ActionsGroup(Group):
+    """`actions NAME` is short for `actions show NAME`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read an action's name where a command is expected."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            from closeout.actions.registry import builtin
+
+            if "/" in args[0] or args[0] in builtin():
+                args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
 @click.group(
     "actions",
-    cls=Group,
+    cls=ActionsGroup,
     short_help="List the actions that steps can use, and describe one.",
-    examples=("closeout actions list", "closeout actions show aws/s3-delete-objects"),
+    examples=("closeout actions list", "closeout actions aws/s3-delete-objects"),
 )
 def actions() -> None:
-    """List the actions that steps can use, and describe one: its inputs, what it needs, an example."""
+    """List the actions that steps can use, or describe one: its inputs, its permissions, an example.
+
+    `closeout actions NAME` is short for `closeout actions show NAME`.
+    """
 
 
 @actions.command("list", cls=Command, examples=("closeout actions list --json",))
@@ -40,6 +56,7 @@ def list_(as_json: bool) -> None:
     output.table(
         ("USES", "DESTRUCTIVE", "SUMMARY"),
         [(action.uses, action.destructive, action.summary.rstrip(".")) for action in registry.values()],
+        shrink=(2,),
     )
 
 
@@ -59,20 +76,20 @@ def show(name: str, as_json: bool) -> None:
 
 def _describe(action: Action) -> None:
     output.say(output.style(action.uses, bold=True))
-    output.say(click.wrap_text(action.summary, 78))
+    output.say(output.wrapped(action.summary))
     _part("")
     output.say(_wrapped(action.description.strip()))
     _part("Inputs")
     for key, value in action.inputs.items():
         output.say(f"  {key}  ({_kind(value)})")
-        output.say(click.wrap_text(value.description, 78, "      ", "      "))
+        output.say(output.wrapped(value.description, "      ", "      "))
     _part("Limits")
     output.say(f"  destructive: {action.destructive}; time limit: {output.duration(action.timeout)}")
     permissions = _permissions(action)
     if permissions:
         _part("Permissions")
     for permission in permissions:
-        output.say(click.wrap_text(f"{permission['system']}: {permission['reason']}", 78, "  ", "    "))
+        output.say(output.wrapped(f"{permission['system']}: {permission['reason']}", "  ", "    "))
         for name in permission["actions"]:
             output.say(f"    {name}")
     if action.example:
@@ -85,8 +102,8 @@ def _wrapped(text: str) -> str:
     blocks = []
     for paragraph in text.split("\n\n"):
         begin, *items = f"\n{paragraph}".split("\n* ")
-        lines = [click.wrap_text(" ".join(begin.split()), 78)] if begin.strip() else []
-        lines += [click.wrap_text(" ".join(item.split()), 78, "* ", "  ") for item in items]
+        lines = [output.wrapped(" ".join(begin.split()))] if begin.strip() else []
+        lines += [output.wrapped(" ".join(item.split()), "* ", "  ") for item in items]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

@@ -16,7 +16,10 @@ from closeout.core.errors import UsageError
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
 
-NAMED = re.compile(r"([\w.-]{1,100}/[\w.-]{1,100})#([1-9][0-9]{0,9})", re.ASCII)
+_NAME, _NUMBER = r"([\w.-]{1,100}/[\w.-]{1,100})", r"([1-9][0-9]{0,9})"
+NAMED = re.compile(f"{_NAME}#{_NUMBER}", re.ASCII)
+URL = re.compile(rf"https://[\w.:-]+/{_NAME}/pull/{_NUMBER}(?:[/?#].*)?", re.ASCII)
+"""The address of a page of a pull request, on GitHub or a GitHub Enterprise Server."""
 
 
 class Asked(NamedTuple):
@@ -41,7 +44,7 @@ def ask(config: Path, pull_request: str | None, event: str | None, payload: str 
     if pull_request is None:
         if event is None and payload is None:
             raise UsageError(
-                "Say of what: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
+                "Name the event: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
             )
         name, value = options.event_and_payload(event, payload)
         return Asked(load(config, builtin()), name, value, {})
@@ -55,10 +58,12 @@ def ask(config: Path, pull_request: str | None, event: str | None, payload: str 
 
 
 def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:
-    """Read `owner/repo#17`. Raises `UsageError`, also for an event besides."""
+    """Read `owner/repo#17` or the URL of its page. Raises `UsageError`, also for an event besides."""
     if event is not None or payload is not None:
         raise UsageError("Give either --pull-request, or --event and --payload.")
-    found = NAMED.fullmatch(text)
+    found = NAMED.fullmatch(text) or URL.fullmatch(text)
     if found is None or {".", ".."} & set(found[1].split("/")):
-        raise UsageError(f"{text!r} does not name a pull request; write --pull-request acme/shop#17.")
+        raise UsageError(
+            f"{text!r} does not name a pull request; write acme/shop#17 or https://github.com/acme/shop/pull/17."
+        )
     return found[1], int(found[2])

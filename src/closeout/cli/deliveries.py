@@ -38,23 +38,24 @@ def list_(where: Where, limit: int | None, as_json: bool) -> None:
     """
     found = [delivery.to_json() for delivery in where.views.deliveries(limit=limit)]
     if as_json:
-        output.print_json(found)
+        output.print_json([output.with_iso_times(row) for row in found])
         return
     now = time.time()
-    output.table(
-        ("ID", "EVENT", "REPOSITORY", "RUNS", "AGE", "GUID"),
-        [
-            (
-                str(row["id"]),
-                _event(row),
-                row["repository"] or "-",
-                str(len(row["runs"])),
-                output.ago(row["received_at"], now),
-                row["guid"],
-            )
-            for row in found
-        ],
-    )
+    rows = [
+        (
+            str(row["id"]),
+            _event(row),
+            row["repository"] or "-",
+            str(len(row["runs"])),
+            output.ago(row["received_at"], now),
+            row["guid"],
+        )
+        for row in found
+    ]
+    headings = ("ID", "EVENT", "REPOSITORY", "RUNS", "AGE", "GUID")
+    # On a stack the GUID is part of the id.
+    count = 5 if any(isinstance(row["id"], str) for row in found) else 6
+    output.table(headings[:count], [row[:count] for row in rows], shrink=(1, 2, 5)[: count - 3])
 
 
 @deliveries.command(
@@ -75,14 +76,15 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
     if payload:
         output.print_document(where.views.body(row["id"]))
     elif as_json:
-        output.print_json(row)
+        output.print_json(output.with_iso_times(row))
     else:
         about = f"{_event(row)}, {row['repository'] or 'no repository'}"
         output.say(output.clean(f"delivery {row['id']}  {about}"))
         output.say(f"  received  {output.moment(row['received_at'])}")
         output.say(f"  guid      {row['guid']}")
         output.say(f"  hook      {row['hook']}")
-        output.say(f"  runs      {', '.join(row['runs']) or 'none: no automation matched'}")
+        runs = ", ".join(row["runs"]) or "none: no automation matched"
+        output.say(output.wrapped(runs, "  runs      ", "            "))
 
 
 @deliveries.command("replay", cls=Command, examples=("closeout deliveries replay 12",))

@@ -70,7 +70,7 @@ def explain(
     for row in rows:
         words, colour, _ = TOLD[row["outcome"]]
         output.say(f"{row['name']}: {output.style(words, fg=colour)}")
-        output.say(click.wrap_text(because(row), 78, "  ", "  "))
+        output.say(output.wrapped(because(row), "  ", "  "))
     if not rows:
         output.note(f"{config} has no automation.")
     return outcome(rows)

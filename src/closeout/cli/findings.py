@@ -24,14 +24,15 @@ def show(findings: Sequence[Finding], *, err: bool) -> None:
 
 
 def _colour(finding: Finding) -> str:
+    """Return a finding for a terminal: in colour, with its sentences wrapped between words."""
     head, *rest = finding.pretty().splitlines()
     main = "yellow" if finding.severity == "warning" else "red"
-    lines = [output.style(head, bold=True)]
+    lines = [output.style(output.wrapped(head, following="  "), bold=True)]
     for line in rest:
         if line.strip(" |^~") == "" and "^" in line:
             lines.append(output.style(line, fg=main, bold=True))
         elif line.lstrip().startswith("fix:"):
-            lines.append(output.style(line, fg="green"))
+            lines.append(output.style(output.wrapped(line.strip(), "  ", "    "), fg="green"))
         else:
             lines.append(line)
     return "\n".join((*lines, ""))

@@ -80,7 +80,7 @@ def pull_request(function: F) -> F:
     return click.option(
         "--pull-request",
         metavar="OWNER/REPO#N",
-        help="Read this pull request from GitHub, and say what its closing would do.",
+        help="Read this pull request from GitHub (its URL will do), and assume that it closes.",
     )(function)
 
 

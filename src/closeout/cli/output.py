@@ -1,7 +1,7 @@
 """What a person or a program reads: JSON, tables, times.
 
-rich is imported only when standard output is a terminal; a pipe gets plain columns that `cut` and `awk`
-can take. JSON goes out whole, with times as seconds since the epoch.
+A table fits the terminal's width, 80 columns elsewhere, and cuts what does not fit. JSON goes out whole, with times
+in ISO 8601.
 
 Everything that a command prints leaves through this module, which shows what a terminal would obey: a title of a pull request
 may hold escape sequences, links behind a text, and marks that turn its direction.
@@ -11,15 +11,32 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-import time
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import click
 
 from closeout.core.terminal import escaped, escaped_json
 from closeout.core.units import DAY, HOUR, MINUTE, spoken_duration
+
+GAP = "  "
+NARROWEST = 8
+"""Characters that are left of a column in any case."""
+TIMES = (
+    "accepted_at",
+    "started_at",
+    "finished_at",
+    "ended_at",
+    "received_at",
+    "accepted_until",
+    "until",
+    "at",
+)
+"""Keys of `--json` whose values are times."""
 
 STYLES = {
     "success": "green",
@@ -33,7 +50,6 @@ STYLES = {
     "pending": "bright_black",
     "delete": "red",
 }
-_RICH = {"bright_black": "dim"}
 _OURS = f"\x1b[{int.from_bytes(os.urandom(8), 'big')};"
 """How a colour of ours begins until it is written: with a number that nobody outside of this process can know."""
 
@@ -78,31 +94,41 @@ def word(text: str) -> str:
     return style(text, fg=STYLES[text]) if text in STYLES else text
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, fold: int = -1) -> None:
-    """Print rows under headings. On a terminal column `fold` (the last) gives way when space is short."""
-    lines = [[clean(cell) for cell in row] for row in rows]
-    if terminal():
-        _rich_table(headings, lines, fold % len(headings))
-        return
-    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
-    for line in (list(headings), *lines):
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, shrink: Sequence[int]) -> None:
+    """Print rows under headings. When space is short, the widest of the columns `shrink` is cut first."""
+    lines = [list(headings), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    while sum(widths) + len(GAP) * (len(widths) - 1) > columns():
+        widest = max(shrink, key=lambda index: widths[index])
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
+    for line in lines:
+        cells = [cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True)]
+        cells[-1] = cells[-1].rstrip()
+        say(GAP.join(cell.replace(cell.strip(), word(cell.strip()), 1) for cell in cells))
 
 
-def _rich_table(headings: Sequence[str], rows: list[list[str]], fold: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def columns() -> int:
+    """Return how many columns a line may take: the terminal's, or 80."""
+    return shutil.get_terminal_size((80, 24)).columns
 
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for index, heading in enumerate(headings):
-        grid.add_column(heading, no_wrap=index != fold, overflow="fold")
-    for row in rows:
-        styles = [STYLES.get(cell, "") for cell in row]
-        grid.add_row(
-            *(Text(cell, style=_RICH.get(style, style)) for cell, style in zip(row, styles, strict=True))
-        )
-    Console(highlight=False).print(grid)
+
+def cut(text: str, width: int) -> str:
+    """Return text of at most this width; an ellipsis says that something is missing."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def wrapped(text: str, first: str = "", following: str = "") -> str:
+    """Wrap text between words; a word that is longer than a line stays whole, so that it can be copied."""
+    return textwrap.fill(
+        text,
+        min(columns(), 80) - 2,
+        initial_indent=first,
+        subsequent_indent=following,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def clean(text: str) -> str:
@@ -120,8 +146,32 @@ def _keeping_ours(text: str, colour: str) -> str:
 
 
 def moment(epoch: float | None) -> str:
-    """Say when, in local time to the second; `-` for never."""
-    return "-" if epoch is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch))
+    """Say when, in local time to the second with its zone; `-` for never."""
+    if epoch is None:
+        return "-"
+    return _with_zone(datetime.fromtimestamp(epoch).astimezone().isoformat(" ", "seconds"))
+
+
+def clock_time(epoch: float) -> str:
+    """Say at what time of a day, in local time with its zone."""
+    return _with_zone(datetime.fromtimestamp(epoch).astimezone().timetz().isoformat("seconds"))
+
+
+def _with_zone(text: str) -> str:
+    return text.replace("+00:00", " UTC")
+
+
+def iso(epoch: float) -> str:
+    """Return a time as ISO 8601 in UTC, for a program."""
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object of `--json` with its times, and those of its steps, in ISO 8601."""
+    shown = {
+        name: iso(value) if name in TIMES and value is not None else value for name, value in row.items()
+    }
+    return shown | {"steps": [with_iso_times(step) for step in row["steps"]]} if "steps" in row else shown
 
 
 def ago(epoch: float | None, now: float) -> str:

@@ -85,21 +85,21 @@ def permissions(path: Path, as_json: bool) -> None:
     _why([one for one in found if one.system == "github"])
     if aside:
         text = f"Not known, so not in here: what {', '.join(aside)} may call."
-        output.note(click.wrap_text(text, 78))
+        output.note(output.wrapped(text))
 
 
 def _why(found: Sequence[Statement]) -> None:
     """Say what each statement is for, as wide as a page; beside the policy, so that it can be kept by itself."""
     for one in found:
         names = one.actions if one.system == "aws" else [_in_githubs_words(name) for name in one.actions]
-        output.note(click.wrap_text(", ".join(names), 78, "  ", "    "))
+        output.note(output.wrapped(", ".join(names), "  ", "    "))
         for resource in one.resources:
             output.note(f"    on {output.clean(resource)}")
         for condition in one.conditions:
             output.note(f"    if {condition.key} is {output.clean(' or '.join(condition.values))}")
         for reason in one.reasons:
-            output.note(click.wrap_text(f"to {reason.removeprefix('to ')}", 78, "    ", "      "))
-        output.note(click.wrap_text(f"for {', '.join(one.steps)}", 78, "    ", "      "))
+            output.note(output.wrapped(f"to {reason.removeprefix('to ')}", "    ", "      "))
+        output.note(output.wrapped(f"for {', '.join(one.steps)}", "    ", "      "))
     if not found:
         output.note("  nothing")
     output.note("")

@@ -57,7 +57,7 @@ def plan(
     else:
         output.say("No automation matches; nothing would be done.")
         for row in preview.explain(loaded, name, value, False):
-            output.say(click.wrap_text(f"{row['name']}: {because(row)}", 78, "  ", "    "))
+            output.say(output.wrapped(f"{row['name']}: {because(row)}", "  ", "    "))
     return outcome(rows)
 
 
@@ -92,10 +92,10 @@ def _step_lines(step: Mapping[str, Any]) -> list[str]:
         word = "refused" if step["error"]["code"] in REFUSALS else "error"
         return [_marked(word, step["error"]["message"], "    ")]
     if step.get("reason"):
-        return [click.wrap_text(f"skipped: {output.clean(step['reason'])}", 78, "    ", "    ")]
+        return [output.wrapped(f"skipped: {output.clean(step['reason'])}", "    ", "    ")]
     if not step["changes"]:
         nothing = output.clean(step.get("absent") or "nothing to change")
-        return [click.wrap_text(nothing, 78, "    ", "    ")]
+        return [output.wrapped(nothing, "    ", "    ")]
     lines = []
     for change in step["changes"]:
         lines.extend(change_lines(change, "    "))
@@ -110,11 +110,11 @@ def change_lines(change: Mapping[str, Any], indent: str) -> list[str]:
     lines = lines or [f"{indent}{verb} {first}"]
     if change["reason"]:
         inner = indent + "  "
-        lines.append(click.wrap_text(output.clean(change["reason"]), 78, inner, inner))
+        lines.append(output.wrapped(output.clean(change["reason"]), inner, inner))
     return lines
 
 
 def _marked(word: str, message: str, indent: str) -> str:
     """Return an error as what it is. Guards say that nothing was done, which goes without saying where only a plan is made."""
     text = output.clean(message.replace("; nothing was done", ""))
-    return output.style(click.wrap_text(f"{word}: {text}", 78, indent, indent), fg="red")
+    return output.style(output.wrapped(f"{word}: {text}", indent, indent), fg="red")

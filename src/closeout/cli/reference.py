@@ -20,8 +20,8 @@ INTRODUCTION = """\
 
 # Command line
 
-`closeout COMMAND --help` says the same as this page. Times in JSON are seconds since the epoch; lists are whole
-unless `--limit` cuts them. Tables are for people: read `--json` in programs.
+`closeout COMMAND --help` says the same as this page. Times in JSON are ISO 8601 in UTC; lists are complete
+unless `--limit` cuts them. Tables are for people and fit 80 columns: read `--json` in programs.
 
 What a program reads goes to standard output, everything else to standard error. Where a command could destroy
 something, it shows what would happen and asks; without a terminal it needs `--yes`, or it ends with exit code 3

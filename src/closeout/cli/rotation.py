@@ -88,7 +88,7 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
         "secret": name,
         "version": value.version,
         "generated": value.generated,
-        "accepted_until": value.until,
+        "accepted_until": output.iso(value.until),
         "hooks": done,
     }
 

@@ -7,7 +7,7 @@ that are carried out at once on a stack.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SHORTEST = 6
 """Characters of an id that name a run: a billion beginnings, so that none is another's that a list does not show yet."""
+SHORT = 8
+"""Characters of an id that a list shows, more where they are not enough."""
 CANDIDATES = 5
 """Runs that are named when the beginning of an id is not enough."""
 DATE = len("2026-03-14 ")
@@ -73,14 +75,21 @@ def list_(
         limit, automation=automation, repository=repository, state=state, verdict=verdict
     )
     if as_json:
-        output.print_json([run.to_json() for run in found])
+        output.print_json([output.with_iso_times(run.to_json()) for run in found])
         return
     now = time.time()
+    length = short_length([run.id for run in found])
     rows = [
-        (run.id, run.automation, run.verdict or run.state, about(run), output.ago(run.accepted_at, now))
+        (
+            run.verdict or run.state,
+            run.id[:length],
+            run.automation,
+            about(run),
+            output.ago(run.accepted_at, now),
+        )
         for run in found
     ]
-    output.table(("RUN", "AUTOMATION", "STATE", "ABOUT", "AGE"), rows, fold=1)
+    output.table(("STATE", "RUN", "AUTOMATION", "ABOUT", "AGE"), rows, shrink=(2, 3))
 
 
 @runs.command(
@@ -96,9 +105,12 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
     """Show one run: its event, each step with its plan and its verdict, and what is left if it failed."""
     run = find(where.views, run_id, attempt)
     if as_json:
-        output.print_json(run.to_json())
+        output.print_json(output.with_iso_times(run.to_json()))
         return
     _show(run)
+    link = where.page(run)
+    if link:
+        output.say(f"  page      {link}")
 
 
 @runs.command("logs", cls=Command, examples=("closeout runs logs RUN --follow",))
@@ -178,6 +190,12 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
     requests.send(where, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
 
 
+def short_length(ids: Sequence[str]) -> int:
+    """Return how many characters of these ids tell each from the others."""
+    different = len(set(ids))
+    return next((n for n in range(SHORT, LENGTH) if len({one[:n] for one in ids}) == different), LENGTH)
+
+
 def find(views: LedgerReader, run_id: str, attempt: int | None = None) -> RunView:
     """Return a run by its id or by the beginning of it, or say that there is none, or several."""
     run = views.run(run_id, attempt) or _beginning(views, run_id, attempt)
@@ -211,9 +229,10 @@ def about(run: RunView) -> str:
 
 
 def _show(run: RunView) -> None:
-    output.say(output.style(run.automation, bold=True) + f"  run {run.id}, attempt {run.attempt}")
+    output.say(output.style(run.automation, bold=True))
     event = f"{run.event} {run.action}" if run.action else run.event
     facts = {
+        "run": f"{run.id}, attempt {run.attempt}",
         "state": output.word(run.verdict or run.state) + _took(run),
         "event": f"{event}, {about(run)}",
         "delivery": f"{run.delivery}, guid {run.guid}",
@@ -250,7 +269,7 @@ def _took(run: RunView) -> str:
 
 
 def _tell(text: str, first: str, following: str) -> None:
-    output.say(click.wrap_text(output.clean(text), 78, first, following))
+    output.say(output.wrapped(output.clean(text), first, following))
 
 
 def _step_lines(step: StepView) -> list[str]:
@@ -272,9 +291,9 @@ def _lines(where: Where, run: RunView, after: int) -> Iterator[LogLine]:
 
 def _print_line(line: LogLine, *, as_json: bool) -> None:
     if as_json:
-        output.print_json_line(line.to_json())
+        output.print_json_line(output.with_iso_times(line.to_json()))
         return
-    at = time.strftime("%H:%M:%S", time.localtime(line.at))
+    at = output.clock_time(line.at)
     step = f" {line.step}:" if line.step else ""
     first, *more = line.text.split("\n")
     output.say(output.clean(f"{at}{step} {first}"))

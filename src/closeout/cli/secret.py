@@ -100,7 +100,7 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
     after = kind.after
     why = shuts_out(stack, where) if name == "webhook" else None
     if why is not None:
-        output.note(click.wrap_text(why, 78))
+        output.note(output.wrapped(why))
         confirm("Store another one?", yes=yes)
         after = AT_ONCE
     value = read_value(kind.what)
@@ -111,7 +111,7 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
         output.print_json({"secret": where, "version": version, "region": stack.region, "stack": stack.name})
         return
     output.say(f"The {kind.what} is stored: {where} in {stack.region}, version {version}.")
-    output.say(click.wrap_text(after.format(stack=stack.name), 78))
+    output.say(output.wrapped(after.format(stack=stack.name)))
 
 
 def shuts_out(stack: Stack, where: str) -> str | None:

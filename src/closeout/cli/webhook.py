@@ -151,18 +151,19 @@ def list_(*, target: str, stack_name: str, token_from: str | None, config: Path,
         )
         return
     output.table(
-        ("ID", "STACK", "ACTIVE", "LAST", "EVENTS", "URL"),
+        ("STACK", "ACTIVE", "LAST", "ID", "EVENTS", "URL"),
         [
             (
-                str(hook.id),
                 "yes" if ours else "-",
                 "yes" if hook.active else "no",
                 str(hook.last_code or "-"),
+                str(hook.id),
                 ",".join(hook.events),
                 hook.url,
             )
             for hook, ours in found
         ],
+        shrink=(4, 5),
     )
 
 

@@ -7,6 +7,7 @@ itself, since a Lambda function waits for nobody.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
-    from closeout.ports import DeliveryId, LedgerReader, Requests
+    from closeout.ports import DeliveryId, LedgerReader, Requests, RunView
     from closeout.wiring.stack import Stack
     from closeout.wiring.stack_ledger import StackLedger
 
@@ -82,6 +83,22 @@ class Where:
         from closeout.ledger.sqlite import Views as LedgerViews
 
         return LedgerViews(self.path)
+
+    def page(self, run: RunView) -> str | None:
+        """Return a new link to a run's page, or to its log lines on a stack; None before a server has run here."""
+        if self._stack:
+            from closeout.stack.console import run_log_url
+
+            return run_log_url(
+                self._opened.region, self._opened.output("LogGroupName"), run.id, run.accepted_at
+            )
+        from closeout.ledger.sqlite import Views as FileViews
+        from closeout.server import details
+
+        views = FileViews(self.path)
+        key, base = views.setting(details.KEY_SETTING), views.setting(details.BASE_SETTING)
+        views.close()
+        return details.link(base.decode(), key, run.execution, time.time()) if key and base else None
 
     @cached_property
     def today(self) -> Today:

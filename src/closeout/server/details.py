@@ -19,6 +19,8 @@ from closeout.core.errors import CloseoutError
 LIFETIME = 30 * 24 * 3600
 """Seconds that a link stays good."""
 KEY_BYTES = 32
+KEY_SETTING, BASE_SETTING = "details-key", "details-base"
+"""Where the ledger keeps what a link is made of, so that the command line makes the same ones."""
 PATH = "/runs/"
 _SIGNATURE = re.compile(r"(signature=)[^&\s]*")
 _LINE = re.compile(r"[0-9]{1,15}", re.ASCII)

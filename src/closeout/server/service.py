@@ -57,12 +57,13 @@ def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
         loaded, config, db, redactor=redactor, report=log.report, on_finish=lambda run: _finished(log, run)
     )
     try:
-        key = runtime.ledger.setting("details-key", lambda: os.urandom(details.KEY_BYTES))
+        key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
         app = create_app(_parts(runtime, key, log))
 
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
             on_listening(address)  # the first line that is written: others wait for it
+            runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
             for text in startup.summary(loaded, address, base or address):
                 log.line(text)
             open_runs = runtime.start()

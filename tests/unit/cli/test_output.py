@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -26,10 +27,41 @@ def test_outside_text_cannot_steer_a_terminal() -> None:
     assert output.clean("caf\u00e9 \u2019\u00a0: \U0001f600\ufe0f") == "caf\u00e9 \u2019 : \U0001f600\ufe0f"
 
 
-def test_plain_columns_are_aligned_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a terminal every cell is printed whole, in columns two spaces apart."""
-    output.table(("ID", "TEXT"), [("1", "short"), ("22", "x" * 100)])
-    assert capsys.readouterr().out == f"ID  TEXT\n1   short\n22  {'x' * 100}\n"
+def test_a_table_fits_its_width(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns are two spaces apart; the widest of those that may shrink is cut, and an ellipsis says so."""
+    monkeypatch.setenv("COLUMNS", "40")
+    output.table(
+        ("ID", "TEXT", "MORE"), [("1", "short", "m"), ("2" * 12, "x" * 100, "y" * 20)], shrink=(1, 2)
+    )
+    assert capsys.readouterr().out == (
+        "ID            TEXT          MORE\n"
+        "1             short         m\n"
+        f"222222222222  {'x' * 11}…  {'y' * 11}…\n"
+    )
+
+
+def test_text_is_wrapped_between_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with hyphens and a long ARN stay whole, so that they can be copied."""
+    monkeypatch.setenv("COLUMNS", "80")
+    arn = f"arn:aws:cloudformation:eu-central-1:123456789012:stack/{'preview-' * 8}"
+    text = output.wrapped(f"{'word ' * 14}cut-off-here {arn} end", "  ", "    ")
+    assert text.splitlines() == [f"  {'word ' * 14}".rstrip(), "    cut-off-here", f"    {arn}", "    end"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"), [("UTC", "2026-11-27 23:50:00 UTC"), ("Europe/Berlin", "2026-11-28 00:50:00+01:00")]
+)
+def test_a_time_has_its_zone(monkeypatch: pytest.MonkeyPatch, zone: str, text: str) -> None:
+    """People read local time, and see which that is; programs read UTC."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert output.moment(1_795_823_400.25) == text
+        assert output.clock_time(1_795_823_400.25) == text[11:]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert output.iso(1_795_823_400.25) == "2026-11-27T23:50:00.250Z"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.8.7", "::1"])

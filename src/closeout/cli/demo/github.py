@@ -22,7 +22,7 @@ class GitHub:
         self._heads: dict[int, str] = {}
         self._control = f"{url}/_control"
         self._repository = f"{self._control}/repositories/{REPOSITORY}"
-        call("POST", f"{self._control}/repositories", {"full_name": REPOSITORY, "private": False})
+        call("POST", f"{self._control}/repositories", {"full_name": REPOSITORY, "private": True})
 
     def hook(self, url: str, secret: str) -> None:
         """Add the webhook."""

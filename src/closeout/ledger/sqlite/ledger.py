@@ -154,6 +154,10 @@ class Ledger(Executions):
             rows = self._read("setting", (name,))
         return bytes(rows[0][0])
 
+    def replace_setting(self, name: str, value: bytes) -> None:
+        """Keep a value that each start of a server sets anew, such as the base of Details links."""
+        self._note("put_setting", (name, value), wait=True)
+
     def paused(self) -> str | None:
         """Return who paused and why, or None. A request that the engine has not taken yet counts."""
         return paused(self._read)

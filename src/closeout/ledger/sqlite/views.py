@@ -146,6 +146,11 @@ class Views:
             raise NotFound(f"the ledger has no delivery {delivery_id}")
         return payload_text(rows[0][0], form=bool(rows[0][1]))
 
+    def setting(self, name: str) -> bytes | None:
+        """Return a value that a server has kept, None if there is none."""
+        rows = self._read("setting", (name,))
+        return bytes(rows[0][0]) if rows else None
+
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.
 
