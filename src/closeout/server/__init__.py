@@ -1,1 +1,1 @@
-"""HTTP: the receiver's door, health and metrics, and the pages that a status links to."""
+"""The HTTP server: webhook, health, metrics, and the run pages that commit statuses link to."""
