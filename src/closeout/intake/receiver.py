@@ -1,7 +1,7 @@
 """Decide what a request is: unauthorized, not a delivery, a ping, or a delivery with the runs that it starts.
 
-The receiver takes bytes and headers and returns a value or raises a named error. It uses no socket, clock or thread, so
-every rule is tested without one, and both receivers (`closeout.server.webhook` and the one on AWS) share it.
+Bytes and headers in, a value or a named error out. It knows no socket, clock or thread, so every rule is tested without
+one, and both receivers (`closeout.server.webhook`, `closeout.lambdas.receiver_app`) decide alike.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from closeout.core.automation import Automation
 
 Secrets: TypeAlias = "Callable[[], Sequence[bytes]]"
-"""Returns every active secret from memory, newest first. Never empty: a server without a secret does not start."""
+"""Gives every active secret from memory, newest first. Never empty: a server without one does not start."""
 
 
 class Decision(NamedTuple):

@@ -1,1 +1,1 @@
-"""The HTTP server: webhook, health, metrics, and the run pages that commit statuses link to."""
+"""HTTP: the receiver, health and metrics, and the pages that a status links to."""

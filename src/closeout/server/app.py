@@ -33,7 +33,7 @@ FORBIDDEN = b'{"error": "forbidden", "message": "Read metrics on this machine, o
 
 
 class Views(Protocol):
-    """What pages and metrics read from the ledger. Called in threads; raises CloseoutError."""
+    """What the pages and the metrics read of the ledger. Called in threads; raises CloseoutError."""
 
     def run(self, run_id: str, attempt: int | None = None) -> Any | None:
         """Return one run, None if there is none."""
@@ -49,7 +49,7 @@ class Views(Protocol):
         limit: int,
         characters: int,
     ) -> Any:
-        """Return a part of a run's log within the limits, and how many lines follow it."""
+        """Return a bounded part of a run's log and how many lines go on where it ends."""
         ...
 
     def delivery(self, delivery_id: int) -> Any | None:
@@ -69,9 +69,9 @@ class Views(Protocol):
 class ServerParts:
     """What the application needs.
 
-    `accept` is the ledger's; `started` is the engine's `enqueue`; `refresh` reads the webhook secrets again and returns
-    whether they changed; `ready` writes to the ledger and raises CloseoutError if that fails; `link_key` signs Details
-    links; `metrics_token` allows `/metrics` from other machines.
+    `accept` is the ledger's; `started` the engine's (`enqueue`); `refresh` reads the webhook secrets again and says
+    whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
+    `link_key` signs Details links; `metrics_token` opens `/metrics` to others than this machine.
     """
 
     receiver: Receiver

@@ -23,7 +23,7 @@ class Limits:
     """Limits on the size and the duration of requests."""
 
     read_seconds: float = 10.0
-    """From a request's head to the last byte of its body. GitHub's own timeout is ten seconds."""
+    """From a request's head to the last byte of its body. GitHub itself gives up after ten seconds."""
     body_bytes: int = door.MAX_BODY
     small_bytes: int = 1024 * 1024
     """Larger bodies are spooled to disk."""

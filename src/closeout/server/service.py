@@ -28,11 +28,11 @@ from closeout.wiring.runtime import Runtime, open_runtime, public_url
 
 ENGINE_DRAIN_SECONDS = 20.0
 YOUNG = 50_000
-"""New objects between two garbage collections. At Python's default of 700, a server with many active runs scans all of their
-objects again and again while answers wait."""
+"""New objects between two looks for garbage. At Python's usual 700 a server with many runs under way looks through all
+that they keep again and again, and answers wait for it."""
 WITHOUT_GITHUB = (
-    "no `secrets.github` is configured: closeout posts no commit status and, because it cannot check that a pull request"
-    " is still closed, deletes nothing when one closes"
+    "no `secrets.github` is configured: no commit gets a status, and nothing is deleted when a pull request closes,"
+    " since it cannot be read again before it"
 )
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
@@ -65,10 +65,10 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
 
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
-            on_listening(address)  # the first line on stderr: programs wait for it
+            on_listening(address)  # the first line that is written: others wait for it
             open_runs = runtime.start()
             if open_runs:
-                log.line(_runs(open_runs, "open "))
+                log.line(f"{_runs(open_runs, 'open ')} on")
             if loaded.settings.secrets_github is None:
                 log.line(WITHOUT_GITHUB)
 
@@ -99,7 +99,7 @@ def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
     with _further_signal() as hurry:
         ended = runtime.stop(seconds, hurry.is_set)
     left = sum(runtime.engine.counts()[:3])
-    rest = f"; {_runs(left)} at the next start" if left else ""
+    rest = f"; {_runs(left)} on at the next start" if left else ""
     log.line(f"stopped{rest}" + ("" if ended else "; the operation that did not end is repeated"))
 
 
@@ -128,7 +128,7 @@ def _stopping(under_way: list[str]) -> str:
 
 
 def _runs(count: int, which: str = "") -> str:
-    return f"{count} {which}run continues" if count == 1 else f"{count} {which}runs continue"
+    return f"{count} {which}run goes" if count == 1 else f"{count} {which}runs go"
 
 
 def _finished(log: Log, finished: Finished) -> None:

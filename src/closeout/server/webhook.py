@@ -90,7 +90,7 @@ class Webhook:
         """Bytes of verified bodies that wait for their commit."""
 
     def admit(self, head: Head) -> Mapping[bytes, bytes]:
-        """Check the head; return the headers by name. Raises as `door.check_method` and `door.admit` do."""
+        """Return the headers by name. Raises what the head alone shows to be wrong."""
         door.check_method(head.method.decode("ascii"))
         return door.admit(head.headers, self.limits.body_bytes)
 

@@ -98,14 +98,14 @@ def play(
     event is not clear.
     """
     from closeout.actions.registry import builtin
-    from closeout.config.load import load, load_function
+    from closeout.config.load import load, load_function, load_text
 
     registry = builtin()
     if callable(function_or_config):
         loaded, has_token = load_function(function_or_config, registry), True
     else:
         given = str(function_or_config)
-        loaded = load("closeout.yaml", registry, text=given) if "\n" in given else load(given, registry)
+        loaded = load_text(given, registry) if "\n" in given else load(given, registry)
         has_token = loaded.settings.secrets_github is not None
     chosen = _choose(loaded, automation)
     name, payload = _event(event, chosen)
