@@ -315,7 +315,7 @@ class _WaitingRequest:
         webhook.held += size
 
     def __call__(self, result: Any) -> None:
-        """Take the outcome of the commit, in the ledger's thread: `Item`'s `Done`."""
+        """Take the outcome of the commit, in the ledger's thread."""
         self._webhook._on_committed(self, result)
 
     def finish(self, answer: Answer) -> None:
