@@ -22,6 +22,7 @@ from closeout.core.errors import CloseoutError
 from closeout.testing.deliveries import SAMPLES
 
 REFERENCE = Path(__file__).parent / "reference"
+<<<<<<< HEAD
 SOURCE = Path(__file__).parents[1] / "src/closeout"
 PATCHES = Path(__file__).parents[1] / "tests/emulator/patches.py"
 TESTING = {
@@ -32,6 +33,9 @@ TESTING = {
     "closeout.testing.aws": ("aws/server.py", ("FakeAws",)),
 }
 """Where to import from → the file whose docstrings say what there is, and the names; without names every public one."""
+=======
+PATCHES = Path(__file__).parents[1] / "src/closeout/testing/ministack/patches.py"
+>>>>>>> api
 WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` instead of editing. -->\n"
 
 
@@ -161,6 +165,17 @@ def patches_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+TESTING = Path(__file__).parents[1] / "src/closeout/testing"
+PUBLIC = {
+    "closeout.testing": ("rehearsal.py", ("play", "Played", "PlayedStep", "PostedStatus")),
+    "closeout.testing.deliveries": ("deliveries.py", ()),
+    "closeout.testing.payloads": ("payloads.py", ()),
+    "closeout.testing.github": ("github/server.py", ("FakeGitHub",)),
+    "closeout.testing.aws": ("aws/server.py", ("FakeAws",)),
+}
+"""Where to import from → the file whose docstrings say what there is, and the names; without names every public one."""
+
+
 def testing_page() -> str:
     """Write the reference of `closeout.testing`, from the docstrings. Read as text: moto need not be installed."""
     parts = [
@@ -170,8 +185,8 @@ def testing_page() -> str:
         "[Test your automation](../how-to/test-your-automation.md) shows how to use them. Modules of `closeout.testing` that are",
         "not listed here serve closeout's own tests and may change.",
     ]
-    for name, (file, names) in TESTING.items():
-        tree = ast.parse((SOURCE / "testing" / file).read_text("utf-8"))
+    for name, (file, names) in PUBLIC.items():
+        tree = ast.parse((TESTING / file).read_text("utf-8"))
         found = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)}
         parts += [f"\n## {name}\n", (ast.get_docstring(tree) or "").split("\n\n")[0]]
         for one in names or [one for one in found if not one.startswith("_")]:

@@ -148,7 +148,7 @@ def test_a_full_server_still_takes_a_delivery() -> None:
         assert not strangers.is_closed(held[-1])
         assert server.app.metrics.connections() <= 16
         assert server.app.metrics.closed["full"] >= 24
-        assert any("all connections are taken" in line for line in server.log)
+        assert any("connection limit reached" in line for line in server.log)
         text = server.send("GET", "/metrics").body.decode()
     assert 'closeout_connections_closed_total{reason="full"}' in text
     assert "closeout_connections_max 16" in text

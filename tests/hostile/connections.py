@@ -196,7 +196,7 @@ def _crowds(server: Server, report: Report) -> None:
     log = server.log().decode("utf-8", "replace")
     for reason, said in (
         ("address-share", "share of the connections"),
-        ("full", "all connections are taken"),
+        ("full", "connection limit reached"),
     ):
         counted = re.search(rf'closed_total{{reason="{reason}"}} [1-9]', metrics)
         report.check(

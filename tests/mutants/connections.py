@@ -133,7 +133,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an upload keeps its cancelled task",
         _UPLOAD,
-        "            self._task = None  # it keeps its frames, and they keep this",
+        "            self._task = None  # its frames keep this object alive",
         "            pass",
         (_HOSTILE + "test_a_connection_that_ends_is_freed_without_the_garbage_collector",),
     ),

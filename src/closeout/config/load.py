@@ -49,13 +49,22 @@ class Loaded:
         return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
+<<<<<<< HEAD
 def load(path: Path | str, registry: Registry, *, modules: bool = True, text: str | None = None) -> Loaded:
+=======
+def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:
+>>>>>>> api
     """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
 
-    With `text` the file is not read: this is what it says. Raises `ConfigError`; its `findings` hold every error and
-    warning, its message their texts.
+    Raises `ConfigError`; its `findings` hold every error and warning, its message their texts.
     """
-    return _sound(*_read(Path(path), registry, modules=modules, text=text))
+    return _sound(*_read(Path(path), registry, modules=modules))
+
+
+def load_text(text: str, registry: ActionRegistry) -> Loaded:
+    """Check the text of a file as `load` does; its modules are looked up in the current folder."""
+    path = Path("closeout.yaml")
+    return _sound(*_parse(path, text, Findings(str(path), text), registry, modules=True, look=False))
 
 
 def load_function(function: Callable[[Run], object], registry: Registry) -> Loaded:
@@ -91,16 +100,24 @@ def _sound(read: Read | None, findings: tuple[Finding, ...]) -> Read:
 
 
 def _read(
+<<<<<<< HEAD
     path: Path, registry: Registry, *, modules: bool, look: bool = False, text: str | None = None
+=======
+    path: Path, registry: ActionRegistry, *, modules: bool, look: bool = False
+>>>>>>> api
 ) -> tuple[Loaded | None, tuple[Finding, ...]]:
-    problem = ""
-    if text is None:
-        text, problem = document.read(path)
+    text, problem = document.read(path)
     findings = Findings(str(path), text or "")
     if text is None:
         fix = _WRITE_ONE if problem == document.MISSING else _LOOK_AT_IT
         findings.error(1, 1, "unreadable-file", problem, fix)
         return None, findings.all()
+    return _parse(path, text, findings, registry, modules=modules, look=look)
+
+
+def _parse(
+    path: Path, text: str, findings: Findings, registry: ActionRegistry, *, modules: bool, look: bool
+) -> tuple[Loaded | None, tuple[Finding, ...]]:
     node = document.parse(text, findings)
     if node is None:
         return None, findings.all()

@@ -1,4 +1,4 @@
-"""The only way in: verify, dedupe, match, store, answer, over ports and without a word of HTTP servers."""
+"""Verify, decode and match deliveries, without depending on an HTTP server."""
 
 from closeout.intake.receiver import Decision, Receiver
 

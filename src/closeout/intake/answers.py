@@ -1,6 +1,6 @@
-"""What a sender is told: the JSON bodies of every answer on the webhook path.
+"""The JSON body of every answer on the webhook path.
 
-One place, so that errors have one shape and no internal text can reach a caller.
+They are built here only, so that all errors have one shape and no internal text reaches a sender.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from closeout.core.errors import CloseoutError
 from closeout.core.records import Accepted
 
-UNEXPECTED = "Something went wrong inside closeout; its log says what. The delivery can be sent again."
+UNEXPECTED = "closeout failed unexpectedly; its log has the error. Redeliver the request."
 _OURS = {
-    "store-unavailable": "The delivery could not be stored, and nothing was acknowledged; it can be sent again.",
-    "overloaded": "Too much arrives at once, and nothing was acknowledged; it can be sent again.",
+    "store-unavailable": "The delivery could not be stored and was not acknowledged. Redeliver it.",
+    "overloaded": "closeout is overloaded, and the delivery was not acknowledged. Redeliver it.",
 }
-"""Fixed sentences for what lies on our side: an error's own message may quote a path or a database."""
+"""Fixed sentences for server errors, whose own messages may quote a path or a database."""
 
 
 HEADERS = (
@@ -24,9 +24,9 @@ HEADERS = (
     ("cache-control", "no-store"),
     ("x-content-type-options", "nosniff"),
 )
-"""Of every answer on the webhook path."""
+"""Headers of every answer on the webhook path."""
 MORE = {405: (("allow", "POST"),), 503: (("retry-after", "5"),)}
-"""Headers that a status brings with it."""
+"""Extra headers by status."""
 
 
 class Answer(NamedTuple):
@@ -52,7 +52,7 @@ def accepted(taken: Accepted) -> Answer:
 
 
 def refused(error: CloseoutError) -> Answer:
-    """Answer an error: its own sentence if the sender is at fault, a fixed one if the fault is ours."""
+    """Answer an error: with its own message for a client error, with a fixed one for a server error."""
     if error.status < 500:
         return Answer(error.status, _error(error.code, error.message), error.code)
     if error.code in _OURS:
@@ -65,4 +65,4 @@ def _error(code: str, message: str) -> bytes:
 
 
 FAILED = Answer(500, _error(CloseoutError.code, UNEXPECTED), CloseoutError.code)
-"""The answer to what nobody foresaw."""
+"""The answer to an unexpected error."""

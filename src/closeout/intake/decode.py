@@ -1,8 +1,8 @@
 """Read the facts of an event from the payload's bytes without decoding the payload.
 
-`msgspec` builds only the few fields that `core.facts` asks for, and skips the rest: a sixth of the time of a full
-decode. The rules themselves are not repeated here: the small mapping goes through `facts_of` like a whole one. What
-msgspec does not take goes through `core.payload.decode`, which says in a sentence what is wrong with it.
+`msgspec` builds only the few fields that `core.facts` reads and skips the rest, which takes a sixth of the time of a full
+decode. The rules are not repeated here: the partial mapping goes through `facts_of` like a full payload. What msgspec
+rejects goes through `core.payload.decode`, whose error says what is wrong.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import msgspec
 from closeout.core import payload
 from closeout.core.facts import Facts, facts_of
 
-# Values that facts_of checks by itself are Any, so that an unexpected type is seen as it is and not converted.
-# `total=False`: everything may be missing.
+# Any: facts_of checks these values itself, so msgspec must not convert an unexpected type. `total=False`: any field may be missing.
 
 
 class _Repository(TypedDict, total=False):
@@ -115,8 +114,8 @@ def facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
 
     `own_contexts` are the status contexts of the configuration (see `core.facts.is_own`).
 
-    It agrees with `facts_of(event, payload.decode(text))` on every payload that the latter takes. What only a full
-    decode can see (an integer beyond 64 bits, too deep a value) may pass here; it is refused before it is used.
+    The result equals `facts_of(event, payload.decode(text))` for every payload that the latter accepts. What only a full
+    decode detects (an integer beyond 64 bits, too many levels) may pass here; it is rejected before it is used.
     """
     try:
         fields: Any = _DECODERS.get(event, _ANY)(text)

@@ -31,20 +31,20 @@ class Decision(NamedTuple):
 
 
 REMEMBERED = 4096
-"""Answers of matching that are kept; each is a few hundred bytes."""
+"""Entries in the cache of matches; each takes a few hundred bytes."""
 
 
 ReadFacts = Callable[[str, bytes, tuple[str, ...]], Facts]
-"""Gives the facts of an event's JSON text; the last argument are the status contexts that closeout itself sets."""
+"""Returns the facts of an event's JSON text; the last argument is the status contexts that closeout itself sets."""
 
 
 def plain_facts(event: str, text: bytes, own_contexts: tuple[str, ...] = ()) -> Facts:
-    """Read the facts with the standard library, as loosely as the fast decoder does. Raises PayloadRefused."""
+    """Read the facts with the standard library, as leniently as `decode.facts`. Raises PayloadRefused."""
     return facts_of(event, payload.glance(text), own_contexts)
 
 
 class Receiver:
-    """Verifies, decodes and matches. `secrets` is asked anew for each request, so that a rotation is seen."""
+    """Verifies, decodes and matches. It calls `secrets` for each request, so a rotation takes effect at once."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class Receiver:
         signature.verify(body, headers.get(SIGNATURE), self._secrets())
 
     def check(self) -> signature.Check:
-        """Return what verifies a body that comes in pieces, with the secrets of this moment."""
+        """Return a check for a body that arrives in pieces, with the secrets that are active now."""
         return signature.Check(self._secrets())
 
     def decide(self, headers: Mapping[bytes, bytes], body: bytes, received_at: float) -> Decision:
         """Say what a verified request is. `received_at` is in seconds since the epoch.
 
-        Raises BadDelivery (PayloadRefused among them); nothing else, whatever the bytes are.
+        Raises BadDelivery (PayloadRefused is one) and nothing else, whatever the bytes are.
         """
         head = read_headers(headers.get)
         text = payload.from_form(body) if head.form else body
@@ -104,7 +104,7 @@ class Receiver:
         return Decision(delivery, self._runs(head.guid, facts, text))
 
     def runs(self, event: str, guid: str, text: bytes) -> tuple[NewRun, ...]:
-        """Match a kept delivery's payload (JSON text) again: what a replay would start."""
+        """Return the runs that a replay of a stored delivery would start. `text` is its payload as JSON."""
         return self._runs(guid, self._facts(event, text, self._contexts), text)
 
     def _runs(self, guid: str, facts: Facts, text: bytes) -> tuple[NewRun, ...]:
@@ -126,10 +126,10 @@ class Receiver:
         )
 
     def _matching(self, facts: Facts) -> tuple[Rule, ...]:
-        """Return the rules whose triggers match. Most deliveries are like an earlier one: its answer is kept.
+        """Return the rules whose triggers match, from a cache when an earlier delivery had the same facts.
 
-        The key leaves out what triggers cannot see (of a number only whether there is one); a test holds the two ways
-        together.
+        The cache key leaves out what triggers do not read: of a number, only whether there is one counts. A test
+        compares cached and uncached matching.
         """
         candidates = self._by_event.get(facts.event)
         if candidates is None:
@@ -155,7 +155,7 @@ def _match(candidates: tuple[Rule, ...], facts: Facts) -> tuple[Rule, ...]:
 
 
 class _Lookup:
-    """Reads one path of the payload; the payload is decoded in full only if a key's template asks."""
+    """Reads one path of the payload. The payload is decoded only when a template needs a path."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text

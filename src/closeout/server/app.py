@@ -1,7 +1,7 @@
-"""The ASGI application: one table of paths, the pages behind it loaded when the first is asked for.
+"""The ASGI application: a table of paths, and the pages, which are imported at the first request for one.
 
-Everything that it needs comes in as `ServerParts`: it opens no file and reads no variable, so that tests run the same
-application over fakes, and over a real ledger.
+It gets everything it needs as `ServerParts` and opens no file and reads no environment variable, so tests run the same
+application over fakes and over a real ledger.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from closeout.server.spool import unnamed_file
 from closeout.server.webhook import Accept, Webhook
 
 LOGGED_PATH = 300
-"""Characters of a path, with its query, that stand in the log."""
+"""Characters of a path and its query in the log."""
 NOT_FOUND = b'{"error": "not-found", "message": "There is nothing at this path."}'
-FORBIDDEN = b'{"error": "forbidden", "message": "Metrics are for this machine, or for who has the token."}'
+FORBIDDEN = b'{"error": "forbidden", "message": "Read metrics on this machine, or send the token."}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerParts:
-    """What the application works with.
+    """What the application needs.
 
     `accept` is the ledger's; `started` the engine's (`wake`); `refresh` reads the webhook secrets again and says
     whether they changed; `ready` raises CloseoutError when the ledger cannot be written (a real write);
@@ -53,16 +53,16 @@ class ServerParts:
     public_logs: bool = False
     """Whether the log of a run on a public repository is shown."""
     secrets: str = ""
-    """The references of the webhook secrets, for the log: a request that fits none says so."""
+    """The references of the webhook secrets, for the log line of a signature that matches none."""
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
     spool_file: Callable[[], IO[bytes]] = unnamed_file
-    """Opens a file for a body over 1 MB until it is verified."""
+    """Opens a file for a body over 1 MB that is not verified yet."""
     clock: Callable[[], float] = time.time
 
 
 class Application:
-    """`webhook` for deliveries, and an ASGI callable for every other path. `drain()` makes it not ready and ends live pages, before the server stops."""
+    """An ASGI application for every path but the webhook's, which is `webhook`."""
 
     def __init__(self, parts: ServerParts) -> None:
         self._parts = parts
@@ -90,12 +90,12 @@ class Application:
         }
 
     def drain(self) -> None:
-        """Begin the end: not ready any more, live pages end. Called on the loop's thread."""
+        """Report not ready, and end live pages. Call it on the loop's thread before the server stops."""
         self._readiness.draining = True
         self._draining.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer anything but a delivery: logged, and never with an internal text."""
+        """Answer and log a request that is no delivery. An internal error text is never sent."""
         route = self._routes.get(scope["path"])
         began = time.perf_counter()
         if route is None and scope["path"].startswith(details.PATH):
@@ -115,7 +115,7 @@ class Application:
                 await respond(counting, FAILED.status, FAILED.body)
         if route is None or route == self._page:
             query = details.redacted(scope["query_string"].decode("latin-1"))
-            # By its answer, so that a flood of paths that are not there hides no page; a path may be 64 KB long.
+            # Rate-limited by status, so that a flood of 404s hides no other line; a path may be 64 KB long.
             status = sent[0] if sent else 0
             self._parts.log.rarely(
                 f"request answered with {status}",
@@ -154,7 +154,7 @@ class Application:
         try:
             stats = await asyncio.to_thread(self._parts.views.stats)
         except CloseoutError as error:
-            self._parts.log.seldom("the ledger's figures cannot be read", reason=error.message)
+            self._parts.log.seldom("the ledger's statistics cannot be read", reason=error.message)
             stats = {}
         body = self.metrics.render(
             closeout.__version__, stats, self.webhook.held + self.webhook.unverified.held
@@ -164,12 +164,12 @@ class Application:
 
 
 def create_app(parts: ServerParts) -> Application:
-    """Make the application."""
+    """Return the application."""
     return Application(parts)
 
 
 def may_read_metrics(scope: Scope, token: str | None) -> bool:
-    """Whether this client may: it has the token, or it is on this machine and no proxy stands between.
+    """Whether a client has the token, or is on this machine and not behind a proxy.
 
     Behind a reverse proxy every client looks local, so a forwarded request needs the token.
     """
@@ -193,6 +193,6 @@ async def _read_only(scope: Scope, send: Send, status: int, body: bytes) -> None
     if scope["method"] in ("GET", "HEAD"):
         await respond(send, status, body)
         return
-    refused = b'{"error": "method-not-allowed", "message": "This path takes GET only."}'
+    refused = b'{"error": "method-not-allowed", "message": "Only GET is allowed on this path."}'
     headers = ((b"content-type", b"application/json"), (b"allow", b"GET, HEAD"))
     await respond(send, 405, refused, headers)

@@ -1,6 +1,6 @@
-"""The few ASGI words that the raw paths speak: types, and one way to send a small answer.
+"""ASGI types, and a function that sends a small answer.
 
-Starlette has them too, but importing it costs the first delivery 30 ms; it is loaded with the first page.
+Starlette has both, but importing it takes 30 ms, so it is loaded with the first page.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RawHeaders: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 def raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
-    """Return headers as ASGI has them."""
+    """Return headers in ASGI's form."""
     return tuple((name.encode(), value.encode()) for name, value in headers)
 
 
@@ -28,7 +28,7 @@ CLOSE = (b"connection", b"close")
 
 
 async def respond(send: Send, status: int, body: bytes, headers: RawHeaders = JSON) -> None:
-    """Send a whole answer of known length."""
+    """Send a complete answer with its length."""
     await send(
         {
             "type": "http.response.start",

@@ -1,8 +1,8 @@
-"""The bounded part of memory where bytes wait until their signature is verified; `spool` is the same on the disk.
+"""Limit the memory of requests whose signature is not verified yet; `spool` does the same on disk.
 
-Nobody has vouched for these bytes, so what strangers hold must never keep a delivery out. When memory is full, its
-oldest holder moves to the spool, or is given up if it cannot: a delivery arrives within milliseconds and is never the
-oldest, unless a stranger can send the whole of `memory_bytes` in that time.
+Unauthenticated requests must never keep a delivery out. When the memory is full, the request that has held some the
+longest moves to the spool, or is rejected if the spool is full. A delivery arrives within milliseconds, so it is never
+the oldest unless an attacker sends all of `memory_bytes` in that time.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ TRIM_FROM = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much is read, and for how long."""
+    """Limits on the size and the duration of requests."""
 
     read_seconds: float = 10.0
     """From a request's head to the last byte of its body. GitHub itself gives up after ten seconds."""
     body_bytes: int = headers.MAX_BODY
     small_bytes: int = 1024 * 1024
-    """Bodies over this are spooled."""
+    """Larger bodies are spooled to disk."""
     memory_bytes: int = 32 * 1024 * 1024
-    """Of heads and small bodies that are incomplete or not verified, all together."""
+    """For all heads and small bodies that are incomplete or not verified."""
     spool_bytes: int = 256 * 1024 * 1024
     spool_files: int = 64
     held_bytes: int = 64 * 1024 * 1024
-    """Of verified bodies that wait for their commit. Only who has the secret can fill it."""
+    """For verified bodies that wait for their commit. Only senders with the secret can fill it."""
 
 
 class Holder(Protocol):
     """A connection whose request is incomplete or not verified."""
 
     def give_way(self) -> None:
-        """Release the memory: move to the spool, or end the request."""
+        """Free the memory: move the body to the spool, or end the request."""
         ...
 
 
 def map_large_blocks() -> None:
-    """Let blocks over 256 KB go back to the system when they are freed.
+    """Return blocks over 256 KB to the system as soon as they are freed.
 
-    glibc begins so, but raises both of its thresholds with each large block that is freed, up to 32 and 64 MB
-    (mallopt(3)); to set one ends that.
+    glibc does that at first, but raises its thresholds up to 32 and 64 MB as large blocks are freed (mallopt(3)).
+    Setting one threshold turns the adjustment off.
     """
     import ctypes  # noqa: PLC0415 - as below
 
@@ -56,15 +56,15 @@ def map_large_blocks() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return freed memory to the system: glibc keeps the pages between blocks that are still in use."""
-    import ctypes  # noqa: PLC0415 - not for a start
+    """Return freed memory to the system: glibc keeps free pages between blocks that are in use."""
+    import ctypes  # noqa: PLC0415 - not needed at start-up
 
     with contextlib.suppress(OSError, AttributeError):  # another libc
         ctypes.CDLL(None).malloc_trim(0)
 
 
 class Unverified:
-    """How much memory unverified requests hold, and who has held some for the longest time."""
+    """Counts the memory of unverified requests, and knows which request has held some the longest."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -73,7 +73,7 @@ class Unverified:
         self._holders: dict[Any, int] = {}
 
     def hold(self, holder: Holder, size: int) -> None:
-        """Set the bytes that `holder` holds; 0 takes it out. May call `give_way` of any holder, this one too."""
+        """Set the bytes that `holder` holds; 0 removes it. Calls `give_way` on the oldest holders, possibly on this one."""
         before = self._holders.get(holder, 0)
         self.held += size - before
         self._most = max(self._most, self.held)
@@ -87,11 +87,11 @@ class Unverified:
             self.held -= self._holders.pop(oldest, 0)
 
     def used(self, size: int) -> None:
-        """Note that a body of this size was in memory after it had been verified."""
+        """Record that a verified body of this size was in memory."""
         self._most = max(self._most, self.held + size)
 
     def trim(self) -> None:
-        """Return memory to the system once a flood, or a large body, is over."""
+        """Return memory to the system after a flood or a large body."""
         if self._most > TRIM_FROM and self.held < self._most // 2:
             self._most = self.held
             return_freed_memory()

@@ -1,7 +1,7 @@
-"""Details links: who has the link of a run may read that run, for 30 days, and nothing else.
+"""Sign and check Details links. A link opens one run for 30 days, and nothing else.
 
-The signature covers run, attempt and expiry, so a link cannot be turned into another one; and a wrong link gets the
-same answer whether or not its run exists, so nothing can be guessed.
+The signature covers run, attempt and expiry, so a link cannot be changed into another. A wrong link gets the same answer
+whether or not the run exists, so it reveals nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from closeout.core import ids
 from closeout.core.errors import CloseoutError
 
 LIFETIME = 30 * 24 * 3600
-"""Seconds that a link stays good."""
+"""Seconds until a link expires."""
 KEY_BYTES = 32
 KEY_SETTING, BASE_SETTING = "details-key", "details-base"
 """Where the ledger keeps what a link is made of, so that the command line makes the same ones."""
@@ -28,17 +28,17 @@ _DIGITS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
 
 class Link(NamedTuple):
-    """A link whose signature is right. `expired` ones show the verdict only."""
+    """A link with a valid signature. An `expired` link shows the verdict only."""
 
     run_id: str
     attempt: int
     expired: bool
     query: str
-    """The link's own query: what further requests for the same run carry."""
+    """The link's query, for further requests about the same run."""
 
 
 def link(base_url: str, key: bytes, execution: str, now: float) -> str:
-    """Return the address of an execution's page: `base_url` has no trailing path but its own; `now` in seconds.
+    """Return the URL of an execution's page below `base_url`. `now` is in seconds since the epoch.
 
     Raises UsageError if `execution` is not an execution's name.
     """
@@ -49,7 +49,7 @@ def link(base_url: str, key: bytes, execution: str, now: float) -> str:
 
 
 def check(key: bytes, run_id: str, query: str, now: float) -> Link | None:
-    """Return the link if its signature is right, None for anything else. Never raises for its content."""
+    """Return the link if its signature is valid, else None. Never raises because of its content."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=8, separator="&")
     except ValueError:
@@ -78,7 +78,7 @@ def line_id(text: str) -> int | None:
 
 
 def redacted(query: str) -> str:
-    """Return a query fit for a log: the signature is what opens the page."""
+    """Return a query for the log without its signature, which opens the page."""
     return _SIGNATURE.sub(r"\1[redacted]", query)
 
 

@@ -1,7 +1,7 @@
-"""One request to any path but the webhook's, as ASGI: what it reads and sends.
+"""A request to any path but the webhook's, handled by an ASGI application.
 
-Such a request has no body that anybody reads, and when its sender goes away the task is cancelled; so `receive` has
-nothing to tell, and an answer is a head and pieces, written as they come.
+The body of such a request is never read, and the task is cancelled when the sender disconnects. `receive` therefore
+returns one empty body and then blocks; the parts of an answer are written as the application sends them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Exchange:
         self._connection = connection
         self.head = head
         self.unread = head.has_body
-        """Whether a body may be on its way: nobody reads it."""
+        """Whether a body may follow; it is not read."""
         self._start: Message | None = None
         self._empty = head.method == b"HEAD"
         self._asked = self._keep = self._chunked = self._done = False
@@ -37,30 +37,30 @@ class Exchange:
 
     @property
     def held(self) -> int:
-        """Bytes in memory that nobody has vouched for."""
+        """Bytes in memory of an unverified request."""
         return self.head.size
 
     def start(self, app: App) -> None:
-        """Let the application answer, in a task."""
+        """Start the application in a task."""
         self._task = asyncio.get_running_loop().create_task(self._run(app))
 
     def abandon(self) -> None:
-        """Stop: nobody waits for the answer."""
+        """Stop: the sender has disconnected."""
         self._done = True
-        # A task that is cancelled lives until the loop comes to it, and thousands may be cancelled before that.
+        # A cancelled task lives until the loop runs it, and thousands may be cancelled before that: free the head now.
         self.head.headers.clear()
         self.head.target = b""
         if self._task is not None:
             self._task.cancel()
-            self._task = None  # it keeps its frames, and they keep this
+            self._task = None  # its frames keep this object alive
 
     def drained(self) -> None:
-        """Go on: the peer has read."""
+        """Continue sending: the peer has read its data."""
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
     async def _run(self, app: App) -> None:
-        """Close the connection if the application does not end what it began."""
+        """Run the application; close the connection if it does not finish its answer."""
         try:
             await app(self._scope(), self._receive, self._send)
         finally:
@@ -77,7 +77,7 @@ class Exchange:
             "http_version": head.version,
             "method": head.method.decode("ascii"),
             "scheme": "http",
-            # As it was sent: a proxy's rule for a path must mean the same path here.
+            # Not decoded: a proxy's rule for a path must mean the same path here.
             "path": path.decode("latin-1"),
             "raw_path": path,
             "query_string": query,

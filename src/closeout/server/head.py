@@ -1,7 +1,7 @@
-"""A request's head and a chunked body, parsed by llhttp; bytes in, values or a named error out.
+"""Parse a request's head and a chunked body with llhttp.
 
-The head is parsed only once it is whole: until then a connection holds its bytes and nothing else, so that 64 KB of
-short headers are 64 KB of memory and not megabytes of objects. Whatever two parsers could read differently is refused.
+A head is parsed when all of it has arrived. Until then a connection holds bytes only, so 64 KB of short headers take
+64 KB of memory and not megabytes of objects. Anything that two parsers could read differently is rejected.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import httptools
 
 HEAD_BYTES = 64 * 1024
 HEADER_FIELDS = 100
-"""GitHub sends about fifteen, a proxy adds a few. Apache and Node.js draw such a line too."""
+"""GitHub sends about fifteen, and a proxy adds a few. Apache and Node.js have such a limit too."""
 END = b"\r\n\r\n"
 CHUNK_OVERHEAD = 64 * 1024
-"""Bytes of a chunked body that may be sizes, extensions and trailers, beside as many as it has data: chunks of one byte
-each cost a thousand times the processor time of what they carry. Go's net/http draws such a line too."""
+"""Bytes of overhead (sizes, extensions, trailers) that a chunked body may have beyond the size of its data. One-byte chunks
+cost a thousand times the CPU time of their data. Go's net/http has such a limit too."""
 _SLICE = 8192
 
 _HTTP = {"1.0", "1.1"}
@@ -24,22 +24,22 @@ _FRAMING = {_LENGTH, _ENCODING, b"expect"}
 
 
 class BadHead(Exception):
-    """The bytes are not the head of an HTTP/1 request that this server serves."""
+    """The bytes are not the head of a valid HTTP/1 request."""
 
 
 class HeadTooLarge(Exception):
-    """The head has more bytes or more header fields than are taken."""
+    """The head has too many bytes or too many header fields."""
 
 
 class Head:
-    """A whole head. Header names are in lower case, as in ASGI."""
+    """A complete head. Header names are in lower case, as in ASGI."""
 
     __slots__ = (
         "_parser", "chunked", "expects_continue", "headers", "keep_alive", "length", "method", "size", "target", "version",
     )  # fmt: skip
 
     def __init__(self, raw: bytes) -> None:
-        """Parse the bytes up to the empty line and with it. Raises BadHead, HeadTooLarge."""
+        """Parse a head including its empty line. Raises BadHead, HeadTooLarge."""
         self.size = len(raw)
         self.method = self.target = b""
         self.version = ""
@@ -50,7 +50,7 @@ class Head:
         try:
             self._parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
-            pass  # Nothing is upgraded: the request is answered as if it had not asked.
+            pass  # Upgrades are not supported: answer the request as if it had not asked.
         except httptools.HttpParserError as error:
             if isinstance(error.__context__, HeadTooLarge):
                 raise HeadTooLarge from None
@@ -62,22 +62,22 @@ class Head:
 
     @property
     def path(self) -> bytes:
-        """The target without its query, exactly as it was sent: nothing is decoded or normalized."""
+        """The target without its query, neither decoded nor normalized."""
         return self.target.partition(b"?")[0]
 
     @property
     def has_body(self) -> bool:
-        """Whether bytes of a body follow."""
+        """Whether a body follows."""
         return self.chunked or self.length > 0
 
-    # What llhttp calls.
+    # Callbacks of llhttp.
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the target."""
+        """Append a piece of the target."""
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. llhttp has refused a second length, a length beside an encoding, and what is no number."""
+        """Add a header. llhttp rejects a second length, a length with an encoding, and a length that is no number."""
         if len(self.headers) == HEADER_FIELDS:
             raise HeadTooLarge
         name = name.lower()
@@ -94,19 +94,19 @@ class Head:
             self.expects_continue = True
 
     def on_headers_complete(self) -> None:
-        """Read what llhttp knows at the end of the head. A second end is one of a second head, and refused."""
+        """Read version, method and keep-alive. Raises BadHead for a second head."""
         if self.version:
             raise BadHead
         self.version = self._parser.get_http_version()
         self.method = self._parser.get_method()
-        # Where a chunked body ends, and the next request begins, llhttp does not say: such a connection is closed.
+        # llhttp does not report where a chunked body ends, so the connection cannot be reused.
         self.keep_alive = self.version == "1.1" and self._parser.should_keep_alive() and not self.chunked
 
 
 def split(buffer: bytes, known: int) -> tuple[Head, bytes] | None:
-    """Return the first head in `buffer`, and what follows it; None while it is not whole.
+    """Return the first head in `buffer` and the bytes after it; None while it is incomplete.
 
-    The first `known` bytes are known not to end a head. Raises BadHead, HeadTooLarge.
+    The first `known` bytes contain no end of a head. Raises BadHead, HeadTooLarge.
     """
     if not b"A" <= buffer[:1] <= b"Z":
         raise BadHead
@@ -120,7 +120,7 @@ def split(buffer: bytes, known: int) -> tuple[Head, bytes] | None:
 
 
 class Chunked:
-    """Decodes a chunked body. Extensions and trailers are parsed and dropped, so that they take no memory."""
+    """Decodes a chunked body. Extensions and trailers are parsed and dropped, so they take no memory."""
 
     __slots__ = ("_body", "_parser", "_spare")
 
@@ -132,11 +132,11 @@ class Chunked:
 
     @property
     def done(self) -> bool:
-        """Whether the body is whole."""
+        """Whether the body is complete."""
         return self._body.done
 
     def decode(self, data: bytes) -> bytes:
-        """Return the body's bytes in `data`. Raises BadHead, also when there is more around the chunks than in them."""
+        """Return the body's bytes in `data`. Raises BadHead, also for more than `CHUNK_OVERHEAD`."""
         decoded: list[bytes] = []
         for at in range(0, len(data), _SLICE):
             piece = data[at : at + _SLICE]
@@ -157,7 +157,7 @@ class Chunked:
 
 
 class _ChunkedBody:
-    """What llhttp calls; apart from `Chunked`, so that nothing refers to itself and waits for the garbage collector."""
+    """Callbacks of llhttp, separate from `Chunked` to avoid a reference cycle that waits for the garbage collector."""
 
     __slots__ = ("done", "pieces")
 

@@ -1,6 +1,6 @@
-"""Whether deliveries can be stored now: a real write, at most once a second however often it is asked.
+"""Check whether deliveries can be stored, with a real write to the ledger at most once a second.
 
-Apart from the application because it is the one answer that a load balancer acts upon.
+Separate from the application because load balancers act on this answer.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from closeout.server.log import Log
 
 KEPT_SECONDS = 1.0
 GIVEN_SECONDS = 5.0
-"""A write that takes longer than this counts as none."""
+"""A write that takes longer counts as failed."""
 
 
 class Readiness:
-    """Asks `ready`, which blocks and raises CloseoutError, in a thread."""
+    """Calls `ready`, which blocks and raises CloseoutError, in a thread."""
 
     def __init__(self, ready: Callable[[], None], log: Log) -> None:
         self._ready = ready
@@ -29,7 +29,7 @@ class Readiness:
         self.draining = False
 
     async def reason(self) -> bytes | None:
-        """Return None when ready, else the error's JSON."""
+        """Return None when ready, else the error as JSON."""
         if self.draining:
             return _error("draining", "The server is shutting down.")
         now = time.monotonic()
@@ -39,7 +39,7 @@ class Readiness:
         try:
             return await asyncio.wait_for(asyncio.shield(self._asking), GIVEN_SECONDS)
         except TimeoutError:
-            return _error("store-unavailable", "The ledger did not take a write in time.")
+            return _error("store-unavailable", "A write to the ledger timed out.")
 
     async def _ask(self) -> bytes | None:
         try:

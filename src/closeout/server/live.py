@@ -1,7 +1,7 @@
-"""A run's page while the run goes on: server-sent events with the parts of the page that changed.
+"""Update a run's page while the run is active: server-sent events with the parts of the page that changed.
 
-One loop per open page reads the ledger once a second; the number of them is limited, and they end when the server
-drains. A page without a stream still refreshes by itself, so nothing is lost by refusing one.
+Each open page has a loop that reads the ledger once a second. Their number is limited, and they end when the server
+drains. A page without a stream reloads itself, so a rejected stream loses nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 MAX_STREAMS = 64
 EVERY = 1.0
-"""Seconds between two looks at the ledger."""
+"""Seconds between two reads of the ledger."""
 LONGEST = 900.0
-"""Seconds after which a stream ends; the page opens the next one."""
+"""Seconds after which a stream ends; the page then opens another."""
 
 
 class LiveRuns:
-    """Streams of runs that go on. `load` reads one from the ledger, in a thread."""
+    """Streams of active runs. `load` reads a run from the ledger, in a thread."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class LiveRuns:
         self._open = 0
 
     async def response(self, request: Request, link: details.Link) -> Response | None:
-        """Return a stream that begins after the log line that the page has, None if there is no such run."""
+        """Return a stream that starts after the last log line of the page; None if there is no such run."""
         if self._open >= MAX_STREAMS or self._draining.is_set():
             return Response(status_code=503, headers={"Retry-After": "30", "Cache-Control": "no-store"})
         after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
         last = details.line_id(after) or 0
-        # The end of the log, so that what each step last said is known; lines that the page has are not sent again.
+        # Read the end of the log for the last line of each step; lines that the page has are not sent again.
         first = await asyncio.to_thread(self._load, link, None)
         if first is None:
             return None
@@ -63,7 +63,7 @@ class LiveRuns:
         ends = self._clock() + LONGEST
         progress: dict[str, str] = {}
         before = ""
-        # A page that was away for long catches up from its own last line, a window at a time.
+        # A page that was disconnected for long catches up from its last line, one window at a time.
         skip = behind = bool(shown.left_out and shown.lines[0].id > last)
         try:
             yield "retry: 3000\n\n"
@@ -111,7 +111,7 @@ class LiveRuns:
         )
 
     async def _told_to_end(self, seconds: float) -> bool:
-        """Wait for the next look; True if the server drains meanwhile."""
+        """Wait until the next read; return True if the server starts to drain meanwhile."""
         try:
             await asyncio.wait_for(self._draining.wait(), seconds)
         except TimeoutError:

@@ -1,7 +1,7 @@
-"""Log lines on stderr: one for a person, with its time, or one JSON object, without secrets and without controls.
+"""Write the log to stderr, as text with the time or as JSON, without secrets and control characters.
 
-A module of ours because a flood of bad requests must not fill the disk: of equal kinds of line one a second is written,
-then one in two, and in the end one a minute, with a count of the others. Header values never come here, only names of what was wrong.
+Lines of unauthenticated requests are rate-limited, so that a flood cannot fill the disk: of each kind of line one a second is
+written, then one every two seconds, and finally one a minute, with the number of suppressed lines. Header values are never logged.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any, TextIO
 from closeout.core.terminal import escaped
 
 LONGEST = 60
-"""How many times as long as at first a kind of line is held back in the end."""
+"""The longest interval between two lines of a kind, as a multiple of the shortest."""
 TIME = "%Y-%m-%d %H:%M:%S "
 
 
 def in_journal(stream: TextIO) -> bool:
-    """Whether lines go to systemd's journal, which gives each its time (JOURNAL_STREAM in systemd.exec(5))."""
+    """Whether lines go to systemd's journal, which adds the time itself (JOURNAL_STREAM in systemd.exec(5))."""
     named = os.environ.get("JOURNAL_STREAM")
     if not named:
         return False
@@ -36,16 +36,16 @@ def in_journal(stream: TextIO) -> bool:
 
 
 class _Trace(str):
-    """A traceback: the one text that stands on lines of its own, each behind a bar that no log line begins with."""
+    """A traceback: written on lines of its own, each with a bar in front that no log line starts with."""
 
     __slots__ = ()
 
 
 class Log:
-    """Writes lines. `redact` takes secrets out of every text of them; `clock` and `stream` are arguments for tests.
+    """Writes lines. `redact` removes secrets from every text; tests pass `clock` and `stream`.
 
-    Whatever a text holds, a call writes one line: a path with a line feed in it must not look like two of them, nor move
-    the cursor of whoever reads it.
+    A call writes exactly one line: control characters are escaped, so a path with a line feed cannot forge a second line or
+    move the cursor of a terminal.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Log:
         self._hold = hold_seconds
         self._lock = threading.Lock()
         self._last: dict[str, tuple[float, float, float]] = {}
-        """By kind: when a line was last written and asked for, and for how many seconds the next is held back."""
+        """By kind: when a line was last written, when one was last requested, and the interval in seconds until the next."""
         self._held: dict[str, int] = {}
 
     def line(self, what: str, **details: Any) -> None:
@@ -72,15 +72,15 @@ class Log:
         self._write(what, details)
 
     def seldom(self, what: str, **details: Any) -> None:
-        """Write one line unless one of the same kind was written within the last second; those are counted."""
+        """Write one line of this kind a second at most, and count the others."""
         self._hold_back(what, details, self._hold)
 
     def rarely(self, what: str, **details: Any) -> None:
-        """Write one line as `seldom` does, and ever more seldom, down to once a minute, while strangers cause more."""
+        """Write one line as `seldom` does, and back off to one a minute while more arrive: for lines that outsiders cause."""
         self._hold_back(what, details, self._hold * LONGEST)
 
     def report(self, text: str) -> None:
-        """Write a sentence of the engine's as `rarely` does: its kind is what stands before the first colon."""
+        """Write a sentence of the engine as `rarely` does. The text before the first colon is its kind."""
         self._hold_back(text, {}, self._hold * LONGEST, kind=text.partition(":")[0])
 
     def _hold_back(
@@ -100,12 +100,12 @@ class Log:
         self._write(what, details | ({"and_before": held} if held else {}))
 
     def unforeseen(self, what: str, error: BaseException) -> None:
-        """Write what nobody foresaw, with its traceback: it goes here and nowhere else."""
+        """Write an unexpected error with its traceback, which appears nowhere else."""
         trace = "".join(traceback.format_exception(error)).rstrip()
         self.rarely(f"{what}: {type(error).__name__}", error=_Trace(trace))
 
     def take_over(self) -> None:
-        """Have what other libraries log, and what ends a thread, written here instead of raw to stderr."""
+        """Write what other libraries log, and exceptions that end a thread, through this log instead of raw to stderr."""
         logging.getLogger().addHandler(_Foreign(self))
         threading.excepthook = self._thread_failed
 
@@ -122,7 +122,7 @@ class Log:
             stream.write(text + "\n")
             stream.flush()
         except (OSError, ValueError):
-            # A closed or full stderr must not fail a delivery.
+            # A closed or full stderr must not make a delivery fail.
             return
 
     def _object(self, what: str, details: dict[str, Any]) -> str:
@@ -131,7 +131,7 @@ class Log:
             for key, value in details.items()
         }
         text = json.dumps({"at": round(self._clock(), 3), "message": self._redact(what)} | clean)
-        return text.replace("\x7f", "\\u007f")  # the one control that JSON leaves as it is
+        return text.replace("\x7f", "\\u007f")  # the only control character that JSON does not escape
 
     def _sentence(self, stream: TextIO, what: str, details: dict[str, Any]) -> str:
         at = "" if in_journal(stream) else time.strftime(TIME, time.localtime(self._clock()))
@@ -150,10 +150,10 @@ class _Foreign(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it, rarely: its text may be of a stranger's making."""
+        """Write the record, rate-limited: outsiders may control its text."""
         try:
             about = record.getMessage()
-        except Exception:  # noqa: BLE001 - a log call whose arguments do not fit its text
+        except Exception:  # noqa: BLE001 - the arguments do not fit the format
             about = str(record.msg)
         error = record.exc_info[1] if record.exc_info else None
         trace = {"error": _Trace("".join(traceback.format_exception(error)).rstrip())} if error else {}

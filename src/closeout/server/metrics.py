@@ -1,7 +1,7 @@
 """Counters and histograms in Prometheus' text format, without a dependency.
 
-What the process itself sees (deliveries, how long an answer took) is counted here; what the ledger knows (runs, steps,
-the queue) is read when somebody asks, so that it is right after a restart too.
+Deliveries and response times are counted in this process. Runs, steps and the queue are read from the ledger when metrics
+are requested, so they are correct after a restart too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 ACK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
-"""Seconds. GitHub gives up after ten."""
+"""Seconds. GitHub's timeout is ten."""
 CLOSED = ("full", "address-share", "memory", "idle", "head", "body", "answer")
-"""Why connections are closed: no place; the last four are deadlines, by what the connection was waiting for."""
+"""Reasons for closing a connection: three limits, then four deadlines by what the connection was waiting for."""
 
 
 class Histogram:
-    """Observations in buckets. Used from one thread."""
+    """Observations in buckets. Use it from one thread."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
@@ -34,7 +34,7 @@ class Histogram:
         self._sum += value
 
     def lines(self, name: str) -> Iterable[str]:
-        """Yield the samples, buckets adding up as the format wants."""
+        """Yield the samples with cumulative buckets."""
         total = 0
         for bound, count in zip((*self._bounds, "+Inf"), self._counts, strict=True):
             total += count
@@ -44,20 +44,20 @@ class Histogram:
 
 
 class ServerMetrics:
-    """What the server counts by itself."""
+    """The metrics of this process."""
 
     def __init__(self) -> None:
         self.deliveries: Counter[str] = Counter()
-        """By outcome: `accepted`, `duplicate`, `ping`, `disconnected`, or an error's code."""
+        """Requests by outcome: `accepted`, `duplicate`, `ping`, `disconnected`, or an error's code."""
         self.ack = Histogram(ACK_BUCKETS)
         """Seconds from the request's head to the answer, of deliveries that were stored."""
         self.closed: Counter[str] = Counter()
-        """Connections that closeout ended, by reason."""
+        """Connections that closeout closed, by reason."""
         self.connections: Callable[[], int] = lambda: 0
         self.most_connections = 0
 
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
-        """Return the whole page. `stats` is what the ledger's `stats()` gives; unknown parts are left out."""
+        """Return the metrics page. `stats` comes from the ledger's `stats()`; missing parts are left out."""
         lines = [
             *_family("closeout_build_info", "gauge", "The running version.", {("version", version): 1}),
             *_family(

@@ -1,7 +1,7 @@
-"""Who has a place: the number of connections in all, and of each peer address.
+"""Limit the number of connections, in total and for each peer address.
 
-When every place is taken, the connection that has waited longest without a finished request makes room, so that
-whoever opens thousands of connections closes their own. A connection whose request is being answered is never chosen.
+At the limit, the connection that has waited longest without finishing a request is closed, so whoever opens thousands of
+connections loses their own. A connection whose request is being answered is never closed for another.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import Any, Protocol, TypeAlias
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-"""Trusted unless the command says otherwise: a reverse proxy on this machine is the normal set-up."""
+"""The default trusted proxies: usually a reverse proxy runs on the same machine."""
 SHARES = 8
-"""An address that is no trusted proxy gets one in so many of all places."""
+"""One address may use 1/SHARES of all connections, unless it is a trusted proxy."""
 _V6_PREFIX = 64
-"""Bits of an IPv6 address that count: a single customer usually has a /64."""
+"""Bits of an IPv6 address that identify a peer: a customer usually has a /64."""
 
 
 class Occupant(Protocol):
     """A connection."""
 
     address: str | None
-    """Whose share the connection counts to; None for a trusted proxy."""
+    """The peer that the connection counts for; None for a trusted proxy."""
     proven: bool
-    """Whether a verified delivery came on it."""
+    """Whether it has carried a verified delivery."""
 
     def abort(self) -> None:
-        """Close at once, and leave."""
+        """Close at once and call `leave`."""
         ...
 
 
 class Places:
-    """The connections that are open. `on_full` hears why one was closed: `full` or `address-share`, and the address."""
+    """The open connections. `on_full` gets the limit that was reached, `full` or `address-share`, and the address."""
 
     def __init__(
         self,
@@ -59,11 +59,11 @@ class Places:
         return self._open
 
     def key(self, peer: str | None) -> str | None:
-        """Return what counts as one peer; None for a trusted proxy and for a Unix socket."""
+        """Return the key of a peer; None for a trusted proxy and for a Unix socket."""
         return None if peer is None else self._key(peer)
 
     def enter(self, occupant: Occupant) -> bool:
-        """Take a place, if need be of the one that waited longest. False: there is none, and none was taken."""
+        """Add a connection, closing the one that waited longest at the limit. Return False if there is no room."""
         address = occupant.address
         if address is not None and self._taken[address] >= self.share:
             self._on_full("address-share", address)
@@ -80,7 +80,7 @@ class Places:
         return True
 
     def leave(self, occupant: Occupant) -> None:
-        """Return the place back."""
+        """Remove a connection."""
         self.busy(occupant)
         self._open -= 1
         address = occupant.address
@@ -91,13 +91,13 @@ class Places:
                 self._of_address.pop(address, None)
 
     def wait(self, occupant: Occupant) -> None:
-        """Line up at the end: the connection is new, or has just finished a request."""
+        """Queue the connection as waiting: it is new, or has just finished a request."""
         (self._proven if occupant.proven else self._waiting)[occupant] = None
         if occupant.address is not None:
             self._of_address.setdefault(occupant.address, {})[occupant] = None
 
     def busy(self, occupant: Occupant) -> None:
-        """Leave the line: a request is being answered."""
+        """Remove the connection from the queue: its request is being answered."""
         self._waiting.pop(occupant, None)
         self._proven.pop(occupant, None)
         if occupant.address is not None:
@@ -124,5 +124,5 @@ class Places:
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Return the networks that are written as `192.0.2.1` or `2001:db8::/32`. Raises ValueError."""
+    """Parse networks written as `192.0.2.1` or `2001:db8::/32`. Raises ValueError."""
     return tuple(ipaddress.ip_network(text) for text in texts)

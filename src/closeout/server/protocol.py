@@ -1,8 +1,8 @@
 """An HTTP/1.1 connection: one request at a time, and a deadline in every state.
 
-Only a finished request moves the deadline on, never a byte, so whatever a peer sends or leaves out, the connection
-ends in a bounded time. What a connection holds for a request that is not verified is counted in `Unverified`.
-Deliveries are an `Upload`; a request to any other path is an `Exchange`, which is ASGI.
+Only a finished request extends the deadline, never a single byte, so the connection ends in bounded time whatever the peer
+sends. `Unverified` counts the memory of requests that are not verified. A delivery is an `Upload`; a request to any other
+path is an `Exchange`, which runs the ASGI application.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from closeout.server.webhook import EXTRA, PATH
 
 LINGER_BYTES = 4 * 1024 * 1024
 WRITE_BUFFER = 4096
-"""Bytes of answers that a peer may leave unread before its next request waits."""
+"""Bytes of unread answers after which a peer's next request waits."""
 _PATH = PATH.encode()
 _RESET = struct.pack("ii", 1, 0)
 
 WAITING, BODY, BUSY, STREAMING, FLUSHING, CLOSING = range(6)
-"""States: for a head; for a body; for the answer; while a streamed answer goes on; until the peer has read its answer;
-until the transport is closed."""
+"""States. The connection waits for a head; for a body; for the answer; for the end of a streamed answer; for the peer to read
+its answer; for the transport to close."""
 
 
 class Connection(asyncio.Protocol):
-    """See the module. `deadline` is the loop's time at which `expire` is due."""
+    """See the module. `expire` is called when the loop's time reaches `deadline`."""
 
     __slots__ = (
         "_began", "_buffer", "_clock", "_dropped", "_half_closed", "_held", "_last", "_request", "_shared", "_state",
@@ -51,23 +51,23 @@ class Connection(asyncio.Protocol):
         self.proven = False
         self.deadline = float("inf")
         self.unwritten = False
-        """Whether the peer has not read enough of what was written."""
+        """Whether too much of what was written is unread."""
         self._state = WAITING
         self._began = False
-        """Whether the first byte of a head has come."""
+        """Whether the first byte of a head has arrived."""
         self._buffer = b""
-        """A head that is not whole, or what came after the request that is being answered."""
+        """An incomplete head, or what arrived after the request that is being answered."""
         self._request: Upload | Exchange | None = None
         self._held = 0
         self._last = False
-        """Whether no further request is taken."""
+        """Whether this is the connection's last request."""
         self._half_closed = False
         self._dropped = 0
 
     # --- asyncio.Protocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a place, or end."""
+        """Register the connection, or abort it at the limit."""
         self.peer = transport.get_extra_info("peername")
         self.address = self._shared.places.key(self.peer[0] if isinstance(self.peer, tuple) else None)
         if self._shared.draining or not self._shared.places.enter(self):
@@ -79,12 +79,12 @@ class Connection(asyncio.Protocol):
         self._wait_for(self._shared.timers.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Free everything."""
+        """Free everything that the connection holds."""
         del exc
         self._forget()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, by what the connection is doing; what comes before its turn waits, and is counted."""
+        """Handle received data by the state. Data of a later request waits in the buffer and is counted."""
         known = len(self._buffer)
         if self._state == WAITING and (self._began or not known):
             self._buffer = self._buffer + data if known else data
@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
             self._hold()
 
     def eof_received(self) -> bool:
-        """Answer a request that is whole although its sender will send no more; otherwise close."""
+        """Answer a complete request although its sender closed its side; otherwise close."""
         self._half_closed = True
         if self._state in (BUSY, STREAMING, FLUSHING) or (self._buffer and not self._began):
             return True
@@ -111,15 +111,15 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        """Begin nothing more until the peer has read its answers, for which it has a limited time."""
+        """Start no request until the peer has read its answers, and set a deadline for that."""
         self.unwritten = True
-        if self._state == WAITING:  # uvloop writes, and notices, at the end of its turn
+        if self._state == WAITING:  # uvloop writes at the end of the loop's iteration
             self._state = FLUSHING
         self.deadline = min(self.deadline, self._clock() + self._shared.timers.write)
         self._hold()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Continue: the peer has read its answers."""
         self.unwritten = False
         self._hold()
         if self._state == FLUSHING:
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
     # --- requests ---------------------------------------------------------------------------------------------
 
     def _next(self, known: int = 0) -> None:
-        """Begin the next request if its head is whole. The first `known` bytes hold no end of a head."""
+        """Start the next request if its head is complete. The first `known` bytes contain no end of a head."""
         if self._buffer[:1] in (b"\r", b"\n"):
             self._buffer = self._buffer.lstrip(b"\r\n")
             known = 0
@@ -170,14 +170,14 @@ class Connection(asyncio.Protocol):
         self._took(upload, upload.begin(came), begun=True)
 
     def _took(self, upload: Upload, rest: bytes, *, begun: bool = False) -> None:
-        """Go on after a piece of a body, of which `rest` is no part; the answer may have been given already."""
+        """Continue after a piece of a body. `rest` follows the body; the answer may have been sent already."""
         if self._request is upload:
             self._buffer = rest
             if not upload.unread:
                 self._busy()
             elif begun:
                 self._wait_for(self._shared.app.webhook.limits.read_seconds)
-                # A whole head is progress: the connection is not the next one to make room.
+                # A complete head is progress: move the connection to the end of the queue.
                 self._shared.places.busy(self)
                 self._shared.places.wait(self)
             if self._held or rest or not upload.is_verified:
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
                 self._resume_soon()
 
     def _busy(self) -> None:
-        """Note that the request is whole."""
+        """Note that the request is complete."""
         self._state = BUSY
         self._wait_for(self._shared.timers.answer)
         self._shared.places.busy(self)
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
             self._hold()
 
     def begin_stream(self, exchange: Exchange) -> bool:
-        """Note that an answer begins. Returns whether the connection is kept after it."""
+        """Note that an answer starts. Return whether the connection is kept afterwards."""
         self._state = STREAMING
         self._wait_for(self._shared.timers.stream)
         return self._keeps(exchange.head, close=exchange.unread)
@@ -209,14 +209,14 @@ class Connection(asyncio.Protocol):
     # --- answers ----------------------------------------------------------------------------------------------
 
     def answer(self, upload: Upload, answer: Answer, *, close: bool = False) -> None:
-        """Answer a delivery, unless it has been answered or its sender is gone."""
+        """Answer a delivery, unless it was answered already or its sender disconnected."""
         if self._request is upload:
-            # What is still to come of a body must not be read as the next request.
+            # The unread rest of a body must not be read as the next request.
             keep = self._keeps(upload.head, close=close or upload.unread)
             self._write_answer(answer, keep=keep, empty=upload.head.method == b"HEAD")
 
     def refuse(self, status: int, code: str, message: str) -> None:
-        """Answer what is not a request, and close."""
+        """Reject what is not a request, and close."""
         self._shared.app.log.rarely(f"a request was refused: {code}")
         body = json.dumps({"error": code, "message": message}).encode()
         self._write_answer(Answer(status, body, code), keep=False)
@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
         return head.keep_alive and not close and not ended
 
     def _write_answer(self, answer: Answer, *, keep: bool, empty: bool = False) -> None:
-        """Write an answer, or its head alone: a body after HEAD would be read as the next request's answer."""
+        """Write an answer, without its body if `empty`: after HEAD a client would read it as the next answer."""
         closing = b"" if keep else b"connection: close\r\n"
         self.write(
             b"%b%b%bcontent-length: %d\r\n\r\n%b"
@@ -241,22 +241,22 @@ class Connection(asyncio.Protocol):
         self.finish(keep=keep)
 
     def write(self, data: bytes) -> None:
-        """Send bytes, unless the peer is gone."""
+        """Send bytes, unless the peer disconnected."""
         if self._transport is not None:
             self._transport.write(data)
 
     @property
     def date(self) -> bytes:
-        """The `Date` header, a whole line."""
+        """The line of the `Date` header."""
         return self._shared.date
 
     @property
     def local_address(self) -> Any:
-        """The socket's own name."""
+        """The local address of the socket."""
         return None if self._transport is None else self._transport.get_extra_info("sockname")
 
     def finish(self, *, keep: bool) -> None:
-        """Take the next request, or close, now that the answer is written."""
+        """Take the next request, or close, after the answer was written."""
         if self._transport is None:
             return
         unread = self._request is None or self._request.unread
@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._shared.places.wait(self)
         if linger:
-            # To close at once would reset the connection, and the sender might lose the answer with it.
+            # Closing at once would reset the connection, and the sender might lose the answer.
             self._wait_for(self._shared.timers.linger)
             self._transport.write_eof()
             self.resume()
@@ -289,7 +289,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _ready(self) -> None:
-        """Wait for the next request, or begin it if it has come already."""
+        """Wait for the next request, or start it if it has arrived already."""
         self._state = WAITING
         self._wait_for(self._shared.timers.idle)
         self._shared.places.wait(self)
@@ -299,7 +299,7 @@ class Connection(asyncio.Protocol):
             self._resume_soon()
 
     def _resume_soon(self) -> None:
-        # In a turn of its own, so that a thousand requests in one piece do not keep everybody waiting.
+        # In another iteration of the loop: a thousand pipelined requests must not delay other connections.
         asyncio.get_running_loop().call_soon(self._resume)
 
     def _resume(self) -> None:
@@ -313,17 +313,17 @@ class Connection(asyncio.Protocol):
         self.deadline = self._clock() + seconds
 
     def pause(self) -> None:
-        """Read no more for now."""
+        """Stop reading."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
         if self._transport is not None and not self._half_closed:
             self._transport.resume_reading()
 
     def _hold(self) -> None:
-        """Count what is held for this connection and not verified."""
+        """Count the memory that this connection holds for unverified data."""
         size = len(self._buffer)
         if self._request is not None:
             size += self._request.held
@@ -334,7 +334,7 @@ class Connection(asyncio.Protocol):
             self._shared.unverified.hold(self, size)
 
     def give_way(self) -> None:
-        """Release what is held: spool the body, forget what came too early, or end the request."""
+        """Free memory: spool the body, drop data of a later request, or end the request."""
         if not (isinstance(self._request, Upload) and self._state in (BODY, BUSY)):
             self._count("memory")
             self.abort()
@@ -347,7 +347,7 @@ class Connection(asyncio.Protocol):
             self._hold()
 
     def expire(self) -> None:
-        """End what is over its deadline."""
+        """End the connection or its request: the deadline has passed."""
         if self._state == BODY and isinstance(self._request, Upload):
             self._count("body")
             self._request.expire()
@@ -366,21 +366,21 @@ class Connection(asyncio.Protocol):
         self._shared.app.metrics.closed[reason] += 1
 
     def drain(self) -> None:
-        """Close now if no request is under way, else after its answer."""
+        """Close now if no request is active; an active one closes the connection after its answer."""
         if self._state == WAITING:
             self._close(linger=False)
 
     def abort(self) -> None:
-        """End at once."""
+        """Reset the connection."""
         transport = self._transport
         self._forget()
         if transport is not None:
-            # By RST: the kernel would go on offering the answer to who does not read it.
+            # With RST: otherwise the kernel keeps offering the answer to a peer that does not read it.
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
 
     def _forget(self) -> None:
-        """Return everything back; a second call does nothing."""
+        """Release everything. A second call does nothing."""
         if self._transport is None:
             return
         self._transport = None

@@ -1,6 +1,6 @@
-"""Serve the application over HTTP until a signal says stop; then let what is in flight end.
+"""Serve the application over HTTP until a signal, then drain.
 
-The socket is bound before anything is started, so that a port in use is an error of the command and not a line in a log.
+The socket is bound before anything else starts, so that a port in use is an error of the command and not a line in the log.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MOST_FILES = 4096
 RESERVED_FILES = 512
 """For the ledger's readers, spooled bodies, scripts, and connections to GitHub and AWS."""
 TICK = 0.1
-"""Seconds between two looks at the signals."""
+"""Seconds between two checks for signals."""
 SWEEP_TICKS = 5
 
 
-def run(  # noqa: PLR0913 - each argument is a choice of who serves
+def run(  # noqa: PLR0913 - each argument is an option of `serve`
     app: Application,
     host: str,
     port: int,
@@ -44,10 +44,10 @@ def run(  # noqa: PLR0913 - each argument is a choice of who serves
     most: int | None = None,
     stop: threading.Event | None = None,
 ) -> bool:
-    """Serve until SIGTERM or SIGINT (or `stop`, for a server in a thread). True if it ended in good order.
+    """Serve until SIGTERM or SIGINT (or `stop`, for a server in a thread). Return False if a second signal ended it.
 
-    `on_listening` gets the base address once connections are taken; port 0 takes a free one. `on_draining` is
-    called when the end begins. In-flight requests get `drain_seconds`; a second signal ends at once (False).
+    `on_listening` gets the base address once connections are accepted; port 0 picks a free port. `on_draining` is called
+    when draining starts. In-flight requests get `drain_seconds`; a second signal ends the server at once.
     Raises OSError when the address cannot be bound.
     """
     with bind(host, port) as listener, _signals() as signals:
@@ -55,7 +55,7 @@ def run(  # noqa: PLR0913 - each argument is a choice of who serves
         shared = Shared(app, places, timers or Timers())
         app.metrics.connections = places.__len__
         app.metrics.most_connections = places.most
-        # They are files, too, and belong to the reserve.
+        # Spooled bodies are open files too, out of RESERVED_FILES.
         app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
         server = _Server(shared, listener, signals, stop)
         address = base_address(listener)
@@ -68,15 +68,17 @@ def _on_full(app: Application) -> Callable[[str, str], None]:
     def full(reason: str, address: str) -> None:
         app.metrics.closed[reason] += 1
         if reason == "full":
-            app.log.rarely("all connections are taken: the one that waited longest is closed for a new one")
+            app.log.rarely(
+                "connection limit reached: closing the connection that waited longest for a new one"
+            )
         else:
-            app.log.rarely("one address has its whole share of the connections", address=address)
+            app.log.rarely("one address reached its share of the connections", address=address)
 
     return full
 
 
 class _Server:
-    """The loop around the connections: it takes them, sweeps them, and ends them."""
+    """Accepts connections, ends the expired ones, and drains."""
 
     def __init__(
         self, shared: Shared, listener: socket.socket, signals: list[int], stop: threading.Event | None
@@ -106,7 +108,7 @@ class _Server:
         self._shared.app.webhook.spool.close()
 
     async def _until(self, ended: Callable[[], bool]) -> None:
-        """Sweep connections until `ended`."""
+        """End expired connections until `ended` returns True."""
         loop = asyncio.get_running_loop()
         ticks = 0
         while not ended():
@@ -127,7 +129,7 @@ class _Server:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT while serving: the first drains, the second ends at once."""
+    """Collect SIGTERM and SIGINT while serving: the first drains, the second ends the server at once."""
     told: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield told
@@ -144,10 +146,10 @@ def _signals() -> Iterator[list[int]]:
 
 
 def most_connections() -> int:
-    """Ask for as many open files as this process may have; return how many of them connections may take.
+    """Raise the limit of open files as far as allowed; return how many connections may use.
 
-    A service manager's default of 1,024 is soon held by connections that never speak; without a reserve nothing
-    could be read, stored, run or asked of GitHub meanwhile.
+    Idle connections soon use up a service manager's default of 1,024 files. Without a reserve, nothing could be read, stored
+    or run, and GitHub could not be asked.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
@@ -164,8 +166,8 @@ def bind(host: str, port: int) -> socket.socket:
     """Open the listening socket. Raises OSError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except UnicodeError:  # no name of a host at all, says the codec that would encode it
-        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
+    except UnicodeError:  # the host name cannot be encoded
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
     family, kind, protocol, _, where = found[0]
     listener = socket.socket(family, kind, protocol)
     try:

@@ -1,6 +1,6 @@
-"""`closeout serve`: a configuration and a ledger in, a serving process until a signal ends it.
+"""`closeout serve`: load the configuration, open the ledger, serve until a signal.
 
-What can be wrong is found in this order, before anything is answered: the file, the secrets, the ledger, the port.
+Errors are found in this order, before any request is answered: the file, the secrets, the ledger, the port.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ that they keep again and again, and answers wait for it."""
 METRICS_TOKEN = "CLOSEOUT_METRICS_TOKEN"  # noqa: S105  (the variable's name)
 
 
-def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
+def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     config: Path,
     db: Path,
     host: str,
@@ -83,9 +83,9 @@ def serve_forever(  # noqa: PLR0913 - each argument is a choice of who serves
 
 
 def look_for_garbage_less() -> None:
-    """Leave what was made until now out of every look for cycles, and look after `YOUNG` new objects.
+    """Exclude all objects so far from garbage collection, and collect after `YOUNG` new ones.
 
-    What has no cycle is freed at once all the same, and a cycle a little later.
+    Objects without reference cycles are still freed at once; cycles are freed a little later.
     """
     gc.collect()
     gc.freeze()
@@ -93,17 +93,17 @@ def look_for_garbage_less() -> None:
 
 
 def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
-    """Wait for what is under way, until a further signal; say what is left."""
+    """Wait for active operations, or for another signal, and log what is left."""
     with _further_signal() as hurry:
         ended = runtime.stop(seconds, hurry.is_set)
     left = sum(runtime.engine.counts()[:3])
     rest = f"; {_runs(left)} on at the next start" if left else ""
-    log.line(f"stopped{rest}" + ("" if ended else ", with the operation that had not ended"))
+    log.line(f"stopped{rest}" + ("" if ended else "; the operation that did not end is repeated"))
 
 
 @contextmanager
 def _further_signal() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set, which have asked for a stop so far."""
+    """Yield an event that the next SIGINT or SIGTERM sets."""
     told = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield told
@@ -130,10 +130,10 @@ def _runs(count: int, which: str = "") -> str:
 
 
 def _finished(log: Log, finished: Finished) -> None:
-    """Say in the server's own log how a run ended, so that the journal of a service tells what it did.
+    """Log how a run ended, so that the journal of the service shows what it did.
 
-    At most once a second for each verdict, with a count of the others: a burst must not fill a pipe that nobody
-    reads. Every run is in the ledger.
+    At most one line a second for each verdict, with the number of others: a burst must not fill a pipe that nobody reads.
+    Every run is in the ledger.
     """
     execution, ending = finished.execution, finished.ending
     log.seldom(
@@ -146,7 +146,7 @@ def _finished(log: Log, finished: Finished) -> None:
 
 
 def metrics_token(secrets: Secrets) -> str | None:
-    """Return what opens `/metrics`, None when it is not set. Raises `SecretError` when it is not UTF-8 text."""
+    """Return the token for `/metrics`; None when it is not set. Raises `SecretError` when it is not UTF-8 text."""
     return secrets.read(f"env:{METRICS_TOKEN}")[0] if os.environ.get(METRICS_TOKEN) else None
 
 

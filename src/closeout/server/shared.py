@@ -1,6 +1,6 @@
-"""What all connections of a server share: the application, the places, the timers, and one look at every deadline.
+"""What all connections of a server share: the application, the connection limit, the timeouts, and the check of deadlines.
 
-Apart from the connection, so that who starts a server need not know how one works.
+Separate from the connection, so that starting a server does not depend on how a connection works.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
-    """Seconds after which a connection ends, by what it is waiting for. A body's are in `Limits`."""
+    """Timeouts of a connection in seconds, by what it waits for. The one for a body is in `Limits`."""
 
     head: float = 10.0
-    """From the connection, or from a head's first byte, to its end."""
+    """From the start of the connection, or the first byte of a head, to the end of the head."""
     idle: float = 75.0
-    """Between an answer and the next head's first byte."""
+    """Between an answer and the first byte of the next head."""
     answer: float = 60.0
-    """For the answer, once the request is whole: GitHub does not wait longer than ten seconds."""
+    """For the answer to a complete request. GitHub's timeout is ten seconds."""
     stream: float = 960.0
-    """For a page that follows a run; it ends by itself before that."""
+    """For a page that follows a run; its stream ends before that."""
     write: float = 30.0
     """For the peer to read an answer."""
     linger: float = 1.0
-    """To throw away what a refused sender is still sending, so that it can read the answer."""
+    """For discarding what a rejected sender still sends, so that it can read the answer."""
 
 
 class Shared:
@@ -45,21 +45,21 @@ class Shared:
         self.connections: set[Connection] = set()
         self.draining = False
         self.date = b""
-        """The `Date` header, a whole line."""
+        """The line of the `Date` header."""
 
     def sweep(self, now: float) -> None:
-        """End what is over its time. `now` is the loop's."""
+        """End connections whose deadline has passed. `now` is the loop's time."""
         self.date = f"date: {formatdate(usegmt=True)}\r\n".encode()
         for connection in [each for each in self.connections if each.deadline <= now]:
             try:
                 connection.expire()
-            except Exception as error:  # noqa: BLE001 - one connection's trouble must not end the server
+            except Exception as error:  # noqa: BLE001 - an error in one connection must not end the server
                 self.app.log.unforeseen("a connection could not be ended", error)
                 connection.abort()
         self.unverified.trim()
 
     def drain(self) -> None:
-        """Close the connections that wait, and each other one after its answer."""
+        """Close waiting connections now, and the others after their answers."""
         self.draining = True
         for connection in list(self.connections):
             connection.drain()

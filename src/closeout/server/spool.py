@@ -1,7 +1,7 @@
-"""Where large bodies wait on the disk until their signature is verified.
+"""Keep large bodies on disk until their signature is verified.
 
-Nobody has vouched for these bytes either, so when the spool is full, its oldest body makes room for a new one: a
-delivery arrives within milliseconds and is never the oldest, unless a stranger fills the whole spool in that time.
+Unauthenticated requests must not keep a delivery out, so a full spool drops its oldest body for a new one. A delivery arrives
+within milliseconds, so it is never the oldest unless an attacker fills the whole spool in that time.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from closeout.server.bodies import Limits
 
 T = TypeVar("T")
 PIECE = 64 * 1024
-"""Bytes that are handed to the disk together."""
+"""Bytes of one write."""
 PENDING = 16 * 1024 * 1024
-"""Bytes that may wait to be written while another body begins to be spooled."""
+"""No further body is spooled while more bytes than this wait to be written."""
 FULL = "the spool of large bodies is full"
 SPARE_DISK = 128 * 1024 * 1024
-"""Bytes of the spool's file system that strangers never get: the ledger may be on it."""
+"""Free bytes of the file system that the spool leaves, because the ledger may be on it."""
 
 
 class Sender(Protocol):
-    """Whose body it is."""
+    """The request that a body belongs to."""
 
     def pause(self) -> None:
-        """Send no more for now."""
+        """Stop reading from the sender."""
         ...
 
     def resume(self) -> None:
-        """Send again."""
+        """Resume reading from the sender."""
         ...
 
     def crowded_out(self) -> None:
-        """Hear that the body had to make room, and that nothing is left of it."""
+        """Learn that the body was dropped for another one."""
         ...
 
 
 def unnamed_file() -> IO[bytes]:
-    """Open a file that has no name and goes with its descriptor, in the folder of TMPDIR. Raises OSError."""
+    """Open a file without a name in TMPDIR; closing it deletes it. Raises OSError."""
     return tempfile.TemporaryFile(buffering=0)
 
 
 class Spool:
-    """Temporary files without a name, in the folder of TMPDIR; one thread writes, hashes and reads them.
+    """Temporary files without names; one thread writes, hashes and reads them.
 
-    `new_check` begins the check of a signature, with the secrets of that moment.
+    `new_check` starts the check of a signature with the secrets that are active then.
     """
 
     def __init__(
@@ -66,23 +66,23 @@ class Spool:
         self.open_file = open_file
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self.turn = asyncio.Lock()
-        """Who decodes a large body: one at a time, since it comes into memory whole."""
+        """Held while a large body is decoded: each is read into memory as a whole, so only one at a time."""
         self.most_files = limits.spool_files
         self.bytes = 0
         self.files = 0
         self.pending = 0
-        """Bytes in memory that are to be written."""
+        """Bytes in memory that wait to be written."""
         self.unverified: dict[Spooled, None] = {}
-        """Who makes room, the oldest first."""
+        """Bodies that may be dropped, the oldest first."""
 
     @property
     def has_room(self) -> bool:
-        """Whether one more body can be taken and none makes room for it."""
+        """Whether another body fits without dropping one."""
         most = self._limits.spool_bytes
         return self.files < self.most_files and self.bytes < most and self.pending < PENDING
 
     def open(self, sender: Sender, came: bytearray) -> Spooled:
-        """Begin a body, of which a part may have come. Raises Overloaded."""
+        """Start a body with the part that has arrived. Raises Overloaded."""
         while not self.has_room:
             self._make_room(None)
         return Spooled(self, sender, came)
@@ -100,17 +100,17 @@ class Spool:
         oldest.make_room()
 
     async def do(self, work: Callable[[], T]) -> T:
-        """Do a piece of work in the spool's thread. Raises StoreUnavailable when the disk does not take it."""
+        """Run `work` in the spool's thread. Raises StoreUnavailable when the disk fails."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except OSError as error:
             raise StoreUnavailable(f"a body cannot be spooled: {error.strerror or error}") from None
 
     def later(self, work: Callable[[], None]) -> None:
-        """Do a piece of work when the thread has done what it was asked before."""
+        """Run `work` in the thread after what was submitted before."""
         try:
             self._thread.submit(work)
-        except RuntimeError:  # it has been closed
+        except RuntimeError:  # the spool is closed
             work()
 
     def close(self) -> None:
@@ -119,9 +119,9 @@ class Spool:
 
 
 class Spooled:
-    """One body in the spool. Its sender is not read while a piece waits, and so is as fast as the disk.
+    """A body in the spool. Reading from its sender stops while a piece waits for the disk.
 
-    The coroutines run one after another; `close` frees everything.
+    Await the coroutines one after another; `close` frees everything.
     """
 
     def __init__(self, spool: Spool, sender: Sender, came: bytearray) -> None:
@@ -139,7 +139,7 @@ class Spooled:
         self.feed(came, last=False)
 
     def feed(self, data: bytes | bytearray, *, last: bool) -> None:
-        """Take what came."""
+        """Add data that has arrived."""
         if self._piece:
             self._piece += data
         else:
@@ -152,17 +152,17 @@ class Spooled:
             self._wake.set_result(None)
 
     async def write(self) -> None:
-        """Write and hash the body while it comes, to its end. Raises Overloaded, StoreUnavailable."""
+        """Write and hash the body as it arrives, to its end. Raises Overloaded, StoreUnavailable."""
         while await self._write(await self._next()):
-            pass  # No name holds a piece that has been written while the next one is awaited.
+            pass  # No variable keeps a written piece alive while the next one is awaited.
 
     def verify(self, header: bytes | None) -> None:
-        """Raise Unauthorized unless the signature is that of the whole body."""
+        """Raise Unauthorized unless the signature matches the whole body."""
         self._check.verify(header)
         self._spool.unverified.pop(self, None)
 
     async def hash_again(self) -> None:
-        """Hash everything with the secrets of now."""
+        """Hash the body again with the secrets that are active now."""
         self._check = self._spool.new_check()
         await self._spool.do(self._hash_again)
 
@@ -171,14 +171,14 @@ class Spooled:
         return await self._spool.do(lambda: b"".join(self._pieces()))
 
     def make_room(self) -> None:
-        """Free everything, and tell the sender."""
+        """Drop the body, and tell the sender."""
         sender = self._sender
         self.close()
         if sender is not None:
             sender.crowded_out()
 
     def close(self) -> None:
-        """Let the sender be read again, and free the disk after whatever the thread is doing with the file."""
+        """Resume reading from the sender, and delete the file once the thread is done with it."""
         sender, self._sender = self._sender, None
         if sender is None:
             return
@@ -198,7 +198,7 @@ class Spooled:
         self._spool.pending += size
 
     async def _next(self) -> bytearray:
-        """Return the next piece; nothing at the end. The one before has been written."""
+        """Return the next piece, empty at the end. The previous piece must have been written."""
         self._count(len(self._piece) - self._pending)
         if not self._has_piece():
             self._wake = asyncio.get_running_loop().create_future()
@@ -221,7 +221,7 @@ class Spooled:
             self._file = self._spool.open_file()
         disk = os.fstatvfs(self._file.fileno())
         if disk.f_blocks and disk.f_bavail * disk.f_frsize < SPARE_DISK:
-            raise OSError(errno.ENOSPC, "too little space is left for strangers")
+            raise OSError(errno.ENOSPC, "too little disk space is left for unverified bodies")
         rest = memoryview(piece)
         while rest:
             rest = rest[self._file.write(rest) :]

@@ -1,6 +1,6 @@
-"""One request to the webhook's path: its head, the bytes of its body as they come, and who waits for the answer.
+"""A request to the webhook's path: its head, its body as it arrives, and its answer.
 
-A small body is kept here until it is whole; a large one, and a small one that must give way, flow into the spool.
+A small body stays in memory until it is complete. A large one goes to the spool, and so does a small one when memory is full.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Upload:
-    """A request on a connection. The connection may be gone, or at its next request, when the answer comes."""
+    """A request on a connection, which may be closed or at its next request when the answer is ready."""
 
     __slots__ = (
         "_body", "_chunked", "_connection", "_got", "_headers", "_limits", "_spooled", "_started", "_task", "_webhook",
@@ -37,7 +37,7 @@ class Upload:
         self._limits = webhook.limits
         self.head = head
         self.unread = head.has_body
-        """Whether bytes of the body are still to come."""
+        """Whether a part of the body has not arrived."""
         self.is_verified = False
         self._started = time.perf_counter()
         self._headers: Mapping[bytes, bytes] = {}
@@ -47,10 +47,10 @@ class Upload:
         self._spooled: Spooled | None = None
         self._task: asyncio.Task[None] | None = None
 
-    # --- what the connection does with it ---------------------------------------------------------------------
+    # --- called by the connection -----------------------------------------------------------------------------
 
     def begin(self, came: bytes) -> bytes:
-        """Check the head and take what came with it; return what is no part of this request."""
+        """Check the head and take the data that arrived with it; return what follows this request."""
         head = self.head
         try:
             self._headers = self._webhook.admit(head)
@@ -97,11 +97,11 @@ class Upload:
 
     @property
     def held(self) -> int:
-        """Bytes in memory that nobody has vouched for. What flows into the spool is limited there."""
+        """Bytes in memory while the request is not verified. The spool limits what it takes itself."""
         return 0 if self.is_verified or self._spooled is not None else self.head.size + self._got
 
     def give_way(self) -> bool:
-        """Release the memory. False: the request is verified, and holds none."""
+        """Free the memory. Return False if the request is verified and holds none."""
         if self.is_verified:
             return False
         if not (self.unread and self._spooled is None and self._webhook.spool.has_room and self._spool()):
@@ -109,47 +109,47 @@ class Upload:
         return True
 
     def expire(self) -> None:
-        """Refuse a body that did not arrive in time."""
+        """Reject a body that did not arrive in time."""
         seconds = f"{self._limits.read_seconds:g} seconds"
         self._give_up(ReadTimeout(f"The body did not arrive within {seconds}."))
 
     def abandon(self) -> None:
-        """Note that the sender is gone. What is whole and verified is stored all the same: GitHub may send it again."""
+        """Note that the sender disconnected. A complete delivery that is verified or spooled is still stored."""
         if self.unread or not (self.is_verified or self._spooled):
             self._webhook.disconnected()
             self._cancel()
 
-    # --- what the webhook does with it ------------------------------------------------------------------------
+    # --- called by the webhook --------------------------------------------------------------------------------
 
     def verified(self) -> None:
-        """Note that the signature fits."""
+        """Note that the signature is valid."""
         self.is_verified = True
         if self._body:
             self._body = bytearray()
         self._connection.verified(self)
 
     def reply(self, answer: Answer) -> None:
-        """Answer."""
+        """Send the answer."""
         self._connection.answer(self, answer)
 
-    # --- what the spool does with it --------------------------------------------------------------------------
+    # --- called by the spool ----------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Read no more for now."""
+        """Stop reading from the sender."""
         self._connection.pause()
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading from the sender."""
         self._connection.resume()
 
     def crowded_out(self) -> None:
-        """Refuse the body, since another one needed its room in the spool."""
+        """Reject the body: the spool dropped it for another."""
         self._give_up(Overloaded(FULL))
 
-    # --- itself -----------------------------------------------------------------------------------------------
+    # --- private ----------------------------------------------------------------------------------------------
 
     def _spool(self) -> bool:
-        """Read the rest into the spool. False: it has no room, and the sender is told so."""
+        """Move the body to the spool. Return False, after answering, if the spool is full."""
         try:
             self._spooled = spooled = self._webhook.spool.open(self, self._body)
         except Overloaded as error:
@@ -159,7 +159,7 @@ class Upload:
         self._task = asyncio.get_running_loop().create_task(
             self._webhook.take_large(self._headers, spooled, self._started, self)
         )
-        # Not in the coroutine: it does not even begin if the sender goes away in this turn.
+        # Not in the coroutine, which never starts if the sender disconnects before the loop runs it.
         self._task.add_done_callback(lambda _: spooled.close())
         return True
 
@@ -171,4 +171,4 @@ class Upload:
         self._webhook.forget(self)
         if self._task is not None:
             self._task.cancel()
-            self._task = None  # it keeps its frames, and they keep this
+            self._task = None  # its frames keep this object alive

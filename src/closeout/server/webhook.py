@@ -1,7 +1,7 @@
 """The webhook path: verify a body, let `intake` decide, answer after the commit.
 
-What is right or wrong about a request is decided in `closeout.intake`; this module only moves bytes. A small body is
-taken without a task or a wait, since nearly all deliveries are small; a large one is hashed on its way to the spool.
+`closeout.intake` decides whether a request is valid; this module moves bytes. Nearly all deliveries are small, so a small body
+needs no task and no wait. A large one is hashed on its way to the spool.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ PATH = "/webhook"
 
 
 class Request(Protocol):
-    """Who waits for the answer."""
+    """A request that waits for its answer."""
 
     def verified(self) -> None:
-        """Hear that the signature fits."""
+        """Learn that the signature is valid."""
         ...
 
     def reply(self, answer: Answer) -> None:
-        """Take the answer, now or after the commit."""
+        """Send the answer, now or after the commit."""
         ...
 
 
 class Webhook:
     """`POST /webhook`.
 
-    `accept` hands deliveries to the ledger, which calls each one's `done` from its own thread after the commit;
-    `started` takes the executions that are new; `refresh` reads the secrets again and says whether they changed (it
-    may block). `secrets` names their references, for the log.
+    `accept` hands deliveries to the ledger, which calls each `done` from its own thread after the commit. `started` gets
+    the new executions. `refresh` reads the secrets again and returns whether they changed; it may block. `secrets` are
+    their references, for the log.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a seam of its own
+    def __init__(  # noqa: PLR0913 - each is a separate dependency
         self,
         receiver: Receiver,
         *,
@@ -81,7 +81,7 @@ class Webhook:
         self._waking = False
         self._refreshing: asyncio.Future[bool] | None = None
         self.waits_for_secrets: dict[Request, tuple[Mapping[bytes, bytes], bytes, float]] = {}
-        """Small bodies that no secret fits until they have been read again."""
+        """Requests with small bodies that match no secret, waiting until the secrets have been read again."""
         self._looking: asyncio.Task[None] | None = None
         self.unverified = Unverified(limits.memory_bytes)
         self.spool = Spool(limits, receiver.check, spool_file)
@@ -94,9 +94,9 @@ class Webhook:
         return headers.check(head.headers, self.limits.body_bytes)
 
     def take(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
-        """Verify and store a small body that is whole. `began` is `perf_counter`'s.
+        """Verify and store a complete small body. `began` is the `perf_counter` of the request's start.
 
-        If no secret fits, the request waits until the secrets have been read again: then one might.
+        If the signature matches no secret, the request waits until the secrets have been read again.
         """
         try:
             self._receiver.verify(headers, body)
@@ -108,32 +108,32 @@ class Webhook:
             self._store(headers, body, began, request)
 
     def forget(self, request: Request) -> None:
-        """Drop a request that waits for other secrets."""
+        """Drop a request that waits for the secrets."""
         self.waits_for_secrets.pop(request, None)
 
     async def take_large(
         self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
     ) -> None:
-        """Spool a large body, verify and store it, or answer what is wrong with it."""
+        """Spool, verify and store a large body, or answer with its error."""
         try:
             await self._take_large(headers, spooled, began, request)
         except CloseoutError as error:
             request.reply(self.refuse(error))
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
+        except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is logged and not sent
             request.reply(self._broken(error))
 
     def refuse(self, error: CloseoutError) -> Answer:
-        """Count and log an error; return its answer."""
+        """Count and log an error, and return its answer."""
         answer = self._refusal(error)
         self._metrics.deliveries[answer.outcome] += 1
         return answer
 
     def disconnected(self) -> None:
-        """Count a sender that went away before its body was whole."""
+        """Count a sender that disconnected before its body was complete."""
         self._metrics.deliveries["disconnected"] += 1
 
     async def _look_again(self) -> None:
-        """Answer whoever waits for other secrets: without a task for each, since a flood of them is strangers."""
+        """Answer all requests that wait for the secrets, in one task: most of them are unauthenticated."""
         changed = await self._secrets_changed()
         while self.waits_for_secrets:
             request, (headers, body, began) = self.waits_for_secrets.popitem()
@@ -145,7 +145,7 @@ class Webhook:
                     request.reply(self.refuse(Unauthorized(UNFIT)))
             except CloseoutError as error:
                 request.reply(self.refuse(error))
-            except Exception as error:  # noqa: BLE001 - one request's trouble must not keep the others waiting
+            except Exception as error:  # noqa: BLE001 - an error in one request must not block the others
                 request.reply(self._broken(error))
 
     async def _take_large(
@@ -166,7 +166,7 @@ class Webhook:
     async def _store_large(
         self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
     ) -> None:
-        """Store a body that is whole in memory until its commit."""
+        """Store a body, which is in memory until its commit."""
         decision, size = await self._decide_large(headers, spooled)
         done = asyncio.get_running_loop().create_future()
 
@@ -187,7 +187,7 @@ class Webhook:
     def _store(self, headers: Mapping[bytes, bytes], body: bytes, began: float, request: Request) -> None:
         request.verified()
         if self.held + len(body) > self.limits.held_bytes:
-            request.reply(self.refuse(Overloaded("the bodies that wait for their commit are at their limit")))
+            request.reply(self.refuse(Overloaded("too many bodies wait for their commit")))
             return
         waiting = _WaitingRequest(request.reply, began, self._metrics, self, len(body))
         self._hand_over(self._decide(headers, body), waiting)
@@ -198,14 +198,14 @@ class Webhook:
             decision = self._receiver.decide(headers, body, self._clock())
         except CloseoutError as error:
             return self._refusal(error)
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, it is logged and not sent
+        except Exception as error:  # noqa: BLE001 - the edge: an unexpected error is logged and not sent
             return self._failure(error)
         return answers.PONG if decision.delivery is None else decision
 
     def _hand_over(self, decision: Any, waiting: _WaitingRequest) -> None:
         """Queue the delivery for the ledger's next commit, or reply at once.
 
-        What comes in one turn of the loop is handed over together: alone, the first one of every turn would make a
+        All deliveries of one loop iteration are handed over together. One by one, the first of each iteration would get a
         commit of its own, and all others would wait for it.
         """
         if isinstance(decision, Answer):
@@ -219,7 +219,7 @@ class Webhook:
         group, self._gathered = self._gathered, []
         try:
             self._accept(group)
-        except Exception as error:  # noqa: BLE001 - the edge: everybody in the group must get an answer
+        except Exception as error:  # noqa: BLE001 - the edge: every request in the group must get an answer
             for _, _, done in group:
                 done(error)
 
@@ -241,13 +241,13 @@ class Webhook:
                 started += result.started
             try:
                 waiting.finish(self._answer_to(result))
-            except Exception as error:  # noqa: BLE001 - one connection's trouble must not keep the others waiting
+            except Exception as error:  # noqa: BLE001 - an error in one connection must not block the others
                 self._log.unforeseen("an answer could not be sent", error)
         if started:
             try:
                 self._started(started)
-            except Exception as error:  # noqa: BLE001 - they are stored: recovery finds them, the answers stand
-                self._log.unforeseen("the engine did not take new runs", error)
+            except Exception as error:  # noqa: BLE001 - they are stored, so recovery finds them
+                self._log.unforeseen("the engine did not accept new runs", error)
 
     def _answer_to(self, result: Any) -> Answer:
         if isinstance(result, Accepted):
@@ -255,7 +255,7 @@ class Webhook:
         return self._refusal(result) if isinstance(result, CloseoutError) else self._failure(result)
 
     async def _secrets_changed(self) -> bool:
-        """Read the secrets again, in a thread; however many requests mismatch at once, one reading serves all."""
+        """Read the secrets again in a thread, once for all requests that wait; return whether they changed."""
         if self._refreshing is None:
             self._refreshing = asyncio.get_running_loop().run_in_executor(None, self._refresh)
             self._refreshing.add_done_callback(self._refreshed)
@@ -263,7 +263,7 @@ class Webhook:
             return await asyncio.shield(self._refreshing)
         except CloseoutError as error:
             self._log.rarely("the webhook secret cannot be read again", reason=error.message)
-        except Exception as error:  # noqa: BLE001 - nobody who waits may be forgotten
+        except Exception as error:  # noqa: BLE001 - the waiting requests must get an answer
             self._log.unforeseen("the webhook secret cannot be read again", error)
         return False
 
@@ -278,7 +278,7 @@ class Webhook:
         return answers.refused(error)
 
     def _why(self, error: CloseoutError) -> str:
-        """Return the reason in words of ours, of which there are a few: nothing of a request stands in the log."""
+        """Return one of a few fixed reasons: the log never holds text of a request."""
         if not isinstance(error, Unauthorized):
             return error.code
         return f"{error.why} ({self._secrets})" if error.why == UNFIT and self._secrets else error.why
@@ -293,7 +293,7 @@ class Webhook:
 
 
 class _WaitingRequest:
-    """A request that waits for its answer, and what is to be counted when it comes."""
+    """A request that waits for its commit, and what to count when it is answered."""
 
     __slots__ = ("_began", "_metrics", "_reply", "_size", "_webhook", "loop")
 
@@ -314,11 +314,11 @@ class _WaitingRequest:
         webhook.held += size
 
     def __call__(self, result: Any) -> None:
-        """Take the outcome of the commit, in the ledger's thread: `Item`'s `Done`."""
+        """Take the outcome of the commit, in the ledger's thread."""
         self._webhook._on_committed(self, result)
 
     def finish(self, answer: Answer) -> None:
-        """Count and reply."""
+        """Count the outcome and send the answer."""
         self._webhook.held -= self._size
         metrics = self._metrics
         metrics.deliveries[answer.outcome] += 1
@@ -328,4 +328,4 @@ class _WaitingRequest:
 
 
 EXTRA: Mapping[int, RawHeaders] = {status: asgi.raw(pairs) for status, pairs in answers.MORE.items()}
-"""Headers that a status brings with it."""
+"""Extra headers by status."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.config.functions import Run
 from closeout.core import ids
-from closeout.core.automation import Automation
+from closeout.core.automation import Automation, status_contexts
 from closeout.core.plan import Change
 from closeout.testing import deliveries
 
@@ -71,8 +72,8 @@ class Played:
     statuses: tuple[PostedStatus, ...]
     """In the order in which they were posted."""
     calls: tuple[str, ...]
-    """In order: each change that a step would have made, as `VERB RESOURCE` (`delete stack preview-17`), and the name of
-    each operation of an `@on` function."""
+    """In order: each change that a step would have made, as `VERB RESOURCE` (`delete stack preview-17`); each `python` step
+    that succeeded, as `call MODULE:FUNCTION`; of an `@on` function the names of its operations."""
 
 
 def play(
@@ -98,14 +99,14 @@ def play(
     event is not clear.
     """
     from closeout.actions.registry import builtin
-    from closeout.config.load import load, load_function
+    from closeout.config.load import load, load_function, load_text
 
     registry = builtin()
     if callable(function_or_config):
         loaded, has_token = load_function(function_or_config, registry), True
     else:
         given = str(function_or_config)
-        loaded = load("closeout.yaml", registry, text=given) if "\n" in given else load(given, registry)
+        loaded = load_text(given, registry) if "\n" in given else load(given, registry)
         has_token = loaded.settings.secrets_github is not None
     chosen = _choose(loaded, automation)
     name, payload = _event(event, chosen)
@@ -148,6 +149,7 @@ class _World:
         self._lines: list[str] = []
         self._statuses: list[PostedStatus] = []
         self._calls: list[str] = []
+        self._called: set[str] = set()
 
     def play(
         self,
@@ -178,6 +180,7 @@ class _World:
             functions=loaded.functions,
             details=lambda _execution: None,
             directory=loaded.directory,
+            own_contexts=status_contexts(loaded.automations),
             has_token=has_token,
         )
         execution = self._execution(automation, event, clock.now())
@@ -236,13 +239,20 @@ class _World:
     # --- the actions -------------------------------------------------------------------------------------------
 
     def _noting(self, action: Action) -> Action:
-        """Return the action with every change noted instead of made; of a `python` step the user's code is the test."""
+        """Return the action with every change noted instead of made; a `python` step's function is called as well."""
         if action.uses == "python":
-            return action
+            return replace(action, apply=partial(self._call, action))
         plan = _plan_of(action) if action.needs_aws else action.plan
         return replace(
             action, plan=plan, apply=self._note, verify=lambda _changes, _clients: (), read_tags=None
         )
+
+    def _call(self, action: Action, change: Change, inputs: Inputs, work: Work) -> Json:
+        result = action.apply(change, inputs, work)
+        if work.step not in self._called:  # a replay comes here again
+            self._called.add(work.step)
+            self._calls.append(f"{change.verb} {change.resource}")
+        return result
 
     def _note(self, change: Change, _inputs: Inputs, work: Work) -> Json:
         did = f"{change.verb} {change.resource}"
@@ -340,6 +350,13 @@ def _plan_of(action: Action) -> Callable[[Inputs, Clients], Sequence[Change]]:
             if action.absent
             else ("start", f"{action.uses} {' '.join(names)}")
         )
-        return (Change(verb=verb, resource=resource, reason="played: it is there", name=names[0]),)
+        return (
+            Change(
+                verb=verb,
+                resource=resource,
+                reason="play assumes that it exists",
+                name=names[0] if names else None,
+            ),
+        )
 
     return plan

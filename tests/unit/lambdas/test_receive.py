@@ -152,7 +152,7 @@ def test_what_cannot_be_stored_is_not_acknowledged(stack: Stack, operation: str,
     stack.aws.fault(service="dynamodb", operation=operation, code=code, status=500 if "Internal" in code else 400, times=9)  # fmt: skip
     status, said = ask(stack, closed())
     assert (status, said["error"]) == (503, "store-unavailable")
-    assert "nothing was acknowledged" in said["message"]
+    assert "was not acknowledged" in said["message"]
     assert stack.items() == []
     assert stack.aws.executions() == []
 

@@ -160,20 +160,24 @@ def called(context: Any, number: str) -> str:
 
 
 def test_the_function_of_a_python_step_is_called() -> None:
-    """Python code is what a test is about, so it runs; its log is the run's."""
+    """Python code is what a test is about, so it runs; its log is the run's, and a wait after it repeats nothing."""
     config = f"""
 version: 1
 automations:
   drop:
     on: {{ push: {{}} }}
     repositories: [acme/shop]
+    grace: 5m
+    unguarded: true
     steps:
       - uses: python
         destructive: false
         with: {{ function: {__name__}:called, args: {{ number: '${{{{ event.after }}}}' }} }}
+      - {{ uses: shell, with: {{ run: 'true' }} }}
 """
     played = play(config, deliveries.push())
     assert played.verdict == "success", played.summary
+    assert played.calls == (f"call {__name__}:called", "run true")
     assert f"called with {deliveries.push()['after']}" in played.log
 
 
