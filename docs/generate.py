@@ -22,20 +22,7 @@ from closeout.core.errors import CloseoutError
 from closeout.testing.deliveries import SAMPLES
 
 REFERENCE = Path(__file__).parent / "reference"
-<<<<<<< HEAD
-SOURCE = Path(__file__).parents[1] / "src/closeout"
 PATCHES = Path(__file__).parents[1] / "tests/emulator/patches.py"
-TESTING = {
-    "closeout.testing": ("rehearsal.py", ("play", "Played", "PlayedStep", "PostedStatus")),
-    "closeout.testing.deliveries": ("deliveries.py", ()),
-    "closeout.testing.payloads": ("payloads.py", ()),
-    "closeout.testing.github": ("github/server.py", ("FakeGitHub",)),
-    "closeout.testing.aws": ("aws/server.py", ("FakeAws",)),
-}
-"""Where to import from → the file whose docstrings say what there is, and the names; without names every public one."""
-=======
-PATCHES = Path(__file__).parents[1] / "src/closeout/testing/ministack/patches.py"
->>>>>>> api
 WRITTEN_BY = "<!-- Written by docs/generate.py from the code: run `make fix` instead of editing. -->\n"
 
 

@@ -49,11 +49,7 @@ class Loaded:
         return Current(found, self.settings.protect_names, self.settings.protect_tags)
 
 
-<<<<<<< HEAD
-def load(path: Path | str, registry: Registry, *, modules: bool = True, text: str | None = None) -> Loaded:
-=======
-def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) -> Loaded:
->>>>>>> api
+def load(path: Path | str, registry: Registry, *, modules: bool = True) -> Loaded:
     """Read and check the file. With `modules` its Python modules are imported, and its folder is put on `sys.path`.
 
     Raises `ConfigError`; its `findings` hold every error and warning, its message their texts.
@@ -61,7 +57,7 @@ def load(path: Path | str, registry: ActionRegistry, *, modules: bool = True) ->
     return _sound(*_read(Path(path), registry, modules=modules))
 
 
-def load_text(text: str, registry: ActionRegistry) -> Loaded:
+def load_text(text: str, registry: Registry) -> Loaded:
     """Check the text of a file as `load` does; its modules are looked up in the current folder."""
     path = Path("closeout.yaml")
     return _sound(*_parse(path, text, Findings(str(path), text), registry, modules=True, look=False))
@@ -100,11 +96,7 @@ def _sound(read: Read | None, findings: tuple[Finding, ...]) -> Read:
 
 
 def _read(
-<<<<<<< HEAD
-    path: Path, registry: Registry, *, modules: bool, look: bool = False, text: str | None = None
-=======
-    path: Path, registry: ActionRegistry, *, modules: bool, look: bool = False
->>>>>>> api
+    path: Path, registry: Registry, *, modules: bool, look: bool = False
 ) -> tuple[Loaded | None, tuple[Finding, ...]]:
     text, problem = document.read(path)
     findings = Findings(str(path), text or "")
@@ -116,7 +108,7 @@ def _read(
 
 
 def _parse(
-    path: Path, text: str, findings: Findings, registry: ActionRegistry, *, modules: bool, look: bool
+    path: Path, text: str, findings: Findings, registry: Registry, *, modules: bool, look: bool
 ) -> tuple[Loaded | None, tuple[Finding, ...]]:
     node = document.parse(text, findings)
     if node is None:

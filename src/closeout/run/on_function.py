@@ -51,16 +51,7 @@ class FunctionRun:
         return self._work.attempt
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
-<<<<<<< HEAD:src/closeout/run/on_function.py
         """Run `fn` once and store its JSON result; guarded by the live check unless `destructive=False`."""
-
-        def call() -> Json:
-            self._work.log(f"record {name}")
-            return fn()
-
-=======
-        """Run `fn` once and keep its JSON result; guarded by the live check unless `destructive=False`."""
->>>>>>> api:src/closeout/run/function.py
         if self._destructive:
             return self._until_over(lambda: self._work.change(name, self._logged(name, fn)))
         return self._until_over(lambda: self._work.record(name, self._logged(name, fn), retry))
@@ -71,8 +62,6 @@ class FunctionRun:
 
     def wait_until(self, name: str, poll: Callable[[], Json | None], every: float | Backoff = 15.0) -> Json:
         """Call `poll` until it returns something other than None. `poll` must only read: it is not guarded."""
-<<<<<<< HEAD:src/closeout/run/on_function.py
-=======
         return self._until_over(lambda: self._work.wait_until(name, self._logged_once(name, poll), every))
 
     def log(self, text: str) -> None:
@@ -90,7 +79,6 @@ class FunctionRun:
 
     def _logged_once(self, name: str, poll: Callable[[], Json | None]) -> Callable[[], Json | None]:
         """Return `poll`, with a line in the log for its first call."""
->>>>>>> api:src/closeout/run/function.py
 
         def call() -> Json | None:
             self._work.log_once(f"wait {name}", f"wait until {name}")
