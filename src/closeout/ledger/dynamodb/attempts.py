@@ -65,11 +65,11 @@ class Attempts:
         found = self._store.look(execution)
         return found is not None and found.started
 
-    def started(self, execution: str, arn: str | None) -> None:
+    def mark_started(self, execution: str, arn: str | None) -> None:
         """Store that an execution was started, and its ARN in Lambda."""
         self._table.change({"Update": layout.marked_started(execution, arn)})
 
-    def place(self, execution: str) -> str | None:
+    def arn(self, execution: str) -> str | None:
         """Return the ARN of an execution that was started, None if the row has none."""
         row = self._table.get(rows.row_key(execution))
         return from_item(row).get("arn") if row else None
