@@ -10,12 +10,11 @@ from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
-from closeout.core.ids import execution_id
+from closeout.core.ids import execution_id, split_execution
 from closeout.core.records import NewRun
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
-from closeout.ledger.names import split_execution
 from closeout.ports import Clock, DeliveryId
 from closeout.stack import table as layout
 from closeout.stack.table import Item, from_item
