@@ -189,7 +189,6 @@ def find(views: LedgerReader, run_id: str, attempt: int | None = None) -> RunVie
 
 
 def _beginning(views: LedgerReader, text: str, attempt: int | None) -> RunView | None:
-
     beginning, named = split_execution(text)
     if not SHORTEST <= len(beginning) < LENGTH:
         return None
