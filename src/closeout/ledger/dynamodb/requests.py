@@ -69,5 +69,5 @@ class Requests:
             else:
                 self._starts.start(execution)
         except CloseoutError as error:
-            return f"the cancel is kept, and whether Lambda still brings the run on is not known ({error.message})"
+            return f"the cancel is stored, but Lambda did not confirm that the run goes on ({error.message})"
         return "done"
