@@ -15,11 +15,10 @@ from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
-from closeout.core.ids import execution_id
+from closeout.core.ids import execution_id, split_execution
 from closeout.core.payload import from_form
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ledger.lines import JournalLines
-from closeout.ledger.names import split_execution
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     Clock,

@@ -321,7 +321,7 @@ class LedgerSuite:
         """The execution that holds its key, or is the first to get it."""
         accept(bench, "r", key="k")
         accept(bench, "s", key="k")
-        behind = f"waits for its turn on k, behind {run_id('r')}-1"
+        behind = f"queued behind {run_id('r')}-1 for the concurrency key k"
         assert [run.reason for run in bench.reader.runs()] == [behind, None]
         bench.begin(f"{run_id('r')}-1")
         assert shown(bench, "s").reason == behind

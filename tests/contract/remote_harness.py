@@ -73,7 +73,7 @@ class RemoteBench:
         self.store = Executions(self.table, self.bodies, self.clock, retention_days=30)
         self.attempts = Attempts(self.table, self.store, self.clock)
         self.switch = DynamoSwitch(self.table, self.clock)
-        self.starts = LambdaStarts(client(aws, "lambda"), WORKER, now=self.clock.now, notes=self.attempts)
+        self.starts = LambdaStarts(client(aws, "lambda"), WORKER, now=self.clock.now, attempts=self.attempts)
         logs = CloudWatchLogs(client(aws, "logs"), GROUP, now=self.clock.now)
         self.views = Views(self.table, self.store, self.bodies, logs)
         self._tokens = itertools.count(1)

@@ -17,7 +17,7 @@ from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.where import Where, ledger
 from closeout.core.errors import NotFound, UsageError
-from closeout.core.ids import LENGTH
+from closeout.core.ids import LENGTH, split_execution
 from closeout.core.runs import STATES, VERDICTS
 
 if TYPE_CHECKING:
@@ -207,8 +207,6 @@ def find(views: LedgerReader, run_id: str, attempt: int | None = None) -> RunVie
 
 
 def _beginning(views: LedgerReader, text: str, attempt: int | None) -> RunView | None:
-    from closeout.ledger.names import split_execution
-
     beginning, named = split_execution(text)
     if not SHORTEST <= len(beginning) < LENGTH:
         return None

@@ -15,6 +15,8 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _SHIFTS = tuple(range(LENGTH * 5 - 10, -10, -10))
 """Two characters, ten bits at a time: an id is made for every run that is accepted."""
+MAX_DIGITS = 9
+"""Of an attempt: no more than SQLite can hold."""
 _EXECUTION = r"(?a:([a-z2-7]{26})-([1-9][0-9]{0,8}))"
 """Compiled when it is needed, as all patterns on this path: a receiver that starts waits for each."""
 
@@ -42,3 +44,11 @@ def parse_execution(text: str) -> tuple[str, int]:
     if found is None:
         raise UsageError(f"{text[:80]!r} is not an execution's name (a run id, a dash and the attempt)")
     return found.group(1), int(found.group(2))
+
+
+def split_execution(target: str) -> tuple[str, int | None]:
+    """Return (run id, attempt) of what people type: an execution's name, or a run id, whose attempt is None."""
+    run_id, dash, attempt = target.rpartition("-")
+    if dash and attempt.isascii() and attempt.isdigit() and len(attempt) <= MAX_DIGITS:
+        return run_id, int(attempt)
+    return target, None

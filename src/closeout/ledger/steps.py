@@ -51,17 +51,17 @@ def sleep_of(operations: Sequence[Operation]) -> tuple[str | None, float | None]
 
 def held_by(key: str, holder: str | None) -> str | None:
     """Return which execution a queued run waits for, as a phrase."""
-    return f"waits for its turn on {key}, behind {holder}" if holder else None
+    return f"queued behind {holder} for the concurrency key {key}" if holder else None
 
 
 def suspected(alone: str, deaths: int) -> str:
     """Return why a run takes a turn alone, or waits for it, as a phrase (`core.runs.RunState.alone`)."""
     does = {
         "now": "runs alone",
-        "beside": "has its turn, while others whose turns are over go on",
-    }.get(alone, "waits for a turn alone")
-    counted = f"; {deaths} of {MAX_DEATHS} deaths while it ran alone" if deaths else ""
-    return f"{does}, since it was under way when the server's process ended{counted}"
+        "beside": "runs alone, apart from runs that began before it",
+    }.get(alone, "waits to run alone")
+    counted = f"; the process ended {deaths} of {MAX_DEATHS} times while it ran alone" if deaths else ""
+    return f"{does}, because it was running when the server's process ended{counted}"
 
 
 def reported(operations: Sequence[Operation]) -> str | None:

@@ -59,7 +59,7 @@ class StackLedger:
     def starts(self) -> LambdaStarts:
         """Who starts executions."""
         return LambdaStarts(
-            self._client("lambda"), self._place.worker, now=self._clock.now, notes=self.attempts
+            self._client("lambda"), self._place.worker, now=self._clock.now, attempts=self.attempts
         )
 
     @cached_property

@@ -10,12 +10,11 @@ from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
-from closeout.core.ids import execution_id
+from closeout.core.ids import execution_id, split_execution
 from closeout.core.records import NewRun
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
-from closeout.ledger.names import split_execution
 from closeout.ports import Clock, DeliveryId
 from closeout.stack import table as layout
 from closeout.stack.table import Item, from_item
@@ -65,11 +64,11 @@ class Attempts:
         found = self._store.look(execution)
         return found is not None and found.started
 
-    def started(self, execution: str, arn: str | None) -> None:
+    def mark_started(self, execution: str, arn: str | None) -> None:
         """Store that an execution was started, and its ARN in Lambda."""
         self._table.change({"Update": layout.marked_started(execution, arn)})
 
-    def place(self, execution: str) -> str | None:
+    def arn(self, execution: str) -> str | None:
         """Return the ARN of an execution that was started, None if the row has none."""
         row = self._table.get(rows.row_key(execution))
         return from_item(row).get("arn") if row else None

@@ -77,4 +77,6 @@ class Bodies:
                 raise LedgerError(
                     f"the body {name} is no longer in the bucket {self._bucket}: it has expired, or was removed"
                 ) from error
-            raise StoreUnavailable(f"the bucket does not give or keep a body: {error.message}") from error
+            raise StoreUnavailable(
+                f"a body cannot be read from the bucket {self._bucket} or renewed there now: {error.message}"
+            ) from error

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from closeout.core.ids import split_execution
 from closeout.core.terminal import escaped_json
 from closeout.ledger.lines import JournalLines
-from closeout.ledger.names import split_execution
 from closeout.ports import Clock
 
 

@@ -7,33 +7,21 @@ its end: one that was never started is started, and one whose execution is over 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from closeout.core.errors import CloseoutError
 from closeout.ledger.dynamodb.attempts import Attempts
+from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 
 Again = Callable[[str, str], str]
 """Carries out a rerun of a run or a replay of a delivery for somebody; returns the outcome."""
 
 
-class Starter(Protocol):
-    """Starts executions: `starts.LambdaStarts`."""
-
-    def start(self, execution: str) -> None:
-        """Start an execution by its name."""
-        ...
-
-    def revive(self, execution: str) -> None:
-        """Start another execution for it, if Lambda's is over."""
-        ...
-
-
 class Requests:
     """Carries out requests of the command line in this process."""
 
     def __init__(
-        self, attempts: Attempts, starts: Starter, switch: DynamoSwitch, *, rerun: Again, replay: Again
+        self, attempts: Attempts, starts: LambdaStarts, switch: DynamoSwitch, *, rerun: Again, replay: Again
     ) -> None:
         self._attempts = attempts
         self._starts = starts
@@ -81,5 +69,5 @@ class Requests:
             else:
                 self._starts.start(execution)
         except CloseoutError as error:
-            return f"the cancel is kept, and whether Lambda still brings the run on is not known ({error.message})"
+            return f"the cancel is stored, but Lambda did not confirm that the run goes on ({error.message})"
         return "done"

@@ -9,10 +9,11 @@ first start returned.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from closeout.adapters.aws import translated
 from closeout.core.errors import ServiceError
+from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.stack.invocation import ALIVE
 from closeout.stack.table import execution_name, worker_event
 
@@ -20,26 +21,14 @@ STARTED = "DurableExecutionAlreadyStartedException"
 GONE = "ResourceNotFoundException"
 
 
-class Notes(Protocol):
-    """Stores what is known of starts: `attempts.Attempts`."""
-
-    def started(self, execution: str, arn: str | None) -> None:
-        """Store that an execution was started, and its ARN in Lambda."""
-        ...
-
-    def place(self, execution: str) -> str | None:
-        """Return its ARN, None if it is not known."""
-        ...
-
-
 class LambdaStarts:
-    """Starts executions with boto3's client of Lambda. `worker` is its alias; `notes` writes to the runs' rows."""
+    """Starts executions with boto3's client of Lambda. `worker` is its alias; `attempts` are the runs' rows."""
 
-    def __init__(self, client: Any, worker: str, *, now: Callable[[], float], notes: Notes) -> None:
+    def __init__(self, client: Any, worker: str, *, now: Callable[[], float], attempts: Attempts) -> None:
         self._client = client
         self._worker = worker
         self._now = now
-        self._notes = notes
+        self._attempts = attempts
 
     def start(self, execution: str) -> None:
         """Start an execution by its name, and store that. Raises `ServiceError` or `StoreUnavailable`."""
@@ -49,7 +38,7 @@ class LambdaStarts:
         except ServiceError as error:
             if error.reason != STARTED:
                 raise
-        self._notes.started(execution, arn)
+        self._attempts.mark_started(execution, arn)
 
     def ensure(self, execution: str) -> str:
         """Start an execution if it was never started; return its status. Raises `ServiceError`.
@@ -57,7 +46,7 @@ class LambdaStarts:
         Start one anew that Lambda no longer knows. When its ARN is not known, start it by name: Lambda answers with the
         execution that is there.
         """
-        arn = self._notes.place(execution)
+        arn = self._attempts.arn(execution)
         if arn is not None:
             try:
                 return self._status(arn)
@@ -65,7 +54,7 @@ class LambdaStarts:
                 if error.reason != GONE:
                     raise
         arn = self._invoke(execution, execution)
-        self._notes.started(execution, arn)
+        self._attempts.mark_started(execution, arn)
         return self._status(arn)
 
     def revive(self, execution: str) -> None:
@@ -73,7 +62,7 @@ class LambdaStarts:
         if self.ensure(execution) in ALIVE:
             return
         arn = self._invoke(execution, execution_name(execution, self._now()))
-        self._notes.started(execution, arn)
+        self._attempts.mark_started(execution, arn)
 
     def _status(self, arn: str) -> str:
         with translated("lambda", "GetDurableExecution", self._now):

@@ -161,7 +161,7 @@ class Table:
             if tried < TRIES - 1:
                 self._pause(pause)
                 pause = min(pause * 2, 0.5)
-        raise StoreUnavailable(f"the ledger is held by other writes: {last.message}")
+        raise StoreUnavailable(f"the ledger is busy with other writes: {last.message}")
 
 
 class _Refused(Exception):

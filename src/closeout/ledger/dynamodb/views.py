@@ -8,11 +8,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from closeout.core.ids import split_execution
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
 from closeout.ledger.dynamodb.table import Table
-from closeout.ledger.names import split_execution
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import DeliveryId, DeliveryView, LogLine, Operation, RunView
 from closeout.stack import table as layout

@@ -51,13 +51,13 @@ class DeliveryWriter:
         """Return the counters, to go back to if the transaction fails."""
         return self._delivery, self._run
 
-    def go_back(self, position: tuple[int, int]) -> None:
+    def restore(self, position: tuple[int, int]) -> None:
         """Set the counters back after a transaction that failed."""
         if position != self.position():
             self._delivery, self._run = position
         self._definitions.clear()
 
-    def forget(self, connection: sqlite3.Connection) -> None:
+    def reload(self, connection: sqlite3.Connection) -> None:
         """Read the counters again, over a new connection."""
         self._delivery, self._run = connection.execute(SQL["highest_ids"]).fetchone()
         self._definitions.clear()

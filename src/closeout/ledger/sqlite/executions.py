@@ -12,7 +12,7 @@ from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
-from closeout.ledger.names import split_execution
+from closeout.core.ids import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, is_damaged, unreadable
 from closeout.ledger.sqlite.sql import READ, SQL

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from closeout.core.errors import BadDelivery, CloseoutError, StoreUnavailable
+from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.ledger.lines import JournalLines
-from closeout.ledger.names import split_execution
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
 from closeout.ledger.sqlite.connection import Readers

@@ -80,7 +80,7 @@ class FileLock:
         self._descriptor = descriptor
         opened = os.fstat(descriptor.number)
         if _identity(opened) != _identity(self._ledger.stat()):
-            raise LedgerError(f"the ledger {self._ledger} was replaced in this moment; start again")
+            raise LedgerError(f"the ledger {self._ledger} was replaced just now; start again")
         _refuse_links(self._ledger, opened)
 
     def _take_lock_files(self) -> None:

@@ -54,5 +54,5 @@ def _batch(
 
 def _rest(connection: sqlite3.Connection, deliveries: DeliveryWriter, cutoff: float) -> None:
     connection.execute(SQL["prune_definitions"])
-    deliveries.go_back(deliveries.position())  # forgets the ids of definitions that are gone
+    deliveries.restore(deliveries.position())  # drops the ids of definitions that are gone
     connection.execute(SQL["prune_requests"], (cutoff,))

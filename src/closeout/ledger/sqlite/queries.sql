@@ -89,7 +89,7 @@ INSERT INTO request (kind, target, requested_by, reason, at) VALUES (?,?,?,?,?) 
 UPDATE request SET outcome = ?, done_at = ? WHERE id = ? AND done_at IS NULL;
 
 -- name: finish_switch_requests
--- Older pause and resume requests have no say any more.
+-- The newest one decides, so it finishes all pause and resume requests before it.
 UPDATE request SET outcome = 'done', done_at = ? WHERE kind IN ('pause', 'resume') AND done_at IS NULL AND id <= ?;
 
 -- name: put_setting

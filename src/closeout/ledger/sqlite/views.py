@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.core.errors import NotFound
-from closeout.ledger.names import split_execution
+from closeout.core.ids import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.sql import READ

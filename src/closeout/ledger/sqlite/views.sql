@@ -23,7 +23,7 @@ FROM operation WHERE run = ? ORDER BY position;
 SELECT id, kind, target, requested_by, reason FROM request WHERE done_at IS NULL ORDER BY id;
 
 -- name: switch
--- The newest word on pausing: a request that the engine has not taken yet comes before what is set.
+-- The newest request to pause or resume that the engine has not taken yet: it overrules the setting.
 SELECT kind, requested_by, reason FROM request
 WHERE done_at IS NULL AND kind IN ('pause', 'resume') ORDER BY id DESC LIMIT 1;
 

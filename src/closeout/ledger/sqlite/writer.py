@@ -167,10 +167,10 @@ class Writer:
                 outcomes = self._transaction(group, self._together)
             except (*AT_FAULT, CloseoutError):
                 # One job is at fault, most often a duplicate. One by one, each fails only itself.
-                self._deliveries.go_back(kept)
+                self._deliveries.restore(kept)
                 outcomes = self._transaction(group, self._one_by_one)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody in the group must get an answer
-            self._deliveries.go_back(kept)
+            self._deliveries.restore(kept)
             reason = unwritable(self._path, error)
             if isinstance(error, sqlite3.Error) and is_damaged(error):
                 self.damage = reason
@@ -225,7 +225,7 @@ class Writer:
         else:
             execute("RELEASE job")
             return result
-        self._deliveries.go_back(kept)
+        self._deliveries.restore(kept)
         execute("ROLLBACK TO job")
         execute("RELEASE job")
         return result
@@ -251,7 +251,7 @@ class Writer:
         except (CloseoutError, sqlite3.Error):
             return
         try:
-            self._deliveries.forget(fresh)
+            self._deliveries.reload(fresh)
         except sqlite3.Error:
             fresh.close()
             return

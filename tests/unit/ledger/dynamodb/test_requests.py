@@ -132,7 +132,7 @@ def test_a_cancel_stands_when_lambda_cannot_be_asked(desk: Desk) -> None:
     desk.bench.aws.fault(
         service="lambda", operation="GetDurableExecution", code="AccessDeniedException", status=403, times=1
     )
-    assert str(desk.ask("cancel", execution)).startswith("the cancel is kept, and whether Lambda")
+    assert str(desk.ask("cancel", execution)).startswith("the cancel is stored, but Lambda did not confirm")
     row = desk.bench.store.look(execution)
     assert row is not None
     assert row.run.cancel == "ada"

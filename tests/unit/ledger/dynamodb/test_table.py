@@ -70,7 +70,7 @@ def test_a_conflict_with_another_transaction_is_tried_again() -> None:
 def test_a_conflict_that_does_not_end_is_no_answer() -> None:
     """Whoever asked comes back later."""
     client = Scripted(*[failed("TransactionConflictException")] * TRIES)
-    with pytest.raises(StoreUnavailable, match="held by other writes"):
+    with pytest.raises(StoreUnavailable, match="busy with other writes"):
         table(client).change(put(item("a")))
     assert len(client.calls) == TRIES
 

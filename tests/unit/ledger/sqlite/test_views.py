@@ -65,22 +65,23 @@ def test_a_suspect_says_why_it_waits_and_why_it_runs_alone(run: Ledger, views: V
     view = views.run("r1")
     assert view is not None
     assert view.state == "waiting"
-    assert view.reason == "waits for a turn alone, since it was under way when the server's process ended"
+    assert view.reason == "waits to run alone, because it was running when the server's process ended"
     assert views.stats()["suspects"] == 1
     run.begin(1, "own", 1_002.0, wait=True, alone=True)
     run.recover()
     run.begin(1, "own", 1_003.0, wait=True, alone=True)
     view = views.run("r1")
     assert view is not None
-    assert (view.state, view.reason) == (
-        "running",
-        "runs alone, since it was under way when the server's process ended; 1 of 5 deaths while it ran alone",
+    assert view.state == "running"
+    assert view.reason == (
+        "runs alone, because it was running when the server's process ended; the process ended 1 of 5 times while it"
+        " ran alone"
     )
     run.park(1, 0.0)
     run.begin(1, "own", 1_004.0, wait=True, alone=True, beside=True)
     view = views.run("r1")
     assert view is not None
-    assert (view.reason or "").startswith("has its turn, while others whose turns are over go on")
+    assert (view.reason or "").startswith("runs alone, apart from runs that began before it")
     run.save(1, operation("stack/plan", 1, {}), Recorded())
     view = views.run("r1")
     assert view is not None
