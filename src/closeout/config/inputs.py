@@ -24,7 +24,7 @@ _FOREVER = 30 * DAY
 
 
 def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple[str, ...]) -> dict[str, Any]:
-    """Read `with`; `extra` are keys that the caller reads itself. Gives the inputs, defaults filled in."""
+    """Read `with`; `extra` are keys that the caller reads itself. Returns the inputs with their defaults."""
     before = step.findings.count()
     section = _section(at, action, extra) if at else {}
     values: dict[str, Any] = {}
@@ -103,9 +103,13 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
         fix = f"name the variable in pass-env: [{variable}], and use it in the script"
         if not action.passes_env:
             taking = [f"`{name}`" for name, other in action.inputs.items() if other.secret]
-            first = f"{listed(taking, 'and')} takes references; " if taking else ""
+            first = f"{listed(taking, 'and')} accepts references; " if taking else ""
             fix = f"{first}for anything else use `shell`, with pass-env: [{variable}]"
-        place.error("reference-not-allowed", f"`{kind}:…` is not looked up here, this input takes text", fix)
+        place.error(
+            "reference-not-allowed",
+            f"this input accepts no secret reference; `{kind}:…` would be used as text",
+            fix,
+        )
 
 
 def _typed(at: At, spec: Input) -> Any:
