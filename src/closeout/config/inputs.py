@@ -96,8 +96,9 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
     """Report each secret reference in an input that takes none: the text itself would be used."""
     for place, text in texts_of(at):
         kind, _, rest = text.partition(":")
-        # `file:` may begin a URL, and in what is handed on to others it may mean anything.
-        if not is_reference(text) or (kind == "file" and (spec.type != "string" or rest.startswith("//"))):
+        # In what is passed on to others `file:` may mean anything, and `env:prod` is how some services write a tag.
+        other = rest.startswith("//") if spec.type == "string" else kind == "file" or not rest.isupper()
+        if not is_reference(text) or (kind in ("file", "env") and other):
             continue
         variable = rest if kind == "env" else "NAME"
         fix = f"name the variable in pass-env: [{variable}], and use it in the script"

@@ -254,6 +254,13 @@ def test_other_texts_are_no_references(tmp_path: Path, text: str) -> None:
     assert found(tmp_path, AUTOMATION.replace("run: 'true'", f"run: 'true', env: {{ A: '{text}' }}")) == []
 
 
+@pytest.mark.parametrize("body", ["{ tags: ['env:prod', 'service:shop'] }", "{ path: 'file:/tmp/x' }"])
+def test_a_tag_in_a_body_is_no_reference(tmp_path: Path, body: str) -> None:
+    """Some services write `env:prod` for a tag, and a body belongs to the service that gets it."""
+    step = REQUEST.replace("body: {}", f"body: {body}") + "        destructive: false\n"
+    assert found(tmp_path, AUTOMATION.replace(STEP, step)) == []
+
+
 @pytest.mark.parametrize("uses", ABSENT)
 def test_an_action_that_is_not_there_yet_says_so(tmp_path: Path, uses: str) -> None:
     """It shows a way with an action that is there, and none of these has been built meanwhile."""
