@@ -111,6 +111,7 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
             f"this input accepts no secret reference; `{kind}:…` would be used as text",
             fix,
         )
+        place.findings.lost(place.node.line, place.node.column)
 
 
 def _typed(at: At, spec: Input) -> Any:

@@ -241,6 +241,14 @@ def test_a_reference_where_none_is_read_is_an_error(tmp_path: Path, old: str, ne
     assert says in finding.fix
 
 
+def test_a_reference_that_would_be_a_name_is_one_finding(tmp_path: Path) -> None:
+    """That the name is the same for every event is not said beside it."""
+    finding = one(
+        tmp_path, "url: 'https://example.com/'", "url: env:SLACK_URL", AUTOMATION.replace(STEP, REQUEST)
+    )
+    assert finding.code == "reference-not-allowed"
+
+
 def test_a_reference_in_a_scripts_variables_says_pass_env(tmp_path: Path) -> None:
     """`env` of `shell` holds texts; what is secret goes through `pass-env`."""
     finding = one(tmp_path, "run: 'true'", "run: 'true', env: { TOKEN: env:TOKEN }")
