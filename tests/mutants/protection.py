@@ -17,6 +17,22 @@ NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "one event with a live check is enough for a trigger",
+        "src/closeout/livecheck.py",
+        "    return found.pop() if len(found) == 1 else None",
+        "    return next((one for one in found if one is not None), None)",
+        (
+            "tests/unit/test_livecheck.py::test_a_destructive_step_needs_unguarded_unless_every_event_has_a_live_check",
+        ),
+    ),
+    Mutant(
+        "a secret reference is used as text",
+        "src/closeout/config/inputs.py",
+        "            if not spec.secret:\n",
+        "            if False:\n",
+        ("tests/unit/config/test_workflow_words.py::test_a_reference_where_none_is_read_is_an_error",),
+    ),
+    Mutant(
         "a payload may give the repository two names",
         "src/closeout/livecheck.py",
         '    if repository.get("name", name) != name or about.get("login", owner) != owner:',

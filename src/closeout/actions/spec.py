@@ -195,8 +195,8 @@ class Action:
     `destructive`: `always`, `never`, or `unless-declared` (the step may say `destructive: false`).
     `plan(inputs, clients)` reads only and freezes identities; empty means "already gone": success.
     `apply(change, inputs, work)` is called for each change whose `part_of` is None and whose verb is not `keep`,
-    and gives a JSON object with a `summary` sentence. `verify(changes, clients)` is a fresh look at all
-    that the plan had listed; anything it gives is a failure that names it.
+    and returns a JSON object with a `summary` sentence. `verify(changes, clients)` checks everything that the plan
+    listed; anything that it returns is a failure that names it.
     """
 
     uses: str
@@ -216,21 +216,20 @@ class Action:
     example: str = ""
     """YAML of a step that uses it: shown by `closeout actions show`, checked by a test."""
     lingers: Callable[[str], bool] | None = None
-    """Whether something of an execution still runs here although its step has ended: it then keeps its key."""
+    """Whether part of an execution still runs here although its step ended: the execution then keeps its key."""
     absent: Callable[[Inputs], str] | None = None
-    """What it is that an empty plan did not find, `stack preview-17`: a name that was never right looks like this, too."""
+    """What an empty plan did not find, `stack preview-17`: a wrong name has the same result."""
     own_code: bool = False
-    """It runs the user's own code, of which no permission is known: its plan, its summary and its errors may hold what only the log's readers may see.
-
-    What anybody may read is then said apart: `public` beside `summary`, and `ActionFailed.public`."""
+    """It runs the user's own code: its permissions are not known, and its plan, summary and errors may contain what only
+    readers of the log may see. What everybody may read is `public` beside `summary`, and `ActionFailed.public`."""
     passes_env: bool = False
     """Whether a step may name variables of the server's environment in `pass-env`."""
     read_tags: Callable[[Sequence[Change], Clients], Sequence[Change]] | None = None
-    """Give planned changes the tags of what they are about; called only where the file says `protect.tags`. None: `plan`
-    gives all tags there are. Raises `GuardRefused` for tags that cannot be read."""
+    """Return the planned changes with their tags; called only if the file has `protect.tags`. None: `plan` returns all tags.
+    Raises `GuardRefused` for tags that cannot be read."""
     tag_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
     """What `read_tags` needs besides `permissions`."""
     check: Callable[[Inputs], Sequence[str]] | None = None
     """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""
     look_up: Callable[[Inputs], Sequence[str]] | None = None
-    """What `closeout check` can look for beside the file (the operator's own code): sentences, empty when it is there."""
+    """What `closeout check` can look up besides the file (the user's own code): sentences, empty when all is there."""

@@ -57,7 +57,7 @@ class Mapping:
         return next((value for name, value in self.entries if name.value == key), None)
 
     def key(self, key: str) -> Scalar | None:
-        """Return the place where `key` stands."""
+        """Return the key's own node, for its place."""
         return next((name for name, _ in self.entries if name.value == key), None)
 
 
@@ -72,7 +72,7 @@ MISSING = "there is no such file"
 
 
 def read(path: Path) -> tuple[str | None, str]:
-    """Read the file. Gives its text and "", or None and the sentence that says why it cannot be used."""
+    """Read the file. Returns its text and "", or None and a sentence that says why it cannot be used."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -175,7 +175,7 @@ class _Builder:
                     self._stop(
                         event,
                         "yaml-syntax",
-                        "the file holds a second document",
+                        "the file has a second document",
                         "keep one document, without `---`",
                     )
             elif kind.startswith(("Stream", "Document")):
@@ -269,7 +269,7 @@ class _Builder:
             line,
             column,
             "yaml-tag",
-            f"an unquoted `!` makes {shown!r} a YAML tag, and what it stands before would be lost",
+            f"an unquoted `!` makes {shown!r} a YAML tag, and YAML drops it",
             "quote it: put the whole value in quotes, '!…'",
         )
         self._findings.lost(line, column)
@@ -281,7 +281,7 @@ class _Builder:
                 line,
                 column,
                 "bad-character",
-                "the value holds a NUL or half a surrogate pair",
+                "the value contains a NUL or half a surrogate pair",
                 "write the character itself",
             )
             self._findings.lost(line, column)
@@ -337,8 +337,8 @@ class _Builder:
                 key.line,
                 key.column,
                 "duplicate-key",
-                f"the key `{key.value}` stands here a second time (first on line {first})",
-                "keep one of the two; YAML would silently keep only one",
+                f"the key `{key.value}` is repeated (first on line {first})",
+                "remove one of the two",
             )
             return False
         return True

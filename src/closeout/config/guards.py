@@ -77,12 +77,12 @@ def too_wide(repositories: Sequence[str]) -> bool:
 def check_events(
     triggers: Sequence[Mapping[str, Any]], at: At, *, unguarded: bool, destroys: Destroys
 ) -> None:
-    """Check that destructive steps run only on events that can be looked at again; `at` is the place of `on`."""
+    """Check that destructive steps run only on events with a live check; `at` is the place of `on`."""
     unseen = [str(trigger["event"]) for trigger in triggers if livecheck.always(trigger) is None]
     if not unseen or unguarded:
         return
     if "pull_request" in unseen and len(unseen) == 1:
-        message = f"{destroys.what} is destructive, and only a pull request that was closed can be checked again before it"
+        message = f"{destroys.what} is destructive, and only a closed pull request has a live check before it"
         fix = "use types: [closed] alone, or say unguarded: true on the automation"
     else:
         message = f"{destroys.what} is destructive, and `{listed(unseen, 'and')}` has no live check before it"
@@ -91,7 +91,7 @@ def check_events(
 
 
 def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | None:
-    """Check what a step's naming inputs are made of; return where its name stands, if two subjects must not share it."""
+    """Check what a step's naming inputs are made of; return the place of its name, if two subjects must not share it."""
     before = read.at.findings.count()
     found = _texts(read, lambda spec: spec.names)
     used: set[str] = set()
@@ -106,7 +106,7 @@ def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | N
     if not any(templates.expressions(text) for _, text in _texts(read, tells_apart)):
         at.warning(
             "constant-name",
-            "this name is the same for every event, so any one of them acts on it",
+            "this name is the same for every event, so every event acts on it",
             _telling(triggers),
         )
     missing = [
@@ -141,7 +141,7 @@ def _warn_of_values(read: ReadStep) -> set[str]:
                     continue
                 at.warning(
                     "untrusted-value",
-                    f"`{field}` is chosen by whoever causes the event, and is handed to a step that deletes",
+                    f"outsiders control `{field}`, and a destructive step receives it",
                     f"use a number or a SHA, or say allow-untrusted: [{field}] (forks are then ignored)",
                 )
     return used
@@ -168,7 +168,7 @@ def _sound(text: str) -> bool:
 
 
 def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:
-    """Check who chose what is filled in. Gives the fields that `allow-untrusted` had to let through."""
+    """Check who controls what is filled in. Return the fields that `allow-untrusted` had to let through."""
     used: set[str] = set()
     for expression in templates.expressions(text):
         for field in names.outsider_fields(expression):
@@ -177,14 +177,14 @@ def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:
             elif FIELD.match(field):
                 at.error(
                     "untrusted-name",
-                    f"`{field}` is chosen by whoever causes the event, and would become part of a name",
+                    f"outsiders control `{field}`, and it would become part of a name",
                     f"use a number or a SHA, or say allow-untrusted: [{field}] (forks are then ignored)",
                 )
             else:
                 at.error(
                     "untrusted-name",
-                    f"`{field}` would become part of a name, and it cannot be told who chooses its value",
-                    "use plain fields, texts, `+`, string() and int() only",
+                    f"outsiders might control the value of `{field}`, and it would become part of a name",
+                    "use only plain fields, texts, `+`, string() and int()",
                 )
     return used
 

@@ -24,7 +24,7 @@ _FOREVER = 30 * DAY
 
 
 def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple[str, ...]) -> dict[str, Any]:
-    """Read `with`; `extra` are keys that the caller reads itself. Gives the inputs, defaults filled in."""
+    """Read `with`; `extra` are keys that the caller reads itself. Returns the inputs with their defaults."""
     before = step.findings.count()
     section = _section(at, action, extra) if at else {}
     values: dict[str, Any] = {}
@@ -96,16 +96,22 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
     """Report each secret reference in an input that takes none: the text itself would be used."""
     for place, text in texts_of(at):
         kind, _, rest = text.partition(":")
-        # `file:` may begin a URL, and in what is handed on to others it may mean anything.
-        if not is_reference(text) or (kind == "file" and (spec.type != "string" or rest.startswith("//"))):
+        # In what is passed on to others `file:` may mean anything, and `env:prod` is how some services write a tag.
+        other = rest.startswith("//") if spec.type == "string" else kind == "file" or not rest.isupper()
+        if not is_reference(text) or (kind in ("file", "env") and other):
             continue
         variable = rest if kind == "env" else "NAME"
         fix = f"name the variable in pass-env: [{variable}], and use it in the script"
         if not action.passes_env:
             taking = [f"`{name}`" for name, other in action.inputs.items() if other.secret]
-            first = f"{listed(taking, 'and')} takes references; " if taking else ""
+            first = f"{listed(taking, 'and')} accepts references; " if taking else ""
             fix = f"{first}for anything else use `shell`, with pass-env: [{variable}]"
-        place.error("reference-not-allowed", f"`{kind}:…` is not looked up here, this input takes text", fix)
+        place.error(
+            "reference-not-allowed",
+            f"this input accepts no secret reference; `{kind}:…` would be used as text",
+            fix,
+        )
+        place.findings.lost(place.node.line, place.node.column)
 
 
 def _typed(at: At, spec: Input) -> Any:

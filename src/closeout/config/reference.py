@@ -22,11 +22,11 @@ _LEVELS = {
     "aws": ("`aws`", "A step's `with` may override each of them for that step."),
     "protect": (
         "`protect`",
-        "The short form, a list, is the same as `names`. What is protected makes a plan fail, whole.",
+        "The short form, a list, is the same as `names`. A plan that includes something protected is rejected entirely.",
     ),
     "automation": (
         "An automation",
-        "Keys of an entry of `automations`. Its name is the key that it stands under.",
+        "Keys of an entry of `automations`. Its name is its key.",
     ),
     "trigger": (
         "A trigger",
@@ -35,34 +35,33 @@ _LEVELS = {
             "matches decides, `!` takes back, `*` does not cross a `/` and `**` does. An event without filters has no value."
         ),
     ),
-    "step": ("A step", "Keys of an item of `steps`. Everything that an action takes stands under `with`."),
+    "step": ("A step", "Keys of an item of `steps`. The inputs of its action are under `with`."),
     "retry": (
         "`retry`",
-        "Only calls that failed for a passing reason (throttling, a timeout, a 5xx) are tried again.",
+        "Only calls that fail with a transient error (throttling, a timeout, a 5xx) are retried.",
     ),
 }
 
 _NOTES = """\
 ## Durations
 
-`90s`, `15m`, `3h`, `1h30m`, `2d`: days, hours, minutes and seconds in this order. A bare number is refused, because
-nobody remembers its unit.
+`90s`, `15m`, `3h`, `1h30m`, `2d`: days, hours, minutes and seconds in this order. A number without a unit is an
+error.
 
 ## YAML
 
 * The file is YAML 1.2: `on`, `yes` and `no` are text, `true` and `false` are truth values.
-* A value that begins with `!` must be quoted. YAML would take `!event.pull_request.draft` for a tag and drop it, so
-  closeout refuses every tag.
-* A key that stands twice is an error, and so is a key without a value (an event under `on` may have none).
+* A value that begins with `!` must be quoted. YAML would read `!event.pull_request.draft` as a tag and drop it, so
+  every tag is an error.
+* A repeated key is an error, and so is a key without a value (an event under `on` may have none).
 * Anchors and aliases work; merge keys (`<<`) do not. A file has at most 256 KB and one document.
 * Numbers that are names (an AWS account, a tag like `012`) must be quoted.
 
 ## What is checked when the file is loaded
 
 Everything that does not depend on an event: types and ranges, patterns, that each expression compiles, the inputs of
-each action, and the guards: a destructive step needs `repositories`, an event that can be looked at again before each
-change (a pull request that was closed, a deleted ref) or `unguarded: true`, and a name that no outsider can choose and that
-tells repositories apart. `closeout check` shows all mistakes at once; [config-errors](config-errors.md) explains the codes.
+each action, and the guards: a destructive step needs `repositories`, an event with a live check (a pull request that was
+closed, a deleted ref) or `unguarded: true`, and a name that no outsider controls and that tells repositories apart. `closeout check` shows all mistakes at once; [config-errors](config-errors.md) explains the codes.
 
 ## Functions instead of steps
 

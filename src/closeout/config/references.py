@@ -38,13 +38,15 @@ def read_reference(at: At) -> str | None:
     hide(at.node, at)
     if isinstance(value, str) and value.startswith(("aws-ssm:", "github-app:")):
         kind = value.partition(":")[0]
-        at.error("reference-later", f"`{kind}:` references come later; this version cannot read them", _FIX)
+        at.error("reference-later", f"`{kind}:` references are not supported by this version yet", _FIX)
     elif isinstance(value, str) and value.startswith(("env:", "file:", "aws-secretsmanager:")):
         kind = value.partition(":")[0]
         at.error("bad-reference", f"what follows `{kind}:` is not a name that can be looked up", _FIX)
     else:
         at.error(
-            "bad-reference", "this is not a secret reference; a secret itself never stands in this file", _FIX
+            "bad-reference",
+            "this is not a secret reference; never write a secret itself into this file",
+            _FIX,
         )
     return None
 

@@ -278,7 +278,7 @@ def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundin
     missing = [key for key in ("account", "region") if getattr(target, key) is None and key not in given]
     if missing:
         fix = "add aws: { account: '123456789012', region: eu-central-1 } to the file"
-        at.error("aws-missing", f"an `aws/*` step needs to know its {' and '.join(missing)}", fix)
+        at.error("aws-missing", f"an `aws/*` step needs {' and '.join(missing)}", fix)
     theirs = target.assume_role.split(":")[4] if target.assume_role else target.account
     if target.account and theirs != target.account:
         at.error(

@@ -85,7 +85,7 @@ _ACTIONS_ONLY = {
 
 
 def read_on(at: At) -> tuple[dict[str, Any], ...]:
-    """Read `on`. Gives what could be read; the rest is findings."""
+    """Read `on`. Returns what could be read; the rest is findings."""
     if isinstance(at.node, Mapping):
         if not at.node.entries:
             at.error(
@@ -114,7 +114,7 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
         )
         return None
     if event not in _KNOWN and (meant := near(event, _KNOWN)):
-        name.warning("unknown-event", f"GitHub is not known to send `{event}`", f"did you mean `{meant}`?")
+        name.warning("unknown-event", f"GitHub documents no event `{event}`", f"did you mean `{meant}`?")
     section: dict[str, At] = {}
     if filters is not None and not is_null(filters.node):
         section = filters.section(keys.names("trigger"), partial(workflow_words.hint, "trigger")) or {}
@@ -155,7 +155,7 @@ def _types(at: At, event: str) -> list[str]:
             item.error("bad-value", faults[0], fix)
         elif event == "pull_request" and value not in PULL_REQUEST_TYPES:
             fix = "known: " + ", ".join(PULL_REQUEST_TYPES)
-            item.warning("unknown-type", f"GitHub is not known to send `{value}` for pull_request", fix)
+            item.warning("unknown-type", f"GitHub documents no `{value}` for pull_request", fix)
     return types
 
 
@@ -170,7 +170,7 @@ def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:
     if base in section and ignore in section:
         section[ignore].error(
             "filter-conflict",
-            f"`{base}` and `{ignore}` cannot stand together",
+            f"`{base}` and `{ignore}` cannot be used together",
             f"keep `{base}` and add exceptions to it as '!pattern'",
         )
     for key in (base, ignore):

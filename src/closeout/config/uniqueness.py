@@ -117,7 +117,7 @@ def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:
 def _undecided(at: At) -> None:
     at.error(
         "undecided-name",
-        "the patterns or templates are too intricate to tell whether two subjects can have this name",
+        "the patterns or templates are too complex to decide whether two subjects can have this name",
         f"make the name of fixed text and {SAFE}",
     )
 
@@ -132,7 +132,7 @@ def _say(found: Collision, other: _Placed, placed: _Placed) -> None:
     alone = other.use is placed.use
     there = "" if alone else f" (in `{other.use.at.path}`, line {other.use.at.node.line})"
     if found.first == found.second:
-        names = f"both give {found.second}, so what belongs to the one is deleted with the other"
+        names = f"both give {found.second}, so closing one deletes what belongs to the other"
     else:
         names = f"give {found.first} and {found.second}, and what begins like the one is deleted with it"
     message, fix = f"{found.one}{there} and {found.two} {names}", _fix(found, placed, alone=alone)

@@ -241,6 +241,14 @@ def test_a_reference_where_none_is_read_is_an_error(tmp_path: Path, old: str, ne
     assert says in finding.fix
 
 
+def test_a_reference_that_would_be_a_name_is_one_finding(tmp_path: Path) -> None:
+    """That the name is the same for every event is not said beside it."""
+    finding = one(
+        tmp_path, "url: 'https://example.com/'", "url: env:SLACK_URL", AUTOMATION.replace(STEP, REQUEST)
+    )
+    assert finding.code == "reference-not-allowed"
+
+
 def test_a_reference_in_a_scripts_variables_says_pass_env(tmp_path: Path) -> None:
     """`env` of `shell` holds texts; what is secret goes through `pass-env`."""
     finding = one(tmp_path, "run: 'true'", "run: 'true', env: { TOKEN: env:TOKEN }")
@@ -252,6 +260,13 @@ def test_a_reference_in_a_scripts_variables_says_pass_env(tmp_path: Path) -> Non
 def test_other_texts_are_no_references(tmp_path: Path, text: str) -> None:
     """Only what is a whole reference is taken for one, and a `file:` URL is none."""
     assert found(tmp_path, AUTOMATION.replace("run: 'true'", f"run: 'true', env: {{ A: '{text}' }}")) == []
+
+
+@pytest.mark.parametrize("body", ["{ tags: ['env:prod', 'service:shop'] }", "{ path: 'file:/tmp/x' }"])
+def test_a_tag_in_a_body_is_no_reference(tmp_path: Path, body: str) -> None:
+    """Some services write `env:prod` for a tag, and a body belongs to the service that gets it."""
+    step = REQUEST.replace("body: {}", f"body: {body}") + "        destructive: false\n"
+    assert found(tmp_path, AUTOMATION.replace(STEP, step)) == []
 
 
 @pytest.mark.parametrize("uses", ABSENT)

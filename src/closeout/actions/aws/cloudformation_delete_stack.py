@@ -282,28 +282,27 @@ def absent(inputs: Inputs) -> str:
 
 ACTION = Action(
     uses="aws/cloudformation-delete-stack",
-    summary="Delete a CloudFormation stack, and prove that its resources are gone.",
+    summary="Delete a CloudFormation stack and verify that its resources are gone.",
     description="""\
-The plan reads the stack once: its StackId, its physical resources (those of nested stacks too) and what its
-template keeps. Everything after that goes by StackId, so a stack created anew under the same name stays.
+The plan reads the stack once: its StackId, its physical resources (including those of nested stacks) and what its
+template keeps. From then on closeout uses the StackId, so a new stack with the same name is safe.
 
-If another operation is under way, the step waits. Then it deletes first and asks questions later: if
-CloudFormation ends in DELETE_FAILED, the step explains it resource by resource from the stack's events. With
-`empty-buckets: true` it then empties those buckets, and only those, that these events name as not empty and
-that were in the plan, and deletes again, at most `retry.attempts` times in all. Emptying a bucket deletes all
-that is in it at that time, every version and delete marker.
+If another operation is in progress, the step waits. Then it deletes the stack. If CloudFormation ends in
+DELETE_FAILED, the step reports the reason for each resource from the stack's events. With `empty-buckets: true` it
+then empties only those buckets that the events report as not empty and that the plan lists, and deletes the stack
+again, at most `retry.attempts` times in all. Emptying a bucket deletes everything in it at that time, including all
+versions and delete markers.
 
-Then each planned resource is verified in AWS directly where closeout has a check for its type; for other types
-CloudFormation's status counts. The plan says for each line which it is. What DeletionPolicy Retain or Snapshot
-keeps is reported as kept.
+After the deletion, closeout verifies each planned resource in AWS if it has a check for its type; for other types
+CloudFormation's status counts. Each line of the plan says which. What DeletionPolicy Retain or Snapshot keeps is
+reported as kept.
 
-Where the file says `protect.tags`, the plan reads the tags of every resource of the stack that is to go, from the
-resource's own service, and of types that closeout has no read for from Cloud Control. Tags that cannot be read refuse
-the plan.
+With `protect.tags` in the file, the plan reads the tags of every resource that it would delete, from the resource's own
+service or else from Cloud Control. If it cannot read the tags, it rejects the plan.
 
-Refused at plan: a stack under termination protection (which is never removed), and a nested stack. A stack whose
-exports are in use goes back to where it was, and the step fails with CloudFormation's reason. FORCE_DELETE_STACK,
-which leaves resources behind, is never used.""",
+The plan is rejected for a stack with termination protection (which closeout never removes) and for a nested stack. If
+other stacks use its exports, the stack stays, and the step fails with CloudFormation's reason. closeout never uses
+FORCE_DELETE_STACK, which leaves resources behind.""",
     inputs={
         "stack-name": Input(
             type="string",
@@ -314,12 +313,12 @@ which leaves resources behind, is never used.""",
         ),
         "empty-buckets": Input(
             type="boolean",
-            description="Empty the stack's buckets when they keep it from being deleted, versions included.",
+            description="Empty the stack's buckets, versions included, if they prevent its deletion.",
             default=False,
         ),
         "role-arn": Input(
             type="string",
-            description="The role that CloudFormation deletes with. Default: the stack's own, else the caller's rights.",
+            description="The role that CloudFormation uses to delete. Default: the stack's own role, else the caller's rights.",
             names=True,
             pattern=r"arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+",
         ),

@@ -129,7 +129,7 @@ def _end_poll(client: CodeBuild, build_id: str, work: Work) -> Any:
     def poll() -> Json | None:
         builds = client.batch_get_builds(ids=[build_id])["builds"]
         if not builds:
-            raise ActionFailed(f"build {build_id} is gone: CodeBuild knows it no more")
+            raise ActionFailed(f"build {build_id} is gone: CodeBuild no longer knows it")
         build = builds[0]
         phase = str(build.get("currentPhase", ""))
         work.log_once(f"{build_id} {phase}", f"build {build_id}: {phase}")
@@ -201,15 +201,15 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
 
 ACTION = Action(
     uses="aws/codebuild-start-build",
-    summary="Run a CodeBuild project and wait for its end.",
+    summary="Run a CodeBuild project and wait until it ends.",
     description=f"""\
-Starts one build of the project, logs the link to its log, and waits until it ends; a build that does not succeed
-fails the step, with the phase that failed and its reason. When the run is cancelled, the build is stopped.
+Starts one build of the project, logs the link to its log, and waits until it ends. If the build does not succeed, the
+step fails with the phase that failed and its reason. If the run is cancelled, closeout stops the build.
 
-Started once: the request carries an idempotency token made from the run's id, and each build the variable
-`{TRACE}`, by which a restarted server finds it again. A build may delete anything, so the step counts as
-destructive and has the live check before it. Values in `environment` are plain text, visible in CodeBuild: secrets
-belong into the project's own definition.""",
+The build starts only once: the request has an idempotency token made from the run's id, and the variable `{TRACE}` lets
+a restarted server find the build again. A build may delete anything, so the step counts as destructive and has a live
+check. Values in `environment` are plain text and visible in CodeBuild: keep secrets in the project's own
+definition.""",
     inputs={
         "project": Input(
             type="string",

@@ -216,18 +216,18 @@ def absent(inputs: Inputs) -> str:
 
 ACTION = Action(
     uses="aws/s3-delete-objects",
-    summary="Delete everything under a prefix of a bucket, all versions.",
+    summary="Delete everything under a prefix of a bucket, with all versions.",
     description="""\
-The prefix must end in its delimiter, so that `previews/1/` cannot match `previews/12/`; a value that is filled in may
-not hold the delimiter itself, unless that is `/`: `fix-` would match `fix-2-` too. The plan lists the prefix
-once and counts versions, delete markers and bytes; `max-objects` holds for that count. Only versions that the plan
-saw are deleted, 1,000 at a time, each batch behind the live check; what is written meanwhile stays.
+The prefix must end in its delimiter, so that `previews/1/` cannot match `previews/12/`. A value that is filled in must
+not contain the delimiter unless it is `/`: `fix-` would match `fix-2-` too. The plan lists the prefix once and counts
+versions, delete markers and bytes; `max-objects` limits that count. closeout deletes only versions that the plan lists,
+1,000 at a time, and makes the live check before each batch. What is written in the meantime stays.
 
-Up to 5,000 versions the plan keeps each one. Above that it keeps the newest 5,000 one by one and takes the older
-ones by their time; then a multipart upload that began before the plan and was completed after it can be deleted too.
-A key that S3 refuses to delete fails the step and is named. Afterwards the prefix is listed again.
+The plan records up to 5,000 versions one by one. If there are more, it records the newest 5,000 and selects older ones
+by their time; then a multipart upload that started before the plan and finished after it can be deleted too. If S3
+refuses to delete a key, the step fails and names the key. Finally closeout lists the prefix again.
 
-Where the file says `protect.tags`, the plan reads the bucket's tags (`GetBucketTagging`); tags of single objects do not
+With `protect.tags` in the file, the plan reads the bucket's tags (`GetBucketTagging`); tags of single objects do not
 count.""",
     inputs={
         "bucket": Input(

@@ -67,7 +67,7 @@ class Teardown:
         return client
 
     def run(self) -> Json:
-        """Delete the stack. Gives `{"summary"}`; raises `ActionFailed` that names what is in the way."""
+        """Delete the stack. Returns `{"summary"}`; raises `ActionFailed` that names what prevents it."""
         rounds = max(1, self.work.retry.attempts)
         for number in range(1, rounds + 1):
             ready = self._wait(

@@ -52,11 +52,11 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
             return {"status": outcome["status"], "summary": f"{change.resource}: {outcome['status']}"}
         if number < work.retry.attempts:
             work.sleep(f"wait-{number}", work.retry.delay(number, retry_after=outcome["after"]))
-    raise ActionFailed(f"{outcome['later']}, after {work.retry.attempts} tries")
+    raise ActionFailed(f"{outcome['later']}, after {work.retry.attempts} attempts")
 
 
 def _send(change: Change, inputs: Inputs, work: Work) -> Json:
-    """Send it once. Gives `later` (a sentence, or None when it was done), so that each try is on record."""
+    """Send it once. Returns `later` (a sentence, or None when it is done), so that each attempt is recorded."""
     headers, body = _content(inputs)
     headers[KEY] = f"{work.execution}-{work.step}"
     secret = _secret_headers(inputs, work.clients)
@@ -192,7 +192,7 @@ def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
 
 
 def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Leave it at the answer: what the other side did is not closeout's to look at."""
+    """Return nothing: the answer is all that closeout can know."""
     return ()
 
 
@@ -200,14 +200,14 @@ ACTION = Action(
     uses="http/request",
     summary="Call an HTTP API",
     description=(
-        "Sends one request and fails unless the answer's status is expected (any 2xx unless `expect` says otherwise)."
-        " No answer, 408, 425, 429 and 5xx are tried again as `retry` says (8 attempts within about four minutes), and not"
-        " before a `Retry-After` asks for it."
-        f" Every try of one execution carries the same `{KEY}` header (execution and step), so that the other side can"
+        "Sends one request and fails unless the status is expected (any 2xx by default, or what `expect` lists)."
+        " No answer, 408, 425, 429 and 5xx are retried as `retry` says (8 attempts within about four minutes), and not"
+        " before `Retry-After`."
+        f" All attempts of one execution have the same `{KEY}` header (execution and step), so that the other side can"
         " recognise a repetition; a rerun has another.\n\n"
-        "Redirects are followed within the same scheme, host and port only, and secret headers go nowhere else. The"
-        " addresses of cloud metadata services are refused. The first 2 KB of the answer go into the log, redacted;"
-        " query strings are shown nowhere."
+        "closeout follows redirects only within the same scheme, host and port, and sends secret headers nowhere else."
+        " It refuses the addresses of cloud metadata services. The first 2 KB of the answer go into the log, redacted;"
+        " query strings are never shown."
     ),
     inputs={
         "method": Input(
@@ -215,12 +215,12 @@ ACTION = Action(
         ),
         "url": Input(
             type="string",
-            description="where to; `${{ }}` only in names of safe form, and before the path only one label of the host",
+            description="the URL; a `${{ }}` must have the form of a name, and before the path it may be only one label of the host",
             required=True,
             names=True,
             url=True,
         ),
-        "headers": Input(type="map", description="headers that are no secret"),
+        "headers": Input(type="map", description="headers that are not secret"),
         "secret-headers": Input(
             type="map",
             description="header name → secret reference, read when sending",
@@ -228,7 +228,7 @@ ACTION = Action(
             templates=False,
         ),
         "body": Input(type="any", description="sent as JSON"),
-        "text": Input(type="string", description="sent as it is, instead of `body`"),
+        "text": Input(type="string", description="sent unchanged, instead of `body`"),
         "expect": Input(type="any", description="a status or a list of them", templates=False),
     },
     destructive="unless-declared",

@@ -172,7 +172,9 @@ def _json(value: Any) -> Any:
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"the result is not JSON: {error}") from None
     if len(text) > RESULT_LIMIT:
-        raise InputError(f"the result is {len(text):,} characters of JSON, {RESULT_LIMIT:,} are allowed")
+        raise InputError(
+            f"the result is {len(text):,} characters of JSON, at most {RESULT_LIMIT:,} are allowed"
+        )
     return json.loads(text)
 
 
@@ -213,17 +215,18 @@ ACTION = Action(
     summary="Call a Python function of your own",
     description=(
         "Calls `pkg.module:name` as `name(context, **args)`; the folder of the configuration is on the module path."
-        " `context` has `event` (a copy of the payload: what you change in it no other step sees), `run_id`, `attempt` and"
-        " `log(text)`. The function returns JSON, which is kept with the run, or raises: then the step fails with the error and the log has the traceback.\n\n"
-        "`attempt` is 1, and higher when an earlier call may have been made, because of a rerun, of `retry`, or"
-        " because closeout was killed in the middle. A function should bear to be called twice.\n\n"
-        "The function runs inside the server. It cannot be killed: when its time is up the step fails, and the"
-        " call goes on in its thread. Set time limits in the function, or use `shell`, whose processes do end. On AWS its"
-        " time is up after 14 minutes at the latest, since Lambda ends a call after 15."
+        " `context` has `event` (a copy of the payload; changes to it do not reach other steps), `run_id`, `attempt` and"
+        " `log(text)`. The function returns JSON, which is stored with the run. If it raises, the step fails with the error,"
+        " and the log has the traceback.\n\n"
+        "`attempt` is 1, or higher if closeout may have called the function before: in a rerun, because of `retry`, or"
+        " after a crash. Make the function safe to call twice.\n\n"
+        "The function runs inside the server, and closeout cannot kill it: when its time is over, the step fails, but the"
+        " call continues in its thread. Set time limits in the function, or use `shell`, whose processes are killed. On AWS"
+        " the limit is 14 minutes, because Lambda ends a call after 15."
     ),
     inputs={
         "function": Input(type="string", description="`pkg.module:name`", required=True, templates=False),
-        "args": Input(type="any", description="keyword arguments; texts may hold `${{ }}`"),
+        "args": Input(type="any", description="keyword arguments; texts may contain `${{ }}`"),
     },
     lingers=still_running,
     destructive="unless-declared",

@@ -196,7 +196,7 @@ ACTION = Action(
         " part of a command;\n"
         "* `CLOSEOUT_EVENT_PATH`, a file with the payload as JSON that only this user can read; `CLOSEOUT_RUN_ID`;\n"
         "* `CLOSEOUT_ATTEMPT`: 1, and higher when an earlier try may have run, because of a rerun, of `retry`, or"
-        " because closeout was killed in the middle. Scripts should bear to run twice.\n\n"
+        " because closeout was killed in the middle. Make scripts safe to run twice.\n\n"
         "At the time limit the whole process group gets SIGTERM, after 5 seconds SIGKILL. The same happens when the"
         " server dies, whichever way. Processes that a script leaves in the background end with it. On AWS that is after 14"
         " minutes at the latest, since Lambda ends a call after 15."

@@ -41,7 +41,7 @@ def read_order() -> dict | None:  # type: ignore[type-arg]
 
 
 def start(order: dict, parent: int) -> int:  # type: ignore[type-arg]
-    """Start the script in a session of its own; it dies with this process. Gives its pid."""
+    """Start the script in a session of its own; it dies with this process. Returns its pid."""
     child = os.fork()
     if child:
         return child

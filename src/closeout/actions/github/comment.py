@@ -106,7 +106,7 @@ def _find(github: GitHub, repository: str, number: int, mark: str, own: int) -> 
         if len(comments) < 100:
             return None
     raise ActionFailed(
-        f"{repository}#{number} has over {_PAGES * 100:,} comments; closeout looks no further for its own"
+        f"{repository}#{number} has over {_PAGES * 100:,} comments; closeout does not search further for its own"
     )
 
 
@@ -120,7 +120,7 @@ def _place(change: Change, event: Mapping[str, Any]) -> tuple[str, int]:
     if isinstance(number, str) and number.isascii() and number.isdigit():
         number = int(number)
     if not isinstance(repository, str) or type(number) is not int or number < 1:
-        raise InputError("this event is about no pull request or issue; give `repository` and `number`")
+        raise InputError("this event is not about a pull request or an issue; set `repository` and `number`")
     return repository, number
 
 
@@ -154,12 +154,12 @@ ACTION = Action(
     uses="github/comment",
     summary="Write one comment on the pull request, updated in place",
     description=(
-        "Writes a comment that begins with a hidden marker, `<!-- closeout:AUTOMATION -->`, and later updates that same"
-        " comment instead of writing another. Only a comment of the token's own user counts as closeout's: somebody"
-        " else's comment with the marker is left alone. The token must therefore be a user's, so that `GET /user`"
-        " says whose it is; with another one the step fails and writes nothing. An `issue_comment` event about a comment with"
-        " the marker that this user sent starts nothing: its run is skipped.\n\n"
-        "A comment deletes nothing, so this is the one action that is harmless by itself."
+        "Writes a comment that begins with a hidden marker, `<!-- closeout:AUTOMATION -->`, and later updates that"
+        " comment instead of writing another one. closeout updates only comments of the token's own user, so nobody"
+        " else's comment is changed. The token must belong to a user, so that `GET /user` returns that user; with any"
+        " other token the step fails and writes nothing. An `issue_comment` event about such a comment, sent by the same"
+        " user, starts nothing: its run is skipped.\n\n"
+        "A comment deletes nothing, so this is the only action that is never destructive."
     ),
     inputs={
         "body": Input(

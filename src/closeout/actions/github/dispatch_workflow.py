@@ -62,7 +62,7 @@ class Dispatch:
             return {**started, "summary": f"dispatched {change.resource}{_link(started)}"}
         if started["run"] is None:
             raise ActionFailed(
-                f"{change.resource} was dispatched, but GitHub did not say as which run, so it cannot be awaited;"
+                f"{change.resource} was dispatched, but GitHub did not return its run, so closeout cannot wait for it;"
                 " add `trace-input`, or `wait: false`"
             )
         return self._conclusion(target, started)
@@ -141,7 +141,7 @@ class _Target:
         if self.trace:
             sent[self.trace] = self._intent["token"]
         if len(sent) > _MAX_INPUTS:
-            raise ActionFailed(f"{len(sent)} inputs, and GitHub takes {_MAX_INPUTS} at most")
+            raise ActionFailed(f"{len(sent)} inputs, but GitHub accepts at most {_MAX_INPUTS}")
         body = {"ref": self.change.identity["ref"], "inputs": sent, "return_run_details": True}
         return self.work.clients.github.request("POST", f"{self._workflow}/dispatches", body=body)
 
@@ -235,16 +235,17 @@ ACTION = Action(
     uses="github/dispatch-workflow",
     summary="Start a workflow in any repository and wait for it",
     description=(
-        "Starts a workflow by `workflow_dispatch`, waits for its run, links it in the log, and fails unless the run's"
-        " conclusion is `success`. The workflow's repository needs no relation to the event's: a pull request in one"
-        " repository makes another act, and no token is stored in GitHub.\n\n"
-        "Values in `inputs` are held to the form of names (`[A-Za-z0-9][A-Za-z0-9._/-]*` for every `${{ }}`), because"
-        " the workflow is likely to act on what they name.\n\n"
-        "To be exact over crashes, give the workflow a text input and show it in its run name"
-        " (`run-name: teardown ${{ inputs.closeout_run }}`), and name that input in `trace-input`. Then a dispatch"
-        " whose answer was lost finds its run instead of starting another. Without it such a dispatch is repeated.\n\n"
-        "If the run of the automation is cancelled while it waits, the workflow run is cancelled too. If the time is"
-        " up, the workflow run goes on, and the failure links it."
+        "Starts a workflow with `workflow_dispatch`, waits for its run, links it in the log, and fails unless the run's"
+        " conclusion is `success`. The workflow can be in any repository: a pull request in one repository starts a"
+        " workflow in another, and no token is stored in GitHub.\n\n"
+        "Every `${{ }}` in `inputs` must have the form of a name (`[A-Za-z0-9][A-Za-z0-9._/-]*`), because the workflow"
+        " is likely to act on what it names.\n\n"
+        "To start the workflow exactly once even if closeout crashes, give the workflow a text input, show it in its run"
+        " name (`run-name: teardown ${{ inputs.closeout_run }}`), and name that input in `trace-input`. If an answer is"
+        " lost, closeout then finds the run instead of starting another one. Without `trace-input` it starts another"
+        " one.\n\n"
+        "If the run of the automation is cancelled while it waits, the workflow run is cancelled too. If the step's time"
+        " is over, the workflow run continues, and the failure links to it."
     ),
     inputs={
         "repository": Input(

@@ -109,7 +109,7 @@ def test_a_retry_after_is_obeyed_without_holding_a_thread() -> None:
 
 def test_a_host_that_stays_away_fails_the_step_after_the_tries_it_may_have() -> None:
     """`retry` bounds them, and the failure says what the last one met."""
-    with pytest.raises(ActionFailed, match="answered 503, after 8 tries"):
+    with pytest.raises(ActionFailed, match="answered 503, after 8 attempts"):
         run(answer(503))
 
 

@@ -133,7 +133,7 @@ def test_the_place_may_be_given(github: FakeGitHub, clients: GitHubOnly) -> None
 )
 def test_an_event_about_nothing_is_refused(clients: GitHubOnly, event: Any) -> None:
     """A push is about no pull request."""
-    with pytest.raises(InputError, match="give `repository` and `number`"):
+    with pytest.raises(InputError, match="set `repository` and `number`"):
         write(clients, event=event)
 
 
