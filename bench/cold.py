@@ -119,7 +119,7 @@ class Quiet:
         self.missed = 0
 
     def wait(self) -> None:
-        """Wait until nine tenths of the processors' time are left over."""
+        """Wait until the processors are 90 % idle."""
         while self._patience > 0:
             before = _processor_time()
             time.sleep(0.1)
@@ -131,7 +131,7 @@ class Quiet:
 
 
 def _processor_time() -> tuple[int, int]:
-    """Return the ticks in which nothing was to be done, and all."""
+    """Return the idle ticks, and all."""
     ticks = [int(text) for text in Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:]]
     return ticks[3] + ticks[4], sum(ticks[:8])
 
@@ -176,7 +176,7 @@ def report(times: Times, rounds: int, notes: list[str]) -> str:
 
 
 def budget(times: Times) -> str:
-    """Say whether the budget holds."""
+    """Return a sentence that says whether the budget holds."""
     ours, boto, empty = (statistics.median(times[f"{name}: ping"]) for name in ("closeout", BOTO, EMPTY))
     held = "holds" if ours <= OF_BOTO * boto and ours <= OF_EMPTY * empty else "**does not hold**"
     return (

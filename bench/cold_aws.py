@@ -1,4 +1,4 @@
-"""AWS as a cold start meets it: HTTPS on loopback, and an answer at once. `python cold_aws.py CERTIFICATE KEY SECRET`."""
+"""A stub of AWS for cold starts: HTTPS on loopback, and immediate answers. `python cold_aws.py CERTIFICATE KEY SECRET`."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""Who is started for `make bench-cold`: the receiver that is deployed, and others that do its work, or none.
+"""The receivers of `make bench-cold`: the deployed one, others that do its work, and empty handlers.
 
 All of them speak to the same stub over HTTPS and verify it; how many certificates each reads to do so is what it reads
 on Lambda.
@@ -38,7 +38,7 @@ ABOUT = (
 
 
 class Receiver(NamedTuple):
-    """One that is started: `command` is for another runtime client than Python's."""
+    """A receiver to start: `command` is for another runtime client than Python's."""
 
     code: Path
     handler: str
@@ -64,7 +64,7 @@ def environment(url: str, bundle: Path) -> dict[str, str]:
 
 
 def receivers(folder: Path, url: str, made: Certificate) -> tuple[dict[str, Receiver], list[str]]:
-    """Return everyone that can be started here, and a sentence for each that cannot."""
+    """Return the receivers that can be started here, and a sentence for each that cannot."""
     given = environment(url, made.bundle)
     found = {"closeout": Receiver(_bundle(folder), "closeout.lambdas.receive.handler", given)}
     missing = []

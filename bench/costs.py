@@ -128,7 +128,7 @@ def bill(case: Case, usage: dict[str, Any]) -> list[Line]:
     used, times = usage[case.usage], polls(case.seconds)
 
     def total(what: str) -> float:
-        return float(used["door"][what] + used["run"][what] + times * used["poll"][what])
+        return float(used["delivery"][what] + used["run"][what] + times * used["poll"][what])
 
     visits = used["run"]["visits"] + times * used["poll"]["visits"]
     log = total("log") + (1 + visits) * PLATFORM_LOG_BYTES + ACCESS_LOG_BYTES
@@ -202,7 +202,7 @@ def _counts(usage: dict[str, Any]) -> Iterator[str]:
     yield "| counted | write units | read units | bytes stored | bytes of log | invocations |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, used in usage.items():
-        for part in ("door", "run", "poll"):
+        for part in ("delivery", "run", "poll"):
             one = used[part]
             if any(one.values()):
                 numbers = (one[key] for key in ("writes", "reads", "stored", "log", "visits"))
@@ -211,7 +211,7 @@ def _counts(usage: dict[str, Any]) -> Iterator[str]:
                 )
 
 
-_PARTS = {"door": "the delivery", "run": "the run without its polls", "poll": "one poll"}
+_PARTS = {"delivery": "the delivery", "run": "the run without its polls", "poll": "one poll"}
 
 
 def _prices() -> Iterator[str]:
@@ -240,7 +240,7 @@ def count() -> dict[str, Any]:
         "preview": usage.measure(usage.PREVIEW, delete_seconds=6.0),
     }
     return {
-        name: {part: getattr(one, part)._asdict() for part in ("door", "run", "poll")}
+        name: {part: getattr(one, part)._asdict() for part in ("delivery", "run", "poll")}
         for name, one in found.items()
     }
 

@@ -78,9 +78,9 @@ class Used(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """A delivery at the door, then the run without its polls, and one poll (a visit that finds nothing new)."""
+    """A delivery, then the run without its polls, and one poll (a visit that finds nothing new)."""
 
-    door: Used
+    delivery: Used
     run: Used
     poll: Used
     polls: int
@@ -220,7 +220,7 @@ class _Scene:
 
     def play(self) -> Usage:
         asked = len(self._aws.requests())
-        door = self._receive()
+        delivery = self._receive()
         meter = Meter(self._peek, "ledger")
         runtime = self._runtime(meter)
         execution = next(
@@ -234,13 +234,13 @@ class _Scene:
         run = Used()
         for used, _ in steps:
             run = run.plus(used)
-        run = run.plus(poll, -len(polls))._replace(stored=self._stored() - door.stored)
+        run = run.plus(poll, -len(polls))._replace(stored=self._stored() - delivery.stored)
         calls = Counter(
             f"{one['service']} {one['operation']}"
             for one in self._aws.requests()[asked:]
             if one["service"] != "dynamodb"
         )
-        return Usage(door, run, poll, len(polls), dict(sorted(calls.items())))
+        return Usage(delivery, run, poll, len(polls), dict(sorted(calls.items())))
 
     def _rows(self) -> list[dict[str, Any]]:
         """Return what is there but for the settings, which a deployment writes and no delivery."""

@@ -23,7 +23,7 @@ from closeout_cdk.parameters import ParameterError
 from closeout_cdk.secrets import Secrets
 
 MOST_OF_A_NAME = 50
-"""Characters of Lambda's 64 that CloudFormation leaves to a stack's name and a logical id."""
+"""Characters of a function's name, of Lambda's 64, that CloudFormation leaves to the stack's name and the logical id."""
 MOST_OF_A_POLICY = 10_240
 """Characters of a role's inline policies, spaces not counted (IAM and STS quotas)."""
 _VERSIONS = "executions belong to versions of this one function, and their numbers are not known before"
@@ -38,14 +38,14 @@ _WRITES = (
 
 
 class Grant(NamedTuple):
-    """A statement, and why a `*` in its resources has to be."""
+    """A statement, and why its resources need a `*`."""
 
     statement: iam.PolicyStatement
     wildcard: str | None = None
 
 
 def role(scope: Construct, name: str, policies: Sequence[str] = ()) -> iam.Role:
-    """Return a role for a function, without AWS's managed policies: those allow every log group there is.
+    """Return a role for a function, without AWS's managed policies, which allow every log group.
 
     `policies` are ARNs of the user's own: closeout cannot know what their scripts and functions do.
     """
@@ -62,7 +62,7 @@ def role(scope: Construct, name: str, policies: Sequence[str] = ()) -> iam.Role:
 
 
 def service(name: str) -> iam.ServicePrincipal:
-    """Return a service of AWS that acts for this account: for another one it must not use what is here.
+    """Return a service of AWS that acts for this account only.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
@@ -71,7 +71,7 @@ def service(name: str) -> iam.ServicePrincipal:
 
 
 def attach(scope: Construct, name: str, to: iam.IRole, grants: Sequence[Grant]) -> iam.Policy:
-    """Return `to` its one policy. Raises `ValueError` for a `*` without a reason."""
+    """Attach the one policy of `to`. Raises `ValueError` for a `*` without a reason."""
     policy = iam.Policy(scope, name, roles=[to], statements=[grant.statement for grant in grants])
     reasons: dict[str, str] = {}
     size = 0
@@ -110,7 +110,7 @@ def allow(
 
 
 def write_log(group: logs.ILogGroup) -> Grant:
-    """Allow to write into a log group that is there. Not to create it: after `cdk destroy` it would come back."""
+    """Allow to write into an existing log group, not to create it: it would come back after `cdk destroy`."""
     return allow(("logs:CreateLogStream", "logs:PutLogEvents"), group.log_group_arn)
 
 
@@ -137,7 +137,7 @@ def keep_runs(ledger: Ledger) -> list[Grant]:
         allow(_READS, table),
         allow(_WRITES, table, only=partitions(layout.RUN, layout.KEY, layout.RECORD)),
         allow(("s3:GetObject",), bodies, wildcard="each body is an object of its own"),
-        # Without it S3 says "denied", and not "no such key", of a body that has expired.
+        # Without it S3 answers "denied" instead of "no such key" for a body that has expired.
         allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
     ]
 
@@ -184,7 +184,7 @@ def run_executions(function: str) -> Grant:
 
 
 def ask_about_executions(function: str) -> Grant:
-    """Allow what a run that waits asks about those before it, and to start one that never began."""
+    """Allow a waiting run to ask about the runs before it, and to start one that never began."""
     return allow(("lambda:GetDurableExecution", "lambda:InvokeFunction"), f"{function}:*", wildcard=_VERSIONS)
 
 
@@ -239,7 +239,7 @@ def named_by_cloudformation(function: lambda_.Function) -> str:
 
 
 def wait_for(function: lambda_.Function, *others: IConstruct) -> None:
-    """Let a function be made after others, its role's policy first of all, and go before them; once for each function.
+    """Make a function after its role's policy and other resources, and delete it before them; call it once for each function.
 
     In place of what CDK lists, the role, which the function's own reference says already (cfn-lint W3005).
     """

@@ -69,7 +69,7 @@ STEPS = {
     ),
     "a secret of an environment that nobody sets": (
         "      - uses: http/request\n        timeout: 1m\n        with:\n          method: POST\n          url: https://x.example\n          secret-headers: { Authorization: 'env:TOKEN' }\n",
-        "closeout.yaml:12:44: automations.a.steps[0].with.secret-headers.Authorization: `env:` does not reach the worker",
+        "closeout.yaml:12:44: automations.a.steps[0].with.secret-headers.Authorization: `env:` does not exist in the worker",
     ),
     "a function that is not bundled": (
         "      - uses: python\n        timeout: 5m\n        with: { function: 'nowhere:run' }\n",
@@ -164,7 +164,7 @@ def test_code_beside_the_file_does_not_count(tmp_path: Path) -> None:
         "modules: [beside_the_file]\n" + HEAD + "      - uses: github/comment\n        with: { body: x }\n",
     )
     assert message.startswith("closeout.yaml:1:11: modules[0]: `beside_the_file` comes from ")
-    assert "does not go with the worker" in message
+    assert "is not in the worker's bundle" in message
     assert "set codePath" in message
 
 

@@ -46,7 +46,7 @@ INSIDE = "127.0.0.1/32"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Return the first test time for the deployment."""
+    """Allow the first test time for the deployment."""
     for item in items:
         if item.path.parent == HERE and item.path.name in DEPLOYED:
             item.add_marker(pytest.mark.timeout(400))

@@ -1,4 +1,4 @@
-"""The CDK's own command line against the emulated account: bootstrap, deploy, diff, destroy, and what it puts out.
+"""The CDK's own command line against the emulated account: bootstrap, deploy, diff, destroy, and its outputs.
 
 The stack is deployed as a user deploys it, by `cdk deploy closed-pr-event-stack`; only the account is another.
 """
@@ -25,7 +25,7 @@ PATIENCE = 300.0
 
 
 class Said:
-    """What one command of the CDK said, and how it ended."""
+    """The output of one CDK command, and its exit code."""
 
     def __init__(self, code: int, text: str, seconds: float) -> None:
         self.code = code
@@ -58,12 +58,12 @@ class Cdk:
         self._context = {**host, **context}
 
     def bootstrap(self) -> Said:
-        """Prepare the account for the CDK; elsewhere than in `cdk/`, where it would make the template for nothing."""
+        """Bootstrap the account for the CDK, outside of `cdk/`, where it would synthesize the template for nothing."""
         target = f"aws://{self._cloud.account}/{self._cloud.region}"
         return self._cdk(["bootstrap", target], self._assembly.parent)
 
     def deploy(self) -> dict[str, str]:
-        """Deploy the stack; return its outputs. Raises `Unavailable` with what the CDK said."""
+        """Deploy the stack; return its outputs. Raises `Unavailable` with the CDK's output."""
         self._run("deploy", STACK, "--require-approval", "never", "--outputs-file", str(self._outputs))
         outputs: dict[str, str] = json.loads(self._outputs.read_text("utf-8"))[STACK]
         return outputs

@@ -88,7 +88,7 @@ class LambdaHost:
         self._host.server_close()
 
     def invoke(self, event: bytes) -> tuple[bool, bytes]:
-        """Run one invocation in a process; whether it failed, and its answer."""
+        """Run one invocation in a process; return whether it failed, and its answer."""
         environment = {
             **os.environ,
             **self._environment,
@@ -105,7 +105,7 @@ class LambdaHost:
         return True, json.dumps({"errorType": "Runtime.ExitError", "errorMessage": text}).encode()
 
     def run(self, execution: str, seconds: float = 60.0) -> str:
-        """Start an execution by its name and wait for its end; return Lambda's word on it."""
+        """Start an execution by its name and wait for its end; return Lambda's status of it."""
         start = StartDurableExecutionInput(
             account_id="123456789012",
             function_name="worker",

@@ -1,4 +1,4 @@
-"""A certificate for loopback, made on the fly: with IAM enforced the emulator is spoken to over TLS alone.
+"""A certificate for loopback, made on the fly: with IAM enforced the emulator takes TLS only.
 
 The bootstrap bucket's own policy refuses plain HTTP, as on AWS, so there is no way around one.
 """

@@ -1,4 +1,4 @@
-"""Lambda's side of durable executions, which is the largest of the emulator's patches: see `patches`, which lists it.
+"""Lambda's side of durable executions, the largest of the emulator's patches. `patches` lists it.
 
 ministack has the state of an execution and the calls that the SDK makes; what starts an execution once, invokes its
 function until it ends, and tells others of its end, is here.
@@ -19,12 +19,12 @@ from ministack.services import lambda_durable as durable
 from ministack.services import lambda_svc as functions
 
 RETRY_FIRST, RETRY_MOST = 0.5, 60.0
-"""Seconds between two tries of an invocation that failed. AWS says that they grow, not how."""
+"""Seconds between two tries of an invocation that failed: AWS documents that they grow, and not how."""
 STATUSES = ("FAILED", "STOPPED", "TIMED_OUT")
 
 
 class Executions:
-    """Lambda's side of durable executions: started once by name, invoked until they end, and told of when they do."""
+    """Starts durable executions once by name, invokes them until they end, and publishes their end."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -117,13 +117,13 @@ class Executions:
         return body if known and not result.get("error") else None
 
     def resume(self, _function: str, arn: str, _event: Any) -> None:
-        """Go on with an execution that has waited."""
+        """Continue an execution that has waited."""
         execution = durable._executions.get(arn)
         if execution is not None:
             self.drive(execution)
 
     def tell(self, execution: dict[str, Any]) -> None:
-        """Publish a status, and return the event of an execution that failed to the function's dead-letter queue."""
+        """Publish a status, and send the event of a failed execution to the function's dead-letter queue."""
         status = execution["Status"]
         detail = {
             "durableExecutionArn": execution["DurableExecutionArn"],

@@ -1,4 +1,4 @@
-"""Start the emulated account as a process group of its own, wait until it answers, and end all of it again.
+"""Start the emulated account as a process group of its own, wait until it answers, and end the whole group.
 
 The group matters: each Lambda environment is a child of the emulator, and a test that ends must leave none behind.
 """
@@ -52,7 +52,7 @@ class Ministack:
     # --- life -----------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        """Start it and wait until it answers. Raises `Unavailable` with its last words."""
+        """Start it and wait until it answers. Raises `Unavailable` with the end of its log."""
         (self._folder / "tmp").mkdir(parents=True, exist_ok=True)
         self._certificate = certificate.make(self._folder)
         port = _free_port()
@@ -177,7 +177,7 @@ class Ministack:
             connection.close()
 
     def skip(self, seconds: float) -> None:
-        """Set the clock forward, for the account and its functions: what waits that long goes on now."""
+        """Set the clock of the account and its functions forward, so that what waits that long continues now."""
         now = float(self._clock.read_text() or 0) if self._clock.exists() else 0.0
         fresh = self._clock.with_suffix(".new")
         fresh.write_text(repr(now + seconds))

@@ -1,4 +1,4 @@
-"""The partition keys of requests to DynamoDB, as IAM sees them: what one of the emulator's patches is made of.
+"""The partition keys of requests to DynamoDB, as IAM sees them, for one of the emulator's patches.
 
 See `patches`, which lists it. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 """
@@ -16,7 +16,7 @@ KEYS = "dynamodb:LeadingKeys"
 
 
 class _Keyed(str):
-    """A table's ARN, with the partition keys of the one item of a transaction that is about it."""
+    """A table's ARN, with the partition keys of one item of a transaction."""
 
     __slots__ = ("leading",)
     leading: list[str]
@@ -34,7 +34,7 @@ def of_item(arn: str) -> dict[str, Any]:
 
 
 def keyed(checks: Sequence[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
-    """Return each check (action, ARN) of a transaction the keys of its item."""
+    """Add to each check (action, ARN) of a transaction the keys of its item."""
     items = json.loads(body or b"{}").get("TransactItems", ()) if checks else ()
     made: list[tuple[str, str]] = []
     for (action, arn), part in zip(checks, (part for item in items for part in item.values()), strict=True):

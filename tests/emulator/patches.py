@@ -87,7 +87,7 @@ def keep_what_a_function_says() -> None:
     f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html",
 )
 def secret_by_arn() -> None:
-    """Use the ARN as the physical id, and return no version to a secret that the template gives no value."""
+    """Use the ARN as the physical id, and create no version of a secret that the template gives no value."""
     handler = HANDLERS["AWS::SecretsManager::Secret"]
     create, update, delete = handler["create"], handler["update"], handler["delete"]
 
@@ -141,7 +141,7 @@ def secret_policy() -> None:
     f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html",
 )
 def alarms_on_math() -> None:
-    """Keep such an alarm under the first of its metrics. It never goes off: what is deployed is all that it is for."""
+    """Keep such an alarm under the first of its metrics. It never goes off; it only has to be deployed."""
     original = provisioners._cw_metric_alarm_record
 
     def record(name: str, properties: dict[str, Any]) -> Any:
@@ -269,7 +269,7 @@ def principal_is_the_role() -> None:
     f"{DOCS}/amazondynamodb/latest/developerguide/specifying-conditions.html",
 )
 def partition_keys() -> None:
-    """Take the partition keys out of requests. Each item of a transaction is checked by itself, so it has its own."""
+    """Read the partition keys from requests. Each item of a transaction is checked by itself, with its own keys."""
     context, checks = iam_actions.dynamodb_service_context, iam_actions.dynamodb_transaction_checks
     enforce = iam_evaluator.enforce
 
@@ -291,7 +291,7 @@ def partition_keys() -> None:
     f"{DOCS}/service-authorization/latest/reference/list_awscodebuild.html",
 )
 def builds_belong_to_a_project() -> None:
-    """Take the project out of a build's id, `PROJECT:UUID`; builds of several projects stay `*`."""
+    """Read the project from a build's id, `PROJECT:UUID`; builds of several projects stay `*`."""
     original = iam_actions.extract_resource_arn
 
     def extracted(service: str, *rest: Any) -> Any:

@@ -25,7 +25,7 @@ DEADLINE = 30.0
 
 
 class Answer(NamedTuple):
-    """What a handler gave: `kind` is `response` or `error`, `seconds` count from the invocation."""
+    """A handler's answer: `kind` is `response` or `error`, `seconds` count from the invocation."""
 
     kind: str
     payload: Any
@@ -33,10 +33,10 @@ class Answer(NamedTuple):
 
 
 class _Server(ThreadingHTTPServer):
-    """Says nothing of connections that end with the process which made them."""
+    """Ignores connections that end with the process which made them."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of anything else."""
+        """Report anything else."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -1,4 +1,4 @@
-"""Sabotages of what each role on AWS may write and believe."""
+"""Sabotages of what each role on AWS may write and believe, and of how the receiver calls AWS."""
 
 from __future__ import annotations
 
@@ -69,5 +69,21 @@ MUTANTS: tuple[Mutant, ...] = (
         '        if loaded.doubt == "unknown":',
         '        if loaded.doubt == "unknown" and not self._over:',
         (f"{TRUST}::test_a_run_that_cannot_be_ended_because_its_definition_is_unknown_is_left_for_later",),
+    ),
+    Mutant(
+        "an answer that trickles in is waited for without an end",
+        "src/closeout/lambdas/deadline.py",
+        "        self._socket.settimeout(self._left())\n        return self._file.readinto(buffer)",
+        "        return self._file.readinto(buffer)",
+        (
+            "tests/unit/lambdas/test_time.py::test_a_call_ends_with_the_time_of_its_request_and_the_next_does_not_begin",
+        ),
+    ),
+    Mutant(
+        "the receiver speaks to a server that nobody vouches for",
+        "src/closeout/lambdas/aws_client.py",
+        "ssl.create_default_context(cafile=bundle)",
+        "ssl._create_unverified_context()",
+        ("tests/unit/lambdas/test_trust.py",),
     ),
 )

@@ -47,7 +47,7 @@ _BUSY = frozenset(
 )
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """An answer that is no error."""
 
     status: int
@@ -145,7 +145,7 @@ class AwsClient:
             host, path = self._endpoint, f"/{bucket}{path}"
         self.send(Call("s3", host, "PUT", path, {"content-type": "application/octet-stream"}, body))
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> Response:
         """Send a call, again if that may help. Raises `ServiceError`."""
         until = self._now() + WITHIN if self._until is None else self._until
         for pause in (*PAUSES, None):
@@ -160,7 +160,7 @@ class AwsClient:
             self._pause(pause)
         raise AssertionError("the last try either returns an answer or raises")
 
-    def _once(self, call: Call, deadline: float) -> Answer:
+    def _once(self, call: Call, deadline: float) -> Response:
         headers = {"host": call.host, **call.headers}
         headers |= sigv4.sign(
             sigv4.Request(call.method, call.path, (), headers, call.body),
@@ -177,7 +177,7 @@ class AwsClient:
             raise _refusal(call, answer.status, answer.headers.get("x-amzn-errortype", ""), answer.body)
         return answer
 
-    def _exchange(self, call: Call, headers: Mapping[str, str], deadline: float) -> Answer:
+    def _exchange(self, call: Call, headers: Mapping[str, str], deadline: float) -> Response:
         """Send over the kept connection, or over a new one: at once too when the kept one turns out to be dead."""
         kept = self._take(call.host, deadline)
         if kept is not None:
@@ -202,18 +202,18 @@ class AwsClient:
 
     def _over(
         self, connection: DeadlineConnection, call: Call, headers: Mapping[str, str], deadline: float
-    ) -> Answer:
+    ) -> Response:
         connection.deadline = deadline
         try:
             connection.request(call.method, call.path, call.body, headers)
-            response = connection.getresponse()
-            answer = Answer(response.status, response.read(), response.headers)
+            answer = connection.getresponse()
+            response = Response(answer.status, answer.read(), answer.headers)
         except BaseException:
             connection.close()
             raise
-        if not response.will_close:
+        if not answer.will_close:
             self._open[call.host] = connection, self._now()
-        return answer
+        return response
 
     def _host(self, service: str) -> str:
         if self._endpoint:

@@ -29,7 +29,7 @@ PASSING = frozenset(("TransactionConflict", "ThrottlingError", "ProvisionedThrou
 STARTED = "DurableExecutionAlreadyStartedException"
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """The names of what deliveries are written to."""
 
     table: str
@@ -43,9 +43,9 @@ class Place(NamedTuple):
 class DeliveryWriter:
     """Writes deliveries into the ledger. Everything raises `StoreUnavailable`; the delivery can then be sent again."""
 
-    def __init__(self, aws: AwsClient, place: Place, pause: Callable[[float], None]) -> None:
+    def __init__(self, aws: AwsClient, destination: Destination, pause: Callable[[float], None]) -> None:
         self._aws = aws
-        self._place = place
+        self._destination = destination
         self._pause = pause
 
     def accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
@@ -67,7 +67,7 @@ class DeliveryWriter:
                 f"one delivery starts {len(runs)} runs; {table.MOST_RUNS} can be stored at once"
             )
         packed = self._pack(delivery, name)
-        expires = int(delivery.received_at + self._place.keep_days * DAY)
+        expires = int(delivery.received_at + self._destination.keep_days * DAY)
         known: tuple[str, ...] = ()
         for tries in range(ATTEMPTS):
             fresh = tuple(run for run in runs if run.run_id not in known)
@@ -92,7 +92,7 @@ class DeliveryWriter:
         packed = zlib.compress(delivery.body, LEVEL)
         if len(packed) <= table.LARGEST_BODY:
             return packed
-        self._aws.put_object(self._place.bucket, table.object_name(name), packed)
+        self._aws.put_object(self._destination.bucket, table.object_name(name), packed)
         return None
 
     def _transact(self, items: Sequence[table.Item]) -> frozenset[int] | None:
@@ -101,7 +101,7 @@ class DeliveryWriter:
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
         puts = [
-            {"Put": {"TableName": self._place.table, "Item": wire_item(item), **_condition(item)}}
+            {"Put": {"TableName": self._destination.table, "Item": wire_item(item), **_condition(item)}}
             for item in items
         ]
         request = {"TransactItems": puts, "ClientRequestToken": os.urandom(16).hex()}
@@ -141,7 +141,7 @@ class DeliveryWriter:
     def _get(self, key: table.Item, names: Mapping[str, str]) -> dict[str, Any] | None:
         """Read some attributes of an item as it is now; None when it is not there."""
         request = {
-            "TableName": self._place.table,
+            "TableName": self._destination.table,
             "Key": key,
             "ConsistentRead": True,
             "ProjectionExpression": ", ".join(names),
@@ -172,13 +172,13 @@ class DeliveryWriter:
         """Start a run by its name, then mark it. If the mark fails, a later start by that name does nothing."""
         arn = None
         try:
-            arn = self._aws.invoke(self._place.worker, table.worker_event(execution), execution)
+            arn = self._aws.invoke(self._destination.worker, table.worker_event(execution), execution)
         except ServiceError as error:
             if error.reason != STARTED:
                 raise
         mark = table.marked_started(execution, arn)
         try:
-            self._dynamo("UpdateItem", {"TableName": self._place.table, **mark})
+            self._dynamo("UpdateItem", {"TableName": self._destination.table, **mark})
         except ServiceError:
             return
 

@@ -20,7 +20,7 @@ from closeout.intake import answers, headers
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
 from closeout.lambdas.aws_client import AwsClient
-from closeout.lambdas.delivery_writer import DeliveryWriter, Place
+from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from closeout.lambdas.secret import WebhookSecret
 
 Event: TypeAlias = Mapping[str, Any]
@@ -55,13 +55,13 @@ class ReceiverApp:
         self._read_at = 0.0
         self._due: Callable[[], None] | None = None
         self._receiver = Receiver(*read_rules(rules), self._keys)
-        place = Place(
+        destination = Destination(
             environment["CLOSEOUT_TABLE"],
             environment["CLOSEOUT_BUCKET"],
             environment["CLOSEOUT_WORKER"],
             float(environment["CLOSEOUT_RETENTION_DAYS"]),
         )
-        self._ledger = DeliveryWriter(self._aws, place, pause)
+        self._ledger = DeliveryWriter(self._aws, destination, pause)
 
     def answer(self, event: Event) -> dict[str, Any]:
         """Return API Gateway's answer to its event. Never raises; every outcome is one line in the log."""

@@ -1,9 +1,8 @@
 """What is deployed, packed as one item of the ledger's table: the automations of the file that was deployed last.
 
-Pure, and in the core, because three programs must agree on it: the stack packs it when it is made, the worker reads it
-before each destructive call, and commands with `--stack` make the next attempt at a run from it. Each automation stands
-in it as a run stores its own, with its `protect`, limits and `mode`; the file's `protect` stands beside them, for runs
-whose automation the file no longer has.
+Pure, because three programs must agree on it: synthesis packs it, the worker reads it before each destructive call, and
+commands with `--stack` make the next attempt at a run from it. It holds each automation as a run stores its own, with its
+`protect`, limits and `mode`, and the file's `protect` for runs whose automation the file no longer has.
 """
 
 from __future__ import annotations

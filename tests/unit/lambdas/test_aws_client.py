@@ -12,7 +12,7 @@ import pytest
 from closeout.core.errors import ServiceError
 from closeout.core.records import NewDelivery
 from closeout.lambdas.aws_client import AwsClient
-from closeout.lambdas.delivery_writer import DeliveryWriter, Place
+from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from tests.unit.lambdas.servers import Server
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -150,7 +150,7 @@ def test_a_transaction_that_others_were_in_the_way_of_is_tried_again(
     server = servers(serve)
     pauses: list[float] = []
     ledger = DeliveryWriter(
-        client(server.url, []), Place("ledger", "bodies", "worker:live", 30.0), pauses.append
+        client(server.url, []), Destination("ledger", "bodies", "worker:live", 30.0), pauses.append
     )
     delivery = NewDelivery("1", "guid", "push", None, "acme/shop", b"{}", False, 1_700_000_000.0, "github")
     assert ledger.accept(delivery, ()).runs == ()

@@ -15,8 +15,12 @@ from tests.unit.lambdas.conftest import AUTOMATIONS
 from tests.unit.lambdas.servers import Server
 
 CODE = """
+import threading
 from closeout.lambdas.receive import handler
 print(handler({"httpMethod": "GET"}, None)["statusCode"])
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join(5)  # or the end of this process would end a connection that is being made
 """
 
 

@@ -21,6 +21,8 @@ from tests.unit.lambdas.servers import Server
 Servers = Callable[[Callable[[int, socket.socket], None]], Server]
 SLACK = 0.8
 """Seconds that a busy machine may take besides."""
+LONG = 4.0
+"""Seconds after which a server that trickles gives up, so that a receiver that waits for it fails the test, and soon."""
 LEFT = 0.5
 """Seconds of a request's time that a late call has."""
 
@@ -34,19 +36,21 @@ def silent(_number: int, connection: socket.socket) -> None:
 
 def going_on(_number: int, connection: socket.socket) -> None:
     """Say only that an answer will come."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), connection:
         connection.recv(65_536)
-        while True:
+        until = time.monotonic() + LONG
+        while time.monotonic() < until:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
 
 
 def dripping(start: bytes) -> Callable[[int, socket.socket], None]:
-    """Answer, a byte every fifth of a second, and never to the end: each piece comes in time."""
+    """Return what answers a byte every fifth of a second, and not to the end: each piece comes in time."""
 
     def serve(_number: int, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), connection:
             connection.sendall(start)
-            while True:
+            until = time.monotonic() + LONG
+            while time.monotonic() < until:
                 connection.sendall(b"x")
                 time.sleep(0.2)
 
