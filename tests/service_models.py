@@ -16,7 +16,7 @@ SERVICES = ("cloudformation", "dynamodb", "lambda", "logs", "s3", "secretsmanage
 _read = cache(JSONFileLoader().load_file)
 
 
-class _OnceRead(JSONFileLoader):
+class _OnceRead(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
     def load_file(self, path: str) -> Any:
         return _read(path)
 

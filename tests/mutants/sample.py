@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.mutants.run import ROOT, copy_tree, run_test
 
@@ -92,7 +92,7 @@ def other(node: ast.AST) -> str | None:
     return None
 
 
-def _opposite(operator: ast.AST) -> ast.AST:
+def _opposite(operator: ast.AST) -> Any:
     return OPPOSITES[type(operator)]()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -78,7 +79,7 @@ class Scene:
             self.visit(execution)
             self.dying = False
 
-    def visit(self, execution: str) -> float | None:
+    def visit(self, execution: str) -> dict[str, Any]:
         """Visit a run, as a process of its own."""
         return self.bench.process().visit(execution, lambda: FOREVER)
 
