@@ -119,19 +119,19 @@ def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def near(path: str) -> tuple[str, ...]:
+def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
     """Return the test files that name a module, and the folder of its package's unit tests."""
     module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, name = module.rpartition(".")
     written = (f"{module} import", f"import {module}", f"from {package} import {name}")
-    files = [file for folder in JUDGES for file in sorted((ROOT / folder).rglob("test_*.py"))]
+    files = [file for folder in JUDGES for file in sorted((tree / folder).rglob("test_*.py"))]
     naming = [
         str(file.relative_to(ROOT))
         for file in files
         if any(text in file.read_text("utf-8") for text in written)
     ]
     folder = "/".join(("tests/unit", *module.split(".")[1:-1]))
-    return (*naming, *([folder] if (ROOT / folder).is_dir() else []))
+    return (*naming, *([folder] if (tree / folder).is_dir() else []))
 
 
 def noticed(mutation: Mutation, tree: Path) -> bool:
@@ -141,7 +141,9 @@ def noticed(mutation: Mutation, tree: Path) -> bool:
     file.write_bytes(mutation.apply(source))
     try:
         return any(
-            run_test(tree, tests, seconds=SECONDS)[0] != 0 for tests in (near(mutation.path), JUDGES) if tests
+            run_test(tree, tests, seconds=SECONDS)[0] != 0
+            for tests in (near(mutation.path, tree), JUDGES)
+            if tests
         )
     except subprocess.TimeoutExpired:
         return True
