@@ -126,7 +126,7 @@ def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
     written = (f"{module} import", f"import {module}", f"from {package} import {name}")
     files = [file for folder in JUDGES for file in sorted((tree / folder).rglob("test_*.py"))]
     naming = [
-        str(file.relative_to(ROOT))
+        str(file.relative_to(tree))
         for file in files
         if any(text in file.read_text("utf-8") for text in written)
     ]
