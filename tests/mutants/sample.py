@@ -39,6 +39,8 @@ PACKAGES = (
 JUDGES = ("tests/unit", "tests/properties", "tests/contract")
 SECONDS = 600
 """For the tests of one mutation: whatever hangs has been noticed."""
+PASSED = (0, 5)
+"""pytest's exit codes when all tests passed, and when there are none."""
 ENOUGH = 0.9
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     one: other
@@ -140,15 +142,14 @@ def noticed(mutation: Mutation, tree: Path) -> bool:
     source = file.read_bytes()
     file.write_bytes(mutation.apply(source))
     try:
-        return any(
-            run_test(tree, tests, seconds=SECONDS)[0] != 0
-            for tests in (near(mutation.path, tree), JUDGES)
-            if tests
-        )
+        for tests in (near(mutation.path, tree), JUDGES):
+            if tests and run_test(tree, tests, seconds=SECONDS)[0] not in PASSED:
+                return True
     except subprocess.TimeoutExpired:
         return True
     finally:
         file.write_bytes(source)
+    return False
 
 
 def sample(seed: int, count: int, only: str = "") -> list[Mutation]:
