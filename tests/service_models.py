@@ -14,11 +14,15 @@ from botocore.loaders import JSONFileLoader, Loader
 SERVICES = ("cloudformation", "dynamodb", "lambda", "logs", "s3", "secretsmanager", "sqs", "sts")
 
 _read = cache(JSONFileLoader().load_file)
+_is_there = cache(JSONFileLoader().exists)
 
 
 class _OnceRead(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
     def load_file(self, path: str) -> Any:
         return _read(path)
+
+    def exists(self, path: str) -> bool:
+        return bool(_is_there(path))
 
 
 def keep_models() -> None:

@@ -127,14 +127,26 @@ class Forked:
 
 
 def run(
-    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str, seconds: float
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    stdin: str,
+    seconds: float,
+    main: Main = closeout_main,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(stdin.encode())
         given.seek(0)
         process = Forked(
-            arguments, folder=folder, environment=environment, output=out, errors=err, stdin=given
+            arguments,
+            folder=folder,
+            environment=environment,
+            output=out,
+            errors=err,
+            stdin=given,
+            main=main,
         )
         try:
             code = process.wait(seconds)

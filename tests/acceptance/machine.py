@@ -21,7 +21,7 @@ import boto3
 
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
-from tests.acceptance.forked import Forked, run
+from tests.acceptance.forked import Forked, closeout_main, run
 
 REGION = "eu-central-1"
 SECRET = "a-secret-for-tests-only"
@@ -95,6 +95,8 @@ class Machine:
         self.db = folder / "closeout.db"
         self.port = 0
         self.server: Forked | None = None
+        self.main = closeout_main
+        """What a command runs."""
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CLOSEOUT_"))},
             "AWS_ENDPOINT_URL": aws.url,
@@ -161,7 +163,14 @@ class Machine:
 
     def feed(self, stdin: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the real CLI with this on standard input."""
-        done = run(arguments, folder=self.folder, environment=self.environment, stdin=stdin, seconds=90)
+        done = run(
+            arguments,
+            folder=self.folder,
+            environment=self.environment,
+            stdin=stdin,
+            seconds=90,
+            main=self.main,
+        )
         assert not check or done.returncode == 0, (
             f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )

@@ -247,3 +247,23 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     _, told = process.communicate(timeout=10)
     assert process.returncode == exits.INTERRUPTED
     assert told.strip() == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("init", exits.OK),
+        ("permissions", exits.OK),
+        (
+            "deliver --url http://127.0.0.1:1/ --sample pull_request.closed --secret env:PATH",
+            exits.UNAVAILABLE,
+        ),
+        ("resume", exits.UNAVAILABLE),
+        ("prune --older-than 90d", exits.UNAVAILABLE),
+    ],
+)
+def test_a_command_starts_from_nothing(tmp_path: Path, command: str, code: int) -> None:
+    """Each imports what it needs. Other tests start the other commands so; most fork a process that has it all."""
+    closeout("init", "closeout.yaml" if command != "init" else "other.yaml", cwd=tmp_path)
+    told = started(*command.split(), cwd=tmp_path)
+    assert (told.code, "defect" in told.err) == (code, False), told

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from closeout.cli import rotation
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import following
+from tests.acceptance.forked import closeout_main
 from tests.acceptance.machine import REPOSITORY, until
 from tests.acceptance.stack_world import FIRST, STACK, WEBHOOK_SECRET, StackWorld, stack_world
 from tests.openapi.description import check
@@ -36,6 +38,18 @@ def world(tmp_path: Path, cloud: FakeAws) -> Iterator[StackWorld]:
         it.github.world.repository(REPOSITORY).hooks.pop(made.id)
         yield it
         check(it.github.requests())
+
+
+def hurried(arguments: list[str]) -> int:
+    """Run a command that takes a second and a half for the five that a rotation waits: nobody delivers meanwhile."""
+    rotation.SETTLE = 1.5
+    return closeout_main(arguments)
+
+
+@pytest.fixture
+def quiet(world: StackWorld) -> None:
+    """No traffic, so that a rotation need not wait as long."""
+    world.main = hurried
 
 
 def refused(world: StackWorld) -> list[tuple[int, str, int]]:
@@ -132,6 +146,7 @@ def test_no_delivery_is_refused_while_the_secret_is_replaced(world: StackWorld) 
     assert "has delivered" not in done.stderr
 
 
+@pytest.mark.usefixtures("quiet")
 def test_the_secret_goes_through_the_hooks_config_and_nothing_else_is_touched(world: StackWorld) -> None:
     """An update of the hook itself could drop the secret or the events: `config` is patched, and a ping asked for.
 
@@ -193,6 +208,7 @@ def test_a_rotation_that_was_killed_goes_on_with_the_same_value(world: StackWorl
     assert "that change is carried on: no value is generated" in " ".join(done.stdout.split())
 
 
+@pytest.mark.usefixtures("quiet")
 def test_within_a_day_the_value_that_is_there_is_brought_to_every_hook(world: StackWorld) -> None:
     """One stored by hand, then a hook that the first call forgot: another value would have shut that hook out."""
     by_hand = "chosen-by-hand-0123456789"
@@ -208,6 +224,7 @@ def test_within_a_day_the_value_that_is_there_is_brought_to_every_hook(world: St
     assert "is refused from now on" in done.stderr
 
 
+@pytest.mark.usefixtures("quiet")
 def test_the_same_call_again_passes_over_no_hook(world: StackWorld) -> None:
     """One was changed after the new value was stored, and not by the command: that it was changed proves nothing."""
     world.closeout(*ONE)
@@ -218,6 +235,7 @@ def test_the_same_call_again_passes_over_no_hook(world: StackWorld) -> None:
     assert "no value is generated, and every hook is set once more" in again.stdout
 
 
+@pytest.mark.usefixtures("quiet")
 def test_two_calls_at_the_same_time_store_one_value(world: StackWorld, cloud: FakeAws) -> None:
     """The second is told that the version after the first value is there, and brings that one to its hooks."""
     cloud.fault(kind="hold", operation="PutSecretValue", seconds=60.0)
@@ -234,6 +252,7 @@ def test_two_calls_at_the_same_time_store_one_value(world: StackWorld, cloud: Fa
     assert signs_with(world) == {value}
 
 
+@pytest.mark.usefixtures("quiet")
 def test_a_version_that_is_there_and_not_current_does_not_stop_a_rotation(world: StackWorld) -> None:
     """Somebody had gone back to the value before it: its id is taken, and it is not mistaken for this rotation."""
     (current,) = world.versions()
@@ -249,6 +268,7 @@ def test_a_version_that_is_there_and_not_current_does_not_stop_a_rotation(world:
     assert signs_with(world) == {world.secret()}
 
 
+@pytest.mark.usefixtures("quiet")
 def test_a_target_without_a_hook_stops_everything_before_it_begins(world: StackWorld) -> None:
     """Nothing is generated for a call that could not be finished."""
     world.github.world.add_repository("acme/api")
@@ -259,6 +279,7 @@ def test_a_target_without_a_hook_stops_everything_before_it_begins(world: StackW
     assert world.asked("PATCH", "POST") == []
 
 
+@pytest.mark.usefixtures("quiet")
 def test_a_ping_that_is_not_answered_stops_the_rotation_with_both_values_accepted(world: StackWorld) -> None:
     """A rate limit is waited out, a silent webhook is not: the other hooks keep the former value, which is accepted; the sentence says until when, and how to go on."""
     world.stop()

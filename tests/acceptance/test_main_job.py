@@ -172,3 +172,16 @@ def test_sigterm_drains_and_the_next_start_goes_on(scene: Machine) -> None:
     (run,) = scene.finished()
     assert run["verdict"] == "success", run
     assert scene.is_gone(stack)
+
+
+def test_a_page_that_somebody_watches_ends_when_the_server_stops(scene: Machine) -> None:
+    """In good order: the browser opens its stream again at the next start, and nobody waits for it meanwhile."""
+    scene.preview()
+    scene.aws.delete_takes(60)
+    sha = close(scene)
+    until("the delete", lambda: [c for c in scene.aws.requests() if c["operation"] == "DeleteStack"])
+    page = scene.github.statuses(REPOSITORY, sha)[-1]["target_url"]
+    with urllib.request.urlopen(page.replace("?", "/live?")) as stream:
+        assert stream.readline() == b"retry: 3000\n"
+        assert scene.stop() == 0
+        stream.read()  # IncompleteRead, had it been cut off

@@ -18,10 +18,17 @@ SET_UP = ROOT / "docs/how-to/set-up-the-webhook.md"
 ROTATE = ROOT / "docs/how-to/rotate-the-webhook-secret.md"
 
 
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[FakeAws]:
+    """An emulated AWS for both pages."""
+    with FakeAws(process=True) as aws:
+        yield aws
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[StackWorld]:
+def world(tmp_path: Path, cloud: FakeAws) -> Iterator[StackWorld]:
     """The stack of the pages, with a server that listens at its address."""
-    with FakeAws(process=True) as aws, stack_world(tmp_path, aws) as it:
+    with stack_world(tmp_path, cloud) as it:
         it.environment["GITHUB_TOKEN"] = it.github.token
         yield it
 

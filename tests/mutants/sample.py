@@ -39,6 +39,8 @@ PACKAGES = (
 JUDGES = ("tests/unit", "tests/properties", "tests/contract")
 SECONDS = 600
 """For the tests of one mutation: whatever hangs has been noticed."""
+PASSED = (0, 5)
+"""pytest's exit codes when all tests passed, and when there are none."""
 ENOUGH = 0.9
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     one: other
@@ -119,19 +121,19 @@ def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def near(path: str) -> tuple[str, ...]:
+def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
     """Return the test files that name a module, and the folder of its package's unit tests."""
     module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, name = module.rpartition(".")
     written = (f"{module} import", f"import {module}", f"from {package} import {name}")
-    files = [file for folder in JUDGES for file in sorted((ROOT / folder).rglob("test_*.py"))]
+    files = [file for folder in JUDGES for file in sorted((tree / folder).rglob("test_*.py"))]
     naming = [
-        str(file.relative_to(ROOT))
+        str(file.relative_to(tree))
         for file in files
         if any(text in file.read_text("utf-8") for text in written)
     ]
     folder = "/".join(("tests/unit", *module.split(".")[1:-1]))
-    return (*naming, *([folder] if (ROOT / folder).is_dir() else []))
+    return (*naming, *([folder] if (tree / folder).is_dir() else []))
 
 
 def noticed(mutation: Mutation, tree: Path) -> bool:
@@ -140,13 +142,14 @@ def noticed(mutation: Mutation, tree: Path) -> bool:
     source = file.read_bytes()
     file.write_bytes(mutation.apply(source))
     try:
-        return any(
-            run_test(tree, tests, seconds=SECONDS)[0] != 0 for tests in (near(mutation.path), JUDGES) if tests
-        )
+        for tests in (near(mutation.path, tree), JUDGES):
+            if tests and run_test(tree, tests, seconds=SECONDS)[0] not in PASSED:
+                return True
     except subprocess.TimeoutExpired:
         return True
     finally:
         file.write_bytes(source)
+    return False
 
 
 def sample(seed: int, count: int, only: str = "") -> list[Mutation]:

@@ -175,7 +175,7 @@ def _filter(trigger: dict[str, Any], section: dict[str, At], base: str) -> None:
         )
     for key in (base, ignore):
         if key in section:
-            patterns = read_patterns(section[key], "path" if base == "paths" else "ref")
+            patterns = read_patterns(section[key])
             if patterns:
                 trigger[key] = list(patterns)
 

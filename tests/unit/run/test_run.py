@@ -837,3 +837,30 @@ def test_without_a_token_a_destructive_step_is_refused_at_once() -> None:
     assert "no `secrets.github` is configured" in ending.summary
     assert "plan" not in scene.world.log
     assert scene.clock.now() - 1_700_000_000 < 60
+
+
+def test_a_function_cannot_swallow_a_reopening_either() -> None:
+    """Closed again by the time it returns, nothing else would say so: its run is over all the same."""
+
+    def function(run: Any) -> str:
+        scene.world.pull = PullRequest(1700, 17, "open", 1)
+        with contextlib.suppress(Exception):
+            run.record("drop", lambda: None)
+        scene.world.pull = PullRequest(1700, 17, "closed", 1)
+        return "dropped"
+
+    scene = function_scene(function)
+    ending = scene.play()
+    assert ending.verdict == "cancelled"
+    assert "dropped" not in ending.summary
+
+
+def test_why_a_call_is_held_is_said_once_for_each_reason() -> None:
+    """It is tried for hours: a line for each try would drown the log, and a status for each use up GitHub's thousand."""
+    scene = Scene()
+    reasons = iter(["first", "first", "second", "second", "second", None])
+    scene.paused = lambda: next(reasons, None)
+    assert scene.play().verdict == "success"
+    held = [line for line in scene.world.lines if line.startswith("waiting: ")]
+    assert held == ["waiting: paused: first", "waiting: paused: second"]
+    assert [text for _, text in scene.world.statuses].count("paused: second") == 1

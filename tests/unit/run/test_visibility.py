@@ -156,3 +156,20 @@ def test_who_paused_closeout_is_not_told_in_public() -> None:
     assert "root@vm-7" in ending.summary
     assert "paused" in statuses
     assert "root@vm-7" not in statuses
+
+
+def test_a_cancelled_run_names_no_script_in_public() -> None:
+    """What is gone already was a script's: the ledger keeps which, a public status has the name of its step."""
+    script = replace(
+        step(id="shell-1", uses="shell", inputs={"run": f"true {SECRET}"}, retry_attempts=1),
+        name="Drop the database",
+        account=None,
+        region=None,
+    )
+    one = scene(steps=(script, step()))
+    one.world.before = lambda call: one.durable.cancel("root@vm-7") if call == "plan" else None
+    ending, statuses = said(one)
+    assert ending.verdict == "cancelled"
+    assert SECRET in ending.summary
+    assert SECRET not in statuses
+    assert one.world.statuses[-1] == ("error", "cancelled by hand; already gone or going: Drop the database")

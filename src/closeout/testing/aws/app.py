@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -51,6 +51,8 @@ class Emulator:
         self._serial = threading.Lock()
         """DynamoDB's transactions are serializable; moto's undo what others write meanwhile, so one call at a time."""
         self._moto = DomainDispatcherApplication(self._create_app)
+        # Otherwise moto lists the folder of its own package twice for each request.
+        self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)
         self.reset()
 
     def reset(self) -> None:

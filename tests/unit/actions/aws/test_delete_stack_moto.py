@@ -342,8 +342,9 @@ class TestApply:
         """A delete that somebody else began is joined."""
         create(clients)
         changes = ACTION.plan(inputs(), clients)
+        aws.stop_deletes_at_the_end()
         clients.aws("cloudformation").delete_stack(StackName=STACK)
-        answer = ACTION.apply(changes[0], inputs(), ImmediateWork(clients))
+        answer = ACTION.apply(changes[0], inputs(), ImmediateWork(clients, pause=_ends(aws)))
         assert answer["summary"].startswith("deleted stack preview-17")
 
     def test_gone_before_apply(self, clients: Any, aws: FakeAws) -> None:

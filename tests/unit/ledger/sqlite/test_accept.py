@@ -13,6 +13,7 @@ import pytest
 
 from closeout.core.errors import BadDelivery, StoreUnavailable
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.ledger.sqlite.checkpointer import COMMITS, EVERY, Checkpointer
 from closeout.ledger.sqlite.connection import APPLICATION_ID, newest_version
 from closeout.ledger.sqlite.writer import Job
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
@@ -201,3 +202,39 @@ def test_numbers_go_on_after_the_ledger_was_closed(path: Path, clock: HandClock)
     with Ledger(path, clock=clock) as ledger:
         assert ledger.accept_wait(delivery("g2"), [new_run("r2")]).delivery == 2
         assert [pending.number for pending in ledger.pending(0)] == [1, 2]
+
+
+@pytest.mark.parametrize(("name", "anew"), [("SQLITE_IOERR_FSYNC", True), ("SQLITE_FULL", False)])
+def test_the_file_is_opened_anew_after_an_io_error_only(ledger: Ledger, name: str, anew: bool) -> None:
+    """Rolled back or not: SQLite may have lost its view of the log, and every later commit would stand on it."""
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorname = name
+
+    def fail(_connection: sqlite3.Connection) -> None:
+        raise error
+
+    writer = ledger._writer()
+    before = writer._connection
+    with pytest.raises(StoreUnavailable):
+        writer.run(fail)
+    ledger.probe()
+    assert (writer._connection is not before) is anew
+    assert ledger.accept_wait(delivery(), []).delivery == 1
+
+
+def test_a_checkpoint_is_due_after_many_rows_and_from_then_on_after_many_commits(path: Path) -> None:
+    """Not for commits alone while the log is short; a count that has fallen is a new connection's."""
+
+    def due(*totals: int) -> list[bool]:
+        found = []
+        for total in totals:
+            checkpointer.wrote(total)
+            found.append(checkpointer._due.is_set())
+            checkpointer._due.clear()
+        return found
+
+    checkpointer = Checkpointer(path)
+    assert not any(due(*range(2 * COMMITS)))
+    assert due(EVERY - 1, EVERY, EVERY + 1) == [False, True, False]
+    assert due(*[EVERY + 1] * (COMMITS - 1)) == [False] * (COMMITS - 2) + [True]
+    assert due(0) == [True]
