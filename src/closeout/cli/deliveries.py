@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from closeout.cli import options, output, preview, requests
+from closeout.cli import options, output, preview, requests, suggestions
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.where import Where, ledger
@@ -66,7 +66,7 @@ def list_(where: Where, limit: int | None, as_json: bool) -> None:
         "closeout deliveries show 12 --payload > push.json",
     ),
 )
-@click.argument("delivery", metavar="ID")
+@click.argument("delivery", metavar="ID", shell_complete=suggestions.deliveries)
 @ledger
 @click.option("--payload", is_flag=True, help="Print the payload's JSON and nothing else.")
 @options.as_json
@@ -88,7 +88,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
 
 
 @deliveries.command("replay", cls=Command, examples=("closeout deliveries replay 12",))
-@click.argument("delivery", metavar="ID")
+@click.argument("delivery", metavar="ID", shell_complete=suggestions.deliveries)
 @ledger
 @options.reason
 @options.yes

@@ -21,6 +21,7 @@ SECTIONS = {
     "Begin": {
         "demo": Entry("demo", "Show the main job on this machine, without any account."),
         "init": Entry("init", "Write a commented closeout.yaml to start from."),
+        "completion": Entry("completion", "Complete commands, runs and automations with Tab."),
         "schema": Entry("schema", "Print the JSON Schema of closeout.yaml, for editors."),
         "check": Entry("check", "Check a configuration; name every error with its line."),
         "actions": Entry("actions", "List the actions that steps can use, and describe one."),
@@ -100,9 +101,8 @@ def _run(arguments: list[str]) -> int:
     except CloseoutError as error:
         _note(f"closeout: {error.message}")
         return exits.code_for(error)
-    except SystemExit:
-        # click's own answer to EPIPE; nothing here calls sys.exit.
-        raise BrokenPipeError from None
+    except SystemExit as error:
+        return _exited(error)
     except BrokenPipeError:
         raise
     except UnicodeEncodeError as error:
@@ -113,6 +113,13 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  the last resort: a sentence instead of a traceback
         return _defect(error)
     return result if isinstance(result, int) else exits.OK
+
+
+def _exited(error: SystemExit) -> int:
+    # click ends a completion so with 0, and answers EPIPE with 1; nothing here calls sys.exit.
+    if error.code == exits.OK:
+        return exits.OK
+    raise BrokenPipeError from None
 
 
 def _is_text(argument: str) -> bool:

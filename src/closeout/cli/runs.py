@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from closeout.cli import exits, options, output, plan, preview, requests
+from closeout.cli import exits, options, output, plan, preview, requests, suggestions
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.where import Views, Where, ledger
@@ -51,7 +51,9 @@ def runs() -> None:
     "list", cls=Command, examples=("closeout runs list", "closeout runs list --state running --json")
 )
 @ledger
-@click.option("--automation", metavar="NAME", help="Only this automation's.")
+@click.option(
+    "--automation", metavar="NAME", help="Only this automation's.", shell_complete=suggestions.automations
+)
 @click.option("--repository", metavar="OWNER/NAME", help="Only this repository's.")
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs that ended so.")
@@ -96,7 +98,7 @@ def list_(
 @runs.command(
     "show", cls=Command, examples=("closeout runs show RUN", "closeout runs show RUN --attempt 1 --json")
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
@@ -115,7 +117,7 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
 
 
 @runs.command("logs", cls=Command, examples=("closeout runs logs RUN --follow",))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
@@ -149,7 +151,7 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
 
 
 @runs.command("cancel", cls=Command, examples=('closeout runs cancel RUN --reason "wrong stack"',))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @options.reason
 @options.as_json
@@ -167,7 +169,7 @@ def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> N
 
 
 @runs.command("rerun", cls=Command, examples=("closeout runs rerun RUN", "closeout runs rerun RUN --yes"))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @options.reason
 @options.yes
