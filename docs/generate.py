@@ -11,12 +11,13 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from closeout.actions.permissions import needed
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action, Input
-from closeout.cli import reference
+from closeout.cli import man, reference
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
 
@@ -156,6 +157,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "actions.md": actions_page,
     "cli.md": reference.page,
     "emulator-patches.md": patches_page,
+    **{f"../man/{name}": partial(str, text) for name, text in man.pages().items()},
 }
 
 
