@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from closeout.cli import asked, exits, options, output
+from closeout.cli import event_source, exits, options, output
 from closeout.cli.commands import Command
 
 TOLD = {
@@ -62,7 +62,7 @@ def explain(
     """
     from closeout import wiring
 
-    loaded, name, value, read = asked.ask(config, pull_request, event, payload)
+    loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
     rows = wiring.explain(loaded, name, value, online)
     if as_json:
         output.print_json({"automations": rows} | read)

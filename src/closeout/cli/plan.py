@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from closeout.cli import asked, exits, options, output
+from closeout.cli import event_source, exits, options, output
 from closeout.cli.commands import Command
 from closeout.cli.explain import because
 
@@ -48,7 +48,7 @@ def plan(
     """
     from closeout import wiring
 
-    loaded, name, value, read = asked.ask(config, pull_request, event, payload)
+    loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
     rows = wiring.plan(loaded, name, value)
     if as_json:
         output.print_json({"automations": rows} | read)

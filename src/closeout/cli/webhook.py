@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from closeout.adapters.hooks import Hook, HookDelivery
-    from closeout.cli.hook_scene import Scene
+    from closeout.cli.webhook_context import WebhookContext
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,30 +101,30 @@ def create(
     {"id", "guid", "status_code"} or null}.
     """
     from closeout import wiring
-    from closeout.cli import hook_scene, pings
+    from closeout.cli import pings, webhook_context
 
     loaded = wiring.load(config)
-    scene = hook_scene.prepare(target, stack_name, token_from, loaded)
-    events = hook_scene.events_for(loaded, scene.hooks.target)
-    present = scene.hooks.reaching(scene.url)
+    context = webhook_context.prepare(target, stack_name, token_from, loaded)
+    events = webhook_context.events_for(loaded, context.hooks.target)
+    present = context.hooks.reaching(context.url)
     if len(present) > 1:
-        raise UsageError(hook_scene.several(scene, present))
+        raise UsageError(webhook_context.several(context, present))
     if present and not update:
-        return _present(scene, present[0], events, as_json=as_json)
-    secret = scene.stack.secret(scene.stack.output("WebhookSecretName")).value
+        return _present(context, present[0], events, as_json=as_json)
+    secret = context.stack.secret(context.stack.output("WebhookSecretName")).value
     if present:
-        before = frozenset(delivery.id for delivery in scene.hooks.deliveries(present[0].id))
-        hook = scene.hooks.update(present[0].id, present[0].url, secret, events)
-        scene.hooks.ping(hook.id)
+        before = frozenset(delivery.id for delivery in context.hooks.deliveries(present[0].id))
+        hook = context.hooks.update(present[0].id, present[0].url, secret, events)
+        context.hooks.ping(hook.id)
     else:
         before = frozenset()
-        hook = scene.hooks.create(scene.url, secret, events)
+        hook = context.hooks.create(context.url, secret, events)
     if not as_json:
         word = "updated" if present else "created"
         output.say(f"Hook {hook.id} of {target} {word}: {hook.url}")
         output.say(f"  events    {', '.join(hook.events)}")
-    ping = pings.arrived(scene.hooks, hook.id, before, patience=wait)
-    _tell(scene, hook, "updated" if present else "created", ping, as_json=as_json)
+    ping = pings.arrived(context.hooks, hook.id, before, patience=wait)
+    _tell(context, hook, "updated" if present else "created", ping, as_json=as_json)
     return exits.OK
 
 
@@ -140,10 +140,10 @@ def list_(*, target: str, stack_name: str, token_from: str | None, config: Path,
     LAST is the status of the answer to a repository hook's last delivery.
     """
     from closeout.adapters.hooks import same_webhook
-    from closeout.cli import hook_scene
+    from closeout.cli import webhook_context
 
-    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
-    found = [(hook, same_webhook(hook.url, scene.url)) for hook in scene.hooks.all()]
+    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    found = [(hook, same_webhook(hook.url, context.url)) for hook in context.hooks.all()]
     if as_json:
         output.print_json(
             [{**hook._asdict(), "events": list(hook.events), "stack": ours} for hook, ours in found]
@@ -187,11 +187,11 @@ def ping(
 
     With --json: as `webhook create` prints it.
     """
-    from closeout.cli import hook_scene, pings
+    from closeout.cli import pings, webhook_context
 
-    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
-    hook = hook_scene.one(scene, hook_id)
-    _tell(scene, hook, "present", pings.ping(scene.hooks, hook.id, patience=wait), as_json=as_json)
+    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    hook = webhook_context.one(context, hook_id)
+    _tell(context, hook, "present", pings.ping(context.hooks, hook.id, patience=wait), as_json=as_json)
 
 
 @webhook.command(
@@ -215,14 +215,14 @@ def delete(
 
     Shows the hook first and asks; --yes does neither. With --json: {"target", "hook", "url", "outcome": "deleted"}.
     """
-    from closeout.cli import hook_scene
+    from closeout.cli import webhook_context
 
-    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
-    hook = hook_scene.one(scene, hook_id)
+    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    hook = webhook_context.one(context, hook_id)
     if not yes:
         output.note(f"Hook {hook.id} of {target}: {hook.url}, events {', '.join(hook.events)}")
     confirm("Remove it?", yes=yes)
-    scene.hooks.delete(hook.id)
+    context.hooks.delete(hook.id)
     if as_json:
         output.print_json({"target": target, "hook": hook.id, "url": hook.url, "outcome": "deleted"})
     else:
@@ -260,16 +260,16 @@ def rotate_secret(
 
     With --json: {"secret", "version", "generated": bool, "accepted_until", "hooks": [{"target", "hook", "ping"}]}.
     """
-    from closeout.cli import hook_scene, rotation
+    from closeout.cli import rotation, webhook_context
 
-    loaded = hook_scene.settings(config)
-    scene, *others = hook_scene.prepare_all(dict.fromkeys(targets), stack_name, token_from, loaded)
-    hooks = [scene.hooks, *(other.hooks for other in others)]
+    loaded = webhook_context.settings(config)
+    context, *others = webhook_context.prepare_all(dict.fromkeys(targets), stack_name, token_from, loaded)
+    hooks = [context.hooks, *(other.hooks for other in others)]
     for name in rotation.left_out(loaded, [each.target for each in hooks]):
         output.note(
             f"{config} names {name} as well: a hook there keeps the former value; add it to this call."
         )
-    done = rotation.rotate(scene.stack, hooks, new=new, tell=output.note if as_json else output.say)
+    done = rotation.rotate(context.stack, hooks, new=new, tell=output.note if as_json else output.say)
     if as_json:
         output.print_json(done)
 
@@ -277,14 +277,14 @@ def rotate_secret(
 # --- what they say ----------------------------------------------------------------------------------------
 
 
-def _present(scene: Scene, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
+def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
     """Say that the hook is there already, and how it differs from what would be created."""
-    from closeout.cli import hook_scene
+    from closeout.cli import webhook_context
 
-    differs = hook_scene.differences(hook, events)
-    name = scene.hooks.target.name
+    differs = webhook_context.differences(hook, events)
+    name = context.hooks.target.name
     if as_json:
-        output.print_json(_as_json(scene, hook, "present", None, differs))
+        output.print_json(_as_json(context, hook, "present", None, differs))
     else:
         output.say(f"{name} has this webhook already: hook {hook.id}, {hook.url}")
         output.say(f"  events    {', '.join(hook.events)}")
@@ -294,9 +294,9 @@ def _present(scene: Scene, hook: Hook, events: tuple[str, ...], *, as_json: bool
     return exits.FAILED if differs else exits.OK
 
 
-def _tell(scene: Scene, hook: Hook, outcome: str, ping: HookDelivery, *, as_json: bool) -> None:
+def _tell(context: WebhookContext, hook: Hook, outcome: str, ping: HookDelivery, *, as_json: bool) -> None:
     if as_json:
-        output.print_json(_as_json(scene, hook, outcome, ping, []))
+        output.print_json(_as_json(context, hook, outcome, ping, []))
         return
     output.say(
         f"The ping of hook {hook.id} arrived: {ping.status_code} (delivery {ping.id}, GUID {ping.guid})."
@@ -304,10 +304,10 @@ def _tell(scene: Scene, hook: Hook, outcome: str, ping: HookDelivery, *, as_json
 
 
 def _as_json(
-    scene: Scene, hook: Hook, outcome: str, ping: HookDelivery | None, differs: list[str]
+    context: WebhookContext, hook: Hook, outcome: str, ping: HookDelivery | None, differs: list[str]
 ) -> dict[str, Any]:
     return {
-        "target": scene.hooks.target.name,
+        "target": context.hooks.target.name,
         "hook": hook.id,
         "url": hook.url,
         "events": list(hook.events),
