@@ -30,4 +30,4 @@ def show(today: Today, event: str, body: bytes, *, only: str | None = None) -> N
         with redirect_stdout(sys.stderr):
             plan.show(wanted)
     else:
-        output.note("Nothing: today's configuration does not match this event.")
+        output.note("Nothing: the current configuration does not match this event.")

@@ -12,7 +12,7 @@ from closeout.cli import output
 from closeout.cli.confirm import who
 from closeout.cli.where import Requests, Where
 
-NO_SERVER = "No server is running on this ledger; it will act when it starts."
+NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
 PATIENCE = 3.0
 """Seconds to wait for a running server's word on what became of a request."""
 
