@@ -13,7 +13,7 @@ import click
 from closeout.cli import options, output, preview, requests, suggestions
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
-from closeout.cli.where import Where, ledger
+from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound
 
 

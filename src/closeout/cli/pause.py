@@ -10,8 +10,8 @@ import click
 
 from closeout.cli import options
 from closeout.cli.commands import Command
+from closeout.cli.ledger_option import Where, ledger
 from closeout.cli.requests import send
-from closeout.cli.where import Where, ledger
 
 
 @click.command(

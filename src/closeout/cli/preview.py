@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stdout
 
 from closeout.cli import output, plan
-from closeout.cli.where import Today
+from closeout.cli.ledger_option import Today
 from closeout.core.errors import CloseoutError
 
 

@@ -10,7 +10,7 @@ import time
 
 from closeout.cli import output
 from closeout.cli.confirm import who
-from closeout.cli.where import Requests, Where
+from closeout.cli.ledger_option import Requests, Where
 
 NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
 PATIENCE = 3.0

@@ -15,7 +15,7 @@ import click
 from closeout.cli import exits, options, output, plan, preview, requests, suggestions
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
-from closeout.cli.where import Views, Where, ledger
+from closeout.cli.ledger_option import Views, Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH
 from closeout.core.runs import STATES, VERDICTS
