@@ -11,12 +11,13 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from closeout.actions.permissions import needed
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action, Input
-from closeout.cli import reference
+from closeout.cli import man, reference
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
 from closeout.testing.deliveries import SAMPLES
@@ -242,6 +243,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": reference.page,
     "emulator-patches.md": patches_page,
     "testing.md": testing_page,
+    **{f"../man/{name}": partial(str, text) for name, text in man.pages().items()},
 }
 
 

@@ -140,8 +140,8 @@ def test_a_missing_ledger_is_said_and_not_made(tmp_path: Path) -> None:
     told = closeout("runs", "list", "--db", tmp_path / "none.db")
     assert told.code == exits.UNAVAILABLE
     assert told.err == (
-        f"closeout: There is no ledger at {tmp_path}/none.db; `closeout serve` makes it at its first start, "
-        "or name it with --db or CLOSEOUT_DB.\n"
+        f"closeout: There is no ledger at {tmp_path}/none.db. `closeout serve` creates it at its first start; "
+        "name another one with --db or CLOSEOUT_DB.\n"
     )
     assert list(tmp_path.iterdir()) == []
 

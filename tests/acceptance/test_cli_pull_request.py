@@ -66,7 +66,7 @@ def test_matching_is_that_of_explain(machine: Machine) -> None:
     machine.config.write_text(CONFIG.replace("branches: [develop]", "branches: [main]"))
     shown = machine.closeout(*PLAN)
     assert shown.stdout == (
-        "No automation matches; nothing would be done.\n"
+        "No automation matches; nothing would change.\n"
         "  preview-cleanup: base branch 'develop' matches none of main\n"
     )
 
@@ -149,7 +149,7 @@ def test_errors_show_no_plan(machine: Machine) -> None:
         (("--pull-request", "acme/shop#1", "--event", "push"), "Give either --pull-request, or --event"),
         (("--pull-request", "acme/..#1"), "does not name a pull request"),
         ((), "--pull-request OWNER/REPO#N, or --event and --payload"),
-        (("--payload", "x.json"), "Say with --event which event this is"),
+        (("--payload", "x.json"), "Name the event with --event"),
     ],
 )
 def test_a_name_that_is_none_is_said(machine: Machine, arguments: tuple[str, ...], told: str) -> None:

@@ -289,7 +289,9 @@ def test_sigterm_drains_and_the_next_start_goes_on(tmp_path: Path) -> None:
         assert server.end() == exits.OK
         asked = server.cli("runs", "cancel", run)
         assert asked.code == exits.OK
-        assert asked.err == "No server is running on this ledger; it will act when it starts.\n"
+        assert (
+            asked.err == "No server is running on this ledger; the next one that starts takes the request.\n"
+        )
         server.start()
         assert server.until(run, "finished")["verdict"] == "cancelled"
     finally:
@@ -467,7 +469,7 @@ def test_what_only_the_run_finds_out_is_not_told_as_no_run(
     assert shown.code == explained
     plan = closeout("plan", *event, cwd=folder, stdin=payload)
     assert plan.code == planned, plan
-    assert ("ends as failure, and nothing is deleted\n" in shown.out) is (outcome == "fail")
+    assert ("the run fails and deletes nothing\n" in shown.out) is (outcome == "fail")
     assert ("would fail: expression `event.labls == 'x'`" in plan.out) is (outcome == "fail")
     (row,) = closeout("plan", *event, "--json", cwd=folder, stdin=payload).json["automations"] or [{}]
     assert (row.get("error") or {}).get("code") == ("expression-failed" if outcome == "fail" else None)
@@ -484,7 +486,7 @@ def test_explain_says_when_github_could_not_be_asked(folder: Path) -> None:
     payload = json.dumps(deliveries.pull_request("closed"))
     assert "guarded: would run\n" in closeout("explain", *event, cwd=folder, stdin=payload).out
     told = closeout("explain", *event, "--online", cwd=folder, stdin=payload)
-    assert "guarded: cannot be said\n  GitHub: GET /repos/acme/shop/pulls/17/files: " in told.out
+    assert "guarded: unknown\n  GitHub: GET /repos/acme/shop/pulls/17/files: " in told.out
     assert told.code == exits.UNAVAILABLE
 
 

@@ -190,7 +190,7 @@ def test_pause_holds_from_the_moment_it_is_written_until_resume(scene: Scene) ->
     assert told["outcome"] == "done"
     assert "the account is being moved" in str(scene.bench.switch.paused())
     assert "@" in str(scene.bench.switch.paused())
-    assert scene.say("resume") == "Resumed: destructive calls go on.\n"
+    assert scene.say("resume") == "Resumed: destructive calls are allowed again.\n"
     assert scene.bench.switch.paused() is None
 
 
@@ -234,7 +234,7 @@ def test_a_replay_starts_what_today_matches(scene: Scene) -> None:
     (delivery,) = scene.ask("deliveries", "list")
     told = scene.world.closeout("deliveries", "replay", delivery["id"], "--yes", "--stack", STACK).stdout
     second = execution.removesuffix("-1") + "-2"
-    assert told == f"The replay is asked for. The stack says: {second}.\n"
+    assert told == f"Replay queued. The stack says: {second}.\n"
     assert [start[1] for start in scene.starts.started] == [second]
 
 

@@ -299,7 +299,7 @@ def test_an_attempt_has_a_link_of_its_own(site: Site) -> None:
     """A rerun's page says which attempt it is, and who asked for it."""
     execution = site.world.add("again", "queued", attempt=2, requested_by="alex", reason="queued behind x for the concurrency key 17")  # fmt: skip
     text = site.page(execution).body.decode()
-    for part in ("attempt 2", "asked for by alex", "Queued", "queued behind x"):
+    for part in ("attempt 2", "requested by alex", "Queued", "queued behind x"):
         assert part in text
 
 

@@ -12,7 +12,7 @@ from closeout.core import runs
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter
-from closeout.lambdas.delivery_writer import Place as Tables
+from closeout.lambdas.delivery_writer import Destination as Tables
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.requests import Requests

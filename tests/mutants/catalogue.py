@@ -524,7 +524,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a rerun on a stack goes by the file here",
-        "src/closeout/cli/where.py",
+        "src/closeout/cli/ledger_option.py",
         "return Today(lambda: loaded, told, code_here=False)",
         "return Today(lambda: load(self.config, builtin()), told, code_here=False)",
         ("tests/acceptance/test_cli_deployed.py::test_the_next_attempt_is_what_is_deployed",),

@@ -137,7 +137,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "values that nobody wrote are a defect",
-        "src/closeout/cli/where.py",
+        "src/closeout/cli/ledger_option.py",
         "            where.check_file()  # values that nobody wrote: the file may be to blame",
         "            pass",
         (f"{DAMAGED}::test_values_that_nobody_wrote_are_damage",),

@@ -135,6 +135,12 @@ def test_the_command_says_its_version(closeout: Callable[..., subprocess.Complet
     assert re.search(r"\b\d+\.\d+\.\d+", told.stdout), told.stdout
 
 
+def test_the_manual_is_installed_where_man_looks(installed: Path) -> None:
+    """A page for each command, below the environment's share/man."""
+    pages = {page.name for page in (installed.parent / "share/man/man1").iterdir()}
+    assert {"closeout.1", "closeout-serve.1", "closeout-runs.1"} <= pages
+
+
 def test_the_configuration_that_init_writes_is_accepted(
     closeout: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from closeout.cli import options, output
+from closeout.cli import options, output, suggestions
 from closeout.cli.commands import Command, Group
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from closeout.actions.spec import Action, Input
 
 
@@ -29,17 +31,21 @@ class ActionsGroup(Group):
                 args = ["show", *args]
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the actions beside the commands."""
+        return super().shell_complete(ctx, incomplete) + suggestions.actions(ctx, None, incomplete)
+
 
 @click.group(
     "actions",
     cls=ActionsGroup,
     short_help="List the actions that steps can use, and describe one.",
-    examples=("closeout actions list", "closeout actions aws/s3-delete-objects"),
+    examples=("closeout actions list", "closeout actions show aws/s3-delete-objects"),
 )
 def actions() -> None:
     """List the actions that steps can use, or describe one: its inputs, its permissions, an example.
 
-    `closeout actions NAME` is short for `closeout actions show NAME`.
+    `show` can be left out: the name of an action alone describes it.
     """
 
 
@@ -61,7 +67,7 @@ def list_(as_json: bool) -> None:
 
 
 @actions.command("show", cls=Command, examples=("closeout actions show aws/cloudformation-delete-stack",))
-@click.argument("name")
+@click.argument("name", shell_complete=suggestions.actions)
 @options.as_json
 def show(name: str, as_json: bool) -> None:
     """Describe one action: inputs, permissions, limits, and a step to copy."""

@@ -16,7 +16,7 @@ from closeout.cli.commands import Command
 @click.command(
     "check",
     cls=Command,
-    short_help="Check a configuration; name every error with its line.",
+    short_help="Check a configuration; report every error with its line.",
     examples=("closeout check closeout.yaml", "closeout check closeout.yaml --json"),
 )
 @click.argument(
@@ -30,8 +30,8 @@ from closeout.cli.commands import Command
 def check(path: Path, as_json: bool) -> int:
     """Check CONFIG (closeout.yaml) and print every error as FILE:LINE:COL: message.
 
-    Below each, indented, stand the line of the file, a caret and how to put it right. Exit code 0 if
-    `closeout serve` would take it (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
+    Below each error, indented, are the line of the file, a caret and the fix. Exit code 0 if `closeout serve`
+    accepts the file (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
     [{"file", "line", "column", "code", "severity", "message", "fix"}]}.
     """
     from closeout.actions.registry import builtin

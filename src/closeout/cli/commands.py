@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -89,6 +92,14 @@ class LazyGroup(Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands from the table, importing none of them."""
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(name, help=entry.summary) for name, entry in self.entries.items()]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [item for item in commands if item.value.startswith(incomplete)] + options
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections from the table, importing nothing."""
         del ctx
@@ -115,7 +126,7 @@ def resolve_or_suggest(
     """Call `resolve`; an unknown name becomes one sentence with the nearest command in it."""
     name = args[0]
     known = group.list_commands(ctx)
-    if name in known or name.startswith("-"):
+    if name in known or name.startswith("-") or ctx.resilient_parsing:
         return resolve(ctx, args)
     from difflib import get_close_matches
 

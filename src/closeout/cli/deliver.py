@@ -49,10 +49,10 @@ class ReceiverAnswer(NamedTuple):
 @options.event
 @options.payload
 @click.option("--sample", metavar="NAME", help="A built-in payload; its repository matches no config.")
-@click.option("--secret", required=True, metavar="REF", help="The hook's secret: env:NAME or file:PATH.")
+@click.option("--secret", required=True, metavar="REF", help="The webhook's secret: env:NAME or file:PATH.")
 @click.option("--hook-id", metavar="N", help="Sent as X-GitHub-Hook-ID.")
 @click.option("--guid", metavar="G", help="Sent as X-GitHub-Delivery.  [default: a new one]")
-@click.option("--form", is_flag=True, help="Send a form, as hooks with that content type do.")
+@click.option("--form", is_flag=True, help="Send a form, as webhooks with that content type do.")
 @options.yes
 @options.as_json
 def deliver(  # noqa: PLR0913  one parameter for each option
@@ -68,10 +68,10 @@ def deliver(  # noqa: PLR0913  one parameter for each option
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Sign a payload with the hook's secret and POST it to URL; print the answer.
+    """Sign a payload with the webhook's secret and POST it to URL; print the answer.
 
-    The payload comes from --payload with --event, or from --sample. Exit code 0 if the answer is 2xx, 1 if it
-    is another one, 4 if there is none. A URL that is not on this machine is shown first and asked about.
+    Give the payload with --payload and --event, or with --sample. Exit code 0 if the status is 2xx, 1 if it is
+    another one, 4 if there is no answer. For a URL on another machine it shows the request and asks first.
     """
     target = _target(url)
     event, text = _content(event, payload, sample)
@@ -87,11 +87,11 @@ def deliver(  # noqa: PLR0913  one parameter for each option
     }
     if not is_loopback(target.host):
         output.note(f"POST {url}\n  event {event}, delivery {guid}, {spoken_size(len(body))}, {_about(text)}")
-        confirm.confirm("Whatever listens there may act on it. Send it?", yes=yes)
+        confirm.confirm("The receiver may act on it. Send it?", yes=yes)
     answer = _post(target, body, headers)
     _report(answer, guid, as_json=as_json)
     if answer.status == 401:
-        output.note(f"The server has another secret than {secret}; its own log says which it goes by.")
+        output.note(f"The server uses another secret than {secret}; its log names the one that it uses.")
     if answer.status == 404 and not target.path.rstrip("/").endswith("/webhook"):
         output.note(f"The path of closeout's webhook is /webhook: {target.origin}/webhook")
     return exits.OK if 200 <= answer.status < 300 else exits.FAILED

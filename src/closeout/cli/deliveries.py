@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from closeout.cli import options, output, preview, requests
+from closeout.cli import options, output, preview, requests, suggestions
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
-from closeout.cli.where import Where, ledger
+from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound
 
 
@@ -32,7 +32,7 @@ def deliveries() -> None:
 @options.limit
 @options.as_json
 def list_(where: Where, limit: int | None, as_json: bool) -> None:
-    """List deliveries, the newest first: all of them, unless --limit cuts the list.
+    """List deliveries, the newest first. --limit shortens the list.
 
     With --json: [{"id", "guid", "hook", "event", "action", "runs": [...], …}].
     """
@@ -66,12 +66,12 @@ def list_(where: Where, limit: int | None, as_json: bool) -> None:
         "closeout deliveries show 12 --payload > push.json",
     ),
 )
-@click.argument("delivery", metavar="ID")
+@click.argument("delivery", metavar="ID", shell_complete=suggestions.deliveries)
 @ledger
 @click.option("--payload", is_flag=True, help="Print the payload's JSON and nothing else.")
 @options.as_json
 def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
-    """Show one delivery and the runs that it has; with --payload what it carried."""
+    """Show one delivery and the runs that it started; --payload prints its payload."""
     row = _find(where, delivery)
     if payload:
         output.print_document(where.views.body(row["id"]))
@@ -88,16 +88,16 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
 
 
 @deliveries.command("replay", cls=Command, examples=("closeout deliveries replay 12",))
-@click.argument("delivery", metavar="ID")
+@click.argument("delivery", metavar="ID", shell_complete=suggestions.deliveries)
 @ledger
 @options.reason
 @options.yes
 @options.as_json
 def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
-    """Match a delivery again with today's configuration, and run what matches as the next attempt.
+    """Match a delivery again with the current configuration, and run what matches as the next attempt.
 
-    Shows the plan first and asks; --yes does neither. Who asked is recorded. With --stack today's configuration is
-    what was deployed last; a file that --config names must be the same.
+    Shows the plan and asks first, unless you give --yes. The ledger records who asked. With --stack, the current
+    configuration is the deployed one; a file that you name with --config must be equal to it.
     """
     row = _find(where, delivery)
     today = where.today
@@ -106,7 +106,7 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
         output.note(output.clean(f"Delivery {delivery} ({about}) would do{today.told}:"))
         preview.show(today, row["event"], where.views.body(row["id"]))
     confirm("Replay it?", yes=yes)
-    requests.send(where, "replay", str(row["id"]), reason, done="The replay is asked for.", as_json=as_json)
+    requests.send(where, "replay", str(row["id"]), reason, done="Replay queued.", as_json=as_json)
 
 
 def _find(where: Where, delivery: str) -> dict[str, Any]:

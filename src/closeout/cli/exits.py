@@ -27,12 +27,12 @@ INTERNAL = 70
 INTERRUPTED = 130
 
 MEANINGS: tuple[tuple[int, str], ...] = (
-    (OK, "fine"),
-    (FAILED, "findings, or what was asked about failed or does not exist"),
-    (USAGE, "the command was called wrongly"),
+    (OK, "success"),
+    (FAILED, "findings, a failed run, or something that does not exist"),
+    (USAGE, "wrong usage of the command"),
     (REFUSED, "refused by a guard, or not confirmed"),
-    (UNAVAILABLE, "something needed is not there or in use: ledger, stack, port, secret, network"),
-    (INTERNAL, "a defect of closeout"),
+    (UNAVAILABLE, "unavailable or in use: ledger, stack, port, secret, network"),
+    (INTERNAL, "a bug in closeout"),
     (INTERRUPTED, "interrupted (Ctrl-C)"),
 )
 

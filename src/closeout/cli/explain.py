@@ -11,15 +11,15 @@ from typing import Any
 
 import click
 
-from closeout.cli import asked, exits, options, output
+from closeout.cli import event_source, exits, options, output
 from closeout.cli.commands import Command
 
 TOLD = {
     "run": ("would run", "green", ""),
     "skip": ("would be skipped", "yellow", ""),
-    "fail": ("would fail", "red", "; the run ends as failure, and nothing is deleted"),
+    "fail": ("would fail", "red", "; the run fails and deletes nothing"),
     "nothing": ("would not run", "yellow", ""),
-    "unknown": ("cannot be said", "red", ""),
+    "unknown": ("unknown", "red", ""),
 }
 """For each outcome (see `run.explain`) its words, their colour, and what follows the reason."""
 
@@ -27,7 +27,7 @@ TOLD = {
 @click.command(
     "explain",
     cls=Command,
-    short_help="Say which automations an event would start, and why not.",
+    short_help="Explain which automations an event starts, and why not.",
     examples=(
         "closeout explain --pull-request acme/shop#17",
         "closeout explain --event pull_request --payload closed.json",
@@ -39,7 +39,7 @@ TOLD = {
 @options.event
 @options.payload
 @click.option(
-    "--online", is_flag=True, help="Ask GitHub for a pull request's paths where a filter needs them."
+    "--online", is_flag=True, help="Read a pull request's paths from GitHub if a filter needs them."
 )
 @options.as_json
 def explain(
@@ -50,19 +50,19 @@ def explain(
     online: bool,
     as_json: bool,
 ) -> int:
-    """Say for each automation whether this event would start it, and the reason.
+    """Explain for each automation whether this event starts it, and why.
 
-    The event is a payload (--event, --payload), or made of a pull request as GitHub shows it now to the configured
-    token (--pull-request): its `closed`; one that is still open is taken as closed now, without a merge.
+    Give the event as a payload (--event, --payload), or name a pull request (--pull-request). closeout then reads it
+    from GitHub and builds its `closed` event; an open pull request counts as closed now, without a merge.
 
-    A condition that is false or cannot be evaluated is found by the run itself: it ends as skipped, or as failure.
-    Exit code 1 if a run would fail so, 4 if GitHub could not be asked. With --json: {"automations": [{"name",
-    "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error. With
-    --pull-request "pull_request" says beside "automations" what was read: its "name", "state" and "notes".
+    A run whose condition is false is skipped; one whose condition cannot be evaluated fails. Exit code 1 if a run
+    would fail, 4 if GitHub does not answer. With --json: {"automations": [{"name",
+    "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error. --pull-request
+    adds "pull_request" with its "name", "state" and "notes".
     """
     from closeout.wiring import preview
 
-    loaded, name, value, read = asked.ask(config, pull_request, event, payload)
+    loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
     rows = preview.explain(loaded, name, value, online)
     if as_json:
         output.print_json({"automations": rows} | read)

@@ -19,14 +19,15 @@ from closeout.core.errors import CloseoutError, ConfigError
 
 SECTIONS = {
     "Begin": {
-        "demo": Entry("demo", "Show the main job on this machine, without any account."),
+        "demo": Entry("demo", "Run the main job on this machine, without any account."),
         "init": Entry("init", "Write a commented closeout.yaml to start from."),
+        "completion": Entry("completion", "Complete commands, runs and automations with Tab."),
         "schema": Entry("schema", "Print the JSON Schema of closeout.yaml, for editors."),
-        "check": Entry("check", "Check a configuration; name every error with its line."),
+        "check": Entry("check", "Check a configuration; report every error with its line."),
         "actions": Entry("actions", "List the actions that steps can use, and describe one."),
     },
     "Understand": {
-        "explain": Entry("explain", "Say which automations an event would start, and why not."),
+        "explain": Entry("explain", "Explain which automations an event starts, and why not."),
         "plan": Entry("plan", "Show what the steps would change; change nothing."),
         "deliver": Entry("deliver", "Sign a payload and send it as GitHub would."),
     },
@@ -35,13 +36,13 @@ SECTIONS = {
         "runs": Entry("runs", "List, show, follow, cancel and rerun runs."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
-        "resume": Entry("pause", "Let destructive calls go on after `closeout pause`."),
+        "resume": Entry("pause", "Allow destructive calls again after `closeout pause`."),
         "prune": Entry("prune", "Remove finished runs and deliveries that are old."),
     },
     "On AWS": {
         "permissions": Entry("permissions", "Print the IAM policy that a configuration needs."),
-        "webhook": Entry("webhook", "Create and look after the webhook of a deployed stack."),
-        "secret": Entry("secret", "Store a deployed stack's secrets, never shown."),
+        "webhook": Entry("webhook", "Manage the webhook of a deployed stack."),
+        "secret": Entry("secret", "Store a deployed stack's secrets; never shows them."),
     },
 }
 
@@ -100,19 +101,25 @@ def _run(arguments: list[str]) -> int:
     except CloseoutError as error:
         _note(f"closeout: {error.message}")
         return exits.code_for(error)
-    except SystemExit:
-        # click's own answer to EPIPE; nothing here calls sys.exit.
-        raise BrokenPipeError from None
+    except SystemExit as error:
+        return _exited(error)
     except BrokenPipeError:
         raise
     except UnicodeEncodeError as error:
         if all(map(_is_text, arguments)):
             return _defect(error)
-        _note("closeout: an argument is not UTF-8 text; write it in UTF-8")
+        _note("closeout: an argument is not UTF-8 text; encode it as UTF-8")
         return exits.USAGE
     except Exception as error:  # noqa: BLE001  the last resort: a sentence instead of a traceback
         return _defect(error)
     return result if isinstance(result, int) else exits.OK
+
+
+def _exited(error: SystemExit) -> int:
+    # click ends a completion so with 0, and answers EPIPE with 1; nothing here calls sys.exit.
+    if error.code == exits.OK:
+        return exits.OK
+    raise BrokenPipeError from None
 
 
 def _is_text(argument: str) -> bool:
@@ -143,7 +150,7 @@ def _defect(error: Exception) -> int:
 
         traceback.print_exception(error)
     _note(
-        f"closeout: this is a defect of closeout ({type(error).__name__}: {error}). "
+        f"closeout: this is a bug in closeout ({type(error).__name__}: {error}). "
         "Set CLOSEOUT_DEBUG=1 to see where, and please report it."
     )
     return exits.INTERNAL

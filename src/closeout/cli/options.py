@@ -60,7 +60,7 @@ def as_json(function: F) -> F:
 
 def yes(function: F) -> F:
     """Add `--yes`."""
-    return click.option("--yes", "-y", is_flag=True, help="Do it without showing and asking first.")(function)
+    return click.option("--yes", "-y", is_flag=True, help="Do not show and ask first.")(function)
 
 
 def event(function: F) -> F:
@@ -93,7 +93,9 @@ def limit(function: F) -> F:
 
 def reason(function: F) -> F:
     """Add `--reason`."""
-    return click.option("--reason", metavar="TEXT", help="Why; kept with who and when.")(function)
+    return click.option("--reason", metavar="TEXT", help="The reason; the ledger keeps it with your name.")(
+        function
+    )
 
 
 def ledger_path(given: Path | None, config_path: Path | None = None) -> Path:
@@ -109,7 +111,7 @@ def existing_ledger(given: Path | None, config_path: Path | None = None) -> Path
     path = ledger_path(given, config_path)
     if not path.exists():
         raise Unavailable(
-            f"There is no ledger at {path}; `closeout serve` makes it at its first start, or name it with --db or "
+            f"There is no ledger at {path}. `closeout serve` creates it at its first start; name another one with --db or "
             "CLOSEOUT_DB."
         )
     return path
@@ -138,7 +140,7 @@ def decode_payload(source: str) -> dict[str, Any]:
 def event_and_payload(event: str | None, source: str | None) -> tuple[str, dict[str, Any]]:
     """Return the event's name and its decoded payload, or say which option is missing."""
     if not event:
-        raise UsageError("Say with --event which event this is, for example --event pull_request.")
+        raise UsageError("Name the event with --event, for example --event pull_request.")
     if source is None:
         raise UsageError("Give the payload with --payload PATH, or --payload - for standard input.")
     return event, decode_payload(source)

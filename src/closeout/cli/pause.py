@@ -10,8 +10,8 @@ import click
 
 from closeout.cli import options
 from closeout.cli.commands import Command
+from closeout.cli.ledger_option import Where, ledger
 from closeout.cli.requests import send
-from closeout.cli.where import Where, ledger
 
 
 @click.command(
@@ -24,22 +24,22 @@ from closeout.cli.where import Where, ledger
 @options.reason
 @options.as_json
 def pause(where: Where, reason: str | None, as_json: bool) -> None:
-    """Stop every destructive call at its next boundary; runs wait, and their statuses say "paused".
+    """Stop every destructive call before it begins. Runs wait, and their statuses say "paused".
 
-    Deliveries are still received and stored. Who paused and why is recorded.
+    closeout still receives and stores deliveries. The ledger records who paused and why.
     """
-    send(where, "pause", None, reason, done="Paused: no destructive call will be made.", as_json=as_json)
+    send(where, "pause", None, reason, done="Paused: closeout makes no destructive call.", as_json=as_json)
 
 
 @click.command(
     "resume",
     cls=Command,
-    short_help="Let destructive calls go on after `closeout pause`.",
+    short_help="Allow destructive calls again after `closeout pause`.",
     examples=("closeout resume",),
 )
 @ledger
 @options.reason
 @options.as_json
 def resume(where: Where, reason: str | None, as_json: bool) -> None:
-    """Let destructive calls go on; waiting runs continue where they stopped, behind every guard."""
-    send(where, "resume", None, reason, done="Resumed: destructive calls go on.", as_json=as_json)
+    """Allow destructive calls again. Waiting runs continue where they stopped, and every guard still applies."""
+    send(where, "resume", None, reason, done="Resumed: destructive calls are allowed again.", as_json=as_json)

@@ -39,9 +39,9 @@ OWN = "closeout's own role"
 def permissions(path: Path, as_json: bool) -> None:
     """Print what CONFIG (closeout.yaml) needs: an IAM policy for each role, and permissions of the GitHub token.
 
-    It follows from the actions that the steps use: a `${{ }}` in a name is a * in the ARN, and a name that does not
-    begin with three fixed characters is refused. What shell, python and @on functions call is not known: allow it
-    yourself. Reads the file only. The policies alone go to standard output, what they are for to standard error.
+    The actions that the steps use determine them. A `${{ }}` in a name becomes a * in the ARN; a name must begin with
+    at least three fixed characters. closeout does not know what shell, python and @on functions call: add that
+    yourself. Reads the file only. Policies go to standard output, explanations to standard error.
 
     With --json: {"roles": [{"role": null or ARN, "policy": {...}, "statements": [{"actions", "resources", "reasons",
     "steps", "condition": {...} as in the policy}]}], "github": [{"actions", "resources", "reasons", "steps"}],
@@ -84,7 +84,7 @@ def permissions(path: Path, as_json: bool) -> None:
     output.note(output.style("GitHub token, fine-grained", bold=True))
     _why([one for one in found if one.system == "github"])
     if aside:
-        text = f"Not known, so not in here: what {', '.join(aside)} may call."
+        text = f"Not included, because closeout cannot know it: what {', '.join(aside)} may call."
         output.note(output.wrapped(text))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from closeout.cli import asked, exits, options, output
+from closeout.cli import event_source, exits, options, output
 from closeout.cli.commands import Command
 from closeout.cli.explain import because
 
@@ -35,27 +35,27 @@ REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the
 def plan(
     config: Path, pull_request: str | None, event: str | None, payload: str | None, as_json: bool
 ) -> int:
-    """Show the plan that each matching automation would carry out on this event. Reads only.
+    """Show the plan that each matching automation would apply on this event. Reads only.
 
-    The event is a payload (--event, --payload), or made of a pull request as GitHub shows it now to the configured
-    token (--pull-request): its `closed`; one that is still open is taken as closed now, without a merge.
+    Give the event as a payload (--event, --payload), or name a pull request (--pull-request). closeout then reads it
+    from GitHub and builds its `closed` event; an open pull request counts as closed now, without a merge.
 
-    It reads the account with the same credentials as `serve` would. Exit code 3 if a guard refuses a plan, 1
-    if a step cannot be planned, or a run would fail before its first step. With --json: {"automations": [{"name",
+    It reads the account with the same credentials as `serve`. A script is shown with every line. Exit code 3 if a
+    guard rejects a plan, 1 if a step cannot be planned or a run would fail before its first step. With --json: {"automations": [{"name",
     "steps": [{"id", "uses", "changes": [{"verb", "resource", "reason"}]}]}]}; a step may also have "reason"
-    (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". With --pull-request "pull_request" says beside "automations"
-    what was read: its "name", "state" and "notes".
+    (skipped) or "absent" (nothing is there to delete), and a step or an automation "error". --pull-request
+    adds "pull_request" with its "name", "state" and "notes".
     """
     from closeout.wiring import preview
 
-    loaded, name, value, read = asked.ask(config, pull_request, event, payload)
+    loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
     rows = preview.plan(loaded, name, value)
     if as_json:
         output.print_json({"automations": rows} | read)
     elif rows:
         show(rows)
     else:
-        output.say("No automation matches; nothing would be done.")
+        output.say("No automation matches; nothing would change.")
         for row in preview.explain(loaded, name, value, False):
             output.say(output.wrapped(f"{row['name']}: {because(row)}", "  ", "    "))
     return outcome(rows)

@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stdout
 
 from closeout.cli import output, plan
-from closeout.cli.where import Today
+from closeout.cli.ledger_option import Today
 from closeout.core.errors import CloseoutError
 
 
@@ -30,4 +30,4 @@ def show(today: Today, event: str, body: bytes, *, only: str | None = None) -> N
         with redirect_stdout(sys.stderr):
             plan.show(wanted)
     else:
-        output.note("Nothing: today's configuration does not match this event.")
+        output.note("Nothing: the current configuration does not match this event.")

@@ -34,10 +34,10 @@ PATIENCE = 300.0
 @options.db
 @options.as_json
 def prune(older_than: float, config: Path, db: Path | None, as_json: bool) -> None:
-    """Remove runs that finished before that, their logs, and deliveries that have no other run.
+    """Remove runs that finished longer ago than AGE, their logs, and deliveries without other runs.
 
-    A removed delivery is no longer recognized as a duplicate, so keep more than the three days in which GitHub
-    delivers again.
+    closeout no longer recognizes a removed delivery as a duplicate. GitHub can redeliver for three days, so keep
+    more than that.
     """
     counts = _prune(options.existing_ledger(db, config), older_than)
     if as_json:
@@ -59,6 +59,6 @@ def _prune(path: Path, older_than: float) -> dict[str, int]:
     try:
         counts: dict[str, int] = json.loads(outcome or "")
     except ValueError:
-        said = f"the server says: {outcome}" if outcome else "the server goes on with it"
-        raise Unavailable(f"Pruning was asked for; {said}.") from None
+        said = f"the server says: {outcome}" if outcome else "it is still working"
+        raise Unavailable(f"The server was asked to prune; {said}.") from None
     return counts

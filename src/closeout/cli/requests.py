@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from closeout.cli import output
 from closeout.cli.confirm import who
-from closeout.cli.where import Where
+from closeout.cli.ledger_option import Where
 
 if TYPE_CHECKING:
     from closeout.ports import Requests
 
-NO_SERVER = "No server is running on this ledger; it will act when it starts."
+NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
 PATIENCE = 3.0
 """Seconds to wait for a running server's word on what became of a request."""
 

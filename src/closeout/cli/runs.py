@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from closeout.cli import exits, options, output, plan, preview, requests
+from closeout.cli import exits, options, output, plan, preview, requests, suggestions
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
-from closeout.cli.where import Where, ledger
+from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
 from closeout.core.runs import STATES, VERDICTS
@@ -41,8 +41,8 @@ DATE = len("2026-03-14 ")
 def runs() -> None:
     """List, show, follow, cancel and rerun runs: one automation on one event each.
 
-    A run's id stays the same over its attempts; the latest attempt is shown unless --attempt says otherwise. The
-    beginning of an id is enough (six characters) where no other run begins so.
+    All attempts at a run have the same id; commands use the latest attempt unless you give --attempt. The first
+    characters of an id are enough (at least six) if no other run begins with them.
     """
 
 
@@ -50,10 +50,15 @@ def runs() -> None:
     "list", cls=Command, examples=("closeout runs list", "closeout runs list --state running --json")
 )
 @ledger
-@click.option("--automation", metavar="NAME", help="Only this automation's.")
-@click.option("--repository", metavar="OWNER/NAME", help="Only this repository's.")
+@click.option(
+    "--automation",
+    metavar="NAME",
+    help="Only runs of this automation.",
+    shell_complete=suggestions.automations,
+)
+@click.option("--repository", metavar="OWNER/NAME", help="Only runs of this repository.")
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
-@click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs that ended so.")
+@click.option("--verdict", type=click.Choice(VERDICTS), help="Only runs with this verdict.")
 @options.limit
 @options.as_json
 def list_(
@@ -66,7 +71,7 @@ def list_(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """List runs, the newest first: all of them, unless --limit cuts the list.
+    """List runs, the newest first. --limit shortens the list.
 
     With --json: [{"id", "automation", "state": "queued|running|waiting|finished", "verdict": null or
     "success|failure|cancelled|skipped", "delivery", "attempt", "steps": [{"id", "state", "attempts"}], …}].
@@ -95,14 +100,14 @@ def list_(
 @runs.command(
     "show", cls=Command, examples=("closeout runs show RUN", "closeout runs show RUN --attempt 1 --json")
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
 )
 @options.as_json
 def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> None:
-    """Show one run: its event, each step with its plan and its verdict, and what is left if it failed."""
+    """Show one run: its event, each step with its plan and result, what is left after a failure, and its page."""
     run = find(where.views, run_id, attempt)
     if as_json:
         output.print_json(output.with_iso_times(run.to_json()))
@@ -114,17 +119,17 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
 
 
 @runs.command("logs", cls=Command, examples=("closeout runs logs RUN --follow",))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
 )
-@click.option("--follow", "-f", is_flag=True, help="Go on until the run has finished.")
+@click.option("--follow", "-f", is_flag=True, help="Continue until the run has finished.")
 @options.as_json
 def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_json: bool) -> int:
-    """Print a run's log; with --follow until it has finished, then exit with 1 if it failed.
+    """Print a run's log. --follow continues until the run has finished; exit code 1 if it failed.
 
-    On a stack lines arrive some seconds late, so --follow looks a little longer. With --json: one object a line,
+    On a stack, log lines arrive some seconds late, so --follow waits a little longer. With --json: one object a line,
     {"id", "step", "at", "text"}.
     """
     views = where.views
@@ -148,34 +153,39 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
 
 
 @runs.command("cancel", cls=Command, examples=('closeout runs cancel RUN --reason "wrong stack"',))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @options.reason
 @options.as_json
 def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> None:
-    """Ask a run to stop at its next operation, or in its wait; what it has done stays done.
+    """Stop a run at its next operation or in its wait. What it has done is not undone.
 
-    Its status becomes `error`. Who cancelled it is recorded.
+    Its status becomes `error`. The ledger records who cancelled it.
     """
     run = find(where.views, run_id)
     if run.state == "finished":
         raise NotFound(f"Run {run.id} has finished ({run.verdict}); there is nothing to cancel.")
     requests.send(
-        where, "cancel", run.execution, reason, done="The run stops at its next operation.", as_json=as_json
+        where,
+        "cancel",
+        run.execution,
+        reason,
+        done="The run will stop at its next operation.",
+        as_json=as_json,
     )
 
 
 @runs.command("rerun", cls=Command, examples=("closeout runs rerun RUN", "closeout runs rerun RUN --yes"))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
 @ledger
 @options.reason
 @options.yes
 @options.as_json
 def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: bool) -> None:
-    """Make the next attempt at a run: the same event, today's configuration, every guard.
+    """Run again: the next attempt, on the same event, with the current configuration and every guard.
 
-    Shows the plan first and asks; --yes does neither. Who asked is recorded. With --stack today's configuration is
-    what was deployed last; a file that --config names must be the same.
+    Shows the plan and asks first, unless you give --yes. The ledger records who asked. With --stack, the current
+    configuration is the deployed one; a file that you name with --config must be equal to it.
     """
     views = where.views
     run = find(views, run_id)
@@ -187,7 +197,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
         output.note(output.clean(told))
         preview.show(today, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
-    requests.send(where, "rerun", run.id, reason, done="The next attempt is asked for.", as_json=as_json)
+    requests.send(where, "rerun", run.id, reason, done=f"Attempt {run.attempt + 1} queued.", as_json=as_json)
 
 
 def short_length(ids: Sequence[str]) -> int:

@@ -65,7 +65,7 @@ KINDS = {
 @click.group(
     "secret",
     cls=Group,
-    short_help="Store a deployed stack's secrets, never shown.",
+    short_help="Store a deployed stack's secrets; never shows them.",
     examples=("closeout secret set github --stack closed-pr-event-stack",),
 )
 def secret() -> None:
@@ -87,9 +87,9 @@ def secret() -> None:
 def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
     """Store the GitHub token or the webhook secret: type or paste it at the prompt, or pipe it in.
 
-    There is no option for the value, since a command line is kept in the shell's history. The value before it stays
-    in Secrets Manager as AWSPREVIOUS. Of the webhook secret that one is accepted for 24 hours, and the one before it no
-    longer: so a second change within them is asked about, and needs --yes where the value is piped in. With --json:
+    There is no option for the value, because the shell's history keeps command lines. Secrets Manager keeps the
+    former value as AWSPREVIOUS. The stack accepts the former webhook secret for 24 hours, but no older one: a second
+    change within that time asks first, and needs --yes if you pipe the value in. With --json:
     {"secret", "version", "region", "stack"}.
     """
     from closeout.wiring.stack import open_stack

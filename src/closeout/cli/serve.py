@@ -53,15 +53,17 @@ def _checked_proxies(
     show_default=True,
     help="The port; 0 takes a free one.",
 )
-@click.option("--public-url", metavar="URL", help="Base of Details links, instead of the file's public-url.")
+@click.option(
+    "--public-url", metavar="URL", help="The base of Details links, instead of the file's public-url."
+)
 @click.option(
     "--trusted-proxy",
     "trusted_proxies",
     multiple=True,
     metavar="ADDRESS",
     callback=_checked_proxies,
-    help="An address or network (CIDR) of a reverse proxy, which may open any number of connections. Can be repeated."
-    " Without it, loopback addresses are trusted; none trusts nobody.",
+    help="An address or network (CIDR) of a reverse proxy, which may open any number of connections. Repeatable."
+    " The default is loopback; none trusts nobody.",
 )
 @click.option("--json-logs", is_flag=True, help="Log to stderr as JSON, one object a line.")
 def serve(
@@ -76,9 +78,10 @@ def serve(
 ) -> None:
     """Receive deliveries at POST /webhook, store them, and run what they start.
 
-    Also serves /runs/ID (the pages that statuses link to), /healthz, /readyz and /metrics. Says on stderr when
-    it listens. SIGTERM and Ctrl-C drain: no new deliveries, and what is running stops at its next operation,
-    to be continued by the next start; it says what it waits for, and a second one ends it at once. The configuration's folder is on Python's module path.
+    Also serves /runs/ID (the pages that statuses link to), /healthz, /readyz and /metrics. On stderr it prints the
+    address, each automation with its mode, and the AWS account. SIGTERM and Ctrl-C drain: it accepts no more
+    deliveries, runs stop at their next operation, and the next start continues them. A second signal ends it at
+    once. The configuration's folder is on Python's module path.
     """
     from closeout.server.service import serve_forever
 

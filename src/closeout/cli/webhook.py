@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from closeout.adapters.hooks import Hook, HookDelivery
-    from closeout.cli.hook_scene import Scene
+    from closeout.cli.webhook_context import WebhookContext
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 @click.group(
     "webhook",
     cls=Group,
-    short_help="Create and look after the webhook of a deployed stack.",
+    short_help="Manage the webhook of a deployed stack.",
     examples=(
         "closeout webhook create acme/shop --stack closed-pr-event-stack",
         "closeout webhook rotate-secret acme/shop --stack closed-pr-event-stack",
     ),
 )
 def webhook() -> None:
-    """Create and look after the webhook on GitHub that reaches a deployed stack.
+    """Manage the webhook on GitHub that delivers to a deployed stack.
 
-    TARGET is a repository (acme/shop) or an organization (acme), whose hook gets the events of all its repositories.
-    The stack's token needs `Webhooks: write` for it; --token-from takes another token.
+    TARGET is a repository (acme/shop) or an organization (acme), whose webhook gets the events of all its repositories.
+    The stack's token needs `Webhooks: write` for it; --token-from names another token.
     """
 
 
@@ -60,13 +60,17 @@ def _wait(function: F) -> F:
         default=30.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long the ping may take.",
+        help="How long to wait for the ping.",
     )(function)
 
 
 def _hook_id(function: F) -> F:
     return click.option(
-        "--hook", "hook_id", type=click.IntRange(min=1), metavar="ID", help="This one, if there are several."
+        "--hook",
+        "hook_id",
+        type=click.IntRange(min=1),
+        metavar="ID",
+        help="The webhook's id, if there are several.",
     )(function)
 
 
@@ -82,7 +86,7 @@ def _hook_id(function: F) -> F:
 @click.argument("target")
 @_common
 @_wait
-@click.option("--update", is_flag=True, help="Set events and secret anew if the hook is there already.")
+@click.option("--update", is_flag=True, help="Update the events and the secret of an existing webhook.")
 def create(
     *,
     target: str,
@@ -93,39 +97,39 @@ def create(
     wait: float,
     update: bool,
 ) -> int:
-    """Create the hook for just the events that the configuration uses, and wait until its ping has arrived.
+    """Create the webhook with the events that the configuration uses, and wait until its ping has arrived.
 
-    URL and secret are the stack's. A hook that is there already is left as it is, unless --update is given; exit code
-    1 if it differs from what would be created. The ping must be answered with 200, or the exit code is 1. With
+    It uses the stack's URL and secret. An existing webhook is not changed unless you give --update; exit code 1 if it
+    differs from what this command creates, or if the stack answers the ping with another status than 200. With
     --json: {"target", "hook", "url", "events", "outcome": "created|updated|present", "differs": [...], "ping":
     {"id", "guid", "status_code"} or null}.
     """
     from closeout.actions.registry import builtin
-    from closeout.cli import hook_scene, pings
+    from closeout.cli import pings, webhook_context
     from closeout.config.load import load
 
     loaded = load(config, builtin())
-    scene = hook_scene.prepare(target, stack_name, token_from, loaded)
-    events = hook_scene.events_for(loaded, scene.hooks.target)
-    present = scene.hooks.reaching(scene.url)
+    context = webhook_context.prepare(target, stack_name, token_from, loaded)
+    events = webhook_context.events_for(loaded, context.hooks.target)
+    present = context.hooks.reaching(context.url)
     if len(present) > 1:
-        raise UsageError(hook_scene.several(scene, present))
+        raise UsageError(webhook_context.several(context, present))
     if present and not update:
-        return _present(scene, present[0], events, as_json=as_json)
-    secret = scene.stack.secret(scene.stack.output("WebhookSecretName")).value
+        return _present(context, present[0], events, as_json=as_json)
+    secret = context.stack.secret(context.stack.output("WebhookSecretName")).value
     if present:
-        before = frozenset(delivery.id for delivery in scene.hooks.deliveries(present[0].id))
-        hook = scene.hooks.update(present[0].id, present[0].url, secret, events)
-        scene.hooks.ping(hook.id)
+        before = frozenset(delivery.id for delivery in context.hooks.deliveries(present[0].id))
+        hook = context.hooks.update(present[0].id, present[0].url, secret, events)
+        context.hooks.ping(hook.id)
     else:
         before = frozenset()
-        hook = scene.hooks.create(scene.url, secret, events)
+        hook = context.hooks.create(context.url, secret, events)
     if not as_json:
         word = "updated" if present else "created"
         output.say(f"Hook {hook.id} of {target} {word}: {hook.url}")
         output.say(f"  events    {', '.join(hook.events)}")
-    ping = pings.arrived(scene.hooks, hook.id, before, patience=wait)
-    _tell(scene, hook, "updated" if present else "created", ping, as_json=as_json)
+    ping = pings.arrived(context.hooks, hook.id, before, patience=wait)
+    _tell(context, hook, "updated" if present else "created", ping, as_json=as_json)
     return exits.OK
 
 
@@ -135,16 +139,16 @@ def create(
 @click.argument("target")
 @_common
 def list_(*, target: str, stack_name: str, token_from: str | None, config: Path, as_json: bool) -> None:
-    """List the hooks of TARGET, and say which of them reach the stack.
+    """List the webhooks of TARGET, and show which of them deliver to the stack.
 
     With --json: [{"id", "url", "events", "active", "content_type", "insecure", "last_code", "stack": bool}].
     LAST is the status of the answer to a repository hook's last delivery.
     """
     from closeout.adapters.hooks import same_webhook
-    from closeout.cli import hook_scene
+    from closeout.cli import webhook_context
 
-    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
-    found = [(hook, same_webhook(hook.url, scene.url)) for hook in scene.hooks.all()]
+    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    found = [(hook, same_webhook(hook.url, context.url)) for hook in context.hooks.all()]
     if as_json:
         output.print_json(
             [{**hook._asdict(), "events": list(hook.events), "stack": ours} for hook, ours in found]
@@ -184,15 +188,15 @@ def ping(
     wait: float,
     hook_id: int | None,
 ) -> None:
-    """Have GitHub ping the stack's hook, and wait for the answer; exit code 1 if it is not 200.
+    """Make GitHub ping the stack's webhook, and wait for the answer; exit code 1 if it is not 200.
 
-    With --json: as `webhook create` prints it.
+    With --json: the same as `webhook create`.
     """
-    from closeout.cli import hook_scene, pings
+    from closeout.cli import pings, webhook_context
 
-    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
-    hook = hook_scene.one(scene, hook_id)
-    _tell(scene, hook, "present", pings.ping(scene.hooks, hook.id, patience=wait), as_json=as_json)
+    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    hook = webhook_context.one(context, hook_id)
+    _tell(context, hook, "present", pings.ping(context.hooks, hook.id, patience=wait), as_json=as_json)
 
 
 @webhook.command(
@@ -212,22 +216,22 @@ def delete(
     hook_id: int | None,
     yes: bool,
 ) -> None:
-    """Remove the stack's hook from TARGET: no event of it arrives any more.
+    """Delete the stack's webhook from TARGET; its events no longer arrive.
 
-    Shows the hook first and asks; --yes does neither. With --json: {"target", "hook", "url", "outcome": "deleted"}.
+    Shows the webhook and asks first, unless you give --yes. With --json: {"target", "hook", "url", "outcome": "deleted"}.
     """
-    from closeout.cli import hook_scene
+    from closeout.cli import webhook_context
 
-    scene = hook_scene.prepare(target, stack_name, token_from, hook_scene.settings(config))
-    hook = hook_scene.one(scene, hook_id)
+    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    hook = webhook_context.one(context, hook_id)
     if not yes:
         output.note(f"Hook {hook.id} of {target}: {hook.url}, events {', '.join(hook.events)}")
-    confirm("Remove it?", yes=yes)
-    scene.hooks.delete(hook.id)
+    confirm("Delete it?", yes=yes)
+    context.hooks.delete(hook.id)
     if as_json:
         output.print_json({"target": target, "hook": hook.id, "url": hook.url, "outcome": "deleted"})
     else:
-        output.say(f"Hook {hook.id} of {target} is removed: nothing that happens there arrives any more.")
+        output.say(f"Hook {hook.id} of {target} is deleted; its events no longer arrive.")
 
 
 @webhook.command(
@@ -241,7 +245,7 @@ def delete(
 )
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @_common
-@click.option("--new", is_flag=True, help="Another value, although the last is under 24 hours old.")
+@click.option("--new", is_flag=True, help="Generate another value, although the last is under 24 hours old.")
 def rotate_secret(
     *,
     targets: tuple[str, ...],
@@ -251,26 +255,25 @@ def rotate_secret(
     as_json: bool,
     new: bool,
 ) -> None:
-    """Replace the webhook secret without losing a delivery; name every TARGET that has a hook of the stack.
+    """Replace the webhook secret without losing a delivery; name every TARGET with a webhook of the stack.
 
-    A new value is stored in Secrets Manager. The former one is accepted for 24 hours, so both fit while the hooks
-    are changed one by one, each with a ping that must be answered with 200. The same call again goes on after a call
-    that ended, with the same value: within those 24 hours none is generated, unless --new is given. It sets every hook,
-    those that have the value already too, since GitHub shows to nobody which one a hook has. Other hooks that have
-    delivered to the stack lately are pointed out.
+    It stores a new value in Secrets Manager and sets it on one webhook after the other, each verified by a ping. The
+    stack accepts the former value for 24 hours. If the command is interrupted, repeat it: within those 24 hours it
+    continues with the same value, unless you give --new. It sets every webhook again, because GitHub does not show
+    which secret a webhook has. It reports other webhooks that have delivered to the stack lately.
 
     With --json: {"secret", "version", "generated": bool, "accepted_until", "hooks": [{"target", "hook", "ping"}]}.
     """
-    from closeout.cli import hook_scene, rotation
+    from closeout.cli import rotation, webhook_context
 
-    loaded = hook_scene.settings(config)
-    scene, *others = hook_scene.prepare_all(dict.fromkeys(targets), stack_name, token_from, loaded)
-    hooks = [scene.hooks, *(other.hooks for other in others)]
+    loaded = webhook_context.settings(config)
+    context, *others = webhook_context.prepare_all(dict.fromkeys(targets), stack_name, token_from, loaded)
+    hooks = [context.hooks, *(other.hooks for other in others)]
     for name in rotation.left_out(loaded, [each.target for each in hooks]):
         output.note(
-            f"{config} names {name} as well: a hook there keeps the former value; add it to this call."
+            f"{config} also names {name}: a webhook there keeps the former value; add it to this command."
         )
-    done = rotation.rotate(scene.stack, hooks, new=new, tell=output.note if as_json else output.say)
+    done = rotation.rotate(context.stack, hooks, new=new, tell=output.note if as_json else output.say)
     if as_json:
         output.print_json(done)
 
@@ -278,14 +281,14 @@ def rotate_secret(
 # --- what they say ----------------------------------------------------------------------------------------
 
 
-def _present(scene: Scene, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
+def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
     """Say that the hook is there already, and how it differs from what would be created."""
-    from closeout.cli import hook_scene
+    from closeout.cli import webhook_context
 
-    differs = hook_scene.differences(hook, events)
-    name = scene.hooks.target.name
+    differs = webhook_context.differences(hook, events)
+    name = context.hooks.target.name
     if as_json:
-        output.print_json(_as_json(scene, hook, "present", None, differs))
+        output.print_json(_as_json(context, hook, "present", None, differs))
     else:
         output.say(f"{name} has this webhook already: hook {hook.id}, {hook.url}")
         output.say(f"  events    {', '.join(hook.events)}")
@@ -295,9 +298,9 @@ def _present(scene: Scene, hook: Hook, events: tuple[str, ...], *, as_json: bool
     return exits.FAILED if differs else exits.OK
 
 
-def _tell(scene: Scene, hook: Hook, outcome: str, ping: HookDelivery, *, as_json: bool) -> None:
+def _tell(context: WebhookContext, hook: Hook, outcome: str, ping: HookDelivery, *, as_json: bool) -> None:
     if as_json:
-        output.print_json(_as_json(scene, hook, outcome, ping, []))
+        output.print_json(_as_json(context, hook, outcome, ping, []))
         return
     output.say(
         f"The ping of hook {hook.id} arrived: {ping.status_code} (delivery {ping.id}, GUID {ping.guid})."
@@ -305,10 +308,10 @@ def _tell(scene: Scene, hook: Hook, outcome: str, ping: HookDelivery, *, as_json
 
 
 def _as_json(
-    scene: Scene, hook: Hook, outcome: str, ping: HookDelivery | None, differs: list[str]
+    context: WebhookContext, hook: Hook, outcome: str, ping: HookDelivery | None, differs: list[str]
 ) -> dict[str, Any]:
     return {
-        "target": scene.hooks.target.name,
+        "target": context.hooks.target.name,
         "hook": hook.id,
         "url": hook.url,
         "events": list(hook.events),

@@ -18,7 +18,7 @@ from closeout.core.errors import CloseoutError
 from closeout.server import details, presentation
 
 if TYPE_CHECKING:
-    from closeout.server.pages import Look, Shown
+    from closeout.server.pages import Renderer, Shown
 
 MAX_STREAMS = 64
 EVERY = 1.0
@@ -33,12 +33,12 @@ class LiveRuns:
     def __init__(
         self,
         load: Callable[[details.Link, int | None], Shown | None],
-        look: Look,
+        renderer: Renderer,
         clock: Callable[[], float],
         draining: asyncio.Event,
     ) -> None:
         self._load = load
-        self._look = look
+        self._renderer = renderer
         self._clock = clock
         self._draining = draining
         self._open = 0
@@ -53,7 +53,7 @@ class LiveRuns:
         first = await asyncio.to_thread(self._load, link, None)
         if first is None:
             return None
-        headers = self._look.headers | {"X-Accel-Buffering": "no"}
+        headers = self._renderer.headers | {"X-Accel-Buffering": "no"}
         return StreamingResponse(
             self._events(link, first, last), media_type="text/event-stream", headers=headers
         )
@@ -96,17 +96,17 @@ class LiveRuns:
         last = lines[-1].id
         if not shown.log:
             return "", last
-        html = self._look.fragment("_lines.html", lines=lines)
+        html = self._renderer.fragment("_lines.html", lines=lines)
         return f"id: {last}\n" + _event("log", json.dumps({"html": html})), last
 
     def _standing(self, shown: Shown, progress: dict[str, str]) -> str:
         progress.update(presentation.progress_of(shown.lines) if shown.log else {})
-        values = self._look.standing(shown, self._clock(), progress)
+        values = self._renderer.standing(shown, self._clock(), progress)
         return json.dumps(
             {
                 "title": f"{values['banner'].word}: {shown.run.automation}",
-                "banner": self._look.fragment("_banner.html", **values),
-                "steps": self._look.fragment("_steps.html", **values),
+                "banner": self._renderer.fragment("_banner.html", **values),
+                "steps": self._renderer.fragment("_steps.html", **values),
             }
         )
 

@@ -48,8 +48,8 @@ class Pages:
         self._key = key
         self._clock = clock
         self._public_logs = public_logs
-        self._look = Look()
-        self._live = LiveRuns(self._load, self._look, clock, draining)
+        self._renderer = Renderer()
+        self._live = LiveRuns(self._load, self._renderer, clock, draining)
         routes = [
             Route("/runs/{run_id}", self._page, methods=["GET"]),
             Route("/runs/{run_id}/live", self._stream, methods=["GET"]),
@@ -71,8 +71,8 @@ class Pages:
         if shown is None:
             return self._missing()
         if link.expired:
-            return self._look.expired(shown)
-        return self._look.page(shown, link, self._clock(), newest=before is None)
+            return self._renderer.expired(shown)
+        return self._renderer.page(shown, link, self._clock(), newest=before is None)
 
     async def _stream(self, request: Request) -> Response:
         link = self._link(request)
@@ -85,10 +85,10 @@ class Pages:
         return details.check(self._key, run_id, request.url.query, self._clock())
 
     def _missing(self, *_: Any) -> Response:
-        return self._look.notice(
+        return self._renderer.notice(
             404,
             "There is nothing here",
-            "The link is not complete, or it is not one of ours. Details links stand in the commit's statuses.",
+            "The link is incomplete, or closeout did not make it. Reopen the link from GitHub.",
         )
 
     def _load(self, link: details.Link, after: int | None = None, before: int | None = None) -> Shown | None:
@@ -150,7 +150,7 @@ class Shown:
         """Whether the log may be shown."""
 
 
-class Look:
+class Renderer:
     """Templates, style and script, and the headers that go with every page."""
 
     def __init__(self) -> None:
@@ -191,7 +191,7 @@ class Look:
         """Return the page of an expired link: the verdict and nothing else."""
         word = presentation.banner(shown.run, 0.0).word
         return self.notice(
-            410, "This link has expired", "Details links are good for 30 days. The run itself:", verdict=word
+            410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
         )
 
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:

@@ -179,11 +179,11 @@ def _sleeps(run: RunView, now: float) -> str | None:
 
 def _standing(run: RunView) -> str:
     if run.state == "queued":
-        return "It starts as soon as it has its turn."
+        return "It starts when the runs before it have ended."
     for step in run.steps:
         if step.state in ("running", "waiting"):
-            return f"{step.name} is under way."
-    return "" if run.state == "finished" else "It is under way."
+            return f"{step.name} is running."
+    return "" if run.state == "finished" else "It is running."
 
 
 def steps(run: RunView, now: float, progress: Mapping[str, str]) -> tuple[StepRow, ...]:

@@ -30,7 +30,7 @@ NEEDED = ("moto", "werkzeug")
 @click.command(
     "demo",
     cls=Command,
-    short_help="Show the main job on this machine, without any account.",
+    short_help="Run the main job on this machine, without any account.",
     examples=("closeout demo", "closeout demo --keep-open"),
 )
 @click.option(

@@ -52,7 +52,7 @@ class Emulator:
         """DynamoDB's transactions are serializable; moto's undo what others write meanwhile, so one call at a time."""
         self._moto = DomainDispatcherApplication(self._create_app)
         # Otherwise moto lists the folder of its own package twice for each request.
-        self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)
+        self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)  # type: ignore[method-assign]
         self.reset()
 
     def reset(self) -> None:

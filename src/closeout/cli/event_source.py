@@ -22,7 +22,7 @@ URL = re.compile(rf"https://[\w.:-]+/{_NAME}/pull/{_NUMBER}(?:[/?#].*)?", re.ASC
 """The address of a page of a pull request, on GitHub or a GitHub Enterprise Server."""
 
 
-class Asked(NamedTuple):
+class EventSource(NamedTuple):
     """An event, and the configuration that is asked about it."""
 
     loaded: Loaded
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     """What `--json` adds: `{"pull_request": {"name", "state", "notes"}}` if that was read, else nothing."""
 
 
-def ask(config: Path, pull_request: str | None, event: str | None, payload: str | None) -> Asked:
+def read_event(config: Path, pull_request: str | None, event: str | None, payload: str | None) -> EventSource:
     """Return the event that the options name. What is to be known of a pull request that was read goes to standard error.
 
     Raises `UsageError` for options that name none, or two, before anything is read.
@@ -47,14 +47,14 @@ def ask(config: Path, pull_request: str | None, event: str | None, payload: str 
                 "Name the event: --pull-request OWNER/REPO#N, or --event and --payload, as in --help's examples."
             )
         name, value = options.event_and_payload(event, payload)
-        return Asked(load(config, builtin()), name, value, {})
+        return EventSource(load(config, builtin()), name, value, {})
     repository, number = _named(pull_request, event, payload)
     loaded = load(config, builtin())
     closed, *about = closed_event(loaded, repository, number)
     read = dict(zip(("name", "state", "notes"), about, strict=True))
     for note in read["notes"]:
         output.note(output.clean(note))
-    return Asked(loaded, "pull_request", closed, {"pull_request": read})
+    return EventSource(loaded, "pull_request", closed, {"pull_request": read})
 
 
 def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:

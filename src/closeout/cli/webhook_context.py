@@ -21,7 +21,7 @@ from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 
 
-class Scene(NamedTuple):
+class WebhookContext(NamedTuple):
     """What a command works with: the stack, its webhook's URL, and the hooks of the target."""
 
     stack: Stack
@@ -29,14 +29,14 @@ class Scene(NamedTuple):
     hooks: Hooks
 
 
-def prepare(target: str, stack_name: str, token_from: str | None, loaded: Loaded) -> Scene:
+def prepare(target: str, stack_name: str, token_from: str | None, loaded: Loaded) -> WebhookContext:
     """Find the stack and its token, for one target."""
     return prepare_all((target,), stack_name, token_from, loaded)[0]
 
 
 def prepare_all(
     targets: Iterable[str], stack_name: str, token_from: str | None, loaded: Loaded
-) -> list[Scene]:
+) -> list[WebhookContext]:
     """Find the stack and its token, for several targets; at least one is given and each is read first."""
     parsed = [Target.parse(target) for target in targets]
     stack = open_stack(stack_name)
@@ -45,7 +45,7 @@ def prepare_all(
     name = f"the token in {token_from or stack.output('GitHubTokenSecretName')}"
     github = GitHubClient(lambda: token, api_url, named=name)
     url = stack.output("WebhookUrl")
-    return [Scene(stack, url, Hooks(github, target)) for target in parsed]
+    return [WebhookContext(stack, url, Hooks(github, target)) for target in parsed]
 
 
 def _token(stack: Stack, reference: str | None, directory: Path) -> str:
@@ -87,31 +87,31 @@ def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
     return tuple(events)
 
 
-def one(scene: Scene, hook_id: int | None) -> Hook:
+def one(context: WebhookContext, hook_id: int | None) -> Hook:
     """Return the stack's hook, or the one that was named if it is the stack's."""
-    found = scene.hooks.reaching(scene.url)
+    found = context.hooks.reaching(context.url)
     chosen = [hook for hook in found if hook_id in (None, hook.id)]
-    name = scene.hooks.target.name
+    name = context.hooks.target.name
     if not chosen:
         which = f"hook {hook_id} of" if found else "no hook of"
-        text = f"{name} has {which} the stack {scene.stack.name} ({scene.url})."
+        text = f"{name} has {which} the stack {context.stack.name} ({context.url})."
         if found:
-            text = f"{name} has no hook {hook_id} that reaches the stack {scene.stack.name}."
+            text = f"{name} has no hook {hook_id} that reaches the stack {context.stack.name}."
         raise NotFound(
-            f"{text} `closeout webhook list {name} --stack {scene.stack.name}` shows what there is."
+            f"{text} `closeout webhook list {name} --stack {context.stack.name}` shows what there is."
         )
     if len(chosen) > 1:
-        raise UsageError(several(scene, chosen))
+        raise UsageError(several(context, chosen))
     return chosen[0]
 
 
-def several(scene: Scene, found: Sequence[Hook]) -> str:
+def several(context: WebhookContext, found: Sequence[Hook]) -> str:
     """Say that there are several hooks where one is meant, and how to get rid of one."""
     numbers = " and ".join(str(hook.id) for hook in found)
     return (
-        f"{scene.hooks.target.name} has several hooks that reach the stack, {numbers}, so each event arrives more than"
-        f" once (and is handled once). Remove one with `closeout webhook delete {scene.hooks.target.name} --stack"
-        f" {scene.stack.name} --hook ID`."
+        f"{context.hooks.target.name} has several hooks that reach the stack, {numbers}, so each event arrives more than"
+        f" once (and is handled once). Remove one with `closeout webhook delete {context.hooks.target.name} --stack"
+        f" {context.stack.name} --hook ID`."
     )
 
 

@@ -1,0 +1,99 @@
+"""What the Tab key offers: run ids, delivery ids, automations and actions, read from the ledger and the configuration.
+
+Each function is a `shell_complete` callback of click. A completion never fails and asks no network: where there is
+nothing to read, it offers nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from closeout.cli import options
+from closeout.core.errors import CloseoutError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from closeout.ledger.sqlite import Views
+
+NEWEST = 100
+
+
+def runs(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the newest runs, each with what became of it."""
+    from closeout.cli.runs import about
+
+    try:
+        found = [
+            (run.id, f"{run.verdict or run.state}, {run.automation} on {about(run)}")
+            for views in _ledger(ctx)
+            for run in views.runs(NEWEST)
+        ]
+    except CloseoutError:
+        return []
+    return _items(found, incomplete)
+
+
+def deliveries(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the newest deliveries, each with its event."""
+    try:
+        found = [
+            (str(one.id), f"{one.event} {one.action or ''} {one.repository or ''}")
+            for views in _ledger(ctx)
+            for one in views.deliveries(NEWEST)
+        ]
+    except CloseoutError:
+        return []
+    return _items(found, incomplete)
+
+
+def automations(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the automations of the configuration, and those that have run; no Python module is imported."""
+    from closeout.actions.registry import builtin
+    from closeout.config.load import load
+
+    names: set[str] = set()
+    with suppress(CloseoutError):
+        names |= {one.name for one in load(_config(ctx), builtin(), modules=False).automations}
+    with suppress(CloseoutError):
+        names |= {run.automation for views in _ledger(ctx) for run in views.runs(NEWEST)}
+    return _items([(name, "") for name in sorted(names)], incomplete)
+
+
+def actions(_ctx: click.Context, _parameter: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    """Offer the actions."""
+    from closeout.actions.registry import builtin
+
+    return _items([(one.uses, one.summary) for one in builtin().values()], incomplete)
+
+
+def _items(found: list[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [
+        CompletionItem(value, help=" ".join(about.split()) or None)
+        for value, about in found
+        if value.startswith(incomplete)
+    ]
+
+
+def _ledger(ctx: click.Context) -> Iterator[Views]:
+    """Yield the ledger's reader, or nothing: without a file, or with --stack, which is far away."""
+    from closeout.ledger.sqlite import Views as LedgerViews
+
+    given = ctx.params.get("db") or os.environ.get("CLOSEOUT_DB")
+    path = options.ledger_path(Path(given) if given else None, _config(ctx))
+    if path.exists() and not ctx.params.get("stack_name"):
+        views = LedgerViews(path)
+        yield views
+        views.close()
+
+
+def _config(ctx: click.Context) -> Path:
+    return Path(ctx.params.get("config") or os.environ.get("CLOSEOUT_CONFIG") or options.DEFAULT_CONFIG)
