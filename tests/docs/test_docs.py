@@ -22,7 +22,7 @@ from tests.docs.pages import ROOT, Block, blocks, column, commands, pages, spans
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 SHELL = ("sh", "console", "ini")
-OF_OTHERS = {"--quick", "--check"}
+OF_OTHERS = {"--quick", "--check", "--only"}
 """Options of the Makefile's own programs that contributors' pages name."""
 
 

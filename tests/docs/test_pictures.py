@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,12 @@ def test_a_picture_says_in_words_what_it_shows(picture: Path) -> None:
     shown = [page for page in pages() if f"/{picture.name})" in page.read_text("utf-8")]
     assert shown
     assert all(f"![](docs/{picture.name})" not in page.read_text("utf-8") for page in shown)
+
+
+def test_the_readme_shows_a_run_page_in_light_and_dark() -> None:
+    """Both pictures that `make pictures` takes are there, are small, and are told in words."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    shown = re.findall(r'(?:srcset|src)="(docs/[\w-]+\.png)"', text)
+    assert shown == ["docs/run-page-dark.png", "docs/run-page-light.png"]
+    assert all((ROOT / name).stat().st_size < 150_000 for name in shown)
+    assert re.search(r'<img alt="[^"]{20,}"', text)

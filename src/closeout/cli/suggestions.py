@@ -85,12 +85,12 @@ def _items(found: list[tuple[str, str]], incomplete: str) -> list[CompletionItem
 
 def _ledger(ctx: click.Context) -> Iterator[Views]:
     """Yield the ledger's reader, or nothing: without a file, or with --stack, which is far away."""
-    from closeout.ledger.sqlite import Views as LedgerViews
+    from closeout.ledger.sqlite import Views as FileViews
 
     given = ctx.params.get("db") or os.environ.get("CLOSEOUT_DB")
     path = options.ledger_path(Path(given) if given else None, _config(ctx))
     if path.exists() and not ctx.params.get("stack_name"):
-        views = LedgerViews(path)
+        views = FileViews(path)
         yield views
         views.close()
 

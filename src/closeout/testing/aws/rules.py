@@ -2,7 +2,7 @@
 
 moto answers DELETE_COMPLETE at once, whatever is in the way. A tool that is tested only against that has
 never seen a delete that takes time or fails. Each rule names the page of AWS's documentation that it stands
-for; docs/explanation/emulators.md says which of them are our reading and not AWS's words. Time is lazy: each
+for; docs/reference/emulated-aws.md says which of them are our reading and not AWS's words. Time is lazy: each
 request first brings every stack up to the present, so there are no threads here and the clock is an argument.
 
 Pages, under https://docs.aws.amazon.com/AWSCloudFormation/latest/:
