@@ -1,6 +1,6 @@
-"""A rerun and a replay: the next attempt at what a kept delivery starts, under today's configuration.
+"""Reruns and replays: the next attempt at what a stored delivery starts, under today's configuration.
 
-The same on both ledgers; who carries it out (the server, or the command itself) is theirs to say.
+The same for both ledgers: the server carries them out on SQLite, the command itself on a stack.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOTHING = "nothing to start: no automation matches, or its run has not finished"
 
 
 class Shown(Protocol):
-    """What is read of a ledger."""
+    """What reruns read from a ledger."""
 
     def run(self, run_id: str) -> RunView | None:
         """Return one run."""
@@ -32,7 +32,7 @@ class Shown(Protocol):
 
 
 class Attempting(Protocol):
-    """What is written to it."""
+    """What reruns write to it."""
 
     def new_attempt(
         self,
@@ -48,12 +48,12 @@ class Attempting(Protocol):
         ...
 
     def add_runs(self, delivery: int | str, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
-        """Store runs that a kept delivery did not have; return their executions."""
+        """Store runs that a stored delivery did not have; return their executions."""
         ...
 
 
 class Reruns:
-    """Over one ledger and today's configuration. `matched` gives what an event (name, GUID, JSON text) starts."""
+    """Reruns and replays over one ledger. `matched` returns the runs that an event (name, GUID, JSON text) starts today."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Reruns:
         automation = self._automations.get(run.automation)
         if automation is None:
             return f"the configuration no longer has the automation {run.automation}"
-        # The key too is today's: with yesterday's it could run beside a run that holds the key of today.
+        # Use today's key, too: with the old one this run could run beside a run that holds today's.
         matched = self._matched(run.event, run.guid, self._shown.body(run.delivery))
         today = next((new for new in matched if new.run_id == run.id), None)
         execution = self._attempting.new_attempt(
@@ -95,7 +95,7 @@ class Reruns:
         return execution
 
     def replay(self, delivery_id: int | str, by: str) -> str:
-        """Match a kept delivery against today's file: new runs begin, finished ones get their next attempt."""
+        """Match a stored delivery against today's file; start new runs, and the next attempt of finished ones."""
         delivery = self._shown.delivery(delivery_id)
         if delivery is None:
             return f"there is no delivery {delivery_id}"

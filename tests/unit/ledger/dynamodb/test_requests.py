@@ -202,7 +202,7 @@ def test_what_is_not_there_is_said(desk: Desk) -> None:
     assert desk.ask("replay", "nothing") == "there is no delivery nothing"
     assert desk.ask("dance") == "unknown request 'dance'"
     number = desk.without_file.add_request("rerun", run, "ada", None)
-    assert "needs what is deployed" in str(desk.without_file.outcome(number))
+    assert "needs the deployed configuration" in str(desk.without_file.outcome(number))
     assert [view.attempt for view in desk.bench.views.runs()] == [1]
 
 
