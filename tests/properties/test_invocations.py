@@ -1,4 +1,4 @@
-"""Turns under any order of visits, cancels and deaths: one run of a key at a time, nobody dropped, nobody overtaken."""
+"""Queues under any order of invocations, cancels and deaths: one run of a key at a time, nobody dropped, nobody overtaken."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tests.contract.remote_harness import FOREVER, RemoteBench
 
 NAMES = ("a", "b", "c")
 STEPS = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.sampled_from(("visit", "visit", "visit", "die", "cancel", "later"))),
+    st.tuples(
+        st.sampled_from(NAMES), st.sampled_from(("advance", "advance", "advance", "die", "cancel", "later"))
+    ),
     max_size=14,
 )
 
@@ -66,7 +68,7 @@ class Scene:
             raise Abandoned
 
     def step(self, name: str, what: str) -> None:
-        """Let one thing happen. Each visit is a process of its own."""
+        """Let one thing happen. Each invocation is a process of its own."""
         execution = self.executions[name]
         if what == "later":
             self.clock.advance(7)
@@ -78,7 +80,7 @@ class Scene:
             self.dying = False
 
     def ends(self) -> list[str]:
-        """Visit everybody until all are done; return the verdicts."""
+        """Advance every run until all are done; return the verdicts."""
         for _ in range(30):
             if [self.bench.process().advance(run, lambda: FOREVER) for run in self.executions.values()] == [
                 DONE
@@ -92,7 +94,7 @@ class Scene:
 @settings(max_examples=25)
 @given(steps=STEPS)
 def test_one_at_a_time_in_order_and_everybody_ends(aws: FakeAws, steps: list[tuple[str, str]]) -> None:
-    """Whoever is visited, dies or is cancelled, and when: the key has one holder, and the order is the tickets'."""
+    """Whichever run advances, dies or is cancelled, and when: a key has one lock holder, in the order of tickets."""
     scene = Scene(aws)
     for step in steps:
         scene.step(*step)

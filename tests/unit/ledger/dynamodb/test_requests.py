@@ -101,7 +101,7 @@ def test_a_cancel_is_kept_with_who_and_why_and_a_run_that_was_never_started_is_s
 
 @pytest.mark.parametrize("status", ["FAILED", "STOPPED"])
 def test_a_cancel_brings_a_run_to_its_end_that_lambda_has_given_up(desk: Desk, status: str) -> None:
-    """Nobody visits it any more, and what should have ended it is lost: it is taken up under another name."""
+    """Lambda no longer invokes it, and what should have ended it is lost: it is taken up under another name."""
 
     def waits(durable: Durable, execution: Execution) -> Ending:
         try:
