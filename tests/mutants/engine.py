@@ -59,7 +59,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a script that was cut off fails before what is left of it is ended",
         "src/closeout/engine/durable.py",
-        'kind != "sleep" and not _effect_begun(kept)',
+        'kind != "sleep" and not _effect_begun(recorded)',
         'kind != "sleep"',
         (f"{DURABLE}::test_what_was_cut_off_is_ended_before_its_step_fails",),
     ),

@@ -185,8 +185,7 @@ class Engine:
         self._names[task.execution] = task.number
         self._last = max(self._last, task.number)
         task.cancel = self._early_cancels.pop(task.execution, task.cancel)
-        holds_lock = task.turn != "own" or self._queues.join(task.key, task.number)
-        if not holds_lock:
+        if task.turn == "own" and not self._queues.join(task.key, task.number):
             heapq.heappush(self._alarms, (task.expires, task.number))
             if task.cancel:
                 self._leave_queue(task, "cancelled")
@@ -321,6 +320,7 @@ class Engine:
             alone = self._turns.current == task.number
             beside = alone and any(other.state == "running" for other in self._tasks.values())
             task.state = "running"
+        # A new run does not wait for this commit: if the process dies before it, the run just begins anew.
         wait = task.found or not task.fresh or task.turn != "own"
         try:
             at = self._clock.now()

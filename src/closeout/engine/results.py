@@ -51,7 +51,7 @@ def failure(error: BaseException, redact: Callable[[str], str] = str) -> str:
     return json.dumps({"kind": kind, "message": message[:LONGEST_MESSAGE]})
 
 
-def raise_again(operation: Operation) -> StepFailed:
+def recorded_error(operation: Operation) -> StepFailed:
     """Return the exception of a recorded error: equal in the first execution and in every replay."""
     data = json.loads(operation.result or "{}")
     kind, message = data.get("kind", "unknown"), data.get("message", "")
