@@ -1,4 +1,4 @@
-"""The contract of `Durable` on the official durable test runner: the worker's own driver over the ledger's visits."""
+"""The contract of `Durable` on the official durable test runner: the worker's own driver over the Lambda engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def play(engine: LambdaEngine, execution: str) -> Any:
 
 
 class RunnerHarness:
-    """`durable_suite.Harness` on the runner. Visits that come too early, since time is skipped, do nothing."""
+    """`durable_suite.Harness` on the runner. Invocations that come too early, since time is skipped, do nothing."""
 
     tick = 0.01
 
@@ -75,7 +75,7 @@ class SkippingClock:
 
 
 class SkippingEngine:
-    """Visits after which the clock jumps to when the next is due, once the worker has read it."""
+    """An engine after whose invocations the clock jumps to when the next is due, once the worker has read it."""
 
     def __init__(self, engine: LambdaEngine, clock: SkippingClock) -> None:
         self._engine = engine
@@ -83,7 +83,7 @@ class SkippingEngine:
         self.count = 0
 
     def advance(self, execution: str, remaining: Any) -> dict[str, Any]:
-        """Visit."""
+        """Advance an execution."""
         self.count += 1
         outcome = self._engine.advance(execution, remaining)
         if "wake" in outcome:
@@ -116,7 +116,7 @@ def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws) -> N
 
 
 def test_the_worker_asks_for_whole_seconds_and_one_at_least() -> None:
-    """Lambda knows no shorter wait; a visit that is late already comes as soon as it can."""
+    """Lambda knows no shorter wait; an invocation that is late already comes as soon as it can."""
     waits = {
         wake: worker.next_invocation({"wake": wake}, 100.0).delay_seconds
         for wake in (90.0, 100.0, 100.5, 130.2)

@@ -321,35 +321,35 @@ class DurableSuite:
     def test_a_poll_that_was_held_before_its_mark_has_begun_nothing(self, harness: Harness) -> None:
         """However often it was held, and though each poll may be another process's."""
         held = Calls(None, busy(), "go")
-        marks: list[str] = []
+        begins: list[str] = []
 
         def run(durable: Durable) -> None:
             def poll() -> Any:
                 if held() is None:
                     return None
-                marks.append(durable.begin_effect())
+                begins.append(durable.begin_effect())
                 return "done"
 
             durable.wait_until("effect", poll, harness.tick, 30)
 
         harness.run(ends(run))
-        assert (held.count, marks) == (3, ["begun"])
+        assert (held.count, begins) == (3, ["begun"])
 
     def test_what_was_marked_is_marked_until_the_operation_has_ended(self, harness: Harness) -> None:
-        """A poll that failed after its mark may have had its effect; the operation after it begins anew."""
+        """A poll that failed after its effect began may have had its effect; the operation after it begins anew."""
         effect = Calls(busy("cut off"), busy("cut off"), "done")
-        marks: list[str] = []
+        begins: list[str] = []
 
         def run(durable: Durable) -> None:
             def poll() -> Any:
-                marks.append(durable.begin_effect())
+                begins.append(durable.begin_effect())
                 return effect()
 
             durable.wait_until("effect", poll, harness.tick, 30)
             durable.wait_until("next", poll, harness.tick, 30)
 
         harness.run(ends(run))
-        assert marks == ["begun", "again", "again", "begun"]
+        assert begins == ["begun", "again", "again", "begun"]
 
     def test_a_mark_belongs_inside_a_poll(self, harness: Harness) -> None:
         """Anywhere else nothing could end it."""

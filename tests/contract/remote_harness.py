@@ -1,4 +1,4 @@
-"""Visits over a ledger in DynamoDB (moto over HTTP), driven by a loop as Lambda drives them; stands for the engine."""
+"""The Lambda engine over a ledger in DynamoDB (moto over HTTP), driven by a loop as Lambda drives it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RemoteBench:
         self.engine = self.process()
 
     def process(self, **options: Any) -> LambdaEngine:
-        """Visits as a process of its own makes them."""
+        """An engine as another process would make it."""
         return LambdaEngine(
             self.store,
             lambda durable, execution: (self.functions.get(execution.automation) or self._required())(
@@ -151,7 +151,7 @@ class RemoteBench:
         self.dynamo.put_item(TableName=self.name, Item=item)
 
     def drive(self, execution: str, seconds: float = 20.0) -> Ending:
-        """Visit an execution until it is done, waiting in between as long as it asks for."""
+        """Advance an execution until it is done, waiting in between as long as it asks for."""
         deadline = time.monotonic() + seconds
         for _ in range(MOST_INVOCATIONS):
             outcome = self.engine.advance(execution, lambda: FOREVER)
@@ -189,7 +189,7 @@ def run_name(name: str) -> str:
 
 
 class RemoteHarness:
-    """`durable_suite.Harness` over visits."""
+    """`durable_suite.Harness` over the Lambda engine."""
 
     tick = 0.01
 

@@ -22,7 +22,7 @@ class Script:
 
     def __init__(self) -> None:
         self.polls = 0
-        self.marks: list[str] = []
+        self.begins: list[str] = []
         self.held = True
         self.effect: Callable[[], object] = lambda: None
 
@@ -31,7 +31,7 @@ class Script:
             self.polls += 1
             if self.held:
                 return None
-            self.marks.append(durable.begin_effect())
+            self.begins.append(durable.begin_effect())
             self.effect()
             return True
 
@@ -69,7 +69,7 @@ def test_on_one_machine_that_crashes(tmp_path: Path) -> None:
     """What was begun may have happened, and it may be what killed the process."""
     script = Script()
     run_on_one_machine(tmp_path / "ledger.db", script, Bench.crash)
-    assert script.marks == ["begun", "again"]
+    assert script.begins == ["begun", "again"]
 
 
 def test_on_one_machine_that_is_restarted(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_on_one_machine_that_is_restarted(tmp_path: Path) -> None:
 
     script = Script()
     run_on_one_machine(tmp_path / "ledger.db", script, stop)
-    assert script.marks == ["begun", "again"]
+    assert script.begins == ["begun", "again"]
 
 
 def test_on_aws(aws: FakeAws) -> None:
@@ -95,10 +95,10 @@ def test_on_aws(aws: FakeAws) -> None:
     a = bench.accept("a")
     assert bench.process().advance(a, lambda: FOREVER) != DONE
     script.held, script.effect = False, dies
-    assert eventually(lambda: bench.process().advance(a, lambda: FOREVER) != DONE and script.marks), (
+    assert eventually(lambda: bench.process().advance(a, lambda: FOREVER) != DONE and script.begins), (
         "once it is due"
     )
     script.effect = lambda: None
     assert eventually(lambda: bench.process().advance(a, lambda: FOREVER) == DONE)
-    assert script.marks == ["begun", "again"]
+    assert script.begins == ["begun", "again"]
     assert bench.operations(a)["effect"].tries == 3, "held, cut off, done"

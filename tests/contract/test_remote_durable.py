@@ -1,4 +1,4 @@
-"""The engine on AWS keeps the contract of `Durable`: its visits over its ledger, on emulated DynamoDB."""
+"""The engine on AWS keeps the contract of `Durable`: its invocations over its ledger, on emulated DynamoDB."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ class TestRemoteDurable(DurableSuite):
 
     @pytest.fixture
     def harness(self, aws: FakeAws) -> RemoteHarness:
-        """Visits on a fresh table."""
+        """An engine on a fresh table."""
         return RemoteHarness(aws)

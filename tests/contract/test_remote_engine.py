@@ -1,4 +1,4 @@
-"""Visits over a ledger in DynamoDB: turns, waits, cancel, crashes, fences, and executions that Lambda gave up."""
+"""The Lambda engine over DynamoDB: queues, waits, cancel, crashes, fencing tokens, and executions that Lambda gave up."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bench(aws: FakeAws, gate: Gate) -> RemoteBench:
 
 
 def advance(bench: RemoteBench, execution: str) -> dict[str, Any]:
-    """Visit with all the time that Lambda gives."""
+    """Advance with all the time that Lambda gives."""
     return bench.engine.advance(execution, lambda: FOREVER)
 
 
@@ -103,7 +103,7 @@ def partition(bench: RemoteBench, name: str) -> list[dict[str, Any]]:
 
 
 def test_runs_of_one_key_go_one_at_a_time_in_order_of_acceptance(bench: RemoteBench, gate: Gate) -> None:
-    """Whoever is visited first: the second begins when the first has ended, even if the first waits."""
+    """Whichever is invoked first: the second begins when the first has ended, even if the first waits."""
     runs = []
     for name in ("a", "b", "c"):
         runs.append(bench.accept(name, key="k"))
@@ -434,7 +434,7 @@ def test_a_cancel_while_an_operation_runs_is_told_at_the_next_boundary(bench: Re
     }
 
 
-# --- crashes and fences -------------------------------------------------------------------------------------
+# --- crashes and fencing tokens -----------------------------------------------------------------------------
 
 
 def dies(durable: Durable, execution: Execution) -> Ending:
@@ -449,7 +449,7 @@ def dies(durable: Durable, execution: Execution) -> Ending:
 
 
 def test_a_run_whose_process_died_goes_on_from_what_it_recorded(bench: RemoteBench) -> None:
-    """Another process finds it running under another fence, and counts one crash."""
+    """Another process finds it running under another fencing token, and counts one crash."""
     calls: list[str] = []
     bench.functions["a"] = dies
     a = bench.accept("a")
@@ -510,7 +510,7 @@ def test_a_row_of_before_deaths_were_counted_is_read(bench: RemoteBench) -> None
 
 
 def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> None:
-    """The second takes over, and whatever the first stores afterwards is refused: its visit is abandoned."""
+    """The second takes over, and whatever the first stores afterwards is refused: its invocation is abandoned."""
     other: list[dict[str, Any]] = []
     calls: list[str] = []
 
@@ -534,13 +534,13 @@ def test_of_two_invocations_of_one_execution_one_records(bench: RemoteBench) -> 
     assert bench.finished == [a]
 
 
-def test_whoever_lost_the_fence_stores_nothing_even_while_the_run_goes_on(bench: RemoteBench) -> None:
-    """The other visit has it and is not done: the run is `running` for both, and only the fence tells them apart."""
+def test_whoever_lost_the_claim_stores_nothing_even_while_the_run_goes_on(bench: RemoteBench) -> None:
+    """The run is `running` for both invocations, and only the fencing token tells them apart."""
     calls: list[str] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
         if len(calls) == 1:
-            raise Abandoned  # the other visit's process dies in the middle
+            raise Abandoned  # the other invocation's process dies in the middle
 
         def effect() -> None:
             calls.append("effect")
@@ -595,7 +595,7 @@ class Flaky:
 def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     bench: RemoteBench, method: str
 ) -> None:
-    """The visit comes back, as often as it takes: an outage is not the run's doing."""
+    """Invocations try again, as often as it takes: an outage is no crash of the run."""
     counted(bench)
     flaky = Flaky(bench.store, {method})
     bench.store = flaky  # type: ignore[assignment]
@@ -681,7 +681,7 @@ def test_an_outcome_is_stored_however_long_the_ledger_takes_no_writes(bench: Rem
 
 
 def test_a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses(bench: RemoteBench) -> None:
-    """The same claim again finds its own fence."""
+    """The same claim again finds its own fencing token."""
     a = bench.accept("a", key="k")
     found = bench.store.look(a)
     assert found is not None
@@ -723,7 +723,7 @@ def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, g
 
 
 def test_an_error_of_the_run_function_ends_the_run(bench: RemoteBench) -> None:
-    """Not the visit, and not the execution in Lambda."""
+    """Neither the invocation nor the execution in Lambda fails."""
 
     def run(durable: Durable, execution: Execution) -> Ending:
         raise LookupError("a defect")
@@ -781,7 +781,7 @@ def test_a_run_whose_record_is_damaged_ends_as_a_failure(bench: RemoteBench, gat
 
 
 def test_a_finished_run_is_left_alone(bench: RemoteBench, gate: Gate) -> None:
-    """By a visit and by whoever would end it."""
+    """By an invocation and by the handler of failed executions."""
     gate.open.add("a")
     a = bench.accept("a")
     advance(bench, a)
@@ -799,7 +799,7 @@ def test_a_finished_run_is_left_alone(bench: RemoteBench, gate: Gate) -> None:
 
 
 def test_a_run_is_ended_from_outside_whatever_it_was_at(bench: RemoteBench, gate: Gate) -> None:
-    """Its crashes do not count against that, its own record is there, and its fence is taken from a zombie."""
+    """Its crashes do not count against that, its own record is there, and its fencing token is taken from a zombie."""
     bench.functions["a"] = dies
     a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
     for _ in range(MAX_DEATHS):

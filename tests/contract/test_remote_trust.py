@@ -1,4 +1,4 @@
-"""What the receiver can write, and a visit does not believe: docs/adr/0018."""
+"""What the receiver can write, and an invocation does not trust: docs/adr/0018."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def accept(bench: RemoteBench, **options: Any) -> str:
 
 
 def advance(bench: RemoteBench, execution: str) -> dict[str, Any]:
-    """Visit in an environment of its own."""
+    """Advance in an environment of its own."""
     return bench.process().advance(execution, lambda: FOREVER)
 
 
@@ -303,7 +303,7 @@ def test_a_run_of_the_release_before_goes_on_where_it_began(old: RemoteBench, lo
 def test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_begun_again(
     old: RemoteBench, log: Log
 ) -> None:
-    """By whichever visit of the release after meets it: what it had recorded cannot be told from what was forged."""
+    """By the first invocation of the next release: what it had recorded cannot be told from what was forged."""
     a = accept(old)
     old.engine.advance(a, lambda: FOREVER)
     later(old, 101)

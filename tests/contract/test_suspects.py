@@ -162,7 +162,7 @@ def test_who_died_in_its_turn_goes_first_and_alone(make: Callable[..., Machine])
     machine.under_way("a", "b")
     machine.crash()
     machine.begun("a")
-    machine.bench.engine._turns.begun(1, 0.0)
+    machine.bench.engine._turns.set_end(1, 0.0)
     machine.bench.engine._nudged.set()
     machine.reached("a", "b")
     assert machine.row("b") == (1, "beside", 0), "what is over is only the turn of the first"

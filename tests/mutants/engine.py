@@ -59,14 +59,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a script that was cut off fails before what is left of it is ended",
         "src/closeout/engine/durable.py",
-        'kind != "sleep" and not _effect_begun(kept)',
+        'kind != "sleep" and not _effect_begun(recorded)',
         'kind != "sleep"',
         (f"{DURABLE}::test_what_was_cut_off_is_ended_before_its_step_fails",),
     ),
     Mutant(
         "others begin during a turn alone",
         "src/closeout/engine/turns.py",
-        "        if self.now is not None:\n            return []\n",
+        "        if self.current is not None:\n            return []\n",
         "",
         (
             f"{TURNS}::test_nobody_begins_during_a_turn_and_nobody_is_left_behind",
@@ -76,7 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a turn alone never ends by its time",
         "src/closeout/engine/turns.py",
-        "return self.now if at >= self._until else None",
+        "return self.current if at >= self._until else None",
         "return None",
         (f"{SUSPECTS}::test_a_turn_that_is_up_lets_the_others_begin_beside_it",),
     ),
@@ -138,7 +138,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a restart lets time go back with the system's clock",
         "src/closeout/wiring/runtime.py",
-        "        _go_on(clock, ledger, report)\n",
+        "        _continue_time(clock, ledger, report)\n",
         "",
         (f"{RUNTIME}::test_after_a_restart_time_goes_on_where_it_was_as_long_as_runs_are_open",),
     ),
@@ -159,8 +159,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a cancel waits for turns alone",
         "src/closeout/engine/local.py",
-        "self._begin([task.number] if task.cancel else self._turns.ready(task.number, died))",
-        "self._begin(self._turns.ready(task.number, died))",
+        "self._begin([task.number] if task.cancel else self._turns.add(task.number, died))",
+        "self._begin(self._turns.add(task.number, died))",
         (f"{SUSPECTS}::test_a_cancel_does_not_wait_for_turns",),
     ),
     Mutant(

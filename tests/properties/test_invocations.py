@@ -1,4 +1,4 @@
-"""Turns under any order of visits, cancels and deaths: one run of a key at a time, nobody dropped, nobody overtaken."""
+"""Queues under any order of invocations, cancels and deaths: one run of a key at a time, nobody dropped, nobody overtaken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from tests.contract.remote_harness import FOREVER, RemoteBench
 NAMES = ("a", "b", "c")
 PAUSE = 20.0
 STEPS = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.sampled_from(("visit", "visit", "visit", "die", "cancel", "later"))),
+    st.tuples(
+        st.sampled_from(NAMES), st.sampled_from(("advance", "advance", "advance", "die", "cancel", "later"))
+    ),
     max_size=14,
 )
 
@@ -99,7 +101,7 @@ class Scene:
 @settings(max_examples=25)
 @given(steps=STEPS)
 def test_one_at_a_time_in_order_and_everybody_ends(aws: FakeAws, steps: list[tuple[str, str]]) -> None:
-    """Whoever is visited, dies or is cancelled, and when: the key has one holder, and the order is the tickets'."""
+    """Whichever run advances, dies or is cancelled, and when: a key has one lock holder, in the order of tickets."""
     scene = Scene(aws)
     for step in steps:
         scene.step(*step)

@@ -25,27 +25,27 @@ def test_nobody_begins_during_a_turn_and_nobody_is_left_behind(steps: list[tuple
     turns = Turns()
     waiting: dict[int, bool] = {}
     for what, number in steps:
-        had = turns.now
+        had = turns.current
         if what == "drop":
             assert turns.drop(number) == (waiting.pop(number, None) is not None)
             continue
         if what == "over":
-            begun = turns.over(number)
+            begun = turns.end(number)
         elif number in waiting or number == had:
             continue
         else:
             waiting[number] = what == "suspect"
-            begun = turns.ready(number, (0, 1) if waiting[number] else None)
-        if had is not None and turns.now == had:
+            begun = turns.add(number, (0, 1) if waiting[number] else None)
+        if had is not None and turns.current == had:
             assert begun == [], "nothing begins during a turn"
-        elif begun and turns.now is not None:
-            assert begun == [turns.now] == [min(each for each, suspect in waiting.items() if suspect)]
+        elif begun and turns.current is not None:
+            assert begun == [turns.current] == [min(each for each, suspect in waiting.items() if suspect)]
         elif begun:
             assert not any(waiting.values()), "the others come after all suspects"
         for each in begun:
             del waiting[each]
-    while turns.now is not None:
-        for each in turns.over(turns.now):
+    while turns.current is not None:
+        for each in turns.end(turns.current):
             del waiting[each]
     assert waiting == {}
 
@@ -53,10 +53,10 @@ def test_nobody_begins_during_a_turn_and_nobody_is_left_behind(steps: list[tuple
 def test_who_died_alone_goes_first() -> None:
     """Then who was under way in more deaths than others, then the others, in order of acceptance."""
     turns = Turns()
-    assert turns.ready(1, (0, 1)) == [1]
+    assert turns.add(1, (0, 1)) == [1]
     for number, died in ((4, (1, 1)), (2, (0, 1)), (6, (0, 2)), (5, (2, 3)), (3, (1, 2))):
-        assert turns.ready(number, died) == []
-    order = [turns.over(1), turns.over(5), turns.over(3), turns.over(4), turns.over(6)]
+        assert turns.add(number, died) == []
+    order = [turns.end(1), turns.end(5), turns.end(3), turns.end(4), turns.end(6)]
     assert order == [[5], [3], [4], [6], [2]]
 
 
@@ -92,33 +92,33 @@ class World:
 
         def begin(numbers: list[int]) -> None:
             for number in numbers:
-                alone = turns.now == number
+                alone = turns.current == number
                 if self.rows[number].deaths >= MAX_DEATHS:
                     self.verdicts[number] = "failure"
-                    begin(turns.over(number))
+                    begin(turns.end(number))
                     continue
                 self.rows[number] = advance(self.rows[number], Taken("own", now, alone, beside=bool(began)))
                 began[number] = now
-                turns.begun(number, now + seconds(TURN, self.rows[number].suspected))
+                turns.set_end(number, now + seconds(TURN, self.rows[number].suspected))
 
         open_runs = [number for number in range(len(self.rows)) if number not in self.verdicts]
         for number in sorted(open_runs, key=self._order):
             row = self.rows[number]
-            begin(turns.ready(number, None if row.alone is None else (row.deaths, row.suspected)))
+            begin(turns.add(number, None if row.alone is None else (row.deaths, row.suspected)))
         while began:
             happens = [(began[number] + self._lasts(number), number, self._end) for number in began]
-            up = now + turns.rest(now)
+            up = now + turns.remaining(now)
             now, number, what = min(happens, key=lambda entry: entry[0])
             if min(now, up) > power:
                 self._die(power)
                 return
-            if up < now and turns.now is not None:
-                now, number, what = up, turns.now, self._join
+            if up < now and turns.current is not None:
+                now, number, what = up, turns.current, self._join
             elif number in self.kills:
                 self._die(now)
                 return
             what(number, began)
-            begin(turns.over(number))
+            begin(turns.end(number))
 
     def _die(self, at: float) -> None:
         self.deaths += 1

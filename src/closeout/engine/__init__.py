@@ -1,4 +1,4 @@
-"""The engines behind `ports.Durable`: run functions that outlive their process."""
+"""The engines that implement `ports.Durable`: their run functions survive the death of the process."""
 
 from __future__ import annotations
 

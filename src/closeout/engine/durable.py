@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from closeout.core.errors import CloseoutError, StepFailed, WaitTimeout
 from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import CRASHED, MAX_DEATHS
-from closeout.engine.results import encode, failure, raise_again
+from closeout.engine.results import encode, failure, recorded_error
 from closeout.ports import EffectBegin, Json, Operation
 
 LONGEST_RETRY_AFTER = 86_400.0
@@ -112,31 +112,31 @@ class ReplayDurable:
 
     def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
         """Run `fn` once and store its result (see `ports.Durable`)."""
-        kept = self._reach(name)
-        if kept and kept.state != "waiting":
-            return self._replay(kept)
-        self._boundary(name, "record", kept)
-        begun = self._begun(name, "record", kept)
+        recorded = self._enter(name)
+        if recorded and recorded.state != "waiting":
+            return self._replay(recorded)
+        self._check_boundary(name, "record", recorded)
+        begun = self._next_try(name, "record", recorded)
         try:
             value = self._call(name, fn)
         except CloseoutError as error:
             if not (retry and error.transient and begun.tries < retry.attempts):
                 raise self._fail(begun, error) from error
-            wait = retry.delay(begun.tries, jitter=self._recorder.jitter(), retry_after=_asked(error))
-            self._wait(begun, self._recorder.now() + wait, self._heard(error))
+            wait = retry.delay(begun.tries, jitter=self._recorder.jitter(), retry_after=_retry_after(error))
+            self._wait(begun, self._recorder.now() + wait, self._waiting_result(error))
         except Exception as error:
             raise self._fail(begun, error) from error
         return self._succeed(begun, value)
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait without occupying a thread."""
-        kept = self._reach(name)
-        if kept and kept.state != "waiting":
-            self._replay(kept)
+        recorded = self._enter(name)
+        if recorded and recorded.state != "waiting":
+            self._replay(recorded)
             return
-        self._boundary(name, "sleep", kept)
-        begun = kept or self._begun(name, "sleep", None)
-        if kept is None and seconds > 0:
+        self._check_boundary(name, "sleep", recorded)
+        begun = recorded or self._next_try(name, "sleep", None)
+        if recorded is None and seconds > 0:
             self._wait(begun, begun.started_at + seconds, None)
         self._succeed(begun, None)
 
@@ -144,15 +144,16 @@ class ReplayDurable:
         self, name: str, poll: Callable[[], Json | None], every: float | Backoff, timeout: float
     ) -> Json:
         """Call `poll` until it returns something other than None (see `ports.Durable`)."""
-        kept = self._reach(name)
-        if kept and kept.state != "waiting":
-            return self._replay(kept)
-        self._boundary(name, "wait", kept)
-        begun = self._begun(name, "wait", kept)
+        recorded = self._enter(name)
+        if recorded and recorded.state != "waiting":
+            return self._replay(recorded)
+        self._check_boundary(name, "wait", recorded)
+        begun = self._next_try(name, "wait", recorded)
         deadline = begun.started_at + timeout
-        heard: dict[str, Any] = json.loads(kept.result) if kept and kept.result else {}
-        if kept and heard.get("not_before", 0.0) > self._recorder.now() >= deadline:
-            raise self._fail(kept, self._too_late(name, timeout, heard))
+        heard: dict[str, Any] = json.loads(recorded.result) if recorded and recorded.result else {}
+        if recorded and heard.get("not_before", 0.0) > self._recorder.now() >= deadline:
+            # The service asked us to wait until after the deadline, so another poll would come too early.
+            raise self._fail(recorded, self._timed_out(name, timeout, heard))
         self._polled, self._effect_begun = begun, "marked" in heard
         self._interrupted = self._interrupted or self._effect_begun
         try:
@@ -160,7 +161,7 @@ class ReplayDurable:
         except CloseoutError as error:
             if not error.transient:
                 raise self._fail(begun, error) from error
-            heard = self._heard(error)
+            heard = self._waiting_result(error)
         except Exception as error:
             raise self._fail(begun, error) from error
         else:
@@ -169,10 +170,10 @@ class ReplayDurable:
             heard = {}
         now = self._recorder.now()
         if now >= deadline:
-            raise self._fail(begun, self._too_late(name, timeout, heard))
+            raise self._fail(begun, self._timed_out(name, timeout, heard))
         delay = every.delay(begun.tries, self._recorder.jitter()) if isinstance(every, Backoff) else every
-        wake = now + max(delay, 0.0)
-        wake = min(max(wake, heard.get("not_before", 0.0)), deadline)
+        # Never earlier than the service asked for, and at the deadline for a last poll.
+        wake = min(max(now + max(delay, 0.0), heard.get("not_before", 0.0)), deadline)
         return self._wait(begun, wake, {**heard, **({"marked": True} if self._effect_begun else {})})
 
     def begin_effect(self) -> EffectBegin:
@@ -188,7 +189,8 @@ class ReplayDurable:
         under_way = self._polled._replace(
             tries=self._polled.tries - 1, wake=None, result=json.dumps({"marked": True})
         )
-        self._keep(under_way)
+        self._save(under_way)
+        # After a long outage the guards that ran before this are out of date, so they must run again.
         if self._recorder.now() - asked > LATE:
             return "late"
         self._effect_begun, self._interrupted = True, False
@@ -200,7 +202,7 @@ class ReplayDurable:
 
     # --- entering -------------------------------------------------------------------------------------
 
-    def _reach(self, name: str) -> Operation | None:
+    def _enter(self, name: str) -> Operation | None:
         """Enter an operation; return what is recorded of it."""
         if self.suspended is not None:
             raise Suspended(self.suspended)
@@ -215,12 +217,12 @@ class ReplayDurable:
         self._reached.add(name)
         return self._recorded.get(name)
 
-    def _replay(self, kept: Operation) -> Json:
-        if kept.state == "ok":
-            return json.loads(kept.result or "null")
-        raise raise_again(kept)
+    def _replay(self, recorded: Operation) -> Json:
+        if recorded.state == "ok":
+            return json.loads(recorded.result or "null")
+        raise recorded_error(recorded)
 
-    def _boundary(self, name: str, kind: str, kept: Operation | None) -> None:
+    def _check_boundary(self, name: str, kind: str, recorded: Operation | None) -> None:
         """Check before anything new is done: cancelled, not yet time, draining, or died too often while alone.
 
         An operation whose effect has begun may have left processes behind, which it must stop first. So it runs once
@@ -230,25 +232,25 @@ class ReplayDurable:
         now = recorder.now()
         by = recorder.cancelled_by()
         if by is not None:
-            at = kept or Operation(name, self._position(), kind, "waiting", None, 0, None, now, None)
+            at = recorded or Operation(name, self._position(), kind, "waiting", None, 0, None, now, None)
             text = json.dumps({"kind": "cancelled", "message": f"cancelled by {by}"})
             self._interrupted = False
             raise self._end(at, "cancelled", text, cancel_delivered=True)
-        if kept and kept.wake is not None and kept.wake > now:
-            self._suspend(kept.wake)
+        if recorded and recorded.wake is not None and recorded.wake > now:
+            self._suspend(recorded.wake)
         if recorder.draining():
             self._suspend(now)
         deaths = recorder.deaths()
-        if deaths >= MAX_DEATHS and kind != "sleep" and not _effect_begun(kept):
-            begun = self._begun(name, kind, kept)
+        if deaths >= MAX_DEATHS and kind != "sleep" and not _effect_begun(recorded):
+            begun = self._next_try(name, kind, recorded)
             self._interrupted = False
-            raise self._fail(begun._replace(tries=begun.tries - 1), _killed(name, deaths))
+            raise self._fail(begun._replace(tries=begun.tries - 1), _crashed(name, deaths))
 
-    def _begun(self, name: str, kind: str, kept: Operation | None) -> Operation:
+    def _next_try(self, name: str, kind: str, recorded: Operation | None) -> Operation:
         """Return the operation as one more try of it begins; tries that a crash interrupted count."""
         crashes = self._recorder.crashes()
-        if kept:
-            return kept._replace(tries=kept.tries + crashes + 1)
+        if recorded:
+            return recorded._replace(tries=recorded.tries + crashes + 1)
         return Operation(
             name, self._position(), kind, "waiting", None, crashes + 1, None, self._recorder.now(), None
         )
@@ -275,7 +277,7 @@ class ReplayDurable:
             text = encode(operation.name, value)
         except StepFailed as error:
             raise self._fail(operation, error) from None
-        self._keep(operation._replace(state="ok", result=text, wake=None, ended_at=self._recorder.now()))
+        self._save(operation._replace(state="ok", result=text, wake=None, ended_at=self._recorder.now()))
         return json.loads(text)
 
     def _fail(self, operation: Operation, error: BaseException) -> StepFailed:
@@ -285,15 +287,15 @@ class ReplayDurable:
         self, operation: Operation, state: str, text: str, *, cancel_delivered: bool = False
     ) -> StepFailed:
         ended = operation._replace(state=state, result=text, wake=None, ended_at=self._recorder.now())
-        self._keep(ended, cancel_delivered=cancel_delivered)
-        return raise_again(ended)
+        self._save(ended, cancel_delivered=cancel_delivered)
+        return recorded_error(ended)
 
     def _wait(self, operation: Operation, wake: float, heard: dict[str, Any] | None) -> Json:
         waiting = operation._replace(state="waiting", wake=wake, result=json.dumps(heard) if heard else None)
-        self._keep(waiting, park_until=wake)
+        self._save(waiting, park_until=wake)
         return self._suspend(wake)
 
-    def _keep(
+    def _save(
         self, operation: Operation, *, park_until: float | None = None, cancel_delivered: bool = False
     ) -> None:
         under_way = operation.state == "waiting" and operation.wake is None
@@ -309,21 +311,21 @@ class ReplayDurable:
         self.suspended = wake
         raise Suspended(wake)
 
-    def _heard(self, error: CloseoutError) -> dict[str, Any]:
+    def _waiting_result(self, error: CloseoutError) -> dict[str, Any]:
         """Return what a transient error says, for people to read during the wait, and the earliest time to ask again."""
         said = json.loads(failure(error, self._recorder.redact))["message"]
-        return {"heard": said, "not_before": self._recorder.now() + (_asked(error) or 0.0)}
+        return {"heard": said, "not_before": self._recorder.now() + (_retry_after(error) or 0.0)}
 
-    def _too_late(self, name: str, timeout: float, heard: dict[str, Any]) -> WaitTimeout:
+    def _timed_out(self, name: str, timeout: float, heard: dict[str, Any]) -> WaitTimeout:
         last = f"; last heard: {heard['heard']}" if "heard" in heard else ""
         return WaitTimeout(name, WaitTimeout.code, f"{name} did not come about within {timeout:g} s{last}")
 
 
-def _effect_begun(kept: Operation | None) -> bool:
-    return kept is not None and kept.result is not None and "marked" in json.loads(kept.result)
+def _effect_begun(recorded: Operation | None) -> bool:
+    return recorded is not None and recorded.result is not None and "marked" in json.loads(recorded.result)
 
 
-def _killed(name: str, deaths: int) -> StepFailed:
+def _crashed(name: str, deaths: int) -> StepFailed:
     step, _, operation = name.partition("/")
     what = f"step {step}" if operation else f"operation {name}"
     message = (
@@ -333,7 +335,7 @@ def _killed(name: str, deaths: int) -> StepFailed:
     return StepFailed(name, CRASHED, message)
 
 
-def _asked(error: CloseoutError) -> float | None:
+def _retry_after(error: CloseoutError) -> float | None:
     """Return how long the service asked us to wait, up to the longest that we follow."""
     asked = error.retry_after
     if asked is None or math.isnan(asked):

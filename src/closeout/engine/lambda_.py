@@ -192,6 +192,7 @@ class LambdaEngine:
         if over:
             before = runs.advance(before, runs.Recorded())
         elif unreleased is None or unreleased != found.fencing_token:
+            # A run that is found `running` outlived its process; in any other state this changes nothing.
             before = runs.advance(before, runs.Crashed(alone=True))
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
         taken = found._replace(run=after, fencing_token=self._token())

@@ -22,7 +22,7 @@ from closeout.engine.recorder import Finished, TaskRecorder, call, persist
 from closeout.engine.requests import Requests
 from closeout.engine.schedule import Counts, KeyQueues, Task, count
 from closeout.engine.store import EngineStore
-from closeout.engine.turns import TURN, Turns, announce, place, seconds
+from closeout.engine.turns import TURN, Turns, announce, recovery_order, seconds
 from closeout.ports import Clock, Ending, Execution, Operation, Request, RunFunction
 
 REQUESTS_EVERY = 0.5
@@ -103,7 +103,7 @@ class Engine:
         with self._lock:
             # Suspects first, because nothing else may begin before their turns. Each of them was running when the
             # process died, so none waits for the lock of another run.
-            for pending in sorted(found, key=place):
+            for pending in sorted(found, key=recovery_order):
                 self._admit(Task(pending, found=True), pending.state, now)
         announce(found, self._turn, self._report)
         self._take_requests()
@@ -171,7 +171,7 @@ class Engine:
     def counts(self) -> Counts:
         """Return the engine's figures at this moment."""
         with self._lock:
-            return count(self._tasks.values(), dict(self._finished), self._clock.now())
+            return count(self._tasks.values(), dict(self._finished))
 
     def _report_trouble(self, what: str, text: str) -> None:
         self.troubles[what] = text
@@ -185,8 +185,7 @@ class Engine:
         self._names[task.execution] = task.number
         self._last = max(self._last, task.number)
         task.cancel = self._early_cancels.pop(task.execution, task.cancel)
-        holds_lock = task.turn != "own" or self._queues.join(task.key, task.number)
-        if not holds_lock:
+        if task.turn == "own" and not self._queues.join(task.key, task.number):
             heapq.heappush(self._alarms, (task.expires, task.number))
             if task.cancel:
                 self._leave_queue(task, "cancelled")
@@ -200,7 +199,7 @@ class Engine:
         """Let an execution begin when no turn alone is on. A cancelled one begins at once, because it only ends."""
         task.state = "ready"
         died = (task.deaths, task.suspected) if task.alone else None
-        self._begin([task.number] if task.cancel else self._turns.ready(task.number, died))
+        self._begin([task.number] if task.cancel else self._turns.add(task.number, died))
 
     def _begin(self, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -253,7 +252,7 @@ class Engine:
                 self._report_trouble("", f"the schedule cannot be read: {error}")
                 self._stopping.wait(REQUESTS_EVERY)
             with self._lock:
-                due = min(self._ring_alarms(self._clock.now()), self._turns.rest(time.monotonic()))
+                due = min(self._ring_alarms(self._clock.now()), self._turns.remaining(time.monotonic()))
                 if look:
                     self._grow()
             self._nudged.wait(max(0.0, min(due, look_at - time.monotonic())))
@@ -286,14 +285,14 @@ class Engine:
     def _end_turn(self) -> None:
         """End a turn that has lasted long enough. Stored first: a later crash does not count against this run."""
         with self._lock:
-            task = self._tasks.get(self._turns.up(time.monotonic()) or -1)
+            task = self._tasks.get(self._turns.overdue(time.monotonic()) or -1)
         if task is None:
             return
         self._store.join(task.number)
         self._report(f"a turn alone is over: {task.execution} goes on beside the others")
         with self._lock:
             task.alone = False
-            self._begin(self._turns.over(task.number))
+            self._begin(self._turns.end(task.number))
 
     # --- the workers' threads -------------------------------------------------------------------------------
 
@@ -318,9 +317,10 @@ class Engine:
     def _execute(self, task: Task) -> None:
         """Replay a task and continue it until it ends or waits."""
         with self._lock:
-            alone = self._turns.now == task.number
+            alone = self._turns.current == task.number
             beside = alone and any(other.state == "running" for other in self._tasks.values())
             task.state = "running"
+        # A new run does not wait for this commit: if the process dies before it, the run just begins anew.
         wait = task.found or not task.fresh or task.turn != "own"
         try:
             at = self._clock.now()
@@ -328,7 +328,7 @@ class Engine:
             task.fresh = False
             if alone:
                 with self._lock:
-                    self._turns.begun(task.number, time.monotonic() + seconds(self._turn, task.suspected))
+                    self._turns.set_end(task.number, time.monotonic() + seconds(self._turn, task.suspected))
                 self._nudged.set()
             execution, recorded = self._store.load(task.number)
             self.troubles.pop(task.execution, None)
@@ -364,7 +364,7 @@ class Engine:
         if task.alone:
             with self._lock:
                 task.alone = False
-                self._begin(self._turns.over(task.number))
+                self._begin(self._turns.end(task.number))
 
     def _park(self, task: Task, wake: float, *, stored: bool) -> None:
         if not stored:
@@ -372,7 +372,7 @@ class Engine:
         with self._lock:
             task.wake = wake
             task.state = "waiting"
-            self._begin(self._turns.over(task.number))
+            self._begin(self._turns.end(task.number))
             if task.cancel:
                 self._make_ready(task)
             else:
@@ -395,6 +395,6 @@ class Engine:
             next_holder = self._queues.leave(task.key, task.number)
             if next_holder is not None:
                 self._make_ready(self._tasks[next_holder])
-            self._begin(self._turns.over(task.number))
+            self._begin(self._turns.end(task.number))
         if self._on_finish and execution is not None:
             self._on_finish(Finished(execution, ending, at, operations))

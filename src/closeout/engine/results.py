@@ -1,7 +1,7 @@
 """What may be recorded, and how an error becomes data: the same on every engine.
 
-A result must survive as JSON, because a replay sees nothing else; so the first execution already gets what came
-back from JSON, and a run function cannot come to rely on a tuple that a replay would give as a list.
+A replay sees only the JSON of a result. So the first execution, too, receives the value decoded from JSON: otherwise a run
+function could rely on a tuple that a replay returns as a list.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from closeout.core.errors import CloseoutError, RunCancelled, StepFailed, WaitTi
 from closeout.ports import Operation
 
 LARGEST = 200_000
-"""Bytes of JSON in one result: what every engine can keep."""
+"""Bytes of JSON in one result: what every engine can store."""
 LONGEST_MESSAGE = 4_000
-"""Characters of an error's message that are kept."""
+"""Characters of an error's message that are stored."""
 
 
 def encode(name: str, value: Any) -> str:
@@ -24,13 +24,15 @@ def encode(name: str, value: Any) -> str:
     try:
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise StepFailed(name, "not-json", f"the result of {name} cannot be kept as JSON: {error}") from None
+        raise StepFailed(
+            name, "not-json", f"the result of {name} cannot be stored as JSON: {error}"
+        ) from None
     if len(text) > LARGEST:
         raise StepFailed(
             name,
             "result-too-large",
-            f"the result of {name} is {len(text)} bytes of JSON and {LARGEST} can be kept; store it elsewhere and"
-            " give its place",
+            f"the result of {name} is {len(text)} bytes of JSON and {LARGEST} can be stored; store it elsewhere and"
+            " return its location",
         )
     return text
 
@@ -44,13 +46,13 @@ def failure(error: BaseException, redact: Callable[[str], str] = str) -> str:
         kind = error.code
     try:
         message = redact(str(error)) or type(error).__name__
-    except Exception:  # noqa: BLE001 - somebody's __str__; the error itself is what counts
+    except Exception:  # noqa: BLE001 - a user's __str__; the error itself is what counts
         message = f"{type(error).__name__} (its message cannot be shown)"
     return json.dumps({"kind": kind, "message": message[:LONGEST_MESSAGE]})
 
 
-def raise_again(operation: Operation) -> StepFailed:
-    """Return the exception that a recorded error stands for: equal on first execution and on replay."""
+def recorded_error(operation: Operation) -> StepFailed:
+    """Return the exception of a recorded error: equal in the first execution and in every replay."""
     data = json.loads(operation.result or "{}")
     kind, message = data.get("kind", "unknown"), data.get("message", "")
     if operation.state == "cancelled":

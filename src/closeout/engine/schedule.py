@@ -46,7 +46,6 @@ class Task:
     """One unfinished execution as the engine schedules it."""
 
     __slots__ = (
-        "accepted_at",
         "alone",
         "cancel",
         "crashes",
@@ -75,7 +74,6 @@ class Task:
         self.alone = pending.alone is not None
         """Whether it takes a turn alone when it goes on."""
         self.cancel = pending.cancel
-        self.accepted_at = pending.accepted_at
         self.expires = pending.accepted_at + pending.queue_timeout
         self.wake = pending.wake or 0.0
         self.fresh = pending.state == "queued"
@@ -97,20 +95,17 @@ class Task:
 
 
 class Counts(NamedTuple):
-    """The engine at one moment, for metrics. `finished` counts by verdict since the engine started."""
+    """How many executions are in each state. `finished` counts by verdict since the engine started."""
 
     queued: int
     running: int
     waiting: int
     finished: dict[str, int]
-    oldest_queued: float
-    """Seconds that the oldest queued execution has waited; 0 when none is queued."""
 
 
-def count(tasks: Iterable[Task], finished: dict[str, int], now: float) -> Counts:
+def count(tasks: Iterable[Task], finished: dict[str, int]) -> Counts:
     """Return the figures of these executions."""
     every = list(tasks)
-    queued = [task.accepted_at for task in every if task.state in {"queued", "ready"} and task.fresh]
+    queued = sum(task.state in {"queued", "ready"} and task.fresh for task in every)
     running = sum(task.state == "running" for task in every)
-    oldest = max(0.0, now - min(queued)) if queued else 0.0
-    return Counts(len(queued), running, len(every) - len(queued) - running, finished, oldest)
+    return Counts(queued, running, len(every) - queued - running, finished)

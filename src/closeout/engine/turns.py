@@ -1,6 +1,6 @@
-"""Turns alone: after a crash each run that was under way runs for a while with nothing else beginning beside it.
+"""Turns alone: after a crash, each run that was under way runs for a while before anything else begins.
 
-Which of them ended the process nobody can tell afterwards, so no death counts against a run that had company. A pure
+Nobody can tell afterwards which of them ended the process, so a death counts only against a run that ran alone. A plain
 value without threads or clock; times are seconds on any one clock.
 """
 
@@ -13,25 +13,25 @@ from closeout.core.runs import MAX_DEATHS
 from closeout.ports import Pending
 
 TURN = 15.0
-"""Seconds that a suspect's first turn alone lasts at most; each further death under it doubles them."""
+"""Seconds that a suspect's first turn alone lasts at most. Each further death during one doubles them."""
 LONGEST_TURN = 86_400.0
 """Seconds of the longest turn."""
 NAMED = 8
-"""Suspects that are named in the log."""
+"""How many suspects the log names."""
 
 
 def seconds(first: float, suspected: int) -> float:
-    """Return how long the turn alone is of a run that was under way in `suspected` deaths."""
+    """Return how long a turn alone lasts for a run that was under way in `suspected` deaths."""
     return min(first * 2.0 ** min(max(suspected - 1, 0), 64), LONGEST_TURN)
 
 
-def place(pending: Pending) -> tuple[bool, int, int]:
-    """Return where an execution stands when all are taken up: suspects as `Turns` orders them, then the others."""
+def recovery_order(pending: Pending) -> tuple[bool, int, int]:
+    """Return the sort key in which a start takes up executions: suspects as `Turns` orders them, then the others."""
     return pending.alone is None, -pending.deaths, -pending.suspected
 
 
 def announce(found: Sequence[Pending], first: float, report: Callable[[str], None]) -> None:
-    """Say which executions take turns alone, and which of them the process has ended in before."""
+    """Report which executions take turns alone, and in which of them the process died before."""
     suspects = [pending for pending in found if pending.alone is not None]
     if not suspects:
         return
@@ -50,21 +50,21 @@ def announce(found: Sequence[Pending], first: float, report: Callable[[str], Non
 
 
 class Turns:
-    """Which of the runs that are ready may begin: suspects one by one, the others when no turn is on.
+    """Decides which ready runs may begin: suspects one by one, the others while no turn is on.
 
-    First go those that the process has ended in while they ran alone, then those that were under way in more deaths than
-    others, then in order of acceptance: what kills at once is found out in less than a minute, however long an innocent
-    script beside it takes.
+    First come suspects in which the process died while they ran alone, then those that were under way in more deaths,
+    then the order of acceptance. So a run that kills the process at once is found in less than a minute, however long an
+    innocent script beside it takes.
     """
 
     def __init__(self) -> None:
-        self.now: int | None = None
-        """Whose turn alone it is."""
+        self.current: int | None = None
+        """The run whose turn alone it is."""
         self._until = float("inf")
         self._suspects: list[tuple[int, int, int]] = []
         self._others: list[int] = []
 
-    def ready(self, number: int, died: tuple[int, int] | None) -> list[int]:
+    def add(self, number: int, died: tuple[int, int] | None) -> list[int]:
         """Add a run that is ready, with its `deaths` and `suspected` if it is a suspect; return those that may begin now."""
         if died is None:
             self._others.append(number)
@@ -73,38 +73,38 @@ class Turns:
             insort(self._suspects, (-deaths, -suspected, number))
         return self._next()
 
-    def begun(self, number: int, until: float) -> None:
-        """Say until when the turn lasts: it counts from when the run is under way."""
-        if number == self.now:
+    def set_end(self, number: int, until: float) -> None:
+        """Set when the turn ends: its time begins when the run is under way."""
+        if number == self.current:
             self._until = until
 
-    def up(self, at: float) -> int | None:
+    def overdue(self, at: float) -> int | None:
         """Return the run whose turn has lasted long enough."""
-        return self.now if at >= self._until else None
+        return self.current if at >= self._until else None
 
-    def rest(self, at: float) -> float:
-        """Return the seconds until `up` gives a run."""
+    def remaining(self, at: float) -> float:
+        """Return the seconds until the turn is overdue."""
         return self._until - at
 
-    def over(self, number: int) -> list[int]:
+    def end(self, number: int) -> list[int]:
         """End a run's turn, if it has it; return those that may begin now."""
-        if number != self.now:
+        if number != self.current:
             return []
-        self.now, self._until = None, float("inf")
+        self.current, self._until = None, float("inf")
         return self._next()
 
     def drop(self, number: int) -> bool:
-        """Take out a run that waits here; whether it did."""
+        """Remove a run that waits here; return whether it did."""
         before = len(self._suspects) + len(self._others)
         self._suspects = [each for each in self._suspects if each[2] != number]
         self._others = [each for each in self._others if each != number]
         return len(self._suspects) + len(self._others) < before
 
     def _next(self) -> list[int]:
-        if self.now is not None:
+        if self.current is not None:
             return []
         if self._suspects:
-            self.now = self._suspects.pop(0)[2]
-            return [self.now]
+            self.current = self._suspects.pop(0)[2]
+            return [self.current]
         others, self._others = self._others, []
         return others

@@ -1,4 +1,1 @@
-"""The run: written once, over the ports, for every engine.
-
-Accepted, paths and condition, `pending`, each step (condition, plan, guards, apply, verify), final status.
-"""
+"""The run, written once over the ports for every engine; `workflow` is its life from begin to final status."""

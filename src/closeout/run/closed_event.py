@@ -1,8 +1,8 @@
-"""The `closed` event of a pull request, made from what GitHub's API says of it now: for a plan without a delivery.
+"""Make the `closed` event of a pull request from GitHub's API, for a plan without a delivery.
 
-GitHub's payload holds the same objects as its API: the pull request as `GET /repos/…/pulls/N` gives it, and its base
-repository. So conditions and names see what they would see in the delivery, but for who closed it: of a pull request that
-was not merged the API does not say it here, and the event has no `sender`.
+GitHub's payload contains the same objects as its API: the pull request of `GET /repos/…/pulls/N` and its base repository.
+So conditions and names see what they would see in the delivery, except who closed it: for a pull request that was not
+merged, this part of the API does not say, and the event has no `sender`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EVENT = "pull_request"
 
 
 class ClosedEvent(NamedTuple):
-    """A pull request's `closed` event. `state` is GitHub's word for it now; `notes` say what was assumed, a sentence each."""
+    """A pull request's `closed` event. `state` is its state on GitHub now; each of `notes` states one assumption."""
 
     payload: Mapping[str, Any]
     name: str
@@ -32,8 +32,8 @@ class ClosedEvent(NamedTuple):
 def read_closed_event(github: GitHub, repository: str, number: int, now: float) -> ClosedEvent:
     """Read a pull request and return its `closed` event; one that is open is taken as closed now, without a merge.
 
-    Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a whole
-    pull request, `PayloadRefused` for one that no delivery could carry.
+    Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a
+    complete pull request, `PayloadRefused` for one that no delivery could carry.
     """
     path = f"/repos/{repository}/pulls/{number}"
     try:
@@ -68,7 +68,7 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
 
 
 def _check_whole(path: str, answer: Json, number: int) -> None:
-    """Raise `ServiceError` unless the answer is this pull request with all that guards and names start from."""
+    """Raise `ServiceError` unless the answer is this pull request with everything that guards and names need."""
     try:
         base = answer["base"]["repo"]
         whole = (

@@ -1,6 +1,6 @@
 """What the run function needs from outside, as one value.
 
-The composition root fills it; tests fill it with fakes. Nothing in `run` makes a client or reads a clock by itself.
+The composition root fills it; tests fill it with fakes. Nothing in `run` makes a client or reads the system's clock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from closeout.ports import ClientFactory, Clock, Execution, GitHub, Journal, Swi
 
 
 class Redact(Protocol):
-    """Takes secrets out of text."""
+    """Removes secrets from text."""
 
     def text(self, value: str) -> str:
         """Return `value` with every known secret replaced."""
@@ -28,8 +28,8 @@ class Redact(Protocol):
 class RunDeps:
     """Everything outside the run function.
 
-    `current` reads what the configuration says now about an automation; like `switch` it may raise a transient error,
-    and then nothing is decided without it.
+    `current` reads what the configuration says now about an automation. Like `switch` it may raise a transient error; then
+    nothing is decided.
     """
 
     actions: Mapping[str, Action]
@@ -50,4 +50,4 @@ class RunDeps:
     learn: Callable[[], None] = lambda: None
     """Makes the secrets that steps name known to `redact`; never raises."""
     longest_call: Limit | None = None
-    """How long one call may take where the process is ended by somebody else; None where it is not."""
+    """How long one call may take where the platform ends the process, as on Lambda; None elsewhere."""

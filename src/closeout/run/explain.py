@@ -1,7 +1,7 @@
-"""Why an automation would fire on an event, or would not: the same rules as a run, told in sentences.
+"""Explain why an automation would run on an event, or would not.
 
-Nothing is decided here: triggers, fork rules and CEL are asked as a run asks them, so an explanation cannot
-differ from what happens.
+Triggers, fork rules and CEL are evaluated by the functions that a run uses, so an explanation cannot differ from what
+happens.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from closeout.core.errors import CloseoutError, ExpressionError, PayloadRefused
 from closeout.run import matching
 
 RUN, SKIP, FAIL, NOTHING, UNKNOWN = "run", "skip", "fail", "nothing", "unknown"
-"""What would come of an event: its steps run; a run starts and ends as skipped; a run starts and ends as failure, with
-nothing done; no run starts; it cannot be said, since GitHub did not answer."""
+"""What an event would cause: its steps run; a run ends as skipped; a run ends as failure, with nothing done; no run starts;
+unknown, because GitHub did not answer."""
 
 
 def explain(
@@ -29,7 +29,7 @@ def explain(
 ) -> list[dict[str, Any]]:
     """Return `{"name", "matched", "outcome", "reason"}` for each automation, in the file's order, and an error's `code`.
 
-    `payload` has been decoded by the one rule; `matched` says whether the outcome is `run`. `paths_of(repository, number)`
+    `payload` is decoded by `core.payload`; `matched` says whether the outcome is `run`. `paths_of(repository, number)`
     reads a pull request's paths; without it a path filter is reported as undecided, and the automation as matched so far.
     """
     facts = core_facts.facts_of(event, payload, status_contexts(automations))

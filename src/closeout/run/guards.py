@@ -1,7 +1,7 @@
-"""Guards over a plan and before a call: each refuses whole, none repairs.
+"""Guards over a plan and before a call: each rejects the entire plan or call.
 
-A run replays the automation it was accepted with; `protect`, limits and `mode` hold in the stricter of that
-and today's form. The file's `protect` of today holds even where the file no longer has the automation.
+A run replays the automation with which it was accepted. For `protect`, limits and `mode`, the stricter of that form and
+today's counts. Today's `protect` counts even if the file no longer has the automation.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def dry_run(stored: Automation, current: Current) -> bool:
 
 
 def tag_rules(stored: Automation, current: Current) -> frozenset[str]:
-    """Return the rules of `protect.tags` in force, each as one text: by them the tags of what is planned are needed."""
+    """Return the rules of `protect.tags` in force, each as one text. They say whether a plan needs tags."""
     protections: tuple[Automation | Current, ...] = (*_forms(stored, current), current)
     return frozenset(f"{key}={value}" for one in protections for key, value in one.protect_tags.items())
 
 
 def with_tags(action: Action, changes: Sequence[Change], clients: Clients) -> tuple[Change, ...]:
-    """Return the changes with the tags of what they are about, read now. Raises `GuardRefused`, `ServiceError`."""
+    """Return the changes with the tags of their resources, read now. Raises `GuardRefused`, `ServiceError`."""
     return tuple(changes if action.read_tags is None else action.read_tags(changes, clients))
 
 
@@ -37,7 +37,7 @@ def check_plan(
 ) -> None:
     """Raise `GuardRefused` when a change is protected, or the run's plan so far is larger than allowed.
 
-    `before` are the changes that earlier steps of the same run had planned: the limit is the run's.
+    `before` are the changes that earlier steps of the run had planned, because the limit applies to the run.
     """
     forms = _forms(stored, current)
     protections: tuple[Automation | Current, ...] = (*forms, current)
@@ -58,7 +58,7 @@ def _forms(stored: Automation, current: Current) -> tuple[Automation, ...]:
 
 
 def check_account(target: AwsTarget | None, clients: Clients) -> None:
-    """Raise `WrongAccount` unless the credentials, asked just now, belong to the configured account."""
+    """Raise `WrongAccount` unless the credentials belong, at this moment, to the configured account."""
     if target is None:
         return
     actual = clients.account()
@@ -78,7 +78,7 @@ def check_live_checkable(step: Step, *, has_check: bool, automation: Automation)
 
 
 def check_token(step: Step, *, has_check: bool, has_token: bool) -> None:
-    """Raise `GuardRefused` when the live check would have to ask GitHub without a token: it could only wait in vain."""
+    """Raise `GuardRefused` when the live check has no token to ask GitHub with, because it would never succeed."""
     if step.destructive and has_check and not has_token:
         raise GuardRefused(
             f"{step.id} is destructive and no `secrets.github` is configured, so GitHub cannot be asked whether the pull"

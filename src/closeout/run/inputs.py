@@ -1,6 +1,6 @@
 """A step's inputs: templates filled from the payload, names guarded, types checked.
 
-Called inside the recorded plan, so that a run keeps the values it planned with.
+Called inside the recorded plan, so that a run acts on the values with which it planned.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, A
 
 
 def _ending(step: Step, action: Action, spec: Input) -> str | None:
-    """Return the delimiter that no value filled in may hold. Not `/`: names with it are paths, and mean what they say."""
+    """Return the delimiter that no inserted value may contain. Not `/`, because names with it are paths on purpose."""
     if spec.ended_by is None:
         return None
     ending = step.inputs.get(spec.ended_by, action.inputs[spec.ended_by].default)
@@ -70,8 +70,8 @@ def _fill_text(text: str, spec: Input, event: Mapping[str, Any], ending: str | N
 
 
 def _label(value: str, expression: str) -> str:
-    """Return a value that goes into a URL before its path; with a `.`, `/` or `:` it could name another host."""
-    # No `-` in front: what tells names apart (`config.fields`) counts on it here as in every name.
+    """Return a value for the part of a URL before its path; with a `.`, `/` or `:` it could name another host."""
+    # No leading `-`: `config.fields` relies on that to tell names apart, here as in every name.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", value):
         raise NameRefused(
             f"${{{{ {expression} }}}} gave {value[:60]!r}, which stands before the URL's path and is not one label of a"
@@ -81,7 +81,7 @@ def _label(value: str, expression: str) -> str:
 
 
 def _typed(step: Step, key: str, spec: Input, value: Any) -> Any:
-    """Return a filled-in text the input's type: a template can only make text."""
+    """Return an interpolated text as the input's type, because a template can only make text."""
     if not isinstance(value, str):
         return value
     if spec.type == "integer":

@@ -18,11 +18,11 @@ from closeout.ports import Json
 from closeout.run.context import RunContext
 
 _BY_MEMBERS = ("create", "delete", "push")
-"""Events about a ref of the repository itself: whoever made it may write there. A fork's refs send them to the fork."""
+"""Events about a ref of the repository itself, whose author may write there. A fork's refs send them to the fork."""
 
 
 PathsOf = Callable[[str, int], Sequence[str]]
-"""Gives the paths that a pull request changes: `(repository, number)`."""
+"""Returns the paths that a pull request changes: `(repository, number)`."""
 
 
 def decide(context: RunContext) -> Json:
@@ -31,7 +31,7 @@ def decide(context: RunContext) -> Json:
     try:
         reason = _reason_to_skip(context)
     except CloseoutError as error:
-        context.log(f"it cannot be decided whether {context.automation.name} runs: {error.message}")
+        context.log(f"cannot decide whether {context.automation.name} runs: {error.message}")
         raise
     context.log(reason or f"matched: {context.automation.name} on {context.execution.event_name}")
     return {"run": reason is None, "reason": reason or "matched"}
@@ -56,9 +56,9 @@ def _reason_to_skip(context: RunContext) -> str | None:
 
 
 def _own_comment(context: RunContext) -> bool:
-    """Whether closeout wrote the comment that the event is about: it has the marker, and the token's own user sent it.
+    """Whether closeout wrote the comment that the event is about: it has the marker, and the token's user sent it.
 
-    Asked here and not at the door, which has no token. A token without a user cannot have written one (see
+    Checked here, because the receiver has no token. A token without a user cannot have written one (see
     `github/comment`).
     """
     sender = core_facts.marked_sender(context.execution.event_name, context.payload)
@@ -71,7 +71,7 @@ def _own_comment(context: RunContext) -> bool:
 
 
 def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf) -> triggers.Match:
-    """Match a pull request's paths, asked of GitHub. Raises `PayloadRefused` if the payload does not say whose."""
+    """Match a pull request's paths, read from GitHub. Raises `PayloadRefused` if the payload does not name it."""
     if facts.repository is None or facts.number is None:
         raise PayloadRefused(
             "the payload lacks the pull request's repository or number, so its paths are unknown"
@@ -80,7 +80,7 @@ def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf)
 
 
 def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, Any]) -> str | None:
-    """Return the reason to ignore an event whose names outsiders, or GitHub's own machinery, chose."""
+    """Return the reason to ignore an event whose names an outsider chose, or GitHub's merge queue."""
     lets_in = any(step.allow_untrusted for step in automation.steps)
     if lets_in and event not in _BY_MEMBERS and _from_a_fork(payload):
         return "the pull request comes from another repository, and a step lets the branch's name into a name"
@@ -90,7 +90,7 @@ def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, An
 
 
 def _from_a_fork(payload: Mapping[str, Any]) -> bool:
-    """Whether the head is not in the base repository, or is gone: what cannot be known counts as a fork."""
+    """Whether the head is not in the base repository. An unknown head counts as a fork."""
     try:
         pull = payload["pull_request"]
         return bool(pull["head"]["repo"]["id"] != pull["base"]["repo"]["id"])

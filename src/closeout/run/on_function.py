@@ -37,7 +37,7 @@ class FunctionRun:
 
     @cached_property
     def event(self) -> Mapping[str, Any]:
-        """The payload, the function's own copy of it."""
+        """The function's own copy of the payload."""
         return self._work.event
 
     @property

@@ -1,6 +1,6 @@
-"""Make a step's plan: fill in the inputs, ask which account this is, look, and hold the result against the guards.
+"""Make a step's plan: fill in the inputs, check the account, read what is there, and check the result against the guards.
 
-`closeout plan`, dry runs and real runs all come through here, so what is shown is what is done.
+`closeout plan`, dry runs and real runs all use this, so the plan that is shown is the plan that is applied.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from closeout.run.visibility import Message
 
 
 class Planned(NamedTuple):
-    """A plan that passed every guard, the inputs it was made from, and whether it is only to be shown."""
+    """A plan that passed every guard, the inputs it was made from, and whether this is a dry run."""
 
     changes: tuple[Change, ...]
     inputs: Mapping[str, Any]
     dry_run: bool
     tag_rules: frozenset[str]
-    """The rules of `protect.tags` that it was held against."""
+    """The rules of `protect.tags` that it was checked against."""
     absent: Message | None = None
-    """Why it is empty: what is not there, and where; None if it is not, or there is nothing to name."""
+    """Why it is empty: what is absent, and where; None if it is not empty, or there is nothing to name."""
 
 
 class Occasion(NamedTuple):
@@ -61,6 +61,6 @@ def make_plan(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Ch
 
 
 def _absent(what: str, target: AwsTarget | None) -> Message:
-    """Say what there is none of, so that a wrong name can be told from what is gone already."""
+    """Return what is absent, so that the reader can tell a wrong name from a resource that is already gone."""
     place = f" in {target.account}/{target.region}" if target is not None else ""
     return Message(f"there is no {what}{place}: nothing to delete", f"there is no {what}: nothing to delete")

@@ -1,6 +1,6 @@
-"""`closeout plan`: the plan that a run would freeze now, made by the same functions, and nothing done.
+"""`closeout plan`: make the plan that a run would freeze now, by the same functions, and change nothing.
 
-Apart from the run function because it needs no ledger and no engine, and tells errors instead of ending in them.
+Apart from the workflow because it needs no ledger and no engine, and reports errors instead of ending in them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def plan(
 ) -> list[dict[str, Any]]:
     """Return `{"name", "steps": [{"id", "uses", "changes", …}]}` for each automation, which must have matched.
 
-    A step that is skipped has a `reason`, one that finds nothing to delete says what as `absent`; one that a guard
-    refuses, or that cannot be planned, has an `error` (`code`, `message`). An `@on` function is one step, as it is in a run. Reads only.
+    A skipped step has a `reason`; one that finds nothing to delete names it as `absent`; one that a guard rejects, or that
+    cannot be planned, has an `error` (`code`, `message`). An `@on` function is one step, as it is in a run. Reads only.
     """
     return [
         {"name": automation.name, "mode": automation.mode, "steps": _steps(deps, automation, event, payload)}

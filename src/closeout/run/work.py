@@ -176,7 +176,7 @@ class StepWork:
         return call() if begin == "begun" else on_interrupted()
 
     def remaining(self) -> float:
-        """Seconds left, whatever sets them."""
+        """Return the seconds left for a call."""
         return self.limit().seconds
 
     def limit(self) -> Limit:
@@ -195,7 +195,7 @@ class StepWork:
         self._context.log(text, self._step.id)
 
     def log_once(self, key: str, text: str) -> None:
-        """Write a line that a repeated poll would write again; only inside a recorded function."""
+        """Write a line once, however often a poll repeats it; only inside a recorded function."""
         self._context.log_once(key, text, self._step.id)
 
     def now(self) -> float:
@@ -325,7 +325,7 @@ class StepWork:
 
 
 def _takes_both(trigger: Mapping[str, Any]) -> bool:
-    """Return whether branches and tags that are deleted match: a trigger without filters, or with both."""
+    """Return whether a trigger matches deleted branches and deleted tags: it filters neither, or both."""
     of_branches, of_tags = (
         any(key in trigger for key in (kind, f"{kind}-ignore")) for kind in ("branches", "tags")
     )

@@ -1,6 +1,6 @@
 """The clients of a process: one GitHub, one plain HTTP, one set of AWS sessions, each made when first needed.
 
-Their imports cost more than all the rest of a start, so they stand inside the properties that need them.
+Importing them costs more than the rest of a start, so each import is inside the property that needs it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from closeout.core.secrets import CachedSecret, StepSecrets
 
 OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
-"""Secrets that a process may have in its environment without a reference in the file."""
+"""Environment variables that may contain a secret although the file does not refer to them."""
 SHORTEST_KEY = 16
-"""Characters of the shortest of these that is a secret: an emulator's are words such as `testing`, which logs need."""
+"""A shorter value is no secret: emulators use words such as `testing`, which logs must not lose."""
 
 
 def setting_value(text: str, key: str) -> str:
-    """Return a URL that may be written `env:NAME`. Raises `ConfigError` when that variable is not set, or holds no URL."""
+    """Return a URL, which may be written `env:NAME`. Raises `ConfigError` when that variable is not set, or is no URL."""
     value = os.environ.get(text[4:], "") if text.startswith("env:") else text
     if not value:
         raise ConfigError(
@@ -53,7 +53,7 @@ class StepClients:
         return self._bound().aws(service)
 
     def account(self) -> str:
-        """Ask whose credentials these are."""
+        """Ask AWS to which account the credentials belong."""
         return str(self._bound().account())
 
     @property
@@ -80,10 +80,10 @@ class StepClients:
 
 
 class SharedClients:
-    """`ports.ClientFactory` of a process. `learned` is told every secret that was read, for redaction.
+    """`ports.ClientFactory` of a process. `learned` receives every secret that is read, for redaction.
 
-    `directory` is where relative `file:` references start: the folder of the configuration; `step_secrets` are the
-    references that its steps name.
+    Relative `file:` references start at `directory`, the folder of the configuration. `step_secrets` are the references in
+    its steps.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class SharedClients:
 
     @cached_property
     def secrets(self) -> SecretReader:
-        """Secrets by reference; what is read is redacted from then on."""
+        """Secrets by reference; every value is redacted once it is read."""
         from closeout.adapters.secrets import SecretReader
 
         return SecretReader(
@@ -129,13 +129,13 @@ class SharedClients:
 
     @cached_property
     def step_secrets(self) -> StepSecrets:
-        """The secrets of steps, to be known to the redactor before a step can print one."""
+        """The secrets of steps, which the redactor must know before a step can print one."""
         from closeout.core.secrets import StepSecrets
 
         return StepSecrets(self._step_secrets, lambda: self.secrets, report=self._report)
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
-        """Return secrets that are kept and read again. Raises `SecretError` if one cannot be read now."""
+        """Return secrets that are cached and read again. Raises `SecretError` if one cannot be read now."""
         from closeout.core.secrets import CachedSecret
 
         return CachedSecret(references, self.secrets, report=report, now=self._clock.now)
@@ -156,7 +156,7 @@ class SharedClients:
 
     @cached_property
     def github(self) -> GitHub:
-        """GitHub's API with the configured token, read again when GitHub no longer takes it."""
+        """GitHub's API with the configured token, which is read again when GitHub rejects it."""
         from closeout.adapters.github import GitHubClient
 
         api_url = setting_value(self._settings.api_url, "github.api-url")
@@ -175,7 +175,7 @@ class SharedClients:
 
 
 class LazyGitHub:
-    """`ports.GitHub` whose client is made at the first call, so that a start costs no import of it."""
+    """`ports.GitHub` whose client is imported and made at the first call, so that a start does not pay for it."""
 
     def __init__(self, clients: SharedClients) -> None:
         self._clients = clients

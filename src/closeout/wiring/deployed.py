@@ -1,7 +1,7 @@
-"""What a stack runs, for commands that make the next attempt at a run: what was deployed last, and no file of theirs.
+"""The configuration that was deployed last to a stack, for commands that start the next attempt at a run.
 
-A file beside the command line may be newer than the stack, older, or another stack's. What the worker guards by is in
-the ledger's table, and so is what a rerun or a replay begins with.
+A file beside the command line may be newer or older than the stack, or another stack's. The worker's guards and every rerun
+or replay use the configuration in the ledger's table instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from closeout.wiring.stack_ledger import StackLedger
 
 
 def read_deployed(stack: Stack, ledger: StackLedger) -> Deployed:
-    """Return what is deployed. Raises `Unavailable` if this closeout cannot say what that is, `StoreUnavailable`."""
+    """Return what is deployed. Raises `Unavailable` if this version of closeout cannot read it, `StoreUnavailable`."""
     deployed = ledger.deployed.read()
     if deployed is None:
         raise Unavailable(
@@ -39,11 +39,11 @@ def read_deployed(stack: Stack, ledger: StackLedger) -> Deployed:
 
 
 def as_loaded(stack: Stack, deployed: Deployed) -> Loaded:
-    """Return it as a configuration by which a plan can be shown here: with the stack's token, and without its modules."""
+    """Return it as a configuration for plans that are shown here: with the stack's token, without its modules."""
     settings = Settings(
         secrets_github=f"aws-secretsmanager:{stack.output('GitHubTokenSecretName')}",
         api_url=deployed.api_url,
-        # Steps have the file's region in themselves; here it is where the token is.
+        # Every step carries its own region; this one is where the token is stored.
         aws=AwsSettings(region=stack.region),
         protect_names=deployed.protect_names,
         protect_tags=deployed.protect_tags,
@@ -52,12 +52,12 @@ def as_loaded(stack: Stack, deployed: Deployed) -> Loaded:
 
 
 def check_same(stack: Stack, deployed: Deployed, loaded: Loaded, path: Path) -> None:
-    """Raise `UsageError` if a file that was named is not what is deployed: nothing may seem to go by it."""
+    """Raise `UsageError` if the given file is not what is deployed, because the command would ignore it."""
     here = {automation.name: automation.canonical() for automation in loaded.automations}
     there = {name: automation.canonical() for name, automation in deployed.automations.items()}
     other = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
     if other:
         raise UsageError(
-            f"{path} is not what is deployed in {stack.name} (different: {', '.join(other)}), and on a stack what is deployed"
-            " counts. Deploy the file first, or leave --config out."
+            f"{path} is not what is deployed in {stack.name} (different: {', '.join(other)}), and a stack uses what is"
+            " deployed. Deploy the file first, or omit --config."
         )

@@ -1,6 +1,6 @@
 """`explain` and `plan` for a configuration, without a server or a ledger.
 
-They use the same clients as a server would, with the same credentials, so that a plan shown is a plan possible.
+They use the same clients and credentials as a server would, so a plan that is shown is possible.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from closeout.wiring.clients import LazyGitHub, SharedClients
 def explain(
     loaded: Loaded, event: str, payload: Mapping[str, Any], use_network: bool
 ) -> list[dict[str, Any]]:
-    """Say for each automation whether the event would start it; with `use_network` paths are asked of GitHub."""
+    """Explain for each automation whether the event would start it; `use_network` reads changed paths from GitHub."""
     if not use_network:
         return run_explain.explain(loaded.automations, event, payload)
     clients = SharedClients(loaded.settings, SystemClock(), Redactor().add, directory=loaded.directory)
@@ -37,11 +37,10 @@ def plan(
 ) -> list[dict[str, Any]]:
     """Return the plans of the automations that the event would start: `run.preview.plan`'s rows. Reads only.
 
-    One whose run would end as failure before its first step has no steps, and an `error`.
+    An automation whose run would fail before its first step has no steps, and an `error`.
 
-    Unless the `code` of the configuration's Python is `here`, as it is beside the file, none of it is imported.
-    Raises the named error of GitHub, or of its token, where a filter needs a pull request's paths: an automation about
-    which nobody knows is none that does not match.
+    With `code_here` false, as for a stack, no Python code of the configuration is imported. Raises GitHub's error, or the
+    token's, if a filter needs a pull request's paths: an unknown match is never shown as no match.
     """
     redactor = Redactor()
     clients = SharedClients(loaded.settings, SystemClock(), redactor.add, directory=loaded.directory)
@@ -78,13 +77,13 @@ def closed_event(loaded: Loaded, repository: str, number: int) -> ClosedEvent:
 
 
 class _Quiet:
-    """A journal and a switch for what is only shown."""
+    """A journal and a switch for plans that are only shown."""
 
     def write(self, execution: str, step: str | None, text: str) -> None:
         """Keep nothing."""
 
     def paused(self) -> str | None:
-        """Nothing is changed, so nothing is held."""
+        """Return None: nothing is changed, so nothing needs to wait."""
         return None
 
 
@@ -100,7 +99,7 @@ def _actions(*, code_here: bool) -> Mapping[str, Action]:
 def preview_deps(
     loaded: Loaded, clients: SharedClients, redactor: Redactor, actions: Mapping[str, Action]
 ) -> RunDeps:
-    """Return what planning needs."""
+    """Return the dependencies for planning."""
     quiet = _Quiet()
 
     def no_details(_execution: Execution) -> str | None:

@@ -1,6 +1,6 @@
-"""A rerun and a replay: the next attempt at what a kept delivery starts, under today's configuration.
+"""Reruns and replays: the next attempt at what a stored delivery starts, under today's configuration.
 
-The same on both ledgers; who carries it out (the server, or the command itself) is theirs to say.
+The same for both ledgers: the server carries them out on SQLite, the command itself on a stack.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NOTHING = "nothing to start: no automation matches, or its run has not finished"
 
 
 class Reruns:
-    """Over one ledger and today's configuration. `matched` gives what an event (name, GUID, JSON text) starts."""
+    """Reruns and replays over one ledger. `matched` returns the runs that an event (name, GUID, JSON text) starts today."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Reruns:
         automation = self._automations.get(run.automation)
         if automation is None:
             return f"the configuration no longer has the automation {run.automation}"
-        # The key too is today's: with yesterday's it could run beside a run that holds the key of today.
+        # Use today's key, too: with the old one this run could run beside a run that holds today's.
         matched = self._matched(run.event, run.guid, self._reader.body(run.delivery))
         today = next((new for new in matched if new.run_id == run.id), None)
         execution = self._attempts.new_attempt(
@@ -57,7 +57,7 @@ class Reruns:
         return execution
 
     def replay(self, delivery_id: DeliveryId, by: str) -> str:
-        """Match a kept delivery against today's file: new runs begin, finished ones get their next attempt."""
+        """Match a stored delivery against today's file; start new runs, and the next attempt of finished ones."""
         delivery = self._reader.delivery(delivery_id)
         if delivery is None:
             return f"there is no delivery {delivery_id}"

@@ -1,6 +1,6 @@
 """The objects of a serving process: the ledger, the engine, the run function, and what requests ask of them.
 
-Below the server, so that everything but HTTP can be put together, started and drained without it.
+Below the server, so that everything except HTTP can be composed, started and drained without it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ UNVERIFIABLE = (
 
 
 class Runtime:
-    """Everything behind the server. Open it with `open_runtime`, end it with `close`."""
+    """Everything behind the server. Open it with `open_runtime`, close it with `close`."""
 
     def __init__(  # noqa: PLR0913 - the composition root names them all
         self,
@@ -78,7 +78,7 @@ class Runtime:
         )
 
     def start(self) -> int:
-        """Recover what an earlier process left and take up work. Gives how many runs it left open."""
+        """Recover what an earlier process left, and begin; return how many runs it left open."""
         return self.engine.start()
 
     def ready(self) -> None:
@@ -91,11 +91,11 @@ class Runtime:
             raise error
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
-        """Drain the engine; False if an operation did not end in time, or before `hurry`: the next start makes it again."""
+        """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
         return self.engine.stop(timeout, hurry)
 
     def close(self, timeout: float = 20.0) -> None:
-        """Drain the engine, then close the ledger. What did not end in time goes on at the next start."""
+        """Drain the engine, then close the ledger. What did not end in time continues at the next start."""
         self.engine.stop(timeout)
         self.ledger.close()
 
@@ -124,10 +124,10 @@ class Runtime:
             )
         )
 
-    # --- what another process asked -------------------------------------------------------------------------
+    # --- requests of other processes -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out a rerun, a replay or a prune and say what came of it; errors are sentences, never raised."""
+        """Carry out a rerun, a replay or a prune; return its outcome. Errors become sentences."""
         try:
             if request.kind == "prune":
                 return json.dumps(self.ledger.prune(float(str(request.target))))
@@ -143,9 +143,9 @@ class Runtime:
 def open_runtime(
     loaded: Loaded, config: Path, db: Path, *, redactor: Redactor, report: Report, on_finish: OnFinish
 ) -> Runtime:
-    """Open the ledger, take its lock, and compose; `report` gets sentences for the operator, `on_finish` each end.
+    """Open the ledger, take its lock, and compose; `report` receives sentences for the operator, `on_finish` each ending.
 
-    Raises `SecretError` when no webhook secret can be had, `LedgerError`, `LedgerInUse` or `ConfigError`.
+    Raises `SecretError` when no webhook secret can be read, `LedgerError`, `LedgerInUse` or `ConfigError`.
     """
     clock = SystemClock()
     clients = SharedClients(
@@ -157,13 +157,13 @@ def open_runtime(
         step_secrets=loaded.step_secrets,
     )
     webhook = clients.cached(webhook_references(loaded, config), report)
-    _ = clients.token  # a token that cannot be read ends the start, not the first run
+    _ = clients.token  # a token that cannot be read must fail the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")
     clients.step_secrets.learn()
-    # Last: an error before it leaves no file behind.
+    # Open the ledger last, so that an earlier error leaves no file behind.
     ledger = Ledger(db, clock=clock, redact=redactor.text).open()
     try:
-        _go_on(clock, ledger, report)
+        _continue_time(clock, ledger, report)
         return Runtime(
             loaded,
             ledger,
@@ -179,23 +179,21 @@ def open_runtime(
         raise
 
 
-def _go_on(clock: SystemClock, ledger: Ledger, report: Report) -> None:
-    """Let time go on from where it was in the server before, if the system's clock was set back meanwhile."""
+def _continue_time(clock: SystemClock, ledger: Ledger, report: Report) -> None:
+    """Continue from the newest time in the ledger, if the system's clock was set back since."""
     newest = ledger.newest_time()
     lead = 0.0 if newest is None else clock.go_on_from(newest)
     if lead > LONGEST_LEAD:
-        report(
-            f"the ledger has times that are {lead:.0f} s ahead of the system's clock; see that it is right"
-        )
+        report(f"the ledger has times that are {lead:.0f} s ahead of the system's clock; check the clock")
     elif lead > 1.0:
         report(
-            f"the system's clock is {lead:.0f} s behind the newest time in the ledger; time goes on from there as long"
-            " as this server runs, so that open runs wait no longer"
+            f"the system's clock is {lead:.0f} s behind the newest time in the ledger; this server continues from there,"
+            " so that open runs wait no longer"
         )
 
 
 def webhook_references(loaded: Loaded, config: Path) -> tuple[str, ...]:
-    """Return the references of the webhook's secrets. Raises `SecretError` that says how when there is none."""
+    """Return the references of the webhook's secrets. Without one, raises `SecretError` that says how to add it."""
     references = loaded.settings.secrets_webhook
     if not references:
         raise SecretError(UNVERIFIABLE.format(file=config))

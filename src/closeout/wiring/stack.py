@@ -1,13 +1,12 @@
 """A deployed stack as commands see it: its outputs, its secrets, and clients of its region.
 
-A command is given one name and finds everything else in the stack's outputs, so nobody copies URLs and names by hand
-and no command acts on another stack's things. Secrets are read and written here; no value is ever part of a message.
+A command gets one name and finds everything else in the stack's outputs, so nobody copies URLs and names by hand, and no
+command acts on another stack's resources. Secrets are read and written here; no message contains a value.
 """
 
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from closeout.adapters.aws import TargetClients
     from closeout.wiring.stack_ledger import StackLedger
 
-NO_REGION = "It is not known in which region the stack is: set AWS_REGION, or a region in the profile that AWS_PROFILE names."
+NO_REGION = (
+    "The region of the stack is unknown: set AWS_REGION, or a region in the profile that AWS_PROFILE names."
+)
 _FOLLOWING = uuid.UUID("6f3c1c1e-7f0e-4c39-9d0b-2f6f0a9c5e21")
 
 
@@ -35,7 +36,7 @@ class StoredSecret(NamedTuple):
 
 
 class Stack:
-    """One stack that is there. Make it with `open_stack`."""
+    """One deployed stack. Make it with `open_stack`."""
 
     def __init__(self, name: str, region: str, outputs: dict[str, str], clients: TargetClients) -> None:
         self.name = name
@@ -104,10 +105,10 @@ class Stack:
         )
 
     def put_secret(self, name: str, value: str, *, after: str | None = None) -> str | None:
-        """Store a value as the current one; the one before stays as AWSPREVIOUS. Gives the version's id.
+        """Store a value as the current one; the one before stays as AWSPREVIOUS. Return the version's id.
 
-        With `after`, the version that it follows, only one value is ever stored, whoever asks at the same time: the
-        others get None (see ClientRequestToken of PutSecretValue).
+        With `after`, the version that it follows, only one of several concurrent callers stores a value; the others get
+        None (see ClientRequestToken of PutSecretValue).
         """
         token = following(name, after) if after else str(uuid.uuid4())
         try:
@@ -142,21 +143,23 @@ class Stack:
 
 
 def following(name: str, version: str) -> str:
-    """Return the id of the version that follows a version of a secret: the same for everybody who asks."""
+    """Return the id of the version that follows a version of a secret: the same for every caller."""
     return str(uuid.uuid5(_FOLLOWING, f"{name} {version}"))
 
 
 def open_stack(name: str) -> Stack:
     """Find a stack and read its outputs.
 
-    The region is AWS_REGION's, else the one that boto3 finds (AWS_DEFAULT_REGION, the profile). Raises `Unavailable` when
-    there is no such stack and without a region, `ServiceError` for everything that AWS says.
+    The region is AWS_REGION, else the one that boto3 finds (AWS_DEFAULT_REGION, the profile). Raises `Unavailable` without
+    such a stack or without a region, `ServiceError` for every error of AWS.
     """
     from closeout.adapters.aws import AwsClients, translated
+    from closeout.adapters.clock import SystemClock
 
-    with translated("cloudformation", "CreateClient", time.time):
+    clock = SystemClock()
+    with translated("cloudformation", "CreateClient", clock.now):
         region = _region()
-    clients = AwsClients(now=time.time).for_target(AwsTarget("", region, None))
+    clients = AwsClients(now=clock.now).for_target(AwsTarget("", region, None))
     try:
         answer = clients.aws("cloudformation").describe_stacks(StackName=name)
     except ServiceError as error:
@@ -174,7 +177,7 @@ def open_stack(name: str) -> Stack:
 def _region() -> str:
     import boto3
 
-    # botocore itself reads AWS_DEFAULT_REGION only; every other SDK, and Lambda, say AWS_REGION.
+    # botocore itself reads only AWS_DEFAULT_REGION; every other SDK, and Lambda, use AWS_REGION.
     region = os.environ.get("AWS_REGION") or boto3.Session().region_name
     if not region:
         raise Unavailable(NO_REGION)

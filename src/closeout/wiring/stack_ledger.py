@@ -1,6 +1,6 @@
-"""The ledger of a stack put together: for the worker, which knows it from its environment, and for the command line.
+"""The ledger of a stack, composed for the worker, which knows it from its environment, and for the command line.
 
-Nothing is called when it is made. Whoever makes it brings the clients.
+The caller brings the clients. Making it calls nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from closeout.wiring.reruns import Reruns
 
 Client = Callable[[str], Any]
-"""Gives boto3's low-level client of a service, in the stack's region."""
+"""Returns boto3's low-level client of a service, in the stack's region."""
 
 
 class Place(NamedTuple):
@@ -38,11 +38,11 @@ class Place(NamedTuple):
     worker: str
     log_group: str
     retention_days: float = 30.0
-    """Days that a finished run is kept; only the worker's matters."""
+    """Days that a finished run is kept; only the worker uses it."""
 
 
 class StackLedger:
-    """Everything that works on one stack's ledger."""
+    """Everything that reads or writes one stack's ledger."""
 
     def __init__(self, place: Place, client: Client, clock: Clock) -> None:
         self._place = place
@@ -57,19 +57,19 @@ class StackLedger:
 
     @cached_property
     def starts(self) -> LambdaStarts:
-        """Who starts executions."""
+        """Starts executions."""
         return LambdaStarts(
             self._client("lambda"), self._place.worker, now=self._clock.now, attempts=self.attempts
         )
 
     @cached_property
     def views(self) -> Views:
-        """What people see."""
+        """The views that people read."""
         logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
         return Views(self.table, self.store, self.bodies, logs)
 
     def requests(self, loaded: Loaded | None) -> Requests:
-        """Return what carries out a command's requests; a rerun and a replay need what is deployed."""
+        """Return what carries out a command's requests; a rerun and a replay need the deployed configuration."""
 
         def rerun(target: str, by: str) -> str:
             return self._reruns(loaded).rerun(target, by)
@@ -84,7 +84,7 @@ class StackLedger:
         from closeout.wiring.reruns import Reruns
 
         if loaded is None:
-            raise UsageError("a rerun or a replay needs what is deployed")
+            raise UsageError("a rerun or a replay needs the deployed configuration")
         automations = {automation.name: automation for automation in loaded.automations}
         receiver = Receiver.of(loaded.automations, lambda: ())
         return Reruns(self.views, self.attempts, automations, matched=receiver.runs, start=self._start)

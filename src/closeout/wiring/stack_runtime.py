@@ -1,7 +1,7 @@
-"""The objects of a worker on AWS: its ledger, its run function, and the visits that bring runs on.
+"""The objects of a worker on AWS: its ledger, its run function, and its engine.
 
 Composed once for each Lambda environment, from variables that the stack sets and the configuration in the bundle. The
-stack's own secrets stand in for the file's, and Details links lead to the run's lines in CloudWatch Logs.
+stack's secrets replace the file's, and Details links lead to the run's lines in CloudWatch Logs.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from closeout.wiring.stack_ledger import Place, StackLedger
 ALIAS = "live"
 """The worker's alias in the stack."""
 CALL = Limit(invocation.LONGEST_CALL, invocation.WHY)
-"""How long one call of a step may take, whatever its timeout says: what Lambda ends in the middle runs twice."""
+"""How long one call of a step may take, whatever its timeout: a call that Lambda interrupts would run twice."""
 SHORT = 5.0
-"""Seconds that a visit spends at most on ending another run that is in its way, waits included."""
+"""Seconds that an invocation spends at most on ending another run that blocks it, waits included."""
 
 
 class StackRuntime:
-    """A worker, or the handler of failed executions, which needs the same but for the user's own modules."""
+    """A worker, or the handler of failed executions, which needs the same except the user's modules."""
 
     def __init__(  # noqa: PLR0913 - a composition root
         self,
@@ -66,7 +66,7 @@ class StackRuntime:
             secrets_webhook=(),
             secrets_github=f"aws-secretsmanager:{token}",
             public_url=None,
-            # Steps have the file's region in themselves; here it would be where secrets are that have no ARN.
+            # Every step carries its own region; this one is for secrets without an ARN.
             aws=replace(loaded.settings.aws, region=region),
         )
         self._clients = SharedClients(
@@ -96,11 +96,11 @@ class StackRuntime:
         )
 
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
-        """Bring an execution that Lambda has given up to its end; whether it has ended."""
+        """End an execution that Lambda has given up; return whether it has ended."""
         return self.engine.end(execution, make_finalizer(self.deps, status), remaining)
 
     def lost(self, execution: str, remaining: Callable[[], float]) -> bool:
-        """Deal with an execution that Lambda could not start: start it again, or end it when Lambda says it is over."""
+        """Start an execution again that Lambda could not start, or end it if it is over; return whether that is done."""
         record = self.ledger.store.look(execution)
         if record is None or record.run.state == "finished":
             return True
@@ -135,9 +135,9 @@ class StackRuntime:
         )
 
     def _current(self, name: str) -> Current:
-        """Read what was deployed last: this worker may be a version that a waiting run has kept.
+        """Read what was deployed last, because a waiting run keeps an old version of this worker.
 
-        Raises `StoreUnavailable`. A stack that an earlier closeout deployed has no such item: then the bundle counts.
+        Raises `StoreUnavailable`. A stack that an earlier closeout deployed has no such item; then the bundle counts.
         """
         deployed = self.ledger.deployed.read()
         return self._loaded.current(name) if deployed is None else deployed.current(name)
@@ -165,8 +165,8 @@ def open_stack_runtime(
 ) -> StackRuntime:
     """Compose from a Lambda's environment. Raises `ConfigError` when the bundled configuration cannot be used.
 
-    Without `modules` the user's own code is not imported: what a run has stored is enough to end it, and a module that
-    cannot be imported may be why it has to be ended.
+    Without `modules` the user's code is not imported: what a run has stored is enough to end it, and a module that fails to
+    import may be the reason to end it.
     """
     from closeout.actions.registry import builtin
 
@@ -192,7 +192,7 @@ def open_stack_runtime(
 
 
 def boto_clients(region: str) -> Callable[[str], Any]:
-    """Return boto3's low-level clients of a region, each made once; short waits, since a visit tries again itself."""
+    """Return boto3's low-level clients of a region, each made once. Their waits are short, because the engine retries."""
     import boto3
     from botocore.config import Config
 

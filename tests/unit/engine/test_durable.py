@@ -101,19 +101,19 @@ def test_an_error_whose_text_fails_is_still_an_error(stage: Stage) -> None:
 
 def test_a_mark_that_took_long_to_store_has_begun_nothing(stage: Stage) -> None:
     """What was looked at before it may have changed: the poll says that nothing began, and the ledger too."""
-    marks: list[str] = []
+    begins: list[str] = []
     stage.save_takes = LATE + 0.5
 
     def run(durable: ReplayDurable) -> Any:
         def poll() -> str | None:
-            marks.append(durable.begin_effect())
+            begins.append(durable.begin_effect())
             stage.save_takes = 0.0
-            return "done" if marks[-1] != "late" else None
+            return "done" if begins[-1] != "late" else None
 
         return durable.wait_until("effect", poll, 1.0, 60.0)
 
     assert stage.through(run) == "done"
-    assert marks == ["late", "begun"]
+    assert begins == ["late", "begun"]
     assert stage.stored["effect"].tries == 2
 
 
@@ -337,9 +337,9 @@ def test_a_new_try_of_what_was_cut_off_is_no_progress(stage: Stage) -> None:
     seen: list[int] = []
 
     def poll(durable: ReplayDurable) -> str:
-        mark = durable.begin_effect()
+        begin = durable.begin_effect()
         seen.append(stage.death_count)
-        return mark
+        return begin
 
     def run(durable: ReplayDurable) -> None:
         durable.wait_until("run-1", lambda: poll(durable), 1.0, 60.0)
@@ -352,7 +352,7 @@ def test_a_new_try_of_what_was_cut_off_is_no_progress(stage: Stage) -> None:
 
 
 def test_that_something_begins_is_no_progress(stage: Stage) -> None:
-    """Its mark is stored before it does anything."""
+    """Its begin is stored before it does anything."""
     stage.death_count = 2
     seen: list[int] = []
 

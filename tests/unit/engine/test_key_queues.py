@@ -12,33 +12,33 @@ from closeout.engine.schedule import KeyQueues
 
 def test_the_first_of_a_key_runs_and_the_others_wait() -> None:
     """Only who comes to a free key may run at once."""
-    lanes = KeyQueues()
-    assert [lanes.join("pr-17", number) for number in (1, 2, 3)] == [True, False, False]
+    queues = KeyQueues()
+    assert [queues.join("pr-17", number) for number in (1, 2, 3)] == [True, False, False]
 
 
 def test_without_a_key_everybody_runs() -> None:
     """No key, no exclusion, nothing to give up."""
-    lanes = KeyQueues()
-    assert lanes.join(None, 1)
-    assert lanes.join(None, 2)
-    assert lanes.leave(None, 1) is None
+    queues = KeyQueues()
+    assert queues.join(None, 1)
+    assert queues.join(None, 2)
+    assert queues.leave(None, 1) is None
 
 
 def test_other_keys_are_not_in_the_way() -> None:
-    """Each key has its own lane."""
-    lanes = KeyQueues()
-    assert lanes.join("pr-17", 1)
-    assert lanes.join("pr-18", 2)
+    """Each key has its own queue."""
+    queues = KeyQueues()
+    assert queues.join("pr-17", 1)
+    assert queues.join("pr-18", 2)
 
 
 def test_who_leaves_the_middle_frees_nobody() -> None:
     """A queued run that ends out of turn changes nothing for the holder, and nobody takes its place twice."""
-    lanes = KeyQueues()
+    queues = KeyQueues()
     for number in (1, 2, 3):
-        lanes.join("pr-17", number)
-    assert lanes.leave("pr-17", 2) is None
-    assert lanes.leave("pr-17", 2) is None
-    assert lanes.leave("pr-17", 1) == 3
+        queues.join("pr-17", number)
+    assert queues.leave("pr-17", 2) is None
+    assert queues.leave("pr-17", 2) is None
+    assert queues.leave("pr-17", 1) == 3
 
 
 @given(
@@ -49,7 +49,7 @@ def test_any_order_of_endings_keeps_the_order_of_acceptance(
     keys: list[str | None], choices: list[int]
 ) -> None:
     """Whatever ends when, each key's runs begin in order of acceptance, one at a time, and all of them begin."""
-    lanes = KeyQueues()
+    queues = KeyQueues()
     running: set[int] = set()
     begun: dict[str | None, list[int]] = defaultdict(list)
     waiting = list(enumerate(keys))
@@ -63,24 +63,24 @@ def test_any_order_of_endings_keeps_the_order_of_acceptance(
     for choice in choices:
         if waiting and (choice % 2 or not running):
             number, key = waiting.pop(0)
-            if lanes.join(key, number):
+            if queues.join(key, number):
                 begin(number)
         elif running:
             number = sorted(running)[choice % len(running)]
             running.remove(number)
-            following = lanes.leave(keys[number], number)
+            following = queues.leave(keys[number], number)
             if following is not None:
                 begin(following)
     while waiting or running:
         if running:
             number = min(running)
             running.remove(number)
-            following = lanes.leave(keys[number], number)
+            following = queues.leave(keys[number], number)
             if following is not None:
                 begin(following)
         else:
             number, key = waiting.pop(0)
-            if lanes.join(key, number):
+            if queues.join(key, number):
                 begin(number)
     for key, order in begun.items():
         if key is not None:

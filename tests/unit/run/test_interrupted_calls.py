@@ -1,4 +1,4 @@
-"""Guarded calls that cannot be asked whether they have happened: their mark stands between the guards and the call."""
+"""Guarded calls whose effect nobody can ask about later: their begin is stored between the guards and the call."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def scene() -> Scene:
     return Scene(actions={"test/delete": SCRIPT})
 
 
-def marked(played: Scene) -> list[str]:
-    """Return a list that is filled with the names of operations as their marks are stored."""
+def begun(played: Scene) -> list[str]:
+    """Return a list that is filled with the names of operations as their begins are stored."""
     names: list[str] = []
     save = played.durable.save
 
@@ -51,10 +51,10 @@ def marked(played: Scene) -> list[str]:
     return names
 
 
-def test_the_mark_stands_behind_the_guards() -> None:
+def test_the_begin_is_stored_after_the_guards() -> None:
     """While a guard holds the call there is none, so a process that dies meanwhile leaves no doubt behind."""
     played = scene()
-    names = marked(played)
+    names = begun(played)
     asked = iter(["ops", "ops", None])
     played.paused = lambda: next(asked, None)
     assert played.play().verdict == "success"
@@ -66,7 +66,7 @@ def test_the_mark_stands_behind_the_guards() -> None:
 def test_a_call_whose_end_was_not_stored_is_not_made_again_as_if_it_were_the_first() -> None:
     """The guards are asked first in that life too."""
     played = scene()
-    names = marked(played)
+    names = begun(played)
     lives = iter((True,))
     played.durable.kill = lambda at, when: at in names and when == "after" and next(lives, False)
     assert played.play().verdict == "success"
@@ -74,7 +74,7 @@ def test_a_call_whose_end_was_not_stored_is_not_made_again_as_if_it_were_the_fir
     assert log == ["read pull request", "script", "read pull request", "cut off"]
 
 
-def test_guards_are_asked_again_when_the_mark_took_long_to_store() -> None:
+def test_guards_are_asked_again_when_storing_the_begin_took_long() -> None:
     """The ledger took no writes for a while, and meanwhile the pull request was opened again."""
     played = scene()
     save = played.durable.save

@@ -157,7 +157,7 @@ class StackWorld:
             self.dynamo.put_item(TableName="ledger", Item=key | layout.to_item(values))
 
     def drive(self, execution: str, seconds: float = 30.0) -> Ending:
-        """Visit until it is done, as the worker does."""
+        """Advance until it is done, as the worker does."""
         deadline = time.monotonic() + seconds
         while True:
             outcome = self.runtime.engine.advance(execution, lambda: 890.0)

@@ -1,4 +1,4 @@
-"""The worker's composition on AWS: the whole run function through visits, and the runs that Lambda gave up."""
+"""The worker's composition on AWS: the entire workflow through invocations, and the runs that Lambda gave up."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_secrets_by_name_are_in_the_stacks_region(world: StackWorld) -> None:
 
 
 def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
-    """Every visit may be a cold start: nothing of a run is kept in memory."""
+    """Every invocation may be a cold start: nothing of a run is kept in memory."""
     preview(world)
     world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=2, then="UPDATE_COMPLETE")
     execution, _ = world.closes()
@@ -383,7 +383,7 @@ POSTED = {
 }
 
 
-@pytest.mark.parametrize("how", ["its execution failed", "a visit"])
+@pytest.mark.parametrize("how", ["its execution failed", "an invocation"])
 def test_a_run_that_the_release_before_began_is_ended_where_its_payload_says(
     world: StackWorld, how: str
 ) -> None:
@@ -392,13 +392,13 @@ def test_a_run_that_the_release_before_began_is_ended_where_its_payload_says(
     world.github.world.add_repository("acme/other", id=2)
     execution, sha = world.closes()
     world.begun_before(execution, begin={"at": 1.0}, match={"run": True, "reason": "x"}, pending=POSTED)
-    if how == "a visit":
+    if how == "an invocation":
         assert world.drive(execution).verdict == "failure"
     else:
         handle(world, changed(execution, "FAILED"))
     ending = world.ending(execution)
     assert ending.verdict == "failure"
-    assert ("an earlier release" in ending.summary) is (how == "a visit")
+    assert ("an earlier release" in ending.summary) is (how == "an invocation")
     assert [state for state, _ in world.statuses(sha)] == ["failure"]
     assert world.github.statuses("acme/other", "a" * 40) == []
     assert "preview-17-assets" in previews.bucket_names(clients)
@@ -413,7 +413,7 @@ def test_a_run_of_a_definition_that_was_never_deployed_is_not_ended_yet(world: S
 
 
 class Unfinished:
-    """A store that another visit always has when a run is to be finished."""
+    """A store whose runs another invocation always has when a run is to be finished."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

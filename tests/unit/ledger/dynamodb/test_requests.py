@@ -101,7 +101,7 @@ def test_a_cancel_is_kept_with_who_and_why_and_a_run_that_was_never_started_is_s
 
 @pytest.mark.parametrize("status", ["FAILED", "STOPPED"])
 def test_a_cancel_brings_a_run_to_its_end_that_lambda_has_given_up(desk: Desk, status: str) -> None:
-    """Nobody visits it any more, and what should have ended it is lost: it is taken up under another name."""
+    """Lambda no longer invokes it, and what should have ended it is lost: it is taken up under another name."""
 
     def waits(durable: Durable, execution: Execution) -> Ending:
         try:
@@ -189,7 +189,7 @@ def test_what_is_not_there_is_said(desk: Desk) -> None:
     assert desk.ask("replay", "nothing") == "there is no delivery nothing"
     assert desk.ask("dance") == "unknown request 'dance'"
     number = desk.without_file.add_request("rerun", run, "ada", None)
-    assert "needs what is deployed" in str(desk.without_file.outcome(number))
+    assert "needs the deployed configuration" in str(desk.without_file.outcome(number))
     assert [view.attempt for view in desk.bench.views.runs()] == [1]
 
 
