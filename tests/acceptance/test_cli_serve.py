@@ -410,7 +410,9 @@ def test_a_host_that_cannot_be_a_name_is_said(folder: Path, host: str) -> None:
     """Not by the codec that would encode it: one sentence, and exit code 4."""
     told = closeout("serve", "--host", host, "--db", "new.db", cwd=folder, env=SECRET)
     assert told.code == exits.UNAVAILABLE
-    assert told.err.endswith("is no address and no name of this machine; choose another one with --host.\n")
+    assert told.err.endswith(
+        "is neither an address nor a name of this machine; choose another one with --host.\n"
+    )
 
 
 def test_explain_says_why_and_why_not(folder: Path) -> None:
