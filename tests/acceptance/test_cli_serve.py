@@ -471,7 +471,7 @@ def test_what_only_the_run_finds_out_is_not_told_as_no_run(
     assert shown.code == explained
     plan = closeout("plan", *event, cwd=folder, stdin=payload)
     assert plan.code == planned, plan
-    assert ("the run fails and deletes nothing\n" in shown.out) is (outcome == "fail")
+    assert ("fails and deletes nothing\n" in shown.out) is (outcome == "fail")
     assert ("would fail: expression `event.labls == 'x'`" in plan.out) is (outcome == "fail")
     (row,) = closeout("plan", *event, "--json", cwd=folder, stdin=payload).json["automations"] or [{}]
     assert (row.get("error") or {}).get("code") == ("expression-failed" if outcome == "fail" else None)
