@@ -159,7 +159,7 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "closeout.yaml").write_text("mine")
     refused = closeout("init", cwd=tmp_path)
     assert refused.code == exits.REFUSED
-    assert refused.err == "closeout: closeout.yaml exists; it was left as it is.\n"
+    assert refused.err == "closeout: closeout.yaml exists; it was not changed.\n"
     assert (tmp_path / "closeout.yaml").read_text() == "mine"
 
 

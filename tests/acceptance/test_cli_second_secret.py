@@ -35,7 +35,7 @@ def test_the_second_change_within_a_day_is_not_made_unasked(world: StackWorld) -
     assert done.returncode == 3
     told = " ".join(done.stderr.split())
     assert f"{WEBHOOK_SECRET} was changed" in told
-    assert "Another change ends it at once: hooks that still sign with it are refused" in told
+    assert "Another change ends that at once: the stack rejects hooks that still sign with it" in told
     assert f"closeout webhook rotate-secret TARGET... --stack {STACK}" in told
     assert (world.secret(), world.secret("AWSPREVIOUS")) == (MISTYPED, FIRST)
     assert MEANT not in done.stdout + done.stderr
@@ -46,7 +46,7 @@ def test_with_yes_it_is_made_and_nothing_else_is_promised(world: StackWorld) -> 
     done = world.feed(MEANT, *SET, "--yes")
     assert (world.secret(), world.secret("AWSPREVIOUS")) == (MEANT, MISTYPED)
     assert "24 hours" not in done.stdout
-    assert "are refused from now on" in " ".join(done.stdout.split())
+    assert "From now on the stack rejects hooks" in " ".join(done.stdout.split())
     told = json.loads(world.feed(FIRST, *SET, "--yes", "--json").stdout)
     assert told["secret"] == WEBHOOK_SECRET
 
@@ -90,6 +90,6 @@ def test_only_a_value_that_is_accepted_beside_the_present_one_counts(
 def test_who_may_not_look_is_asked_too() -> None:
     """Rather once too often; a secret that is not there is told of when the value is stored."""
     denied = ServiceError("denied", service="secretsmanager", operation="X", reason="AccessDeniedException")
-    assert "cannot be looked up" in (shuts_out(stack(denied), WEBHOOK_SECRET) or "")
+    assert "cannot find out" in (shuts_out(stack(denied), WEBHOOK_SECRET) or "")
     gone = ServiceError("gone", service="secretsmanager", operation="X", reason="ResourceNotFoundException")
     assert shuts_out(stack(gone), WEBHOOK_SECRET) is None

@@ -410,7 +410,9 @@ def test_a_host_that_cannot_be_a_name_is_said(folder: Path, host: str) -> None:
     """Not by the codec that would encode it: one sentence, and exit code 4."""
     told = closeout("serve", "--host", host, "--db", "new.db", cwd=folder, env=SECRET)
     assert told.code == exits.UNAVAILABLE
-    assert told.err.endswith("is no address and no name of this machine; choose another one with --host.\n")
+    assert told.err.endswith(
+        "is neither an address nor a name of this machine; choose another one with --host.\n"
+    )
 
 
 def test_explain_says_why_and_why_not(folder: Path) -> None:
@@ -469,7 +471,7 @@ def test_what_only_the_run_finds_out_is_not_told_as_no_run(
     assert shown.code == explained
     plan = closeout("plan", *event, cwd=folder, stdin=payload)
     assert plan.code == planned, plan
-    assert ("the run fails and deletes nothing\n" in shown.out) is (outcome == "fail")
+    assert ("fails and deletes nothing\n" in shown.out) is (outcome == "fail")
     assert ("would fail: expression `event.labls == 'x'`" in plan.out) is (outcome == "fail")
     (row,) = closeout("plan", *event, "--json", cwd=folder, stdin=payload).json["automations"] or [{}]
     assert (row.get("error") or {}).get("code") == ("expression-failed" if outcome == "fail" else None)

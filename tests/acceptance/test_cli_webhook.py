@@ -72,7 +72,7 @@ def test_a_hook_that_is_there_already_is_left_alone(world: StackWorld) -> None:
     world.github.clear_requests()
     code, out, _ = create(world)
     assert code == 0
-    assert "has this webhook already" in out
+    assert "already has this webhook" in out
     assert "Nothing was changed." in out
     assert world.asked("POST", "PATCH", "DELETE") == []
 

@@ -83,7 +83,7 @@ def test_a_second_signal_ends_the_wait(tmp_path: Path, number: signal.Signals) -
     assert "stopped; 1 run goes on at the next start; the operation" in server.log.read_text()
     server.script = SCRIPT.replace("SECONDS", "0")
     server.start()
-    until("the line", lambda: "1 open run goes on" in server.log.read_text())
+    until("the line", lambda: "continuing 1 open run" in server.log.read_text())
     server.cli("runs", "cancel", run)
     server.process.kill()
 
@@ -95,7 +95,7 @@ def test_a_start_after_a_crash_says_what_it_takes_up(tmp_path: Path) -> None:
     server.process.kill()
     server.process.wait()
     server.start()
-    until("the line", lambda: "1 open run goes on" in server.log.read_text())
+    until("the line", lambda: "continuing 1 open run" in server.log.read_text())
     server.process.kill()
     server.process.wait()
 
@@ -106,4 +106,4 @@ def test_with_nothing_under_way_there_is_nothing_to_wait_for(tmp_path: Path) -> 
     assert server.end() == 0
     lines = [line.partition("closeout: ")[2] for line in server.log.read_text().splitlines()]
     assert lines[-2:] == ["stopping", "stopped"]
-    assert not [line for line in lines if "goes on" in line]
+    assert not [line for line in lines if "goes on" in line or "continuing" in line]

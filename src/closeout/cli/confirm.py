@@ -29,8 +29,6 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise NotConfirmed(
-            "Nothing was done: this needs a confirmation. Add --yes to do it without being asked."
-        )
+        raise NotConfirmed("Nothing was done: this needs a confirmation. Add --yes to confirm.")
     if not click.confirm(question, default=False, err=True):
         raise NotConfirmed("Nothing was done.")

@@ -123,7 +123,7 @@ def _content(event: str | None, payload: str | None, sample: str | None) -> tupl
     if payload is None or sample is not None:
         raise UsageError("Give the payload with either --payload PATH and --event E, or --sample NAME.")
     if not event:
-        raise UsageError("Say with --event which event this payload is, for example --event pull_request.")
+        raise UsageError("Name the payload's event with --event, for example --event pull_request.")
     return event, options.read_payload(payload)
 
 

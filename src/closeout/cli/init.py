@@ -41,7 +41,7 @@ def init(path: Path) -> None:
     that exists is never overwritten (exit code 3), and neither is a schema.
     """
     if not _write(path, files("closeout.cli").joinpath("init.yaml").read_text(encoding="utf-8")):
-        raise NotConfirmed(f"{path} exists; it was left as it is.")
+        raise NotConfirmed(f"{path} exists; it was not changed.")
     output.say(f"Wrote {path}.")
     beside = path.parent / schema.FILE_NAME
     if _write(beside, schema.text()):

@@ -16,8 +16,8 @@ PATIENCE = 30.0
 EVERY = 0.5
 
 _WHY = {
-    401: "the webhook does not accept the signature: the hook has another secret than the stack",
-    403: "something before the receiver refuses it, such as the API's resource policy (`githubAddresses`)",
+    401: "the signature is wrong: the webhook has another secret than the stack",
+    403: "something in front of the receiver rejects it, such as the API's resource policy (`githubAddresses`)",
     404: "there is no webhook at this address",
     429: "the API throttles requests",
 }
@@ -45,7 +45,7 @@ def arrived(
         if time.monotonic() >= deadline:
             raise Unavailable(
                 f"Hook {hook} of {hooks.target.name}: no ping within {patience:g} s in GitHub's list of its deliveries."
-                " The hook stays; look under Settings → Webhooks → Recent Deliveries, or ping it again."
+                " The hook is not deleted. See Settings → Webhooks → Recent Deliveries, or ping it again."
             )
         time.sleep(EVERY)
 
@@ -71,5 +71,5 @@ def _accepted(hooks: Hooks, hook: int, delivery: HookDelivery) -> HookDelivery:
     why = _WHY.get(delivery.status_code)
     raise ActionFailed(
         f"Hook {hook} of {hooks.target.name}: the ping was {answer}{f'; {why}' if why else ''}."
-        f" The hook stays (delivery {delivery.id}, GUID {delivery.guid})."
+        f" The hook is not deleted (delivery {delivery.id}, GUID {delivery.guid})."
     )

@@ -99,15 +99,15 @@ def forgotten(stack: Stack, known: set[str]) -> list[str]:
     try:
         recent = stack.ledger().views.deliveries(RECENT)
     except CloseoutError as error:
-        return [f"It could not be looked up whether other hooks deliver to this stack: {error.message}"]
+        return [f"closeout cannot find out whether other hooks deliver to this stack: {error.message}"]
     others = {
         one.hook: one.repository or "no repository"
         for one in recent
         if one.received_at > since and one.hook.isdigit() and one.hook not in known
     }
     return [
-        f"Hook {hook} ({name}) has delivered to this stack within {RECENT_DAYS} days and is not among the targets: unless"
-        " it is gone, add its repository or organization to this call."
+        f"Hook {hook} ({name}) has delivered to this stack within {RECENT_DAYS} days and is not among the targets. Unless"
+        " it is deleted, add its repository or organization to this command."
         for hook, name in sorted(others.items())
     ]
 
@@ -128,7 +128,7 @@ def _hooks(stack: Stack, hooks: Hooks, url: str) -> tuple[Hook, ...]:
     if not found:
         raise NotFound(
             f"Nothing was changed: {hooks.target.name} has no hook of the stack {stack.name} ({url});"
-            f" `closeout webhook create {hooks.target.name} --stack {stack.name}` makes one."
+            f" `closeout webhook create {hooks.target.name} --stack {stack.name}` creates one."
         )
     return found
 
@@ -140,13 +140,13 @@ def _value(stack: Stack, name: str, *, new: bool, tell: Tell) -> Value:
     under_way = now < current.created + PREVIOUS_SECONDS and stack.has_previous(name)
     if under_way and not new:
         tell(
-            f"{name} was changed {output.ago(current.created, now)} ago (version {current.version}), so that change is"
-            " carried on: no value is generated, and every hook is set once more. --new makes another one."
+            f"{name} was changed {output.ago(current.created, now)} ago (version {current.version}). This command continues"
+            " that change: it sets every hook again and generates no value. --new generates another one."
         )
         return Value(current.value, current.version, current.created, generated=False)
     if under_way:
         output.note(
-            "A hook that still signs with the value before the present one is refused from now on (--new)."
+            "--new: from now on the stack rejects hooks that still sign with the value before the current one."
         )
     text = secrets.token_hex(32)
     version = stack.put_secret(name, text, after=current.version)
@@ -167,7 +167,7 @@ def _of_somebody_else(stack: Stack, name: str, before: StoredSecret, text: str, 
     current = stack.secret(name)
     if current.version != before.version:
         tell(
-            f"{name} was changed by another call just now (version {current.version}); this one goes on with that."
+            f"Another command changed {name} just now (version {current.version}); this one continues with that value."
         )
         return Value(current.value, current.version, current.created, generated=False)
     version = stack.put_secret(name, text)
@@ -179,8 +179,8 @@ def _settle(value: Value, tell: Tell) -> None:
     left = value.created + SETTLE - time.time()
     if left > 0:
         tell(
-            f"Waiting {SETTLE:g} s: a receiver reads the secret again when a signature does not fit, at most once a second,"
-            " so by then every receiver takes the new value."
+            f"Waiting {SETTLE:g} s, so that every receiver accepts the new value: a receiver reads the secret again when a"
+            " signature does not match, at most once a second."
         )
         time.sleep(min(left, SETTLE))
 
@@ -196,7 +196,7 @@ def _change(hooks: Hooks, hook: Hook, secret: str) -> int:
         try:
             return pinged()
         except ActionFailed as error:
-            output.note(f"{error.message} It is pinged again.")
+            output.note(f"{error.message} Pinging it again.")
             time.sleep(2.0)
     return pinged()
 
@@ -210,7 +210,7 @@ def patiently(call: Callable[[], T]) -> T:
             wait = error.retry_after if error.retry_after is not None else 2.0**attempt
             if not error.transient or wait > LONGEST_WAIT:
                 raise
-            output.note(f"{error.message}; again in {wait:g} s.")
+            output.note(f"{error.message}; retrying in {wait:g} s.")
             time.sleep(wait)
     return call()
 
@@ -218,6 +218,6 @@ def patiently(call: Callable[[], T]) -> T:
 def _unfinished(error: CloseoutError, value: Value, done: int, count: int) -> CloseoutError:
     kind = Unavailable if error.transient or isinstance(error, Unavailable | ServiceError) else ActionFailed
     return kind(
-        f"{error.message} {done} of {count} hooks have the new value; nothing is refused, since both values are accepted"
-        f" until {output.moment(value.until)}. Call the same command again: it goes on with this value."
+        f"{error.message} {done} of {count} hooks have the new value. The stack accepts both values until"
+        f" {output.moment(value.until)}, so no delivery is lost. Repeat the command: it continues with this value."
     )

@@ -33,8 +33,8 @@ _TOKENS = (
 _TOKEN = re.compile("|".join(_TOKENS))
 SHORT = 16
 AT_ONCE = (
-    "Hooks that sign with the value before the former one are refused from now on: `closeout webhook rotate-secret"
-    " TARGET... --stack {stack}` brings this one to them."
+    "From now on the stack rejects hooks that sign with the value before the former one. Set this one on them with"
+    " `closeout webhook rotate-secret TARGET... --stack {stack}`."
 )
 """What to do after a change that came within the time of the one before."""
 
@@ -51,13 +51,13 @@ KINDS = {
     "github": Kind(
         "GitHub token",
         "GitHubTokenSecretName",
-        "It is in use within 300 s, at once when GitHub refuses the former one.",
+        "The stack uses it within 300 s, or as soon as GitHub rejects the former one.",
     ),
     "webhook": Kind(
         "webhook secret",
         "WebhookSecretName",
-        "Hooks still sign with the former value, which is accepted for 24 hours: `closeout webhook rotate-secret"
-        " TARGET... --stack {stack}` brings this one to them.",
+        "Hooks still sign with the former value, which the stack accepts for 24 hours. Set this one on them with"
+        " `closeout webhook rotate-secret TARGET... --stack {stack}`.",
     ),
 }
 
@@ -101,7 +101,7 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
     why = shuts_out(stack, where) if name == "webhook" else None
     if why is not None:
         output.note(output.wrapped(why))
-        confirm("Store another one?", yes=yes)
+        confirm("Store another value?", yes=yes)
         after = AT_ONCE
     value = read_value(kind.what)
     for doubt in doubts(name, value):
@@ -121,16 +121,16 @@ def shuts_out(stack: Stack, where: str) -> str | None:
         changed = stack.changed(where)
     except ServiceError as error:
         return (
-            f"It cannot be looked up whether {where} was changed within the last 24 hours ({error.message}). If it was,"
-            " hooks that still sign with the value before that are refused from the next change on."
+            f"closeout cannot find out whether {where} was changed within the last 24 hours ({error.message}). If it was,"
+            " another change shuts out hooks that still sign with the value before that."
         )
     if changed is None or now >= changed + PREVIOUS_SECONDS:
         return None
     return (
-        f"{where} was changed {output.ago(changed, now)} ago, and the value before that is accepted until"
-        f" {output.moment(changed + PREVIOUS_SECONDS)}. Another change ends it at once: hooks that still sign with it are"
-        f" refused, and GitHub does not send their deliveries again. `closeout webhook rotate-secret TARGET... --stack"
-        f" {stack.name}` brings the present value to the hooks."
+        f"{where} was changed {output.ago(changed, now)} ago, and the stack accepts the value before that until"
+        f" {output.moment(changed + PREVIOUS_SECONDS)}. Another change ends that at once: the stack rejects hooks that still"
+        f" sign with it, and GitHub does not redeliver on its own. `closeout webhook rotate-secret TARGET... --stack"
+        f" {stack.name}` sets the current value on the hooks."
     )
 
 
@@ -152,10 +152,10 @@ def read_value(what: str) -> str:
             raise UsageError(f"The {what} is not UTF-8 text; nothing was stored.") from None
         text = text.removesuffix("\n").removesuffix("\r")
     if not text.strip():
-        raise UsageError(f"The {what} is empty, or white space alone; nothing was stored.")
+        raise UsageError(f"The {what} is empty or only white space; nothing was stored.")
     if text != text.strip() or not text.isprintable():
         raise UsageError(
-            f"The {what} has white space around it, or a line end or control character in it; nothing was stored."
+            f"The {what} has white space around it, or contains a line end or a control character; nothing was stored."
         )
     if len(text.encode()) > LIMIT:
         raise UsageError(f"The {what} is longer than {LIMIT:,} bytes; nothing was stored.")
@@ -168,10 +168,14 @@ def doubts(name: str, value: str) -> list[str]:
     if name == "github":
         if looks_like_token:
             return []
-        return ["this does not look like a GitHub token (ghp_…, github_pat_…, ghs_…); it is stored as it is."]
+        return [
+            "this does not look like a GitHub token (ghp_…, github_pat_…, ghs_…); it is stored all the same."
+        ]
     found = []
     if looks_like_token and "_" in value:
-        found.append("this looks like a GitHub token, not like a webhook secret; it is stored as it is.")
+        found.append("this looks like a GitHub token, not like a webhook secret; it is stored all the same.")
     if len(value) < SHORT:
-        found.append(f"this is shorter than {SHORT} characters, so it can be guessed; it is stored as it is.")
+        found.append(
+            f"this is shorter than {SHORT} characters, so it can be guessed; it is stored all the same."
+        )
     return found

@@ -88,7 +88,7 @@ def serve(
     ledger = options.ledger_path(db, config)
     if not ledger.parent.is_dir():
         raise Unavailable(
-            f"The folder {ledger.parent} of the ledger does not exist; make it, or change --db."
+            f"The folder {ledger.parent} of the ledger does not exist; create it, or change --db."
         )
     try:
         serve_forever(
@@ -109,9 +109,9 @@ def _why(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} on {host} is in use by another program; choose another one with --port."
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"Port {port} on {host} may not be opened by this user; choose one above 1023 with --port."
+        return f"This user may not open port {port} on {host}; choose one above 1023 with --port."
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is not an address of this machine; choose another one with --host."
     if isinstance(error, socket.gaierror):
-        return f"{host} is no address and no name of this machine; choose another one with --host."
+        return f"{host} is neither an address nor a name of this machine; choose another one with --host."
     return f"Cannot serve: {error.strerror or error}."

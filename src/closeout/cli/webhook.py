@@ -290,11 +290,11 @@ def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as
     if as_json:
         output.print_json(_as_json(context, hook, "present", None, differs))
     else:
-        output.say(f"{name} has this webhook already: hook {hook.id}, {hook.url}")
+        output.say(f"{name} already has this webhook: hook {hook.id}, {hook.url}")
         output.say(f"  events    {', '.join(hook.events)}")
         for line in differs:
             output.say(f"  differs   {line}")
-        output.say("Nothing was changed." + (" --update sets it as it should be." if differs else ""))
+        output.say("Nothing was changed." + (" --update corrects it." if differs else ""))
     return exits.FAILED if differs else exits.OK
 
 

@@ -83,7 +83,7 @@ def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
     ]
     events = sorted({str(trigger["event"]) for automation in matching for trigger in automation.triggers})
     if not events:
-        raise UsageError(f"No automation is about {target.name}, so a hook there would bring nothing.")
+        raise UsageError(f"No automation matches {target.name}, so a webhook there would start nothing.")
     return tuple(events)
 
 
@@ -110,7 +110,7 @@ def several(context: WebhookContext, found: Sequence[Hook]) -> str:
     numbers = " and ".join(str(hook.id) for hook in found)
     return (
         f"{context.hooks.target.name} has several hooks that reach the stack, {numbers}, so each event arrives more than"
-        f" once (and is handled once). Remove one with `closeout webhook delete {context.hooks.target.name} --stack"
+        f" once (closeout handles it once). Delete one with `closeout webhook delete {context.hooks.target.name} --stack"
         f" {context.stack.name} --hook ID`."
     )
 
@@ -121,7 +121,7 @@ def differences(hook: Hook, events: Sequence[str]) -> list[str]:
     found = [f"the event {event} is missing" for event in sorted(wanted - has) if "*" not in has]
     found += [f"the event {event} starts nothing" for event in sorted(has - wanted)]
     if not hook.active:
-        found.append("it is not active, so nothing is sent")
+        found.append("it is not active, so GitHub sends nothing")
     if hook.insecure:
         found.append("GitHub does not check the certificate (insecure_ssl)")
     if hook.content_type != "json":

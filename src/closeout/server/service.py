@@ -68,7 +68,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
                 log.line(text)
             open_runs = runtime.start()
             if open_runs:
-                log.line(f"{_runs(open_runs, 'open ')} on")
+                log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")
 
         def draining() -> None:
             app.drain()
