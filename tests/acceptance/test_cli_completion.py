@@ -56,7 +56,7 @@ def in_each_shell(test: Callable[..., None]) -> Callable[..., None]:
             name,
             marks=pytest.mark.skipif(
                 shutil.which(name) is None and os.environ.get("CI") != "true",
-                reason=f"no {name} on the PATH: on Debian, `apt-get install {name}` installs it",
+                reason=f"no {name} on the PATH: `make shells` installs it",
             ),
         )
         for name in SHELLS
