@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,7 +17,7 @@ import pytest
 
 from closeout.cli import exits
 from closeout.cli.runs import short_length
-from tests.acceptance.cli_process import closeout
+from tests.acceptance.cli_process import closeout, environment
 from tests.acceptance.test_cli_serve import CONFIG, Serving
 
 LONG = "an-automation-with-a-name-that-is-far-too-long-for-a-column-of-a-table"
@@ -139,3 +143,26 @@ def test_what_names_no_pull_request_is_refused(tmp_path: Path, named: str) -> No
     told = closeout("explain", "--pull-request", named, cwd=tmp_path)
     assert told.code == exits.USAGE
     assert "acme/shop#17 or https://github.com/acme/shop/pull/17" in " ".join(told.err.split())
+
+
+def test_check_wraps_its_sentences_on_a_terminal(tmp_path: Path) -> None:
+    """No sentence breaks within a word; into a pipe each finding stays one line that editors read."""
+    (tmp_path / "closeout.yaml").write_text(
+        "version: 1\nsecrets: { webhook: [] }\nautomations: { a: { on: pusch } }\n"
+    )
+    reading, writing = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "closeout", "check"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    shown = re.sub(r"\x1b\[[\d;]*m", "", os.read(reading, 65_536).decode()).replace("\r\n", "\n")
+    os.close(reading)
+    assert shown.count("fix:") >= 2
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    piped = closeout("check", cwd=tmp_path).out
+    assert " ".join(shown.split()) == " ".join(piped.split())

@@ -43,7 +43,7 @@ no file of this machine is read, and one that `--config` names is only compared 
 | --- | --- |
 | `CLOSEOUT_CONFIG` | the configuration, where `--config` is not given |
 | `CLOSEOUT_DB` | the ledger, where `--db` is not given |
-| `CLOSEOUT_DEBUG` | set: show the traceback of a defect of closeout |
+| `CLOSEOUT_DEBUG` | set: show the traceback of a bug in closeout |
 | `AWS_REGION` | where the stack of `--stack` is; else the region of the profile |
 | `NO_COLOR` | set: no colours |
 """
