@@ -120,7 +120,7 @@ def test_a_target_that_no_automation_is_about_gets_no_hook(world: StackWorld) ->
     """A misspelt name is found before GitHub is asked for anything."""
     code, _, err = create(world, target="acme-typo/shop", ok=False)
     assert code == 2
-    assert "No automation is about acme-typo/shop" in err
+    assert "No automation matches acme-typo/shop" in err
     assert world.asked("GET", "POST") == []
 
 

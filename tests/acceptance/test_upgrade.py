@@ -89,7 +89,7 @@ def test_every_open_run_of_the_release_before_goes_on(tmp_path: Path, cloud: Fak
         ], scene.log()
         assert (tmp_path / "tries").read_text().split() == ["2", "1"], "the one that was cut off knows it"
         assert "after a crash: 1 run takes a turn alone" in scene.log()
-        assert "4 open runs go on" in scene.log()
+        assert "continuing 4 open runs" in scene.log()
         for number in range(23, 27):
             sha = f"{number:040x}"
             assert scene.statuses(sha)[-1] == ("success", "shell-1: exit code 0"), number
