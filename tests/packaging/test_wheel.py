@@ -87,11 +87,13 @@ def environment() -> dict[str, str]:
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
-    """SQL, templates and the typing marker are in the wheel; tests and docs are not."""
+    """SQL, templates, the typing marker and the man pages are in the wheel; tests and docs are not."""
     package = ROOT / "src"
     expected = {path.relative_to(package).as_posix() for path in files() if path.is_relative_to(package)}
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name for name in names if ".dist-info/" not in name} == expected
+    man = {path.name for path in files() if path.is_relative_to(ROOT / "docs/man")}
+    assert {Path(name).name for name in names if ".data/data/share/man/man1/" in name} == man
+    assert {name for name in names if ".dist-info/" not in name and ".data/" not in name} == expected
     assert "closeout/py.typed" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
