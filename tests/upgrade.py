@@ -1,0 +1,80 @@
+"""What the ledgers of the commit before share, on SQLite and on DynamoDB: their configuration and their user's code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+REPOSITORY = "acme/shop"
+FUNCTIONS = """\
+import os
+from pathlib import Path
+
+from closeout import on
+
+NOTES = Path(os.environ["NOTES"])
+
+
+def note(run, what):
+    with NOTES.open("a") as file:
+        file.write(f"{run.event['number']} {what}\\n")
+    return what
+
+
+def declared(name):
+    return on(
+        "pull_request.closed", name=name, branches=[f"b-{name}"], repositories=["acme/shop"],
+        destructive=False, timeout="1h",
+    )
+
+
+@declared("waits")
+def waits(run):
+    first = run.record("first", lambda: note(run, "first"))
+    run.sleep("nap", 0.01)
+    heard = run.wait_until("ready", lambda: note(run, "ready"), every=1.0)
+    return run.record("last", lambda: note(run, f"last after {first}, {heard}"))
+
+
+@declared("stuck")
+def stuck(run):
+    run.record("before", lambda: note(run, "before"))
+    run.record("slow", lambda: note(run, "slow"))
+    return run.record("after", lambda: note(run, "after"))
+"""
+STEP = "{ uses: shell, destructive: %s, with: { argv: %s } }"
+SCRIPT = "[sh, -c, 'echo begun-$CLOSEOUT_ATTEMPT; echo $CLOSEOUT_ATTEMPT >> tries; test -e go || sleep 100']"
+CONFIG = """\
+version: 1
+secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET, github: env:CLOSEOUT_GITHUB_TOKEN }
+github: { api-url: env:GITHUB_API }
+modules: [kept]
+automations:
+""" + "".join(
+    f"""\
+  {name}:
+    on: {{ pull_request: {{ types: [closed], branches: ['{branch}'] }} }}
+    repositories: [{REPOSITORY}]
+    {more}
+    steps: [{STEP % (destructive, argv)}]
+"""
+    for name, branch, destructive, argv, more in (
+        ("done", "b-done", "false", "['true']", ""),
+        ("failed", "b-failed", "false", "['false']", ""),
+        ("skipped", "b-skipped", "false", "['true']", "if: event.pull_request.title == 'never'"),
+        ("grace", "b-grace", "true", "['true']", "grace: 1h"),
+        ("script", "b-script", "false", SCRIPT, "concurrency: one"),
+        ("hasty", "b-hasty", "false", SCRIPT, "concurrency: one\n    queue-timeout: 1s"),
+        ("pausing", "b-pause", "true", "['true']", ""),
+    )
+)
+
+
+def same(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    return json.loads(json.dumps(value))
+
+
+def facts(run: dict[str, Any]) -> dict[str, Any]:
+    """Return a shown run; of the sentence that says why it does not go on, only whether there is one: it may get better."""
+    return {**run, "reason": run["reason"] is not None}
