@@ -209,12 +209,13 @@ class AwsClient:
         try:
             connection.request(call.method, call.path, call.body, headers)
             answer = connection.getresponse()
-            if answer.status < 200:  # such as 103: the answer itself is still to come
-                raise http.client.UnknownProtocol(answer.status)
             response = Response(answer.status, answer.read(), answer.headers)
         except BaseException:
             connection.close()
             raise
+        if answer.status < 200:  # such as 103: the answer itself is still to come
+            connection.close()
+            raise http.client.UnknownProtocol(answer.status)
         if not answer.will_close:
             self._open[call.host] = connection, self._now()
         return response
