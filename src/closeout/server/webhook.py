@@ -136,9 +136,8 @@ class Webhook:
         """Answer all requests that wait for the secrets, in one task: most of them are unauthenticated."""
         changed = await self._secrets_changed()
         while self.waits_for_secrets:
-            request = next(
-                iter(self.waits_for_secrets)
-            )  # in the order of arrival, in which their runs are queued
+            # In the order of arrival, in which their runs queue for a key.
+            request = next(iter(self.waits_for_secrets))
             headers, body, began = self.waits_for_secrets.pop(request)
             try:
                 if changed:
