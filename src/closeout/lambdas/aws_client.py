@@ -215,7 +215,7 @@ class AwsClient:
             raise
         if answer.status < 200:  # such as 103: the answer itself is still to come
             connection.close()
-            raise http.client.UnknownProtocol(answer.status)
+            raise http.client.UnknownProtocol(str(answer.status))
         if not answer.will_close:
             self._open[call.host] = connection, self._now()
         return response
