@@ -51,14 +51,14 @@ def find(event: str, action: object) -> LiveCheck | None:
 
 
 def always(trigger: Mapping[str, Any]) -> LiveCheck | None:
-    """Return the live check that every event has which this trigger lets through, or None."""
+    """Return the live check of the events that this trigger lets through; None if one of them has none."""
     types = trigger.get("types") or [None]
     found = {find(trigger["event"], action) for action in types}
     return found.pop() if len(found) == 1 else None
 
 
 def possible(triggers: Iterable[Mapping[str, Any]]) -> tuple[LiveCheck, ...]:
-    """Return the live checks of which some event that a trigger lets through has one."""
+    """Return the live checks of all events that these triggers let through."""
     return tuple(
         one
         for one in CHECKS

@@ -207,4 +207,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if False:\n            raise BadHead",
         ("tests/unit/server/test_head.py::test_what_two_parsers_could_read_differently_is_refused",),
     ),
+    Mutant(
+        "the last delivery that waits for the secrets is stored first",
+        "src/closeout/server/webhook.py",
+        "next(iter(self.waits_for_secrets))",
+        "next(reversed(self.waits_for_secrets))",
+        (
+            "tests/unit/server/test_webhook.py::test_deliveries_that_wait_for_the_secrets_are_stored_in_the_order_of_arrival",
+        ),
+    ),
 )  # fmt: skip

@@ -193,4 +193,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "    for _ in range(0):\n",
         (f"{SCRIPTS}::test_a_tree_is_ended_below_a_supervisor_that_cannot_act",),
     ),
+    Mutant(
+        "a script of several lines is protected only as a whole",
+        "src/closeout/core/protect.py",
+        "    yield first\n",
+        "",
+        ("tests/unit/core/test_protect.py::test_a_script_is_known_by_its_first_line",),
+    ),
 )

@@ -86,4 +86,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "ssl._create_unverified_context()",
         ("tests/unit/lambdas/test_trust.py",),
     ),
+    Mutant(
+        "calls to AWS itself go in the clear when the endpoint names no host",
+        "src/closeout/lambdas/aws_client.py",
+        " and self._endpoint is not None\n",
+        "\n",
+        ("tests/unit/lambdas/test_aws_client.py::test_only_an_emulator_is_called_in_the_clear",),
+    ),
 )

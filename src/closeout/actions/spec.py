@@ -62,7 +62,7 @@ class Limit(NamedTuple):
     why: str = ""
 
     def __str__(self) -> str:
-        """Return it for a sentence that says that the time is over."""
+        """Return the limit as part of a sentence that says that the time is over."""
         return f"{self.seconds:.0f} s" + (f" ({self.why})" if self.why else "")
 
 
@@ -162,7 +162,7 @@ class Work(Protocol):
         ...
 
     def limit(self) -> Limit:
-        """Return `remaining`, and what sets it: what a call is told that has not ended by then."""
+        """Return `remaining` and what sets it, for the message of a call that has not ended by then."""
         ...
 
     def clean(self, text: str) -> str:

@@ -33,7 +33,7 @@ class EventSource(NamedTuple):
 
 
 def read_event(config: Path, pull_request: str | None, event: str | None, payload: str | None) -> EventSource:
-    """Return the event that the options name. What is to be known of a pull request that was read goes to standard error.
+    """Return the event that the options name. Notes about a pull request that was read go to standard error.
 
     Raises `UsageError` for options that name none, or two, before anything is read.
     """

@@ -115,6 +115,6 @@ def change_lines(change: Mapping[str, Any], indent: str) -> list[str]:
 
 
 def _marked(word: str, message: str, indent: str) -> str:
-    """Return an error as what it is. Guards say that nothing was done, which goes without saying where only a plan is made."""
+    """Return an error in red, after `word`. That nothing was done is left out, because a plan never does anything."""
     text = output.clean(message.replace("; nothing was done", ""))
     return output.style(output.wrapped(f"{word}: {text}", indent, indent), fg="red")

@@ -97,7 +97,11 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
     for place, text in texts_of(at):
         kind, _, rest = text.partition(":")
         # In what is passed on to others `file:` may mean anything, and `env:prod` is how some services write a tag.
-        other = rest.startswith("//") if spec.type == "string" else kind == "file" or not rest.isupper()
+        other = kind == "file" or not rest.isupper()
+        if (
+            spec.type == "string"
+        ):  # A path has no spaces, and a reference no template: those are texts, like a comment.
+            other = rest.startswith("//") or bool(re.search(r"\s|\$\{\{", rest))
         if not is_reference(text) or (kind in ("file", "env") and other):
             continue
         variable = rest if kind == "env" else "NAME"

@@ -48,12 +48,15 @@ def protected_by(
 
 
 def _names(change: Change) -> Iterator[str]:
-    """Yield the resource as it is shown, its name (else the resource's last word), and the pieces of an ARN or a path.
+    """Yield the resource as it is shown, its name (else its last word), and the pieces of an ARN or a path.
 
-    Other words of the resource do not count: it may be a sentence, or a command.
+    Of several lines, as a script has, the first counts as well, and its last word. Other words do not count: a resource
+    may be a sentence, or a command.
     """
     yield change.resource
-    name = change.name or (change.resource.split() or [""])[-1]
+    first = change.resource.strip().partition("\n")[0].rstrip()
+    yield first
+    name = change.name or (first.split() or [""])[-1]
     yield name
     yield from re.split(r"[:/]+", name)
 

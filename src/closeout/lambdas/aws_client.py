@@ -93,9 +93,10 @@ class AwsClient:
         self._opening: dict[str, threading.Thread] = {}
         scheme, _, rest = environment.get("AWS_ENDPOINT_URL", "").partition("://")
         self._endpoint = rest.rstrip("/") or None
-        # Only `http`, spelled so, goes in the clear.
+        # Only `http`, spelled so and before a host, goes in the clear: never a call to AWS itself.
+        plain = scheme == "http" and self._endpoint is not None
         bundle = environment.get("AWS_CA_BUNDLE") or None
-        self._context = None if scheme == "http" else ssl.create_default_context(cafile=bundle)
+        self._context = None if plain else ssl.create_default_context(cafile=bundle)
 
     def connect_ahead(self, *services: str) -> None:
         """Connect on threads. A call waits for its connection, and makes another one if that failed."""
@@ -191,7 +192,8 @@ class AwsClient:
         """Return the connection to a host that was made ahead or kept, if it can still be used."""
         opening = self._opening.pop(host, None)
         if opening is not None:
-            opening.join(max(0.0, deadline - time.monotonic()))
+            # Half of the time: one that hangs must not use up the try, which then makes another.
+            opening.join(max(0.0, (deadline - time.monotonic()) / 2))
         connection, since = self._open.pop(host, (None, 0.0))
         if connection is None:
             return None
@@ -211,6 +213,9 @@ class AwsClient:
         except BaseException:
             connection.close()
             raise
+        if answer.status < 200:  # such as 103: the answer itself is still to come
+            connection.close()
+            raise http.client.UnknownProtocol(str(answer.status))
         if not answer.will_close:
             self._open[call.host] = connection, self._now()
         return response

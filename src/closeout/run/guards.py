@@ -45,7 +45,8 @@ def check_plan(
         for change in changes:
             rule = protect.protected_by(change, rules.protect_names, rules.protect_tags)
             if rule:
-                raise GuardRefused(f"{change.resource} is protected ({rule}); nothing was done")
+                first = change.resource.partition("\n")[0]  # of a script; all of it would hide the rule
+                raise GuardRefused(f"{first} is protected ({rule}); nothing was done")
     limits.check(
         [change for change in (*before, *changes) if change.verb != "keep"],
         max_changes=min(form.max_changes for form in forms),

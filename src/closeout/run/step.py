@@ -260,7 +260,7 @@ class StepRun:
         return Outcome("failure", "failed", reason=error.message, left=left, public=public)
 
     def _doing(self, change: Change) -> str:
-        """Return which step runs: its name from the file, else what it does; for own code, not to what."""
+        """Return what a progress status says: the step's name in the file, else what it does; for own code without the resource."""
         if self.title != self._step.id:
             return self.title
         verb = _ING.get(change.verb) or change.verb.removesuffix("e") + "ing"

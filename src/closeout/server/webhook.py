@@ -136,17 +136,26 @@ class Webhook:
         """Answer all requests that wait for the secrets, in one task: most of them are unauthenticated."""
         changed = await self._secrets_changed()
         while self.waits_for_secrets:
-            request, (headers, body, began) = self.waits_for_secrets.popitem()
+            # In the order of arrival, in which their runs queue for a key.
+            request = next(iter(self.waits_for_secrets))
+            headers, body, began = self.waits_for_secrets.pop(request)
             try:
                 if changed:
                     self._receiver.verify(headers, body)
                     self._store(headers, body, began, request)
                 else:
-                    request.reply(self.refuse(Unauthorized(UNFIT)))
+                    self._reply(request, self.refuse(Unauthorized(UNFIT)))
             except CloseoutError as error:
-                request.reply(self.refuse(error))
+                self._reply(request, self.refuse(error))
             except Exception as error:  # noqa: BLE001 - an error in one request must not block the others
-                request.reply(self._broken(error))
+                self._reply(request, self._broken(error))
+
+    def _reply(self, request: Request, answer: Answer) -> None:
+        """Send an answer in a task that others wait for, so that an error in one connection does not end it."""
+        try:
+            request.reply(answer)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._log.unforeseen("an answer could not be sent", error)
 
     async def _take_large(
         self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
@@ -171,9 +180,11 @@ class Webhook:
         done = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer) -> None:
-            request.reply(answer)
-            if not done.done():
-                done.set_result(None)
+            try:
+                request.reply(answer)
+            finally:  # or no further large body would ever get its turn
+                if not done.done():
+                    done.set_result(None)
 
         self._hand_over(decision, _WaitingRequest(reply, began, self._metrics, self, size))
         del decision

@@ -39,7 +39,7 @@ def read_deployed(stack: Stack, ledger: StackLedger) -> Deployed:
 
 
 def as_loaded(stack: Stack, deployed: Deployed) -> Loaded:
-    """Return it as a configuration for plans that are shown here: with the stack's token, without its modules."""
+    """Return what is deployed as a configuration for plans: with the stack's token, without its modules."""
     settings = Settings(
         secrets_github=f"aws-secretsmanager:{stack.output('GitHubTokenSecretName')}",
         api_url=deployed.api_url,

@@ -343,3 +343,10 @@ def test_a_constant_name_is_told_of_fields_that_the_event_has(tmp_path: Path, on
     assert finding.code == "constant-name"
     assert says in finding.fix
     assert ("pull_request" in finding.fix) is ("pull_request" in on)
+
+
+@pytest.mark.parametrize("text", ["file: the preview is gone", "file:preview-${{ event.number }}"])
+def test_a_text_that_only_begins_like_a_reference_is_none(tmp_path: Path, text: str) -> None:
+    """A comment or a message may begin with `file:`; it was valid before references were refused."""
+    step = REQUEST.replace("body: {}", f"text: '{text}'") + "        destructive: false\n"
+    assert found(tmp_path, AUTOMATION.replace(STEP, step)) == []

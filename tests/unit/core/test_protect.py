@@ -73,6 +73,22 @@ def test_a_resource_without_a_name_is_known_by_its_last_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "protected"),
+    [
+        ("terraform destroy", True),
+        ("destroy", True),
+        ("terraform *", True),
+        ("now", False),
+        ("echo now", False),
+    ],
+)
+def test_a_script_is_known_by_its_first_line(pattern: str, protected: bool) -> None:
+    """A plan shows the whole of it, and a pattern for the command that it begins with still holds."""
+    script = change(None, "\n  terraform destroy \necho now", verb="run")
+    assert (protected_by(script, [pattern]) is not None) is protected
+
+
+@pytest.mark.parametrize(
     ("tags", "protected"),
     [
         ({"env": "prod"}, True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.core.records import NewDelivery
-from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.aws_client import WITHIN, AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from tests.unit.lambdas.servers import Server
 
@@ -200,6 +201,7 @@ def test_an_answer_in_chunks_is_read_to_its_end(servers: Callable[..., Server]) 
         (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}", "IncompleteRead"),
         (b"SSH-2.0-server\r\n", "BadStatusLine"),
         (b"", "RemoteDisconnected"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + ANSWER, "UnknownProtocol"),
     ],
 )
 def test_an_answer_that_breaks_off_is_none(
@@ -209,8 +211,9 @@ def test_an_answer_that_breaks_off_is_none(
 
     def serve(_number: int, connection: socket.socket) -> None:
         read_request(connection)
-        connection.sendall(answer)
-        connection.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # the client may be gone
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_RDWR)
 
     pauses: list[float] = []
     with pytest.raises(ServiceError, match=reason) as caught:
@@ -280,3 +283,26 @@ def test_a_connection_that_cannot_be_made_ahead_is_made_by_the_call() -> None:
     with pytest.raises(ServiceError, match="ConnectionRefusedError"):
         ask(aws)
     assert pauses == [0.05, 0.2, 0.6]
+
+
+def test_a_connection_ahead_that_hangs_leaves_time_for_another(servers: Callable[..., Server]) -> None:
+    """The call that needs it makes one itself, within the same try."""
+    hanging = threading.Thread(target=threading.Event().wait, args=(5,), daemon=True)
+    hanging.start()
+    clock = [1_700_000_000.0]
+    pauses: list[float] = []
+    server = servers(answering)
+    aws = client(server.url, pauses, now=lambda: clock[0])
+    aws._opening[server.url.removeprefix("http://")] = hanging
+    aws.begin()
+    clock[0] += WITHIN - 0.6
+    ask(aws)
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("url", "tls"), [("http://localhost:1", False), ("http://", True), ("HTTP://h", True)]
+)
+def test_only_an_emulator_is_called_in_the_clear(url: str, tls: bool) -> None:
+    """An endpoint without a host means AWS itself, whose calls carry the role's token."""
+    assert (client(url, [])._context is not None) is tls

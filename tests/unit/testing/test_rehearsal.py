@@ -78,6 +78,15 @@ def test_a_guard_refuses_what_is_protected() -> None:
     assert "is protected" in played.summary
 
 
+def test_a_protected_script_is_named_by_its_first_line() -> None:
+    """All of it would hide the rule, which the status must say."""
+    script = '      - { uses: shell, with: { run: "terraform destroy\\necho done" } }\n'
+    file = FILE[: FILE.index("      - ")] + script
+    played = play("protect: [terraform destroy]\n" + file, deliveries.pull_request())
+    assert (played.verdict, played.calls) == ("failure", ())
+    assert "terraform destroy is protected (`protect` pattern 'terraform destroy')" in played.summary
+
+
 def test_a_file_without_a_token_fails_as_it_would() -> None:
     """Without `secrets.github` the pull request cannot be read again, so nothing is deleted."""
     played = play(FILE.replace(", github: env:TOKEN", ""), deliveries.pull_request())

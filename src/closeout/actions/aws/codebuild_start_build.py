@@ -177,7 +177,7 @@ def _stop(client: CodeBuild, build_id: str, work: Work) -> Json:
 
 
 def verify(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Return nothing: a build leaves nothing to look for, and whether it succeeded is its own word."""
+    """Return nothing: a build leaves nothing to look for, and reports itself whether it succeeded."""
     return ()
 
 

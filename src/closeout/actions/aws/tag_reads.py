@@ -22,7 +22,7 @@ class Named(NamedTuple):
     """Physical ids of what it may be a part of: see `PARENTS`."""
 
     def arn(self, service: str, prefix: str) -> str:
-        """Return its ARN in the stack's partition, region and account."""
+        """Return the resource's ARN in the stack's partition, region and account."""
         _, partition, _, region, account, _ = self.stack_id.split(":", 5)
         return f"arn:{partition}:{service}:{region}:{account}:{prefix}{self.physical_id}"
 

@@ -64,8 +64,7 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
             raise InputError(f"`env.{name}` holds a NUL character, which no variable can")
     given = ", ".join(f"{name}={json.dumps(value)}" for name, value in (inputs.get("env") or {}).items())
     reason = f"with {given}" if given else f"on this machine, by {argv[0]}"
-    name = _first_line(shown).split()[-1]  # what `protect` patterns are held against
-    return (Change(verb="run", resource=shown, reason=_cut(reason, 200), name=name),)
+    return (Change(verb="run", resource=shown, reason=_cut(reason, 200)),)
 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:

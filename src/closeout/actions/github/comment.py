@@ -29,7 +29,7 @@ def marker(automation: str) -> str:
 
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-    """Return the one comment; where it goes, the event says, unless the inputs do."""
+    """Return the one comment. The inputs say where it goes, or else the event."""
     repository, number = inputs.get("repository"), inputs.get("number")
     where = (
         f"{repository or ''}#{number}"

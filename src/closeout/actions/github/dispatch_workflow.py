@@ -40,7 +40,7 @@ class Dispatch:
         self._began = now()
 
     def plan(self, inputs: Inputs, _clients: Clients) -> Sequence[Change]:
-        """Return the one dispatch. Nothing is read: whether the workflow is there, GitHub says when asked."""
+        """Return the one dispatch. Nothing is read: GitHub refuses the dispatch if there is no such workflow."""
         resource = f"{inputs['repository']} {inputs['workflow']}@{inputs['ref']}"
         identity = {key: inputs[key] for key in ("repository", "workflow", "ref")}
         return (Change(verb="dispatch", resource=resource, reason=_reason(inputs), identity=identity),)

@@ -20,7 +20,7 @@ _ROW_NAMES = {"#state": "state", "#holder": "holder"}
 
 
 def run_state(row: Mapping[str, Any]) -> RunState:
-    """Return how a run stands, of its row's plain values."""
+    """Return the state of a run from the plain values of its row."""
     return RunState(
         state=row["state"],
         turn=row["turn"],
@@ -36,7 +36,7 @@ def run_state(row: Mapping[str, Any]) -> RunState:
 
 
 def run_record(row: Mapping[str, Any]) -> RunRecord:
-    """Return the same with what an invocation must know besides."""
+    """Return the record of a run: its state, and what else an invocation must know."""
     return RunRecord(
         execution=row["execution"],
         run=run_state(row),

@@ -17,7 +17,7 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(stored: bytes) -> bytes:
-    """Return the raw body back. Raises `LedgerError` when it is damaged."""
+    """Return the raw body. Raises `LedgerError` when it is damaged."""
     try:
         return bytes(lz4.block.decompress(stored))
     except (lz4.block.LZ4BlockError, ValueError, MemoryError) as error:

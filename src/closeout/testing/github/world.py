@@ -130,7 +130,7 @@ class World:
         return self.organizations.setdefault(login.lower(), Organization(self.next_id(9_000), login))
 
     def rename(self, full_name: str, to: str) -> None:
-        """Return a repository another name; the old one redirects from now on, as on GitHub."""
+        """Rename a repository; its old name redirects from now on, as on GitHub."""
         with self.lock:
             repository = self.repository(full_name)
             self.renamed[full_name.lower()] = repository.id

@@ -11,6 +11,7 @@ import pytest
 from closeout.actions.general.process import started
 from closeout.actions.general.shell import ACTION, environment
 from closeout.core.errors import ActionFailed, InputError
+from closeout.core.protect import protected_by
 from closeout.core.retry import Backoff, Retry
 from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import nothing
@@ -223,7 +224,11 @@ def test_the_plan_is_the_command() -> None:
     script = "cd infra\n  terraform init\n\nterraform destroy -auto-approve"
     (change,) = ACTION.plan({"run": f"\n{script}\n", "env": {"N": "17"}}, nothing())
     assert (change.verb, change.resource, change.reason) == ("run", script, 'with N="17"')
-    assert change.name == "infra"
+    assert change.name is None, "it would be stored beside the resource, and unredacted"
+    for pattern in ("infra", "cd infra", "cd *"):
+        assert protected_by(change, [pattern]), "a script is protected by its first line and its last word"
+    assert protected_by(change, ["*-approve"]), "and as a whole"
+    assert protected_by(change, ["init"]) is None
     (change,) = ACTION.plan({"argv": ["rm", "-r", "a b", "x" * 200]}, nothing())
     assert change.resource == f"rm -r 'a b' {'x' * 200}"
     with pytest.raises(InputError):

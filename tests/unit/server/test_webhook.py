@@ -1,0 +1,139 @@
+"""Requests that wait for others: for the secrets, and for the turn of a large body."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from closeout.core.records import Accepted
+from closeout.intake.answers import Answer
+from closeout.intake.receiver import Receiver
+from closeout.ports import Incoming
+from closeout.server.bodies import Limits
+from closeout.server.log import Log
+from closeout.server.metrics import ServerMetrics
+from closeout.server.spool import Spooled
+from closeout.server.webhook import Webhook
+from closeout.testing import deliveries
+
+SECRET = b"sixteen letters, and more"
+BODY = deliveries.encode(deliveries.pull_request())
+
+
+class Sender:
+    """A request, and what it learns; with `broken` its answer cannot be sent."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.answers: list[int] = []
+        self._broken = broken
+
+    def verified(self) -> None:
+        """Nothing to do."""
+
+    def reply(self, answer: Answer) -> None:
+        """Note the answer, or fail."""
+        if self._broken:
+            raise RuntimeError("a defect")
+        self.answers.append(answer.status)
+
+    def pause(self) -> None:
+        """Nothing to do."""
+
+    def resume(self) -> None:
+        """Nothing to do."""
+
+    def crowded_out(self) -> None:
+        """Nothing to do."""
+
+
+class Rotating:
+    """A webhook that knows the old secret until it reads the secrets again, and a ledger that takes everything."""
+
+    def __init__(self, *, changes: bool = True) -> None:
+        self.stored: list[str] = []
+        self._changes = changes
+        self._secrets: Sequence[bytes] = (b"the old one of sixteen",)
+        self.webhook = Webhook(
+            Receiver((), (), lambda: self._secrets),
+            accept=self._accept,
+            started=lambda _executions: None,
+            refresh=self._refresh,
+            metrics=ServerMetrics(),
+            log=Log(stream=io.StringIO()),
+            limits=Limits(),
+        )
+
+    def _refresh(self) -> bool:
+        self._secrets = (SECRET,)
+        return self._changes
+
+    def _accept(self, group: Sequence[Incoming]) -> None:
+        for delivery, _, done in group:
+            self.stored.append(delivery.guid)
+            done(Accepted(len(self.stored), (), False, ()))
+
+
+def headers(guid: str) -> dict[bytes, bytes]:
+    """Return the headers of a signed delivery."""
+    signed = deliveries.signed_headers("pull_request", BODY, SECRET, guid)
+    return {name.lower().encode(): value.encode() for name, value in signed.items()}
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_deliveries_that_wait_for_the_secrets_are_stored_in_the_order_of_arrival() -> None:
+    """Their runs queue in that order: closed, then reopened."""
+    guids = [f"g-{number}" for number in range(5)]
+
+    async def deliver() -> list[str]:
+        rotating = Rotating()
+        for guid in guids:
+            rotating.webhook.take(headers(guid), BODY, 0.0, Sender())
+        assert len(rotating.webhook.waits_for_secrets) == 5
+        await until(lambda: len(rotating.stored) == 5)
+        return rotating.stored
+
+    assert asyncio.run(deliver()) == guids
+
+
+def test_an_answer_that_cannot_be_sent_leaves_the_others_theirs() -> None:
+    """One task answers all that wait for the secrets."""
+
+    async def deliver() -> list[int]:
+        rotating = Rotating(changes=False)
+        last = Sender()
+        for sender in (Sender(broken=True), last):
+            rotating.webhook.take(headers("g-1"), BODY, 0.0, sender)
+        await until(lambda: not rotating.webhook.waits_for_secrets)
+        return last.answers
+
+    assert asyncio.run(deliver()) == [401]
+
+
+def test_a_large_body_whose_answer_cannot_be_sent_gives_up_its_turn() -> None:
+    """Only one large body is in memory at a time, so the next one would wait for ever."""
+
+    async def deliver() -> list[int]:
+        webhook = Rotating().webhook
+        last = Sender()
+        for sender in (Sender(broken=True), last):
+            spooled = webhook.spool.open(sender, bytearray())
+            spooled.feed(BODY, last=True)
+            with contextlib.closing(spooled):
+                await large(webhook, spooled, sender)
+        webhook.spool.close()
+        return last.answers
+
+    async def large(webhook: Webhook, spooled: Spooled, sender: Sender) -> None:
+        async with asyncio.timeout(5):
+            await webhook.take_large(headers("g-1"), spooled, 0.0, sender)
+
+    assert asyncio.run(deliver()) == [202]
