@@ -209,6 +209,8 @@ class _Builder:
         source = lines[line - 1] if 0 < line <= len(lines) else ""
         if re.search(r"(?:[:\[,]|-)\s*!", source):
             fix = "a value that begins with `!` must be quoted: '!…'"
+        elif "${{" in source:
+            fix = "quote a value that holds a template: '… ${{ … }} …'; else YAML reads { } as a map"
         elif "\t" in source:
             fix = "indent with spaces; YAML takes no tabs there"
         else:

@@ -26,7 +26,7 @@ from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
 
 Read = TypeVar("Read")
-_WRITE_ONE = "`closeout init` writes one; or name yours with --config or CLOSEOUT_CONFIG"
+_WRITE_ONE = "`closeout init` writes one; or name yours on the command line or in CLOSEOUT_CONFIG"
 _LOOK_AT_IT = "check the path, the file's mode and its encoding (UTF-8)"
 
 
