@@ -160,7 +160,7 @@ def _sections(
 
 
 def _given(at: At | None) -> tuple[str, ...]:
-    """Return the keys of `aws` that stand in the file, right or wrong."""
+    """Return the keys of `aws` in the file, right or wrong."""
     if at is None:
         return ()
     if not isinstance(at.node, MappingNode):

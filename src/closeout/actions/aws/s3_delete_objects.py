@@ -198,7 +198,7 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
             system="aws",
             actions=("s3:ListBucketVersions",),
             resources=(f"arn:aws:s3:::{bucket}",),
-            reason="see what is under the prefix",
+            reason="list what is under the prefix",
         ),
         Permission(
             system="aws",
