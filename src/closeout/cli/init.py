@@ -58,6 +58,10 @@ def _write(path: Path, text: str) -> bool:
             file.write(text)
     except FileExistsError:
         return False
+    except FileNotFoundError:
+        raise Unavailable(
+            f"Cannot write {path}: there is no folder {path.parent}; create it first."
+        ) from None
     except OSError as error:
         raise Unavailable(f"Cannot write {path}: {error.strerror}.") from None
     return True

@@ -214,7 +214,7 @@ class _Builder:
         elif "\t" in source:
             fix = "indent with spaces; YAML takes no tabs there"
         else:
-            fix = "look at the indentation, the colons and the quotes on this line and the one before"
+            fix = "check the indentation, colons and quotes on this line and the one before"
         self._findings.error(line, column, "yaml-syntax", f"not valid YAML: {problem}", fix)
         raise _Stopped
 

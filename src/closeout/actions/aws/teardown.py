@@ -101,7 +101,7 @@ class Teardown:
         except WaitTimeout as error:
             raise ActionFailed(
                 f"stack {self.doomed.name} {state} when the time was up ({error.message}); what CloudFormation has "
-                "begun goes on by itself, and a rerun joins it"
+                "begun continues, and a rerun joins it"
             ) from None
 
     def _ready(self, number: int) -> Json | None:
