@@ -41,7 +41,7 @@ class Frozen:
     known: frozenset[str]
 
     def has(self, version: Version) -> bool:
-        """Tell whether this version was there."""
+        """Return whether this version was there."""
         return version.modified < self.since or _digest(version) in self.known
 
     def to_json(self) -> dict[str, Any]:

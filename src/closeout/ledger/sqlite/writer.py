@@ -141,7 +141,7 @@ class Writer:
                     others.append(job)
 
     def _refuse_rest(self) -> None:
-        """Give an error to jobs that were queued while the ledger closed."""
+        """Fail the jobs that were queued while the ledger closed."""
         rest: list[Job | Acceptance] = []
         while True:
             try:
