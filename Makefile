@@ -158,11 +158,11 @@ browser:  ## install the Chromium that the page tests open (Debian's package)
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
 	else echo "install Chromium so that 'chromium' is on the PATH (on Debian, as root: apt-get install chromium)"; exit 1; fi
 
-shells:  ## install zsh and fish, whose completion is tested (Debian's packages)
-	@if command -v zsh >/dev/null && command -v fish >/dev/null; then zsh --version; fish --version; \
+shells:  ## install zsh, fish and man, which the tests of completion and man pages start (Debian's packages)
+	@if command -v zsh >/dev/null && command -v fish >/dev/null && command -v man >/dev/null; then echo "zsh, fish and man are installed"; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends zsh fish >/dev/null; \
-	else echo "install zsh and fish (on Debian, as root: apt-get install zsh fish)"; exit 1; fi
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends zsh fish man-db >/dev/null; \
+	else echo "install zsh, fish and man (on Debian, as root: apt-get install zsh fish man-db)"; exit 1; fi
 
 lock:  ## write requirements/*.txt anew from *.in (needs uv)
 	@for name in runtime dev bench docs; do uv pip compile --universal --python-version 3.11 --generate-hashes \

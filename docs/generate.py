@@ -145,7 +145,7 @@ def patches_page() -> str:
     parts = [
         WRITTEN_BY,
         "# Patches of ministack\n",
-        "What ministack does or lacks, and the page of AWS's documentation that the patch follows. All of them stand in",
+        "What ministack does or lacks, and the page of AWS's documentation that the patch follows. All of them are in",
         "`tests/emulator/patches.py`; [emulators](../explanation/emulators.md#what-is-patched-in-ministack)",
         "says what that means for what was tested.\n",
         _table(["gap", "AWS's page"], [[gap, f"<{page}>"] for gap, page in patches()]),

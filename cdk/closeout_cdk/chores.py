@@ -71,7 +71,7 @@ class Chores(Construct):
         return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
 
     def log_role(self) -> CustomResource:
-        """Give API Gateway a role to write logs with, unless the account has one."""
+        """Set the role with which API Gateway writes logs, unless the account has one."""
         role = iam.Role(
             self,
             "ApiLogRole",

@@ -12,7 +12,7 @@ from closeout_cdk.accept import accept
 from closeout_cdk.parameters import Parameters
 
 BODIES = "bodies/"
-"""Where bodies stand in the bucket: `stack.table.object_name`."""
+"""Where bodies are in the bucket: `stack.table.object_name`."""
 
 
 class Ledger(Construct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import resource
 import signal
 import subprocess
@@ -159,7 +160,9 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "closeout.yaml").write_text("mine")
     refused = closeout("init", cwd=tmp_path)
     assert refused.code == exits.REFUSED
-    assert refused.err == "closeout: closeout.yaml exists; it was not changed.\n"
+    assert refused.err == (
+        "closeout: closeout.yaml exists, so nothing was written. Name another path: closeout init PATH\n"
+    )
     assert (tmp_path / "closeout.yaml").read_text() == "mine"
 
 
@@ -178,14 +181,26 @@ def test_actions_are_listed_and_described() -> None:
         "destructive: always",
     ):
         assert part in shown.out
-    assert all(name in closeout("actions", "list").out for name in names)
+    table = closeout("actions", "list").out
+    assert all(name in table for name in names)
+    assert closeout("actions").out == table
+    assert closeout("actions", names[0]).out == shown.out
 
 
 def test_an_unknown_action_names_the_near_ones() -> None:
     """`actions show` of a misspelt action suggests the right one."""
-    wrong = closeout("actions", "show", "aws/s3-delete-object")
-    assert wrong.code == exits.USAGE
-    assert "aws/s3-delete-objects" in wrong.err
+    for words in (("show", "aws/s3-delete-object"), ("aws/s3-delete-object",), ("s3-delete-objects",)):
+        wrong = closeout("actions", *words)
+        assert wrong.code == exits.USAGE
+        assert "aws/s3-delete-objects" in wrong.err
+    assert "Did you mean 'list'?" in closeout("actions", "lst").err
+
+
+def test_an_action_that_is_not_there_yet_is_told_with_a_way() -> None:
+    """`actions NAME` says of a known but absent action what to use until then, as `check` does."""
+    absent = closeout("actions", "aws/ecr-delete-images")
+    assert absent.code == exits.USAGE
+    assert "closeout has no `aws/ecr-delete-images` yet; until it has: uses: shell" in absent.err
 
 
 @pytest.mark.parametrize("form", ["closeout.yaml", "./closeout.yaml"])
@@ -212,6 +227,38 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment())
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_a_full_disk_is_no_bug_of_closeout() -> None:
+    """Output that cannot be written ends in exit code 4 and says why."""
+    with Path("/dev/full").open("w") as full:
+        command = (sys.executable, "-m", "closeout", "schema")
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
+    assert done.returncode == exits.UNAVAILABLE
+    assert done.stderr == (
+        "closeout: cannot write: No space left on device; free some space, or write elsewhere\n"
+    )
+
+
+def test_a_sentence_is_wrapped_on_a_terminal_alone(tmp_path: Path) -> None:
+    """A terminal of 60 columns cuts no word of an error, and a pipe gets it on one line."""
+    assert closeout("runs", "list", cwd=tmp_path).err.count("\n") == 1
+    ours, theirs = pty.openpty()
+    command = (sys.executable, "-m", "closeout", "runs", "list")
+    subprocess.run(command, cwd=tmp_path, stderr=theirs, env=environment({"COLUMNS": "60"}))
+    lines = os.read(ours, 10_000).decode().split("\r\n")
+    os.close(ours)
+    os.close(theirs)
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 60
+    assert "`closeout serve` creates it at its first start" in " ".join(lines)
+
+
+def test_every_command_of_a_group_has_its_whole_summary() -> None:
+    """The help of a group cuts no summary."""
+    told = closeout("runs", "--help").out
+    assert "..." not in told.partition("Commands:")[2]
+    assert "what is left after a failure, and its page." in " ".join(told.split())
 
 
 def test_a_locale_without_the_characters_is_no_error(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_another_answer_than_2xx_is_a_failure(receiver: Receiver, payload: Path,
     assert told.code == exits.FAILED
     assert told.out.startswith(str(status))
     assert "Unauthorized request" in told.out
-    assert ("another secret than env:HOOK" in told.err) == (status == 401)
+    assert ("a different secret from env:HOOK" in told.err) == (status == 401)
     assert len(receiver.seen) == 1
 
 

@@ -72,4 +72,6 @@ def test_a_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
     """Nothing is made beside the file that was asked for."""
     told = closeout("init", "none/closeout.yaml", cwd=tmp_path)
     assert told.code == exits.UNAVAILABLE
-    assert told.err == "closeout: Cannot write none/closeout.yaml: No such file or directory.\n"
+    assert (
+        told.err == "closeout: Cannot write none/closeout.yaml: there is no folder none; create it first.\n"
+    )

@@ -47,7 +47,7 @@ def start(folder: Path, *arguments: str, config: str = CONFIG) -> list[str]:
     first = process.stderr.readline()
     os.kill(process.pid, signal.SIGTERM)
     _, rest = process.communicate(timeout=20)
-    return [re.sub(r"^[\d-]+ [\d:]+ closeout: ", "", line) for line in (first + rest).splitlines()]
+    return [re.sub(r"^[\d-]+ \S+( UTC)? closeout: ", "", line) for line in (first + rest).splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,12 @@ def test_what_people_read_fits_80_columns(serving: Wide, run: Any, command: tupl
     assert [line for line in told.out.splitlines() if len(line) > 80 and "http" not in line] == []
 
 
+def test_a_colour_takes_no_column(serving: Wide, run: Any) -> None:
+    """`runs show` keeps state and duration on one line, although the state is coloured there."""
+    told = serving.cli("runs", "show", run["id"]).out
+    assert re.search(r"^  state     success after [\d.]+ s$", told, re.MULTILINE)
+
+
 def test_runs_begin_with_their_state_and_a_short_id(serving: Wide, run: Any) -> None:
     """The state first, an id that other commands take, a name cut with an ellipsis."""
     heading, *rows = serving.cli("runs", "list").out.splitlines()

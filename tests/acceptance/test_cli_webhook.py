@@ -130,7 +130,7 @@ def test_a_ping_that_is_refused_is_a_failure_that_says_why(world: StackWorld) ->
     done = world.closeout("webhook", "ping", REPOSITORY, "--stack", STACK, check=False)
     assert done.returncode == 1
     assert "the ping was answered with 401" in done.stderr
-    assert "another secret than the stack" in done.stderr
+    assert "the webhook's secret differs from the stack's" in done.stderr
     assert made.id in world.github.world.repository(REPOSITORY).hooks
 
 

@@ -80,7 +80,10 @@ def test_a_second_signal_ends_the_wait(tmp_path: Path, number: signal.Signals) -
     server.process.send_signal(number)
     assert server.process.wait(10) == 0
     assert time.monotonic() - began < 8
-    assert "stopped; 1 run goes on at the next start; the operation" in server.log.read_text()
+    assert (
+        "stopped; 1 run goes on at the next start; the interrupted operation runs again"
+        in server.log.read_text()
+    )
     server.script = SCRIPT.replace("SECONDS", "0")
     server.start()
     until("the line", lambda: "continuing 1 open run" in server.log.read_text())

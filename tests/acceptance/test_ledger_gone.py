@@ -73,7 +73,7 @@ def test_no_delivery_is_taken_into_a_file_that_nobody_will_find(
         assert (refused.status, refused.json["error"]) == (503, "store-unavailable")
     ready = answer(f"{server.url}/readyz")
     assert (ready.status, ready.json["error"]) == (503, "store-unavailable")
-    assert "The ledger's file is gone" in ready.json["message"]
+    assert "The ledger's file was removed or replaced" in ready.json["message"]
     assert str(server.folder) not in ready.json["message"]
     server.end()
     server.start()

@@ -129,7 +129,7 @@ def test_the_log_says_why_a_request_was_not_let_in() -> None:
     assert said == [
         "it has no signature",
         "its signature is malformed",
-        "its signature fits no active secret (env:HOOK, file:old)",
+        "its signature matches no active secret (env:HOOK, file:old)",
     ]
     assert other.removeprefix("sha256=") not in log
     assert len(log) < 1500, "a path that somebody made long is cut"

@@ -90,6 +90,6 @@ def test_the_figures_of_the_page_are_the_codes() -> None:
     text = ROTATE.read_text("utf-8")
     assert f"{PREVIOUS_SECONDS / 3600:g} hours" in text
     assert rotation.SETTLE == 5.0 > READ_EVERY == 1.0
-    assert "Five seconds of waiting" in text
+    assert "It waits five seconds" in text
     assert "at most once a second" in text
     assert f"{TTL:g} seconds" in text

@@ -25,7 +25,9 @@ from tests.hostile.stage import Stage
 
 SECONDS = 12.0
 ATTACKERS = 16
-OUR_LINE = re.compile(rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d closeout: |closeout listens on http://)")
+OUR_LINE = re.compile(
+    rb"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC|[+-]\d\d:\d\d) closeout: |closeout listens on http://)"
+)
 RAW_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """C0 without the newline, DEL, C1, and what turns the direction or begins a line in some terminals."""
 LEFT_OPEN = 40

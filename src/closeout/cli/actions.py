@@ -12,6 +12,7 @@ import click
 
 from closeout.cli import options, output, suggestions
 from closeout.cli.commands import Command, Group
+from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
 
 class ActionsGroup(Group):
-    """`actions NAME` is short for `actions show NAME`."""
+    """`actions` alone is short for `actions list`, and `actions NAME` for `actions show NAME`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read an action's name where a command is expected."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            from closeout.actions.registry import builtin
+        """Read an action's name where a command is expected, unless it is nearly a command's name."""
+        from difflib import get_close_matches
 
-            if "/" in args[0] or args[0] in builtin():
-                args = ["show", *args]
+        if not args and not ctx.resilient_parsing:
+            args = ["list"]
+        elif args and not args[0].startswith("-") and not get_close_matches(args[0], self.commands):
+            args = ["show", *args]
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -40,12 +42,12 @@ class ActionsGroup(Group):
     "actions",
     cls=ActionsGroup,
     short_help="List the actions that steps can use, and describe one.",
-    examples=("closeout actions list", "closeout actions show aws/s3-delete-objects"),
+    examples=("closeout actions", "closeout actions show aws/s3-delete-objects"),
 )
 def actions() -> None:
     """List the actions that steps can use, or describe one: its inputs, its permissions, an example.
 
-    `show` can be left out: the name of an action alone describes it.
+    `closeout actions` alone lists them, and the name of an action describes it: you can leave out `list` and `show`.
     """
 
 
@@ -72,8 +74,13 @@ def list_(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Describe one action: inputs, permissions, limits, and a step to copy."""
     from closeout.actions.registry import builtin
+    from closeout.config.workflow_words import absent_action
 
-    action = builtin()[name]
+    registry = builtin()
+    absent = None if name in registry else absent_action(name)
+    if absent is not None:
+        raise UsageError("; ".join(absent))
+    action = registry[name]
     if as_json:
         output.print_json(_to_json(action))
         return

@@ -47,6 +47,14 @@ class Group(click.Group):
         del ctx
         return list(self.commands)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with its whole summary, which click would cut."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(limit=1_000)) for name, command in self.commands.items()]
+            )
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as `Command` does."""
         del ctx

@@ -91,7 +91,9 @@ def deliver(  # noqa: PLR0913  one parameter for each option
     answer = _post(target, body, headers)
     _report(answer, guid, as_json=as_json)
     if answer.status == 401:
-        output.note(f"The server uses another secret than {secret}; its log names the one that it uses.")
+        output.note(
+            f"The server uses a different secret from {secret}. Its log names the reference that it uses."
+        )
     if answer.status == 404 and not target.path.rstrip("/").endswith("/webhook"):
         output.note(f"The path of closeout's webhook is /webhook: {target.origin}/webhook")
     return exits.OK if 200 <= answer.status < 300 else exits.FAILED

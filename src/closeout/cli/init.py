@@ -16,7 +16,7 @@ from closeout.core.errors import NotConfirmed, Unavailable
 
 NEXT = """\
 Next:
-  1. Edit {path}: your repository, your AWS account, the name of your stacks.
+  1. Edit {path}: your repository, AWS account and stack names.
   2. closeout check {path}
   3. export CLOSEOUT_WEBHOOK_SECRET=...   the secret that you give to the webhook
      export CLOSEOUT_GITHUB_TOKEN=...     a token with Commit statuses: write
@@ -41,7 +41,7 @@ def init(path: Path) -> None:
     that exists is never overwritten (exit code 3), and neither is a schema.
     """
     if not _write(path, files("closeout.cli").joinpath("init.yaml").read_text(encoding="utf-8")):
-        raise NotConfirmed(f"{path} exists; it was not changed.")
+        raise NotConfirmed(f"{path} exists, so nothing was written. Name another path: closeout init PATH")
     output.say(f"Wrote {path}.")
     beside = path.parent / schema.FILE_NAME
     if _write(beside, schema.text()):
@@ -58,6 +58,10 @@ def _write(path: Path, text: str) -> bool:
             file.write(text)
     except FileExistsError:
         return False
+    except FileNotFoundError:
+        raise Unavailable(
+            f"Cannot write {path}: there is no folder {path.parent}; create it first."
+        ) from None
     except OSError as error:
         raise Unavailable(f"Cannot write {path}: {error.strerror}.") from None
     return True

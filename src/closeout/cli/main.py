@@ -5,6 +5,7 @@ No command catches errors for show. They all arrive here, so every command fails
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -33,7 +34,7 @@ SECTIONS = {
     },
     "Operate": {
         "serve": Entry("serve", "Receive deliveries and run automations."),
-        "runs": Entry("runs", "List, show, follow, cancel and rerun runs."),
+        "runs": Entry("runs", "List and show runs, follow their logs, cancel, rerun."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
         "resume": Entry("pause", "Allow destructive calls again after `closeout pause`."),
@@ -130,7 +131,7 @@ def _is_text(argument: str) -> bool:
 def _note(text: str) -> None:
     from closeout.cli import output  # not for --help
 
-    output.note(text)
+    output.note(output.wrapped(text) if sys.stderr.isatty() else text)
 
 
 def _show_config_error(error: ConfigError) -> int:
@@ -145,6 +146,9 @@ def _show_config_error(error: ConfigError) -> int:
 
 
 def _defect(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _note(f"closeout: cannot write: {error.strerror}; free some space, or write elsewhere")
+        return exits.UNAVAILABLE
     if os.environ.get("CLOSEOUT_DEBUG"):
         import traceback
 

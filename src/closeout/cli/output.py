@@ -15,13 +15,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import click
 
 from closeout.core.terminal import escaped, escaped_json
-from closeout.core.units import DAY, HOUR, MINUTE, spoken_duration
+from closeout.core.units import DAY, HOUR, MINUTE, iso, local_time, spoken_duration
 
 GAP = "  "
 NARROWEST = 8
@@ -147,23 +146,12 @@ def _keeping_ours(text: str, colour: str) -> str:
 
 def moment(epoch: float | None) -> str:
     """Say when, in local time to the second with its zone; `-` for never."""
-    if epoch is None:
-        return "-"
-    return _with_zone(datetime.fromtimestamp(epoch).astimezone().isoformat(" ", "seconds"))
+    return "-" if epoch is None else local_time(epoch)
 
 
 def clock_time(epoch: float) -> str:
     """Say at what time of a day, in local time with its zone."""
-    return _with_zone(datetime.fromtimestamp(epoch).astimezone().timetz().isoformat("seconds"))
-
-
-def _with_zone(text: str) -> str:
-    return text.replace("+00:00", " UTC")
-
-
-def iso(epoch: float) -> str:
-    """Return a time as ISO 8601 in UTC, for a program."""
-    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return local_time(epoch).partition(" ")[2]
 
 
 def with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:

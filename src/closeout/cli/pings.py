@@ -16,7 +16,7 @@ PATIENCE = 30.0
 EVERY = 0.5
 
 _WHY = {
-    401: "the signature is wrong: the webhook has another secret than the stack",
+    401: "the signature is wrong: the webhook's secret differs from the stack's",
     403: "something in front of the receiver rejects it, such as the API's resource policy (`githubAddresses`)",
     404: "there is no webhook at this address",
     429: "the API throttles requests",

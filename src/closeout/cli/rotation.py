@@ -18,7 +18,7 @@ from closeout.cli import output, pings
 from closeout.core.errors import ActionFailed, CloseoutError, NotFound, ServiceError, Unavailable
 from closeout.core.patterns import is_literal
 from closeout.core.secrets import PREVIOUS_SECONDS
-from closeout.core.units import DAY
+from closeout.core.units import DAY, iso
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
@@ -88,7 +88,7 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
         "secret": name,
         "version": value.version,
         "generated": value.generated,
-        "accepted_until": output.iso(value.until),
+        "accepted_until": iso(value.until),
         "hooks": done,
     }
 

@@ -35,11 +35,11 @@ DATE = len("2026-03-14 ")
 @click.group(
     "runs",
     cls=Group,
-    short_help="List, show, follow, cancel and rerun runs.",
+    short_help="List and show runs, follow their logs, cancel, rerun.",
     examples=("closeout runs list --limit 20", "closeout runs logs RUN --follow"),
 )
 def runs() -> None:
-    """List, show, follow, cancel and rerun runs: one automation on one event each.
+    """List and show runs, follow their logs, cancel and rerun them. A run is one automation on one event.
 
     All attempts at a run have the same id; commands use the latest attempt unless you give --attempt. The first
     characters of an id are enough (at least six) if no other run begins with them.
@@ -211,7 +211,7 @@ def find(views: LedgerReader, run_id: str, attempt: int | None = None) -> RunVie
     run = views.run(run_id, attempt) or _beginning(views, run_id, attempt)
     if run is None:
         which = f"attempt {attempt} of run" if attempt else "run"
-        short = f" (of an id's beginning at least {SHORTEST} characters)" if len(run_id) < LENGTH else ""
+        short = f" (an id needs at least its first {SHORTEST} characters)" if len(run_id) < LENGTH else ""
         raise NotFound(f"The ledger has no {which} {run_id}{short}; `closeout runs list` shows what it has.")
     return run
 
@@ -241,7 +241,7 @@ def _show(run: RunView) -> None:
     event = f"{run.event} {run.action}" if run.action else run.event
     facts = {
         "run": f"{run.id}, attempt {run.attempt}",
-        "state": output.word(run.verdict or run.state) + _took(run),
+        "state": (state := run.verdict or run.state) + _took(run),
         "event": f"{event}, {about(run)}",
         "delivery": f"{run.delivery}, guid {run.guid}",
         "accepted": output.moment(run.accepted_at),
@@ -252,7 +252,7 @@ def _show(run: RunView) -> None:
     }
     for name, text in facts.items():
         if text:
-            _tell(f"{name:<9} {text}", "  ", "            ")
+            _tell(f"{name:<9} {text}", "  ", "            ", colour=state if name == "state" else "")
     for step in run.steps:
         tries = f" ({step.attempts} tries)" if step.attempts > 1 else ""
         output.say(output.clean(f"  {step.id}: {output.word(step.state)}{tries}  {step.uses}"))
@@ -276,8 +276,11 @@ def _took(run: RunView) -> str:
     return f" after {output.duration(run.finished_at - run.accepted_at)}" if run.finished_at else ""
 
 
-def _tell(text: str, first: str, following: str) -> None:
-    output.say(output.wrapped(output.clean(text), first, following))
+def _tell(text: str, first: str, following: str, *, colour: str = "") -> None:
+    told = output.wrapped(
+        output.clean(text), first, following
+    )  # coloured afterwards: a colour takes no column
+    output.say(told.replace(colour, output.word(colour), 1) if colour else told)
 
 
 def _step_lines(step: StepView) -> list[str]:

@@ -63,7 +63,7 @@ def _checked_proxies(
     metavar="ADDRESS",
     callback=_checked_proxies,
     help="An address or network (CIDR) of a reverse proxy, which may open any number of connections. Repeatable."
-    " The default is loopback; none trusts nobody.",
+    " The default is loopback; `none` trusts no address.",
 )
 @click.option("--json-logs", is_flag=True, help="Log to stderr as JSON, one object a line.")
 def serve(

@@ -209,10 +209,12 @@ class _Builder:
         source = lines[line - 1] if 0 < line <= len(lines) else ""
         if re.search(r"(?:[:\[,]|-)\s*!", source):
             fix = "a value that begins with `!` must be quoted: '!…'"
+        elif "${{" in source:
+            fix = "quote a value that holds a template: '… ${{ … }} …'; else YAML reads { } as a map"
         elif "\t" in source:
             fix = "indent with spaces; YAML takes no tabs there"
         else:
-            fix = "look at the indentation, the colons and the quotes on this line and the one before"
+            fix = "check the indentation, colons and quotes on this line and the one before"
         self._findings.error(line, column, "yaml-syntax", f"not valid YAML: {problem}", fix)
         raise _Stopped
 

@@ -120,12 +120,12 @@ def _telling(triggers: Sequence[Mapping[str, Any]]) -> str:
     """Return which fields tell one of these events from another: a push has no pull request."""
     events = {str(trigger["event"]) for trigger in triggers}
     if any(event.startswith("pull_request") for event in events):
-        return "add ${{ event.pull_request.number }}, or whatever tells one preview from another"
+        return "add ${{ event.pull_request.number }}, or another field in which previews differ"
     if events <= {"push", "create", "delete"}:
         return (
-            "add ${{ event.ref }} and allow-untrusted: [event.ref], or whatever tells one event from another"
+            "add ${{ event.ref }} and allow-untrusted: [event.ref], or another field in which events differ"
         )
-    return "add ${{ event.repository.id }}, or whatever tells one event from another"
+    return "add ${{ event.repository.id }}, or another field in which events differ"
 
 
 def _warn_of_values(read: ReadStep) -> set[str]:

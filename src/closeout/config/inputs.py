@@ -1,4 +1,4 @@
-"""A step's `with`, held against the inputs that its action declares.
+"""A step's `with`, checked against the inputs that its action declares.
 
 Everything about a value that does not depend on a payload is checked here: its type, its choices, where
 `${{ }}` may stand, and that every expression compiles.

@@ -26,7 +26,7 @@ from closeout.core.automation import Automation, Current
 from closeout.core.errors import ConfigError
 
 Read = TypeVar("Read")
-_WRITE_ONE = "`closeout init` writes one; or name yours with --config or CLOSEOUT_CONFIG"
+_WRITE_ONE = "`closeout init` writes one; or name yours on the command line or in CLOSEOUT_CONFIG"
 _LOOK_AT_IT = "check the path, the file's mode and its encoding (UTF-8)"
 
 
@@ -160,7 +160,7 @@ def _sections(
 
 
 def _given(at: At | None) -> tuple[str, ...]:
-    """Return the keys of `aws` that stand in the file, right or wrong."""
+    """Return the keys of `aws` in the file, right or wrong."""
     if at is None:
         return ()
     if not isinstance(at.node, MappingNode):

@@ -249,7 +249,7 @@ def _decryption(arns: tuple[str, ...], place: tuple[str, ...]) -> Statement:
         None,
         ("kms:Decrypt",),
         (f"arn:{partition}:kms:{region}:{account}:key/*",),
-        ("decrypt that secret alone, should it have a key of its owner's",),
+        ("decrypt only that secret, if it has a customer managed key",),
         place,
         (
             Condition("StringLike", "kms:EncryptionContext:SecretARN", arns),

@@ -21,7 +21,7 @@ _FIX = "write where it lives: env:NAME, file:PATH or aws-secretsmanager:NAME[#js
 
 
 def is_reference(text: str) -> bool:
-    """Tell whether `text` is a secret reference."""
+    """Return whether `text` is a secret reference."""
     return _FORMS.match(text) is not None
 
 

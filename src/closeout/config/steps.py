@@ -114,7 +114,7 @@ def _look_up(
     at: At, look: Callable[[MappingType[str, Any]], Sequence[str]], inputs: MappingType[str, Any]
 ) -> None:
     for sentence in look(inputs):
-        at.warning("module-failed", sentence, "put it right before the step's turn comes: it would fail then")
+        at.warning("module-failed", sentence, "correct it, else the step fails when it runs")
 
 
 def _action(at: At, registry: Registry) -> tuple[str, Action | None]:

@@ -185,7 +185,7 @@ class At:
 
 
 def is_null(node: Node) -> bool:
-    """Tell whether there is no value."""
+    """Return whether there is no value."""
     return isinstance(node, Scalar) and node.value is None
 
 

@@ -130,7 +130,7 @@ def expression_fix(expression: str) -> str | None:
         if re.search(rf"(?<![.\w]){name}\(\s*\)", code):
             return fix
     if re.search(r"(?<![.\w])github\.event_name\b", code):
-        return "say it by `on`: an automation gets the events that stand there, and no other"
+        return "use `on`: an automation gets only the events listed there"
     context = _CONTEXT.search(translated(code))
     if context is None:
         return None
@@ -216,7 +216,7 @@ def refuse_workflow(at: At) -> bool:
 
 
 def _shown(on: Node | None) -> _Shown:
-    """Return what stands under `on`, in the form that closeout takes."""
+    """Return the value of `on` in the form that closeout takes."""
     names = {str(item.value) for item in _items(on) if isinstance(item, Scalar)}
     if "pull_request_target" in names or "pull_request" in names:
         return _Shown("{ pull_request: { types: [closed] } }", destructive=True)

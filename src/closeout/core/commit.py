@@ -24,7 +24,7 @@ PATHS: Mapping[str, tuple[str, ...]] = {
     "commit_comment": ("comment", "commit_id"),
     "merge_group": ("merge_group", "head_sha"),
 }
-"""Event → where its commit stands in the payload. Every event with a `pull_request` has it at `head.sha`."""
+"""Event → where its commit is in the payload. Every event with a `pull_request` has it at `head.sha`."""
 
 
 class StatusTarget(NamedTuple):

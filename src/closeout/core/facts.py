@@ -42,9 +42,9 @@ class Facts(NamedTuple):
     ref_type: str | None = None
     """`branch` or `tag`."""
     branch: str | None = None
-    """What `branches` filters are held against."""
+    """What `branches` filters are compared with."""
     tag: str | None = None
-    """What `tags` filters are held against."""
+    """What `tags` filters are compared with."""
     changed_paths: tuple[str, ...] | None = None
     """Of a push: each path that its commits added, changed or removed. None: not known from the payload."""
     own: bool = False
@@ -106,7 +106,7 @@ def marked_sender(event: str, payload: Mapping[str, Any]) -> int | None:
 def _reference(
     event: str, payload: Mapping[str, Any], base_ref: str | None
 ) -> tuple[str | None, str | None, str | None, str | None]:
-    """Return ref, ref type, and the branch or the tag that filters are held against."""
+    """Return ref, ref type, and the branch or the tag that filters are compared with."""
     ref, ref_type = _text(payload, "ref"), _text(payload, "ref_type")
     if base_ref is not None:
         return ref, ref_type, base_ref, None

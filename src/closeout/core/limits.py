@@ -1,4 +1,4 @@
-"""How much a plan may change: over the limit it is refused whole.
+"""How much a plan may change: over the limit closeout rejects all of it.
 
 A plan that is larger than anybody expected is more often a wrong pattern than a large preview.
 """

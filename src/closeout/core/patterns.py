@@ -81,7 +81,7 @@ def is_literal(pattern: str) -> bool:
 class Walk:
     """A list of repository patterns as an automaton, to be walked character by character (in lower case).
 
-    A state holds the states of every pattern of the list; None when no text can be let through any more.
+    A state holds the states of every pattern of the list; None when no text can match.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 UTF-8 without a byte order mark; one JSON object; no NaN or Infinity; no NUL and no lone surrogate in a string, escaped
 or not; integers within signed 64 bits; at most 100 levels. Of two equal keys the last counts. Decoders
 disagree on each of these, CEL cuts a string at a NUL and crashes on deep values, and SQLite refuses a lone
-surrogate: so what breaks the rule is refused whole, with one sentence. `tests/vectors/payloads.json` holds examples.
+surrogate: so what breaks the rule is rejected entirely, with one sentence. `tests/vectors/payloads.json` holds examples.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Change:
     `verb` (`delete`, `keep`, `start`, `run`, …) and `resource` are for people; `identity` is what apply acts
     on (a StackId, not a name) as JSON. `part_of` names the resource whose change brings this one about: such a
     line is counted and verified, but not applied by itself. `objects` and `bytes` count a prefix's content.
-    `name` and `tags` are what `protect` patterns are held against (default: the resource).
+    `name` and `tags` are what `protect` patterns are compared with (default: the resource).
     """
 
     verb: str

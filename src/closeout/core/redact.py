@@ -4,7 +4,7 @@ It works by value (every secret that closeout has read, also where it is encoded
 of GitHub's or AWS's, whoever's it is). It comes last, so that no writer has to think of it.
 
 Encodings are undone instead of listed: a text is searched as it is and as it reads when escape sequences are taken out
-and JSON, URL, HTML and Python escapes are decoded, twice over. A find is masked where it stands in the text.
+and JSON, URL, HTML and Python escapes are decoded, twice over. A find is masked at its place in the text.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ class _View(NamedTuple):
     stretches: tuple[Stretch, ...] = ()
 
     def place(self, start: int, end: int) -> Span:
-        """Return where a part of this text stands in the text that all views are of."""
+        """Return the place of a part of this text in the original text."""
         if self.below is None:
             return start, end
         return self.below.place(self._place(start)[0], self._place(end - 1)[1])

@@ -19,7 +19,7 @@ _HEX = b"0123456789abcdef"
 MISSING = "it has no signature"
 MALFORMED = "its signature is malformed"
 TWO = "it has two signatures"
-UNFIT = "its signature fits no active secret"
+UNFIT = "its signature matches no active secret"
 """Why a request is not let in: for our own log, since a sender is told nothing."""
 
 

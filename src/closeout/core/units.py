@@ -1,4 +1,4 @@
-"""Durations and sizes: how the file and the command line write them, and how they are shown to people.
+"""Durations, sizes and times: how the file and the command line write them, and how they are shown to people.
 
 In one place, so that `1h30m` means the same everywhere and a page and a command show the same text for it.
 """
@@ -6,6 +6,7 @@ In one place, so that `1h30m` means the same everywhere and a page and a command
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
@@ -52,3 +53,13 @@ def spoken_size(count: int) -> str:
     while left and value >= 1000:
         value, unit = value / 1000, left.pop(0)
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+
+
+def local_time(epoch: float) -> str:
+    """Return a time for people: local, to the second, with its zone."""
+    return datetime.fromtimestamp(epoch).astimezone().isoformat(" ", "seconds").replace("+00:00", " UTC")
+
+
+def iso(epoch: float) -> str:
+    """Return a time as ISO 8601 in UTC, for a program."""
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

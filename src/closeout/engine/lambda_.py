@@ -324,7 +324,7 @@ class _Invocation(StoreRecorder):
 
     @property
     def counters(self) -> runs.RunState:
-        """The run as it stands in the row."""
+        """The run as the row has it."""
         return self.record.run
 
     def cancelled_by(self) -> str | None:

@@ -91,7 +91,7 @@ class Engine:
         self._workers = [self._worker(number) for number in range(threads)]
         self._begun = 0
         self._stuck_at: int | None = None
-        """How many jobs had begun at the last look, if others were waiting then."""
+        """How many jobs had begun at the last check, if others were waiting then."""
 
     # --- what others call -----------------------------------------------------------------------------
 
@@ -261,7 +261,7 @@ class Engine:
         return threading.Thread(target=self._work, name=f"engine-{number}", daemon=True)
 
     def _grow(self) -> None:
-        """Start more threads when jobs waited at the last look and none was taken since: slow jobs block them all."""
+        """Start more threads when jobs waited at the last check and none was taken since: slow jobs block them all."""
         stuck, self._stuck_at = self._stuck_at, self._begun if self._ready.qsize() else None
         if stuck != self._begun or self._stopping.is_set():
             return

@@ -62,7 +62,7 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
         event["sender"] = pull["merged_by"]
     else:
         notes.append(
-            "Who closes it is not known: the event has no `sender`, so that `senders` matches nobody."
+            "The event has no `sender`, because nobody has closed it yet. So `senders` matches nobody."
         )
     return ClosedEvent(event, name, state, tuple(notes))
 

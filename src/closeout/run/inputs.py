@@ -74,7 +74,7 @@ def _label(value: str, expression: str) -> str:
     # No leading `-`: `config.fields` relies on that to tell names apart, here as in every name.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", value):
         raise NameRefused(
-            f"${{{{ {expression} }}}} gave {value[:60]!r}, which stands before the URL's path and is not one label of a"
+            f"${{{{ {expression} }}}} gave {value[:60]!r}, which comes before the URL's path and is not one label of a"
             " host (letters, digits, `-`): the request could go to another host. Nothing was done"
         )
     return value

@@ -231,7 +231,7 @@ class StepRun:
             if answer["left"]:
                 return None
             if any(change.verb == "delete" for change in self.planned):
-                context.log("verified by a fresh look: nothing of the plan is there", step.id)
+                context.log("verified in the account: nothing of the plan is left", step.id)
             return answer
 
         try:

@@ -1,4 +1,4 @@
-"""Write the log to stderr, as text with the time or as JSON, without secrets and control characters.
+"""Write the log to stderr, as text with the time and its zone or as JSON, without secrets and control characters.
 
 Lines of unauthenticated requests are rate-limited, so that a flood cannot fill the disk: of each kind of line one a second is
 written, then one every two seconds, and finally one a minute, with the number of suppressed lines. Header values are never logged.
@@ -17,10 +17,10 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from closeout.core.terminal import escaped
+from closeout.core.units import iso, local_time
 
 LONGEST = 60
 """The longest interval between two lines of a kind, as a multiple of the shortest."""
-TIME = "%Y-%m-%d %H:%M:%S "
 
 
 def in_journal(stream: TextIO) -> bool:
@@ -130,11 +130,11 @@ class Log:
             key: value if isinstance(value, int | float | None) else self._redact(str(value))
             for key, value in details.items()
         }
-        text = json.dumps({"at": round(self._clock(), 3), "message": self._redact(what)} | clean)
+        text = json.dumps({"at": iso(self._clock()), "message": self._redact(what)} | clean)
         return text.replace("\x7f", "\\u007f")  # the only control character that JSON does not escape
 
     def _sentence(self, stream: TextIO, what: str, details: dict[str, Any]) -> str:
-        at = "" if in_journal(stream) else time.strftime(TIME, time.localtime(self._clock()))
+        at = "" if in_journal(stream) else f"{local_time(self._clock())} "
         words = "".join(f" {key}={value}" for key, value in details.items() if not isinstance(value, _Trace))
         trace = "\n".join(value for value in details.values() if isinstance(value, _Trace))
         lines = [escaped(self._redact(f"{at}closeout: {what}{words}"))]

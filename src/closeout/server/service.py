@@ -97,8 +97,8 @@ def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
     with _further_signal() as hurry:
         ended = runtime.stop(seconds, hurry.is_set)
     left = sum(runtime.engine.counts()[:3])
-    rest = f"; {_runs(left)} on at the next start" if left else ""
-    log.line(f"stopped{rest}" + ("" if ended else "; the operation that did not end is repeated"))
+    repeated = "" if ended else "; the interrupted operation runs again"
+    log.line(f"stopped; {_runs(left)} on at the next start{repeated}" if left else "stopped")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Deployed(NamedTuple):
     automations: Mapping[str, Automation]
     """By their names, in the file's order."""
     api_url: str
-    """Of GitHub, for the worker: no `env:NAME` any more."""
+    """Of GitHub, for the worker: `env:NAME` is resolved."""
     digest: str
     since: float
     unknown: tuple[str, ...] = ()

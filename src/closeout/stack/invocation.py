@@ -8,7 +8,7 @@ from __future__ import annotations
 ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
 """Its words for an execution that it still brings on."""
 EARLIER = "EARLIER"
-"""Our word, beside Lambda's, for an execution of an earlier release that is over: its record is not believed any more."""
+"""Our word, beside Lambda's, for an execution of an earlier release that is over: its record no longer counts."""
 LONGEST_CALL = 840.0
 """Seconds that one call may take: an invocation has 15 minutes, and the last one is for putting everything away."""
 WHY = "Lambda ends a call after 15 minutes"

@@ -81,9 +81,7 @@ def main_job(stage: Stage) -> None:
         ended.told(),
     )
     left, neighbour = previews.left(MAIN), previews.left(NEIGHBOUR)
-    say.check(
-        not left.stack and not left.bucket, "a fresh look finds no stack and no bucket of it", str(left)
-    )
+    say.check(not left.stack and not left.bucket, "the account holds no stack and no bucket of it", str(left))
     say.check(neighbour.stack and neighbour.bucket, f"preview-{NEIGHBOUR} is untouched", str(neighbour))
     builds = previews.builds()
     say.check(

@@ -11,6 +11,7 @@ from closeout.cli import output
 from closeout.cli.deliver import is_loopback
 from closeout.cli.exits import MEANINGS, code_for
 from closeout.core import errors
+from closeout.core.units import iso
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_a_time_has_its_zone(monkeypatch: pytest.MonkeyPatch, zone: str, text: s
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert output.iso(1_795_823_400.25) == "2026-11-27T23:50:00.250Z"
+    assert iso(1_795_823_400.25) == "2026-11-27T23:50:00.250Z"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.8.7", "::1"])

@@ -55,5 +55,5 @@ def test_what_no_run_begins_with_is_not_found(views: Views, text: str) -> None:
 @pytest.mark.parametrize("text", ["p", "pychg", "pychg-1"])
 def test_a_beginning_that_is_too_short_names_no_run(views: Views, text: str) -> None:
     """A list may not show yet another run that begins so."""
-    with pytest.raises(NotFound, match="at least 6 characters"):
+    with pytest.raises(NotFound, match="at least its first 6 characters"):
         find(views, text)

@@ -164,7 +164,9 @@ def test_a_file_that_is_not_there_is_told_how_to_get_one(tmp_path: Path) -> None
     """The commonest first mistake has its own fix; a file that cannot be read has another."""
     (missing,) = check(tmp_path / "none.yaml", REGISTRY)
     assert missing.message == "there is no such file"
-    assert missing.fix == "`closeout init` writes one; or name yours with --config or CLOSEOUT_CONFIG"
+    assert (
+        missing.fix == "`closeout init` writes one; or name yours on the command line or in CLOSEOUT_CONFIG"
+    )
     (folder,) = check(tmp_path, REGISTRY)
     assert folder.message == "cannot read the file: Is a directory"
     assert folder.fix == "check the path, the file's mode and its encoding (UTF-8)"

@@ -43,7 +43,7 @@ def test_a_senders_fault_is_said_in_the_errors_own_words() -> None:
 
 def test_unauthorized_says_always_the_same() -> None:
     """There is one sentence for every way to fail the signature."""
-    answer = answers.refused(Unauthorized("its signature fits no active secret"))
+    answer = answers.refused(Unauthorized("its signature matches no active secret"))
     assert json.loads(answer.body) == {"error": "unauthorized", "message": "Unauthorized request"}
 
 

@@ -21,10 +21,10 @@ def _function(body: Any, **more: Any) -> Scene:
 
 
 def test_a_successful_verify_says_so_once() -> None:
-    """Promise 2 is shown: the log says that a fresh look found nothing of what was to be deleted."""
+    """Promise 2 is shown: the log says that the account holds nothing of what was to be deleted."""
     scene = Scene()
     assert scene.play().verdict == "success"
-    assert scene.world.lines.count("verified by a fresh look: nothing of the plan is there") == 1
+    assert scene.world.lines.count("verified in the account: nothing of the plan is left") == 1
 
 
 def test_a_failed_verify_does_not_claim_it() -> None:

@@ -21,7 +21,7 @@ def deletes(world: World) -> list[str]:
 
 
 def test_a_closed_pull_request_is_torn_down_and_the_status_says_so() -> None:
-    """pending, then one delete, then a fresh look, then success with what was done."""
+    """pending, then one delete, then the verification, then success with what was done."""
     scene = Scene()
     ending = scene.play()
     assert ending.verdict == "success", ending

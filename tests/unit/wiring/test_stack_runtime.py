@@ -132,7 +132,7 @@ def test_a_closed_pull_request_tears_its_preview_down(
     printed = capsys.readouterr().out
     lines = [json.loads(line) for line in printed.splitlines()]
     assert {line["run"] for line in lines} == {run_id}
-    assert any("verified by a fresh look" in line["text"] for line in lines)
+    assert any("verified in the account" in line["text"] for line in lines)
     assert [line["verdict"] for line in lines if "verdict" in line] == ["success"]
     assert TOKEN not in printed
     assert all(entry["token"] for entry in world.github.requests())

@@ -1,4 +1,4 @@
-"""ARNs for IAM statements, made from inputs as they stand in the file.
+"""ARNs for IAM statements, made from inputs as the file has them.
 
 A `${{ }}` is not known before a run, so it becomes `*`; the literal text around it is what narrows a policy.
 """

@@ -18,14 +18,12 @@ from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
 
-_LOOK = (
-    "see whether each resource is really gone; these calls change nothing and read no secret, object or item"
-)
+_LOOK = "verify that each resource is gone; these calls change nothing and read no secret, object or item"
 NAMED = (
     f"{_LOOK}, but they show more than names: environment variables of functions and of CodeBuild projects, "
     "definitions of state machines, names of objects in buckets"
 )
-UNNAMED = f"{_LOOK}; AWS gives them for all resources or for none"
+UNNAMED = f"{_LOOK}; AWS grants them for all resources or for none"
 
 
 def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
@@ -89,8 +87,8 @@ def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> s
         text += f" besides {kept} that its template keeps"
     if not inputs.get("role-arn") and not stack.get("RoleARN"):
         text += (
-            "; no role: CloudFormation deletes with closeout's own permissions, which must then cover every "
-            "resource; set `role-arn` on the step to a role that may"
+            "; it has no role: closeout's role needs delete rights on every resource, "
+            "or set `role-arn` on the step"
         )
     return text
 
@@ -242,7 +240,7 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
                 "cloudformation:DeleteStack",
             ),
             resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
-            reason="read the stack, delete it, and follow the delete",
+            reason="read the stack, delete it, and wait until it is deleted",
         ),
         *(
             Permission(
@@ -260,7 +258,7 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
                 system="aws",
                 actions=("iam:PassRole",),
                 resources=(arns.pattern(inputs, "role-arn"),),
-                reason="hand CloudFormation the role that it deletes with",
+                reason="pass CloudFormation the role that it deletes with",
             )
         )
     if inputs.get("empty-buckets"):

@@ -41,7 +41,7 @@ class Frozen:
     known: frozenset[str]
 
     def has(self, version: Version) -> bool:
-        """Tell whether this version was there."""
+        """Return whether this version was there."""
         return version.modified < self.since or _digest(version) in self.known
 
     def to_json(self) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
             system="aws",
             actions=("s3:ListBucketVersions",),
             resources=(f"arn:aws:s3:::{bucket}",),
-            reason="see what is under the prefix",
+            reason="list what is under the prefix",
         ),
         Permission(
             system="aws",

@@ -96,7 +96,7 @@ def find(client: CloudFormation, name_or_id: str) -> Mapping[str, Any] | None:
 
 
 def busy(stack: Mapping[str, Any]) -> bool:
-    """Tell whether an operation is under way that has to end before a delete can begin."""
+    """Return whether an operation is under way that has to end before a delete can begin."""
     status = str(stack["StackStatus"])
     return status.endswith("_IN_PROGRESS") and status not in NOT_BUSY
 
@@ -210,7 +210,7 @@ def newest_event(client: CloudFormation, stack_id: str) -> str | None:
 
 
 def is_about_stack(event: Mapping[str, Any]) -> bool:
-    """Tell a stack's own event from one of its resources' (a nested stack is a resource of its parent)."""
+    """Return whether an event is the stack's own, not one of its resources' (a nested stack is a resource of its parent)."""
     return bool(event.get("PhysicalResourceId") == event["StackId"])
 
 
@@ -277,7 +277,7 @@ def failures(client: CloudFormation, events: Sequence[Mapping[str, Any]]) -> lis
 
 
 def explained(events: Sequence[Mapping[str, Any]], found: Sequence[Failure], reason: str) -> bool:
-    """Tell whether the events of a failed delete are all there; `found` are the `failures` that they hold.
+    """Return whether the events of a failed delete are all there; `found` are the `failures` that they hold.
 
     The stack's reason names each resource that failed, by its logical id. Of a nested stack that failed there must be
     an event that says what failed in it.

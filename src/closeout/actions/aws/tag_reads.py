@@ -57,7 +57,7 @@ def _under(*keys: str | int) -> Callable[[Mapping[str, Any]], Any]:
 
 
 def _checked(kind: str, *keys: str | int) -> Read:
-    """Return the read of a type whose tags stand in the answer of its existence check, so that it needs no right of its own."""
+    """Return the read of a type whose existence check also returns its tags, so that it needs no further right."""
     check = physical.EXISTENCE_CHECKS[kind]
     return Read(
         check.service,

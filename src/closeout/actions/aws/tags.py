@@ -1,4 +1,4 @@
-"""The tags of single resources, read from each resource's own service: what `protect.tags` is held against.
+"""The tags of single resources, read from each resource's own service: what `protect.tags` is compared with.
 
 CloudFormation does not say which tags its resources have, and the Resource Groups Tagging API hears of them late. So
 the common types have a read in `tag_reads`. Any other type is asked of Cloud Control, if its schema in
@@ -23,7 +23,7 @@ OTHERS = Permission(
     system="aws",
     actions=("cloudformation:DescribeType", "cloudformation:GetResource"),
     resources=(physical.EVERYTHING,),
-    reason="read the tags of resources of any other type, which takes that type's own rights to read as well",
+    reason="read the tags of all other types; this also needs the right to read that type",
 )
 
 
@@ -89,7 +89,7 @@ def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
 
 
 def _permission(actions: tuple[str, ...], resources: tuple[str, ...]) -> Permission:
-    reason = "read the tags that `protect.tags` is held against"
+    reason = "read tags, to compare them with `protect.tags`"
     return Permission(system="aws", actions=actions, resources=resources, reason=reason)
 
 

@@ -101,7 +101,7 @@ class Teardown:
         except WaitTimeout as error:
             raise ActionFailed(
                 f"stack {self.doomed.name} {state} when the time was up ({error.message}); what CloudFormation has "
-                "begun goes on by itself, and a rerun joins it"
+                "begun continues, and a rerun joins it"
             ) from None
 
     def _ready(self, number: int) -> Json | None:
@@ -277,7 +277,7 @@ class Teardown:
 
 
 def _answers(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether the state is an answer to our request, and not one from before that is still being shown."""
+    """Return whether the state is an answer to our request, and not one from before that is still being shown."""
     wanted = "DELETE_FAILED" if stack["StackStatus"] == "DELETE_FAILED" else "DELETE_IN_PROGRESS"
     return any(stacks.is_about_stack(event) and event["ResourceStatus"] == wanted for event in events)
 

@@ -113,7 +113,7 @@ class _Execution:
         return {"exit": code, **self._judge(code, limit, output)}
 
     def end_earlier(self, begun: Json) -> None:
-        """Make sure that nothing of an earlier life's command runs any more."""
+        """Make sure that no process of an interrupted try is still running."""
         from closeout.actions.general.process import end_survivor  # noqa: PLC0415
 
         if not end_survivor(begun):
@@ -197,7 +197,7 @@ ACTION = Action(
         "* `CLOSEOUT_ATTEMPT`: 1, and higher when an earlier try may have run, because of a rerun, of `retry`, or"
         " because closeout was killed in the middle. Make scripts safe to run twice.\n\n"
         "At the time limit the whole process group gets SIGTERM, after 5 seconds SIGKILL. The same happens when the"
-        " server dies, whichever way. Processes that a script leaves in the background end with it. On AWS that is after 14"
+        " server dies. Processes that a script leaves in the background end with it. On AWS that is after 14"
         " minutes at the latest, since Lambda ends a call after 15."
     ),
     inputs={

@@ -40,7 +40,7 @@ def main_job(stage: Stage) -> None:
         log[-300:],
     )
     left = cloud.left(MAIN)
-    say.check(left.nothing, "a fresh look finds no stack, no bucket, no upload of it", str(left))
+    say.check(left.nothing, "the account holds no stack, no bucket, no upload of it", str(left))
     neighbour = cloud.left(170)
     say.check(neighbour.stack and neighbour.uploads == 3, "preview 170 is untouched", str(neighbour))
     say.check(
@@ -187,7 +187,7 @@ def killed(stage: Stage) -> None:
     tokens = {one["params"].get("ClientRequestToken") for one in asked}
     say.check(len(asked) == 2 == len(tokens), "two deletes were asked for, each once", f"{len(asked)} calls")
     left = stage.cloud.left(KILLED)
-    say.check(left.nothing, "a fresh look finds nothing of it", str(left))
+    say.check(left.nothing, "the account holds nothing of it", str(left))
 
 
 def finished_operations(stage: Stage, run: dict[str, object]) -> dict[str, tuple[object, ...]]:

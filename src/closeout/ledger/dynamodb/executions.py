@@ -178,7 +178,7 @@ class Executions:
         return now is not None and now.run.state == "finished" and now.fencing_token == record.fencing_token
 
     def _body(self, delivery: str) -> tuple[bytes, str | None]:
-        """Return a delivery's payload, or why there is none any more. Raises `StoreUnavailable`."""
+        """Return a delivery's payload, or why it is gone. Raises `StoreUnavailable`."""
         try:
             return self._bodies.text(delivery), None
         except (NotFound, LedgerError) as error:

@@ -186,9 +186,9 @@ class Executions:
 
 
 def _payload(stored: bytes | None, *, form: bool) -> tuple[bytes, str | None]:
-    """Return the payload's JSON text, or why there is none any more."""
+    """Return the payload's JSON text, or why it is gone."""
     if stored is None:
-        return b"", "its delivery has no body any more"
+        return b"", "its delivery no longer has a body"
     try:
         return payload_text(stored, form=form), None
     except LedgerError as error:

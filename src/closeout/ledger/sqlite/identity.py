@@ -12,7 +12,7 @@ from pathlib import Path
 
 from closeout.core.errors import StoreUnavailable
 
-GONE = "The ledger's file is gone, or another stands in its place; closeout takes no more deliveries until it is restarted."
+GONE = "The ledger's file was removed or replaced; closeout accepts no deliveries until you restart it."
 
 
 class FileIdentity:
@@ -33,8 +33,8 @@ class FileIdentity:
         if not self._gone:
             return None
         error = StoreUnavailable(
-            f"the ledger's file {self._path} is gone, or another stands in its place; nothing was stored. Put the"
-            " right file there and restart closeout: until then no delivery is taken"
+            f"the ledger's file {self._path} was removed or replaced; nothing was stored. Put the"
+            " right file there and restart closeout: until then it accepts no delivery"
         )
         error.public = GONE
         return error

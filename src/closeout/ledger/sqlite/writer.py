@@ -141,7 +141,7 @@ class Writer:
                     others.append(job)
 
     def _refuse_rest(self) -> None:
-        """Give an error to jobs that were queued while the ledger closed."""
+        """Fail the jobs that were queued while the ledger closed."""
         rest: list[Job | Acceptance] = []
         while True:
             try:
@@ -219,7 +219,7 @@ class Writer:
             else:
                 result = job.work(self._connection)
         except AT_FAULT as error:
-            result = StoreUnavailable(f"the ledger refused this row ({error}); nothing of it was stored")
+            result = StoreUnavailable(f"the ledger refused this row ({error}); it was not stored")
         except CloseoutError as error:
             result = error
         else:

@@ -54,7 +54,7 @@ class Call:
 
 
 def read_call(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Tell what is called; header names in lower case. What is not known is named `METHOD /path`."""
+    """Return what is called; header names in lower case. What is not known is named `METHOD /path`."""
     scope = _SCOPE.search(headers.get("authorization", ""))
     service = scope["service"].lower() if scope else ""
     region = scope["region"] if scope else "us-east-1"

@@ -40,7 +40,7 @@ class Fault:
     retry_after: int | None = None
 
     def matches(self, call: Call) -> bool:
-        """Tell whether this order is about that call."""
+        """Return whether this order is about that call."""
         named = self.service in {"*", call.service} and self.operation in {"*", call.operation}
         return named and (not self.contains or any(self.contains in str(v) for v in call.params.values()))
 

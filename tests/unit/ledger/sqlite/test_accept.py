@@ -172,7 +172,7 @@ def test_a_form_stays_as_it_was_signed_and_its_payload_can_be_read(ledger: Ledge
     ("sql", "why"),
     [
         ("UPDATE body SET bytes = x'00ff00ff00ff'", "the body of its delivery is damaged"),
-        ("DELETE FROM body", "its delivery has no body any more"),
+        ("DELETE FROM body", "its delivery no longer has a body"),
     ],
 )
 def test_a_payload_that_is_lost_is_told_and_the_rest_can_be_read(
