@@ -160,17 +160,20 @@ class Webhook:
     async def _take_large(
         self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
     ) -> None:
-        await spooled.write()
         try:
-            spooled.verify(headers.get(SIGNATURE))
-        except Unauthorized:
-            if not await self._secrets_changed():
-                raise
-            await spooled.hash_again()
-            spooled.verify(headers.get(SIGNATURE))
-        request.verified()
-        async with self.spool.turn:
-            await self._store_large(headers, spooled, began, request)
+            await spooled.write()
+            try:
+                spooled.verify(headers.get(SIGNATURE))
+            except Unauthorized:
+                if not await self._secrets_changed():
+                    raise
+                await spooled.hash_again()
+                spooled.verify(headers.get(SIGNATURE))
+            request.verified()
+            async with self.spool.turn:
+                await self._store_large(headers, spooled, began, request)
+        finally:  # Before an error is answered: what is refused must not make room, and be refused, once more.
+            spooled.close()
 
     async def _store_large(
         self, headers: Mapping[bytes, bytes], spooled: Spooled, began: float, request: Request
