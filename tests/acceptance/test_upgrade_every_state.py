@@ -1,7 +1,7 @@
 """A ledger of the commit before, with runs in every state: it shows what that commit showed, and its runs go on.
 
-The rows and `ledger_of_schema_2.json`, which is what they were shown as, were written by the last commit whose code had
-the ledger below `adapters` and its run function in `run/execute.py`.
+The last commit whose code had the ledger below `adapters` wrote the rows. `ledger_of_schema_2.json` is what it showed of
+them, and what its own code left in the ledger when it brought these runs to their end.
 """
 
 from __future__ import annotations
@@ -175,6 +175,7 @@ def test_every_run_of_the_commit_before_goes_on_and_repeats_nothing(scene: Machi
     assert not [line for line in notes if line.startswith("39")], "a cancelled run begins nothing"
     tries = (scene.folder / "tries").read_text("utf-8").split()
     assert sorted(tries) == ["1", "1", "2", "2"], "both scripts that were cut off know it"
+    assert _left(scene.db) == SHOWN["left"]
     _check_statuses(scene)
 
 
@@ -186,6 +187,35 @@ def _operations(path: Path) -> dict[tuple[int, str], tuple[Any, ...]]:
             " WHERE state <> 'waiting'"
         )
         return {(row[0], row[1]): row[2:] for row in rows}
+
+
+def _left(path: Path) -> dict[str, Any]:
+    """Return what is stored in words of ours: how runs stand, their operations in order, settings and requests."""
+    with closing(sqlite3.connect(path)) as connection:
+        runs = connection.execute(
+            "SELECT run_id || '-' || attempt, state, turn, verdict, alone, concurrency FROM run"
+        )
+        operations: dict[str, list[str]] = {}
+        for execution, text in connection.execute(
+            "SELECT run_id || '-' || attempt, name || ' ' || kind || ' ' || o.state"
+            " FROM operation o JOIN run ON number = run ORDER BY run, position"
+        ):
+            operations.setdefault(execution, []).append(text)
+        return {
+            "runs": {execution: values for execution, *values in runs},
+            "operations": operations,
+            "settings": [
+                name
+                for (name,) in connection.execute(
+                    # Where Details links begin is new: the commit before neither wrote nor read it.
+                    "SELECT name FROM setting WHERE name <> 'details-base' ORDER BY name"
+                )
+            ],
+            "requests": [
+                list(row)
+                for row in connection.execute("SELECT kind, target, outcome FROM request ORDER BY id")
+            ],
+        }
 
 
 def _check_statuses(scene: Machine) -> None:
