@@ -1,11 +1,19 @@
-"""What the ledgers of the commit before share, on SQLite and on DynamoDB: their configuration and their user's code."""
+"""What tests of upgrades share: a kept ledger of SQLite, the configuration of its runs, and their user's code."""
 
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+from closeout.ledger.sqlite.connection import APPLICATION_ID, migrations
+
 REPOSITORY = "acme/shop"
+MOMENT = re.compile(r"\b1\.?7958\d+(?:\.\d+)?(?:e\+09)?")
+"""The times in kept rows."""
 FUNCTIONS = """\
 import os
 from pathlib import Path
@@ -68,6 +76,18 @@ automations:
         ("pausing", "b-pause", "true", "['true']", ""),
     )
 )
+
+
+def write_ledger(path: Path, rows: Path, schema: int, later: float = 0.0) -> None:
+    """Write kept rows as a ledger of an older schema, with every time so much later."""
+    text = rows.read_text("utf-8")
+    if later:
+        text = MOMENT.sub(lambda found: repr(float(found[0]) + later), text)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for number, statements in migrations()[:schema]:
+            connection.executescript(f"{statements}; PRAGMA user_version = {number};")
+        connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; BEGIN; {text} COMMIT")
 
 
 def same(value: Any) -> Any:

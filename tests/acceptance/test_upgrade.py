@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
-from closeout.ledger.sqlite.connection import APPLICATION_ID, migrations
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.machine import REPOSITORY, Machine
+from tests.upgrade import SCRIPT, STEP, write_ledger
 
 ROWS = Path(__file__).with_name("ledger_of_schema_1.sql")
 GRACE_OVER = 1795814293.502383
 """When the grace of one of its runs is over."""
 PULLS = {21: 1701002, 22: 1701003, 23: 1701004, 24: 1701005, 25: 1701016, 26: 1701017}
 """The pull requests of its runs, in order of acceptance, and GitHub's ids of them."""
-MOMENT = re.compile(r"\b1\.?79581\d+(?:\.\d+)?(?:e\+09)?")
-STEP = "{ uses: shell, destructive: %s, with: { argv: %s } }"
-SCRIPT = "[sh, -c, 'echo begun-$CLOSEOUT_ATTEMPT; echo $CLOSEOUT_ATTEMPT >> tries; test -e go || sleep 100']"
 CONFIG = """\
 version: 1
 secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET, github: env:CLOSEOUT_GITHUB_TOKEN }
@@ -44,19 +38,6 @@ automations:
 )
 
 
-def write_ledger(path: Path) -> None:
-    """Write the ledger, with the grace over in a second."""
-    later = time.time() + 1.0 - GRACE_OVER
-    rows = MOMENT.sub(lambda found: repr(float(found[0]) + later), ROWS.read_text("utf-8"))
-    (number, first), *_ = migrations()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(
-            f"{first}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
-        )
-        connection.executescript(f"BEGIN; {rows} COMMIT")
-
-
 def test_every_open_run_of_the_release_before_goes_on(tmp_path: Path, cloud: FakeAws) -> None:
     """Waiting, held by a pause, queued for a key, and in a script when the server died: that one is a suspect."""
     with FakeGitHub() as github:
@@ -65,7 +46,7 @@ def test_every_open_run_of_the_release_before_goes_on(tmp_path: Path, cloud: Fak
         for number, identity in PULLS.items():
             scene.open_pull(number, id=identity)
             github.world.change_pull(REPOSITORY, number, "closed")
-        write_ledger(scene.db)
+        write_ledger(scene.db, ROWS, 1, time.time() + 1.0 - GRACE_OVER)
         refused = scene.closeout("runs", "list", "--db", str(scene.db), check=False)
         assert refused.returncode == 4
         assert "has schema 1" in refused.stderr

@@ -1,13 +1,12 @@
 """A ledger of the commit before, with runs in every state: it shows what that commit showed, and its runs go on.
 
-The rows and `ledger_of_schema_2.json`, which is what they were shown as, were written by the last commit whose code had
-the ledger below `adapters` and its run function in `run/execute.py`.
+The last commit whose code had the ledger below `adapters` wrote the rows. `ledger_of_schema_2.json` is what it showed of
+them, and what its own code left in the ledger when it brought these runs to their end.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
 from contextlib import closing
@@ -18,18 +17,17 @@ import pytest
 
 from closeout.cli.output import with_iso_times
 from closeout.ledger.sqlite import Views
-from closeout.ledger.sqlite.connection import APPLICATION_ID, migrations
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.machine import REPOSITORY, Machine, until
-from tests.upgrade import CONFIG, FUNCTIONS, facts, same
+from tests.upgrade import CONFIG, FUNCTIONS, facts, same, write_ledger
 
 FOLDER = Path(__file__).parent
 ROWS = FOLDER / "ledger_of_schema_2.sql"
 SHOWN: dict[str, Any] = json.loads((FOLDER / "ledger_of_schema_2.json").read_text("utf-8"))
+SCHEMA = 2
 KILLED = 1795826245.0
 """When the server of these rows was killed, and nobody had written more."""
-MOMENT = re.compile(r"\b1\.?7958\d+(?:\.\d+)?(?:e\+09)?")
 IDS = {
     34: 1701011,
     35: 1701014,
@@ -45,23 +43,11 @@ IDS = {
 """Pull requests of the runs that have not finished, and GitHub's ids of them."""
 
 
-def write_ledger(path: Path, later: float = 0.0) -> None:
-    """Write the ledger as the commit before left it, with every time so much later."""
-    rows = MOMENT.sub(
-        lambda found: repr(float(found[0]) + later) if later else found[0], ROWS.read_text("utf-8")
-    )
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        for number, text in migrations()[:2]:
-            connection.executescript(f"{text}; PRAGMA user_version = {number};")
-        connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; BEGIN; {rows} COMMIT")
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ledger, never opened by a server."""
     path = tmp_path_factory.mktemp("kept") / "closeout.db"
-    write_ledger(path)
+    write_ledger(path, ROWS, SCHEMA)
     return path
 
 
@@ -111,7 +97,7 @@ def scene(tmp_path: Path, cloud: FakeAws) -> Any:
 
 def test_the_command_line_prints_the_same_objects_with_times_in_iso_8601(scene: Machine) -> None:
     """`runs list`, `runs show` and `deliveries list`, over the ledger before any server has opened it."""
-    write_ledger(scene.db)
+    write_ledger(scene.db, ROWS, SCHEMA)
     runs = scene.closeout("runs", "list", "--db", str(scene.db), "--json")
     listed = json.loads(runs.stdout)
     assert [facts(run) for run in listed] == [facts(with_iso_times(run)) for run in SHOWN["list"]]
@@ -124,7 +110,7 @@ def test_the_command_line_prints_the_same_objects_with_times_in_iso_8601(scene: 
 
 def test_every_run_of_the_commit_before_goes_on_and_repeats_nothing(scene: Machine) -> None:
     """Each run that had not finished ends as it would have, and the requests that nobody had taken are taken."""
-    write_ledger(scene.db, time.time() - KILLED)
+    write_ledger(scene.db, ROWS, SCHEMA, time.time() - KILLED)
     soon = time.time() + 1.0
     with closing(sqlite3.connect(scene.db)) as connection, connection:
         connection.execute(
@@ -175,6 +161,7 @@ def test_every_run_of_the_commit_before_goes_on_and_repeats_nothing(scene: Machi
     assert not [line for line in notes if line.startswith("39")], "a cancelled run begins nothing"
     tries = (scene.folder / "tries").read_text("utf-8").split()
     assert sorted(tries) == ["1", "1", "2", "2"], "both scripts that were cut off know it"
+    assert _left(scene.db) == SHOWN["left"]
     _check_statuses(scene)
 
 
@@ -186,6 +173,35 @@ def _operations(path: Path) -> dict[tuple[int, str], tuple[Any, ...]]:
             " WHERE state <> 'waiting'"
         )
         return {(row[0], row[1]): row[2:] for row in rows}
+
+
+def _left(path: Path) -> dict[str, Any]:
+    """Return what is stored in words of ours: how runs stand, their operations in order, settings and requests."""
+    with closing(sqlite3.connect(path)) as connection:
+        runs = connection.execute(
+            "SELECT run_id || '-' || attempt, state, turn, verdict, alone, concurrency FROM run"
+        )
+        operations: dict[str, list[str]] = {}
+        for execution, text in connection.execute(
+            "SELECT run_id || '-' || attempt, name || ' ' || kind || ' ' || o.state"
+            " FROM operation o JOIN run ON number = run ORDER BY run, position"
+        ):
+            operations.setdefault(execution, []).append(text)
+        return {
+            "runs": {execution: values for execution, *values in runs},
+            "operations": operations,
+            "settings": [
+                name
+                for (name,) in connection.execute(
+                    # Where Details links begin is new: the commit before neither wrote nor read it.
+                    "SELECT name FROM setting WHERE name <> 'details-base' ORDER BY name"
+                )
+            ],
+            "requests": [
+                list(row)
+                for row in connection.execute("SELECT kind, target, outcome FROM request ORDER BY id")
+            ],
+        }
 
 
 def _check_statuses(scene: Machine) -> None:

@@ -99,7 +99,7 @@ CREATE TABLE request (
 ) STRICT;
 CREATE INDEX request_open ON request (id) WHERE done_at IS NULL;
 
--- Single values: the key of Details links, who paused, the highest ids that `prune` removed.
+-- Single values: the key of Details links and where they begin, who paused, the highest ids that `prune` removed.
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
