@@ -13,13 +13,13 @@ import click
 
 from closeout import __version__
 from closeout.cli import exits
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import CONTEXT, Command, Group
 from closeout.cli.main import SECTIONS, closeout
 
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its file's name."""
-    root = click.Context(closeout, info_name="closeout")
+    root = click.Context(closeout, info_name="closeout", help_option_names=CONTEXT["help_option_names"])
     found = {"closeout.1": _page(closeout, root, "Run durable automation on GitHub events")}
     for section in SECTIONS.values():
         for name, entry in section.items():

@@ -95,6 +95,7 @@ class StepRun:
         self._own_code = action is None or action.own_code
         self.planned: tuple[Change, ...] = ()
         self.changed = False
+        self._ended = False
 
     @cached_property
     def _action(self) -> Action:
@@ -117,10 +118,14 @@ class StepRun:
         return self.end(outcome)
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Record how the step ended, with a line in the log."""
-        step = self._step.id
+        """Record how the step ended, with a line in the log.
+
+        A cancel may arrive in this record. It then is what is recorded, and the cancelled step does not end twice.
+        """
         outcome.planned, outcome.changed, outcome.own_code = self.planned, self.changed, self._own_code
-        record_end(self._context, step, outcome)
+        if not self._ended:
+            self._ended = True
+            record_end(self._context, self._step.id, outcome)
         return outcome
 
     def look(self) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from closeout.core.automation import Step
-from closeout.core.errors import ServiceError, StoreUnavailable
+from closeout.core.errors import ActionFailed, ServiceError, StoreUnavailable
 from closeout.ports import PullRequest
 from closeout.testing.durable import Killed
 from tests.unit.run.world import AUTOMATION, DELETE, Scene, World, pull_payload, step, unreachable
@@ -312,6 +312,22 @@ def test_a_cancel_by_hand_ends_in_an_error_status() -> None:
     assert ending.verdict == "cancelled"
     assert scene.world.statuses[-1][0] == "error"
     assert deletes(scene.world) == []
+
+
+def test_a_cancel_while_a_step_fails_cancels_the_run() -> None:
+    """The record of the step's end receives the cancel; the step does not end a second time."""
+    scene = Scene()
+
+    def fail(call: str) -> None:
+        if call == "plan":
+            scene.durable.cancel()
+            raise ActionFailed("the plan failed")
+
+    scene.world.before = fail
+    ending = scene.play()
+    assert ending.verdict == "cancelled"
+    assert ending.summary.startswith("cancelled by")
+    assert scene.world.statuses[-1][0] == "error"
 
 
 def test_a_step_that_fails_does_not_stop_the_others() -> None:
