@@ -226,7 +226,10 @@ def _reset_in_a_body(server: Running) -> None:
 def _reset_in_a_large_body(server: Running) -> None:
     connection = server.connect()
     connection.sendall(strangers.upload(2_000_000) + b"x" * 1_100_000)
+    spool = server.app.webhook.spool
+    until("its task to wait for more", lambda: spool.bytes > 1_000_000)
     strangers.reset(connection)
+    until("the spool to be empty", lambda: spool.files == 0)
 
 
 def _reset_in_a_chunked_body(server: Running) -> None:
