@@ -73,6 +73,11 @@ def closeout_main(arguments: list[str]) -> int:
     return main(arguments)
 
 
+def closeout_executed(arguments: list[str]) -> int:
+    """Run the command line in an image of its own: without what was loaded before the fork, so that memory counts."""
+    os.execv(sys.executable, [sys.executable, "-m", "closeout", *arguments])
+
+
 class Forked:
     """One such process, with as much of `subprocess.Popen` as tests use."""
 

@@ -96,7 +96,7 @@ class Machine:
         self.port = 0
         self.server: Forked | None = None
         self.main = closeout_main
-        """What a command runs."""
+        """What the server and a command run."""
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CLOSEOUT_"))},
             "AWS_ENDPOINT_URL": aws.url,
@@ -118,7 +118,7 @@ class Machine:
             self.server = Forked(
                 ["serve", "--config", str(self.config), "--db", str(self.db),
                  "--host", "127.0.0.1", "--port", str(self.port)],
-                folder=self.folder, environment=self.environment, output=output, errors=output,
+                folder=self.folder, environment=self.environment, output=output, errors=output, main=self.main,
             )  # fmt: skip
 
         def listening() -> str | None:

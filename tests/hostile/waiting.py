@@ -22,6 +22,7 @@ from typing import Any
 
 from closeout.ledger.sqlite import Views
 from closeout.testing.deliveries import pull_request, signed_headers
+from tests.acceptance.forked import closeout_executed
 from tests.acceptance.machine import REPOSITORY, SECRET, Machine
 
 CONFIG = """\
@@ -47,6 +48,7 @@ def run(runs: int, folder: Path, *, sweeps: float = 60.0, seconds: float = 1_800
     """Return the figures of one server with `runs` paused runs, watched for `sweeps` seconds once all of them wait."""
     nowhere: Any = SimpleNamespace(url="http://127.0.0.1:9", token="none")
     scene = Machine(folder, nowhere, nowhere, CONFIG)
+    scene.main = closeout_executed
     scene.start()
     begun = time.monotonic()
     try:
