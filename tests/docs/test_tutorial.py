@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,8 +57,9 @@ def script() -> str:
         if block.note != "skip":
             parts += [block.text, *(wait for text, wait in WAITS.items() if text in block.text)]
     text = "".join(parts)
-    for port, free in zip(PORTS, free_ports(len(PORTS)), strict=True):
-        text = text.replace(port, free)
+    # In one pass: a free port may hold the digits of another one of the page's.
+    free = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    text = re.sub("|".join(PORTS), lambda port: free[port[0]], text)
     return text.replace(" RUN", ' "$(newest_run)"')
 
 
