@@ -315,24 +315,55 @@ def test_the_oldest_large_body_of_a_stranger_makes_room_for_a_delivery(room: dic
         until("nothing to be held", lambda: (spool.files, spool.bytes, spool.pending) == (0, 0, 0))
 
 
-def test_a_sender_who_leaves_while_the_secrets_are_read_leaves_no_body() -> None:
-    """The reading may take seconds, and bodies that nobody counts any more would gather for as long."""
+def test_a_delivery_whose_sender_leaves_while_the_secrets_are_read_is_stored() -> None:
+    """GitHub gives up after ten seconds, and a rotated secret may take longer to read."""
+    active = [b"the value before"]
+    reading, release = threading.Event(), threading.Event()
+
+    def refresh() -> bool:
+        reading.set()
+        active[0] = SECRET
+        return release.wait(20)
+
+    with serving(secrets=lambda: active, refresh=refresh) as server:
+        connection = server.connect()
+        connection.sendall(head(len(BODY)) + BODY)
+        assert reading.wait(10)
+        strangers.reset(connection)
+        until("the connection's end", lambda: server.app.metrics.connections() == 0)
+        assert server.app.webhook.unverified.held > len(BODY)
+        release.set()
+        until("the delivery", lambda: server.store.groups)
+        assert server.app.webhook.unverified.held == 0
+        assert server.app.metrics.deliveries["disconnected"] == 0
+
+
+def test_senders_who_leave_while_the_secrets_are_read_leave_no_more_than_the_limit() -> None:
+    """The reading may take seconds, and bodies that nobody counts would fill the memory meanwhile."""
     reading, release = threading.Event(), threading.Event()
 
     def refresh() -> bool:
         reading.set()
         return release.wait(20)
 
-    with serving(refresh=refresh) as server:
-        connection = server.connect()
-        connection.sendall(head(500_000) + b"x" * 500_000)
-        assert reading.wait(10)
-        strangers.reset(connection)
-        until("the connection's end", lambda: server.app.metrics.connections() == 0)
-        assert not server.app.webhook.waits_for_secrets
+    with serving(refresh=refresh, limits=Limits(memory_bytes=MEGABYTE)) as server:
+        webhook = server.app.webhook
+        known: set[object] = set()
+        for _ in range(5):
+            connection = server.connect()
+            connection.sendall(head(500_000) + b"x" * 500_000)
+            assert reading.wait(10)
+            until("the body", lambda: not known.issuperset(webhook.waits_for_secrets))
+            known.update(webhook.waits_for_secrets)
+            strangers.reset(connection)
+            until("the connection's end", lambda: server.app.metrics.connections() == 0)
+        assert len(webhook.waits_for_secrets) == 2
+        assert 1_000_000 <= webhook.unverified.held <= MEGABYTE
         release.set()
         assert server.deliver().status == 202
-        assert server.app.metrics.deliveries["disconnected"] == 1
+        until("nothing to be held", lambda: webhook.unverified.held == 0)
+        outcomes = server.app.metrics.deliveries
+        assert (outcomes["overloaded"], outcomes["unauthorized"]) == (3, 2)
 
 
 def full_disk() -> IO[bytes]:

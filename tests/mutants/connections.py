@@ -23,11 +23,18 @@ MUTANTS: tuple[Mutant, ...] = (
         (_LIMITS + "test_the_oldest_large_body_of_a_stranger_makes_room_for_a_delivery",),
     ),
     Mutant(
-        "a body stays in memory for secrets that are read again though its sender is gone",
+        "nobody counts a body that waits for the secrets after its sender left",
         _UPLOAD,
-        "        self._webhook.forget(self)",
-        "        pass",
-        (_LIMITS + "test_a_sender_who_leaves_while_the_secrets_are_read_leaves_no_body",),
+        "            self._webhook.unverified.hold(self, self.held)",
+        "            pass",
+        (_LIMITS + "test_senders_who_leave_while_the_secrets_are_read_leave_no_more_than_the_limit",),
+    ),
+    Mutant(
+        "a delivery is dropped when its sender leaves before the secrets are read",
+        _UPLOAD,
+        "        elif self in self._webhook.waits_for_secrets:",
+        "        elif self._cancel():",
+        (_LIMITS + "test_a_delivery_whose_sender_leaves_while_the_secrets_are_read_is_stored",),
     ),
     Mutant(
         "a chunked body may be all sizes and no data",

@@ -36,9 +36,9 @@ class Limits:
 
 
 class Holder(Protocol):
-    """A connection whose request is incomplete or not verified."""
+    """A connection or a request that is incomplete or not verified."""
 
-    def give_way(self) -> None:
+    def give_way(self) -> object:
         """Free the memory: move the body to the spool, or end the request."""
         ...
 

@@ -387,10 +387,10 @@ class Connection(asyncio.Protocol):
         self._shared.connections.discard(self)
         self._shared.places.leave(self)
         request, self._request = self._request, None
-        if request is not None:
-            request.abandon()
         self._buffer, self.unwritten, self._state = b"", False, CLOSING
         self._hold()
+        if request is not None:
+            request.abandon()
 
 
 @cache

@@ -114,10 +114,13 @@ class Upload:
         self._give_up(ReadTimeout(f"The body did not arrive within {seconds}."))
 
     def abandon(self) -> None:
-        """Note that the sender disconnected. A complete delivery that is verified or spooled is still stored."""
-        if self.unread or not (self.is_verified or self._spooled):
+        """Note that the sender disconnected. A complete delivery is still verified and stored."""
+        if self.unread:
             self._webhook.disconnected()
             self._cancel()
+        elif self in self._webhook.waits_for_secrets:
+            # The connection that counted the body is gone, so the upload counts for itself until the secrets are read.
+            self._webhook.unverified.hold(self, self.held)
 
     # --- called by the webhook --------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from closeout.intake.receiver import Receiver
 from closeout.ports import Incoming
 from closeout.server import asgi
 from closeout.server.asgi import RawHeaders
-from closeout.server.bodies import Limits, Unverified
+from closeout.server.bodies import Holder, Limits, Unverified
 from closeout.server.head import Head
 from closeout.server.log import Log
 from closeout.server.metrics import ServerMetrics
@@ -33,7 +33,7 @@ Accept: TypeAlias = Callable[[Sequence[Incoming]], None]
 PATH = "/webhook"
 
 
-class Request(Protocol):
+class Request(Holder, Protocol):
     """A request that waits for its answer."""
 
     def verified(self) -> None:
@@ -139,6 +139,7 @@ class Webhook:
             # In the order of arrival, in which their runs queue for a key.
             request = next(iter(self.waits_for_secrets))
             headers, body, began = self.waits_for_secrets.pop(request)
+            self.unverified.hold(request, 0)
             try:
                 if changed:
                     self._receiver.verify(headers, body)

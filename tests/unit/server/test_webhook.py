@@ -39,6 +39,9 @@ class Sender:
             raise RuntimeError("a defect")
         self.answers.append(answer.status)
 
+    def give_way(self) -> None:
+        """Nothing to do."""
+
     def pause(self) -> None:
         """Nothing to do."""
 
