@@ -22,7 +22,9 @@ def errors(folder: Path) -> Counter[str]:
     command = [str(PYRIGHT), "--outputjson", "--pythonpath", sys.executable, str(folder)]
     found = json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout)
     assert found["summary"]["filesAnalyzed"] == len(list(folder.glob("*.py")))
-    return Counter(Path(each["file"]).stem for each in found["generalDiagnostics"] if each["severity"] == "error")
+    return Counter(
+        Path(each["file"]).stem for each in found["generalDiagnostics"] if each["severity"] == "error"
+    )
 
 
 def test_a_right_automation_passes_and_each_wrong_name_fails(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def list_(
             run.verdict or run.state,
             run.id[:length],
             run.automation,
-            about(run),
+            run.about,
             output.ago(run.accepted_at, now),
         )
         for run in found
@@ -193,7 +193,7 @@ def rerun(*, run_id: str, where: Where, reason: str | None, yes: bool, as_json: 
         raise NotFound(f"Run {run.id} is {run.state}; it can be run again when it has finished.")
     today = where.today
     if not yes:
-        told = f"Attempt {run.attempt + 1} of {run.automation} on {about(run)} would do{today.told}:"
+        told = f"Attempt {run.attempt + 1} of {run.automation} on {run.about} would do{today.told}:"
         output.note(output.clean(told))
         preview.show(today, run.event, views.body(run.delivery), only=run.automation)
     confirm("Run it?", yes=yes)
@@ -229,20 +229,13 @@ def _beginning(views: LedgerReader, text: str, attempt: int | None) -> RunView |
     return views.run(found[0], attempt or named) if found else None
 
 
-def about(run: RunView) -> str:
-    """Say what a run is about: `acme/shop#17`, or the repository, or the event."""
-    if run.repository is None:
-        return run.event
-    return f"{run.repository}#{run.number}" if run.number else run.repository
-
-
 def _show(run: RunView) -> None:
     output.say(output.style(run.automation, bold=True))
     event = f"{run.event} {run.action}" if run.action else run.event
     facts = {
         "run": f"{run.id}, attempt {run.attempt}",
         "state": (state := run.verdict or run.state) + _took(run),
-        "event": f"{event}, {about(run)}",
+        "event": f"{event}, {run.about}",
         "delivery": f"{run.delivery}, guid {run.guid}",
         "accepted": output.moment(run.accepted_at),
         "asked by": run.requested_by,

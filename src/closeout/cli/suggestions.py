@@ -27,11 +27,9 @@ NEWEST = 100
 
 def runs(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the newest runs, each with what became of it."""
-    from closeout.cli.runs import about
-
     try:
         found = [
-            (run.id, f"{run.verdict or run.state}, {run.automation} on {about(run)}")
+            (run.id, f"{run.verdict or run.state}, {run.automation} on {run.about}")
             for views in _ledger(ctx)
             for run in views.runs(NEWEST)
         ]

@@ -86,6 +86,13 @@ class RunView(NamedTuple):
     until: float | None = None
     """When that sleep ends, in seconds since the epoch."""
 
+    @property
+    def about(self) -> str:
+        """`acme/shop#17`, or the repository, or the event."""
+        if self.repository is None:
+            return self.event
+        return f"{self.repository}#{self.number}" if self.number else self.repository
+
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
         return {**self._asdict(), "steps": [step.to_json() for step in self.steps]}

@@ -9,16 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from closeout.core.errors import CloseoutError
 from closeout.server import details, presentation
-
-if TYPE_CHECKING:
-    from closeout.server.pages import Renderer, Shown
+from closeout.server.rendering import Renderer, Shown
 
 MAX_STREAMS = 64
 EVERY = 1.0
