@@ -1,7 +1,7 @@
 """What holds for every test, whichever machine it runs on.
 
-A signal that whoever started the tests ignores is not ignored by what they start, and no property fails because the
-machine had other work to do.
+A signal that whoever started the tests ignores is not ignored by what they start, no property fails because the
+machine had other work to do, and temporary files are in memory where there is room.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 from hypothesis import HealthCheck, settings
 
 from tests.service_models import keep_models
+from tests.temporary import use_memory
 
 # Without a time for an example, and without one for the first: a fresh clone makes its table of characters in it. A
 # fixture is shared by the examples of a test; those that use one make what must be new for each by themselves.
@@ -22,6 +23,7 @@ settings.register_profile(
 )
 settings.load_profile("steady")
 keep_models()
+use_memory()
 
 
 def pytest_configure() -> None:
