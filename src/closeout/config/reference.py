@@ -48,6 +48,13 @@ _NOTES = """\
 `90s`, `15m`, `3h`, `1h30m`, `2d`: days, hours, minutes and seconds in this order. A number without a unit is an
 error.
 
+## URLs
+
+One strict rule applies to `github.api-url`, `public-url`, the `url` of `http/request` and the `Location` of a redirect: `http` or
+`https`, a host of ASCII letters, digits, `.`, `_` and `-` (or an IPv6 address in brackets), an optional port from 1 to 65535, and
+visible ASCII characters. A backslash, credentials, an empty port or a fragment is an error. Write an international host in its ASCII
+form (`xn--…`), and percent-encode other characters.
+
 ## YAML
 
 * The file is YAML 1.2: `on`, `yes` and `no` are text, `true` and `false` are truth values.
