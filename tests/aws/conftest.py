@@ -19,6 +19,7 @@ from tests.contract.conftest import aws
 
 if TYPE_CHECKING:
     from tests.aws.world import World
+    from tests.emulator.meter import Meter
 
 __all__ = ["aws"]
 
@@ -50,6 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == HERE and item.path.name in DEPLOYED:
             item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(autouse=True)
+def meters(monkeypatch: pytest.MonkeyPatch) -> dict[str, Meter]:
+    """Meter every execution on the local runner as AWS does; return the meters by the executions' names."""
+    from tests.aws.metering import meter_runners
+
+    return meter_runners(monkeypatch)
 
 
 @pytest.fixture(scope="session")

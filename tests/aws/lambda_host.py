@@ -22,8 +22,8 @@ from aws_durable_execution_sdk_python_testing.model import StartDurableExecution
 from aws_durable_execution_sdk_python_testing.runner import WebRunner, WebRunnerConfig
 from aws_durable_execution_sdk_python_testing.web.server import WebServiceConfig
 
-from closeout.core.runs import MAX_DEATHS
 from closeout.stack.table import worker_event
+from tests.emulator.meter import RETRIES
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("worker_process.py")
@@ -73,8 +73,7 @@ class LambdaHost:
         self._executor = self._runner._executor
         # The runner waits five real seconds before it invokes again; Lambda's own times are no part of these tests.
         self._executor.RETRY_BACKOFF_SECONDS = 0
-        # It gives up after five that failed in a row. Lambda's own number is not documented.
-        self._executor.MAX_CONSECUTIVE_FAILED_ATTEMPTS = 2 * MAX_DEATHS
+        self._executor.MAX_CONSECUTIVE_FAILED_ATTEMPTS = 1 + RETRIES
         self._service = f"http://127.0.0.1:{self._runner._server.server_port}"
         threading.Thread(target=self._runner.serve_forever, daemon=True).start()
         return self

@@ -12,11 +12,14 @@ import json
 import threading
 import time
 import uuid
+from collections import defaultdict
 from typing import Any
 
 from ministack.services import eventbridge, sqs
 from ministack.services import lambda_durable as durable
 from ministack.services import lambda_svc as functions
+
+from tests.emulator.meter import EXCEEDED, RETRIES, Meter
 
 RETRY_FIRST, RETRY_MOST = 0.5, 60.0
 """Seconds between two tries of an invocation that failed: AWS documents that they grow, and not how."""
@@ -29,7 +32,9 @@ class Executions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._driven: set[str] = set()
+        self._meters: dict[str, Meter] = defaultdict(Meter)
         self._original = functions._invoke
+        self._checkpoint = durable.handle_checkpoint
 
     async def invoke(
         self, name: str, event: Any, headers: dict[str, str], path_qualifier: Any = None, query: Any = None
@@ -78,14 +83,19 @@ class Executions:
         threading.Thread(target=context.run, args=(self._drive, execution), daemon=True).start()
 
     def _drive(self, execution: dict[str, Any]) -> None:
-        arn, delay = execution["DurableExecutionArn"], RETRY_FIRST
+        arn, retries = execution["DurableExecutionArn"], 0
         answer: dict[str, Any] | None = None
         while execution["Status"] == "RUNNING":
             answer = self._invoke_once(execution)
             if answer is not None:
                 break
-            time.sleep(delay)
-            delay = min(delay * 2, RETRY_MOST)
+            if retries == RETRIES or not self._meters[arn].retry():
+                answer = {"Status": "FAILED", "Error": {"ErrorType": "RetriesExhausted"}}
+                break
+            due = time.time() + min(RETRY_FIRST * 2**retries, RETRY_MOST)
+            while time.time() < due:  # by the emulated clock, which may be set forward
+                time.sleep(0.05)
+            retries += 1
         with self._lock:
             self._driven.discard(arn)
         if answer is None:
@@ -115,6 +125,14 @@ class Executions:
         body = result.get("body")
         known = isinstance(body, dict) and body.get("Status") in ("PENDING", "SUCCEEDED", "FAILED")
         return body if known and not result.get("error") else None
+
+    def checkpoint(self, arn_path: str, body: bytes) -> Any:
+        """Answer CheckpointDurableExecution; refuse updates beyond the limit of operations and fail their execution."""
+        arn, updates = durable._parse_execution_arn(arn_path), json.loads(body or b"{}").get("Updates") or ()
+        if arn in durable._executions and not self._meters[arn].checkpoint(updates):
+            durable.mark_execution_completed(arn, None, {"ErrorType": "Unknown", "ErrorMessage": EXCEEDED})
+            return functions.error_response_json("InvalidParameterValueException", EXCEEDED, 400)
+        return self._checkpoint(arn_path, body)
 
     def resume(self, _function: str, arn: str, _event: Any) -> None:
         """Continue an execution that has waited."""

@@ -194,8 +194,17 @@ def start_by_name() -> None:
     f"{DOCS}/lambda/latest/dg/durable-execution-sdk-retries.html",
 )
 def retry_and_resume() -> None:
-    """Invoke again with a growing delay until the execution ends, on the version that it was started on."""
+    """Invoke again with a growing delay, nine times in a row at most, on the version that it was started on."""
     functions.invoke_durable_resume = EXECUTIONS.resume
+
+
+@patch(
+    "An execution may have any number of operations.",
+    f"{DOCS}/lambda/latest/dg/durable-execution-sdk.html#durable-operations-checkpoint-consumption",
+)
+def limit_operations() -> None:
+    """Count them by AWS's table and fail an execution that has more than 3,000."""
+    durable.handle_checkpoint = EXECUTIONS.checkpoint
 
 
 @patch(
