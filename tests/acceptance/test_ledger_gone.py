@@ -13,8 +13,8 @@ import pytest
 
 from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
-from tests.acceptance.serving import Answer
 from tests.acceptance.test_cli_serve import SECRET, Serving, push
+from tests.contract.http.serving import Answer
 
 
 def removed(db: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from closeout.core import ids
 from closeout.server import details
 from closeout.testing import deliveries
-from tests.acceptance import page_world
-from tests.acceptance.page_world import NOW, World
-from tests.acceptance.serving import KEY, Running, serving
 from tests.chromium import IN_CHROMIUM, chromium
+from tests.contract.http import page_world
+from tests.contract.http.page_world import NOW, World
+from tests.contract.http.serving import KEY, Running, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

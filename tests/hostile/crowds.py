@@ -18,7 +18,7 @@ import socket
 import time
 from functools import partial
 
-from tests.acceptance import strangers
+from tests.contract.http import strangers
 from tests.hostile.good import GIVEN, Sent, note
 from tests.hostile.memory import watched
 from tests.hostile.report import Report

@@ -194,7 +194,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/server/pages.py",
         "shown = run if whole else presentation.for_anybody(run, _shows_plan)",
         "shown = run",
-        ("tests/acceptance/test_pages.py::test_a_public_repositorys_scripts_are_kept_back",),
+        ("tests/contract/http/test_pages.py::test_a_public_repositorys_scripts_are_kept_back",),
     ),
     Mutant(
         "grace skipped",
@@ -229,7 +229,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/core/errors.py",
         '    code = "unauthorized"\n    status = 401',
         '    code = "unauthorized"\n    status = 202',
-        ("tests/acceptance/test_receiver.py::test_every_bad_signature_gets_the_same_answer",),
+        ("tests/contract/http/test_receiver.py::test_every_bad_signature_gets_the_same_answer",),
     ),
     Mutant(
         "commits are not synced",

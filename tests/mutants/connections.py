@@ -10,9 +10,9 @@ _SPOOL = "src/closeout/server/spool.py"
 _PLACES = "src/closeout/server/places.py"
 _UPLOAD = "src/closeout/server/upload.py"
 _HEAD = "src/closeout/server/head.py"
-_HOSTILE = "tests/acceptance/test_hostile_connections.py::"
-_COUNTS = "tests/acceptance/test_connection_counts.py::"
-_LIMITS = "tests/acceptance/test_receiver_limits.py::"
+_HOSTILE = "tests/contract/http/test_hostile_connections.py::"
+_COUNTS = "tests/contract/http/test_connection_counts.py::"
+_LIMITS = "tests/contract/http/test_receiver_limits.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(

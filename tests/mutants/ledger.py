@@ -8,7 +8,7 @@ LOCK = "tests/unit/ledger/sqlite/test_lock.py"
 ORDER = "tests/unit/ledger/sqlite/test_order.py"
 FAULTS = "tests/acceptance/test_ledger_faults.py"
 DAMAGED = "tests/unit/cli/test_damaged_ledger.py"
-PAGES = "tests/acceptance/test_pages.py"
+PAGES = "tests/contract/http/test_pages.py"
 OUTPUT = "tests/unit/actions/general/test_process.py"
 
 MUTANTS: tuple[Mutant, ...] = (

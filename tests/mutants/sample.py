@@ -15,12 +15,14 @@ import os
 import random
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from typing import Any, NamedTuple
 
+from tests.mutants.executed import Executed, measure
 from tests.mutants.run import ROOT, copy_tree, run_test
 
 PACKAGES = (
@@ -61,6 +63,8 @@ class Mutation(NamedTuple):
     end: int
     old: str
     new: str
+    statement: tuple[int, int]
+    """The lines of its statement, without those of a block below it."""
 
     def __str__(self) -> str:
         """Return `file:line  old → new` on one line."""
@@ -103,18 +107,28 @@ def mutations(path: str, source: bytes) -> Iterator[Mutation]:
     begins = [0]
     for line in source.splitlines(keepends=True):
         begins.append(begins[-1] + len(line))
-    waiting: list[ast.AST] = [ast.parse(source)]
+    waiting: list[tuple[ast.AST, tuple[int, int]]] = [(ast.parse(source), (0, 0))]
     while waiting:
-        node = waiting.pop()
+        node, statement = waiting.pop()
+        if isinstance(node, ast.stmt):
+            statement = _lines(node)
         new = other(node)
         if new is not None and isinstance(node, ast.expr | ast.stmt):
             start = begins[node.lineno - 1] + node.col_offset
             end = begins[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
-            yield Mutation(path, node.lineno, start, end, source[start:end].decode(), new)
+            yield Mutation(path, node.lineno, start, end, source[start:end].decode(), new, statement)
         for name, value in ast.iter_fields(node):
             if name in {"annotation", "returns", "decorator_list"} or isinstance(node, ast.JoinedStr):
                 continue  # what a type checker judges; and the parser misplaces the parts of a formatted string
-            waiting += [child for child in _listed(value) if isinstance(child, ast.AST)]
+            waiting += [(child, statement) for child in _listed(value) if isinstance(child, ast.AST)]
+
+
+def _lines(statement: ast.stmt) -> tuple[int, int]:
+    body = getattr(statement, "body", None) or getattr(statement, "cases", None)
+    if not body:
+        return statement.lineno, statement.end_lineno or statement.lineno
+    first = body[0].pattern if isinstance(body[0], ast.match_case) else body[0]
+    return statement.lineno, max(statement.lineno, first.lineno - 1)
 
 
 def _listed(value: object) -> list[object]:
@@ -126,29 +140,54 @@ def near(path: str, tree: Path = ROOT) -> tuple[str, ...]:
     module = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, name = module.rpartition(".")
     written = (f"{module} import", f"import {module}", f"from {package} import {name}")
-    files = [file for folder in JUDGES for file in sorted((tree / folder).rglob("test_*.py"))]
     naming = [
         str(file.relative_to(tree))
-        for file in files
+        for file in _files(tree)
         if any(text in file.read_text("utf-8") for text in written)
     ]
     folder = "/".join(("tests/unit", *module.split(".")[1:-1]))
     return (*naming, *([folder] if (tree / folder).is_dir() else []))
 
 
-def noticed(mutation: Mutation, tree: Path) -> bool:
+def _files(tree: Path) -> list[Path]:
+    return [file for folder in JUDGES for file in sorted((tree / folder).rglob("test_*.py"))]
+
+
+def judges(mutation: Mutation, executed: Executed, tree: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the tests to run one after another, until one fails: those that execute the line, those near it, all.
+
+    All are needed only where an import or another process executes it. What has changed since `executed` was measured
+    is not believed: a changed test file runs as a whole, and the lines of a changed module have no tests.
+    """
+    newer = {str(f.relative_to(tree)) for f in _files(tree) if f.stat().st_mtime > executed.measured_at}
+    known = (tree / mutation.path).stat().st_mtime <= executed.measured_at
+    lines = range(mutation.statement[0], mutation.statement[1] + 1)
+    names, elsewhere = executed.tests(mutation.path, lines) if known else ([], True)
+    kept = [name for name in names if name.partition("::")[0] not in newer]
+    yield tuple(name for name in kept if (tree / name.partition("::")[0]).exists()) + tuple(sorted(newer))
+    if names or elsewhere:
+        yield near(mutation.path, tree)
+    if elsewhere:
+        yield JUDGES
+
+
+def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
     """Whether a test of the copy in `tree` fails, or hangs, with the mutation."""
     file = tree / mutation.path
-    source = file.read_bytes()
+    source, status = file.read_bytes(), file.stat()
+    chosen = [tests for tests in judges(mutation, executed, tree) if tests]
+    names = tree / "judges"
     file.write_bytes(mutation.apply(source))
     try:
-        for tests in (near(mutation.path, tree), JUDGES):
-            if tests and run_test(tree, tests, seconds=SECONDS)[0] not in PASSED:
+        for tests in chosen:
+            names.write_text("\n".join(tests), "utf-8")
+            if run_test(tree, (f"@{names}",), seconds=SECONDS)[0] not in PASSED:
                 return True
     except subprocess.TimeoutExpired:
         return True
     finally:
         file.write_bytes(source)
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     return False
 
 
@@ -162,36 +201,56 @@ def sample(seed: int, count: int, only: str = "") -> list[Mutation]:
     return sorted(random.Random(seed).sample(found, min(count, len(found))))
 
 
+def table(chosen: list[Mutation], seen: list[bool]) -> str:
+    """Return how many were noticed in each package."""
+    drawn = Counter(each.path.split("/")[2] for each in chosen)
+    found = Counter(each.path.split("/")[2] for each, yes in zip(chosen, seen, strict=True) if yes)
+    return "\n".join(f"{package:10} {found[package]:4} of {drawn[package]:4}" for package in sorted(drawn))
+
+
 def main() -> int:
-    """Judge a sample; 0 when nine of ten were noticed."""
+    """Judge a sample for each seed; 0 when nine of ten were noticed with every seed."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants.sample", description=__doc__)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--seed", type=int, required=True, nargs="+")
+    parser.add_argument("--count", type=int, default=60, help="for each seed")
     parser.add_argument("--only", default="", help="a part of the path of the files to change")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--executed", type=Path, default=ROOT / ".coverage-of-tests")
     asked = parser.parse_args()
-    chosen = sample(asked.seed, asked.count, asked.only)
+    if not asked.executed.exists():
+        print(f"Measuring which test executes which line, for {asked.executed}", flush=True)
+        measure(asked.executed, ROOT, JUDGES)
+    samples = {seed: sample(seed, asked.count, asked.only) for seed in asked.seed}
+    chosen = sorted({each for drawn in samples.values() for each in drawn})
+    seen = dict(zip(chosen, judge(chosen, Executed(asked.executed), asked.jobs), strict=True))
+    print(table(chosen, list(seen.values())))
+    counts = {seed: sum(seen[each] for each in drawn) for seed, drawn in samples.items()}
+    for seed, count in counts.items():
+        print(f"{count} of {len(samples[seed])} noticed (seed {seed})")
+    return 0 if all(count >= ENOUGH * len(samples[seed]) for seed, count in counts.items()) else 1
+
+
+def judge(chosen: list[Mutation], executed: Executed, jobs: int) -> list[bool]:
+    """Return whether each was noticed; print it as soon as it is known."""
     with tempfile.TemporaryDirectory(prefix="closeout-sample-") as folder:
         trees: Queue[Path] = Queue()
-        for number in range(asked.jobs):
+        for number in range(jobs):
             tree = Path(folder, str(number))
             tree.mkdir()
             copy_tree(tree)
             trees.put(tree)
 
-        def judge(mutation: Mutation) -> bool:
+        def one(mutation: Mutation) -> bool:
             tree = trees.get()
             try:
-                seen = noticed(mutation, tree)
+                seen = noticed(mutation, executed, tree)
             finally:
                 trees.put(tree)
             print(f"{'noticed  ' if seen else 'UNNOTICED'} {mutation}", flush=True)
             return seen
 
-        with ThreadPoolExecutor(asked.jobs) as pool:
-            seen = sum(pool.map(judge, chosen))
-    print(f"{seen} of {len(chosen)} noticed (seed {asked.seed})")
-    return 0 if seen >= ENOUGH * len(chosen) else 1
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(one, chosen))
 
 
 if __name__ == "__main__":

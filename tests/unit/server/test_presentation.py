@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from closeout.core import ids
 from closeout.server import presentation
 from closeout.testing import deliveries
-from tests.acceptance.page_world import NOW, World, failure, step, waiting
+from tests.contract.http.page_world import NOW, World, failure, step, waiting
 
 
 @pytest.mark.parametrize(

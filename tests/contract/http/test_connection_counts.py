@@ -26,8 +26,8 @@ from closeout.server.protocol import CLOSING, Connection
 from closeout.server.shared import Shared, Timers
 from closeout.server.spool import unnamed_file
 from closeout.testing import deliveries
-from tests.acceptance import strangers
-from tests.acceptance.serving import AUTOMATION, KEY, SECRET, FakeStore, _Lines
+from tests.contract.http import strangers
+from tests.contract.http.serving import AUTOMATION, KEY, SECRET, FakeStore, _Lines
 
 LIMITS = Limits(
     body_bytes=300_000,

@@ -15,9 +15,9 @@ from closeout.server.exchange import Exchange
 from closeout.server.protocol import Connection
 from closeout.server.shared import Timers
 from closeout.server.upload import Upload
-from tests.acceptance import strangers
 from tests.acceptance.machine import until
-from tests.acceptance.serving import Running, serving
+from tests.contract.http import strangers
+from tests.contract.http.serving import Running, serving
 
 QUICK = Timers(head=0.6, idle=0.6, answer=5.0, write=0.6, linger=0.3)
 
@@ -276,7 +276,7 @@ def _alive() -> int:
 def _delivery() -> tuple[bytes, bytes]:
     """Return a body, and a head that is signed for it."""
     from closeout.testing import deliveries
-    from tests.acceptance.serving import SECRET
+    from tests.contract.http.serving import SECRET
 
     body = deliveries.encode(deliveries.pull_request())
     signed = deliveries.signed_headers("pull_request", body, SECRET, f"g-{time.monotonic_ns()}")

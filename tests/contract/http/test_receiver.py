@@ -15,7 +15,7 @@ from closeout.core import ids
 from closeout.core.errors import SecretError, StoreUnavailable
 from closeout.testing import deliveries
 from tests.acceptance.machine import until
-from tests.acceptance.serving import SECRET, FakeStore, Running, serving
+from tests.contract.http.serving import SECRET, FakeStore, Running, serving
 
 UNAUTHORIZED = {"error": "unauthorized", "message": "Unauthorized request"}
 

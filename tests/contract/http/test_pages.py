@@ -15,9 +15,9 @@ import pytest
 from closeout.core import ids
 from closeout.server import details
 from closeout.testing import deliveries
-from tests.acceptance import page_world
-from tests.acceptance.page_world import NOW, World, step
-from tests.acceptance.serving import KEY, Answer, Running, serving
+from tests.contract.http import page_world
+from tests.contract.http.page_world import NOW, World, step
+from tests.contract.http.serving import KEY, Answer, Running, serving
 
 DAY = 86_400
 
