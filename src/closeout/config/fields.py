@@ -145,7 +145,7 @@ def _paths(texts: Iterator[_Text] | Sequence[_Text]) -> Iterator[str]:
 def _kind(event: str, paths: frozenset[str]) -> Kind:
     about = livecheck.kind_of(event)
     if about != "pull request":
-        return about or "other"
+        return "ref" if about == "ref" else "other"
     numbered = any(_VARIABLES.get(path) in ("number", "pull-request-id") for path in paths)
     return "ref" if HEAD_REF in paths and not numbered else "number"
 
