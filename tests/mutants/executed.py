@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,7 +29,7 @@ patch =
 disable_warnings = no-data-collected,module-not-imported
 data_file = {folder}/coverage
 """
-_seconds: Counter[str] = Counter()
+_seconds: defaultdict[str, float] = defaultdict(float)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -85,9 +85,9 @@ class Executed:
         names = {name for line in lines for name in self._files[path].get(line, ())}
         elsewhere = "" in names
         names.discard("")
-        files: Counter[str] = Counter()
+        files: defaultdict[str, float] = defaultdict(float)
         for name in names:
-            files[_file(name)] += self._seconds.get(name, 0)  # type: ignore[assignment]
+            files[_file(name)] += self._seconds.get(name, 0)
         return sorted(names, key=lambda name: (files[_file(name)], name)), elsewhere
 
 

@@ -113,7 +113,7 @@ def mutations(path: str, source: bytes) -> Iterator[Mutation]:
         if isinstance(node, ast.stmt):
             statement = _lines(node)
         new = other(node)
-        if new is not None and isinstance(node, ast.expr | ast.stmt):
+        if new is not None and new != ast.unparse(node) and isinstance(node, ast.expr | ast.stmt):
             start = begins[node.lineno - 1] + node.col_offset
             end = begins[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
             yield Mutation(path, node.lineno, start, end, source[start:end].decode(), new, statement)
@@ -156,7 +156,7 @@ def _files(tree: Path) -> list[Path]:
 def judges(mutation: Mutation, executed: Executed, tree: Path) -> Iterator[tuple[str, ...]]:
     """Yield the tests to run one after another, until one fails: those that execute the line, those near it, all.
 
-    All are needed only where an import or another process executes it. What has changed since `executed` was measured
+    All are needed only where an import or a process executes it. What has changed since `executed` was measured
     is not believed: a changed test file runs as a whole, and the lines of a changed module have no tests.
     """
     newer = {str(f.relative_to(tree)) for f in _files(tree) if f.stat().st_mtime > executed.measured_at}
@@ -165,8 +165,7 @@ def judges(mutation: Mutation, executed: Executed, tree: Path) -> Iterator[tuple
     names, elsewhere = executed.tests(mutation.path, lines) if known else ([], True)
     kept = [name for name in names if name.partition("::")[0] not in newer]
     yield tuple(name for name in kept if (tree / name.partition("::")[0]).exists()) + tuple(sorted(newer))
-    if names or elsewhere:
-        yield near(mutation.path, tree)
+    yield near(mutation.path, tree)
     if elsewhere:
         yield JUDGES
 
