@@ -10,8 +10,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,7 @@ import boto3
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.forked import Forked, closeout_main, run
+from tests.until import until
 
 REGION = "eu-central-1"
 SECRET = "a-secret-for-tests-only"
@@ -40,20 +40,6 @@ automations:
       - uses: aws/cloudformation-delete-stack
         with: { stack-name: 'preview-${{ event.pull_request.number }}', empty-buckets: true }
 """
-
-
-def until(what: str, look: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Poll until `look` gives something true; fail with `what` and the last answer."""
-    end = time.monotonic() + seconds
-    answer: Any = None
-    pause = 0.02
-    while time.monotonic() < end:
-        answer = look()
-        if answer:
-            return answer
-        time.sleep(pause)
-        pause = min(pause * 1.2, 0.15)  # to look takes time from what is looked for
-    raise AssertionError(f"{what} did not happen within {seconds:g} s; last seen: {answer!r}")
 
 
 @cache

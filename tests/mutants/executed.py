@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -75,19 +75,20 @@ class Executed:
         self._data.read()
         self._files: dict[str, dict[int, list[str]]] = {}
 
-    def tests(self, path: str, lines: range) -> tuple[list[str], bool]:
-        """Return the tests that execute one of the lines, quick files first, and whether something else does, too.
+    def tests(self, path: str, lines: range | None = None) -> tuple[list[str], bool]:
+        """Return the tests that execute one of a module's lines, quick files first, and whether something else does, too.
 
-        Something else is an import, or a process that a test started: nobody knows by which tests it is noticed.
+        Something else is an import, or a process that a test started.
         """
         if path not in self._files:
             self._files[path] = self._data.contexts_by_lineno(path)
-        names = {name for line in lines for name in self._files[path].get(line, ())}
+        by_line = self._files[path]
+        names = {name for line in lines or by_line for name in by_line.get(line, ())}
         elsewhere = "" in names
         names.discard("")
-        files: Counter[str] = Counter()
+        files: defaultdict[str, float] = defaultdict(float)
         for name in names:
-            files[_file(name)] += self._seconds.get(name, 0)  # type: ignore[assignment]
+            files[_file(name)] += self._seconds.get(name, 0)
         return sorted(names, key=lambda name: (files[_file(name)], name)), elsewhere
 
 

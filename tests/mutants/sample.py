@@ -16,7 +16,7 @@ import random
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
@@ -39,8 +39,10 @@ PACKAGES = (
     "stack",
 )
 JUDGES = ("tests/unit", "tests/properties", "tests/contract")
-SECONDS = 600
+SECONDS = 900
 """For the tests of one mutation: whatever hangs has been noticed."""
+TEST_SECONDS = 60
+"""For one test."""
 PASSED = (0, 5)
 """pytest's exit codes when all tests passed, and when there are none."""
 ENOUGH = 0.9
@@ -52,6 +54,10 @@ OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     )
     for one, other in (pair, pair[::-1])
 }  # fmt: skip
+
+
+EMPTY = ("return None", "return False", "return ''", "return b''", "return ()")
+"""Beside these, `return None` is for the type checker to find: whoever asks whether there is something gets the same."""
 
 
 class Mutation(NamedTuple):
@@ -93,7 +99,7 @@ def other(node: ast.AST) -> str | None:
             return str(1 - value)
         case ast.Raise() | ast.AugAssign() | ast.Expr(ast.Call()):
             return "pass"
-        case ast.Return(ast.expr()):
+        case ast.Return(ast.expr()) if ast.unparse(node) not in EMPTY:
             return "return None"
     return None
 
@@ -154,21 +160,26 @@ def _files(tree: Path) -> list[Path]:
 
 
 def judges(mutation: Mutation, executed: Executed, tree: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the tests to run one after another, until one fails: those that execute the line, those near it, all.
+    """Yield the tests to run one after another, until one fails: those that execute the line, then those of its module.
 
-    All are needed only where an import or another process executes it. What has changed since `executed` was measured
-    is not believed: a changed test file runs as a whole, and the lines of a changed module have no tests.
+    The second matter only where an import or another process executes the line, for nobody knows which tests that serves.
+    What has changed since `executed` was measured is not believed: a changed test file runs as a whole, and the lines of
+    a changed module are as unknown as those of an import.
     """
     newer = {str(f.relative_to(tree)) for f in _files(tree) if f.stat().st_mtime > executed.measured_at}
-    known = (tree / mutation.path).stat().st_mtime <= executed.measured_at
+
+    def known(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(
+            n for n in names if (file := n.partition("::")[0]) not in newer and (tree / file).exists()
+        )
+
+    changed = (tree / mutation.path).stat().st_mtime > executed.measured_at
     lines = range(mutation.statement[0], mutation.statement[1] + 1)
-    names, elsewhere = executed.tests(mutation.path, lines) if known else ([], True)
-    kept = [name for name in names if name.partition("::")[0] not in newer]
-    yield tuple(name for name in kept if (tree / name.partition("::")[0]).exists()) + tuple(sorted(newer))
-    if names or elsewhere:
+    names, elsewhere = ([], True) if changed else executed.tests(mutation.path, lines)
+    yield (*known(names), *sorted(newer))
+    if elsewhere or not names:
         yield near(mutation.path, tree)
-    if elsewhere:
-        yield JUDGES
+        yield known(executed.tests(mutation.path)[0])
 
 
 def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
@@ -181,7 +192,7 @@ def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
     try:
         for tests in chosen:
             names.write_text("\n".join(tests), "utf-8")
-            if run_test(tree, (f"@{names}",), seconds=SECONDS)[0] not in PASSED:
+            if run_test(tree, (f"--timeout={TEST_SECONDS}", f"@{names}"), seconds=SECONDS)[0] not in PASSED:
                 return True
     except subprocess.TimeoutExpired:
         return True

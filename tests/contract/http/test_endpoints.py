@@ -10,8 +10,8 @@ import pytest
 
 from closeout.core.errors import StoreUnavailable
 from closeout.server import serve
-from tests.acceptance.machine import until
 from tests.contract.http.serving import Running, serving
+from tests.until import until
 
 
 @pytest.fixture(scope="module")

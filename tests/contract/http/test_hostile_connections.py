@@ -15,9 +15,9 @@ from closeout.server.exchange import Exchange
 from closeout.server.protocol import Connection
 from closeout.server.shared import Timers
 from closeout.server.upload import Upload
-from tests.acceptance.machine import until
 from tests.contract.http import strangers
 from tests.contract.http.serving import Running, serving
+from tests.until import until
 
 QUICK = Timers(head=0.6, idle=0.6, answer=5.0, write=0.6, linger=0.3)
 

@@ -14,8 +14,8 @@ import pytest
 from closeout.core import ids
 from closeout.core.errors import SecretError, StoreUnavailable
 from closeout.testing import deliveries
-from tests.acceptance.machine import until
 from tests.contract.http.serving import SECRET, FakeStore, Running, serving
+from tests.until import until
 
 UNAUTHORIZED = {"error": "unauthorized", "message": "Unauthorized request"}
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from closeout.server.bodies import Limits
 from closeout.server.shared import Timers
 from closeout.testing import deliveries
-from tests.acceptance.machine import until
 from tests.contract.http import strangers
 from tests.contract.http.serving import SECRET, Running, serving
+from tests.until import until
 
 BODY = deliveries.encode(deliveries.pull_request())
 MEGABYTE = 1024 * 1024

@@ -1,14 +1,18 @@
-"""A step's inputs, filled from a payload: what no value may do to a name."""
+"""A step's inputs, filled from a payload: their types, and what no value may do to a name."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from closeout.actions.registry import builtin
-from closeout.core.errors import NameRefused
-from closeout.run.inputs import resolve
+from closeout.actions.spec import Input, InputType
+from closeout.core.errors import GuardRefused, InputError, NameRefused
+from closeout.ports import AwsTarget
+from closeout.run.inputs import resolve, target
 from tests.unit.run.world import pull_payload, step
 
 ACTION = builtin()["aws/s3-delete-objects"]
@@ -59,3 +63,92 @@ def test_a_label_and_a_path_may_be_filled_in() -> None:
     given = step(uses=REQUEST.uses, inputs={"url": template})
     filled = resolve(given, REQUEST, pull_payload(head={"ref": "feature/x.y"}))
     assert filled["url"] == "https://pr-17.acme.example/feature/x.y?a"
+
+
+def typed(spec: Input, value: Any, **more: Any) -> Any:
+    """Return what a step's only input becomes."""
+    action = replace(REQUEST, inputs={"x": spec})
+    return resolve(step(uses=REQUEST.uses, inputs={"x": value, **more}), action, pull_payload())["x"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        ("integer", "${{ event.pull_request.number }}", 17),
+        ("integer", "-5", -5),
+        ("integer", 5, 5),
+        ("boolean", "${{ event.pull_request.merged ? 'true' : 'false' }}", True),
+        ("boolean", "false", False),
+        ("boolean", False, False),
+        ("string", "${{ event.pull_request.number }}", "17"),
+        ("list", ["a-${{ event.number }}", "b"], ["a-17", "b"]),
+        ("any", {"a": [1, "${{ event.number }}"], "b": None}, {"a": [1, "17"], "b": None}),
+    ],
+)
+def test_a_filled_text_has_the_type_of_its_input(type_: InputType, text: Any, value: Any) -> None:
+    """A template makes text; what is typed in the file stays as it is."""
+    assert typed(Input(type=type_, description="…"), text) == value
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "said"),
+    [
+        (
+            Input(type="integer", description="…"),
+            "${{ event.action }}",
+            "`x` must be a whole number, got 'closed'",
+        ),
+        (Input(type="integer", description="…"), "1" * 19, "must be a whole number"),
+        (
+            Input(type="boolean", description="…"),
+            "${{ event.number }}",
+            "`x` must be true or false, got '17'",
+        ),
+        (Input(type="string", description="…", choices=("a", "b")), "c", "`x` must be one of a, b, got 'c'"),
+        (
+            Input(type="string", description="…", pattern="[a-z]+"),
+            "a1",
+            "`x` is 'a1', which does not have the form",
+        ),
+        (Input(type="string", description="…", names=True), "", "`x` is empty after interpolation"),
+    ],
+)
+def test_a_filled_text_that_does_not_fit_is_refused(spec: Input, value: str, said: str) -> None:
+    """The error names the step, the input and the value."""
+    with pytest.raises(InputError, match=re.escape(said)):
+        typed(spec, value)
+
+
+def test_choices_and_patterns_let_the_right_values_through() -> None:
+    """Also an empty text where the input names nothing."""
+    assert typed(Input(type="string", description="…", choices=("a", "b")), "b") == "b"
+    assert typed(Input(type="string", description="…", pattern="[a-z]+"), "abc") == "abc"
+    assert typed(Input(type="string", description="…"), "") == ""
+
+
+def test_an_input_that_is_not_given_has_its_default_or_is_missing() -> None:
+    """A default is not filled in: it is the action's own."""
+    action = replace(
+        REQUEST,
+        inputs={
+            "x": Input(type="string", description="…", default="${{ x }}"),
+            "y": Input(type="string", description="…", required=True),
+        },
+    )
+    assert resolve(step(uses=REQUEST.uses, inputs={"y": "1"}), action, {}) == {"x": "${{ x }}", "y": "1"}
+    with pytest.raises(InputError, match="`y` is required"):
+        resolve(step(uses=REQUEST.uses, inputs={"x": "1"}), action, {})
+
+
+def test_a_step_of_aws_has_an_account_a_region_and_perhaps_a_role() -> None:
+    """The region and the role are filled from the payload; without a region nothing is called."""
+    payload = pull_payload()
+    own = step(account="123456789012", region="eu-central-${{ event.number }}")
+    assert target(own, payload) == AwsTarget("123456789012", "eu-central-17", None)
+    assumed = replace(own, assume_role="arn:aws:iam::123456789012:role/r-${{ event.number }}")
+    assert target(assumed, payload) == AwsTarget(
+        "123456789012", "eu-central-17", "arn:aws:iam::123456789012:role/r-17"
+    )
+    assert target(replace(own, account=None), payload) is None
+    with pytest.raises(GuardRefused, match="no AWS region is configured"):
+        target(replace(own, region=None), payload)

@@ -1,0 +1,212 @@
+"""Answers with status 200 that are not what was asked for: an error that comes again, never "closed", "absent" or "empty"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import pytest
+
+from closeout.adapters.answers import checked
+from closeout.adapters.github import GitHubClient
+from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.core.errors import ServiceError
+from closeout.ports import Json
+
+PULL: dict[str, Any] = {
+    "id": 1700,
+    "number": 17,
+    "state": "closed",
+    "base": {"repo": {"id": 1, "full_name": "acme/shop", "owner": {"id": 9}}},
+    "head": {"ref": "feature"},
+}
+
+
+class Says(GitHubClient):
+    """A client that gets this answer to whatever it asks."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__(lambda: "t", "https://api.github.test")
+        self._answer = answer
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Return the answer."""
+        del method, path, body, query
+        answer: Json = self._answer
+        return answer
+
+
+def refused(call: Callable[[], object], said: str) -> None:
+    """Assert that an answer is refused as one to ask for again."""
+    with pytest.raises(ServiceError, match=said) as caught:
+        call()
+    assert caught.value.transient
+    assert caught.value.reason == "unusable-answer"
+
+
+def changed(*keys: str, to: Any) -> dict[str, Any]:
+    """Return the pull request with one field of another value."""
+    pull: Any = deepcopy(PULL)
+    inner = pull
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = to
+    return dict(pull)
+
+
+def test_a_whole_answer_is_the_pull_request() -> None:
+    """What the others below differ from in one field."""
+    found = Says(PULL).pull_request("acme/shop", 17)
+    assert (found.id, found.number, found.state, found.base_owner_id) == (1700, 17, "closed", 9)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "not a pull request"),
+        ([], "not a pull request"),
+        ({}, "not a pull request"),
+        (changed("base", to={}), "not a pull request"),
+        (changed("id", to="1700"), "not the pull request that was asked for"),
+        (changed("id", to=True), "not the pull request that was asked for"),
+        (changed("number", to=18), "not the pull request that was asked for"),
+        (changed("state", to="gone"), "not the pull request that was asked for"),
+        (changed("base", "repo", "id", to=None), "not the pull request that was asked for"),
+        (changed("base", "repo", "owner", "id", to="9"), "not the pull request that was asked for"),
+        (changed("base", "repo", "full_name", to=["acme/shop"]), "not the pull request that was asked for"),
+        (changed("base", "repo", "full_name", to="shop"), "not the pull request that was asked for"),
+    ],
+)
+def test_a_pull_request_is_whole_and_the_one_that_was_asked_for(answer: Any, said: str) -> None:
+    """Whoever deletes by its state must not read another one's."""
+    refused(lambda: Says(answer).pull_request("acme/shop", 17), said)
+
+
+@pytest.mark.parametrize("answer", [None, {}, [{}], ["a.py"], [{"name": "a.py"}]])
+def test_changed_files_are_a_list_of_names(answer: Any) -> None:
+    """An empty list would match no filter."""
+    refused(lambda: Says(answer).pull_request_files("acme/shop", 17), "not a list of files")
+
+
+def test_of_a_renamed_file_both_names_count() -> None:
+    """As for GitHub Actions."""
+    files = [{"filename": "new.py", "previous_filename": "old.py"}, {"filename": "same.py"}]
+    assert Says(files).pull_request_files("acme/shop", 17) == ("new.py", "old.py", "same.py")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({}, "not a list of pull requests"),
+        ([{"number": 1}], "not a list of pull requests"),
+        ([{"number": 1, "state": "closed", "head": {"ref": "x"}}], "not the list that was asked for"),
+        ([{"number": 1, "state": "open", "head": {"ref": "y"}}], "not the list that was asked for"),
+        ([{"number": "1", "state": "open", "head": {"ref": "x"}}], "not the list that was asked for"),
+    ],
+)
+def test_open_pull_requests_are_open_and_of_the_branch(answer: Any, said: str) -> None:
+    """GitHub ignores a filter that it does not understand, and lists all."""
+    refused(lambda: Says(answer).open_pull_requests("acme/shop", "x"), said)
+
+
+@pytest.mark.parametrize("repository", [None, {}, {"default_branch": 5}, {"default_branch": "x"}])
+def test_a_ref_is_gone_only_beside_another_that_can_be_read(repository: Any) -> None:
+    """A token without rights gets 404 for every ref."""
+
+    class Without(Says):
+        def _ref(self, path: str, ref: str) -> bool:
+            del path, ref
+            return False
+
+    refused(lambda: Without(repository).ref_exists("acme/shop", "heads/x"), "does not name another branch")
+    refused(
+        lambda: Without({"default_branch": "main"}).ref_exists("acme/shop", "heads/x"),
+        "neither heads/x nor heads/main",
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {}, [{}], [5], [{"id": "x", "config": {}, "events": [], "active": True}]]
+)
+def test_hooks_are_a_list_of_hooks(answer: Any) -> None:
+    """No list is not "no hook": another one would be made."""
+    hooks = Hooks(Says(answer), Target.parse("acme/shop"))
+    refused(hooks.all, "the answer is not a ")
+    refused(lambda: hooks.deliveries(5), "the answer is not a ")
+
+
+def test_a_url_that_cannot_be_read_is_no_webhook_of_ours() -> None:
+    """Nobody knows where it leads."""
+    assert same_webhook("https://a.example/x/webhook/", "https://a.example/x")
+    assert same_webhook("https://a.example", "nonsense") is False
+
+
+def of(kind: str, **more: Any) -> Any:
+    """Return a shape as botocore's models have it."""
+    return SimpleNamespace(type_name=kind, **more)
+
+
+SHAPE = of(
+    "structure",
+    members={
+        "Names": of("list", member=of("string")),
+        "Tags": of("map", value=of("string")),
+        "Inner": of("structure", members={"Count": of("integer")}),
+        "TemplateBody": of("string"),
+        "Blob": of("blob"),
+    },
+)
+
+
+def refuse(what: str) -> NoReturn:
+    """Raise what stands for the `ServiceError`."""
+    raise LookupError(what)
+
+
+def test_an_answer_of_its_shape_is_taken_as_it_is() -> None:
+    """Also fields that the model does not know, and a template that botocore has decoded."""
+    answer = {
+        "Names": ["a"],
+        "Tags": {"k": "v"},
+        "Inner": {"Count": 1},
+        "TemplateBody": {},
+        "Blob": b"x",
+        "New": 5,
+    }
+    assert checked(SHAPE, answer, refuse) == answer
+    assert checked(None, {"a": 1}, refuse) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([], "it is no structure"),
+        ({"Names": {}}, "Names is no list"),
+        ({"Names": [1]}, "Names is no string"),
+        ({"Tags": []}, "Tags is no map"),
+        ({"Tags": {"k": 1}}, "Tags is no string"),
+        ({"Inner": None}, "Inner is no structure"),
+        ({"Inner": {"Count": "1"}}, "Count is no integer"),
+    ],
+)
+def test_an_answer_of_another_shape_is_refused(answer: Any, said: str) -> None:
+    """What botocore could not understand is not read as empty."""
+    with pytest.raises(LookupError, match=said):
+        checked(SHAPE, answer, refuse)
+
+
+def test_a_field_that_is_missing_is_refused_when_it_is_read() -> None:
+    """`get` is for optional ones."""
+    answer = checked(SHAPE, {"Inner": {}}, refuse)
+    assert answer.get("Names") is None
+    with pytest.raises(LookupError, match="the answer lacks Count"):
+        _ = answer["Inner"]["Count"]

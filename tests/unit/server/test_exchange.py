@@ -1,0 +1,201 @@
+"""An ASGI application behind a connection: what it is told, how its answer is framed, and what ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from closeout.server.asgi import Receive, Scope, Send
+from tests.unit.server.wire import App, Wire, play, turns
+
+Answer = Callable[[Send], Awaitable[None]]
+
+
+def request(line: bytes = b"GET /a%20b?x=1 HTTP/1.1", *headers: bytes) -> bytes:
+    """Return a request."""
+    return b"\r\n".join((line, b"Host: h", *headers, b"", b""))
+
+
+def page(answer: Answer) -> App:
+    """Return an application that answers so."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await answer(send)
+
+    return App(run)
+
+
+def streamed(*pieces: bytes, status: int = 200, headers: Any = ()) -> Answer:
+    """Return an answer in pieces, the last of which is empty."""
+
+    async def answer(send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    return answer
+
+
+def test_an_application_is_told_what_was_asked() -> None:
+    """The path as it was sent, both addresses, and a request without a body; then nothing more comes."""
+    seen: dict[str, Any] = {}
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.update(scope)
+        seen["received"] = await receive()
+        again = asyncio.ensure_future(receive())
+        await turns(3)
+        seen["again"] = again.done()
+        again.cancel()
+        await streamed(b"x")(send)
+
+    async def scene() -> None:
+        wire = Wire(App(look))
+        wire.send(request())
+        await turns(20)
+        assert wire.heads() == ["HTTP/1.1 200 OK"]
+
+    play(scene)
+    assert (seen["path"], seen["raw_path"], seen["query_string"]) == ("/a%20b", b"/a%20b", b"x=1")
+    assert (seen["type"], seen["method"], seen["scheme"], seen["http_version"]) == (
+        "http",
+        "GET",
+        "http",
+        "1.1",
+    )
+    assert (seen["client"], seen["server"]) == (("192.0.2.7", 4711), ("127.0.0.1", 80))
+    assert seen["received"] == {"type": "http.request", "body": b"", "more_body": False}
+    assert seen["again"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "body", "kept"),
+    [
+        (b"GET / HTTP/1.1", b"transfer-encoding: chunked", b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", True),
+        (b"GET / HTTP/1.0", b"connection: close", b"abc", False),
+        (b"HEAD / HTTP/1.1", b"transfer-encoding: chunked", b"", True),
+    ],
+)
+def test_an_answer_without_a_length_is_chunked_or_ends_with_the_connection(
+    line: bytes, said: bytes, body: bytes, kept: bool
+) -> None:
+    """HTTP/1.0 knows no chunks; an answer to HEAD has no body at all."""
+
+    async def scene() -> None:
+        wire = Wire(page(streamed(b"ab", b"c")))
+        wire.send(request(line))
+        await turns()
+        head, _, rest = wire.written.partition(b"\r\n\r\n")
+        assert said in head
+        assert rest == body
+        assert (wire.done == []) is kept
+
+    play(scene)
+
+
+def test_an_answer_with_a_length_is_sent_as_it_is() -> None:
+    """Whatever case the name of its header has."""
+
+    async def scene() -> None:
+        wire = Wire(page(streamed(b"abc", headers=[(b"Content-Length", b"3")])))
+        wire.send(request())
+        await turns()
+        assert b"transfer-encoding" not in wire.written
+        assert wire.written.endswith(b"content-length: 3\r\n" + wire.shared.date + b"\r\nabc")
+
+    play(scene)
+
+
+def test_a_connection_closes_after_a_body_that_nobody_reads() -> None:
+    """The rest of it must not be read as the next request."""
+
+    async def scene() -> None:
+        wire = Wire(page(streamed(b"x")))
+        wire.send(request(b"POST / HTTP/1.1", b"Content-Length: 5"))
+        await turns()
+        assert b"connection: close" in wire.written
+        assert wire.done == ["eof", "resume"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_an_application_that_does_not_finish_ends_its_connection(started: bool) -> None:
+    """Half an answer is not kept open for the next one."""
+
+    async def broken(send: Send) -> None:
+        if started:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        raise RuntimeError("a defect")
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        wire = Wire(page(broken))
+        wire.send(request())
+        await turns()
+        assert wire.heads() == (["HTTP/1.1 200 OK"] if started else [])
+        assert wire.done[-1:] == ["close"]
+
+    play(scene)
+
+
+def test_a_stream_waits_until_its_peer_has_read() -> None:
+    """Nothing more is asked of the application, and each reading extends the deadline."""
+    sent: list[int] = []
+
+    async def answer(send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(3):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            sent.append(number)
+        await asyncio.sleep(3600)
+
+    async def scene() -> None:
+        wire = Wire(page(answer))
+        wire.connection.pause_writing()
+        wire.connection._state = 0  # the peer's buffer fills as the answer begins
+        wire.send(request())
+        await turns()
+        assert sent == []
+        wire.connection.deadline = 0.0
+        wire.connection.resume_writing()
+        await turns()
+        assert sent == [0, 1, 2]
+        assert wire.waits_for == "stream"
+        wire.connection.resume_writing()
+        wire.connection.connection_lost(None)
+        await turns()
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+    play(scene)
+
+
+def test_nothing_is_sent_after_the_sender_has_left() -> None:
+    """Its head is freed at once."""
+
+    async def answer(send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await send({"type": "http.response.body", "body": b"x"})
+
+    async def scene() -> None:
+        wire = Wire(page(answer))
+        wire.send(request())
+        await turns()
+        exchange: Any = wire.connection._request
+        assert exchange.held > 0
+        wire.connection.abort()
+        assert (exchange.head.headers, exchange.head.target) == ([], b"")
+        await turns()
+        assert wire.written == b""
+        assert wire.done == ["reset", "abort"]
+
+    play(scene)

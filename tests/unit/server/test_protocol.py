@@ -1,0 +1,329 @@
+"""A connection's states: for what it waits in each, what it counts, and how it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.server.asgi import Receive, Scope, Send
+from closeout.server.head import HEAD_BYTES
+from closeout.server.places import Places
+from closeout.server.protocol import LINGER_BYTES, WRITE_BUFFER
+from closeout.testing import deliveries
+from tests.unit.server.wire import SECRET, App, Wire, nothing, play, turns
+
+GET = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
+BODY = deliveries.encode(deliveries.pull_request())
+
+
+def delivery(body: bytes = BODY, *, secret: bytes = SECRET, guid: str = "g-1", more: bytes = b"") -> bytes:
+    """Return a signed delivery."""
+    headers = deliveries.signed_headers("pull_request", body, secret, guid)
+    lines = b"".join(
+        f"{name}: {value}\r\n".encode() for name, value in headers.items() if name != "Content-Length"
+    )
+    return b"POST /webhook HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (lines, more, len(body), body)
+
+
+async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+    """Never answer."""
+    del scope, send
+    await receive()
+    await receive()
+
+
+def test_each_state_has_a_deadline_of_its_own() -> None:
+    """Only a finished request sets it anew, never a byte."""
+
+    async def scene() -> None:
+        wire = Wire()
+        assert (wire.waits_for, wire.high) == ("head", WRITE_BUFFER)
+        wire.send(GET)
+        assert wire.waits_for == "answer"
+        await turns()
+        assert wire.waits_for == "idle"
+        wire.send(b"\r\n")
+        assert wire.waits_for == "idle"
+        wire.send(b"P")
+        assert wire.waits_for == "head"
+        whole = delivery()
+        wire.send(whole[1:-1])
+        assert wire.waits_for == "body"
+        wire.send(whole[-1:])
+        assert wire.waits_for == "answer"
+        await turns()
+        wire.app.commit()
+        await turns()
+        assert wire.waits_for == "idle"
+        assert wire.heads() == ["HTTP/1.1 200 OK", "HTTP/1.1 202 Accepted"]
+        assert wire.done == []
+
+    play(scene)
+
+
+def test_a_head_that_came_in_pieces_is_read_whole() -> None:
+    """Also when its end is cut."""
+
+    async def scene() -> None:
+        for cut in range(1, len(GET)):
+            wire = Wire()
+            wire.send(GET[:cut])
+            assert wire.held == cut
+            wire.send(GET[cut:])
+            await turns()
+            assert wire.heads() == ["HTTP/1.1 200 OK"]
+            assert wire.held == 0
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"?\r\n\r\n", "400 Bad Request"),
+        (b"GET /" + b"x" * HEAD_BYTES, "431 Request Header Fields Too Large"),
+    ],
+)
+def test_what_is_no_request_is_answered_and_the_connection_lingers(sent: bytes, status: str) -> None:
+    """Closing at once would reset the connection, and the sender would not see the answer."""
+
+    async def scene() -> None:
+        wire = Wire()
+        wire.send(sent)
+        assert wire.heads() == [f"HTTP/1.1 {status}"]
+        assert b"connection: close\r\n" in wire.written
+        assert wire.done == ["eof", "resume"]
+        assert (wire.waits_for, wire.held) == ("linger", 0)
+        wire.send(b"x" * LINGER_BYTES)
+        assert wire.done == ["eof", "resume"]
+        wire.send(b"x")
+        assert wire.done[2:] == ["reset", "abort"]
+        assert "a request was refused: " in wire.app.written.getvalue()
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason", "answer"),
+    [
+        (b"", "idle", []),
+        (b"GET", "head", ["HTTP/1.1 408 Request Timeout"]),
+        (delivery()[:-1], "body", ["HTTP/1.1 408 Request Timeout"]),
+        (GET, "answer", []),
+    ],
+)
+def test_a_deadline_that_passes_ends_the_request(sent: bytes, reason: str, answer: list[str]) -> None:
+    """It is counted by what was waited for; who waits for an answer gets none."""
+
+    async def scene() -> None:
+        wire = Wire(App(silent))
+        wire.send(sent)
+        await turns()
+        wire.connection.expire()
+        assert wire.heads() == answer
+        assert wire.closed == {reason: 1}
+        assert wire.held == 0
+        assert wire.done == {"idle": ["close"], "answer": ["reset", "abort"]}.get(reason, ["eof", "resume"])
+        wire.connection.expire()
+        assert wire.closed == {reason: 1}
+        assert wire.done[-2:] in (["reset", "abort"], ["abort"])
+
+    play(scene)
+
+
+def test_what_follows_a_request_waits_for_its_answer_and_is_counted() -> None:
+    """Over the size of a head it is read no further."""
+
+    async def scene() -> None:
+        app = App()
+        wire = Wire(app)
+        wire.send(delivery() + GET)
+        assert wire.held == len(GET)
+        wire.send(b"x" * (HEAD_BYTES - len(GET)))
+        assert wire.done == []
+        wire.send(b"x")
+        assert wire.done == ["pause"]
+        assert wire.held == HEAD_BYTES + 1
+        await turns()
+        app.commit()
+        await turns()
+        assert wire.heads()[:2] == ["HTTP/1.1 202 Accepted", "HTTP/1.1 200 OK"]
+        assert "resume" in wire.done
+
+    play(scene)
+
+
+def test_pipelined_requests_are_answered_in_turn() -> None:
+    """Each in a turn of its own."""
+
+    async def scene() -> None:
+        wire = Wire()
+        wire.send(GET * 3)
+        await turns(40)
+        assert wire.heads() == ["HTTP/1.1 200 OK"] * 3
+        assert wire.held == 0
+
+    play(scene)
+
+
+def test_a_peer_that_does_not_read_gets_no_further_answer() -> None:
+    """Its next request waits, what it did not read is counted, and there is a deadline for it."""
+
+    async def scene() -> None:
+        wire = Wire()
+        wire.unread = 5000
+        wire.connection.pause_writing()
+        assert wire.waits_for == "head"
+        assert wire.held == 5000
+        wire.send(GET)
+        await turns()
+        assert wire.heads() == []
+        assert wire.held == 5000 + len(GET)
+        wire.unread = 0
+        wire.connection.resume_writing()
+        await turns()
+        assert wire.heads() == ["HTTP/1.1 200 OK"]
+        assert wire.held == 0
+
+    play(scene)
+
+
+def test_an_answer_that_is_not_read_ends_the_connection() -> None:
+    """The deadline is the one for writing, however long an idle connection may stay."""
+
+    async def scene() -> None:
+        app = App(silent)
+        wire = Wire(app)
+        wire.send(delivery())
+        await turns()
+        wire.unread = 5000
+        wire.connection.pause_writing()
+        assert wire.waits_for == "answer"
+        app.commit()
+        await turns()
+        assert wire.waits_for == "write"
+        wire.connection.expire()
+        assert wire.closed == {"answer": 1}
+        assert wire.done == ["reset", "abort"]
+        assert wire.held == 0
+
+    play(scene)
+
+
+def test_who_has_said_everything_still_gets_the_answer() -> None:
+    """After it the connection closes, without waiting for what cannot come."""
+
+    async def scene() -> None:
+        wire = Wire()
+        wire.send(GET + GET)
+        assert wire.connection.eof_received() is True
+        await turns(20)
+        assert wire.heads() == ["HTTP/1.1 200 OK"] * 2
+        assert wire.done == ["close"]
+        assert wire.waits_for == "write"
+        idle = Wire()
+        idle.send(b"GET")
+        assert idle.connection.eof_received() is False
+        assert idle.waits_for == "write"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("line", [b"Connection: close\r\n", b""])
+def test_a_connection_is_kept_unless_its_peer_says_otherwise(line: bytes) -> None:
+    """The answer says which."""
+
+    async def scene() -> None:
+        app = App()
+        wire = Wire(app)
+        wire.send(delivery(more=line))
+        await turns()
+        app.commit()
+        await turns()
+        assert (b"connection: close" in wire.written) is bool(line)
+        assert wire.done == (["close"] if line else [])
+        assert wire.connection.proven
+
+    play(scene)
+
+
+def test_an_answer_to_head_has_a_length_and_no_body() -> None:
+    """Or a client would read it as the next answer."""
+
+    async def scene() -> None:
+        wire = Wire()
+        wire.send(b"HEAD /webhook HTTP/1.1\r\n\r\n")
+        head, _, body = wire.written.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 405 ")
+        assert int(head.partition(b"content-length: ")[2]) > 0
+        assert body == b""
+
+    play(scene)
+
+
+def test_a_server_that_drains_closes_who_waits_and_lets_the_others_finish() -> None:
+    """Whoever connects meanwhile is not heard."""
+
+    async def scene() -> None:
+        idle, busy = Wire(), Wire()
+        busy.send(delivery())
+        for wire in (idle, busy):
+            wire.shared.draining = True
+            wire.connection.drain()
+        assert (idle.done, busy.done) == (["close"], [])
+        assert idle.waits_for == "write"
+        await turns()
+        busy.app.commit()
+        await turns()
+        assert b"connection: close" in busy.written
+        assert busy.done == ["close"]
+
+    play(scene)
+
+
+def test_without_a_place_a_connection_is_not_heard() -> None:
+    """It holds nothing, and its end takes nothing from the others."""
+
+    async def scene() -> None:
+        places = Places(1, ())
+        first = Wire(places=places)
+        first.send(GET)
+        second = Wire(places=places)
+        assert second.done == ["abort"]
+        assert second.shared.connections == set()
+        assert second.connection.deadline == float("inf")
+        second.connection.connection_lost(None)
+        assert len(places) == 1
+        first.connection.connection_lost(None)
+        assert len(places) == 0
+        assert first.shared.connections == set()
+
+    play(scene)
+
+
+def test_memory_is_freed_by_ending_what_cannot_be_spooled() -> None:
+    """A head is dropped with its connection; a body goes to the spool; a verified delivery loses only what follows it."""
+
+    async def scene() -> None:
+        head = Wire(App(nothing))
+        head.send(b"GET /")
+        head.connection.give_way()
+        assert head.done == ["reset", "abort"]
+        body = Wire()
+        body.send(delivery()[:-1])
+        assert body.held > 0
+        body.connection.give_way()
+        assert (body.held, body.done) == (0, [])
+        verified = Wire()
+        verified.send(delivery() + GET)
+        verified.connection.give_way()
+        assert (verified.held, verified.done) == (0, ["pause"])
+        await turns()
+        verified.app.commit()
+        await turns()
+        assert b"connection: close" in verified.written
+        assert [wire.closed for wire in (head, body, verified)] == [{"memory": 1}, {"memory": 1}, {}]
+        body.connection.abort()
+        body.app.webhook.spool.close()
+        await turns()
+
+    play(scene)
