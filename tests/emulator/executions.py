@@ -29,6 +29,8 @@ class Executions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._driven: set[str] = set()
+        self._again: set[str] = set()
+        """Executions that were to go on while an invocation of theirs was under way: a callback was completed."""
         self._original = functions._invoke
 
     async def invoke(
@@ -72,6 +74,7 @@ class Executions:
         arn = execution["DurableExecutionArn"]
         with self._lock:
             if arn in self._driven:
+                self._again.add(arn)
                 return
             self._driven.add(arn)
         context = contextvars.copy_context()
@@ -88,10 +91,12 @@ class Executions:
             delay = min(delay * 2, RETRY_MOST)
         with self._lock:
             self._driven.discard(arn)
+            again = arn in self._again
+            self._again.discard(arn)
         if answer is None:
             return
         if answer["Status"] == "PENDING":
-            durable.schedule_resume(arn)
+            self.drive(execution) if again else durable.schedule_resume(arn)
             return
         failure = answer.get("Error") or {"ErrorType": "Unknown"} if answer["Status"] == "FAILED" else None
         durable.mark_execution_completed(arn, answer.get("Result"), failure)
