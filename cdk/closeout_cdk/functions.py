@@ -88,6 +88,8 @@ class Functions(Construct):
                 retention_period=Duration.days(HISTORY_DAYS),
             ),
             dead_letter_queue=self.dead_letters,
+            # A run of weeks is continued by another execution more than 16 times, which Lambda takes for a loop.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW,
             reserved_concurrent_executions=self._given.worker_concurrency,
             # Suspended executions are pinned to their version: CloudFormation must not delete it under them.
             current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),

@@ -184,8 +184,17 @@ def run_executions(function: str) -> Grant:
 
 
 def ask_about_executions(function: str) -> Grant:
-    """Allow a waiting run to ask about the runs before it, and to start one that never began."""
-    return allow(("lambda:GetDurableExecution", "lambda:InvokeFunction"), f"{function}:*", wildcard=_VERSIONS)
+    """Allow a run to ask about the run before it, to start one that never began, and to wake the next.
+
+    Lambda authorizes all but Invoke against the execution's ARN, which the function's version begins:
+    https://docs.aws.amazon.com/lambda/latest/dg/durable-security.html
+    """
+    actions = (
+        "lambda:GetDurableExecution",
+        "lambda:InvokeFunction",
+        "lambda:SendDurableExecutionCallbackSuccess",
+    )
+    return allow(actions, f"{function}:*", wildcard=_VERSIONS)
 
 
 _SOMEWHERE = {

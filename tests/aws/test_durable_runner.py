@@ -82,10 +82,10 @@ class SkippingEngine:
         self.clock = clock
         self.count = 0
 
-    def advance(self, execution: str, remaining: Any) -> dict[str, Any]:
+    def advance(self, execution: str, remaining: Any, callback: str | None) -> dict[str, Any]:
         """Advance an execution."""
         self.count += 1
-        outcome = self._engine.advance(execution, remaining)
+        outcome = self._engine.advance(execution, remaining, callback)
         if "wake" in outcome:
             self.clock.ahead += max(0.0, outcome["wake"] - self.clock.now())
         return outcome

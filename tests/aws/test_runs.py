@@ -144,7 +144,7 @@ def test_a_hand_made_event_of_a_failed_execution_ends_its_run(world: World) -> N
         "time": "2026-11-25T12:00:00Z",
         "resources": [],
         "detail": {
-            "durableExecutionArn": f"{world.outputs['WorkerAlias']}/durable-execution/a/b",
+            "durableExecutionArn": world.execution(f"{first}-1")["DurableExecutionArn"],
             "durableExecutionName": f"{first}-1",
             "functionArn": world.outputs["WorkerAlias"],
             "status": "TIMED_OUT",
@@ -164,10 +164,6 @@ def test_a_hand_made_event_of_a_failed_execution_ends_its_run(world: World) -> N
 def test_an_execution_that_somebody_stopped_ends_its_run(world: World) -> None:
     """`StopDurableExecution` runs no code of ours; the event that Lambda publishes does what is left to do."""
     first, second, sha = waiting_pair(world, 22)
-    client = world.cloud.client("lambda")
-    function, _, alias = world.outputs["WorkerAlias"].rpartition(":")
-    (execution,) = client.list_durable_executions_by_function(
-        FunctionName=function, Qualifier=alias, DurableExecutionName=f"{first}-1"
-    )["DurableExecutions"]
-    client.stop_durable_execution(DurableExecutionArn=execution["DurableExecutionArn"])
+    arn = world.execution(f"{first}-1")["DurableExecutionArn"]
+    world.cloud.client("lambda").stop_durable_execution(DurableExecutionArn=arn)
     is_over(world, first, second, sha)

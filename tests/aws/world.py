@@ -264,6 +264,14 @@ class World:
         (name,) = [one["FunctionName"] for one in functions if f"Functions{part}" in one["FunctionName"]]
         return str(name)
 
+    def execution(self, name: str) -> dict[str, Any]:
+        """Return a durable execution of the worker, as Lambda lists it."""
+        function, _, alias = self.outputs["WorkerAlias"].rpartition(":")
+        (found,) = self.cloud.client("lambda").list_durable_executions_by_function(
+            FunctionName=function, Qualifier=alias, DurableExecutionName=name
+        )["DurableExecutions"]
+        return dict(found)
+
     def role_of(self, part: str) -> str:
         """Return the name of a function's role."""
         config = self.cloud.client("lambda").get_function_configuration(FunctionName=self.function(part))

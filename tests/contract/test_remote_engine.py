@@ -12,7 +12,8 @@ import pytest
 from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
 from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import Abandoned
-from closeout.engine.lambda_ import DONE, LONGEST_QUEUE, LONGEST_WAIT, SHORTEST_QUEUE, SUSPECT
+from closeout.engine.key_queue import LONGEST_QUEUE, SHORTEST_QUEUE, SUSPECT, next_look
+from closeout.engine.lambda_ import DONE, LONGEST_WAIT
 from closeout.ledger.dynamodb.rows import row_key
 from closeout.ledger.dynamodb.table import update
 from closeout.ports import Durable, Ending, Execution, Operation
@@ -177,16 +178,18 @@ def test_of_two_first_tickets_that_are_visited_at_once_one_runs(bench: RemoteBen
     assert {bench.state(a), bench.state(b)} == {"running", "queued"}
 
 
-def test_a_queued_run_is_looked_at_rarer_the_longer_it_waits(bench: RemoteBench) -> None:
-    """From two seconds to half a minute."""
+def test_a_queued_run_looks_for_itself_rarer_the_longer_it_waits(bench: RemoteBench) -> None:
+    """From a quarter of a minute to an hour; what it answers is enough to say when, at any later time."""
     advance(bench, bench.accept("a", key="k"))
-    b = bench.accept("b", key="k")
+    b = bench.accept("b", key="k", queue_timeout=86_400.0)
     bench.starts.start(run_name("a") + "-1")
     waits = []
-    for seconds in (0, 40, 400):
+    for seconds in (0, 360, 36_000):
         later(bench, seconds)
-        waits.append(advance(bench, b)["wake"] - bench.clock.now())
-    assert waits == [SHORTEST_QUEUE, 10.0, LONGEST_QUEUE]
+        outcome = advance(bench, b)
+        assert outcome["wake"] == next_look(**outcome["queued"], now=bench.clock.now())
+        waits.append(outcome["wake"] - bench.clock.now())
+    assert waits == [SHORTEST_QUEUE, 90.0, LONGEST_QUEUE]
 
 
 def test_a_run_that_waited_too_long_for_its_key_ends_out_of_turn(bench: RemoteBench, gate: Gate) -> None:

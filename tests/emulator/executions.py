@@ -33,6 +33,8 @@ class Executions:
         self._lock = threading.Lock()
         self._driven: set[str] = set()
         self._meters: dict[str, Meter] = defaultdict(Meter)
+        self._again: set[str] = set()
+        """Executions that were to go on while an invocation of theirs was under way: a callback was completed."""
         self._original = functions._invoke
         self._checkpoint = durable.handle_checkpoint
 
@@ -77,6 +79,7 @@ class Executions:
         arn = execution["DurableExecutionArn"]
         with self._lock:
             if arn in self._driven:
+                self._again.add(arn)
                 return
             self._driven.add(arn)
         context = contextvars.copy_context()
@@ -98,10 +101,12 @@ class Executions:
             retries += 1
         with self._lock:
             self._driven.discard(arn)
+            again = arn in self._again
+            self._again.discard(arn)
         if answer is None:
             return
         if answer["Status"] == "PENDING":
-            durable.schedule_resume(arn)
+            self.drive(execution) if again else durable.schedule_resume(arn)
             return
         failure = answer.get("Error") or {"ErrorType": "Unknown"} if answer["Status"] == "FAILED" else None
         durable.mark_execution_completed(arn, answer.get("Result"), failure)

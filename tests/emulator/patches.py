@@ -208,6 +208,26 @@ def limit_operations() -> None:
 
 
 @patch(
+    "A poll that is to be repeated loses its state, and is not counted as an attempt.",
+    f"{DOCS}/lambda/latest/api/API_StepDetails.html",
+)
+def keep_what_a_poll_returned() -> None:
+    """Keep the payload of RETRY as the step's result, and count it."""
+    original = durable._apply_update
+
+    def apply(record: dict[str, Any], update: dict[str, Any]) -> None:
+        original(record, update)
+        if update["Type"] == "STEP" and update["Action"] == "RETRY":
+            (step,) = (one for one in record["Operations"] if one["Id"] == update["Id"])
+            details = step["StepDetails"]
+            details["Attempt"] = details.get("Attempt", 0) + 1
+            if update.get("Payload") is not None:
+                details["Result"] = update["Payload"]
+
+    durable._apply_update = apply
+
+
+@patch(
     "No status of a durable execution reaches EventBridge, and its event no dead-letter queue.",
     f"{DOCS}/lambda/latest/dg/durable-monitoring.html",
 )

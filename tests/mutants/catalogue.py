@@ -445,7 +445,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "invocations: a holder that lives is ended",
-        "src/closeout/engine/lambda_.py",
+        "src/closeout/engine/key_queue.py",
         "        return status not in ALIVE and self._finalize(",
         "        return self._finalize(",
         (f"{INVOCATIONS}::test_a_dead_holder_is_ended_and_passed_over",),
@@ -490,8 +490,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "invocations: a finished run is ended again",
         "src/closeout/engine/lambda_.py",
-        '        if record is None or record.run.state == "finished":\n            return DONE\n        begun',
-        "        if record is None:\n            return DONE\n        begun",
+        'if record is None or record.run.state == "finished":\n            self',
+        "if record is None:\n            self",
         (f"{INVOCATIONS}::test_a_finished_run_is_left_alone",),
     ),
     Mutant(

@@ -15,10 +15,11 @@ from typing import Any
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
 from closeout.engine.durable import Abandoned, ReplayDurable
+from closeout.engine.key_queue import KeyQueue, next_look
 from closeout.engine.recorder import Finished, OutOfTime, StoreRecorder, call, persist
 from closeout.engine.store import Finalize, RemoteStore, Starts
-from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, RunRecord
-from closeout.stack.invocation import ALIVE, EARLIER
+from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, RunRecord, WakeUp
+from closeout.stack.invocation import EARLIER
 
 DRAIN = 60.0
 """Seconds before the end of an invocation in which no operation begins, unless configured otherwise."""
@@ -28,12 +29,6 @@ LONGEST_WAIT = 300.0
 """Seconds between two invocations at most: a waiting run notices a cancel that late."""
 AFTER_A_FAULT = 5.0
 AFTER_A_COLLISION = 2.0
-SHORTEST_QUEUE, LONGEST_QUEUE = 2.0, 30.0
-"""Seconds between two invocations for a queued run; they grow with the time that it has waited."""
-UNSTARTED, SUSPECT = 10.0, 60.0
-"""Seconds after its acceptance from which a run that blocks others is checked: if it was never started, and if it was."""
-MOST_CLEARED = 20
-"""Finished executions that one invocation removes from a queue."""
 UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
 
 DONE: dict[str, Any] = {"done": True}
@@ -80,18 +75,34 @@ class LambdaEngine:
         self._run = run
         self._starts = starts
         self._finalize = finalize
+        self.queue = KeyQueue(store, starts, finalize, clock=clock, report=self._report_error)
         self._token = token
         self._longest = longest
         self._unreleased: dict[str, str] = {}
         """Fencing tokens of claims that this process could not release in an outage. To find one again is no crash."""
 
-    def advance(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
+    def advance(
+        self, execution: str, remaining: Callable[[], float], callback: str | None = None
+    ) -> dict[str, Any]:
         """Bring an execution as far as it goes now: `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
 
-        `remaining` returns the seconds left of this process's time. Never raises: an outage of the ledger must not lose
-        a run.
+        A run that waits for its turn also answers `queued`, the arguments of `next_look`. The caller then suspends it until
+        the durable callback with the id `callback` is completed, or `wake` has come. `remaining` returns the seconds left of
+        this process's time. Never raises: an outage of the ledger must not lose a run.
         """
-        return self._retried_later(execution, lambda: self._advance(execution, remaining))
+        return self._retried_later(execution, lambda: self._advance(execution, remaining, callback))
+
+    def hand_over(self, execution: str, number: int) -> dict[str, Any]:
+        """Let another durable execution continue that of number `number`, before Lambda ends it for its operations.
+
+        Return as `advance` does: this one is done. Never raises.
+        """
+        try:
+            self._starts.hand_over(execution, number)
+        except CloseoutError as error:
+            self._report_error(execution, error, "it cannot be continued by another durable execution now")
+            return self._wake_in(LONGEST_WAIT)
+        return DONE
 
     def end(self, execution: str, run: RunFunction, remaining: Callable[[], float]) -> bool:
         """End an execution that Lambda no longer invokes, with another run function; return whether it has ended.
@@ -116,64 +127,41 @@ class LambdaEngine:
             self.report(execution, f"it cannot be taken up now: {self.redact(str(error) or repr(error))}")
             return self._wake_in(AFTER_A_FAULT)
 
-    def _advance(self, execution: str, remaining: Callable[[], float]) -> dict[str, Any]:
+    def _report_error(self, execution: str, error: CloseoutError, what: str) -> None:
+        self.report(execution, f"{what}: {self.redact(error.message)}")
+
+    def _advance(
+        self, execution: str, remaining: Callable[[], float], callback: str | None
+    ) -> dict[str, Any]:
         record = self.store.look(execution)
         if record is None:
             self.report(execution, "it is not in the ledger; there is nothing to do")
             return DONE
         run, now = record.run, self.clock.now()
         if run.state == "finished":
+            self.queue.wake_next(record.key)  # the process may have been killed before it did
             return DONE
         if run.state == "waiting" and run.wake is not None and run.wake > now and not run.cancel:
             return self._wake_at(run.wake)
-        turn: str | None = run.turn
-        if run.state == "queued" and turn == "own" and record.key is not None:
-            turn = self._leave_queue(record, record.key, now, remaining)
+        if run.state != "queued" or run.turn != "own" or record.key is None:
+            return self._execute(record, run.turn, self._run, remaining)
+        waits = {"accepted_at": record.accepted_at, "queue_timeout": record.queue_timeout}
+        wake = next_look(**waits, now=now)
+        # Before the look: whoever gives the key back after it finds the callback.
+        if callback is not None:
+            self.store.listen(execution, WakeUp(callback, wake))
+        turn = self.queue.turn(record, record.key, remaining)
         if turn is None:
-            return self._wake_at(_next_try(record, now))
+            return {"wake": wake, "queued": waits}
         return self._execute(record, turn, self._run, remaining)
 
     def _end(self, execution: str, run: RunFunction, remaining: Callable[[], float]) -> dict[str, Any]:
         record = self.store.look(execution)
         if record is None or record.run.state == "finished":
+            self.queue.wake_next(record and record.key)
             return DONE
         begun = record.run.started_at is not None
         return self._execute(record, record.run.turn if begun else "cancelled", run, remaining, over=True)
-
-    # --- queues -------------------------------------------------------------------------------------------
-
-    def _leave_queue(
-        self, record: RunRecord, key: str, now: float, remaining: Callable[[], float]
-    ) -> str | None:
-        """Return the turn in which a queued execution may run; None while it waits for its key."""
-        for _ in range(MOST_CLEARED):
-            ahead = self.store.ahead(record)
-            if ahead is None:
-                return "own"
-            if not self._clear(record, key, ahead, remaining):
-                break
-        if record.run.cancel:
-            return "cancelled"
-        return "expired" if now >= record.accepted_at + record.queue_timeout else None
-
-    def _clear(self, behind: RunRecord, key: str, ahead: str, remaining: Callable[[], float]) -> bool:
-        """Remove the execution ahead from the queue if it is over; return whether. Start it if nobody has started it."""
-        other, now = self.store.look(ahead), self.clock.now()
-        if other is None and now - behind.accepted_at < SUSPECT:
-            return (
-                False  # its ticket may be visible a moment before its row, which the same transaction writes
-            )
-        if other is None or other.run.state == "finished":
-            self.store.clear(key, ahead)
-            return True
-        if now - other.accepted_at < (SUSPECT if other.started else UNSTARTED):
-            return False
-        try:
-            status = self._starts.ensure(ahead)
-        except CloseoutError as error:
-            self.report(ahead, f"its status in Lambda is unknown: {self.redact(error.message)}")
-            return False
-        return status not in ALIVE and self._finalize(ahead, status, remaining)
 
     # --- one claim ------------------------------------------------------------------------------------------
 
@@ -197,16 +185,17 @@ class LambdaEngine:
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
         taken = found._replace(run=after, fencing_token=self._token())
         keyed = found.key is not None
+        leave = keyed and found.run.turn == "own" != turn
         try:
-            claimed = self.store.take(
-                found, taken, hold=keyed and turn == "own", leave=keyed and found.run.turn == "own" != turn
-            )
+            claimed = self.store.take(found, taken, hold=keyed and turn == "own", leave=leave)
         except StoreUnavailable:
             self._release(taken)  # the claim may be stored, and only the answer lost
             raise
         if not claimed:
             return self._wake_in(AFTER_A_COLLISION)
         self._unreleased.pop(found.execution, None)
+        if leave:
+            self.queue.wake_next(found.key)  # its turn may have come meanwhile, and only it was woken
         longest = 0.0 if over else self._longest
         invocation = _Invocation(self, taken, run, remaining, over=over, longest=longest)
         try:
@@ -316,7 +305,7 @@ class _Invocation(StoreRecorder):
         if record.run.cancel is not None or now >= record.accepted_at + record.queue_timeout:
             return None
         self._engine.report(execution.id, f"waiting: {UNKNOWN} ({execution.automation})")
-        wake = _next_try(record, now, LONGEST_WAIT)
+        wake = next_look(record.accepted_at, record.queue_timeout, now, LONGEST_WAIT)
         self._park(wake)
         return wake
 
@@ -374,10 +363,4 @@ class _Invocation(StoreRecorder):
             raise Abandoned
         if execution is not None:
             self._engine.on_finish(Finished(execution, ending, at, operations))
-
-
-def _next_try(record: RunRecord, now: float, longest: float = LONGEST_QUEUE) -> float:
-    """Return when a run that cannot begin yet tries again: later the longer it has waited, at its timeout at the latest."""
-    waited = max(0.0, now - record.accepted_at)
-    pause = min(max(waited / 4, SHORTEST_QUEUE), longest)
-    return min(now + pause, max(record.accepted_at + record.queue_timeout, now + 1.0))
+        self._engine.queue.wake_next(self.record.key)

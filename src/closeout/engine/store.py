@@ -20,6 +20,7 @@ from closeout.ports import (
     Pending,
     Request,
     RunRecord,
+    WakeUp,
 )
 
 
@@ -93,7 +94,19 @@ class RemoteStore(Protocol):
         ...
 
     def ahead(self, record: RunRecord) -> str | None:
-        """Return the execution that this one must wait for: the lock holder, or the queue's head; None: its turn."""
+        """Return the execution directly ahead in the queue, or the lock holder if there is none; None: its turn."""
+        ...
+
+    def next_in_line(self, key: str) -> str | None:
+        """Return the execution whose turn it is now; None while another one holds the lock, or none waits."""
+        ...
+
+    def listen(self, execution: str, wake_up: WakeUp) -> None:
+        """Store how an execution is woken from now on."""
+        ...
+
+    def wake_up(self, execution: str) -> WakeUp | None:
+        """Return how an execution is woken; None if it never waited for its turn in this way."""
         ...
 
     def clear(self, key: str, execution: str) -> None:
@@ -127,14 +140,21 @@ class RemoteStore(Protocol):
 
 
 class Starts(Protocol):
-    """Starts executions, each once by its name."""
+    """Starts executions, each once by its name, and wakes them. Raises `CloseoutError` when there is no answer."""
 
     def ensure(self, execution: str) -> str:
         """Start an execution if it was never started, and return its status.
 
-        The status is one of Lambda's: `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED`. Raises
-        `CloseoutError` when there is no answer.
+        The status is one of Lambda's: `RUNNING`, `PAUSED`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `STOPPED`.
         """
+        ...
+
+    def wake(self, execution: str) -> None:
+        """Let an execution look for its turn now that waits for it; start it if it was never started."""
+        ...
+
+    def hand_over(self, execution: str, number: int) -> None:
+        """Start the durable execution that continues number `number`, once however often this is called."""
         ...
 
 

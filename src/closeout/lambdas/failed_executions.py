@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core.errors import Unavailable
 from closeout.stack.table import named_execution
@@ -38,8 +38,16 @@ def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dic
 
     handled: list[str] = []
     left: list[str] = []
-    for execution, status in about(event):
-        end = partial(objects.end, execution, status) if status else partial(objects.lost, execution)
+    for execution, change in about(event):
+        current = change is not None and objects.ledger.attempts.is_current(
+            execution, change.name, change.arn
+        )
+        # What another durable execution continues has not ended: the row's is asked about.
+        end = (
+            partial(objects.end, execution, change.status)
+            if change and current
+            else partial(objects.lost, execution)
+        )
         (handled if end(remaining) else left).append(execution)
     if not handled and not left:
         objects.journal.report(f"an event is about no execution that failed: {json.dumps(event)[:1_000]}")
@@ -48,8 +56,17 @@ def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dic
     return {"executions": handled}
 
 
-def about(event: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Yield the executions of an event with Lambda's status, or None when only the start was lost.
+class Change(NamedTuple):
+    """How a durable execution ended."""
+
+    name: str
+    arn: str
+    status: str
+    """Lambda's."""
+
+
+def about(event: Mapping[str, Any]) -> Iterator[tuple[str, Change | None]]:
+    """Yield the executions of an event with what happened in Lambda, or None when only the start was lost.
 
     An event is EventBridge's, or a batch of the queue; a message of the queue is an event of EventBridge that could not
     be delivered, or the payload with which an execution was to be started.
@@ -64,6 +81,7 @@ def about(event: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     detail = event.get("detail")
     if isinstance(detail, Mapping):
         if detail.get("status") in ENDS and detail.get("durableExecutionName"):
-            yield named_execution(str(detail["durableExecutionName"])), str(detail["status"])
+            name, arn = str(detail["durableExecutionName"]), str(detail.get("durableExecutionArn", ""))
+            yield named_execution(name), Change(name, arn, str(detail["status"]))
     elif isinstance(event.get("execution"), str):
         yield event["execution"], None

@@ -1,28 +1,34 @@
-"""The durable worker: one durable execution for each run, one operation in it however long the run takes.
+"""The durable worker: it advances a run, and lets Lambda invoke it again when the next invocation is due.
 
 Lambda starts an execution once by name, waits for hours without a process, and restarts after a crash. What a run does and
-what it has recorded is in the ledger (`docs/adr/0012`). Each invocation advances the run and returns when the next one is
-due. This is the only module that imports the durable SDK.
+what it has recorded is in the ledger (`docs/adr/0012`). An execution gets 3,000 operations, and each poll is one
+(`docs/adr/0020`): a run that waits for its turn is suspended on a callback, and a run that polls for very long continues in
+another execution. This is the only module that imports the durable SDK.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from functools import cache
 from typing import Any
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
-from aws_durable_execution_sdk_python.config import Duration
+from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
+from aws_durable_execution_sdk_python.exceptions import CallbackError
 from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
 from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
 
 from closeout.actions.general.python import anything_running
-from closeout.engine.lambda_ import LambdaEngine
+from closeout.engine.key_queue import next_look
+from closeout.engine.lambda_ import DONE, LambdaEngine
 from closeout.wiring.stack_runtime import open_stack_runtime
 
 RUN = "run"
-"""The durable operation's name; it is never changed, since executions in flight have it."""
+"""The first durable operation's name; it is never changed, since executions in flight have it."""
+MOST_OPERATIONS = 2_500
+"""Operations after which another execution continues the run: 500 are left for crashes, each of which counts too."""
 
 runtime = cache(open_stack_runtime)
 """Returns this environment's objects; the first invocation makes them."""
@@ -30,30 +36,55 @@ runtime = cache(open_stack_runtime)
 
 def next_invocation(outcome: dict[str, Any], now: float) -> WaitForConditionDecision:
     """Return whether another invocation is due, and in how many whole seconds: at least one."""
-    if "wake" not in outcome:
+    if "wake" not in outcome or "queued" in outcome:
         return WaitForConditionDecision.stop_polling()
-    wait = max(1, math.ceil(outcome["wake"] - now))
-    return WaitForConditionDecision.continue_waiting(Duration.from_seconds(wait))
+    return WaitForConditionDecision.continue_waiting(_from_now(outcome["wake"], now))
 
 
-def work(event: dict[str, Any], context: DurableContext, engine: LambdaEngine) -> dict[str, Any]:
-    """Advance the execution that the event names until it has ended."""
-    execution = str(event["execution"])
+def work(
+    event: dict[str, Any], context: DurableContext, engine: LambdaEngine, most: int = MOST_OPERATIONS
+) -> dict[str, Any]:
+    """Advance the execution that the event names until it has ended, or another durable execution continues it."""
+    execution, number = str(event["execution"]), int(event.get("number", 0))
 
     def remaining() -> float:
         invocation = context.lambda_context
         return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
 
-    def check(_state: dict[str, Any], _context: WaitForConditionCheckContext) -> dict[str, Any]:
-        return engine.advance(execution, remaining)
+    def advance(name: str, begun: int, callback: str | None = None) -> dict[str, Any]:
+        """Advance until it has ended or waits for its turn; `begun` operations were begun, this one included."""
 
-    def strategy(outcome: dict[str, Any], _attempt: int) -> WaitForConditionDecision:
-        return next_invocation(outcome, engine.clock.now())
+        def check(state: dict[str, Any], checked: WaitForConditionCheckContext) -> dict[str, Any]:
+            # Earlier releases stored no count, and had no operation but this one.
+            operations = state.get("operations", checked.attempt) + 1
+            outcome = engine.advance(execution, remaining, callback)
+            if outcome != DONE and operations >= most:
+                outcome = engine.hand_over(execution, number)
+            return {**outcome, "operations": operations}
 
-    context.wait_for_condition(
-        check, WaitForConditionConfig(wait_strategy=strategy, initial_state={}), name=RUN
-    )
+        def strategy(outcome: dict[str, Any], _attempt: int) -> WaitForConditionDecision:
+            return next_invocation(outcome, engine.clock.now())
+
+        config = WaitForConditionConfig(wait_strategy=strategy, initial_state={"operations": begun})
+        advanced: dict[str, Any] = context.wait_for_condition(check, config, name=name)
+        return advanced
+
+    outcome = advance(RUN, 1)
+    turn = 0
+    while "queued" in outcome:
+        turn += 1
+        now = engine.clock.now()
+        timeout = _from_now(next_look(**outcome["queued"], now=now), now)
+        callback = context.create_callback(f"turn-{turn}", CallbackConfig(timeout=timeout))
+        outcome = advance(f"{RUN}-{turn}", outcome["operations"] + 2, callback.callback_id)
+        if "queued" in outcome:
+            with contextlib.suppress(CallbackError):  # nobody completed it in time: the run looks for itself
+                callback.result()
     return {"execution": execution}
+
+
+def _from_now(at: float, now: float) -> Duration:
+    return Duration.from_seconds(max(1, math.ceil(at - now)))
 
 
 @durable_execution

@@ -31,6 +31,7 @@ from closeout.ports.durable import (
     RunFunction,
     RunRecord,
     Switch,
+    WakeUp,
 )
 from closeout.ports.ledger import (
     Attempts,
@@ -86,4 +87,5 @@ __all__ = [
     "ServerLedger",
     "StepView",
     "Switch",
+    "WakeUp",
 ]

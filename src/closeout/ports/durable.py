@@ -152,6 +152,15 @@ class RunRecord(NamedTuple):
     """The token of the last invocation that claimed it."""
 
 
+class WakeUp(NamedTuple):
+    """How a run is woken that is suspended until its turn: its durable callback is completed."""
+
+    callback: str
+    """The callback's id."""
+    until: float
+    """When the callback times out, so that the run looks for itself."""
+
+
 Doubt: TypeAlias = Literal["unknown", "earlier"]
 """Why an execution must not run as it is stored. `unknown`: its definition is not one that was deployed, and may still
 be deployed. `earlier`: a release that kept its record where the receiver can write began it."""

@@ -10,6 +10,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     definition    run#<run id>     record#<000001>#definition
     operation     record#<run id>  record#<000001>#operation#<name>
     seal          record#<run id>  record#<000001>#accepted
+    wake-up       record#<run id>  wake-up#<000001>
     ticket        key#<key>        ticket#<accepted at>#<execution>
     key holder    key#<key>        holder
     pause         settings         pause
@@ -18,8 +19,8 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
 
 The partition decides who may write an item, because IAM can restrict nothing finer (`dynamodb:LeadingKeys`). The receiver
 faces the internet, and writes `delivery#`, `run#` and `key#` only (docs/adr/0018). Other partitions
-decide what a run does: its operations, a *seal* over what was accepted when the run began, and the digests of the deployed
-definitions.
+decide what a run does: its operations, a *seal* over what was accepted when the run began, the callback that wakes it, and the
+digests of the deployed definitions.
 
 A run's definition is apart from its attempt, because the attempt is written (and copied into the listing) at each turn of
 the run and should stay under a kilobyte.
@@ -151,6 +152,11 @@ def operation_key(run_id: str, attempt: int, name: str) -> Item:
 def seal_key(run_id: str, attempt: int) -> Item:
     """Return the key of the seal of one attempt at a run."""
     return _key(record_partition(run_id), f"{record_prefix(attempt)}accepted")
+
+
+def wake_up_key(run_id: str, attempt: int) -> Item:
+    """Return the key of the item that says how a run is woken that waits for its turn."""
+    return _key(record_partition(run_id), f"wake-up#{attempt:06d}")
 
 
 def key_partition(key: str) -> str:
@@ -314,20 +320,27 @@ def outliving(accepted_at: float, expires: float) -> int:
     return int(2 * expires - accepted_at)
 
 
-def marked_started(execution: str, arn: str | None) -> Attribute:
-    """Return an update's arguments, without the table's name, that note a start, and where Lambda keeps the execution."""
-    known = {":arn": arn} if arn else {}
+def marked_started(execution: str, arn: str | None, number: int = 0) -> Attribute:
+    """Return an update's arguments, without the table's name, that note a start, and where Lambda keeps the execution.
+
+    `number` is the durable execution's. The update is refused once a later one continues the run.
+    """
+    values = {":yes": True, ":arn": arn or None, ":number": number or None}
+    current = "continued = :number" if number else "attribute_not_exists(continued)"
     return {
         "Key": attempt_key(*parse_execution(execution)),
-        "UpdateExpression": "SET started = :yes" + (", arn = :arn" if known else ""),
-        "ConditionExpression": "attribute_exists(pk)",
-        "ExpressionAttributeValues": to_item({":yes": True, **known}),
+        "UpdateExpression": "SET started = :yes" + (", arn = :arn" if arn else ""),
+        "ConditionExpression": f"attribute_exists(pk) AND {current}",
+        "ExpressionAttributeValues": to_item(values),
     }
 
 
-def execution_name(execution: str, at: float) -> str:
-    """Return another name for a durable execution that brings an execution to its end (at most 64 characters)."""
-    return f"{execution}_{round(at)}"
+def execution_name(execution: str, number: int) -> str:
+    """Return the name of an execution's durable execution, at most 64 characters.
+
+    The first one has the execution's own name and the number 0; `number` counts those that continued it.
+    """
+    return f"{execution}_{number}" if number else execution
 
 
 def named_execution(name: str) -> str:
@@ -335,10 +348,16 @@ def named_execution(name: str) -> str:
     return name.partition("_")[0]
 
 
-def worker_event(execution: str) -> bytes:
-    """Return the payload with which an execution is started: the same bytes each time.
+def execution_place(arn: str) -> str:
+    """Return what identifies a durable execution in its ARN, name and id, without the version of the function before it."""
+    return arn.partition("/durable-execution/")[2]
+
+
+def worker_event(execution: str, number: int = 0) -> bytes:
+    """Return the payload with which a durable execution is started (see `execution_name`): the same bytes each time.
 
     Lambda starts a durable execution once by its name, and takes a second start as the same one only if the payload
     is the same: https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
     """
-    return json.dumps({"execution": execution}, separators=(",", ":")).encode()
+    event = {"execution": execution, **({"number": number} if number else {})}
+    return json.dumps(event, separators=(",", ":")).encode()

@@ -76,13 +76,14 @@ class Sequentially:
 
 def changed(execution: str, status: str) -> dict[str, Any]:
     """EventBridge's event, as AWS's documentation shows it."""
+    version = f"arn:aws:lambda:{REGION}:123456789012:function:worker:1"
     return {
         "source": "aws.lambda",
         "detail-type": "Durable Execution Status Change",
         "detail": {
-            "durableExecutionArn": f"arn:aws:lambda:{REGION}:123456789012:function:worker:1/durable-execution/x/y",
+            "durableExecutionArn": f"{version}/durable-execution/{execution}/00000000",
             "durableExecutionName": execution,
-            "functionArn": f"arn:aws:lambda:{REGION}:123456789012:function:worker:1",
+            "functionArn": version,
             "status": status,
             "startTimestamp": "2025-11-20T13:08:22.345Z",
             "endTimestamp": "2025-11-20T14:08:22.345Z",
@@ -471,6 +472,37 @@ def test_a_dead_letter_of_an_execution_that_is_over_ends_its_run(world: StackWor
     batch = dead_letter({"execution": execution}, changed(other, "STOPPED"), "not JSON", ["a list"], {})
     assert handle(world, batch) == {"executions": [execution, other]}
     assert {world.ending(name).verdict for name in (execution, other)} == {"failure"}
+
+
+def test_an_event_about_an_execution_that_another_one_continues_ends_nothing(world: StackWorld) -> None:
+    """It is late: the run lives in its successor, whose own end still counts."""
+    execution, sha = world.closes()
+    starts = world.runtime.ledger.starts
+    starts.start(execution)
+    starts.hand_over(execution, 0)
+    assert handle(world, changed(execution, "FAILED")) == {"executions": [execution]}
+    row = world.runtime.ledger.store.look(execution)
+    assert row is not None
+    assert row.run.state == "queued"
+    assert world.statuses(sha) == []
+    second = f"{execution}_1"
+    world.aws.execution_status(second, "TIMED_OUT")
+    handle(world, changed(second, "TIMED_OUT"))
+    assert world.ending(execution).verdict == "failure"
+
+
+def test_a_late_event_starts_a_successor_whose_start_was_lost(world: StackWorld) -> None:
+    """The predecessor died between counting and starting, and Lambda gave it up: its run must not be left to nobody."""
+    execution, _ = world.closes()
+    ledger = world.runtime.ledger
+    ledger.starts.start(execution)
+    assert ledger.attempts.continue_after(execution, 0) == 1
+    handle(world, changed(execution, "FAILED"))
+    started = [entry["name"] for entry in world.aws.executions()]
+    assert f"{execution}_1" in started
+    row = ledger.store.look(execution)
+    assert row is not None
+    assert row.run.state == "queued"
 
 
 def test_other_changes_are_nobodys_end() -> None:

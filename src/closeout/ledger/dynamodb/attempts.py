@@ -6,7 +6,7 @@ A stack has no server to take a request. Whoever asks writes the row and starts 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core import runs
 from closeout.core.errors import LedgerError, StoreUnavailable
@@ -15,12 +15,21 @@ from closeout.core.records import NewRun
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
-from closeout.ports import Clock, DeliveryId
+from closeout.ports import Clock, DeliveryId, WakeUp
 from closeout.stack import table as layout
 from closeout.stack.table import Item, from_item
 
 TRIES = 10
 """Times that a row is read and written again because an invocation changed it in between."""
+
+
+class InLambda(NamedTuple):
+    """The durable execution that carries an execution on."""
+
+    number: int
+    """See `stack.table.execution_name`."""
+    arn: str | None
+    """None if it was not started yet, or its start was not noted."""
 
 
 class Attempts:
@@ -64,14 +73,36 @@ class Attempts:
         found = self._store.look(execution)
         return found is not None and found.started
 
-    def mark_started(self, execution: str, arn: str | None) -> None:
-        """Store that an execution was started, and its ARN in Lambda."""
-        self._table.change({"Update": layout.marked_started(execution, arn)})
+    def mark_started(self, execution: str, arn: str | None, number: int = 0) -> None:
+        """Store that an execution was started, and its ARN in Lambda; nothing if a later number continues it."""
+        self._table.change({"Update": layout.marked_started(execution, arn, number)})
 
-    def arn(self, execution: str) -> str | None:
-        """Return the ARN of an execution that was started, None if the row has none."""
-        row = self._table.get(rows.row_key(execution))
-        return from_item(row).get("arn") if row else None
+    def in_lambda(self, execution: str) -> InLambda:
+        """Return the durable execution that carries an execution on."""
+        found = self._table.get(rows.row_key(execution))
+        row = from_item(found) if found else {}
+        return InLambda(int(row.get("continued", 0)), row.get("arn"))
+
+    def is_current(self, execution: str, name: str, arn: str) -> bool:
+        """Return whether the durable execution of this name and ARN carries the execution on, and no later one does."""
+        current = self.in_lambda(execution)
+        if current.arn is not None and arn:
+            return layout.execution_place(current.arn) == layout.execution_place(arn)
+        return name == layout.execution_name(execution, current.number)
+
+    def wake_up(self, execution: str) -> WakeUp | None:
+        """Return how an execution is woken that waits for its turn; None if it never waited."""
+        return self._store.wake_up(execution)
+
+    def continue_after(self, execution: str, number: int) -> int:
+        """Count up from `number`, unless that was done; return the number of the durable execution that continues it."""
+        counted = update(
+            rows.row_key(execution),
+            {"continued": number + 1, "arn": None},
+            "attribute_exists(pk) AND (attribute_not_exists(continued) OR continued <= :number)",
+            {":number": number},
+        )
+        return number + 1 if self._table.change(counted) else self.in_lambda(execution).number
 
     def new_attempt(
         self,

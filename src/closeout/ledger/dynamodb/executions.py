@@ -15,7 +15,7 @@ from closeout.core.runs import RunState
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.table import Action, Table, delete, put
-from closeout.ports import ClaimStatus, Clock, Doubt, Execution, Loaded, Operation, RunRecord
+from closeout.ports import ClaimStatus, Clock, Doubt, Execution, Loaded, Operation, RunRecord, WakeUp
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import Item, from_item, to_item
@@ -40,17 +40,41 @@ class Executions:
         return rows.run_record(row) if row else None
 
     def ahead(self, record: RunRecord) -> str | None:
-        """Return the execution that this one must wait for: the key's holder, else the first ticket; None: its turn."""
+        """Return the execution directly ahead: of the tickets before its own the last, else the holder; None: its turn."""
         if record.key is None:
             return None
-        first = self.first(record.key)
-        return None if first == record.execution else first
+        holder = self._holder(record.key)
+        if holder == record.execution:
+            return None
+        own = self._ticket(record, record.key)["sk"]["S"]
+        # Three: its own ticket, and the holder's, which may stand before or between any others.
+        before = self._table.query(
+            layout.key_partition(record.key), "ticket#", upto=own, newest_first=True, limit=3
+        )
+        named = (str(from_item(ticket)["execution"]) for ticket in before)
+        return next((name for name in named if name not in (record.execution, holder)), holder)
 
     def first(self, key: str) -> str | None:
         """Return who has a key, or is the first to get it."""
-        holder = self._table.get(layout.holder_key(key))
-        tickets = [holder] if holder else self._table.query(layout.key_partition(key), "ticket#", limit=1)
-        return next((str(from_item(ticket)["execution"]) for ticket in tickets), None)
+        return self._holder(key) or self._first_ticket(key)
+
+    def next_in_line(self, key: str) -> str | None:
+        """Return the execution whose turn it is now; None while another one holds the key."""
+        return None if self._holder(key) else self._first_ticket(key)
+
+    def listen(self, execution: str, wake_up: WakeUp) -> None:
+        """Store how an execution is woken from now on."""
+        values = {**wake_up._asdict(), "expires": int(wake_up.until + self._retention)}
+        key = layout.wake_up_key(*parse_execution(execution))
+        self._table.change(put(key | to_item(values)))
+
+    def wake_up(self, execution: str) -> WakeUp | None:
+        """Return how an execution is woken; None if it never waited for its turn in this way."""
+        found = self._table.get(layout.wake_up_key(*parse_execution(execution)))
+        if found is None:
+            return None
+        row = from_item(found)
+        return WakeUp(row["callback"], float(row["until"]))
 
     def clear(self, key: str, execution: str) -> None:
         """Remove the ticket and the hold of an execution that is over, or gone."""
@@ -170,7 +194,7 @@ class Executions:
         key = record.key
         if key is not None:
             actions.append(delete(self._ticket(record, key)))
-            if self._holds(key, record.execution):
+            if self._holder(key) == record.execution:
                 actions.append(delete(layout.holder_key(key), MINE, {":me": record.execution}))
         if not self._table.write(actions):
             return True
@@ -184,9 +208,13 @@ class Executions:
         except (NotFound, LedgerError) as error:
             return b"", error.message
 
-    def _holds(self, key: str, execution: str) -> bool:
-        holder: Item | None = self._table.get(layout.holder_key(key))
-        return holder is not None and from_item(holder)["execution"] == execution
+    def _holder(self, key: str) -> str | None:
+        found = self._table.get(layout.holder_key(key))
+        return str(from_item(found)["execution"]) if found else None
+
+    def _first_ticket(self, key: str) -> str | None:
+        tickets = self._table.query(layout.key_partition(key), "ticket#", limit=1)
+        return next((str(from_item(ticket)["execution"]) for ticket in tickets), None)
 
     def _ticket(self, record: RunRecord, key: str) -> Item:
         return layout.ticket_key(key, record.accepted_at, record.execution)

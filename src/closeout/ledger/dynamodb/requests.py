@@ -1,7 +1,8 @@
 """Take what a command asks for, with who asks and why: `ports.Requests` over DynamoDB.
 
 A stack has no server to wait for, so the command carries its request out itself. Somebody must run a cancelled run to
-its end: one that was never started is started, and one whose execution is over gets another execution.
+its end: one that was never started is started, one whose execution is over gets another execution, and one that waits
+for its turn is woken.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Requests:
         try:
             if self._attempts.is_started(execution):
                 self._starts.revive(execution)
+                self._starts.wake(execution)
             else:
                 self._starts.start(execution)
         except CloseoutError as error:

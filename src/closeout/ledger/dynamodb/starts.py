@@ -1,4 +1,4 @@
-"""Start executions of the durable worker by name, and ask Lambda for their status.
+"""Start executions of the durable worker by name, wake them, and ask Lambda for their status.
 
 A second start of one name changes nothing while Lambda remembers the first:
 https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-idempotency.html
@@ -19,6 +19,7 @@ from closeout.stack.table import execution_name, worker_event
 
 STARTED = "DurableExecutionAlreadyStartedException"
 GONE = "ResourceNotFoundException"
+CLOSED = "CallbackTimeoutException"
 
 
 class LambdaStarts:
@@ -34,7 +35,7 @@ class LambdaStarts:
         """Start an execution by its name, and store that. Raises `ServiceError` or `StoreUnavailable`."""
         arn = None
         try:
-            arn = self._invoke(execution, execution)
+            arn = self._invoke(execution, 0)
         except ServiceError as error:
             if error.reason != STARTED:
                 raise
@@ -46,34 +47,60 @@ class LambdaStarts:
         Start one anew that Lambda no longer knows. When its ARN is not known, start it by name: Lambda answers with the
         execution that is there.
         """
-        arn = self._attempts.arn(execution)
+        number, arn = self._attempts.in_lambda(execution)
         if arn is not None:
             try:
                 return self._status(arn)
             except ServiceError as error:
                 if error.reason != GONE:
                     raise
-        arn = self._invoke(execution, execution)
-        self._attempts.mark_started(execution, arn)
-        return self._status(arn)
+        return self._status(self._begin(execution, number))
+
+    def wake(self, execution: str) -> None:
+        """Let an execution look for its turn now that waits for it; start it if it was never started.
+
+        Raises `ServiceError` or `StoreUnavailable`.
+        """
+        wake_up = self._attempts.wake_up(execution)
+        if wake_up is None:
+            if not self._attempts.is_started(execution):
+                self.start(execution)
+            return
+        try:
+            with translated("lambda", "SendDurableExecutionCallbackSuccess", self._now):
+                self._client.send_durable_execution_callback_success(CallbackId=wake_up.callback)
+        except ServiceError as error:
+            if error.reason not in (CLOSED, GONE):  # then it has looked for itself, or does so now
+                raise
+
+    def hand_over(self, execution: str, number: int) -> None:
+        """Start the durable execution that continues number `number`, once however often this is called.
+
+        Its own name is used up, so the next number names it. Raises `ServiceError` or `StoreUnavailable`.
+        """
+        if self._attempts.continue_after(execution, number) == number + 1:
+            self._begin(execution, number + 1)
 
     def revive(self, execution: str) -> None:
-        """Start another execution for it, if Lambda's is over: under another name, because its own is used up."""
-        if self.ensure(execution) in ALIVE:
-            return
-        arn = self._invoke(execution, execution_name(execution, self._now()))
-        self._attempts.mark_started(execution, arn)
+        """Let another durable execution continue an execution, if Lambda's is over."""
+        if self.ensure(execution) not in ALIVE:
+            self.hand_over(execution, self._attempts.in_lambda(execution).number)
+
+    def _begin(self, execution: str, number: int) -> str:
+        arn = self._invoke(execution, number)
+        self._attempts.mark_started(execution, arn, number)
+        return arn
 
     def _status(self, arn: str) -> str:
         with translated("lambda", "GetDurableExecution", self._now):
             return str(self._client.get_durable_execution(DurableExecutionArn=arn)["Status"])
 
-    def _invoke(self, execution: str, name: str) -> str:
+    def _invoke(self, execution: str, number: int) -> str:
         with translated("lambda", "Invoke", self._now):
             answer = self._client.invoke(
                 FunctionName=self._worker,
                 InvocationType="Event",
-                DurableExecutionName=name,
-                Payload=worker_event(execution),
+                DurableExecutionName=execution_name(execution, number),
+                Payload=worker_event(execution, number),
             )
         return str(answer.get("DurableExecutionArn", ""))

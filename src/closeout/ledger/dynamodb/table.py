@@ -54,16 +54,24 @@ class Table:
         partition: str,
         prefix: str,
         *,
+        upto: str | None = None,
         newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[Item]:
-        """Return the items of a partition whose sort key begins with `prefix`, in order, consistently."""
+        """Return the items of a partition whose sort key begins with `prefix`, in order, consistently.
+
+        With `upto`, a sort key that begins so too, only those before it and itself.
+        """
+        values = {":pk": {"S": partition}, ":sk": {"S": prefix}}
         arguments: dict[str, Any] = {
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
-            "ExpressionAttributeValues": {":pk": {"S": partition}, ":sk": {"S": prefix}},
+            "ExpressionAttributeValues": values,
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
         }
+        if upto is not None:
+            arguments["KeyConditionExpression"] = "pk = :pk AND sk BETWEEN :sk AND :upto"
+            values[":upto"] = {"S": upto}
         if limit is not None:
             arguments["Limit"] = limit
         return self._pages(arguments, limit)

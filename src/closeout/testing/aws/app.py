@@ -163,6 +163,7 @@ class Emulator:
             ("DELETE", "undeletable"): lambda _: self.stacks.undeletable.clear(),
             ("POST", "builds"): self._order_build,
             ("GET", "executions"): lambda _: self.executions.seen(),
+            ("GET", "callbacks"): lambda _: list(self.executions.completed),
             ("POST", "executions"): self.executions.turn,
             ("POST", "settings"): self._settings,
         }

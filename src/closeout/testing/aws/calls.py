@@ -71,6 +71,8 @@ def read_call(method: str, path: str, query: str, headers: Mapping[str, str], bo
         return Call(service=service, operation="Invoke", region=region)
     if service == "lambda" and method == "GET" and "/durable-executions/" in path:
         return Call(service=service, operation="GetDurableExecution", region=region)
+    if service == "lambda" and method == "POST" and "/durable-execution-callbacks/" in path:
+        return Call(service=service, operation="SendDurableExecutionCallbackSuccess", region=region)
     return Call(service=service, operation=f"{method} {path}", region=region)
 
 

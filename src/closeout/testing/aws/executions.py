@@ -3,7 +3,9 @@
 Nothing is run: a test looks at what was started (`GET /_closeout/executions`) and may say how an execution stands.
 Pages, under https://docs.aws.amazon.com/lambda/latest/: api/API_Invoke.html (the header
 `X-Amz-Durable-Execution-Name`), dg/durable-execution-idempotency.html (same name and payload: the same execution;
-another payload: DurableExecutionAlreadyStartedException), api/API_GetDurableExecution.html.
+another payload: DurableExecutionAlreadyStartedException), api/API_GetDurableExecution.html,
+api/API_SendDurableExecutionCallbackSuccess.html (a second time: CallbackTimeoutException). Every callback is open until it
+is completed.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from urllib.parse import unquote
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 _ASK = re.compile(r"/2025-12-01/durable-executions/(.+)")
+_COMPLETE = re.compile(r"/2025-12-01/durable-execution-callbacks/([^/]+)/succeed")
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -27,11 +30,14 @@ class Executions:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.started: list[dict[str, Any]] = []
+        self.completed: list[str] = []
+        """The ids of callbacks, in the order in which they were completed."""
 
     def clear(self) -> None:
         """Forget all."""
         with self.lock:
             self.started.clear()
+            self.completed.clear()
 
     def seen(self) -> list[dict[str, Any]]:
         """Return all: function, name, payload, status, and how often each was started."""
@@ -47,13 +53,22 @@ class Executions:
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
         """Answer a call that is about a durable execution; None for any other."""
-        invoked, asked = _INVOKE.fullmatch(path), _ASK.fullmatch(path)
+        invoked, asked, completed = (pattern.fullmatch(path) for pattern in (_INVOKE, _ASK, _COMPLETE))
         name = headers.get("x-amz-durable-execution-name")
         if method == "POST" and invoked and name:
             return self._start(unquote(invoked[1]), name, body.decode())
         if method == "GET" and asked:
             return self._state(unquote(asked[1]))
+        if method == "POST" and completed:
+            return self._complete(unquote(completed[1]))
         return None
+
+    def _complete(self, callback: str) -> Answer:
+        with self.lock:
+            if callback in self.completed:
+                return _error(400, "CallbackTimeoutException")
+            self.completed.append(callback)
+        return 200, {"Content-Type": "application/json"}, b"{}"
 
     def _start(self, function: str, name: str, payload: str) -> Answer:
         with self.lock:

@@ -134,6 +134,11 @@ class FakeAws:
         answer: list[dict[str, Any]] = self._call("GET", "executions")
         return answer
 
+    def callbacks(self) -> list[str]:
+        """Return the ids of the durable callbacks that were completed, in order."""
+        answer: list[str] = self._call("GET", "callbacks")
+        return answer
+
     def execution_status(self, name: str, status: str) -> None:
         """Say how a durable execution stands."""
         self._call("POST", "executions", {"name": name, "status": status})

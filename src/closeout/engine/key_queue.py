@@ -1,0 +1,100 @@
+"""A run's place in the queue of its concurrency key on AWS: when its turn comes, what stands in the way, whom to wake.
+
+A run whose turn has not come does not poll, because each poll counts against the operations that Lambda allows an
+execution. It is suspended until whoever gives the key back wakes it. It also looks for itself now and then, because a
+process may be killed between the two. The local engine keeps its queues in memory (`schedule`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from closeout.core.errors import CloseoutError
+from closeout.engine.store import Finalize, RemoteStore, Starts
+from closeout.ports import Clock, RunRecord
+from closeout.stack.invocation import ALIVE
+
+SHORTEST_QUEUE, LONGEST_QUEUE = 15.0, 3_600.0
+"""Seconds after which a run that nobody woke looks for its turn; they grow with the time that it has waited."""
+UNSTARTED, SUSPECT = 10.0, 60.0
+"""Seconds after its acceptance from which a run that blocks others is checked: if it was never started, and if it was."""
+MOST_CLEARED = 20
+"""Finished executions that one invocation removes from a queue."""
+
+
+def next_look(accepted_at: float, queue_timeout: float, now: float, longest: float = LONGEST_QUEUE) -> float:
+    """Return when a run that cannot begin yet looks again: later the longer it has waited, at its timeout at the latest."""
+    waited = max(0.0, now - accepted_at)
+    pause = min(max(waited / 4, SHORTEST_QUEUE), longest)
+    return min(now + pause, max(accepted_at + queue_timeout, now + 1.0))
+
+
+class KeyQueue:
+    """The queues of one ledger. `finalize` and `report` are as in `LambdaEngine`."""
+
+    def __init__(
+        self,
+        store: RemoteStore,
+        starts: Starts,
+        finalize: Finalize,
+        *,
+        clock: Clock,
+        report: Callable[[str, CloseoutError, str], None],
+    ) -> None:
+        self._store = store
+        self._starts = starts
+        self._finalize = finalize
+        self._clock = clock
+        self._report = report
+
+    def turn(self, record: RunRecord, key: str, remaining: Callable[[], float]) -> str | None:
+        """Return the turn in which a queued execution may run; None while it waits for its key."""
+        for _ in range(MOST_CLEARED):
+            ahead = self._store.ahead(record)
+            if ahead is None:
+                return "own"
+            if not self._clear(record, key, ahead, remaining):
+                break
+        if record.run.cancel:
+            return "cancelled"
+        return "expired" if self._clock.now() >= record.accepted_at + record.queue_timeout else None
+
+    def wake_next(self, key: str | None) -> None:
+        """Wake the execution whose turn it is now, if nobody holds the key. Whoever gives a key back calls this.
+
+        Never raises: an execution that was not woken looks for itself.
+        """
+        execution = None
+        try:
+            execution = None if key is None else self._store.next_in_line(key)
+            if execution is not None:
+                self._starts.wake(execution)
+        except CloseoutError as error:
+            self._report(execution or "", error, "it could not be woken for its turn")
+
+    def _clear(self, behind: RunRecord, key: str, ahead: str, remaining: Callable[[], float]) -> bool:
+        """Remove the execution ahead from the queue if it is over; return whether. Start it if nobody has started it."""
+        other, now = self._store.look(ahead), self._clock.now()
+        if other is None and now - behind.accepted_at < SUSPECT:
+            return (
+                False  # its ticket may be visible a moment before its row, which the same transaction writes
+            )
+        if other is None or other.run.state == "finished":
+            self._store.clear(key, ahead)
+            return True
+        if now - other.accepted_at < (SUSPECT if other.started else UNSTARTED) or self._looks(other, now):
+            return False
+        try:
+            status = self._starts.ensure(ahead)
+        except CloseoutError as error:
+            self._report(ahead, error, "its status in Lambda is unknown")
+            return False
+        return status not in ALIVE and self._finalize(ahead, status, remaining)
+
+    def _looks(self, ahead: RunRecord, now: float) -> bool:
+        """Return whether an execution ahead waits for its own turn and looks for itself.
+
+        So of a queue only the first in line that lives asks Lambda about the run before it, which allows few requests.
+        """
+        wake_up = self._store.wake_up(ahead.execution) if ahead.run.state == "queued" else None
+        return wake_up is not None and now < wake_up.until + SUSPECT
