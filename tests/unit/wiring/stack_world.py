@@ -16,6 +16,7 @@ from closeout.config.load import load
 from closeout.core.records import NewDelivery
 from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
+from closeout.lambdas.clients import late_clients
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
@@ -72,6 +73,7 @@ class StackWorld:
             {
                 "LAMBDA_TASK_ROOT": str(self._folder),
                 "CLOSEOUT_CONFIG": "closeout.yaml",
+                "CLOSEOUT_API_URL": self.github.url,
                 "CLOSEOUT_TABLE": "ledger",
                 "CLOSEOUT_BUCKET": "bodies",
                 "CLOSEOUT_GITHUB_SECRET": secret or self._secret,
@@ -80,7 +82,7 @@ class StackWorld:
                 "AWS_REGION": REGION,
                 "AWS_LAMBDA_FUNCTION_NAME": "worker",
             },
-            **options,
+            **{"client": late_clients(REGION), **options},
         )
 
     def deploys(self, *, without: bool = False, protect: tuple[str, ...] = (), **changes: Any) -> None:
