@@ -16,7 +16,8 @@ from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
 from closeout.core.redact import Redactor
 from closeout.core.secrets import CachedSecret
-from closeout.engine import Engine, Finished
+from closeout.engine.local import Engine
+from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Execution, Request, RunFunction
