@@ -9,7 +9,23 @@ TRUST = "tests/contract/test_remote_trust.py"
 RUN = "tests/unit/lambdas/test_run.py"
 CLIENTS = "tests/unit/lambdas/test_clients.py"
 
+TOGETHER = "tests/unit/actions/aws/test_together.py"
+
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "the resources of a stack are read one after the other",
+        "src/closeout/actions/aws/together.py",
+        "    if len(items) < 2:",
+        "    if items:",
+        (f"{TOGETHER}::test_reads_run_side_by_side_and_their_results_keep_the_order",),
+    ),
+    Mutant(
+        "all resources of a stack are read at once",
+        "src/closeout/actions/aws/together.py",
+        "ThreadPoolExecutor(min(AT_ONCE, len(items)),",
+        "ThreadPoolExecutor(len(items),",
+        (f"{TOGETHER}::test_no_more_run_at_once_than_a_service_bears",),
+    ),
     Mutant(
         "a run's environment starts with boto3",
         "src/closeout/lambdas/run.py",
