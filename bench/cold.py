@@ -46,7 +46,7 @@ def main() -> int:
     notes.append(f"The starts ran {others}.")
     text = report(times, options.rounds, notes)
     if not options.only_starts:
-        deployed = pending.measure(max(3, options.rounds // 4))
+        deployed = pending.measure(max(3, options.rounds // 4), options.against)
         text += f"\n\n{pending.report(deployed)}\n\nOver the stack on the emulated account of this machine."
         times |= deployed
     print(text)
@@ -64,6 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only-starts", action="store_true", help="without deploying the stack to the emulator"
     )
+    parser.add_argument("--against", metavar="COMMIT", help="deploy the stack of this commit as well")
     parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results")
     return parser.parse_args()
 

@@ -21,7 +21,7 @@ SRC = str(Path(__file__).resolve().parents[1] / "src")
 sys.path.insert(0, SRC)
 
 from closeout.core.records import NewDelivery, NewRun
-from closeout.engine import Engine
+from closeout.engine.local import Engine
 from closeout.ledger.sqlite import Ledger
 from closeout.ports import Durable, Ending, Execution
 

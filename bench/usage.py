@@ -286,7 +286,9 @@ class _Scene:
 
         return StackRuntime(
             Place("ledger", "bodies", WORKER, "/closeout/worker"),
-            self._loaded,
+            lambda: self._loaded,
+            directory=self._loaded.directory,
+            api_url=self._loaded.settings.api_url,
             region="us-east-1",
             token="token",
             client=client,

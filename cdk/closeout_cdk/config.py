@@ -37,6 +37,8 @@ class Config:
     digest: str
     """Of what is packed."""
     statements: tuple[permissions.Statement, ...]
+    api_url: str
+    """Of GitHub, for the worker."""
     execution_timeout: int
     """Seconds that one execution may take, waiting included."""
     unknown: tuple[str, ...]
@@ -53,14 +55,14 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
     automations = loaded.automations
     warnings = [finding.pretty() for finding in found]
     settings = loaded.settings
-    packed = pack(
-        automations, _api_url(settings.api_url, given), settings.protect_names, settings.protect_tags
-    )
+    api_url = _api_url(settings.api_url, given)
+    packed = pack(automations, api_url, settings.protect_names, settings.protect_tags)
     return Config(
         rules=compile_rules(automations, status_contexts(automations)),
         packed=_text(packed),
         digest=digest_of(packed),
         statements=permissions.statements(automations, builtin()),
+        api_url=api_url,
         execution_timeout=int(longest(automations)),
         unknown=permissions.unknown(automations, builtin()),
         warnings=tuple(warnings),

@@ -52,6 +52,7 @@ class Functions(Construct):
         self._bundles = bundles
         self._ledger = ledger
         self._secrets = secrets
+        self._api_url = config.api_url
         self._shared = {
             "CLOSEOUT_TABLE": ledger.table.table_name,
             "CLOSEOUT_BUCKET": ledger.bucket.bucket_name,
@@ -78,7 +79,7 @@ class Functions(Construct):
             "Worker",
             self.worker_role,
             self.worker_logs,
-            "worker",
+            "run",
             description="closeout: carries out runs, each a durable execution",
             memory_size=1024,
             timeout=INVOCATION,
@@ -177,6 +178,7 @@ class Functions(Construct):
         return {
             **self._given.environment,
             **self._shared,
+            "CLOSEOUT_API_URL": self._api_url,
             "CLOSEOUT_GITHUB_SECRET": self._secrets.token_arn,
             "CLOSEOUT_CONFIG": "closeout.yaml",
             "CLOSEOUT_LOG_GROUP": self.worker_logs.log_group_name,

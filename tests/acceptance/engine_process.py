@@ -18,7 +18,7 @@ from pathlib import Path
 from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.retry import Backoff, Retry
-from closeout.engine import Engine
+from closeout.engine.local import Engine
 from closeout.ledger.sqlite import Ledger
 from closeout.ports import Durable, Ending, Execution
 

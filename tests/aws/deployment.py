@@ -36,16 +36,21 @@ class Said:
 class Cdk:
     """`cdk` in `cdk/`, for the machine that it runs on, with its output in a folder of its own.
 
-    `context` are parameters as `-c key=value` takes them.
+    `context` are parameters as `-c key=value` takes them; `source` is the repository whose stack it is.
     """
 
-    def __init__(self, cloud: Ministack, folder: Path, context: Mapping[str, str]) -> None:
+    def __init__(
+        self, cloud: Ministack, folder: Path, context: Mapping[str, str], *, source: Path = ROOT
+    ) -> None:
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("AWS_", "CLOSEOUT_", "GITHUB_", "CDK_"))
         }
         self._environment = {**kept, **cloud.environment(), "CI": "true", "NO_COLOR": "1"}
+        self._source = source / "cdk"
+        if source != ROOT:
+            self._environment["PYTHONPATH"] = str(source / "src")  # before what its environment has installed
         self._cloud = cloud
         self._assembly = folder / "cdk.out"
         self._outputs = folder / "outputs.json"
@@ -88,7 +93,7 @@ class Cdk:
 
     def _run(self, *arguments: str, check: bool = True) -> Said:
         options = [word for key, value in self._context.items() for word in ("-c", f"{key}={value}")]
-        return self._cdk([*arguments, *options, "--output", str(self._assembly)], CDK_FOLDER, check=check)
+        return self._cdk([*arguments, *options, "--output", str(self._assembly)], self._source, check=check)
 
     def _cdk(self, arguments: list[str], folder: Path, *, check: bool = True) -> Said:
         began = time.monotonic()

@@ -10,14 +10,14 @@ import pytest
 PROGRAM = """
 import sys, threading, time
 from closeout.actions.general import python
-from closeout.lambdas import worker
+from closeout.lambdas import run
 
 lasting = threading.Thread(target=time.sleep, args=(float(sys.argv[1]),), daemon=True)
 python._running["run-1/step"] = lasting
 lasting.start()
 time.sleep(0.5)
 try:
-    worker.handler({}, None)
+    run.handler({}, None)
 except Exception:
     print("went on")
 """

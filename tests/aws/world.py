@@ -55,7 +55,7 @@ class World:
     """Starts everything, and deploys the stack with `config`, in which `env:GITHUB_API` is the fake GitHub's address.
 
     Everything is below `folder`; leaving the context ends all that it started. `context` are parameters of the stack,
-    `variables` more of the worker's environment.
+    `variables` more of the worker's environment. `source` is the repository whose stack is deployed.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class World:
         code: Path | None = None,
         context: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
+        source: Path = ROOT,
         tell: Tell = lambda _who, _text: None,
     ) -> None:
         if not EMULATOR.exists():
@@ -74,6 +75,7 @@ class World:
         self._stack = ExitStack()
         self._config = config
         self._code = code
+        self._source = source
         self._context = dict(context or {})
         self._variables = dict(variables or {})
         self._tell = tell
@@ -122,7 +124,9 @@ class World:
         self._context["environment"] = json.dumps(variables)
         if self._code is not None:
             self._context["codePath"] = str(self._code)
-        self.cdk = Cdk(self.cloud, self.folder, {"configFile": str(path), **self._context})
+        self.cdk = Cdk(
+            self.cloud, self.folder, {"configFile": str(path), **self._context}, source=self._source
+        )
         said = self.cdk.bootstrap()
         self._tell("cdk", f"bootstrap: the account is ready ({said.seconds:.0f} s)")
         self._tell("cdk", "deploys closed-pr-event-stack; the first time, its bundles are made as well")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.engine import Engine
+from closeout.engine.local import Engine
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Ending, RunFunction
 

@@ -14,7 +14,7 @@ import pytest
 from closeout.adapters.clock import SystemClock
 from closeout.core.errors import LedgerInUse, RunCancelled, StepFailed, StoreUnavailable, WaitTimeout
 from closeout.core.retry import Retry
-from closeout.engine import Finished
+from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Requests
 from closeout.ports import Durable, Ending, Execution, Request
 from tests.contract.durable_suite import busy

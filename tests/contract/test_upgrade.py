@@ -13,6 +13,7 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,9 @@ class Upgraded:
         (folder / "go").touch()
         self.runtime = StackRuntime(
             Place(self.name, "bodies", WORKER, "/closeout/worker"),
-            load(folder / "closeout.yaml", builtin()),
+            partial(load, folder / "closeout.yaml", builtin()),
+            directory=folder,
+            api_url=github.url,
             region="us-east-1",
             token=self.name,
             client=lambda service: client(aws, service),

@@ -15,7 +15,7 @@ from typing import Any
 
 from closeout.adapters.clock import SystemClock
 from closeout.core.records import NewDelivery, NewRun
-from closeout.engine import Engine
+from closeout.engine.local import Engine
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Clock, Durable, Ending, Execution
 from tests.hostile.report import Report

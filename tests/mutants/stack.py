@@ -6,7 +6,61 @@ from tests.mutants.mutant import Mutant
 
 TRUST = "tests/contract/test_remote_trust.py"
 
+RUN = "tests/unit/lambdas/test_run.py"
+CLIENTS = "tests/unit/lambdas/test_clients.py"
+
+TOGETHER = "tests/unit/actions/aws/test_together.py"
+
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "the resources of a stack are read one after the other",
+        "src/closeout/actions/aws/together.py",
+        "    if len(items) < 2:",
+        "    if items:",
+        (f"{TOGETHER}::test_reads_run_side_by_side_and_their_results_keep_the_order",),
+    ),
+    Mutant(
+        "all resources of a stack are read at once",
+        "src/closeout/actions/aws/together.py",
+        "ThreadPoolExecutor(min(AT_ONCE, len(items)),",
+        "ThreadPoolExecutor(len(items),",
+        (f"{TOGETHER}::test_no_more_run_at_once_than_a_service_bears",),
+    ),
+    Mutant(
+        "a run's environment starts with boto3",
+        "src/closeout/lambdas/run.py",
+        "from closeout.lambdas.clients import late_clients",
+        "import boto3\nfrom closeout.lambdas.clients import late_clients",
+        (f"{RUN}::test_the_start_imports_no_sdk_and_little_else",),
+    ),
+    Mutant(
+        "the configuration is read before pending",
+        "src/closeout/wiring/stack_runtime.py",
+        "            has_token=self._clients.has_token,",
+        "            has_token=bool(self._loaded),",
+        (f"{RUN}::test_pending_is_posted_before_anything_else_is_imported",),
+    ),
+    Mutant(
+        "a later invocation advances outside of the SDK",
+        "src/closeout/lambdas/run.py",
+        '        if operation["Type"] != "EXECUTION" or state.get("NextMarker"):',
+        "        if False:",
+        (f"{RUN}::test_every_other_event_is_the_sdks",),
+    ),
+    Mutant(
+        "what was advanced already is advanced again",
+        "src/closeout/lambdas/run.py",
+        "        return self._engine.advance(execution, remaining) if outcome is None else outcome",
+        "        return self._engine.advance(execution, remaining)",
+        (f"{RUN}::test_a_first_invocation_advances_before_the_sdk_is_there",),
+    ),
+    Mutant(
+        "a refused claim over signed connections is an outage",
+        "src/closeout/ledger/dynamodb/table.py",
+        'getattr(error.__cause__, "response", None) or error.details or {}',
+        'getattr(error.__cause__, "response", None) or {}',
+        (f"{CLIENTS}::test_a_condition_that_does_not_hold_is_told_apart_from_an_outage",),
+    ),
     Mutant(
         "operations stand where the receiver may write",
         "src/closeout/stack/table.py",

@@ -178,6 +178,8 @@ def translated(service: str, operation: str, now: Callable[[], float]) -> Iterat
     """Raise a `ServiceError` for every error that botocore raises inside."""
     try:
         yield
+    except ServiceError:  # from a client that is not boto3's
+        raise
     except Exception as error:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
         from botocore.parsers import ResponseParserError  # noqa: PLC0415

@@ -42,7 +42,7 @@ class SecretReader:
         on_value: Callable[[str], None] | None = None,
     ) -> None:
         self._environment = os.environ if environment is None else environment
-        self._make_client = client or _boto_client
+        self._make_client = client or boto_client
         self._region = region
         self._clients: dict[str | None, Any] = {}
         self._directory = directory or Path()
@@ -142,7 +142,8 @@ class SecretReader:
         return self._clients[region]
 
 
-def _boto_client(region: str | None) -> Any:
+def boto_client(region: str | None) -> Any:
+    """Return boto3's client of Secrets Manager."""
     import boto3  # noqa: PLC0415 - half of a second that only this kind of reference costs
     from botocore.config import Config  # noqa: PLC0415
 
@@ -202,7 +203,7 @@ def _part(reference: str, key: str, answer: Mapping[str, Any]) -> str:
 def _created(answer: Mapping[str, Any]) -> float:
     """Seconds since the epoch when this version was created; long ago if AWS does not say."""
     created = answer.get("CreatedDate")
-    return created.timestamp() if isinstance(created, datetime) else 0.0
+    return created.timestamp() if isinstance(created, datetime) else float(created or 0.0)
 
 
 def _text(reference: str, data: bytes) -> str:

@@ -8,11 +8,13 @@ https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from closeout.core.errors import Unavailable
+from closeout.lambdas.clients import late_clients
 from closeout.stack.table import named_execution
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
@@ -26,7 +28,8 @@ _made: list[StackRuntime] = []
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda's entry. Raises `Unavailable` when a run could not be ended, so that the event comes again."""
     if not _made:
-        _made.append(open_stack_runtime(modules=False, drain=DRAIN))
+        client = late_clients(os.environ["AWS_REGION"])
+        _made.append(open_stack_runtime(modules=False, drain=DRAIN, client=client))
     return handle(event, context, _made[0])
 
 

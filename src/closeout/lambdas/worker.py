@@ -3,16 +3,15 @@
 Lambda starts an execution once by name, waits for hours without a process, and restarts after a crash. What a run does and
 what it has recorded is in the ledger (`docs/adr/0012`). An execution gets 3,000 operations, and each poll is one
 (`docs/adr/0020`): a run that waits for its turn is suspended on a callback, and a run that polls for very long continues in
-another execution. This is the only module that imports the durable SDK.
+another execution. This is the only module that imports the durable SDK; `lambdas.run`, Lambda's entry, imports it last.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 from aws_durable_execution_sdk_python.config import CallbackConfig, Duration
@@ -20,18 +19,13 @@ from aws_durable_execution_sdk_python.exceptions import CallbackError
 from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
 from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
 
-from closeout.actions.general.python import anything_running
 from closeout.engine.key_queue import next_look
 from closeout.engine.lambda_ import DONE, LambdaEngine
-from closeout.wiring.stack_runtime import open_stack_runtime
 
 RUN = "run"
 """The first durable operation's name; it is never changed, since executions in flight have it."""
 MOST_OPERATIONS = 2_500
 """Operations after which another execution continues the run: 500 are left for crashes, each of which counts too."""
-
-runtime = cache(open_stack_runtime)
-"""Returns this environment's objects; the first invocation makes them."""
 
 
 def next_invocation(outcome: dict[str, Any], now: float) -> WaitForConditionDecision:
@@ -87,18 +81,11 @@ def _from_now(at: float, now: float) -> Duration:
     return Duration.from_seconds(max(1, math.ceil(at - now)))
 
 
-@durable_execution
-def carry_out(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-    """Advance an execution with this environment's objects."""
-    return work(event, context, runtime().engine)
+def carry_out(engine: LambdaEngine) -> Callable[[Any, Any], Any]:
+    """Return the SDK's handler, which advances an execution with an engine."""
 
+    @durable_execution
+    def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+        return work(event, context, engine)
 
-def handler(event: Any, context: Any) -> Any:
-    """Lambda's entry.
-
-    A function that ran over its time is frozen with its environment and continues when that is used again: after its run has
-    ended, beside one that holds its key now. So this process exits, and Lambda invokes again in a new one.
-    """
-    if anything_running():
-        os._exit(1)
-    return carry_out(event, context)
+    return cast("Callable[[Any, Any], Any]", handler)

@@ -43,11 +43,11 @@ class RunDeps:
     functions: Mapping[str, Callable[[Run], object]]
     details: Callable[[Execution], str | None]
     directory: Path
-    own_contexts: tuple[str, ...] = ()
-    """The status contexts of today's configuration: events about them start nothing."""
+    own_contexts: Callable[[], tuple[str, ...]] = tuple
+    """Returns the status contexts of today's configuration: events about them start nothing."""
     has_token: bool = True
     """Whether `secrets.github` is configured; without it no status can be posted."""
     learn: Callable[[], None] = lambda: None
-    """Makes the secrets that steps name known to `redact`; never raises."""
+    """Makes the secrets that steps name known to `redact`. Raises `ConfigError` if the file is read only now, and unusable."""
     longest_call: Limit | None = None
     """How long one call may take where the platform ends the process, as on Lambda; None elsewhere."""

@@ -39,7 +39,9 @@ def decide(context: RunContext) -> Json:
 
 def _reason_to_skip(context: RunContext) -> str | None:
     automation, event = context.automation, context.payload
-    facts = core_facts.facts_of(context.execution.event_name, event, context.deps.own_contexts)
+    name = context.execution.event_name
+    own_contexts = context.deps.own_contexts() if name == "status" else ()
+    facts = core_facts.facts_of(name, event, own_contexts)
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
     if match.paths_pending:
         match = by_paths(automation, facts, context.deps.github.pull_request_files)

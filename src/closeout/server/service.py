@@ -18,7 +18,7 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.redact import Redactor
 from closeout.core.runs import clip
-from closeout.engine import Finished
+from closeout.engine.recorder import Finished
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
 from closeout.server.app import ServerParts, create_app

@@ -180,7 +180,7 @@ class _World:
             functions=loaded.functions,
             details=lambda _execution: None,
             directory=loaded.directory,
-            own_contexts=status_contexts(loaded.automations),
+            own_contexts=partial(status_contexts, loaded.automations),
             has_token=has_token,
         )
         execution = self._execution(automation, event, clock.now())

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from closeout.config.settings import Settings
 from closeout.core.errors import ConfigError, InputError, ServiceError
 from closeout.core.url import parse_base
 from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
@@ -19,6 +18,8 @@ from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 if TYPE_CHECKING:
     from closeout.adapters.aws import AwsClients
     from closeout.adapters.secrets import SecretReader
+    from closeout.config.load import Loaded
+    from closeout.core.redact import Redactor
     from closeout.core.secrets import CachedSecret, StepSecrets
 
 OWN_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
@@ -82,25 +83,32 @@ class StepClients:
 class SharedClients:
     """`ports.ClientFactory` of a process. `learned` receives every secret that is read, for redaction.
 
-    Relative `file:` references start at `directory`, the folder of the configuration. `step_secrets` are the references in
-    its steps.
+    Relative `file:` references start at `directory`, the folder of the configuration. `step_secrets` returns the references in
+    its steps. `token` is the reference of GitHub's, `region` where secrets without an ARN are; `secrets_client` makes the
+    client of Secrets Manager for a region, boto3's unless given.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root
         self,
-        settings: Settings,
         clock: Clock,
         learned: Callable[[str], None],
         *,
+        api_url: str,
+        token: str | None,
+        region: str | None,
         directory: Path,
+        secrets_client: Callable[[str | None], Any] | None = None,
         report: Callable[[str], None] = lambda _text: None,
-        step_secrets: Sequence[str] = (),
+        step_secrets: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         for value in (os.environ.get(name, "") for name in OWN_SECRETS):
             if len(value) >= SHORTEST_KEY:
                 learned(value)
         self._step_secrets = step_secrets
-        self._settings = settings
+        self._api_url = api_url
+        self._token = token
+        self._region = region
+        self._secrets_client = secrets_client
         self._clock = clock
         self._learned = learned
         self._directory = directory
@@ -113,7 +121,7 @@ class SharedClients:
     @property
     def has_token(self) -> bool:
         """Whether `secrets.github` is configured."""
-        return self._settings.secrets_github is not None
+        return self._token is not None
 
     @cached_property
     def secrets(self) -> SecretReader:
@@ -121,7 +129,8 @@ class SharedClients:
         from closeout.adapters.secrets import SecretReader
 
         return SecretReader(
-            region=self._settings.aws.region,
+            client=self._secrets_client,
+            region=self._region,
             directory=self._directory,
             now=self._clock.now,
             on_value=self._learned,
@@ -132,7 +141,7 @@ class SharedClients:
         """The secrets of steps, which the redactor must know before a step can print one."""
         from closeout.core.secrets import StepSecrets
 
-        return StepSecrets(self._step_secrets, lambda: self.secrets, report=self._report)
+        return StepSecrets(self._step_secrets(), lambda: self.secrets, report=self._report)
 
     def cached(self, references: Sequence[str], report: Callable[[str], None]) -> CachedSecret:
         """Return secrets that are cached and read again. Raises `SecretError` if one cannot be read now."""
@@ -159,7 +168,7 @@ class SharedClients:
         """GitHub's API with the configured token, which is read again when GitHub rejects it."""
         from closeout.adapters.github import GitHubClient
 
-        api_url = setting_value(self._settings.api_url, "github.api-url")
+        api_url = setting_value(self._api_url, "github.api-url")
         token = self.token
         if token is None:
             return GitHubClient(lambda: "", api_url, now=self._clock.now)
@@ -169,9 +178,26 @@ class SharedClients:
     @cached_property
     def token(self) -> CachedSecret | None:
         """The GitHub token, None when none is configured. Raises `SecretError` if it cannot be read now."""
-        if self._settings.secrets_github is None:
+        if self._token is None:
             return None
-        return self.cached((self._settings.secrets_github,), self._report)
+        return self.cached((self._token,), self._report)
+
+
+def configured_clients(
+    loaded: Loaded, clock: Clock, redactor: Redactor, report: Callable[[str], None] = lambda _text: None
+) -> SharedClients:
+    """Return the clients that a configuration file asks for."""
+    settings = loaded.settings
+    return SharedClients(
+        clock,
+        redactor.add,
+        api_url=settings.api_url,
+        token=settings.secrets_github,
+        region=settings.aws.region,
+        directory=loaded.directory,
+        report=report,
+        step_secrets=lambda: loaded.step_secrets,
+    )
 
 
 class LazyGitHub:

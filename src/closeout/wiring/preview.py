@@ -19,7 +19,7 @@ from closeout.run import explain as run_explain
 from closeout.run import preview
 from closeout.run.closed_event import ClosedEvent, read_closed_event
 from closeout.run.deps import RunDeps
-from closeout.wiring.clients import LazyGitHub, SharedClients
+from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
 
 def explain(
@@ -28,7 +28,7 @@ def explain(
     """Explain for each automation whether the event would start it; `use_network` reads changed paths from GitHub."""
     if not use_network:
         return run_explain.explain(loaded.automations, event, payload)
-    clients = SharedClients(loaded.settings, SystemClock(), Redactor().add, directory=loaded.directory)
+    clients = configured_clients(loaded, SystemClock(), Redactor())
     return run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
 
 
@@ -43,7 +43,7 @@ def plan(
     token's, if a filter needs a pull request's paths: an unknown match is never shown as no match.
     """
     redactor = Redactor()
-    clients = SharedClients(loaded.settings, SystemClock(), redactor.add, directory=loaded.directory)
+    clients = configured_clients(loaded, SystemClock(), redactor)
     by_name = {automation.name: automation for automation in loaded.automations}
     deps = preview_deps(loaded, clients, redactor, _actions(code_here=code_here))
     failed: list[CloseoutError] = []
@@ -72,7 +72,7 @@ def plan(
 def closed_event(loaded: Loaded, repository: str, number: int) -> ClosedEvent:
     """Read a pull request from GitHub with the configured token and make its `closed` event; see `run.closed_event`."""
     clock = SystemClock()
-    clients = SharedClients(loaded.settings, clock, Redactor().add, directory=loaded.directory)
+    clients = configured_clients(loaded, clock, Redactor())
     return read_closed_event(clients.github, repository, number, clock.now())
 
 

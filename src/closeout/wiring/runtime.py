@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from closeout.adapters.clock import LONGEST_LEAD, SystemClock
@@ -15,13 +16,14 @@ from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
 from closeout.core.redact import Redactor
 from closeout.core.secrets import CachedSecret
-from closeout.engine import Engine, Finished
+from closeout.engine.local import Engine
+from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Execution, Request, RunFunction
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
-from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
+from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.reruns import Reruns
 
 Report = Callable[[str], None]
@@ -118,7 +120,7 @@ class Runtime:
                 functions=self.loaded.functions,
                 details=self._details_link,
                 directory=self.loaded.directory,
-                own_contexts=status_contexts(self.loaded.automations),
+                own_contexts=partial(status_contexts, self.loaded.automations),
                 has_token=self.clients.has_token,
                 learn=self.clients.step_secrets.learn,
             )
@@ -148,14 +150,7 @@ def open_runtime(
     Raises `SecretError` when no webhook secret can be read, `LedgerError`, `LedgerInUse` or `ConfigError`.
     """
     clock = SystemClock()
-    clients = SharedClients(
-        loaded.settings,
-        clock,
-        redactor.add,
-        directory=loaded.directory,
-        report=report,
-        step_secrets=loaded.step_secrets,
-    )
+    clients = configured_clients(loaded, clock, redactor, report)
     webhook = clients.cached(webhook_references(loaded, config), report)
     _ = clients.token  # a token that cannot be read must fail the start, not the first run
     setting_value(loaded.settings.api_url, "github.api-url")

@@ -9,21 +9,20 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from closeout.config.load import Loaded
 from closeout.core.errors import UsageError
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.executions import Executions
-from closeout.ledger.dynamodb.logs import CloudWatchLogs
-from closeout.ledger.dynamodb.requests import Requests
-from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
-from closeout.ledger.dynamodb.views import Views
 from closeout.ports import Clock
 
 if TYPE_CHECKING:
+    from closeout.config.load import Loaded
+    from closeout.ledger.dynamodb.requests import Requests
+    from closeout.ledger.dynamodb.starts import LambdaStarts
+    from closeout.ledger.dynamodb.views import Views
     from closeout.wiring.reruns import Reruns
 
 Client = Callable[[str], Any]
@@ -58,6 +57,8 @@ class StackLedger:
     @cached_property
     def starts(self) -> LambdaStarts:
         """Starts executions."""
+        from closeout.ledger.dynamodb.starts import LambdaStarts
+
         return LambdaStarts(
             self._client("lambda"), self._place.worker, now=self._clock.now, attempts=self.attempts
         )
@@ -65,11 +66,15 @@ class StackLedger:
     @cached_property
     def views(self) -> Views:
         """The views that people read."""
+        from closeout.ledger.dynamodb.logs import CloudWatchLogs
+        from closeout.ledger.dynamodb.views import Views
+
         logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
         return Views(self.table, self.store, self.bodies, logs)
 
     def requests(self, loaded: Loaded | None) -> Requests:
         """Return what carries out a command's requests; a rerun and a replay need the deployed configuration."""
+        from closeout.ledger.dynamodb.requests import Requests
 
         def rerun(target: str, by: str) -> str:
             return self._reruns(loaded).rerun(target, by)

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import random
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
 from closeout.adapters.clock import SystemClock
-from closeout.config.load import Loaded
-from closeout.config.load import load as load_config
 from closeout.core.automation import Current, status_contexts
 from closeout.core.redact import Redactor
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
@@ -31,6 +29,12 @@ from closeout.stack import invocation
 from closeout.stack.console import run_log_url
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.stack_ledger import Place, StackLedger
+
+if TYPE_CHECKING:
+    from closeout.actions.registry import Registry
+    from closeout.config.load import Loaded
+
+Value = TypeVar("Value")
 
 ALIAS = "live"
 """The worker's alias in the stack."""
@@ -46,9 +50,11 @@ class StackRuntime:
     def __init__(  # noqa: PLR0913 - a composition root
         self,
         place: Place,
-        loaded: Loaded,
+        load: Callable[[], Loaded],
         *,
+        directory: Path,
         region: str,
+        api_url: str,
         token: str,
         client: Callable[[str], Any],
         clock: Clock,
@@ -56,26 +62,22 @@ class StackRuntime:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._place = place
-        self._loaded = loaded
+        self._load = load
+        self._directory = directory
         self._region = region
         self.redactor = Redactor()
         self.journal = LogJournal(clock, self.redactor.text)
         self.ledger = StackLedger(place, client, clock)
-        settings = replace(
-            loaded.settings,
-            secrets_webhook=(),
-            secrets_github=f"aws-secretsmanager:{token}",
-            public_url=None,
-            # Every step carries its own region; this one is for secrets without an ARN.
-            aws=replace(loaded.settings.aws, region=region),
-        )
         self._clients = SharedClients(
-            settings,
             clock,
             self.redactor.add,
-            directory=loaded.directory,
+            api_url=api_url,
+            token=f"aws-secretsmanager:{token}",
+            region=region,  # for secrets without an ARN: every step carries its own
+            directory=directory,
+            secrets_client=self._secrets_client(client),
             report=self.journal.report,
-            step_secrets=loaded.step_secrets,
+            step_secrets=lambda: self._loaded.step_secrets,
         )
         self._drain = drain
         self._clock = clock
@@ -113,11 +115,25 @@ class StackRuntime:
     def _run_function(self) -> RunFunction:
         return make_run_function(self.deps)
 
-    def _deps(self) -> RunDeps:
-        from closeout.actions.registry import builtin
+    @cached_property
+    def _loaded(self) -> Loaded:
+        """The configuration in the bundle. Raises `ConfigError`: the run that needs it then fails with its text.
 
+        Nothing before `pending` needs it: a run's own definition is in the ledger.
+        """
+        return self._load()
+
+    def _secrets_client(self, client: Callable[[str], Any]) -> Callable[[str | None], Any]:
+        from closeout.adapters.secrets import boto_client
+
+        def of_region(region: str | None) -> Any:
+            return client("secretsmanager") if region == self._region else boto_client(region)
+
+        return of_region
+
+    def _deps(self) -> RunDeps:
         return RunDeps(
-            actions=builtin(),
+            actions=Late(_builtin),
             clients=self._clients,
             github=LazyGitHub(self._clients),
             journal=self.journal,
@@ -125,12 +141,12 @@ class StackRuntime:
             switch=self.ledger.switch,
             redact=self.redactor,
             current=self._current,
-            functions=self._loaded.functions,
+            functions=Late(lambda: self._loaded.functions),
             details=self._details,
-            directory=self._loaded.directory,
-            own_contexts=status_contexts(self._loaded.automations),
+            directory=self._directory,
+            own_contexts=lambda: status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
-            learn=self._clients.step_secrets.learn,
+            learn=self._learn,
             longest_call=CALL,
         )
 
@@ -141,6 +157,9 @@ class StackRuntime:
         """
         deployed = self.ledger.deployed.read()
         return self._loaded.current(name) if deployed is None else deployed.current(name)
+
+    def _learn(self) -> None:
+        self._clients.step_secrets.learn()
 
     def _details(self, execution: Execution) -> str:
         return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)
@@ -162,16 +181,20 @@ def open_stack_runtime(
     modules: bool = True,
     drain: float = DRAIN,
     clock: Clock | None = None,
+    client: Callable[[str], Any] | None = None,
 ) -> StackRuntime:
-    """Compose from a Lambda's environment. Raises `ConfigError` when the bundled configuration cannot be used.
+    """Compose from a Lambda's environment. `client` returns the client of a service, boto3's unless given.
 
     Without `modules` the user's code is not imported: what a run has stored is enough to end it, and a module that fails to
     import may be the reason to end it.
     """
-    from closeout.actions.registry import builtin
+    path = (Path(environment.get("LAMBDA_TASK_ROOT", ".")) / environment["CLOSEOUT_CONFIG"]).resolve()
 
-    path = Path(environment.get("LAMBDA_TASK_ROOT", ".")) / environment["CLOSEOUT_CONFIG"]
-    loaded = load_config(path, builtin(), modules=modules)
+    def load() -> Loaded:
+        from closeout.config.load import load
+
+        return load(path, _builtin(), modules=modules)
+
     region = environment["AWS_REGION"]
     place = Place(
         environment["CLOSEOUT_TABLE"],
@@ -182,13 +205,37 @@ def open_stack_runtime(
     )
     return StackRuntime(
         place,
-        loaded,
+        load,
+        directory=path.parent,
         region=region,
+        api_url=environment["CLOSEOUT_API_URL"],
         token=environment["CLOSEOUT_GITHUB_SECRET"],
-        client=boto_clients(region),
+        client=client or boto_clients(region),
         clock=clock or SystemClock(),
         drain=drain,
     )
+
+
+class Late(Mapping[str, Value]):
+    """A mapping that is made when somebody first looks into it."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Value]]) -> None:
+        self._make = make
+
+    def __getitem__(self, key: str) -> Value:
+        return self._make()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make())
+
+    def __len__(self) -> int:
+        return len(self._make())
+
+
+def _builtin() -> Registry:
+    from closeout.actions.registry import builtin
+
+    return builtin()
 
 
 def boto_clients(region: str) -> Callable[[str], Any]:

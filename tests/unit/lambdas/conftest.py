@@ -35,6 +35,15 @@ def one_aws() -> Iterator[FakeAws]:
 
 
 @pytest.fixture
+def aws(one_aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """An empty account, and the environment in which any client talks to it."""
+    one_aws.reset()
+    for name, value in one_aws.environment().items():
+        monkeypatch.setenv(name, value)
+    return one_aws
+
+
+@pytest.fixture
 def servers() -> Iterator[Callable[[Callable[[int, socket.socket], None]], Server]]:
     """Make servers that are closed after the test."""
     made: list[Server] = []
@@ -73,15 +82,12 @@ class Stack(NamedTuple):
 
 
 @pytest.fixture
-def stack(one_aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A table, a bucket, a secret and compiled rules."""
-    one_aws.reset()
-    for name, value in one_aws.environment().items():
-        monkeypatch.setenv(name, value)
     (tmp_path / "rules.json").write_text(compile_rules(AUTOMATIONS, ("closeout/cleanup",)), "utf-8")
     logged: list[str] = []
     environment = {
-        **one_aws.environment(),
+        **aws.environment(),
         "AWS_REGION": "us-east-1",
         "LAMBDA_TASK_ROOT": str(tmp_path),
         "CLOSEOUT_TABLE": "ledger",
@@ -91,7 +97,7 @@ def stack(one_aws: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "CLOSEOUT_RETENTION_DAYS": "90",
     }
     made = Stack(
-        one_aws,
+        aws,
         environment,
         logged,
         lambda: ReceiverApp(environment, log=logged.append, pause=lambda _: None),

@@ -31,7 +31,7 @@ from closeout.wiring.stack_runtime import open_stack_runtime
 runtime = open_stack_runtime({{
     "LAMBDA_TASK_ROOT": "{root}", "CLOSEOUT_CONFIG": "closeout.yaml", "CLOSEOUT_TABLE": "t", "CLOSEOUT_BUCKET": "b",
     "CLOSEOUT_GITHUB_SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:x", "CLOSEOUT_LOG_GROUP": "g",
-    "CLOSEOUT_RETENTION_DAYS": "30", "AWS_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "worker",
+    "CLOSEOUT_RETENTION_DAYS": "30", "CLOSEOUT_API_URL": "https://api.github.com", "AWS_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "worker",
 }})
 runtime.deps.clients.secrets, runtime.deps.clients.http
 import closeout.adapters.github

@@ -16,6 +16,7 @@ from closeout.config.load import load
 from closeout.core.records import NewDelivery
 from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
+from closeout.lambdas.clients import late_clients
 from closeout.ports import Ending
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
@@ -68,20 +69,22 @@ class StackWorld:
 
     def environment(self, *, secret: str | None = None, **options: Any) -> StackRuntime:
         """What a new Lambda environment composes; `secret` is a name where the stack did not make the secret."""
-        return open_stack_runtime(
-            {
-                "LAMBDA_TASK_ROOT": str(self._folder),
-                "CLOSEOUT_CONFIG": "closeout.yaml",
-                "CLOSEOUT_TABLE": "ledger",
-                "CLOSEOUT_BUCKET": "bodies",
-                "CLOSEOUT_GITHUB_SECRET": secret or self._secret,
-                "CLOSEOUT_LOG_GROUP": "/closeout/worker",
-                "CLOSEOUT_RETENTION_DAYS": "30",
-                "AWS_REGION": REGION,
-                "AWS_LAMBDA_FUNCTION_NAME": "worker",
-            },
-            **options,
-        )
+        return open_stack_runtime(self.variables(secret), **{"client": late_clients(REGION), **options})
+
+    def variables(self, secret: str | None = None) -> dict[str, str]:
+        """The variables of the worker."""
+        return {
+            "LAMBDA_TASK_ROOT": str(self._folder),
+            "CLOSEOUT_CONFIG": "closeout.yaml",
+            "CLOSEOUT_API_URL": self.github.url,
+            "CLOSEOUT_TABLE": "ledger",
+            "CLOSEOUT_BUCKET": "bodies",
+            "CLOSEOUT_GITHUB_SECRET": secret or self._secret,
+            "CLOSEOUT_LOG_GROUP": "/closeout/worker",
+            "CLOSEOUT_RETENTION_DAYS": "30",
+            "AWS_REGION": REGION,
+            "AWS_LAMBDA_FUNCTION_NAME": "worker",
+        }
 
     def deploys(self, *, without: bool = False, protect: tuple[str, ...] = (), **changes: Any) -> None:
         """Have another form of the automation deployed, while this worker stays as it is; or a file `without` it.

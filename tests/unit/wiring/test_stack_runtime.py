@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core.errors import ConfigError, Unavailable
+from closeout.core.errors import Unavailable
 from closeout.engine.lambda_ import DONE
 from closeout.lambdas import failed_executions
 from closeout.ports import AwsTarget, Ending
@@ -192,14 +192,23 @@ def test_a_secret_without_a_value_fails_the_run_by_name(
     assert "preview-17-assets" in previews.bucket_names(clients)
 
 
-def test_a_module_that_cannot_be_imported_stops_the_worker_and_not_who_ends_its_runs(
-    world: StackWorld,
-) -> None:
-    """A run keeps its own automation, which is enough to say how it ended; the file still says where GitHub is."""
+def test_a_module_that_cannot_be_imported_fails_the_run_after_pending(world: StackWorld) -> None:
+    """`pending` does not wait for the user's modules, and no step begins without them."""
+    clients = preview(world)
     execution, sha = world.closes()
     world.add_broken_module()
-    with pytest.raises(ConfigError, match="broken_hooks"):
-        world.environment()
+    world.runtime = world.environment()
+    ending = world.drive(execution)
+    assert ending.verdict == "failure"
+    assert "broken_hooks" in ending.summary
+    assert [state for state, _ in world.statuses(sha)] == ["pending", "failure"]
+    assert "preview-17-assets" in previews.bucket_names(clients)
+
+
+def test_a_module_that_cannot_be_imported_does_not_stop_who_ends_its_runs(world: StackWorld) -> None:
+    """A run keeps its own automation, which is enough to say how it ended."""
+    execution, sha = world.closes()
+    world.add_broken_module()
     assert handle(world, changed(execution, "FAILED")) == {"executions": [execution]}
     assert world.statuses(sha)[-1][0] == "failure"
 

@@ -6,12 +6,14 @@ so a stack that is created anew under the same name cannot be hit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import RLock
 from typing import Any
 
 from closeout.actions.aws import arns, buckets, physical, stacks, tags
 from closeout.actions.aws.stacks import Resource
 from closeout.actions.aws.teardown import Doomed, Teardown
+from closeout.actions.aws.together import each
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change, Leftover
@@ -38,12 +40,13 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
         return ()
     _refuse(stack)
     account = clients.account()
-    found = list(stacks.resources(client, stack))
+    found = stacks.resources(client, stack)
     top = f"stack {stack['StackName']}"
+    counted = each(_counter(inputs, clients, account), found)
     parts = [
         change
-        for resource in found
-        for change in _part_changes(resource, top, account, _counter(inputs, clients, account))
+        for resource, count in zip(found, counted, strict=True)
+        for change in _part_changes(resource, top, account, count)
     ]
     doomed = [item for item in found if not item.kept]
     whole = Change(
@@ -93,7 +96,7 @@ def _reason(stack: Mapping[str, Any], inputs: Inputs, gone: int, kept: int) -> s
     return text
 
 
-def _counter(inputs: Inputs, clients: Clients, account: str) -> Any:
+def _counter(inputs: Inputs, clients: Clients, account: str) -> Callable[[Resource], tuple[int, int]]:
     """Return a function that counts a bucket's versions, or 0 when the step would not delete them."""
 
     def count(resource: Resource) -> tuple[int, int]:
@@ -104,7 +107,7 @@ def _counter(inputs: Inputs, clients: Clients, account: str) -> Any:
     return count
 
 
-def _part_changes(resource: Resource, top: str, account: str, count: Any) -> Iterator[Change]:
+def _part_changes(resource: Resource, top: str, account: str, count: tuple[int, int]) -> Iterator[Change]:
     shown = f"{resource.type} {resource.physical_id}"
     where = f"{resource.logical_id} of stack {resource.stack_name}"
     if resource.kept:
@@ -113,7 +116,7 @@ def _part_changes(resource: Resource, top: str, account: str, count: Any) -> Ite
         return
     checked = physical.has_check(resource.type) or resource.type == stacks.STACK_TYPE
     proof = "verified after deletion" if checked else "not verified beyond what CloudFormation says"
-    number, size = count(resource)
+    number, size = count
     yield Change(
         verb="delete",
         resource=shown,
@@ -157,29 +160,33 @@ def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
     transient error is raised, so that the check is made again.
     """
     seen = _Looks(clients)
-    left: list[Leftover] = []
-    for change in changes:
-        if change.verb == "keep":
-            continue
-        try:
-            reason = seen.stack(change) if change.part_of is None else seen.resource(change.identity)
-        except ServiceError as error:
-            if error.transient:
-                raise
-            reason = f"could not be verified: {error.message}"
-        if reason:
-            left.append(Leftover(resource=change.resource, reason=reason))
-    return left
+    doomed = [change for change in changes if change.verb != "keep"]
+    reasons = each(seen.reason, doomed)
+    return [
+        Leftover(resource=change.resource, reason=reason)
+        for change, reason in zip(doomed, reasons, strict=True)
+        if reason
+    ]
 
 
 class _Looks:
-    """Existence checks, with each stack's resource statuses read from CloudFormation once."""
+    """Existence checks, with each stack's resource statuses read from CloudFormation once. Safe in several threads."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._client: stacks.CloudFormation = clients.aws("cloudformation")
         self._stacks: dict[str, Mapping[str, Any] | None] = {}
         self._words: dict[str, dict[str, str]] = {}
+        self._reading = RLock()
+
+    def reason(self, change: Change) -> str | None:
+        """Return why what a change was about counts as left, None if it does not. Raises a transient `ServiceError`."""
+        try:
+            return self.stack(change) if change.part_of is None else self.resource(change.identity)
+        except ServiceError as error:
+            if error.transient:
+                raise
+            return f"could not be verified: {error.message}"
 
     def stack(self, change: Change) -> str | None:
         """Return why the stack itself counts as left."""
@@ -211,15 +218,17 @@ class _Looks:
         return f"CloudFormation says {word}" if word else "it is still there"
 
     def _find(self, stack_id: str) -> Mapping[str, Any] | None:
-        if stack_id not in self._stacks:
-            self._stacks[stack_id] = stacks.find(self._client, stack_id)
-        return self._stacks[stack_id]
+        with self._reading:
+            if stack_id not in self._stacks:
+                self._stacks[stack_id] = stacks.find(self._client, stack_id)
+            return self._stacks[stack_id]
 
     def _word(self, identity: Mapping[str, Any]) -> str | None:
         stack_id = identity["stack_id"]
-        if stack_id not in self._words:
-            self._words[stack_id] = stacks.resource_statuses(self._client, stack_id)
-        return self._words[stack_id].get(identity["logical_id"])
+        with self._reading:
+            if stack_id not in self._words:
+                self._words[stack_id] = stacks.resource_statuses(self._client, stack_id)
+            return self._words[stack_id].get(identity["logical_id"])
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from closeout.actions.aws.together import each
 from closeout.core.errors import ServiceError
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
@@ -101,18 +102,29 @@ def busy(stack: Mapping[str, Any]) -> bool:
     return status.endswith("_IN_PROGRESS") and status not in NOT_BUSY
 
 
-def resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool = False) -> Iterator[Resource]:
-    """Yield every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
+def resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool = False) -> list[Resource]:
+    """Return every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
 
     `kept` says that the whole stack is kept because its own entry in the parent is.
     """
+
+    def with_nested(resource: Resource) -> list[Resource]:
+        nested = find(client, resource.physical_id) if resource.type == STACK_TYPE else None
+        inside = resources(client, nested, kept=resource.kept) if nested is not None else []
+        return [resource, *inside]
+
+    found = each(with_nested, list(_own_resources(client, stack, kept=kept)))
+    return [resource for part in found for resource in part]
+
+
+def _own_resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool) -> Iterator[Resource]:
     policies = deletion_policies(client, stack["StackId"])
     for row in _pages(client.list_stack_resources, "StackResourceSummaries", stack["StackId"]):
         physical = row.get("PhysicalResourceId")
         if not physical or row["ResourceStatus"] in ("DELETE_COMPLETE", "DELETE_SKIPPED"):
             continue
         policy = "Retain" if kept else policies.get(row["LogicalResourceId"])
-        resource = Resource(
+        yield Resource(
             type=row["ResourceType"],
             logical_id=row["LogicalResourceId"],
             physical_id=physical,
@@ -120,11 +132,6 @@ def resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool = 
             stack_name=stack["StackName"],
             policy=policy,
         )
-        yield resource
-        if resource.type == STACK_TYPE:
-            nested = find(client, physical)
-            if nested is not None:
-                yield from resources(client, nested, kept=resource.kept)
 
 
 def resource_statuses(client: CloudFormation, stack_id: str) -> dict[str, str]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 from closeout.actions.aws import physical, stacks
 from closeout.actions.aws.tag_reads import PARENTS, READS, UNTAGGABLE, Named, Read
+from closeout.actions.aws.together import each
 from closeout.actions.spec import Inputs, Permission
 from closeout.core.errors import GuardRefused, ServiceError
 from closeout.core.plan import Change
@@ -33,12 +35,13 @@ def of_stack(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
     Raises `GuardRefused` for tags that cannot be read, a transient `ServiceError` if trying again may help.
     """
     reader = _Reader(clients)
-    return [
-        replace(change, tags=reader.tags(change.resource, _named(change, changes)))
-        if _goes(change)
-        else change
-        for change in changes
-    ]
+
+    def read(change: Change) -> Change:
+        if not _goes(change):
+            return change
+        return replace(change, tags=reader.tags(change.resource, _named(change, changes)))
+
+    return each(read, changes)
 
 
 def _goes(change: Change) -> bool:
@@ -94,11 +97,12 @@ def _permission(actions: tuple[str, ...], resources: tuple[str, ...]) -> Permiss
 
 
 class _Reader:
-    """Reads tags, with each type's schema asked for once."""
+    """Reads tags, with each type's schema asked for once. Safe in several threads."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._properties: dict[str, str | None] = {}
+        self._reading = Lock()
 
     def tags(self, shown: str, named: Named) -> dict[str, str]:
         """Return a resource's tags. Raises `GuardRefused`, or a transient `ServiceError`."""
@@ -145,9 +149,10 @@ class _Reader:
 
         That it finds none is no proof that the resource is gone: it may know the type by another id than CloudFormation.
         """
-        if named.kind not in self._properties:
-            self._properties[named.kind] = self._tag_property(named.kind)
-        key = self._properties[named.kind]
+        with self._reading:
+            if named.kind not in self._properties:
+                self._properties[named.kind] = self._tag_property(named.kind)
+            key = self._properties[named.kind]
         if key is None:
             return
         found = [

@@ -183,7 +183,7 @@ class _Refused(Exception):
 def _reasons(error: ServiceError) -> tuple[str, ...]:
     """Return why a write was refused, for each part of a transaction, or the one reason there is."""
     if error.reason == "TransactionCanceledException":
-        response = getattr(error.__cause__, "response", None) or {}
+        response = getattr(error.__cause__, "response", None) or error.details or {}
         return tuple(str(reason.get("Code", "None")) for reason in response.get("CancellationReasons", ()))
     if error.reason == "ConditionalCheckFailedException":
         return (REFUSED,)

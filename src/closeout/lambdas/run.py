@@ -1,0 +1,85 @@
+"""Lambda's entry for runs: the first invocation of an execution goes as far as it can before the durable SDK is imported.
+
+The SDK and boto3 take longer to import than a run needs to post `pending`. What a run does is recorded in the ledger, and
+its fencing token, not the SDK, keeps two invocations of one execution apart (`docs/adr/0012`). So nothing waits for the SDK
+until Lambda must hear how the invocation ended. A later invocation has nothing to hurry for, and goes through the SDK.
+
+Import late and little here, and in whatever this imports: a test names what may be imported before `pending`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import cache
+from typing import Any
+
+import closeout.adapters.github
+import closeout.adapters.secrets
+import closeout.adapters.transport  # noqa: F401 - what the status is posted with, before an invocation has to wait for it
+from closeout.engine.lambda_ import LambdaEngine
+from closeout.lambdas.clients import late_clients
+from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
+
+
+@cache
+def runtime() -> StackRuntime:
+    """Return this environment's objects, while connections to AWS are being made."""
+    return open_stack_runtime(client=late_clients(os.environ["AWS_REGION"]))
+
+
+# While Lambda starts an environment, it gives it more of a processor than an invocation gets.
+if "CLOSEOUT_TABLE" in os.environ:
+    runtime()
+
+
+def handler(event: Any, context: Any) -> Any:
+    """Advance the execution that the event is about, and tell Lambda how it stands.
+
+    A function that ran over its time is frozen with its environment and continues when that is used again: after its run has
+    ended, beside one that holds its key now. So this process exits, and Lambda invokes again in a new one.
+    """
+    calls = sys.modules.get("closeout.actions.general.python")
+    if calls is not None and calls.anything_running():
+        os._exit(1)
+    engine: Any = runtime().engine
+    execution = first_invocation(event)
+    if execution is not None:
+        outcome = engine.advance(execution, lambda: context.get_remaining_time_in_millis() / 1000.0)
+        engine = Advanced(engine, outcome)
+    from closeout.lambdas import worker  # noqa: PLC0415 - it imports the SDK, and with it boto3
+
+    return worker.carry_out(engine)(event, context)
+
+
+def first_invocation(event: Any) -> str | None:
+    """Return the execution whose first invocation an event is; None for a later one, and for what is no such event.
+
+    Then the execution itself is the only operation of its state, and has the payload with which it was started.
+    https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-sdk.html
+    """
+    try:
+        state = event["InitialExecutionState"]
+        (operation,) = state["Operations"]
+        if operation["Type"] != "EXECUTION" or state.get("NextMarker"):
+            return None
+        return str(json.loads(operation["ExecutionDetails"]["InputPayload"])["execution"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+class Advanced:
+    """An engine that has advanced an execution already: the first `advance` returns the outcome of that."""
+
+    def __init__(self, engine: LambdaEngine, outcome: dict[str, Any]) -> None:
+        self._engine = engine
+        self._outcome: dict[str, Any] | None = outcome
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def advance(self, execution: str, remaining: Any, callback: str | None = None) -> dict[str, Any]:
+        """Return the outcome that is there, once; then advance."""
+        outcome, self._outcome = self._outcome, None
+        return self._engine.advance(execution, remaining, callback) if outcome is None else outcome

@@ -1,0 +1,81 @@
+"""DynamoDB and Secrets Manager over signed connections, as the ledger and the secrets call them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from closeout.adapters.secrets import SecretReader
+from closeout.core.errors import SecretError, StoreUnavailable
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.clients import DynamoDb, SecretsManager, from_wire, to_wire
+from closeout.ledger.dynamodb.table import Table, put
+from closeout.stack.table import NEW, from_item, to_item
+from closeout.testing.aws import FakeAws
+from closeout.testing.dynamo import create_ledger
+from tests.contract.remote_harness import client
+
+
+@pytest.fixture
+def signed(aws: FakeAws) -> AwsClient:
+    """A client of the emulator."""
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    return AwsClient({"AWS_ENDPOINT_URL": aws.url, "AWS_REGION": "us-east-1", **keys})
+
+
+@pytest.fixture
+def table(aws: FakeAws, signed: AwsClient) -> Table:
+    """An empty ledger."""
+    create_ledger(client(aws, "dynamodb"), "signed")
+    return Table(DynamoDb(signed), "signed")
+
+
+KEY = to_item({"pk": "run#1", "sk": "attempt#1"})
+VALUES = {"data": bytes(range(256)), "text": "é", "number": 1.5, "count": 3, "yes": True, "list": ["a", "b"]}
+
+
+def test_what_is_written_is_read(table: Table) -> None:
+    """Bytes and numbers too, in an item, in a query and as boto3 reads it."""
+    assert table.change(put(KEY | to_item(VALUES)))
+    found = table.get(KEY)
+    assert found is not None
+    assert {**from_item(KEY), **VALUES} == from_item(found)
+    assert list(table.query("run#1", "attempt#")) == [found]
+    assert table.get(to_item({"pk": "run#2", "sk": "attempt#1"})) is None
+
+
+def test_a_condition_that_does_not_hold_is_told_apart_from_an_outage(table: Table, signed: AwsClient) -> None:
+    """By its part of the transaction: a claim that is lost must not be tried again, and an outage must."""
+    other = to_item({"pk": "run#2", "sk": "attempt#1"})
+    assert table.change(put(KEY, NEW))
+    assert not table.change(put(KEY, NEW))
+    assert table.write([put(other, NEW), put(KEY, NEW)]) == (1,)
+    assert table.get(other) is None
+    with pytest.raises(StoreUnavailable, match="ResourceNotFoundException"):
+        Table(DynamoDb(signed), "absent").get(KEY)
+
+
+def test_only_binary_attributes_become_bytes() -> None:
+    """An attribute may be named `B`."""
+    item = {"B": {"B": b"\x00\xff"}, "nested": {"L": [{"S": "B"}, {"B": b""}]}}
+    assert to_wire(item) == {"B": {"B": "AP8="}, "nested": {"L": [{"S": "B"}, {"B": ""}]}}
+    assert from_wire(to_wire(item)) == item
+
+
+def test_a_secret_is_read_with_the_one_before(aws: FakeAws, signed: AwsClient) -> None:
+    """For a day after a rotation both count, as with boto3; errors have AWS's code."""
+    secrets = client(aws, "secretsmanager")
+    secrets.create_secret(Name="token", SecretString="first")
+    reader = SecretReader({}, client=lambda _region: SecretsManager(signed))
+    assert reader.read("aws-secretsmanager:token") == ("first",)
+    secrets.put_secret_value(SecretId="token", SecretString="second")
+    assert reader.read("aws-secretsmanager:token") == ("second", "first")
+    later = SecretReader(
+        {}, client=lambda _region: SecretsManager(signed), now=lambda: time.time() + 90_000.0
+    )
+    assert later.read("aws-secretsmanager:token") == ("second",)
+    secrets.create_secret(Name="bytes", SecretBinary=b"raw")
+    assert reader.read("aws-secretsmanager:bytes") == ("raw",)
+    with pytest.raises(SecretError, match="there is no such secret"):
+        reader.read("aws-secretsmanager:absent")
