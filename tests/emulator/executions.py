@@ -29,8 +29,6 @@ class Executions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._driven: set[str] = set()
-        self._again: set[str] = set()
-        """Executions that were to go on while an invocation of theirs was under way: a callback was completed."""
         self._original = functions._invoke
 
     async def invoke(
@@ -74,7 +72,6 @@ class Executions:
         arn = execution["DurableExecutionArn"]
         with self._lock:
             if arn in self._driven:
-                self._again.add(arn)
                 return
             self._driven.add(arn)
         context = contextvars.copy_context()
@@ -91,12 +88,10 @@ class Executions:
             delay = min(delay * 2, RETRY_MOST)
         with self._lock:
             self._driven.discard(arn)
-            again = arn in self._again
-            self._again.discard(arn)
         if answer is None:
             return
         if answer["Status"] == "PENDING":
-            self.drive(execution) if again else durable.schedule_resume(arn)
+            durable.schedule_resume(arn)
             return
         failure = answer.get("Error") or {"ErrorType": "Unknown"} if answer["Status"] == "FAILED" else None
         durable.mark_execution_completed(arn, answer.get("Result"), failure)
@@ -120,6 +115,12 @@ class Executions:
         body = result.get("body")
         known = isinstance(body, dict) and body.get("Status") in ("PENDING", "SUCCEEDED", "FAILED")
         return body if known and not result.get("error") else None
+
+    def under_way(self, arn: str) -> bool:
+        """Whether an invocation of an execution is under way, and its time is not over."""
+        deadline = durable._executions[arn].get("_TimeoutDeadline") if arn in durable._executions else None
+        with self._lock:
+            return arn in self._driven and (deadline is None or time.time() < deadline)
 
     def resume(self, _function: str, arn: str, _event: Any) -> None:
         """Continue an execution that has waited."""
