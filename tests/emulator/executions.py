@@ -33,8 +33,6 @@ class Executions:
         self._lock = threading.Lock()
         self._driven: set[str] = set()
         self._meters: dict[str, Meter] = defaultdict(Meter)
-        self._again: set[str] = set()
-        """Executions that were to go on while an invocation of theirs was under way: a callback was completed."""
         self._original = functions._invoke
         self._checkpoint = durable.handle_checkpoint
 
@@ -79,7 +77,6 @@ class Executions:
         arn = execution["DurableExecutionArn"]
         with self._lock:
             if arn in self._driven:
-                self._again.add(arn)
                 return
             self._driven.add(arn)
         context = contextvars.copy_context()
@@ -101,12 +98,10 @@ class Executions:
             retries += 1
         with self._lock:
             self._driven.discard(arn)
-            again = arn in self._again
-            self._again.discard(arn)
         if answer is None:
             return
         if answer["Status"] == "PENDING":
-            self.drive(execution) if again else durable.schedule_resume(arn)
+            durable.schedule_resume(arn)
             return
         failure = answer.get("Error") or {"ErrorType": "Unknown"} if answer["Status"] == "FAILED" else None
         durable.mark_execution_completed(arn, answer.get("Result"), failure)
@@ -138,6 +133,12 @@ class Executions:
             durable.mark_execution_completed(arn, None, {"ErrorType": "Unknown", "ErrorMessage": EXCEEDED})
             return functions.error_response_json("InvalidParameterValueException", EXCEEDED, 400)
         return self._checkpoint(arn_path, body)
+
+    def under_way(self, arn: str) -> bool:
+        """Whether an invocation of an execution is under way, and its time is not over."""
+        deadline = durable._executions[arn].get("_TimeoutDeadline") if arn in durable._executions else None
+        with self._lock:
+            return arn in self._driven and (deadline is None or time.time() < deadline)
 
     def resume(self, _function: str, arn: str, _event: Any) -> None:
         """Continue an execution that has waited."""

@@ -212,6 +212,21 @@ def limit_operations() -> None:
 
 
 @patch(
+    "A callback that is completed during an invocation makes the invocation's token invalid, and is lost.",
+    f"{DOCS}/lambda/latest/api/API_SendDurableExecutionCallbackSuccess.html",
+)
+def complete_during_an_invocation() -> None:
+    """Resume after the invocation, whose end asks what is due."""
+    original = durable._resume_execution
+
+    def resume(arn: str, *place: Any) -> None:
+        if not EXECUTIONS.under_way(arn):
+            original(arn, *place)
+
+    durable._resume_execution = resume
+
+
+@patch(
     "A poll that is to be repeated loses its state, and is not counted as an attempt.",
     f"{DOCS}/lambda/latest/api/API_StepDetails.html",
 )

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 _ASK = re.compile(r"/2025-12-01/durable-executions/(.+)")
-_COMPLETE = re.compile(r"/2025-12-01/durable-execution-callbacks/([^/]+)/succeed")
+_COMPLETE = re.compile(r"/2025-12-01/durable-execution-callbacks/(.+)/succeed")
 
 Answer = tuple[int, dict[str, str], bytes]
 

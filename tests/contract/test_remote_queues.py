@@ -1,0 +1,225 @@
+"""How a run that waits for its turn is woken, and how a run is handed to another durable execution: the Lambda engine.
+
+`tests/aws/test_turns.py` plays the same with the worker's driver, at length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from closeout.engine.key_queue import SUSPECT
+from closeout.engine.lambda_ import DONE, LONGEST_WAIT
+from closeout.ports import Durable, Ending, Execution, RunRecord, WakeUp
+from closeout.stack import table as layout
+from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
+from tests.contract.remote_harness import FOREVER, RemoteBench
+
+
+class Queue:
+    """A ledger whose runs wait an hour in their step, and note when they begin."""
+
+    def __init__(self, aws: FakeAws) -> None:
+        self.clock = FakeClock()
+        self.bench = RemoteBench(aws, self._run, clock=self.clock)
+        self.begun: list[str] = []
+        self._before = len(aws.callbacks())
+        self._calls = len(aws.requests())
+
+    def accept(self, name: str) -> str:
+        """Accept and start a run; return its execution."""
+        execution = self.bench.accept(name, key="k", queue_timeout=86_400.0)
+        self.bench.starts.start(execution)
+        return execution
+
+    def advance(self, execution: str, callback: str | None = None) -> dict[str, Any]:
+        """Make one invocation."""
+        return self.bench.engine.advance(execution, lambda: FOREVER, callback and self.id(callback))
+
+    def id(self, callback: str) -> str:
+        """The id of a callback, which no other test has."""
+        return self.bench.name.replace("-", "/") + callback
+
+    def completed(self) -> list[str]:
+        """The callbacks that were completed."""
+        ids = self.bench.aws.callbacks()[self._before :]
+        return [one.removeprefix(self.id("")) for one in ids]
+
+    def asked(self) -> list[str]:
+        """The calls of Lambda so far."""
+        calls = self.bench.aws.requests(self._calls)
+        return [one["operation"] for one in calls if one["service"] == "lambda"]
+
+    def _run(self, durable: Durable, execution: Execution) -> Ending:
+        if execution.queue_expired:
+            return Ending("failure", "it never had its turn")
+        durable.record("begin", lambda: self.begun.append(execution.automation))
+        durable.sleep("work", 3_600.0)
+        return Ending("success", "done")
+
+
+@pytest.fixture
+def queue(aws: FakeAws) -> Queue:
+    """An empty ledger."""
+    return Queue(aws)
+
+
+def test_whoever_gives_the_key_back_wakes_the_next_and_nobody_else(queue: Queue) -> None:
+    """By completing the callback that the next one has stored."""
+    a, b, c = (queue.accept(name) for name in "abc")
+    queue.advance(a)
+    for execution, callback in ((b, "b1"), (c, "c1")):
+        assert "queued" in queue.advance(execution, callback)
+    queue.clock.advance(3_600.0)
+    assert queue.completed() == []
+    assert queue.advance(a) == DONE
+    assert queue.completed() == ["b1"]
+    queue.advance(b, "b2")
+    assert queue.begun == ["a", "b"]
+
+
+def test_a_callback_is_stored_before_the_queue_is_looked_at(queue: Queue) -> None:
+    """The key is given back between the two: whoever gives it back finds the callback."""
+    a, b = queue.accept("a"), queue.accept("b")
+    queue.advance(a)
+    queue.clock.advance(3_600.0)
+    turn = queue.bench.engine.queue.turn
+
+    def look(record: RunRecord, key: str, remaining: Callable[[], float]) -> str | None:
+        found = turn(record, key, remaining)
+        if record.execution == b:
+            assert queue.advance(a) == DONE
+        return found
+
+    queue.bench.engine.queue.turn = look  # type: ignore[method-assign]
+    assert "queued" in queue.advance(b, "b1"), "it has seen the holder"
+    assert queue.completed() == ["b1"]
+
+
+def test_a_giver_that_was_killed_before_it_woke_the_next_wakes_it_when_it_is_invoked_again(
+    queue: Queue,
+) -> None:
+    """Its run is finished; nothing else is left to do."""
+    a, b = queue.accept("a"), queue.accept("b")
+    queue.advance(a)
+    queue.advance(b, "b1")
+    queue.clock.advance(3_600.0)
+    next_in_line = queue.bench.store.next_in_line
+    queue.bench.store.next_in_line = _killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        queue.advance(a)
+    queue.bench.store.next_in_line = next_in_line  # type: ignore[method-assign]
+    assert (queue.bench.state(a), queue.completed()) == ("finished", [])
+    assert queue.advance(a) == DONE
+    assert queue.completed() == ["b1"]
+
+
+def _killed(key: str) -> str | None:
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_is_ended_for_lambda_wakes_the_next(queue: Queue) -> None:
+    """The handler of failed executions gives a key back too, and so does its second attempt."""
+    a, b = queue.accept("a"), queue.accept("b")
+    queue.advance(a)
+    queue.advance(b, "b1")
+    assert queue.bench.engine.end(a, lambda _durable, _execution: Ending("failure", "gone"), lambda: FOREVER)
+    assert queue.completed() == ["b1"]
+
+
+def test_a_callback_that_is_closed_is_no_failure(queue: Queue) -> None:
+    """It timed out, so its run looks for itself."""
+    a, b = queue.accept("a"), queue.accept("b")
+    queue.advance(a)
+    queue.advance(b, "b1")
+    queue.clock.advance(3_600.0)
+    queue.bench.starts.wake(b)
+    assert queue.advance(a) == DONE
+    assert (queue.completed(), queue.bench.reports) == (["b1"], [])
+
+
+def test_a_wake_up_that_lambda_refuses_ends_the_run_all_the_same(queue: Queue) -> None:
+    """The operator is told, and the next one looks for itself."""
+    a, b = queue.accept("a"), queue.accept("b")
+    queue.advance(a)
+    queue.advance(b, "b1")
+    queue.clock.advance(3_600.0)
+    queue.bench.aws.fault(
+        service="lambda",
+        operation="SendDurableExecutionCallbackSuccess",
+        code="AccessDeniedException",
+        status=403,
+        times=1,
+    )
+    assert queue.advance(a) == DONE
+    assert "it could not be woken" in queue.bench.reports[-1]
+    assert queue.completed() == []
+    queue.advance(b, "b2")
+    assert queue.begun == ["a", "b"]
+
+
+def test_the_next_in_line_that_was_never_started_is_started_when_the_key_is_given_back(queue: Queue) -> None:
+    """The receiver died between its commit and its start."""
+    a = queue.accept("a")
+    queue.advance(a)
+    b = queue.bench.accept("never", key="k")  # no other test starts one of this name
+    queue.clock.advance(3_600.0)
+    assert queue.advance(a) == DONE
+    assert [entry["starts"] for entry in queue.bench.aws.executions() if entry["name"] == b] == [1]
+
+
+def test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue(queue: Queue) -> None:
+    """In each queue only the first in line asks Lambda about the holder."""
+    a, b, c = (queue.accept(name) for name in "abc")
+    queue.advance(a)
+    queue.advance(b, "b1")
+    queue.clock.advance(SUSPECT + 1)
+    until = queue.advance(b, "b2")["wake"]
+    before = queue.asked().count("GetDurableExecution")
+    assert before == 1
+    queue.advance(c, "c1")
+    queue.clock.advance(until + SUSPECT - 1 - queue.clock.now())
+    queue.advance(c, "c2")
+    assert queue.asked().count("GetDurableExecution") == before
+    queue.clock.advance(2)
+    queue.advance(c, "c3")
+    assert queue.asked().count("GetDurableExecution") == before + 1
+    assert queue.bench.store.wake_up(b) == WakeUp(queue.id("b2"), until)
+
+
+# --- handing over ------------------------------------------------------------------------------------------------
+
+
+def test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more(queue: Queue) -> None:
+    """However much later it is repeated, and by whom; the row's ARN is the last one's."""
+    a = queue.accept("counts")
+    for number, seconds in ((0, 0), (0, 5), (1, 0), (0, 9), (1, 7)):
+        queue.clock.advance(seconds)
+        assert queue.bench.engine.hand_over(a, number) == DONE
+    mine = [entry for entry in queue.bench.aws.executions() if entry["name"].startswith(a)]
+    assert [entry["name"] for entry in mine] == [a, f"{a}_1", f"{a}_2"]
+    assert mine[2]["payload"].encode() == layout.worker_event(a, 2)
+    number, arn = queue.bench.attempts.in_lambda(a)
+    assert (number, layout.execution_place(str(arn))) == (2, f"{a}_2/00000000")
+
+
+def test_a_start_that_is_noted_late_does_not_take_the_place_of_a_successor(queue: Queue) -> None:
+    """The receiver's note of the first execution comes after the handover."""
+    a = queue.accept("a")
+    queue.bench.engine.hand_over(a, 0)
+    after = queue.bench.attempts.in_lambda(a)
+    queue.bench.attempts.mark_started(a, "arn:late/durable-execution/late/1")
+    assert queue.bench.attempts.in_lambda(a) == after
+
+
+def test_a_handover_that_lambda_refuses_is_tried_again_minutes_later(queue: Queue) -> None:
+    """Rarely enough to leave the quota for it."""
+    a = queue.accept("a")
+    queue.bench.aws.fault(service="lambda", operation="Invoke", code="ServiceException", status=500, times=9)
+    assert queue.bench.engine.hand_over(a, 0) == {"wake": queue.clock.now() + LONGEST_WAIT}
+    queue.bench.aws.clear_faults()
+    assert queue.bench.engine.hand_over(a, 0) == DONE
+    assert queue.bench.attempts.in_lambda(a).number == 1
