@@ -112,8 +112,8 @@ def decision(
     effects = {
         one["Effect"]
         for one in statements
-        if any(_fits(pattern.lower(), action.lower()) for pattern in _list(one["Action"]))
-        and any(_fits(pattern, resource) for pattern in _list(one["Resource"]))
+        if any(fits(pattern.lower(), action.lower()) for pattern in as_list(one["Action"]))
+        and any(fits(pattern, resource) for pattern in as_list(one["Resource"]))
         and _holds(one.get("Condition", {}), context or {})
     }
     return next((effect for effect in ("Deny", "Allow") if effect in effects), "neither")
@@ -125,14 +125,14 @@ def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> boo
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
     """
     return all(
-        _fulfilled(operator, [*_list(context.get(key, ()))], _list(wanted))
+        _fulfilled(operator, [*as_list(context.get(key, ()))], as_list(wanted))
         for operator, keys in conditions.items()
         for key, wanted in keys.items()
     )
 
 
 def _fulfilled(operator: str, values: list[str], wanted: list[str]) -> bool:
-    fitting = [any(_fits(pattern, value) for pattern in wanted) for value in values]
+    fitting = [any(fits(pattern, value) for pattern in wanted) for value in values]
     match operator:
         case "Null":
             return wanted == ["false" if values else "true"]
@@ -143,10 +143,12 @@ def _fulfilled(operator: str, values: list[str], wanted: list[str]) -> bool:
     raise NotImplementedError(operator)
 
 
-def _list(value: Any) -> list[str]:
+def as_list(value: Any) -> list[str]:
+    """Return the values of an element of a policy, which may be one."""
     return [value] if isinstance(value, str) else list(value)
 
 
-def _fits(pattern: str, text: str) -> bool:
+def fits(pattern: str, text: str) -> bool:
+    """Whether a text fits a pattern with `*` and `?`."""
     parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern)
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None

@@ -104,7 +104,9 @@ class Executions:
 
 
 def _accepted(entry: Mapping[str, Any]) -> Answer:
-    arn = f"{entry['function']}/durable-execution/{entry['name']}/00000000"
+    # Lambda's names the version, and never the alias.
+    function = f"function:{entry['function'].removesuffix(':live').rpartition(':')[2]}:1"
+    arn = f"arn:aws:lambda:us-east-1:123456789012:{function}/durable-execution/{entry['name']}/00000000"
     return 202, {"X-Amz-Durable-Execution-Arn": arn}, b""
 
 
