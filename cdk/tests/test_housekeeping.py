@@ -71,6 +71,14 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     boto3.DEFAULT_SESSION = None
 
 
+class Context:
+    """What Lambda says of an invocation."""
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 840_000
+
+
 @pytest.fixture
 def handler() -> Any:
     """The function's code as Lambda loads it: a file by itself."""
@@ -101,23 +109,40 @@ def ask(
         "OldResourceProperties": {"Role": EARLIER} if kind == "Update" else None,
     }
     if gateway is None:
-        handler.handler(event, None)
+        handler.handler(event, Context())
     else:
-        handler.handle(event, lambda _service: gateway, slept)
+        handler.handle(event, lambda _service: gateway, slept, lambda: 840.0)
     return cloudformation.answers[-1]
 
 
-def test_a_bucket_is_emptied_when_it_goes_and_not_before(
-    aws: str, handler: Any, cloudformation: CloudFormation
+class Stacks:
+    """CloudFormation, which says one status after the other."""
+
+    def __init__(self, statuses: Iterator[str]) -> None:
+        self._statuses = statuses
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
+        assert StackName == "stack"
+        return {"Stacks": [{"StackStatus": next(self._statuses)}]}
+
+
+def test_a_bucket_is_emptied_when_the_stack_goes_and_not_before(
+    aws: str, handler: Any, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Old versions and delete markers too, which a bucket counts as content."""
+    """Old versions and delete markers too. An update that keeps the ledger from now on deletes the chore, not the bodies."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="bodies", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_bucket_versioning(Bucket="bodies", VersioningConfiguration={"Status": "Enabled"})
     for _ in range(2):
         s3.put_object(Bucket="bodies", Key="bodies/a", Body=b"x")
     s3.delete_object(Bucket="bodies", Key="bodies/a")
-    for kind in ("Create", "Update"):
+    statuses = iter(["UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "DELETE_IN_PROGRESS", "DELETE_IN_PROGRESS"])
+    monkeypatch.setattr(
+        handler,
+        "_client",
+        lambda service: Stacks(statuses) if service == "cloudformation" else boto3.client(service),
+    )
+    for kind in ("Create", "Update", "Delete"):
         assert ask(handler, cloudformation, kind, Chore="empty", Bucket="bodies")["Status"] == "SUCCESS"
         assert s3.list_object_versions(Bucket="bodies")["Versions"]
     assert ask(handler, cloudformation, "Delete", Chore="empty", Bucket="bodies")["Status"] == "SUCCESS"
@@ -187,6 +212,130 @@ def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) 
         == "SUCCESS"
     )
     assert (gateway.role, slept) == (ROLE, [5, 5])
+
+
+RUN, QUEUED, PAUSED = (f"{letter * 26}-1" for letter in "abc")
+
+
+class Account:
+    """Lambda, DynamoDB and CloudFormation as the chore sees them: `open_` are its executions, by the time they started.
+
+    A run that is stopped has finished after two looks at its row, unless it is `stuck` there; `refused` is not stopped.
+    """
+
+    def __init__(self, status: str = "DELETE_IN_PROGRESS", *, stuck: str = "", refused: str = "") -> None:
+        self.open_ = {RUN: ("RUNNING", 1), QUEUED: ("RUNNING", 2), PAUSED: ("PAUSED", 3)}
+        self.status = status
+        self.stuck = stuck
+        self.refused = refused
+        self.stopped: list[str] = []
+        self.written: list[Any] = []
+        self.looks: dict[str, int] = {}
+        self.seconds = 840.0
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
+        return {"Stacks": [{"StackStatus": self.status, "StackId": StackName}]}
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_durable_executions_by_function"
+        return self
+
+    def paginate(self, FunctionName: str, Statuses: list[str]) -> Any:  # noqa: N803
+        assert FunctionName == "worker"
+        for name, (status, at) in self.open_.items():
+            if [status] == Statuses:
+                # As the name of a first execution, and as that of one that continues it in another stack's digest.
+                named = {"DurableExecutionName": name if at == 1 else f"{'7' * 8}_{name}_2"}
+                yield {
+                    "DurableExecutions": [
+                        {"DurableExecutionArn": f"arn:{name}", "StartTimestamp": at, **named}
+                    ]
+                }
+
+    def stop_durable_execution(self, DurableExecutionArn: str, Error: dict[str, str]) -> None:  # noqa: N803
+        assert self.written, "the handler of failed executions could not know why"
+        run = DurableExecutionArn.removeprefix("arn:")
+        if run == self.refused:
+            raise RuntimeError("TooManyRequestsException")
+        assert Error["ErrorMessage"] == "the stack was removed"
+        self.stopped.append(run)
+
+    def put_item(self, **request: Any) -> None:
+        self.written.append(request["Item"]["sk"]["S"])
+
+    def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+        run = Key["pk"]["S"].removeprefix("run#") + "-" + Key["sk"]["S"].removeprefix("attempt#").lstrip("0")
+        self.looks[run] = self.looks.get(run, 0) + 1
+        over = run in self.stopped and run != self.stuck and self.looks[run] > 2
+        return {"Item": {"state": {"S": "finished" if over else "waiting"}}}
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds -= seconds
+
+
+def stop(
+    handler: Any, cloudformation: CloudFormation, account: Account, kind: str = "Delete"
+) -> dict[str, Any]:
+    """Ask for the chore, on a clock that only its own waits move."""
+    event = {
+        "RequestType": kind,
+        "ResponseURL": cloudformation.url,
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "StopRuns",
+        "ResourceProperties": {"Chore": "stop", "Worker": "worker", "Table": "table"},
+    }
+    handler.handle(event, lambda _service: account, account.sleep, lambda: account.seconds)
+    return cloudformation.answers[-1]
+
+
+def test_runs_are_stopped_when_the_stack_goes_and_their_ends_are_waited_for(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """The newest first: a queued run begins when the one before it has ended."""
+    account = Account()
+    answer = stop(handler, cloudformation, account)
+    assert (answer["Status"], answer["Reason"]) == ("SUCCESS", "done")
+    assert account.stopped == [PAUSED, QUEUED, RUN]
+    assert account.written == ["removal"]
+    assert account.seconds == 840.0 - 2 * handler.PAUSE
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_no_run_is_stopped_by_a_deployment(handler: Any, cloudformation: CloudFormation, kind: str) -> None:
+    """Neither by one that goes back to a release without the chore, which deletes the chore alone."""
+    for account, request in (
+        (Account(), kind),
+        (Account("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), "Delete"),
+        (Account("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"), "Delete"),
+    ):
+        assert stop(handler, cloudformation, account, request)["Status"] == "SUCCESS"
+        assert (account.stopped, account.written) == ([], [])
+
+
+def test_what_could_not_be_ended_is_named_and_the_stack_goes_all_the_same(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """The wait is bounded: CloudFormation must have its answer while the function may still run."""
+    account = Account(stuck=RUN, refused=PAUSED)
+    answer = stop(handler, cloudformation, account)
+    assert answer["Status"] == "SUCCESS"
+    assert answer["Reason"] == f"left without a final status: {RUN}, {PAUSED}"
+    assert 0 < account.seconds <= handler.RESERVED
+    account = Account(refused=PAUSED)
+    assert stop(handler, cloudformation, account)["Reason"].endswith(f": {PAUSED}")
+    assert account.seconds > 800, "it does not wait for what was not stopped"
+
+
+def test_an_account_that_refuses_everything_does_not_keep_the_stack(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """A chore that answers FAILED would leave a stack that nobody can delete."""
+    account = Account()
+    account.open_ = None  # type: ignore[assignment] - every listing raises
+    answer = stop(handler, cloudformation, account)
+    assert answer["Status"] == "SUCCESS"
+    assert "the runs could not be stopped" in answer["Reason"]
 
 
 def test_cloudformation_hears_of_every_failure(

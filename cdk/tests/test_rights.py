@@ -82,7 +82,7 @@ def test_closeouts_own_rights_name_what_they_are_for(standard: Made) -> None:
 
 def test_the_receiver_may_do_four_things(standard: Made) -> None:
     """Read its secret, write its table, put bodies, invoke the worker's alias. And write its log."""
-    alias = next(iter(standard.of("AWS::Lambda::Alias")))
+    worker = next(name for name in standard.of("AWS::Lambda::Function") if "FunctionsWorker" in name)
     rights = allowed(standard, "ReceiverPolicy")
     assert sorted(sorted(actions) for actions, _ in rights) == [
         ["dynamodb:GetItem"],
@@ -94,7 +94,9 @@ def test_the_receiver_may_do_four_things(standard: Made) -> None:
         ["secretsmanager:GetSecretValue"],
     ]
     by_action = {next(iter(sorted(actions))): text for actions, text in rights}
-    assert json.loads(by_action["lambda:InvokeFunction"]) == {"Ref": alias}
+    assert json.loads(by_action["lambda:InvokeFunction"]) == {
+        "Fn::Join": ["", [{"Fn::GetAtt": [worker, "Arn"]}, ":live"]]
+    }
     assert "/bodies/*" in by_action["s3:PutObject"]
     assert "SecretsWebhook" in by_action["secretsmanager:GetSecretValue"]
 
@@ -113,7 +115,10 @@ WRITES = {
         },
         **{name: set(KINDS) for name in ("GetItem", "Query")},
     },
-    "ChoresPolicy": {name: {"settings"} for name in ("DeleteItem", "GetItem", "PutItem", "Query")},
+    "ChoresPolicy": {
+        **{name: {"settings"} for name in ("DeleteItem", "PutItem", "Query")},
+        "GetItem": {"settings", "run#1"},
+    },
 }
 WRITES["EndedPolicy"] = WRITES["WorkerPolicy"]
 ACTIONS = """BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem GetItem PartiQLDelete PartiQLInsert PartiQLUpdate

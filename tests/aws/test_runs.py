@@ -9,6 +9,7 @@ import time
 import uuid
 from typing import Any
 
+from closeout.stack.table import durable_name
 from closeout.testing.deliveries import pull_request
 from tests.aws.world import World
 
@@ -167,7 +168,9 @@ def test_an_execution_that_somebody_stopped_ends_its_run(world: World) -> None:
     client = world.cloud.client("lambda")
     function, _, alias = world.outputs["WorkerAlias"].rpartition(":")
     (execution,) = client.list_durable_executions_by_function(
-        FunctionName=function, Qualifier=alias, DurableExecutionName=f"{first}-1"
+        FunctionName=function,
+        Qualifier=alias,
+        DurableExecutionName=durable_name(world.outputs["WorkerAlias"], f"{first}-1"),
     )["DurableExecutions"]
     client.stop_durable_execution(DurableExecutionArn=execution["DurableExecutionArn"])
     is_over(world, first, second, sha)

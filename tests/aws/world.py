@@ -55,7 +55,7 @@ class World:
     """Starts everything, and deploys the stack with `config`, in which `env:GITHUB_API` is the fake GitHub's address.
 
     Everything is below `folder`; leaving the context ends all that it started. `context` are parameters of the stack,
-    `variables` more of the worker's environment.
+    `variables` more of the worker's environment. `beside` another world it is a second stack in that one's account.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class World:
         code: Path | None = None,
         context: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
+        beside: World | None = None,
         tell: Tell = lambda _who, _text: None,
     ) -> None:
         if not EMULATOR.exists():
@@ -78,11 +79,16 @@ class World:
         self._variables = dict(variables or {})
         self._tell = tell
         self._before: dict[str, str | None] = {}
-        self.cloud = Ministack(EMULATOR, folder)
+        self._beside = beside
+        self.cloud = Ministack(EMULATOR, folder) if beside is None else beside.cloud
         self.outputs: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Start the account and GitHub, deploy, store the token. Raises `Unavailable` with what went wrong."""
+        if self._beside is not None:
+            self.github = self._beside.github
+            self.deploy()
+            return self
         self.github = FakeGitHub(token=TOKEN, full=True)
         self._stack.callback(self.end)
         try:
@@ -123,8 +129,9 @@ class World:
         if self._code is not None:
             self._context["codePath"] = str(self._code)
         self.cdk = Cdk(self.cloud, self.folder, {"configFile": str(path), **self._context})
-        said = self.cdk.bootstrap()
-        self._tell("cdk", f"bootstrap: the account is ready ({said.seconds:.0f} s)")
+        if self._beside is None:
+            said = self.cdk.bootstrap()
+            self._tell("cdk", f"bootstrap: the account is ready ({said.seconds:.0f} s)")
         self._tell("cdk", "deploys closed-pr-event-stack; the first time, its bundles are made as well")
         began = time.monotonic()
         self.outputs = self.cdk.deploy()
@@ -261,7 +268,11 @@ class World:
     def function(self, part: str) -> str:
         """Return the name of the stack's function that the template calls `Functions/PART`."""
         functions = self.cloud.client("lambda").list_functions()["Functions"]
-        (name,) = [one["FunctionName"] for one in functions if f"Functions{part}" in one["FunctionName"]]
+        (name,) = [
+            one["FunctionName"]
+            for one in functions
+            if one["FunctionName"].startswith(f"{self.cdk.stack}-Functions{part}")
+        ]
         return str(name)
 
     def role_of(self, part: str) -> str:

@@ -1,6 +1,7 @@
-"""What CloudFormation cannot do by itself, as custom resources: three chores, each undone when the stack is deleted.
+"""What CloudFormation cannot do by itself, as custom resources: four chores, each undone when the stack is deleted.
 
-`empty`: a bucket that is not empty cannot be deleted. `log-role`: the account has one role by which every API in it
+`empty`: a bucket that is not empty cannot be deleted. `stop`: a durable function that is deleted drains its executions, which
+may take as long as they wait, and nobody posts their statuses any more. So they are stopped before. `log-role`: the account has one role by which every API in it
 writes its access log; an existing one is never replaced. `publish`: the configuration that is deployed is written into
 the ledger's table, for runs that wait on an older version of the worker, and for commands; and the digest of each of its
 definitions, since the worker runs no other. It comes as a property, so that a deployment that fails and goes back writes
@@ -13,6 +14,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import re
 import time
 import urllib.request
 import zlib
@@ -22,25 +24,36 @@ from typing import Any
 TRIES, PAUSE = 18, 5.0
 """A new role becomes known to API Gateway within a minute or so, a new right to a role too; pauses are in seconds."""
 CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
+REMOVAL = {"pk": {"S": "settings"}, "sk": {"S": "removal"}}
+ALIVE = ("RUNNING", "PAUSING", "PAUSED")
+RESERVED = 90.0
+"""Seconds of the function's time that are kept for the answer."""
+NAMED = 20
+"""Runs that an answer names at most: CloudFormation takes 4 KB."""
 LATE = 86_400.0
 """Seconds that a run may begin late, or be ended late: `stack.deployed.outlasts`."""
 
 Item = dict[str, Any]
 Clients = Callable[[str], Any]
 Sleep = Callable[[float], None]
+Remaining = Callable[[], float]
+"""Returns the seconds that are left of the function's time."""
 
 
-def handler(event: dict[str, Any], _context: Any) -> None:
+def handler(event: dict[str, Any], context: Any) -> None:
     """Carry out one request of CloudFormation: the Lambda function's entry."""
-    handle(event, _client, time.sleep)
+    handle(event, _client, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000.0)
 
 
-def handle(event: dict[str, Any], clients: Clients, sleep: Sleep) -> None:
+def handle(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Remaining) -> None:
     """Carry it out, and answer whatever happens: without an answer CloudFormation waits for an hour."""
     status, reason, wanted = "SUCCESS", "", event["ResourceProperties"]
     try:
         if wanted["Chore"] == "empty":
-            _empty(event["RequestType"], wanted["Bucket"], clients)
+            if _goes(event, clients):
+                _empty(wanted["Bucket"], clients)
+        elif wanted["Chore"] == "stop":
+            reason = _stop(event, clients, sleep, remaining)
         elif wanted["Chore"] == "log-role":
             _log_role(event["RequestType"], wanted["Role"], _before(event), clients("apigateway"), sleep)
         elif wanted["Chore"] == "publish":
@@ -66,10 +79,16 @@ def _answer(url: str, body: bytes) -> None:
     urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - the address is CloudFormation's
 
 
-def _empty(kind: str, bucket: str, clients: Clients) -> None:
-    """Delete everything in the bucket when the bucket is about to be deleted."""
-    if kind != "Delete":
-        return
+def _goes(event: dict[str, Any], clients: Clients) -> bool:
+    """Return whether the stack itself is deleted, and not only the chore, as by a release or a parameter without it."""
+    if event["RequestType"] != "Delete":
+        return False
+    (stack,) = clients("cloudformation").describe_stacks(StackName=event["StackId"])["Stacks"]
+    return stack["StackStatus"] in ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
+
+
+def _empty(bucket: str, clients: Clients) -> None:
+    """Delete everything in the bucket, which is about to be deleted."""
     s3 = clients("s3")
     try:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
@@ -81,6 +100,68 @@ def _empty(kind: str, bucket: str, clients: Clients) -> None:
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
     except s3.exceptions.NoSuchBucket:
         return
+
+
+def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Remaining) -> str:
+    """Stop every run when the stack goes, and wait for their final statuses; return what was left.
+
+    Never raises: runs that cannot be stopped must not keep the stack from being deleted.
+    """
+    try:
+        if not _goes(event, clients):
+            return ""
+        wanted = event["ResourceProperties"]
+        failed, stopped = _stop_all(wanted["Worker"], wanted["Table"], clients, remaining)
+        left = sorted({*failed, *stopped})
+        while left and remaining() > RESERVED:
+            left = [run for run in left if not _has_ended(run, wanted["Table"], clients)]
+            if not set(left) - set(failed):
+                break
+            sleep(PAUSE)
+    except Exception as error:  # noqa: BLE001 - see above
+        return f"the runs could not be stopped: {type(error).__name__}: {error}"
+    more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+    return f"left without a final status: {', '.join(left[:NAMED])}{more}" if left else ""
+
+
+def _stop_all(worker: str, table: str, clients: Clients, remaining: Remaining) -> tuple[list[str], list[str]]:
+    """Stop the executions that are under way; return the runs that could not be stopped, and those that were.
+
+    The newest first, because a run begins when the one before it in its queue has ended. The handler of failed executions
+    reads the item: it says why they were stopped.
+    """
+    functions = clients("lambda")
+    clients("dynamodb").put_item(TableName=table, Item={**REMOVAL, "since": {"N": repr(time.time())}})
+    found: list[dict[str, str]] = []
+    pages = functions.get_paginator("list_durable_executions_by_function").paginate
+    for status in ALIVE:
+        for page in pages(FunctionName=worker, Statuses=[status]):
+            found += page["DurableExecutions"]
+    failed, stopped = [], []
+    for execution in sorted(found, key=lambda one: one["StartTimestamp"], reverse=True):
+        run = re.sub(r"^.*?([a-z2-7]{26}-[0-9]+).*$", r"\1", execution["DurableExecutionName"])
+        if remaining() < RESERVED:
+            failed.append(run)
+            continue
+        try:
+            functions.stop_durable_execution(
+                DurableExecutionArn=execution["DurableExecutionArn"],
+                Error={"ErrorType": "StackRemoved", "ErrorMessage": "the stack was removed"},
+            )
+        except Exception as error:  # noqa: BLE001 - the others are stopped all the same
+            print(json.dumps({"level": "error", "text": f"{run} was not stopped: {error!r}"}))
+            failed.append(run)
+        else:
+            stopped.append(run)
+    return failed, stopped
+
+
+def _has_ended(run: str, table: str, clients: Clients) -> bool:
+    """Return whether the run's row says that it has finished, or is not there. `stack.table.attempt_key` is its key."""
+    run_id, _, attempt = run.partition("-")
+    key = {"pk": {"S": f"run#{run_id}"}, "sk": {"S": f"attempt#{int(attempt or 1):06d}"}}
+    item = clients("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    return item is None or item["state"]["S"] == "finished"
 
 
 def _before(event: dict[str, Any]) -> str:
