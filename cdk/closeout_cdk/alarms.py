@@ -21,6 +21,8 @@ from closeout_cdk.parameters import STACK
 NAMESPACE = "closeout"
 """Of the metrics of the stack under the first name; another stack's is `closeout/NAME`."""
 FIVE, HOUR = Duration.minutes(5), Duration.hours(1)
+MANY_OPERATIONS = 2_500
+"""Of the 3,000 durable operations of an execution."""
 BAD_SIGNATURES = 10
 """In five minutes: one is a scanner, ten are a hook with another secret."""
 
@@ -54,9 +56,29 @@ class Alarms(Construct):
         )
         self._alarm(
             "FailedExecutions",
-            functions.ended.metric_invocations(period=FIVE, statistic="Sum"),
+            # Lambda's own count: the handler hears of one such execution twice, by its event and by its dead letter.
+            # https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
+            cloudwatch.MathExpression(
+                expression="FILL(failed, 0) + FILL(timed_out, 0) + FILL(stopped, 0)",
+                using_metrics={
+                    name: functions.worker.metric(f"DurableExecution{metric}", period=FIVE, statistic="Sum")
+                    for name, metric in (
+                        ("failed", "Failed"),
+                        ("timed_out", "TimedOut"),
+                        ("stopped", "Stopped"),
+                    )
+                },
+                period=FIVE,
+                label="executions that did not end by themselves",
+            ),
             1,
             "an execution did not end by itself (failed, timed out, stopped); its run was ended for it",
+        )
+        self._alarm(
+            "ManyOperations",
+            functions.worker.metric("DurableExecutionOperations", period=FIVE, statistic="Maximum"),
+            MANY_OPERATIONS + 1,
+            "an execution has used most of its 3,000 durable operations; Lambda ends it when they are used up",
         )
         self._alarm(
             "StuckPending",

@@ -103,6 +103,8 @@ class Chores(Construct):
                 )
             ],
         )
+        # The chore deletes it, unless another stage logs by it.
+        role.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         accept(
             role,
             {
@@ -112,10 +114,19 @@ class Chores(Construct):
             },
         )
         stack = Stack.of(self)
-        account = f"arn:{stack.partition}:apigateway:{stack.region}::/account"
+        gateway = f"arn:{stack.partition}:apigateway:{stack.region}::"
+        roles = f"arn:{stack.partition}:iam::{stack.account}:role/*"
+        own = ("iam:DeleteRole", "iam:DetachRolePolicy", "iam:ListAttachedRolePolicies", "iam:PassRole")
         self._grants += [
-            permissions.allow(("apigateway:GET", "apigateway:PATCH"), account),
-            permissions.allow(("iam:PassRole",), role.role_arn),
+            permissions.allow(("apigateway:GET", "apigateway:PATCH"), f"{gateway}/account"),
+            permissions.allow(
+                ("apigateway:GET",),
+                f"{gateway}/restapis",
+                f"{gateway}/restapis/*/stages",
+                wildcard="whether a stage of another API logs by the role",
+            ),
+            permissions.allow(own, role.role_arn),
+            permissions.allow(("iam:GetRole",), roles, wildcard="whether the account's role still exists"),
         ]
         return self._resource("LogRole", {"Chore": "log-role", "Role": role.role_arn})
 

@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 HANDLER = Path(__file__).resolve().parent.parent / "closeout_cdk" / "housekeeping" / "handler.py"
 ROLE = "arn:aws:iam::123456789012:role/closeout-logs"
 EARLIER = "arn:aws:iam::123456789012:role/closeout-logs-before"
+GONE = "arn:aws:iam::123456789012:role/was-deleted"
 OTHERS = "arn:aws:iam::123456789012:role/somebody-elses"
 
 
@@ -156,15 +157,30 @@ def test_a_bucket_is_emptied_when_the_stack_goes_and_not_before(
 
 
 class Gateway:
-    """API Gateway's account as the chore sees it; `refuses` are tries that come before a new role is known."""
+    """API Gateway's account and IAM as the chore sees them; `refuses` are tries that come before a new role is known.
+
+    `roles` exist; `stages` are those of another API.
+    """
 
     class exceptions:  # noqa: N801 - boto3's own name
         class BadRequestException(Exception):
             pass
 
-    def __init__(self, role: str = "", refuses: int = 0) -> None:
+        class ClientError(Exception):
+            pass
+
+        class NoSuchEntityException(ClientError):
+            pass
+
+    def __init__(
+        self, role: str = "", refuses: int = 0, stages: tuple[dict[str, Any], ...] = (), denied: bool = False
+    ) -> None:
         self.role = role
         self.refuses = refuses
+        self.stages = stages
+        self.denied = denied
+        self.roles = {ROLE, OTHERS}
+        self.attached = {ROLE}
 
     def get_account(self) -> dict[str, str]:
         return {"cloudwatchRoleArn": self.role} if self.role else {}
@@ -177,12 +193,41 @@ class Gateway:
         assert (change["op"], change["path"]) == ("replace", "/cloudwatchRoleArn")
         self.role = change["value"]
 
+    def get_paginator(self, name: str) -> Any:
+        assert name == "get_rest_apis"
+        return self
+
+    def paginate(self) -> Any:
+        yield {"items": [{"id": "empty"}, {"id": "other"}]}
+
+    def get_stages(self, restApiId: str) -> dict[str, Any]:  # noqa: N803
+        return {"item": list(self.stages) if restApiId == "other" else []}
+
+    def get_role(self, RoleName: str) -> None:  # noqa: N803
+        if self.denied:
+            raise self.exceptions.ClientError("AccessDenied")
+        if not any(role.endswith(f"/{RoleName}") for role in self.roles):
+            raise self.exceptions.NoSuchEntityException
+
+    def list_attached_role_policies(self, RoleName: str) -> dict[str, Any]:  # noqa: N803
+        self.get_role(RoleName)
+        return {"AttachedPolicies": [{"PolicyArn": "push"}] if self.attached else []}
+
+    def detach_role_policy(self, RoleName: str, PolicyArn: str) -> None:  # noqa: N803
+        assert (RoleName, PolicyArn) == ("closeout-logs", "push")
+        self.attached.clear()
+
+    def delete_role(self, RoleName: str) -> None:  # noqa: N803
+        assert not self.attached, "IAM deletes no role with policies"
+        self.roles.remove(f"arn:aws:iam::123456789012:role/{RoleName}")
+
 
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [
         ("Create", "", ROLE),
         ("Create", OTHERS, OTHERS),
+        ("Create", GONE, ROLE),
         ("Update", OTHERS, OTHERS),
         ("Update", EARLIER, ROLE),
         ("Delete", ROLE, ""),
@@ -197,10 +242,42 @@ def test_an_accounts_log_role_is_set_once_and_taken_back_if_it_is_ours(
     before: str,
     after: str,
 ) -> None:
-    """Another stack's role is never replaced, and never taken away."""
+    """Another's role is never replaced while it exists, and never taken away. Ours goes with the stack."""
     gateway = Gateway(before)
     assert ask(handler, cloudformation, kind, gateway, Chore="log-role", Role=ROLE)["Status"] == "SUCCESS"
     assert gateway.role == after
+    assert (ROLE in gateway.roles) is (kind != "Delete")
+    assert OTHERS in gateway.roles
+
+
+def test_a_role_that_nobody_can_look_at_is_left(handler: Any, cloudformation: CloudFormation) -> None:
+    """An error is no proof that it is gone."""
+    gateway = Gateway(GONE, denied=True)
+    ask(handler, cloudformation, "Create", gateway, Chore="log-role", Role=ROLE)
+    assert gateway.role == GONE
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        {"accessLogSettings": {"destinationArn": "arn:aws:logs:eu-central-1:123456789012:log-group:x"}},
+        {"methodSettings": {"*/*": {"loggingLevel": "ERROR"}}},
+    ],
+)
+def test_the_role_stays_while_another_stage_logs_by_it(
+    handler: Any, cloudformation: CloudFormation, logs: dict[str, Any]
+) -> None:
+    """The setting is the account's: a second stack, or anybody's API, would lose its log without a word."""
+    gateway = Gateway(ROLE, stages=({"stageName": "prod", **logs},))
+    answer = ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert (answer["Status"], gateway.role) == ("SUCCESS", ROLE)
+    assert ROLE in gateway.roles
+    assert "other/prod" in answer["Reason"]
+    gateway = Gateway(
+        ROLE, stages=({"stageName": "prod", "methodSettings": {"*/*": {"loggingLevel": "OFF"}}},)
+    )
+    ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert gateway.role == ""
 
 
 def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) -> None:

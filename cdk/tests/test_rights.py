@@ -24,6 +24,18 @@ def test_the_webhook_secret_is_generated_and_the_token_is_really_empty(standard:
     assert not {"GenerateSecretString", "SecretString"} & set(token)
 
 
+def test_the_two_secrets_are_the_same_in_every_release(standard: Made) -> None:
+    """CloudFormation reads a secret's value when it updates it, which the secret's own policy denies to whoever deploys.
+
+    So whatever this test finds must be undone, and never the kept copy changed: docs/how-to/secrets.md.
+    """
+    found = {
+        name: {"Type": made["Type"], "Properties": made["Properties"]}
+        for name, made in standard.of("AWS::SecretsManager::Secret").items()
+    }
+    assert found == json.loads((ROOT / "tests" / "secrets_of_every_release.json").read_text("utf-8"))
+
+
 def test_an_existing_token_is_used_and_never_touched(make: Make) -> None:
     """Neither its value nor its policy is this stack's."""
     made = make(githubTokenSecret="team/github")

@@ -251,6 +251,7 @@ ALARMS = {
     "DeadLetters",
     "FailedExecutions",
     "FailedRuns",
+    "ManyOperations",
     "ReceiverErrors",
     "ReceiverThrottles",
     "SignatureFailures",
@@ -285,7 +286,9 @@ def test_a_sum_of_metrics_counts_one_that_is_missing_as_nothing(standard: Made) 
         for made in standard.of("AWS::CloudWatch::Alarm").values()
         if "Metrics" in made["Properties"]
     }
-    assert set(sums) == {f"closed-pr-event-stack-{name}" for name in ("ReceiverErrors", "StuckPending")}
+    assert set(sums) == {
+        f"closed-pr-event-stack-{name}" for name in ("FailedExecutions", "ReceiverErrors", "StuckPending")
+    }
     for ((expression, ids),) in sums.values():
         assert sorted(expression.split(" + ")) == sorted(f"FILL({name}, 0)" for name in ids)
 

@@ -55,8 +55,7 @@ def test_a_dry_run_that_is_deployed_stops_a_run_that_waits(world: World) -> None
 
 def test_a_new_receiver_and_the_old_worker_agree_on_a_run(world: World) -> None:
     """The alias moves last, so for a moment the new receiver starts runs on the old version: they do what it accepted."""
-    (world.folder / "closeout.yaml").write_text(CONFIG, "utf-8")
-    world.cdk.deploy()
+    world.deploy_again(CONFIG)
     old = live_version(world)
     world.deploy_again(DRY)
     new = live_version(world)
@@ -70,6 +69,7 @@ def test_a_new_receiver_and_the_old_worker_agree_on_a_run(world: World) -> None:
         assert f":{old}/durable-execution/" in str(world.ledger.attempts.arn(f"{run}-1"))
     finally:
         point(world, new)
+        world.deploy_again(CONFIG)
     assert (ended["verdict"], ended["summary"]) == ("success", "dry run: would delete 2")
     assert world.has_stack("preview-redeployed-72")
 
@@ -91,9 +91,7 @@ def test_a_deployment_that_failed_is_tried_again(world: World) -> None:
     published = update_that_fails(world)
     assert (live_version(world), published in versions(world)) == (before, False)
 
-    world.open(73, repository=REPOSITORY)
-    waits = close(world, REPOSITORY, 73)
-    world.until(lambda: world.run(waits), lambda seen: seen["state"] == "waiting")
+    waits, _ = waiting(world, 73)
     assert f":{before}/durable-execution/" in str(world.ledger.attempts.arn(f"{waits}-1"))
 
     world.cdk.deploy()

@@ -43,8 +43,8 @@ def test_two_stacks_stand_beside_each_other_and_one_is_destroyed_while_runs_wait
         waits = close(second, REPOSITORY, 92)
         payload = second.github.world.repository(REPOSITORY).deliveries[-1]["request"]["payload"]
         queued = second.deliver(payload, guid=str(uuid.uuid4())).json["runs"][0]
-        for one, run in ((world, firsts), (second, waits)):
-            one.until(lambda one=one, run=run: one.run(run), lambda seen: seen["state"] == "waiting")
+        world.until(lambda: world.run(firsts), lambda seen: seen["state"] == "waiting")
+        second.until(lambda: second.run(waits), lambda seen: seen["state"] == "waiting")
         second.until(lambda: second.ledger.attempts.arn(f"{queued}-1"), lambda arn: arn is not None)
         assert second.run(queued)["state"] == "queued"
 

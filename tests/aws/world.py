@@ -80,16 +80,15 @@ class World:
         self._tell = tell
         self._before: dict[str, str | None] = {}
         self._beside = beside
-        self.cloud = Ministack(EMULATOR, folder) if beside is None else beside.cloud
+        self.github: FakeGitHub = FakeGitHub(token=TOKEN, full=True) if beside is None else beside.github
+        self.cloud: Ministack = Ministack(EMULATOR, folder) if beside is None else beside.cloud
         self.outputs: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Start the account and GitHub, deploy, store the token. Raises `Unavailable` with what went wrong."""
         if self._beside is not None:
-            self.github = self._beside.github
             self.deploy()
             return self
-        self.github = FakeGitHub(token=TOKEN, full=True)
         self._stack.callback(self.end)
         try:
             self.github.start()

@@ -55,7 +55,7 @@ def handle(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Rem
         elif wanted["Chore"] == "stop":
             reason = _stop(event, clients, sleep, remaining)
         elif wanted["Chore"] == "log-role":
-            _log_role(event["RequestType"], wanted["Role"], _before(event), clients("apigateway"), sleep)
+            reason = _log_role(event, clients, sleep)
         elif wanted["Chore"] == "publish":
             _publish(event["RequestType"], wanted, clients("dynamodb"), sleep)
         else:
@@ -169,15 +169,24 @@ def _before(event: dict[str, Any]) -> str:
     return str((event.get("OldResourceProperties") or {}).get("Role") or "")
 
 
-def _log_role(kind: str, role: str, before: str, gateway: Any, sleep: Sleep) -> None:
-    """Set the account's role if there is none, or an earlier one of ours; remove it again if it is still ours."""
+def _log_role(event: dict[str, Any], clients: Clients, sleep: Sleep) -> str:
+    """Set the account's role if it has none that exists; unset ours and delete it, unless another stage logs by it.
+
+    CloudFormation leaves our role to us, since it cannot know of other stages. Return what was left.
+    """
+    gateway, iam = clients("apigateway"), clients("iam")
+    role = event["ResourceProperties"]["Role"]
     current = gateway.get_account().get("cloudwatchRoleArn") or ""
-    if kind == "Delete":
+    if event["RequestType"] == "Delete":
         if current == role:
+            stage = _logging_stage(gateway)
+            if stage is not None:
+                return f"left {role}: the stage {stage} logs by it"
             _set(gateway, "")
-        return
-    if current not in ("", before):
-        return
+        _delete_role(iam, role.rpartition("/")[2])
+        return ""
+    if current not in ("", role, _before(event)) and _exists(iam, current):
+        return ""
     for left in reversed(range(TRIES)):
         try:
             _set(gateway, role)
@@ -186,7 +195,37 @@ def _log_role(kind: str, role: str, before: str, gateway: Any, sleep: Sleep) -> 
                 raise
             sleep(PAUSE)
         else:
-            return
+            break
+    return ""
+
+
+def _logging_stage(gateway: Any) -> str | None:
+    """Return a stage of any REST API that writes a log. Our own stage is gone by then."""
+    for page in gateway.get_paginator("get_rest_apis").paginate():
+        for api in page["items"]:
+            for stage in gateway.get_stages(restApiId=api["id"])["item"]:
+                levels = {one.get("loggingLevel", "OFF") for one in stage.get("methodSettings", {}).values()}
+                if stage.get("accessLogSettings", {}).get("destinationArn") or levels - {"OFF"}:
+                    return f"{api['id']}/{stage['stageName']}"
+    return None
+
+
+def _exists(iam: Any, arn: str) -> bool:
+    """Return whether the role is there; a role whose existence is unknown counts as one."""
+    try:
+        iam.get_role(RoleName=arn.rpartition("/")[2])
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    except iam.exceptions.ClientError:
+        return True
+    return True
+
+
+def _delete_role(iam: Any, name: str) -> None:
+    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+        for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=name)
 
 
 def _set(gateway: Any, role: str) -> None:

@@ -128,6 +128,16 @@ def test_an_execution_that_is_there_already_is_started(stack: Stack) -> None:
     assert row["started"] is True
 
 
+@pytest.mark.parametrize("code", ["ResourceConflictException", "PreconditionFailedException", ""])
+def test_another_conflict_is_no_start(stack: Stack, code: str) -> None:
+    """A function that is being updated, or whatever stands between, answers 409 as well: only the durable service's code counts."""
+    stack.aws.fault(service="lambda", operation="Invoke", code=code, status=409, times=2)
+    assert ask(stack, closed())[0] == 503
+    row = stored(stack, table.attempt_key(CLEANUP, 1))
+    assert row is not None
+    assert not row.get("started")
+
+
 def test_what_is_left_of_an_expired_delivery_is_not_in_the_way(stack: Stack) -> None:
     """DynamoDB removes what has expired item by item, so the body may outlive its delivery for hours."""
     name = table.delivery_id("1", GUID)
