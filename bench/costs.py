@@ -54,6 +54,7 @@ PRICES = {
     "Lambda time": Price(0.0000133334, 1, "GB-second on arm64", _LAMBDA),
     "Durable operations": Price(8.00, MILLION, "durable operations", _LAMBDA),
     "Durable data written": Price(0.25, GB, "GB of durable data written", _LAMBDA),
+    "Durable data kept": Price(0.15, GB, "GB-month of durable data", _LAMBDA),
     "DynamoDB writes": Price(0.625, MILLION, "write request units", _DYNAMODB),
     "DynamoDB reads": Price(0.125, MILLION, "read request units", _DYNAMODB),
     "DynamoDB storage": Price(0.25 + 0.20, GB, "GB-month, with point-in-time recovery", _DYNAMODB),
@@ -61,7 +62,7 @@ PRICES = {
     "Secrets Manager calls": Price(0.05, 10_000, "calls", _SECRETS),
     "Secrets": Price(0.40, 1, "secret and month", _SECRETS),
     "Alarms": Price(0.10, 1, "metric in an alarm and month", _CLOUDWATCH),
-    "Metrics": Price(0.30, 1, "metric of a log filter and month", _CLOUDWATCH),
+    "SQS": Price(0.40, MILLION, "requests", "https://aws.amazon.com/sqs/pricing/"),
 }
 
 # --- what is assumed --------------------------------------------------------------------------------------------
@@ -72,6 +73,8 @@ RECEIVER_SECONDS = 0.3
 """Assumed: most deliveries of a quiet repository meet a cold start."""
 RUN_SECONDS, POLL_SECONDS = 4.0, 0.7
 """Assumed: all that a run does but its polls, with a cold start of the worker; and one poll."""
+HISTORY_DAYS = 14
+"""`HISTORY_DAYS` in cdk/closeout_cdk/functions.py: how long Lambda keeps a finished execution."""
 CHECKPOINT_BYTES = 1_024
 """Assumed: what Lambda keeps of a durable operation here is `{"wake": …}`."""
 PLATFORM_LOG_BYTES = 450
@@ -83,8 +86,15 @@ SECRET_READS = 2
 KEPT_MONTHS = 1.0
 """`retentionDays`, whose default is 30."""
 SECRETS = 2
-ALARM_METRICS, LOG_METRICS = 11, 4
-"""Counted in cdk/closeout_cdk/alarms.py, which a test holds to it. An alarm over an expression is billed for each metric."""
+ALARM_METRICS = 14
+"""Counted in cdk/closeout_cdk/alarms.py, which a test holds to it. An alarm over an expression is billed for each metric.
+
+The metrics themselves cost nothing in a quiet month: a metric filter that finds no line emits nothing, and a metric is
+billed by the hour in which it has a value.
+"""
+QUEUE_POLLS = 648_000
+"""Requests of a month with which Lambda asks the empty dead-letter queue: five pollers that wait for 20 seconds each."""
+DAY = 86_400.0
 
 
 class Case(NamedTuple):
@@ -137,8 +147,7 @@ def bill(case: Case, usage: dict[str, Any]) -> list[Line]:
         "API Gateway": 1.0,
         "Lambda requests": 1.0 + visits,
         "Lambda time": RECEIVER_GB * RECEIVER_SECONDS + WORKER_GB * seconds,
-        "Durable operations": 1.0 + visits,
-        "Durable data written": (1.0 + visits) * CHECKPOINT_BYTES,
+        **_durable(visits),
         "DynamoDB writes": total("writes"),
         "DynamoDB reads": total("reads"),
         "DynamoDB storage": total("stored") * KEPT_MONTHS,
@@ -148,9 +157,33 @@ def bill(case: Case, usage: dict[str, Any]) -> list[Line]:
     return [Line(name, RUNS * amount) for name, amount in each.items()]
 
 
+def _durable(visits: float) -> dict[str, float]:
+    """Return what Lambda bills of an execution, besides requests and time."""
+    written = (1.0 + visits) * CHECKPOINT_BYTES
+    return {
+        "Durable operations": 1.0 + visits,
+        "Durable data written": written,
+        "Durable data kept": written * HISTORY_DAYS / 30.0,
+    }
+
+
+def queued(usage: dict[str, Any]) -> list[Line]:
+    """Return what 1,000 runs cost that wait a day each for the run before them."""
+    day = usage["queue"]["day"]
+    each = {
+        "Lambda requests": day["visits"],
+        "Lambda time": day["visits"] * POLL_SECONDS * WORKER_GB,
+        **_durable(day["visits"]),
+        "DynamoDB writes": day["writes"],
+        "DynamoDB reads": day["reads"],
+        "CloudWatch Logs": day["log"] + day["visits"] * PLATFORM_LOG_BYTES,
+    }
+    return [Line(name, RUNS * amount) for name, amount in each.items()]
+
+
 def standing() -> list[Line]:
     """Return what a month costs in which nothing happens."""
-    return [Line("Secrets", SECRETS), Line("Alarms", ALARM_METRICS), Line("Metrics", LOG_METRICS)]
+    return [Line("Secrets", SECRETS), Line("Alarms", ALARM_METRICS), Line("SQS", QUEUE_POLLS)]
 
 
 # --- the page ---------------------------------------------------------------------------------------------------
@@ -170,6 +203,8 @@ def _totals(usage: dict[str, Any]) -> Iterator[str]:
     for case in CASES:
         usd = sum(line.usd for line in bill(case, usage))
         yield f"| {case.name} | {polls(case.seconds)} times | {usd:.2f} |"
+    usd = sum(line.usd for line in queued(usage))
+    yield f"| for each day in the queue of its key, more | | {usd:.2f} |"
 
 
 def _fixed() -> Iterator[str]:
@@ -177,7 +212,9 @@ def _fixed() -> Iterator[str]:
     yield "| what | how many | US dollars |"
     yield "| --- | --- | --- |"
     for line in standing():
-        yield f"| {line.price}: a {PRICES[line.price].unit} | {line.amount:g} | {line.usd:.2f} |"
+        price = PRICES[line.price]
+        unit = f"a {price.unit}" if price.per == 1 else price.unit
+        yield f"| {line.price}: {unit} | {line.amount:,.0f} | {line.usd:.2f} |"
     yield f"| together | | {sum(line.usd for line in standing()):.2f} |"
 
 
@@ -202,8 +239,7 @@ def _counts(usage: dict[str, Any]) -> Iterator[str]:
     yield "| counted | write units | read units | bytes stored | bytes of log | invocations |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, used in usage.items():
-        for part in ("delivery", "run", "poll"):
-            one = used[part]
+        for part, one in used.items():
             if any(one.values()):
                 numbers = (one[key] for key in ("writes", "reads", "stored", "log", "visits"))
                 yield (
@@ -211,7 +247,7 @@ def _counts(usage: dict[str, Any]) -> Iterator[str]:
                 )
 
 
-_PARTS = {"delivery": "the delivery", "run": "the run without its polls", "poll": "one poll"}
+_PARTS = {"delivery": "the delivery", "run": "the run without its polls", "poll": "one poll", "day": "a day"}
 
 
 def _prices() -> Iterator[str]:
@@ -239,10 +275,11 @@ def count() -> dict[str, Any]:
         "comment": usage.measure(usage.COMMENT, delete_seconds=1.0),
         "preview": usage.measure(usage.PREVIEW, delete_seconds=6.0),
     }
-    return {
+    counted = {
         name: {part: getattr(one, part)._asdict() for part in ("delivery", "run", "poll")}
         for name, one in found.items()
     }
+    return {**counted, "queue": {"day": usage.measure_queue()._asdict()}}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -38,7 +38,11 @@ from closeout.wiring.stack_runtime import StackRuntime
 WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
 SECRET = "the-secret-of-the-hook"
 GUID = "00000000-0000-4000-8000-000000000017"
+SECOND = "00000000-0000-4000-8000-000000000018"
 KB = 1024
+DAY = 86_400.0
+MOST_VISITS = 40
+"""Visits of a waiting run that are counted: by then it waits as long as it ever does between two."""
 INVOCATION = 900.0
 BEGIN = 1_764_086_400.123457
 """When the measured delivery arrives. With the digits of any other moment: they are part of an item's size."""
@@ -199,6 +203,22 @@ def measure(step: str, *, delete_seconds: float = 5.0) -> Usage:
         return _Scene(aws, github, Path(folder), step, clock).play()
 
 
+def measure_queue() -> Used:
+    """Return what a run uses in a day in which the run before it in the queue of its key does not end.
+
+    After `MOST_VISITS` the rest of the day is like the last visit, at the pace that it has then.
+    """
+    clock = FakeClock(BEGIN)
+    with (
+        FakeAws(clock=clock.now) as aws,
+        FakeGitHub(full=True, now=clock.now) as github,
+        tempfile.TemporaryDirectory() as folder,
+        _environment({**aws.environment(), "AWS_REGION": "us-east-1"}),
+    ):
+        aws.reset()
+        return _Scene(aws, github, Path(folder), COMMENT, clock).wait_a_day()
+
+
 class _Scene:
     def __init__(self, aws: FakeAws, github: FakeGitHub, folder: Path, step: str, clock: FakeClock) -> None:
         self._clock = clock
@@ -242,6 +262,27 @@ class _Scene:
         )
         return Usage(delivery, run, poll, len(polls), dict(sorted(calls.items())))
 
+    def wait_a_day(self) -> Used:
+        """Let two runs of one pull request be accepted, and visit the second one only."""
+        _, body = _close(self._github)
+        for guid in (GUID, SECOND):
+            self._deliver(deliveries.signed_headers("pull_request", body.encode(), SECRET, guid), body)
+            self._clock.advance(1.0)
+        meter = Meter(self._peek, "ledger")
+        runtime = self._runtime(meter)
+        rows = [row for row in self._rows() if "execution" in row and "state" in row]
+        execution = next(row["execution"]["S"] for row in rows if row["guid"]["S"] == SECOND)
+        until = self._clock.now() + DAY
+        used, wait = Used(), 0.0
+        for _ in range(MOST_VISITS):
+            one, outcome = self._visit(runtime, meter, execution)
+            used = used.plus(one)
+            wait = outcome.get("wake", until) - self._clock.now()
+            if wait <= 0.0 or self._clock.now() + wait >= until:
+                return used
+            self._clock.advance(wait)
+        return used.plus(one, (until - self._clock.now()) / wait)
+
     def _rows(self) -> list[dict[str, Any]]:
         """Return what is there but for the settings, which a deployment writes and no delivery."""
         found: list[dict[str, Any]] = self._peek.scan(TableName="ledger")["Items"]
@@ -253,10 +294,19 @@ class _Scene:
 
     def _receive(self) -> Used:
         """Let the receiver take the delivery of a pull request that closes."""
+        lines = self._deliver(*_close(self._github))
+        rows = self._rows()
+        sizes = [(item_bytes(row), "list" in row) for row in rows]
+        writes = sum(write_units(size) * (3 if listed else 2) for size, listed in sizes)
+        marked = next(item_bytes(row) for row in rows if "state" in row)
+        writes += 2 * write_units(marked)  # `started`, in the row and in the index
+        return Used(writes=writes, stored=self._stored(), log=_log_bytes(lines), visits=1)
+
+    def _deliver(self, headers: Mapping[str, str], body: str) -> list[str]:
+        """Let the receiver take a delivery; return its log."""
         (self._folder / "rules.json").write_text(
             compile_rules(self._loaded.automations, status_contexts(self._loaded.automations)), "utf-8"
         )
-        headers, body = _close(self._github)
         environment = {
             **os.environ,
             "LAMBDA_TASK_ROOT": str(self._folder),
@@ -272,12 +322,7 @@ class _Scene:
         )
         # The emulator has no such function to invoke: the delivery is stored all the same.
         assert said["statusCode"] in (202, 503), said
-        rows = self._rows()
-        sizes = [(item_bytes(row), "list" in row) for row in rows]
-        writes = sum(write_units(size) * (3 if listed else 2) for size, listed in sizes)
-        marked = next(item_bytes(row) for row in rows if "state" in row)
-        writes += 2 * write_units(marked)  # `started`, in the row and in the index
-        return Used(writes=writes, stored=self._stored(), log=_log_bytes(lines), visits=1)
+        return lines
 
     def _runtime(self, meter: Meter) -> StackRuntime:
         def client(service: str) -> Any:
@@ -299,23 +344,29 @@ class _Scene:
     def _visits(self, runtime: StackRuntime, meter: Meter, execution: str) -> Iterator[tuple[Used, bool]]:
         """Visit as Lambda does; yield what each visit used, and whether it was followed by a wait for a poll."""
         for _ in range(200):
-            writes, reads = meter.writes, meter.reads
-            with contextlib.redirect_stdout(io.StringIO()) as log:
-                outcome = runtime.engine.advance(execution, lambda: INVOCATION)
+            used, outcome = self._visit(runtime, meter, execution)
             wait = max(0.0, outcome.get("wake", 0.0) - self._clock.now())
-            used = Used(
-                writes=meter.writes - writes,
-                reads=meter.reads - reads,
-                log=_log_bytes(log.getvalue().splitlines()),
-                visits=1,
-            )
             yield used, wait > LAST_POLL
             if "done" in outcome:
                 verdict = next(row["verdict"]["S"] for row in self._rows() if "verdict" in row)
-                assert verdict == "success", log.getvalue()
+                assert verdict == "success", verdict
                 return
             self._clock.advance(wait)
         raise AssertionError("the run does not end")
+
+    @staticmethod
+    def _visit(runtime: StackRuntime, meter: Meter, execution: str) -> tuple[Used, dict[str, Any]]:
+        """Visit once; return what that used, and what came of it."""
+        writes, reads = meter.writes, meter.reads
+        with contextlib.redirect_stdout(io.StringIO()) as log:
+            outcome = runtime.engine.advance(execution, lambda: INVOCATION)
+        used = Used(
+            writes=meter.writes - writes,
+            reads=meter.reads - reads,
+            log=_log_bytes(log.getvalue().splitlines()),
+            visits=1,
+        )
+        return used, outcome
 
 
 def _make_preview(cloudformation: Any, s3: Any) -> None:

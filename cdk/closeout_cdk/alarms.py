@@ -5,7 +5,7 @@ A missing metric is no alarm: a stack to which nothing happens is well.
 
 from __future__ import annotations
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
@@ -19,7 +19,10 @@ from closeout_cdk.functions import Functions
 from closeout_cdk.parameters import STACK
 
 NAMESPACE = "closeout"
+"""Of the metrics of the stack under the first name; another stack's is `closeout/NAME`."""
 FIVE, HOUR = Duration.minutes(5), Duration.hours(1)
+MANY_OPERATIONS = 2_500
+"""Of the 3,000 durable operations of an execution."""
 BAD_SIGNATURES = 10
 """In five minutes: one is a scanner, ten are a hook with another secret."""
 
@@ -37,6 +40,8 @@ class Alarms(Construct):
         email: str | None,
     ) -> None:
         super().__init__(scope, name)
+        self._stack = Stack.of(self).stack_name
+        self._namespace = NAMESPACE if self._stack == STACK else f"{NAMESPACE}/{self._stack}"
         self._topic = self._make_topic(email) if email else None
         self._of_runs(functions)
         self._of_receiver(functions, access_logs)
@@ -51,9 +56,29 @@ class Alarms(Construct):
         )
         self._alarm(
             "FailedExecutions",
-            functions.ended.metric_invocations(period=FIVE, statistic="Sum"),
+            # Lambda's own count: the handler hears of one such execution twice, by its event and by its dead letter.
+            # https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
+            cloudwatch.MathExpression(
+                expression="FILL(failed, 0) + FILL(timed_out, 0) + FILL(stopped, 0)",
+                using_metrics={
+                    name: functions.worker.metric(f"DurableExecution{metric}", period=FIVE, statistic="Sum")
+                    for name, metric in (
+                        ("failed", "Failed"),
+                        ("timed_out", "TimedOut"),
+                        ("stopped", "Stopped"),
+                    )
+                },
+                period=FIVE,
+                label="executions that did not end by themselves",
+            ),
             1,
             "an execution did not end by itself (failed, timed out, stopped); its run was ended for it",
+        )
+        self._alarm(
+            "ManyOperations",
+            functions.worker.metric("DurableExecutionOperations", period=FIVE, statistic="Maximum"),
+            MANY_OPERATIONS + 1,
+            "an execution has used most of its 3,000 durable operations; Lambda ends it when they are used up",
         )
         self._alarm(
             "StuckPending",
@@ -128,7 +153,7 @@ class Alarms(Construct):
             f"{name}Filter",
             log_group=group,
             filter_pattern=logs.FilterPattern.literal(pattern),
-            metric_namespace=NAMESPACE,
+            metric_namespace=self._namespace,
             metric_name=metric,
             metric_value="1",
         )
@@ -138,7 +163,7 @@ class Alarms(Construct):
         alarm = cloudwatch.Alarm(
             self,
             name,
-            alarm_name=f"{STACK}-{name}",
+            alarm_name=f"{self._stack}-{name}",
             alarm_description=f"closeout: {description}",
             metric=metric,
             threshold=threshold,

@@ -50,7 +50,7 @@ class Api(Construct):
         self.rest = apigateway.RestApi(
             self,
             "Rest",
-            rest_api_name="closed-pr-event-stack",
+            rest_api_name=given.stack_name,
             description="closeout: receives GitHub's webhook",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             policy=_policy(given),

@@ -16,7 +16,7 @@ from closeout.stack import table as layout
 from closeout_cdk import permissions
 from closeout_cdk.accept import accept
 from closeout_cdk.config import Config
-from closeout_cdk.functions import RUNTIME, RUNTIME_REASON, architecture
+from closeout_cdk.functions import RUNTIME, RUNTIME_REASON, Functions, architecture
 from closeout_cdk.parameters import Parameters
 
 SOURCE = Path(__file__).resolve().parent / "housekeeping"
@@ -35,7 +35,7 @@ class Chores(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            description="closeout: publishes the configuration, empties the bucket before it goes, sets up access logs once",
+            description="closeout: publishes the configuration, stops runs and empties the bucket before they go, sets up access logs once",
             runtime=RUNTIME,
             architecture=architecture(given),
             handler="handler.handler",
@@ -70,6 +70,26 @@ class Chores(Construct):
         ]
         return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
 
+    def stop(self, functions: Functions, table: dynamodb.ITable) -> CustomResource:
+        """Stop every run when the stack goes, while what ends a run is still there: the caller names it as dependencies.
+
+        The worker is named by a pattern, since it waits for a resource of this function.
+        """
+        worker = permissions.named_by_cloudformation(functions.worker)
+        why = "executions belong to versions of this one function"
+        self._grants += [
+            permissions.allow(
+                ("lambda:ListDurableExecutionsByFunction", "lambda:StopDurableExecution"),
+                worker,
+                wildcard=why,
+            ),
+            permissions.allow(
+                ("dynamodb:GetItem",), table.table_arn, only=permissions.partitions(layout.RUN)
+            ),
+        ]
+        properties = {"Worker": functions.worker.function_name, "Table": table.table_name}
+        return self._resource("StopRuns", {"Chore": "stop", **properties})
+
     def log_role(self) -> CustomResource:
         """Set the role with which API Gateway writes logs, unless the account has one."""
         role = iam.Role(
@@ -83,6 +103,8 @@ class Chores(Construct):
                 )
             ],
         )
+        # The chore deletes it, unless another stage logs by it.
+        role.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         accept(
             role,
             {
@@ -92,17 +114,32 @@ class Chores(Construct):
             },
         )
         stack = Stack.of(self)
-        account = f"arn:{stack.partition}:apigateway:{stack.region}::/account"
+        gateway = f"arn:{stack.partition}:apigateway:{stack.region}::"
+        roles = f"arn:{stack.partition}:iam::{stack.account}:role/*"
+        own = ("iam:DeleteRole", "iam:DetachRolePolicy", "iam:ListAttachedRolePolicies", "iam:PassRole")
         self._grants += [
-            permissions.allow(("apigateway:GET", "apigateway:PATCH"), account),
-            permissions.allow(("iam:PassRole",), role.role_arn),
+            permissions.allow(("apigateway:GET", "apigateway:PATCH"), f"{gateway}/account"),
+            permissions.allow(
+                ("apigateway:GET",),
+                f"{gateway}/restapis",
+                f"{gateway}/restapis/*/stages",
+                wildcard="whether a stage of another API logs by the role",
+            ),
+            permissions.allow(own, role.role_arn),
+            permissions.allow(("iam:GetRole",), roles, wildcard="whether the account's role still exists"),
         ]
         return self._resource("LogRole", {"Chore": "log-role", "Role": role.role_arn})
 
     def finish(self) -> None:
         """Attach the role's one policy, once all chores are known. The function waits for it."""
+        stack = Stack.of(self)
+        itself = stack.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*"
+        )
+        why = "the stack's id is not known to its own resources"
+        asks = permissions.allow(("cloudformation:DescribeStacks",), itself, wildcard=why)
         policy = permissions.attach(
-            self, "Policy", self._role, [permissions.write_log(self.logs), *self._grants]
+            self, "Policy", self._role, [permissions.write_log(self.logs), asks, *self._grants]
         )
         permissions.wait_for(self.function, policy)
 

@@ -71,6 +71,8 @@ class Functions(Construct):
         self.ended_logs, self.ended_role = self._logs("EndedLogs"), permissions.role(self, "EndedRole")
         self.worker = self._make_worker(config.execution_timeout)
         self.alias = self.worker.add_alias(ALIAS)
+        # Not the alias's own ARN: a reference would move the alias before whatever refers to it. See `start_last`.
+        self.alias_arn = f"{self.worker.function_arn}:{ALIAS}"
         self.receiver = self._make_receiver()
         self.ended = self._make_ended()
 
@@ -92,8 +94,12 @@ class Functions(Construct):
             # A run of weeks is continued by another execution more than 16 times, which Lambda takes for a loop.
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
             reserved_concurrent_executions=self._given.worker_concurrency,
-            # Suspended executions are pinned to their version: CloudFormation must not delete it under them.
-            current_version_options=lambda_.VersionOptions(removal_policy=RemovalPolicy.RETAIN),
+            # Suspended executions are pinned to their version, so CloudFormation must not delete it under them. But an
+            # update that is rolled back removes the version it published: Lambda publishes the same code only once, so a
+            # version that stayed would make the next try fail. See docs/adr/0021.
+            current_version_options=lambda_.VersionOptions(
+                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            ),
         )
         Annotations.of(made).acknowledge_info(
             "aws-lambda:Function.DurableConfig",
@@ -122,6 +128,14 @@ class Functions(Construct):
         policy = permissions.attach(self, "WorkerPolicy", self.worker_role, grants)
         permissions.wait_for(self.worker, policy, published)
 
+    def start_last(self, *others: Construct) -> None:
+        """Move the alias after `others` and the other functions, so that no run starts on a version that is rolled back.
+
+        Until then runs start on the old version, also those that the new receiver accepts.
+        """
+        beside = [one for one in self.node.children if one.node.id != self.worker.node.id]
+        self.alias.node.add_dependency(*beside, *others)
+
     def _make_receiver(self) -> lambda_.Function:
         made = self._function(
             "Receiver",
@@ -133,7 +147,7 @@ class Functions(Construct):
             timeout=Duration.seconds(20),
             environment={
                 **self._shared,
-                "CLOSEOUT_WORKER": self.alias.function_arn,
+                "CLOSEOUT_WORKER": self.alias_arn,
                 "CLOSEOUT_WEBHOOK_SECRET": self._secrets.webhook_arn,
             },
             reserved_concurrent_executions=self._given.receiver_concurrency,
@@ -142,7 +156,7 @@ class Functions(Construct):
             permissions.write_log(self.receiver_logs),
             *permissions.accept_deliveries(self._ledger),
             permissions.allow(("secretsmanager:GetSecretValue",), self._secrets.webhook_arn),
-            permissions.allow(("lambda:InvokeFunction",), self.alias.function_arn),
+            permissions.allow(("lambda:InvokeFunction",), self.alias_arn),
         ]
         self.receiver_policy = permissions.attach(self, "ReceiverPolicy", self.receiver_role, grants)
         return made
@@ -156,7 +170,7 @@ class Functions(Construct):
             description="closeout: ends runs whose execution failed, timed out or was stopped",
             memory_size=1024,
             timeout=ENDED_TIMEOUT,
-            environment={**self._of_runs(), "CLOSEOUT_WORKER": self.alias.function_arn},
+            environment={**self._of_runs(), "CLOSEOUT_WORKER": self.alias_arn},
             # Its own source: Lambda tries an event three times within minutes, the queue's consumer for ten hours.
             dead_letter_queue=self.dead_letters,
         )

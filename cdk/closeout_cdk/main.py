@@ -8,6 +8,7 @@ import aws_cdk as cdk
 import cdk_nag
 
 from closeout.config.findings import listed
+from closeout.core import protect
 from closeout.core.errors import CloseoutError, ConfigError
 from closeout_cdk import parameters
 from closeout_cdk.bundling import Bundle, Bundler, Target
@@ -63,12 +64,15 @@ def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
         print(bundle.line(), file=sys.stderr)
     stack = CloseoutStack(
         app,
-        parameters.STACK,
+        given.stack_name,
         parameters=given,
         config=config,
         bundles=bundles,
         # No account: a template for any, so that synthesis needs no credentials.
         env=cdk.Environment(region=given.region),
+        # CloudFormation tags its secrets anew when a stack's own tags change, which our policy on them may refuse: so none
+        # for the first name, which stands for itself in what is protected (`core.protect`).
+        tags=None if given.stack_name == parameters.STACK else {protect.TAG: given.stack_name},
     )
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     return stack

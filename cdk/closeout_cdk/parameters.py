@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 """`cdk/`: where relative paths begin."""
 
 STACK = "closed-pr-event-stack"
+"""The stack's name unless `stackName` says another one."""
+LONGEST_NAME = 24
+"""Characters of a stack's name: CloudFormation must not cut the functions' names, which policies name by their beginning."""
 RETENTION = (
     1,
     3,
@@ -46,6 +49,7 @@ RETENTION = (
 KEEPABLE = ("ledger", "secrets", "logs")
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]")
+_STACK_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9-]{{0,{LONGEST_NAME - 1}}}")
 _STAGE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:root|(?:role|user)/[\w+=,.@/*-]{1,512})", re.ASCII)
@@ -65,6 +69,7 @@ class ParameterError(Exception):
 class Parameters:
     """The parameters, with every default filled in. Paths are absolute; `None` where there is no such file."""
 
+    stack_name: str
     region: str
     stage: str
     config_file: Path
@@ -255,6 +260,13 @@ def _addresses(value: Any) -> tuple[str, ...]:
 
 
 _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
+    "stackName": (
+        "stack_name",
+        STACK,
+        _matching(
+            _STACK_NAME, f"a stack's name (letters, digits, `-`, at most {LONGEST_NAME}, a letter first)"
+        ),
+    ),
     "region": ("region", "eu-central-1", _matching(_REGION, "an AWS region, like eu-central-1")),
     "stage": ("stage", "prod", _matching(_STAGE, "the name of a stage (letters, digits, `_`, `-`)")),
     "configFile": ("config_file", "closeout.yaml", _config),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import ArnFormat, Aws, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from closeout.core.protect import BUILT_IN, TAG
 from closeout.stack import table as layout
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import STACK
@@ -59,28 +60,47 @@ def protect(scope: Construct, own: Own) -> list[Grant]:
         form = ArnFormat.NO_RESOURCE_NAME
         return stack.format_arn(service=service, resource=resource, arn_format=form, **parts)
 
-    functions = arn("lambda", f"function:{STACK}-*")
+    name = stack.stack_name
+    functions = arn("lambda", f"function:{name}-*")
     api = arn("apigateway", f"/restapis/{own.api.rest_api_id}", account="")
     bucket = own.ledger.bucket
     return [
-        _deny("cloudformation:*", *(arn("cloudformation", f"stack/{name}/*") for name in (STACK, "CDKToolkit"))),
-        _deny("iam:*", arn("iam", f"role/{STACK}-*", region="")),
+        _deny("cloudformation:*", *(arn("cloudformation", f"stack/{one}/*") for one in sorted({name, f"{STACK}*", "CDKToolkit"}))),
+        _deny("iam:*", arn("iam", f"role/{name}-*", region="")),
         _deny(_TABLE, own.ledger.table.table_arn),
         # What is deployed, and the pause: a step must not lift its own guards. The worker itself only reads them.
         _deny(_ITEMS, own.ledger.table.table_arn, only={"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": [layout.SETTINGS]}}),
         _deny("s3:Delete* s3:Put*", bucket.bucket_arn, bucket.arn_for_objects("*")),
-        _deny(_SECRETS, arn("secretsmanager", f"secret:{STACK}/*"), own.webhook_secret),
+        # S3 looks at the tags of a bucket only where its owner asked for that, so those of other stacks go by their names.
+        _deny("s3:Delete* s3:Put*", *(f"arn:{Aws.PARTITION}:s3:::{one}" for one in BUILT_IN if "ledgerbodies" in one)),
+        _deny(_SECRETS, arn("secretsmanager", f"secret:{name}/*"), own.webhook_secret),
         _deny(_FUNCTION, functions),
         _deny("lambda:Invoke*", *map(named_by_cloudformation, own.functions)),
         # AWS gives the creation no resource, and a mapping's id is not known: whose function it is for is the limit.
         _deny("lambda:*EventSourceMapping", "*", only={"ArnLike": {"lambda:FunctionArn": functions}}),
         _deny(_QUEUES, *(queue.queue_arn for queue in own.queues)),
-        _deny("events:Delete* events:Disable* events:Put* events:Remove*", arn("events", f"rule/{STACK}-*")),
+        _deny("events:Delete* events:Disable* events:Put* events:Remove*", arn("events", f"rule/{name}-*")),
         _deny(_LOGS, *(group.log_group_arn for group in own.logs)),
-        _deny("cloudwatch:Delete* cloudwatch:Disable* cloudwatch:Put* cloudwatch:Set*", arn("cloudwatch", f"alarm:{STACK}-*")),
-        _deny("sns:*Permission sns:Delete* sns:Put* sns:Set*", arn("sns", f"{STACK}-*")),
+        _deny("cloudwatch:Delete* cloudwatch:Disable* cloudwatch:Put* cloudwatch:Set*", arn("cloudwatch", f"alarm:{name}-*")),
+        _deny("sns:*Permission sns:Delete* sns:Put* sns:Set*", arn("sns", f"{name}-*")),
         _deny("apigateway:*", api, f"{api}/*"),
+        _others(name),
     ]  # fmt: skip
+
+
+def _others(name: str) -> Grant:
+    """Deny everything about the other closeout stacks of the account, whose names are not known here: each has the tag.
+
+    But to look at a stack, so that a guard can say why it refuses.
+    """
+    tag = f"aws:ResourceTag/{TAG}"
+    statement = iam.PolicyStatement(
+        effect=iam.Effect.DENY,
+        not_actions=[f"cloudformation:{reads}*" for reads in ("Describe", "Get", "List")],
+        resources=["*"],
+        conditions={"Null": {tag: "false"}, "StringNotEquals": {tag: name}},
+    )
+    return Grant(statement)
 
 
 def _deny(actions: str, *resources: str, only: Mapping[str, Mapping[str, object]] | None = None) -> Grant:

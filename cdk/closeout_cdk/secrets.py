@@ -15,7 +15,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from closeout_cdk.accept import accept
-from closeout_cdk.parameters import STACK, Parameters
+from closeout_cdk.parameters import Parameters
 
 
 class Secrets(Construct):
@@ -27,7 +27,7 @@ class Secrets(Construct):
         self.webhook = secretsmanager.CfnSecret(
             self,
             "Webhook",
-            name=given.webhook_secret_name or _name("webhook"),
+            name=given.webhook_secret_name or _name(given.stack_name, "webhook"),
             description="Signs the deliveries of GitHub's webhook. Made by closeout; change it with closeout webhook rotate-secret",
             generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
                 password_length=48, exclude_punctuation=True
@@ -40,7 +40,7 @@ class Secrets(Construct):
                 "SMG4": "GitHub must learn of a new value hook by hook: closeout webhook rotate-secret does both"
             },
         )
-        self.webhook_name = given.webhook_secret_name or _name("webhook")
+        self.webhook_name = given.webhook_secret_name or _name(given.stack_name, "webhook")
         self.webhook_arn = self.webhook.ref
         self.token: secretsmanager.CfnSecret | None = None
         if given.github_token_secret is None:
@@ -48,8 +48,8 @@ class Secrets(Construct):
             self.token = secretsmanager.CfnSecret(
                 self,
                 "Token",
-                name=_name("github-token"),
-                description="A token for GitHub's API. Empty until closeout secret set github --stack closed-pr-event-stack",
+                name=_name(given.stack_name, "github-token"),
+                description=f"A token for GitHub's API. Empty until closeout secret set github --stack {given.stack_name}",
             )
             self.token.apply_removal_policy(removal)
             accept(
@@ -58,7 +58,7 @@ class Secrets(Construct):
             )
             self.token_arn = self.token.ref
             self.token_pattern = self.token.ref
-            self.token_name = _name("github-token")
+            self.token_name = _name(given.stack_name, "github-token")
         else:
             self.token_arn = self.token_name = given.github_token_secret
             self.token_pattern = Stack.of(self).format_arn(
@@ -77,10 +77,10 @@ class Secrets(Construct):
             _deny(self, "TokenPolicy", self.token_arn, token_readers, others)
 
 
-def _name(what: str) -> str:
+def _name(stack: str, what: str) -> str:
     """Return a name that no earlier stack has had: a deleted secret's name stays taken for its recovery window."""
     stack_uuid = Fn.select(2, Fn.split("/", Aws.STACK_ID))
-    return Fn.join("", [f"{STACK}/{what}-", Fn.select(0, Fn.split("-", stack_uuid))])
+    return Fn.join("", [f"{stack}/{what}-", Fn.select(0, Fn.split("-", stack_uuid))])
 
 
 def _deny(scope: Construct, name: str, arn: str, roles: Sequence[iam.IRole], others: Sequence[str]) -> None:

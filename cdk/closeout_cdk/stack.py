@@ -10,6 +10,7 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from closeout.config.findings import listed
+from closeout.core.protect import TAG
 from closeout_cdk import permissions
 from closeout_cdk.alarms import Alarms
 from closeout_cdk.api import Api
@@ -25,7 +26,7 @@ from closeout_cdk.secrets import Secrets
 
 
 class CloseoutStack(Stack):
-    """`closed-pr-event-stack`."""
+    """The stack, under the name that the parameters say."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class CloseoutStack(Stack):
             analytics_reporting=False,
             **options,
         )
-        cdk.Tags.of(self).add("closeout", name)
+        cdk.Tags.of(self).add(TAG, name)
         self.ledger = Ledger(self, "Ledger", parameters)
         self.secrets = Secrets(self, "Secrets", parameters)
         self.functions = Functions(
@@ -73,6 +74,7 @@ class CloseoutStack(Stack):
         published = chores.publish(self.ledger.table, config)
         self._do_chores(chores, parameters, published)
         self.functions.permit_worker(config, protect(self, self._own(chores)), published)
+        made.start_last(self.ledger, self.secrets, self.api, self.failures, self.alarms, chores)
         self._tell(parameters)
 
     def _own(self, chores: Chores) -> Own:
@@ -89,14 +91,21 @@ class CloseoutStack(Stack):
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
-        """Empty the bucket and set up access logs where the parameters ask for it.
+        """Stop runs and empty the bucket before they go, and set up access logs where the parameters ask for it.
 
-        The receiver goes first: what it stored last is emptied too. And it comes after what is published, since it uses
-        the definitions that the worker then knows.
+        When the stack is deleted, the receiver goes first, so that no run begins. Then the runs are stopped, while what
+        posts their statuses is there. Then the bucket is emptied. The receiver comes after what is published, since it
+        uses the definitions that the worker then knows.
         """
-        before = [self.functions.receiver_policy, published]
+        made = self.functions
+        before = [made.receiver_policy, published]
+        stop = chores.stop(made, self.ledger.table)
+        stop.node.add_dependency(self.failures, self.secrets, self.ledger.bucket, made.ended, published)
+        before.append(stop)
         if "ledger" not in given.keep:
-            before.append(chores.empty(self.ledger.bucket))
+            emptied = chores.empty(self.ledger.bucket)
+            stop.node.add_dependency(emptied)
+            before.append(emptied)
         permissions.wait_for(self.functions.receiver, *before)
         if given.api_log_role == "create":
             self.api.rest.deployment_stage.node.add_dependency(chores.log_role())
@@ -117,7 +126,7 @@ class CloseoutStack(Stack):
             "LogGroupName": (self.functions.worker_logs.log_group_name, "the runs' log"),
             "TableName": (self.ledger.table.table_name, "the ledger: deliveries, runs, steps"),
             "BucketName": (self.ledger.bucket.bucket_name, "bodies that are too large for the table"),
-            "WorkerAlias": (self.functions.alias.function_arn, "the function that carries out runs"),
+            "WorkerAlias": (self.functions.alias_arn, "the function that carries out runs"),
             "Region": (self.region, "where all of it is"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
             "OnDestroy": (on_destroy(given), "what cdk destroy leaves behind"),

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from closeout_cdk.parameters import STACK
 from support import Made
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
@@ -55,7 +54,7 @@ class Account:
             return "a1b2c3d4e5"
         if kind in NAMED:
             return str(self.resolve(made["Properties"][NAMED[kind]]))
-        name = f"{STACK}-{logical_id}-1A2B3C4D5E6F"
+        name = f"{self._made.stack}-{logical_id}-1A2B3C4D5E6F"
         return name.lower() if kind == "AWS::S3::Bucket" else name
 
     def arn(self, logical_id: str) -> str:
@@ -70,7 +69,7 @@ class Account:
             return value
         match next(iter(value.items())):
             case ("Ref", "AWS::StackId"):
-                return f"arn:aws:cloudformation:{HERE}:stack/{STACK}/51af3dc0-da77-11e4-872e-1234567db123"
+                return f"arn:aws:cloudformation:{HERE}:stack/{self._made.stack}/51af3dc0-da77-11e4-872e-1234567db123"
             case ("Ref", str(name)):
                 return PSEUDO.get(name) or self._reference(name)
             case ("Fn::GetAtt", [str(name), "Arn"]):
@@ -112,7 +111,11 @@ def decision(
     effects = {
         one["Effect"]
         for one in statements
-        if any(fits(pattern.lower(), action.lower()) for pattern in as_list(one["Action"]))
+        if any(
+            fits(pattern.lower(), action.lower())
+            for pattern in as_list(one.get("Action") or one["NotAction"])
+        )
+        is not ("NotAction" in one)
         and any(fits(pattern, resource) for pattern in as_list(one["Resource"]))
         and _holds(one.get("Condition", {}), context or {})
     }
@@ -140,6 +143,8 @@ def _fulfilled(operator: str, values: list[str], wanted: list[str]) -> bool:
             return all(fitting)
         case "ForAnyValue:StringEquals" | "ArnLike":
             return any(fitting)
+        case "StringNotEquals":
+            return not any(fitting)
     raise NotImplementedError(operator)
 
 

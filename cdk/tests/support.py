@@ -10,7 +10,6 @@ from typing import Any
 import aws_cdk as cdk
 
 from closeout_cdk.bundling import Bundle, Bundler, Target
-from closeout_cdk.parameters import STACK
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMITTED: Mapping[str, Any] = json.loads((ROOT / "cdk.context.json").read_text())
@@ -67,7 +66,10 @@ class Made:
 
     def __init__(self, app: cdk.App) -> None:
         self.app = app
-        self.template: dict[str, Any] = app.synth().get_stack_by_name(STACK).template
+        (made,) = app.synth().stacks
+        self.stack = str(made.stack_name)
+        self.tags = dict(made.tags)
+        self.template: dict[str, Any] = made.template
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the resources of a type, by their logical id."""

@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 HANDLER = Path(__file__).resolve().parent.parent / "closeout_cdk" / "housekeeping" / "handler.py"
 ROLE = "arn:aws:iam::123456789012:role/closeout-logs"
 EARLIER = "arn:aws:iam::123456789012:role/closeout-logs-before"
+GONE = "arn:aws:iam::123456789012:role/was-deleted"
 OTHERS = "arn:aws:iam::123456789012:role/somebody-elses"
 
 
@@ -71,6 +72,14 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     boto3.DEFAULT_SESSION = None
 
 
+class Context:
+    """What Lambda says of an invocation."""
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 840_000
+
+
 @pytest.fixture
 def handler() -> Any:
     """The function's code as Lambda loads it: a file by itself."""
@@ -101,23 +110,40 @@ def ask(
         "OldResourceProperties": {"Role": EARLIER} if kind == "Update" else None,
     }
     if gateway is None:
-        handler.handler(event, None)
+        handler.handler(event, Context())
     else:
-        handler.handle(event, lambda _service: gateway, slept)
+        handler.handle(event, lambda _service: gateway, slept, lambda: 840.0)
     return cloudformation.answers[-1]
 
 
-def test_a_bucket_is_emptied_when_it_goes_and_not_before(
-    aws: str, handler: Any, cloudformation: CloudFormation
+class Stacks:
+    """CloudFormation, which says one status after the other."""
+
+    def __init__(self, statuses: Iterator[str]) -> None:
+        self._statuses = statuses
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
+        assert StackName == "stack"
+        return {"Stacks": [{"StackStatus": next(self._statuses)}]}
+
+
+def test_a_bucket_is_emptied_when_the_stack_goes_and_not_before(
+    aws: str, handler: Any, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Old versions and delete markers too, which a bucket counts as content."""
+    """Old versions and delete markers too. An update that keeps the ledger from now on deletes the chore, not the bodies."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="bodies", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_bucket_versioning(Bucket="bodies", VersioningConfiguration={"Status": "Enabled"})
     for _ in range(2):
         s3.put_object(Bucket="bodies", Key="bodies/a", Body=b"x")
     s3.delete_object(Bucket="bodies", Key="bodies/a")
-    for kind in ("Create", "Update"):
+    statuses = iter(["UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "DELETE_IN_PROGRESS", "DELETE_IN_PROGRESS"])
+    monkeypatch.setattr(
+        handler,
+        "_client",
+        lambda service: Stacks(statuses) if service == "cloudformation" else boto3.client(service),
+    )
+    for kind in ("Create", "Update", "Delete"):
         assert ask(handler, cloudformation, kind, Chore="empty", Bucket="bodies")["Status"] == "SUCCESS"
         assert s3.list_object_versions(Bucket="bodies")["Versions"]
     assert ask(handler, cloudformation, "Delete", Chore="empty", Bucket="bodies")["Status"] == "SUCCESS"
@@ -131,15 +157,30 @@ def test_a_bucket_is_emptied_when_it_goes_and_not_before(
 
 
 class Gateway:
-    """API Gateway's account as the chore sees it; `refuses` are tries that come before a new role is known."""
+    """API Gateway's account and IAM as the chore sees them; `refuses` are tries that come before a new role is known.
+
+    `roles` exist; `stages` are those of another API.
+    """
 
     class exceptions:  # noqa: N801 - boto3's own name
         class BadRequestException(Exception):
             pass
 
-    def __init__(self, role: str = "", refuses: int = 0) -> None:
+        class ClientError(Exception):
+            pass
+
+        class NoSuchEntityException(ClientError):
+            pass
+
+    def __init__(
+        self, role: str = "", refuses: int = 0, stages: tuple[dict[str, Any], ...] = (), denied: bool = False
+    ) -> None:
         self.role = role
         self.refuses = refuses
+        self.stages = stages
+        self.denied = denied
+        self.roles = {ROLE, OTHERS}
+        self.attached = {ROLE}
 
     def get_account(self) -> dict[str, str]:
         return {"cloudwatchRoleArn": self.role} if self.role else {}
@@ -152,12 +193,41 @@ class Gateway:
         assert (change["op"], change["path"]) == ("replace", "/cloudwatchRoleArn")
         self.role = change["value"]
 
+    def get_paginator(self, name: str) -> Any:
+        assert name == "get_rest_apis"
+        return self
+
+    def paginate(self) -> Any:
+        yield {"items": [{"id": "empty"}, {"id": "other"}]}
+
+    def get_stages(self, restApiId: str) -> dict[str, Any]:  # noqa: N803
+        return {"item": list(self.stages) if restApiId == "other" else []}
+
+    def get_role(self, RoleName: str) -> None:  # noqa: N803
+        if self.denied:
+            raise self.exceptions.ClientError("AccessDenied")
+        if not any(role.endswith(f"/{RoleName}") for role in self.roles):
+            raise self.exceptions.NoSuchEntityException
+
+    def list_attached_role_policies(self, RoleName: str) -> dict[str, Any]:  # noqa: N803
+        self.get_role(RoleName)
+        return {"AttachedPolicies": [{"PolicyArn": "push"}] if self.attached else []}
+
+    def detach_role_policy(self, RoleName: str, PolicyArn: str) -> None:  # noqa: N803
+        assert (RoleName, PolicyArn) == ("closeout-logs", "push")
+        self.attached.clear()
+
+    def delete_role(self, RoleName: str) -> None:  # noqa: N803
+        assert not self.attached, "IAM deletes no role with policies"
+        self.roles.remove(f"arn:aws:iam::123456789012:role/{RoleName}")
+
 
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [
         ("Create", "", ROLE),
         ("Create", OTHERS, OTHERS),
+        ("Create", GONE, ROLE),
         ("Update", OTHERS, OTHERS),
         ("Update", EARLIER, ROLE),
         ("Delete", ROLE, ""),
@@ -172,10 +242,42 @@ def test_an_accounts_log_role_is_set_once_and_taken_back_if_it_is_ours(
     before: str,
     after: str,
 ) -> None:
-    """Another stack's role is never replaced, and never taken away."""
+    """Another's role is never replaced while it exists, and never taken away. Ours goes with the stack."""
     gateway = Gateway(before)
     assert ask(handler, cloudformation, kind, gateway, Chore="log-role", Role=ROLE)["Status"] == "SUCCESS"
     assert gateway.role == after
+    assert (ROLE in gateway.roles) is (kind != "Delete")
+    assert OTHERS in gateway.roles
+
+
+def test_a_role_that_nobody_can_look_at_is_left(handler: Any, cloudformation: CloudFormation) -> None:
+    """An error is no proof that it is gone."""
+    gateway = Gateway(GONE, denied=True)
+    ask(handler, cloudformation, "Create", gateway, Chore="log-role", Role=ROLE)
+    assert gateway.role == GONE
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        {"accessLogSettings": {"destinationArn": "arn:aws:logs:eu-central-1:123456789012:log-group:x"}},
+        {"methodSettings": {"*/*": {"loggingLevel": "ERROR"}}},
+    ],
+)
+def test_the_role_stays_while_another_stage_logs_by_it(
+    handler: Any, cloudformation: CloudFormation, logs: dict[str, Any]
+) -> None:
+    """The setting is the account's: a second stack, or anybody's API, would lose its log without a word."""
+    gateway = Gateway(ROLE, stages=({"stageName": "prod", **logs},))
+    answer = ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert (answer["Status"], gateway.role) == ("SUCCESS", ROLE)
+    assert ROLE in gateway.roles
+    assert "other/prod" in answer["Reason"]
+    gateway = Gateway(
+        ROLE, stages=({"stageName": "prod", "methodSettings": {"*/*": {"loggingLevel": "OFF"}}},)
+    )
+    ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert gateway.role == ""
 
 
 def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) -> None:
@@ -187,6 +289,130 @@ def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) 
         == "SUCCESS"
     )
     assert (gateway.role, slept) == (ROLE, [5, 5])
+
+
+RUN, QUEUED, PAUSED = (f"{letter * 26}-1" for letter in "abc")
+
+
+class Account:
+    """Lambda, DynamoDB and CloudFormation as the chore sees them: `open_` are its executions, by the time they started.
+
+    A run that is stopped has finished after two looks at its row, unless it is `stuck` there; `refused` is not stopped.
+    """
+
+    def __init__(self, status: str = "DELETE_IN_PROGRESS", *, stuck: str = "", refused: str = "") -> None:
+        self.open_ = {RUN: ("RUNNING", 1), QUEUED: ("RUNNING", 2), PAUSED: ("PAUSED", 3)}
+        self.status = status
+        self.stuck = stuck
+        self.refused = refused
+        self.stopped: list[str] = []
+        self.written: list[Any] = []
+        self.looks: dict[str, int] = {}
+        self.seconds = 840.0
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
+        return {"Stacks": [{"StackStatus": self.status, "StackId": StackName}]}
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_durable_executions_by_function"
+        return self
+
+    def paginate(self, FunctionName: str, Statuses: list[str]) -> Any:  # noqa: N803
+        assert FunctionName == "worker"
+        for name, (status, at) in self.open_.items():
+            if [status] == Statuses:
+                # As the name of a first execution, and as that of one that continues it in another stack's digest.
+                named = {"DurableExecutionName": name if at == 1 else f"{'7' * 8}_{name}_2"}
+                yield {
+                    "DurableExecutions": [
+                        {"DurableExecutionArn": f"arn:{name}", "StartTimestamp": at, **named}
+                    ]
+                }
+
+    def stop_durable_execution(self, DurableExecutionArn: str, Error: dict[str, str]) -> None:  # noqa: N803
+        assert self.written, "the handler of failed executions could not know why"
+        run = DurableExecutionArn.removeprefix("arn:")
+        if run == self.refused:
+            raise RuntimeError("TooManyRequestsException")
+        assert Error["ErrorMessage"] == "the stack was removed"
+        self.stopped.append(run)
+
+    def put_item(self, **request: Any) -> None:
+        self.written.append(request["Item"]["sk"]["S"])
+
+    def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+        run = Key["pk"]["S"].removeprefix("run#") + "-" + Key["sk"]["S"].removeprefix("attempt#").lstrip("0")
+        self.looks[run] = self.looks.get(run, 0) + 1
+        over = run in self.stopped and run != self.stuck and self.looks[run] > 2
+        return {"Item": {"state": {"S": "finished" if over else "waiting"}}}
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds -= seconds
+
+
+def stop(
+    handler: Any, cloudformation: CloudFormation, account: Account, kind: str = "Delete"
+) -> dict[str, Any]:
+    """Ask for the chore, on a clock that only its own waits move."""
+    event = {
+        "RequestType": kind,
+        "ResponseURL": cloudformation.url,
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "StopRuns",
+        "ResourceProperties": {"Chore": "stop", "Worker": "worker", "Table": "table"},
+    }
+    handler.handle(event, lambda _service: account, account.sleep, lambda: account.seconds)
+    return cloudformation.answers[-1]
+
+
+def test_runs_are_stopped_when_the_stack_goes_and_their_ends_are_waited_for(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """The newest first: a queued run begins when the one before it has ended."""
+    account = Account()
+    answer = stop(handler, cloudformation, account)
+    assert (answer["Status"], answer["Reason"]) == ("SUCCESS", "done")
+    assert account.stopped == [PAUSED, QUEUED, RUN]
+    assert account.written == ["removal"]
+    assert account.seconds == 840.0 - 2 * handler.PAUSE
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_no_run_is_stopped_by_a_deployment(handler: Any, cloudformation: CloudFormation, kind: str) -> None:
+    """Neither by one that goes back to a release without the chore, which deletes the chore alone."""
+    for account, request in (
+        (Account(), kind),
+        (Account("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), "Delete"),
+        (Account("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"), "Delete"),
+    ):
+        assert stop(handler, cloudformation, account, request)["Status"] == "SUCCESS"
+        assert (account.stopped, account.written) == ([], [])
+
+
+def test_what_could_not_be_ended_is_named_and_the_stack_goes_all_the_same(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """The wait is bounded: CloudFormation must have its answer while the function may still run."""
+    account = Account(stuck=RUN, refused=PAUSED)
+    answer = stop(handler, cloudformation, account)
+    assert answer["Status"] == "SUCCESS"
+    assert answer["Reason"] == f"left without a final status: {RUN}, {PAUSED}"
+    assert 0 < account.seconds <= handler.RESERVED
+    account = Account(refused=PAUSED)
+    assert stop(handler, cloudformation, account)["Reason"].endswith(f": {PAUSED}")
+    assert account.seconds > 800, "it does not wait for what was not stopped"
+
+
+def test_an_account_that_refuses_everything_does_not_keep_the_stack(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """A chore that answers FAILED would leave a stack that nobody can delete."""
+    account = Account()
+    account.open_ = None  # type: ignore[assignment] - every listing raises
+    answer = stop(handler, cloudformation, account)
+    assert answer["Status"] == "SUCCESS"
+    assert "the runs could not be stopped" in answer["Reason"]
 
 
 def test_cloudformation_hears_of_every_failure(

@@ -33,7 +33,7 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant() -> None:
     """A misspelt key that is ignored would deploy something else than was meant."""
     message = refused(secretReader=["arn:aws:iam::123456789012:role/Ops"], nothingLikeIt=1)
     assert "secretReader: there is no such parameter; did you mean `secretReaders`?" in message
-    assert "nothingLikeIt: there is no such parameter; known: region, stage" in message
+    assert "nothingLikeIt: there is no such parameter; known: stackName, region" in message
 
 
 def test_every_mistake_is_said_at_once() -> None:

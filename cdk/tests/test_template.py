@@ -18,7 +18,7 @@ def test_the_worker_is_durable_behind_an_alias_and_keeps_its_versions(standard: 
     # 24 h in the queue, 3 h of run, an hour
     assert worker["DurableConfig"] == {"ExecutionTimeout": 28 * 3600, "RetentionPeriodInDays": 14}
     (version,) = standard.of("AWS::Lambda::Version").values()
-    assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert standard.one("AWS::Lambda::Alias")["Name"] == "live"
 
 
@@ -47,9 +47,43 @@ def test_the_functions_get_what_they_read_and_no_secret(standard: Made) -> None:
 
 def test_the_receiver_invokes_the_alias_and_not_the_function(standard: Made) -> None:
     """An execution on `$LATEST` would change its code under way."""
-    alias = next(iter(standard.of("AWS::Lambda::Alias")))
+    worker = next(name for name in standard.of("AWS::Lambda::Function") if "FunctionsWorker" in name)
     receiver = standard.one("AWS::Lambda::Function", "Receiver")
-    assert receiver["Environment"]["Variables"]["CLOSEOUT_WORKER"] == {"Ref": alias}
+    live = {"Fn::Join": ["", [{"Fn::GetAtt": [worker, "Arn"]}, ":live"]]}
+    assert receiver["Environment"]["Variables"]["CLOSEOUT_WORKER"] == live
+
+
+def before(made: Made, logical_id: str) -> set[str]:
+    """Return what CloudFormation makes before a resource, and deletes after it: what it refers to and depends on."""
+    found: set[str] = set()
+    waiting = [logical_id]
+    resources = made.template["Resources"]
+    while waiting:
+        text = flat(resources[waiting.pop()])
+        new = {name for name in resources if f'"{name}"' in text or f"${{{name}" in text} - found
+        found |= new
+        waiting += new
+    return found
+
+
+def test_the_alias_moves_after_everything_else(deleting: Made) -> None:
+    """Else a run starts on a version that a rollback deletes. Nothing refers to it, which would move it before that."""
+    (alias,) = deleting.of("AWS::Lambda::Alias")
+    assert before(deleting, alias) == set(deleting.template["Resources"]) - {alias}
+
+
+def test_runs_are_stopped_after_the_receiver_is_gone_and_while_their_ends_are_handled(deleting: Made) -> None:
+    """CloudFormation deletes in the opposite order of `before`."""
+    named = {name.rstrip("0123456789ABCDEF"): name for name in deleting.template["Resources"]}
+    assert named["ChoresStopRuns"] in before(deleting, named["FunctionsReceiver"])
+    needed = before(deleting, named["ChoresStopRuns"])
+    functions = {
+        f"Functions{name}" for name in ("Worker", "WorkerPolicy", "Ended", "EndedPolicy", "DeadLetters")
+    }
+    ledger = {"LedgerTable", "LedgerBodies", "SecretsToken", "ChoresEmptyBucket", "ChoresPublished"}
+    for part in functions | ledger | {"FailuresRule", "FailuresConsumer"}:
+        assert named[part] in needed, part
+    assert any("FailuresRuleAllowEventRule" in name for name in needed)
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
@@ -177,7 +211,7 @@ def test_nothing_is_left_behind_unless_it_was_chosen(standard: Made) -> None:
     retained = [
         made["Type"]
         for made in standard.template["Resources"].values()
-        if made.get("DeletionPolicy") == "Retain"
+        if made.get("DeletionPolicy", "").startswith("Retain")
     ]
     assert retained == ["AWS::Lambda::Version"]
     assert (
@@ -190,7 +224,9 @@ def test_what_was_chosen_to_be_kept_is_kept_and_told(make: Make) -> None:
     """Ledger, secrets and logs, each by itself."""
     made = make(keepOnDestroy=["ledger", "secrets", "logs"], apiGatewayLogRole="off")
     kept = {
-        made["Type"] for made in made.template["Resources"].values() if made.get("DeletionPolicy") == "Retain"
+        made["Type"]
+        for made in made.template["Resources"].values()
+        if made.get("DeletionPolicy", "").startswith("Retain")
     }
     assert kept == {
         "AWS::DynamoDB::Table",
@@ -201,7 +237,7 @@ def test_what_was_chosen_to_be_kept_is_kept_and_told(make: Make) -> None:
     }
     assert made.one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True
     chores = made.of("Custom::CloseoutChore").values()
-    assert [item["Properties"]["Chore"] for item in chores] == ["publish"]
+    assert [item["Properties"]["Chore"] for item in chores] == ["publish", "stop"]
     assert (
         made.template["Outputs"]["OnDestroy"]["Value"]
         == "leaves the table and the bucket, the secrets and the log groups"
@@ -215,6 +251,7 @@ ALARMS = {
     "DeadLetters",
     "FailedExecutions",
     "FailedRuns",
+    "ManyOperations",
     "ReceiverErrors",
     "ReceiverThrottles",
     "SignatureFailures",
@@ -249,7 +286,9 @@ def test_a_sum_of_metrics_counts_one_that_is_missing_as_nothing(standard: Made) 
         for made in standard.of("AWS::CloudWatch::Alarm").values()
         if "Metrics" in made["Properties"]
     }
-    assert set(sums) == {f"closed-pr-event-stack-{name}" for name in ("ReceiverErrors", "StuckPending")}
+    assert set(sums) == {
+        f"closed-pr-event-stack-{name}" for name in ("FailedExecutions", "ReceiverErrors", "StuckPending")
+    }
     for ((expression, ids),) in sums.values():
         assert sorted(expression.split(" + ")) == sorted(f"FILL({name}, 0)" for name in ids)
 

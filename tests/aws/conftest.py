@@ -31,6 +31,7 @@ DEPLOYED = [
     "test_redeployment.py",
     "test_rights.py",
     "test_runs.py",
+    "test_several_stacks.py",
     "test_stack_commands.py",
 ]
 """Tests of the deployed stack."""

@@ -60,7 +60,8 @@ class Cdk:
             "architecture": "arm64" if machine in ("arm64", "aarch64") else "x86_64",
             "bundlePlatform": "host",
         }
-        self._context = {**host, **context}
+        self.context = {**host, **context}
+        self.stack = self.context.get("stackName", STACK)
 
     def bootstrap(self) -> Said:
         """Bootstrap the account for the CDK, outside of `cdk/`, where it would synthesize the template for nothing."""
@@ -69,30 +70,40 @@ class Cdk:
 
     def deploy(self) -> dict[str, str]:
         """Deploy the stack; return its outputs. Raises `Unavailable` with the CDK's output."""
-        self._run("deploy", STACK, "--require-approval", "never", "--outputs-file", str(self._outputs))
-        outputs: dict[str, str] = json.loads(self._outputs.read_text("utf-8"))[STACK]
+        self._run("deploy", self.stack, "--require-approval", "never", "--outputs-file", str(self._outputs))
+        outputs: dict[str, str] = json.loads(self._outputs.read_text("utf-8"))[self.stack]
         return outputs
+
+    def template(self) -> dict[str, Any]:
+        """Synthesize, and return the template; nothing is deployed."""
+        self._run("synth", self.stack, "--quiet")
+        found: dict[str, Any] = json.loads(
+            (self._assembly / f"{self.stack}.template.json").read_text("utf-8")
+        )
+        return found
 
     def diff(self) -> Said:
         """Compare what is deployed with what is here; exit code 1 if they differ."""
-        return self._run("diff", STACK, "--fail", check=False)
+        return self._run("diff", self.stack, "--fail", check=False)
 
     def destroy(self) -> Said:
         """Remove the stack, as it was made last."""
-        return self._cdk(["destroy", STACK, "--force", "--app", str(self._assembly)], self._assembly.parent)
+        return self._cdk(
+            ["destroy", self.stack, "--force", "--app", str(self._assembly)], self._assembly.parent
+        )
 
     def bundle(self, holding: str) -> Path:
         """Return the folder of the deployed bundle that holds a file of this name at its top."""
-        listed: dict[str, Any] = json.loads((self._assembly / f"{STACK}.assets.json").read_text("utf-8"))[
-            "files"
-        ]
+        listed: dict[str, Any] = json.loads(
+            (self._assembly / f"{self.stack}.assets.json").read_text("utf-8")
+        )["files"]
         places = [self._assembly / one["source"]["path"] for one in listed.values()]
         found: Path
         (found,) = [place for place in places if (place / holding).is_file()]
         return found
 
     def _run(self, *arguments: str, check: bool = True) -> Said:
-        options = [word for key, value in self._context.items() for word in ("-c", f"{key}={value}")]
+        options = [word for key, value in self.context.items() for word in ("-c", f"{key}={value}")]
         return self._cdk([*arguments, *options, "--output", str(self._assembly)], self._source, check=check)
 
     def _cdk(self, arguments: list[str], folder: Path, *, check: bool = True) -> Said:

@@ -18,7 +18,7 @@ from closeout.ports import ClaimStatus, Durable, Ending, Execution, Loaded, Oper
 from closeout.stack import table as layout
 from closeout.testing.durable import FakeClock
 from tests.aws.durable_service import Client, Context, DurableExecution
-from tests.aws.metering import QUOTA
+from tests.emulator.meter import LIMIT
 
 DAY = 86_400.0
 LONGEST = 366 * DAY
@@ -175,14 +175,14 @@ def test_no_wait_that_a_file_allows_comes_near_the_quota(
     made = executions(held, queue_timeout, steps)
     assert {each.status for each in made} <= {"RUNNING", "SUCCEEDED"}
     assert {each.status for each in made[:-1]} <= {"SUCCEEDED"}, "one begins when the one before it has ended"
-    assert max(each.count for each in made) <= worker.MOST_OPERATIONS + 5 < QUOTA
+    assert max(each.count for each in made) <= worker.MOST_OPERATIONS + 5 < LIMIT
 
 
 def test_a_week_in_a_queue_is_one_execution() -> None:
     """`queue-timeout: 7d`, and nobody wakes it: well under the quota."""
     (made,) = executions(30 * DAY, 7 * DAY, [])
     assert made.status == "SUCCEEDED"
-    assert made.count < QUOTA / 4
+    assert made.count < LIMIT / 4
 
 
 def test_polls_of_every_second_are_carried_on_by_one_execution_after_another() -> None:

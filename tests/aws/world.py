@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Self
 from closeout.adapters.clock import SystemClock
 from closeout.core.errors import Unavailable
 from closeout.ledger.dynamodb.views import Views
+from closeout.stack.table import durable_name
 from closeout.testing import deliveries
 from closeout.testing.github.server import FakeGitHub
 from closeout.wiring.stack_ledger import Place, StackLedger
@@ -55,7 +56,8 @@ class World:
     """Starts everything, and deploys the stack with `config`, in which `env:GITHUB_API` is the fake GitHub's address.
 
     Everything is below `folder`; leaving the context ends all that it started. `context` are parameters of the stack,
-    `variables` more of the worker's environment. `source` is the repository whose stack is deployed.
+    `variables` more of the worker's environment. `source` is the repository whose stack is deployed; `beside` another world
+    it is a second stack in that one's account.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class World:
         context: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         source: Path = ROOT,
+        beside: World | None = None,
         tell: Tell = lambda _who, _text: None,
     ) -> None:
         if not EMULATOR.exists():
@@ -80,12 +83,16 @@ class World:
         self._variables = dict(variables or {})
         self._tell = tell
         self._before: dict[str, str | None] = {}
-        self.cloud = Ministack(EMULATOR, folder)
+        self._beside = beside
+        self.github: FakeGitHub = FakeGitHub(token=TOKEN, full=True) if beside is None else beside.github
+        self.cloud: Ministack = Ministack(EMULATOR, folder) if beside is None else beside.cloud
         self.outputs: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Start the account and GitHub, deploy, store the token. Raises `Unavailable` with what went wrong."""
-        self.github = FakeGitHub(token=TOKEN, full=True)
+        if self._beside is not None:
+            self.deploy()
+            return self
         self._stack.callback(self.end)
         try:
             self.github.start()
@@ -127,8 +134,9 @@ class World:
         self.cdk = Cdk(
             self.cloud, self.folder, {"configFile": str(path), **self._context}, source=self._source
         )
-        said = self.cdk.bootstrap()
-        self._tell("cdk", f"bootstrap: the account is ready ({said.seconds:.0f} s)")
+        if self._beside is None:
+            said = self.cdk.bootstrap()
+            self._tell("cdk", f"bootstrap: the account is ready ({said.seconds:.0f} s)")
         self._tell("cdk", "deploys closed-pr-event-stack; the first time, its bundles are made as well")
         began = time.monotonic()
         self.outputs = self.cdk.deploy()
@@ -265,14 +273,20 @@ class World:
     def function(self, part: str) -> str:
         """Return the name of the stack's function that the template calls `Functions/PART`."""
         functions = self.cloud.client("lambda").list_functions()["Functions"]
-        (name,) = [one["FunctionName"] for one in functions if f"Functions{part}" in one["FunctionName"]]
+        (name,) = [
+            one["FunctionName"]
+            for one in functions
+            if one["FunctionName"].startswith(f"{self.cdk.stack}-Functions{part}")
+        ]
         return str(name)
 
     def execution(self, name: str) -> dict[str, Any]:
         """Return a durable execution of the worker, as Lambda lists it."""
         function, _, alias = self.outputs["WorkerAlias"].rpartition(":")
         (found,) = self.cloud.client("lambda").list_durable_executions_by_function(
-            FunctionName=function, Qualifier=alias, DurableExecutionName=name
+            FunctionName=function,
+            Qualifier=alias,
+            DurableExecutionName=durable_name(self.outputs["WorkerAlias"], name),
         )["DurableExecutions"]
         return dict(found)
 

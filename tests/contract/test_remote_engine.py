@@ -70,7 +70,7 @@ def later(bench: RemoteBench, seconds: float) -> None:
 
 def started(bench: RemoteBench) -> dict[str, dict[str, Any]]:
     """What was started in Lambda, by name; of this test's ledger only if names differ."""
-    return {entry["name"]: entry for entry in bench.aws.executions()}
+    return {entry["name"].partition("-")[2]: entry for entry in bench.aws.executions()}
 
 
 def counted(bench: RemoteBench) -> list[int]:

@@ -195,7 +195,8 @@ def test_parameters_on_a_command_line_exist() -> None:
             continue
         keys = [words[at + 1].partition("=")[0] for at, word in enumerate(words) if word == "-c"]
         wrong += [f"{place}: {key}" for key in keys if key not in defaults()]
-        if parameters().STACK not in words:
+        own = next((word.partition("=")[2] for word in words if word.startswith("stackName=")), None)
+        if (own or parameters().STACK) not in words:
             wrong.append(f"{place}: {' '.join(words)}")
     assert not wrong
 

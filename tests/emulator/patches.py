@@ -86,6 +86,43 @@ def keep_what_a_function_says() -> None:
     )
 
 
+VOLATILE = frozenset(("RevisionId", "LastModified", "Version", "FunctionArn", "Description"))
+"""What differs between a function and its version though nothing was changed: each save gives the function another revision."""
+
+
+@patch(
+    "A version is new after each save of its function, also when code and configuration are those of the last version.",
+    f"{DOCS}/lambda/latest/api/API_PublishVersion.html",
+)
+def nothing_new_to_publish() -> None:
+    """Take such a function for its last version. CloudFormation then refuses another one: it exists already."""
+    publish, create = functions._publish_version, HANDLERS["AWS::Lambda::Version"]["create"]
+
+    def compare(name: str) -> None:
+        function = functions._functions.get(name)
+        latest = max(function["versions"], key=int, default=None) if function else None
+        if function is None or latest is None:
+            return
+        version = function["versions"][latest]
+        now, then = (
+            {key: value for key, value in one["config"].items() if key not in VOLATILE}
+            for one in (function, version)
+        )
+        if now == then:
+            version["function_revision"] = function["config"]["RevisionId"]
+
+    def published(name: str, data: dict[str, Any]) -> Any:
+        compare(name)
+        return publish(name, data)
+
+    def created(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        compare(functions._resolve_name_and_qualifier(properties["FunctionName"])[0])
+        return create(logical_id, properties, stack)
+
+    functions._publish_version = published
+    HANDLERS["AWS::Lambda::Version"]["create"] = created
+
+
 @patch(
     "Ref of a secret is its name, and not its ARN; a secret without a value has the value ''.",
     f"{DOCS}/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html",
@@ -275,16 +312,26 @@ def tell_of_ends() -> None:
 
 
 @patch(
-    "Durable executions are listed for a version's number only, and not for an alias.",
+    "Durable executions are listed for a version's number only, and neither for an alias nor for all versions.",
     f"{DOCS}/lambda/latest/api/API_ListDurableExecutionsByFunction.html",
 )
 def list_by_alias() -> None:
-    """Take an alias for the version that it points to."""
+    """Take an alias for the version that it points to; without a qualifier list the executions of all versions."""
     original = durable.handle_list_by_function
+
+    def every(name: str, query: dict[str, Any], lookup: Any) -> Any:
+        of_versions = [
+            json.loads(original(name, {**query, "Qualifier": version, "MaxItems": "1000"}, lookup)[2])
+            for version in functions._functions.get(name, {}).get("versions", {})
+        ]
+        found = [one for listed in of_versions for one in listed["DurableExecutions"]]
+        return durable.json_response({"DurableExecutions": found})
 
     def listed(function: str, query: dict[str, Any], lookup: Any) -> Any:
         name, in_arn = functions._resolve_name_and_qualifier(function)
         qualifier = durable._qp_first(query, "Qualifier") or in_arn
+        if not qualifier:
+            return every(name, query, lookup)
         found = EXECUTIONS.version(name, qualifier) if qualifier else None
         return original(name, {**query, "Qualifier": found[1]} if found else query, lookup)
 

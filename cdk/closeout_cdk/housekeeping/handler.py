@@ -1,6 +1,7 @@
-"""What CloudFormation cannot do by itself, as custom resources: three chores, each undone when the stack is deleted.
+"""What CloudFormation cannot do by itself, as custom resources: four chores, each undone when the stack is deleted.
 
-`empty`: a bucket that is not empty cannot be deleted. `log-role`: the account has one role by which every API in it
+`empty`: a bucket that is not empty cannot be deleted. `stop`: a durable function that is deleted drains its executions, which
+may take as long as they wait, and nobody posts their statuses any more. So they are stopped before. `log-role`: the account has one role by which every API in it
 writes its access log; an existing one is never replaced. `publish`: the configuration that is deployed is written into
 the ledger's table, for runs that wait on an older version of the worker, and for commands; and the digest of each of its
 definitions, since the worker runs no other. It comes as a property, so that a deployment that fails and goes back writes
@@ -13,6 +14,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import re
 import time
 import urllib.request
 import zlib
@@ -22,27 +24,38 @@ from typing import Any
 TRIES, PAUSE = 18, 5.0
 """A new role becomes known to API Gateway within a minute or so, a new right to a role too; pauses are in seconds."""
 CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
+REMOVAL = {"pk": {"S": "settings"}, "sk": {"S": "removal"}}
+ALIVE = ("RUNNING", "PAUSING", "PAUSED")
+RESERVED = 90.0
+"""Seconds of the function's time that are kept for the answer."""
+NAMED = 20
+"""Runs that an answer names at most: CloudFormation takes 4 KB."""
 LATE = 86_400.0
 """Seconds that a run may begin late, or be ended late: `stack.deployed.outlasts`."""
 
 Item = dict[str, Any]
 Clients = Callable[[str], Any]
 Sleep = Callable[[float], None]
+Remaining = Callable[[], float]
+"""Returns the seconds that are left of the function's time."""
 
 
-def handler(event: dict[str, Any], _context: Any) -> None:
+def handler(event: dict[str, Any], context: Any) -> None:
     """Carry out one request of CloudFormation: the Lambda function's entry."""
-    handle(event, _client, time.sleep)
+    handle(event, _client, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000.0)
 
 
-def handle(event: dict[str, Any], clients: Clients, sleep: Sleep) -> None:
+def handle(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Remaining) -> None:
     """Carry it out, and answer whatever happens: without an answer CloudFormation waits for an hour."""
     status, reason, wanted = "SUCCESS", "", event["ResourceProperties"]
     try:
         if wanted["Chore"] == "empty":
-            _empty(event["RequestType"], wanted["Bucket"], clients)
+            if _goes(event, clients):
+                _empty(wanted["Bucket"], clients)
+        elif wanted["Chore"] == "stop":
+            reason = _stop(event, clients, sleep, remaining)
         elif wanted["Chore"] == "log-role":
-            _log_role(event["RequestType"], wanted["Role"], _before(event), clients("apigateway"), sleep)
+            reason = _log_role(event, clients, sleep)
         elif wanted["Chore"] == "publish":
             _publish(event["RequestType"], wanted, clients("dynamodb"), sleep)
         else:
@@ -66,10 +79,16 @@ def _answer(url: str, body: bytes) -> None:
     urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - the address is CloudFormation's
 
 
-def _empty(kind: str, bucket: str, clients: Clients) -> None:
-    """Delete everything in the bucket when the bucket is about to be deleted."""
-    if kind != "Delete":
-        return
+def _goes(event: dict[str, Any], clients: Clients) -> bool:
+    """Return whether the stack itself is deleted, and not only the chore, as by a release or a parameter without it."""
+    if event["RequestType"] != "Delete":
+        return False
+    (stack,) = clients("cloudformation").describe_stacks(StackName=event["StackId"])["Stacks"]
+    return stack["StackStatus"] in ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
+
+
+def _empty(bucket: str, clients: Clients) -> None:
+    """Delete everything in the bucket, which is about to be deleted."""
     s3 = clients("s3")
     try:
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
@@ -83,20 +102,91 @@ def _empty(kind: str, bucket: str, clients: Clients) -> None:
         return
 
 
+def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Remaining) -> str:
+    """Stop every run when the stack goes, and wait for their final statuses; return what was left.
+
+    Never raises: runs that cannot be stopped must not keep the stack from being deleted.
+    """
+    try:
+        if not _goes(event, clients):
+            return ""
+        wanted = event["ResourceProperties"]
+        failed, stopped = _stop_all(wanted["Worker"], wanted["Table"], clients, remaining)
+        left = sorted({*failed, *stopped})
+        while left and remaining() > RESERVED:
+            left = [run for run in left if not _has_ended(run, wanted["Table"], clients)]
+            if not set(left) - set(failed):
+                break
+            sleep(PAUSE)
+    except Exception as error:  # noqa: BLE001 - see above
+        return f"the runs could not be stopped: {type(error).__name__}: {error}"
+    more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+    return f"left without a final status: {', '.join(left[:NAMED])}{more}" if left else ""
+
+
+def _stop_all(worker: str, table: str, clients: Clients, remaining: Remaining) -> tuple[list[str], list[str]]:
+    """Stop the executions that are under way; return the runs that could not be stopped, and those that were.
+
+    The newest first, because a run begins when the one before it in its queue has ended. The handler of failed executions
+    reads the item: it says why they were stopped.
+    """
+    functions = clients("lambda")
+    clients("dynamodb").put_item(TableName=table, Item={**REMOVAL, "since": {"N": repr(time.time())}})
+    found: list[dict[str, str]] = []
+    pages = functions.get_paginator("list_durable_executions_by_function").paginate
+    for status in ALIVE:
+        for page in pages(FunctionName=worker, Statuses=[status]):
+            found += page["DurableExecutions"]
+    failed, stopped = [], []
+    for execution in sorted(found, key=lambda one: one["StartTimestamp"], reverse=True):
+        run = re.sub(r"^.*?([a-z2-7]{26}-[0-9]+).*$", r"\1", execution["DurableExecutionName"])
+        if remaining() < RESERVED:
+            failed.append(run)
+            continue
+        try:
+            functions.stop_durable_execution(
+                DurableExecutionArn=execution["DurableExecutionArn"],
+                Error={"ErrorType": "StackRemoved", "ErrorMessage": "the stack was removed"},
+            )
+        except Exception as error:  # noqa: BLE001 - the others are stopped all the same
+            print(json.dumps({"level": "error", "text": f"{run} was not stopped: {error!r}"}))
+            failed.append(run)
+        else:
+            stopped.append(run)
+    return failed, stopped
+
+
+def _has_ended(run: str, table: str, clients: Clients) -> bool:
+    """Return whether the run's row says that it has finished, or is not there. `stack.table.attempt_key` is its key."""
+    run_id, _, attempt = run.partition("-")
+    key = {"pk": {"S": f"run#{run_id}"}, "sk": {"S": f"attempt#{int(attempt or 1):06d}"}}
+    item = clients("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    return item is None or item["state"]["S"] == "finished"
+
+
 def _before(event: dict[str, Any]) -> str:
     """Return the role that an update replaces."""
     return str((event.get("OldResourceProperties") or {}).get("Role") or "")
 
 
-def _log_role(kind: str, role: str, before: str, gateway: Any, sleep: Sleep) -> None:
-    """Set the account's role if there is none, or an earlier one of ours; remove it again if it is still ours."""
+def _log_role(event: dict[str, Any], clients: Clients, sleep: Sleep) -> str:
+    """Set the account's role if it has none that exists; unset ours and delete it, unless another stage logs by it.
+
+    CloudFormation leaves our role to us, since it cannot know of other stages. Return what was left.
+    """
+    gateway, iam = clients("apigateway"), clients("iam")
+    role = event["ResourceProperties"]["Role"]
     current = gateway.get_account().get("cloudwatchRoleArn") or ""
-    if kind == "Delete":
+    if event["RequestType"] == "Delete":
         if current == role:
+            stage = _logging_stage(gateway)
+            if stage is not None:
+                return f"left {role}: the stage {stage} logs by it"
             _set(gateway, "")
-        return
-    if current not in ("", before):
-        return
+        _delete_role(iam, role.rpartition("/")[2])
+        return ""
+    if current not in ("", role, _before(event)) and _exists(iam, current):
+        return ""
     for left in reversed(range(TRIES)):
         try:
             _set(gateway, role)
@@ -105,7 +195,37 @@ def _log_role(kind: str, role: str, before: str, gateway: Any, sleep: Sleep) -> 
                 raise
             sleep(PAUSE)
         else:
-            return
+            break
+    return ""
+
+
+def _logging_stage(gateway: Any) -> str | None:
+    """Return a stage of any REST API that writes a log. Our own stage is gone by then."""
+    for page in gateway.get_paginator("get_rest_apis").paginate():
+        for api in page["items"]:
+            for stage in gateway.get_stages(restApiId=api["id"])["item"]:
+                levels = {one.get("loggingLevel", "OFF") for one in stage.get("methodSettings", {}).values()}
+                if stage.get("accessLogSettings", {}).get("destinationArn") or levels - {"OFF"}:
+                    return f"{api['id']}/{stage['stageName']}"
+    return None
+
+
+def _exists(iam: Any, arn: str) -> bool:
+    """Return whether the role is there; a role whose existence is unknown counts as one."""
+    try:
+        iam.get_role(RoleName=arn.rpartition("/")[2])
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    except iam.exceptions.ClientError:
+        return True
+    return True
+
+
+def _delete_role(iam: Any, name: str) -> None:
+    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+        for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=name)
 
 
 def _set(gateway: Any, role: str) -> None:

@@ -19,10 +19,16 @@ BUILT_IN: tuple[str, ...] = (
     "AWSControlTower*",
     "aws-controltower-*",
     "closed-pr-event-stack*",
+    "*-ledgerbodies4ea8068d-*",
     "closeout",
     "closeout-*",
 )
-"""CDK's bootstrap, stack sets and Control Tower (managed from another account), and closeout's own stack."""
+"""CDK's bootstrap, stack sets and Control Tower (managed from another account), and closeout's own stacks.
+
+A stack may have any name; the bucket of each has this in its own, as CloudFormation makes it of the template's.
+"""
+TAG = "closeout"
+"""The tag of every resource of a closeout stack; its value is the stack's name."""
 
 
 def protected_by(
@@ -40,6 +46,8 @@ def protected_by(
         for pattern in patterns:
             if any(fnmatchcase(name, pattern) for name in shown):
                 return f"{source} {pattern!r}"
+    if TAG in change.tags:
+        return f"the built-in tag {TAG}={change.tags[TAG]}"
     for key, pattern in _pairs(tags):
         for name, value in change.tags.items():
             if fnmatchcase(name, key) and fnmatchcase(value, pattern):

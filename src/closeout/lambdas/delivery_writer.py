@@ -172,7 +172,9 @@ class DeliveryWriter:
         """Start a run by its name, then mark it. If the mark fails, a later start by that name does nothing."""
         arn = None
         try:
-            arn = self._aws.invoke(self._destination.worker, table.worker_event(execution), execution)
+            worker = self._destination.worker
+            name = table.durable_name(worker, execution)
+            arn = self._aws.invoke(worker, table.worker_event(execution), name)
         except ServiceError as error:
             if error.reason != STARTED:
                 raise

@@ -14,13 +14,14 @@ from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.status import VERDICTS, post, record_final
 from closeout.run.visibility import Message
-from closeout.stack.invocation import EARLIER
+from closeout.stack.invocation import EARLIER, REMOVED
 
 SENTENCES = {
     "FAILED": "Lambda ended the run's execution with an error; its log says with which",
     "TIMED_OUT": "the run took longer than its execution may take, and Lambda ended it",
     "STOPPED": "somebody stopped the run's execution in Lambda",
     EARLIER: "an earlier release of closeout began the run, and its execution is over",
+    REMOVED: "the stack was removed",
 }
 UNREADABLE = "the run cannot be read from the ledger"
 """The public message: without the payload nobody knows whether the repository is private."""
@@ -41,7 +42,8 @@ def make_finalizer(deps: RunDeps, status: str) -> RunFunction:
         reason = _why_skipped(context)
         if reason is not None:
             return Ending("skipped", reason)
-        undelivered = context.post_final("failure", Message.plain(text))
+        state = "error" if status == REMOVED else "failure"
+        undelivered = context.post_final(state, Message.plain(text))
         if undelivered:
             return Ending("failure", deps.redact.text(f"{text} (status not delivered: {undelivered})"))
         return Ending(VERDICTS.get(context.posted or "", "failure"), text)

@@ -16,6 +16,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     pause         settings         pause
     deployed      settings         config
     known         settings         definition#<digest>
+    removal       settings         removal                        while the stack is deleted
 
 The partition decides who may write an item, because IAM can restrict nothing finer (`dynamodb:LeadingKeys`). The receiver
 faces the internet, and writes `delivery#`, `run#` and `key#` only (docs/adr/0018). Other partitions
@@ -53,6 +54,8 @@ LARGEST_BODY = 300_000
 SETTINGS = "settings"
 DELIVERY, RUN, KEY, RECORD = "delivery#", "run#", "key#", "record#"
 """Prefixes of the partitions of each kind of item."""
+STACK_DIGITS = 8
+"""Characters of a digest of the stack, at the beginning of the name of each durable execution."""
 NEW = "attribute_not_exists(pk)"
 """The condition under which an item is put: it is not there yet."""
 
@@ -176,6 +179,7 @@ def holder_key(key: str) -> Item:
 
 PAUSE_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "pause"}}
 DEPLOYED_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "config"}}
+REMOVAL_KEY: Item = {"pk": {"S": SETTINGS}, "sk": {"S": "removal"}}
 KNOWN = "definition#"
 """Prefix of the sort keys of the definitions that were deployed."""
 
@@ -343,9 +347,24 @@ def execution_name(execution: str, number: int) -> str:
     return f"{execution}_{number}" if number else execution
 
 
+def durable_name(worker: str, name: str) -> str:
+    """Return the name under which Lambda knows an execution: names are unique for an account and region, so the stack is in it.
+
+    `worker` is the worker's alias: its ARN, or `name:alias`. Only the function's name counts, since both know it.
+    """
+    function = worker.rpartition(":")[0].rpartition(":")[2]
+    return f"{short_digest(function)[:STACK_DIGITS]}-{name}"
+
+
+def without_stack(name: str) -> str:
+    """Return a durable execution's name as `execution_name` gave it. Names of earlier releases have no stack in them."""
+    stack, _, rest = name.partition("-")
+    return rest if len(stack) == STACK_DIGITS else name
+
+
 def named_execution(name: str) -> str:
     """Return the execution that a durable execution of this name is for."""
-    return name.partition("_")[0]
+    return without_stack(name).partition("_")[0]
 
 
 def execution_place(arn: str) -> str:

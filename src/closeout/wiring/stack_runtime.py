@@ -98,7 +98,9 @@ class StackRuntime:
         )
 
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
-        """End an execution that Lambda has given up; return whether it has ended."""
+        """End an execution that Lambda has given up; return whether it has ended. Raises `StoreUnavailable`."""
+        if status == "STOPPED" and self.ledger.deployed.is_removed():
+            status = invocation.REMOVED
         return self.engine.end(execution, make_finalizer(self.deps, status), remaining)
 
     def lost(self, execution: str, remaining: Callable[[], float]) -> bool:

@@ -27,6 +27,7 @@ def change(name: str | None = None, resource: str = "stack x", verb: str = "dele
         "closed-pr-event-stack-dev",
         "closeout",
         "closeout-ledger",
+        "team-b-ledgerbodies4ea8068d-1a2b3c4d5e6f",
         "arn:aws:cloudformation:eu-central-1:123456789012:stack/CDKToolkit/8a2f",
     ],
 )
@@ -42,6 +43,13 @@ def test_built_in_names_are_protected(name: str) -> None:
 def test_other_names_are_not(name: str) -> None:
     """AWS tells names apart by case, and a pattern matches a whole name."""
     assert protected_by(change(name), ()) is None
+
+
+def test_what_belongs_to_a_closeout_stack_is_protected_by_its_tag() -> None:
+    """A second stack of the account has any name. Neither key nor value is compared loosely."""
+    assert protected_by(change("team-b", closeout="team-b"), ()) == "the built-in tag closeout=team-b"
+    assert protected_by(change("team-b", verb="keep", closeout="team-b"), ()) is None
+    assert protected_by(change("preview-17", Closeout="x", owner="closeout"), ()) is None
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def test_a_delivery_is_stored_with_its_runs_and_they_are_started(stack: Stack) -
         assert ticket["execution"] == f"{run_id}-1"
     started = stack.aws.executions()
     assert [(entry["function"], entry["name"], entry["payload"]) for entry in started] == [
-        (WORKER, f"{run}-1", f'{{"execution":"{run}-1"}}') for run in (CLEANUP, TOLD)
+        (WORKER, table.durable_name(WORKER, f"{run}-1"), f'{{"execution":"{run}-1"}}')
+        for run in (CLEANUP, TOLD)
     ]
 
 
@@ -96,7 +97,9 @@ def test_a_start_that_failed_is_made_up_for_by_the_next_delivery(stack: Stack, s
     stack.aws.clear_faults()
     status, said = ask(stack, closed())
     assert (status, said["duplicate"]) == (200, True)
-    assert sorted(entry["name"] for entry in stack.aws.executions()) == sorted([f"{CLEANUP}-1", f"{TOLD}-1"])
+    assert sorted(entry["name"].partition("-")[2] for entry in stack.aws.executions()) == sorted(
+        [f"{CLEANUP}-1", f"{TOLD}-1"]
+    )
 
 
 def test_a_start_that_failed_is_made_up_for_by_another_hook(stack: Stack) -> None:
@@ -105,7 +108,9 @@ def test_a_start_that_failed_is_made_up_for_by_another_hook(stack: Stack) -> Non
     assert ask(stack, closed())[0] == 503
     stack.aws.clear_faults()
     assert ask(stack, closed(hook_id=7))[0] == 202
-    assert sorted(entry["name"] for entry in stack.aws.executions()) == sorted([f"{CLEANUP}-1", f"{TOLD}-1"])
+    assert sorted(entry["name"].partition("-")[2] for entry in stack.aws.executions()) == sorted(
+        [f"{CLEANUP}-1", f"{TOLD}-1"]
+    )
 
 
 def test_an_execution_that_is_there_already_is_started(stack: Stack) -> None:
@@ -121,6 +126,16 @@ def test_an_execution_that_is_there_already_is_started(stack: Stack) -> None:
     row = stored(stack, table.attempt_key(CLEANUP, 1))
     assert row is not None
     assert row["started"] is True
+
+
+@pytest.mark.parametrize("code", ["ResourceConflictException", "PreconditionFailedException", ""])
+def test_another_conflict_is_no_start(stack: Stack, code: str) -> None:
+    """A function that is being updated, or whatever stands between, answers 409 as well: only the durable service's code counts."""
+    stack.aws.fault(service="lambda", operation="Invoke", code=code, status=409, times=2)
+    assert ask(stack, closed())[0] == 503
+    row = stored(stack, table.attempt_key(CLEANUP, 1))
+    assert row is not None
+    assert not row.get("started")
 
 
 def test_what_is_left_of_an_expired_delivery_is_not_in_the_way(stack: Stack) -> None:
@@ -162,10 +177,13 @@ def test_a_start_that_fails_keeps_no_other_run_from_its_own(stack: Stack) -> Non
     stack.aws.fault(service="lambda", operation="Invoke", code="AccessDeniedException", status=403, times=1)
     status, said = ask(stack, closed())
     assert (status, said["error"]) == (503, "store-unavailable")
-    assert [entry["name"] for entry in stack.aws.executions()] == [f"{TOLD}-1"]
+    assert [entry["name"].partition("-")[2] for entry in stack.aws.executions()] == [f"{TOLD}-1"]
     status, said = ask(stack, closed())
     assert status == 200
-    assert {entry["name"] for entry in stack.aws.executions()} == {f"{TOLD}-1", f"{CLEANUP}-1"}
+    assert {entry["name"].partition("-")[2] for entry in stack.aws.executions()} == {
+        f"{TOLD}-1",
+        f"{CLEANUP}-1",
+    }
 
 
 def test_a_large_body_goes_into_the_bucket_first(stack: Stack) -> None:

@@ -14,8 +14,10 @@ import pytest
 from closeout.core.errors import Unavailable
 from closeout.engine.lambda_ import DONE
 from closeout.lambdas import failed_executions
+from closeout.ledger.dynamodb.table import put
 from closeout.ports import AwsTarget, Ending
 from closeout.stack.console import run_log_url
+from closeout.stack.table import REMOVAL_KEY
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
@@ -364,6 +366,19 @@ def test_a_failed_execution_ends_its_run_and_says_what_happened(
     assert row is not None
     assert row.key is not None
     assert world.runtime.ledger.store.first(row.key) is None
+
+
+def test_a_run_that_was_stopped_because_its_stack_goes_ends_in_an_error_that_says_so(
+    world: StackWorld,
+) -> None:
+    """The chore writes the item before it stops anything. Without it, somebody stopped the execution."""
+    execution, sha = world.closes()
+    world.runtime.ledger.table.change(put({**REMOVAL_KEY, "since": {"N": "1.5"}}))
+    handle(world, changed(execution, "STOPPED"))
+    ending = world.ending(execution)
+    assert (ending.verdict, ending.summary.partition(";")[0]) == ("cancelled", "the stack was removed")
+    ((state, description),) = world.statuses(sha)
+    assert (state, description.partition(";")[0]) == ("error", "the stack was removed")
 
 
 def test_a_finished_run_is_left_alone(world: StackWorld) -> None:

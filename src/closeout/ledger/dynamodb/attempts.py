@@ -88,7 +88,7 @@ class Attempts:
         current = self.in_lambda(execution)
         if current.arn is not None and arn:
             return layout.execution_place(current.arn) == layout.execution_place(arn)
-        return name == layout.execution_name(execution, current.number)
+        return layout.without_stack(name) == layout.execution_name(execution, current.number)
 
     def wake_up(self, execution: str) -> WakeUp | None:
         """Return how an execution is woken that waits for its turn; None if it never waited."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from closeout.core.errors import StoreUnavailable
 from closeout.ledger.dynamodb.table import Table
 from closeout.stack.deployed import Deployed, unpack
-from closeout.stack.table import DEPLOYED_KEY, from_item
+from closeout.stack.table import DEPLOYED_KEY, REMOVAL_KEY, from_item
 
 
 class DynamoDeployed:
@@ -37,3 +37,7 @@ class DynamoDeployed:
                 f"what is deployed cannot be read from the ledger ({error}); deploy the stack again"
             ) from error
         return self._kept[1]
+
+    def is_removed(self) -> bool:
+        """Return whether the stack is being deleted. Raises `StoreUnavailable`."""
+        return self._table.get(REMOVAL_KEY) is not None

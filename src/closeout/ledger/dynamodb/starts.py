@@ -15,7 +15,7 @@ from closeout.adapters.aws import translated
 from closeout.core.errors import ServiceError
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.stack.invocation import ALIVE
-from closeout.stack.table import execution_name, worker_event
+from closeout.stack.table import durable_name, execution_name, worker_event
 
 STARTED = "DurableExecutionAlreadyStartedException"
 GONE = "ResourceNotFoundException"
@@ -100,7 +100,7 @@ class LambdaStarts:
             answer = self._client.invoke(
                 FunctionName=self._worker,
                 InvocationType="Event",
-                DurableExecutionName=execution_name(execution, number),
+                DurableExecutionName=durable_name(self._worker, execution_name(execution, number)),
                 Payload=worker_event(execution, number),
             )
         return str(answer.get("DurableExecutionArn", ""))

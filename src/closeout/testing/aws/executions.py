@@ -45,10 +45,10 @@ class Executions:
             return [dict(entry) for entry in self.started]
 
     def turn(self, order: Mapping[str, Any]) -> None:
-        """Say how an execution stands: `{"name", "status"}`."""
+        """Say how an execution stands: `{"name", "status"}`. The name may be without the stack's digest."""
         with self.lock:
             for entry in self.started:
-                if entry["name"] == order["name"]:
+                if entry["name"].endswith(order["name"]):
                     entry["status"] = order["status"]
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:

@@ -55,7 +55,7 @@ class Desk:
 
     def started(self) -> list[str]:
         """The executions that were started in Lambda."""
-        return [entry["name"] for entry in self.bench.aws.executions()]
+        return [entry["name"].partition("-")[2] for entry in self.bench.aws.executions()]
 
 
 @pytest.fixture
