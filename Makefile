@@ -18,7 +18,7 @@ AWS_BIN := $(VENV_AWS)/bin
 CDK := node_modules/.bin/cdk
 
 .PHONY: help setup demo test check fix docs pictures wheel bench bench-cold mutants hostile browser shells lock clean
-.PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws contract parity
+.PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws contract parity record-live
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -158,6 +158,9 @@ contract: setup-aws  ## what AWS's own models say: requests, errors, schemas, me
 
 parity: setup-aws  ## the same deliveries to `closeout serve` and to the deployed stack: equal answers, statuses, runs
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws/test_parity.py $(ARGS)
+
+record-live: setup-aws  ## ask a real AWS account what is still open: PROFILE=… REGION=… (docs/how-to/record-a-real-account.md)
+	@$(AWS_BIN)/python -m tests.live --profile "$(PROFILE)" --region "$(REGION)" $(ARGS)
 
 browser:  ## install the Chromium that the page tests open (Debian's package)
 	@if command -v chromium >/dev/null; then chromium --version; \

@@ -28,6 +28,7 @@ DEPLOYED = [
     "test_emulator.py",
     "test_parity.py",
     "test_receiver_runtime.py",
+    "test_recording.py",
     "test_redeployment.py",
     "test_rights.py",
     "test_runs.py",
