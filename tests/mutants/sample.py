@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
+import importlib
+import multiprocessing
 import os
 import random
-import subprocess
+import signal
+import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from queue import Queue
 from typing import Any, NamedTuple
 
+import pytest
+
 from tests.mutants.executed import Executed, measure
-from tests.mutants.run import ROOT, copy_tree, run_test
+from tests.mutants.run import ROOT, copy_tree
 
 PACKAGES = (
     "actions",
@@ -46,6 +51,16 @@ TEST_SECONDS = 60
 PASSED = (0, 5)
 """pytest's exit codes when all tests passed, and when there are none."""
 ENOUGH = 0.9
+PRELOADED = (
+    "hypothesis",
+    "moto.server",
+    "boto3",
+    "starlette.applications",
+    "jinja2",
+    "ruamel.yaml",
+    "uvloop",
+    "xdist",
+)
 OPPOSITES: dict[type[ast.AST], type[ast.AST]] = {
     one: other
     for pair in (
@@ -187,19 +202,53 @@ def noticed(mutation: Mutation, executed: Executed, tree: Path) -> bool:
     file = tree / mutation.path
     source, status = file.read_bytes(), file.stat()
     chosen = [tests for tests in judges(mutation, executed, tree) if tests]
-    names = tree / "judges"
     file.write_bytes(mutation.apply(source))
     try:
-        for tests in chosen:
-            names.write_text("\n".join(tests), "utf-8")
-            if run_test(tree, (f"--timeout={TEST_SECONDS}", f"@{names}"), seconds=SECONDS)[0] not in PASSED:
-                return True
-    except subprocess.TimeoutExpired:
-        return True
+        return any(forked_pytest(tree, tests) not in PASSED for tests in chosen)
     finally:
         file.write_bytes(source)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    return False
+
+
+def preload() -> None:
+    """Import what tests need of others, once for all mutations: it takes longer than most tests."""
+    for name in PRELOADED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def forked_pytest(tree: Path, tests: Sequence[str]) -> int:
+    """Run tests in a fork of this process, which has imported nothing of the program; return pytest's exit code."""
+    names = tree / "judges"
+    names.write_text("\n".join(tests), "utf-8")
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            os._exit(_pytest(tree, names))
+        os._exit(1)
+    ends = time.monotonic() + SECONDS
+    while time.monotonic() < ends:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return 1
+
+
+def _pytest(tree: Path, names: Path) -> int:
+    os.setpgid(0, 0)
+    os.chdir(tree)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("closeout", "tests")]:
+        del sys.modules[name]
+    sys.path[:] = [str(tree / "src"), str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    os.environ["PYTHONPATH"] = str(tree / "src")
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0"]
+    return int(pytest.main([*options, f"--timeout={TEST_SECONDS}", f"@{names}"]))
 
 
 def sample(seed: int, count: int, only: str = "") -> list[Mutation]:
@@ -212,13 +261,6 @@ def sample(seed: int, count: int, only: str = "") -> list[Mutation]:
     return sorted(random.Random(seed).sample(found, min(count, len(found))))
 
 
-def table(chosen: list[Mutation], seen: list[bool]) -> str:
-    """Return how many were noticed in each package."""
-    drawn = Counter(each.path.split("/")[2] for each in chosen)
-    found = Counter(each.path.split("/")[2] for each, yes in zip(chosen, seen, strict=True) if yes)
-    return "\n".join(f"{package:10} {found[package]:4} of {drawn[package]:4}" for package in sorted(drawn))
-
-
 def main() -> int:
     """Judge a sample for each seed; 0 when nine of ten were noticed with every seed."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants.sample", description=__doc__)
@@ -226,42 +268,62 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=60, help="for each seed")
     parser.add_argument("--only", default="", help="a part of the path of the files to change")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("--executed", type=Path, default=ROOT / ".coverage-of-tests")
+    parser.add_argument(
+        "--executed",
+        type=Path,
+        default=ROOT / ".coverage-of-tests",
+        help="the folder of what executes which line; remove it to have it measured again",
+    )
     asked = parser.parse_args()
-    if not asked.executed.exists():
+    if not (asked.executed / "seconds").exists():
         print(f"Measuring which test executes which line, for {asked.executed}", flush=True)
         measure(asked.executed, ROOT, JUDGES)
     samples = {seed: sample(seed, asked.count, asked.only) for seed in asked.seed}
-    chosen = sorted({each for drawn in samples.values() for each in drawn})
-    seen = dict(zip(chosen, judge(chosen, Executed(asked.executed), asked.jobs), strict=True))
-    print(table(chosen, list(seen.values())))
+    seen = judge(sorted({each for drawn in samples.values() for each in drawn}), asked.executed, asked.jobs)
+    print(table(seen))
     counts = {seed: sum(seen[each] for each in drawn) for seed, drawn in samples.items()}
     for seed, count in counts.items():
         print(f"{count} of {len(samples[seed])} noticed (seed {seed})")
     return 0 if all(count >= ENOUGH * len(samples[seed]) for seed, count in counts.items()) else 1
 
 
-def judge(chosen: list[Mutation], executed: Executed, jobs: int) -> list[bool]:
+def judge(chosen: Sequence[Mutation], executed: Path, jobs: int) -> dict[Mutation, bool]:
     """Return whether each was noticed; print it as soon as it is known."""
-    with tempfile.TemporaryDirectory(prefix="closeout-sample-") as folder:
-        trees: Queue[Path] = Queue()
-        for number in range(jobs):
-            tree = Path(folder, str(number))
-            tree.mkdir()
-            copy_tree(tree)
-            trees.put(tree)
+    preload()
+    found: dict[Mutation, bool] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="closeout-sample-") as folder,
+        multiprocessing.get_context("fork").Pool(jobs, _begin, (Path(folder), executed)) as pool,
+    ):
+        for mutation, seen in pool.imap_unordered(_judge, chosen):
+            found[mutation] = seen
+            number = f"{len(found):3}/{len(chosen)}"
+            print(f"{number} {'noticed  ' if seen else 'UNNOTICED'} {mutation}", flush=True)
+    return found
 
-        def one(mutation: Mutation) -> bool:
-            tree = trees.get()
-            try:
-                seen = noticed(mutation, executed, tree)
-            finally:
-                trees.put(tree)
-            print(f"{'noticed  ' if seen else 'UNNOTICED'} {mutation}", flush=True)
-            return seen
 
-        with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(one, chosen))
+_worker: tuple[Path, Executed]
+"""The tree of this worker process, and what is known of the tests."""
+
+
+def _begin(folder: Path, executed: Path) -> None:
+    global _worker  # noqa: PLW0603 - a pool's initializer has no other way
+    tree = folder / str(os.getpid())
+    tree.mkdir()
+    copy_tree(tree)
+    _worker = tree, Executed(executed)
+
+
+def _judge(mutation: Mutation) -> tuple[Mutation, bool]:
+    tree, executed = _worker
+    return mutation, noticed(mutation, executed, tree)
+
+
+def table(seen: Mapping[Mutation, bool]) -> str:
+    """Return how many were noticed in each package."""
+    drawn = Counter(each.path.split("/")[2] for each in seen)
+    found = Counter(each.path.split("/")[2] for each, yes in seen.items() if yes)
+    return "\n".join(f"{package:10} {found[package]:4} of {drawn[package]:4}" for package in sorted(drawn))
 
 
 if __name__ == "__main__":

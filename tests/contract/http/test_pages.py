@@ -82,6 +82,17 @@ def test_a_page_that_goes_on_refreshes_without_script(site: Site) -> None:
     assert "EventSource" in text
 
 
+@pytest.mark.parametrize(("lines", "after"), [((), 0), (((None, "a"), (None, "b")), 2)])
+def test_a_page_is_followed_from_its_last_line(
+    site: Site, lines: tuple[tuple[str | None, str], ...], after: int
+) -> None:
+    """A page without a line gets all of them."""
+    execution = site.world.add("follow", "running", lines=lines)
+    last = site.world.lines[ids.parse_execution(execution)[0]][-1].id if lines else 0
+    assert f'data-after="{last}"' in site.page(execution).body.decode()
+    assert (last > 0) is (after > 0)
+
+
 def test_every_page_has_the_headers_that_protect_it(site: Site) -> None:
     """No referrer, no cache, no framing, no index; and nothing runs but what the page's hash allows."""
     good, bad = site.page(page_world.success(site.world)), site.server.send("GET", "/runs/nothing")

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from closeout.run.explain import FAIL, RUN, SKIP, explain
-from tests.unit.run.world import AUTOMATION, pull_payload
+from closeout.core.errors import ServiceError
+from closeout.run.explain import FAIL, NOTHING, RUN, SKIP, UNKNOWN, explain
+from closeout.testing import deliveries
+from tests.unit.run.world import AUTOMATION, pull_payload, step, unreachable
+
+BY_PATHS = replace(
+    AUTOMATION,
+    triggers=({"event": "pull_request", "types": ["closed"], "branches": ["develop"], "paths": ["src/**"]},),
+)
+
+
+def outcome(automation: Any, event: str, payload: Any, paths: Any = None) -> tuple[str, str]:
+    """Return the outcome of one automation, and why."""
+    (row,) = explain([automation], event, payload, paths)
+    assert row["name"] == automation.name
+    assert row["matched"] is (row["outcome"] == RUN)
+    return row["outcome"], row["reason"]
 
 
 @pytest.mark.parametrize(
@@ -23,3 +39,48 @@ def test_a_condition_decides_and_none_is_no_condition(condition: str | None, out
     """False is a run that is skipped, and what cannot be evaluated one that fails."""
     (row,) = explain([replace(AUTOMATION, condition=condition)], "pull_request", pull_payload())
     assert (row["outcome"], row["matched"]) == (outcome, outcome == RUN)
+
+
+def test_what_no_trigger_wants_starts_no_run() -> None:
+    """With the reason."""
+    assert outcome(AUTOMATION, "pull_request", pull_payload(base={"ref": "main"}))[0] == NOTHING
+    assert outcome(AUTOMATION, "push", deliveries.push())[0] == NOTHING
+
+
+def test_the_paths_of_a_pull_request_are_read_where_they_may_be() -> None:
+    """Without somebody to ask they are left undecided, and the explanation says so."""
+    asked: list[tuple[str, int]] = []
+
+    def paths(*found: str) -> Any:
+        return lambda repository, number: asked.append((repository, number)) or found
+
+    payload = deliveries.pull_request()
+    assert outcome(BY_PATHS, "pull_request", payload, paths("src/a.py"))[0] == RUN
+    assert outcome(BY_PATHS, "pull_request", payload, paths("docs/a.md"))[0] == SKIP
+    assert asked == [("acme/shop", 17)] * 2
+    undecided = outcome(BY_PATHS, "pull_request", payload)
+    assert undecided[0] == RUN
+    assert "its paths are known to GitHub only and were not asked for" in undecided[1]
+    assert "paths" not in outcome(AUTOMATION, "pull_request", payload)[1]
+
+
+def test_what_github_does_not_answer_is_unknown() -> None:
+    """Neither a run nor none, and the error has a code."""
+
+    def silent(_repository: str, _number: int) -> Any:
+        raise unreachable()
+
+    (row,) = explain([BY_PATHS], "pull_request", deliveries.pull_request(), silent)
+    assert (row["outcome"], row["matched"], row["code"]) == (UNKNOWN, False, ServiceError.code)
+
+
+def test_names_that_an_outsider_chose_start_nothing() -> None:
+    """A fork's branch, where a step lets one into a name; and GitHub's own branches of a merge queue."""
+    lets_in = replace(AUTOMATION, steps=(step(allow_untrusted=True),))
+    fork = pull_payload(head={"ref": "x", "sha": "a" * 40, "repo": {"id": 2}})
+    assert outcome(lets_in, "pull_request", fork)[0] == SKIP
+    assert outcome(AUTOMATION, "pull_request", fork)[0] == RUN
+    assert outcome(lets_in, "pull_request", pull_payload())[0] == RUN
+    deleted = replace(AUTOMATION, triggers=({"event": "delete"},))
+    assert outcome(deleted, "delete", deliveries.delete("gh-readonly-queue/main/pr-5"))[0] == SKIP
+    assert outcome(deleted, "delete", deliveries.delete("feature"))[0] == RUN

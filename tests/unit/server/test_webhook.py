@@ -8,6 +8,8 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 from closeout.core.records import Accepted
 from closeout.intake.answers import Answer
 from closeout.intake.receiver import Receiver
@@ -140,3 +142,121 @@ def test_a_large_body_whose_answer_cannot_be_sent_gives_up_its_turn() -> None:
             await webhook.take_large(headers("g-1"), spooled, 0.0, sender)
 
     assert asyncio.run(deliver()) == [202]
+
+
+def webhook(
+    log: io.StringIO,
+    *,
+    secrets: Callable[[], Sequence[bytes]] = lambda: (SECRET,),
+    accept: Callable[[Sequence[Incoming]], None] = lambda _group: None,
+    refresh: Callable[[], bool] = lambda: False,
+    started: Callable[[Sequence[str]], None] = lambda _executions: None,
+    clock: Callable[[], float] = lambda: 0.0,
+    **limits: int,
+) -> Webhook:
+    """Return a webhook with one part that a test chooses."""
+    return Webhook(
+        Receiver((), (), secrets),
+        accept=accept,
+        started=started,
+        refresh=refresh,
+        metrics=ServerMetrics(),
+        log=Log(stream=log, hold_seconds=0.0),
+        limits=Limits(**limits),
+        clock=clock,
+    )
+
+
+def fails(*_: Any) -> Any:
+    """Stand for a part with a defect."""
+    raise RuntimeError("a defect")
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "outcome", "logged"),
+    [
+        ({"accept": fails}, 500, "internal-error", "a delivery failed: RuntimeError"),
+        ({"clock": fails}, 500, "internal-error", "a delivery failed: RuntimeError"),
+        (
+            {"secrets": lambda: (b"another of sixteen",), "refresh": fails},
+            401,
+            "unauthorized",
+            "the webhook secret cannot be read again: RuntimeError",
+        ),
+        ({"held_bytes": 10}, 503, "overloaded", "a delivery was not taken code=overloaded"),
+    ],
+)
+def test_every_request_gets_an_answer_whatever_fails(
+    broken: dict[str, Any], status: int, outcome: str, logged: str
+) -> None:
+    """It is counted once, the log says what failed, and nothing is held any more."""
+    log = io.StringIO()
+
+    async def deliver() -> tuple[list[int], Webhook]:
+        receiving, sender = webhook(log, **broken), Sender()
+        receiving.take(headers("g-1"), BODY, 0.0, sender)
+        await until(lambda: sender.answers)
+        return sender.answers, receiving
+
+    answers, receiving = asyncio.run(deliver())
+    assert answers == [status]
+    assert receiving._metrics.deliveries == {outcome: 1}
+    assert logged in log.getvalue()
+    assert receiving.held == 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "status", "outcome"),
+    [
+        ({"secrets": lambda: (b"another of sixteen",), "refresh": fails}, 401, "unauthorized"),
+        ({"secrets": lambda: (b"another of sixteen",)}, 401, "unauthorized"),
+        ({"clock": fails}, 500, "internal-error"),
+    ],
+)
+def test_a_large_body_gets_an_answer_whatever_fails(
+    broken: dict[str, Any], status: int, outcome: str
+) -> None:
+    """And the next one its turn."""
+
+    async def deliver() -> list[int]:
+        receiving, sender = webhook(io.StringIO(), **broken), Sender()
+        for _ in range(2):
+            spooled = receiving.spool.open(sender, bytearray())
+            spooled.feed(BODY, last=True)
+            async with asyncio.timeout(5):
+                await receiving.take_large(headers("g-1"), spooled, 0.0, sender)
+        receiving.spool.close()
+        assert receiving._metrics.deliveries == {outcome: 2}
+        assert (receiving.held, receiving.spool.files) == (0, 0)
+        return sender.answers
+
+    assert asyncio.run(deliver()) == [status] * 2
+
+
+def test_an_answer_stands_although_the_engine_fails() -> None:
+    """The runs are stored, and recovery finds them."""
+    log = io.StringIO()
+    woken: list[Sequence[str]] = []
+
+    def accept(group: Sequence[Incoming]) -> None:
+        for number, (_, _, done) in enumerate(group):
+            done(Accepted(number + 1, (), False, (f"run-{number}-1",)))
+
+    def started(executions: Sequence[str]) -> None:
+        woken.append([*executions])
+        fails()
+
+    async def deliver() -> list[int]:
+        receiving = webhook(log, accept=accept, started=started)
+        senders = [Sender(broken=True), Sender(), Sender()]
+        for sender in senders:
+            receiving.take(headers("g-1"), BODY, 0.0, sender)
+        await until(lambda: senders[-1].answers and woken)
+        assert receiving._metrics.deliveries == {"accepted": 3}
+        assert receiving._metrics.ack._counts != [0] * len(receiving._metrics.ack._counts)
+        return senders[1].answers + senders[2].answers
+
+    assert asyncio.run(deliver()) == [202, 202]
+    assert woken == [["run-0-1", "run-1-1", "run-2-1"]]
+    assert "the engine did not accept new runs: RuntimeError" in log.getvalue()
+    assert "an answer could not be sent: RuntimeError" in log.getvalue()

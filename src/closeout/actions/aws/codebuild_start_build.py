@@ -59,7 +59,7 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
         Change(
             verb="start",
             resource=f"build of CodeBuild project {project['name']}",
-            reason=f"at {version}" + ("" if _waits(inputs) else ", without waiting for its end"),
+            reason=f"at {version}" + ("" if inputs["wait"] else ", without waiting for its end"),
             identity={"project": project["name"], "arn": project["arn"]},
             name=project["name"],
             tags={tag["key"]: tag["value"] for tag in project.get("tags") or ()},
@@ -67,16 +67,12 @@ def plan(inputs: Inputs, clients: Clients) -> Sequence[Change]:
     )
 
 
-def _waits(inputs: Inputs) -> bool:
-    return bool(inputs.get("wait", True))
-
-
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Start the build and wait for its end. Raises `ActionFailed` with the phase that failed and its reason."""
     client: CodeBuild = work.clients.aws("codebuild")
     project = change.identity["project"]
     started = work.change("start", lambda: _start(client, project, inputs, work))
-    if not _waits(inputs):
+    if not inputs["wait"]:
         return {"summary": f"started build {started['id']}", **started}
     try:
         end = work.wait_until("finish", _end_poll(client, started["id"], work), POLL)

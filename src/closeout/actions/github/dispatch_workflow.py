@@ -58,7 +58,7 @@ class Dispatch:
         started = work.change(
             "dispatch", lambda: self._dispatch(target, first=bool(first_time and first_time.pop()))
         )
-        if not inputs.get("wait", True):
+        if not inputs["wait"]:
             return {**started, "summary": f"dispatched {change.resource}{_link(started)}"}
         if started["run"] is None:
             raise ActionFailed(

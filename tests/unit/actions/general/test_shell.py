@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,18 @@ def test_the_plan_is_the_command() -> None:
     assert ACTION.verify((change,), nothing()) == ()
     assert ACTION.permissions({}) == ()
     assert os.environ.get("CLOSEOUT_ATTEMPT") is None
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"argv": ["x"], "env": {"1A": "x"}}, "`env.1A` is not the name of a variable"),
+        ({"argv": ["x"], "env": {"A": "x\0y"}}, "`env.A` holds a NUL character"),
+        ({}, "give `argv` or `run`"),
+        ({"run": " \n "}, "give `argv` or `run`"),
+    ],
+)
+def test_what_cannot_run_is_never_planned(inputs: Any, said: str) -> None:
+    """Names of variables may come from a payload, so the plan checks them too."""
+    with pytest.raises(InputError, match=re.escape(said)):
+        ACTION.plan(inputs, None)  # type: ignore[arg-type]

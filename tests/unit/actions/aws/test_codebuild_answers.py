@@ -1,0 +1,110 @@
+"""aws/codebuild-start-build over answers that a test says: a build that is gone, or that cannot be stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.actions.aws import codebuild_start_build as action
+from closeout.core.errors import ServiceError, StepFailed
+from closeout.testing.work import ImmediateWork
+
+
+class Says:
+    """A CodeBuild with one build."""
+
+    def __init__(self, build: dict[str, Any] | None = None, stop: ServiceError | None = None) -> None:
+        self._build = build
+        self._stop = stop
+
+    def batch_get_builds(self, ids: list[str]) -> Any:
+        """Return the build, or that there is none."""
+        del ids
+        return {"builds": [] if self._build is None else [self._build]}
+
+    def stop_build(self, id: str) -> None:  # noqa: A002 - boto3's word
+        """Raise, or not."""
+        del id
+        if self._stop is not None:
+            raise self._stop
+
+
+def work() -> ImmediateWork:
+    """Return a work without clients."""
+    return ImmediateWork(None)  # type: ignore[arg-type]
+
+
+def polled(build: dict[str, Any] | None, doing: ImmediateWork | None = None, name: str = "poll") -> Any:
+    """Look at the build once."""
+    doing = doing or work()
+    return doing.record(name, action._end_poll(Says(build), "b:1", doing))  # type: ignore[arg-type,return-value]
+
+
+def stopped(stop: ServiceError | None, doing: ImmediateWork, name: str = "stop") -> Any:
+    """Stop the build."""
+    return doing.record(name, lambda: action._stop(Says(stop=stop), "b:1", doing))  # type: ignore[arg-type]
+
+
+def error(*, transient: bool) -> ServiceError:
+    """Return an error of CodeBuild."""
+    return ServiceError("no", service="codebuild", operation="StopBuild", reason="x", transient=transient)
+
+
+def test_a_build_that_codebuild_no_longer_knows_has_failed() -> None:
+    """It is neither waited for nor taken for a success."""
+    with pytest.raises(StepFailed, match="build b:1 is gone"):
+        polled(None)
+
+
+@pytest.mark.parametrize(
+    ("phases", "phase", "reason"),
+    [
+        ([], "", ""),
+        ([{"phaseType": "BUILD", "phaseStatus": "SUCCEEDED"}, {"phaseType": "COMPLETED"}], "", ""),
+        ([{"phaseType": "QUEUED", "phaseStatus": "QUEUED"}], "", ""),
+        (
+            [{"phaseType": "BUILD", "phaseStatus": "FAILED"}, {"phaseType": "P", "phaseStatus": "FAULT"}],
+            "BUILD",
+            "",
+        ),
+        (
+            [
+                {
+                    "phaseType": "B",
+                    "phaseStatus": "FAILED",
+                    "contexts": [{"message": "m"}, {"statusCode": "S"}, {}],
+                }
+            ],
+            "B",
+            "m; S",
+        ),
+    ],
+)
+def test_an_end_names_the_first_phase_that_failed(phases: list[Any], phase: str, reason: str) -> None:
+    """And what it said."""
+    build = {
+        "buildStatus": "FAILED",
+        "currentPhase": "COMPLETED",
+        "phases": phases,
+        "logs": {"deepLink": "l"},
+    }
+    assert polled(build) == {"status": "FAILED", "link": "l", "phase": phase, "reason": reason}
+
+
+def test_a_build_that_goes_on_is_waited_for() -> None:
+    """Its phase is said once."""
+    doing = work()
+    build = {"buildStatus": "IN_PROGRESS", "currentPhase": "BUILD"}
+    assert (polled(build, doing, "one"), polled(build, doing, "two")) == (None, None)
+    assert doing.lines == ["build b:1: BUILD"]
+
+
+def test_a_build_that_cannot_be_stopped_is_said_and_an_outage_is_waited_out() -> None:
+    """The run is cancelled all the same."""
+    doing = work()
+    assert stopped(error(transient=False), doing) == {"stopped": False}
+    assert doing.lines == ["build b:1 could not be stopped: no"]
+    assert stopped(None, doing, "again") == {"stopped": True}
+    with pytest.raises(ServiceError):
+        action._stop(Says(stop=error(transient=True)), "b:1", doing)  # type: ignore[arg-type]

@@ -1,0 +1,123 @@
+"""How a run ends where little of it could happen: cancelled before it began, a function that is gone, nothing left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.core.errors import DeadlinePassed, InputError, StepFailed
+from closeout.core.plan import Change
+from closeout.run import visibility
+from closeout.run.step import Outcome
+from closeout.run.workflow import _what_is_gone
+from tests.unit.run.world import Scene
+
+
+def delete(resource: str, verb: str = "delete") -> Change:
+    """Return a planned change."""
+    return Change(verb=verb, resource=resource, reason="test")
+
+
+def failed(*planned: Change, left: tuple[str, ...] = (), own_code: bool = False) -> Outcome:
+    """Return a step that has failed after it had begun to change things."""
+    rest = [{"resource": name, "reason": "still there"} for name in left]
+    return Outcome("failure", "failed", left=rest, changed=True, planned=planned, own_code=own_code)
+
+
+def test_a_run_that_is_cancelled_before_it_begins_does_nothing() -> None:
+    """Its status was never begun."""
+    scene = Scene()
+    scene.durable.cancel()
+    ending = scene.play()
+    assert (ending.verdict, ending.summary) == ("cancelled", "cancelled before it began")
+    assert scene.world.log == []
+
+
+def function(body: Any, **functions: Any) -> Scene:
+    """Return a scene whose automation is a function."""
+    return Scene(functions=functions or {"m:f": body}).with_automation(steps=(), function="m:f")
+
+
+def test_a_function_that_is_gone_fails_its_run() -> None:
+    """The module was changed since the run was accepted."""
+    ending = function(None, other=len).play()
+    assert ending.verdict == "failure"
+    assert "m:f is no longer among the configured modules' functions" in ending.summary
+
+
+def test_a_function_that_raises_our_own_error_ends_with_its_sentence() -> None:
+    """Without the name of its class."""
+
+    def clean_up(_run: Any) -> None:
+        raise InputError("there is no such thing")
+
+    ending = function(clean_up).play()
+    assert ending.verdict == "failure"
+    assert "there is no such thing" in ending.summary
+    assert "InputError" not in ending.summary
+
+
+@pytest.mark.parametrize(("result", "said"), [("tidied up", "tidied up"), (None, "done"), (5, "done")])
+def test_a_functions_text_is_the_runs_result(result: Any, said: str) -> None:
+    """Anything else says nothing."""
+    assert function(lambda _run: result).play().summary == said
+
+
+def test_a_function_knows_its_run() -> None:
+    """The run's id and its attempt, as every action does."""
+    seen: list[Any] = []
+    scene = function(lambda run: seen.append((run.run_id, run.attempt, run.event["number"])))
+    assert scene.play().verdict == "success"
+    assert seen == [(scene.execution().run_id, 1, 17)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ([], "; nothing was deleted"),
+        ([("a", failed(delete("x"), left=("x",)))], "; deletion had begun, all of it is still there"),
+        ([("a", failed(delete("x"), delete("y"), left=("x",)))], "; already gone or going: y"),
+        ([("a", failed(delete("x"), delete("t", "keep")))], "; already gone or going: x"),
+        ([("a", failed(*(delete(name) for name in "uvwx")))], "; already gone or going: u, v, w and 1 more"),
+        ([("a", failed(*(delete(name) for name in "uvw")))], "; already gone or going: u, v, w"),
+        ([("a", failed(delete("f", "call")))], "; already done: f"),
+        ([("a", failed(delete("f", "call"))), ("b", failed(delete("x")))], "; already gone or going: f, x"),
+        ([("a", failed(delete("one\ntwo")))], "; already gone or going: one"),
+    ],
+)
+def test_an_ended_run_says_what_is_gone_by_then(changed: list[tuple[str, Outcome]], said: str) -> None:
+    """What was planned without what is left, and no more than three names."""
+    assert _what_is_gone(changed, public=False) == said
+
+
+def test_everybody_reads_a_steps_name_instead_of_its_own_code() -> None:
+    """A script's lines are for those who may read the log."""
+    changed = [
+        ("tidy", failed(delete("rm -r secret"), own_code=True)),
+        ("s", failed(delete("stack"), own_code=False)),
+    ]
+    assert _what_is_gone(changed, public=True) == "; already gone or going: tidy, stack"
+    assert _what_is_gone(changed, public=False) == "; already gone or going: rm -r secret, stack"
+
+
+@pytest.mark.parametrize(
+    ("error", "own_code", "public"),
+    [
+        (InputError("about 123456789012"), False, "about …"),
+        (InputError("about 123456789012"), True, visibility.WITHHELD),
+        (StepFailed("s", "crashed", "it crashed three times"), True, "it crashed three times"),
+        (StepFailed("s", DeadlinePassed.code, "paused by ada"), False, visibility.TIME_IS_UP),
+        (StepFailed("s", "other", "output of a script"), True, visibility.WITHHELD),
+    ],
+)
+def test_everybody_reads_of_an_error_what_reveals_nothing(error: Any, own_code: bool, public: str) -> None:
+    """Neither an account's number, nor what a script wrote, nor who paused closeout."""
+    assert visibility.of_failure(error, own_code=own_code) == public
+
+
+def test_an_error_with_a_public_form_shows_that() -> None:
+    """Whoever raised it has thought of it."""
+    error = InputError("the whole of it")
+    error.public = "a part"
+    assert visibility.of_failure(error, own_code=True) == "a part"
