@@ -54,7 +54,7 @@ def run(world: StackWorld, page: Path) -> list[str]:
 def test_the_webhook_is_set_up_as_the_page_says(world: StackWorld) -> None:
     """A token, hooks of repository and organization, a change, a look, and the end: each command ends well."""
     told = run(world, SET_UP)
-    assert len(told) == len(calls(SET_UP)) == 8
+    assert len(told) == len(calls(SET_UP)) == 7
     created = next(text for text in told if "created" in text)
     shown = next(block.text for block in blocks() if block.page == SET_UP and block.language == "text")
     assert _shape(created) == _shape(shown)
