@@ -51,7 +51,7 @@ demo: $(VENV_DEMO)/.installed  ## run the main job on this machine, without any 
 	@touch $@
 
 TESTS := -q -n $(JOBS) --dist worksteal --ignore=tests/packaging --ignore=tests/aws
-test: setup  ## pass the tests (about three minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
+test: setup  ## pass the tests (under 5 minutes); COVER=1 measures them too and fails under the floor in pyproject.toml
 ifdef COVER
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest $(TESTS) $(ARGS)
