@@ -121,3 +121,19 @@ def test_an_error_with_a_public_form_shows_that() -> None:
     error = InputError("the whole of it")
     error.public = "a part"
     assert visibility.of_failure(error, own_code=True) == "a part"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "public"),
+    [
+        (Outcome("failure", "failed", reason="AWS said no"), "AWS said no"),
+        (Outcome("success", "deleted 3"), "deleted 3"),
+        (Outcome("success", "its last line", own_code=True), "done"),
+        (Outcome("failure", "failed", reason="its last line", own_code=True), visibility.WITHHELD),
+        (Outcome("skipped", "its `if` is false", own_code=True), "its `if` is false"),
+        (Outcome("failure", "failed", reason="secret", own_code=True, public="exit code 3"), "exit code 3"),
+    ],
+)
+def test_everybody_reads_of_a_step_what_its_action_made_public(outcome: Outcome, public: str) -> None:
+    """Own code publishes nothing by itself; that a step was skipped are closeout's own words."""
+    assert outcome.public_text == public
