@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import socket
 import time
-from socket import gaierror
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ ANY: Any = None
         (ConnectTimeoutError("x"), "ConnectTimeout", True),
         (ReadTimeoutError(ANY, "/", "x"), "ReadTimeout", True),
         (TimeoutError("x"), "ReadTimeout", True),
-        (NameResolutionError("h", ANY, gaierror()), "NameResolution", True),
+        (NameResolutionError("h", ANY, socket.gaierror()), "NameResolution", True),
         (NewConnectionError(ANY, "x"), "ConnectionError", True),
         (SSLError("x"), "TLS", True),
         (transport._Refused("it is refused"), "RefusedAddress", False),

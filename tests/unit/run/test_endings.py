@@ -11,7 +11,7 @@ from closeout.core.plan import Change
 from closeout.run import visibility
 from closeout.run.step import Outcome
 from closeout.run.workflow import _what_is_gone
-from tests.unit.run.world import Scene
+from tests.unit.run.world import Scene, World, step
 
 
 def delete(resource: str, verb: str = "delete") -> Change:
@@ -121,3 +121,30 @@ def test_an_error_with_a_public_form_shows_that() -> None:
     error = InputError("the whole of it")
     error.public = "a part"
     assert visibility.of_failure(error, own_code=True) == "a part"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "public"),
+    [
+        (Outcome("failure", "failed", reason="AWS said no"), "AWS said no"),
+        (Outcome("success", "deleted 3"), "deleted 3"),
+        (Outcome("success", "its last line", own_code=True), "done"),
+        (Outcome("failure", "failed", reason="its last line", own_code=True), visibility.WITHHELD),
+        (Outcome("skipped", "its `if` is false", own_code=True), "its `if` is false"),
+        (Outcome("failure", "failed", reason="secret", own_code=True, public="exit code 3"), "exit code 3"),
+    ],
+)
+def test_everybody_reads_of_a_step_what_its_action_made_public(outcome: Outcome, public: str) -> None:
+    """Own code publishes nothing by itself; that a step was skipped are closeout's own words."""
+    assert outcome.public_text == public
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(4, "success"), (3, "failure")])
+def test_the_limit_of_changes_is_for_the_whole_run(limit: int, verdict: str) -> None:
+    """Two steps that stay below it delete more than it together: the second is refused, and deletes nothing."""
+    names = {"preview-17", "preview-17/bucket", "other-17", "other-17/bucket"}
+    steps = (step(), step("other-${{ event.pull_request.number }}", id="delete-2"))
+    scene = Scene(world=World(resources=set(names))).with_automation(steps=steps, max_changes=limit)
+    ending = scene.play()
+    assert ending.verdict == verdict, ending
+    assert scene.world.resources == (set() if verdict == "success" else {"other-17", "other-17/bucket"})

@@ -52,11 +52,11 @@ def test_the_paths_of_a_pull_request_are_read_where_they_may_be() -> None:
     asked: list[tuple[str, int]] = []
 
     def paths(*found: str) -> Any:
-        def ask(repository: str, number: int) -> tuple[str, ...]:
+        def read(repository: str, number: int) -> tuple[str, ...]:
             asked.append((repository, number))
             return found
 
-        return ask
+        return read
 
     payload = deliveries.pull_request()
     assert outcome(BY_PATHS, "pull_request", payload, paths("src/a.py"))[0] == RUN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from closeout.core.errors import ServiceError
-from closeout.run.finalize import make_finalizer
+from closeout.run.finalize import UNREADABLE, make_finalizer
 from closeout.testing.durable import play
 from tests.unit.run.test_unreadable import WHY, interrupted
 from tests.unit.run.world import Scene
@@ -53,3 +53,22 @@ def test_a_run_of_its_own_does_not_wait_for_a_token() -> None:
     scene = Scene()
     scene.world.faults["status success"] = [refused(401)]
     assert scene.play().summary.endswith("(status not delivered: GitHub said 401)")
+
+
+def test_an_unreadable_run_that_never_posted_a_status_leaves_none_behind() -> None:
+    """Nothing is pending on GitHub, and the summary does not say that something may be."""
+    scene = Scene(unreadable=WHY)
+    for ending in (
+        scene.play(),
+        play(make_finalizer(scene.deps(), "FAILED"), scene.durable, scene.execution()),
+    ):
+        assert (ending.verdict, ending.summary) == ("failure", f"{UNREADABLE}: {WHY}")
+    assert scene.world.log == []
+
+
+def test_a_cancel_that_arrives_first_is_not_taken_for_a_posted_status() -> None:
+    """The record of `pending` then ends with the cancel, before anything was sent."""
+    scene = Scene(unreadable=WHY)
+    scene.durable.cancel()
+    assert "may stay pending" not in scene.play().summary
+    assert scene.world.log == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from closeout.core import ids
+from closeout.ports import LogLine
 from closeout.server import presentation
 from closeout.testing import deliveries
 from tests.contract.http.page_world import NOW, World, failure, step, waiting
@@ -168,3 +171,76 @@ def test_a_long_plan_is_folded() -> None:
     (row,) = presentation.steps(run, NOW, {})
     assert row.changes is not None
     assert (len(row.changes), row.unfolded) == (60, False)
+
+
+def shown(state: str, verdict: str | None = None, **more: Any) -> presentation.Banner:
+    """Return the banner of a run, a minute after it began."""
+    world = World()
+    run = world.run(*ids.parse_execution(world.add("a", state, verdict, **more)))
+    assert run is not None
+    return presentation.banner(run, NOW + 60)
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "says"),
+    [
+        ("queued", (), "It starts when the runs before it have ended."),
+        ("running", (), "It is running."),
+        ("running", (step("one", "success"), step("two", "running")), "two is running."),
+        ("waiting", (step("one", "waiting"), step("two", "pending")), "one is running."),
+        ("finished", (step("one", "running"),), "one is running."),
+        ("finished", (), ""),
+    ],
+)
+def test_a_run_without_a_word_of_its_own_says_where_it_is(state: str, steps: Any, says: str) -> None:
+    """The first step that goes on, or that the run waits for others."""
+    assert shown(state, "success" if state == "finished" else None, steps=steps).says == says
+
+
+def test_a_run_that_never_began_took_no_time() -> None:
+    """And one that ended without a verdict counts as failed."""
+    assert shown("queued").took == ""
+    assert shown("running").took == "1 min"
+    ended = shown("finished", None)
+    assert (ended.tone, ended.finished, ended.took) == ("failure", True, "1 min 36 s")
+    assert presentation.moment(None) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "amount", "part"),
+    [
+        ({}, "", False),
+        ({"objects": 1, "bytes": 1}, "1 object, 1 B", False),
+        ({"objects": 2, "bytes": 0}, "2 objects, 0 B", False),
+        ({"objects": 4_120, "bytes": 38_400_000, "part_of": "x"}, "4,120 objects, 38.4 MB", True),
+        ({"objects": None, "bytes": None, "part_of": None}, "", False),
+    ],
+)
+def test_a_change_says_how_much_it_is(change: dict[str, Any], amount: str, part: bool) -> None:
+    """One object is not "objects"."""
+    row = presentation._change({"verb": "delete", "resource": "r", "reason": "w", **change})
+    assert (row.verb, row.resource, row.reason, row.amount, row.part) == ("delete", "r", "w", amount, part)
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "word", "took"),
+    [
+        ("success", NOW + 5, "Succeeded", "5.0 s"),
+        ("running", None, "Running", "60.0 s"),
+        ("skipped", NOW + 5, "Skipped", ""),
+        ("pending", None, "Not started", ""),
+        ("odd", NOW + 5, "odd", "5.0 s"),
+    ],
+)
+def test_a_step_has_a_word_and_a_time(state: str, ended: float | None, word: str, took: str) -> None:
+    """A skipped one took none."""
+    row = presentation._step(step("one", state, ended_at=ended, attempts=2), NOW + 60, "last line")
+    assert (row.word, row.tries, row.left, row.changes) == (word, 2, (), None)
+    assert row.took in (took, "1 min" if took == "60.0 s" else took)
+    assert row.says == ("last line" if state == "running" else "")
+
+
+def test_the_last_line_of_each_step_is_its_progress() -> None:
+    """A line of the run itself is of no step."""
+    lines = [LogLine(1, "a", NOW, "first"), LogLine(2, None, NOW, "x"), LogLine(3, "a", NOW, "last")]
+    assert presentation.progress_of(lines) == {"a": "last"}

@@ -14,7 +14,7 @@ import pytest
 
 from closeout.core.errors import LedgerError
 from closeout.ledger.sqlite import Ledger, Requests, Views
-from closeout.ledger.sqlite.connection import migrations, newest_version, open_reader
+from closeout.ledger.sqlite.connection import migrations, newest_version, open_reader, unusable
 from closeout.ledger.sqlite.sql import FOLDER, Rows, named
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery
 
@@ -152,3 +152,34 @@ def test_a_few_commits_are_moved_out_of_the_log(path: Path, clock: HandClock) ->
         while path.stat().st_size < before + 25 * 10_000:
             assert time.monotonic() < deadline, "nothing came into the database file"
             time.sleep(0.01)
+
+
+def test_a_ledger_of_an_older_schema_is_read_after_a_server_has_migrated_it(
+    path: Path, ledger: Ledger
+) -> None:
+    """A reader changes nothing, and says what does."""
+    ledger.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {newest_version() - 1}")
+    with pytest.raises(
+        LedgerError, match="start `closeout serve` once with this version to bring it up to date"
+    ):
+        open_reader(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SQLITE_NOTADB", "is not a ledger of closeout"),
+        ("SQLITE_CORRUPT_INDEX", "is damaged"),
+        ("SQLITE_BUSY_RECOVERY", "another program holds it, or it is on a network file system"),
+        ("SQLITE_CANTOPEN", "see that this user may write the file and its folder"),
+        (None, "see that this user may write the file and its folder"),
+    ],
+)
+def test_why_a_ledger_cannot_be_opened_says_what_to_do(name: str | None, said: str) -> None:
+    """By SQLite's own name of the error."""
+    error = sqlite3.OperationalError("disk I/O")
+    if name is not None:
+        error.sqlite_errorname = name
+    assert said in unusable(Path("x.db"), error).message

@@ -90,6 +90,27 @@ def test_one_process_holds_a_ledger(path: Path, clock: HandClock) -> None:
         assert not Requests(path).server_running()
 
 
+def test_a_ledger_that_is_not_there_is_held_by_nobody(path: Path) -> None:
+    """To ask does not make the file, and a file alone is no server."""
+    assert not is_held(path)
+    assert not path.exists()
+    path.touch()
+    assert not is_held(path)
+
+
+def test_a_lock_file_that_cannot_be_made_leaves_the_ledger_free(path: Path, clock: HandClock) -> None:
+    """The next try finds it free, and the error says what to do."""
+    blocking = path.with_name("ledger.db.lock")
+    blocking.mkdir()
+    with pytest.raises(LedgerError, match=r"cannot be written .* give this user write access"):
+        Ledger(path, clock=clock).open()
+    assert not is_held(path)
+    blocking.rmdir()
+    with Ledger(path, clock=clock) as ledger:
+        ledger.lock()
+        assert is_held(path)
+
+
 def test_one_object_in_a_process_holds_a_ledger(path: Path, ledger: Ledger, clock: HandClock) -> None:
     """Though a second flock on the one descriptor would succeed, and somebody has removed the lock file."""
     path.with_name("ledger.db.lock").unlink()
