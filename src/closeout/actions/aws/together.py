@@ -1,4 +1,7 @@
-"""Calls that read, several at a time: a stack of 500 resources must not take 500 round trips, one after the other."""
+"""Read several things at a time.
+
+A stack of 500 resources must not take 500 round trips, one after the other.
+"""
 
 from __future__ import annotations
 
