@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import cold, report
+from bench import cold, pending, report
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -76,8 +76,18 @@ def block() -> str:
         f"{report.budgets(results, ASKED)}\n"
         "`make bench-cold`, the receiver on AWS from the start of its process, over stand-ins of Lambda and AWS on one"
         f" machine. {cold.budget(times)}{_remark(cold_page)}\n"
-        f"[Beside other receivers, and from a pull request's close to `pending`]({LINKED}/{cold_page.name}).\n"
+        f"[Beside other receivers]({LINKED}/{cold_page.name}).\n{_pending()}"
     )
+
+
+def _pending() -> str:
+    """Return how long `pending` takes on AWS, from the newest page that has it."""
+    for path in sorted(RESULTS.glob("*-cold.json"), reverse=True):
+        times = json.loads(path.read_text("utf-8"))
+        if "pending_cold_ms" in times:
+            page = f"[how it was measured, and sizes of memory]({LINKED}/{path.with_suffix('.md').name})"
+            return f"\nOver the stack on the emulated account. {pending.budget(times)} {page}.\n"
+    return ""
 
 
 def _remark(page: Path) -> str:

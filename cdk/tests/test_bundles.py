@@ -167,7 +167,7 @@ def test_the_worker_needs_nothing_beside_its_bundle_and_is_never_compiled_again(
     """Handlers, actions, CEL and the configuration, with Python's own library and no site-packages."""
     place = unpacked(worker, tmp_path)
     code = (
-        "import closeout.lambdas.worker, closeout.lambdas.failed_executions;"
+        "import closeout.lambdas.run, closeout.lambdas.worker, closeout.lambdas.failed_executions;"
         "from closeout.actions.registry import builtin; from closeout.config.load import load;"
         "print(load('closeout.yaml', builtin()).automations[0].name)"
     )

@@ -1,4 +1,4 @@
-"""Make calls that read, several at a time.
+"""Read several things at a time.
 
 A stack of 500 resources must not take 500 round trips, one after the other.
 """
