@@ -113,6 +113,34 @@ def test_the_receiver_may_do_four_things(standard: Made) -> None:
     assert "SecretsWebhook" in by_action["secretsmanager:GetSecretValue"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "may_wake"), [("WorkerPolicy", True), ("EndedPolicy", True), ("ReceiverPolicy", False)]
+)
+def test_whoever_gives_a_key_back_may_wake_the_next_run_of_this_worker_alone(
+    standard: Made, policy: str, *, may_wake: bool
+) -> None:
+    """A run is an execution of one of the worker's versions; the receiver only adds runs to the end of a queue."""
+    account = Account(standard)
+    may = account.statements(policy)
+    (worker,) = (name for name in standard.of("AWS::Lambda::Function") if name.startswith("FunctionsWorker"))
+    function = account.arn(worker)
+    action = "lambda:SendDurableExecutionCallbackSuccess"
+    execution = f"{function}:7/durable-execution/run-1/abc"
+    assert (decision(may, action, execution) == "Allow") is may_wake
+    assert decision(may, action, execution.replace("FunctionsWorker", "Other")) != "Allow"
+    for other in ("SendDurableExecutionCallbackFailure", "StopDurableExecution"):
+        assert decision(may, f"lambda:{other}", execution) != "Allow"
+
+
+def test_an_execution_may_start_the_next_one_more_often_than_lambda_takes_for_a_loop(standard: Made) -> None:
+    """A long run is continued by one execution after another; no other function may do so."""
+    loops = {
+        name: made["Properties"].get("RecursiveLoop")
+        for name, made in standard.of("AWS::Lambda::Function").items()
+    }
+    assert [name[:15] for name, loop in loops.items() if loop == "Allow"] == ["FunctionsWorker"]
+
+
 KINDS = ("delivery#1", "run#1", "key#1", "record#1", "settings", "anything")
 WRITES = {
     "ReceiverPolicy": {

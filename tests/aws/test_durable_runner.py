@@ -115,6 +115,56 @@ def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws) -> N
     assert time.monotonic() - began < 60
 
 
+def test_a_run_that_waits_for_its_turn_is_suspended_on_a_callback_until_it_is_woken(aws: FakeAws) -> None:
+    """With the SDK's own callbacks: the first times out, since nobody wakes the run; the second is completed."""
+    bench = RemoteBench(aws)
+
+    def run(durable: Durable, execution: Execution) -> Ending:
+        if execution.automation == "first":
+            durable.sleep("work", 3_600.0)
+        return Ending("success", "done")
+
+    bench.functions |= {"first": run, "next": run}
+    first, waits = bench.accept("first", key="k"), bench.accept("next", key="k", queue_timeout=3_600.0)
+    bench.engine.advance(first, lambda: 840.0)
+
+    @durable_execution
+    def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+        return worker.work(event, context, Hurried(bench.engine))  # type: ignore[arg-type]
+
+    with DurableFunctionTestRunner(handler=handler, poll_interval=0.01) as runner:
+        arn = runner.run_async(input=worker_event(waits).decode(), execution_name=waits)
+        second = runner.wait_for_callback(arn, name="turn-2", timeout=60)
+        assert bench.engine.end(first, lambda _durable, _execution: Ending("failure", "over"), lambda: 840.0)
+        known = bench.store.wake_up(waits)
+        assert known is not None
+        assert known.callback == second
+        assert aws.callbacks()[-1] == second, "what ended the first one completed it"
+        runner.send_callback_success(second)
+        result = runner.wait_for_result(arn, timeout=60)
+    assert result.status is InvocationStatus.SUCCEEDED, result.error
+    assert bench.ending(waits) == Ending("success", "done")
+    found = {operation.name: operation.status.value for operation in result.operations}
+    assert (found["turn-1"], found["turn-2"], found["turn-3"]) == ("TIMED_OUT", "SUCCEEDED", "STARTED")
+    assert (found["run"], found["run-3"]) == ("SUCCEEDED", "SUCCEEDED")
+
+
+class Hurried:
+    """An engine whose queued runs look for themselves after a second the first time, and after an hour the second."""
+
+    def __init__(self, engine: LambdaEngine) -> None:
+        self._engine = engine
+        self.clock = engine.clock
+
+    def advance(self, execution: str, remaining: Any, callback: str | None) -> dict[str, Any]:
+        """Advance an execution."""
+        outcome = self._engine.advance(execution, remaining, callback)
+        if "queued" in outcome:
+            seconds = 1.0 if callback is None else 3_600.0
+            outcome["queued"] = {"accepted_at": 0.0, "queue_timeout": self.clock.now() + seconds}
+        return outcome
+
+
 def test_the_worker_asks_for_whole_seconds_and_one_at_least() -> None:
     """Lambda knows no shorter wait; an invocation that is late already comes as soon as it can."""
     waits = {

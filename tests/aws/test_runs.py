@@ -27,6 +27,7 @@ def test_two_runs_on_one_pull_request_go_one_after_the_other(world: World) -> No
     assert [world.ended(run)["verdict"] for run in (first, second)] == ["success", "success"]
     order = [(note["what"], note["run"]) for note in world.notes(1, "acme/ordered")]
     assert order == [("begin", first), ("end", first), ("begin", second), ("end", second)]
+    assert "CallbackStarted" in world.history(f"{second}-1"), "it did not poll"
 
 
 def test_a_worker_killed_in_the_middle_is_started_again(world: World) -> None:
@@ -129,6 +130,27 @@ def is_over(world: World, first: str, second: str, sha: str) -> dict[str, Any]:
     assert statuses[-1]["state"] in ("failure", "error"), statuses
     world.until(lambda: world.run(second), lambda seen: seen["state"] == "waiting")
     return ended
+
+
+def waits_again(events: list[str]) -> bool:
+    """Whether a run has looked for itself and is suspended again."""
+    started = [place for place, event in enumerate(events) if event == "CallbackStarted"]
+    return bool(started) and "StepSucceeded" in events[started[-1] :] and "CallbackTimedOut" in events
+
+
+def test_a_queued_run_that_is_cancelled_is_woken_for_it(world: World) -> None:
+    """By the command: after a quarter of an hour in the queue it would look for itself minutes later."""
+    first, second, _ = waiting_pair(world, 23)
+    world.until(lambda: world.history(f"{second}-1"), lambda events: "CallbackStarted" in events)
+    world.cloud.skip(15 * 60)
+    world.until(lambda: world.history(f"{second}-1")[-4:], waits_again)
+    world.ledger.requests(None).add_request("cancel", second, "ada", None)
+    ended = world.ended(second)
+    assert ended["verdict"] == "cancelled", ended
+    assert "CallbackSucceeded" in world.history(f"{second}-1")
+    assert world.run(first)["state"] == "waiting"
+    world.ledger.requests(None).add_request("cancel", first, "ada", None)
+    assert world.ended(first)["verdict"] == "cancelled"
 
 
 def test_a_hand_made_event_of_a_failed_execution_ends_its_run(world: World) -> None:

@@ -290,6 +290,12 @@ class World:
         )["DurableExecutions"]
         return dict(found)
 
+    def history(self, name: str) -> list[str]:
+        """Return what happened in a durable execution of the worker: the types of its events."""
+        arn = self.execution(name)["DurableExecutionArn"]
+        answer = self.cloud.client("lambda").get_durable_execution_history(DurableExecutionArn=arn)
+        return [event["EventType"] for event in answer["Events"]]
+
     def role_of(self, part: str) -> str:
         """Return the name of a function's role."""
         config = self.cloud.client("lambda").get_function_configuration(FunctionName=self.function(part))

@@ -99,6 +99,38 @@ def test_a_callback_is_stored_before_the_queue_is_looked_at(queue: Queue) -> Non
     assert queue.completed() == ["b1"]
 
 
+def test_a_run_looks_once_more_when_it_has_stored_its_callback(queue: Queue) -> None:
+    """The key was given back before that, when there was no callback to complete."""
+    a, b = queue.accept("a"), queue.accept("b")
+    queue.advance(a)
+    assert "queued" in queue.advance(b)
+    queue.clock.advance(3_600.0)
+    assert queue.advance(a) == DONE
+    assert queue.completed() == []
+    assert "queued" not in queue.advance(b, "b1")
+    assert queue.begun == ["a", "b"]
+
+
+def test_a_run_that_leaves_the_queue_when_its_turn_has_come_wakes_the_next(queue: Queue) -> None:
+    """The giver woke it alone, while it was about to end without the key."""
+    a, b, c = (queue.accept(name) for name in "abc")
+    queue.advance(a)
+    queue.advance(b, "b1")
+    queue.advance(c, "c1")
+    queue.bench.attempts.cancel(b, "ada")
+    queue.clock.advance(3_600.0)
+    take = queue.bench.store.take
+
+    def late(found: RunRecord, taken: RunRecord, *, hold: bool, leave: bool) -> bool:
+        if leave:
+            assert queue.advance(a) == DONE
+        return take(found, taken, hold=hold, leave=leave)
+
+    queue.bench.store.take = late  # type: ignore[method-assign]
+    queue.advance(b)
+    assert queue.completed() == ["b1", "c1"]
+
+
 def test_a_giver_that_was_killed_before_it_woke_the_next_wakes_it_when_it_is_invoked_again(
     queue: Queue,
 ) -> None:
@@ -196,7 +228,7 @@ def test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue(q
 def test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more(queue: Queue) -> None:
     """However much later it is repeated, and by whom; the row's ARN is the last one's."""
     a = queue.accept("counts")
-    for number, seconds in ((0, 0), (0, 5), (1, 0), (0, 9), (1, 7)):
+    for number, seconds in ((0, 0), (0, 5), (1, 0), (1, 7), (0, 9)):
         queue.clock.advance(seconds)
         assert queue.bench.engine.hand_over(a, number) == DONE
     mine = [entry for entry in queue.bench.aws.executions() if entry["name"].startswith(a)]

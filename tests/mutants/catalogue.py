@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import connections, engine, ledger, naming, network, protection, stack
+from tests.mutants import connections, engine, ledger, naming, network, protection, stack, turns
 from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
@@ -550,4 +550,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *protection.MUTANTS,
     *engine.MUTANTS,
     *stack.MUTANTS,
+    *turns.MUTANTS,
 )

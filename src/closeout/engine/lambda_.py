@@ -185,17 +185,16 @@ class LambdaEngine:
         after = runs.advance(before, runs.Taken(turn, self.clock.now()))
         taken = found._replace(run=after, fencing_token=self._token())
         keyed = found.key is not None
-        leave = keyed and found.run.turn == "own" != turn
         try:
-            claimed = self.store.take(found, taken, hold=keyed and turn == "own", leave=leave)
+            claimed = self.store.take(
+                found, taken, hold=keyed and turn == "own", leave=keyed and found.run.turn == "own" != turn
+            )
         except StoreUnavailable:
             self._release(taken)  # the claim may be stored, and only the answer lost
             raise
         if not claimed:
             return self._wake_in(AFTER_A_COLLISION)
         self._unreleased.pop(found.execution, None)
-        if leave:
-            self.queue.wake_next(found.key)  # its turn may have come meanwhile, and only it was woken
         longest = 0.0 if over else self._longest
         invocation = _Invocation(self, taken, run, remaining, over=over, longest=longest)
         try:

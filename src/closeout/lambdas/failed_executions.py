@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 from closeout.core.errors import Unavailable
@@ -42,16 +41,11 @@ def handle(event: Mapping[str, Any], context: Any, objects: StackRuntime) -> dic
     handled: list[str] = []
     left: list[str] = []
     for execution, change in about(event):
-        current = change is not None and objects.ledger.attempts.is_current(
-            execution, change.name, change.arn
-        )
-        # What another durable execution continues has not ended: the row's is asked about.
-        end = (
-            partial(objects.end, execution, change.status)
-            if change and current
-            else partial(objects.lost, execution)
-        )
-        (handled if end(remaining) else left).append(execution)
+        if change is not None and objects.ledger.attempts.is_current(execution, change.name, change.arn):
+            ended = objects.end(execution, change.status, remaining)
+        else:  # only its start was lost, or another durable execution continues it
+            ended = objects.lost(execution, remaining)
+        (handled if ended else left).append(execution)
     if not handled and not left:
         objects.journal.report(f"an event is about no execution that failed: {json.dumps(event)[:1_000]}")
     if left:

@@ -1,0 +1,85 @@
+"""Sabotages of how a run on AWS is woken for its turn, and of how another durable execution continues it."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+QUEUES = "tests/contract/test_remote_queues.py"
+EVENTS = "tests/unit/wiring/test_stack_runtime.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "turns: whoever gives a key back wakes nobody",
+        "src/closeout/engine/lambda_.py",
+        "        self._engine.queue.wake_next(self.record.key)\n",
+        "",
+        (f"{QUEUES}::test_whoever_gives_the_key_back_wakes_the_next_and_nobody_else",),
+    ),
+    Mutant(
+        "turns: a giver that was killed does not make up for it",
+        "src/closeout/engine/lambda_.py",
+        "            self.queue.wake_next(record.key)  # the process may have been killed before it did\n",
+        "",
+        (
+            f"{QUEUES}::test_a_giver_that_was_killed_before_it_woke_the_next_wakes_it_when_it_is_invoked_again",
+        ),
+    ),
+    Mutant(
+        "turns: the second look is skipped",
+        "src/closeout/engine/lambda_.py",
+        "        turn = self.queue.turn(record, record.key, remaining)\n",
+        "        turn = None if callback else self.queue.turn(record, record.key, remaining)\n",
+        (f"{QUEUES}::test_a_run_looks_once_more_when_it_has_stored_its_callback",),
+    ),
+    Mutant(
+        "turns: the callback is stored after the second look",
+        "src/closeout/engine/lambda_.py",
+        "        if callback is not None:\n            self.store.listen(execution, WakeUp(callback, wake))\n"
+        "        turn = self.queue.turn(record, record.key, remaining)\n",
+        "        turn = self.queue.turn(record, record.key, remaining)\n"
+        "        if callback is not None:\n            self.store.listen(execution, WakeUp(callback, wake))\n",
+        (f"{QUEUES}::test_a_callback_is_stored_before_the_queue_is_looked_at",),
+    ),
+    Mutant(
+        "turns: everybody in a queue asks Lambda",
+        "src/closeout/engine/key_queue.py",
+        "        return wake_up is not None and now < wake_up.until + SUSPECT",
+        "        return False",
+        (f"{QUEUES}::test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue",),
+    ),
+    Mutant(
+        "turns: a first in line that is dead blocks its queue",
+        "src/closeout/engine/key_queue.py",
+        "        return wake_up is not None and now < wake_up.until + SUSPECT",
+        "        return wake_up is not None",
+        (f"{QUEUES}::test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue",),
+    ),
+    Mutant(
+        "handover: an event of another execution ends the run",
+        "src/closeout/lambdas/failed_executions.py",
+        "if change is not None and objects.ledger.attempts.is_current(execution, change.name, change.arn):",
+        "if change is not None:",
+        (f"{EVENTS}::test_an_event_about_an_execution_that_another_one_continues_ends_nothing",),
+    ),
+    Mutant(
+        "handover: the clock names the next execution",
+        "src/closeout/ledger/dynamodb/starts.py",
+        "DurableExecutionName=execution_name(execution, number),",
+        "DurableExecutionName=execution_name(execution, number and round(self._now())),",
+        (f"{QUEUES}::test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more",),
+    ),
+    Mutant(
+        "handover: a late one starts an execution again",
+        "src/closeout/ledger/dynamodb/attempts.py",
+        "(attribute_not_exists(continued) OR continued <= :number)",
+        "(attribute_not_exists(continued) OR continued >= :number)",
+        (f"{QUEUES}::test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more",),
+    ),
+    Mutant(
+        "handover: a late note of the first start takes the successor's place",
+        "src/closeout/stack/table.py",
+        'f"attribute_exists(pk) AND {current}"',
+        '"attribute_exists(pk)"',
+        (f"{QUEUES}::test_a_start_that_is_noted_late_does_not_take_the_place_of_a_successor",),
+    ),
+)
