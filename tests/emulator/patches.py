@@ -199,11 +199,11 @@ def retry_and_resume() -> None:
 
 
 @patch(
-    "An execution may have any number of operations.",
+    "An execution may have any number of operations; the result of a poll is lost; a callback's timeout of 0 is over at once.",
     f"{DOCS}/lambda/latest/dg/durable-execution-sdk.html#durable-operations-checkpoint-consumption",
 )
-def limit_operations() -> None:
-    """Count them by AWS's table and fail an execution that has more than 3,000."""
+def checkpoints() -> None:
+    """Count operations by AWS's table, fail an execution at 3,000, keep each poll's result and event."""
     durable.handle_checkpoint = EXECUTIONS.checkpoint
 
 

@@ -61,8 +61,10 @@ except Exception:
         '{"n":2}',
     ),
     "6-13 two of them": (
-        "first = poll(context, lambda state: state + 1, lambda state: state >= 2)\n"
-        "return poll(context, lambda state: state + 1, lambda state: state >= 4, initial=first)",
+        """
+first = poll(context, lambda state: state + 1, lambda state: state >= 2)
+return poll(context, lambda state: state + 1, lambda state: state >= 4, initial=first)
+""",
         None,
         [
             *POLLS,
@@ -132,7 +134,7 @@ def test_a_callback_that_succeeds(functions: Functions) -> None:
     """4-1 and 4-2: the execution suspends without a timeout, and continues at once when the callback is completed."""
     arn = functions.start(WAITS.format(timeouts=""), "approval")
     token = callback_of(functions, arn)
-    functions.client.send_durable_execution_callback_success(CallbackId=token, Result=b'"yes"')
+    functions.client.send_durable_execution_callback_success(CallbackId=token, Result=b"yes")
     found = functions.ended(arn, skip=0.0)
     assert (found["Status"], found["Result"]) == ("SUCCEEDED", '"yes"')
     assert types(functions, arn) == [
@@ -186,7 +188,7 @@ def test_a_callback_that_is_completed_before_it_is_waited_for(functions: Functio
     body = "made = context.create_callback(name=event)\ncontext.wait(Duration.from_seconds(5))\nreturn made.result()"
     arn = functions.start(body, "approval")
     token = callback_of(functions, arn)
-    functions.client.send_durable_execution_callback_success(CallbackId=token, Result=b'"early"')
+    functions.client.send_durable_execution_callback_success(CallbackId=token, Result=b"early")
     assert functions.ended(arn)["Result"] == '"early"'
 
 
@@ -207,10 +209,10 @@ def test_one_callback_after_another(functions: Functions) -> None:
     body = "return [context.create_callback(name=name).result() for name in event]"
     arn = functions.start(body, ["a", "b"])
     first = callback_of(functions, arn)
-    functions.client.send_durable_execution_callback_success(CallbackId=first, Result=b'"1"')
+    functions.client.send_durable_execution_callback_success(CallbackId=first, Result=b"1")
     second = callback_of(functions, arn, 1)
     assert second != first
     with pytest.raises(functions.client.exceptions.CallbackTimeoutException):
-        functions.client.send_durable_execution_callback_success(CallbackId=first, Result=b'"again"')
-    functions.client.send_durable_execution_callback_success(CallbackId=second, Result=b'"2"')
+        functions.client.send_durable_execution_callback_success(CallbackId=first, Result=b"again")
+    functions.client.send_durable_execution_callback_success(CallbackId=second, Result=b"2")
     assert functions.ended(arn, skip=0.0)["Result"].replace(" ", "") == '["1","2"]'
