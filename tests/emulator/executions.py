@@ -116,6 +116,10 @@ class Executions:
         arn = execution["DurableExecutionArn"]
         functions._durable_ctx.set({"arn": arn, "token": token, "name": execution["DurableExecutionName"]})
         operations = durable._serialize_operations(execution["Operations"], for_event=True)
+        for operation in operations:
+            due = operation.get("StepDetails", {}).get("NextAttemptTimestamp")
+            if operation["Status"] == "STARTED" and due is not None:
+                operation["Status"] = "READY" if due <= time.time() * 1_000 else "PENDING"
         state = {"Operations": operations, "NextMarker": ""}
         event = {"DurableExecutionArn": arn, "CheckpointToken": token, "InitialExecutionState": state}
         began = time.time()
@@ -128,11 +132,24 @@ class Executions:
 
     def checkpoint(self, arn_path: str, body: bytes) -> Any:
         """Answer CheckpointDurableExecution; refuse updates beyond the limit of operations and fail their execution."""
-        arn, updates = durable._parse_execution_arn(arn_path), json.loads(body or b"{}").get("Updates") or ()
-        if arn in durable._executions and not self._meters[arn].checkpoint(updates):
+        arn, asked = durable._parse_execution_arn(arn_path), json.loads(body or b"{}")
+        execution, updates = durable._executions.get(arn), asked.get("Updates") or ()
+        if execution is not None and not self._meters[arn].checkpoint(updates):
             durable.mark_execution_completed(arn, None, {"ErrorType": "Unknown", "ErrorMessage": EXCEEDED})
             return functions.error_response_json("InvalidParameterValueException", EXCEEDED, 400)
-        return self._checkpoint(arn_path, body)
+        for update in updates:  # a timeout of 0 is none
+            options = update.get("CallbackOptions") or {}
+            update["CallbackOptions"] = {name: seconds for name, seconds in options.items() if seconds}
+        begun = {update["Id"] for update in updates if update["Action"] == "START"}
+        for step in execution["Operations"] if execution is not None else ():
+            if step["Id"] in begun:
+                step.get("StepDetails", {}).pop("NextAttemptTimestamp", None)
+        answer = self._checkpoint(arn_path, json.dumps(asked).encode())
+        if execution is not None and answer[0] == 200:
+            for update in updates:
+                if (update["Type"], update["Action"]) == ("STEP", "RETRY"):
+                    _keep_attempt(execution, update)
+        return answer
 
     def under_way(self, arn: str) -> bool:
         """Whether an invocation of an execution is under way, and its time is not over."""
@@ -186,6 +203,33 @@ class Executions:
             (e for e in every if wanted and e["DurableExecutionName"] == wanted and e["FunctionArn"] == of),
             None,
         )
+
+
+def _keep_attempt(execution: dict[str, Any], update: dict[str, Any]) -> None:
+    """Keep what an attempt of a step brings for the next one, with its event; ministack keeps its time only."""
+    step = next(one for one in execution["Operations"] if one["Id"] == update["Id"])
+    details = step.setdefault("StepDetails", {})
+    details["Attempt"] = details.get("Attempt", 0) + 1
+    retry = {
+        "CurrentAttempt": details["Attempt"],
+        "NextAttemptDelaySeconds": update["StepOptions"]["NextAttemptDelaySeconds"],
+    }
+    ended = "StepFailed" if update.get("Error") else "StepSucceeded"
+    if ended == "StepFailed":
+        outcome = {"Error": {"Payload": update["Error"], "Truncated": False}}
+    else:
+        details["Result"] = update.get("Payload")
+        outcome = {"Result": {"Payload": update.get("Payload") or "", "Truncated": False}}
+    durable._emit_history_event(
+        execution,
+        ended,
+        f"{ended}Details",
+        {**outcome, "RetryDetails": retry},
+        name=update.get("Name"),
+        parent_id=update.get("ParentId"),
+        sub_type=update.get("SubType"),
+        event_id=update["Id"],
+    )
 
 
 def _iso(at: float) -> str:

@@ -240,11 +240,11 @@ def retry_and_resume() -> None:
 
 
 @patch(
-    "An execution may have any number of operations.",
+    "An execution may have any number of operations; the result of a poll is lost; a callback's timeout of 0 is over at once.",
     f"{DOCS}/lambda/latest/dg/durable-execution-sdk.html#durable-operations-checkpoint-consumption",
 )
-def limit_operations() -> None:
-    """Count them by AWS's table and fail an execution that has more than 3,000."""
+def checkpoints() -> None:
+    """Count operations by AWS's table, fail an execution at 3,000, keep each poll's result and event."""
     durable.handle_checkpoint = EXECUTIONS.checkpoint
 
 
@@ -261,26 +261,6 @@ def complete_during_an_invocation() -> None:
             original(arn, *place)
 
     durable._resume_execution = resume
-
-
-@patch(
-    "A poll that is to be repeated loses its state, and is not counted as an attempt.",
-    f"{DOCS}/lambda/latest/api/API_StepDetails.html",
-)
-def keep_what_a_poll_returned() -> None:
-    """Keep the payload of RETRY as the step's result, and count it."""
-    original = durable._apply_update
-
-    def apply(record: dict[str, Any], update: dict[str, Any]) -> None:
-        original(record, update)
-        if update["Type"] == "STEP" and update["Action"] == "RETRY":
-            (step,) = (one for one in record["Operations"] if one["Id"] == update["Id"])
-            details = step["StepDetails"]
-            details["Attempt"] = details.get("Attempt", 0) + 1
-            if update.get("Payload") is not None:
-                details["Result"] = update["Payload"]
-
-    durable._apply_update = apply
 
 
 @patch(

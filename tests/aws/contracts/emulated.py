@@ -108,7 +108,8 @@ class Functions:
             found = self.look(arn)
             if found["Status"] != "RUNNING":
                 return found
-            self.cloud.skip(skip)
+            if skip:
+                self.cloud.skip(skip)
             return None
 
         return dict(eventually(look, f"{arn} did not end"))

@@ -15,7 +15,7 @@ from closeout.core.errors import StoreUnavailable
 from closeout.ports import LogLine
 from closeout.server import details, live
 from closeout.server.live import LiveRuns
-from closeout.server.pages import Renderer, Shown
+from closeout.server.rendering import Renderer, Shown
 from closeout.server.presentation import subject
 from tests.contract.http.page_world import NOW, World, step
 
