@@ -8,7 +8,7 @@ import pytest
 
 from closeout_cdk.parameters import ParameterError
 from iam import Account, decision
-from support import DELETES, Made, Make, allowed, flat
+from support import DELETES, ROOT, Made, Make, allowed, flat
 
 FUNCTIONS = ("Worker", "Receiver", "Ended")
 

@@ -41,7 +41,8 @@ def test_two_stacks_stand_beside_each_other_and_one_is_destroyed_while_runs_wait
         second.make_stack("preview-second-92")
         sha = second.open(92, repository=REPOSITORY)
         waits = close(second, REPOSITORY, 92)
-        payload = second.github.world.repository(REPOSITORY).deliveries[-1]["request"]["payload"]
+        sent = second.github.world.repository(REPOSITORY).deliveries
+        payload = next(one["request"]["payload"] for one in sent if one["action"] == "closed")
         queued = second.deliver(payload, guid=str(uuid.uuid4())).json["runs"][0]
         world.until(lambda: world.run(firsts), lambda seen: seen["state"] == "waiting")
         second.until(lambda: second.run(waits), lambda seen: seen["state"] == "waiting")
