@@ -49,9 +49,10 @@ def test_two_stacks_stand_beside_each_other_and_one_is_destroyed_while_runs_wait
         second.until(lambda: second.ledger.attempts.arn(f"{queued}-1"), lambda arn: arn is not None)
         assert second.run(queued)["state"] == "queued"
 
+        functions = world.cloud.client("lambda")
+        arns = [world.ledger.attempts.arn(f"{firsts}-1"), second.ledger.attempts.arn(f"{waits}-1")]
         names = [
-            str(one.ledger.attempts.arn(f"{run}-1")).split("/")[-2]
-            for one, run in ((world, firsts), (second, waits))
+            functions.get_durable_execution(DurableExecutionArn=arn)["DurableExecutionName"] for arn in arns
         ]
         assert [named_execution(name) for name in names] == [f"{firsts}-1", f"{waits}-1"]
         assert names[0][:8] != names[1][:8]
