@@ -41,16 +41,21 @@ def test_two_stacks_stand_beside_each_other_and_one_is_destroyed_while_runs_wait
         second.make_stack("preview-second-92")
         sha = second.open(92, repository=REPOSITORY)
         waits = close(second, REPOSITORY, 92)
-        payload = second.github.world.repository(REPOSITORY).deliveries[-1]["request"]["payload"]
+        sent = second.github.world.repository(REPOSITORY).deliveries
+        payload = next(one["request"]["payload"] for one in sent if one["action"] == "closed")
         queued = second.deliver(payload, guid=str(uuid.uuid4())).json["runs"][0]
         world.until(lambda: world.run(firsts), lambda seen: seen["state"] == "waiting")
         second.until(lambda: second.run(waits), lambda seen: seen["state"] == "waiting")
         second.until(lambda: second.ledger.attempts.in_lambda(f"{queued}-1").arn, lambda arn: arn is not None)
         assert second.run(queued)["state"] == "queued"
 
+        functions = world.cloud.client("lambda")
+        arns = [
+            world.ledger.attempts.in_lambda(f"{firsts}-1").arn,
+            second.ledger.attempts.in_lambda(f"{waits}-1").arn,
+        ]
         names = [
-            str(one.ledger.attempts.in_lambda(f"{run}-1").arn).split("/")[-2]
-            for one, run in ((world, firsts), (second, waits))
+            functions.get_durable_execution(DurableExecutionArn=arn)["DurableExecutionName"] for arn in arns
         ]
         assert [named_execution(name) for name in names] == [f"{firsts}-1", f"{waits}-1"]
         assert names[0][:8] != names[1][:8]

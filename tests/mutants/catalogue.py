@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import connections, engine, ledger, naming, network, protection, stack, turns
+from tests.mutants import connections, deployment, engine, ledger, naming, network, protection, stack, turns
 from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
@@ -545,6 +545,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *network.MUTANTS,
     *connections.MUTANTS,
+    *deployment.MUTANTS,
     *ledger.MUTANTS,
     *naming.MUTANTS,
     *protection.MUTANTS,

@@ -20,7 +20,9 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("src", "tests", "schema", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
+COPIED = ("src", "tests", "cdk", "schema", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
+AWS_PYTHON = ROOT / ".venv-aws/bin/python"
+"""What tests below `cdk/` run in: `make setup-aws` makes it."""
 SECONDS = 120
 """For the tests of one mutant."""
 ALL_SECONDS = 900
@@ -33,7 +35,7 @@ def copy_tree(target: Path) -> None:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(
-                source, target / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+                source, target / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "cdk.out")
             )
         elif source.exists():
             shutil.copy(source, target / name)
@@ -41,11 +43,21 @@ def copy_tree(target: Path) -> None:
 
 def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = SECONDS) -> tuple[int, str]:
     """Run tests in a tree; return pytest's exit code (1: a test failed) and the end of its output."""
+    code, output = 0, ""
+    for of_cdk in (False, True):
+        chosen = tuple(test for test in tests if test.startswith("cdk/") is of_cdk)
+        if chosen and code == 0:
+            code, output = _pytest(tree, chosen, jobs, seconds, of_cdk=of_cdk)
+    return code, output
+
+
+def _pytest(tree: Path, tests: tuple[str, ...], jobs: int, seconds: int, *, of_cdk: bool) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [
-        sys.executable,
+        str(AWS_PYTHON) if of_cdk else sys.executable,
         "-m",
         "pytest",
+        *(("-c", "cdk/pytest.ini") if of_cdk else ()),
         "-q",
         "-x",
         "-p",
@@ -88,6 +100,10 @@ def main() -> int:
     chosen = [
         mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])
     ]
+    if not AWS_PYTHON.exists():
+        out = [mutant for mutant in chosen if any(test.startswith("cdk/") for test in mutant.tests)]
+        chosen = [mutant for mutant in chosen if mutant not in out]
+        print(f"{len(out)} mutants of cdk/ are left out: run `make setup-aws`")
     started = time.monotonic()
     tests = tuple(dict.fromkeys(test for mutant in chosen for test in mutant.tests))
     jobs = os.cpu_count() or 2
