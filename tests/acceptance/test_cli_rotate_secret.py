@@ -90,7 +90,7 @@ class Traffic:
             answer = connection.getresponse()
             answer.read()
             self.bad.append(answer.status)
-            time.sleep(0.01)
+            time.sleep(0.03)
         connection.close()
 
     def end(self) -> None:

@@ -242,7 +242,7 @@ def test_twenty_deaths_under_load_lose_nothing(tmp_path: Path, cloud: FakeAws) -
     with machine(tmp_path, cloud, LOAD_CONFIG) as scene, ThreadPoolExecutor(8) as pool:
         finished: dict[Any, Any] = {}
         for life in range(20):
-            futures = [pool.submit(deliver, scene, f"guid-{life}-{n}", 1000 * life + n) for n in range(25)]
+            futures = [pool.submit(deliver, scene, f"guid-{life}-{n}", 1000 * life + n) for n in range(12)]
             time.sleep(chance.uniform(0.02, 0.35))
             scene.kill()
             acknowledged |= {guid for guid, status in (f.result() for f in futures) if status in (200, 202)}
