@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -281,17 +280,18 @@ def test_the_demo_says_what_it_needs() -> None:
 
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     """An interrupted command says so in a word and ends with 130."""
+    pipe = tmp_path / "payload"
+    os.mkfifo(pipe)
     process = subprocess.Popen(
-        [sys.executable, "-m", "closeout", "explain", "--event", "push", "--payload", "-"],
+        [sys.executable, "-m", "closeout", "explain", "--event", "push", "--payload", pipe],
         cwd=tmp_path,
         env=environment(),
-        stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(0.8)
-    os.kill(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=10)
+    with pipe.open("w"):  # opens when the command reads
+        os.kill(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=30)
     assert process.returncode == exits.INTERRUPTED
     assert told.strip() == "interrupted"
 
