@@ -15,7 +15,7 @@ import click
 import pytest
 
 from closeout.cli import exits, reference
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import CONTEXT, Command, Group
 from closeout.cli.main import SECTIONS
 from closeout.cli.main import closeout as root
 from tests.acceptance.cli_process import ROOT, closeout, environment, started
@@ -102,7 +102,7 @@ def test_every_command_teaches_with_an_example(name: str, command: click.Command
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
 def test_every_help_fits_80_columns(name: str, command: click.Command) -> None:
     """No line of any --help is longer than 80 columns."""
-    text = command.get_help(click.Context(command, info_name=name, terminal_width=80))
+    text = command.get_help(click.Context(command, info_name=name, terminal_width=80, **CONTEXT))
     assert [line for line in text.splitlines() if len(line) > 80] == []
 
 
