@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import click
 import pytest
 
 from closeout.cli import exits, reference
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import CONTEXT, Command, Group
 from closeout.cli.main import SECTIONS
 from closeout.cli.main import closeout as root
 from tests.acceptance.cli_process import ROOT, closeout, environment, started
@@ -103,7 +102,7 @@ def test_every_command_teaches_with_an_example(name: str, command: click.Command
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
 def test_every_help_fits_80_columns(name: str, command: click.Command) -> None:
     """No line of any --help is longer than 80 columns."""
-    text = command.get_help(click.Context(command, info_name=name, terminal_width=80))
+    text = command.get_help(click.Context(command, info_name=name, terminal_width=80, **CONTEXT))
     assert [line for line in text.splitlines() if len(line) > 80] == []
 
 
@@ -281,17 +280,18 @@ def test_the_demo_says_what_it_needs() -> None:
 
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     """An interrupted command says so in a word and ends with 130."""
+    pipe = tmp_path / "payload"
+    os.mkfifo(pipe)
     process = subprocess.Popen(
-        [sys.executable, "-m", "closeout", "explain", "--event", "push", "--payload", "-"],
+        [sys.executable, "-m", "closeout", "explain", "--event", "push", "--payload", pipe],
         cwd=tmp_path,
         env=environment(),
-        stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(0.8)
-    os.kill(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=10)
+    with pipe.open("w"):  # opens when the command reads
+        os.kill(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=30)
     assert process.returncode == exits.INTERRUPTED
     assert told.strip() == "interrupted"
 

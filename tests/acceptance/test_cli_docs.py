@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from closeout.cli.commands import CONTEXT
 from closeout.cli.main import closeout as root
 from tests.acceptance.cli_process import ROOT
 
@@ -42,7 +43,7 @@ def complaint(call: str) -> str | None:
     except ValueError:
         return "it cannot be split"
     command: click.Command = root
-    context = click.Context(root, info_name="closeout")
+    context = click.Context(root, info_name="closeout", **CONTEXT)
     while isinstance(command, click.Group) and words:
         inner = command.get_command(context, words[0])
         if inner is None:

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action
+from closeout.cli.commands import CONTEXT
 from closeout.cli.main import closeout as root
 from closeout.config.codes import CODES
 from closeout.core import errors, protect
@@ -95,7 +96,7 @@ def test_commands_named_in_a_sentence_exist() -> None:
 def missing(words: list[str]) -> str | None:
     """What there is not of the commands and options in a call that may lack values."""
     command: click.Command = root
-    context = click.Context(root, info_name="closeout")
+    context = click.Context(root, info_name="closeout", **CONTEXT)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.get_command(context, words[0])
         if found is None:
@@ -110,7 +111,7 @@ def every_option(command: click.Command) -> set[str]:
     """The options of a command and of all below it."""
     found = {option for parameter in command.params for option in parameter.opts}
     if isinstance(command, click.Group):
-        context = click.Context(command)
+        context = click.Context(command, **CONTEXT)
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             found |= every_option(below) if below is not None else set()

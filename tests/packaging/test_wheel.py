@@ -105,7 +105,9 @@ def test_the_installed_requirements_agree_with_the_metadata(installed: Path) -> 
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.mark.skipif(SYSTEMD is None, reason="no systemd-analyze on the PATH")
+@pytest.mark.skipif(
+    SYSTEMD is None, reason="no systemd-analyze on the PATH: on Debian, `apt-get install systemd`"
+)
 def test_systemd_accepts_the_unit_of_the_package(installed: Path, tmp_path: Path) -> None:
     """The installed unit has no key or value that systemd complains about, and starts a program that exists."""
     (shipped,) = installed.parent.glob("lib/python3*/site-packages/closeout/closeout.service")

@@ -39,7 +39,7 @@ class Listener:
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):
-                connection.settimeout(2.0)
+                connection.settimeout(10.0)
                 self.heard.append(b"")
                 while b"\r\n\r\n" not in self.heard[-1] and (data := connection.recv(65_536)):
                     self.heard[-1] += data

@@ -19,7 +19,7 @@ from closeout.cli.main import SECTIONS, closeout
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its file's name."""
-    root = click.Context(closeout, info_name="closeout", help_option_names=CONTEXT["help_option_names"])
+    root = click.Context(closeout, info_name="closeout", **CONTEXT)
     found = {"closeout.1": _page(closeout, root, "Run durable automation on GitHub events")}
     for section in SECTIONS.values():
         for name, entry in section.items():

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import click
 
 from closeout.cli import exits
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import CONTEXT, Command, Group
 from closeout.cli.main import SECTIONS, closeout
 
 INTRODUCTION = """\
@@ -52,7 +52,7 @@ no file of this machine is read, and one that `--config` names is only compared 
 def page() -> str:
     """Return the reference page as Markdown."""
     parts = [INTRODUCTION, "\n".join(_exit_codes())]
-    root = click.Context(closeout, info_name="closeout")
+    root = click.Context(closeout, info_name="closeout", **CONTEXT)
     for heading, section in SECTIONS.items():
         parts.append(f"## {heading}\n")
         for name in section:

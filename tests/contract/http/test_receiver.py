@@ -278,6 +278,7 @@ def test_a_flood_of_bad_signatures_waits_for_one_reading() -> None:
         ]
         for thread in bad:
             thread.start()
+        until("the first to read the secret again", lambda: readings)
         time.sleep(0.3)
         assert server.deliver(guid="good").status == 202
         assert (answers, len(readings)) == ([], 1)

@@ -98,7 +98,7 @@ def test_an_unsigned_body_is_answered_before_it_is_sent(server: Running) -> None
     """401 after the head alone, and who sends the body all the same can still read the answer."""
     with server.connect() as connection:
         connection.sendall(head(900_000, signature="none"))
-        connection.settimeout(2)
+        connection.settimeout(10)
         first = connection.recv(4096)
         assert first.startswith(b"HTTP/1.1 401")
         connection.sendall(b"x" * 900_000)
@@ -250,10 +250,12 @@ def test_bodies_that_memory_cannot_hold_go_to_the_spool() -> None:
         with strangers.many(6, unfinished) as held:
             until(
                 "six bodies",
-                lambda: webhook.unverified.held + webhook.spool.bytes > 6 * len(PIECE) - MEGABYTE,
+                lambda: (
+                    webhook.unverified.held + webhook.spool.bytes > 6 * len(PIECE) - MEGABYTE
+                    and webhook.spool.files >= 4
+                ),
             )
             assert webhook.unverified.held <= 2 * MEGABYTE
-            assert webhook.spool.files >= 4
             assert server.deliver().status == 202
             assert not any(strangers.is_closed(connection) for connection in held)
         until("nothing to be held", lambda: webhook.unverified.held == 0 and webhook.spool.files == 0)

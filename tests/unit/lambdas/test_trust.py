@@ -19,7 +19,10 @@ from closeout.lambdas.aws_client import AwsClient
 from tests.emulator import certificate
 from tests.unit.lambdas.test_aws_client import ANSWER, read_request
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made with openssl")
+pytestmark = pytest.mark.skipif(
+    shutil.which("openssl") is None,
+    reason="no openssl on the PATH, which makes the certificates: on Debian, `apt-get install openssl`",
+)
 
 
 class Https(NamedTuple):

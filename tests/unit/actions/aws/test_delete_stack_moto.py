@@ -318,7 +318,7 @@ class TestApply:
         """A stack that is being updated is waited for, and nothing is asked of it meanwhile."""
         create(clients)
         changes = ACTION.plan(inputs(), clients)
-        aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=1.0, then="UPDATE_COMPLETE")
+        aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=2.0, then="UPDATE_COMPLETE")
         work = ImmediateWork(clients)
         ACTION.apply(changes[0], inputs(), work)
         assert calls(aws, "DeleteStack") == ["DeleteStack"]

@@ -67,7 +67,7 @@ def run(
 
 def pid_in(path: Path) -> int:
     """Wait for a script to write its pid, and return it."""
-    assert within(5, lambda: path.exists() and path.read_text().endswith("\n"))
+    assert within(10, lambda: path.exists() and path.read_text().endswith("\n"))
     return int(path.read_text())
 
 
@@ -144,18 +144,18 @@ def test_at_the_time_limit_the_whole_group_ends(tmp_path: Path) -> None:
     """The script, its child and its grandchild; a trap gets its chance."""
     script = "trap 'echo cleaning; exit 3' TERM; (sleep 60 & echo $! > inner; wait) & sleep 60 & echo $! > outer; wait"
     began = time.monotonic()
-    code, lines = run(script, tmp_path, timeout=0.4, grace=3.0)
+    code, lines = run(script, tmp_path, timeout=2.0, grace=10.0)
     assert code is None
     assert lines == ["cleaning"]
     assert time.monotonic() - began < 30, "it waited for what sleeps for a minute"
-    assert within(2, lambda: gone(pid_in(tmp_path / "inner")) and gone(pid_in(tmp_path / "outer")))
+    assert within(10, lambda: gone(pid_in(tmp_path / "inner")) and gone(pid_in(tmp_path / "outer")))
 
 
 def test_who_ignores_the_request_is_killed(tmp_path: Path) -> None:
     """SIGKILL after the grace."""
     began = time.monotonic()
     code, _ = run(
-        "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done", tmp_path, timeout=0.3, grace=0.2
+        "trap '' TERM; echo $$ > me; while :; do sleep 0.05; done", tmp_path, timeout=2.0, grace=0.2
     )
     assert code is None
     assert time.monotonic() - began < 30, "it waited for what sleeps for a minute"
@@ -169,7 +169,7 @@ def test_what_a_script_leaves_in_the_background_ends_with_it(tmp_path: Path) -> 
     code, _ = run(script, tmp_path)
     assert code == 0
     assert time.monotonic() - began < 30, "it waited for what sleeps for a minute"
-    assert within(2, lambda: gone(pid_in(tmp_path / "child")) and gone(pid_in(tmp_path / "daemon")))
+    assert within(10, lambda: gone(pid_in(tmp_path / "child")) and gone(pid_in(tmp_path / "daemon")))
 
 
 def test_a_flood_of_output_neither_blocks_nor_escapes_the_limit(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_nothing_of_a_script_outlives_the_server(tmp_path: Path, number: int) ->
     assert not gone(me)
     started_server.send_signal(number)
     started_server.wait(5)
-    assert within(5, lambda: gone(me) and gone(child))
+    assert within(10, lambda: gone(me) and gone(child))
 
 
 def test_a_script_dies_with_its_supervisor(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_script_dies_with_its_supervisor(tmp_path: Path) -> None:
     os.kill(process.identity["pid"], signal.SIGKILL)
     thread.join(5)
     assert ended == [-9]
-    assert within(2, lambda: gone(me))
+    assert within(10, lambda: gone(me))
 
 
 STOPS = {
@@ -249,8 +249,8 @@ def test_a_script_that_stops_its_supervisor_leaves_nothing(tmp_path: Path, stop:
     script = f"sleep 300 & echo $! > near; setsid sleep 300 & echo $! > far; {stop}\nsleep 300"
     code, _ = run(script, tmp_path, timeout=3.0)
     assert code is None
-    assert within(5, lambda: gone(pid_in(tmp_path / "near")))
-    assert within(5, lambda: gone(pid_in(tmp_path / "far")))
+    assert within(10, lambda: gone(pid_in(tmp_path / "near")))
+    assert within(10, lambda: gone(pid_in(tmp_path / "far")))
 
 
 def begun(process: Supervised, script: str, folder: Path) -> threading.Thread:
@@ -276,7 +276,7 @@ def test_a_survivor_that_was_stopped_is_ended_with_all_that_is_below_it(tmp_path
     thread = begun(process, script, tmp_path)
     pid_in(tmp_path / "near")
     assert end_survivor(process.identity, patience=0.5)
-    assert within(5, lambda: gone(pid_in(tmp_path / "near")))
+    assert within(10, lambda: gone(pid_in(tmp_path / "near")))
     thread.join(10)
 
 
@@ -289,7 +289,7 @@ def test_a_tree_is_ended_below_a_supervisor_that_cannot_act(tmp_path: Path) -> N
     supervisor = process.identity["pid"]
     os.kill(supervisor, signal.SIGSTOP)
     end_tree(supervisor)
-    assert within(5, lambda: all(gone(pid) for pid in (*below, supervisor)))
+    assert within(10, lambda: all(gone(pid) for pid in (*below, supervisor)))
     thread.join(10)
 
 
@@ -365,7 +365,7 @@ def test_a_pid_that_was_used_again_is_left_alone() -> None:
 def test_a_zombie_and_a_pid_that_is_not_there_have_ended() -> None:
     """Neither can do anything any more."""
     child = subprocess.Popen(["/bin/true"])
-    assert within(5, lambda: started(child.pid) is None)
+    assert within(10, lambda: started(child.pid) is None)
     child.wait()
     assert started(2**22 + 1) is None
 
