@@ -226,3 +226,29 @@ def test_the_near_word_is_found_over_case_and_underscores() -> None:
     assert near("Empty_Buckets", ["empty-buckets", "role-arn"]) == "empty-buckets"
     assert near("zzz", ["empty-buckets"]) is None
     assert (listed(["a", "b", "c"]), listed(["a"]), listed([])) == ("a, b or c", "a", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        (tidy("    on: push", "    on: push\n    status: true"), "bad-value", "`true` is not a context"),
+        (
+            tidy("    on: push", "    on: push\n    status: " + "x" * 256),
+            "bad-value",
+            "at most 255 characters",
+        ),
+        (tidy("automations:", "protect: { tags: [a] }\nautomations:"), "wrong-type", "tag: value pairs"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_says_what_to_write(
+    tmp_path: Path, text: str, code: str, said: str
+) -> None:
+    """One finding each."""
+    (finding,) = found(tmp_path, text)
+    assert finding.code == code
+    assert said in f"{finding.message} {finding.fix}"
+
+
+def test_a_context_of_255_characters_is_right(tmp_path: Path) -> None:
+    """It is GitHub's limit."""
+    assert found(tmp_path, tidy("    on: push", "    on: push\n    status: " + "x" * 255)) == []

@@ -350,3 +350,32 @@ def test_a_text_that_only_begins_like_a_reference_is_none(tmp_path: Path, text: 
     """A comment or a message may begin with `file:`; it was valid before references were refused."""
     step = REQUEST.replace("body: {}", f"text: '{text}'") + "        destructive: false\n"
     assert found(tmp_path, AUTOMATION.replace(STEP, step)) == []
+
+
+@pytest.mark.parametrize(
+    ("on", "shown", "destructive"),
+    [
+        ("push", "push", False),
+        ("[push, release]", "push", False),
+        ("{ release: { types: [published] } }", "release", False),
+        ("create", "create", False),
+        ("delete", "delete", True),
+        ("[delete, push]", "push", False),
+        ("pull_request_target", "{ pull_request: { types: [closed] } }", True),
+        ("[push, pull_request]", "{ pull_request: { types: [closed] } }", True),
+        ("schedule", "{ pull_request: { types: [closed] } }", True),
+    ],
+)
+def test_a_workflow_is_translated_by_its_events(
+    tmp_path: Path, on: str, shown: str, destructive: bool
+) -> None:
+    """A pull request's or a deleted branch's end is what closeout cleans up after; other events delete nothing."""
+    (finding,) = found(tmp_path, f"on: {on}\njobs:\n  a:\n    runs-on: x\n    steps: [{{ run: x }}]\n")
+    assert f"    on: {shown}\n" in finding.fix
+    assert ("destructive: false" in finding.fix) is not destructive
+
+
+@pytest.mark.parametrize("text", ["jobs: 3\n", "[1]\n", "jobs: { a: 3 }\n", "jobs: { a: { x: 1 } }\n"])
+def test_what_only_looks_like_a_workflow_is_not_translated(tmp_path: Path, text: str) -> None:
+    """Without a job that runs somewhere or has steps it is a file with unknown keys."""
+    assert "github-workflow" not in {finding.code for finding in found(tmp_path, text)}

@@ -12,7 +12,7 @@ import pytest
 
 from closeout.core.errors import ServiceError
 from closeout.core.records import NewDelivery
-from closeout.lambdas.aws_client import WITHIN, AwsClient
+from closeout.lambdas.aws_client import WITHIN, AwsClient, Call, _refusal
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from tests.unit.lambdas.servers import Server
 
@@ -306,3 +306,46 @@ def test_a_connection_ahead_that_hangs_leaves_time_for_another(servers: Callable
 def test_only_an_emulator_is_called_in_the_clear(url: str, tls: bool) -> None:
     """An endpoint without a host means AWS itself, whose calls carry the role's token."""
     assert (client(url, [])._context is not None) is tls
+
+
+CALL = Call("dynamodb", "h", "POST", "/", {"x-amz-target": "DynamoDB_20120810.PutItem"}, b"")
+XML = b"<Error><Code>SlowDown</Code><Message>m</Message></Error>"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "reason", "transient"),
+    [
+        (400, "ValidationException:http://internal/", b"{}", "ValidationException", False),
+        (
+            400,
+            "",
+            b'{"__type": "com.amazonaws#ConditionalCheckFailedException"}',
+            "ConditionalCheckFailedException",
+            False,
+        ),
+        (400, "One", b'{"__type": "x#Two"}', "One", False),
+        (503, "", XML, "SlowDown", True),
+        (400, "LimitExceededException", b"", "LimitExceededException", True),
+        (500, "", b"<html/>", "HTTP500", True),
+        (429, "", b"[]", "HTTP429", True),
+        (499, "", b"\xff", "HTTP499", False),
+        (403, "x" * 200, b"", "x" * 100, False),
+    ],
+)
+def test_a_refusal_has_its_code_wherever_aws_puts_it(
+    status: int, kind: str, body: bytes, reason: str, transient: bool
+) -> None:
+    """In a header, in JSON or in XML; without one the status is the reason."""
+    error = _refusal(CALL, status, kind, body)
+    assert (error.reason, error.transient, error.operation) == (reason, transient, "PutItem")
+    assert error.message == f"dynamodb PutItem failed: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [("eu-central-1", "sqs.eu-central-1.amazonaws.com"), ("cn-north-1", "sqs.cn-north-1.amazonaws.com.cn")],
+)
+def test_a_service_is_called_in_its_region(region: str, host: str) -> None:
+    """China's have a domain of their own."""
+    environment = {"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    assert AwsClient(environment, now=lambda: 0.0, pause=lambda _: None)._host("sqs") == host

@@ -149,8 +149,6 @@ def main() -> int:
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A reader that went away must not stop the clean-up.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     order = read_order()
     if order is None:

@@ -174,3 +174,16 @@ def test_a_condition_may_fail_a_whole_transaction(bench: RemoteBench) -> None:
     assert not bench.table.change(put(item("a"), layout.NEW))
     assert bench.table.change(delete(item("a")))
     assert bench.table.get(item("a")) is None
+
+
+def test_conflicts_without_end_are_given_up_after_growing_pauses() -> None:
+    """None follows the last try, and none is longer than half a second."""
+    pauses: list[float] = []
+    client = Scripted(*(cancelled("TransactionConflict") for _ in range(TRIES)))
+    with pytest.raises(StoreUnavailable, match="the ledger is busy with other writes"):
+        table(client, pauses).change(put(item("a")))
+    assert len(client.calls) == TRIES
+    assert len(pauses) == TRIES - 1
+    assert pauses == sorted(pauses)
+    assert pauses[1] == 2 * pauses[0]
+    assert max(pauses) <= 0.5
