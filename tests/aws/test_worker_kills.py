@@ -6,6 +6,7 @@ An operation whose outcome was stored is never done again; one that was cut off 
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ class Stage:
     def effects(self) -> Counter[str]:
         """How often each operation's effect happened."""
         return Counter(line for line in self.journal.read_text("utf-8").splitlines() if line != "killed")
+
+
+def test_a_worker_killed_before_it_wakes_the_next_run_wakes_it_in_its_next_process(
+    aws: FakeAws, tmp_path: Path
+) -> None:
+    """Its run has ended and given its key back; the callback of the next one is completed all the same."""
+    stage = Stage(aws, tmp_path, kill_at="run:finished")
+    behind = stage.bench.accept("behind", key="k")
+    with stage.host, ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(stage.host.run, (stage.execution, behind))) == ["SUCCEEDED"] * 2
+    assert [stage.bench.ending(run).verdict for run in (stage.execution, behind)] == ["success"] * 2
+    assert stage.journal.read_text("utf-8").splitlines().count("killed") == 1
+    order = [line for line in stage.journal.read_text("utf-8").splitlines() if line in ("delete", "final")]
+    assert order == ["delete", "final"] * 2
 
 
 def test_a_worker_that_nobody_kills(aws: FakeAws, tmp_path: Path) -> None:

@@ -99,6 +99,22 @@ def test_a_callback_is_stored_before_the_queue_is_looked_at(queue: Queue) -> Non
     assert queue.completed() == ["b1"]
 
 
+def test_a_cancel_that_is_asked_for_while_the_callback_is_stored_is_heard(queue: Queue) -> None:
+    """Whoever asks finds no callback to complete yet, and the run has read its row already."""
+    a, b = queue.accept("a"), queue.accept("b")
+    queue.advance(a)
+    listen = queue.bench.store.listen
+
+    def late(execution: str, wake_up: WakeUp) -> None:
+        assert queue.bench.attempts.cancel(b, "ada")
+        queue.bench.starts.wake(b)
+        listen(execution, wake_up)
+
+    queue.bench.store.listen = late  # type: ignore[method-assign]
+    assert queue.advance(b, "b1") == DONE
+    assert (queue.bench.state(b), queue.completed()) == ("finished", [])
+
+
 def test_a_run_looks_once_more_when_it_has_stored_its_callback(queue: Queue) -> None:
     """The key was given back before that, when there was no callback to complete."""
     a, b = queue.accept("a"), queue.accept("b")

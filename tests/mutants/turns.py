@@ -27,18 +27,27 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "turns: the second look is skipped",
         "src/closeout/engine/lambda_.py",
-        "        turn = self.queue.turn(record, record.key, remaining)\n",
-        "        turn = None if callback else self.queue.turn(record, record.key, remaining)\n",
+        "            return self._advance(execution, remaining, None)\n",
+        '            return {"wake": wake, "queued": waits}\n',
         (f"{QUEUES}::test_a_run_looks_once_more_when_it_has_stored_its_callback",),
     ),
     Mutant(
         "turns: the callback is stored after the second look",
         "src/closeout/engine/lambda_.py",
-        "        if callback is not None:\n            self.store.listen(execution, WakeUp(callback, wake))\n"
-        "        turn = self.queue.turn(record, record.key, remaining)\n",
-        "        turn = self.queue.turn(record, record.key, remaining)\n"
-        "        if callback is not None:\n            self.store.listen(execution, WakeUp(callback, wake))\n",
+        "            self.store.listen(execution, WakeUp(callback, wake))\n"
+        "            # Look again only now: whoever gives the key back, or asks for a cancel, after this look finds the callback.\n"
+        "            return self._advance(execution, remaining, None)\n",
+        "            outcome = self._advance(execution, remaining, None)\n"
+        "            self.store.listen(execution, WakeUp(callback, wake))\n"
+        "            return outcome\n",
         (f"{QUEUES}::test_a_callback_is_stored_before_the_queue_is_looked_at",),
+    ),
+    Mutant(
+        "turns: a cancel is looked for before the callback is stored",
+        "src/closeout/engine/lambda_.py",
+        "            return self._advance(execution, remaining, None)\n",
+        "            pass\n",
+        (f"{QUEUES}::test_a_cancel_that_is_asked_for_while_the_callback_is_stored_is_heard",),
     ),
     Mutant(
         "turns: everybody in a queue asks Lambda",

@@ -147,9 +147,10 @@ class LambdaEngine:
             return self._execute(record, run.turn, self._run, remaining)
         waits = {"accepted_at": record.accepted_at, "queue_timeout": record.queue_timeout}
         wake = next_look(**waits, now=now)
-        # Before the look: whoever gives the key back after it finds the callback.
         if callback is not None:
             self.store.listen(execution, WakeUp(callback, wake))
+            # Look again only now: whoever gives the key back, or asks for a cancel, after this look finds the callback.
+            return self._advance(execution, remaining, None)
         turn = self.queue.turn(record, record.key, remaining)
         if turn is None:
             return {"wake": wake, "queued": waits}

@@ -60,7 +60,8 @@ class Executions:
 
     def next_in_line(self, key: str) -> str | None:
         """Return the execution whose turn it is now; None while another one holds the key."""
-        return None if self._holder(key) else self._first_ticket(key)
+        first = self._first_ticket(key)
+        return None if first is None or self._holder(key) else first
 
     def listen(self, execution: str, wake_up: WakeUp) -> None:
         """Store how an execution is woken from now on."""
