@@ -18,7 +18,7 @@ AWS_BIN := $(VENV_AWS)/bin
 CDK := node_modules/.bin/cdk
 
 .PHONY: help setup demo test check fix docs pictures wheel bench bench-cold mutants hostile browser shells lock clean
-.PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws contract parity record-live
+.PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws contract mutants-aws parity record-live
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -155,6 +155,9 @@ CONTRACTS_CDK := cdk/tests/test_registry.py
 contract: setup-aws  ## what AWS's own models say: requests, errors, schemas, metering, histories (about a minute; part of test-aws)
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws/contracts $(ARGS)
 	@$(AWS_BIN)/python -m pytest -q -c cdk/pytest.ini $(CONTRACTS_CDK) $(ARGS)
+
+mutants-aws: setup-aws  ## sabotage the stack and what the contracts are about; a named test must notice each
+	@$(AWS_BIN)/python -m tests.mutants.aws $(ARGS)
 
 parity: setup-aws  ## the same deliveries to `closeout serve` and to the deployed stack: equal answers, statuses, runs
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws/test_parity.py $(ARGS)

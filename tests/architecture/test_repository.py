@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 
 import closeout
 from tests.architecture.tree import ROOT, files, listing, place, text_of
+from tests.mutants import aws
 from tests.mutants.catalogue import MUTANTS
 
 # Each pattern is put together from pieces, so that this file does not hold what it forbids.
@@ -182,7 +183,7 @@ def test_every_page_of_the_docs_can_be_reached_from_the_index() -> None:
 def test_every_mutant_has_its_line_and_its_tests() -> None:
     """The list moves with the code: said in a second here, and otherwise at the end of minutes."""
     stale = []
-    for mutant in MUTANTS:
+    for mutant in (*MUTANTS, *aws.MUTANTS):
         stands = (ROOT / mutant.path).read_text("utf-8").count(mutant.old)
         if stands != 1:
             stale.append(f"{mutant.name}: its line stands {stands} times in {mutant.path}")

@@ -149,6 +149,8 @@ class Executions:
             for update in updates:
                 if (update["Type"], update["Action"]) == ("STEP", "RETRY"):
                     _keep_attempt(execution, update)
+                elif (update["Type"], update["Action"]) == ("CALLBACK", "START"):
+                    _tell_timeouts(execution, update)
         return answer
 
     def under_way(self, arn: str) -> bool:
@@ -230,6 +232,15 @@ def _keep_attempt(execution: dict[str, Any], update: dict[str, Any]) -> None:
         sub_type=update.get("SubType"),
         event_id=update["Id"],
     )
+
+
+def _tell_timeouts(execution: dict[str, Any], update: dict[str, Any]) -> None:
+    """Add a callback's timeouts to the event of its start."""
+    options = update["CallbackOptions"]
+    started = next(one for one in reversed(execution["History"]) if one.get("Id") == update["Id"])
+    for name, detail in (("TimeoutSeconds", "Timeout"), ("HeartbeatTimeoutSeconds", "HeartbeatTimeout")):
+        if name in options:
+            started["CallbackStartedDetails"][detail] = options[name]
 
 
 def _iso(at: float) -> str:

@@ -12,6 +12,29 @@ STACKS = "cdk/tests/test_several_stacks.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "another stack's tag protects nothing",
+        "src/closeout/core/protect.py",
+        "    if TAG in change.tags:",
+        "    if False:",
+        ("tests/unit/core/test_protect.py::test_what_belongs_to_a_closeout_stack_is_protected_by_its_tag",),
+    ),
+    Mutant(
+        "two stacks start executions under one name",
+        "src/closeout/stack/table.py",
+        '    return f"{short_digest(function)[:STACK_DIGITS]}-{name}"',
+        '    return f"{short_digest(str())[:STACK_DIGITS]}-{name}"',
+        ("tests/unit/stack/test_names.py::test_a_stack_has_names_of_its_own",),
+    ),
+    Mutant(
+        "a run of a removed stack is said to have failed",
+        "src/closeout/wiring/stack_runtime.py",
+        "            status = invocation.REMOVED",
+        "            pass",
+        (f"{RUNTIME}::test_a_run_that_was_stopped_because_its_stack_goes_ends_in_an_error_that_says_so",),
+    ),
+)
+STACK: tuple[Mutant, ...] = (
+    Mutant(
         "the alias moves before the rest of the stack",
         "cdk/closeout_cdk/functions.py",
         "        self.alias.node.add_dependency(*beside, *others)",
@@ -54,31 +77,11 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{CHORES}::test_the_role_stays_while_another_stage_logs_by_it",),
     ),
     Mutant(
-        "another stack's tag protects nothing",
-        "src/closeout/core/protect.py",
-        "    if TAG in change.tags:",
-        "    if False:",
-        ("tests/unit/core/test_protect.py::test_what_belongs_to_a_closeout_stack_is_protected_by_its_tag",),
-    ),
-    Mutant(
         "the worker may change another stack of closeout",
         "cdk/closeout_cdk/protect.py",
         "        _others(name),",
         "",
         (f"{STACKS}::test_the_worker_of_one_stack_cannot_change_the_other",),
     ),
-    Mutant(
-        "two stacks start executions under one name",
-        "src/closeout/stack/table.py",
-        '    return f"{short_digest(function)[:STACK_DIGITS]}-{name}"',
-        '    return f"{short_digest(str())[:STACK_DIGITS]}-{name}"',
-        ("tests/unit/stack/test_names.py::test_a_stack_has_names_of_its_own",),
-    ),
-    Mutant(
-        "a run of a removed stack is said to have failed",
-        "src/closeout/wiring/stack_runtime.py",
-        "            status = invocation.REMOVED",
-        "            pass",
-        (f"{RUNTIME}::test_a_run_that_was_stopped_because_its_stack_goes_ends_in_an_error_that_says_so",),
-    ),
 )
+"""For the tests of `cdk/`, which need the AWS side's environment: see `aws`."""

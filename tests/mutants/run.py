@@ -20,9 +20,10 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("src", "tests", "cdk", "schema", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
-AWS_PYTHON = ROOT / ".venv-aws/bin/python"
-"""What tests below `cdk/` run in: `make setup-aws` makes it."""
+COPIED = ("src", "tests", "schema", "docs", "cdk", "pyproject.toml", "README.md", "CHANGELOG.md")
+LEFT_OUT = ("__pycache__", "node_modules", "cdk.out", ".bundles")
+EMULATOR = ".venv-emulator"
+"""The environment of the emulated account, for the contracts with AWS."""
 SECONDS = 120
 """For the tests of one mutant."""
 ALL_SECONDS = 900
@@ -34,30 +35,19 @@ def copy_tree(target: Path) -> None:
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(
-                source, target / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "cdk.out")
-            )
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         elif source.exists():
             shutil.copy(source, target / name)
+    (target / EMULATOR).symlink_to(ROOT / EMULATOR)
 
 
 def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = SECONDS) -> tuple[int, str]:
     """Run tests in a tree; return pytest's exit code (1: a test failed) and the end of its output."""
-    code, output = 0, ""
-    for of_cdk in (False, True):
-        chosen = tuple(test for test in tests if test.startswith("cdk/") is of_cdk)
-        if chosen and code == 0:
-            code, output = _pytest(tree, chosen, jobs, seconds, of_cdk=of_cdk)
-    return code, output
-
-
-def _pytest(tree: Path, tests: tuple[str, ...], jobs: int, seconds: int, *, of_cdk: bool) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [
-        str(AWS_PYTHON) if of_cdk else sys.executable,
+        sys.executable,
         "-m",
         "pytest",
-        *(("-c", "cdk/pytest.ini") if of_cdk else ()),
         "-q",
         "-x",
         "-p",
@@ -66,6 +56,7 @@ def _pytest(tree: Path, tests: tuple[str, ...], jobs: int, seconds: int, *, of_c
         "no:randomly",
         "-n",
         str(jobs),
+        *(("-c", "cdk/pytest.ini") if tests[0].startswith("cdk/") else ()),
         *tests,
     ]
     done = subprocess.run(
@@ -95,23 +86,19 @@ def sabotage(mutant: Mutant) -> str | None:
     return None
 
 
-def main() -> int:
+def run_all(mutants: tuple[Mutant, ...], words: list[str]) -> int:
     """Check that all named tests pass as they are, then try every mutant; 0 when each was caught."""
-    chosen = [
-        mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])
-    ]
-    if not AWS_PYTHON.exists():
-        out = [mutant for mutant in chosen if any(test.startswith("cdk/") for test in mutant.tests)]
-        chosen = [mutant for mutant in chosen if mutant not in out]
-        print(f"{len(out)} mutants of cdk/ are left out: run `make setup-aws`")
+    chosen = [mutant for mutant in mutants if not words or any(word in mutant.name for word in words)]
     started = time.monotonic()
-    tests = tuple(dict.fromkeys(test for mutant in chosen for test in mutant.tests))
+    tests = dict.fromkeys(test for mutant in chosen for test in mutant.tests)
     jobs = os.cpu_count() or 2
-    code, output = run_test(ROOT, tests, jobs, ALL_SECONDS)
-    if code != 0:
-        print(output)
-        print("the named tests must pass before anything is sabotaged")
-        return 1
+    for cdk in (False, True):  # these have a configuration of their own
+        some = tuple(test for test in tests if test.startswith("cdk/") is cdk)
+        code, output = run_test(ROOT, some, jobs, ALL_SECONDS) if some else (0, "")
+        if code != 0:
+            print(output)
+            print("the named tests must pass before anything is sabotaged")
+            return 1
     failures = 0
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         for mutant, problem in zip(chosen, pool.map(sabotage, chosen), strict=True):
@@ -124,4 +111,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_all(MUTANTS, sys.argv[1:]))

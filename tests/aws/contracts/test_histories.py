@@ -169,6 +169,20 @@ def test_a_callback_that_times_out(functions: Functions, timeouts: str, error: s
     ]
     (ended,) = (one for one in functions.history(arn) if one["EventType"] == "CallbackTimedOut")
     assert ended["CallbackTimedOutDetails"]["Error"]["Payload"]["ErrorType"] == error
+    started = functions.history(arn)[1]["CallbackStartedDetails"]
+    detail = "Timeout" if error == "Callback.Timeout" else "HeartbeatTimeout"
+    assert {name: value for name, value in started.items() if name != "CallbackId"} == {detail: 5}
+
+
+def test_a_heartbeat_keeps_a_callback_open(functions: Functions) -> None:
+    """4-5: it may be completed later than the first interval."""
+    arn = functions.start(WAITS.format(timeouts="heartbeat_timeout=Duration.from_seconds(60)"), "approval")
+    token = callback_of(functions, arn)
+    for _ in range(3):
+        functions.cloud.skip(40)
+        functions.client.send_durable_execution_callback_heartbeat(CallbackId=token)
+    functions.client.send_durable_execution_callback_success(CallbackId=token, Result=b"alive")
+    assert functions.ended(arn, skip=0.0)["Result"] == '"alive"'
 
 
 def test_a_callback_that_fails(functions: Functions) -> None:
@@ -190,6 +204,23 @@ def test_a_callback_that_is_completed_before_it_is_waited_for(functions: Functio
     token = callback_of(functions, arn)
     functions.client.send_durable_execution_callback_success(CallbackId=token, Result=b"early")
     assert functions.ended(arn)["Result"] == '"early"'
+
+
+def test_a_failure_that_the_function_catches(functions: Functions) -> None:
+    """4-13: it goes on, and its next wait is replayed after it."""
+    body = f"""
+try:
+    {WAITS.format(timeouts="")}
+except Exception as error:
+    context.wait(Duration.from_seconds(2))
+    return str(error)
+"""
+    arn = functions.start(body, "approval")
+    said = {"ErrorType": "RejectedError", "ErrorMessage": "not approved"}
+    functions.client.send_durable_execution_callback_failure(
+        CallbackId=callback_of(functions, arn), Error=said
+    )
+    assert "not approved" in functions.ended(arn)["Result"]
 
 
 def test_a_timeout_that_the_function_catches(functions: Functions) -> None:
