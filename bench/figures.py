@@ -48,7 +48,8 @@ def between(text: str) -> str:
 
 def newest(*, starts: bool) -> tuple[Path, Any]:
     """Return the newest kept run of the benchmark, or of the cold starts."""
-    found = sorted(path for path in RESULTS.glob("*.json") if path.stem.endswith("-cold") == starts)
+    kept = (path for path in RESULTS.glob("*.json") if not path.stem.endswith("-teardown"))
+    found = sorted(path for path in kept if path.stem.endswith("-cold") == starts)
     if not found:
         raise SystemExit("nothing is kept in bench/results: run `make bench`, `make bench-cold ARGS=--keep`")
     return found[-1].with_suffix(".md"), json.loads(found[-1].read_text("utf-8"))
@@ -76,7 +77,7 @@ def block() -> str:
         f"{report.budgets(results, ASKED)}\n"
         "`make bench-cold`, the receiver on AWS from the start of its process, over stand-ins of Lambda and AWS on one"
         f" machine. {cold.budget(times)}{_remark(cold_page)}\n"
-        f"[Beside other receivers]({LINKED}/{cold_page.name}).\n{_pending()}"
+        f"[Beside other receivers]({LINKED}/{cold_page.name}).\n{_pending()}{_teardowns()}"
     )
 
 
@@ -88,6 +89,12 @@ def _pending() -> str:
             page = f"[how it was measured, and sizes of memory]({LINKED}/{path.with_suffix('.md').name})"
             return f"\nOver the stack on the emulated account. {pending.budget(times)} {page}.\n"
     return ""
+
+
+def _teardowns() -> str:
+    """Return what the newest page of `bench.teardown` says, without its title."""
+    pages = sorted(RESULTS.glob("*-teardown.md"))
+    return "\n`python -m bench.teardown`:" + pages[-1].read_text("utf-8").partition("\n")[2] if pages else ""
 
 
 def _remark(page: Path) -> str:

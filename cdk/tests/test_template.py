@@ -34,8 +34,17 @@ def test_the_functions_get_what_they_read_and_no_secret(standard: Made) -> None:
     """Variables hold names, never values; the worker's own alias would be a circle."""
     expected = {
         "Receiver": {"TABLE", "BUCKET", "RETENTION_DAYS", "WORKER", "WEBHOOK_SECRET"},
-        "Worker": {"TABLE", "BUCKET", "RETENTION_DAYS", "GITHUB_SECRET", "CONFIG", "LOG_GROUP"},
-        "Ended": {"TABLE", "BUCKET", "RETENTION_DAYS", "GITHUB_SECRET", "CONFIG", "LOG_GROUP", "WORKER"},
+        "Worker": {"TABLE", "BUCKET", "RETENTION_DAYS", "API_URL", "GITHUB_SECRET", "CONFIG", "LOG_GROUP"},
+        "Ended": {
+            "TABLE",
+            "BUCKET",
+            "RETENTION_DAYS",
+            "API_URL",
+            "GITHUB_SECRET",
+            "CONFIG",
+            "LOG_GROUP",
+            "WORKER",
+        },
     }
     for name, variables in expected.items():
         function = standard.one("AWS::Lambda::Function", f"Functions{name}")
@@ -43,6 +52,9 @@ def test_the_functions_get_what_they_read_and_no_secret(standard: Made) -> None:
         assert set(given) == {f"CLOSEOUT_{variable}" for variable in variables}
         assert "resolve:secretsmanager" not in flat(given)
         assert function["Runtime"] == "python3.13"
+    handlers = {one["Properties"]["Handler"] for one in standard.of("AWS::Lambda::Function").values()}
+    entries = {f"closeout.lambdas.{name}.handler" for name in ("receive", "run", "failed_executions")}
+    assert entries <= handlers
 
 
 def test_the_receiver_invokes_the_alias_and_not_the_function(standard: Made) -> None:

@@ -1,7 +1,8 @@
 """Calls to AWS with the standard library: signed by `stack.sigv4`, over connections that are kept.
 
-For the receiver alone. A call is tried again when its connection broke or the service was busy, until the deadline of the
-request that it belongs to, however slowly a server answers: GitHub waits ten seconds. Every call is idempotent.
+For the receiver, and for what a run calls before `pending` (`lambdas.clients`). A call is tried again when its connection
+broke or the service was busy, until the deadline of the request that it belongs to, however slowly a server answers: GitHub
+waits ten seconds. Every call is idempotent.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class Call(NamedTuple):
 class AwsClient:
     """Signs and sends. `environment` is Lambda's: region, credentials, and `AWS_ENDPOINT_URL` for an emulator.
 
-    Servers are verified with the machine's certificates, or with those of `AWS_CA_BUNDLE`, as every AWS SDK does.
+    Servers are verified with the machine's certificates, or with those of `AWS_CA_BUNDLE`, as every AWS SDK does. Without
+    `begin` it is safe to use from several threads: a call takes the kept connection away, and the next one makes another.
     """
 
     def __init__(

@@ -79,7 +79,7 @@ class Advanced:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def advance(self, execution: str, remaining: Any, callback: str | None = None) -> dict[str, Any]:
+    def advance(self, execution: str, *rest: Any) -> dict[str, Any]:
         """Return the outcome that is there, once; then advance."""
         outcome, self._outcome = self._outcome, None
-        return self._engine.advance(execution, remaining, callback) if outcome is None else outcome
+        return self._engine.advance(execution, *rest) if outcome is None else outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,6 +55,16 @@ def test_a_condition_that_does_not_hold_is_told_apart_from_an_outage(table: Tabl
     assert table.get(other) is None
     with pytest.raises(StoreUnavailable, match="ResourceNotFoundException"):
         Table(DynamoDb(signed), "absent").get(KEY)
+
+
+def test_several_threads_may_call(table: Table) -> None:
+    """Each call has a connection for itself: no thread reads the answer to another one's question."""
+    keys = [to_item({"pk": f"run#{number}", "sk": "attempt#1"}) for number in range(12)]
+    for number, key in enumerate(keys):
+        assert table.change(put(key | to_item({"number": number})))
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(table.get, keys * 5))
+    assert [from_item(item or {})["number"] for item in found] == [*range(12)] * 5
 
 
 def test_only_binary_attributes_become_bytes() -> None:
