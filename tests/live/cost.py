@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from bench.costs import PRICES
 from tests.live.question import Question
 
 UNLISTED = 0.01
@@ -14,6 +13,8 @@ UNLISTED = 0.01
 
 def ceiling(questions: Iterable[Question]) -> float:
     """Return US dollars."""
+    from bench.costs import PRICES
+
     amounts: Counter[str] = Counter()
     for question in questions:
         amounts.update(question.uses)

@@ -59,8 +59,9 @@ def record(options: Options, tell: Tell, confirm: Callable[[], bool]) -> int:
     """Record; return the exit code. Whatever happens after the confirmation, everything is removed."""
     recorder = Recorder()
     account = Account(options.profile, options.region, options.name, recorder)
-    _introduce(account, options, tell)
+    tell(f"Account {account.number}, region {account.region}, as {account.who}")
     _refuse(account)
+    _introduce(account, options, tell)
     if not options.yes and not confirm():
         tell("Nothing was done.")
         return REFUSED
@@ -110,7 +111,6 @@ def remove(account: Account, options: Options, tell: Tell) -> int:
 
 def _introduce(account: Account, options: Options, tell: Tell) -> None:
     asked = options.questions
-    tell(f"Account {account.number}, region {account.region}, as {account.who}")
     tell(f"Deploys {', '.join(account.stacks)}, records, and removes them.")
     tell(f"Asks {len(asked)} questions: {', '.join(question.id for question in asked)}")
     if left_out := [question.id for question in ALL if question not in asked]:

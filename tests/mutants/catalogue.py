@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutants import connections, engine, ledger, naming, network, protection, stack
+from tests.mutants import connections, engine, ledger, naming, network, protection, recording, stack
 from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
@@ -548,6 +548,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *ledger.MUTANTS,
     *naming.MUTANTS,
     *protection.MUTANTS,
+    *recording.MUTANTS,
     *engine.MUTANTS,
     *stack.MUTANTS,
 )
