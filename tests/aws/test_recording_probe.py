@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -18,9 +19,7 @@ def handler() -> Iterator[Any]:
     """Yield the function as its bundle has it: a module at the top."""
     folder = str(ROOT / "tests/live/code")
     sys.path.insert(0, folder)
-    import recording_probe
-
-    yield recording_probe.handler
+    yield import_module("recording_probe").handler
     sys.path.remove(folder)
     del sys.modules["recording_probe"]
 
