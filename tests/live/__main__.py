@@ -23,12 +23,17 @@ from tests.live.recorder import Recorder
 
 def main(arguments: list[str] | None = None) -> int:
     """Record or remove; return the exit code."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     given = _parser().parse_args(arguments)
     try:
         return _on_emulator(given) if given.emulator else _on_account(given)
     except Refused as error:
         _tell(str(error))
         return record.REFUSED
+    except (BotoCoreError, ClientError) as error:
+        _tell(f"AWS did not do what was asked: {error}")
+        return record.FAILED
     except KeyboardInterrupt:
         return record.INTERRUPTED
 

@@ -19,3 +19,10 @@ def ceiling(questions: Iterable[Question]) -> float:
     for question in questions:
         amounts.update(question.uses)
     return UNLISTED + sum(PRICES[name].each * amount for name, amount in amounts.items())
+
+
+def month() -> float:
+    """Return US dollars for a month of closeout's own stack in which nothing happens."""
+    from bench.costs import standing
+
+    return sum(line.usd for line in standing())
