@@ -7,14 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.aws.deployment import ROOT
-from tests.live import comparison, record
-from tests.live.emulated import POLICY
+from tests.aws.world import EMULATOR
+from tests.emulator.launcher import Ministack
+from tests.live import comparison, emulated, record
 
 GONE = "Every stack of the recording is gone."
 ACTIONS = {
@@ -77,7 +79,7 @@ def test_a_recording_asks_everything_and_leaves_nothing(
     kept = [question for question in record.ALL if question.id not in record.LONG]
     answers = comparison.summed_up(tmp_path / "answers", kept)
     assert answers == comparison.emulator(), "python -m tests.live --emulator --write keeps the new answers"
-    statements = json.loads(POLICY.read_text("utf-8"))["Statement"]
+    statements = json.loads(emulated.POLICY.read_text("utf-8"))["Statement"]
     allowed = {
         action
         for one in statements
@@ -96,3 +98,23 @@ def test_a_recording_that_is_stopped_removes_what_it_made(recording: subprocess.
     assert recording.returncode == record.INTERRUPTED, told
     assert told.count("removing closeout-rec-") >= 2, told
     assert GONE in told
+
+
+def test_the_policy_allows_nothing_outside_of_the_recording(tmp_path: Path) -> None:
+    """The emulator enforces it: without that, a recording which passes there would say nothing of the policy."""
+    with Ministack(EMULATOR, tmp_path) as cloud:
+        keys = emulated.user(cloud)
+        credentials = {"access_key": keys["AccessKeyId"], "secret_key": keys["SecretAccessKey"]}
+        cloudformation = cloud.client("cloudformation", **credentials)
+        with pytest.raises(ClientError, match="does not exist"):
+            cloudformation.describe_stacks(StackName="CDKToolkit")
+        refused: list[tuple[str, Callable[[], object]]] = [
+            ("another stack", lambda: cloudformation.delete_stack(StackName="closed-pr-event-stack")),
+            ("a stack of one's own", lambda: cloudformation.create_stack(StackName="closeout-rec-x")),
+            ("another function", lambda: cloud.client("lambda", **credentials).invoke(FunctionName="worker")),
+            ("a bucket", lambda: cloud.client("s3", **credentials).create_bucket(Bucket="another")),
+            ("users", lambda: cloud.client("iam", **credentials).list_users()),
+        ]
+        for what, call in refused:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                pytest.fail(f"{what}: {call()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,12 @@ from tests.emulator.launcher import Ministack
 
 POLICY = Path(__file__).with_name("policy.json")
 PROFILE = "recording"
+LISTING = {
+    "Effect": "Allow",
+    "Action": "lambda:GetFunction",
+    "Resource": "arn:aws:lambda:*:*:function:closeout-rec-*",
+}
+"""ministack checks this action where Lambda checks ListDurableExecutionsByFunction."""
 
 
 @contextmanager
@@ -25,7 +32,7 @@ def account(tell: Callable[[str], None]) -> Iterator[Ministack]:
             tell(f"An emulated account at {cloud.url}; it is bootstrapped")
             Cdk(cloud, folder, {}).bootstrap()
             before = dict(os.environ)
-            os.environ.update({**cloud.environment(), **_user(cloud, folder)})
+            os.environ.update({**cloud.environment(), **_profile(user(cloud), folder)})
             for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
                 os.environ.pop(key, None)
             try:
@@ -35,12 +42,19 @@ def account(tell: Callable[[str], None]) -> Iterator[Ministack]:
                 os.environ.update(before)
 
 
-def _user(cloud: Ministack, folder: Path) -> dict[str, str]:
-    """Make a user that has the policy; return the variables with which a profile of its keys is found."""
+def user(cloud: Ministack) -> dict[str, str]:
+    """Make a user that has the policy; return its keys."""
     iam = cloud.client("iam")
     iam.create_user(UserName=PROFILE)
-    iam.put_user_policy(UserName=PROFILE, PolicyName="recording", PolicyDocument=POLICY.read_text("utf-8"))
-    keys = iam.create_access_key(UserName=PROFILE)["AccessKey"]
+    document = json.loads(POLICY.read_text("utf-8"))
+    document["Statement"].append(LISTING)
+    iam.put_user_policy(UserName=PROFILE, PolicyName="recording", PolicyDocument=json.dumps(document))
+    keys: dict[str, str] = iam.create_access_key(UserName=PROFILE)["AccessKey"]
+    return keys
+
+
+def _profile(keys: dict[str, str], folder: Path) -> dict[str, str]:
+    """Write a profile with these keys; return the variables with which it is found."""
     path = folder / "credentials"
     path.write_text(
         f"[{PROFILE}]\naws_access_key_id = {keys['AccessKeyId']}\n"

@@ -188,7 +188,7 @@ QUESTIONS = (
         begin=_begin("crash", do="crash"),
         ask=_outcome("crash", "crash"),
         uses=_execution(100, 100),
-        minutes=15,
+        minutes=3,
     ),
     Question(
         id="hang",
@@ -215,7 +215,7 @@ QUESTIONS = (
         ),
         ask=operations,
         uses=_execution(3_100, 1_000),
-        minutes=5,
+        minutes=2,
     ),
     Question(
         id="polls",

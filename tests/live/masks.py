@@ -16,13 +16,29 @@ NAME = "closeout-rec-000000"
 REGION = "eu-central-1"
 TIME = "2026-01-01T00:00:00Z"
 DROPPED = frozenset(
-    (
-        *("ResponseMetadata", "RequestId", "requestId", "MessageId", "HostId", "TraceHeader", "LogResult"),
-        *("ReceiptHandle", "MD5OfBody", "MD5OfMessageAttributes", "CheckpointToken", "StackTrace", "ETag"),
-        *("NextToken", "NextMarker", "Marker", "ClientRequestToken", "ChangeSetId", "BinaryListValues"),
-    )
+    {
+        "ChangeSetId",
+        "CheckpointToken",
+        "ClientRequestToken",
+        "ETag",
+        "HostId",
+        "LogResult",
+        "Marker",
+        "MD5OfBody",
+        "MD5OfMessageAttributes",
+        "MessageId",
+        "NextMarker",
+        "NextToken",
+        "ReceiptHandle",
+        "RequestId",
+        "requestId",
+        "ResponseMetadata",
+        "SecretString",
+        "StackTrace",
+        "TraceHeader",
+    }
 )
-"""Keys whose values are new each time and say nothing."""
+"""Keys whose values are secret, or new each time and say nothing."""
 
 _ID = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{24})\b",

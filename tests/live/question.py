@@ -133,12 +133,12 @@ class Recording:
             return {"Status": "unknown"}
         return found
 
-    def suspended(self, arn: str) -> None:
-        """Wait until an execution waits, and the invocation that began the wait has ended."""
+    def suspended(self, arn: str, started: str = "WaitStarted") -> None:
+        """Wait until an execution has begun its operation, and the invocation that began it has ended."""
         deadline = time.monotonic() + self.times.end
         while self.state(arn)["Status"] == "unknown" and time.monotonic() < deadline:
             self.pause()
-        while not {"WaitStarted", "InvocationCompleted"} <= set(self.history(arn)):
+        while not {started, "InvocationCompleted"} <= set(self.history(arn)):
             if time.monotonic() > deadline:
                 raise RuntimeError("the execution did not begin to wait")
             self.pause()

@@ -18,6 +18,8 @@ from tests.live.question import Question, Recording, Times
 from tests.live.recorder import Recorder
 
 RECORDED, FAILED, REFUSED, LEFT, INTERRUPTED = 0, 1, 2, 3, 130
+AROUND = 5.0
+"""Minutes for the first deployment and the last removal."""
 SLOW = "polls"
 LONG = ("operations", SLOW)
 """Thousands of operations: `--quick` leaves them out, and the emulator is asked with a few."""
@@ -31,10 +33,8 @@ Tell = Callable[[str], None]
 
 
 def in_order(questions: Iterable[Question]) -> list[Question]:
-    """Return the order in which they are asked: the slow one beside the others, what takes things away last."""
-    last = {question.id for question in stacks.LAST}
-    order = {SLOW: 1, **dict.fromkeys(last, 2)}
-    return sorted(questions, key=lambda question: order.get(question.id, 0))
+    """Return the order in which they are asked: what was begun runs beside the first; what takes things away is last."""
+    return sorted(questions, key=lambda question: (question in stacks.LAST, question.begin is not None))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,8 +59,9 @@ def record(options: Options, tell: Tell, confirm: Callable[[], bool]) -> int:
     """Record; return the exit code. Whatever happens after the confirmation, everything is removed."""
     recorder = Recorder()
     account = Account(options.profile, options.region, options.name, recorder)
-    _introduce(account, options, tell)
+    tell(f"Account {account.number}, region {account.region}, as {account.who}")
     _refuse(account)
+    _introduce(account, options, tell)
     if not options.yes and not confirm():
         tell("Nothing was done.")
         return REFUSED
@@ -110,17 +111,17 @@ def remove(account: Account, options: Options, tell: Tell) -> int:
 
 def _introduce(account: Account, options: Options, tell: Tell) -> None:
     asked = options.questions
-    tell(f"Account {account.number}, region {account.region}, as {account.who}")
     tell(f"Deploys {', '.join(account.stacks)}, records, and removes them.")
     tell(f"Asks {len(asked)} questions: {', '.join(question.id for question in asked)}")
     if left_out := [question.id for question in ALL if question not in asked]:
         tell(f"Leaves out: {', '.join(left_out)}")
-    minutes = 15 + max(
-        sum(one.minutes for one in asked if one.id != SLOW),
-        sum(one.minutes for one in asked if one.id == SLOW),
-    )
+    beside = [one.minutes for one in asked if one.id == SLOW]
+    minutes = AROUND + max(sum(one.minutes for one in asked if one.id != SLOW), *beside, 0)
     tell(f"Takes about {minutes:.0f} minutes.")
-    tell(f"Costs at most {cost.ceiling(asked):.2f} US dollars, by the price list in bench/costs.py.")
+    tell(
+        f"Costs at most {cost.ceiling(asked):.2f} US dollars, by the price list in bench/costs.py. A stack that stays"
+        f" costs {cost.month():.2f} a month."
+    )
 
 
 def _refuse(account: Account) -> None:
@@ -150,6 +151,8 @@ def _ask_all(recording: Recording, options: Options, tell: Tell) -> None:
         last = "\n".join(text.splitlines()[-20:])
         raise Refused(f"The functions were not deployed:\n{last}")
     options.into.mkdir(parents=True, exist_ok=True)
+    for question in options.questions:  # what an earlier recording said is no answer to this one
+        (options.into / f"{question.id}.json").unlink(missing_ok=True)
     begun = [question for question in options.questions if question.begin is not None]
     for question in begun:
         with _Part(recording, question, options, tell) as part:

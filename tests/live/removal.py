@@ -6,6 +6,7 @@ It touches stacks that have the recording's name and carry its tag, and what Clo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tests.live.account import TAG, Account
@@ -37,35 +38,37 @@ def remove(account: Account, tell: Callable[[str], None], patience: float = PATI
 
 
 def _delete(account: Account, stack: dict[str, Any], tell: Callable[[str], None]) -> None:
-    """Empty a stack and ask for its delete. An error is told: the other stacks must go all the same."""
+    """Empty a stack and ask for its delete. An error is told: all else must go all the same."""
+    identity = stack["StackId"]
+    tell(f"removing {stack['StackName']}")
+    for one in account.resources(identity):
+        name = one.get("PhysicalResourceId")
+        if not name or one["ResourceStatus"] == "DELETE_COMPLETE":
+            continue
+        with _told(f"{name} was not emptied", tell):
+            if one["ResourceType"] == "AWS::Lambda::Function":
+                stop_all(account, name)
+            elif one["ResourceType"] == "AWS::S3::Bucket":
+                empty_bucket(account, name)
+    with _told(f"{stack['StackName']} was not deleted", tell):
+        account.client("cloudformation").delete_stack(StackName=identity)
+
+
+@contextmanager
+def _told(failure: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell an error of AWS's instead of raising it."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    tell(f"removing {stack['StackName']}")
     try:
-        empty(account, stack["StackId"])
+        yield
     except (BotoCoreError, ClientError) as error:
-        tell(f"{stack['StackName']} could not be emptied: {error}")
-    try:
-        account.client("cloudformation").delete_stack(StackName=stack["StackId"])
-    except (BotoCoreError, ClientError) as error:
-        tell(f"{stack['StackName']} could not be deleted: {error}")
+        tell(f"{failure}: {error}")
 
 
 def belongs(account: Account, stack: dict[str, Any]) -> bool:
     """Whether a stack is the recording's. One that never got beyond its review has no resource, and may lack the tag."""
     tagged = {"Key": TAG, "Value": account.name} in stack.get("Tags", ())
     return stack["StackName"] in account.stacks and (tagged or stack["StackStatus"] == "REVIEW_IN_PROGRESS")
-
-
-def empty(account: Account, stack: str) -> None:
-    """Stop the executions of a stack's functions, and delete what is in its buckets."""
-    for one in account.resources(stack):
-        if one["ResourceStatus"] == "DELETE_COMPLETE" or "PhysicalResourceId" not in one:
-            continue
-        if one["ResourceType"] == "AWS::Lambda::Function":
-            stop_all(account, one["PhysicalResourceId"])
-        elif one["ResourceType"] == "AWS::S3::Bucket":
-            empty_bucket(account, one["PhysicalResourceId"])
 
 
 def stop_all(account: Account, function: str) -> None:

@@ -50,7 +50,7 @@ def test_one_id_gets_one_number() -> None:
 
 def test_json_in_a_text_is_masked_as_json() -> None:
     """The payload of an event and the body of a message are read: their receipts and tokens go."""
-    body = json.dumps({"ReceiptHandle": "secret", "detail": {"account": NUMBER}})
+    body = json.dumps({"ReceiptHandle": "secret", "SecretString": "secret", "detail": {"account": NUMBER}})
     assert Masks(KNOWN).mask({"Body": body}) == {"Body": {"detail": {"account": ACCOUNT}}}
 
 

@@ -15,6 +15,8 @@ from closeout.testing.aws import FakeAws
 from closeout.testing.aws.server import REGION
 from tests.live import record, removal
 from tests.live.account import TAG, Account, Refused
+from tests.live.masks import NAME as MASKED
+from tests.live.question import Recording, Times
 from tests.live.recorder import Recorder
 
 NAME = "closeout-rec-0a1b2c"
@@ -147,3 +149,16 @@ def test_only_a_name_of_a_recording_can_be_removed(aws: FakeAws) -> None:
     """`--remove` of anything else is refused before AWS is asked for more than who asks."""
     with pytest.raises(Refused, match="begins with closeout-rec-"):
         Account(None, REGION, "closed-pr-event-stack", Recorder())
+
+
+def test_a_fixture_that_would_name_the_recording_is_not_written(aws: FakeAws, tmp_path: Path) -> None:
+    """Calls, events and letters are masked; what slips in by another way is found before the file is written."""
+    recording = Recording(account(), Recorder(), Times(), tmp_path)
+    question = record.ALL[0]
+    record.write(recording, question, tmp_path, {"said": "nothing"}, None)
+    record.write(recording, question, tmp_path, None, RuntimeError(f"{NAME} is gone"))
+    kept = (tmp_path / f"{question.id}.json").read_text("utf-8")
+    assert f'"failed": "{MASKED} is gone"' in kept
+    with pytest.raises(Refused, match="holds the recording's name"):
+        record.write(recording, question, tmp_path, {"said": f"no {NAME}"}, None)
+    assert (tmp_path / f"{question.id}.json").read_text("utf-8") == kept

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.mutants import connections, deployment, engine, ledger, naming, network, protection, stack, turns
+from tests.mutants import (
+    connections,
+    deployment,
+    engine,
+    ledger,
+    naming,
+    network,
+    protection,
+    recording,
+    stack,
+    turns,
+)
 from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
@@ -549,6 +560,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *ledger.MUTANTS,
     *naming.MUTANTS,
     *protection.MUTANTS,
+    *recording.MUTANTS,
     *engine.MUTANTS,
     *stack.MUTANTS,
     *turns.MUTANTS,
