@@ -108,7 +108,10 @@ def test_without_a_role_for_logs_there_is_no_access_log(make: Make) -> None:
 def test_the_accounts_log_role_is_never_overwritten(standard: Made, make: Make) -> None:
     """`create` sets it where there is none, by a chore that looks first; CloudFormation's own resource would not look."""
     existing = make(apiGatewayLogRole="existing")
-    for made, chores in ((standard, ["empty", "log-role", "publish"]), (existing, ["empty", "publish"])):
+    for made, chores in (
+        (standard, ["empty", "log-role", "publish", "stop"]),
+        (existing, ["empty", "publish", "stop"]),
+    ):
         assert not made.of("AWS::ApiGateway::Account")
         assert (
             sorted(item["Properties"]["Chore"] for item in made.of("Custom::CloseoutChore").values())

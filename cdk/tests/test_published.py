@@ -97,7 +97,11 @@ def test_the_chore_may_write_the_settings_and_no_run(standard: Made) -> None:
         for statement in standard.statements("ChoresPolicy")
         if "dynamodb:" in flat(statement["Action"])
     ]
-    (statement,) = rights
+    statement, rows = rights
+    assert (rows["Action"], rows["Condition"]["ForAllValues:StringLike"]) == (
+        "dynamodb:GetItem",
+        {"dynamodb:LeadingKeys": ["run#*"]},
+    )
     names = ("DeleteItem", "GetItem", "PutItem", "Query")
     assert statement["Action"] == [f"dynamodb:{name}" for name in names]
     assert statement["Condition"] == {

@@ -46,7 +46,7 @@ def test_a_secret_by_name_is_one_of_this_region_and_account(make: Make) -> None:
 
 def keys(made: Made) -> list[dict[str, Any]]:
     """Return the worker's statements about KMS."""
-    return [one for one in made.statements("WorkerPolicy") if "kms:" in str(one["Action"])]
+    return [one for one in made.statements("WorkerPolicy") if "kms:" in str(one.get("Action"))]
 
 
 def only(statement: dict[str, Any]) -> dict[str, list[Any]]:

@@ -63,9 +63,11 @@ def test_two_stacks_stand_beside_each_other_and_one_is_destroyed_while_runs_wait
         said = second.cdk.destroy()
         assert not world.has_stack(NAME), said.text
         ends = [one for one in second.statuses(sha, repository=REPOSITORY) if one["state"] != "pending"]
-        assert [(one["state"], one["description"].partition(";")[0]) for one in ends] == [
+        # Each run once or twice: its event and its dead letter may be handled at the same moment.
+        assert len(ends) in (2, 3, 4), ends
+        assert {(one["state"], one["description"].partition(";")[0]) for one in ends} == {
             ("error", "the stack was removed")
-        ] * 2
+        }
         assert second.has_stack("preview-second-92")
         assert left(world) == []
 

@@ -362,6 +362,22 @@ def partition_keys() -> None:
 
 
 @patch(
+    "The right to list a function's durable executions is that of lambda:GetFunction.",
+    f"{DOCS}/service-authorization/latest/reference/list_awslambda.html",
+)
+def listing_is_an_action() -> None:
+    """Ask for lambda:ListDurableExecutionsByFunction."""
+    original = iam_actions._lambda_action
+
+    def action(method: str, path: str) -> Any:
+        if method == "GET" and re.fullmatch(r"/[0-9-]+/functions/[^/]+/durable-executions/?", path):
+            return "ListDurableExecutionsByFunction"
+        return original(method, path)
+
+    iam_actions._lambda_action = action
+
+
+@patch(
     "CodeBuild's calls that name builds are checked against `*`, and not against the builds' project.",
     f"{DOCS}/service-authorization/latest/reference/list_awscodebuild.html",
 )
