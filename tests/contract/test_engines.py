@@ -41,11 +41,11 @@ class Local:
 
     def until(self, holds: Callable[[], Any]) -> None:
         """Wait."""
-        eventually(holds, 30.0)
+        eventually(holds)
 
     def ending(self, name: str) -> Ending:
         """Wait for a run's end."""
-        return self.bench.ending(name, 30.0)
+        return self.bench.ending(name)
 
     def queued(self, key: str) -> list[Any]:
         """Return nothing: a queue is made of the runs that have not ended."""

@@ -56,7 +56,7 @@ class Gate:
 
         def hold() -> None:
             self.begun.append(execution.automation)
-            self._event(execution.automation).wait(5)
+            self._event(execution.automation).wait(30)
 
         try:
             durable.record("hold", hold)
@@ -366,14 +366,14 @@ def test_stopping_lets_an_operation_finish_and_goes_on_later(tmp_path: Path) -> 
     inside, go_on = threading.Event(), threading.Event()
 
     def run(durable: Durable, execution: Execution) -> Ending:
-        durable.record("first", then(None, lambda: calls.append("first"), inside.set, lambda: go_on.wait(5)))
+        durable.record("first", then(None, lambda: calls.append("first"), inside.set, lambda: go_on.wait(30)))
         durable.record("second", lambda: calls.append("second"))
         return Ending("success", "done")
 
     bench = Bench(tmp_path / "ledger.db", run)
     bench.engine.start()
     bench.accept("a")
-    inside.wait(5)
+    inside.wait(30)
     threading.Timer(0.1, go_on.set).start()
     assert bench.engine.stop(5)
     assert calls == ["first"]
@@ -428,7 +428,7 @@ def test_a_crash_goes_on_behind_what_is_recorded(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "ledger.db", run)
     bench.engine.start()
     bench.accept("a")
-    inside.wait(5)
+    inside.wait(30)
     bench.crash()
     go_on.set()
     following = Bench(bench.path, run)
