@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from closeout.core.errors import RunCancelled
 from closeout.ports import Durable, Ending, Execution, Operation, RunFunction
 
-
 HELD = ("running", "waiting")
 """States of a run at the gate: it polls."""
 
