@@ -36,7 +36,7 @@ def new_run(
     return NewRun(name, name, key, definition, queue_timeout)
 
 
-def eventually(holds: Callable[[], Any], seconds: float = 5.0) -> Any:
+def eventually(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Wait until something holds; return what it gave."""
     deadline = time.monotonic() + seconds
     while True:
@@ -76,7 +76,7 @@ class Bench:
             self.engine.wake()
         return accepted
 
-    def ending(self, name: str, seconds: float = 5.0) -> Ending:
+    def ending(self, name: str, seconds: float = 30.0) -> Ending:
         """Wait for a run's end."""
         view = eventually(lambda: self._finished(name), seconds)
         return Ending(view.verdict, view.summary)

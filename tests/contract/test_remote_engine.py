@@ -103,37 +103,6 @@ def partition(bench: RemoteBench, name: str) -> list[dict[str, Any]]:
 # --- turns --------------------------------------------------------------------------------------------------
 
 
-def test_runs_of_one_key_go_one_at_a_time_in_order_of_acceptance(bench: RemoteBench, gate: Gate) -> None:
-    """Whichever is invoked first: the second begins when the first has ended, even if the first waits."""
-    runs = []
-    for name in ("a", "b", "c"):
-        runs.append(bench.accept(name, key="k"))
-        later(bench, 0.5)
-    a, b, c = runs
-    assert "wake" in advance(bench, c)
-    assert "wake" in advance(bench, b)
-    assert gate.begun == []
-    advance(bench, a)
-    advance(bench, b)
-    assert (gate.begun, bench.state(a), bench.state(b)) == (["a"], "waiting", "queued")
-    gate.open |= {"a", "b", "c"}
-    later(bench, 60)
-    assert "wake" in advance(bench, c)
-    assert advance(bench, a) == DONE
-    assert "wake" in advance(bench, c)
-    assert advance(bench, b) == DONE
-    assert advance(bench, c) == DONE
-    assert gate.begun == ["a", "b", "c"]
-    assert key_items(bench, "k") == []
-
-
-def test_other_keys_and_no_key_are_not_held_up(bench: RemoteBench, gate: Gate) -> None:
-    """Only the same key excludes."""
-    for execution in (bench.accept("a", key="k"), bench.accept("b", key="l"), bench.accept("c")):
-        advance(bench, execution)
-    assert gate.begun == ["a", "b", "c"]
-
-
 def test_a_ticket_that_commits_late_with_an_earlier_time_waits_for_the_holder(
     bench: RemoteBench, gate: Gate
 ) -> None:
@@ -404,37 +373,6 @@ def test_a_waiting_run_is_told_of_a_cancel_once(bench: RemoteBench, gate: Gate) 
     assert row is not None
     assert row.run.cancel is None
     assert not bench.attempts.cancel(a, "too late")
-
-
-def test_a_queued_run_is_cancelled_out_of_its_turn(bench: RemoteBench, gate: Gate) -> None:
-    """It ends beside the holder and gives up its place."""
-    a, b = bench.accept("a", key="k"), bench.accept("b", key="k")
-    advance(bench, a)
-    bench.attempts.cancel(b, "dev")
-    assert advance(bench, b) == DONE
-    assert (bench.ending(b).verdict, bench.state(a)) == ("cancelled", "waiting")
-    assert [sk for sk in key_items(bench, "k") if b in sk] == []
-
-
-def test_a_cancel_while_an_operation_runs_is_told_at_the_next_boundary(bench: RemoteBench) -> None:
-    """What was being done is finished and recorded first."""
-
-    def run(durable: Durable, execution: Execution) -> Ending:
-        durable.record("first", lambda: bench.attempts.cancel(execution.id, "dev"))
-        try:
-            durable.record("second", lambda: "done")
-        except RunCancelled:
-            return Ending("cancelled", "told")
-        return Ending("success", "never told")
-
-    bench.functions["a"] = run
-    a = bench.accept("a")
-    assert advance(bench, a) == DONE
-    assert bench.ending(a) == Ending("cancelled", "told")
-    assert {name: op.state for name, op in bench.operations(a).items()} == {
-        "first": "ok",
-        "second": "cancelled",
-    }
 
 
 # --- crashes and fencing tokens -----------------------------------------------------------------------------
@@ -723,19 +661,6 @@ def test_an_end_whose_answer_was_lost_is_told_all_the_same(bench: RemoteBench, g
 
 
 # --- ends ---------------------------------------------------------------------------------------------------
-
-
-def test_an_error_of_the_run_function_ends_the_run(bench: RemoteBench) -> None:
-    """Neither the invocation nor the execution in Lambda fails."""
-
-    def run(durable: Durable, execution: Execution) -> Ending:
-        raise LookupError("a defect")
-
-    bench.functions["a"] = run
-    a = bench.accept("a", key="k")
-    assert advance(bench, a) == DONE
-    assert bench.ending(a) == Ending("failure", "internal error: LookupError: a defect")
-    assert key_items(bench, "k") == []
 
 
 @pytest.mark.parametrize(
