@@ -2,7 +2,7 @@
 
 `make mutants` holds promises that somebody wrote down. This finds those that nobody did: a seeded sample over every
 place where one comparison, condition, constant or statement can be another. Each is judged by the unit, property and
-contract tests, those near to the module first. It takes minutes, proves nothing by itself and so is not in the gate.
+contract tests that execute the changed line. It takes minutes, proves nothing by itself and so is not in the gate.
 
 Of the tools that are maintained, none draws a sample with a seed, leaves out a statement and works on a copy, all three.
 """

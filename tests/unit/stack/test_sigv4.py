@@ -81,3 +81,20 @@ def _given(signed: dict[str, str]) -> dict[str, str]:
 def test_keys_are_not_shown() -> None:
     """A log that prints credentials prints nothing of them."""
     assert "secret" not in f"{Credentials('a', 'secret', 'token')} {Credentials('a', 'secret', 'token')!r}"
+
+
+@pytest.mark.parametrize(
+    ("path", "signed"),
+    [
+        ("/", "/"),
+        ("/a/../b", "/b"),
+        ("/a/b/c/../d", "/a/b/d"),
+        ("/a/b/../../c", "/c"),
+        ("/../a", "/a"),
+        ("//a/./b/", "/a/b/"),
+        ("/a/..", "/"),
+    ],
+)
+def test_a_path_is_signed_without_its_dots(path: str, signed: str) -> None:
+    """RFC 3986 takes one segment away for each `..`."""
+    assert sigv4._normal(path) == signed
