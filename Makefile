@@ -152,7 +152,7 @@ test-aws: test-cdk  ## the stack's tests and those of the deployed stack, parity
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws $(ARGS)
 
 CONTRACTS_CDK := cdk/tests/test_registry.py
-contract: setup-aws  ## what AWS's own models say: requests, errors, schemas, metering, histories (about a minute; part of test-aws)
+contract: setup-aws  ## what AWS's own models say: requests, errors, schemas, metering, histories (about two minutes; part of test-aws)
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws/contracts $(ARGS)
 	@$(AWS_BIN)/python -m pytest -q -c cdk/pytest.ini $(CONTRACTS_CDK) $(ARGS)
 

@@ -18,6 +18,7 @@ from closeout.stack.table import worker_event
 from closeout.testing.aws import FakeAws
 from tests.contract.durable_suite import DurableSuite
 from tests.contract.remote_harness import RemoteBench
+from tests.emulator.meter import Meter
 
 
 def play(engine: LambdaEngine, execution: str) -> Any:
@@ -91,8 +92,8 @@ class SkippingEngine:
         return outcome
 
 
-def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws) -> None:
-    """In Lambda, however often it polls: nothing of a run is limited by what an execution may record there."""
+def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws, meters: dict[str, Meter]) -> None:
+    """In the history, however often it polls. AWS counts each poll."""
     clock = SkippingClock()
     bench = RemoteBench(aws, clock=clock)
     polls: list[float] = []
@@ -111,6 +112,7 @@ def test_a_run_that_waits_for_twenty_minutes_is_one_operation(aws: FakeAws) -> N
     result = play(engine, bench.accept("waits"))  # type: ignore[arg-type]
     assert result.status is InvocationStatus.SUCCEEDED
     assert [(operation.name, operation.attempt) for operation in result.operations] == [("run", engine.count)]
+    assert [meter.operations for meter in meters.values()] == [2 + engine.count]
     assert 40 <= len(polls) <= 42
     assert time.monotonic() - began < 60
 

@@ -16,6 +16,7 @@ from closeout.ports import Ending
 from closeout.testing.aws import FakeAws
 from tests.aws.lambda_host import LambdaHost
 from tests.contract.remote_harness import RemoteBench
+from tests.emulator.meter import Meter
 
 OPERATIONS = ("delete", "gone", "final")
 ONCE = Counter({"delete": 1, "gone": 3, "final": 1})
@@ -70,13 +71,17 @@ def test_a_worker_killed_before_it_wakes_the_next_run_wakes_it_in_its_next_proce
     assert order == ["delete", "final"] * 2
 
 
-def test_a_worker_that_nobody_kills(aws: FakeAws, tmp_path: Path) -> None:
-    """Each wait ends its invocation: three processes, or more since time is skipped; each effect once."""
+def test_a_worker_that_nobody_kills(aws: FakeAws, tmp_path: Path, meters: dict[str, Meter]) -> None:
+    """Each wait ends its invocation: three processes, or more since time is skipped; each effect once.
+
+    Each invocation is a poll, which is an operation for AWS, beside the two of the execution and of the condition.
+    """
     stage = Stage(aws, tmp_path)
     assert stage.play() == Ending("success", "deleted")
     assert stage.effects() == ONCE
     assert len(stage.host.exits) >= 3
     assert set(stage.host.exits) == {0}
+    assert meters[stage.execution].operations == 2 + len(stage.host.exits)
 
 
 @pytest.mark.parametrize("moment", ["before", "after", "stored"])
@@ -92,12 +97,15 @@ def test_a_worker_killed_in_an_operation(aws: FakeAws, tmp_path: Path, operation
 
 
 @pytest.mark.parametrize("moment", ["taken", "finished"])
-def test_a_worker_killed_around_the_run(aws: FakeAws, tmp_path: Path, moment: str) -> None:
-    """Right after it took the run, and between the ledger's end of the run and Lambda's."""
+def test_a_worker_killed_around_the_run(
+    aws: FakeAws, tmp_path: Path, meters: dict[str, Meter], moment: str
+) -> None:
+    """Right after it took the run, and between the ledger's end of the run and Lambda's. The retry is an operation."""
     stage = Stage(aws, tmp_path, f"run:{moment}")
     assert stage.play() == Ending("success", "deleted")
     assert stage.effects() == ONCE
     assert -9 in stage.host.exits
+    assert meters[stage.execution].operations == 2 + len(stage.host.exits)
 
 
 def test_an_operation_that_always_kills_its_worker_fails_and_the_run_reports_it(
