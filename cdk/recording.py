@@ -120,6 +120,9 @@ def main() -> None:
         watch = Watch(app, name, given.region)
         Probe(app, name, given).add_dependency(watch)  # Lambda looks for the dead-letter queue
     cdk.Tags.of(app).add(TAG, name)
+    for stack in app.node.children:
+        if isinstance(stack, cdk.Stack):
+            stack.tags.set_tag(TAG, name)  # without it nothing is removed
     app.synth()
 
 

@@ -65,6 +65,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(told)
 
 
+@pytest.mark.timeout(900)
 def test_a_recording_asks_everything_and_leaves_nothing(
     recording: subprocess.Popen[str], tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ ENDS: list[tuple[dict[str, Any], InvocationStatus, list[tuple[str, int | None]]]
 def test_it_does_what_is_asked(
     handler: Any, event: dict[str, Any], status: InvocationStatus, operations: list[tuple[str, int | None]]
 ) -> None:
-    """The emulator loses the state of a poll, so that a counted number of polls ends on this runner only."""
+    """A poll hands its count to the next one; the recording counts on it."""
     with DurableFunctionTestRunner(handler=handler, skip_time=True, poll_interval=0.01) as runner:
         result = runner.run(input=event)
     assert result.status is status

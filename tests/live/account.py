@@ -106,8 +106,6 @@ class Account:
         return self._cdk(
             folder,
             *("deploy", "--all", "--require-approval", "never", "--output", f"cdk.out/{what}"),
-            # Stacks carry the tag too, and not only what is in them: without it nothing is removed.
-            *("--tags", f"{TAG}={self.name}"),
             *options,
         )
 

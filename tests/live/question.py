@@ -15,6 +15,8 @@ from tests.live.recorder import Recorder
 Findings = dict[str, Any]
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMED_OUT")
 ORDER = ("RUNNING", *ENDED)
+RETRIES_SOON = 2.0
+"""Seconds that an emulator skips while an invocation may be tried again: its tries take minutes in all."""
 
 
 class Document(NamedTuple):
@@ -68,18 +70,26 @@ class Times:
     steps: int = 3_001
 
 
-SHORT = Times(execution=4, invocation=2, wait=3, messages=1.5, crash=4, end=60, stack=60, polls=3, steps=3)
+SHORT = Times(execution=4, invocation=2, wait=3, messages=1.5, crash=30, end=60, stack=60, polls=3, steps=3)
 """For the emulator, whose answers do not depend on how long one waits. Its `operations` and `polls` mean nothing."""
 
 
 class Recording:
     """What every question has in its hands."""
 
-    def __init__(self, account: Account, recorder: Recorder, times: Times, folder: Path) -> None:
+    def __init__(
+        self,
+        account: Account,
+        recorder: Recorder,
+        times: Times,
+        folder: Path,
+        skip: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         self.account = account
         self.recorder = recorder
         self.times = times
         self.folder = folder
+        self._skip = skip
         self.events: list[dict[str, Any]] = []
         self.letters: list[dict[str, Any]] = []
         self.begun: dict[str, str] = {}
@@ -112,11 +122,15 @@ class Recording:
             raise RuntimeError(f"{name}: the execution was not started ({said})")
         self.begun[name] = arn
 
-    def ended(self, arn: str, patience: float) -> dict[str, Any]:
-        """Wait until an execution has ended; return what AWS says of it then, or when patience ends."""
+    def ended(self, arn: str, patience: float, skip: float = 0.0) -> dict[str, Any]:
+        """Wait until an execution has ended; return what AWS says of it then, or when patience ends.
+
+        An emulator's clock is set forward by `skip` at each look.
+        """
         deadline = time.monotonic() + patience
         while (found := self.state(arn))["Status"] not in ENDED and time.monotonic() < deadline:
             self.pause()
+            self._skip(skip)
         return found
 
     def state(self, arn: str) -> dict[str, Any]:
@@ -149,7 +163,7 @@ class Recording:
 
     def outcome(self, arn: str, name: str, patience: float) -> Findings:
         """Return how an execution ended, and who was told of it."""
-        found = self.ended(arn, patience)
+        found = self.ended(arn, patience, skip=RETRIES_SOON)
         if found["Status"] not in ENDED:
             self.account.client("lambda").stop_durable_execution(DurableExecutionArn=arn)
             self.heard(arn, name)

@@ -48,6 +48,8 @@ class Options:
     only: Sequence[str] = tuple(question.id for question in ALL)
     yes: bool = False
     times: Times = field(default_factory=Times)
+    skip: Callable[[float], None] = lambda _seconds: None
+    """Sets an emulator's clock forward."""
 
     @property
     def questions(self) -> list[Question]:
@@ -70,7 +72,7 @@ def record(options: Options, tell: Tell, confirm: Callable[[], bool]) -> int:
     code = FAILED
     try:
         with tempfile.TemporaryDirectory(prefix="closeout-recording-") as folder:
-            recording = Recording(account, recorder, options.times, Path(folder))
+            recording = Recording(account, recorder, options.times, Path(folder), options.skip)
             _ask_all(recording, options, tell)
         code = RECORDED
     except KeyboardInterrupt:
