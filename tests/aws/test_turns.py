@@ -325,6 +325,31 @@ def test_a_handover_that_is_repeated_starts_one_execution(account: Account, mome
     assert account.ended == ["a"]
 
 
+def test_a_predecessor_that_is_killed_when_it_has_handed_over_leaves_the_run_alone(account: Account) -> None:
+    """Lambda invokes it again, and its successor is in the middle of a step: two of them must not carry that out."""
+    account.most = 40
+    a = account.accept("a", key=None)
+    calls: list[str] = []
+
+    def step() -> None:
+        calls.append("step")
+        if len(calls) == 1:
+            account.client.invoke_again(account.durable(a))
+
+    def run(durable: Durable, _execution: Execution) -> Ending:
+        durable.sleep("work", 4 * 3_600.0)
+        durable.record("step", step)
+        return Ending("success", "done")
+
+    account.bench.functions["a"] = run
+    account.starts.kill_at = ["begun"]
+    account.until(lambda: account.starts.kill_at == [])
+    account.durable(a).due += DAY
+    account.client.run()
+    assert calls == ["step"]
+    assert account.names() == [a, f"{a}_1"]
+
+
 def test_a_handover_of_a_predecessor_that_comes_late_starts_nothing(account: Account) -> None:
     """The run was handed on by its successor meanwhile."""
     account.takes = {"a": DAY}
