@@ -187,7 +187,7 @@ class Client:
             if execution.due == FOREVER:
                 raise AssertionError(f"nobody wakes {[each.name for each in alive]}")
             self.clock.advance(max(0.0, execution.due - self.clock.now()))
-            self._invoke(execution)
+            self.invoke_again(execution)
             yield execution
         raise AssertionError(f"not over after {most} invocations")
 
@@ -196,7 +196,8 @@ class Client:
         for _ in self.steps(most):
             pass
 
-    def _invoke(self, execution: DurableExecution) -> None:
+    def invoke_again(self, execution: DurableExecution) -> None:
+        """Make an execution's next invocation."""
         execution.invocations += 1
         execution.due = FOREVER
         try:

@@ -16,7 +16,7 @@ from closeout.ports import Durable, Ending, Execution, RunRecord, WakeUp
 from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from tests.contract.remote_harness import FOREVER, RemoteBench
+from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench
 
 
 class Queue:
@@ -47,6 +47,10 @@ class Queue:
         """The callbacks that were completed."""
         ids = self.bench.aws.callbacks()[self._before :]
         return [one.removeprefix(self.id("")) for one in ids]
+
+    def executions(self) -> list[dict[str, Any]]:
+        """The durable executions so far, named without the stack's digits."""
+        return [one | {"name": layout.without_stack(one["name"])} for one in self.bench.aws.executions()]
 
     def asked(self) -> list[str]:
         """The calls of Lambda so far."""
@@ -216,9 +220,7 @@ def test_the_next_in_line_that_was_never_started_is_started_when_the_key_is_give
     b = queue.bench.accept("never", key="k")  # no other test starts one of this name
     queue.clock.advance(3_600.0)
     assert queue.advance(a) == DONE
-    assert [
-        entry["starts"] for entry in queue.bench.aws.executions() if layout.without_stack(entry["name"]) == b
-    ] == [1]
+    assert [entry["starts"] for entry in queue.executions() if entry["name"] == b] == [1]
 
 
 def test_a_run_does_not_ask_about_one_that_waits_as_well_until_that_is_overdue(queue: Queue) -> None:
@@ -249,11 +251,11 @@ def test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more(queue: Queu
     for number, seconds in ((0, 0), (0, 5), (1, 0), (1, 7), (0, 9)):
         queue.clock.advance(seconds)
         assert queue.bench.engine.hand_over(a, number) == DONE
-    mine = [entry for entry in queue.bench.aws.executions() if layout.named_execution(entry["name"]) == a]
-    assert [layout.without_stack(entry["name"]) for entry in mine] == [a, f"{a}_1", f"{a}_2"]
+    mine = [entry for entry in queue.executions() if entry["name"].startswith(a)]
+    assert [entry["name"] for entry in mine] == [a, f"{a}_1", f"{a}_2"]
     assert mine[2]["payload"].encode() == layout.worker_event(a, 2)
     number, arn = queue.bench.attempts.in_lambda(a)
-    assert (number, layout.execution_place(str(arn))) == (2, f"{mine[2]['name']}/00000000")
+    assert (number, layout.execution_place(str(arn))) == (2, f"{layout.durable_name(WORKER, a)}_2/00000000")
 
 
 def test_a_start_that_is_noted_late_does_not_take_the_place_of_a_successor(queue: Queue) -> None:

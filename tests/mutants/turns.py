@@ -73,8 +73,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "handover: the clock names the next execution",
         "src/closeout/ledger/dynamodb/starts.py",
-        "DurableExecutionName=durable_name(self._worker, execution_name(execution, number)),",
-        "DurableExecutionName=durable_name(self._worker, execution_name(execution, number and round(self._now()))),",
+        "execution_name(execution, number))",
+        "execution_name(execution, number and round(self._now())))",
         (f"{QUEUES}::test_a_handover_counts_up_and_a_repeated_one_starts_nothing_more",),
     ),
     Mutant(

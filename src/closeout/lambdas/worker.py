@@ -20,7 +20,7 @@ from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
 from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
 
 from closeout.engine.key_queue import next_look
-from closeout.engine.lambda_ import DONE, LambdaEngine
+from closeout.engine.lambda_ import LambdaEngine
 
 RUN = "run"
 """The first durable operation's name; it is never changed, since executions in flight have it."""
@@ -51,9 +51,10 @@ def work(
         def check(state: dict[str, Any], checked: WaitForConditionCheckContext) -> dict[str, Any]:
             # Earlier releases stored no count, and had no operation but this one.
             operations = state.get("operations", checked.attempt) + 1
-            outcome = engine.advance(execution, remaining, callback)
-            if outcome != DONE and operations >= most:
+            if operations >= most:  # without advancing: once it is handed over, another execution has the run
                 outcome = engine.hand_over(execution, number)
+            else:
+                outcome = engine.advance(execution, remaining, callback)
             return {**outcome, "operations": operations}
 
         def strategy(outcome: dict[str, Any], _attempt: int) -> WaitForConditionDecision:
