@@ -1,13 +1,16 @@
 """What holds for every test, whichever machine it runs on.
 
 A signal that whoever started the tests ignores is not ignored by what they start, no property fails because the
-machine had other work to do, and temporary files are in memory where there is room.
+machine had other work to do, and temporary files are in memory where there is room. Tests that wait for processes run
+beside tests that calculate.
 """
 
 from __future__ import annotations
 
 import signal
+import zlib
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.service_models import keep_models
@@ -30,3 +33,8 @@ def pytest_configure() -> None:
     """Take Ctrl-C as a terminal gives it: a shell starts its background jobs with SIGINT ignored, and so their children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix the files, each whole: in the order of their names all that wait come last, and the processors wait with them."""
+    items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))

@@ -45,7 +45,8 @@ class Lambda:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 function = unquote(self.path.split("/functions/")[1].split("/invocations")[0])
-                starts.append((function, self.headers["X-Amz-Durable-Execution-Name"], json.loads(body)))
+                name = layout.without_stack(self.headers["X-Amz-Durable-Execution-Name"])
+                starts.append((function, name, json.loads(body)))
                 self.send_response(202)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
