@@ -404,6 +404,38 @@ def test_what_could_not_be_ended_is_named_and_the_stack_goes_all_the_same(
     assert account.seconds > 800, "it does not wait for what was not stopped"
 
 
+def test_a_row_that_cannot_be_read_once_does_not_end_the_wait(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """Else what posts the other runs' statuses would be deleted under it. An execution of no run has no row at all."""
+
+    class Throttled(Account):
+        def get_item(self, Key: dict[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
+            item = super().get_item(Key, **given)
+            if self.looks.get(QUEUED) == 1 and Key["pk"]["S"].endswith(QUEUED[:26]):
+                raise RuntimeError("ProvisionedThroughputExceededException")
+            return item
+
+    account = Throttled()
+    account.open_["f81d4fae-7dec-11d0-a765-00a0c91e6bf6"] = ("RUNNING", 1)
+    assert stop(handler, cloudformation, account)["Reason"] == "done"
+    assert account.seconds == 840.0 - 2 * handler.PAUSE
+
+
+def test_looks_that_take_long_leave_time_for_the_answer(handler: Any, cloudformation: CloudFormation) -> None:
+    """There may be thousands of runs. Without an answer CloudFormation waits, and then the stack cannot be deleted."""
+
+    class Slow(Account):
+        def get_item(self, Key: dict[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
+            self.seconds -= 60.0
+            return super().get_item(Key, **given)
+
+    account = Slow(stuck=RUN)
+    account.open_ |= {f"{letter * 26}-1": ("PAUSED", 4) for letter in "defghijklmnop"}
+    assert stop(handler, cloudformation, account)["Status"] == "SUCCESS"
+    assert account.seconds > 0
+
+
 def test_an_account_that_refuses_everything_does_not_keep_the_stack(
     handler: Any, cloudformation: CloudFormation
 ) -> None:
