@@ -273,15 +273,23 @@ def test_a_handover_that_lambda_has_made_before_is_made(queue: Queue) -> None:
 
 
 class Late(LambdaStarts):
-    """Calls of Lambda before which something else happens."""
+    """Asks Lambda, and something else happens `before` the first question or `after` the answer."""
 
-    def __init__(self, queue: Queue, before: Callable[[], None]) -> None:
+    def __init__(
+        self, queue: Queue, *, before: Callable[[], None] = int, after: Callable[[], None] = int
+    ) -> None:
         bench = queue.bench
         super().__init__(client(bench.aws, "lambda"), WORKER, now=queue.clock.now, attempts=bench.attempts)
         self._before = before
+        self._after = after
+
+    def ensure(self, execution: str) -> str:
+        status = super().ensure(execution)
+        self._after()
+        return status
 
     def _status(self, arn: str) -> str:
-        before, self._before = self._before, lambda: None
+        before, self._before = self._before, int
         before()
         return super()._status(arn)
 
@@ -294,13 +302,15 @@ def test_a_run_that_is_handed_over_while_lambda_is_asked_about_it_lives(queue: Q
         queue.bench.starts.hand_over(a, 0)
         queue.bench.aws.execution_status(a, "SUCCEEDED")
 
-    assert Late(queue, hand_over).ensure(a) == "RUNNING"
+    assert Late(queue, before=hand_over).ensure(a) == "RUNNING"
 
 
-def test_two_that_revive_a_run_at_once_start_one_execution(queue: Queue) -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_two_that_revive_a_run_at_once_start_one_execution(queue: Queue, moment: str) -> None:
     """Two of them would carry the run out beside each other."""
-    a = queue.accept("revived")
+    a = queue.accept(f"revived{moment}")
     queue.bench.aws.execution_status(a, "FAILED")
-    Late(queue, lambda: queue.bench.starts.revive(a)).revive(a)
+    late: Any = {moment: lambda: queue.bench.starts.revive(a)}
+    Late(queue, **late).revive(a)
     names = [entry["name"] for entry in queue.executions()]
     assert [name for name in names if name.startswith(a)] == [a, f"{a}_1"]
