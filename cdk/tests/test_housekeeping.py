@@ -280,6 +280,34 @@ def test_the_role_stays_while_another_stage_logs_by_it(
     assert gateway.role == ""
 
 
+def test_a_role_whose_use_is_unknown_stays_and_the_stack_goes_all_the_same(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """API Gateway answers few such requests a second. A stack whose deletion failed for that would stay in part."""
+
+    class Throttled(Gateway):
+        def get_stages(self, restApiId: str) -> dict[str, Any]:  # noqa: N803
+            raise RuntimeError("TooManyRequestsException")
+
+    gateway: Gateway = Throttled(ROLE)
+    answer = ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert (answer["Status"], gateway.role) == ("SUCCESS", ROLE)
+    assert answer["Reason"] == f"left {ROLE}: RuntimeError: TooManyRequestsException"
+    assert ROLE in gateway.roles
+
+
+def test_an_api_without_stages_needs_no_list_of_them(handler: Any, cloudformation: CloudFormation) -> None:
+    """botocore leaves out what an answer does not hold."""
+
+    class Bare(Gateway):
+        def get_stages(self, restApiId: str) -> dict[str, Any]:  # noqa: N803
+            return {}
+
+    gateway: Gateway = Bare(ROLE)
+    ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert gateway.role == ""
+
+
 def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) -> None:
     """IAM tells the world of a role within seconds, not at once."""
     gateway = Gateway(refuses=2)
