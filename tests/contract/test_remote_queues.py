@@ -272,11 +272,15 @@ def test_a_handover_that_lambda_has_made_before_is_made(queue: Queue) -> None:
     assert queue.bench.attempts.in_lambda(a) == (1, None)
 
 
+def nothing() -> None:
+    """Nothing happens."""
+
+
 class Late(LambdaStarts):
     """Asks Lambda, and something else happens `before` the first question or `after` the answer."""
 
     def __init__(
-        self, queue: Queue, *, before: Callable[[], None] = int, after: Callable[[], None] = int
+        self, queue: Queue, *, before: Callable[[], None] = nothing, after: Callable[[], None] = nothing
     ) -> None:
         bench = queue.bench
         super().__init__(client(bench.aws, "lambda"), WORKER, now=queue.clock.now, attempts=bench.attempts)
@@ -289,7 +293,7 @@ class Late(LambdaStarts):
         return status
 
     def _status(self, arn: str) -> str:
-        before, self._before = self._before, int
+        before, self._before = self._before, nothing
         before()
         return super()._status(arn)
 

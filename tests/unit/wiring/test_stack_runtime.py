@@ -16,9 +16,8 @@ from closeout.engine.lambda_ import DONE
 from closeout.lambdas import failed_executions
 from closeout.ledger.dynamodb.table import put
 from closeout.ports import AwsTarget, Ending
-from closeout.stack import table as layout
 from closeout.stack.console import run_log_url
-from closeout.stack.table import REMOVAL_KEY
+from closeout.stack.table import REMOVAL_KEY, named_execution, without_stack
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
@@ -480,7 +479,7 @@ def test_a_start_that_was_lost_is_made_again(world: StackWorld) -> None:
     """Lambda knows no such execution: it is started by name, and the run is left to it."""
     execution, sha = world.closes()
     assert handle(world, dead_letter({"execution": execution})) == {"executions": [execution]}
-    (entry,) = [entry for entry in world.aws.executions() if entry["name"].endswith(execution)]
+    (entry,) = [entry for entry in world.aws.executions() if named_execution(entry["name"]) == execution]
     assert (entry["function"], entry["starts"]) == ("worker:live", 1)
     assert world.statuses(sha) == []
     row = world.runtime.ledger.store.look(execution)
@@ -529,7 +528,7 @@ def test_a_late_event_starts_a_successor_whose_start_was_lost(world: StackWorld)
     ledger.starts.start(execution)
     assert ledger.attempts.continue_after(execution, 0) == 1
     handle(world, changed(execution, "FAILED"))
-    started = [layout.without_stack(entry["name"]) for entry in world.aws.executions()]
+    started = [without_stack(entry["name"]) for entry in world.aws.executions()]
     assert f"{execution}_1" in started
     row = ledger.store.look(execution)
     assert row is not None
