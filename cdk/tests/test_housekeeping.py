@@ -280,6 +280,34 @@ def test_the_role_stays_while_another_stage_logs_by_it(
     assert gateway.role == ""
 
 
+def test_a_role_whose_use_is_unknown_stays_and_the_stack_goes_all_the_same(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """API Gateway answers few such requests a second. A stack whose deletion failed for that would stay in part."""
+
+    class Throttled(Gateway):
+        def get_stages(self, restApiId: str) -> dict[str, Any]:  # noqa: N803
+            raise RuntimeError("TooManyRequestsException")
+
+    gateway: Gateway = Throttled(ROLE)
+    answer = ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert (answer["Status"], gateway.role) == ("SUCCESS", ROLE)
+    assert answer["Reason"] == f"left {ROLE}: RuntimeError: TooManyRequestsException"
+    assert ROLE in gateway.roles
+
+
+def test_an_api_without_stages_needs_no_list_of_them(handler: Any, cloudformation: CloudFormation) -> None:
+    """botocore leaves out what an answer does not hold."""
+
+    class Bare(Gateway):
+        def get_stages(self, restApiId: str) -> dict[str, Any]:  # noqa: N803
+            return {}
+
+    gateway: Gateway = Bare(ROLE)
+    ask(handler, cloudformation, "Delete", gateway, Chore="log-role", Role=ROLE)
+    assert gateway.role == ""
+
+
 def test_a_new_role_is_waited_for(handler: Any, cloudformation: CloudFormation) -> None:
     """IAM tells the world of a role within seconds, not at once."""
     gateway = Gateway(refuses=2)
@@ -402,6 +430,38 @@ def test_what_could_not_be_ended_is_named_and_the_stack_goes_all_the_same(
     account = Account(refused=PAUSED)
     assert stop(handler, cloudformation, account)["Reason"].endswith(f": {PAUSED}")
     assert account.seconds > 800, "it does not wait for what was not stopped"
+
+
+def test_a_row_that_cannot_be_read_once_does_not_end_the_wait(
+    handler: Any, cloudformation: CloudFormation
+) -> None:
+    """Else what posts the other runs' statuses would be deleted under it. An execution of no run has no row at all."""
+
+    class Throttled(Account):
+        def get_item(self, Key: dict[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
+            item = super().get_item(Key, **given)
+            if self.looks.get(QUEUED) == 1 and Key["pk"]["S"].endswith(QUEUED[:26]):
+                raise RuntimeError("ProvisionedThroughputExceededException")
+            return item
+
+    account = Throttled()
+    account.open_["f81d4fae-7dec-11d0-a765-00a0c91e6bf6"] = ("RUNNING", 1)
+    assert stop(handler, cloudformation, account)["Reason"] == "done"
+    assert account.seconds == 840.0 - 2 * handler.PAUSE
+
+
+def test_looks_that_take_long_leave_time_for_the_answer(handler: Any, cloudformation: CloudFormation) -> None:
+    """There may be thousands of runs. Without an answer CloudFormation waits, and then the stack cannot be deleted."""
+
+    class Slow(Account):
+        def get_item(self, Key: dict[str, Any], **given: Any) -> dict[str, Any]:  # noqa: N803
+            self.seconds -= 60.0
+            return super().get_item(Key, **given)
+
+    account = Slow(stuck=RUN)
+    account.open_ |= {f"{letter * 26}-1": ("PAUSED", 4) for letter in "defghijklmnop"}
+    assert stop(handler, cloudformation, account)["Status"] == "SUCCESS"
+    assert account.seconds > 0
 
 
 def test_an_account_that_refuses_everything_does_not_keep_the_stack(

@@ -105,9 +105,9 @@ class Mortal(LambdaStarts):
         self.woken.append(execution)
         super().wake(execution)
 
-    def _begin(self, execution: str, number: int) -> str:
+    def _invoke(self, execution: str, number: int) -> str:
         self._moment("begin")
-        arn = super()._begin(execution, number)
+        arn = super()._invoke(execution, number)
         self._moment("begun")
         return arn
 

@@ -12,11 +12,12 @@ import pytest
 
 from closeout.engine.key_queue import SUSPECT
 from closeout.engine.lambda_ import DONE, LONGEST_WAIT
+from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ports import Durable, Ending, Execution, RunRecord, WakeUp
 from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench
+from tests.contract.remote_harness import FOREVER, WORKER, RemoteBench, client
 
 
 class Queue:
@@ -275,3 +276,61 @@ def test_a_handover_that_lambda_refuses_is_tried_again_minutes_later(queue: Queu
     queue.bench.aws.clear_faults()
     assert queue.bench.engine.hand_over(a, 0) == DONE
     assert queue.bench.attempts.in_lambda(a).number == 1
+
+
+def test_a_handover_that_lambda_has_made_before_is_made(queue: Queue) -> None:
+    """Its answer was lost, and it cannot be repeated: another version of the worker is deployed since."""
+    a = queue.accept("a")
+    code = "DurableExecutionAlreadyStartedException"
+    queue.bench.aws.fault(service="lambda", operation="Invoke", code=code, status=409, times=9)
+    assert queue.bench.engine.hand_over(a, 0) == DONE
+    queue.bench.aws.clear_faults()
+    assert queue.bench.attempts.in_lambda(a) == (1, None)
+
+
+def nothing() -> None:
+    """Nothing happens."""
+
+
+class Late(LambdaStarts):
+    """Asks Lambda, and something else happens `before` the first question or `after` the answer."""
+
+    def __init__(
+        self, queue: Queue, *, before: Callable[[], None] = nothing, after: Callable[[], None] = nothing
+    ) -> None:
+        bench = queue.bench
+        super().__init__(client(bench.aws, "lambda"), WORKER, now=queue.clock.now, attempts=bench.attempts)
+        self._before = before
+        self._after = after
+
+    def ensure(self, execution: str) -> str:
+        status = super().ensure(execution)
+        self._after()
+        return status
+
+    def _status(self, arn: str) -> str:
+        before, self._before = self._before, nothing
+        before()
+        return super()._status(arn)
+
+
+def test_a_run_that_is_handed_over_while_lambda_is_asked_about_it_lives(queue: Queue) -> None:
+    """Lambda says how the predecessor ended. Whoever asked must not end the run for that."""
+    a = queue.accept("handed")
+
+    def hand_over() -> None:
+        queue.bench.starts.hand_over(a, 0)
+        queue.bench.aws.execution_status(a, "SUCCEEDED")
+
+    assert Late(queue, before=hand_over).ensure(a) == "RUNNING"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_two_that_revive_a_run_at_once_start_one_execution(queue: Queue, moment: str) -> None:
+    """Two of them would carry the run out beside each other."""
+    a = queue.accept(f"revived{moment}")
+    queue.bench.aws.execution_status(a, "FAILED")
+    late: Any = {moment: lambda: queue.bench.starts.revive(a)}
+    Late(queue, **late).revive(a)
+    names = [entry["name"] for entry in queue.executions()]
+    assert [name for name in names if name.startswith(a)] == [a, f"{a}_1"]

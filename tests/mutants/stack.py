@@ -27,6 +27,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{TOGETHER}::test_no_more_run_at_once_than_a_service_bears",),
     ),
     Mutant(
+        "what is throttled is read again at the same pace",
+        "src/closeout/actions/aws/together.py",
+        "            slowly.set()\n            return ()\n",
+        "            raise\n",
+        (f"{TOGETHER}::test_what_a_service_throttles_is_read_one_after_the_other",),
+    ),
+    Mutant(
         "a run's environment starts with boto3",
         "src/closeout/lambdas/run.py",
         "from closeout.lambdas.clients import late_clients",

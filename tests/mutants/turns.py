@@ -91,4 +91,18 @@ MUTANTS: tuple[Mutant, ...] = (
         '"attribute_exists(pk)"',
         (f"{QUEUES}::test_a_start_that_is_noted_late_does_not_take_the_place_of_a_successor",),
     ),
+    Mutant(
+        "handover: a predecessor's end counts as the run's",
+        "src/closeout/ledger/dynamodb/starts.py",
+        "            return self.ensure(execution)  # it ended because another one continues it since\n",
+        "            pass\n",
+        (f"{QUEUES}::test_a_run_that_is_handed_over_while_lambda_is_asked_about_it_lives",),
+    ),
+    Mutant(
+        "handover: each of two that revive a run starts an execution",
+        "src/closeout/ledger/dynamodb/starts.py",
+        "            self.hand_over(execution, number)\n",
+        "            self.hand_over(execution, self._attempts.in_lambda(execution).number)\n",
+        (f"{QUEUES}::test_two_that_revive_a_run_at_once_start_one_execution",),
+    ),
 )

@@ -114,7 +114,10 @@ def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Rema
         failed, stopped = _stop_all(wanted["Worker"], wanted["Table"], clients, remaining)
         left = sorted({*failed, *stopped})
         while left and remaining() > RESERVED:
-            left = [run for run in left if not _has_ended(run, wanted["Table"], clients)]
+            # A look takes time as well, and there may be thousands.
+            left = [
+                run for run in left if remaining() < RESERVED or not _has_ended(run, wanted["Table"], clients)
+            ]
             if not set(left) - set(failed):
                 break
             sleep(PAUSE)
@@ -157,10 +160,19 @@ def _stop_all(worker: str, table: str, clients: Clients, remaining: Remaining) -
 
 
 def _has_ended(run: str, table: str, clients: Clients) -> bool:
-    """Return whether the run's row says that it has finished, or is not there. `stack.table.attempt_key` is its key."""
+    """Return whether the run's row says that it has finished, or is not there. `stack.table.attempt_key` is its key.
+
+    A row that cannot be read now may say anything: the run counts as one that has not.
+    """
     run_id, _, attempt = run.partition("-")
-    key = {"pk": {"S": f"run#{run_id}"}, "sk": {"S": f"attempt#{int(attempt or 1):06d}"}}
-    item = clients("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    if not attempt.isdigit():
+        return True  # somebody invoked the worker by hand: there is no run that could get a status
+    key = {"pk": {"S": f"run#{run_id}"}, "sk": {"S": f"attempt#{int(attempt):06d}"}}
+    try:
+        item = clients("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+    except Exception as error:  # noqa: BLE001 - it is read again
+        print(json.dumps({"level": "error", "text": f"the row of {run} cannot be read now: {error!r}"}))
+        return False
     return item is None or item["state"]["S"] == "finished"
 
 
@@ -178,12 +190,15 @@ def _log_role(event: dict[str, Any], clients: Clients, sleep: Sleep) -> str:
     role = event["ResourceProperties"]["Role"]
     current = gateway.get_account().get("cloudwatchRoleArn") or ""
     if event["RequestType"] == "Delete":
-        if current == role:
-            stage = _logging_stage(gateway)
+        try:
+            stage = _logging_stage(gateway) if current == role else None
             if stage is not None:
                 return f"left {role}: the stage {stage} logs by it"
-            _set(gateway, "")
-        _delete_role(iam, role.rpartition("/")[2])
+            if current == role:
+                _set(gateway, "")
+            _delete_role(iam, role.rpartition("/")[2])
+        except Exception as error:  # noqa: BLE001 - a role that stays must not keep the stack from being deleted
+            return f"left {role}: {type(error).__name__}: {error}"
         return ""
     if current not in ("", role, _before(event)) and _exists(iam, current):
         return ""
@@ -202,8 +217,8 @@ def _log_role(event: dict[str, Any], clients: Clients, sleep: Sleep) -> str:
 def _logging_stage(gateway: Any) -> str | None:
     """Return a stage of any REST API that writes a log. Our own stage is gone by then."""
     for page in gateway.get_paginator("get_rest_apis").paginate():
-        for api in page["items"]:
-            for stage in gateway.get_stages(restApiId=api["id"])["item"]:
+        for api in page.get("items", ()):
+            for stage in gateway.get_stages(restApiId=api["id"]).get("item", ()):
                 levels = {one.get("loggingLevel", "OFF") for one in stage.get("methodSettings", {}).values()}
                 if stage.get("accessLogSettings", {}).get("destinationArn") or levels - {"OFF"}:
                     return f"{api['id']}/{stage['stageName']}"

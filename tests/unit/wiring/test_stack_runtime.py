@@ -515,6 +515,12 @@ def test_an_event_about_an_execution_that_another_one_continues_ends_nothing(wor
     assert world.ending(execution).verdict == "failure"
 
 
+def test_an_event_about_an_execution_that_is_no_runs_is_over_at_once(world: StackWorld) -> None:
+    """Somebody invoked the worker by hand, and Lambda named the execution. The event must not come again and again."""
+    name = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+    assert handle(world, changed(name, "FAILED"))["executions"]
+
+
 def test_a_late_event_starts_a_successor_whose_start_was_lost(world: StackWorld) -> None:
     """The predecessor died between counting and starting, and Lambda gave it up: its run must not be left to nobody."""
     execution, _ = world.closes()

@@ -7,21 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
+
+from closeout.core.errors import ServiceError
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 AT_ONCE = 8
-"""Below the ten connections that botocore keeps to a service, and below what AWS throttles."""
+"""Below the connections that an AWS client keeps. A service may allow fewer: Lambda answers 15 reads of tags a second."""
 
 
 def each(read: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
     """Return what `read` returns for each item, in their order.
 
-    Raises the error of the first item that has one; reads that have not begun by then are left out.
+    Raises the error of the first item that has one; reads that have not begun by then are left out. After a transient one,
+    which so many reads may have caused, what is left is read one after the other: an error of those counts.
     """
     if len(items) < 2:
         return [read(item) for item in items]
+    slowly = Event()
+
+    def once(item: Item) -> tuple[Found, ...]:
+        if slowly.is_set():
+            return ()
+        try:
+            return (read(item),)
+        except ServiceError as error:
+            if not error.transient:
+                raise
+            slowly.set()
+            return ()
+
     with ThreadPoolExecutor(min(AT_ONCE, len(items)), thread_name_prefix="closeout-read") as pool:
-        return list(pool.map(read, items))
+        tried = list(pool.map(once, items))
+    return [found[0] if found else read(item) for item, found in zip(items, tried, strict=True)]

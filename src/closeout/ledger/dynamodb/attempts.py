@@ -79,8 +79,7 @@ class Attempts:
 
     def in_lambda(self, execution: str) -> InLambda:
         """Return the durable execution that carries an execution on."""
-        found = self._table.get(rows.row_key(execution))
-        row = from_item(found) if found else {}
+        row = self._store.row(execution) or {}
         return InLambda(int(row.get("continued", 0)), row.get("arn"))
 
     def is_current(self, execution: str, name: str, arn: str) -> bool:

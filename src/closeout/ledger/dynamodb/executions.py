@@ -36,8 +36,16 @@ class Executions:
 
     def look(self, execution: str) -> RunRecord | None:
         """Read how an execution stands, consistently; None if there is none of this name."""
-        row = self._row(execution)
+        row = self.row(execution)
         return rows.run_record(row) if row else None
+
+    def row(self, execution: str) -> dict[str, Any] | None:
+        """Read the plain values of an execution's row, consistently; None if there is none of this name."""
+        try:
+            found = self._table.get(rows.row_key(execution))
+        except UsageError:
+            return None
+        return from_item(found) if found else None
 
     def ahead(self, record: RunRecord) -> str | None:
         """Return the execution directly ahead: of the tickets before its own the last, else the holder; None: its turn."""
@@ -106,7 +114,7 @@ class Executions:
         What is lost of it, or was changed since it began, is told in `Execution.unreadable`. Raises `LedgerError` if
         all of it is lost.
         """
-        row = self._row(record.execution)
+        row = self.row(record.execution)
         if row is None:
             raise LedgerError(f"the execution {record.execution} is no longer in the ledger")
         run_id, attempt = parse_execution(record.execution)
@@ -169,7 +177,7 @@ class Executions:
 
     def heartbeat(self, record: RunRecord) -> ClaimStatus:
         """Ask whether this invocation still has the execution, and whether somebody asked to cancel it."""
-        row = self._row(record.execution)
+        row = self.row(record.execution)
         mine = (
             row is not None and row.get("holder") == record.fencing_token and row["state"] == record.run.state
         )
@@ -219,10 +227,3 @@ class Executions:
 
     def _ticket(self, record: RunRecord, key: str) -> Item:
         return layout.ticket_key(key, record.accepted_at, record.execution)
-
-    def _row(self, execution: str) -> dict[str, Any] | None:
-        try:
-            found = self._table.get(rows.row_key(execution))
-        except UsageError:
-            return None
-        return from_item(found) if found else None

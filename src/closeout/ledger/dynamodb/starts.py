@@ -13,7 +13,7 @@ from typing import Any
 
 from closeout.adapters.aws import translated
 from closeout.core.errors import ServiceError
-from closeout.ledger.dynamodb.attempts import Attempts
+from closeout.ledger.dynamodb.attempts import Attempts, InLambda
 from closeout.stack.invocation import ALIVE
 from closeout.stack.table import durable_name, execution_name, worker_event
 
@@ -31,15 +31,15 @@ class LambdaStarts:
         self._now = now
         self._attempts = attempts
 
-    def start(self, execution: str) -> None:
+    def start(self, execution: str, number: int = 0) -> None:
         """Start an execution by its name, and store that. Raises `ServiceError` or `StoreUnavailable`."""
         arn = None
         try:
-            arn = self._invoke(execution, 0)
+            arn = self._invoke(execution, number)
         except ServiceError as error:
             if error.reason != STARTED:
                 raise
-        self._attempts.mark_started(execution, arn)
+        self._attempts.mark_started(execution, arn, number)
 
     def ensure(self, execution: str) -> str:
         """Start an execution if it was never started; return its status. Raises `ServiceError`.
@@ -47,14 +47,22 @@ class LambdaStarts:
         Start one anew that Lambda no longer knows. When its ARN is not known, start it by name: Lambda answers with the
         execution that is there.
         """
-        number, arn = self._attempts.in_lambda(execution)
-        if arn is not None:
+        current = self._attempts.in_lambda(execution)
+        status = self._current_status(execution, current)
+        if status not in ALIVE and self._attempts.in_lambda(execution).number != current.number:
+            return self.ensure(execution)  # it ended because another one continues it since
+        return status
+
+    def _current_status(self, execution: str, current: InLambda) -> str:
+        if current.arn is not None:
             try:
-                return self._status(arn)
+                return self._status(current.arn)
             except ServiceError as error:
                 if error.reason != GONE:
                     raise
-        return self._status(self._begin(execution, number))
+        arn = self._invoke(execution, current.number)
+        self._attempts.mark_started(execution, arn, current.number)
+        return self._status(arn)
 
     def wake(self, execution: str) -> None:
         """Let an execution look for its turn now that waits for it; start it if it was never started.
@@ -79,17 +87,15 @@ class LambdaStarts:
         Its own name is used up, so the next number names it. Raises `ServiceError` or `StoreUnavailable`.
         """
         if self._attempts.continue_after(execution, number) == number + 1:
-            self._begin(execution, number + 1)
+            self.start(execution, number + 1)
 
     def revive(self, execution: str) -> None:
         """Let another durable execution continue an execution, if Lambda's is over."""
+        number = self._attempts.in_lambda(
+            execution
+        ).number  # before it is asked about: somebody else may revive it too
         if self.ensure(execution) not in ALIVE:
-            self.hand_over(execution, self._attempts.in_lambda(execution).number)
-
-    def _begin(self, execution: str, number: int) -> str:
-        arn = self._invoke(execution, number)
-        self._attempts.mark_started(execution, arn, number)
-        return arn
+            self.hand_over(execution, number)
 
     def _status(self, arn: str) -> str:
         with translated("lambda", "GetDurableExecution", self._now):

@@ -627,7 +627,7 @@ class TestVerify:
         """A throttled look is neither yes nor no: it is raised, to be made again."""
         create(clients)
         changes = ACTION.plan(inputs(), clients)
-        aws.fault(operation="DescribeTable", code="ThrottlingException")
+        aws.fault(operation="DescribeTable", code="ThrottlingException", times=2)
         with pytest.raises(ServiceError) as caught:
             ACTION.verify(changes, clients)
         assert caught.value.transient

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from closeout.actions.aws.together import AT_ONCE, each
+from closeout.core.errors import ServiceError
 
 
 def test_reads_run_side_by_side_and_their_results_keep_the_order() -> None:
@@ -54,6 +56,40 @@ def test_the_error_of_the_first_item_counts() -> None:
 
     with pytest.raises(ValueError, match="first"):
         each(read, range(4))
+
+
+def throttled() -> ServiceError:
+    """What AWS answers to too many requests."""
+    return ServiceError("later", service="lambda", operation="ListTags", reason="Throttling", transient=True)
+
+
+def test_what_a_service_throttles_is_read_one_after_the_other() -> None:
+    """A plan that begins anew at the same pace would be throttled again, however often it is tried."""
+    reading = threading.Semaphore(2)
+
+    def read(item: int) -> int:
+        if not reading.acquire(blocking=False):
+            raise throttled()
+        try:
+            time.sleep(0.002)
+            return item * 2
+        finally:
+            reading.release()
+
+    assert each(read, range(100)) == [item * 2 for item in range(100)]
+
+
+def test_a_service_that_does_not_answer_is_not_asked_for_every_item() -> None:
+    """Each would take its time-out, and a run has no hour for that. What cannot be read never counts as read."""
+    asked: list[int] = []
+
+    def read(item: int) -> int:
+        asked.append(item)
+        raise throttled()
+
+    with pytest.raises(ServiceError, match="later"):
+        each(read, range(100))
+    assert len(asked) <= AT_ONCE + 1
 
 
 def test_none_and_one_need_no_thread() -> None:
