@@ -46,7 +46,9 @@ def start(folder: Path, *arguments: str, config: str = CONFIG) -> list[str]:
     assert process.stderr is not None
     first = process.stderr.readline()
     os.kill(process.pid, signal.SIGTERM)
-    _, rest = process.communicate(timeout=20)
+    with process.stderr as said:
+        rest = said.read()  # `communicate` would lose what came with the first line
+    process.wait(20)
     return [re.sub(r"^[\d-]+ \S+( UTC)? closeout: ", "", line) for line in (first + rest).splitlines()]
 
 
