@@ -57,7 +57,7 @@ class LambdaStarts:
         return self._status(self._begin(execution, number))
 
     def wake(self, execution: str) -> None:
-        """Let an execution look for its turn now that waits for it; start it if it was never started.
+        """Make a waiting execution check the queue now; start it if it was never started.
 
         Raises `ServiceError` or `StoreUnavailable`.
         """
@@ -70,19 +70,19 @@ class LambdaStarts:
             with translated("lambda", "SendDurableExecutionCallbackSuccess", self._now):
                 self._client.send_durable_execution_callback_success(CallbackId=wake_up.callback)
         except ServiceError as error:
-            if error.reason not in (CLOSED, GONE):  # then it has looked for itself, or does so now
+            if error.reason not in (CLOSED, GONE):  # then it has checked the queue, or does so now
                 raise
 
     def hand_over(self, execution: str, number: int) -> None:
-        """Start the durable execution that continues number `number`, once however often this is called.
+        """Start the durable execution that continues number `number`. Repeated calls start it once.
 
-        Its own name is used up, so the next number names it. Raises `ServiceError` or `StoreUnavailable`.
+        Lambda starts a name only once, so the new name contains the next number. Raises `ServiceError` or `StoreUnavailable`.
         """
         if self._attempts.continue_after(execution, number) == number + 1:
             self._begin(execution, number + 1)
 
     def revive(self, execution: str) -> None:
-        """Let another durable execution continue an execution, if Lambda's is over."""
+        """Continue an execution in another durable execution, if its current one is over."""
         if self.ensure(execution) not in ALIVE:
             self.hand_over(execution, self._attempts.in_lambda(execution).number)
 
