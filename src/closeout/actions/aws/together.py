@@ -19,7 +19,7 @@ AT_ONCE = 8
 def each(read: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
     """Return what `read` returns for each item, in their order.
 
-    Raises the error of the first item that fails, and begins no further reads.
+    Raises the error of the first item that has one; reads that have not begun by then are left out.
     """
     if len(items) < 2:
         return [read(item) for item in items]

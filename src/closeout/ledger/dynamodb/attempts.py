@@ -78,7 +78,7 @@ class Attempts:
         self._table.change({"Update": layout.marked_started(execution, arn, number)})
 
     def in_lambda(self, execution: str) -> InLambda:
-        """Return the durable execution that currently carries out an execution."""
+        """Return the durable execution that carries an execution on."""
         found = self._table.get(rows.row_key(execution))
         row = from_item(found) if found else {}
         return InLambda(int(row.get("continued", 0)), row.get("arn"))

@@ -82,7 +82,7 @@ class LambdaStarts:
             self._begin(execution, number + 1)
 
     def revive(self, execution: str) -> None:
-        """Continue an execution in another durable execution, if its current one is over."""
+        """Let another durable execution continue an execution, if Lambda's is over."""
         if self.ensure(execution) not in ALIVE:
             self.hand_over(execution, self._attempts.in_lambda(execution).number)
 
