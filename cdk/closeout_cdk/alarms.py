@@ -1,6 +1,6 @@
 """Alarms: metrics from the logs' own lines, alarms on them, and a topic that sends mail.
 
-A missing metric is no alarm: a stack to which nothing happens is well.
+Missing data raises no alarm: a stack without events is healthy.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from closeout_cdk.functions import Functions
 from closeout_cdk.parameters import STACK
 
 NAMESPACE = "closeout"
-"""Of the metrics of the stack under the first name; another stack's is `closeout/NAME`."""
+"""Namespace of the metrics of the stack with the default name; another stack's is `closeout/NAME`."""
 FIVE, HOUR = Duration.minutes(5), Duration.hours(1)
 MANY_OPERATIONS = 2_500
-"""Of the 3,000 durable operations of an execution."""
+"""An execution may have 3,000 durable operations."""
 BAD_SIGNATURES = 10
 """In five minutes: one is a scanner, ten are a hook with another secret."""
 
@@ -56,7 +56,7 @@ class Alarms(Construct):
         )
         self._alarm(
             "FailedExecutions",
-            # Lambda's own count: the handler hears of one such execution twice, by its event and by its dead letter.
+            # Lambda's own count: the handler gets two events for one such execution, its event and its dead letter.
             # https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
             cloudwatch.MathExpression(
                 expression="FILL(failed, 0) + FILL(timed_out, 0) + FILL(stopped, 0)",

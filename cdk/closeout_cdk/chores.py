@@ -58,7 +58,7 @@ class Chores(Construct):
         return self._resource("Published", {"Chore": "publish", **properties})
 
     def empty(self, bucket: s3.IBucket) -> CustomResource:
-        """Empty a bucket when the stack goes."""
+        """Empty a bucket when the stack is deleted."""
         everything = bucket.arn_for_objects("*")
         self._grants += [
             permissions.allow(("s3:ListBucketVersions",), bucket.bucket_arn),
@@ -71,9 +71,9 @@ class Chores(Construct):
         return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
 
     def stop(self, functions: Functions, table: dynamodb.ITable) -> CustomResource:
-        """Stop every run when the stack goes, while what ends a run is still there: the caller names it as dependencies.
+        """Stop every run when the stack is deleted. The caller adds what ends a run as dependencies, so that it still exists.
 
-        The worker is named by a pattern, since it waits for a resource of this function.
+        A pattern names the worker, because the worker depends on a resource of this function.
         """
         worker = permissions.named_by_cloudformation(functions.worker)
         why = "executions belong to versions of this one function"
@@ -103,7 +103,7 @@ class Chores(Construct):
                 )
             ],
         )
-        # The chore deletes it, unless another stage logs by it.
+        # The chore deletes it, unless another stage uses it for its log.
         role.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         accept(
             role,

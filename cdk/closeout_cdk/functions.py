@@ -71,7 +71,7 @@ class Functions(Construct):
         self.ended_logs, self.ended_role = self._logs("EndedLogs"), permissions.role(self, "EndedRole")
         self.worker = self._make_worker(config.execution_timeout)
         self.alias = self.worker.add_alias(ALIAS)
-        # Not the alias's own ARN: a reference would move the alias before whatever refers to it. See `start_last`.
+        # Not the alias's own ARN: CloudFormation would update the alias before everything that refers to it. See `start_last`.
         self.alias_arn = f"{self.worker.function_arn}:{ALIAS}"
         self.receiver = self._make_receiver()
         self.ended = self._make_ended()
@@ -91,12 +91,12 @@ class Functions(Construct):
                 retention_period=Duration.days(HISTORY_DAYS),
             ),
             dead_letter_queue=self.dead_letters,
-            # A run of weeks is continued by another execution more than 16 times, which Lambda takes for a loop.
+            # A run of weeks continues in more than 16 further executions. Lambda would take them for a loop and stop it.
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
             reserved_concurrent_executions=self._given.worker_concurrency,
-            # Suspended executions are pinned to their version, so CloudFormation must not delete it under them. But an
-            # update that is rolled back removes the version it published: Lambda publishes the same code only once, so a
-            # version that stayed would make the next try fail. See docs/adr/0021.
+            # Suspended executions are pinned to their version, so CloudFormation must keep it. But a rollback must delete
+            # the version that its update published: Lambda publishes the same code only once, so the next try would
+            # fail. See docs/adr/0021.
             current_version_options=lambda_.VersionOptions(
                 removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
             ),
@@ -129,9 +129,9 @@ class Functions(Construct):
         permissions.wait_for(self.worker, policy, published)
 
     def start_last(self, *others: Construct) -> None:
-        """Move the alias after `others` and the other functions, so that no run starts on a version that is rolled back.
+        """Update the alias after `others` and the other functions, so that no run starts on a version that is rolled back.
 
-        Until then runs start on the old version, also those that the new receiver accepts.
+        Until then runs start on the old version, also runs that the new receiver accepts.
         """
         beside = [one for one in self.node.children if one.node.id != self.worker.node.id]
         self.alias.node.add_dependency(*beside, *others)

@@ -51,7 +51,7 @@ class Own(NamedTuple):
 def protect(scope: Construct, own: Own) -> list[Grant]:
     """Deny whatever a step could do to closeout's own resources.
 
-    The other functions believe who may invoke them: one empties the bucket when it is told that the stack goes.
+    The other functions trust their callers: one empties the bucket when an event says that the stack is deleted.
     """
     stack = Stack.of(scope)
 
@@ -71,7 +71,7 @@ def protect(scope: Construct, own: Own) -> list[Grant]:
         # What is deployed, and the pause: a step must not lift its own guards. The worker itself only reads them.
         _deny(_ITEMS, own.ledger.table.table_arn, only={"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": [layout.SETTINGS]}}),
         _deny("s3:Delete* s3:Put*", bucket.bucket_arn, bucket.arn_for_objects("*")),
-        # S3 looks at the tags of a bucket only where its owner asked for that, so those of other stacks go by their names.
+        # S3 evaluates the tags of a bucket only if its owner enabled that, so names protect the buckets of other stacks.
         _deny("s3:Delete* s3:Put*", *(f"arn:{Aws.PARTITION}:s3:::{one}" for one in BUILT_IN if "ledgerbodies" in one)),
         _deny(_SECRETS, arn("secretsmanager", f"secret:{name}/*"), own.webhook_secret),
         _deny(_FUNCTION, functions),
@@ -89,9 +89,9 @@ def protect(scope: Construct, own: Own) -> list[Grant]:
 
 
 def _others(name: str) -> Grant:
-    """Deny everything about the other closeout stacks of the account, whose names are not known here: each has the tag.
+    """Deny everything on resources of the account's other closeout stacks. Their names are unknown; all have the tag.
 
-    But to look at a stack, so that a guard can say why it refuses.
+    Reading a stack stays allowed, so that a guard can say why it refuses.
     """
     tag = f"aws:ResourceTag/{TAG}"
     statement = iam.PolicyStatement(

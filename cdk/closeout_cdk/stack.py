@@ -26,7 +26,7 @@ from closeout_cdk.secrets import Secrets
 
 
 class CloseoutStack(Stack):
-    """The stack, under the name that the parameters say."""
+    """The stack, named as the parameters say."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class CloseoutStack(Stack):
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
-        """Stop runs and empty the bucket before they go, and set up access logs where the parameters ask for it.
+        """Add the custom resources that stop runs, empty the bucket and set up access logs.
 
-        When the stack is deleted, the receiver goes first, so that no run begins. Then the runs are stopped, while what
-        posts their statuses is there. Then the bucket is emptied. The receiver comes after what is published, since it
-        uses the definitions that the worker then knows.
+        On deletion, CloudFormation deletes the receiver first, so that no run begins. Then the chore stops the runs, while
+        the functions that post their statuses exist. Then the other chore empties the bucket. On deployment, the receiver
+        comes after the published definitions, so that the worker knows each one that it uses.
         """
         made = self.functions
         before = [made.receiver_policy, published]

@@ -168,14 +168,14 @@ QUESTIONS = (
     ),
     Question(
         id="stop",
-        asks="Who is told of an execution that was stopped, and can it be stopped twice?",
+        asks="Which services report an execution that was stopped, and can it be stopped twice?",
         expects=_ended("STOPPED", _STOP),
         ask=stop,
         uses=_execution(10, 10),
     ),
     Question(
         id="fail",
-        asks="Who is told of an execution that failed?",
+        asks="Which services report an execution that failed?",
         expects=_told("FAILED"),
         begin=_begin("fail", do="raise"),
         ask=_outcome("fail"),
@@ -200,7 +200,7 @@ QUESTIONS = (
     ),
     Question(
         id="time-out",
-        asks="Who is told of an execution that ran over its ExecutionTimeout?",
+        asks="Which services report an execution that exceeded its ExecutionTimeout?",
         expects=_ended("TIMED_OUT", _TIMEOUT),
         begin=_begin("time-out", "short", do="wait", seconds=3600),
         ask=_outcome("time-out"),

@@ -35,7 +35,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "turns: the callback is stored after the second look",
         "src/closeout/engine/lambda_.py",
         "            self.store.listen(execution, WakeUp(callback, wake))\n"
-        "            # Look again only now: whoever gives the key back, or asks for a cancel, after this look finds the callback.\n"
+        "            # Check once more after storing the callback: any later release of the key or cancel finds it.\n"
         "            return self._advance(execution, remaining, None)\n",
         "            outcome = self._advance(execution, remaining, None)\n"
         "            self.store.listen(execution, WakeUp(callback, wake))\n"

@@ -1,11 +1,11 @@
 """What CloudFormation cannot do by itself, as custom resources: four chores, each undone when the stack is deleted.
 
-`empty`: a bucket that is not empty cannot be deleted. `stop`: a durable function that is deleted drains its executions, which
-may take as long as they wait, and nobody posts their statuses any more. So they are stopped before. `log-role`: the account has one role by which every API in it
-writes its access log; an existing one is never replaced. `publish`: the configuration that is deployed is written into
-the ledger's table, for runs that wait on an older version of the worker, and for commands; and the digest of each of its
-definitions, since the worker runs no other. It comes as a property, so that a deployment that fails and goes back writes
-the one from before again. With what the runtime itself has: no bundle.
+`empty`: CloudFormation cannot delete a bucket that is not empty. `stop`: Lambda drains the executions of a durable function that
+is deleted. This may take as long as they wait, and nothing posts their statuses afterwards, so this chore stops them first.
+`log-role`: all APIs of an account write their access logs with one role; the chore never replaces an existing one. `publish`:
+the deployed configuration goes into the ledger's table, for runs that wait on an older version of the worker, and for commands;
+so do the digests of its definitions, since the worker runs no other. The configuration is a property, so that a rollback
+writes the previous one again. The code uses only what the runtime contains: it has no bundle.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from collections.abc import Callable
 from typing import Any
 
 TRIES, PAUSE = 18, 5.0
-"""A new role becomes known to API Gateway within a minute or so, a new right to a role too; pauses are in seconds."""
+"""A new role, or a new right of a role, takes effect within about a minute. The pause is in seconds."""
 CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
 REMOVAL = {"pk": {"S": "settings"}, "sk": {"S": "removal"}}
 ALIVE = ("RUNNING", "PAUSING", "PAUSED")
 RESERVED = 90.0
-"""Seconds of the function's time that are kept for the answer."""
+"""Seconds of the function's time that are reserved for the answer."""
 NAMED = 20
-"""Runs that an answer names at most: CloudFormation takes 4 KB."""
+"""Most runs that an answer names: CloudFormation accepts 4 KB."""
 LATE = 86_400.0
 """Seconds that a run may begin late, or be ended late: `stack.deployed.outlasts`."""
 
@@ -80,7 +80,7 @@ def _answer(url: str, body: bytes) -> None:
 
 
 def _goes(event: dict[str, Any], clients: Clients) -> bool:
-    """Return whether the stack itself is deleted, and not only the chore, as by a release or a parameter without it."""
+    """Return whether the stack itself is being deleted, and not only this chore by an update."""
     if event["RequestType"] != "Delete":
         return False
     (stack,) = clients("cloudformation").describe_stacks(StackName=event["StackId"])["Stacks"]
@@ -103,7 +103,7 @@ def _empty(bucket: str, clients: Clients) -> None:
 
 
 def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Remaining) -> str:
-    """Stop every run when the stack goes, and wait for their final statuses; return what was left.
+    """Stop every run when the stack is deleted, and wait for their final statuses. Return which runs have none.
 
     Never raises: runs that cannot be stopped must not keep the stack from being deleted.
     """
@@ -128,10 +128,10 @@ def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Rema
 
 
 def _stop_all(worker: str, table: str, clients: Clients, remaining: Remaining) -> tuple[list[str], list[str]]:
-    """Stop the executions that are under way; return the runs that could not be stopped, and those that were.
+    """Stop all open executions. Return the runs that could not be stopped, and the stopped runs.
 
-    The newest first, because a run begins when the one before it in its queue has ended. The handler of failed executions
-    reads the item: it says why they were stopped.
+    Stop the newest first, because a run begins when the run before it in its queue has ended. The item tells the handler of
+    failed executions why.
     """
     functions = clients("lambda")
     clients("dynamodb").put_item(TableName=table, Item={**REMOVAL, "since": {"N": repr(time.time())}})
@@ -182,9 +182,9 @@ def _before(event: dict[str, Any]) -> str:
 
 
 def _log_role(event: dict[str, Any], clients: Clients, sleep: Sleep) -> str:
-    """Set the account's role if it has none that exists; unset ours and delete it, unless another stage logs by it.
+    """Set the account's role unless it has one. On deletion, unset and delete ours, unless another stage uses it.
 
-    CloudFormation leaves our role to us, since it cannot know of other stages. Return what was left.
+    CloudFormation does not know other stages, so it retains the role. Return a sentence if the role is left.
     """
     gateway, iam = clients("apigateway"), clients("iam")
     role = event["ResourceProperties"]["Role"]
@@ -215,7 +215,7 @@ def _log_role(event: dict[str, Any], clients: Clients, sleep: Sleep) -> str:
 
 
 def _logging_stage(gateway: Any) -> str | None:
-    """Return a stage of any REST API that writes a log. Our own stage is gone by then."""
+    """Return a stage of any REST API that writes a log. Our own stage is deleted before."""
     for page in gateway.get_paginator("get_rest_apis").paginate():
         for api in page.get("items", ()):
             for stage in gateway.get_stages(restApiId=api["id"]).get("item", ()):

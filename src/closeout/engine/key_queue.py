@@ -1,8 +1,8 @@
 """A run's place in the queue of its concurrency key on AWS: when its turn comes, what stands in the way, whom to wake.
 
-A run whose turn has not come does not poll, because each poll counts against the operations that Lambda allows an
-execution. It is suspended until whoever gives the key back wakes it. It also looks for itself now and then, because a
-process may be killed between the two. The local engine keeps its queues in memory (`schedule`).
+A queued run does not poll, because each poll counts against the operations that Lambda allows an execution. The run is
+suspended until the run that releases the key wakes it. It also checks the queue now and then, because a process may be
+killed between releasing and waking. The local engine keeps its queues in memory (`schedule`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from closeout.ports import Clock, RunRecord
 from closeout.stack.invocation import ALIVE
 
 SHORTEST_QUEUE, LONGEST_QUEUE = 15.0, 3_600.0
-"""Seconds after which a run that nobody woke looks for its turn; they grow with the time that it has waited."""
+"""Seconds after which a run that was not woken checks the queue; they grow with the time that it has waited."""
 UNSTARTED, SUSPECT = 10.0, 60.0
-"""Seconds after its acceptance from which a run that blocks others is checked: if it was never started, and if it was."""
+"""Age in seconds from which the status of a run that blocks others is checked: of a run without a start, and with one."""
 MOST_CLEARED = 20
 """Finished executions that one invocation removes from a queue."""
 
 
 def next_look(accepted_at: float, queue_timeout: float, now: float, longest: float = LONGEST_QUEUE) -> float:
-    """Return when a run that cannot begin yet looks again: later the longer it has waited, at its timeout at the latest."""
+    """Return when a queued run checks again. The pause grows with the time waited, and ends at the queue's timeout."""
     waited = max(0.0, now - accepted_at)
     pause = min(max(waited / 4, SHORTEST_QUEUE), longest)
     return min(now + pause, max(accepted_at + queue_timeout, now + 1.0))
@@ -60,9 +60,9 @@ class KeyQueue:
         return "expired" if self._clock.now() >= record.accepted_at + record.queue_timeout else None
 
     def wake_next(self, key: str | None) -> None:
-        """Wake the execution whose turn it is now, if nobody holds the key. Whoever gives a key back calls this.
+        """Wake the execution whose turn it is now, if nobody holds the key. Call this after each release of a key.
 
-        Never raises: an execution that was not woken looks for itself.
+        Never raises: an execution that was not woken checks the queue later.
         """
         execution = None
         try:
@@ -73,7 +73,7 @@ class KeyQueue:
             self._report(execution or "", error, "it could not be woken for its turn")
 
     def _clear(self, behind: RunRecord, key: str, ahead: str, remaining: Callable[[], float]) -> bool:
-        """Remove the execution ahead from the queue if it is over; return whether. Start it if nobody has started it."""
+        """Remove the execution ahead from the queue if it is over; return whether it was. Start it if it has no start."""
         other, now = self._store.look(ahead), self._clock.now()
         if other is None and now - behind.accepted_at < SUSPECT:
             return (
@@ -92,9 +92,9 @@ class KeyQueue:
         return status not in ALIVE and self._finalize(ahead, status, remaining)
 
     def _looks(self, ahead: RunRecord, now: float) -> bool:
-        """Return whether an execution ahead waits for its own turn and looks for itself.
+        """Return whether an execution ahead waits for its own turn and will check the queue.
 
-        So of a queue only the first in line that lives asks Lambda about the run before it, which allows few requests.
+        Then only the first waiting run of a queue asks Lambda about the run before it: Lambda allows few such requests.
         """
         wake_up = self._store.wake_up(ahead.execution) if ahead.run.state == "queued" else None
         return wake_up is not None and now < wake_up.until + SUSPECT

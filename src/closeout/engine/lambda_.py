@@ -93,9 +93,9 @@ class LambdaEngine:
         return self._retried_later(execution, lambda: self._advance(execution, remaining, callback))
 
     def hand_over(self, execution: str, number: int) -> dict[str, Any]:
-        """Let another durable execution continue that of number `number`, before Lambda ends it for its operations.
+        """Continue number `number` in another durable execution, before this one reaches the limit of operations.
 
-        Return as `advance` does: this one is done. Never raises.
+        Return what `advance` returns for a finished execution. Never raises.
         """
         try:
             self._starts.hand_over(execution, number)
@@ -149,7 +149,7 @@ class LambdaEngine:
         wake = next_look(**waits, now=now)
         if callback is not None:
             self.store.listen(execution, WakeUp(callback, wake))
-            # Look again only now: whoever gives the key back, or asks for a cancel, after this look finds the callback.
+            # Check once more after storing the callback: any later release of the key or cancel finds it.
             return self._advance(execution, remaining, None)
         turn = self.queue.turn(record, record.key, remaining)
         if turn is None:

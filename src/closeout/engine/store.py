@@ -94,7 +94,7 @@ class RemoteStore(Protocol):
         ...
 
     def ahead(self, record: RunRecord) -> str | None:
-        """Return the execution directly ahead in the queue, or the lock holder if there is none; None: its turn."""
+        """Return the execution directly ahead in the queue, else the lock holder; None if it is its turn."""
         ...
 
     def next_in_line(self, key: str) -> str | None:
@@ -102,11 +102,11 @@ class RemoteStore(Protocol):
         ...
 
     def listen(self, execution: str, wake_up: WakeUp) -> None:
-        """Store how an execution is woken from now on."""
+        """Store how to wake an execution from now on."""
         ...
 
     def wake_up(self, execution: str) -> WakeUp | None:
-        """Return how an execution is woken; None if it never waited for its turn in this way."""
+        """Return how to wake an execution; None if it never waited on a callback."""
         ...
 
     def clear(self, key: str, execution: str) -> None:
@@ -150,11 +150,11 @@ class Starts(Protocol):
         ...
 
     def wake(self, execution: str) -> None:
-        """Let an execution look for its turn now that waits for it; start it if it was never started."""
+        """Make a waiting execution check the queue now; start it if it was never started."""
         ...
 
     def hand_over(self, execution: str, number: int) -> None:
-        """Start the durable execution that continues number `number`, once however often this is called."""
+        """Start the durable execution that continues number `number`. Repeated calls start it once."""
         ...
 
 

@@ -1,6 +1,6 @@
 """What a run calls on AWS before it posts `pending`, without boto3: the ledger's table, and Secrets Manager.
 
-Importing boto3 and making its clients takes longer than all else of a cold start. These two speak as boto3's clients do,
+Importing boto3 and making its clients takes longer than the rest of a cold start. These two speak as boto3's clients do,
 over the receiver's signed connections; every other service has its boto3 client, made when a step first needs it.
 """
 
@@ -43,7 +43,7 @@ class LateClient:
 
 
 class DynamoDb:
-    """The methods of boto3's client of DynamoDB that `ledger.dynamodb` calls. Each raises `ServiceError`."""
+    """Boto3's methods for DynamoDB that `ledger.dynamodb` calls. Each raises `ServiceError`."""
 
     def __init__(self, aws: AwsClient) -> None:
         self._aws = aws
@@ -59,7 +59,7 @@ class DynamoDb:
 
 
 class SecretsManager:
-    """The method of boto3's client of Secrets Manager that secrets are read with."""
+    """Boto3's method for Secrets Manager that reads secrets."""
 
     def __init__(self, aws: AwsClient) -> None:
         self._aws = aws

@@ -1,7 +1,7 @@
 """Finalize runs whose execution failed, timed out, was stopped or never began, and post their status.
 
-EventBridge calls it for each such change of status, and SQS for each message of the dead-letter queue. It is idempotent: it
-leaves a run alone that the ledger says is finished.
+EventBridge calls the handler for each such change of status, and SQS for each message of the dead-letter queue. The handler
+is idempotent: it does not touch a run that is finished in the ledger.
 https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
 """
 
@@ -59,7 +59,7 @@ class Change(NamedTuple):
     name: str
     arn: str
     status: str
-    """Lambda's."""
+    """As Lambda reports it."""
 
 
 def about(event: Mapping[str, Any]) -> Iterator[tuple[str, Change | None]]:

@@ -2,9 +2,9 @@
 
 The SDK and boto3 take longer to import than a run needs to post `pending`. What a run does is recorded in the ledger, and
 its fencing token, not the SDK, keeps two invocations of one execution apart (`docs/adr/0012`). So nothing waits for the SDK
-until Lambda must hear how the invocation ended. A later invocation has nothing to hurry for, and goes through the SDK.
+until Lambda needs the result of the invocation. A later invocation is not urgent, and goes through the SDK.
 
-Import late and little here, and in whatever this imports: a test names what may be imported before `pending`.
+Import late and little here and in the modules below: a test lists what may be imported before `pending`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ def runtime() -> StackRuntime:
     return open_stack_runtime(client=late_clients(os.environ["AWS_REGION"]))
 
 
-# While Lambda starts an environment, it gives it more of a processor than an invocation gets.
+# Lambda gives an environment more processor time while it starts than during an invocation.
 if "CLOSEOUT_TABLE" in os.environ:
     runtime()
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Advance the execution that the event is about, and tell Lambda how it stands.
+    """Advance the execution of the event, and return its state to Lambda.
 
-    A function that ran over its time is frozen with its environment and continues when that is used again: after its run has
-    ended, beside one that holds its key now. So this process exits, and Lambda invokes again in a new one.
+    Lambda freezes a function that exceeded its time together with the environment. It would continue in the next
+    invocation, beside a run that holds the key then. So this process exits, and Lambda invokes again in a new one.
     """
     calls = sys.modules.get("closeout.actions.general.python")
     if calls is not None and calls.anything_running():
@@ -54,9 +54,9 @@ def handler(event: Any, context: Any) -> Any:
 
 
 def first_invocation(event: Any) -> str | None:
-    """Return the execution whose first invocation an event is; None for a later one, and for what is no such event.
+    """Return the execution of a first invocation; None for a later invocation and for any other event.
 
-    Then the execution itself is the only operation of its state, and has the payload with which it was started.
+    In a first invocation the only operation is the execution itself, which has the payload of its start.
     https://docs.aws.amazon.com/lambda/latest/dg/durable-execution-sdk.html
     """
     try:
@@ -70,7 +70,7 @@ def first_invocation(event: Any) -> str | None:
 
 
 class Advanced:
-    """An engine that has advanced an execution already: the first `advance` returns the outcome of that."""
+    """An engine that has already advanced an execution: its first `advance` returns that outcome."""
 
     def __init__(self, engine: LambdaEngine, outcome: dict[str, Any]) -> None:
         self._engine = engine
@@ -80,6 +80,6 @@ class Advanced:
         return getattr(self._engine, name)
 
     def advance(self, execution: str, *rest: Any) -> dict[str, Any]:
-        """Return the outcome that is there, once; then advance."""
+        """Return the stored outcome once; then advance."""
         outcome, self._outcome = self._outcome, None
         return self._engine.advance(execution, *rest) if outcome is None else outcome

@@ -1,9 +1,9 @@
 """The durable worker: it advances a run, and lets Lambda invoke it again when the next invocation is due.
 
-Lambda starts an execution once by name, waits for hours without a process, and restarts after a crash. What a run does and
-what it has recorded is in the ledger (`docs/adr/0012`). An execution gets 3,000 operations, and each poll is one
+Lambda starts an execution once by name, waits for hours without a process, and restarts after a crash. The ledger holds the
+run's definition and its records (`docs/adr/0012`). An execution gets 3,000 operations, and each poll is one
 (`docs/adr/0020`): a run that waits for its turn is suspended on a callback, and a run that polls for very long continues in
-another execution. This is the only module that imports the durable SDK; `lambdas.run`, Lambda's entry, imports it last.
+another execution. Only this module imports the durable SDK; `lambdas.run`, Lambda's entry, imports this module last.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def work(
         def check(state: dict[str, Any], checked: WaitForConditionCheckContext) -> dict[str, Any]:
             # Earlier releases stored no count, and had no operation but this one.
             operations = state.get("operations", checked.attempt) + 1
-            if operations >= most:  # without advancing: once it is handed over, another execution has the run
+            if operations >= most:  # do not advance: after the handover, another execution owns the run
                 outcome = engine.hand_over(execution, number)
             else:
                 outcome = engine.advance(execution, remaining, callback)
@@ -73,7 +73,7 @@ def work(
         callback = context.create_callback(f"turn-{turn}", CallbackConfig(timeout=timeout))
         outcome = advance(f"{RUN}-{turn}", outcome["operations"] + 2, callback.callback_id)
         if "queued" in outcome:
-            with contextlib.suppress(CallbackError):  # nobody completed it in time: the run looks for itself
+            with contextlib.suppress(CallbackError):  # not completed in time: the run checks the queue
                 callback.result()
     return {"execution": execution}
 

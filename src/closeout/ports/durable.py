@@ -153,12 +153,12 @@ class RunRecord(NamedTuple):
 
 
 class WakeUp(NamedTuple):
-    """How a run is woken that is suspended until its turn: its durable callback is completed."""
+    """How to wake a run that is suspended until its turn: complete its durable callback."""
 
     callback: str
     """The callback's id."""
     until: float
-    """When the callback times out, so that the run looks for itself."""
+    """When the callback times out, and the run checks the queue."""
 
 
 Doubt: TypeAlias = Literal["unknown", "earlier"]

@@ -10,7 +10,7 @@ ALIVE = frozenset(("RUNNING", "PAUSING", "PAUSED"))
 EARLIER = "EARLIER"
 """Our word, beside Lambda's, for an execution of an earlier release that is over: its record no longer counts."""
 REMOVED = "REMOVED"
-"""Our word for an execution that was stopped because its stack is deleted."""
+"""Our own status: stopped because the stack is deleted."""
 LONGEST_CALL = 840.0
 """Seconds that one call may take: an invocation has 15 minutes, and the last one is for putting everything away."""
 WHY = "Lambda ends a call after 15 minutes"

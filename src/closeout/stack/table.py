@@ -158,7 +158,7 @@ def seal_key(run_id: str, attempt: int) -> Item:
 
 
 def wake_up_key(run_id: str, attempt: int) -> Item:
-    """Return the key of the item that says how a run is woken that waits for its turn."""
+    """Return the key of the item that says how to wake a run that waits for its turn."""
     return _key(record_partition(run_id), f"wake-up#{attempt:06d}")
 
 
@@ -325,7 +325,7 @@ def outliving(accepted_at: float, expires: float) -> int:
 
 
 def marked_started(execution: str, arn: str | None, number: int = 0) -> Attribute:
-    """Return an update's arguments, without the table's name, that note a start, and where Lambda keeps the execution.
+    """Return the arguments of an update, without the table's name, that stores a start and the execution's ARN.
 
     `number` is the durable execution's. The update is refused once a later one continues the run.
     """
@@ -348,7 +348,7 @@ def execution_name(execution: str, number: int) -> str:
 
 
 def durable_name(worker: str, name: str) -> str:
-    """Return the name under which Lambda knows an execution: names are unique for an account and region, so the stack is in it.
+    """Return an execution's name in Lambda. It contains the stack: names are unique in an account and region.
 
     `worker` is the worker's alias: its ARN, or `name:alias`. Only the function's name counts, since both know it.
     """

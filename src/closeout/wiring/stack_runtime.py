@@ -119,7 +119,7 @@ class StackRuntime:
 
     @cached_property
     def _loaded(self) -> Loaded:
-        """The configuration in the bundle. Raises `ConfigError`: the run that needs it then fails with its text.
+        """Return the configuration in the bundle. Raises `ConfigError`: the run that needs it fails with this text.
 
         Nothing before `pending` needs it: a run's own definition is in the ledger.
         """

@@ -180,7 +180,7 @@ class _Looks:
         self._reading = RLock()
 
     def reason(self, change: Change) -> str | None:
-        """Return why what a change was about counts as left, None if it does not. Raises a transient `ServiceError`."""
+        """Return why a change's resource counts as left; None if it is gone. Raises a transient `ServiceError`."""
         try:
             return self.stack(change) if change.part_of is None else self.resource(change.identity)
         except ServiceError as error:

@@ -24,12 +24,12 @@ TRIES = 10
 
 
 class InLambda(NamedTuple):
-    """The durable execution that carries an execution on."""
+    """The durable execution in Lambda that currently carries out an execution of ours."""
 
     number: int
     """See `stack.table.execution_name`."""
     arn: str | None
-    """None if it was not started yet, or its start was not noted."""
+    """None if it was not started, or its start was not stored."""
 
 
 class Attempts:
@@ -74,7 +74,7 @@ class Attempts:
         return found is not None and found.started
 
     def mark_started(self, execution: str, arn: str | None, number: int = 0) -> None:
-        """Store that an execution was started, and its ARN in Lambda; nothing if a later number continues it."""
+        """Store an execution's start and its ARN in Lambda. Do nothing if a later number continues it."""
         self._table.change({"Update": layout.marked_started(execution, arn, number)})
 
     def in_lambda(self, execution: str) -> InLambda:
@@ -83,18 +83,18 @@ class Attempts:
         return InLambda(int(row.get("continued", 0)), row.get("arn"))
 
     def is_current(self, execution: str, name: str, arn: str) -> bool:
-        """Return whether the durable execution of this name and ARN carries the execution on, and no later one does."""
+        """Return whether the durable execution of this name and ARN currently carries out the execution."""
         current = self.in_lambda(execution)
         if current.arn is not None and arn:
             return layout.execution_place(current.arn) == layout.execution_place(arn)
         return layout.without_stack(name) == layout.execution_name(execution, current.number)
 
     def wake_up(self, execution: str) -> WakeUp | None:
-        """Return how an execution is woken that waits for its turn; None if it never waited."""
+        """Return how to wake an execution that waits for its turn; None if it never waited."""
         return self._store.wake_up(execution)
 
     def continue_after(self, execution: str, number: int) -> int:
-        """Count up from `number`, unless that was done; return the number of the durable execution that continues it."""
+        """Count up from `number`, unless that was done. Return the number of the next durable execution."""
         counted = update(
             rows.row_key(execution),
             {"continued": number + 1, "arn": None},

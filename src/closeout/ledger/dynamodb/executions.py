@@ -48,14 +48,14 @@ class Executions:
         return from_item(found) if found else None
 
     def ahead(self, record: RunRecord) -> str | None:
-        """Return the execution directly ahead: of the tickets before its own the last, else the holder; None: its turn."""
+        """Return the execution of the last ticket before its own, else the lock holder; None if it is its turn."""
         if record.key is None:
             return None
         holder = self._holder(record.key)
         if holder == record.execution:
             return None
         own = self._ticket(record, record.key)["sk"]["S"]
-        # Three: its own ticket, and the holder's, which may stand before or between any others.
+        # Three: its own ticket, the holder's, which may be anywhere in the queue, and one more.
         before = self._table.query(
             layout.key_partition(record.key), "ticket#", upto=own, newest_first=True, limit=3
         )
@@ -72,13 +72,13 @@ class Executions:
         return None if first is None or self._holder(key) else first
 
     def listen(self, execution: str, wake_up: WakeUp) -> None:
-        """Store how an execution is woken from now on."""
+        """Store how to wake an execution from now on."""
         values = {**wake_up._asdict(), "expires": int(wake_up.until + self._retention)}
         key = layout.wake_up_key(*parse_execution(execution))
         self._table.change(put(key | to_item(values)))
 
     def wake_up(self, execution: str) -> WakeUp | None:
-        """Return how an execution is woken; None if it never waited for its turn in this way."""
+        """Return how to wake an execution; None if it never waited on a callback."""
         found = self._table.get(layout.wake_up_key(*parse_execution(execution)))
         if found is None:
             return None

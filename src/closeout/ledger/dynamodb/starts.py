@@ -65,7 +65,7 @@ class LambdaStarts:
         return self._status(arn)
 
     def wake(self, execution: str) -> None:
-        """Let an execution look for its turn now that waits for it; start it if it was never started.
+        """Make a waiting execution check the queue now; start it if it was never started.
 
         Raises `ServiceError` or `StoreUnavailable`.
         """
@@ -78,13 +78,13 @@ class LambdaStarts:
             with translated("lambda", "SendDurableExecutionCallbackSuccess", self._now):
                 self._client.send_durable_execution_callback_success(CallbackId=wake_up.callback)
         except ServiceError as error:
-            if error.reason not in (CLOSED, GONE):  # then it has looked for itself, or does so now
+            if error.reason not in (CLOSED, GONE):  # then it has checked the queue, or does so now
                 raise
 
     def hand_over(self, execution: str, number: int) -> None:
-        """Start the durable execution that continues number `number`, once however often this is called.
+        """Start the durable execution that continues number `number`. Repeated calls start it once.
 
-        Its own name is used up, so the next number names it. Raises `ServiceError` or `StoreUnavailable`.
+        Lambda starts a name only once, so the new name contains the next number. Raises `ServiceError` or `StoreUnavailable`.
         """
         if self._attempts.continue_after(execution, number) == number + 1:
             self.start(execution, number + 1)

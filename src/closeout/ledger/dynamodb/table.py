@@ -60,7 +60,7 @@ class Table:
     ) -> Iterator[Item]:
         """Return the items of a partition whose sort key begins with `prefix`, in order, consistently.
 
-        With `upto`, a sort key that begins so too, only those before it and itself.
+        `upto`, a sort key with the same prefix, limits them: it is the last one.
         """
         values = {":pk": {"S": partition}, ":sk": {"S": prefix}}
         arguments: dict[str, Any] = {
