@@ -41,11 +41,9 @@ SECRET = "the-secret-of-the-hook"
 GUID = "00000000-0000-4000-8000-000000000017"
 SECOND = "00000000-0000-4000-8000-000000000018"
 KB = 1024
-DAY = 86_400.0
-MOST_VISITS = 200
+DAY, MOST_VISITS = 86_400.0, 200
 INVOCATION = 900.0
-CALLBACK = "c" * 300
-"""A callback's id, about as long as Lambda's."""
+CALLBACK = "c" * 300  # about as long as Lambda's ids
 BEGIN = 1_764_086_400.123457
 """When the measured delivery arrives. With the digits of any other moment: they are part of an item's size."""
 LAST_POLL = 0.9
@@ -206,10 +204,7 @@ def measure(step: str, *, delete_seconds: float = 5.0) -> Usage:
 
 
 def measure_queue() -> Used:
-    """Return what a run uses in a day in which the run before it in the queue of its key does not end.
-
-    Nobody completes its callbacks, so each visit but the first one follows the timeout of one.
-    """
+    """Return what a run uses in a day in the queue of its key. Its callbacks time out, because nobody completes them."""
     clock = FakeClock(BEGIN)
     with (
         FakeAws(clock=clock.now) as aws,
