@@ -94,7 +94,8 @@ billed by the hour in which it has a value.
 """
 QUEUE_POLLS = 648_000
 """Requests of a month with which Lambda asks the empty dead-letter queue: five pollers that wait for 20 seconds each."""
-DAY = 86_400.0
+LOOK_OPERATIONS = 3
+"""Durable operations of a look at the queue: `wait_for_condition` with its one poll, and a callback."""
 
 
 class Case(NamedTuple):
@@ -147,7 +148,7 @@ def bill(case: Case, usage: dict[str, Any]) -> list[Line]:
         "API Gateway": 1.0,
         "Lambda requests": 1.0 + visits,
         "Lambda time": RECEIVER_GB * RECEIVER_SECONDS + WORKER_GB * seconds,
-        **_durable(visits),
+        **_durable(1.0 + visits),
         "DynamoDB writes": total("writes"),
         "DynamoDB reads": total("reads"),
         "DynamoDB storage": total("stored") * KEPT_MONTHS,
@@ -157,11 +158,11 @@ def bill(case: Case, usage: dict[str, Any]) -> list[Line]:
     return [Line(name, RUNS * amount) for name, amount in each.items()]
 
 
-def _durable(visits: float) -> dict[str, float]:
+def _durable(operations: float) -> dict[str, float]:
     """Return what Lambda bills of an execution, besides requests and time."""
-    written = (1.0 + visits) * CHECKPOINT_BYTES
+    written = operations * CHECKPOINT_BYTES
     return {
-        "Durable operations": 1.0 + visits,
+        "Durable operations": operations,
         "Durable data written": written,
         "Durable data kept": written * HISTORY_DAYS / 30.0,
     }
@@ -173,7 +174,7 @@ def queued(usage: dict[str, Any]) -> list[Line]:
     each = {
         "Lambda requests": day["visits"],
         "Lambda time": day["visits"] * POLL_SECONDS * WORKER_GB,
-        **_durable(day["visits"]),
+        **_durable(LOOK_OPERATIONS * day["visits"]),
         "DynamoDB writes": day["writes"],
         "DynamoDB reads": day["reads"],
         "CloudWatch Logs": day["log"] + day["visits"] * PLATFORM_LOG_BYTES,

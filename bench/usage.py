@@ -25,6 +25,7 @@ from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.core.automation import status_contexts
 from closeout.core.rules import compile_rules
+from closeout.engine.key_queue import next_look
 from closeout.lambdas.receiver_app import ReceiverApp
 from closeout.stack.table import SETTINGS
 from closeout.testing import deliveries
@@ -40,10 +41,9 @@ SECRET = "the-secret-of-the-hook"
 GUID = "00000000-0000-4000-8000-000000000017"
 SECOND = "00000000-0000-4000-8000-000000000018"
 KB = 1024
-DAY = 86_400.0
-MOST_VISITS = 40
-"""Visits of a waiting run that are counted: by then it waits as long as it ever does between two."""
+DAY, MOST_VISITS = 86_400.0, 200
 INVOCATION = 900.0
+CALLBACK = "c" * 300  # about as long as Lambda's ids
 BEGIN = 1_764_086_400.123457
 """When the measured delivery arrives. With the digits of any other moment: they are part of an item's size."""
 LAST_POLL = 0.9
@@ -204,10 +204,7 @@ def measure(step: str, *, delete_seconds: float = 5.0) -> Usage:
 
 
 def measure_queue() -> Used:
-    """Return what a run uses in a day in which the run before it in the queue of its key does not end.
-
-    After `MOST_VISITS` the rest of the day is like the last visit, at the pace that it has then.
-    """
+    """Return what a run uses in a day in the queue of its key. Its callbacks time out, because nobody completes them."""
     clock = FakeClock(BEGIN)
     with (
         FakeAws(clock=clock.now) as aws,
@@ -272,16 +269,18 @@ class _Scene:
         runtime = self._runtime(meter)
         rows = [row for row in self._rows() if "execution" in row and "state" in row]
         execution = next(row["execution"]["S"] for row in rows if row["guid"]["S"] == SECOND)
-        until = self._clock.now() + DAY
-        used, wait = Used(), 0.0
-        for _ in range(MOST_VISITS):
-            one, outcome = self._visit(runtime, meter, execution)
+        used, outcome = self._visit(runtime, meter, execution)
+        until = outcome["queued"]["accepted_at"] + DAY
+        used = used._replace(visits=0)  # the same invocation looks again, with its first callback
+        for number in range(MOST_VISITS):
+            one, outcome = self._visit(runtime, meter, execution, f"{CALLBACK}{number:03}")
             used = used.plus(one)
-            wait = outcome.get("wake", until) - self._clock.now()
-            if wait <= 0.0 or self._clock.now() + wait >= until:
+            assert "queued" in outcome, outcome
+            wake = next_look(**outcome["queued"], now=self._clock.now())
+            if wake >= until:
                 return used
-            self._clock.advance(wait)
-        return used.plus(one, (until - self._clock.now()) / wait)
+            self._clock.advance(wake - self._clock.now())
+        raise AssertionError("the day does not end")
 
     def _rows(self) -> list[dict[str, Any]]:
         """Return what is there but for the settings, which a deployment writes and no delivery."""
@@ -343,7 +342,7 @@ class _Scene:
 
     def _visits(self, runtime: StackRuntime, meter: Meter, execution: str) -> Iterator[tuple[Used, bool]]:
         """Visit as Lambda does; yield what each visit used, and whether it was followed by a wait for a poll."""
-        for _ in range(200):
+        for _ in range(MOST_VISITS):
             used, outcome = self._visit(runtime, meter, execution)
             wait = max(0.0, outcome.get("wake", 0.0) - self._clock.now())
             yield used, wait > LAST_POLL
@@ -355,11 +354,13 @@ class _Scene:
         raise AssertionError("the run does not end")
 
     @staticmethod
-    def _visit(runtime: StackRuntime, meter: Meter, execution: str) -> tuple[Used, dict[str, Any]]:
+    def _visit(
+        runtime: StackRuntime, meter: Meter, execution: str, callback: str | None = None
+    ) -> tuple[Used, dict[str, Any]]:
         """Visit once; return what that used, and what came of it."""
         writes, reads = meter.writes, meter.reads
         with contextlib.redirect_stdout(io.StringIO()) as log:
-            outcome = runtime.engine.advance(execution, lambda: INVOCATION)
+            outcome = runtime.engine.advance(execution, lambda: INVOCATION, callback)
         used = Used(
             writes=meter.writes - writes,
             reads=meter.reads - reads,

@@ -20,6 +20,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import IConstruct
 
 from closeout_cdk import parameters
+from closeout_cdk.bundling import Bundler
+from closeout_cdk.config import read_config
+from closeout_cdk.main import build, make_bundles
 
 TAG = "closeout-recording"
 EDITED = "closeout-recording-edit"
@@ -52,10 +55,6 @@ class Probe(cdk.Stack):
 
     def __init__(self, app: cdk.App, name: str, given: parameters.Parameters) -> None:
         super().__init__(app, f"{name}-probe", env=cdk.Environment(region=given.region))
-        from closeout_cdk.bundling import Bundler  # noqa: PLC0415 - see `_own`
-        from closeout_cdk.config import read_config  # noqa: PLC0415
-        from closeout_cdk.main import make_bundles  # noqa: PLC0415
-
         bundler = Bundler()
         self._code = make_bundles(given, read_config(given, bundler), bundler)["worker"]
         self._machine = given.architecture
@@ -128,13 +127,7 @@ def main() -> None:
 
 def _own(app: cdk.App, name: str) -> None:
     """Build closeout's own stack under the recording's name."""
-    if "stackName" in parameters.DEFAULTS:
-        app.node.set_context("stackName", name)
-    else:  # until `stackName` is a parameter
-        parameters.STACK = name
-    from closeout_cdk.bundling import Bundler  # noqa: PLC0415 - the name above is read by imports
-    from closeout_cdk.main import build  # noqa: PLC0415
-
+    app.node.set_context("stackName", name)
     stack = build(app, Bundler())
     if app.node.try_get_context("recording:edit"):
         cdk.Tags.of(stack.secrets).add(EDITED, "yes")

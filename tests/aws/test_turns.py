@@ -134,13 +134,15 @@ def account(aws: FakeAws) -> Account:
 def test_two_hundred_runs_of_one_key_run_once_each_in_their_order(account: Account) -> None:
     """Each is woken by the one before it; nobody asks Lambda more often than the first in line looks for itself."""
     names = [f"{first}{second}" for first in "abcdefghijklmnopqrst" for second in "abcdefghij"]
-    account.takes = dict.fromkeys(names, 0.0)
+    account.takes = {**dict.fromkeys(names, 0.0), names[0]: 10.0}
+    executions = []
     for name in names:
-        account.accept(name)
+        executions.append(account.accept(name))
         account.clock.advance(0.01)
     account.client.run()
     assert account.begun == names
     assert account.ended == names
+    assert account.starts.woken == executions[1:]
     assert max(each.count for each in account.client.executions.values()) < 20
     assert account.client.asked == []
 

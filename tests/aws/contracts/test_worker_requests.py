@@ -17,6 +17,8 @@ from tests.aws.contracts.models import model
 
 ROOT = Path(__file__).parents[3]
 TESTS = (
+    "tests/contract/test_remote_engine.py::test_the_leftovers_of_a_run_that_is_over_do_not_hold_a_key",
+    "tests/contract/test_remote_queues.py",
     "tests/unit/actions/aws/test_codebuild_moto.py",
     "tests/unit/actions/aws/test_delete_stack_moto.py",
     "tests/unit/actions/aws/test_physical_moto.py",

@@ -24,7 +24,7 @@ from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 
-from closeout.testing.aws import cloudformation, codebuild
+from closeout.testing.aws import cloudformation, codebuild, dynamodb
 from closeout.testing.aws.calls import Call, error_answer, read_call
 from closeout.testing.aws.executions import Executions
 from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
@@ -42,6 +42,7 @@ class Emulator:
     """A WSGI application. `delete_seconds` is how long a stack takes to delete."""
 
     def __init__(self, *, delete_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        dynamodb.spare_copies()
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
         self.builds = codebuild.BuildRules(clock=clock)
         self.executions = Executions()
