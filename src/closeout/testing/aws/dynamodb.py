@@ -61,6 +61,10 @@ def spare_copies() -> None:
                 place.restore()
             raise
 
-    DynamoDBBackend.transact_write_items = transact_and_restore
-    Table.__deepcopy__ = lambda table, _memo: table
-    Item.__new__ = lambda cls, *_, **__: object.__new__(cls)  # moto's keeps each for its dashboard
+    changes: tuple[tuple[Any, str, Any], ...] = (
+        (DynamoDBBackend, "transact_write_items", transact_and_restore),
+        (Table, "__deepcopy__", lambda table, _memo: table),
+        (Item, "__new__", lambda cls, *_, **__: object.__new__(cls)),  # moto's keeps each for its dashboard
+    )
+    for changed, name, value in changes:
+        setattr(changed, name, value)
