@@ -69,10 +69,10 @@ class Alarms(Construct):
                     )
                 },
                 period=FIVE,
-                label="executions that did not end by themselves",
+                label="executions that failed, timed out or were stopped",
             ),
             1,
-            "an execution did not end by itself (failed, timed out, stopped); its run was ended for it",
+            "an execution failed, timed out or was stopped in Lambda; closeout ended its run",
         )
         self._alarm(
             "ManyOperations",

@@ -25,7 +25,7 @@ class Failures(Construct):
         self.rule = events.Rule(
             self,
             "Rule",
-            description="closeout: executions that did not end by themselves",
+            description="closeout: executions that failed, timed out or were stopped",
             # https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html
             event_pattern=events.EventPattern(
                 source=["aws.lambda"],
