@@ -50,7 +50,10 @@ def _places(backend: Any, actions: list[dict[str, Any]]) -> Iterator[_Place]:
 @cache
 def spare_copies() -> None:
     """Change moto for this process."""
-    transact = DynamoDBBackend.transact_write_items
+    backends: Any = DynamoDBBackend
+    tables: Any = Table
+    items: Any = Item
+    transact = backends.transact_write_items
 
     def transact_and_restore(backend: Any, actions: list[dict[str, Any]]) -> None:
         places = list(_places(backend, actions))
@@ -61,10 +64,6 @@ def spare_copies() -> None:
                 place.restore()
             raise
 
-    changes: tuple[tuple[Any, str, Any], ...] = (
-        (DynamoDBBackend, "transact_write_items", transact_and_restore),
-        (Table, "__deepcopy__", lambda table, _memo: table),
-        (Item, "__new__", lambda cls, *_, **__: object.__new__(cls)),  # moto's keeps each for its dashboard
-    )
-    for changed, name, value in changes:
-        setattr(changed, name, value)
+    backends.transact_write_items = transact_and_restore
+    tables.__deepcopy__ = lambda table, _memo: table
+    items.__new__ = lambda cls, *_, **__: object.__new__(cls)  # moto's keeps each for its dashboard

@@ -14,6 +14,7 @@ from closeout.adapters.aws import AwsClients
 from closeout.core.errors import ServiceError
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
+from closeout.testing.dynamo import create_ledger
 from tests.unit.actions.aws import previews
 from tests.unit.actions.aws.previews import bucket, create, fill, queue, status, table, template
 
@@ -221,3 +222,35 @@ def test_own_process() -> None:
                 patch.setenv(name, value)
             assert ours.account() == "123456789012"
         assert [entry["operation"] for entry in aws.requests()] == ["GetCallerIdentity"]
+
+
+def test_a_transaction_that_fails_leaves_the_items_that_it_names_as_they_were(clients: Any) -> None:
+    """Of four writes in one: an item that is put, changed or deleted before the fourth is refused is restored."""
+    dynamo = clients.aws("dynamodb")
+    create_ledger(dynamo, "ledger")
+    items = [{"pk": {"S": "a"}, "sk": {"S": sk}, "n": {"N": "1"}} for sk in ("put", "changed", "deleted")]
+    for item in items:
+        dynamo.put_item(TableName="ledger", Item=item)
+    place = [{"TableName": "ledger", "Key": {"pk": item["pk"], "sk": item["sk"]}} for item in items]
+    new = {"TableName": "ledger", "Item": {"pk": {"S": "b"}, "sk": {"S": "new"}}}
+    writes = [
+        {"Put": {"TableName": "ledger", "Item": items[0] | {"n": {"N": "2"}}}},
+        {
+            "Update": place[1]
+            | {"UpdateExpression": "SET n = :n", "ExpressionAttributeValues": {":n": {"N": "2"}}}
+        },
+        {"Delete": place[2]},
+        {"Put": new},
+    ]
+    refused_one = {"Put": new | {"ConditionExpression": "attribute_exists(pk)"}}
+    assert "ConditionalCheckFailed" in refused(
+        lambda: dynamo.transact_write_items(TransactItems=[*writes[:3], refused_one])
+    )
+
+    def kept() -> list[Any]:
+        found: list[Any] = dynamo.scan(TableName="ledger")["Items"]
+        return sorted(found, key=lambda item: str(item["sk"]))
+
+    assert kept() == sorted(items, key=lambda item: str(item["sk"]))
+    dynamo.transact_write_items(TransactItems=writes)
+    assert [item["sk"]["S"] for item in kept()] == ["changed", "new", "put"]
