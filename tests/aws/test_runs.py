@@ -152,6 +152,7 @@ def test_a_queued_run_that_is_cancelled_is_woken_for_it(world: World) -> None:
     assert "CallbackSucceeded" in events, events
     assert world.run(first)["state"] == "waiting"
     world.ledger.requests(None).add_request("cancel", first, "ada", None)
+    world.cloud.skip(5 * 60)  # it waits for its step, and notices a cancel when it polls
     assert world.ended(first)["verdict"] == "cancelled"
 
 
