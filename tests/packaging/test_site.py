@@ -47,7 +47,7 @@ def test_the_site_opens_and_leads_to_a_page(browser: Browser) -> None:
     captions = page.locator(".bd-links .caption-text").all_inner_texts()
     assert captions == ["Tutorials", "How-to guides", "Reference", "Explanation", "Project"]
     page.locator(".bd-links").get_by_role("link", name="Your first teardown").click()
-    assert "first-teardown" in page.url
+    page.wait_for_url("**/first-teardown.html")
     assert page.locator("article pre").count() > 3
 
 
