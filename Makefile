@@ -159,7 +159,7 @@ contract: setup-aws  ## what AWS's own models say: requests, errors, schemas, me
 mutants-aws: setup-aws  ## sabotage the stack and what the contracts are about; a named test must notice each
 	@$(AWS_BIN)/python -m tests.mutants.aws $(ARGS)
 
-parity: setup-aws  ## the same deliveries to `closeout serve` and to the deployed stack: equal answers, statuses, runs
+parity: setup-aws  ## the same deliveries to `closeout serve` and to two stacks in one account: equal answers, statuses, runs
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws/test_parity.py $(ARGS)
 
 record-live: setup-aws  ## ask a real AWS account what is still open: PROFILE=… REGION=… (docs/how-to/record-a-real-account.md)

@@ -68,6 +68,7 @@ class _Nowhere:
     """A side that only makes payloads."""
 
     name = "nowhere"
+    secret = ""
 
     def __init__(self) -> None:
         from closeout.testing.github.server import FakeGitHub

@@ -37,6 +37,8 @@ class Side(Protocol):
 
     name: str
     github: FakeGitHub
+    secret: str
+    """The webhook's."""
 
     def send(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a request to its webhook."""
@@ -48,13 +50,14 @@ class Side(Protocol):
 
 
 class Deployed:
-    """The stack in the emulated account."""
+    """A stack in the emulated account."""
 
     name = "aws"
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.github = world.github
+        self.secret = world.secret
 
     def send(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send through the API's gateway."""
@@ -74,6 +77,7 @@ class Local:
         self._folder = world.folder / "local"
         self._world = world
         self._code = code
+        self.secret = world.secret
         self._db = self._folder / "closeout.db"
         self.github = FakeGitHub(token=TOKEN, full=True)
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""`make parity`: the same deliveries to `closeout serve` and to the deployed stack, and the same comes of them.
+"""`make parity`: the same deliveries to `closeout serve` and to two stacks in one account, and the same comes of them.
 
 Answers, status sequences and run records are compared whole, less times and ids (`sides.comparable`).
 """
@@ -17,21 +17,39 @@ from tests.aws.pairs import PAIRS, Pair
 from tests.aws.sides import Deployed, Local, Side, comparable, differences, ended
 from tests.aws.world import World
 
+HERE = Path(__file__).parent
 HEADERS = ("content-type", "cache-control", "x-content-type-options", "allow", "retry-after")
 """Of an answer; all others are the server's and the gateway's own."""
 
 
 @pytest.fixture(scope="module")
-def sides(world: World) -> Iterator[tuple[Side, Side]]:
-    """Yield both runtimes, on one file."""
-    with Local(world, Path(__file__).parent / "code") as local:
-        yield local, Deployed(world)
+def sides(world: World) -> Iterator[tuple[Side, Side, Side]]:
+    """Yield both runtimes, on one file: one machine, the stack, and a second stack beside it."""
+    folder = world.folder / "parity"
+    folder.mkdir()
+    code = HERE / "code"
+    with (
+        Local(world, code) as local,
+        World(
+            folder,
+            (HERE / "closeout.yaml").read_text("utf-8"),
+            code=code,
+            context={
+                "githubAddresses": str(world.folder / "github-addresses.json"),
+                "stackName": "parity-beside",
+            },
+            variables={"NOTES": str(folder / "notes")},
+            beside=world,
+            apart=True,
+        ) as second,
+    ):
+        yield local, Deployed(world), Deployed(second)
 
 
 def outcome(world: World, side: Side, pair: Pair, guid: str) -> dict[str, Any]:
     """Send a pair's request to one side; return everything that comes of it."""
     pair.prepare(world, side)
-    answer = side.send(*_ordered(pair, world.secret, guid))
+    answer = side.send(*_ordered(pair, side.secret, guid))
     said = answer.json if answer.body else None
     runs = [ended(side, run) for run in said.get("runs", ())] if isinstance(said, dict) else []
     found: dict[str, Any] = {
@@ -44,7 +62,7 @@ def outcome(world: World, side: Side, pair: Pair, guid: str) -> dict[str, Any]:
         "comments": [],
     }
     if answer.status == 202:
-        again = side.send(*_ordered(pair, world.secret, guid))
+        again = side.send(*_ordered(pair, side.secret, guid))
         found["again"] = [again.status, again.json]
     if pair.about:
         repository, sha = pair.about
@@ -73,11 +91,12 @@ def test_there_are_pairs_enough() -> None:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name.replace(" ", "-"))
-def test_both_runtimes_answer_and_do_the_same(world: World, sides: tuple[Side, Side], pair: Pair) -> None:
+def test_both_runtimes_answer_and_do_the_same(world: World, sides: tuple[Side, ...], pair: Pair) -> None:
     """The answer, what a repeat is told, each run's record with its steps, and the statuses in their order."""
     guid = str(uuid.uuid4())
-    local, deployed = (outcome(world, side, pair, guid) for side in sides)
+    local, *deployed = (outcome(world, side, pair, guid) for side in sides)
     verdicts = tuple(run["verdict"] for run in local["runs"])
     assert (local["status"], verdicts) == (pair.status, pair.verdicts), local
-    differing = differences(comparable(deployed), comparable(local))
-    assert not differing, listing(differing)
+    for one in deployed:
+        differing = differences(comparable(one), comparable(local))
+        assert not differing, listing(differing)

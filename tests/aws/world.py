@@ -57,7 +57,7 @@ class World:
 
     Everything is below `folder`; leaving the context ends all that it started. `context` are parameters of the stack,
     `variables` more of the worker's environment. `source` is the repository whose stack is deployed; `beside` another world
-    it is a second stack in that one's account.
+    it is a second stack in that one's account, with a GitHub of its own if `apart`.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class World:
         variables: Mapping[str, str] | None = None,
         source: Path = ROOT,
         beside: World | None = None,
+        apart: bool = False,
         tell: Tell = lambda _who, _text: None,
     ) -> None:
         if not EMULATOR.exists():
@@ -84,13 +85,19 @@ class World:
         self._tell = tell
         self._before: dict[str, str | None] = {}
         self._beside = beside
-        self.github: FakeGitHub = FakeGitHub(token=TOKEN, full=True) if beside is None else beside.github
+        self._apart = apart
+        self.github: FakeGitHub = (
+            FakeGitHub(token=TOKEN, full=True) if beside is None or apart else beside.github
+        )
         self.cloud: Ministack = Ministack(EMULATOR, folder) if beside is None else beside.cloud
         self.outputs: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Start the account and GitHub, deploy, store the token. Raises `Unavailable` with what went wrong."""
         if self._beside is not None:
+            if self._apart:
+                self._stack.callback(self.github.stop)
+                self.github.start()
             self.deploy()
             return self
         self._stack.callback(self.end)
