@@ -247,7 +247,7 @@ async def _ended(world: World) -> None:
     for _ in range(500):
         world.expire()
         await asyncio.sleep(0.002)
-        if not any(world.counts().values()):
+        if not any(world.counts().values()) and len(asyncio.all_tasks()) == 1:
             return
     assert not any(world.counts().values()), world.counts()
 
