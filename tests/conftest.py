@@ -7,6 +7,7 @@ beside tests that calculate.
 
 from __future__ import annotations
 
+import os
 import signal
 import zlib
 
@@ -36,5 +37,6 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mix the files, each whole: in the order of their names all that wait come last, and the processors wait with them."""
-    items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
+    """Mix the files for several workers: in the order of their names all that wait come last, and the processors wait too."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
