@@ -105,6 +105,7 @@ def test_a_secret_is_found_through_any_encoding(secret: str, by: str) -> None:
 
 @settings(max_examples=300)
 @example(secret='p@ss "w/rd" \u00fc+1', by=("repr of bytes", "JSON"))
+@example(secret='k000000\\"\\bZ9', by=("HTML", "JSON in upper case"))
 @example(secret="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", by=("as it is", "JSON with slashes"))
 @given(secret=plain, by=two_escapes | one_way | one_way_escaped)
 def test_a_secret_is_found_through_two_encodings(secret: str, by: tuple[str, str]) -> None:

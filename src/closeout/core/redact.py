@@ -120,8 +120,8 @@ class Redactor:
         return text
 
     def _found(self, text: str) -> Iterator[Span]:
-        known, whole = self._known, _View(text)
-        for view in _decodings(whole):
+        known, views = self._known, tuple(_decodings(_View(text)))
+        for view in views:
             for start, end in itertools.chain(_by_shape(view.text), _by_value(view.text, known)):
                 yield view.place(start, end)
             if known.pieces:
@@ -129,9 +129,10 @@ class Redactor:
                 for lines in (view, joined) if joined else (view,):
                     for start, end in _by_piece(lines.text, known.pieces):
                         yield lines.place(start, end)
-        for view in _by_kind(whole) if known.values or known.short else ():
-            for start, end in _by_value(view.text, known):
-                yield view.place(start, end)
+        for below in views[:_DECODINGS] if known.values or known.short else ():
+            for view in _by_kind(below):
+                for start, end in _by_value(view.text, known):
+                    yield view.place(start, end)
 
 
 def _masked(text: str, spans: Iterable[Span]) -> str:
@@ -225,14 +226,14 @@ def _decodings(whole: _View) -> Iterator[_View]:
         view = _changed(view, _ENCODED, _decoded)
 
 
-def _by_kind(whole: _View) -> Iterator[_View]:
+def _by_kind(below: _View) -> Iterator[_View]:
     """Yield a text that has escapes of several kinds with each kind alone decoded.
 
     A secret may look encoded itself: in JSON the `%2B` of `"%2B` was not escaped, and is not to be decoded.
     """
-    kinds = [pattern for mark, pattern in _KINDS.items() if mark in whole.text]
+    kinds = [pattern for mark, pattern in _KINDS.items() if mark in below.text]
     for pattern in kinds if len(kinds) > 1 else ():
-        if view := _changed(whole, pattern, _decoded):
+        if view := _changed(below, pattern, _decoded):
             yield view
 
 
