@@ -33,7 +33,7 @@ def test_the_worker_is_denied_what_the_configuration_does_not_use(world: World) 
 def test_a_worker_with_every_right_is_denied_what_closeout_runs_on(world: World) -> None:
     """A policy of the user's own (`workerPolicies`) may allow everything: the Deny stands over it."""
     iam, sqs = world.cloud.client("iam"), world.cloud.client("sqs")
-    (role,) = (one["RoleName"] for one in iam.list_roles()["Roles"] if "WorkerRole" in one["RoleName"])
+    role = world.role_of("Worker")
     sqs.create_queue(QueueName="somebody-elses")
     iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=EVERYTHING)
     try:

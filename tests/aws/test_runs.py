@@ -97,7 +97,9 @@ def test_a_start_that_came_to_the_dead_letters_is_made_again(world: World) -> No
     """What Lambda could not deliver to the worker lies in its dead-letter queue as it was; the run is started from there."""
     _, _, run = lose_the_start(world, 12)
     sqs = world.cloud.client("sqs")
-    (queue,) = [url for url in sqs.list_queues()["QueueUrls"] if "DeadLetters" in url]
+    (queue,) = [
+        url for url in sqs.list_queues()["QueueUrls"] if f"{world.cdk.stack}-" in url and "DeadLetters" in url
+    ]
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"execution": f"{run}-1"}))
     assert world.ended(run)["verdict"] == "success"
     assert [note["what"] for note in world.notes(12)] == ["begin", "end"]
