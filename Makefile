@@ -148,7 +148,7 @@ test-cdk: setup-aws  ## the tests of the stack and of its bundles
 demo-aws: setup-aws  ## deploy the stack to an emulated account on this machine, and close pull request #17
 	@$(AWS_BIN)/python -m tests.aws.demo
 
-test-aws: test-cdk  ## the stack's tests and those of the deployed stack, parity with `closeout serve` among them (under 8 minutes)
+test-aws: test-cdk  ## the stack's tests and those of the deployed stack, parity with `closeout serve` among them (about fifteen minutes)
 	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider tests/aws $(ARGS)
 
 CONTRACTS_CDK := cdk/tests/test_registry.py
