@@ -18,9 +18,10 @@ from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import following
 from tests.acceptance.forked import closeout_main
-from tests.acceptance.machine import REPOSITORY, until
+from tests.acceptance.machine import REPOSITORY
 from tests.acceptance.stack_world import FIRST, STACK, WEBHOOK_SECRET, StackWorld, stack_world
 from tests.openapi.description import check
+from tests.until import until
 
 ROTATE = ("webhook", "rotate-secret", REPOSITORY, "acme", "--stack", STACK)
 

@@ -24,9 +24,10 @@ from closeout.stack import table as layout
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import deploy
-from tests.acceptance.machine import REPOSITORY, until
+from tests.acceptance.machine import REPOSITORY
 from tests.acceptance.stack_world import CONFIG, OUTPUTS, StackWorld, bare_stack
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client
+from tests.until import until
 
 STACK = "ledger-stack"
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from closeout.server.serve import MOST_FILES, most_connections
-from tests.acceptance.machine import until
+from tests.until import until
 
 FILES = 96
 CONFIG = """\

@@ -16,7 +16,8 @@ from closeout.core.runs import MAX_DEATHS
 from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
 from closeout.testing.deliveries import pull_request, signed_headers
-from tests.acceptance.machine import REPOSITORY, SECRET, Machine, machine, until
+from tests.acceptance.machine import REPOSITORY, SECRET, Machine, machine
+from tests.until import until
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.cli_process import environment
-from tests.acceptance.machine import until
 from tests.acceptance.test_cli_serve import CONFIG, SECRET, Serving
+from tests.until import until
 
 SCRIPT = """\
   busy:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from closeout.testing.aws import FakeAws
-from tests.acceptance.machine import CONFIG, REPOSITORY, Machine, machine, until
+from tests.acceptance.machine import CONFIG, REPOSITORY, Machine, machine
+from tests.until import until
 
 RENAMED = CONFIG.replace("  preview-cleanup:", "  cleanup:\n    mode: dry-run") + "protect: ['other-*']\n"
 

@@ -12,7 +12,8 @@ import pytest
 from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
-from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine, until
+from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine
+from tests.until import until
 
 
 def close(scene: Machine, number: int = 17) -> str:

@@ -19,7 +19,8 @@ from closeout.cli.output import with_iso_times
 from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
-from tests.acceptance.machine import REPOSITORY, Machine, until
+from tests.acceptance.machine import REPOSITORY, Machine
+from tests.until import until
 from tests.upgrade import CONFIG, FUNCTIONS, facts, same, write_ledger
 
 FOLDER = Path(__file__).parent

@@ -16,10 +16,11 @@ from typing import Any
 
 from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
-from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine, until
+from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine
 from tests.hostile.report import Report
 from tests.hostile.stage import Stage
 from tests.hostile.strangers import LOCATIONS, Configured, Stranger, location
+from tests.until import until
 
 STACK = '{"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}}'
 KEY = "key-of-a-secret-header-0123456789"

@@ -19,7 +19,6 @@ from typing import Any
 from closeout.ledger.sqlite import Views
 from closeout.server import details
 from closeout.testing import deliveries
-from tests.acceptance.machine import until
 from tests.hostile.good import GoodDeliveries
 from tests.hostile.memory import MOST
 from tests.hostile.process import Watch
@@ -27,6 +26,7 @@ from tests.hostile.report import Report
 from tests.hostile.requests import get
 from tests.hostile.server import GOOD, Server, signed, status_of
 from tests.hostile.stage import Stage
+from tests.until import until
 
 MOST_ROWS = 51_000
 """Lines of one run in the ledger; `ledger/lines.py` says 50,000."""

@@ -19,12 +19,13 @@ from typing import Any
 from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
-from tests.acceptance.machine import REPOSITORY, SECRET, Machine, machine, until
+from tests.acceptance.machine import REPOSITORY, SECRET, Machine, machine
 from tests.hostile.flood import RAW_CONTROL, check_log
 from tests.hostile.protection import HEAD, QUEUE
 from tests.hostile.report import Report
 from tests.hostile.server import GOOD, status_of
 from tests.hostile.stage import Stage
+from tests.until import until
 
 CONFIG = (
     HEAD

@@ -18,9 +18,10 @@ from closeout.actions.registry import builtin
 from closeout.config.load import check
 from closeout.ledger.sqlite import Views
 from closeout.testing.aws import FakeAws
-from tests.acceptance.machine import REGION, REPOSITORY, Machine, machine, template, until
+from tests.acceptance.machine import REGION, REPOSITORY, Machine, machine, template
 from tests.hostile.report import Report
 from tests.hostile.stage import Stage
+from tests.until import until
 
 HEAD = """\
 version: 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from closeout.testing import deliveries
-from tests.acceptance.machine import until
+from tests.until import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-secret-for-the-hostile-tour"

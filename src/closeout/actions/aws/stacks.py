@@ -102,19 +102,35 @@ def busy(stack: Mapping[str, Any]) -> bool:
     return status.endswith("_IN_PROGRESS") and status not in NOT_BUSY
 
 
-def resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool = False) -> list[Resource]:
+def resources(client: CloudFormation, stack: Mapping[str, Any]) -> list[Resource]:
     """Return every physical resource, those of nested stacks behind their stack; what is deleted already is left out.
 
-    `kept` says that the whole stack is kept because its own entry in the parent is.
+    Nested stacks are read a level at a time: each level within the last one would multiply the calls that run at once.
     """
+    found = list(_own_resources(client, stack, kept=False))
+    inside: dict[Resource, list[Resource]] = {}
+    level = _nested(found)
+    while level:
+        read = each(lambda resource: _inside(client, resource), level)
+        inside |= zip(level, read, strict=True)
+        level = [resource for part in read for resource in _nested(part)]
+    return list(_in_order(found, inside))
 
-    def with_nested(resource: Resource) -> list[Resource]:
-        nested = find(client, resource.physical_id) if resource.type == STACK_TYPE else None
-        inside = resources(client, nested, kept=resource.kept) if nested is not None else []
-        return [resource, *inside]
 
-    found = each(with_nested, list(_own_resources(client, stack, kept=kept)))
-    return [resource for part in found for resource in part]
+def _nested(found: Sequence[Resource]) -> list[Resource]:
+    return [resource for resource in found if resource.type == STACK_TYPE]
+
+
+def _inside(client: CloudFormation, resource: Resource) -> list[Resource]:
+    """Return the resources of a nested stack. They are kept if its own entry in the parent is."""
+    stack = find(client, resource.physical_id)
+    return [] if stack is None else list(_own_resources(client, stack, kept=resource.kept))
+
+
+def _in_order(found: Sequence[Resource], inside: Mapping[Resource, Sequence[Resource]]) -> Iterator[Resource]:
+    for resource in found:
+        yield resource
+        yield from _in_order(inside.get(resource, ()), inside)
 
 
 def _own_resources(client: CloudFormation, stack: Mapping[str, Any], *, kept: bool) -> Iterator[Resource]:

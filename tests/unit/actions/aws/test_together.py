@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
+from typing import Any, cast
 
 import pytest
 
+from closeout.actions.aws import stacks
 from closeout.actions.aws.together import AT_ONCE, each
 from closeout.core.errors import ServiceError
 
@@ -96,3 +99,55 @@ def test_none_and_one_need_no_thread() -> None:
     """The common case: a bucket, or a stack without nested ones."""
     assert each(lambda item: (item, threading.current_thread()), ["x"]) == [("x", threading.main_thread())]
     assert each(lambda item: item, []) == []
+
+
+class Nested:
+    """CloudFormation with a stack in which each of four stacks has four stacks of its own; `most` calls were under way."""
+
+    def __init__(self) -> None:
+        self.most = self._now = 0
+        self._lock = threading.Lock()
+
+    def describe_stacks(self, StackName: str) -> Mapping[str, Any]:  # noqa: N803
+        """Return a stack after a while."""
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.02)
+        with self._lock:
+            self._now -= 1
+        return {"Stacks": [stack(StackName)]}
+
+    def list_stack_resources(self, StackName: str) -> Mapping[str, Any]:  # noqa: N803
+        """Return four nested stacks, or a bucket in the third level."""
+        kind = stacks.BUCKET_TYPE if len(StackName) == 3 else stacks.STACK_TYPE
+        names = [StackName + letter for letter in ("a" if kind == stacks.BUCKET_TYPE else "abcd")]
+        rows = [
+            {"LogicalResourceId": one, "PhysicalResourceId": one, "ResourceType": kind, "ResourceStatus": "CREATE_COMPLETE"}
+            for one in names
+        ]  # fmt: skip
+        return {"StackResourceSummaries": rows}
+
+    def get_template(self, StackName: str, TemplateStage: str) -> Mapping[str, Any]:  # noqa: N803
+        """Return a template that keeps what is in the second nested stack."""
+        kept = {f"{StackName}b": {"DeletionPolicy": "Retain"}} if len(StackName) == 1 else {}
+        return {"TemplateBody": {"Resources": kept}}
+
+
+def stack(name: str) -> dict[str, str]:
+    """Return a stack as DescribeStacks does."""
+    return {"StackId": name, "StackName": name, "StackStatus": "CREATE_COMPLETE"}
+
+
+def test_nested_stacks_are_read_side_by_side_and_not_more_of_them_for_each_level() -> None:
+    """Behind their stack, in its order; what the parent keeps is kept with all that is in it."""
+    client = Nested()
+    found = stacks.resources(cast("Any", client), stack("x"))
+    names = [
+        f"x{one}{rest}"
+        for one in "abcd"
+        for rest in ("", *(two + end for two in "abcd" for end in ("", "a")))
+    ]
+    assert [resource.physical_id for resource in found] == names
+    assert {name for name in names if name[1] == "b"} == {one.physical_id for one in found if one.kept}
+    assert 1 < client.most <= AT_ONCE
