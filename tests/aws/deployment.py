@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from closeout.core.errors import Unavailable
+from tests.cdk_command import run_cdk
 from tests.emulator.launcher import Ministack
 
 ROOT = Path(__file__).resolve().parents[2]
-CDK_FOLDER = ROOT / "cdk"
 STACK = "closed-pr-event-stack"
 PATIENCE = 300.0
 
@@ -108,24 +106,8 @@ class Cdk:
 
     def _cdk(self, arguments: list[str], folder: Path, *, check: bool = True) -> Said:
         began = time.monotonic()
-        process = subprocess.Popen(
-            [str(CDK_FOLDER / "node_modules/.bin/cdk"), *arguments, "--no-notices", "--no-version-reporting"],
-            cwd=folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            text, _ = process.communicate(timeout=PATIENCE)
-        except BaseException:
-            # Its own group: the CDK starts the app, and the app pip, and none of them is to outlive us.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        said = Said(process.returncode, text, time.monotonic() - began)
+        code, text = run_cdk(arguments, folder, self._environment, PATIENCE)
+        said = Said(code, text, time.monotonic() - began)
         if check and said.code != 0:
             last = "\n".join(said.text.splitlines()[-25:])
             raise Unavailable(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.cdk_command import run_cdk
 from tests.live.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,23 +142,7 @@ class Account:
             "CI": "true",
             "NO_COLOR": "1",
         }
-        process = subprocess.Popen(
-            [str(ROOT / "cdk/node_modules/.bin/cdk"), *arguments, "--no-notices", "--no-version-reporting"],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            text, _ = process.communicate(timeout=DEPLOYMENT)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        return process.returncode, text
+        return run_cdk(arguments, folder, environment, DEPLOYMENT)
 
 
 def _busy(status: str) -> bool:

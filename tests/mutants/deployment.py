@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 CHORES = "cdk/tests/test_housekeeping.py"
+STOP = "cdk/tests/test_stop_runs.py"
 HANDLER = "cdk/closeout_cdk/housekeeping/handler.py"
 TEMPLATE = "cdk/tests/test_template.py"
 RUNTIME = "tests/unit/wiring/test_stack_runtime.py"
@@ -53,14 +54,14 @@ STACK: tuple[Mutant, ...] = (
         HANDLER,
         '        return f"the runs could not be stopped: {type(error).__name__}: {error}"',
         "        raise",
-        (f"{CHORES}::test_an_account_that_refuses_everything_does_not_keep_the_stack",),
+        (f"{STOP}::test_an_account_that_refuses_everything_does_not_keep_the_stack",),
     ),
     Mutant(
         "a deployment stops the runs",
         HANDLER,
         '    return stack["StackStatus"] in ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")',
         "    return True",
-        (f"{CHORES}::test_no_run_is_stopped_by_a_deployment",),
+        (f"{STOP}::test_no_run_is_stopped_by_a_deployment",),
     ),
     Mutant(
         "runs are stopped before the receiver is gone",

@@ -23,6 +23,8 @@ from typing import Any
 
 TRIES, PAUSE = 18, 5.0
 """A new role, or a new right of a role, takes effect within about a minute. The pause is in seconds."""
+PERSISTENCE = 12
+"""Tries of what stopping the runs begins with."""
 CONFIG = {"pk": {"S": "settings"}, "sk": {"S": "config"}}
 REMOVAL = {"pk": {"S": "settings"}, "sk": {"S": "removal"}}
 ALIVE = ("RUNNING", "PAUSING", "PAUSED")
@@ -111,7 +113,8 @@ def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Rema
         if not _goes(event, clients):
             return ""
         wanted = event["ResourceProperties"]
-        failed, stopped = _stop_all(wanted["Worker"], wanted["Table"], clients, remaining)
+        _tell_why(wanted["Table"], clients("dynamodb"), sleep)
+        failed, stopped = _stop_all(wanted["Worker"], clients("lambda"), sleep, remaining)
         left = sorted({*failed, *stopped})
         while left and remaining() > RESERVED:
             # A look takes time as well, and there may be thousands.
@@ -127,20 +130,22 @@ def _stop(event: dict[str, Any], clients: Clients, sleep: Sleep, remaining: Rema
     return f"left without a final status: {', '.join(left[:NAMED])}{more}" if left else ""
 
 
-def _stop_all(worker: str, table: str, clients: Clients, remaining: Remaining) -> tuple[list[str], list[str]]:
+def _tell_why(table: str, dynamodb: Any, sleep: Sleep) -> None:
+    """Write the item that tells the handler of failed executions why runs are stopped. They are stopped without it too."""
+    item = {**REMOVAL, "since": {"N": repr(time.time())}}
+    try:
+        _persist(lambda: dynamodb.put_item(TableName=table, Item=item), sleep)
+    except Exception as error:  # noqa: BLE001 - see above
+        print(json.dumps({"level": "error", "text": f"the reason of the stops was not stored: {error!r}"}))
+
+
+def _stop_all(worker: str, functions: Any, sleep: Sleep, remaining: Remaining) -> tuple[list[str], list[str]]:
     """Stop all open executions. Return the runs that could not be stopped, and the stopped runs.
 
-    Stop the newest first, because a run begins when the run before it in its queue has ended. The item tells the handler of
-    failed executions why.
+    Stop the newest first, because a run begins when the run before it in its queue has ended.
     """
-    functions = clients("lambda")
-    clients("dynamodb").put_item(TableName=table, Item={**REMOVAL, "since": {"N": repr(time.time())}})
-    found: list[dict[str, str]] = []
-    pages = functions.get_paginator("list_durable_executions_by_function").paginate
-    for status in ALIVE:
-        for page in pages(FunctionName=worker, Statuses=[status]):
-            found += page["DurableExecutions"]
     failed, stopped = [], []
+    found = _persist(lambda: _open(worker, functions), sleep)
     for execution in sorted(found, key=lambda one: one["StartTimestamp"], reverse=True):
         run = re.sub(r"^.*?([a-z2-7]{26}-[0-9]+).*$", r"\1", execution["DurableExecutionName"])
         if remaining() < RESERVED:
@@ -157,6 +162,29 @@ def _stop_all(worker: str, table: str, clients: Clients, remaining: Remaining) -
         else:
             stopped.append(run)
     return failed, stopped
+
+
+def _open(worker: str, functions: Any) -> list[dict[str, Any]]:
+    """Return all executions of the worker that have not ended."""
+    pages = functions.get_paginator("list_durable_executions_by_function").paginate
+    return [
+        execution
+        for status in ALIVE
+        for page in pages(FunctionName=worker, Statuses=[status])
+        for execution in page["DurableExecutions"]
+    ]
+
+
+def _persist(call: Callable[[], Any], sleep: Sleep) -> Any:
+    """Make a call until it succeeds, for about a minute. Raises the last error."""
+    for left in reversed(range(PERSISTENCE)):
+        try:
+            return call()
+        except Exception:
+            if not left:
+                raise
+            sleep(PAUSE)
+    return None
 
 
 def _has_ended(run: str, table: str, clients: Clients) -> bool:
