@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 MODES = ("apply", "dry-run")
+EXPECTATIONS = ("any", "present")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Step:
     account: str | None = None
     region: str | None = None
     assume_role: str | None = None
+    expect: str = "any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ class Automation:
     public_logs: bool = False
     destructive_function: bool = True
     """Whether an `@on` function's recorded calls stand behind the live check."""
+    environment: str | None = None
+    """A template: GitHub's environment in which a run that deletes nothing must find no active deployment."""
 
     def canonical(self) -> str:
         """Return canonical JSON: the same automation gives the same bytes."""
