@@ -15,6 +15,11 @@ MODES = ("apply", "dry-run")
 EXPECTATIONS = ("any", "present")
 
 
+_ADDED = {"environment": None, "expect": "any"}
+"""Keys that came after the first release, with their defaults. They are stored only where they say something else: most
+runs do not grow by them, and an earlier release reads those runs as before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One use of an action. `inputs` are as written, templates and all; durations are seconds."""
@@ -75,7 +80,9 @@ class Automation:
 
     def canonical(self) -> str:
         """Return canonical JSON: the same automation gives the same bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        value = _without_defaults(asdict(self))
+        value["steps"] = [_without_defaults(step) for step in value["steps"]]
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def from_canonical(cls, text: str) -> Automation:
@@ -92,6 +99,10 @@ class Automation:
         for key in ("triggers", "repositories", "senders", "protect_names", "secret_variables"):
             value[key] = tuple(value.get(key, ()))
         return cls(**value)
+
+
+def _without_defaults(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in value.items() if key not in _ADDED or part != _ADDED[key]}
 
 
 class Current(NamedTuple):
