@@ -18,6 +18,7 @@ from closeout.core.ids import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.sql import READ
+from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
 
@@ -122,6 +123,15 @@ class Views:
         else:
             left_out = 0
         return LogWindow(lines if after is not None else lines[::-1], left_out)
+
+    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+        """Return whether an earlier attempt deleted something; with `closings` also an earlier run for the same number."""
+        names = ("earlier_attempts", "earlier_runs") if closings else ("earlier_attempts",)
+        return any(
+            has_deleted([Operation(*row) for row in self._read("load_operations", found)])
+            for name in names
+            for found in self._read(name, {"run_id": run_id, "attempt": attempt})
+        )
 
     def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
         """Return what a run recorded, in order: the latest attempt unless told otherwise."""

@@ -54,6 +54,17 @@ FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
 
+-- name: earlier_attempts
+SELECT number FROM run WHERE run_id = :run_id AND attempt < :attempt ORDER BY attempt DESC;
+
+-- name: earlier_runs
+-- Runs of the same automation for the same pull request or issue that were accepted before this one.
+SELECT o.number FROM run r JOIN delivery d ON d.id = r.delivery
+    JOIN run o ON o.automation = r.automation AND o.number < r.number AND o.run_id <> r.run_id
+    JOIN delivery e ON e.id = o.delivery
+WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number
+ORDER BY o.number DESC;
+
 -- name: run_ids
 -- Those that begin so: a range of the index over run ids.
 SELECT DISTINCT run_id FROM run

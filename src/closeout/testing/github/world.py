@@ -65,6 +65,8 @@ class Repository:
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     workflows: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    deployments: list[dict[str, Any]] = field(default_factory=list)
+    """The newest first, each with its `statuses`, the newest first."""
 
     @property
     def kind(self) -> str:
