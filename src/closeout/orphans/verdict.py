@@ -91,7 +91,7 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays, now: float) -> Verdi
     if pull.answer["state"] == "open":
         return Verdict("open", "the pull request is open")
     if pull.answer["state"] != "closed":
-        return Verdict("unknown", "GitHub does not say that the pull request is closed")
+        return Verdict("unknown", "GitHub does not say that it is closed")
     reason = _why_untimely(find.existing, pull.answer) or _why_left_alone(find)
     if reason:
         return Verdict("unknown", reason)
