@@ -151,7 +151,33 @@ def test_init_writes_a_config_that_check_accepts(tmp_path: Path) -> None:
     assert closeout("init", cwd=tmp_path).code == exits.OK
     checked = closeout("check", "closeout.yaml", "--json", cwd=tmp_path)
     assert checked.code == exits.OK, checked.out
-    assert checked.json == {"valid": True, "findings": []}
+    assert (checked.json["valid"], checked.json["findings"]) == (True, [])
+
+
+def test_check_says_which_steps_can_be_audited(tmp_path: Path) -> None:
+    """And of the others why not, to a person and to a program; of a file with errors it says only those."""
+    steps = (
+        "      - uses: aws/cloudformation-delete-stack\n"
+        "        with: { stack-name: 'preview-${{ event.pull_request.number }}' }\n"
+        "      - uses: shell\n        with: { run: 'true' }\n"
+    )
+    file = tmp_path / "closeout.yaml"
+    head = "version: 1\nsecrets: { webhook: env:W, github: env:G }\naws: { account: '123456789012', region: us-east-1 }\n"
+    automation = "automations:\n  a:\n    on: { pull_request: { types: [closed] } }\n    repositories: [acme/shop]\n    steps:\n"
+    file.write_text(head + automation + steps)
+    told = closeout("check", cwd=tmp_path)
+    assert told.err.splitlines() == [
+        "closeout.yaml: fine.",
+        "  a/delete-stack-1: `closeout orphans` lists what it would delete.",
+        "  a/shell-2: `closeout orphans` lists nothing, because shell cannot list what",
+        "    exists.",
+    ]
+    assert closeout("check", "--json", cwd=tmp_path).json["inventory"] == [
+        {"automation": "a", "step": "delete-stack-1", "inventory": True, "reason": None},
+        {"automation": "a", "step": "shell-2", "inventory": False, "reason": "shell cannot list what exists"},
+    ]
+    file.write_text(head + "typo: 1\n" + automation + steps)
+    assert "orphans" not in closeout("check", cwd=tmp_path).err
 
 
 def test_init_never_overwrites(tmp_path: Path) -> None:

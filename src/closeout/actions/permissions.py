@@ -14,14 +14,14 @@ SOME_TEXT = "${{ event.example }}"
 
 
 class Need(NamedTuple):
-    """A permission, and what asks for it: an optional input, or `protect.tags` (None: every step needs it)."""
+    """A permission, and what asks for it: an optional input, `protect.tags` or `closeout orphans` (None: every step)."""
 
     permission: Permission
     when: str | None
 
 
 def needed(action: Action) -> tuple[Need, ...]:
-    """Return what every step of this action needs, then what an optional input or `protect.tags` adds."""
+    """Return what every step of this action needs, then what an optional input, `protect.tags` or an audit adds."""
     least: dict[str, Any] = {
         name: SOME_TEXT if value.required and value.type == "string" else value.default
         for name, value in action.inputs.items()
@@ -34,4 +34,5 @@ def needed(action: Action) -> tuple[Need, ...]:
         more = action.permissions({**least, name: True if value.type == "boolean" else SOME_TEXT})
         needs += [Need(permission, name) for permission in more if permission.actions not in known]
     needs += [Need(permission, "protect.tags") for permission in action.tag_permissions(least)]
+    needs += [Need(permission, "closeout orphans") for permission in action.inventory_permissions(least)]
     return tuple(needs)

@@ -6,10 +6,11 @@ from these values, so an action says each thing once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from closeout.core.inverse import Naming
 from closeout.core.plan import Change, Leftover
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
@@ -188,6 +189,21 @@ class Work(Protocol):
 Inputs: TypeAlias = Mapping[str, Any]
 
 
+class Existing(NamedTuple):
+    """Something that exists now, as an inventory found it."""
+
+    resource: str
+    """Its exact name, for people."""
+    inputs: Mapping[str, str]
+    """The naming inputs with which a step would act on exactly this."""
+    created: float | None
+    """Seconds since the epoch; None if that cannot be told."""
+    changed: float | None = None
+    """When the newest thing in it was made, where it is a collection: that must belong to the pull request too."""
+    busy: str = ""
+    """Why it is to be left alone now, such as `it is being deleted`; empty otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """A registered capability.
@@ -229,6 +245,13 @@ class Action:
     Raises `GuardRefused` for tags that cannot be read."""
     tag_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
     """What `read_tags` needs besides `permissions`."""
+    inventory: Callable[[Sequence[Naming], Clients], Iterable[Existing]] | None = None
+    """Yields what exists under the names that steps make in some repositories; reads only. It may yield more, since the
+    caller reads each name backwards; it never leaves out a page: what cannot be read is a `ServiceError`."""
+    inventory_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
+    """What `inventory` needs by itself: rights to list, none to change."""
+    not_listed: Callable[[Naming], str | None] = lambda _naming: None
+    """Why `inventory` cannot list what is under names of this form; None if it can."""
     check: Callable[[Inputs], Sequence[str]] | None = None
     """More to check at load over raw inputs (a prefix that must end in a delimiter): sentences, empty when fine."""
     look_up: Callable[[Inputs], Sequence[str]] | None = None

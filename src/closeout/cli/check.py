@@ -6,11 +6,15 @@ It reads the file and nothing else: no secret, no network, no account.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from closeout.cli import exits, findings, options, output
 from closeout.cli.commands import Command
+
+if TYPE_CHECKING:
+    from closeout.config.inverses import StepInventory
 
 
 @click.command(
@@ -32,19 +36,48 @@ def check(path: Path, as_json: bool) -> int:
 
     Below each error, indented, are the line of the file, a caret and the fix. Exit code 0 if `closeout serve`
     accepts the file (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
-    [{"file", "line", "column", "code", "severity", "message", "fix"}]}.
+    [{"file", "line", "column", "code", "severity", "message", "fix"}], "inventory": [{"automation", "step",
+    "inventory": bool, "reason"}]}.
+
+    Of a file without errors it also says for which destructive steps `closeout orphans` can list what exists, and why
+    for others it cannot.
     """
     from closeout.actions.registry import builtin
     from closeout.config.load import check as check_file
 
     found = check_file(path, builtin())
     errors = sum(finding.severity == "error" for finding in found)
+    steps = () if errors else _inventories(path)
     if as_json:
-        output.print_json({"valid": not errors, "findings": [finding.to_json() for finding in found]})
+        output.print_json(
+            {
+                "valid": not errors,
+                "findings": [finding.to_json() for finding in found],
+                "inventory": [step.to_json() for step in steps],
+            }
+        )
     else:
         findings.show(found, err=False)
         output.note(f"{path}: {_count(errors, 'error')}." if found else f"{path}: fine.")
+        for step in steps:
+            output.note(output.wrapped(_inventory(step), "  ", "    "))
     return exits.FAILED if errors else exits.OK
+
+
+def _inventories(path: Path) -> tuple[StepInventory, ...]:
+    """Read the file's own automations again, without its Python modules."""
+    from closeout.actions.registry import builtin
+    from closeout.config.inverses import inventories
+    from closeout.config.load import load
+
+    return inventories(load(path, builtin(), modules=False).automations, builtin())
+
+
+def _inventory(one: StepInventory) -> str:
+    place = f"{one.automation.name}/{one.step.id}"
+    if one.reason is None:
+        return f"{place}: `closeout orphans` lists what it would delete."
+    return f"{place}: `closeout orphans` lists nothing, because {one.reason}."
 
 
 def _count(number: int, noun: str) -> str:

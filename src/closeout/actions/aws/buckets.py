@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Protocol
 
@@ -76,6 +76,24 @@ def versions(client: S3, place: Place, *, missing_ok: bool = True) -> Iterator[V
             return
         arguments["KeyMarker"] = page["NextKeyMarker"]
         arguments["VersionIdMarker"] = page.get("NextVersionIdMarker", "")
+
+
+def groups(client: S3, place: Place, delimiter: str) -> Iterator[str]:
+    """Yield what the keys in a place begin with, up to the delimiter, page by page."""
+    arguments: dict[str, Any] = {**place.arguments(), "Prefix": place.prefix, "Delimiter": delimiter}
+    while True:
+        page = client.list_object_versions(**arguments, MaxKeys=BATCH)
+        for row in page.get("CommonPrefixes", ()):
+            yield str(row["Prefix"])
+        if not page["IsTruncated"]:
+            return
+        arguments["KeyMarker"] = page["NextKeyMarker"]
+        arguments["VersionIdMarker"] = page.get("NextVersionIdMarker", "")
+
+
+def seconds(moment: str) -> float:
+    """Return a version's `modified` as seconds since the epoch."""
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def _moment(value: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Any
 
-from closeout.actions.aws import arns, buckets, physical, stacks, tags
+from closeout.actions.aws import arns, buckets, listing, physical, stacks, tags
 from closeout.actions.aws.stacks import Resource
 from closeout.actions.aws.teardown import Doomed, Teardown
 from closeout.actions.aws.together import each
@@ -336,6 +336,8 @@ FORCE_DELETE_STACK, which leaves resources behind.""",
     absent=absent,
     read_tags=tags.of_stack,
     tag_permissions=tags.stack_permissions,
+    inventory=listing.stacks,
+    inventory_permissions=listing.stack_permissions,
     apply=apply,
     verify=verify,
     timeout=3 * 3600.0,

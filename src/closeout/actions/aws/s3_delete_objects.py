@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from closeout.actions.aws import arns, buckets, tags
+from closeout.actions.aws import arns, buckets, listing, tags
 from closeout.actions.aws.buckets import Place, Version
 from closeout.actions.spec import Action, Input, Inputs, Permission, Work
 from closeout.core.errors import InputError, ServiceError
@@ -258,6 +258,9 @@ count.""",
     absent=absent,
     read_tags=tags.of_bucket,
     tag_permissions=lambda inputs: tags.bucket_permissions(arns.pattern(inputs, "bucket")),
+    inventory=listing.prefixes,
+    inventory_permissions=listing.prefix_permissions,
+    not_listed=listing.prefixes_not_listed,
     apply=apply,
     verify=verify,
     timeout=3600.0,

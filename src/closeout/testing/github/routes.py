@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.testing import payloads
-from closeout.testing.github.world import Refused, Repository, World
+from closeout.testing.github.world import Pull, Refused, Repository, World
+
+ONLY_BY_ITSELF = ("merged", "comments", "commits", "additions", "deletions", "changed_files")
+"""Fields that the list of pull requests lacks: https://docs.github.com/en/rest/pulls/pulls"""
 
 
 class Call(NamedTuple):
@@ -43,7 +46,7 @@ def _get_pull(call: Call) -> Answer:
     pull = call.world.pull(call.repository, int(call.rest[0]))
     # Who merged it is in the answer about one pull request only; who closed it without a merge is nowhere in it.
     by = {"merged_by": payloads.user() if pull.merged else None}
-    return 200, call.world.pull_payload(call.repository, pull)["pull_request"] | by
+    return 200, call.world.pull_payload(call.repository, pull)["pull_request"] | by | pull.times
 
 
 def _list_pulls(call: Call) -> Answer:
@@ -53,8 +56,13 @@ def _list_pulls(call: Call) -> Answer:
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
         ]
-    shown = [call.world.pull_payload(call.repository, p)["pull_request"] for p in reversed(pulls)]
-    return 200, page(call, shown)
+    return 200, [_in_a_list(call, pull) for pull in page(call, pulls[::-1])]
+
+
+def _in_a_list(call: Call, pull: Pull) -> dict[str, Any]:
+    """Return a pull request without what GitHub gives only for one by itself."""
+    shown = call.world.pull_payload(call.repository, pull)["pull_request"] | pull.times
+    return {key: value for key, value in shown.items() if key not in ONLY_BY_ITSELF}
 
 
 def _pull_files(call: Call) -> Answer:

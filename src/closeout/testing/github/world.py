@@ -45,6 +45,8 @@ class Pull:
     """None: the same repository; `gone`: the fork was deleted; else the fork's full name."""
     title: str = "Add a basket"
     files: list[dict[str, Any]] = field(default_factory=list)
+    times: dict[str, str] = field(default_factory=dict)
+    """What the API says in place of the times of the payload: `created_at`, `closed_at`."""
 
 
 @dataclass(slots=True)
@@ -159,6 +161,7 @@ class World:
                 fork=options.pop("fork", None),
                 title=options.pop("title", "Add a basket"),
                 files=list(options.pop("files", ())),
+                times=dict(options.pop("times", {})),
             )
             if options:
                 raise Refused(422, f"unknown option {min(options)}")

@@ -1,0 +1,116 @@
+"""What exists in an account under the names that steps make: stacks, and prefixes of a bucket.
+
+Apart from the actions that delete it, so that it is plain that nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from closeout.actions.aws import arns, buckets
+from closeout.actions.aws.together import each
+from closeout.actions.spec import Existing, Inputs, Permission
+from closeout.core.inverse import Naming
+from closeout.ports import Clients
+
+_STATES = (
+    *(f"CREATE_{end}" for end in ("COMPLETE", "FAILED", "IN_PROGRESS")),
+    *(f"DELETE_{end}" for end in ("FAILED", "IN_PROGRESS")),
+    *(f"IMPORT_{end}" for end in ("COMPLETE", "IN_PROGRESS")),
+    *(f"IMPORT_ROLLBACK_{end}" for end in ("COMPLETE", "FAILED", "IN_PROGRESS")),
+    "REVIEW_IN_PROGRESS",
+    *(f"ROLLBACK_{end}" for end in ("COMPLETE", "FAILED", "IN_PROGRESS")),
+    *(f"UPDATE_{end}" for end in ("COMPLETE", "COMPLETE_CLEANUP_IN_PROGRESS", "FAILED", "IN_PROGRESS")),
+    *(f"UPDATE_ROLLBACK_{end}" for end in ("COMPLETE", "COMPLETE_CLEANUP_IN_PROGRESS", "FAILED")),
+    "UPDATE_ROLLBACK_IN_PROGRESS",
+)
+"""Every state but DELETE_COMPLETE: for 90 days CloudFormation lists deleted stacks too.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStacks.html
+"""
+
+
+def stacks(_names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
+    """Yield every stack of the account and region but nested ones, which are deleted through their parent."""
+    client = clients.aws("cloudformation")
+    more: dict[str, str] = {}
+    while True:
+        page = client.list_stacks(StackStatusFilter=list(_STATES), **more)
+        for row in page["StackSummaries"]:
+            if not row.get("ParentId"):
+                yield _stack(row)
+        if not page.get("NextToken"):
+            return
+        more = {"NextToken": page["NextToken"]}
+
+
+def _stack(row: Mapping[str, Any]) -> Existing:
+    name = row["StackName"]
+    return Existing(
+        resource=name,
+        inputs={"stack-name": name},
+        created=row["CreationTime"].timestamp(),
+        busy="it is being deleted" if row["StackStatus"] == "DELETE_IN_PROGRESS" else "",
+    )
+
+
+def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
+    """Return the right to list stacks, which AWS grants for all of them or for none."""
+    reason = "list the stacks that exist"
+    return (
+        Permission(system="aws", actions=("cloudformation:ListStacks",), resources=("*",), reason=reason),
+    )
+
+
+def prefixes_not_listed(naming: Naming) -> str | None:
+    """Return why prefixes of this form are not listed: S3 groups keys by one delimiter behind a fixed text."""
+    prefix = naming.patterns["prefix"]
+    if naming.patterns["bucket"].fixed is None:
+        return "`bucket` holds the pull request's number, and prefixes are listed in one bucket"
+    if prefix.fixed is not None or len(prefix.texts) != 2 or len(prefix.texts[1]) != 1:
+        return "`prefix` must end with the number and the delimiter"
+    return None
+
+
+def prefixes(names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
+    """Yield the prefixes that these names give, with the times of the oldest and the newest version under each."""
+    account = clients.account()
+    for naming in names:
+        bucket, (lead, delimiter) = naming.patterns["bucket"].fixed, naming.patterns["prefix"].texts
+        assert bucket is not None
+        place = buckets.Place(bucket=bucket, owner=account, prefix=lead)
+        found = [
+            prefix
+            for prefix in buckets.groups(clients.aws("s3"), place, delimiter)
+            if naming.patterns["prefix"].gives(prefix)
+        ]
+        yield from each(partial(_prefix, clients, place), found)
+
+
+def _prefix(clients: Clients, place: buckets.Place, prefix: str) -> Existing:
+    times = [
+        version.modified
+        for version in buckets.versions(
+            clients.aws("s3"), buckets.Place(bucket=place.bucket, owner=place.owner, prefix=prefix)
+        )
+    ]
+    return Existing(
+        resource=f"s3://{place.bucket}/{prefix}",
+        inputs={"bucket": place.bucket, "prefix": prefix},
+        created=buckets.seconds(min(times)) if times else None,
+        changed=buckets.seconds(max(times)) if times else None,
+    )
+
+
+def prefix_permissions(inputs: Inputs) -> tuple[Permission, ...]:
+    """Return the right to list one bucket's versions."""
+    return (
+        Permission(
+            system="aws",
+            actions=("s3:ListBucketVersions",),
+            resources=(f"arn:aws:s3:::{arns.pattern(inputs, 'bucket')}",),
+            reason="list the prefixes that exist",
+        ),
+    )

@@ -1,0 +1,82 @@
+"""A name read backwards: which pull request's number stands in it.
+
+Only a name that decodes in one way has a pattern: fixed text, and between it the number, beside which no fixed text has a
+digit. What a pattern gives back is a candidate and nothing more, since anybody may call a thing `preview-812`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
+
+NUMBER = None
+"""Stands for the number among the parts of a name."""
+Part: TypeAlias = "str | None"
+_DIGITS = "0123456789"
+
+
+class NamePattern(NamedTuple):
+    """The texts around each place of the number, in order: one text alone is a name without it."""
+
+    texts: tuple[str, ...]
+
+    @property
+    def fixed(self) -> str | None:
+        """The whole name, if it is the same for every pull request."""
+        return self.texts[0] if len(self.texts) == 1 else None
+
+    def number(self, name: str) -> int | None:
+        """Return the number in a name that this pattern gives; None for any other name."""
+        found = _expression(self.texts).fullmatch(name)
+        return int(found["number"]) if found is not None and self.fixed is None else None
+
+    def gives(self, name: str) -> bool:
+        """Return whether this pattern gives a name, with whatever number."""
+        return name == self.fixed or self.number(name) is not None
+
+
+class Naming(NamedTuple):
+    """What a step names for the pull requests of one repository: a pattern for each input that names."""
+
+    repository: str
+    """As the patterns spell it."""
+    patterns: Mapping[str, NamePattern]
+
+    def number(self, inputs: Mapping[str, str]) -> int | None:
+        """Return the number that all of these inputs give; None if they do not come from one pull request."""
+        if set(inputs) != set(self.patterns):
+            return None
+        if not all(pattern.gives(inputs[key]) for key, pattern in self.patterns.items()):
+            return None
+        numbers = {
+            pattern.number(inputs[key]) for key, pattern in self.patterns.items() if pattern.fixed is None
+        }
+        return numbers.pop() if len(numbers) == 1 else None
+
+
+def pattern_of(parts: Sequence[Part]) -> NamePattern | str:
+    """Return the pattern of a name that is made of these parts, or why it cannot be read backwards."""
+    texts = [""]
+    for part in parts:
+        if part is NUMBER:
+            texts.append("")
+        else:
+            texts[-1] += part
+    for before, after in pairwise(texts):
+        if not before:
+            return "it has no fixed text before the number"
+        if before[-1] in _DIGITS or after[:1] in tuple(_DIGITS):
+            return "a digit is next to the number, so where the number begins or ends cannot be told"
+    return NamePattern(tuple(texts))
+
+
+@lru_cache(maxsize=4_096)
+def _expression(texts: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the expression of these texts with one number between them: the same at each place."""
+    first, *more = map(re.escape, texts)
+    # Numbers are positive integers without leading zeros: https://docs.github.com/en/rest/pulls/pulls
+    number = ("(?P<number>[1-9][0-9]{0,17})", *["(?P=number)"] * max(len(more) - 1, 0))
+    return re.compile(first + "".join(map(str.__add__, number, more)), re.DOTALL)

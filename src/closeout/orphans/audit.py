@@ -1,0 +1,237 @@
+"""Audit a configuration: list what exists, read the names backwards, ask GitHub, and give a verdict on each find.
+
+One answer that fails costs what it was about and no more: the rest of the audit goes on, and the report names what could
+not be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from closeout.actions.spec import Existing
+from closeout.config.inverses import StepInventory, naming
+from closeout.core.errors import CloseoutError
+from closeout.core.inverse import Naming
+from closeout.core.units import iso
+from closeout.orphans.reading import Pull, Reading, Unread, at_once, reading
+from closeout.orphans.verdict import Find, GitHubSays, State, Verdict, judge
+from closeout.ports import AwsTarget, ClientFactory, GitHub
+from closeout.run import guards, inputs
+
+Progress = Callable[[str], None]
+EVERY = 500
+"""So many things are listed, or judged, between two lines of progress."""
+
+
+class Row(NamedTuple):
+    """What the audit says of one resource."""
+
+    target: AwsTarget | None
+    resource: str
+    state: State
+    reason: str
+    repository: str
+    pull_request: int
+    automation: str
+    created: float | None
+    failed: bool
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return an orphan as `closeout orphans --json` shows it."""
+        created = self.created or now
+        return {
+            "resource": self.resource,
+            "repository": self.repository,
+            "pull_request": self.pull_request,
+            "automation": self.automation,
+            "created": iso(created),
+            "age_seconds": int(now - created),
+        }
+
+
+class Report(NamedTuple):
+    """The rows, orphans first and the oldest of each state first; `errors` name what could not be asked."""
+
+    rows: tuple[Row, ...]
+    errors: tuple[str, ...]
+
+    def of(self, state: State) -> tuple[Row, ...]:
+        """Return the rows of one state."""
+        return tuple(row for row in self.rows if row.state == state)
+
+
+class _Place(NamedTuple):
+    """Where one action lists: once, for all steps that act there."""
+
+    uses: str
+    target: AwsTarget | None
+
+
+Busy = Callable[[str, int], str | None]
+"""Returns why what belongs to a pull request is left alone: a run of it goes on. None if nothing speaks against it."""
+
+
+@dataclass(slots=True)
+class Audit:
+    """One audit of the steps that have an inventory. `busy` knows what the ledger says of runs that go on."""
+
+    clients: ClientFactory
+    github: GitHub
+    now: float
+    progress: Progress
+    busy: Busy = lambda _repository, _number: None
+    errors: list[str] = field(default_factory=list)
+
+    def run(self, inventories: Iterable[StepInventory]) -> Report:
+        """Return the report. Never raises for what AWS or GitHub answers."""
+        steps = [one for one in inventories if one.reason is None]
+        readings = self._readings(steps)
+        finds = self._finds(steps, readings)
+        pulls = self._pulls(finds, readings)
+        rows = _one_each(self._judged(finds, pulls, readings))
+        order = {"orphan": 0, "unknown": 1, "open": 2}
+        rows.sort(key=lambda row: (order[row.state], row.created or self.now, row.resource))
+        return Report(tuple(rows), tuple(dict.fromkeys(self.errors)))
+
+    def _readings(self, steps: Sequence[StepInventory]) -> dict[str, Reading | Unread]:
+        """Ask GitHub for each repository, by its name in the configuration."""
+        names = dict.fromkeys(name for one in steps for name in one.automation.repositories)
+        found: dict[str, Reading | Unread] = {}
+        for name in names:
+            try:
+                found[name] = reading(self.github, name)
+            except CloseoutError as error:
+                found[name] = Unread(self._failed(error.message), failed=True)
+        return found
+
+    def _failed(self, message: str) -> str:
+        self.errors.append(message)
+        return message
+
+    # --- what exists ------------------------------------------------------------------------------------
+
+    def _finds(self, steps: Sequence[StepInventory], readings: Mapping[str, Reading | Unread]) -> list[Find]:
+        """Return each thing that exists with each step and pull request whose name it has."""
+        places: dict[_Place, list[tuple[StepInventory, Naming]]] = {}
+        for one in steps:
+            target = inputs.target(one.step, {})
+            for repository in one.automation.repositories:
+                known = readings[repository]
+                spelled = known.name if isinstance(known, Reading) else repository
+                form = naming(one.step, one.action, spelled)
+                if isinstance(form, Naming):
+                    form = form._replace(repository=repository)
+                    places.setdefault(_Place(one.step.uses, target), []).append((one, form))
+        return [
+            find
+            for place, forms in places.items()
+            for existing in self._existing(place, forms)
+            for find in _matching(existing, place.target, forms)
+        ]
+
+    def _existing(self, place: _Place, forms: Sequence[tuple[StepInventory, Naming]]) -> list[Existing]:
+        """List what exists in one place. What was read before an error counts, and the error is told."""
+        where = f" in {place.target.account}/{place.target.region}" if place.target else ""
+        self.progress(f"Listing what {place.uses} deletes{where}")
+        found: list[Existing] = []
+        inventory = forms[0][0].action.inventory
+        assert inventory is not None
+        try:
+            clients = self.clients.for_step(place.target)
+            guards.check_account(place.target, clients)
+            for existing in inventory([form for _, form in forms], clients):
+                found.append(existing)
+                if len(found) % EVERY == 0:
+                    self.progress(f"  {len(found)} listed")
+        except CloseoutError as error:
+            self._failed(error.message)
+        return found
+
+    # --- whose it is ------------------------------------------------------------------------------------
+
+    def _pulls(
+        self, finds: Iterable[Find], readings: Mapping[str, Reading | Unread]
+    ) -> dict[tuple[str, int], Pull | Unread]:
+        wanted: dict[str, set[int]] = {}
+        for find in finds:
+            wanted.setdefault(find.repository, set()).add(find.number)
+        answers: dict[tuple[str, int], Pull | Unread] = {}
+        for repository, numbers in wanted.items():
+            known = readings[repository]
+            if isinstance(known, Unread):
+                answers |= {(repository, number): known for number in numbers}
+                continue
+            self.progress(f"Reading {len(numbers)} pull requests of {repository}")
+            answers |= {(repository, number): pull for number, pull in known.read(numbers).items()}
+        return answers
+
+    def _judged(
+        self,
+        finds: Sequence[Find],
+        pulls: Mapping[tuple[str, int], Pull | Unread],
+        readings: Mapping[str, Reading | Unread],
+    ) -> list[Row]:
+        def row(find: Find) -> Row:
+            known = readings[find.repository]
+            alone = known.alone if isinstance(known, Reading) else lambda _number: known
+            ask = GitHubSays(alone, self.github.pull_request_files)
+            verdict = judge(find, pulls[find.repository, find.number], ask, self.now)
+            if verdict.state == "orphan":
+                why = self.busy(find.repository, find.number)
+                verdict = Verdict("unknown", why) if why else verdict
+            return _row(find, verdict)
+
+        rows: list[Row] = []
+        for first in range(0, len(finds), EVERY):
+            if len(finds) > EVERY:
+                self.progress(f"Judging {first + 1} to {min(first + EVERY, len(finds))} of {len(finds)}")
+            rows += at_once(row, finds[first : first + EVERY])
+        self.errors += [row.reason for row in rows if row.failed]
+        return rows
+
+
+def _matching(
+    existing: Existing, target: AwsTarget | None, forms: Sequence[tuple[StepInventory, Naming]]
+) -> list[Find]:
+    return [
+        Find(existing, target, one.automation, one.step, one.action, form.repository, number)
+        for one, form in forms
+        if (number := form.number(existing.inputs)) is not None
+    ]
+
+
+def _row(find: Find, verdict: Verdict) -> Row:
+    return Row(
+        find.target,
+        find.existing.resource,
+        verdict.state,
+        verdict.reason,
+        find.repository,
+        find.number,
+        find.automation.name,
+        find.existing.created,
+        verdict.failed,
+    )
+
+
+def _one_each(rows: Iterable[Row]) -> list[Row]:
+    """Return one row for each resource.
+
+    Two automations may name one thing of one pull request: then it is an orphan if one of them would delete it. A name
+    that may be of two pull requests is never an orphan's.
+    """
+    found: dict[tuple[AwsTarget | None, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.target, row.resource), []).append(row)
+    return [_joined(together) for together in found.values()]
+
+
+def _joined(rows: Sequence[Row]) -> Row:
+    owners = {(row.repository, row.pull_request) for row in rows}
+    if len(owners) > 1:
+        text = " or ".join(sorted(f"{repository}#{number}" for repository, number in owners))
+        return rows[0]._replace(state="unknown", reason=f"its name may be of {text}")
+    weight = {"open": 0, "orphan": 1, "unknown": 2}
+    return min(rows, key=lambda row: weight[row.state])

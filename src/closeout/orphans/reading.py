@@ -1,0 +1,167 @@
+"""Read many pull requests of one repository with few calls: from the list where that is cheaper, else one by one.
+
+What GitHub does not say clearly is never read as "closed" or "absent": such a pull request gets a reason in place of an
+answer, and after an error that is not about a single pull request nothing more is asked for this repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from closeout.core.errors import ServiceError
+from closeout.ports import GitHub, Json
+
+AT_ONCE = 8
+PAGE = 100
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+
+class Pull(NamedTuple):
+    """What GitHub says of a pull request. `whole`: read by itself, so that no field is missing."""
+
+    answer: Json
+    whole: bool
+
+
+class Unread(NamedTuple):
+    """Why it is not known how a pull request stands. `failed`: GitHub could not be asked."""
+
+    reason: str
+    failed: bool
+
+
+def at_once(work: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
+    """Return what `work` returns for each item, in their order, a few at a time."""
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="closeout-audit") as pool:
+        return list(pool.map(work, items))
+
+
+@dataclass(slots=True)
+class Reading:
+    """The pull requests of one repository, for one audit. `name` and `id` are GitHub's own."""
+
+    github: GitHub
+    name: str
+    id: int
+    failure: str = ""
+    """Why nothing more is asked for."""
+    found: dict[int, Pull] = field(default_factory=dict)
+
+    def read(self, numbers: Collection[int]) -> dict[int, Pull | Unread]:
+        """Return an answer for each number."""
+        left = set(numbers)
+        if left:
+            newest = self._page(1)
+            left = {number for number in left - self.found.keys() if number <= newest}
+        if left and not self.failure:
+            pages = (newest - min(left)) // PAGE + 1
+            if pages < len(left):
+                self._list(min(left), pages)
+        one_by_one = sorted(left - self.found.keys())
+        alone = dict(zip(one_by_one, at_once(self.alone, one_by_one), strict=True))
+        return {
+            number: self.found.get(number) or alone.get(number) or self._absent(number) for number in numbers
+        }
+
+    def alone(self, number: int) -> Pull | Unread:
+        """Read one pull request by itself."""
+        if self.failure:
+            return Unread(self.failure, failed=True)
+        path = f"/repos/{self.name}/pulls/{number}"
+        try:
+            answer = self.github.request("GET", path)
+            self._check(path, answer)
+            if answer["number"] != number:
+                raise _unusable(path)
+        except ServiceError as error:
+            if error.http_status == 404:
+                return self._absent(number)
+            self.failure = self.failure or error.message
+            return Unread(error.message, failed=True)
+        return Pull(answer, whole=True)
+
+    def _absent(self, number: int) -> Unread:
+        if self.failure:
+            return Unread(self.failure, failed=True)
+        return Unread(f"{self.name} has no pull request {number}", failed=False)
+
+    def _list(self, oldest: int, pages: int) -> None:
+        """Read the list, the newest first, down to the number `oldest`: it stands on one of so many pages, or on none.
+
+        Pull requests that are opened meanwhile move others from page to page. One that is missed so is read by itself.
+        """
+        for first in range(2, pages + 1, AT_ONCE):
+            last = min(first + AT_ONCE, pages + 1)
+            lowest = min(at_once(self._page, range(first, last)))
+            if self.failure or lowest <= oldest:
+                return
+
+    def _page(self, page: int) -> int:
+        """Keep what is on a page; return its highest number for page 1, the lowest for others, 0 without any."""
+        if self.failure:
+            return 0
+        path = f"/repos/{self.name}/pulls"
+        query = {
+            "state": "all",
+            "sort": "created",
+            "direction": "desc",
+            "per_page": str(PAGE),
+            "page": str(page),
+        }
+        try:
+            answer = self.github.request("GET", path, query=query)
+            if not isinstance(answer, list):
+                raise _unusable(path)
+            for pull in answer:
+                self._check(path, pull)
+        except ServiceError as error:
+            self.failure = self.failure or error.message
+            return 0
+        self.found.update((pull["number"], Pull(pull, whole=False)) for pull in answer)
+        numbers: list[int] = [pull["number"] for pull in answer] or [0]
+        return max(numbers) if page == 1 else min(numbers)
+
+    def _check(self, path: str, pull: Any) -> None:
+        """Raise `ServiceError` unless this is a pull request of this repository, open or closed."""
+        try:
+            sound = (
+                type(pull["number"]) is int
+                and pull["state"] in ("open", "closed")
+                and pull["base"]["repo"]["id"] == self.id
+            )
+        except (KeyError, TypeError, IndexError):
+            sound = False
+        if not sound:
+            raise _unusable(path)
+
+
+def reading(github: GitHub, repository: str) -> Reading:
+    """Return what reads the pull requests of a repository. Raises `ServiceError` if GitHub does not show it.
+
+    Raises it for one that was renamed, too: the configuration names another repository than GitHub's answer is about.
+    """
+    path = f"/repos/{repository}"
+    answer = github.request("GET", path)
+    try:
+        name, number = answer["full_name"], answer["id"]
+    except (KeyError, TypeError, IndexError):
+        raise _unusable(path) from None
+    if not isinstance(name, str) or type(number) is not int:
+        raise _unusable(path)
+    if name.lower() != repository.lower():
+        raise _refused(path, f"{repository} is now {name}; write that into `repositories`")
+    return Reading(github, name, number)
+
+
+def _unusable(path: str) -> ServiceError:
+    return _refused(path, "the answer is not what was asked for")
+
+
+def _refused(path: str, why: str) -> ServiceError:
+    return ServiceError(
+        f"GitHub: GET {path}: {why}", service="github", operation=f"GET {path}", reason="unusable"
+    )

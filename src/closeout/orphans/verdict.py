@@ -1,0 +1,190 @@
+"""The verdict about one find: an orphan only if everything speaks for it, else open, or unknown with the reason.
+
+In an old repository nearly every number is closed, so a closed number alone is no ownership: the step must give exactly
+this name, the automation must match, and the thing must have been made while the pull request lived.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+
+from closeout import livecheck
+from closeout.actions.spec import Action, Existing
+from closeout.config import cel
+from closeout.core import protect
+from closeout.core.automation import Automation, Step
+from closeout.core.errors import CloseoutError
+from closeout.core.plan import Change
+from closeout.core.units import DAY, MINUTE
+from closeout.orphans.reading import Pull, Unread
+from closeout.ports import AwsTarget, GitHub, Json
+from closeout.run import explain, inputs
+from closeout.run.closed_event import EVENT, read_closed_event
+from closeout.run.matching import PathsOf
+
+SLACK = 10 * MINUTE
+"""Clocks differ, and a workflow may have begun to deploy before GitHub stored the pull request."""
+LAST_RECHECK = DAY
+"""So long after the close a late deploy still belongs to the pull request."""
+
+State: TypeAlias = Literal["orphan", "open", "unknown"]
+_WORD = re.compile(r"\w+")
+_ONLY_ALONE = frozenset(
+    (
+        "additions",
+        "changed_files",
+        "comments",
+        "commits",
+        "deletions",
+        "maintainer_can_modify",
+        "mergeable",
+        "mergeable_state",
+        "merged_by",
+        "rebaseable",
+        "review_comments",
+        "sender",
+    )
+)
+"""Fields that GitHub gives for one pull request and not in its list, and `sender`, which is made of `merged_by`.
+
+https://docs.github.com/en/rest/pulls/pulls
+"""
+_ONLY_DELIVERED = frozenset(("custom_properties", "enterprise", "installation"))
+"""Fields that a delivery may have and the API's answer has not: `has()` of one would be false and say nothing."""
+
+
+class Verdict(NamedTuple):
+    """What a find is, and why; `failed`: a question got no answer."""
+
+    state: State
+    reason: str
+    failed: bool = False
+
+
+class Find(NamedTuple):
+    """Something that exists, and the step whose name it has, for one pull request."""
+
+    existing: Existing
+    target: AwsTarget | None
+    automation: Automation
+    step: Step
+    action: Action
+    repository: str
+    number: int
+
+
+class GitHubSays(NamedTuple):
+    """How to ask further about the pull request of a find."""
+
+    alone: Callable[[int], Pull | Unread]
+    """Reads a pull request by itself."""
+    paths_of: PathsOf
+
+
+def judge(find: Find, pull: Pull | Unread, ask: GitHubSays, now: float) -> Verdict:
+    """Return the verdict. Never raises for what GitHub answers or the pull request holds."""
+    if isinstance(pull, Unread):
+        return Verdict("unknown", pull.reason, pull.failed)
+    if pull.answer["state"] == "open":
+        return Verdict("open", "the pull request is open")
+    if pull.answer["state"] != "closed":
+        return Verdict("unknown", "GitHub does not say that it is closed")
+    reason = _why_untimely(find.existing, pull.answer) or _why_left_alone(find)
+    if reason:
+        return Verdict("unknown", reason)
+    if not pull.whole and _words(find) & _ONLY_ALONE:
+        again = ask.alone(find.number)
+        if isinstance(again, Unread) or again.answer["state"] != "closed":
+            return judge(find, again, ask, now)
+        pull = again
+    try:
+        payload = _payload(find, pull, now)
+    except CloseoutError as error:
+        return Verdict("unknown", f"no event can be made of the pull request: {error.message}")
+    return _by_event(find, payload, ask.paths_of)
+
+
+def _why_untimely(existing: Existing, pull: Json) -> str | None:
+    """Return why the pull request did not make this, as far as times say; None if it may have."""
+    opened, closed = _seconds(pull.get("created_at")), _seconds(pull.get("closed_at"))
+    if opened is None or closed is None:
+        return "GitHub does not say when the pull request was opened and closed"
+    if existing.created is None:
+        return "it is not known when it was created"
+    if existing.created < opened - SLACK:
+        return "it was created before the pull request was opened"
+    if max(existing.created, existing.changed or 0) > closed + LAST_RECHECK + SLACK:
+        return "it was created more than a day after the pull request was closed"
+    return None
+
+
+def _why_left_alone(find: Find) -> str | None:
+    if find.existing.busy:
+        return find.existing.busy
+    for name in (find.existing.resource, *find.existing.inputs.values()):
+        change = Change(verb="delete", resource=name, reason="", name=name)
+        rule = protect.protected_by(change, find.automation.protect_names)
+        if rule:
+            return f"it is protected by {rule}"
+    return None
+
+
+def _by_event(find: Find, payload: Mapping[str, Any], paths_of: PathsOf) -> Verdict:
+    """Return the verdict as far as the pull request's event decides: the name, the triggers, and each `if`."""
+    try:
+        livecheck.subject_of(EVENT, payload)
+        given = inputs.resolve(find.step, find.action, payload)
+    except CloseoutError as error:
+        return Verdict("unknown", f"the step cannot be rendered: {error.message}")
+    other = [str(given[key]) for key, text in find.existing.inputs.items() if given[key] != text]
+    if other:
+        return Verdict("unknown", f"the step gives another name: {', '.join(other)}")
+    untold = _words(find) & _ONLY_DELIVERED
+    if "sender" not in payload and (find.automation.senders or "sender" in _words(find)):
+        untold |= {"sender"}
+    if untold:
+        return Verdict("unknown", f"a condition asks for `{min(untold)}`, which GitHub's API does not give")
+    (row,) = explain.explain([find.automation], EVENT, payload, paths_of)
+    if row["outcome"] != explain.RUN:
+        return Verdict("unknown", row["reason"], failed=row["outcome"] == explain.UNKNOWN)
+    try:
+        if find.step.condition is not None and not cel.condition(find.step.condition, payload):
+            return Verdict("unknown", f"the step's `if` is false: {find.step.condition}")
+    except CloseoutError as error:
+        return Verdict("unknown", error.message)
+    return Verdict("orphan", "its pull request is closed")
+
+
+def _words(find: Find) -> set[str]:
+    """Return every word of the conditions."""
+    texts = [find.automation.condition or "", find.step.condition or ""]
+    return {*_WORD.findall(" ".join(texts)), *(("sender",) if find.automation.senders else ())}
+
+
+def _payload(find: Find, pull: Pull, now: float) -> Mapping[str, Any]:
+    """Return the `closed` event of a pull request that was read already."""
+    answer = dict(pull.answer)
+    if not pull.whole:
+        # The list says it by the time alone.
+        answer["merged"] = answer.get("merged_at") is not None
+    return read_closed_event(cast("GitHub", _Read(answer)), find.repository, find.number, now).payload
+
+
+class _Read:
+    """Stands for GitHub where the answer is there already."""
+
+    def __init__(self, answer: Json) -> None:
+        self._answer = answer
+
+    def request(self, *_arguments: Any, **_options: Any) -> Json:
+        return self._answer
+
+
+def _seconds(text: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (TypeError, ValueError):
+        return None

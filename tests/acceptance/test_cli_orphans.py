@@ -1,0 +1,132 @@
+"""`closeout orphans`: the real command between a fake GitHub and an emulated AWS, over accounts in which others live too."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from closeout.cli import exits
+from closeout.testing.aws import FakeAws
+from closeout.testing.github import FakeGitHub
+from closeout.testing.github.world import stamp
+from tests.acceptance.machine import CONFIG, REPOSITORY, Machine
+
+KEEP = CONFIG.replace(
+    "    repositories: [acme/shop]\n",
+    "    repositories: [acme/shop]\n"
+    "    if: \"!event.pull_request.labels.exists(label, label.name == 'keep-preview')\"\n",
+)
+HOUR, DAY = 3_600, 86_400
+
+
+@pytest.fixture
+def machine(tmp_path: Path, cloud: FakeAws) -> Iterator[Machine]:
+    """A machine without a server."""
+    cloud.reset()
+    with FakeGitHub() as github:
+        github.world.add_repository(REPOSITORY, private=True)
+        yield Machine(tmp_path, cloud, github, KEEP)
+
+
+def pull(machine: Machine, number: int, *, opened: float, closed: float | None, **options: object) -> None:
+    """A pull request that was opened, and maybe closed, so many seconds ago."""
+    now = time.time()
+    world = machine.github.world
+    made = world.open_pull(REPOSITORY, number=number, **({"base": "develop"} | options))
+    made.times["created_at"] = stamp(now - opened)
+    if closed is not None:
+        world.change_pull(REPOSITORY, number, "closed")
+        made.times["closed_at"] = stamp(now - closed)
+
+
+def stack(machine: Machine, name: str) -> None:
+    """A stack that is created now."""
+    body = json.dumps({"Resources": {"Jobs": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}}}})
+    machine.client("cloudformation").create_stack(StackName=name, TemplateBody=body)
+
+
+def test_only_what_a_closed_pull_request_left_behind_is_an_orphan(machine: Machine) -> None:
+    """Open, kept by a label, of another base, of another team, made before or long after: none of these is."""
+    pull(machine, 17, opened=5 * DAY, closed=HOUR)
+    pull(machine, 18, opened=5 * DAY, closed=None)
+    pull(machine, 19, opened=5 * DAY, closed=HOUR, labels=("keep-preview",))
+    pull(machine, 20, opened=5 * DAY, closed=HOUR, base="main")
+    pull(machine, 21, opened=500 * DAY, closed=400 * DAY)
+    pull(machine, 22, opened=-HOUR, closed=-2 * HOUR)
+    for name in ("preview-17", "preview-18", "preview-19", "preview-20", "preview-21", "preview-22"):
+        stack(machine, name)
+    for foreign in ("preview-812", "preview-017", "preview-17-old", "api-preview-17", "CDKToolkit"):
+        stack(machine, foreign)
+    before = len(machine.aws.requests())
+    done = machine.closeout("orphans", "--json", check=False)
+    told = json.loads(done.stdout)
+    assert done.returncode == exits.FAILED
+    (orphan,) = told["orphans"]
+    assert set(orphan) == {"resource", "repository", "pull_request", "automation", "created", "age_seconds"}
+    assert [orphan[key] for key in ("resource", "repository", "pull_request", "automation")] == [
+        "preview-17",
+        REPOSITORY,
+        17,
+        "preview-cleanup",
+    ]
+    assert 0 <= orphan["age_seconds"] < 600
+    assert {row["resource"]: row["reason"] for row in told["unknown"]} == {
+        "preview-19": "its `if` is false: !event.pull_request.labels.exists(label, label.name == 'keep-preview')",
+        "preview-20": "base branch 'main' matches none of develop",
+        "preview-21": "it was created more than a day after the pull request was closed",
+        "preview-22": "it was created before the pull request was opened",
+        "preview-812": "acme/shop has no pull request 812",
+    }
+    calls = {entry["operation"] for entry in machine.aws.requests()[before:]}
+    assert calls == {"GetCallerIdentity", "ListStacks"}
+    assert {entry["method"] for entry in machine.github.requests()} == {"GET"}
+
+
+def test_a_person_reads_a_table_of_80_columns(machine: Machine) -> None:
+    """Orphans, then the reasons of what is unknown, then the counts; the code says whether there is any."""
+    pull(machine, 17, opened=5 * DAY, closed=HOUR)
+    pull(machine, 18, opened=5 * DAY, closed=None)
+    stack(machine, "preview-18")
+    none = machine.closeout("orphans")
+    assert none.stdout == "no orphans, 0 unknown, 1 of open pull requests.\n"
+    stack(machine, "preview-17")
+    stack(machine, "preview-812")
+    shown = machine.closeout("orphans", check=False)
+    assert shown.returncode == exits.FAILED
+    head, row, *rest = shown.stdout.splitlines()
+    assert head.split() == ["RESOURCE", "PULL", "REQUEST", "STATE", "AUTOMATION", "CREATED", "AGE"]
+    assert row.split()[:4] == ["preview-17", "acme/shop#17", "closed", "preview-cleanup"]
+    assert rest == [
+        "unknown: preview-812: acme/shop has no pull request 812",
+        "1 orphan, 1 unknown, 1 of open pull requests.",
+    ]
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("fault", "path"), [("rate-limit", "/repos/acme/shop/pulls"), ("half", "/repos/acme/shop")]
+)
+def test_what_github_does_not_say_is_unknown(machine: Machine, fault: str, path: str) -> None:
+    """An error is never read as closed: nothing is an orphan, and the code says that the audit is not whole."""
+    pull(machine, 17, opened=5 * DAY, closed=HOUR)
+    stack(machine, "preview-17")
+    machine.github.faults.add(fault, path=path)
+    done = machine.closeout("orphans", "--json", check=False)
+    told = json.loads(done.stdout)
+    assert done.returncode == exits.UNAVAILABLE
+    assert told["orphans"] == []
+    assert [row["resource"] for row in told["unknown"]] == ["preview-17"]
+    assert "Not asked: GitHub: GET /repos/acme/shop" in " ".join(done.stderr.split())
+
+
+def test_what_aws_does_not_say_is_told(machine: Machine) -> None:
+    """An audit of the wrong account finds nothing, and does not say that there is nothing."""
+    pull(machine, 17, opened=5 * DAY, closed=HOUR)
+    machine.aws.fault(service="cloudformation", operation="ListStacks", code="AccessDenied", status=403)
+    done = machine.closeout("orphans", "--json", check=False)
+    assert (done.returncode, json.loads(done.stdout)) == (exits.UNAVAILABLE, {"orphans": [], "unknown": []})
+    assert "ListStacks" in done.stderr

@@ -1,0 +1,133 @@
+"""Sabotages of what makes a resource an orphan."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+SOURCE = "src/closeout/orphans"
+VERDICT = "tests/unit/orphans/test_verdict.py"
+READING = "tests/unit/orphans/test_reading.py"
+AUDIT = "tests/unit/orphans/test_audit.py"
+INVERSE = "tests/unit/core/test_inverse.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a name that the step does not give is an orphan's",
+        f"{SOURCE}/verdict.py",
+        "    if other:",
+        "    if False:",
+        (f"{VERDICT}::test_only_exactly_this_name_counts",),
+    ),
+    Mutant(
+        "any state but open is closed",
+        f"{SOURCE}/verdict.py",
+        '    if pull.answer["state"] != "closed":',
+        "    if False:",
+        (f"{VERDICT}::test_only_closed_is_closed",),
+    ),
+    Mutant(
+        "an open pull request does not count",
+        f"{SOURCE}/verdict.py",
+        '        return Verdict("open", "the pull request is open")',
+        '        pull.answer["state"] = "closed"',
+        (f"{VERDICT}::test_only_closed_is_closed",),
+    ),
+    Mutant(
+        "what was there before the pull request is its",
+        f"{SOURCE}/verdict.py",
+        "    if existing.created < opened - SLACK:",
+        "    if False:",
+        (f"{VERDICT}::test_it_was_created_while_the_pull_request_lived",),
+    ),
+    Mutant(
+        "what came long after the close is the pull request's",
+        f"{SOURCE}/verdict.py",
+        "    if max(existing.created, existing.changed or 0) > closed + LAST_RECHECK + SLACK:",
+        "    if False:",
+        (f"{VERDICT}::test_it_was_created_while_the_pull_request_lived",),
+    ),
+    Mutant(
+        "what was written into it later does not count",
+        f"{SOURCE}/verdict.py",
+        "    if max(existing.created, existing.changed or 0) > closed + LAST_RECHECK + SLACK:",
+        "    if existing.created > closed + LAST_RECHECK + SLACK:",
+        (f"{VERDICT}::test_what_was_written_into_it_long_after_the_close_is_not_the_pull_requests",),
+    ),
+    Mutant(
+        "triggers and the automation's `if` do not count",
+        f"{SOURCE}/verdict.py",
+        '    if row["outcome"] != explain.RUN:',
+        "    if False:",
+        (f"{VERDICT}::test_a_label_keeps_it",),
+    ),
+    Mutant(
+        "the step's `if` does not count",
+        f"{SOURCE}/verdict.py",
+        "        if find.step.condition is not None and not cel.condition(find.step.condition, payload):",
+        "        if find.step.condition is not None and cel.condition(find.step.condition, payload) is None:",
+        (f"{VERDICT}::test_the_steps_own_condition_counts",),
+    ),
+    Mutant(
+        "a condition on what the API does not give is decided",
+        f"{SOURCE}/verdict.py",
+        "    if untold:",
+        "    if False:",
+        (f"{VERDICT}::test_an_automation_that_would_not_delete_it_leaves_it_unknown",),
+    ),
+    Mutant(
+        "what a list lacks counts as absent",
+        f"{SOURCE}/verdict.py",
+        "    if not pull.whole and _words(find) & _ONLY_ALONE:",
+        "    if False:",
+        (f"{VERDICT}::test_what_a_list_lacks_is_read_by_itself",),
+    ),
+    Mutant(
+        "protected names are orphans",
+        f"{SOURCE}/verdict.py",
+        "        rule = protect.protected_by(change, find.automation.protect_names)",
+        "        rule = None",
+        (f"{VERDICT}::test_an_automation_that_would_not_delete_it_leaves_it_unknown",),
+    ),
+    Mutant(
+        "a page that fails is an empty one",
+        f"{SOURCE}/reading.py",
+        "            self.failure = self.failure or error.message\n            return 0",
+        "            return 0",
+        (f"{READING}::test_a_page_that_fails_makes_unknown_what_it_may_hold",),
+    ),
+    Mutant(
+        "pull requests of another repository count",
+        f"{SOURCE}/reading.py",
+        '                and pull["base"]["repo"]["id"] == self.id',
+        "                and True",
+        (f"{READING}::test_another_repository_is_no_answer",),
+    ),
+    Mutant(
+        "a name of two pull requests is one's",
+        f"{SOURCE}/audit.py",
+        "    if len(owners) > 1:",
+        "    if False:",
+        (f"{AUDIT}::test_a_name_that_may_be_of_two_pull_requests_is_nobodys",),
+    ),
+    Mutant(
+        "an unfinished run does not count",
+        f"{SOURCE}/audit.py",
+        '                verdict = Verdict("unknown", why) if why else verdict',
+        "                pass",
+        (f"{AUDIT}::test_a_pull_request_with_an_unfinished_run_is_left_alone",),
+    ),
+    Mutant(
+        "any account is listed",
+        f"{SOURCE}/audit.py",
+        "            guards.check_account(place.target, clients)",
+        "            pass",
+        (f"{AUDIT}::test_the_wrong_account_is_not_listed",),
+    ),
+    Mutant(
+        "a digit may be next to the number",
+        "src/closeout/core/inverse.py",
+        "        if before[-1] in _DIGITS or after[:1] in tuple(_DIGITS):",
+        "        if False:",
+        (f"{INVERSE}::test_a_name_that_decodes_in_two_ways_has_no_pattern",),
+    ),
+)

@@ -1,0 +1,177 @@
+"""The audit as a whole, over plain fakes: who owns what, and what an error costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from closeout.actions.registry import builtin
+from closeout.actions.spec import Action, Existing
+from closeout.config.inverses import inventories
+from closeout.core.automation import Automation
+from closeout.core.errors import ServiceError
+from closeout.core.inverse import Naming
+from closeout.orphans.audit import Audit, Report
+from closeout.ports import AwsTarget, ClientFactory, Clients, GitHub
+from closeout.testing import payloads
+from tests.unit.orphans.test_verdict import AUTOMATION, NOW, OPENED, STEP, TIMES, USES
+
+ACCOUNT = "123456789012"
+
+
+class FakeGitHub:
+    """Repositories with closed pull requests of some numbers, and maybe an error for one path."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+
+    def request(self, _method: str, path: str, query: Any = None) -> Any:
+        if path == self.fails:
+            raise ServiceError("GitHub: 502", service="github", operation=path, reason="502", transient=True)
+        _, _, owner, name, *_ = path.split("/")
+        about = payloads.repository(f"{owner}/{name}", number=len(name))
+        if not path.endswith("/pulls"):
+            return about
+        return [payloads.pull_request(about, number=number) | TIMES for number in (19, 18, 17)]
+
+    def pull_request_files(self, _repository: str, _number: int) -> tuple[str, ...]:
+        raise AssertionError("no automation here has paths")
+
+
+class FakeClients:
+    """An AWS account with stacks by region; `fails` names the region that gives an error after them."""
+
+    def __init__(self, stacks: dict[str, Sequence[str]], fails: str = "") -> None:
+        self.stacks, self.fails = stacks, fails
+        self.listed: list[str] = []
+        self.region = ""
+
+    def for_step(self, target: AwsTarget | None) -> Clients:
+        assert target is not None
+        bound = FakeClients(self.stacks, self.fails)
+        bound.listed, bound.region = self.listed, target.region
+        return cast("Clients", bound)
+
+    def account(self) -> str:
+        return ACCOUNT
+
+
+def inventory(_names: Sequence[Naming], clients: Clients) -> Iterable[Existing]:
+    fake = cast("FakeClients", clients)
+    fake.listed.append(fake.region)
+    for name in fake.stacks.get(fake.region, ()):
+        yield Existing(resource=name, inputs={"stack-name": name}, created=OPENED + 60)
+    if fake.region == fake.fails:
+        raise ServiceError(
+            "AccessDenied", service="cloudformation", operation="ListStacks", reason="AccessDenied"
+        )
+
+
+def named(name: str, automation: str = "a", **more: Any) -> Automation:
+    step = replace(STEP, inputs={"stack-name": name}, region=more.pop("region", "eu-central-1"))
+    return replace(AUTOMATION, name=automation, steps=(step,), **more)
+
+
+def audit(automations: Sequence[Automation], clients: FakeClients, github: Any = None, **more: Any) -> Report:
+    actions: dict[str, Action] = {USES: replace(builtin()[USES], inventory=inventory)}
+    made = Audit(
+        cast("ClientFactory", clients),
+        cast("GitHub", github or FakeGitHub()),
+        NOW,
+        lambda _text: None,
+        **more,
+    )
+    return made.run(inventories(automations, actions))
+
+
+def states(report: Report) -> dict[str, str]:
+    return {row.resource: row.state for row in report.rows}
+
+
+PREVIEW = "preview-${{ event.pull_request.number }}"
+
+
+def test_a_name_that_may_be_of_two_pull_requests_is_nobodys() -> None:
+    """Whatever a file let through: the closed one does not get what may be the other's."""
+    two = named(PREVIEW, repositories=("acme/shop", "acme/website"))
+    (row,) = audit([two], FakeClients({"eu-central-1": ["preview-17"]})).rows
+    assert (row.state, row.reason) == ("unknown", "its name may be of acme/shop#17 or acme/website#17")
+
+
+def test_one_automation_that_would_delete_it_is_enough() -> None:
+    """Two name the same preview of one pull request, and the triggers of one match."""
+    triggers = ({"event": "pull_request", "types": ["closed"], "branches": ["main"]},)
+    both = [named(PREVIEW, "main", triggers=triggers), named(PREVIEW, "develop")]
+    clients = FakeClients({"eu-central-1": ["preview-17"]})
+    (row,) = audit(both, clients).rows
+    assert (row.state, row.automation) == ("orphan", "develop")
+    assert clients.listed == ["eu-central-1"]
+
+
+def test_regions_are_listed_apart() -> None:
+    """A stack of one name in each of two regions is two stacks."""
+    both = [named(PREVIEW, "one"), named(PREVIEW, "two", region="us-east-1")]
+    clients = FakeClients({"eu-central-1": ["preview-17"], "us-east-1": ["preview-17", "preview-18"]})
+    report = audit(both, clients)
+    assert [(row.resource, row.automation) for row in report.of("orphan")] == [
+        ("preview-17", "one"),
+        ("preview-17", "two"),
+        ("preview-18", "two"),
+    ]
+
+
+def test_an_error_costs_what_it_is_about() -> None:
+    """What was listed before it counts, the other region counts, and the error is told."""
+    both = [named(PREVIEW, "one"), named(PREVIEW, "two", region="us-east-1")]
+    report = audit(
+        both, FakeClients({"eu-central-1": ["preview-17"], "us-east-1": ["preview-18"]}, "us-east-1")
+    )
+    assert states(report) == {"preview-17": "orphan", "preview-18": "orphan"}
+    assert report.errors == ("AccessDenied",)
+
+
+@pytest.mark.parametrize("path", ["/repos/acme/shop", "/repos/acme/shop/pulls"])
+def test_an_error_of_github_leaves_its_repository_unknown(path: str) -> None:
+    """The other repository's are judged."""
+    name = "${{ event.repository.name }}"
+    two = named(f"p-{name}-{PREVIEW}", repositories=("acme/shop", "acme/website"))
+    clients = FakeClients({"eu-central-1": ["p-shop-preview-17", "p-website-preview-17"]})
+    report = audit([two], clients, FakeGitHub(fails=path))
+    assert states(report) == {"p-website-preview-17": "orphan", "p-shop-preview-17": "unknown"}
+    assert report.errors == ("GitHub: 502",)
+
+
+def test_the_wrong_account_is_not_listed() -> None:
+    """What stands in another account belongs to nobody here."""
+    step = replace(STEP, account="999999999999")
+    clients = FakeClients({"eu-central-1": ["preview-17"]})
+    report = audit([replace(AUTOMATION, steps=(step,))], clients)
+    assert (report.rows, clients.listed) == ((), [])
+    assert "999999999999" in report.errors[0]
+
+
+def test_a_pull_request_with_an_unfinished_run_is_left_alone() -> None:
+    """Its teardown is on its way."""
+    clients = FakeClients({"eu-central-1": ["preview-17", "preview-18"]})
+    report = audit(
+        [named(PREVIEW)],
+        clients,
+        busy=lambda _name, number: "run r is not finished" if number == 17 else None,
+    )
+    assert states(report) == {"preview-18": "orphan", "preview-17": "unknown"}
+
+
+def test_a_name_is_spelled_as_github_spells_the_repository() -> None:
+    """The file may write a repository in small letters; the names that were made have GitHub's."""
+    name = "p-${{ event.repository.name }}-${{ event.number }}"
+    clients = FakeClients({"eu-central-1": ["p-Shop-17", "p-shop-17"]})
+
+    class Capital(FakeGitHub):
+        def request(self, method: str, path: str, query: Any = None) -> Any:
+            return super().request(method, path.replace("/shop", "/Shop"), query)
+
+    report = audit([named(name)], clients, Capital())
+    assert states(report) == {"p-Shop-17": "orphan"}

@@ -1,0 +1,94 @@
+"""Pull requests of a repository, read in batches from a fake GitHub: few calls, and no error read as an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from closeout.adapters.github import GitHubClient
+from closeout.core.errors import ServiceError
+from closeout.orphans.reading import Pull, Unread, reading
+from closeout.testing.github import FakeGitHub
+
+REPOSITORY = "acme/shop"
+COUNT = 450
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeGitHub]:
+    """A repository with many pull requests, every third of them open."""
+    with FakeGitHub() as fake:
+        fake.world.add_repository(REPOSITORY)
+        for number in range(1, COUNT + 1):
+            fake.world.open_pull(REPOSITORY, number=number)
+            if number % 3:
+                fake.world.change_pull(REPOSITORY, number, "closed")
+        yield fake
+
+
+@pytest.fixture
+def github(server: FakeGitHub) -> FakeGitHub:
+    """The same repository, with nothing asked and no fault."""
+    server.clear_requests()
+    server.faults.clear()
+    return server
+
+
+def client(github: FakeGitHub) -> GitHubClient:
+    return GitHubClient(lambda: github.token, github.url, timeout=10.0)
+
+
+def states(found: dict[int, Pull | Unread]) -> dict[int, str]:
+    return {
+        number: pull.reason if isinstance(pull, Unread) else pull.answer["state"]
+        for number, pull in found.items()
+    }
+
+
+def test_many_are_read_from_the_list(github: FakeGitHub) -> None:
+    """One call for a hundred, down to the oldest that is wanted and no further; one that is missing is asked for."""
+    wanted = {*range(101, 440), 449, 450, 451}
+    found = reading(client(github), REPOSITORY).read(wanted)
+    expected = {number: "closed" if number % 3 else "open" for number in wanted - {451}}
+    assert states(found) == expected | {451: "acme/shop has no pull request 451"}
+    assert len(github.requests()) == 1 + 4
+
+
+def test_few_are_read_one_by_one(github: FakeGitHub) -> None:
+    """Two old ones take two calls and no pages."""
+    found = reading(client(github), REPOSITORY).read({2, 3})
+    assert states(found) == {2: "closed", 3: "open"}
+    assert [entry["path"].rpartition("/")[2] for entry in github.requests()][:2] == ["shop", "pulls"]
+    assert len(github.requests()) == 4
+
+
+@pytest.mark.parametrize("fault", ["rate-limit", "half", "drop"])
+def test_a_page_that_fails_makes_unknown_what_it_may_hold(github: FakeGitHub, fault: str) -> None:
+    """Nothing more is asked, and what was read before counts."""
+    source = reading(client(github), REPOSITORY)
+    source.read({450})
+    github.faults.add(fault, path=f"/repos/{REPOSITORY}/pulls", times=99)
+    found = source.read(set(range(1, 300)))
+    assert all(isinstance(pull, Unread) and pull.failed for pull in found.values())
+
+
+def test_one_that_is_not_there_is_no_failure(github: FakeGitHub) -> None:
+    """GitHub was asked and has answered: the number may be an issue's, or another team's."""
+    github.world.repository(REPOSITORY).pulls.pop(200, None)
+    found = reading(client(github), REPOSITORY).read({200})
+    assert found == {200: Unread("acme/shop has no pull request 200", failed=False)}
+
+
+def test_another_repository_is_no_answer(github: FakeGitHub) -> None:
+    """A name that leads to another repository, renamed or taken anew, says nothing about this one."""
+    github.world.add_repository("acme/old")
+    github.world.rename("acme/old", "acme/new")
+    with pytest.raises(ServiceError, match="acme/old is now acme/new"):
+        reading(client(github), "acme/old")
+    source = reading(client(github), REPOSITORY)
+    source.id += 1
+    found = source.read({17})
+    assert [isinstance(pull, Unread) and pull.failed for pull in found.values()] == [True]
+    with pytest.raises(ServiceError):
+        reading(client(github), "acme/none")
