@@ -44,15 +44,25 @@ elif not os.environ.get("CLOSEOUT_TEST_AWS"):
     collect_ignore_glob = DEPLOYED
 
 HERE = Path(__file__).parent
+ACCOUNT = "account"
+"""The group of the tests that share the deployed stack."""
 INSIDE = "127.0.0.1/32"
 """The only address that the API's resource policy lets in."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow the first test time for the deployment."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Allow the first test time for the deployment; what needs the account runs in one worker, and begins first."""
     for item in items:
         if item.path.parent == HERE and item.path.name in DEPLOYED:
             item.add_marker(pytest.mark.timeout(400))
+        item.add_marker(pytest.mark.xdist_group(ACCOUNT if _needs_account(item) else item.path.name))
+    yield
+    items.sort(key=lambda item: not _needs_account(item))
+
+
+def _needs_account(item: pytest.Item) -> bool:
+    return "world" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import pytest
 
 from tests.aws.test_runs import close
 from tests.aws.test_stack_commands import STACK, closeout
@@ -29,55 +32,6 @@ def waiting(world: World, number: int) -> tuple[str, str]:
     run = close(world, REPOSITORY, number)
     world.until(lambda: world.run(run), lambda seen: seen["state"] == "waiting")
     return run, sha
-
-
-def test_a_dry_run_that_is_deployed_stops_a_run_that_waits(world: World) -> None:
-    """Its own version says `apply`, and so does the file here, which a rerun does not go by."""
-    run, sha = waiting(world, 71)
-    before = live_version(world)
-    world.deploy_again(DRY)
-    assert live_version(world) != before
-    world.cloud.skip(21 * 60)
-    ended: dict[str, Any] = world.ended(run)
-    said = "the automation is in dry-run mode now; nothing more was done"
-    assert (ended["verdict"], said in ended["summary"]) == ("failure", True), ended
-    assert world.has_stack("preview-redeployed-71")
-    last = world.statuses(sha, repository=REPOSITORY)[-1]
-    assert (last["state"], said in last["description"]) == ("failure", True)
-
-    (world.folder / "closeout.yaml").write_text(CONFIG, "utf-8")
-    told = json.loads(closeout(world, "runs", "rerun", run, "--yes", "--json"))
-    assert told["outcome"] == f"{run}-2"
-    again = world.until(lambda: world.run(run), lambda seen: seen["attempt"] == 2 and seen["verdict"])
-    assert (again["verdict"], again["summary"]) == ("success", "dry run: would delete 2")
-    assert world.has_stack("preview-redeployed-71")
-
-
-def test_a_new_receiver_and_the_old_worker_agree_on_a_run(world: World) -> None:
-    """The alias moves last, so for a moment the new receiver starts runs on the old version: they do what it accepted."""
-    world.deploy_again(CONFIG)
-    old = live_version(world)
-    world.deploy_again(DRY)
-    new = live_version(world)
-    assert old != new
-    point(world, old)
-    try:
-        world.make_stack("preview-redeployed-72")
-        world.open(72, repository=REPOSITORY)
-        run = close(world, REPOSITORY, 72)
-        ended = world.ended(run)
-        assert f":{old}/durable-execution/" in str(world.ledger.attempts.in_lambda(f"{run}-1").arn)
-    finally:
-        point(world, new)
-        world.deploy_again(CONFIG)
-    assert (ended["verdict"], ended["summary"]) == ("success", "dry run: would delete 2")
-    assert world.has_stack("preview-redeployed-72")
-
-
-def point(world: World, version: str) -> None:
-    """Point the alias at a version, as CloudFormation does at the end of an update."""
-    function, _, alias = world.outputs["WorkerAlias"].rpartition(":")
-    world.cloud.client("lambda").update_alias(FunctionName=function, Name=alias, FunctionVersion=version)
 
 
 def test_a_deployment_that_failed_is_tried_again(world: World) -> None:
@@ -144,3 +98,63 @@ def versions(world: World) -> list[str]:
         .paginate(FunctionName=function)
     )
     return [str(one["Version"]) for page in pages for one in page["Versions"]]
+
+
+class Redeployed(NamedTuple):
+    """The stack with a dry run deployed over it; the run waited meanwhile. The versions are the worker's."""
+
+    waits: str
+    sha: str
+    old: str
+    new: str
+
+
+@pytest.fixture(scope="module")
+def dry(world: World) -> Iterator[Redeployed]:
+    """Yield the stack, redeployed once for all tests that need it: each deployment takes half a minute."""
+    waits, sha = waiting(world, 71)
+    old = live_version(world)
+    world.deploy_again(DRY)
+    new = live_version(world)
+    assert old != new
+    yield Redeployed(waits, sha, old, new)
+    world.deploy_again(CONFIG)
+
+
+def test_a_new_receiver_and_the_old_worker_agree_on_a_run(world: World, dry: Redeployed) -> None:
+    """The alias moves last, so for a moment the new receiver starts runs on the old version: they do what it accepted."""
+    point(world, dry.old)
+    try:
+        world.make_stack("preview-redeployed-72")
+        world.open(72, repository=REPOSITORY)
+        run = close(world, REPOSITORY, 72)
+        ended = world.ended(run)
+        assert f":{dry.old}/durable-execution/" in str(world.ledger.attempts.in_lambda(f"{run}-1").arn)
+    finally:
+        point(world, dry.new)
+    assert (ended["verdict"], ended["summary"]) == ("success", "dry run: would delete 2")
+    assert world.has_stack("preview-redeployed-72")
+
+
+def test_a_dry_run_that_is_deployed_stops_a_run_that_waits(world: World, dry: Redeployed) -> None:
+    """Its own version says `apply`, and so does the file here, which a rerun does not go by."""
+    world.cloud.skip(21 * 60)
+    ended: dict[str, Any] = world.ended(dry.waits)
+    said = "the automation is in dry-run mode now; nothing more was done"
+    assert (ended["verdict"], said in ended["summary"]) == ("failure", True), ended
+    assert world.has_stack("preview-redeployed-71")
+    last = world.statuses(dry.sha, repository=REPOSITORY)[-1]
+    assert (last["state"], said in last["description"]) == ("failure", True)
+
+    (world.folder / "closeout.yaml").write_text(CONFIG, "utf-8")
+    told = json.loads(closeout(world, "runs", "rerun", dry.waits, "--yes", "--json"))
+    assert told["outcome"] == f"{dry.waits}-2"
+    again = world.until(lambda: world.run(dry.waits), lambda seen: seen["attempt"] == 2 and seen["verdict"])
+    assert (again["verdict"], again["summary"]) == ("success", "dry run: would delete 2")
+    assert world.has_stack("preview-redeployed-71")
+
+
+def point(world: World, version: str) -> None:
+    """Point the alias at a version, as CloudFormation does at the end of an update."""
+    function, _, alias = world.outputs["WorkerAlias"].rpartition(":")
+    world.cloud.client("lambda").update_alias(FunctionName=function, Name=alias, FunctionVersion=version)

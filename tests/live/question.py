@@ -70,7 +70,7 @@ class Times:
     steps: int = 3_001
 
 
-SHORT = Times(execution=4, invocation=2, wait=3, messages=1.5, crash=30, end=60, stack=60, polls=3, steps=3)
+SHORT = Times(execution=20, invocation=2, wait=3, messages=1.5, crash=30, end=60, stack=60, polls=3, steps=3)
 """For the emulator, whose answers do not depend on how long one waits. Its `operations` and `polls` mean nothing."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
+FOUND = "tests/unit/run/test_found.py"
 GONE = "tests/unit/run/test_automation_gone.py"
 TAGS = "tests/unit/run/test_protected_tags.py"
 READS = "tests/unit/actions/aws/test_tags_moto.py"
@@ -16,6 +17,41 @@ SCRIPTS = "tests/unit/actions/general/test_process.py"
 NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a step that expects something is content with nothing",
+        "src/closeout/run/found.py",
+        '    if step.expect != "present":',
+        '    if step.expect != "absent":',
+        (f"{FOUND}::test_a_step_that_expects_something_fails_when_nothing_is_there",),
+    ),
+    Mutant(
+        "an unreadable list of deployments counts as an empty one",
+        "src/closeout/run/deployments.py",
+        '        raise _unusable(path, "the answer is not a list")',
+        "        return []",
+        (f"{FOUND}::test_an_unreadable_answer_is_neither_no_deployment_nor_one",),
+    ),
+    Mutant(
+        "an active deployment is no reason to fail",
+        "src/closeout/run/found.py",
+        "        if error.kind == NothingThere.code:",
+        "        if error.kind == NothingThere.code:\n            return None\n        if False:",
+        (f"{FOUND}::test_nothing_deleted_and_an_active_deployment_is_a_failure",),
+    ),
+    Mutant(
+        "a script that ran beside it found nothing either",
+        "src/closeout/run/found.py",
+        "    if not absent or len(absent) < len(ran):",
+        "    if not absent:",
+        (f"{FOUND}::test_a_script_beside_it_may_have_deleted_something",),
+    ),
+    Mutant(
+        "a call that was stopped counts as a deletion",
+        "src/closeout/ledger/steps.py",
+        'return planned and any(one.kind == "wait" and one.state == "ok" for one in operations)',
+        'return planned and any(one.kind == "wait" for one in operations)',
+        ("tests/unit/ledger/sqlite/test_views.py::test_an_earlier_attempt_that_deleted_is_found",),
+    ),
     Mutant(
         "one event with a live check is enough for a trigger",
         "src/closeout/livecheck.py",

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
+from tests.temporary import use_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("src", "tests", "schema", "docs", "cdk", "pyproject.toml", "README.md", "CHANGELOG.md")
@@ -42,8 +43,12 @@ def copy_tree(target: Path) -> None:
 
 
 def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = SECONDS) -> tuple[int, str]:
-    """Run tests in a tree; return pytest's exit code (1: a test failed) and the end of its output."""
-    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    """Run tests in a tree; return pytest's exit code (1: a test failed) and the end of its output.
+
+    They keep what they compiled: copies of the tree have it too, and compile the sabotaged file alone.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [
         sys.executable,
         "-m",
@@ -65,11 +70,11 @@ def run_test(tree: Path, tests: tuple[str, ...], jobs: int = 0, seconds: int = S
     return done.returncode, done.stdout[-1500:] + done.stderr[-500:]
 
 
-def sabotage(mutant: Mutant) -> str | None:
-    """Return None when the named test caught the mutant, else what went wrong."""
+def sabotage(mutant: Mutant, untouched: Path) -> str | None:
+    """Return None when the named test caught the mutant in a copy of the tree, else what went wrong."""
     with tempfile.TemporaryDirectory(prefix="closeout-mutant-") as folder:
-        tree = Path(folder)
-        copy_tree(tree)
+        tree = Path(folder) / "tree"
+        shutil.copytree(untouched, tree, symlinks=True)
         path = tree / mutant.path
         text = path.read_text(encoding="utf-8")
         if text.count(mutant.old) != 1:
@@ -89,19 +94,29 @@ def sabotage(mutant: Mutant) -> str | None:
 def run_all(mutants: tuple[Mutant, ...], words: list[str]) -> int:
     """Check that all named tests pass as they are, then try every mutant; 0 when each was caught."""
     chosen = [mutant for mutant in mutants if not words or any(word in mutant.name for word in words)]
+    use_memory()
+    with tempfile.TemporaryDirectory(prefix="closeout-untouched-") as folder:
+        untouched = Path(folder) / "tree"
+        untouched.mkdir()
+        copy_tree(untouched)
+        return _try_all(chosen, untouched)
+
+
+def _try_all(chosen: list[Mutant], untouched: Path) -> int:
     started = time.monotonic()
     tests = dict.fromkeys(test for mutant in chosen for test in mutant.tests)
     jobs = os.cpu_count() or 2
     for cdk in (False, True):  # these have a configuration of their own
         some = tuple(test for test in tests if test.startswith("cdk/") is cdk)
-        code, output = run_test(ROOT, some, jobs, ALL_SECONDS) if some else (0, "")
+        code, output = run_test(untouched, some, jobs, ALL_SECONDS) if some else (0, "")
         if code != 0:
             print(output)
             print("the named tests must pass before anything is sabotaged")
             return 1
     failures = 0
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for mutant, problem in zip(chosen, pool.map(sabotage, chosen), strict=True):
+        problems = pool.map(lambda mutant: sabotage(mutant, untouched), chosen)
+        for mutant, problem in zip(chosen, problems, strict=True):
             print(f"{'caught ' if problem is None else 'MISSED '} {mutant.name}", flush=True)
             if problem is not None:
                 failures += 1

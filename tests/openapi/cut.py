@@ -103,6 +103,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ("get", HERE + "/issues/{issue_number}/comments", "200", fields(*(f"[].{name}" for name in _COMMENT))),
     ("post", HERE + "/issues/{issue_number}/comments", "201", fields(*_COMMENT)),
     ("patch", HERE + "/issues/comments/{comment_id}", "200", fields(*_COMMENT)),
+    ("get", HERE + "/deployments", "200", fields("[].id", "[].environment")),
+    ("get", HERE + "/deployments/{deployment_id}/statuses", "200", fields("[].state")),
     (
         "post",
         HERE + "/actions/workflows/{workflow_id}/dispatches",

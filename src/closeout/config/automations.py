@@ -30,7 +30,7 @@ _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
 FUNCTION_KEYS = tuple(
     key
     for key in keys.names("automation")
-    if key not in {"steps", "on-failure", "max-changes", "max-objects"}
+    if key not in {"steps", "on-failure", "max-changes", "max-objects", "environment"}
 )
 
 
@@ -99,6 +99,7 @@ def read_automation(
         protect_names=settings.protect_names,
         protect_tags=settings.protect_tags,
         public_logs=settings.public_logs,
+        environment=_environment(section.get("environment"), steps),
         **_limits(section),
     )
     destroys = _destroys(automation, steps)
@@ -183,6 +184,16 @@ def _concurrency(at: At | None) -> str | None:
     problem = core_keys.check_template(template)
     if problem:
         at.error("bad-template", problem, "use fields only: preview-${{ event.pull_request.number }}")
+    return template
+
+
+def _environment(at: At | None, steps: tuple[ReadStep, ...]) -> str | None:
+    template = at.text() if at else None
+    if at is None or template is None or not check_template(at, template):
+        return template
+    if steps and all(read.action.absent is None for read in steps):
+        fix = "leave `environment` out, or use a step that deletes by itself, like aws/cloudformation-delete-stack"
+        at.error("nothing-to-delete", "no step says whether it found something to delete", fix)
     return template
 
 

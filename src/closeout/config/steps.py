@@ -22,7 +22,7 @@ from closeout.config.inputs import read_inputs
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
 from closeout.config.uniqueness import Use
 from closeout.config.values import At
-from closeout.core.automation import Step
+from closeout.core.automation import EXPECTATIONS, Step
 from closeout.core.units import DAY, HOUR
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
@@ -102,6 +102,7 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         account=target.account,
         region=target.region,
         assume_role=target.assume_role,
+        expect=_expect(section.get("expect"), uses, action),
     )
     if action.look_up is not None:
         around.later.append(
@@ -233,6 +234,14 @@ def _destructive(at: At | None, uses: str, action: Action) -> bool:
     kind = "always destructive" if default else "never destructive"
     at.error("not-for-action", f"`{uses}` is {kind}", "leave `destructive` out")
     return default
+
+
+def _expect(at: At | None, uses: str, action: Action) -> str:
+    value = at.choice(EXPECTATIONS) if at else None
+    if at is not None and value == "present" and action.absent is None:
+        fix = "leave `expect` out; let the script itself fail when nothing is there"
+        at.error("not-for-action", f"`{uses}` does not say whether it found something", fix)
+    return value or "any"
 
 
 def _fields(at: At | None) -> tuple[str, ...]:

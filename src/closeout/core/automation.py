@@ -12,6 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 MODES = ("apply", "dry-run")
+EXPECTATIONS = ("any", "present")
+
+
+_ADDED = {"environment": None, "expect": "any"}
+"""Keys that came after the first release, with their defaults. They are stored only where they say something else: most
+runs do not grow by them, and an earlier release reads those runs as before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,7 @@ class Step:
     account: str | None = None
     region: str | None = None
     assume_role: str | None = None
+    expect: str = "any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +75,14 @@ class Automation:
     public_logs: bool = False
     destructive_function: bool = True
     """Whether an `@on` function's recorded calls stand behind the live check."""
+    environment: str | None = None
+    """A template: GitHub's environment in which a run that deletes nothing must find no active deployment."""
 
     def canonical(self) -> str:
         """Return canonical JSON: the same automation gives the same bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        value = _without_defaults(asdict(self))
+        value["steps"] = [_without_defaults(step) for step in value["steps"]]
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def from_canonical(cls, text: str) -> Automation:
@@ -88,6 +99,10 @@ class Automation:
         for key in ("triggers", "repositories", "senders", "protect_names", "secret_variables"):
             value[key] = tuple(value.get(key, ()))
         return cls(**value)
+
+
+def _without_defaults(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in value.items() if key not in _ADDED or part != _ADDED[key]}
 
 
 class Current(NamedTuple):

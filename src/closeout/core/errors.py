@@ -203,6 +203,15 @@ class BranchInUse(GuardRefused):
     code = "branch-in-use"
 
 
+class NothingThere(CloseoutError):
+    """A run deleted nothing although there should have been something: `expect: present`, or an active deployment.
+
+    Check the names that the steps make.
+    """
+
+    code = "nothing-there"
+
+
 class InputError(CloseoutError):
     """An action's input is missing, of the wrong type or out of range."""
 

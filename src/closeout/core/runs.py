@@ -23,6 +23,10 @@ MAX_DEATHS = 5
 """Times that the process may end while a run runs alone, without the run getting on, before what it is at counts as failed."""
 CRASHED = "crashed"
 """The kind of that failure."""
+NOTHING_THERE = "nothing was there"
+"""How the summary begins of a run that found nothing in any of its destructive steps."""
+ALREADY_GONE = "already gone, an earlier attempt deleted it"
+"""How it begins if an earlier attempt of the run had deleted something."""
 MAX_DESCRIPTION = 140
 """Characters that GitHub takes in a status description; a longer one is answered with 422."""
 IN_TURN = ("now", "beside")

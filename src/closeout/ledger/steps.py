@@ -80,6 +80,22 @@ def public(operations: Sequence[Operation]) -> str | None:
     return _result(final).get("public") if final is not None else None
 
 
+def has_deleted(operations: Sequence[Operation]) -> bool:
+    """Return whether an attempt found something to delete and began with it: a delete is planned, and a call has ended."""
+    by_step: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_step.setdefault(operation.name.partition("/")[0], []).append(operation)
+    return any(map(_step_deleted, by_step.values()))
+
+
+def _step_deleted(operations: Sequence[Operation]) -> bool:
+    plan = next((_result(one) for one in operations if one.name.endswith("/plan")), {})
+    planned = not plan.get("dry_run") and any(
+        change.get("verb") == "delete" for change in plan.get("changes", ())
+    )
+    return planned and any(one.kind == "wait" and one.state == "ok" for one in operations)
+
+
 def _final(operations: Sequence[Operation]) -> Operation | None:
     return next((one for one in reversed(operations) if one.name in {"final", "final-again"}), None)
 

@@ -49,5 +49,8 @@ class RunDeps:
     """Whether `secrets.github` is configured; without it no status can be posted."""
     learn: Callable[[], None] = lambda: None
     """Makes the secrets that steps name known to `redact`. Raises `ConfigError` if the file is read only now, and unusable."""
+    deleted_before: Callable[[Execution, bool], bool] = lambda _execution, _closings: False
+    """Whether an earlier attempt of the run deleted something; with True also an earlier run of its automation for the
+    same pull request. Raises `StoreUnavailable`. Only inside a recorded function."""
     longest_call: Limit | None = None
     """How long one call may take where the platform ends the process, as on Lambda; None elsewhere."""

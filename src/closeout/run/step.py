@@ -25,7 +25,7 @@ from closeout.core.errors import (
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Json
-from closeout.run import inputs, planning, visibility
+from closeout.run import found, inputs, planning, visibility
 from closeout.run.context import RunContext
 from closeout.run.visibility import Message
 from closeout.run.work import CheckedPlan, StepWork
@@ -52,6 +52,9 @@ class Outcome:
     """Whether what ran was the operator's own code (see `Action.own_code`)."""
     public: str | None = None
     """What everybody may read instead of the reason or the summary."""
+    absent: Message | None = None
+    """What was not there, if the plan is empty for that reason."""
+    dry_run: bool = False
 
     @property
     def public_text(self) -> str:
@@ -158,12 +161,15 @@ class StepRun:
         applicable = [change for change in self.planned if change.part_of is None and change.verb != "keep"]
         deleting = sum(change.verb != "keep" for change in self.planned)
         absent = Message(*plan["absent"]) if plan.get("absent") else None
+        if absent is not None:
+            found.check_expected(context, step, absent)
         if plan["dry_run"]:
             would = absent or Message.plain(f"would {_verbs(self.planned)} {deleting}")
-            return Outcome("success", f"dry run: {would.full}", public=f"dry run: {would.public}")
+            shown = (f"dry run: {text}" for text in would)
+            return Outcome("success", next(shown), public=next(shown), absent=absent, dry_run=True)
         if not applicable:
             said = absent or Message.plain("nothing to do")
-            return Outcome("success", said.full, public=said.public)
+            return Outcome("success", said.full, public=said.public, absent=absent)
         context.wait_grace(step)
         context.post_progress(f"{step.id}/status", f"{self._at} {self._doing(applicable[0])}")
         done = [

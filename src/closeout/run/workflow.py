@@ -15,7 +15,7 @@ from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
-from closeout.run import matching, visibility
+from closeout.run import found, matching, visibility
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import end_unreadable
@@ -82,9 +82,12 @@ class _Workflow:
             self._run_function(self._automation.function)
         else:
             self._run_steps(total)
-        return self._finish(
-            verdict_of([outcome.state for _, outcome in self._outcomes]), self._result_message()
-        )
+        verdict = verdict_of([outcome.state for _, outcome in self._outcomes])
+        if verdict == "success" and self._automation.steps:
+            empty = found.check(context, [outcome for _, outcome in self._outcomes])
+            if empty is not None:
+                return self._finish(*empty)
+        return self._finish(verdict, self._result_message())
 
     def _end_expired(self) -> Ending:
         """End a run that waited too long for its key: skipped, without a status, if it would have done nothing."""

@@ -123,8 +123,12 @@ class Runtime:
                 own_contexts=partial(status_contexts, self.loaded.automations),
                 has_token=self.clients.has_token,
                 learn=self.clients.step_secrets.learn,
+                deleted_before=self._deleted_before,
             )
         )
+
+    def _deleted_before(self, execution: Execution, closings: bool) -> bool:
+        return self.views.deleted_before(execution.run_id, execution.attempt, closings=closings)
 
     # --- requests of other processes -------------------------------------------------------------------------
 

@@ -150,7 +150,15 @@ class StackRuntime:
             has_token=self._clients.has_token,
             learn=self._learn,
             longest_call=CALL,
+            deleted_before=self._deleted_before,
         )
+
+    def _deleted_before(self, execution: Execution, _closings: bool) -> bool:
+        """Return whether an earlier attempt deleted something. Runs of earlier closings are not looked up here."""
+        from closeout.ledger.steps import has_deleted
+
+        recorded = self.ledger.store.recorded
+        return any(has_deleted(recorded(execution.run_id, n)[1]) for n in range(1, execution.attempt))
 
     def _current(self, name: str) -> Current:
         """Read what was deployed last, because a waiting run keeps an old version of this worker.

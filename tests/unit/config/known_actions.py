@@ -45,6 +45,7 @@ REGISTRY = Registry(
             },
             "always",
             needs_aws=True,
+            absent=lambda inputs: f"stack {inputs['stack-name']}",
             timeout=7200.0,
             retry=Retry(attempts=5, backoff=Backoff(first=2.0)),
         ),

@@ -223,5 +223,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("misplaced-input", tidy("with: { run: 'true' }", "§run: 'true'")),
     Sample("not-for-action", preview("with: {", "destructive: §false\n        with: {")),
     Sample("not-for-action", preview("with: {", "pass-env: §[A]\n        with: {")),
+    Sample("not-for-action", tidy("with: {", "expect: §present\n        with: {"), "does not say whether it found"),
+    Sample("nothing-to-delete", tidy("    steps:", "    environment: §'preview-${{ event.ref }}'\n    steps:")),
 )  # fmt: skip
 """Samples for every code but those about modules (see `test_functions.py`)."""

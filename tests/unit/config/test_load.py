@@ -49,6 +49,7 @@ automations:
     max-changes: 5
     max-objects: 7
     unguarded: true
+    environment: 'preview-${{ event.pull_request.number }}'
     steps:
       - id: stack
         name: Delete the stack
@@ -61,6 +62,7 @@ automations:
           region: us-east-1
           assume-role: arn:aws:iam::210987654321:role/other
         timeout: 90s
+        expect: present
         retry: { attempts: 7, backoff: 10s }
         allow-untrusted: event.pull_request.head.ref
       - uses: shell
@@ -133,6 +135,7 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         protect_tags={"keep": "*"},
         secret_variables=("API_KEY", "HOOK", "TOKEN"),
         public_logs=True,
+        environment="preview-${{ event.pull_request.number }}",
     )
 
 
@@ -156,6 +159,7 @@ def test_every_key_of_a_step_has_its_value(tmp_path: Path) -> None:
         account="210987654321",
         region="us-east-1",
         assume_role="arn:aws:iam::210987654321:role/other",
+        expect="present",
     )
     assert (shell.id, shell.destructive, shell.pass_env, shell.account) == (
         "shell-2",

@@ -41,7 +41,8 @@ def test_the_live_check_comes_immediately_before_the_delete() -> None:
     assert scene.world.log[at - 2] == "account"
 
 
-NOTHING = "there is no thing preview-17 in 123456789012/eu-central-1: nothing to delete"
+ABSENT = "there is no thing preview-17 in 123456789012/eu-central-1"
+NOTHING = f"nothing was there: {ABSENT}"
 
 
 @pytest.mark.parametrize(("mode", "head"), [("apply", ""), ("dry-run", "dry run: ")])
@@ -51,7 +52,7 @@ def test_what_is_not_there_is_a_success_that_says_what_is_not_there(mode: str, h
     ending = scene.play()
     assert (ending.verdict, ending.summary, deletes(scene.world)) == ("success", head + NOTHING, [])
     assert scene.world.statuses[-1] == ("success", head + NOTHING)
-    assert f"plan: {NOTHING}" in scene.world.lines
+    assert f"plan: {ABSENT}: nothing to delete" in scene.world.lines
 
 
 def test_a_public_status_does_not_name_the_account_in_which_nothing_is_there() -> None:
@@ -59,7 +60,7 @@ def test_a_public_status_does_not_name_the_account_in_which_nothing_is_there() -
     scene = Scene(world=World(resources=set()), payload=pull_payload())
     scene.payload["repository"]["private"] = False
     scene.play()
-    assert scene.world.statuses[-1] == ("success", "there is no thing preview-17: nothing to delete")
+    assert scene.world.statuses[-1] == ("success", "nothing was there: there is no thing preview-17")
 
 
 def test_a_pull_request_that_is_open_again_cancels_the_run_and_nothing_is_deleted() -> None:

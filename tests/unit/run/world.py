@@ -65,6 +65,8 @@ class World:
     lines: list[str] = field(default_factory=list)
     faults: dict[str, list[Exception]] = field(default_factory=dict)
     """Errors to raise, first in first out, by the name of the call."""
+    answers: dict[str, Json] = field(default_factory=dict)
+    """What GitHub answers at a path."""
     before: Callable[[str], None] = lambda _call: None
     """Called before each outside call, with its name: a test changes the world or dies here."""
 
@@ -118,7 +120,7 @@ class WorldGitHub:
         query: Mapping[str, str] | None = None,
     ) -> Json:
         self.world.call(f"{method} {path}")
-        return {"id": 1, "owner": {"id": 9}}
+        return self.world.answers.get(path, {"id": 1, "owner": {"id": 9}})
 
 
 @dataclass(slots=True)
@@ -262,6 +264,8 @@ class Scene:
     paused: Callable[[], str | None] = lambda: None
     has_token: bool = True
     longest_call: Limit | None = None
+    attempt: int = 1
+    deleted_before: Callable[[Execution, bool], bool] = lambda _execution, _closings: False
     actions: dict[str, Action] = field(default_factory=lambda: {"test/delete": DELETE})
     durable: MemoryDurable = field(init=False)
 
@@ -300,13 +304,14 @@ class Scene:
             directory=Path(),
             has_token=self.has_token,
             longest_call=self.longest_call,
+            deleted_before=self.deleted_before,
         )
 
     def execution(self) -> Execution:
         return Execution(
-            id="r" * 26 + "-1",
+            id="r" * 26 + f"-{self.attempt}",
             run_id="r" * 26,
-            attempt=1,
+            attempt=self.attempt,
             automation=self.automation.name,
             definition=self.automation.canonical(),
             event_name=self.event,

@@ -18,6 +18,7 @@ from closeout.core.ids import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.sql import READ
+from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
 
@@ -123,6 +124,15 @@ class Views:
             left_out = 0
         return LogWindow(lines if after is not None else lines[::-1], left_out)
 
+    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+        """Return whether an earlier attempt deleted something; with `closings` also an earlier run for the same number."""
+        names = ("earlier_attempts", "earlier_runs") if closings else ("earlier_attempts",)
+        return any(
+            has_deleted([Operation(*row) for row in self._read("load_operations", found)])
+            for name in names
+            for found in self._read(name, {"run_id": run_id, "attempt": attempt})
+        )
+
     def operations(self, run_id: str, attempt: int | None = None) -> list[Operation]:
         """Return what a run recorded, in order: the latest attempt unless told otherwise."""
         name, named_attempt = split_execution(run_id)
@@ -191,12 +201,12 @@ class Views:
         return run_view(RunFacts._make((*facts, texts[definition])), operations, behind, full=full)
 
     def _delivery_views(self, rows: Sequence[Sequence[Any]]) -> list[DeliveryView]:
-        runs: dict[str, list[str]] = {}
+        runs: dict[int, list[str]] = {}
         for at in range(0, len(rows), AT_A_TIME):
-            guids = json.dumps([row[1] for row in rows[at : at + AT_A_TIME]])
-            for guid, run_id in self._read("runs_of_guids", (guids,)):
-                runs.setdefault(guid, []).append(run_id)
-        return [DeliveryView._make((*row, tuple(runs.get(row[1], ())))) for row in rows]
+            ids = json.dumps([row[0] for row in rows[at : at + AT_A_TIME]])
+            for delivery, run_id, _number in self._read("runs_of_deliveries", (ids,)):
+                runs.setdefault(delivery, []).append(run_id)
+        return [DeliveryView._make((*row[:-1], tuple(runs.get(row[0], ())), row[-1])) for row in rows]
 
     def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return list(self._rows(name, values))

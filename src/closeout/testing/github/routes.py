@@ -121,6 +121,19 @@ def _patch_comment(call: Call) -> Answer:
     return 200, comment
 
 
+def _list_deployments(call: Call) -> Answer:
+    named = call.query.get("environment")
+    found = [one for one in call.repository.deployments if named in (None, one["environment"])]
+    return 200, page(call, [{key: one[key] for key in ("id", "environment", "sha", "ref")} for one in found])
+
+
+def _list_deployment_statuses(call: Call) -> Answer:
+    for one in call.repository.deployments:
+        if one["id"] == int(call.rest[0]):
+            return 200, page(call, one["statuses"])
+    raise Refused(404, "Not Found")
+
+
 def _dispatch(call: Call) -> Answer:
     run = call.world.dispatch(call.repository, call.rest[0], call.body, call.user)
     if call.body.get("return_run_details") and call.repository.workflows[call.rest[0]]["details"]:
@@ -173,6 +186,8 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", r"/issues/(\d+)/comments", _list_comments),
     _route("POST", r"/issues/(\d+)/comments", _post_comment),
     _route("PATCH", r"/issues/comments/(\d+)", _patch_comment),
+    _route("GET", r"/deployments", _list_deployments),
+    _route("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
     _route("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
     _route("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
     _route("GET", r"/actions/runs/(\d+)", _get_run),

@@ -123,6 +123,42 @@ def test_whether_the_final_status_was_delivered(
     assert view.status == expected
 
 
+def deleted(
+    ledger: Ledger, number: int, *, verb: str = "delete", call: str = "ok", dry_run: bool = False
+) -> None:
+    """Let a run plan one change, and make the call, or only try it."""
+    plan = {"changes": [{"verb": verb}], "dry_run": dry_run}
+    ledger.save(number, operation("stack/plan", 1, plan))
+    ledger.save(number, operation("stack/delete", 2, {}, kind="wait", state=call))
+    ledger.finish(number, Ending("success", ""), 2_000.0)
+
+
+def test_an_earlier_attempt_that_deleted_is_found(ledger: Ledger, views: Views) -> None:
+    """Only what it began to delete counts: not a script, not a dry run, not a call that the live check stopped."""
+    ledger.accept_wait(delivery(), [new_run("r1", definition=DEFINITION)])
+    deleted(ledger, 1, verb="run")
+    tries: list[dict[str, Any]] = [{"call": "error"}, {"dry_run": True}, {}]
+    for number, changes in enumerate(tries, start=2):
+        ledger.attempts.new_attempt("r1", DEFINITION, "ada", key=None, queue_timeout=1.0)
+        assert views.deleted_before("r1", number, closings=True) is False
+        deleted(ledger, number, **changes)
+    ledger.attempts.new_attempt("r1", DEFINITION, "ada", key=None, queue_timeout=1.0)
+    assert views.deleted_before("r1", 5, closings=False) is True
+
+
+def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
+    ledger: Ledger, views: Views
+) -> None:
+    """Of the same automation, and accepted before."""
+    ledger.accept_wait(delivery("g1"), [new_run("r1"), new_run("other", "other")])
+    ledger.accept_wait(delivery("g2"), [new_run("r2"), new_run("other2", "other")])
+    deleted(ledger, 1)
+    assert views.deleted_before("r2", 1, closings=True) is True
+    assert views.deleted_before("r2", 1, closings=False) is False
+    assert views.deleted_before("other2", 1, closings=True) is False
+    assert views.deleted_before("r1", 1, closings=True) is False
+
+
 def test_steps_of_a_function_are_those_that_it_recorded(ledger: Ledger, views: Views) -> None:
     """A definition without steps declares none."""
     ledger.accept_wait(delivery(), [new_run("r1", definition='{"steps": [], "function": "cleanup:main"}')])
