@@ -48,7 +48,7 @@ def between(text: str) -> str:
 
 def newest(*, starts: bool) -> tuple[Path, Any]:
     """Return the newest kept run of the benchmark, or of the cold starts."""
-    kept = (path for path in RESULTS.glob("*.json") if not path.stem.endswith("-teardown"))
+    kept = (path for path in RESULTS.glob("*.json") if not path.stem.endswith(("-teardown", "-orphans")))
     found = sorted(path for path in kept if path.stem.endswith("-cold") == starts)
     if not found:
         raise SystemExit("nothing is kept in bench/results: run `make bench`, `make bench-cold ARGS=--keep`")

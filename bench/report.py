@@ -26,7 +26,7 @@ def keep(results: Results, text: str) -> Path:
     """Write the page and the raw figures, named by day and revision, in place of the day's former ones; return the path."""
     day = results["revision"]["date"]
     for former in (BENCH / "results").glob(f"{day}-*"):
-        if not former.stem.endswith(("-cold", "-teardown")):
+        if not former.stem.endswith(("-cold", "-teardown", "-orphans")):
             former.unlink()
     name = f"{day}-{results['revision']['commit']}"
     page = BENCH / "results" / f"{name}.md"

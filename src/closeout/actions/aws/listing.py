@@ -6,11 +6,10 @@ Apart from the actions that delete it, so that it is plain that nothing here cha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from datetime import datetime
 from typing import Any
 
 from closeout.actions.aws import arns, buckets
-from closeout.actions.aws.together import each
 from closeout.actions.spec import Existing, Inputs, Permission
 from closeout.core.inverse import Naming
 from closeout.ports import Clients
@@ -65,7 +64,7 @@ def stack_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
 
 
 def prefixes_not_listed(naming: Naming) -> str | None:
-    """Return why prefixes of this form are not listed: S3 groups keys by one delimiter behind a fixed text."""
+    """Return why prefixes of this form are not listed: a key's prefix is a fixed text, the number, the delimiter."""
     prefix = naming.patterns["prefix"]
     if naming.patterns["bucket"].fixed is None:
         return "`bucket` holds the pull request's number, and prefixes are listed in one bucket"
@@ -75,33 +74,28 @@ def prefixes_not_listed(naming: Naming) -> str | None:
 
 
 def prefixes(names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
-    """Yield the prefixes that these names give, with the times of the oldest and the newest version under each."""
+    """Yield the prefixes that these names give, with the times of the oldest and the newest version under each.
+
+    Everything behind the fixed text is listed once: a call for each prefix would take longer than the pages.
+    """
     account = clients.account()
     for naming in names:
         bucket, (lead, delimiter) = naming.patterns["bucket"].fixed, naming.patterns["prefix"].texts
         assert bucket is not None
         place = buckets.Place(bucket=bucket, owner=account, prefix=lead)
-        found = [
-            prefix
-            for prefix in buckets.groups(clients.aws("s3"), place, delimiter)
-            if naming.patterns["prefix"].gives(prefix)
-        ]
-        yield from each(partial(_prefix, clients, place), found)
-
-
-def _prefix(clients: Clients, place: buckets.Place, prefix: str) -> Existing:
-    times = [
-        version.modified
-        for version in buckets.versions(
-            clients.aws("s3"), buckets.Place(bucket=place.bucket, owner=place.owner, prefix=prefix)
-        )
-    ]
-    return Existing(
-        resource=f"s3://{place.bucket}/{prefix}",
-        inputs={"bucket": place.bucket, "prefix": prefix},
-        created=buckets.seconds(min(times)) if times else None,
-        changed=buckets.seconds(max(times)) if times else None,
-    )
+        times: dict[str, tuple[str, str]] = {}
+        for version in buckets.versions(clients.aws("s3"), place, missing_ok=False):
+            prefix = lead + version.key.removeprefix(lead).partition(delimiter)[0] + delimiter
+            if naming.patterns["prefix"].gives(prefix) and version.key.startswith(prefix):
+                oldest, newest = times.get(prefix, (version.modified, version.modified))
+                times[prefix] = min(oldest, version.modified), max(newest, version.modified)
+        for prefix, (oldest, newest) in times.items():
+            yield Existing(
+                resource=f"s3://{bucket}/{prefix}",
+                inputs={"bucket": bucket, "prefix": prefix},
+                created=datetime.fromisoformat(oldest).timestamp(),
+                changed=datetime.fromisoformat(newest).timestamp(),
+            )
 
 
 def prefix_permissions(inputs: Inputs) -> tuple[Permission, ...]:
