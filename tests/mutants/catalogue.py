@@ -6,6 +6,7 @@ from tests.mutants import (
     connections,
     deployment,
     engine,
+    invocations,
     ledger,
     naming,
     network,
@@ -562,6 +563,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *protection.MUTANTS,
     *recording.MUTANTS,
     *engine.MUTANTS,
+    *invocations.MUTANTS,
     *stack.MUTANTS,
     *turns.MUTANTS,
 )
