@@ -942,6 +942,7 @@ def test_who_is_ahead_is_found_however_long_the_queue_is(bench: RemoteBench, gat
     assert [ahead(execution) for execution in queued] == [None, *queued[:-1]]
     advance(bench, queued[0])
     assert [ahead(execution) for execution in queued] == [None, *queued[:-1]]
-    late = [bench.accept(f"late{n}", key="k", at=bench.clock.now() - 3_600 + n) for n in range(4)]
+    early = bench.clock.now() - 3_600
+    late = [bench.accept(name, key="k", at=early + n) for n, name in enumerate(("la", "lb", "lc", "ld"))]
     assert [ahead(execution) for execution in late] == [queued[0], *late[:-1]]
     assert [ahead(execution) for execution in queued] == [None, late[-1], *queued[1:-1]]
