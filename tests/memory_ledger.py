@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from closeout.core import runs
-from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
+from closeout.core.errors import LedgerError, NotFound
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.payload import from_form
 from closeout.core.records import Accepted, NewDelivery, NewRun
@@ -86,24 +86,21 @@ class MemoryLedger:
 
     def accept_wait(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
         """Store a delivery and its runs."""
-        outcome = self._outcome(delivery, new_runs)
-        if isinstance(outcome, StoreUnavailable):
-            raise outcome
-        return outcome
+        return self._outcome(delivery, new_runs)
 
-    def _outcome(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted | StoreUnavailable:
+    def _outcome(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
         with self._lock:
-            known = self._runs_of(delivery.guid)
+            there = self._there(delivery.guid, new_runs)
+            known = tuple(there.values())
             for number, kept in self._deliveries.items():
                 if (kept.hook, kept.guid) == (delivery.hook, delivery.guid):
                     return Accepted(number, known, True, ())
-            fresh = [run for run in new_runs if run.run_id not in known]
-            if any(self._find(run.run_id) for run in fresh):
-                return StoreUnavailable("a run of this delivery is stored already, for another event")
+            fresh = [run for run in new_runs if run.automation not in there]
             number = next(self._delivery_ids)
             self._deliveries[number] = delivery
             started = tuple(self._add(run, 1, number, None) for run in fresh)
-            return Accepted(number, known + tuple(run.run_id for run in fresh), False, started)
+            duplicate = bool(known) and not fresh
+            return Accepted(number, known + tuple(run.run_id for run in fresh), duplicate, started)
 
     def new_attempt(
         self,
@@ -133,8 +130,8 @@ class MemoryLedger:
         with self._lock:
             if delivery not in self._deliveries:
                 raise LedgerError(f"there is no delivery {delivery} in this ledger")
-            known = self._runs_of(self._deliveries[int(delivery)].guid)
-            fresh = [run for run in new_runs if run.run_id not in known]
+            there = self._there(self._deliveries[int(delivery)].guid, new_runs)
+            fresh = [run for run in new_runs if run.automation not in there]
             return tuple(self._add(run, 1, int(delivery), requested_by) for run in fresh)
 
     def _add(self, run: NewRun, attempt: int, delivery: int, requested_by: str | None) -> str:
@@ -142,8 +139,23 @@ class MemoryLedger:
         self._runs[number] = _Run(number, run, attempt, delivery, requested_by, self._clock.now())
         return self._runs[number].execution
 
-    def _runs_of(self, guid: str) -> tuple[str, ...]:
-        mine = (run for run in self._runs.values() if self._deliveries[run.delivery].guid == guid)
+    def _there(self, guid: str, new_runs: Sequence[NewRun]) -> dict[str, str]:
+        """Return the runs of an event and of a closing, by automation."""
+        named = {run.run_id for run in new_runs}
+        return {
+            run.run.automation: run.run.run_id
+            for run in self._runs.values()
+            if self._deliveries[run.delivery].guid == guid or run.run.run_id in named
+        }
+
+    def _runs_of(self, shown: NewDelivery) -> tuple[str, ...]:
+        """Return the runs of a delivery's event or closing."""
+        mine = (
+            run
+            for run in self._runs.values()
+            for brought in (self._deliveries[run.delivery],)
+            if brought.guid == shown.guid or (shown.closing and brought.closing == shown.closing)
+        )
         return tuple(dict.fromkeys(run.run.run_id for run in mine))
 
     def _find(self, run_id: str, attempt: int | None = None) -> _Run | None:
@@ -471,7 +483,8 @@ class MemoryLedger:
             size=len(kept.body),
             origin=kept.origin,
             received_at=kept.received_at,
-            runs=self._runs_of(kept.guid),
+            runs=self._runs_of(kept),
+            closing=kept.closing,
         )
 
 

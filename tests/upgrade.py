@@ -95,6 +95,11 @@ def same(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
+def known(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return a shown run or delivery without what earlier releases did not show."""
+    return {name: value for name, value in shown.items() if name not in ("heard", "closing")}
+
+
 def facts(run: dict[str, Any]) -> dict[str, Any]:
     """Return a shown run; of the sentence that says why it does not go on, only whether there is one: it may get better."""
-    return {**run, "reason": run["reason"] is not None}
+    return {**known(run), "reason": run["reason"] is not None}

@@ -6,14 +6,13 @@ needs besides: settings, windows of a log, requests that wait, retention.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any, Protocol
 
 import pytest
 
-from closeout.core import runs
-from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
+from closeout.core import ids, runs
+from closeout.core.errors import LedgerError, NotFound
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.engine.store import EngineStore
 from closeout.ports import (
@@ -161,7 +160,7 @@ class LedgerSuite:
         view = bench.reader.delivery(accepted.delivery)
         assert view is not None
         assert view[1:] == (
-            "g1", "h1", "pull_request", "closed", "acme/shop", 17, len(body), "github", bench.clock.now(), ids,
+            "g1", "h1", "pull_request", "closed", "acme/shop", 17, len(body), "github", bench.clock.now(), ids, None,
         )  # fmt: skip
         assert bench.reader.deliveries() == [view]
         assert bench.reader.body(accepted.delivery) == body
@@ -186,18 +185,49 @@ class LedgerSuite:
         first = accept(bench, "r", hook="h1")
         second = accept(bench, "r", hook="h2")
         assert second.delivery != first.delivery
-        assert second[1:] == ((run_id("r"),), False, ())
+        assert second[1:] == ((run_id("r"),), True, ())
         third = bench.accept(new_delivery(bench, "guid-r", hook="h3"), [new_run("r"), new_run("s")])
         assert third[1:] == ((run_id("r"), run_id("s")), False, (f"{run_id('s')}-1",))
         assert [view.hook for view in bench.reader.deliveries()] == ["h3", "h2", "h1"]
         assert len(bench.reader.runs()) == 2
 
-    def test_another_event_with_the_same_run_leaves_the_run_alone(self, bench: LedgerBench) -> None:
-        """A run id is made of its event: whatever the store does with such a delivery, it starts nothing twice."""
-        accept(bench, "r")
-        with contextlib.suppress(StoreUnavailable):
-            assert bench.accept(new_delivery(bench, "another"), [new_run("r")]).started == ()
-        assert [(run.attempt, run.guid) for run in bench.reader.runs()] == [(1, "guid-r")]
+    def test_a_closing_starts_its_runs_once(self, bench: LedgerBench) -> None:
+        """Whatever brings it: a delivery that adds nothing is stored, shows the runs that are there, and starts none."""
+        closing = "501001/1700017/2026-03-14T09:26:53Z"
+        first = bench.accept(new_delivery(bench, "g1")._replace(closing=closing), [new_run("r")])
+        bench.clock.advance(1)
+        recovered = new_delivery(bench, "g2", hook="api")._replace(closing=closing, origin="closed-list")
+        second = bench.accept(recovered, [new_run("r")])
+        assert second[1:] == ((run_id("r"),), True, ())
+        assert bench.accept(recovered, [new_run("r")]) == second
+        third = bench.accept(
+            new_delivery(bench, "g3")._replace(closing=closing), [new_run("r"), new_run("s")]
+        )
+        assert third[1:] == ((run_id("r"), run_id("s")), False, (f"{run_id('s')}-1",))
+        found = [bench.reader.delivery(one.delivery) for one in (first, second, third)]
+        assert [(view.guid, view.origin, view.closing) for view in found if view] == [
+            ("g1", "github", closing),
+            ("g2", "closed-list", closing),
+            ("g3", "github", closing),
+        ]
+        assert [run_id("r") in view.runs for view in found if view] == [True] * 3
+        assert {(run.automation, run.attempt, run.guid) for run in bench.reader.runs()} == {
+            ("r", 1, "g1"),
+            ("s", 1, "g3"),
+        }
+
+    def test_an_event_keeps_the_run_that_an_earlier_release_named_after_its_guid(
+        self, bench: LedgerBench
+    ) -> None:
+        """Through the same hook, through another one, and when it is replayed."""
+        former = new_run("r")._replace(run_id=ids.run_id("g1", "r"))
+        before = bench.accept(new_delivery(bench, "g1"), [former])
+        bench.clock.advance(1)
+        for hook in ("h1", "h2"):
+            now = new_delivery(bench, "g1", hook=hook)._replace(closing="501001/1700017/2026-03-14T09:26:53Z")
+            assert bench.accept(now, [new_run("r")])[1:] == ((former.run_id,), True, ())
+        assert bench.attempts.add_runs(before.delivery, [new_run("r")], "ada") == ()
+        assert [(run.id, run.attempt) for run in bench.reader.runs()] == [(former.run_id, 1)]
 
     def test_the_payload_of_a_form_is_its_json(self, bench: LedgerBench) -> None:
         """The body is stored as it was signed."""

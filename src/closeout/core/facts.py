@@ -16,6 +16,9 @@ COMMENT_MARKER = "<!-- closeout:"
 MAX_COMMITS = 1000
 """GitHub Actions does not evaluate path filters for a push of more commits; its workflow then always runs."""
 
+MAX_MOMENT = 40
+"""Characters of a moment in a payload, such as `2026-11-28T09:26:53Z`."""
+
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _WITH_HEAD_BRANCH = ("workflow_run", "workflow_job", "check_suite")
 
@@ -37,6 +40,10 @@ class Facts(NamedTuple):
     head_ref: str | None = None
     head_repository_id: int | None = None
     """None also when the fork is gone."""
+    pull_request_id: int | None = None
+    """GitHub's id of the pull request, which no other one gets, whatever its repository is called."""
+    closed_at: str | None = None
+    """When the pull request was closed, as GitHub writes it."""
     ref: str | None = None
     """As the payload has it: `refs/heads/x` on push, `x` on create and delete."""
     ref_type: str | None = None
@@ -73,6 +80,8 @@ def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ..
         base_ref=base_ref,
         head_ref=_text(head, "ref") or _short(_text(group, "head_ref")),
         head_repository_id=_integer(_object(head, "repo"), "id"),
+        pull_request_id=_integer(pull, "id"),
+        closed_at=_moment(pull, "closed_at"),
         ref=ref,
         ref_type=ref_type,
         branch=branch,
@@ -179,6 +188,13 @@ def _object(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _text(holder: Mapping[str, Any], key: str) -> str | None:
     value = holder.get(key)
     return value if isinstance(value, str) else None
+
+
+def _moment(holder: Mapping[str, Any], key: str) -> str | None:
+    """Return a moment as it is written; None for a text that cannot be one, because names are made of it."""
+    text = _text(holder, key)
+    fits = text and len(text) <= MAX_MOMENT and text.isascii() and text.isprintable()
+    return text if fits else None
 
 
 def _integer(holder: Mapping[str, Any], key: str) -> int | None:

@@ -23,10 +23,12 @@ class NewDelivery(NamedTuple):
     """`github`, or who sent it: `replay by NAME`."""
     number: int | None = None
     """Of the pull request or issue, for lists."""
+    closing: str | None = None
+    """The text of the closing that it brings (`core.closing`), None for any other event."""
 
 
 class NewRun(NamedTuple):
-    """A run to be stored with its delivery: attempt 1 of (GUID, automation)."""
+    """A run to be stored with its delivery: attempt 1 of (closing, automation), for other events of (GUID, automation)."""
 
     run_id: str
     automation: str
@@ -44,4 +46,5 @@ class Accepted(NamedTuple):
     runs: tuple[str, ...]
     """Run ids of this delivery, the original's when it is a duplicate."""
     duplicate: bool
+    """The delivery is there already, or every run that it could start is."""
     started: tuple[str, ...]

@@ -37,7 +37,9 @@ class _Side(TypedDict, total=False):
 
 
 class _PullRequest(TypedDict, total=False):
+    id: Any
     number: Any
+    closed_at: Any
     head: _Side | None
     base: _Side | None
 

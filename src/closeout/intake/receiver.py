@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from closeout.core import ids, keys, payload, signature, triggers
+from closeout.core.closing import Closing, closing_of
 from closeout.core.delivery import read_headers
 from closeout.core.facts import Facts, facts_of
 from closeout.core.records import NewDelivery, NewRun
@@ -87,6 +88,7 @@ class Receiver:
         text = payload.from_form(body) if head.form else body
         payload.check_bytes(text)
         facts = self._facts(head.event, text, self._contexts)
+        closing = closing_of(facts)
         if head.event == "ping":
             return Decision(None)
         delivery = NewDelivery(
@@ -100,14 +102,16 @@ class Receiver:
             received_at=received_at,
             origin="github",
             number=facts.number,
+            closing=None if closing is None else str(closing),
         )
-        return Decision(delivery, self._runs(head.guid, facts, text))
+        return Decision(delivery, self._runs(head.guid, facts, closing, text))
 
     def runs(self, event: str, guid: str, text: bytes) -> tuple[NewRun, ...]:
         """Return the runs that a replay of a stored delivery would start. `text` is its payload as JSON."""
-        return self._runs(guid, self._facts(event, text, self._contexts), text)
+        facts = self._facts(event, text, self._contexts)
+        return self._runs(guid, facts, closing_of(facts), text)
 
-    def _runs(self, guid: str, facts: Facts, text: bytes) -> tuple[NewRun, ...]:
+    def _runs(self, guid: str, facts: Facts, closing: Closing | None, text: bytes) -> tuple[NewRun, ...]:
         matched = self._matching(facts)
         if not matched:
             return ()
@@ -115,7 +119,7 @@ class Receiver:
         return tuple(
             [
                 NewRun(
-                    ids.run_id(guid, rule.name),
+                    closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),
                     rule.name,
                     keys.concurrency_key(rule.name, rule.concurrency, facts, lookup),
                     rule.definition,
@@ -136,8 +140,8 @@ class Receiver:
             return ()
         if facts.changed_paths is not None:
             return _match(candidates, facts)
-        event, action, repository, _id, _private, sender, number, base, _head, _head_id, *rest = facts
-        key = (event, action, repository, sender, number is None, base, *rest)
+        event, action, repository, _id, _private, sender, number, base, *_about_pull = facts[:12]
+        key = (event, action, repository, sender, number is None, base, *facts[12:])
         matched = self._matched.get(key)
         if matched is None:
             if len(self._matched) >= REMEMBERED:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError, StoreUnavailable
-from closeout.core.ids import execution_id
+from closeout.core.ids import execution_id, run_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.aws_client import AwsClient
 from closeout.stack import table
@@ -60,7 +60,7 @@ class DeliveryWriter:
     # --- the transaction --------------------------------------------------------------------------------------
 
     def _store(self, delivery: NewDelivery, runs: tuple[NewRun, ...]) -> Accepted:
-        """Put everything, or nothing if the delivery or one of its runs exists already."""
+        """Put the delivery with the runs that are new; nothing if the delivery exists already."""
         name = table.delivery_id(delivery.hook, delivery.guid)
         if len(runs) > table.MOST_RUNS:
             raise StoreUnavailable(
@@ -68,7 +68,9 @@ class DeliveryWriter:
             )
         packed = self._pack(delivery, name)
         expires = int(delivery.received_at + self._destination.keep_days * DAY)
-        known: tuple[str, ...] = ()
+        former = self._former(delivery.guid, runs) if delivery.closing else {}
+        runs = tuple(run for run in runs if run.automation not in former)
+        known = tuple(former.values())
         for tries in range(ATTEMPTS):
             fresh = tuple(run for run in runs if run.run_id not in known)
             items = table.acceptance(delivery, fresh, known, packed, expires)
@@ -76,11 +78,17 @@ class DeliveryWriter:
             if there is None:
                 ids = tuple(run.run_id for run in fresh)
                 idle = tuple(run for run in known if self._not_started(run))
-                return Accepted(name, known + ids, False, tuple(execution_id(run, 1) for run in idle + ids))
+                duplicate = bool(known) and not ids
+                return Accepted(
+                    name, known + ids, duplicate, tuple(execution_id(run, 1) for run in idle + ids)
+                )
             if 0 in there:
                 return self._repeated(name)
             if there:
-                known = tuple(run.run_id for run in runs if self._is_there(run.run_id))
+                known = (
+                    *former.values(),
+                    *(run.run_id for run in runs if self._is_there(run.run_id)),
+                )
             else:
                 self._pause(0.05 * 2**tries)
         raise StoreUnavailable(
@@ -130,6 +138,14 @@ class DeliveryWriter:
         return Accepted(
             name, runs, True, tuple(execution_id(run, 1) for run in runs if self._not_started(run))
         )
+
+    def _former(self, guid: str, runs: tuple[NewRun, ...]) -> dict[str, str]:
+        """Return the runs of an event that an earlier release named after its GUID: run ids by automation.
+
+        Through another hook, the event must find them under that name.
+        """
+        names = {run.automation: run_id(guid, run.automation) for run in runs}
+        return {automation: name for automation, name in names.items() if self._is_there(name)}
 
     def _is_there(self, run_id: str) -> bool:
         return self._get(table.attempt_key(run_id, 1), {"#e": "execution"}) is not None

@@ -120,7 +120,7 @@ class LogWindow(NamedTuple):
 
 
 class DeliveryView(NamedTuple):
-    """A delivery without its body. `runs` are those of its event, whichever hook brought it first."""
+    """A delivery without its body. `runs` are those of its event or closing, whichever delivery brought it first."""
 
     id: DeliveryId
     guid: str
@@ -133,6 +133,8 @@ class DeliveryView(NamedTuple):
     origin: str
     received_at: float
     runs: tuple[str, ...]
+    closing: str | None = None
+    """The closing that it brings (`core.closing`), None for any other event."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""

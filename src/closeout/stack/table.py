@@ -221,6 +221,7 @@ def delivery_item(delivery: NewDelivery, runs: Sequence[str], expires: int) -> I
             "size": len(delivery.body),
             "received_at": delivery.received_at,
             "origin": delivery.origin,
+            "closing": delivery.closing,
             "runs": list(runs),
             "list": DELIVERIES,
             "at": listed_at(delivery.received_at, name),
@@ -252,7 +253,8 @@ def run_items(
     after which nothing needs it; the attempt gets its own when the run has ended.
     """
     execution = execution_id(run.run_id, attempt)
-    about = {name: delivery.get(name) for name in ("guid", "hook", "event", "action", "repository", "number")}
+    names = ("guid", "hook", "event", "action", "repository", "number", "origin", "closing")
+    about = {name: delivery.get(name) for name in names}
     row = attempt_key(run.run_id, attempt) | to_item(
         {
             **about,
@@ -303,7 +305,7 @@ def acceptance(
 ) -> list[Item]:
     """Return the items that accept a delivery, to be put in one transaction, each under the condition `NEW`.
 
-    `runs` are to begin; `known` are run ids of the same event that are there already (it came through another hook).
+    `runs` are to begin; `known` are run ids of the same event or closing that are there already.
     """
     name = delivery_id(delivery.hook, delivery.guid)
     listed = [*known, *(run.run_id for run in runs)]

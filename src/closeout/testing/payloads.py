@@ -7,6 +7,9 @@ that make a real payload as large as it is.
 
 from __future__ import annotations
 
+import itertools
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 SITE = "https://github.com"
@@ -63,6 +66,14 @@ _REPOSITORY_LINKS = (
     "releases{/id}",
     "deployments",
 )
+
+
+_seconds = itertools.count(int(time.time()))
+
+
+def fresh_moment() -> str:
+    """Return a moment that no pull request of this process was closed at: each is a closing of its own."""
+    return datetime.fromtimestamp(next(_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _link_name(path: str) -> str:
@@ -128,6 +139,7 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
     number: int = 17,
     pull_id: int = 1_700_017,
     state: str = "closed",
+    closed_at: str | None = None,
     merged: bool = False,
     base: str = "develop",
     head: str = "feature/basket",
@@ -138,7 +150,10 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
     author: str = "octo-dev",
     full: bool = False,
 ) -> dict[str, Any]:
-    """Return a pull request; `head_repository` is `"same"`, another repository (a fork), or None (fork gone)."""
+    """Return a pull request; `head_repository` is `"same"`, another repository (a fork), or None (fork gone).
+
+    A closed one was closed at `closed_at`, by default at a moment of its own.
+    """
     source = repo if head_repository == "same" else head_repository
     assert source is None or isinstance(source, dict)
     owner = source["owner"]["login"] if source else "someone"
@@ -157,10 +172,7 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
         "body": "Adds a basket to the shop.",
         "labels": [_label(40 + position, name) for position, name in enumerate(labels)],
         "created_at": "2026-03-10T08:00:00Z",
-        "updated_at": WHEN,
-        "closed_at": WHEN if state == "closed" else None,
-        "merged": merged,
-        "merged_at": WHEN if merged else None,
+        **_ending(state, closed_at, merged=merged),
         # An unmerged close carries a merge commit too: nobody may decide by it.
         "merge_commit_sha": "e5bd3914e2e596debea16f433f57875b5b90bcd6",
         "assignees": [],
@@ -180,6 +192,13 @@ def pull_request(  # noqa: PLR0913 - a pull request has that many independent si
         "changed_files": 4,
     }
     return result | _pull_extras(result, author) if full else result
+
+
+def _ending(state: str, closed_at: str | None, *, merged: bool) -> dict[str, Any]:
+    """Return what says whether and when a pull request was closed."""
+    at = (closed_at or fresh_moment()) if state == "closed" else None
+    merged_at = at if merged else None
+    return {"updated_at": at or WHEN, "closed_at": at, "merged": merged, "merged_at": merged_at}
 
 
 def _label(number: int, name: str) -> dict[str, Any]:

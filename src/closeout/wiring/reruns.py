@@ -44,7 +44,7 @@ class Reruns:
             return f"the configuration no longer has the automation {run.automation}"
         # Use today's key, too: with the old one this run could run beside a run that holds today's.
         matched = self._matched(run.event, run.guid, self._reader.body(run.delivery))
-        today = next((new for new in matched if new.run_id == run.id), None)
+        today = next((new for new in matched if new.automation == run.automation), None)
         execution = self._attempts.new_attempt(
             run.id,
             automation.canonical(),
@@ -63,15 +63,14 @@ class Reruns:
             return f"there is no delivery {delivery_id}"
         runs = self._matched(delivery.event, delivery.guid, self._reader.body(delivery_id))
         started = list(self._attempts.add_runs(delivery_id, runs, by))
-        fresh = {execution.rpartition("-")[0] for execution in started}
+        # By automation: what an earlier release ran is named after the GUID, and `runs` after the closing.
+        there = {view.automation: view for view in map(self._reader.run, delivery.runs) if view}
         for run in runs:
-            if run.run_id in fresh:
-                continue
-            found = self._reader.run(run.run_id)
+            found = there.get(run.automation)
             if found is not None and found.state == "finished":
                 started.append(
                     self._attempts.new_attempt(
-                        run.run_id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout
+                        found.id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout
                     )
                 )
         self._start(started)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core import ids
+from closeout.core.closing import Closing
 from closeout.core.errors import SecretError, StoreUnavailable
 from closeout.testing import deliveries
 from tests.contract.http.serving import SECRET, FakeStore, Running, serving
@@ -44,18 +44,20 @@ def headers(body: bytes, **changes: str | None) -> dict[str, str]:
     return {name: value for name, value in signed.items() if name.lower() not in gone}
 
 
-BODY = deliveries.encode(deliveries.pull_request())
+CLOSED_AT = "2026-03-14T09:26:53Z"
+CLOSED = deliveries.pull_request(closed_at=CLOSED_AT)
+RUN = Closing(501_001, 1_700_017, CLOSED_AT).run_id("preview-cleanup")
+BODY = deliveries.encode(CLOSED)
 
 
 def test_a_signed_delivery_is_accepted_with_its_runs(server: Running) -> None:
     """202 with the delivery and the run ids, and the engine is told."""
-    answer = server.deliver(guid="g-1")
-    run = ids.run_id("g-1", "preview-cleanup")
-    assert (answer.status, answer.json) == (202, {"delivery": 1, "runs": [run]})
+    answer = server.deliver(CLOSED, guid="g-1")
+    assert (answer.status, answer.json) == (202, {"delivery": 1, "runs": [RUN]})
     assert answer.headers["content-type"] == "application/json"
     assert "date" in answer.headers
     assert "server" not in answer.headers
-    assert server.started == [f"{run}-1"]
+    assert server.started == [f"{RUN}-1"]
 
 
 def test_a_delivery_without_an_automation_is_accepted(server: Running) -> None:
@@ -74,11 +76,25 @@ def test_the_same_delivery_again_is_a_duplicate(server: Running) -> None:
 
 
 def test_the_same_event_through_a_second_hook_starts_nothing_new(server: Running) -> None:
-    """A run is one (GUID, automation), whichever hook brought it."""
-    first = server.deliver(guid="g-1", hook_id=1)
-    second = server.deliver(guid="g-1", hook_id=2)
-    assert (second.status, second.json) == (202, {"delivery": 2, "runs": first.json["runs"]})
+    """The delivery is stored, and the answer has the run that is there."""
+    first = server.deliver(CLOSED, guid="g-1", hook_id=1)
+    second = server.deliver(CLOSED, guid="g-1", hook_id=2)
+    assert (second.status, second.json) == (
+        200,
+        {"delivery": 2, "duplicate": True, "runs": first.json["runs"]},
+    )
     assert len(server.started) == 1
+
+
+def test_the_same_closing_under_another_guid_starts_nothing_new(server: Running) -> None:
+    """A pull request is closed once, however often that is delivered; closed again, it is another closing."""
+    first, second = (server.deliver(CLOSED, guid=guid) for guid in ("g-1", "g-2"))
+    assert (second.status, second.json) == (
+        200,
+        {"delivery": 2, "duplicate": True, "runs": first.json["runs"]},
+    )
+    assert server.deliver(guid="g-3").status == 202
+    assert len(server.started) == 2
 
 
 def test_a_ping_is_answered_and_not_kept(server: Running) -> None:
@@ -302,7 +318,7 @@ def test_a_secret_that_cannot_be_read_again_changes_no_answer() -> None:
 
 
 def test_requests_on_one_connection_are_answered_in_order(server: Running) -> None:
-    """Three deliveries sent at once, without waiting: three answers, in the order of the requests."""
+    """Three deliveries of one closing at once, without waiting: three answers, in the order of the requests."""
     requests = b""
     for number in range(3):
         signed = deliveries.signed_headers("pull_request", BODY, SECRET, f"p-{number}")
@@ -316,8 +332,8 @@ def test_requests_on_one_connection_are_answered_in_order(server: Running) -> No
         while received.count(b"HTTP/1.1 ") < 3 or not received.endswith(b"}"):
             received += connection.recv(65536)
     bodies = [part.rpartition(b"\r\n\r\n")[2] for part in received.split(b"HTTP/1.1 ")[1:]]
-    runs = [json.loads(body)["runs"][0] for body in bodies]
-    assert runs == [ids.run_id(f"p-{number}", "preview-cleanup") for number in range(3)]
+    said = [json.loads(body) for body in bodies]
+    assert [(one["delivery"], one["runs"]) for one in said] == [(number, [RUN]) for number in (1, 2, 3)]
 
 
 @contextmanager

@@ -23,6 +23,7 @@ def test_a_pull_request_gives_its_base_and_head() -> None:
         base_ref="develop",
         head_ref="topic",
         head_repository_id=186853002,
+        pull_request_id=279147437,
         branch="develop",
     )
 

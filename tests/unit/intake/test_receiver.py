@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closeout.core import ids, triggers
+from closeout import livecheck
+from closeout.core import closing, ids, triggers
 from closeout.core.automation import Automation
+from closeout.core.closing import Closing
 from closeout.core.errors import BadDelivery, PayloadRefused, Unauthorized
 from closeout.core.facts import Facts, facts_of
 from closeout.intake import Decision, Receiver
@@ -48,8 +50,10 @@ def decide(event: str, payload: Mapping[str, Any], *automations: Automation, **m
 
 def test_a_matching_delivery_starts_a_run_of_each_automation() -> None:
     """Delivery and runs are ready to be stored together, in the order of the file."""
-    decision = decide("pull_request", deliveries.pull_request(), CLEANUP, EVERYTHING, BRANCH)
+    payload = deliveries.pull_request(closed_at="2026-03-14T09:26:53Z")
+    decision = decide("pull_request", payload, CLEANUP, EVERYTHING, BRANCH)
     assert decision.delivery is not None
+    assert decision.delivery.closing == "501001/1700017/2026-03-14T09:26:53Z"
     assert decision.delivery.guid == "g-1"
     assert decision.delivery.hook == "400001"
     assert (decision.delivery.event, decision.delivery.action) == ("pull_request", "closed")
@@ -57,10 +61,46 @@ def test_a_matching_delivery_starts_a_run_of_each_automation() -> None:
     assert (decision.delivery.received_at, decision.delivery.origin) == (12.5, "github")
     assert [run.automation for run in decision.runs] == ["cleanup", "all"]
     first = decision.runs[0]
-    assert first.run_id == ids.run_id("g-1", "cleanup")
+    assert first.run_id == Closing(501_001, 1_700_017, "2026-03-14T09:26:53Z").run_id("cleanup")
     assert first.key == "cleanup|501001|17"
     assert first.definition == CLEANUP.canonical()
     assert first.queue_timeout == 60.0
+
+
+def test_a_closing_is_one_run_whatever_its_guid() -> None:
+    """Opened and closed again it is another one; what is no closing, or lacks a part of it, has a run of its GUID."""
+    payload = deliveries.pull_request(closed_at="2026-03-14T09:26:53Z")
+    opened = Automation(name="all", triggers=({"event": "pull_request", "types": ["closed", "edited"]},))
+
+    def run(guid: str, **changes: Any) -> str:
+        changed = {**payload, **changes}
+        return decide("pull_request", changed, opened, guid=guid).runs[0].run_id
+
+    def pull(**changes: Any) -> dict[str, Any]:
+        return {"pull_request": payload["pull_request"] | changes}
+
+    assert run("g-1") == run("g-2")
+    assert (
+        len({run("g-1"), run("g-1", **pull(closed_at="2026-03-14T09:26:54Z")), run("g-1", **pull(id=5))}) == 3
+    )
+    lacks: list[dict[str, Any]] = [
+        pull(closed_at=None),
+        pull(closed_at="a\nb"),
+        pull(id="5"),
+        {"action": "edited"},
+        {"repository": {}},
+    ]
+    for lacking in lacks:
+        assert (run("g-1", **lacking), run("g-2", **lacking)) == (
+            ids.run_id("g-1", "all"),
+            ids.run_id("g-2", "all"),
+        )
+
+
+def test_the_events_that_are_closings_are_those_with_a_live_check_of_a_pull_request() -> None:
+    """Each of them would otherwise be acted upon once for every delivery, or not at all."""
+    checked = [(one.event, one.action) for one in livecheck.CHECKS if one.kind == "pull request"]
+    assert checked == [(closing.EVENT, closing.ACTION)]
 
 
 def test_a_delivery_that_matches_nothing_is_still_kept() -> None:
@@ -205,7 +245,7 @@ def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
         assert matched == plain
 
 
-UNSEEN = {"repository_id", "private", "head_ref", "head_repository_id"}
+UNSEEN = {"repository_id", "private", "head_ref", "head_repository_id", "pull_request_id", "closed_at"}
 """What no trigger, repository or sender filter looks at. What a push changed is never remembered."""
 
 

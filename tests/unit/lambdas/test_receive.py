@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from closeout.core import ids
+from closeout.core.closing import Closing
 from closeout.core.records import Accepted
 from closeout.intake import answers
 from closeout.lambdas.receiver_app import ReceiverApp
@@ -19,7 +19,8 @@ from closeout.testing import deliveries
 from tests.unit.lambdas.conftest import AUTOMATIONS, SECRET, WORKER, Stack, event
 
 GUID = "00000000-0000-4000-8000-000000000001"
-CLEANUP, TOLD = (ids.run_id(GUID, name) for name in ("cleanup", "told"))
+CLOSED_AT = "2026-03-14T09:26:53Z"
+CLEANUP, TOLD = (Closing(501_001, 1_700_017, CLOSED_AT).run_id(name) for name in ("cleanup", "told"))
 
 
 def ask(stack: Stack, request: dict[str, Any]) -> tuple[int, Any]:
@@ -36,7 +37,8 @@ def stored(stack: Stack, key: table.Item) -> dict[str, Any] | None:
 
 def closed(**more: Any) -> dict[str, Any]:
     """Return the event of a pull request that was closed."""
-    return event("pull_request", deliveries.pull_request(), **more)
+    closed_at = None if "guid" in more else CLOSED_AT
+    return event("pull_request", deliveries.pull_request(closed_at=closed_at), **more)
 
 
 def test_a_delivery_is_stored_with_its_runs_and_they_are_started(stack: Stack) -> None:
@@ -83,7 +85,7 @@ def test_the_same_event_through_a_second_hook_starts_nothing_new(stack: Stack) -
     """The delivery is kept, and its runs are those that are there."""
     assert ask(stack, closed())[0] == 202
     status, said = ask(stack, closed(hook_id=7))
-    assert (status, said["runs"]) == (202, [CLEANUP, TOLD])
+    assert (status, said["runs"]) == (200, [CLEANUP, TOLD])
     assert [entry["starts"] for entry in stack.aws.executions()] == [1, 1]
 
 
@@ -107,7 +109,7 @@ def test_a_start_that_failed_is_made_up_for_by_another_hook(stack: Stack) -> Non
     stack.aws.fault(service="lambda", operation="Invoke", code="ServiceException", status=500, times=4)
     assert ask(stack, closed())[0] == 503
     stack.aws.clear_faults()
-    assert ask(stack, closed(hook_id=7))[0] == 202
+    assert ask(stack, closed(hook_id=7))[0] == 200
     assert sorted(entry["name"].partition("-")[2] for entry in stack.aws.executions()) == sorted(
         [f"{CLEANUP}-1", f"{TOLD}-1"]
     )

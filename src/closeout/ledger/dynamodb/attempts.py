@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from closeout.core import runs
+from closeout.core import ids, runs
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.records import NewRun
@@ -161,6 +161,8 @@ class Attempts:
         expires = self._keep(name, at, row["expires"] - row["received_at"]) if "expires" in row else None
         started = []
         for run in new_runs:
+            if run.run_id not in row["runs"] and ids.run_id(row["guid"], run.automation) in row["runs"]:
+                continue  # An earlier release named it after the GUID.
             items = layout.run_items(
                 run, row, name, accepted_at=at, expires=expires, requested_by=requested_by
             )

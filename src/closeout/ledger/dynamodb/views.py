@@ -133,4 +133,5 @@ def _delivery_view(row: dict[str, Any]) -> DeliveryView:
         origin=row["origin"],
         received_at=float(row["received_at"]),
         runs=tuple(row.get("runs", ())),
+        closing=row.get("closing"),
     )

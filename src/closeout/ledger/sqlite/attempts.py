@@ -66,8 +66,8 @@ class Attempts:
             found = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
             if found is None:
                 raise LedgerError(f"there is no delivery {delivery} in this ledger")
-            there = {row[0] for row in connection.execute(SQL["find_runs_of_guid"], found)}
-            fresh = [run for run in runs if run.run_id not in there]
+            there = deliveries.there(connection, found[0], runs)
+            fresh = [run for run in runs if run.automation not in there]
             for run in fresh:
                 row = (
                     run.run_id,

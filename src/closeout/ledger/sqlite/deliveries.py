@@ -20,7 +20,7 @@ class Acceptance(NamedTuple):
     """A delivery that is ready to be inserted: texts checked, body compressed."""
 
     row: tuple[Any, ...]
-    """hook, guid, event, action, repository, number, form, size, received_at, origin."""
+    """hook, guid, event, action, repository, number, form, size, received_at, origin, closing."""
     body: bytes
     runs: Sequence[NewRun]
     accepted_at: float
@@ -88,19 +88,32 @@ class DeliveryWriter:
         return outcomes
 
     def alone(self, connection: sqlite3.Connection, acceptance: Acceptance) -> Accepted:
-        """Store one delivery, or find that it, or its event, is there already."""
+        """Store one delivery, or find that it, its event or its closing is there already."""
         found = connection.execute(SQL["find_delivery"], (acceptance.guid, acceptance.hook)).fetchone()
-        runs = tuple(row[0] for row in connection.execute(SQL["find_runs_of_guid"], (acceptance.guid,)))
+        there = self.there(connection, acceptance.guid, acceptance.runs)
+        runs = tuple(there.values())
         if found:
             return Accepted(found[0], runs, True, ())
-        fresh = tuple(run for run in acceptance.runs if run.run_id not in runs)
+        fresh = tuple(run for run in acceptance.runs if run.automation not in there)
         self._delivery += 1
         _insert(connection, self._deliveries_in, [self._delivery, *acceptance.row])
         _insert(connection, self._bodies_in, [self._delivery, acceptance.body])
         for run in fresh:
             _insert(connection, self._runs_in, self._run_row(connection, run, acceptance, self._delivery))
         ids = tuple(run.run_id for run in fresh)
-        return Accepted(self._delivery, runs + ids, False, tuple(execution_id(run, 1) for run in ids))
+        duplicate = bool(runs) and not ids
+        return Accepted(self._delivery, runs + ids, duplicate, tuple(execution_id(run, 1) for run in ids))
+
+    def there(self, connection: sqlite3.Connection, guid: str, runs: Sequence[NewRun]) -> dict[str, str]:
+        """Return the runs that exist of an event and of these runs' closing: run ids by automation.
+
+        An event's own come first: one of an earlier release is named after the GUID, and `runs` after the closing.
+        """
+        there = dict(connection.execute(SQL["find_runs_of_guid"], (guid,)).fetchall())
+        for run in runs:
+            if connection.execute(SQL["number_of_run"], (run.run_id, 1)).fetchone():
+                there.setdefault(run.automation, run.run_id)
+        return there
 
     def attempt(self, connection: sqlite3.Connection, row: Sequence[Any], definition: str) -> None:
         """Store a further attempt: `row` is `insert_run` without its number and definition."""
@@ -150,6 +163,7 @@ def delivery_row(delivery: NewDelivery) -> tuple[Any, ...]:
         len(delivery.body),
         delivery.received_at,
         delivery.origin,
+        delivery.closing,
     )
 
 

@@ -4,8 +4,8 @@
 -- name: insert_delivery
 -- Ids are the writer's own count: it is the only one who inserts, so no row needs to be read back.
 INSERT INTO delivery (id, hook, guid, event, action, repository, number, form, size, received_at,
-    origin)
-VALUES (?,?,?,?,?,?,?,?,?,?,?);
+    origin, closing)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?);
 
 -- name: insert_body
 INSERT INTO body (delivery, bytes)
@@ -21,7 +21,7 @@ SELECT id FROM delivery WHERE guid = ? AND hook = ?;
 
 -- name: find_runs_of_guid
 -- One run per automation, oldest first, whatever the number of attempts.
-SELECT DISTINCT run_id FROM run WHERE guid = ? AND attempt = 1 ORDER BY number;
+SELECT automation, run_id FROM run WHERE guid = ? AND attempt = 1 ORDER BY number;
 
 -- name: find_definition
 SELECT id FROM definition WHERE text = ?;

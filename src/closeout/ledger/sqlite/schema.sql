@@ -14,9 +14,11 @@ CREATE TABLE delivery (
     form INTEGER NOT NULL,              -- 1: the body is form encoded
     size INTEGER NOT NULL,              -- bytes of the body before compression
     received_at REAL NOT NULL,
-    origin TEXT NOT NULL
+    origin TEXT NOT NULL,               -- by which way it was heard: github (its webhook) delivery-log closed-list ...
+    closing TEXT                        -- of a closed pull request: repository id/pull request id/closed_at
 ) STRICT;
 CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
+CREATE INDEX delivery_closing ON delivery (closing) WHERE closing IS NOT NULL;
 
 -- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
 CREATE TABLE body (
@@ -30,7 +32,7 @@ CREATE TABLE definition (
     text TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- One attempt at (GUID, automation): an execution. `number` is the order of acceptance.
+-- One attempt at (closing, automation), for other events (GUID, automation): an execution. `number` is the order of acceptance.
 CREATE TABLE run (
     number INTEGER PRIMARY KEY,
     run_id TEXT NOT NULL,
@@ -57,7 +59,7 @@ CREATE TABLE run (
     deaths INTEGER NOT NULL DEFAULT 0   -- times the process died in its turn alone, since it last got on
 ) STRICT;
 CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
-CREATE INDEX run_guid ON run (guid);
+CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
 
 -- What `Durable` recorded. `result` is JSON: the value (ok), {kind, message} (error, cancelled), or what a

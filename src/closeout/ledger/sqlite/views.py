@@ -191,12 +191,12 @@ class Views:
         return run_view(RunFacts._make((*facts, texts[definition])), operations, behind, full=full)
 
     def _delivery_views(self, rows: Sequence[Sequence[Any]]) -> list[DeliveryView]:
-        runs: dict[str, list[str]] = {}
+        runs: dict[int, list[str]] = {}
         for at in range(0, len(rows), AT_A_TIME):
-            guids = json.dumps([row[1] for row in rows[at : at + AT_A_TIME]])
-            for guid, run_id in self._read("runs_of_guids", (guids,)):
-                runs.setdefault(guid, []).append(run_id)
-        return [DeliveryView._make((*row, tuple(runs.get(row[1], ())))) for row in rows]
+            ids = json.dumps([row[0] for row in rows[at : at + AT_A_TIME]])
+            for delivery, run_id, _number in self._read("runs_of_deliveries", (ids,)):
+                runs.setdefault(delivery, []).append(run_id)
+        return [DeliveryView._make((*row[:-1], tuple(runs.get(row[0], ())), row[-1])) for row in rows]
 
     def _read(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return list(self._rows(name, values))

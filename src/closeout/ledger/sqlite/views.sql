@@ -92,14 +92,20 @@ FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND atte
   AND l.id > :after AND l.id < :before;
 
 -- name: deliveries
-SELECT id, guid, hook, event, action, repository, number, size, origin, received_at
+SELECT id, guid, hook, event, action, repository, number, size, origin, received_at, closing
 FROM delivery ORDER BY id DESC LIMIT ?;
 
 -- name: delivery
-SELECT id, guid, hook, event, action, repository, number, size, origin, received_at FROM delivery WHERE id = ?;
+SELECT id, guid, hook, event, action, repository, number, size, origin, received_at, closing FROM delivery WHERE id = ?;
 
--- name: runs_of_guids
-SELECT guid, run_id FROM run WHERE guid IN (SELECT value FROM json_each(?)) AND attempt = 1 ORDER BY number;
+-- name: runs_of_deliveries
+-- Those of their events, and of their closings by whichever delivery these came. Ids come as a JSON array.
+WITH shown AS (SELECT id, guid, closing FROM delivery WHERE id IN (SELECT value FROM json_each(?)))
+SELECT s.id, r.run_id, r.number FROM shown s JOIN run r ON r.guid = s.guid AND r.attempt = 1
+UNION
+SELECT s.id, r.run_id, r.number FROM shown s JOIN delivery d ON d.closing = s.closing
+    JOIN run r ON r.guid = d.guid AND r.attempt = 1
+ORDER BY 3;
 
 -- name: body
 SELECT b.bytes, d.form FROM body b JOIN delivery d ON d.id = b.delivery WHERE b.delivery = ?;

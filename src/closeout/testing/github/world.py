@@ -40,6 +40,7 @@ class Pull:
     head: str
     sha: str
     labels: tuple[str, ...] = ()
+    closed_at: str | None = None
     fork: str | None = None
     """None: the same repository; `gone`: the fork was deleted; else the fork's full name."""
     title: str = "Add a basket"
@@ -94,6 +95,7 @@ class World:
         self.now = now
         self._emit = emit
         self._numbers = itertools.count(1_000)
+        self._closed = 0
 
     def next_id(self, base: int = 0) -> int:
         """Return a number that nothing else has."""
@@ -170,15 +172,20 @@ class World:
             repository = self.repository(full_name)
             pull = self.pull(repository, number)
             if action == "closed":
-                pull.state, pull.merged = "closed", merged
+                pull.state, pull.merged, pull.closed_at = "closed", merged, self._moment()
             elif action == "reopened":
-                pull.state, pull.merged = "open", False
+                pull.state, pull.merged, pull.closed_at = "open", False, None
             elif action == "synchronize":
                 pull.sha = f"{self.next_id(0xFACE0000):040x}"
             else:
                 raise Refused(422, f"a pull request cannot be {action!r}")
         self._pull_event(repository, pull, action)
         return pull
+
+    def _moment(self) -> str:
+        """Return when a pull request is closed now, never twice the same."""
+        self._closed = max(int(self.now()), self._closed + 1)
+        return stamp(self._closed)
 
     def pull(self, repository: Repository, number: int) -> Pull:
         """Find a pull request. Raises `Refused` 404."""
@@ -202,6 +209,7 @@ class World:
             number=pull.number,
             pull_id=pull.id,
             state=pull.state,
+            closed_at=pull.closed_at,
             merged=pull.merged,
             base=pull.base,
             head=pull.head,

@@ -35,8 +35,10 @@ def test_a_run_or_a_delivery_that_is_not_there_is_an_error(
 def test_a_replay_adds_the_runs_that_are_new(ledger: Ledger) -> None:
     """One that is there is left alone."""
     accepted = ledger.accept_wait(delivery(), [new_run("a")])
-    assert ledger.attempts.add_runs(accepted.delivery, [new_run("a"), new_run("b")], "ada") == ("b-1",)
-    assert ledger.attempts.add_runs(accepted.delivery, [new_run("a"), new_run("b")], "ada") == ()
+    assert ledger.attempts.add_runs(accepted.delivery, [new_run("a"), new_run("b", "other")], "ada") == (
+        "b-1",
+    )
+    assert ledger.attempts.add_runs(accepted.delivery, [new_run("a"), new_run("b", "other")], "ada") == ()
 
 
 def test_operations_are_read_by_run_and_by_attempt(path: Path, ledger: Ledger) -> None:
