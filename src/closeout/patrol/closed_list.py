@@ -12,10 +12,11 @@ What could be lost, and what prevents it:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError
+from closeout.patrol.answers import MOST_PAGES, items, unusable
 from closeout.patrol.marks import RepositoryMark
 from closeout.patrol.moments import seconds
 from closeout.ports.patrol import GitHubReads, Page
@@ -108,20 +109,18 @@ class _Read:
     def take(self, page: Page) -> list[ClosedPull]:
         """Check a page and keep what it lists; return it. Raises `ServiceError` if it is no such list at all."""
         try:
-            pulls = [_closed_pull(item) for item in _items(page.body)]
-            updates = [seconds(item["updated_at"]) for item in _items(page.body)]
+            pulls = [_closed_pull(item) for item in items(page.body)]
+            updates = [seconds(item["updated_at"]) for item in items(page.body)]
         except (KeyError, TypeError, ValueError) as error:
-            raise _unusable(self._path, f"the answer is not a list of pull requests ({error!r})") from None
+            raise unusable(self._path, f"the answer is not a list of pull requests ({error!r})") from None
         if updates != sorted(updates, reverse=True):
-            raise _unusable(self._path, "the list is not in the order that was asked for")
+            raise unusable(self._path, "the list is not in the order that was asked for")
         closed = [pull for pull in pulls if pull is not None]
         if len(closed) < len(pulls):
-            self.error = _unusable(
-                self._path, "the list of closed pull requests names one that is not closed"
-            )
+            self.error = unusable(self._path, "the list of closed pull requests names one that is not closed")
         for pull in closed:
             if self.repository_id not in (0, pull.repository_id):
-                raise _unusable(self._path, "the list names pull requests of two repositories")
+                raise unusable(self._path, "the list names pull requests of two repositories")
             self.repository_id = pull.repository_id
             self.found.setdefault((pull.id, pull.closed), pull)
         self.newest = self.newest or max(updates, default=0)
@@ -142,7 +141,7 @@ class _Read:
                 if now in (before, None):
                     return
                 before = now
-            raise _unusable(self._path, f"the list changed each of {PASSES} times that it was read")
+            raise unusable(self._path, f"the list changed each of {PASSES} times that it was read")
         except ServiceError as error:
             self.error = error
 
@@ -156,6 +155,8 @@ class _Read:
         pages = 1
         while not _reaches(page, floor):
             pages += 1
+            if pages > MOST_PAGES:
+                raise unusable(self._path, "the list does not end")
             page = self._github.read(self._path, page.next or {**QUERY, "page": str(pages)})
             listed += self.take(page)
         if pages == 1:
@@ -165,10 +166,10 @@ class _Read:
 
 def _reaches(page: Page, floor: int) -> bool:
     """Whether a page that was checked ends the list, or reaches below a moment."""
-    items = _items(page.body)
-    if items and seconds(items[-1]["updated_at"]) < floor:
+    pulls = items(page.body)
+    if pulls and seconds(pulls[-1]["updated_at"]) < floor:
         return True
-    return page.next is None and len(items) < PER_PAGE
+    return page.next is None and len(pulls) < PER_PAGE
 
 
 def _tag(page: Page, floor: int) -> str | None:
@@ -177,13 +178,6 @@ def _tag(page: Page, floor: int) -> str | None:
     Otherwise a pull request that was updated in the second of its last one, or late, could stand on the next page.
     """
     return page.etag if _reaches(page, floor) else None
-
-
-def _items(body: Any) -> Sequence[Mapping[str, Any]]:
-    """Return the items of a list. Raises `TypeError` for anything else: an object is no empty list."""
-    if not isinstance(body, list):
-        raise TypeError("not a list")
-    return body
 
 
 def _closed_pull(item: Mapping[str, Any]) -> ClosedPull | None:
@@ -205,15 +199,5 @@ def _repository_id(github: GitHubReads, name: str) -> int:
     body = github.read(f"/repos/{name}", {}).body
     identity = body.get("id") if isinstance(body, dict) else None
     if type(identity) is not int:
-        raise _unusable(f"/repos/{name}", "the answer is not a repository")
+        raise unusable(f"/repos/{name}", "the answer is not a repository")
     return identity
-
-
-def _unusable(path: str, text: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: GET {path}: {text}",
-        service="github",
-        operation=f"GET {path}",
-        reason="unusable-answer",
-        transient=True,
-    )

@@ -30,7 +30,7 @@ class RepositoryMark(NamedTuple):
 
     def begun_for(self, closed: int) -> frozenset[str]:
         """Return the automations whose beginning is before a closing's moment."""
-        return frozenset(name for name, beginning in self.beginnings.items() if closed > beginning)
+        return _begun(self.beginnings, closed)
 
     def listened(self, automations: Iterable[str], moment: int) -> RepositoryMark:
         """Return the mark with a beginning for exactly these automations; a new one begins at `moment`.
@@ -38,7 +38,7 @@ class RepositoryMark(NamedTuple):
         One that has left the configuration loses its beginning. Otherwise its return would start everything that was
         closed in between.
         """
-        return self._replace(beginnings={name: self.beginnings.get(name, moment) for name in automations})
+        return self._replace(beginnings=_listened(self.beginnings, automations, moment))
 
     def to_json(self) -> dict[str, Json]:
         """Return what the store keeps."""
@@ -52,13 +52,31 @@ class HookMark(NamedTuple):
     last: int | None
     """Id of the newest delivery; None: there has been none."""
     delivered_at: int
-    """When that delivery was sent; 0 if there has been none."""
+    """When that delivery was sent; without one, when the log was first read."""
     etag: str | None
     read_at: int
+    beginnings: Mapping[str, int]
+    """As in `RepositoryMark`."""
+
+    def begun_for(self, moment: int) -> frozenset[str]:
+        """Return the automations whose beginning is before a moment."""
+        return _begun(self.beginnings, moment)
+
+    def listened(self, automations: Iterable[str], moment: int) -> HookMark:
+        """Return the mark with a beginning for exactly these automations, as `RepositoryMark` does."""
+        return self._replace(beginnings=_listened(self.beginnings, automations, moment))
 
     def to_json(self) -> dict[str, Json]:
         """Return what the store keeps."""
-        return dict(self._asdict())
+        return {**self._asdict(), "beginnings": dict(self.beginnings)}
+
+
+def _begun(beginnings: Mapping[str, int], moment: int) -> frozenset[str]:
+    return frozenset(name for name, beginning in beginnings.items() if moment > beginning)
+
+
+def _listened(beginnings: Mapping[str, int], automations: Iterable[str], moment: int) -> dict[str, int]:
+    return {name: beginnings.get(name, moment) for name in automations}
 
 
 def repository_marks(stored: Mapping[str, Mapping[str, Json]]) -> dict[int, RepositoryMark]:
