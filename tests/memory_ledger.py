@@ -460,6 +460,8 @@ class MemoryLedger:
             cancel=run.state.cancel,
             alone=run.state.alone,
             deaths=run.state.deaths,
+            origin=delivery.origin,
+            closing=delivery.closing,
             definition=run.run.definition,
         )
 

@@ -24,7 +24,7 @@ from closeout.core.errors import NotFound
     examples=("closeout deliveries list --limit 20", "closeout deliveries show 12 --payload > closed.json"),
 )
 def deliveries() -> None:
-    """List, show and replay deliveries: the webhook requests that were verified and stored."""
+    """List, show and replay deliveries: the webhooks that were verified and stored, and what was recovered."""
 
 
 @deliveries.command("list", cls=Command, examples=("closeout deliveries list --json",))
@@ -34,7 +34,8 @@ def deliveries() -> None:
 def list_(where: Where, limit: int | None, as_json: bool) -> None:
     """List deliveries, the newest first. --limit shortens the list.
 
-    With --json: [{"id", "guid", "hook", "event", "action", "runs": [...], …}].
+    HEARD says how: by a webhook, or recovered from GitHub's API. With --json: [{"id", "guid", "hook", "event", "action",
+    "heard", "closing", "runs": [...], …}].
     """
     found = [delivery.to_json() for delivery in where.views.deliveries(limit=limit)]
     if as_json:
@@ -45,6 +46,7 @@ def list_(where: Where, limit: int | None, as_json: bool) -> None:
         (
             str(row["id"]),
             _event(row),
+            row["heard"],
             row["repository"] or "-",
             str(len(row["runs"])),
             output.ago(row["received_at"], now),
@@ -52,10 +54,10 @@ def list_(where: Where, limit: int | None, as_json: bool) -> None:
         )
         for row in found
     ]
-    headings = ("ID", "EVENT", "REPOSITORY", "RUNS", "AGE", "GUID")
+    headings = ("ID", "EVENT", "HEARD", "REPOSITORY", "RUNS", "AGE", "GUID")
     # On a stack the GUID is part of the id.
-    count = 5 if any(isinstance(row["id"], str) for row in found) else 6
-    output.table(headings[:count], [row[:count] for row in rows], shrink=(1, 2, 5)[: count - 3])
+    count = 6 if any(isinstance(row["id"], str) for row in found) else 7
+    output.table(headings[:count], [row[:count] for row in rows], shrink=(1, 3, 6)[: count - 4])
 
 
 @deliveries.command(
@@ -83,6 +85,7 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
         output.say(f"  received  {output.moment(row['received_at'])}")
         output.say(f"  guid      {row['guid']}")
         output.say(f"  hook      {row['hook']}")
+        output.say(f"  heard by  {row['heard']}")
         runs = ", ".join(row["runs"]) or "none: no automation matched"
         output.say(output.wrapped(runs, "  runs      ", "            "))
 

@@ -74,7 +74,9 @@ def list_(
     """List runs, the newest first. --limit shortens the list.
 
     With --json: [{"id", "automation", "state": "queued|running|waiting|finished", "verdict": null or
-    "success|failure|cancelled|skipped", "delivery", "attempt", "steps": [{"id", "state", "attempts"}], …}].
+    "success|failure|cancelled|skipped", "delivery", "attempt", "heard":
+    "webhook|delivery-log|closed-list|inventory|recheck", "closing": "REPOSITORY-ID/PULL-REQUEST-ID/CLOSED-AT" or null,
+    "steps": [{"id", "state", "attempts"}], …}].
     """
     found = where.views.runs(
         limit, automation=automation, repository=repository, state=state, verdict=verdict
@@ -237,6 +239,8 @@ def _show(run: RunView) -> None:
         "state": (state := run.verdict or run.state) + _took(run),
         "event": f"{event}, {run.about}",
         "delivery": f"{run.delivery}, guid {run.guid}",
+        "heard by": run.heard,
+        "closing": run.closing,
         "accepted": output.moment(run.accepted_at),
         "asked by": run.requested_by,
         "status": None if run.status == "none" else run.status,

@@ -18,6 +18,15 @@ EVENT, ACTION = "pull_request", "closed"
 """The one event that is a closing, because it is the one with a live check of a pull request (`closeout.livecheck`).
 `pull_request_target` exists in GitHub Actions only: GitHub delivers no such webhook."""
 
+WEBHOOK = "webhook"
+HEARD = (WEBHOOK, "delivery-log", "closed-list", "inventory", "recheck")
+"""The ways by which an event is heard of. The origin of a delivery is one of them, or `github`: it came as a webhook."""
+
+
+def heard_by(origin: str) -> str:
+    """Return the way by which a delivery of this origin was heard of."""
+    return origin if origin in HEARD else WEBHOOK
+
 
 class Closing(NamedTuple):
     """A repository, one of its pull requests, and when it was closed, exactly as GitHub writes that moment."""

@@ -20,7 +20,7 @@ class NewDelivery(NamedTuple):
     form: bool
     received_at: float
     origin: str
-    """`github`, or who sent it: `replay by NAME`."""
+    """`github`: it came as a webhook; else the way by which it was heard of (`core.closing.HEARD`)."""
     number: int | None = None
     """Of the pull request or issue, for lists."""
     closing: str | None = None

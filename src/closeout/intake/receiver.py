@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from closeout.core import ids, keys, payload, signature, triggers
 from closeout.core.closing import Closing, closing_of
-from closeout.core.delivery import read_headers
+from closeout.core.delivery import Headers, read_headers
 from closeout.core.facts import Facts, facts_of
 from closeout.core.records import NewDelivery, NewRun
 from closeout.core.rules import Rule, rules_of
@@ -87,10 +87,17 @@ class Receiver:
         head = read_headers(headers.get)
         text = payload.from_form(body) if head.form else body
         payload.check_bytes(text)
+        if head.event == "ping":
+            self._facts(head.event, text, self._contexts)  # which refuses what is not JSON
+            return Decision(None)
+        return self.decided(head, body, text, received_at)
+
+    def decided(
+        self, head: Headers, body: bytes, text: bytes, received_at: float, origin: str = "github"
+    ) -> Decision:
+        """Return an event as a delivery with its runs. `text` is the JSON in the body."""
         facts = self._facts(head.event, text, self._contexts)
         closing = closing_of(facts)
-        if head.event == "ping":
-            return Decision(None)
         delivery = NewDelivery(
             hook=head.hook,
             guid=head.guid,
@@ -100,7 +107,7 @@ class Receiver:
             body=body,
             form=head.form,
             received_at=received_at,
-            origin="github",
+            origin=origin,
             number=facts.number,
             closing=None if closing is None else str(closing),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from closeout.core.closing import heard_by
 from closeout.core.ids import execution_id
 from closeout.ledger.steps import (
     held_by,
@@ -45,6 +46,8 @@ class RunFacts(NamedTuple):
     alone: str | None
     deaths: int | None
     """None if the store counts none. `alone` and `deaths` are those of `core.runs.RunState`."""
+    origin: str
+    closing: str | None
     definition: str
 
 
@@ -63,7 +66,7 @@ def run_view(
     sleeps_in, until = sleep_of(operations) if waiting and not run.cancel else (None, None)
     steps = step_views(run.definition, operations, verdict=run.verdict, full=full)
     shown = run._asdict()
-    for name in ("cancel", "alone", "deaths", "definition"):
+    for name in ("cancel", "alone", "deaths", "origin", "definition"):
         del shown[name]
     return RunView(
         **shown,
@@ -74,6 +77,7 @@ def run_view(
         public=public(operations),
         sleeps_in=sleeps_in,
         until=until,
+        heard=heard_by(run.origin),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Switch
 
@@ -85,6 +86,10 @@ class RunView(NamedTuple):
     """The step whose sleep it is in; None for a run that does not sleep, or that somebody has cancelled."""
     until: float | None = None
     """When that sleep ends, in seconds since the epoch."""
+    heard: str = WEBHOOK
+    """By which way its event was first heard of: one of `core.closing.HEARD`."""
+    closing: str | None = None
+    """The text of the closing that it acts upon, None for any other event."""
 
     @property
     def about(self) -> str:
@@ -138,7 +143,7 @@ class DeliveryView(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
-        return {**self._asdict(), "runs": list(self.runs)}
+        return {**self._asdict(), "heard": heard_by(self.origin), "runs": list(self.runs)}
 
 
 # --- who reads ----------------------------------------------------------------------------------------------

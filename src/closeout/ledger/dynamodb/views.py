@@ -96,6 +96,7 @@ class Views:
         definition, operations = self._recorded(row["execution"])
         values = {name: row.get(name) for name in _FACTS} | {"id": run_id, "attempt": attempt}
         values["definition"] = definition or ""
+        values["origin"] = row.get("origin", "github")  # Items of earlier releases have none.
         values |= {name: float(row[name]) for name in _TIMES if name in row}
         facts = RunFacts._make(values.values())
         execution = row["execution"]

@@ -37,7 +37,7 @@ SELECT outcome FROM request WHERE id = ?;
 -- The latest attempt of each run.
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
-    r.alone, r.deaths, r.definition
+    r.alone, r.deaths, d.origin, d.closing, r.definition
 FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE (:automation IS NULL OR r.automation = :automation)
   AND (:state IS NULL OR r.state = :state)
@@ -49,7 +49,7 @@ ORDER BY r.number DESC LIMIT :limit;
 -- name: run
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
-    r.alone, r.deaths, r.definition
+    r.alone, r.deaths, d.origin, d.closing, r.definition
 FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
