@@ -84,10 +84,13 @@ def read_closed(
         name=name, etag=mark.etag if mark.name == name else None
     )
     read.descend(first, mark.known_to)
+    # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now.
+    pulls = [
+        pull for pull in read.found.values() if pull.closed >= mark.known_to and mark.begun_for(pull.closed)
+    ]
     if read.error is None:
         known_to = max(mark.known_to, read.newest - LAG)
         mark = mark._replace(known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)
-    pulls = [pull for pull in read.found.values() if mark.begun_for(pull.closed)]
     return ClosedList(mark, tuple(sorted(pulls, key=lambda pull: pull.closed)), error=read.error)
 
 

@@ -51,6 +51,7 @@ def patrol_closings(
     marks = repository_marks(store.marks(REPOSITORY))
     last = {mark.name: mark.read_at for mark in marks.values()}
     before, postponed = len(report.errors), 0
+    report.repositories = 0
     for name in sorted(repositories, key=lambda each: last.get(each, 0)):
         try:
             read = read_closed(github, name, repositories[name], marks)
@@ -104,7 +105,7 @@ def _tell(name: str, read: ClosedList, report: Report) -> None:
     if read.error is not None:
         report.failed(read.error)
     else:
-        report.repositories += 1
+        report.repositories = (report.repositories or 0) + 1
     if read.begun:
         report.notes.append(
             f"{name}: patrol begins here with what is closed after {shown(read.mark.read_at)}"

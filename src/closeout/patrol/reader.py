@@ -25,7 +25,7 @@ SPENT = "budget"
 class Reader:
     """`GitHubReads` for one round: budgeted, and patient with errors that may pass. `pause` waits some seconds."""
 
-    def __init__(self, github: GitHubReads, pause: Callable[[float], None]) -> None:
+    def __init__(self, github: GitHubReads, pause: Callable[[float], object]) -> None:
         self._github = github
         self._pause = pause
         self._allowed: int | None = None

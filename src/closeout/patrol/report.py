@@ -5,10 +5,14 @@ The keys are part of the command line's interface.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core.errors import CloseoutError
+
+COUNTED = ("rounds", "closings", "started", "recovered", "ignored", "gaps", "errors")
+"""What is summed up over all rounds of a process."""
 
 
 @dataclass(slots=True)
@@ -23,8 +27,8 @@ class Report:
     started: int = 0
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    repositories: int = 0
-    """Repositories whose list was read as a whole."""
+    repositories: int | None = None
+    """Repositories whose list was read as a whole; None for a round that read no lists."""
 
     def failed(self, error: CloseoutError) -> None:
         """Count an error."""
@@ -48,3 +52,20 @@ class Report:
             "orphans": {"found": 0, "started": 0, "unknown": 0},
             "errors": list(self.errors),
         }
+
+    def with_notes(self) -> dict[str, Any]:
+        """Return `to_json` with the notes for people."""
+        return {**self.to_json(), "notes": list(self.notes)}
+
+
+class PatrolFigures(NamedTuple):
+    """What the metrics say of patrol."""
+
+    ended_at: Mapping[str, float]
+    """When a round last ended: `logs` without lists, `lists` with them."""
+    repositories: int
+    """How many lists the last round with lists read as a whole."""
+    uncovered: int
+    """Patterns in the configuration that patrol cannot follow."""
+    totals: Mapping[str, int]
+    """Sums by the names in `COUNTED`."""

@@ -48,6 +48,7 @@ from closeout.ports.ledger import (
     ServerLedger,
     StepView,
 )
+from closeout.ports.patrol import GitHubReads, Page, PatrolStore
 
 __all__ = [
     "Attempts",
@@ -64,6 +65,7 @@ __all__ = [
     "Ending",
     "Execution",
     "GitHub",
+    "GitHubReads",
     "Http",
     "HttpAnswer",
     "Incoming",
@@ -74,7 +76,9 @@ __all__ = [
     "LogLine",
     "LogWindow",
     "Operation",
+    "Page",
     "PageReader",
+    "PatrolStore",
     "Pending",
     "PullRequest",
     "Request",

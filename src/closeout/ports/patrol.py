@@ -38,7 +38,7 @@ class GitHubReads(Protocol):
 
 
 class PatrolStore(Protocol):
-    """Keeps how far patrol has read. `kind` and `key` name a mark; a mark that is lost is read as a new beginning."""
+    """Keeps how far patrol has read. `kind` and `key` name a mark; where one is lost, patrol begins anew and says so."""
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Json]]:
         """Return all marks of a kind by key. Raises `StoreUnavailable` or `LedgerError`."""
@@ -46,4 +46,8 @@ class PatrolStore(Protocol):
 
     def save_mark(self, kind: str, key: str, value: Mapping[str, Json]) -> None:
         """Keep a mark in place of the one before, durably. Raises `StoreUnavailable`."""
+        ...
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery of a hook is stored."""
         ...

@@ -120,6 +120,10 @@ class MemoryMarks:
         """Keep a mark."""
         self.kept[kind, key] = dict(value)
 
+    def has_delivery(self, _hook: str, _guid: str) -> bool:
+        """No delivery is stored here."""
+        return False
+
 
 class Taken:
     """A `ClosingIntake` that notes what it takes in, once for each closing and automation."""

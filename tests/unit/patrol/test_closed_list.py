@@ -73,6 +73,18 @@ def test_a_closing_after_the_beginning_starts_once(world: Round) -> None:
     assert world.taken.started[0] == (2, moment, "clean")
 
 
+def test_a_closing_that_was_pruned_is_not_started_again(world: Round) -> None:
+    """A comment brings an old pull request to the front of the list."""
+    world.close(2)
+    world.close(3, after=1_000)
+    assert world.patrol().started == 2
+    world.taken.started.clear()
+    world.github.now += 100
+    world.github.comment(2)
+    assert world.patrol().started == 1, "what is within the last minutes is compared with the ledger"
+    assert [number for number, _, _ in world.taken.started] == [3]
+
+
 def test_closings_of_one_second_and_late_ones_are_found(world: Round) -> None:
     """One that a replica shows only after a newer one has the watermark still before it."""
     world.close(2)

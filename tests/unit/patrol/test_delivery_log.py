@@ -28,6 +28,7 @@ class Logs:
     def __init__(self) -> None:
         self.now = START
         self.per_page = 2
+        self.hooks: dict[str, list[tuple[int, str, list[str]]]] = {}
         self.hooks = {"/repos/acme/shop": [(77, URL, ["pull_request", "push"])]}
         self.log: dict[int, list[dict[str, Any]]] = {77: [], 78: []}
         self.before: Callable[[str], None] = lambda _path: None
@@ -241,7 +242,7 @@ def test_a_quiet_hour_lists_few_hooks() -> None:
     """However many repositories there are."""
     github, hooks = Logs(), Hooks()
     names = [f"acme/r{number}" for number in range(50)]
-    github.hooks = {f"/repos/{name}": [] for name in names} | {"/orgs/acme": []}
+    github.hooks = {path: [] for path in ("/orgs/acme", *(f"/repos/{name}" for name in names))}
     hooks.candidates(github, names, Report())
     assert len(github.calls) == 51
     github.calls.clear()
