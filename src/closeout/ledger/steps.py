@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from closeout.core.errors import Reopened
 from closeout.core.runs import MAX_DEATHS
 from closeout.ports import Operation, StepView
 
@@ -78,6 +79,14 @@ def public(operations: Sequence[Operation]) -> str | None:
     """Return the part of a run's result that anybody may read: what its status says on a public repository."""
     final = _final(operations)
     return _result(final).get("public") if final is not None else None
+
+
+def reopened(operations: Sequence[Operation]) -> bool:
+    """Return whether a run ended because GitHub showed its pull request as open, or its ref as there, again."""
+    return any(
+        one.state == "error" and one.result and _object(one.result).get("kind") == Reopened.code
+        for one in operations
+    )
 
 
 def _final(operations: Sequence[Operation]) -> Operation | None:

@@ -150,6 +150,8 @@ class RunRecord(NamedTuple):
     """Whether its start by its name is stored."""
     fencing_token: str | None
     """The token of the last invocation that claimed it."""
+    closing: str | None = None
+    """The text of the closing that it acts upon (`core.closing`)."""
 
 
 class WakeUp(NamedTuple):

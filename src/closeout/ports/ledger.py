@@ -91,6 +91,8 @@ class RunView(NamedTuple):
     """By which way its event was first heard of: one of `core.closing.HEARD`."""
     closing: str | None = None
     """The text of the closing that it acts upon, None for any other event."""
+    reopened: bool = False
+    """It was cancelled because GitHub showed its pull request as open, or its ref as there, again."""
 
     @property
     def about(self) -> str:
@@ -249,6 +251,14 @@ class Attempts(Protocol):
 
         A store that keeps requests finishes `request` in the same transaction, so that a crash cannot make two attempts
         of one request.
+        """
+        ...
+
+    def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
+        """Give a closing to the run `owner`, which learned it while it runs; return the run that has it.
+
+        `run_id` is the id that the closing and the automation give. The closing is another run's if that one exists or
+        has claimed it before; if it is `owner`'s, no delivery starts `run_id` any more.
         """
         ...
 

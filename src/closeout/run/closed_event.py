@@ -35,9 +35,8 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
     Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a
     complete pull request, `PayloadRefused` for one that no delivery could carry.
     """
-    path = f"/repos/{repository}/pulls/{number}"
     try:
-        answer = github.request("GET", path)
+        pull = read_pull_request(github, repository, number)
     except ServiceError as error:
         if error.http_status != 404:
             raise
@@ -45,8 +44,6 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
             f"GitHub shows this token no pull request {repository}#{number}: is the name right, and may the token read "
             f"it? ({error.message})"
         ) from None
-    _check_whole(path, answer, number)
-    pull = rule.decode(json.dumps(answer).encode())
     base = pull["base"]["repo"]
     name, state = f"{base['full_name']}#{number}", pull["state"]
     notes = [f"{name} as GitHub shows it now; the event was made from that."]
@@ -67,6 +64,14 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
     return ClosedEvent(event, name, state, tuple(notes))
 
 
+def read_pull_request(github: GitHub, repository: str, number: int) -> dict[str, Any]:
+    """Return a pull request as GitHub's API shows it, whole. Raises `ServiceError`, or `PayloadRefused`."""
+    path = f"/repos/{repository}/pulls/{number}"
+    answer = github.request("GET", path)
+    _check_whole(path, answer, number)
+    return rule.decode(json.dumps(answer).encode())
+
+
 def _check_whole(path: str, answer: Json, number: int) -> None:
     """Raise `ServiceError` unless the answer is this pull request with everything that guards and names need."""
     try:
@@ -75,6 +80,7 @@ def _check_whole(path: str, answer: Json, number: int) -> None:
             type(answer["id"]) is int
             and answer["number"] == number
             and answer["state"] in ("open", "closed")
+            and isinstance(answer["closed_at"], str) is (answer["state"] == "closed")
             and type(answer["merged"]) is bool
             and type(base["id"]) is int
             and isinstance(base["full_name"], str)

@@ -136,6 +136,7 @@ class Runtime:
                 directory=self.loaded.directory,
                 own_contexts=partial(status_contexts, self.loaded.automations),
                 has_token=self.clients.has_token,
+                claim_closing=self.ledger.attempts.claim_closing,
                 learn=self.clients.step_secrets.learn,
             )
         )

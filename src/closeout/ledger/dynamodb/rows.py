@@ -45,6 +45,7 @@ def run_record(row: Mapping[str, Any]) -> RunRecord:
         queue_timeout=float(row["queue_timeout"]),
         started=bool(row.get("started")),
         fencing_token=row.get("holder"),
+        closing=row.get("closing"),
     )
 
 

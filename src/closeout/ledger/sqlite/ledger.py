@@ -14,9 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import BadDelivery, CloseoutError, StoreUnavailable
 from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
@@ -190,9 +192,10 @@ class Ledger(Executions):
         """Remove deliveries older than `older_than` seconds whose runs have all finished before then.
 
         Their runs, operations and logs are removed too. Deliveries are accepted between the small transactions. A
-        delivery that GitHub sends again after it was pruned is new.
+        delivery that GitHub sends again after it was pruned is new, but a closing is not: see `core.closing.KEPT_DAYS`.
         """
-        return prune(self._writer(), self._clock.now() - older_than)
+        now = self._clock.now()
+        return prune(self._writer(), now - older_than, now - max(older_than, KEPT_DAYS * DAY))
 
 
 def _check_texts(values: Sequence[Any]) -> None:

@@ -71,7 +71,7 @@ SELECT text FROM definition WHERE id = ?;
 -- name: operations_of_runs
 -- For lists: of the results only those that are small and needed. Numbers come as a JSON array.
 SELECT run, name, position, kind, state,
-    CASE WHEN state = 'waiting' OR name LIKE '%/end' OR name IN ('final', 'final-again') THEN result END,
+    CASE WHEN state IN ('waiting', 'error') OR name LIKE '%/end' OR name IN ('final', 'final-again') THEN result END,
     tries, wake, started_at, ended_at
 FROM operation WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, position;
 
