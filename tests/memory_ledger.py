@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,7 @@ class MemoryLedger:
         self._requests: dict[int, Request] = {}
         self._outcomes: dict[int, str] = {}
         self._settings: dict[str, bytes] = {}
+        self._marks: dict[tuple[str, str], dict[str, Any]] = {}
         self._closing_runs: dict[str, tuple[str, float]] = {}
         self._paused: Request | None = None
         self._lines = JournalLines(redact)
@@ -318,6 +319,23 @@ class MemoryLedger:
             if name not in self._settings:
                 self._settings[name] = make()
             return self._settings[name]
+
+    # --- patrol -----------------------------------------------------------------------------------------------
+
+    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return patrol's marks of a kind."""
+        with self._lock:
+            return {key: dict(value) for (of, key), value in self._marks.items() if of == kind}
+
+    def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
+        """Keep a mark."""
+        with self._lock:
+            self._marks[kind, key] = dict(value)
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery is stored."""
+        with self._lock:
+            return any((one.hook, one.guid) == (hook, guid) for one in self._deliveries.values())
 
     # --- care -----------------------------------------------------------------------------------------------
 

@@ -565,6 +565,22 @@ class ServerLedgerSuite(LedgerSuite):
         execution = again(bench, "r", request=number)
         assert bench.requests.outcome(number) == execution
 
+    def test_a_mark_of_patrol_takes_the_place_of_the_one_before(self, bench: ServerBench) -> None:
+        """By kind and key; there are none at first."""
+        assert bench.ledger.marks("repository") == {}
+        bench.ledger.save_mark("repository", "501", {"known_to": 1, "beginnings": {"a": 2}, "etag": None})
+        bench.ledger.save_mark("repository", "501", {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'})
+        bench.ledger.save_mark("hook", "501", {"last": 7})
+        assert bench.ledger.marks("repository") == {"501": {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'}}
+        assert bench.ledger.marks("hook") == {"501": {"last": 7}}
+
+    def test_a_delivery_is_known_by_its_hook_and_guid(self, bench: ServerBench) -> None:
+        """The same event through another hook is another delivery."""
+        accept(bench, "r")
+        assert bench.ledger.has_delivery("h1", "guid-r")
+        assert not bench.ledger.has_delivery("h2", "guid-r")
+        assert not bench.ledger.has_delivery("h1", "guid-s")
+
     def test_a_setting_is_made_once(self, bench: ServerBench) -> None:
         """The key of Details links stays the same."""
         first = bench.ledger.setting("link-key", lambda: b"\x00secret")

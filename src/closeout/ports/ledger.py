@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Switch
+from closeout.ports.patrol import PatrolStore
 
 DeliveryId: TypeAlias = int | str
 """A number in a server's store, a name in DynamoDB."""
@@ -285,7 +286,7 @@ class Requests(Protocol):
         ...
 
 
-class ServerLedger(Journal, Switch, Protocol):
+class ServerLedger(Journal, Switch, PatrolStore, Protocol):
     """The ledger of a server's process, open for writing. Methods raise `StoreUnavailable` when they cannot write."""
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,20 @@ class Ledger(Executions):
     def paused(self) -> str | None:
         """Return who paused and why, or None. A request that the engine has not taken yet counts."""
         return paused(self._read)
+
+    # --- patrol ---------------------------------------------------------------------------------------
+
+    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
+        return {key: json.loads(value) for key, value in self._read("marks", (kind,))}
+
+    def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
+        """Keep one of patrol's marks in place of the one before."""
+        self._note("put_mark", (kind, key, json.dumps(value, sort_keys=True)), wait=True)
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery of a hook is stored."""
+        return bool(self._read("has_delivery", (guid, hook)))
 
     # --- care -------------------------------------------------------------------------------------------
 

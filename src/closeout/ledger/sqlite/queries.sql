@@ -112,6 +112,9 @@ INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
 -- name: drop_setting
 DELETE FROM setting WHERE name = ?;
 
+-- name: put_mark
+INSERT INTO patrol_mark (kind, key, value) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value;
+
 -- name: prunable
 -- Deliveries older than the limit whose runs have all finished before it.
 SELECT d.id, d.guid FROM delivery d

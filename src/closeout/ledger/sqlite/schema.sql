@@ -104,7 +104,7 @@ CREATE INDEX log_run ON log (run);
 -- What another process asks of the engine: the only table that it may write.
 CREATE TABLE request (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,                 -- cancel rerun replay pause resume prune
+    kind TEXT NOT NULL,                 -- cancel rerun replay pause resume prune patrol
     target TEXT,
     requested_by TEXT NOT NULL,
     reason TEXT,
@@ -118,6 +118,15 @@ CREATE INDEX request_open ON request (id) WHERE done_at IS NULL;
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How far patrol has read: the watermark of each repository's list, the last known delivery of each hook, and what the last
+-- patrol saw. `value` is JSON; its times are GitHub's.
+CREATE TABLE patrol_mark (
+    kind TEXT NOT NULL,                 -- repository hook report
+    key TEXT NOT NULL,                  -- GitHub's id of it
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 
 -- Sums over everything that ever finished, for metrics: they outlive `prune`.

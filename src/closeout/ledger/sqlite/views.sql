@@ -27,6 +27,12 @@ SELECT id, kind, target, requested_by, reason FROM request WHERE done_at IS NULL
 SELECT kind, requested_by, reason FROM request
 WHERE done_at IS NULL AND kind IN ('pause', 'resume') ORDER BY id DESC LIMIT 1;
 
+-- name: marks
+SELECT key, value FROM patrol_mark WHERE kind = ?;
+
+-- name: has_delivery
+SELECT 1 FROM delivery WHERE guid = ? AND hook = ?;
+
 -- name: setting
 SELECT value FROM setting WHERE name = ?;
 
