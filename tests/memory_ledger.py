@@ -18,6 +18,7 @@ from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.payload import from_form
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.runs import NO_BASE
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
@@ -375,7 +376,8 @@ class MemoryLedger:
         return [
             view
             for view in views
-            if all(
+            if (verdict == "skipped" or not (view.summary or "").startswith(NO_BASE))
+            and all(
                 given in (None, has)
                 for given, has in zip(
                     wanted, (view.automation, view.state, view.verdict, view.repository), strict=True

@@ -15,6 +15,7 @@ import pytest
 from closeout.core import runs
 from closeout.core.errors import LedgerError, NotFound, StoreUnavailable
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.runs import NO_BASE
 from closeout.engine.store import EngineStore
 from closeout.ports import (
     Attempts,
@@ -239,6 +240,19 @@ class LedgerSuite:
         assert listed(repository="acme/other") == listed(verdict="failure") == ""
         assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]
         assert len(bench.reader.deliveries()) == 5
+
+    def test_a_run_that_only_asked_for_earlier_bases_is_not_in_lists(self, bench: LedgerBench) -> None:
+        """Its delivery and its id lead to it, and the list of skipped runs."""
+        for name in "bcd":
+            accept(bench, name)
+        bench.finish(
+            f"{run_id('d')}-1", Ending("skipped", f"{NO_BASE}: base branch 'main' matches none of develop")
+        )
+        bench.finish(f"{run_id('c')}-1", Ending("skipped", "its `if` is false"))
+        assert [run.automation for run in bench.reader.runs(2)] == ["c", "b"]
+        assert [run.automation for run in bench.reader.runs(verdict="skipped")] == ["d", "c"]
+        assert bench.reader.run(run_id("d")) is not None
+        assert run_id("d") in bench.reader.deliveries(1)[0].runs
 
     def test_the_beginning_of_an_id_finds_its_runs(self, bench: LedgerBench) -> None:
         """In alphabetical order, each run once however many attempts it had, and no more than asked for."""

@@ -31,18 +31,31 @@ def check(path: Path, as_json: bool) -> int:
     """Check CONFIG (closeout.yaml) and print every error as FILE:LINE:COL: message.
 
     Below each error, indented, are the line of the file, a caret and the fix. Exit code 0 if `closeout serve`
-    accepts the file (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
-    [{"file", "line", "column", "code", "severity", "message", "fix"}]}.
+    accepts the file (there may be warnings), 1 if not. For an automation that filters the base of closed pull requests
+    it says which bases count, and why. With --json: {"valid": bool, "findings": [{"file", "line", "column", "code",
+    "severity", "message", "fix"}], "bases": [{"automation", "bases": "ever|at-close", "reason"}]}.
     """
     from closeout.actions.registry import builtin
-    from closeout.config.load import check as check_file
+    from closeout.config import bases
+    from closeout.config.load import inspect
 
-    found = check_file(path, builtin())
+    registry = builtin()
+    loaded, found = inspect(path, registry)
     errors = sum(finding.severity == "error" for finding in found)
+    counted = [
+        {"automation": one.name, "bases": one.bases, "reason": why}
+        for one in (loaded.automations if loaded else ())
+        if (why := bases.shown(one, registry)) is not None
+    ]
     if as_json:
-        output.print_json({"valid": not errors, "findings": [finding.to_json() for finding in found]})
+        shown = [finding.to_json() for finding in found]
+        output.print_json({"valid": not errors, "findings": shown, "bases": counted})
     else:
         findings.show(found, err=False)
+        for one in counted:
+            output.note(
+                output.wrapped(f"{one['automation']}: bases: {one['bases']}, {one['reason']}", "", "  ")
+            )
         output.note(f"{path}: {_count(errors, 'error')}." if found else f"{path}: fine.")
     return exits.FAILED if errors else exits.OK
 

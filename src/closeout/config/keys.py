@@ -38,6 +38,7 @@ KEYS: tuple[Key, ...] = (
     Key("protect", "names", "list of patterns", "none", "Names that no step may change or delete. `*` matches any text."),
     Key("protect", "tags", "map of tag to value pattern", "none", "closeout does not delete resources with such a tag, nor stacks that contain one. If it cannot read the tags, it rejects the plan. `*` matches any value."),
     Key("automation", "on", "event, list of events, or map of event to filters", "", "What starts it, as a workflow's `on` in GitHub Actions. Required. `pull_request` needs explicit `types`."),
+    Key("automation", "bases", "`ever` or `at-close`", "`ever` if every destructive step deletes by itself exactly what it names and no input contains the base, else `at-close`", "Whether `branches` of a closed pull request are compared with each base that it ever had, or with the one at its close."),
     Key("automation", "repositories", "pattern or list of patterns", "any", "The repositories (`owner/name`) that it runs for. Required when a step is destructive; a pattern that matches any owner is then rejected."),
     Key("automation", "senders", "pattern or list of patterns", "any", "Logins whose events count."),
     Key("automation", "if", "CEL expression", "true", "A condition over `event`; when false the run is skipped."),

@@ -27,6 +27,8 @@ NOTHING_THERE = "nothing was there"
 """How the summary begins of a run that found nothing in any of its destructive steps."""
 ALREADY_GONE = "already gone, an earlier attempt deleted it"
 """How it begins if an earlier attempt of the run had deleted something."""
+NO_BASE = "no base matched"
+"""How the summary begins of a run that was started to ask for a pull request's earlier bases, and found none that counts."""
 MAX_DESCRIPTION = 140
 """Characters that GitHub takes in a status description; a longer one is answered with 422."""
 IN_TURN = ("now", "beside")

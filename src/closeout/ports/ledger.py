@@ -173,7 +173,11 @@ class LedgerReader(RunReader, Protocol):
         verdict: str | None = None,
         repository: str | None = None,
     ) -> list[RunView]:
-        """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
+        """Return runs, the newest first, each as its latest attempt; all of them without `limit`.
+
+        Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless `verdict` is
+        `skipped`.
+        """
         ...
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:

@@ -34,7 +34,8 @@ SELECT value FROM setting WHERE name = ?;
 SELECT outcome FROM request WHERE id = ?;
 
 -- name: runs
--- The latest attempt of each run.
+-- The latest attempt of each run. One that only asked for a pull request's earlier bases (`core.runs.NO_BASE`) is left
+-- out unless skipped runs are asked for: there is one for most closings into other branches.
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
     r.alone, r.deaths, r.definition
@@ -43,6 +44,7 @@ WHERE (:automation IS NULL OR r.automation = :automation)
   AND (:state IS NULL OR r.state = :state)
   AND (:verdict IS NULL OR r.verdict = :verdict)
   AND (:repository IS NULL OR d.repository = :repository)
+  AND (:verdict IS 'skipped' OR r.verdict IS NOT 'skipped' OR r.summary NOT LIKE 'no base matched%')
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
 ORDER BY r.number DESC LIMIT :limit;
 

@@ -44,6 +44,8 @@ class Pull:
     """None: the same repository; `gone`: the fork was deleted; else the fork's full name."""
     title: str = "Add a basket"
     files: list[dict[str, Any]] = field(default_factory=list)
+    bases: list[tuple[str, str, bool]] = field(default_factory=list)
+    """Each change of the base: from, to, and whether GitHub itself made it."""
 
 
 @dataclass(slots=True)
