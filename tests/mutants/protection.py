@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
 FOUND = "tests/unit/run/test_found.py"
+GUARD = "tests/unit/run/test_guard.py"
 BASES = "tests/unit/run/test_bases.py"
 GONE = "tests/unit/run/test_automation_gone.py"
 TAGS = "tests/unit/run/test_protected_tags.py"
@@ -18,6 +19,27 @@ SCRIPTS = "tests/unit/actions/general/test_process.py"
 NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a guard without a ledger lets deploys begin",
+        "src/closeout/run/guard.py",
+        "    except CloseoutError as error:",
+        '    except CloseoutError as error:\n        return Answer("open", name)',
+        (f"{GUARD}::test_a_ledger_that_cannot_be_read_is_unknown",),
+    ),
+    Mutant(
+        "a teardown on its way does not stop a deploy",
+        "src/closeout/run/guard.py",
+        "    if running:",
+        "    if False:",
+        (f"{GUARD}::test_a_teardown_on_its_way_is_a_no_by_either_name_of_the_repository",),
+    ),
+    Mutant(
+        "a state that GitHub never had is open",
+        "src/closeout/run/guard.py",
+        '        if pull.state != "open":',
+        "        if False:",
+        (f"{GUARD}::test_what_github_does_not_say_for_certain_is_unknown",),
+    ),
     Mutant(
         "a timeline with an error in it counts as whole",
         "src/closeout/run/bases.py",

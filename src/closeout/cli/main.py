@@ -34,6 +34,7 @@ SECTIONS = {
     },
     "Operate": {
         "serve": Entry("serve", "Receive deliveries and run automations."),
+        "guard": Entry("guard", "Say whether a pull request is open, before or after a deploy."),
         "runs": Entry("runs", "List and show runs, follow their logs, cancel, rerun."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),

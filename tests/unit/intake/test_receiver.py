@@ -210,12 +210,13 @@ def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
 
 def test_a_closing_that_only_its_base_kept_from_matching_is_a_candidate() -> None:
     """Where the automation counts every base that it had: the run asks GitHub, which the receiver has no time for."""
-    ever = replace(CLEANUP, bases="ever")
+    trigger = {**CLEANUP.triggers[0], "types": ["closed", "reopened"]}
+    ever = replace(CLEANUP, triggers=(trigger,), bases="ever")
     into_main = deliveries.pull_request(base="main", repository="acme/shop")
     assert [run.automation for run in decide("pull_request", into_main, ever).runs] == ["cleanup"]
     assert decide("pull_request", into_main, CLEANUP).runs == ()
     for other in (
-        deliveries.pull_request("synchronize", base="main", repository="acme/shop"),
+        deliveries.pull_request("reopened", base="main", repository="acme/shop"),
         deliveries.pull_request(base="main", repository="other/shop"),
     ):
         assert decide("pull_request", other, ever).runs == ()

@@ -56,6 +56,13 @@ FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
 
+-- name: teardowns
+-- Open runs that the closing of a pull request started, the oldest first. The index over open runs keeps this short.
+SELECT r.run_id || '-' || r.attempt FROM run r JOIN delivery d ON d.id = r.delivery
+WHERE r.state <> 'finished' AND d.event = 'pull_request' AND d.action = 'closed'
+  AND d.repository = :repository COLLATE NOCASE AND d.number = :number
+ORDER BY r.number;
+
 -- name: earlier_attempts
 SELECT number FROM run WHERE run_id = :run_id AND attempt < :attempt ORDER BY attempt DESC;
 
