@@ -1,4 +1,7 @@
-"""The guard for deploys over a configuration and a ledger of this machine."""
+"""The guard for deploys over a configuration and a ledger of this machine.
+
+It opens the ledger only once GitHub says "open", so a closed pull request is answered without one.
+"""
 
 from __future__ import annotations
 
