@@ -425,7 +425,17 @@ class MemoryLedger:
             "suspects": sum(run.state.alone is not None for run in self._unfinished()),
             "queue_age": self._clock.now() - min(queued) if queued else 0.0,
             "step_durations": _durations(found),
+            "empty_runs": self._empty_runs(),
         }
+
+    def _empty_runs(self) -> dict[str, int]:
+        ended = [
+            (run.run.automation, run.state.summary or "")
+            for run in self._runs.values()
+            if run.state.verdict == "success"
+        ]
+        found = {automation for automation, summary in ended if not runs.found_nothing(summary)}
+        return dict(Counter(automation for automation, _ in ended if automation not in found))
 
     def _view(self, run: _Run, *, full: bool) -> RunView:
         delivery = self._deliveries[run.delivery]

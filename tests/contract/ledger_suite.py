@@ -596,7 +596,29 @@ class ServerLedgerSuite(LedgerSuite):
             "suspects": 0,
             "queue_age": 60.0,
             "step_durations": {("r", "stack"): (1, 30.5)},
+            "empty_runs": {},
         }
+
+    def test_runs_that_found_nothing_are_counted_until_one_finds_something(self, bench: ServerBench) -> None:
+        """By automation; failures and skipped runs say nothing of it, a dry run does, and what was found stays found."""
+        endings = (
+            Ending("success", "nothing was there: there is no stack a"),
+            Ending("success", "dry run: nothing was there: there is no stack a"),
+            Ending("failure", "nothing was there, and nobody knows whether it should have been: 502"),
+            Ending("skipped", "its `if` is false"),
+        )
+        accept(bench, "r")
+        accept(bench, "s")
+        bench.finish(f"{run_id('s')}-1", Ending("success", "deleted stack s"))
+        for number, ending in enumerate(endings, start=1):
+            if number > 1:
+                again(bench, "r")
+            bench.finish(f"{run_id('r')}-{number}", ending)
+        assert bench.pages.stats()["empty_runs"] == {"r": 2}
+        for number, text in ((5, "deleted stack r"), (6, endings[0].summary)):
+            again(bench, "r")
+            bench.finish(f"{run_id('r')}-{number}", Ending("success", text))
+        assert bench.pages.stats()["empty_runs"] == {}
 
     def test_prune_removes_what_is_old_and_finished(self, bench: ServerBench) -> None:
         """With runs, operations and logs; what is recent or unfinished stays, and no number is given twice."""

@@ -227,6 +227,7 @@ def metrics() -> dict[str, str]:
         "suspects": 1,
         "queue_age": 1.0,
         "step_durations": {("a", "s"): (1, 1.0)},
+        "empty_runs": {"a": 5},
     }
     page = ServerMetrics().render("0", stats, 0).decode()
     return dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", page))

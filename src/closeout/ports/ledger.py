@@ -220,7 +220,8 @@ class PageReader(RunReader, Protocol):
 
         `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count finished runs;
         `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it; `queue_age` is
-        how many seconds the oldest queued run has waited.
+        how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, successful runs that found
+        nothing to delete, as long as no run of it found anything.
         """
         ...
 

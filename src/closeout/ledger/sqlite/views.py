@@ -170,7 +170,8 @@ class Views:
 
         `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count every run that ever
         finished; `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it;
-        `queue_age` is how many seconds the oldest queued run has waited.
+        `queue_age` is how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, runs that found
+        nothing to delete, as long as none found anything.
         """
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
@@ -189,6 +190,7 @@ class Views:
                 (automation, step): (count, seconds)
                 for automation, step, count, seconds in self._read("step_seconds", ())
             },
+            "empty_runs": dict(self._read("empty_runs", ())),
         }
 
     def _run_view(

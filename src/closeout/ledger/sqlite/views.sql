@@ -142,5 +142,9 @@ SELECT max(at) FROM (
 -- name: verdicts
 SELECT verdict, count FROM verdict_tally;
 
+-- name: empty_runs
+SELECT substr(name, 12), CAST(CAST(value AS TEXT) AS INTEGER) FROM setting
+WHERE name > 'empty-runs/' AND name < 'empty-runs0' AND CAST(value AS TEXT) <> 'found';
+
 -- name: step_seconds
 SELECT automation, step, count, seconds FROM step_tally;
