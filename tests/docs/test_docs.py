@@ -228,6 +228,7 @@ def metrics() -> dict[str, str]:
         "suspects": 1,
         "queue_age": 1.0,
         "step_durations": {("a", "s"): (1, 1.0)},
+        "empty_runs": {"a": 5},
     }
     figures = ServerMetrics()
     figures.patrol = lambda: PatrolFigures({"lists": 1.0}, 1, 0, {"rounds": 1})

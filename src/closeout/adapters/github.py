@@ -201,8 +201,10 @@ class GitHubClient:
         query: Mapping[str, str] | None,
         etag: str | None = None,
     ) -> HttpAnswer:
+        # GitHub Enterprise Server has REST under /api/v3 and GraphQL at /api/graphql.
+        base = self._base.path.removesuffix("/v3") if path == "/graphql" else self._base.path
         url = self._base._replace(
-            path=self._base.path + _checked(method, path),
+            path=base + _checked(method, path),
             query=f"?{urlencode(query)}" if query else "",
         )
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()

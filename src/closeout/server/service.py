@@ -69,6 +69,8 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
                 log.line(text)
             runtime.base = base or address
+            for text in startup.findings(loaded, runtime.views.stats()["empty_runs"]):
+                log.line(text)
             open_runs = runtime.start()
             if open_runs:
                 log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")
