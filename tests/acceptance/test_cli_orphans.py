@@ -164,3 +164,13 @@ def test_clean_starts_one_run_for_each_after_a_confirmation(machine: Machine) ->
         "StackSummaries"
     ]
     assert {row["StackName"] for row in left} == {"preview-18", "preview-812"}
+
+
+def test_the_rights_of_an_audit_are_printed(machine: Machine) -> None:
+    """A role that only lists, for whoever wants to look before anything may be deleted."""
+    told = json.loads(machine.closeout("permissions", "--audit", "--json").stdout)
+    (role,) = told["roles"]
+    assert role["policy"]["Statement"] == [
+        {"Effect": "Allow", "Action": ["cloudformation:ListStacks"], "Resource": ["*"]}
+    ]
+    assert [one["actions"] for one in told["github"]] == [["pull_requests:read"]]
