@@ -7,6 +7,7 @@ beside tests that calculate.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import zlib
@@ -28,12 +29,19 @@ settings.register_profile(
 settings.load_profile("steady")
 keep_models()
 use_memory()
+gc.disable()  # what is imported and collected stays: to look for garbage among it is in vain
 
 
 def pytest_configure() -> None:
     """Take Ctrl-C as a terminal gives it: a shell starts its background jobs with SIGINT ignored, and so their children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, and only among what the tests make: the collected tests are half a million objects."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

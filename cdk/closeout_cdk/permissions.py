@@ -28,7 +28,7 @@ MOST_OF_A_POLICY = 10_240
 """Characters of a role's inline policies, spaces not counted (IAM and STS quotas)."""
 _VERSIONS = "executions belong to versions of this one function, and their numbers are not known before"
 _KEYS = "dynamodb:LeadingKeys"
-_READS = ("dynamodb:GetItem", "dynamodb:Query")
+_READS = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 _WRITES = (
     "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",

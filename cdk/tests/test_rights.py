@@ -153,7 +153,7 @@ WRITES = {
             name: {"run#1", "key#1", "record#1"}
             for name in ("ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem")
         },
-        **{name: set(KINDS) for name in ("GetItem", "Query")},
+        **{name: set(KINDS) for name in ("BatchGetItem", "GetItem", "Query")},
     },
     "ChoresPolicy": {
         **{name: {"settings"} for name in ("DeleteItem", "PutItem", "Query")},

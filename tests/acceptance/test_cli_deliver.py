@@ -96,6 +96,24 @@ def test_the_raw_bytes_are_sent_and_signed(receiver: Receiver, payload: Path) ->
     assert "runs: abc" in sent.out
 
 
+def test_each_delivery_of_a_closed_pull_request_is_a_closing_of_its_own(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """Otherwise the same payload would start a run once only. Every other byte is sent as it is."""
+    at = "2026-03-14T09:26:53Z"
+    raw = f'{{ "action":"closed", "pull_request": {{"closed_at":"{at}",  "merged_at": "{at}", "number": 1}}}}'
+    path = tmp_path / "closed.json"
+    path.write_text(raw, "utf-8")
+    for source in (("--event", "pull_request", "--payload", path), ("--sample", "pull_request.closed")):
+        for _ in range(2):
+            arguments = ("--url", receiver.url, *source, "--secret", "env:HOOK")
+            assert closeout("deliver", *arguments, env=ENV).code == exits.OK
+    bodies = [body.decode() for _, body in receiver.seen]
+    moments = [json.loads(body)["pull_request"]["closed_at"] for body in bodies]
+    assert len({at, *moments}) == 5
+    assert bodies[0] == raw.replace(at, moments[0])
+
+
 def test_the_answer_can_be_read_by_a_program(receiver: Receiver, payload: Path) -> None:
     """--json prints status, GUID, time and the decoded answer; without --guid each delivery is a new one."""
     arguments = (

@@ -6,6 +6,7 @@ The worker's driver and the engine are the real ones, over a store in memory, so
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hypothesis import given, settings
@@ -52,6 +53,10 @@ class Memory:
             return self.record
         return self.record._replace(execution=execution, run=RunState("waiting"))
 
+    def read(self, execution: str) -> RunRecord:
+        """The run."""
+        return self.look(execution)
+
     def ahead(self, record: RunRecord) -> str | None:
         """The holder."""
         return None if self.clock.now() >= self.free_at else "b" * 26 + "-1"
@@ -78,24 +83,27 @@ class Memory:
         execution = Execution(
             record.execution, "a", 1, "a", "{}", "push", "d", "g", "h", b"{}", record.accepted_at, expired
         )
-        return Loaded(execution, list(self.operations.values()), None, None)
+        return Loaded(execution, list(self.operations.values()), None, None, ClaimStatus(True, None))
 
     def heartbeat(self, record: RunRecord) -> ClaimStatus:
         """Nobody else has it."""
         return ClaimStatus(True, None)
 
     def save(
-        self, record: RunRecord, after: RunState, operation: Operation | None, seal: str | None = None
+        self,
+        record: RunRecord,
+        after: RunState,
+        operations: Sequence[Operation] = (),
+        seal: str | None = None,
     ) -> bool:
         """Write."""
         self.record = record._replace(run=after)
-        if operation is not None:
-            self.operations[operation.name] = operation
+        self.operations |= {operation.name: operation for operation in operations}
         return True
 
     def finish(self, record: RunRecord, after: RunState) -> bool:
         """Write."""
-        return self.save(record, after, None)
+        return self.save(record, after)
 
     def clear(self, _key: str, execution: str) -> None:
         """Never asked for."""

@@ -12,7 +12,7 @@ import signal
 import sys
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,14 @@ class Mortal:
         moment("run:taken")
         return taken
 
-    def save(self, record: Any, after: Any, operation: Operation | None, seal: str | None = None) -> bool:
+    def save(
+        self, record: Any, after: Any, operations: Sequence[Operation] = (), seal: str | None = None
+    ) -> bool:
         """Save, and perhaps die."""
-        saved = bool(self._inner.save(record, after, operation, seal))
-        if operation is not None and operation.state != "waiting":
-            moment(f"{operation.name}:stored")
+        saved = bool(self._inner.save(record, after, operations, seal))
+        for operation in operations:
+            if operation.state != "waiting":
+                moment(f"{operation.name}:stored")
         return saved
 
     def finish(self, record: Any, after: Any) -> bool:

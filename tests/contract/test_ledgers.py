@@ -146,7 +146,7 @@ class StackLedger:
         after = found.run
         for outcome in outcomes:
             after = runs.advance(after, outcome)
-        assert self._remote.store.save(found, after, operation, seal)
+        assert self._remote.store.save(found, after, (operation,), seal)
 
     def finish(self, execution: str, ending: Ending) -> None:
         """Store its end."""
@@ -166,7 +166,7 @@ class StackLedger:
         self._logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=[event])
 
     def _found(self, execution: str) -> RunRecord:
-        found = self._remote.store.look(execution)
+        found = self._remote.store.read(execution)
         assert found is not None
         return found
 

@@ -12,10 +12,12 @@ import pytest
 from closeout.core.errors import RunCancelled, StepFailed, StoreUnavailable
 from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import Abandoned
+from closeout.engine.invocation import FRESH, LONGEST_WAIT
 from closeout.engine.key_queue import LONGEST_QUEUE, SHORTEST_QUEUE, SUSPECT, next_look
-from closeout.engine.lambda_ import DONE, LONGEST_WAIT
+from closeout.engine.lambda_ import DONE
+from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.rows import row_key
-from closeout.ledger.dynamodb.table import update
+from closeout.ledger.dynamodb.table import Table, update
 from closeout.ports import Durable, Ending, Execution, Operation
 from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
@@ -78,6 +80,7 @@ def counted(bench: RemoteBench) -> list[int]:
     calls: list[int] = []
 
     def run(durable: Durable, execution: Execution) -> Ending:
+        later(bench, FRESH)  # so that the engine sends a heartbeat
         durable.record("effect", lambda: calls.append(1))
         return Ending("success", "done")
 
@@ -506,6 +509,7 @@ def test_a_second_invocation_is_noticed_before_anything_new_is_begun(bench: Remo
             raise Abandoned
         calls.append("taken over")
         bench.process().advance(execution.id, lambda: FOREVER)
+        later(bench, FRESH)
         durable.record("effect", lambda: calls.append("effect"))
         return Ending("success", "done")
 
@@ -532,7 +536,7 @@ class Flaky:
         return call
 
 
-@pytest.mark.parametrize("method", ["look", "take", "load", "heartbeat", "save", "finish"])
+@pytest.mark.parametrize("method", ["read", "take", "load", "heartbeat", "save", "finish"])
 def test_a_ledger_that_does_not_answer_loses_no_run_and_counts_as_no_crash(
     bench: RemoteBench, method: str
 ) -> None:
@@ -809,7 +813,136 @@ def test_operations_come_back_in_the_order_in_which_they_were_reached(bench: Rem
     bench.functions["a"] = run
     a = bench.accept("a")
     advance(bench, a)
-    record = bench.store.look(a)
+    record = bench.store.read(a)
     assert record is not None
     recorded: list[Operation] = list(bench.store.load(record).operations)
     assert [operation.name for operation in recorded] == [*names, "pause"]
+
+
+# --- as few requests as a run can begin with ----------------------------------------------------------------
+
+
+class Counting:
+    """boto3's client, which notes the operations that were called."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.calls: list[str] = []
+
+    def __getattr__(self, operation: str) -> Any:
+        self.calls.append(operation)
+        return getattr(self._inner, operation)
+
+
+class Beginning:
+    """A run whose first operation may be stored with the second. `between` is called inside the second one."""
+
+    def __init__(self, bench: RemoteBench) -> None:
+        self.bench = bench
+        self.calls: list[str] = []
+        self.stored: list[list[str]] = []
+        """The operations that are stored inside each operation."""
+        self.between: Callable[[], object] = lambda: None
+        self.requests: list[str] = []
+        """What DynamoDB was asked before the third operation."""
+        self._plain = bench.store
+        self._counting = Counting(bench.dynamo)
+        table = Table(self._counting, bench.name, now=bench.clock.now)
+        bench.store = Executions(table, bench.bodies, bench.clock, retention_days=30)
+        bench.engine = bench.process()
+        bench.functions["a"] = self._run
+        self.execution = bench.accept("a", key="k")
+
+    def _note(self, name: str) -> str:
+        self.calls.append(name)
+        operations = self._plain.recorded(self.execution[:-2], 1)[1]
+        self.stored.append([operation.name for operation in operations])
+        if name == "match":
+            self.between()
+        elif name == "pending":
+            self.requests = list(self._counting.calls)
+        return name
+
+    def _run(self, durable: Durable, _execution: Execution) -> Ending:
+        try:
+            durable.record("begin", lambda: self._note("begin"), later=True)
+            durable.record("match", lambda: self._note("match"))
+            durable.record("pending", lambda: self._note("pending"))
+        except RunCancelled:
+            return Ending("cancelled", "told")
+        return Ending("success", "done")
+
+
+def test_a_run_begins_with_five_requests(bench: RemoteBench) -> None:
+    """The run's items, its key's, the claim, everything else, and the operations: people wait for them."""
+    beginning = Beginning(bench)
+    assert advance(bench, beginning.execution) == DONE
+    write = "transact_write_items"
+    assert beginning.requests == ["query", "query", write, "batch_get_item", write]
+    assert beginning.stored == [[], [], ["begin", "match"]]
+
+
+def test_an_operation_that_is_stored_with_the_next_is_repeated_if_the_process_dies(
+    bench: RemoteBench,
+) -> None:
+    """Nothing was stored that depends on it."""
+    beginning = Beginning(bench)
+
+    def die() -> None:
+        raise Abandoned
+
+    beginning.between = die
+    assert "wake" in advance(bench, beginning.execution)
+    assert beginning.calls == ["begin", "match"]
+    beginning.between = lambda: None
+    assert advance(bench, beginning.execution) == DONE
+    assert beginning.calls == ["begin", "match", "begin", "match", "pending"]
+
+
+def test_a_cancel_is_noticed_by_the_write_before_the_next_operation(bench: RemoteBench) -> None:
+    """Also directly after the ledger was asked; what was done is stored all the same."""
+    beginning = Beginning(bench)
+    beginning.between = lambda: bench.attempts.cancel(beginning.execution, "dev")
+    assert advance(bench, beginning.execution) == DONE
+    assert beginning.calls == ["begin", "match"]
+    assert bench.ending(beginning.execution).verdict == "cancelled"
+    states = {name: operation.state for name, operation in bench.operations(beginning.execution).items()}
+    assert states == {"begin": "ok", "match": "ok", "pending": "cancelled"}
+
+
+def test_a_claim_that_was_lost_before_everything_was_read_begins_nothing(bench: RemoteBench) -> None:
+    """The first operation has no heartbeat of its own."""
+    beginning = Beginning(bench)
+
+    class Overtaken(Flaky):
+        def load(self, record: Any) -> Any:
+            """Another invocation takes the run, and dies."""
+            found = self._inner.look(record.execution)
+            assert self._inner.take(found, found._replace(fencing_token="other"), hold=False, leave=False)
+            return self._inner.load(record)
+
+    bench.store = Overtaken(bench.store, set())  # type: ignore[assignment]
+    assert "wake" in bench.process().advance(beginning.execution, lambda: FOREVER)
+    assert beginning.calls == []
+
+
+def test_who_is_ahead_is_found_however_long_the_queue_is(bench: RemoteBench, gate: Gate) -> None:
+    """The holder's ticket may be anywhere, and is not the one to wait for while another one is between."""
+    names = ["a", "b", "c", "d", "e", "f"]
+    queued = []
+    for name in names:
+        queued.append(bench.accept(name, key="k"))
+        later(bench, 1)
+
+    def ahead(execution: str) -> str | None:
+        record = bench.store.look(execution)
+        assert record is not None
+        return bench.store.ahead(record)
+
+    assert [ahead(execution) for execution in queued] == [None, *queued[:-1]]
+    advance(bench, queued[0])
+    assert [ahead(execution) for execution in queued] == [None, *queued[:-1]]
+    early = bench.clock.now() - 3_600
+    late = [bench.accept(name, key="k", at=early + n) for n, name in enumerate(("la", "lb", "lc", "ld"))]
+    assert [ahead(execution) for execution in late] == [queued[0], *late[:-1]]
+    assert [ahead(execution) for execution in queued] == [None, late[-1], *queued[1:-1]]

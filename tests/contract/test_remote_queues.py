@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from closeout.engine.invocation import LONGEST_WAIT
 from closeout.engine.key_queue import SUSPECT
-from closeout.engine.lambda_ import DONE, LONGEST_WAIT
+from closeout.engine.lambda_ import DONE
 from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ports import Durable, Ending, Execution, RunRecord, WakeUp
 from closeout.stack import table as layout

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from closeout.core.runs import RunState
-from closeout.engine.lambda_ import DONE, LONGEST_WAIT, UNKNOWN
+from closeout.engine.invocation import LONGEST_WAIT, UNKNOWN
+from closeout.engine.lambda_ import DONE
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.executions import CHANGED, Executions
 from closeout.ledger.dynamodb.table import Action, put
@@ -267,11 +269,15 @@ class Before(Executions):
         return found._replace(operations=rows.recorded(query).operations, seal=None, doubt=None)
 
     def save(
-        self, record: RunRecord, after: RunState, operation: Operation | None, seal: str | None = None
+        self,
+        record: RunRecord,
+        after: RunState,
+        operations: Sequence[Operation] = (),
+        seal: str | None = None,
     ) -> bool:
         """Write there."""
         actions: list[Action] = [rows.row_update(record, after)]
-        if operation is not None:
+        for operation in operations:
             item = rows.operation_item(record.execution, operation, 2_000_000_000)
             actions.append(put(item | beside(operation.name)))
         return not self._table.write(actions)
@@ -323,7 +329,7 @@ def test_a_run_of_the_release_before_that_never_began_is_begun(old: RemoteBench,
 
 def test_the_seal_differs_with_everything_that_was_accepted(bench: RemoteBench) -> None:
     """Two fields that trade places, too."""
-    record = bench.store.look(accept(bench))
+    record = bench.store.read(accept(bench))
     assert record is not None
     execution = bench.store.load(record).execution
     others = [

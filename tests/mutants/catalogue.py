@@ -6,6 +6,7 @@ from tests.mutants import (
     connections,
     deployment,
     engine,
+    invocations,
     ledger,
     naming,
     network,
@@ -564,6 +565,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *protection.MUTANTS,
     *recording.MUTANTS,
     *engine.MUTANTS,
+    *invocations.MUTANTS,
     *stack.MUTANTS,
     *turns.MUTANTS,
 )

@@ -91,7 +91,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a definition is believed once its time is up",
-        "src/closeout/engine/lambda_.py",
+        "src/closeout/engine/invocation.py",
         "            execution = execution._replace(unreadable=UNKNOWN)",
         "            pass",
         (f"{TRUST}::test_a_definition_that_stays_unknown_ends_the_run_when_its_time_is_up",),
@@ -99,15 +99,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the seal is not compared",
         "src/closeout/ledger/dynamodb/executions.py",
-        "        if lost is None and recorded.seal != seal:",
+        '        if lost is None and from_item(sealed)["seal"] != seal:',
         "        if False:",
         (f"{TRUST}::test_a_run_that_has_begun_does_not_go_on_with_anything_else",),
     ),
     Mutant(
         "the seal is not stored",
-        "src/closeout/engine/lambda_.py",
-        "self._engine.store.save(self.record, after, operation, self._seal)",
-        "self._engine.store.save(self.record, after, operation, None)",
+        "src/closeout/engine/invocation.py",
+        "self._after(*outcomes), operations, self._seal)",
+        "self._after(*outcomes), operations, None)",
         (f"{TRUST}::test_a_run_that_has_begun_does_not_go_on_with_anything_else",),
     ),
     Mutant(
@@ -119,14 +119,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a run of the release before is begun again",
-        "src/closeout/engine/lambda_.py",
+        "src/closeout/engine/invocation.py",
         '        elif loaded.doubt == "earlier" and not self._over:',
         "        elif False:",
         (f"{TRUST}::test_a_run_of_the_release_before_whose_execution_is_over_is_ended_and_not_begun_again",),
     ),
     Mutant(
         "a status is posted where an unknown definition says",
-        "src/closeout/engine/lambda_.py",
+        "src/closeout/engine/invocation.py",
         '        if loaded.doubt == "unknown":',
         '        if loaded.doubt == "unknown" and not self._over:',
         (f"{TRUST}::test_a_run_that_cannot_be_ended_because_its_definition_is_unknown_is_left_for_later",),

@@ -10,7 +10,7 @@ EVENTS = "tests/unit/wiring/test_stack_runtime.py"
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "turns: whoever gives a key back wakes nobody",
-        "src/closeout/engine/lambda_.py",
+        "src/closeout/engine/invocation.py",
         "        self._engine.queue.wake_next(self.record.key)\n",
         "",
         (f"{QUEUES}::test_whoever_gives_the_key_back_wakes_the_next_and_nobody_else",),

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
@@ -17,6 +18,7 @@ import click
 
 from closeout.cli import confirm, exits, options, output
 from closeout.cli.commands import Command
+from closeout.core import closing as closings
 from closeout.core.errors import InputError, Unavailable, UsageError
 from closeout.core.units import spoken_size
 from closeout.core.url import Url, parse
@@ -70,11 +72,13 @@ def deliver(  # noqa: PLR0913  one parameter for each option
 ) -> int:
     """Sign a payload with the webhook's secret and POST it to URL; print the answer.
 
-    Give the payload with --payload and --event, or with --sample. Exit code 0 if the status is 2xx, 1 if it is
+    Give the payload with --payload and --event, or with --sample. A pull request that it says is closed is sent as closed
+    now: each closing starts an automation once, so the same one again would start nothing. Exit code 0 if the status is 2xx, 1 if it is
     another one, 4 if there is no answer. For a URL on another machine it shows the request and asks first.
     """
     target = _target(url)
     event, text = _content(event, payload, sample)
+    text = _closed_now(event, text)
     body, content_type = _encode(text, form=form)
     guid = guid or str(uuid.uuid4())
     headers = {
@@ -127,6 +131,20 @@ def _content(event: str | None, payload: str | None, sample: str | None) -> tupl
     if not event:
         raise UsageError("Name the payload's event with --event, for example --event pull_request.")
     return event, options.read_payload(payload)
+
+
+def _closed_now(event: str, text: bytes) -> bytes:
+    """Return the payload of a closing with this moment wherever it has the time of it; any other one as it is."""
+    try:
+        value = json.loads(text)
+        closed_at = value["pull_request"]["closed_at"]
+        is_closing = event == closings.EVENT and value["action"] == closings.ACTION
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+    if not is_closing or not closed_at or not isinstance(closed_at, str):
+        return text
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return text.replace(f'"{closed_at}"'.encode(), f'"{now}"'.encode())
 
 
 def _sample(name: str) -> tuple[str, dict[str, Any]]:

@@ -76,8 +76,12 @@ class Recorder(Protocol):
         park_until: float | None = None,
         cancel_delivered: bool = False,
         progressed: bool = True,
+        later: bool = False,
     ) -> None:
-        """Commit an operation; `progressed` clears the suspicion that it kills the process. Raises `Abandoned`."""
+        """Commit an operation; `progressed` clears the suspicion that it kills the process. Raises `Abandoned`.
+
+        With `later` it may be committed with the next one.
+        """
         ...
 
 
@@ -110,7 +114,9 @@ class ReplayDurable:
 
     # --- the three calls ------------------------------------------------------------------------------
 
-    def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
+    def record(
+        self, name: str, fn: Callable[[], Json], retry: Retry | None = None, *, later: bool = False
+    ) -> Json:
         """Run `fn` once and store its result (see `ports.Durable`)."""
         recorded = self._enter(name)
         if recorded and recorded.state != "waiting":
@@ -126,7 +132,7 @@ class ReplayDurable:
             self._wait(begun, self._recorder.now() + wait, self._waiting_result(error))
         except Exception as error:
             raise self._fail(begun, error) from error
-        return self._succeed(begun, value)
+        return self._succeed(begun, value, later=later)
 
     def sleep(self, name: str, seconds: float) -> None:
         """Wait without occupying a thread."""
@@ -272,12 +278,13 @@ class ReplayDurable:
 
     # --- leaving --------------------------------------------------------------------------------------
 
-    def _succeed(self, operation: Operation, value: Json) -> Json:
+    def _succeed(self, operation: Operation, value: Json, *, later: bool = False) -> Json:
         try:
             text = encode(operation.name, value)
         except StepFailed as error:
             raise self._fail(operation, error) from None
-        self._save(operation._replace(state="ok", result=text, wake=None, ended_at=self._recorder.now()))
+        ended_at = self._recorder.now()
+        self._save(operation._replace(state="ok", result=text, wake=None, ended_at=ended_at), later=later)
         return json.loads(text)
 
     def _fail(self, operation: Operation, error: BaseException) -> StepFailed:
@@ -296,7 +303,12 @@ class ReplayDurable:
         return self._suspend(wake)
 
     def _save(
-        self, operation: Operation, *, park_until: float | None = None, cancel_delivered: bool = False
+        self,
+        operation: Operation,
+        *,
+        park_until: float | None = None,
+        cancel_delivered: bool = False,
+        later: bool = False,
     ) -> None:
         under_way = operation.state == "waiting" and operation.wake is None
         self._recorder.save(
@@ -304,6 +316,7 @@ class ReplayDurable:
             park_until=park_until,
             cancel_delivered=cancel_delivered,
             progressed=not (under_way or self._interrupted),
+            later=later,
         )
         self._recorded[operation.name] = operation
 

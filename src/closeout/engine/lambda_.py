@@ -9,33 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from closeout.core import runs
 from closeout.core.errors import CloseoutError, StoreUnavailable
-from closeout.engine.durable import Abandoned, ReplayDurable
+from closeout.engine.durable import Abandoned
+from closeout.engine.invocation import LONGEST_WAIT, BegunEarlier, Invocation
 from closeout.engine.key_queue import KeyQueue, next_look
-from closeout.engine.recorder import Finished, OutOfTime, StoreRecorder, call, persist
+from closeout.engine.recorder import Finished, OutOfTime
 from closeout.engine.store import Finalize, RemoteStore, Starts
-from closeout.ports import Clock, Ending, Execution, Operation, RunFunction, RunRecord, WakeUp
+from closeout.ports import Clock, RunFunction, RunRecord, WakeUp
 from closeout.stack.invocation import EARLIER
 
 DRAIN = 60.0
 """Seconds before the end of an invocation in which no operation begins, unless configured otherwise."""
-LAST = 5.0
-"""Seconds before the end of an invocation in which it stops waiting for a store that does not answer."""
-LONGEST_WAIT = 300.0
-"""Seconds between two invocations at most: a waiting run notices a cancel that late."""
 AFTER_A_FAULT = 5.0
 AFTER_A_COLLISION = 2.0
-UNKNOWN = "its definition is not one that was deployed; deploy the stack again"
 
 DONE: dict[str, Any] = {"done": True}
-
-
-class BegunEarlier(Exception):
-    """An earlier release began the execution. Its record is not trusted, so the run can only be finalized."""
 
 
 class LambdaEngine:
@@ -133,7 +124,7 @@ class LambdaEngine:
     def _advance(
         self, execution: str, remaining: Callable[[], float], callback: str | None
     ) -> dict[str, Any]:
-        record = self.store.look(execution)
+        record = self.store.read(execution)
         if record is None:
             self.report(execution, "it is not in the ledger; there is nothing to do")
             return DONE
@@ -157,7 +148,7 @@ class LambdaEngine:
         return self._execute(record, turn, self._run, remaining)
 
     def _end(self, execution: str, run: RunFunction, remaining: Callable[[], float]) -> dict[str, Any]:
-        record = self.store.look(execution)
+        record = self.store.read(execution)
         if record is None or record.run.state == "finished":
             self.queue.wake_next(record and record.key)
             return DONE
@@ -197,7 +188,7 @@ class LambdaEngine:
             return self._wake_in(AFTER_A_COLLISION)
         self._unreleased.pop(found.execution, None)
         longest = 0.0 if over else self._longest
-        invocation = _Invocation(self, taken, run, remaining, over=over, longest=longest)
+        invocation = Invocation(self, taken, run, remaining, over=over, longest=longest)
         try:
             wake = invocation.execute()
         except BegunEarlier:
@@ -212,7 +203,7 @@ class LambdaEngine:
         """Park a run that an outage stops. The next process would take a run found `running` for a crash."""
         parked = runs.advance(record.run, runs.Parked(self.clock.now() + AFTER_A_FAULT))
         try:
-            if self.store.save(record, parked, None):
+            if self.store.save(record, parked):
                 return
         except StoreUnavailable:
             pass
@@ -224,143 +215,3 @@ class LambdaEngine:
 
     def _wake_in(self, seconds: float) -> dict[str, Any]:
         return {"wake": self.clock.now() + seconds}
-
-
-class _TimeLimit:
-    """`recorder.StopSignal` of an invocation: when too little of the process's time is left to wait for the store."""
-
-    def __init__(self, remaining: Callable[[], float], pause: Callable[[float], None]) -> None:
-        self._remaining = remaining
-        self._pause = pause
-
-    def is_set(self) -> bool:
-        """Whether too little time is left."""
-        return self._remaining() < LAST
-
-    def wait(self, timeout: float) -> bool:
-        """Wait; return whether too little time is left."""
-        self._pause(timeout)
-        return self.is_set()
-
-
-class _Invocation(StoreRecorder):
-    """One claim of an execution. `record` is the row as this invocation has last written it."""
-
-    def __init__(
-        self,
-        engine: LambdaEngine,
-        record: RunRecord,
-        run: RunFunction,
-        remaining: Callable[[], float],
-        *,
-        over: bool,
-        longest: float,
-    ) -> None:
-        stop = _TimeLimit(remaining, engine.pause)
-        super().__init__(clock=engine.clock, jitter=engine.jitter, redact=engine.redact, stop=stop)
-        self.record = record
-        self._engine = engine
-        self._run = run
-        self._remaining = remaining
-        self._over = over
-        self._longest = longest
-        self._seal: str | None = None
-        self._recorded = False
-
-    def execute(self) -> float | None:
-        """Replay and continue the execution until it ends (None) or waits (when to continue)."""
-        engine = self._engine
-        try:
-            loaded = engine.store.load(self.record)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - what cannot be read now can never run
-            summary = f"the run cannot be read from the ledger: {error}"
-            self._finish(Ending("failure", summary))
-            engine.report(self.record.execution, f"{summary}; its status on GitHub may stay pending for ever")
-            return None
-        execution, self._seal = loaded.execution, loaded.seal
-        if loaded.doubt == "unknown":
-            if (wake := self._wait_for_definition(execution)) is not None:
-                return wake
-            execution = execution._replace(unreadable=UNKNOWN)
-        elif loaded.doubt == "earlier" and not self._over:
-            raise BegunEarlier
-        durable = ReplayDurable(self, loaded.operations)
-        report = partial(engine.report, execution.id)
-        ending = call(self._run, durable, execution, redact=engine.redact, report=report)
-        if durable.suspended is None:
-            self._finish(ending, execution, durable.operations)
-            return None
-        if not self.parked:
-            self._park(durable.suspended)
-        return durable.suspended
-
-    def _wait_for_definition(self, execution: Execution) -> float | None:
-        """Park a run whose definition may still be deployed; return when to try again, None if its time is up.
-
-        Nothing of an unknown definition is trusted, not even where it would post its status.
-        """
-        record, now = self.record, self.now()
-        if record.run.cancel is not None or now >= record.accepted_at + record.queue_timeout:
-            return None
-        self._engine.report(execution.id, f"waiting: {UNKNOWN} ({execution.automation})")
-        wake = next_look(record.accepted_at, record.queue_timeout, now, LONGEST_WAIT)
-        self._park(wake)
-        return wake
-
-    # --- what the operations ask ----------------------------------------------------------------------------
-
-    @property
-    def counters(self) -> runs.RunState:
-        """The run as the row has it."""
-        return self.record.run
-
-    def cancelled_by(self) -> str | None:
-        """Send a heartbeat: who asked to cancel. Raises `Abandoned` if another invocation has the run now."""
-        status = persist(lambda: self._engine.store.heartbeat(self.record), self._stop)
-        if not status.mine:
-            raise Abandoned
-        self.record = self.record._replace(run=self.record.run._replace(cancel=status.cancel))
-        return status.cancel
-
-    def draining(self) -> bool:
-        """Whether too little time is left to begin another operation."""
-        left = self._remaining()
-        return left < self._engine.drain or (self._recorded and left < self._longest)
-
-    def commit(self, operation: Operation, *outcomes: runs.Outcome) -> None:
-        """Store an operation, and what it means for the run."""
-        self._write(operation, self._after(*outcomes))
-        self._seal = None
-        self._recorded = True
-
-    # --- writing the row ------------------------------------------------------------------------------------
-
-    def _park(self, wake: float) -> None:
-        persist(lambda: self._write(None, self._after(runs.Parked(wake))), self._stop)
-
-    def _write(self, operation: Operation | None, after: runs.RunState) -> None:
-        if not self._engine.store.save(self.record, after, operation, self._seal):
-            raise Abandoned
-        self.record = self.record._replace(run=after)
-
-    def _after(self, *outcomes: runs.Outcome) -> runs.RunState:
-        after = self.record.run
-        for outcome in outcomes:
-            after = runs.advance(after, outcome)
-        return after
-
-    def _finish(
-        self,
-        ending: Ending,
-        execution: Execution | None = None,
-        operations: tuple[Operation, ...] = (),
-    ) -> None:
-        at = self.now()
-        after = self._after(runs.Ended(ending.verdict, ending.summary, at))
-        if not persist(lambda: self._engine.store.finish(self.record, after), self._stop):
-            raise Abandoned
-        if execution is not None:
-            self._engine.on_finish(Finished(execution, ending, at, operations))
-        self._engine.queue.wake_next(self.record.key)

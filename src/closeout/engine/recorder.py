@@ -162,8 +162,10 @@ class StoreRecorder(ABC):
         park_until: float | None = None,
         cancel_delivered: bool = False,
         progressed: bool = True,
+        later: bool = False,
     ) -> None:
         """Commit an operation, however long the store accepts no writes. Raises `Abandoned`."""
+        del later  # to store it now is right, too
         counters = self.counters
         outcomes: list[runs.Outcome] = []
         if counters.crashes or (progressed and (counters.suspected or counters.deaths)):

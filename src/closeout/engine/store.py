@@ -93,6 +93,10 @@ class RemoteStore(Protocol):
         """Read the record of an execution, consistently; None if there is none of this name."""
         ...
 
+    def read(self, execution: str) -> RunRecord | None:
+        """Read what `look` reads, and what the execution was accepted with, for `load`."""
+        ...
+
     def ahead(self, record: RunRecord) -> str | None:
         """Return the execution directly ahead in the queue, else the lock holder; None if it is its turn."""
         ...
@@ -121,7 +125,10 @@ class RemoteStore(Protocol):
         ...
 
     def load(self, record: RunRecord) -> Loaded:
-        """Return an execution with everything that it has recorded, and whether to trust it. Raises `LedgerError`."""
+        """Return an execution with everything that it has recorded, and whether to trust it. Raises `LedgerError`.
+
+        `record` is one that `read` returned, as it was claimed since.
+        """
         ...
 
     def heartbeat(self, record: RunRecord) -> ClaimStatus:
@@ -129,9 +136,16 @@ class RemoteStore(Protocol):
         ...
 
     def save(
-        self, record: RunRecord, after: RunState, operation: Operation | None, seal: str | None = None
+        self,
+        record: RunRecord,
+        after: RunState,
+        operations: Sequence[Operation] = (),
+        seal: str | None = None,
     ) -> bool:
-        """Store the run's new state, with an operation and `Loaded.seal`, in one transaction."""
+        """Store the run's new state, with operations and `Loaded.seal`, in one transaction.
+
+        With operations, False too if somebody has asked to cancel the run since the record was read.
+        """
         ...
 
     def finish(self, record: RunRecord, after: RunState) -> bool:

@@ -15,6 +15,7 @@ from closeout.ports.clients import (
     Secrets,
 )
 from closeout.ports.durable import (
+    AcceptedRun,
     ClaimStatus,
     Clock,
     Doubt,
@@ -50,6 +51,7 @@ from closeout.ports.ledger import (
 )
 
 __all__ = [
+    "AcceptedRun",
     "Attempts",
     "AwsTarget",
     "ClaimStatus",

@@ -27,11 +27,15 @@ class Durable(Protocol):
     function; nothing is kept in local variables that a recorded function did not return.
     """
 
-    def record(self, name: str, fn: Callable[[], Json], retry: Retry | None = None) -> Json:
+    def record(
+        self, name: str, fn: Callable[[], Json], retry: Retry | None = None, *, later: bool = False
+    ) -> Json:
         """Run `fn` once and store its result; a replay returns the stored result.
 
         An exception is stored as data and raised as `StepFailed(name, kind, message)`, now and on every replay.
         With `retry`, a transient error (`CloseoutError.transient`) is tried again after a durable wait.
+        With `later` the result may be stored together with the next operation's: a process that dies before that calls `fn`
+        again, so it must have no effect.
         """
         ...
 
@@ -138,6 +142,16 @@ class Pending(NamedTuple):
     """These as in `core.runs.RunState`."""
 
 
+class AcceptedRun(NamedTuple):
+    """What an execution was accepted with, so far as it stands beside its row."""
+
+    delivery: str
+    definition: str | None
+    """None if it is gone."""
+    earlier: bool
+    """Whether an earlier release recorded operations there, where the receiver can write."""
+
+
 class RunRecord(NamedTuple):
     """An execution's row in the ledger, as it was read, or as an invocation has written it."""
 
@@ -150,6 +164,8 @@ class RunRecord(NamedTuple):
     """Whether its start by its name is stored."""
     fencing_token: str | None
     """The token of the last invocation that claimed it."""
+    accepted: AcceptedRun | None = None
+    """None where only the row was read."""
 
 
 class WakeUp(NamedTuple):
@@ -166,6 +182,15 @@ Doubt: TypeAlias = Literal["unknown", "earlier"]
 be deployed. `earlier`: a release that kept its record where the receiver can write began it."""
 
 
+class ClaimStatus(NamedTuple):
+    """Whether an invocation still has its execution."""
+
+    mine: bool
+    """Whether this invocation still has the execution."""
+    cancel: str | None
+    """Who asked to cancel it, until that is delivered."""
+
+
 class Loaded(NamedTuple):
     """An execution as an invocation finds it."""
 
@@ -175,15 +200,8 @@ class Loaded(NamedTuple):
     seal: str | None
     """A digest of what was accepted, to be stored with the first operation; None if it has begun."""
     doubt: Doubt | None
-
-
-class ClaimStatus(NamedTuple):
-    """The answer to a heartbeat between two operations."""
-
-    mine: bool
-    """Whether this invocation still has the execution."""
-    cancel: str | None
-    """Who asked to cancel it, until that is delivered."""
+    status: ClaimStatus
+    """The answer to the first heartbeat, as its row was read with everything else."""
 
 
 class Request(NamedTuple):

@@ -54,7 +54,7 @@ class _Workflow:
         """Run to the end. However it ends, the commit's status must not stay pending."""
         context = self._context
         try:
-            begun = context.durable.record("begin", self._begin)
+            begun = context.durable.record("begin", self._begin, later=True)
         except StepFailed as error:
             if error.cancels:
                 return Ending("cancelled", "cancelled before it began")

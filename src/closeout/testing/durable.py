@@ -94,9 +94,10 @@ class MemoryDurable:
         park_until: float | None = None,
         cancel_delivered: bool = False,
         progressed: bool = True,
+        later: bool = False,
     ) -> None:
         """Keep an operation."""
-        del park_until, progressed
+        del park_until, progressed, later
         self.operations[operation.name] = operation
         if cancel_delivered:
             self._cancelled_by = None

@@ -60,7 +60,9 @@ class Stage:
         park_until: float | None = None,
         cancel_delivered: bool = False,
         progressed: bool = True,
+        later: bool = False,
     ) -> None:
+        del later
         self.saves += 1
         self.clock += self.save_takes
         dies = self.saves == self.crash_at_save

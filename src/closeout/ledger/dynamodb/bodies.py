@@ -13,7 +13,7 @@ from closeout.adapters.aws import translated
 from closeout.core.errors import LedgerError, NotFound, ServiceError, StoreUnavailable
 from closeout.core.payload import from_form
 from closeout.ledger.dynamodb.table import Table
-from closeout.stack.table import body_key, from_item
+from closeout.stack.table import Item, body_key, from_item
 
 T = TypeVar("T")
 
@@ -34,7 +34,10 @@ class Bodies:
 
         Raises `NotFound` if there is none, `LedgerError` if it cannot be read, `StoreUnavailable` without an answer.
         """
-        found = self._table.get(body_key(delivery))
+        return self.unpacked(delivery, self._table.get(body_key(delivery)))
+
+    def unpacked(self, delivery: str, found: Item | None) -> bytes:
+        """Return a delivery's payload from its item. Raises as `text` does."""
         if found is None:
             raise NotFound(f"the ledger has no delivery {delivery}, or its body has expired")
         row = from_item(found)

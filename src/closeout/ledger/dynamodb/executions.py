@@ -7,6 +7,7 @@ it was read, so that a second invocation of one execution stores nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from closeout.core.errors import LedgerError, NotFound, UsageError
@@ -15,12 +16,25 @@ from closeout.core.runs import RunState
 from closeout.ledger.dynamodb import rows
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.table import Action, Table, delete, put
-from closeout.ports import ClaimStatus, Clock, Doubt, Execution, Loaded, Operation, RunRecord, WakeUp
+from closeout.ports import (
+    AcceptedRun,
+    ClaimStatus,
+    Clock,
+    Doubt,
+    Execution,
+    Loaded,
+    Operation,
+    RunRecord,
+    WakeUp,
+)
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import Item, from_item, to_item
 
 DAY = 86_400.0
+HOLDER = layout.holder_key("")["sk"]["S"]
+SEEN_AHEAD = 4
+"""Items of a key's partition that are read to find who is ahead."""
 MINE = "execution = :me"
 CHANGED = "its payload, its definition or its event is not what it was when the run began"
 
@@ -39,6 +53,24 @@ class Executions:
         row = self.row(execution)
         return rows.run_record(row) if row else None
 
+    def read(self, execution: str) -> RunRecord | None:
+        """Read the record of an execution with what it was accepted with: one request, consistent."""
+        try:
+            run_id, attempt = parse_execution(execution)
+        except UsageError:
+            return None
+        # The definition sorts before the operations that earlier releases kept beside it.
+        last = f"{layout.operation_prefix(attempt)}~"
+        first = layout.attempt_key(run_id, attempt)["sk"]["S"]
+        items = list(self._table.query(layout.run_partition(run_id), first, upto=last))
+        row = next((from_item(item) for item in items if item["sk"]["S"] == first), None)
+        if row is None:
+            return None
+        own = [item for item in items if item["sk"]["S"].startswith(layout.record_prefix(attempt))]
+        definition = rows.recorded(item for item in own if "definition" in item).definition
+        earlier = any("definition" not in item for item in own)
+        return rows.run_record(row, AcceptedRun(row["delivery"], definition, earlier))
+
     def row(self, execution: str) -> dict[str, Any] | None:
         """Read the plain values of an execution's row, consistently; None if there is none of this name."""
         try:
@@ -51,15 +83,20 @@ class Executions:
         """Return the execution of the last ticket before its own, else the lock holder; None if it is its turn."""
         if record.key is None:
             return None
-        holder = self._holder(record.key)
+        own = self._ticket(record, record.key)["sk"]["S"]
+        # Its own ticket, the holder's, which may be anywhere in the queue, and one more. The holder's item sorts before all.
+        found = list(
+            self._table.query(
+                layout.key_partition(record.key), HOLDER, upto=own, newest_first=True, limit=SEEN_AHEAD
+            )
+        )
+        named = [str(from_item(item)["execution"]) for item in found]
+        if found and found[-1]["sk"]["S"] == HOLDER:
+            holder: str | None = named.pop()
+        else:  # more tickets than were read, or nobody holds the key
+            holder = self._holder(record.key) if len(found) == SEEN_AHEAD else None
         if holder == record.execution:
             return None
-        own = self._ticket(record, record.key)["sk"]["S"]
-        # Three: its own ticket, the holder's, which may be anywhere in the queue, and one more.
-        before = self._table.query(
-            layout.key_partition(record.key), "ticket#", upto=own, newest_first=True, limit=3
-        )
-        named = (str(from_item(ticket)["execution"]) for ticket in before)
         return next((name for name in named if name not in (record.execution, holder)), holder)
 
     def first(self, key: str) -> str | None:
@@ -114,15 +151,22 @@ class Executions:
         What is lost of it, or was changed since it began, is told in `Execution.unreadable`. Raises `LedgerError` if
         all of it is lost.
         """
-        row = self.row(record.execution)
-        if row is None:
-            raise LedgerError(f"the execution {record.execution} is no longer in the ledger")
         run_id, attempt = parse_execution(record.execution)
-        # Two items are enough: the definition sorts before the operations that earlier releases kept beside it.
-        beside = list(self._table.query(layout.run_partition(run_id), layout.record_prefix(attempt), limit=2))
-        accepted = rows.recorded(item for item in beside if "definition" in item)
-        recorded = self._recorded(run_id, attempt)
-        body, lost = self._body(row["delivery"])
+        accepted = record.accepted
+        if accepted is None:
+            raise ValueError("load needs a record that `read` returned")
+        found, sealed, packed, known = self._table.get_all(
+            (
+                rows.row_key(record.execution),
+                layout.seal_key(run_id, attempt),
+                layout.body_key(accepted.delivery),
+                layout.known_key(definition_digest(accepted.definition or "")),
+            )
+        )
+        if found is None:
+            raise LedgerError(f"the execution {record.execution} is no longer in the ledger")
+        row = from_item(found)
+        body, lost = self._body(accepted.delivery, packed)
         if accepted.definition is None:
             lost = "its definition has expired, or was removed"
         execution = Execution(
@@ -140,19 +184,18 @@ class Executions:
             queue_expired=record.run.turn == "expired",
             unreadable=lost,
         )
-        seal = rows.seal_of(execution)
-        if recorded.seal is None:
-            doubt = self._doubt(execution, earlier=len(beside) > 1)
-            return Loaded(execution, recorded.operations, seal, doubt)
-        if lost is None and recorded.seal != seal:
+        seal, status = rows.seal_of(execution), _status(row, record)
+        if sealed is None:  # it is stored with the first operation
+            doubt = self._doubt(execution, known, earlier=accepted.earlier)
+            return Loaded(execution, (), seal, doubt, status)
+        if lost is None and from_item(sealed)["seal"] != seal:
             execution = execution._replace(unreadable=CHANGED)
-        return Loaded(execution, recorded.operations, None, None)
+        return Loaded(execution, self._recorded(run_id, attempt).operations, None, None, status)
 
-    def _doubt(self, execution: Execution, *, earlier: bool) -> Doubt | None:
+    def _doubt(self, execution: Execution, known: Item | None, *, earlier: bool) -> Doubt | None:
         """Return why a run that has recorded nothing is not to begin as it is stored."""
         if execution.unreadable is not None:
             return None
-        known = self._table.get(layout.known_key(definition_digest(execution.definition)))
         if known is None or from_item(known).get("expires", math.inf) <= self._clock.now():
             return "unknown"
         return "earlier" if earlier else None
@@ -177,23 +220,22 @@ class Executions:
 
     def heartbeat(self, record: RunRecord) -> ClaimStatus:
         """Ask whether this invocation still has the execution, and whether somebody asked to cancel it."""
-        row = self.row(record.execution)
-        mine = (
-            row is not None and row.get("holder") == record.fencing_token and row["state"] == record.run.state
-        )
-        return ClaimStatus(mine, row.get("cancel") if row else None)
+        return _status(self.row(record.execution), record)
 
     def save(
-        self, record: RunRecord, after: RunState, operation: Operation | None, seal: str | None = None
+        self,
+        record: RunRecord,
+        after: RunState,
+        operations: Sequence[Operation] = (),
+        seal: str | None = None,
     ) -> bool:
-        """Store how the run stands now, and an operation and the seal with it, in one transaction."""
-        actions = [rows.row_update(record, after)]
-        if operation is not None:
-            expires = int(self._clock.now() + 2 * self._retention)  # what a run recorded outlives its row
-            actions.append(put(rows.operation_item(record.execution, operation, expires)))
-            if seal is not None:
-                sealed = rows.seal_item(record.execution, seal, expires)
-                actions.append(put(sealed, f"{layout.NEW} OR seal = :seal", {":seal": seal}))
+        """Store how the run stands now, and operations and the seal with it, in one transaction."""
+        actions = [rows.row_update(record, after, same_cancel=bool(operations))]
+        expires = int(self._clock.now() + 2 * self._retention)  # what a run recorded outlives its row
+        actions += [put(rows.operation_item(record.execution, one, expires)) for one in operations]
+        if operations and seal is not None:
+            sealed = rows.seal_item(record.execution, seal, expires)
+            actions.append(put(sealed, f"{layout.NEW} OR seal = :seal", {":seal": seal}))
         return not self._table.write(actions)
 
     def finish(self, record: RunRecord, after: RunState) -> bool:
@@ -210,10 +252,10 @@ class Executions:
         now = self.look(record.execution)  # as in `take`
         return now is not None and now.run.state == "finished" and now.fencing_token == record.fencing_token
 
-    def _body(self, delivery: str) -> tuple[bytes, str | None]:
+    def _body(self, delivery: str, packed: Item | None) -> tuple[bytes, str | None]:
         """Return a delivery's payload, or why it is gone. Raises `StoreUnavailable`."""
         try:
-            return self._bodies.text(delivery), None
+            return self._bodies.unpacked(delivery, packed), None
         except (NotFound, LedgerError) as error:
             return b"", error.message
 
@@ -227,3 +269,9 @@ class Executions:
 
     def _ticket(self, record: RunRecord, key: str) -> Item:
         return layout.ticket_key(key, record.accepted_at, record.execution)
+
+
+def _status(row: Mapping[str, Any] | None, record: RunRecord) -> ClaimStatus:
+    """Return whether the row that is there now is still the record's."""
+    mine = row is not None and row.get("holder") == record.fencing_token and row["state"] == record.run.state
+    return ClaimStatus(mine, row.get("cancel") if row else None)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
 from closeout.ledger.dynamodb.table import Action, update
-from closeout.ports import Execution, Operation, RunRecord
+from closeout.ports import AcceptedRun, Execution, Operation, RunRecord
 from closeout.stack.table import Item, attempt_key, from_item, operation_key, seal_key, to_item
 
 _ROW_NAMES = {"#state": "state", "#holder": "holder"}
@@ -35,7 +35,7 @@ def run_state(row: Mapping[str, Any]) -> RunState:
     )
 
 
-def run_record(row: Mapping[str, Any]) -> RunRecord:
+def run_record(row: Mapping[str, Any], accepted: AcceptedRun | None = None) -> RunRecord:
     """Return the record of a run: its state, and what else an invocation must know."""
     return RunRecord(
         execution=row["execution"],
@@ -45,6 +45,7 @@ def run_record(row: Mapping[str, Any]) -> RunRecord:
         queue_timeout=float(row["queue_timeout"]),
         started=bool(row.get("started")),
         fencing_token=row.get("holder"),
+        accepted=accepted,
     )
 
 
@@ -53,15 +54,22 @@ def row_key(execution: str) -> Item:
     return attempt_key(*parse_execution(execution))
 
 
-def row_update(found: RunRecord, after: RunState, **also: Any) -> Action:
+def row_update(found: RunRecord, after: RunState, *, same_cancel: bool = False, **also: Any) -> Action:
     """Write how a run stands after `found`, as far as it differs, while token and state are still as found.
 
-    `also` are further attributes. Nothing to write makes it a check of the condition alone.
+    With `same_cancel` only while nobody else has asked to cancel it either. `also` are further attributes. Nothing to write
+    makes it a check of the condition alone.
     """
     before = found.run._asdict()
     changes = {name: value for name, value in after._asdict().items() if value != before[name]} | also
     condition, values = same(found)
-    return update(row_key(found.execution), changes, condition, values, _ROW_NAMES)
+    names = _ROW_NAMES
+    if same_cancel:
+        names = {**_ROW_NAMES, "#cancel": "cancel"}
+        asked = found.run.cancel
+        condition += " AND " + ("attribute_not_exists(#cancel)" if asked is None else "#cancel = :asked")
+        values |= {} if asked is None else {":asked": asked}
+    return update(row_key(found.execution), changes, condition, values, names)
 
 
 def same(found: RunRecord) -> tuple[str, dict[str, Any]]:

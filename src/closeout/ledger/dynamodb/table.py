@@ -49,6 +49,27 @@ class Table:
         found: Item | None = answer.get("Item")
         return found
 
+    def get_all(self, keys: Sequence[Item]) -> list[Item | None]:
+        """Read several items with one request, consistently, in the order of their keys.
+
+        DynamoDB may leave some of them for the next request:
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+        """
+        found: dict[tuple[str, str], Item] = {}
+        left = list(keys)
+        pause = FIRST_PAUSE
+        for tried in range(TRIES):
+            asked = {self._name: {"Keys": left, "ConsistentRead": True}}
+            answer = self._call("batch_get_item", table=False, RequestItems=asked)
+            found |= {_place(item): item for item in answer["Responses"].get(self._name, ())}
+            left = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            if not left:
+                return [found.get(_place(key)) for key in keys]
+            if tried < TRIES - 1:
+                self._pause(pause)
+                pause = min(pause * 2, 0.5)
+        raise StoreUnavailable("the ledger is busy: it left items of a read for later again and again")
+
     def query(
         self,
         partition: str,
@@ -60,7 +81,7 @@ class Table:
     ) -> Iterator[Item]:
         """Return the items of a partition whose sort key begins with `prefix`, in order, consistently.
 
-        `upto`, a sort key with the same prefix, limits them: it is the last one.
+        With `upto`, return those with a sort key from `prefix` to `upto` instead.
         """
         values = {":pk": {"S": partition}, ":sk": {"S": prefix}}
         arguments: dict[str, Any] = {
@@ -188,6 +209,10 @@ def _reasons(error: ServiceError) -> tuple[str, ...]:
     if error.reason == "ConditionalCheckFailedException":
         return (REFUSED,)
     return (error.reason,)
+
+
+def _place(item: Item) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 def _token(parts: Sequence[Action]) -> str:

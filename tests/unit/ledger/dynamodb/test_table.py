@@ -96,6 +96,7 @@ def test_everything_else_is_no_answer(error: Exception) -> None:
     """Never "not there", and never "refused"."""
     for call in (
         lambda t: t.get(item("a")),
+        lambda t: t.get_all([item("a")]),
         lambda t: list(t.query("p", "x")),
         lambda t: t.write([put(item("a"))]),
         lambda t: t.change(put(item("a"))),
@@ -119,12 +120,40 @@ def test_different_writes_have_different_tokens_and_some_have_none() -> None:
 
 def test_reads_are_consistent_and_lists_are_not() -> None:
     """An index cannot be read consistently, so nothing is decided by it."""
-    client = Scripted({}, {"Items": []}, {"Items": []})
+    client = Scripted({}, {"Items": []}, {"Items": []}, {"Responses": {}})
     reader = table(client)
     reader.get(item("a"))
     list(reader.query("p", "x"))
     list(reader.listed("listing", "runs"))
-    assert [arguments.get("ConsistentRead") for _, arguments in client.calls] == [True, True, None]
+    reader.get_all([item("a")])
+    *others, (_, batch) = client.calls
+    assert [arguments.get("ConsistentRead") for _, arguments in others] == [True, True, None]
+    assert batch["RequestItems"]["ledger"]["ConsistentRead"]
+
+
+def test_several_items_are_read_at_once_in_the_order_of_their_keys() -> None:
+    """DynamoDB answers in any order, and may leave some for the next request."""
+    client = Scripted(
+        {
+            "Responses": {"ledger": [item("c"), item("a")]},
+            "UnprocessedKeys": {"ledger": {"Keys": [item("b"), item("d")], "ConsistentRead": True}},
+        },
+        {"Responses": {"ledger": [item("d")]}, "UnprocessedKeys": {}},
+    )
+    pauses: list[float] = []
+    keys = [item(name) for name in "abcd"]
+    assert table(client, pauses).get_all(keys) == [item("a"), None, item("c"), item("d")]
+    assert client.calls[1][1]["RequestItems"]["ledger"]["Keys"] == [item("b"), item("d")]
+    assert len(pauses) == 1
+
+
+def test_items_that_are_never_answered_are_not_absent() -> None:
+    """Whoever asked comes back later."""
+    left = {"Responses": {}, "UnprocessedKeys": {"ledger": {"Keys": [item("a")]}}}
+    client = Scripted(*[left] * TRIES)
+    with pytest.raises(StoreUnavailable, match="left items of a read for later"):
+        table(client).get_all([item("a")])
+    assert len(client.calls) == TRIES
 
 
 @pytest.mark.parametrize(
