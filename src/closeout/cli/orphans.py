@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,8 @@ import click
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
 from closeout.cli.confirm import confirm, who
+from closeout.cli.ledger_option import Where, ledger
+from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
         "closeout orphans --clean --limit 3",
     ),
 )
-@options.config
-@options.db
+@ledger
 @click.option("--clean", is_flag=True, help="Start a run for each orphan, after the plan and a confirmation.")
 @click.option(
     "--limit",
@@ -48,16 +48,14 @@ if TYPE_CHECKING:
 @options.reason
 @options.yes
 @options.as_json
-def orphans(
-    *, config: Path, db: Path | None, clean: bool, limit: int, reason: str | None, yes: bool, as_json: bool
-) -> int:
+def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: bool, as_json: bool) -> int:
     """List the resources that exist under the names of closed pull requests. Reads only, unless you give --clean.
 
     A resource is an orphan only if a step gives exactly its name for a pull request that GitHub calls closed, if the
     automation's triggers and conditions match, and if it was created while the pull request was open, or within a day
     after. What belongs to an open pull request is counted; everything else is unknown, with the reason. `closeout
     check` says which steps can be audited. If the ledger is there, a pull request with an unfinished run is left out of
-    the orphans.
+    the orphans. With --stack, the configuration is the deployed one, and --clean is not available.
 
     --clean shows the plans of the oldest orphans, asks, and leaves a request in the ledger for each. The server reads the
     pull request again and starts one run, of the orphan's automation only; the run plans and checks everything anew.
@@ -66,20 +64,21 @@ def orphans(
     --json: {"orphans": [{"resource", "repository", "pull_request", "automation", "created", "age_seconds"}],
     "unknown": [{"resource", "reason"}]}; --clean adds "requests": [{"target", "outcome"}].
     """
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
     from closeout.wiring.orphans import audit
 
-    loaded = load(config, builtin())
-    needed = clean or db is not None
-    ledger = options.existing_ledger(db, config) if needed else options.ledger_path(None, config)
-    now = time.time()
-    report = audit(loaded, ledger if ledger.exists() else None, now, output.note)
+    if clean and where.on_stack:
+        raise UsageError(
+            "--clean works beside a server; a stack has none. Use `closeout runs rerun --stack`."
+        )
+    loaded, now = where.today.load(), time.time()
+    if clean:
+        _ = where.path  # raises if there is no ledger that could take the requests
+    report = audit(loaded, where.views_if_any, now, output.note)
     if not as_json:
         _show(report, now)
     for error in report.errors:
         output.note(output.wrapped(f"Not asked: {error}"))
-    requests = _clean(loaded, ledger, report, limit, reason, yes=yes) if clean else []
+    requests = _clean(where, loaded, report, limit, reason, yes=yes) if clean else []
     if as_json:
         told: dict[str, Any] = {
             "orphans": [row.to_json(now) for row in report.of("orphan")],
@@ -95,14 +94,13 @@ def orphans(
 
 
 def _clean(
-    loaded: Loaded, ledger: Path, report: Report, limit: int, reason: str | None, *, yes: bool
+    where: Where, loaded: Loaded, report: Report, limit: int, reason: str | None, *, yes: bool
 ) -> list[dict[str, str | None]]:
     """Show the plans, ask, and request a run for each of the oldest; return the requests with their outcomes.
 
     Raises `NotConfirmed`, or the error of a pull request that cannot be read for its plan: then nothing is requested.
     """
     from closeout.cli import requests
-    from closeout.ledger.sqlite import Requests
     from closeout.wiring.cleaning import KIND, Target
 
     targets = dict.fromkeys(
@@ -117,7 +115,7 @@ def _clean(
         for target in chosen:
             _show_plan(loaded, target)
     confirm(f"Start {_count(len(chosen), 'run')}?", yes=yes)
-    by, asked = who(), Requests(ledger)
+    by, asked = who(), where.requests(KIND)
     found: list[dict[str, str | None]] = []
     for target in chosen:
         running, outcome = requests.ask(asked, KIND, str(target), by, reason)
