@@ -21,8 +21,7 @@ from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
-    from closeout.orphans.audit import Report, Row
-    from closeout.wiring.cleaning import Target
+    from closeout.orphans.audit import Report, Row, Target
 
 
 @click.command(
@@ -101,12 +100,10 @@ def _clean(
     Raises `NotConfirmed`, or the error of a pull request that cannot be read for its plan: then nothing is requested.
     """
     from closeout.cli import requests
-    from closeout.wiring.cleaning import KIND, Target
+    from closeout.wiring.cleaning import KIND
 
-    targets = dict.fromkeys(
-        Target(row.repository, row.pull_request, row.automation) for row in report.of("orphan")
-    )
-    chosen = list(targets)[:limit]
+    targets = report.targets()
+    chosen = targets[:limit]
     if not chosen:
         return []
     if len(chosen) < len(targets):

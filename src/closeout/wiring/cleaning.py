@@ -7,12 +7,12 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from closeout.core.ids import short_digest
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.ledger.sqlite import Ledger
+from closeout.orphans.audit import Target
 from closeout.ports import Clock, GitHub, RunReader
 from closeout.run.closed_event import read_closed_event
 
@@ -20,18 +20,6 @@ KIND = "clean"
 """The request's kind in the ledger."""
 HEARD = "inventory"
 _TARGET = re.compile(r"(?P<repository>[^/#\s]+/[^/#\s]+)#(?P<number>[1-9][0-9]{0,17}) (?P<automation>\S+)")
-
-
-class Target(NamedTuple):
-    """What is cleaned: all that one automation deletes for one pull request."""
-
-    repository: str
-    number: int
-    automation: str
-
-    def __str__(self) -> str:
-        """Return the request's target in the ledger."""
-        return f"{self.repository}#{self.number} {self.automation}"
 
 
 class Cleaning:

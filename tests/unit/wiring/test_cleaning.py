@@ -14,10 +14,11 @@ from closeout.core.errors import NotFound, ServiceError
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.orphans.audit import Target
 from closeout.ports import Ending
 from closeout.run.closed_event import read_closed_event
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.cleaning import Cleaning, Target
+from closeout.wiring.cleaning import Cleaning
 from tests.unit.orphans.test_verdict import AUTOMATION
 
 REPOSITORY = "acme/shop"
