@@ -9,15 +9,17 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from closeout.core import runs
+from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.payload import from_form
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
@@ -67,6 +69,8 @@ class MemoryLedger:
         self._requests: dict[int, Request] = {}
         self._outcomes: dict[int, str] = {}
         self._settings: dict[str, bytes] = {}
+        self._marks: dict[tuple[str, str], dict[str, Any]] = {}
+        self._closing_runs: dict[str, tuple[str, float]] = {}
         self._paused: Request | None = None
         self._lines = JournalLines(redact)
         self._delivery_ids, self._run_numbers = itertools.count(1), itertools.count(1)
@@ -142,11 +146,30 @@ class MemoryLedger:
     def _there(self, guid: str, new_runs: Sequence[NewRun]) -> dict[str, str]:
         """Return the runs of an event and of a closing, by automation."""
         named = {run.run_id for run in new_runs}
-        return {
+        found = {
             run.run.automation: run.run.run_id
             for run in self._runs.values()
             if self._deliveries[run.delivery].guid == guid or run.run.run_id in named
         }
+        claimed = {
+            run.automation: self._closing_runs[run.run_id][0]
+            for run in new_runs
+            if run.run_id in self._closing_runs
+        }
+        return claimed | found
+
+    def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
+        """Give a closing to a run that learned it while it runs."""
+        with self._lock:
+            if self._find(run_id):
+                return run_id
+            if run_id not in self._closing_runs:
+                self._closing_runs[run_id] = (owner, self._clock.now())
+                mine = self._find(owner)
+                if mine is not None:
+                    kept = self._deliveries[mine.delivery]
+                    self._deliveries[mine.delivery] = kept._replace(closing=closing)
+            return self._closing_runs[run_id][0]
 
     def _runs_of(self, shown: NewDelivery) -> tuple[str, ...]:
         """Return the runs of a delivery's event or closing."""
@@ -297,6 +320,23 @@ class MemoryLedger:
                 self._settings[name] = make()
             return self._settings[name]
 
+    # --- patrol -----------------------------------------------------------------------------------------------
+
+    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return patrol's marks of a kind."""
+        with self._lock:
+            return {key: dict(value) for (of, key), value in self._marks.items() if of == kind}
+
+    def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
+        """Keep a mark."""
+        with self._lock:
+            self._marks[kind, key] = dict(value)
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery is stored."""
+        with self._lock:
+            return any((one.hook, one.guid) == (hook, guid) for one in self._deliveries.values())
+
     # --- care -----------------------------------------------------------------------------------------------
 
     def newest_time(self) -> float | None:
@@ -321,8 +361,13 @@ class MemoryLedger:
                     {"deliveries": 1, "runs": len(mine), "log lines": sum(len(run.lines) for run in mine)}
                 )
                 for run in mine:
+                    if self._deliveries[run.delivery].closing:
+                        self._closing_runs.setdefault(run.run.run_id, (run.run.run_id, run.accepted_at))
                     del self._runs[run.number]
                 del self._deliveries[number]
+            oldest = self._clock.now() - max(older_than, KEPT_DAYS * DAY)
+            kept = self._closing_runs.items()
+            self._closing_runs = {run_id: claim for run_id, claim in kept if claim[1] >= oldest}
         return dict(gone)
 
     def close(self) -> None:

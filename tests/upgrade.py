@@ -97,7 +97,7 @@ def same(value: Any) -> Any:
 
 def known(shown: dict[str, Any]) -> dict[str, Any]:
     """Return a shown run or delivery without what earlier releases did not show."""
-    return {name: value for name, value in shown.items() if name not in ("heard", "closing")}
+    return {name: value for name, value in shown.items() if name not in ("heard", "closing", "reopened")}
 
 
 def facts(run: dict[str, Any]) -> dict[str, Any]:

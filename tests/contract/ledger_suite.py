@@ -216,6 +216,23 @@ class LedgerSuite:
             ("s", 1, "g3"),
         }
 
+    def test_a_run_can_take_the_closing_that_it_learned(self, bench: LedgerBench) -> None:
+        """Then no delivery starts the run of that closing; one that is there already keeps it."""
+        closing, late = "501001/1700017/2026-03-14T09:26:53Z", accept(bench, "r").runs[0]
+        assert bench.attempts.claim_closing(closing, run_id("c"), late) == late
+        assert bench.attempts.claim_closing(closing, run_id("c"), late) == late
+        assert bench.attempts.claim_closing(closing, run_id("c"), run_id("x")) == late
+        told = new_delivery(bench, "g2")._replace(closing=closing)
+        of_closing = new_run("c")._replace(automation="r")
+        assert bench.accept(told, [of_closing, new_run("s")])[1:] == (
+            (late, run_id("s")), False, (f"{run_id('s')}-1",),
+        )  # fmt: skip
+        bench.clock.advance(1)
+        assert bench.accept(told._replace(guid="g3"), [of_closing])[1:] == ((late,), True, ())
+        assert bench.reader.run(run_id("c")) is None
+        assert shown(bench, "r").closing == closing
+        assert bench.attempts.claim_closing(closing, run_id("s"), late) == run_id("s")
+
     def test_an_event_keeps_the_run_that_an_earlier_release_named_after_its_guid(
         self, bench: LedgerBench
     ) -> None:
@@ -548,6 +565,22 @@ class ServerLedgerSuite(LedgerSuite):
         execution = again(bench, "r", request=number)
         assert bench.requests.outcome(number) == execution
 
+    def test_a_mark_of_patrol_takes_the_place_of_the_one_before(self, bench: ServerBench) -> None:
+        """By kind and key; there are none at first."""
+        assert bench.ledger.marks("repository") == {}
+        bench.ledger.save_mark("repository", "501", {"known_to": 1, "beginnings": {"a": 2}, "etag": None})
+        bench.ledger.save_mark("repository", "501", {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'})
+        bench.ledger.save_mark("hook", "501", {"last": 7})
+        assert bench.ledger.marks("repository") == {"501": {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'}}
+        assert bench.ledger.marks("hook") == {"501": {"last": 7}}
+
+    def test_a_delivery_is_known_by_its_hook_and_guid(self, bench: ServerBench) -> None:
+        """The same event through another hook is another delivery."""
+        accept(bench, "r")
+        assert bench.ledger.has_delivery("h1", "guid-r")
+        assert not bench.ledger.has_delivery("h2", "guid-r")
+        assert not bench.ledger.has_delivery("h1", "guid-s")
+
     def test_a_setting_is_made_once(self, bench: ServerBench) -> None:
         """The key of Details links stays the same."""
         first = bench.ledger.setting("link-key", lambda: b"\x00secret")
@@ -613,6 +646,21 @@ class ServerLedgerSuite(LedgerSuite):
             "queue_age": 60.0,
             "step_durations": {("r", "stack"): (1, 30.5)},
         }
+
+    def test_a_closing_outlives_the_retention_of_its_delivery(self, bench: ServerBench) -> None:
+        """GitHub's lists tell of old closings: one that has had its run starts no second one."""
+        closing = "501001/1700017/2026-03-14T09:26:53Z"
+        told = new_delivery(bench, "g1")._replace(closing=closing)
+        bench.accept(told, [new_run("r")])
+        bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
+        bench.clock.advance(399 * DAY)
+        assert bench.ledger.prune(DAY)["runs"] == 1
+        assert bench.reader.runs() == []
+        assert bench.accept(told, [new_run("r")])[1:] == ((run_id("r"),), True, ())
+        assert bench.reader.runs() == []
+        bench.clock.advance(2 * DAY)
+        bench.ledger.prune(DAY)
+        assert bench.accept(told._replace(guid="g2"), [new_run("r")]).started == (f"{run_id('r')}-1",)
 
     def test_prune_removes_what_is_old_and_finished(self, bench: ServerBench) -> None:
         """With runs, operations and logs; what is recent or unfinished stays, and no number is given twice."""

@@ -18,9 +18,10 @@ from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.requests import Requests
 from closeout.ports import Ending, LedgerReader, Operation, PageReader, RunRecord
 from closeout.ports import Requests as RequestsPort
+from closeout.stack.table import attempt_key, from_item
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
-from tests.contract.ledger_suite import SECRET, LedgerSuite, ServerLedgerSuite
+from tests.contract.ledger_suite import DAY, SECRET, LedgerSuite, ServerLedgerSuite, run_id
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client
 from tests.memory_ledger import MemoryLedger
 
@@ -170,6 +171,11 @@ class StackLedger:
         assert found is not None
         return found
 
+    def lifetimes(self, *names: str) -> list[float]:
+        """Return the days for which the rows of runs are kept."""
+        found = [self._remote.table.get(attempt_key(run_id(name), 1)) for name in names]
+        return [(from_item(item)["expires"] - self.clock.now()) / DAY for item in found if item]
+
     _none: Callable[[str, str], str] = staticmethod(lambda target, by: f"nobody reruns {target} for {by}")
 
 
@@ -181,3 +187,28 @@ class TestDynamodb(LedgerSuite):
         """An empty table."""
         aws.reset()
         return StackLedger(aws)
+
+    def test_a_closing_outlives_the_retention_of_its_delivery(self, bench: StackLedger) -> None:
+        """Its run's row stays for 400 days, so that it starts no second run; lists show it as long as any other run."""
+        for name, closing in (("r", "501001/1700017/2026-03-14T09:26:53Z"), ("s", None)):
+            delivery = NewDelivery(
+                "h1",
+                name,
+                "pull_request",
+                "closed",
+                "acme/shop",
+                b"{}",
+                False,
+                bench.clock.now(),
+                "github",
+                17,
+                closing,
+            )
+            bench.accept(delivery, [NewRun(run_id(name), name, None, "{}", 60.0)])
+            bench.finish(f"{run_id(name)}-1", Ending("success", "done"))
+        assert bench.lifetimes("r", "s") == [400.0, 30.0]
+        assert {run.automation for run in bench.reader.runs()} == {"r", "s"}
+        bench.clock.advance(30 * DAY + 60)
+        assert [run.automation for run in bench.reader.runs()] == ["s"], (
+            "DynamoDB has not yet removed what expired"
+        )

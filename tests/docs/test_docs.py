@@ -16,6 +16,7 @@ from closeout.cli.commands import CONTEXT
 from closeout.cli.main import closeout as root
 from closeout.config.codes import CODES
 from closeout.core import errors, protect
+from closeout.patrol.report import PatrolFigures
 from closeout.server.metrics import ServerMetrics
 from tests.docs import configurations
 from tests.docs.pages import ROOT, Block, blocks, column, commands, pages, spans
@@ -228,7 +229,9 @@ def metrics() -> dict[str, str]:
         "queue_age": 1.0,
         "step_durations": {("a", "s"): (1, 1.0)},
     }
-    page = ServerMetrics().render("0", stats, 0).decode()
+    figures = ServerMetrics()
+    figures.patrol = lambda: PatrolFigures({"lists": 1.0}, 1, 0, {"rounds": 1})
+    page = figures.render("0", stats, 0).decode()
     return dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", page))
 
 

@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from closeout.adapters import github_answers as answers
 from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError
 from closeout.core.url import Url, parse_base
 from closeout.ports import HttpAnswer, Json, PullRequest
+from closeout.ports.patrol import Page
 
 if TYPE_CHECKING:
     from closeout.adapters.transport import Transport
@@ -178,29 +180,45 @@ class GitHubClient:
             raise self._failure(method, path, answer)
         return _decode(method, path, answer) if answer.body else None
 
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        """Read one page of a list, if it is not the one with this tag: `ports.GitHubReads`."""
+        answer = self._exchange("GET", path, None, query, etag)
+        if answer.status != 304 and not 200 <= answer.status < 300:
+            raise self._failure("GET", path, answer)
+        body = None if answer.status == 304 else _decode("GET", path, answer)
+        try:
+            return answers.page(answer, body)
+        except ValueError as error:
+            raise _unusable("GET", path, str(error)) from None
+
     # --- sending ----------------------------------------------------------------------------------------
 
     def _exchange(
-        self, method: str, path: str, body: Mapping[str, Json] | None, query: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Json] | None,
+        query: Mapping[str, str] | None,
+        etag: str | None = None,
     ) -> HttpAnswer:
         url = self._base._replace(
             path=self._base.path + _checked(method, path),
             query=f"?{urlencode(query)}" if query else "",
         )
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        answer = self._follow(method, path, url, data)
+        answer = self._follow(method, path, url, data, etag)
         if answer.status == 401 and self._refresh is not None and self._refresh():
-            answer = self._follow(method, path, url, data)
+            answer = self._follow(method, path, url, data, etag)
         return answer
 
-    def _follow(self, method: str, path: str, url: Url, data: bytes | None) -> HttpAnswer:
+    def _follow(self, method: str, path: str, url: Url, data: bytes | None, etag: str | None) -> HttpAnswer:
         """Send, following redirects within the API's origin only: a renamed repository's stay there.
 
         GitHub asks for the request to be repeated verbatim on 301, 302, 307 and 308
         (docs.github.com: "Using the REST API", "Follow redirects").
         """
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._send(method, path, url, data)
+            answer = self._send(method, path, url, data, etag)
             if answer.status not in (301, 302, 307, 308):
                 return answer
             target = url.redirected(answer.headers.get("location"))
@@ -209,7 +227,7 @@ class GitHubClient:
             url = target
         raise _refused(method, path, "redirect", f"more than {MAX_REDIRECTS} redirects")
 
-    def _send(self, method: str, path: str, url: Url, data: bytes | None) -> HttpAnswer:
+    def _send(self, method: str, path: str, url: Url, data: bytes | None, etag: str | None) -> HttpAnswer:
         from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - urllib3 when first needed
 
         self._transport = self._transport or Transport()
@@ -219,6 +237,8 @@ class GitHubClient:
             "User-Agent": "closeout",
             "X-GitHub-Api-Version": "2022-11-28",
         }
+        if etag is not None:
+            headers["If-None-Match"] = etag
         if data is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -255,11 +275,11 @@ class GitHubClient:
     # --- what an error means ----------------------------------------------------------------------------
 
     def _failure(self, method: str, path: str, answer: HttpAnswer) -> ServiceError:
-        text = _explain(answer)
+        text = answers.explain(answer)
         wait = self._wait(answer, text)
         limited = wait is not None and answer.status in (403, 429)
         return ServiceError(
-            f"GitHub: {method} {path}: {answer.status} {text}{self._wrong(answer)}{_wanted(answer)}",
+            f"GitHub: {method} {path}: {answer.status} {text}{self._wrong(answer)}{answers.wanted(answer)}",
             service="github",
             operation=f"{method} {path}",
             reason="rate-limit" if limited else str(answer.status),
@@ -276,11 +296,11 @@ class GitHubClient:
         after = answer.headers.get("retry-after")
         spent = answer.headers.get("x-ratelimit-remaining") == "0"
         if answer.status >= 500:
-            return _seconds(after)
+            return answers.seconds(after)
         if answer.status != 429 and not (answer.status == 403 and (after or spent or _LIMITED.search(text))):
             return None
-        wait = _seconds(after)
-        reset = _seconds(answer.headers.get("x-ratelimit-reset")) if spent else None
+        wait = answers.seconds(after)
+        reset = answers.seconds(answer.headers.get("x-ratelimit-reset")) if spent else None
         if wait is None and reset is not None:
             wait = max(reset - self._now(), 0.0) + 1.0
         return min(wait if wait is not None else 60.0, _MAX_WAIT)
@@ -291,21 +311,6 @@ def _listed(answer: Json) -> list[Any]:
     if not isinstance(answer, list):
         raise TypeError("not a list")
     return answer
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and re.fullmatch(r"\d{1,12}", text.strip()) else None
-
-
-def _wanted(answer: HttpAnswer) -> str:
-    """Name the token's missing right. GitHub says which one it would take, as `statuses=write`.
-
-    https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
-    """
-    wanted = answer.headers.get("x-accepted-github-permissions", "")
-    if answer.status not in (403, 404) or not re.fullmatch(r"[a-z_=,; ]{1,200}", wanted):
-        return ""
-    return f"; the token needs {wanted.replace('=', ': ').replace(';', ' or')}"
 
 
 def _api(text: str) -> Url:
@@ -349,23 +354,6 @@ def _decode(method: str, path: str, answer: HttpAnswer) -> Json:
             transient=True,
             http_status=answer.status,
         ) from None
-
-
-def _explain(answer: HttpAnswer) -> str:
-    """Return GitHub's own message and its list of errors, at most 300 characters."""
-    try:
-        body: Any = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return "(no JSON answer)"
-    if not isinstance(body, dict):
-        return "(no message)"
-    parts = [str(body.get("message", ""))]
-    errors = body.get("errors")
-    if isinstance(errors, list):
-        parts += [
-            error if isinstance(error, str) else json.dumps(error, ensure_ascii=False) for error in errors
-        ]
-    return " ".join("; ".join(parts).split())[:300]
 
 
 def _unusable(method: str, path: str, text: str) -> ServiceError:

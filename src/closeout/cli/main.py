@@ -37,6 +37,7 @@ SECTIONS = {
         "serve": Entry("serve", "Receive deliveries and run automations."),
         "runs": Entry("runs", "List and show runs, follow their logs, cancel, rerun."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
+        "patrol": Entry("patrol", "Find closings and deliveries that GitHub did not tell."),
         "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
         "resume": Entry("pause", "Allow destructive calls again after `closeout pause`."),
         "prune": Entry("prune", "Remove finished runs and deliveries that are old."),

@@ -24,6 +24,10 @@ _LEVELS = {
         "`protect`",
         "The short form, a list, is the same as `names`. A plan that includes something protected is rejected entirely.",
     ),
+    "patrol": (
+        "`patrol`",
+        "What [patrol](../explanation/patrol.md) does by itself. `off` switches a part off, for `closeout patrol` too.",
+    ),
     "automation": (
         "An automation",
         "Keys of an entry of `automations`. Its name is its key.",

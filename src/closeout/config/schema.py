@@ -29,6 +29,7 @@ _REFERENCE: Schema = {
 _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 _URL: Schema = {"type": "string", "pattern": "^(https?://|env:).+$"}
 _ACCOUNT: Schema = {"type": "string", "pattern": "^[0-9]{12}$"}
+_OFF: Schema = {"enum": ["off", False]}
 _CONDITION: Schema = {"anyOf": [_TEXT, _BOOLEAN]}
 
 _SHAPES: dict[tuple[str, str], Schema] = {
@@ -40,6 +41,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("file", "modules"): _TEXTS,
     ("file", "protect"): {"anyOf": [_TEXTS, {"$ref": "#/$defs/protect"}]},
     ("file", "public-logs"): _BOOLEAN,
+    ("file", "patrol"): {"$ref": "#/$defs/patrol"},
     ("file", "automations"): {
         "type": "object",
         "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"},
@@ -53,6 +55,9 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("aws", "assume-role"): _TEXT,
     ("protect", "names"): _TEXTS,
     ("protect", "tags"): {"type": "object", "additionalProperties": _TEXT},
+    ("patrol", "deliveries"): {"anyOf": [_DURATION, _OFF]},
+    ("patrol", "state"): {"anyOf": [_DURATION, _OFF]},
+    ("patrol", "limit"): {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, _OFF]},
     ("automation", "on"): {
         "anyOf": [
             _TEXTS,

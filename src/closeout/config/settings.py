@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from closeout.config import keys
 from closeout.config.document import Mapping, Scalar, Sequence
+from closeout.config.patrol import PatrolSettings, read_patrol
 from closeout.config.references import hide, read_reference
 from closeout.config.values import At
 from closeout.core.errors import InputError
@@ -47,6 +48,7 @@ class Settings:
     protect_names: tuple[str, ...] = ()
     protect_tags: MappingType[str, str] = field(default_factory=dict)
     public_logs: bool = False
+    patrol: PatrolSettings = field(default_factory=PatrolSettings)
 
 
 def read_settings(found: MappingType[str, At]) -> Settings:
@@ -66,6 +68,7 @@ def read_settings(found: MappingType[str, At]) -> Settings:
         protect_names=names,
         protect_tags=tags,
         public_logs=bool(public_logs),
+        patrol=read_patrol(found.get("patrol")),
     )
 
 

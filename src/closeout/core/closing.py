@@ -18,6 +18,9 @@ EVENT, ACTION = "pull_request", "closed"
 """The one event that is a closing, because it is the one with a live check of a pull request (`closeout.livecheck`).
 `pull_request_target` exists in GitHub Actions only: GitHub delivers no such webhook."""
 
+KEPT_DAYS = 400
+"""Days for which a ledger knows at least that an automation has run on a closing, however short its retention is.
+Whoever reads GitHub's lists starts nothing that was closed longer ago."""
 WEBHOOK = "webhook"
 HEARD = (WEBHOOK, "delivery-log", "closed-list", "inventory", "recheck")
 """The ways by which an event is heard of. The origin of a delivery is one of them, or `github`: it came as a webhook."""

@@ -72,23 +72,21 @@ class DeliveryWriter:
         runs = tuple(run for run in runs if run.automation not in former)
         known = tuple(former.values())
         for tries in range(ATTEMPTS):
-            fresh = tuple(run for run in runs if run.run_id not in known)
-            items = table.acceptance(delivery, fresh, known, packed, expires)
-            there = self._transact(items)
-            if there is None:
-                ids = tuple(run.run_id for run in fresh)
+            items = table.acceptance(delivery, runs, known, packed, expires)
+            taken = self._transact(items)
+            if taken is None:
+                ids = tuple(run.run_id for run in runs)
                 idle = tuple(run for run in known if self._not_started(run))
                 duplicate = bool(known) and not ids
                 return Accepted(
                     name, known + ids, duplicate, tuple(execution_id(run, 1) for run in idle + ids)
                 )
-            if 0 in there:
+            if 0 in taken:
                 return self._repeated(name)
-            if there:
-                known = (
-                    *former.values(),
-                    *(run.run_id for run in runs if self._is_there(run.run_id)),
-                )
+            if taken:
+                there = {run.run_id: self._owner(run.run_id) for run in runs}
+                known = (*known, *(owner for owner in there.values() if owner))
+                runs = tuple(run for run in runs if not there[run.run_id])
             else:
                 self._pause(0.05 * 2**tries)
         raise StoreUnavailable(
@@ -145,10 +143,12 @@ class DeliveryWriter:
         Through another hook, the event must find them under that name.
         """
         names = {run.automation: run_id(guid, run.automation) for run in runs}
-        return {automation: name for automation, name in names.items() if self._is_there(name)}
+        return {automation: name for automation, name in names.items() if self._owner(name)}
 
-    def _is_there(self, run_id: str) -> bool:
-        return self._get(table.attempt_key(run_id, 1), {"#e": "execution"}) is not None
+    def _owner(self, run_id: str) -> str | None:
+        """Return the run of this id, or the one that has its closing; None if there is none."""
+        found = self._get(table.attempt_key(run_id, 1), {"#e": "execution", "#o": "owner"})
+        return None if found is None else str(found.get("owner") or run_id)
 
     def _not_started(self, run_id: str) -> bool:
         found = self._get(table.attempt_key(run_id, 1), {"#m": "started", "#s": "state"})

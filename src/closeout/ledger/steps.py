@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from closeout.core.errors import Reopened
 from closeout.core.runs import MAX_DEATHS
 from closeout.ports import Operation, StepView
 
@@ -94,6 +95,14 @@ def _step_deleted(operations: Sequence[Operation]) -> bool:
         change.get("verb") == "delete" for change in plan.get("changes", ())
     )
     return planned and any(one.kind == "wait" and one.state == "ok" for one in operations)
+
+
+def reopened(operations: Sequence[Operation]) -> bool:
+    """Return whether a run ended because GitHub showed its pull request as open, or its ref as there, again."""
+    return any(
+        one.state == "error" and one.result and _object(one.result).get("kind") == Reopened.code
+        for one in operations
+    )
 
 
 def _final(operations: Sequence[Operation]) -> Operation | None:

@@ -13,6 +13,7 @@ from closeout.core.ids import execution_id
 from closeout.ledger.steps import (
     held_by,
     public,
+    reopened,
     reported,
     sleep_of,
     step_views,
@@ -78,6 +79,7 @@ def run_view(
         sleeps_in=sleeps_in,
         until=until,
         heard=heard_by(run.origin),
+        reopened=run.verdict == "cancelled" and reopened(operations),
     )
 
 

@@ -49,6 +49,7 @@ from closeout.ports.ledger import (
     ServerLedger,
     StepView,
 )
+from closeout.ports.patrol import GitHubReads, Page, PatrolStore
 
 __all__ = [
     "AcceptedRun",
@@ -66,6 +67,7 @@ __all__ = [
     "Ending",
     "Execution",
     "GitHub",
+    "GitHubReads",
     "Http",
     "HttpAnswer",
     "Incoming",
@@ -76,7 +78,9 @@ __all__ = [
     "LogLine",
     "LogWindow",
     "Operation",
+    "Page",
     "PageReader",
+    "PatrolStore",
     "Pending",
     "PullRequest",
     "Request",

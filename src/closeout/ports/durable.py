@@ -166,6 +166,8 @@ class RunRecord(NamedTuple):
     """The token of the last invocation that claimed it."""
     accepted: AcceptedRun | None = None
     """None where only the row was read."""
+    closing: str | None = None
+    """The text of the closing that it acts upon (`core.closing`)."""
 
 
 class WakeUp(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Switch
+from closeout.ports.patrol import PatrolStore
 
 DeliveryId: TypeAlias = int | str
 """A number in a server's store, a name in DynamoDB."""
@@ -90,6 +91,8 @@ class RunView(NamedTuple):
     """By which way its event was first heard of: one of `core.closing.HEARD`."""
     closing: str | None = None
     """The text of the closing that it acts upon, None for any other event."""
+    reopened: bool = False
+    """It was cancelled because GitHub showed its pull request as open, or its ref as there, again."""
 
     @property
     def about(self) -> str:
@@ -251,6 +254,14 @@ class Attempts(Protocol):
         """
         ...
 
+    def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
+        """Give a closing to the run `owner`, which learned it while it runs; return the run that has it.
+
+        `run_id` is the id that the closing and the automation give. The closing is another run's if that one exists or
+        has claimed it before; if it is `owner`'s, no delivery starts `run_id` any more.
+        """
+        ...
+
     def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
         """Store runs for a delivery that is stored already; return the executions that are new.
 
@@ -275,7 +286,7 @@ class Requests(Protocol):
         ...
 
 
-class ServerLedger(Journal, Switch, Protocol):
+class ServerLedger(Journal, Switch, PatrolStore, Protocol):
     """The ledger of a server's process, open for writing. Methods raise `StoreUnavailable` when they cannot write."""
 
     @property

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from closeout.core import payload as rule
+from closeout.core.closed_payload import closed_payload
 from closeout.core.errors import NotFound, ServiceError
 from closeout.ports import GitHub, Json
 
@@ -35,9 +36,8 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
     Raises `NotFound` when GitHub shows the token no such pull request, `ServiceError` for any other answer than a
     complete pull request, `PayloadRefused` for one that no delivery could carry.
     """
-    path = f"/repos/{repository}/pulls/{number}"
     try:
-        answer = github.request("GET", path)
+        pull = read_pull_request(github, repository, number)
     except ServiceError as error:
         if error.http_status != 404:
             raise
@@ -45,8 +45,6 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
             f"GitHub shows this token no pull request {repository}#{number}: is the name right, and may the token read "
             f"it? ({error.message})"
         ) from None
-    _check_whole(path, answer, number)
-    pull = rule.decode(json.dumps(answer).encode())
     base = pull["base"]["repo"]
     name, state = f"{base['full_name']}#{number}", pull["state"]
     notes = [f"{name} as GitHub shows it now; the event was made from that."]
@@ -54,17 +52,22 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
         at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         pull |= {"state": "closed", "closed_at": at}
         notes.append("It is still open: this is the plan as if it were closed now, without a merge.")
-    event = {"action": "closed", "number": number, "pull_request": pull, "repository": base}
-    owner = base.get("owner")
-    if isinstance(owner, dict) and owner.get("type") == "Organization":
-        event["organization"] = {key: owner[key] for key in ("login", "id", "node_id") if key in owner}
-    if pull["merged"] and isinstance(pull.get("merged_by"), dict):
-        event["sender"] = pull["merged_by"]
-    else:
+    merged_by = pull.get("merged_by")
+    sender = merged_by if pull["merged"] and isinstance(merged_by, dict) else None
+    if sender is None:
         notes.append(
-            "The event has no `sender`, because nobody has closed it yet. So `senders` matches nobody."
+            "The event has no `sender`: GitHub does not say here who closed it. So `senders`, and an `if` that reads"
+            " `event.sender`, are unknown."
         )
-    return ClosedEvent(event, name, state, tuple(notes))
+    return ClosedEvent(closed_payload(pull, sender), name, state, tuple(notes))
+
+
+def read_pull_request(github: GitHub, repository: str, number: int) -> dict[str, Any]:
+    """Return a pull request as GitHub's API shows it, whole. Raises `ServiceError`, or `PayloadRefused`."""
+    path = f"/repos/{repository}/pulls/{number}"
+    answer = github.request("GET", path)
+    _check_whole(path, answer, number)
+    return rule.decode(json.dumps(answer).encode())
 
 
 def _check_whole(path: str, answer: Json, number: int) -> None:
@@ -75,6 +78,7 @@ def _check_whole(path: str, answer: Json, number: int) -> None:
             type(answer["id"]) is int
             and answer["number"] == number
             and answer["state"] in ("open", "closed")
+            and isinstance(answer["closed_at"], str) is (answer["state"] == "closed")
             and type(answer["merged"]) is bool
             and type(base["id"]) is int
             and isinstance(base["full_name"], str)

@@ -47,6 +47,8 @@ class RunDeps:
     """Returns the status contexts of today's configuration: events about them start nothing."""
     has_token: bool = True
     """Whether `secrets.github` is configured; without it no status can be posted."""
+    claim_closing: Callable[[str, str, str], str] = lambda _closing, _run_id, owner: owner
+    """`ports.Attempts.claim_closing`."""
     learn: Callable[[], None] = lambda: None
     """Makes the secrets that steps name known to `redact`. Raises `ConfigError` if the file is read only now, and unusable."""
     deleted_before: Callable[[Execution, bool], bool] = lambda _execution, _closings: False

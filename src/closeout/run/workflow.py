@@ -15,7 +15,7 @@ from closeout.core.retry import Backoff, Retry
 from closeout.core.runs import status_of, verdict_of
 from closeout.core.units import duration_text
 from closeout.ports import Durable, Ending, Execution, Json, RunFunction
-from closeout.run import found, matching, visibility
+from closeout.run import found, late_closing, matching, visibility
 from closeout.run.context import RunContext
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import end_unreadable
@@ -75,6 +75,9 @@ class _Workflow:
         decision = self._match()
         if not decision["run"]:
             return self._finish("skipped", decision["reason"])
+        owner = self._owner_of_closing()
+        if owner != context.execution.run_id:
+            return self._finish("skipped", f"run {owner} acts on this closing")
         total = max(len(self._automation.steps), 1)
         context.post_pending(f"starting {total} step{'s' if total > 1 else ''}")
         context.deps.learn()  # after `pending`, so that a slow store of secrets does not delay it
@@ -111,6 +114,15 @@ class _Workflow:
     def _match(self) -> Json:
         context = self._context
         return context.durable.record("match", context.safe(lambda: matching.decide(context)), MATCH_RETRY)
+
+    def _owner_of_closing(self) -> str:
+        """Return the run that acts on the closing: this one, unless another one has the closing that GitHub tells of."""
+        context = self._context
+        if not late_closing.is_late(context):
+            return context.execution.run_id
+        begun = context.deadline - self._automation.timeout
+        claim = context.safe(lambda: late_closing.claim(context, begun))
+        return str(context.durable.record("closing", claim, MATCH_RETRY)["owner"])
 
     def _run_function(self, reference: str) -> None:
         outcome, cancel = run_on_function(self._context, reference)

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from closeout.patrol.report import PatrolFigures
+
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 ACK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
 """Seconds. GitHub's timeout is ten."""
@@ -55,6 +57,7 @@ class ServerMetrics:
         """Connections that closeout closed, by reason."""
         self.connections: Callable[[], int] = lambda: 0
         self.most_connections = 0
+        self.patrol: Callable[[], PatrolFigures] | None = None
 
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
         """Return the metrics page. `stats` comes from the ledger's `stats()`; missing parts are left out."""
@@ -84,6 +87,7 @@ class ServerMetrics:
                 {("reason", reason): self.closed[reason] for reason in CLOSED},
             ),
             *_ledger_lines(stats),
+            *(_patrol_lines(self.patrol()) if self.patrol else ()),
         ]
         return ("\n".join(lines) + "\n").encode()
 
@@ -113,6 +117,33 @@ def _ledger_lines(stats: Mapping[str, Any]) -> Iterable[str]:
             labels = f'{{automation="{_escaped(automation)}",step="{_escaped(step)}"}}'
             yield f"closeout_step_seconds_sum{labels} {total:.3f}"
             yield f"closeout_step_seconds_count{labels} {count}"
+
+
+def _patrol_lines(figures: PatrolFigures) -> Iterable[str]:
+    yield from _family(
+        "closeout_patrol_last_end_seconds",
+        "gauge",
+        "When a patrol last ended, in seconds since the epoch: of the delivery logs, and of the lists.",
+        {("of", kind): ended for kind, ended in figures.ended_at.items()},
+    )
+    yield from _family(
+        "closeout_patrol_repositories",
+        "gauge",
+        "Repositories whose list of closed pull requests the last patrol read as a whole.",
+        figures.repositories,
+    )
+    yield from _family(
+        "closeout_patrol_uncovered_patterns",
+        "gauge",
+        "Patterns of `repositories` that patrol cannot follow.",
+        figures.uncovered,
+    )
+    yield from _family(
+        "closeout_patrol_total",
+        "counter",
+        "What patrols since the start saw and did.",
+        {("what", what): count for what, count in figures.totals.items()},
+    )
 
 
 def _family(

@@ -19,6 +19,7 @@ from closeout.config.load import load
 from closeout.core.redact import Redactor
 from closeout.core.runs import clip
 from closeout.engine.recorder import Finished
+from closeout.patrol.report import Report
 from closeout.ports import Secrets
 from closeout.server import details, serve, startup
 from closeout.server.app import ServerParts, create_app
@@ -59,16 +60,19 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
         app = create_app(_parts(runtime, key, log))
+        app.metrics.patrol = runtime.patrols.figures
 
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
             on_listening(address)  # the first line that is written: others wait for it
             runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
-            for text in startup.summary(loaded, address, base or address):
+            for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
                 log.line(text)
+            runtime.base = base or address
             open_runs = runtime.start()
             if open_runs:
                 log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")
+            runtime.patrols.start(lambda report: _patrolled(log, report))
 
         def draining() -> None:
             app.drain()
@@ -143,6 +147,19 @@ def _finished(log: Log, finished: Finished) -> None:
         seconds=round(finished.finished_at - execution.accepted_at, 1),
         summary=clip(ending.summary),
     )
+
+
+def _patrolled(log: Log, report: Report) -> None:
+    """Log what a round of patrol found, and what it could not read. A round without either is in the metrics alone."""
+    for note in report.notes:
+        log.line(f"patrol: {note}")
+    if report.found:
+        found = (
+            f"{report.started} closings started, {report.recovered} deliveries recovered, {report.gaps} gaps"
+        )
+        log.line(f"patrol: {found}")
+    for error in report.errors:
+        log.seldom("patrol could not read all", error=error)
 
 
 def metrics_token(secrets: Secrets) -> str | None:

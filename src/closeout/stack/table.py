@@ -12,6 +12,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     seal          record#<run id>  record#<000001>#accepted
     wake-up       record#<run id>  wake-up#<000001>
     ticket        key#<key>        ticket#<accepted at>#<execution>
+    claim         run#<run id>     attempt#<000001>               in place of a run whose closing another one has
     key holder    key#<key>        holder
     pause         settings         pause
     deployed      settings         config
@@ -277,6 +278,11 @@ def run_items(
     if run.key is not None:
         items.append(ticket_item(run.key, accepted_at, execution))
     return items
+
+
+def claim_item(run_id: str, owner: str, expires: int) -> Item:
+    """Return the item in the place of a run that may not begin, because the run `owner` learned its closing first."""
+    return attempt_key(run_id, 1) | to_item({"owner": owner, "expires": expires})
 
 
 def deployed_item(packed: bytes, digest: str, since: float) -> Item:

@@ -201,6 +201,12 @@ def _ending(state: str, closed_at: str | None, *, merged: bool) -> dict[str, Any
     return {"updated_at": at or WHEN, "closed_at": at, "merged": merged, "merged_at": merged_at}
 
 
+def issue_event(event: str, number: int, at: str, id: int) -> dict[str, Any]:  # noqa: A002
+    """Return what happened to a pull request, as the list of issue events shows it."""
+    issue = {"number": number, "pull_request": {}}
+    return {"id": id, "event": event, "actor": user(), "created_at": at, "issue": issue}
+
+
 def _label(number: int, name: str) -> dict[str, Any]:
     return {"id": number, "name": name, "color": "ededed", "default": False, "description": None}
 

@@ -17,6 +17,7 @@ from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import AwsClients
+    from closeout.adapters.github import GitHubClient
     from closeout.adapters.secrets import SecretReader
     from closeout.config.load import Loaded
     from closeout.core.redact import Redactor
@@ -110,6 +111,7 @@ class SharedClients:
         self._region = region
         self._secrets_client = secrets_client
         self._clock = clock
+        self.now = clock.now
         self._learned = learned
         self._directory = directory
         self._report = report
@@ -164,7 +166,7 @@ class SharedClients:
         return HttpClient()
 
     @cached_property
-    def github(self) -> GitHub:
+    def github(self) -> GitHubClient:
         """GitHub's API with the configured token, which is read again when GitHub rejects it."""
         from closeout.adapters.github import GitHubClient
 

@@ -56,6 +56,16 @@ class Reruns:
         self._start([execution])
         return execution
 
+    def closed_again(self, run_ids: Iterable[str], by: str) -> tuple[str, ...]:
+        """Start the next attempt of each run that was cancelled because its pull request was open; return what began.
+
+        For a closing that GitHub's API tells of now: the run met a moment in which the pull request was open, or an answer
+        that was out of date. Each attempt reads GitHub again before it deletes anything.
+        """
+        found = [self._reader.run(run_id) for run_id in run_ids]
+        again = [run for run in found if run is not None and run.state == "finished" and run.reopened]
+        return tuple(self.rerun(run.id, by) for run in again if run.automation in self._automations)
+
     def replay(self, delivery_id: DeliveryId, by: str) -> str:
         """Match a stored delivery against today's file; start new runs, and the next attempt of finished ones."""
         delivery = self._reader.delivery(delivery_id)

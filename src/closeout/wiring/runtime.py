@@ -26,6 +26,7 @@ from closeout.run.workflow import make_run_function
 from closeout.wiring import cleaning
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
+from closeout.wiring.patrols import Patrols
 from closeout.wiring.reruns import Reruns
 
 Report = Callable[[str], None]
@@ -61,6 +62,8 @@ class Runtime:
         self.clients = clients
         self.webhook = webhook
         self.details: Callable[[Execution], str | None] = lambda _execution: None
+        self.base: str | None = None
+        """This server's public URL, once it is known."""
         self._automations = {automation.name: automation for automation in loaded.automations}
         self.receiver = Receiver.of(loaded.automations, webhook.keys)
         self.engine = Engine(
@@ -81,6 +84,15 @@ class Runtime:
             start=lambda _executions: self.engine.wake(),
         )
         self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
+        self.patrols = Patrols(
+            loaded,
+            ledger,
+            self.views,
+            self.receiver,
+            clients,
+            base=lambda: self.base,
+            started=lambda _executions: self.engine.wake(),
+        )
 
     def start(self) -> int:
         """Recover what an earlier process left, and begin; return how many runs it left open."""
@@ -97,10 +109,12 @@ class Runtime:
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
+        self.patrols.stop()
         return self.engine.stop(timeout, hurry)
 
     def close(self, timeout: float = 20.0) -> None:
         """Drain the engine, then close the ledger. What did not end in time continues at the next start."""
+        self.patrols.stop()
         self.engine.stop(timeout)
         self.ledger.close()
 
@@ -125,6 +139,7 @@ class Runtime:
                 directory=self.loaded.directory,
                 own_contexts=partial(status_contexts, self.loaded.automations),
                 has_token=self.clients.has_token,
+                claim_closing=self.ledger.attempts.claim_closing,
                 learn=self.clients.step_secrets.learn,
                 deleted_before=self._deleted_before,
             )
@@ -136,8 +151,10 @@ class Runtime:
     # --- requests of other processes -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out a rerun, a replay, a cleaning or a prune; return its outcome. Errors become sentences."""
+        """Carry out a rerun, a replay, a cleaning, a prune or a patrol; return its outcome. Errors become sentences."""
         try:
+            if request.kind == "patrol":
+                return json.dumps(self.patrols.round().with_notes())
             if request.kind == "prune":
                 return json.dumps(self.ledger.prune(float(str(request.target))))
             if request.kind == "rerun":

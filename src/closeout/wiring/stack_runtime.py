@@ -148,6 +148,7 @@ class StackRuntime:
             directory=self._directory,
             own_contexts=lambda: status_contexts(self._loaded.automations),
             has_token=self._clients.has_token,
+            claim_closing=self.ledger.attempts.claim_closing,
             learn=self._learn,
             longest_call=CALL,
             deleted_before=self._deleted_before,

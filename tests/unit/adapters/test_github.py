@@ -495,3 +495,48 @@ def test_every_error_is_a_named_one(github: FakeGitHub, client: GitHubClient) ->
         github.faults.add("status", status=422, body=body)
         with pytest.raises(CloseoutError):
             client.request("GET", "/repos/acme/shop")
+
+
+# --- lists, read conditionally ----------------------------------------------------------------------------
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again_and_does_not_count(
+    github: FakeGitHub, client: GitHubClient
+) -> None:
+    """With its tag, the time by GitHub's clock, and what the token has left."""
+    query = {"state": "open", "per_page": "2"}
+    github.world.open_pull("acme/shop", number=901)
+    first = client.read("/repos/acme/shop/pulls", query)
+    assert isinstance(first.body, list)
+    assert (first.unchanged, abs(first.date - time.time()) < 60, first.limit) == (False, True, 5000)
+    again = client.read("/repos/acme/shop/pulls", query, first.etag)
+    assert (again.unchanged, again.body, again.remaining) == (True, None, first.remaining)
+    github.world.open_pull("acme/shop", number=902)
+    assert client.read("/repos/acme/shop/pulls", query, first.etag).unchanged is False
+
+
+def test_a_page_names_the_next_one(github: FakeGitHub, client: GitHubClient) -> None:
+    """By the query to send; the last one names none."""
+    for number in (903, 904, 905):
+        github.world.open_pull("acme/shop", number=number, head=f"paged/{number}")
+    query = {"state": "open", "per_page": "2"}
+    seen = []
+    page = client.read("/repos/acme/shop/pulls", query)
+    for _ in range(20):
+        seen += [pull["number"] for pull in page.body]
+        if page.next is None:
+            break
+        page = client.read("/repos/acme/shop/pulls", page.next)
+    assert page.next is None
+    assert {903, 904, 905} <= set(seen)
+
+
+@pytest.mark.parametrize("kind", ["half", "drop", "status", "text"])
+def test_half_a_page_is_an_error(github: FakeGitHub, client: GitHubClient, kind: str) -> None:
+    """And no short list."""
+    fault = github.faults.add(
+        kind, path=r"/repos/acme/shop/pulls", body="<html>" if kind == "text" else None, status=200
+    )
+    if kind == "status":
+        fault.status = 502
+    assert failure(lambda: client.read("/repos/acme/shop/pulls", {})).transient

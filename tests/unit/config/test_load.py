@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from closeout.config import keys
 from closeout.config.document import MAX_BYTES
 from closeout.config.load import Loaded, check, load
+from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import AwsSettings, Settings
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
@@ -31,6 +32,7 @@ aws:
   assume-role: arn:aws:iam::123456789012:role/closeout
 protect: { names: ['prod-*'], tags: { keep: '*' } }
 public-logs: true
+patrol: { deliveries: off, state: 2h, limit: 3 }
 automations:
   preview:
     on:
@@ -104,6 +106,7 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         protect_names=("prod-*",),
         protect_tags={"keep": "*"},
         public_logs=True,
+        patrol=PatrolSettings(deliveries=None, state=7_200.0, limit=3),
     )
     (automation,) = loaded.automations
     assert automation == Automation(

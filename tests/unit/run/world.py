@@ -32,6 +32,7 @@ def pull_payload(**pull: Any) -> dict[str, Any]:
             "id": 1700,
             "number": 17,
             "merged": True,
+            "closed_at": "2026-03-14T09:26:53Z",
             "title": "A change",
             "labels": [],
             "base": {"ref": "develop", "repo": repository},
@@ -65,8 +66,10 @@ class World:
     lines: list[str] = field(default_factory=list)
     faults: dict[str, list[Exception]] = field(default_factory=dict)
     """Errors to raise, first in first out, by the name of the call."""
-    answers: dict[str, Json] = field(default_factory=dict)
-    """What GitHub answers at a path."""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """What GitHub answers by path, where it is not the repository."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """The runs that have a closing, by the run id that the closing gives."""
     before: Callable[[str], None] = lambda _call: None
     """Called before each outside call, with its name: a test changes the world or dies here."""
 
@@ -303,6 +306,7 @@ class Scene:
             details=lambda execution: f"http://localhost/runs/{execution.run_id}",
             directory=Path(),
             has_token=self.has_token,
+            claim_closing=lambda _closing, run_id, owner: world.owners.setdefault(run_id, owner),
             longest_call=self.longest_call,
             deleted_before=self.deleted_before,
         )

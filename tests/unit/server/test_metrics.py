@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from closeout.patrol.report import PatrolFigures
 from closeout.server.app import may_read_metrics
 from closeout.server.metrics import Histogram, ServerMetrics
 
@@ -19,7 +20,11 @@ def test_every_family_is_announced_once_and_has_samples() -> None:
         "queue_age": 2.5,
         "step_durations": {("clean-up", 'st"ack'): (4, 8.25)},
     }
+    metrics.patrol = lambda: PatrolFigures({"lists": 1_780_000_000.0}, 12, 1, {"started": 3})
     text = metrics.render("1.2.3", stats, 24).decode()
+    assert 'closeout_patrol_last_end_seconds{of="lists"} 1780000000.0' in text
+    assert "closeout_patrol_repositories 12" in text
+    assert 'closeout_patrol_total{what="started"} 3' in text
     assert 'closeout_build_info{version="1.2.3"} 1' in text
     assert 'closeout_deliveries_total{outcome="accepted"} 3' in text
     assert 'closeout_runs{verdict="failure"} 1' in text

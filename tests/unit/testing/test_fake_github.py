@@ -347,3 +347,24 @@ def test_it_runs_as_a_process_of_its_own() -> None:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+# --- lists ------------------------------------------------------------------------------------------------
+
+
+def test_closed_pull_requests_are_listed_by_their_last_update(github: FakeGitHub) -> None:
+    """A comment brings one to the front, a tag spares what has not changed, and closing is an event."""
+    for number in (1, 2, 3):
+        github.world.open_pull("acme/shop", number=number)
+        github.world.change_pull("acme/shop", number, "closed")
+    github.world.repository("acme/shop").pulls[1].updated_at = "2100-01-01T00:00:00Z"
+    path = "/repos/acme/shop/pulls?state=closed&sort=updated&direction=desc&per_page=2"
+    status, answer, headers = ask(github, "GET", path)
+    assert (status, [pull["number"] for pull in answer]) == (200, [1, 3])
+    assert 'page=2>; rel="next"' in headers["link"]
+    events = ask(github, "GET", "/repos/acme/shop/issues/events")[1]
+    assert [(event["event"], event["issue"]["number"]) for event in events][:2] == [
+        ("closed", 3),
+        ("closed", 2),
+    ]
+    assert events[0]["created_at"] == answer[1]["closed_at"]

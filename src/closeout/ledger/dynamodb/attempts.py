@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from closeout.core import ids, runs
+from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import LedgerError, StoreUnavailable
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.records import NewRun
@@ -19,6 +20,7 @@ from closeout.ports import Clock, DeliveryId, WakeUp
 from closeout.stack import table as layout
 from closeout.stack.table import Item, from_item
 
+DAY = 86_400
 TRIES = 10
 """Times that a row is read and written again because an invocation changed it in between."""
 
@@ -121,7 +123,8 @@ class Attempts:
         at = self._clock.now()
         expires = None
         if "expires" in row:
-            expires = self._keep(row["delivery"], at, row["expires"] - row["finished_at"])
+            until = row.get("shown_until", row["expires"])
+            expires = self._keep(row["delivery"], at, until - row["finished_at"])
         attempt = int(row["attempt"]) + 1
         new = NewRun(run_id, row["automation"], key, definition, queue_timeout)
         items = layout.run_items(
@@ -143,6 +146,20 @@ class Attempts:
         if self._table.write([*_new(items), unlisted], token=False):
             raise LedgerError(f"run {run_id} has not finished, or its next attempt was asked for just now")
         return execution_id(run_id, attempt)
+
+    def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
+        """Give a closing to a run that learned it while it runs; return the run that has it (see `ports.Attempts`)."""
+        expires = int(self._clock.now() + KEPT_DAYS * DAY)
+        self._table.change(put(layout.claim_item(run_id, owner, expires), layout.NEW))
+        item = self._table.get(layout.attempt_key(run_id, 1))
+        if item is None:
+            raise StoreUnavailable(f"the claim of a closing for run {owner} cannot be read")
+        there = str(from_item(item).get("owner") or run_id)
+        if there == owner:
+            self._table.change(
+                update(layout.attempt_key(owner, 1), {"closing": closing}, "attribute_exists(pk)")
+            )
+        return there
 
     def add_runs(
         self, delivery: DeliveryId, new_runs: Sequence[NewRun], requested_by: str

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import LedgerError, NotFound, UsageError
 from closeout.core.ids import parse_execution
 from closeout.core.runs import RunState
@@ -241,7 +242,11 @@ class Executions:
     def finish(self, record: RunRecord, after: RunState) -> bool:
         """Store a run's end, and give up its ticket and its key, in one transaction."""
         expires = int(self._clock.now() + self._retention)
-        actions: list[Action] = [rows.row_update(record, after, expires=expires)]
+        lifetime: dict[str, int] = {"expires": expires}
+        if record.closing is not None and self._retention < KEPT_DAYS * DAY:
+            # The row keeps the closing's next delivery from starting the run again; lists leave it out sooner.
+            lifetime = {"expires": int(self._clock.now() + KEPT_DAYS * DAY), "shown_until": expires}
+        actions: list[Action] = [rows.row_update(record, after, **lifetime)]
         key = record.key
         if key is not None:
             actions.append(delete(self._ticket(record, key)))

@@ -46,6 +46,7 @@ def run_record(row: Mapping[str, Any], accepted: AcceptedRun | None = None) -> R
         started=bool(row.get("started")),
         fencing_token=row.get("holder"),
         accepted=accepted,
+        closing=row.get("closing"),
     )
 
 

@@ -40,7 +40,7 @@ class Table:
     ) -> None:
         self._client = client
         self._name = name
-        self._now = now
+        self.now = now
         self._pause = pause
 
     def get(self, key: Item) -> Item | None:
@@ -177,7 +177,7 @@ class Table:
         pause = FIRST_PAUSE
         for tried in range(TRIES):
             try:
-                with translated("dynamodb", operation, self._now):
+                with translated("dynamodb", operation, self.now):
                     return getattr(self._client, operation)(**arguments)
             except ServiceError as error:
                 reasons = _reasons(error)

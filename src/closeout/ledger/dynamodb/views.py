@@ -51,7 +51,9 @@ class Views:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
         wanted = {"automation": automation, "state": state, "verdict": verdict, "repository": repository}
         equal = {name: value for name, value in wanted.items() if value is not None}
-        found = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, equal=equal, limit=limit))
+        rows = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, equal=equal, limit=limit))
+        now = self._table.now()
+        found = [row for row in rows if row.get("shown_until", now) >= now]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(lambda row: self._run_view(row, full=False), found))
 
@@ -116,9 +118,11 @@ class Views:
         wanted = attempt or named
         if wanted is not None:
             found = self._table.get(layout.attempt_key(name, wanted))
-            return from_item(found) if found else None
-        last = self._table.query(layout.run_partition(name), "attempt#", newest_first=True, limit=1)
-        return next(map(from_item, last), None)
+            row = from_item(found) if found else None
+        else:
+            last = self._table.query(layout.run_partition(name), "attempt#", newest_first=True, limit=1)
+            row = next(map(from_item, last), None)
+        return None if row and "owner" in row else row  # such a run never began
 
 
 def _delivery_view(row: dict[str, Any]) -> DeliveryView:

@@ -54,6 +54,19 @@ class Attempts:
 
         return str(self._writer().run_with_deliveries(work))
 
+    def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
+        """Give a closing to a run that learned it while it runs; return the run that has it (see `ports.Attempts`)."""
+        at = self._clock.now()
+
+        def work(connection: sqlite3.Connection) -> str:
+            (there,) = connection.execute(SQL["owner_of_closing"], {"run_id": run_id}).fetchone()
+            if there is None:
+                connection.execute(SQL["claim_closing"], (run_id, owner, at))
+                connection.execute(SQL["learn_closing"], (closing, owner))
+            return str(there or owner)
+
+        return str(self._writer().run(work))
+
     def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
         """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did.
 

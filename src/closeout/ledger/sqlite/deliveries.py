@@ -111,8 +111,9 @@ class DeliveryWriter:
         """
         there = dict(connection.execute(SQL["find_runs_of_guid"], (guid,)).fetchall())
         for run in runs:
-            if connection.execute(SQL["number_of_run"], (run.run_id, 1)).fetchone():
-                there.setdefault(run.automation, run.run_id)
+            (owner,) = connection.execute(SQL["owner_of_closing"], {"run_id": run.run_id}).fetchone()
+            if owner is not None:
+                there.setdefault(run.automation, owner)
         return there
 
     def attempt(self, connection: sqlite3.Connection, row: Sequence[Any], definition: str) -> None:

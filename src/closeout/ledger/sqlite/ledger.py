@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import BadDelivery, CloseoutError, StoreUnavailable
 from closeout.core.ids import split_execution
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.sqlite.attempts import Attempts
 from closeout.ledger.sqlite.bodies import pack
@@ -162,6 +164,20 @@ class Ledger(Executions):
         """Return who paused and why, or None. A request that the engine has not taken yet counts."""
         return paused(self._read)
 
+    # --- patrol ---------------------------------------------------------------------------------------
+
+    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
+        return {key: json.loads(value) for key, value in self._read("marks", (kind,))}
+
+    def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
+        """Keep one of patrol's marks in place of the one before."""
+        self._note("put_mark", (kind, key, json.dumps(value, sort_keys=True)), wait=True)
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery of a hook is stored."""
+        return bool(self._read("has_delivery", (guid, hook)))
+
     # --- care -------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
@@ -176,9 +192,10 @@ class Ledger(Executions):
         """Remove deliveries older than `older_than` seconds whose runs have all finished before then.
 
         Their runs, operations and logs are removed too. Deliveries are accepted between the small transactions. A
-        delivery that GitHub sends again after it was pruned is new.
+        delivery that GitHub sends again after it was pruned is new, but a closing is not: see `core.closing.KEPT_DAYS`.
         """
-        return prune(self._writer(), self._clock.now() - older_than)
+        now = self._clock.now()
+        return prune(self._writer(), now - older_than, now - max(older_than, KEPT_DAYS * DAY))
 
 
 def _check_texts(values: Sequence[Any]) -> None:

@@ -23,6 +23,17 @@ SELECT id FROM delivery WHERE guid = ? AND hook = ?;
 -- One run per automation, oldest first, whatever the number of attempts.
 SELECT automation, run_id FROM run WHERE guid = ? AND attempt = 1 ORDER BY number;
 
+-- name: owner_of_closing
+SELECT coalesce((SELECT run_id FROM run WHERE run_id = :run_id AND attempt = 1),
+                (SELECT owner FROM closing_run WHERE run_id = :run_id));
+
+-- name: claim_closing
+INSERT INTO closing_run (run_id, owner, at) VALUES (?,?,?);
+
+-- name: learn_closing
+-- The delivery of a run that learned its closing while it ran.
+UPDATE delivery SET closing = ? WHERE id = (SELECT delivery FROM run WHERE run_id = ? AND attempt = 1);
+
 -- name: find_definition
 SELECT id FROM definition WHERE text = ?;
 
@@ -101,6 +112,9 @@ INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
 -- name: drop_setting
 DELETE FROM setting WHERE name = ?;
 
+-- name: put_mark
+INSERT INTO patrol_mark (kind, key, value) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value;
+
 -- name: prunable
 -- Deliveries older than the limit whose runs have all finished before it.
 SELECT d.id, d.guid FROM delivery d
@@ -117,6 +131,15 @@ DELETE FROM operation WHERE run IN (SELECT number FROM run WHERE guid = ?);
 
 -- name: prune_runs
 DELETE FROM run WHERE guid = ?;
+
+-- name: remember_closings
+-- Before its runs go: that they had the closing.
+INSERT OR IGNORE INTO closing_run (run_id, owner, at)
+SELECT r.run_id, r.run_id, r.accepted_at FROM run r JOIN delivery d ON d.id = r.delivery
+WHERE r.guid = ? AND r.attempt = 1 AND d.closing IS NOT NULL;
+
+-- name: prune_closings
+DELETE FROM closing_run WHERE at < ?;
 
 -- name: prune_body
 DELETE FROM body WHERE delivery = ?;

@@ -62,6 +62,19 @@ CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
 CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
 
+-- Runs that may not begin, because another one has their closing: it learned the closing only while it ran, or it has been
+-- pruned, and its owner is itself. The trigger makes a group of deliveries fail as a duplicate does, without a read.
+CREATE TABLE closing_run (
+    run_id TEXT PRIMARY KEY,            -- the one that the closing and the automation give
+    owner TEXT NOT NULL,                -- the run that has the closing
+    at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER run_of_closing BEFORE INSERT ON run
+WHEN NEW.attempt = 1 AND EXISTS (SELECT 1 FROM closing_run WHERE run_id = NEW.run_id)
+BEGIN
+    SELECT RAISE(ABORT, 'a run has this closing');
+END;
+
 -- What `Durable` recorded. `result` is JSON: the value (ok), {kind, message} (error, cancelled), or what a
 -- waiting one last heard.
 CREATE TABLE operation (
@@ -91,7 +104,7 @@ CREATE INDEX log_run ON log (run);
 -- What another process asks of the engine: the only table that it may write.
 CREATE TABLE request (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,                 -- cancel rerun replay pause resume prune
+    kind TEXT NOT NULL,                 -- cancel rerun replay pause resume prune patrol
     target TEXT,
     requested_by TEXT NOT NULL,
     reason TEXT,
@@ -105,6 +118,15 @@ CREATE INDEX request_open ON request (id) WHERE done_at IS NULL;
 CREATE TABLE setting (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How far patrol has read: the watermark of each repository's list, the last known delivery of each hook, and what the last
+-- patrol saw. `value` is JSON; its times are GitHub's.
+CREATE TABLE patrol_mark (
+    kind TEXT NOT NULL,                 -- repository hook report
+    key TEXT NOT NULL,                  -- GitHub's id of it
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
 ) STRICT, WITHOUT ROWID;
 
 -- Sums over everything that ever finished, for metrics: they outlive `prune`.

@@ -27,6 +27,12 @@ SELECT id, kind, target, requested_by, reason FROM request WHERE done_at IS NULL
 SELECT kind, requested_by, reason FROM request
 WHERE done_at IS NULL AND kind IN ('pause', 'resume') ORDER BY id DESC LIMIT 1;
 
+-- name: marks
+SELECT key, value FROM patrol_mark WHERE kind = ?;
+
+-- name: has_delivery
+SELECT 1 FROM delivery WHERE guid = ? AND hook = ?;
+
 -- name: setting
 SELECT value FROM setting WHERE name = ?;
 
@@ -76,7 +82,7 @@ SELECT text FROM definition WHERE id = ?;
 -- name: operations_of_runs
 -- For lists: of the results only those that are small and needed. Numbers come as a JSON array.
 SELECT run, name, position, kind, state,
-    CASE WHEN state = 'waiting' OR name LIKE '%/end' OR name IN ('final', 'final-again') THEN result END,
+    CASE WHEN state IN ('waiting', 'error') OR name LIKE '%/end' OR name IN ('final', 'final-again') THEN result END,
     tries, wake, started_at, ended_at
 FROM operation WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, position;
 

@@ -6,18 +6,19 @@ Apart from the server's own life, because this is where HTTP is spoken and where
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 import socket
 import time
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from closeout.testing.github import control
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
-from closeout.testing.github.routes import ROUTES, Call
+from closeout.testing.github.routes import ROUTES, Call, Cut
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Refused, Repository
 
@@ -91,7 +92,26 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.after and self._suffer(fault, entry):
             return
         half = fault is not None and fault.kind in ("half", "trickle")
+        if self.command == "GET" and status == 200:
+            status, answer, headers = self._conditional(path, answer, headers)
+            entry["status"] = status
         self._send(status, answer, headers | self._rate(), cut=fault if half else None)
+
+    def _conditional(
+        self, path: str, answer: Any, headers: dict[str, str]
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Add a page's tag and the address of the next one; 304, which does not count, if the client has this page."""
+        tag = f'W/"{hashlib.sha256(json.dumps(answer).encode()).hexdigest()}"'
+        if self.headers.get("If-None-Match") == tag:
+            self.fake.remaining += 1
+            return 304, None, {"ETag": tag}
+        following = answer.following if isinstance(answer, Cut) else None
+        link = {"Link": f'<{self.fake.url}{path}?{urlencode(following)}>; rel="next"'} if following else {}
+        return 200, answer, {**headers, "ETag": tag, **link}
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return GitHub's time, which is the fake's."""
+        return super().date_time_string(self.fake.world.now() if timestamp is None else timestamp)
 
     def _answer(
         self, path: str, body: Any, query: dict[str, str], token: Any
@@ -234,10 +254,10 @@ class Handler(BaseHTTPRequestHandler):
         self, status: int, body: Any, headers: dict[str, str] | None = None, *, cut: Fault | None = None
     ) -> None:
         text = isinstance(body, str)
-        data = b"" if status == 204 else body.encode() if text else json.dumps(body).encode()
+        data = b"" if status in (204, 304) else body.encode() if text else json.dumps(body).encode()
         try:
             self.send_response(status)
-            if status != 204:
+            if status not in (204, 304):
                 self.send_header("Content-Type", "text/html" if text else "application/json; charset=utf-8")
                 self.send_header("Content-Length", str(len(data)))
             self.send_header("X-GitHub-Request-Id", "FAKE:0001")

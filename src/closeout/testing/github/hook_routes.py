@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from closeout.testing import deliveries
 from closeout.testing.github.hooks import Sender
+from closeout.testing.github.routes import Cut
 from closeout.testing.github.webhooks import Hook, HookOwner
 from closeout.testing.github.world import Refused, World, stamp
 
@@ -128,7 +129,10 @@ def _list_deliveries(call: HookCall) -> Answer:
     cursor = call.query.get("cursor")
     if cursor is not None:
         known = [d for d in known if d["id"] <= int(cursor)]
-    return 200, [{key: value for key, value in d.items() if key not in HIDDEN} for d in known[: _size(call)]]
+    shown = Cut({key: value for key, value in d.items() if key not in HIDDEN} for d in known[: _size(call)])
+    if len(known) > len(shown):
+        shown.following = {**call.query, "cursor": str(known[len(shown)]["id"])}
+    return 200, shown
 
 
 def _get_delivery(call: HookCall) -> Answer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,8 +27,9 @@ class Sender:
     `names` says where a URL really answers, by its beginning: what DNS does for an API that runs on this machine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.names: dict[str, str] = {}
+        self._now = now
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._numbers = iter(range(12_345_678_901, 99_999_999_999, 7))
@@ -103,7 +105,7 @@ class Sender:
         record = {
             "id": number,
             "guid": guid,
-            "delivered_at": stamp(time.time()),
+            "delivered_at": stamp(self._now()),
             "redelivery": redelivery,
             "duration": round(time.monotonic() - began, 2),
             "status": text,

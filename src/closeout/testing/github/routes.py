@@ -31,11 +31,19 @@ Answer = tuple[int, Any]
 Route = tuple[str, re.Pattern[str], Callable[[Call], Answer]]
 
 
+class Cut(list[Any]):
+    """One page of a list. `following` is the query of the next one, None on the last."""
+
+    following: Mapping[str, str] | None = None
+
+
 def page(call: Call, items: list[Any]) -> list[Any]:
     """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
     size = min(int(call.query.get("per_page", "30")), 100)
-    start = (int(call.query.get("page", "1")) - 1) * size
-    return items[start : start + size]
+    number = int(call.query.get("page", "1"))
+    cut = Cut(items[(number - 1) * size : number * size])
+    cut.following = {**call.query, "page": str(number + 1)} if len(items) > number * size else None
+    return cut
 
 
 def _get_repository(call: Call) -> Answer:
@@ -51,7 +59,7 @@ def _get_pull(call: Call) -> Answer:
 
 def _list_pulls(call: Call) -> Answer:
     state, head = call.query.get("state", "open"), call.query.get("head", "")
-    pulls = [p for p in call.repository.pulls.values() if state in ("all", p.state)]
+    pulls = _by_age(call, [p for p in call.repository.pulls.values() if state in ("all", p.state)])
     if ":" in head:  # GitHub ignores what is not OWNER:BRANCH
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
@@ -65,12 +73,34 @@ def _in_a_list(call: Call, pull: Pull) -> dict[str, Any]:
     return {key: value for key, value in shown.items() if key not in ONLY_BY_ITSELF}
 
 
+def _by_age(call: Call, pulls: list[Pull]) -> list[Pull]:
+    """Return pull requests as `sort` says, the newest last: the list is given in reverse."""
+    if call.query.get("sort") != "updated":
+        return pulls
+    return sorted(pulls, key=lambda pull: (pull.updated_at or "", pull.id))
+
+
+def _list_events(call: Call) -> Answer:
+    return 200, page(call, call.repository.events)
+
+
 def _pull_files(call: Call) -> Answer:
     return 200, page(call, call.world.pull(call.repository, int(call.rest[0])).files)
 
 
 def _post_status(call: Call) -> Answer:
+    _check_status(call.body)
     return 201, call.world.add_status(call.repository, call.rest[0], call.body, call.user)
+
+
+def _check_status(body: Mapping[str, Any]) -> None:
+    if body.get("state") not in ("error", "failure", "pending", "success"):
+        raise Refused(422, "Validation Failed", [{"field": "state", "code": "custom"}])
+    if len(body.get("description") or "") > 140:
+        raise Refused(422, "Validation Failed", ["description is too long (maximum is 140 characters)"])
+    target = body.get("target_url")
+    if target and not target.startswith(("http://", "https://")):
+        raise Refused(422, "Validation Failed", ["Target URL must use http(s) scheme"])
 
 
 def _list_statuses(call: Call) -> Answer:
@@ -183,6 +213,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", r"/git/ref/(.+)", _get_ref),
     _route("GET", r"/git/matching-refs/(.+)", _matching_refs),
     _route("DELETE", r"/git/refs/(.+)", _delete_ref),
+    _route("GET", r"/issues/events", _list_events),
     _route("GET", r"/issues/(\d+)/comments", _list_comments),
     _route("POST", r"/issues/(\d+)/comments", _post_comment),
     _route("PATCH", r"/issues/comments/(\d+)", _patch_comment),

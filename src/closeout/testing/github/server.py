@@ -40,7 +40,7 @@ class FakeGitHub:
         full: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.sender = Sender()
+        self.sender = Sender(now)
         self.faults = Faults()
         self.world = World(self._emit, now=now, full=full)
         self.world.add_token(token)

@@ -47,6 +47,7 @@ class Pull:
     files: list[dict[str, Any]] = field(default_factory=list)
     times: dict[str, str] = field(default_factory=dict)
     """What the API says in place of the times of the payload: `created_at`, `closed_at`."""
+    updated_at: str | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +70,8 @@ class Repository:
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     """The newest first, each with its `statuses`, the newest first."""
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """What happened to issues and pull requests, the newest first."""
 
     @property
     def kind(self) -> str:
@@ -166,6 +169,7 @@ class World:
             if options:
                 raise Refused(422, f"unknown option {min(options)}")
             repository.pulls[number] = pull
+            pull.updated_at = stamp(self.now())
             if pull.fork is None:
                 repository.refs[f"heads/{pull.head}"] = pull.sha
         self._pull_event(repository, pull, "opened")
@@ -184,6 +188,10 @@ class World:
                 pull.sha = f"{self.next_id(0xFACE0000):040x}"
             else:
                 raise Refused(422, f"a pull request cannot be {action!r}")
+            pull.updated_at = pull.closed_at or stamp(self.now())
+            if action in ("closed", "reopened"):
+                happened = payloads.issue_event(action, pull.number, pull.updated_at, self.next_id(70_000))
+                repository.events.insert(0, happened)
         self._pull_event(repository, pull, action)
         return pull
 
@@ -205,7 +213,7 @@ class World:
             head = (
                 None if pull.fork == "gone" else payloads.repository(pull.fork, number=777_001, private=False)
             )
-        return deliveries.pull_request(
+        payload = deliveries.pull_request(
             action,
             repository=repository.full_name,
             repository_id=repository.id,
@@ -223,6 +231,9 @@ class World:
             labels=pull.labels,
             title=pull.title,
         )
+        if pull.updated_at is not None:
+            payload["pull_request"]["updated_at"] = pull.updated_at
+        return payload
 
     def _pull_event(self, repository: Repository, pull: Pull, action: str) -> None:
         self._emit(repository, "pull_request", self.pull_payload(repository, pull, action))
@@ -232,9 +243,8 @@ class World:
     def add_status(
         self, repository: Repository, sha: str, body: Mapping[str, Any], user: Any
     ) -> dict[str, Any]:
-        """Post a commit status, with the limits that GitHub enforces without documenting them."""
+        """Post a commit status. GitHub keeps at most 1000 of one context, without documenting it."""
         context = body.get("context") or "default"
-        _check_status(body)
         with self.lock:
             known = repository.statuses.setdefault(sha, [])
             if sum(1 for status in known if status["context"] == context) >= 1000:
@@ -272,6 +282,8 @@ class World:
                 "updated_at": stamp(self.now()),
             }
             repository.comments.setdefault(number, []).append(comment)
+            if number in repository.pulls:
+                repository.pulls[number].updated_at = stamp(self.now())
         payload = deliveries.issue_comment(text, number=number, author=user["login"], **_naming(repository))
         self._emit(repository, "issue_comment", payload)
         return comment
@@ -376,16 +388,6 @@ def stamp(now: float) -> str:
     import datetime
 
     return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _check_status(body: Mapping[str, Any]) -> None:
-    if body.get("state") not in ("error", "failure", "pending", "success"):
-        raise Refused(422, "Validation Failed", [{"field": "state", "code": "custom"}])
-    if len(body.get("description") or "") > 140:
-        raise Refused(422, "Validation Failed", ["description is too long (maximum is 140 characters)"])
-    target = body.get("target_url")
-    if target and not target.startswith(("http://", "https://")):
-        raise Refused(422, "Validation Failed", ["Target URL must use http(s) scheme"])
 
 
 def _naming(repository: Repository) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""`closeout patrol --once`: look now for what GitHub did not tell.
+
+A server that runs on the ledger patrols by itself and is asked to do so now; without one the command looks, and leaves
+the runs that it starts to the next server.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from closeout.cli import exits, options, output
+from closeout.cli.commands import Command
+from closeout.cli.confirm import who
+from closeout.core.errors import LedgerInUse, Unavailable, UsageError
+
+PATIENCE = 3_600.0
+"""Seconds to wait for the server. A round over many repositories takes minutes."""
+POLL = 0.1
+
+
+@click.command(
+    "patrol",
+    cls=Command,
+    short_help="Find closings and deliveries that GitHub did not tell.",
+    examples=("closeout patrol --once", "closeout patrol --once --json"),
+)
+@click.option("--once", is_flag=True, help="Look once, now. A server patrols by itself and needs no command.")
+@options.config
+@options.db
+@options.as_json
+def patrol(*, once: bool, config: Path, db: Path | None, as_json: bool) -> int:
+    """Read GitHub's delivery logs and lists of closed pull requests; start runs for what closeout did not hear of.
+
+    Patrol begins when it first reads a repository, and never starts what was closed before. If a server runs on the
+    ledger, it does the work and this command waits; otherwise the next `closeout serve` carries out the runs.
+
+    Exit code 0 if there was nothing to find, 1 if something was found or started, 4 if GitHub could not be asked for some
+    of it. With --json: {"deliveries": {"seen", "recovered", "ignored", "gaps"}, "closings": {"seen", "started"},
+    "orphans": {"found", "started", "unknown"}, "errors": [...]}.
+    """
+    if not once:
+        raise UsageError(
+            "Add --once. `closeout serve` patrols by itself; see the key `patrol` of the configuration."
+        )
+    report = _patrol(config, options.ledger_path(db, config))
+    for note in report.pop("notes"):
+        output.note(output.wrapped(output.clean(note)))
+    if as_json:
+        output.print_json(report)
+    else:
+        _show(report)
+    if report["errors"]:
+        return exits.UNAVAILABLE
+    deliveries, closings, orphans = report["deliveries"], report["closings"], report["orphans"]
+    found = deliveries["recovered"] or deliveries["gaps"] or closings["started"] or orphans["found"]
+    return exits.FAILED if found else exits.OK
+
+
+def _patrol(config: Path, ledger: Path) -> dict[str, Any]:
+    """Return the report of a round, with its notes."""
+    from closeout.actions.registry import builtin
+    from closeout.config.load import load
+    from closeout.server.details import BASE_SETTING
+    from closeout.wiring.patrols import patrol_without_server
+
+    loaded = load(config, builtin())
+    if not ledger.parent.is_dir():
+        raise Unavailable(
+            f"The folder {ledger.parent} of the ledger does not exist; create it, or change --db."
+        )
+    try:
+        return patrol_without_server(loaded, ledger, BASE_SETTING).with_notes()
+    except LedgerInUse:
+        return _by_the_server(ledger)
+
+
+def _by_the_server(ledger: Path) -> dict[str, Any]:
+    """Ask the server that holds the ledger, and wait for its report."""
+    from closeout.ledger.sqlite import Requests
+
+    requests = Requests(ledger)
+    number = requests.add_request("patrol", None, who(), None)
+    deadline = time.monotonic() + PATIENCE
+    while (outcome := requests.outcome(number)) is None:
+        if time.monotonic() > deadline:
+            raise Unavailable("The server was asked to patrol and is still working.")
+        if not requests.server_running():
+            raise Unavailable("The server stopped before its patrol ended; the next one takes the request.")
+        time.sleep(POLL)
+    try:
+        report: dict[str, Any] = json.loads(outcome)
+    except ValueError:
+        raise Unavailable(f"The server could not patrol; it says: {outcome}.") from None
+    return report
+
+
+def _show(report: dict[str, Any]) -> None:
+    deliveries, closings = report["deliveries"], report["closings"]
+    output.say(
+        f"Delivery logs: {deliveries['seen']} new deliveries, {deliveries['recovered']} recovered,"
+        f" {deliveries['ignored']} left alone, {deliveries['gaps']} gaps."
+    )
+    output.say(
+        f"Closed pull requests: {closings['seen']} since the last patrol, {closings['started']} started."
+    )
+    for error in report["errors"]:
+        output.note(output.wrapped(f"Not read: {output.clean(error)}"))

@@ -1,0 +1,54 @@
+"""The file's key `patrol`: how often patrol looks, and how much it may start by itself.
+
+Apart from the other settings, because both runtimes read it: a timer on a server, a schedule on AWS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from closeout.config import keys
+from closeout.config.document import Scalar
+from closeout.config.values import At
+
+SHORTEST, LONGEST = 60.0, 86_400.0
+MOST_STARTED = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolSettings:
+    """Seconds between two looks, None for a look that is switched off."""
+
+    deliveries: float | None = 300.0
+    state: float | None = 3_600.0
+    limit: int = 10
+    """Orphans that one patrol may start runs for; 0: none."""
+
+
+def read_patrol(at: At | None) -> PatrolSettings:
+    """Read the section; the defaults stand for what it leaves out, and for what is wrong."""
+    section = (at.section(keys.names("patrol")) if at else None) or {}
+    given = PatrolSettings()
+    return PatrolSettings(
+        deliveries=_interval(section.get("deliveries"), given.deliveries),
+        state=_interval(section.get("state"), given.state),
+        limit=_limit(section.get("limit"), given.limit),
+    )
+
+
+def _interval(at: At | None, default: float | None) -> float | None:
+    if at is None:
+        return default
+    return None if _is_off(at) else at.duration(SHORTEST, LONGEST)
+
+
+def _limit(at: At | None, default: int) -> int:
+    if at is None:
+        return default
+    return 0 if _is_off(at) else at.integer(1, MOST_STARTED) or default
+
+
+def _is_off(at: At) -> bool:
+    """Whether it says `off`, which YAML 1.1 reads as `false`."""
+    value = at.node.value if isinstance(at.node, Scalar) else None
+    return value == "off" or value is False

@@ -1,0 +1,206 @@
+"""Read a repository's list of closed pull requests down to its watermark, and lose nothing on the way.
+
+What could be lost, and what prevents it:
+
+* Pull requests that are updated in the same second, or that a replica shows late: the watermark stays `LAG` behind the
+  newest update, so each read repeats the last minutes of the one before.
+* Pages that shift while they are read. An update moves a pull request to the front, and the next read begins there. A
+  pull request that is reopened leaves the list, and another one moves from an unread page to a read one. So a list of
+  several pages is read again until nothing new turns up.
+* Errors: the watermark moves only after a read that was whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.core.errors import ServiceError
+from closeout.patrol.answers import MOST_PAGES, items, unusable
+from closeout.patrol.marks import RepositoryMark
+from closeout.patrol.moments import seconds
+from closeout.ports.patrol import GitHubReads, Page
+
+LAG = 300
+"""Seconds by which a watermark stays behind the newest update."""
+PER_PAGE = 100
+PASSES = 5
+"""How often a list is read that changes all the time, before its watermark stays where it is."""
+QUERY = {"state": "closed", "sort": "updated", "direction": "desc", "per_page": str(PER_PAGE)}
+
+
+class ClosedPull(NamedTuple):
+    """A pull request that GitHub lists as closed."""
+
+    repository_id: int
+    id: int
+    updated: int
+    closed: int
+    pull: Mapping[str, Any]
+    """As the list has it."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Return its number in the repository, and when it was closed."""
+        return self.pull["number"], self.closed
+
+
+class ClosedList(NamedTuple):
+    """What one read of a repository's list brought."""
+
+    mark: RepositoryMark
+    """To be kept as soon as `pulls` are taken in."""
+    pulls: tuple[ClosedPull, ...]
+    """What was closed after the first beginning, in the order in which it was closed."""
+    begun: bool = False
+    """The repository was read for the first time."""
+    error: ServiceError | None = None
+    """Why the read was not whole. `mark` did not move then."""
+
+
+def read_closed(
+    github: GitHubReads, name: str, automations: Iterable[str], known: Mapping[int, RepositoryMark]
+) -> ClosedList:
+    """Read what was closed since the watermark. `automations` listen to this repository; `known` are all watermarks.
+
+    Raises `ServiceError` when not even the first page can be read.
+    """
+    path = f"/repos/{name}/pulls"
+    same_name = [mark for mark in known.values() if mark.name == name]
+    latest = max(same_name, key=lambda mark: mark.read_at, default=None)
+    first = github.read(path, QUERY, latest.etag if latest else None)
+    if first.unchanged and latest is not None:
+        return ClosedList(latest.listened(automations, first.date)._replace(read_at=first.date), ())
+    read = _Read(github, path)
+    read.take(first)
+    repository = read.repository_id or _repository_id(github, name)
+    moment = max(first.date, read.newest)
+    mark = known.get(repository)
+    if mark is None:
+        floor = read.newest - LAG
+        beginning = RepositoryMark(repository, name, floor, _tag(first, floor), first.date, {})
+        return ClosedList(beginning.listened(automations, moment), (), begun=True, error=read.error)
+    mark = mark.listened(automations, moment)._replace(
+        name=name, etag=mark.etag if mark.name == name else None
+    )
+    read.descend(first, mark.known_to)
+    # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now.
+    pulls = [
+        pull for pull in read.found.values() if pull.closed >= mark.known_to and mark.begun_for(pull.closed)
+    ]
+    if read.error is None:
+        known_to = max(mark.known_to, read.newest - LAG)
+        mark = mark._replace(known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)
+    return ClosedList(mark, tuple(sorted(pulls, key=lambda pull: pull.closed)), error=read.error)
+
+
+class _Read:
+    """One read of a list, as far as it got."""
+
+    def __init__(self, github: GitHubReads, path: str) -> None:
+        self._github = github
+        self._path = path
+        self.found: dict[tuple[int, int], ClosedPull] = {}
+        """By id and moment: one that is closed twice while the list is read is two closings."""
+        self.newest = 0
+        """The newest update on the first page of the first pass."""
+        self.repository_id = 0
+        self.top: Page
+        """The first page of the last pass."""
+        self.error: ServiceError | None = None
+
+    def take(self, page: Page) -> list[ClosedPull]:
+        """Check a page and keep what it lists; return it. Raises `ServiceError` if it is no such list at all."""
+        try:
+            pulls = [_closed_pull(item) for item in items(page.body)]
+            updates = [seconds(item["updated_at"]) for item in items(page.body)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise unusable(self._path, f"the answer is not a list of pull requests ({error!r})") from None
+        if updates != sorted(updates, reverse=True):
+            raise unusable(self._path, "the list is not in the order that was asked for")
+        closed = [pull for pull in pulls if pull is not None]
+        if len(closed) < len(pulls):
+            self.error = unusable(self._path, "the list of closed pull requests names one that is not closed")
+        for pull in closed:
+            if self.repository_id not in (0, pull.repository_id):
+                raise unusable(self._path, "the list names pull requests of two repositories")
+            self.repository_id = pull.repository_id
+            self.found.setdefault((pull.id, pull.closed), pull)
+        self.newest = self.newest or max(updates, default=0)
+        return closed
+
+    def descend(self, first: Page, floor: int) -> None:
+        """Read down to `floor`, from a first page that was taken, until two passes in a row list the same.
+
+        A pass misses a pull request only if another one leaves the list meanwhile, and the next pass lacks that one.
+        """
+        try:
+            self.top, before = first, self._pass(first, floor)
+            for _ in range(PASSES - 1):
+                if before is None:
+                    return
+                self.top = self._github.read(self._path, QUERY)
+                now = self._pass(self.top, floor)
+                if now in (before, None):
+                    return
+                before = now
+            raise unusable(self._path, f"the list changed each of {PASSES} times that it was read")
+        except ServiceError as error:
+            self.error = error
+
+    def _pass(self, page: Page, floor: int) -> frozenset[tuple[int, int]] | None:
+        """Take all pages from a first one on that reach down to `floor`; return what they list.
+
+        What was updated since the first pass began is left out: it is for the next read. None: it was all on one page,
+        which cannot shift.
+        """
+        listed = self.take(page)
+        pages = 1
+        while not _reaches(page, floor):
+            pages += 1
+            if pages > MOST_PAGES:
+                raise unusable(self._path, "the list does not end")
+            page = self._github.read(self._path, page.next or {**QUERY, "page": str(pages)})
+            listed += self.take(page)
+        if pages == 1:
+            return None
+        return frozenset((pull.id, pull.closed) for pull in listed if floor <= pull.updated <= self.newest)
+
+
+def _reaches(page: Page, floor: int) -> bool:
+    """Whether a page that was checked ends the list, or reaches below a moment."""
+    pulls = items(page.body)
+    if pulls and seconds(pulls[-1]["updated_at"]) < floor:
+        return True
+    return page.next is None and len(pulls) < PER_PAGE
+
+
+def _tag(page: Page, floor: int) -> str | None:
+    """Return the tag of a first page if it reaches below `floor`, so that an unchanged page means an unchanged list.
+
+    Otherwise a pull request that was updated in the second of its last one, or late, could stand on the next page.
+    """
+    return page.etag if _reaches(page, floor) else None
+
+
+def _closed_pull(item: Mapping[str, Any]) -> ClosedPull | None:
+    """Return a pull request of the list; None for one of which GitHub does not say that, and when, it was closed.
+
+    Raises `KeyError`, `TypeError` or `ValueError` for what is no pull request.
+    """
+    repository, pull = item["base"]["repo"]["id"], item["id"]
+    if type(repository) is not int or type(pull) is not int or type(item["number"]) is not int:
+        raise TypeError("an id is missing")
+    updated = seconds(item["updated_at"])
+    if item["state"] != "closed" or item.get("closed_at") is None:
+        return None
+    return ClosedPull(repository, pull, updated, seconds(item["closed_at"]), item)
+
+
+def _repository_id(github: GitHubReads, name: str) -> int:
+    """Return the id of a repository whose list is empty."""
+    body = github.read(f"/repos/{name}", {}).body
+    identity = body.get("id") if isinstance(body, dict) else None
+    if type(identity) is not int:
+        raise unusable(f"/repos/{name}", "the answer is not a repository")
+    return identity

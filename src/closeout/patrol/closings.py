@@ -1,0 +1,124 @@
+"""Start what was closed and nobody told: one round over the lists of closed pull requests.
+
+A closing is taken in by the same intake as a webhook, which starts each automation once for it. So a round may be
+repeated, or end in the middle, without harm: its watermark is kept only after everything before it was taken in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from closeout.core.errors import CloseoutError, ServiceError
+from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
+from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
+from closeout.patrol.moments import shown
+from closeout.patrol.reader import SPENT
+from closeout.patrol.report import Report
+from closeout.patrol.senders import read_senders
+from closeout.ports.patrol import GitHubReads, PatrolStore
+
+
+class ClosingIntake(Protocol):
+    """Takes in closings as webhooks would be."""
+
+    def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
+        """Whether the closing would start one of these automations, or something about it again."""
+        ...
+
+    def take_in(
+        self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
+    ) -> bool:
+        """Store the closing with the runs of these automations alone; return whether it started one.
+
+        Return after the commit. Raises `CloseoutError`.
+        """
+        ...
+
+
+def patrol_closings(
+    github: GitHubReads,
+    store: PatrolStore,
+    intake: ClosingIntake,
+    repositories: Mapping[str, tuple[str, ...]],
+    report: Report,
+) -> None:
+    """Read each repository's list, start what is new, and keep the watermarks. `repositories` names who listens.
+
+    The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
+    Raises `StoreUnavailable` or `LedgerError` if the marks cannot be read.
+    """
+    marks = repository_marks(store.marks(REPOSITORY))
+    last = {mark.name: mark.read_at for mark in marks.values()}
+    before, postponed = len(report.errors), 0
+    report.repositories = 0
+    for name in sorted(repositories, key=lambda each: last.get(each, 0)):
+        try:
+            read = read_closed(github, name, repositories[name], marks)
+            _keep_beginnings(store, marks.get(read.mark.id), read.mark)
+            _take_in(github, intake, name, read, report)
+            store.save_mark(REPOSITORY, str(read.mark.id), read.mark.to_json())
+        except CloseoutError as error:
+            if isinstance(error, ServiceError) and error.reason == SPENT:
+                postponed += 1
+                reason = error.message
+            else:
+                report.failed(error)
+        else:
+            _tell(name, read, report)
+    if postponed:
+        report.errors.append(
+            f"{postponed} repositories wait for the next patrol, the last one because of: {reason}"
+        )
+    if len(report.errors) == before:
+        _forget_beginnings(store, marks, repositories)
+
+
+def _keep_beginnings(store: PatrolStore, before: RepositoryMark | None, now: RepositoryMark) -> None:
+    """Keep the beginnings ahead of what may fail: an automation must not begin anew in each round that fails."""
+    if before is not None and before.beginnings != now.beginnings:
+        store.save_mark(REPOSITORY, str(now.id), before._replace(beginnings=now.beginnings).to_json())
+
+
+def _take_in(github: GitHubReads, intake: ClosingIntake, name: str, read: ClosedList, report: Report) -> None:
+    """Start what is new in a repository's list.
+
+    Raises `CloseoutError` after it has tried all, and then the watermark must stay.
+    """
+    report.closings_seen += len(read.pulls)
+    new = [closed for closed in read.pulls if intake.is_new(closed, read.mark.begun_for(closed.closed))]
+    senders = read_senders(github, name, new)
+    failures: list[CloseoutError] = []
+    for closed in new:
+        try:
+            begun = read.mark.begun_for(closed.closed)
+            report.started += intake.take_in(closed, begun, senders.get(closed.key))
+        except CloseoutError as error:
+            failures.append(error)
+    for failure in failures[1:]:
+        report.failed(failure)
+    if failures:
+        raise failures[0]
+
+
+def _tell(name: str, read: ClosedList, report: Report) -> None:
+    if read.error is not None:
+        report.failed(read.error)
+    else:
+        report.repositories = (report.repositories or 0) + 1
+    if read.begun:
+        report.notes.append(
+            f"{name}: patrol begins here with what is closed after {shown(read.mark.read_at)}"
+        )
+
+
+def _forget_beginnings(
+    store: PatrolStore, marks: Mapping[int, RepositoryMark], repositories: Sequence[str] | Mapping[str, Any]
+) -> None:
+    """Take the beginnings from repositories that nobody listens to any more, after a round that read all others.
+
+    A watermark that nobody moves would otherwise start a year's closings when somebody listens again.
+    """
+    for mark in marks.values():
+        if mark.beginnings and mark.name not in repositories:
+            store.save_mark(REPOSITORY, str(mark.id), mark.listened((), 0).to_json())

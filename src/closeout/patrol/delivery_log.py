@@ -1,0 +1,251 @@
+"""Recover the deliveries that GitHub sent and closeout does not have, from the delivery logs of its hooks.
+
+GitHub keeps a log for three days, the newest delivery first. Patrol pages back to the last delivery that it knows and
+never stops earlier. Where a log ends before that, there is a gap: it is told, and the list of closed pull requests
+covers it. GitHub is not asked to send anything again, so this works while nobody can reach the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from closeout import livecheck
+from closeout.core.automation import Automation
+from closeout.core.errors import CloseoutError, ServiceError
+from closeout.patrol.answers import MOST_PAGES, items, unusable
+from closeout.patrol.hooks import Hook, Ours
+from closeout.patrol.marks import HOOK, HookMark, RepositoryMark, hook_marks
+from closeout.patrol.moments import seconds, shown
+from closeout.patrol.reader import SPENT
+from closeout.patrol.report import Report
+from closeout.ports.patrol import GitHubReads, Page, PatrolStore
+
+PER_PAGE = 100
+LAG = 300
+"""Seconds by which each read repeats the one before: a delivery is in the log only once it was answered."""
+RETENTION = 3 * 86_400 - 3_600
+"""How long GitHub keeps a delivery for certain, with an hour to spare."""
+
+
+class Entry(NamedTuple):
+    """One delivery, as the log lists it."""
+
+    id: int
+    guid: str
+    event: str
+    action: str | None
+    delivered_at: int
+
+
+class LogIntake(Protocol):
+    """Takes in deliveries that a log names."""
+
+    def has(self, hook: int, guid: str) -> bool:
+        """Whether the delivery is stored."""
+        ...
+
+    def recover(
+        self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
+    ) -> bool:
+        """Store the delivery with the runs of these automations alone; return whether it was new.
+
+        Return after the commit. Raises `CloseoutError`.
+        """
+        ...
+
+
+class DeliveryLogs:
+    """One round over the logs of hooks. `automations` are the configuration's."""
+
+    def __init__(
+        self,
+        github: GitHubReads,
+        store: PatrolStore,
+        intake: LogIntake,
+        automations: Sequence[Automation],
+        report: Report,
+    ) -> None:
+        self._github = github
+        self._store = store
+        self._intake = intake
+        self._report = report
+        self._checked = {
+            (check.event, check.action): {
+                one.name for one in automations if check in livecheck.possible(one.triggers)
+            }
+            for check in livecheck.CHECKS
+        }
+        """For each event with a live check: who listens. Only these events are recovered."""
+
+    def patrol(
+        self, hooks: Iterable[Hook], ours: Ours, foreign: set[int], repositories: Mapping[int, RepositoryMark]
+    ) -> None:
+        """Read the logs of the hooks that are ours; the others are added to `foreign`.
+
+        Errors are told, and the marks of the logs that they hit stay.
+        """
+        marks = hook_marks(self._store.marks(HOOK))
+        postponed = 0
+        for hook in hooks:
+            if hook.id in foreign or not self._is_of_interest(hook):
+                continue
+            try:
+                mark = marks.get(hook.id)
+                if mark is not None:
+                    self._patrol(hook, mark, repositories)
+                elif not self._begin(hook, ours):
+                    foreign.add(hook.id)
+            except CloseoutError as error:
+                if isinstance(error, ServiceError) and error.reason == SPENT:
+                    postponed += 1
+                else:
+                    self._report.failed(error)
+        if postponed:
+            self._report.errors.append(
+                f"{postponed} delivery logs wait for the next patrol, which may ask more"
+            )
+
+    def _is_of_interest(self, hook: Hook) -> bool:
+        wanted = {event for (event, _), names in self._checked.items() if names}
+        return "*" in hook.events or bool(wanted & set(hook.events))
+
+    def _listening(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._checked.values())
+
+    def _begin(self, hook: Hook, ours: Ours) -> bool:
+        """Begin to watch a hook at its newest delivery, if it is ours."""
+        log = _read_log(self._github, hook, None)
+        if not ours(hook.url) and not any(self._intake.has(hook.id, entry.guid) for entry in log.entries):
+            return False
+        self._keep(_moved(log, HookMark(hook.id, None, log.date, None, 0, {})), log.date)
+        return True
+
+    def _patrol(self, hook: Hook, mark: HookMark, repositories: Mapping[int, RepositoryMark]) -> None:
+        log = _read_log(self._github, hook, mark)
+        mark = mark.listened(self._listening(), log.date)
+        self._store.save_mark(HOOK, str(hook.id), mark.to_json())  # beginnings come before what may fail
+        if log.gap(mark):
+            self._report.gaps += 1
+            self._report.notes.append(
+                f"{hook.path}: GitHub's delivery log ends before the last known delivery"
+                f" ({shown(mark.delivered_at)}); the list of closed pull requests covers what is missing"
+            )
+        for entry in reversed(log.entries):
+            self._look_at(hook, mark, entry, repositories)
+        if log.gap(mark):
+            mark = mark._replace(last=None, delivered_at=log.date)  # what is missing was told
+        self._keep(_moved(log, mark), log.date)
+
+    def _keep(self, mark: HookMark, moment: int) -> None:
+        self._store.save_mark(HOOK, str(mark.id), mark.listened(self._listening(), moment).to_json())
+
+    def _look_at(
+        self, hook: Hook, mark: HookMark, entry: Entry, repositories: Mapping[int, RepositoryMark]
+    ) -> None:
+        if not mark.begun_for(entry.delivered_at):
+            return
+        new = (entry.delivered_at, entry.id) > (mark.delivered_at, mark.last or 0)
+        self._report.deliveries_seen += new
+        if self._intake.has(hook.id, entry.guid):
+            return
+        check = livecheck.find(entry.event, entry.action)
+        if check is None or not self._checked[check.event, check.action]:
+            self._report.ignored += new
+            return
+        payload = self._payload(hook, entry)
+        begun = _begun(mark, entry, payload, repositories)
+        self._report.recovered += self._intake.recover(hook.id, entry, payload, begun)
+
+    def _payload(self, hook: Hook, entry: Entry) -> Mapping[str, Any]:
+        """Read a delivery whole. Raises `ServiceError`."""
+        path = f"{hook.path}/deliveries/{entry.id}"
+        body = self._github.read(path, {}).body
+        request = body.get("request") if isinstance(body, Mapping) else None
+        payload = request.get("payload") if isinstance(request, Mapping) else None
+        if (
+            not isinstance(payload, Mapping)
+            or not isinstance(body, Mapping)
+            or body.get("guid") != entry.guid
+        ):
+            raise unusable(path, "the answer is not the delivery that was asked for")
+        return payload
+
+
+def _begun(
+    mark: HookMark, entry: Entry, payload: Mapping[str, Any], repositories: Mapping[int, RepositoryMark]
+) -> frozenset[str]:
+    """Return the automations that began before what the delivery tells. A person may have sent an old one again."""
+    pull, repository = payload.get("pull_request"), payload.get("repository")
+    if not isinstance(pull, Mapping) or not isinstance(repository, Mapping):
+        return mark.begun_for(entry.delivered_at)
+    try:
+        closed = seconds(pull.get("closed_at"))
+    except ValueError:
+        return frozenset()
+    listed = repositories.get(repository.get("id", 0))
+    begun = mark.begun_for(closed)
+    return begun if listed is None else begun & listed.begun_for(closed)
+
+
+class _Log(NamedTuple):
+    """One read of a log. `entries` are the newest first."""
+
+    entries: tuple[Entry, ...]
+    reached: bool
+    """It names the last known delivery, or an older one."""
+    etag: str | None
+    date: int
+
+    def gap(self, mark: HookMark) -> bool:
+        """Whether deliveries may be missing between the last known one and the log's end."""
+        if self.reached:
+            return False
+        if mark.last is not None and self.date - mark.delivered_at < RETENTION:
+            return True  # it should still be there
+        return self.date - mark.read_at >= RETENTION
+
+
+def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
+    """Read a hook's log back to its mark; without one, its first page. Raises `ServiceError`."""
+    path = f"{hook.path}/deliveries"
+    page = github.read(path, {"per_page": str(PER_PAGE)}, mark.etag if mark else None)
+    if page.unchanged:
+        return _Log((), True, mark.etag if mark else None, page.date)
+    floor = mark.delivered_at - LAG if mark else 0
+    first, entries = page, _entries(path, page)
+    etag = first.etag if _ends(first, entries, floor) else None
+    pages = 1
+    while mark is not None and not _ends(page, entries, floor):
+        pages += 1
+        if pages > MOST_PAGES:
+            raise unusable(path, "the log does not end")
+        page = github.read(path, page.next or {})
+        entries += _entries(path, page)
+    reached = any(entry.delivered_at < floor or (mark and entry.id == mark.last) for entry in entries)
+    return _Log(tuple(entries), reached, etag, first.date)
+
+
+def _ends(page: Page, entries: Sequence[Entry], floor: int) -> bool:
+    return page.next is None or (bool(entries) and entries[-1].delivered_at < floor)
+
+
+def _moved(log: _Log, mark: HookMark) -> HookMark:
+    """Return the mark after everything in the log was taken in."""
+    newest = max(log.entries, key=lambda entry: (entry.delivered_at, entry.id), default=None)
+    known = mark.last is not None and (mark.delivered_at, mark.last)
+    if newest is not None and (not known or (newest.delivered_at, newest.id) > known):
+        mark = mark._replace(last=newest.id, delivered_at=newest.delivered_at)
+    return mark._replace(etag=log.etag, read_at=log.date)
+
+
+def _entries(path: str, page: Page) -> list[Entry]:
+    try:
+        return [_entry(item) for item in items(page.body)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise unusable(path, f"the answer is not a list of deliveries ({error!r})") from None
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    event, at = str(item["event"]), seconds(item["delivered_at"])
+    return Entry(int(item["id"]), str(item["guid"]), event, item.get("action"), at)

@@ -1,0 +1,71 @@
+"""What a patrol saw and did, as scripts read it.
+
+The keys are part of the command line's interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from closeout.core.errors import CloseoutError
+
+COUNTED = ("rounds", "closings", "started", "recovered", "ignored", "gaps", "errors")
+"""What is summed up over all rounds of a process."""
+
+
+@dataclass(slots=True)
+class Report:
+    """One round. `notes` are for people: what is new, not what is wrong."""
+
+    deliveries_seen: int = 0
+    recovered: int = 0
+    ignored: int = 0
+    gaps: int = 0
+    closings_seen: int = 0
+    started: int = 0
+    errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    repositories: int | None = None
+    """Repositories whose list was read as a whole; None for a round that read no lists."""
+
+    def failed(self, error: CloseoutError) -> None:
+        """Count an error."""
+        self.errors.append(error.message)
+
+    @property
+    def found(self) -> bool:
+        """Whether patrol found something that nobody had told."""
+        return bool(self.recovered or self.gaps or self.started)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {
+            "deliveries": {
+                "seen": self.deliveries_seen,
+                "recovered": self.recovered,
+                "ignored": self.ignored,
+                "gaps": self.gaps,
+            },
+            "closings": {"seen": self.closings_seen, "started": self.started},
+            "orphans": {"found": 0, "started": 0, "unknown": 0},
+            "errors": list(self.errors),
+        }
+
+    def with_notes(self) -> dict[str, Any]:
+        """Return `to_json` with the notes for people."""
+        return {**self.to_json(), "notes": list(self.notes)}
+
+
+class PatrolFigures(NamedTuple):
+    """What the metrics say of patrol."""
+
+    ended_at: Mapping[str, float]
+    """When a round last ended: `logs` without lists, `lists` with them."""
+    repositories: int
+    """How many lists the last round with lists read as a whole."""
+    uncovered: int
+    """Patterns in the configuration that patrol cannot follow."""
+    totals: Mapping[str, int]
+    """Sums by the names in `COUNTED`."""

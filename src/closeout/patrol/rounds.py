@@ -1,0 +1,67 @@
+"""One round of patrol: the delivery logs, then the lists of closed pull requests.
+
+Whoever owns the round (a timer, a command, a schedule) makes one at a time; a round that ends in the middle is repeated by
+the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from closeout.core.automation import Automation
+from closeout.core.errors import CloseoutError
+from closeout.patrol.closings import ClosingIntake, patrol_closings
+from closeout.patrol.coverage import Coverage, coverage
+from closeout.patrol.delivery_log import DeliveryLogs, LogIntake
+from closeout.patrol.hooks import Hooks, Ours
+from closeout.patrol.marks import REPOSITORY, repository_marks
+from closeout.patrol.reader import Reader
+from closeout.patrol.report import Report
+from closeout.ports.patrol import GitHubReads, PatrolStore
+
+
+class Intake(ClosingIntake, LogIntake, Protocol):
+    """Takes in what patrol finds, as a webhook would be."""
+
+
+class Patrol:
+    """What patrol watches for one configuration, from one round to the next. `ours` knows this closeout's URLs."""
+
+    def __init__(
+        self,
+        github: GitHubReads,
+        store: PatrolStore,
+        intake: Intake,
+        automations: Sequence[Automation],
+        *,
+        ours: Ours,
+        pause: Callable[[float], object],
+    ) -> None:
+        self._github = github
+        self._store = store
+        self._intake = intake
+        self._automations = tuple(automations)
+        self._ours = ours
+        self._pause = pause
+        self._hooks = Hooks()
+        self.coverage: Coverage = coverage(automations)
+
+    def round(self, *, deliveries: bool = True, closings: bool = True) -> Report:
+        """Look once; never raise for what GitHub answers. A gap in a log makes the round read the lists too."""
+        report = Report()
+        reader = Reader(self._github, self._pause)
+        try:
+            if deliveries:
+                self._read_logs(reader, report)
+            if closings or report.gaps:
+                patrol_closings(reader, self._store, self._intake, self.coverage.repositories, report)
+        except CloseoutError as error:
+            report.failed(error)
+        return report
+
+    def _read_logs(self, reader: Reader, report: Report) -> None:
+        known = repository_marks(self._store.marks(REPOSITORY))
+        logs = DeliveryLogs(reader, self._store, self._intake, self._automations, report)
+        hooks = self._hooks.candidates(reader, self.coverage.repositories, report)
+        logs.patrol(hooks, self._ours, self._hooks.foreign, known)

@@ -1,0 +1,53 @@
+"""What patrol needs of the world outside: to read GitHub's lists, and to keep how far it has read.
+
+Apart from `GitHub`, because no run reads a list conditionally: patrol asks for the same page again and again, and what
+GitHub says about the page (its tag, the time, the limit) counts as much as the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from closeout.ports.durable import Json
+
+
+class Page(NamedTuple):
+    """An answer of GitHub's API to a conditional read. Times are whole seconds since the epoch, by GitHub's clock."""
+
+    body: Json
+    """None when it is `unchanged`."""
+    unchanged: bool
+    """GitHub answered 304: the same as when it gave the tag. Such a call does not count against the limit."""
+    etag: str | None
+    date: int
+    """When GitHub answered."""
+    next: Mapping[str, str] | None = None
+    """The query of the next page, None on the last one."""
+    remaining: int | None = None
+    """Calls that the token has left; None if GitHub does not limit it."""
+    limit: int | None = None
+
+
+class GitHubReads(Protocol):
+    """Reads lists of GitHub's API."""
+
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        """Read one page; with `etag` only if it is another one than that. Raises `ServiceError`, also for half a page."""
+        ...
+
+
+class PatrolStore(Protocol):
+    """Keeps how far patrol has read. `kind` and `key` name a mark; where one is lost, patrol begins anew and says so."""
+
+    def marks(self, kind: str) -> Mapping[str, Mapping[str, Json]]:
+        """Return all marks of a kind by key. Raises `StoreUnavailable` or `LedgerError`."""
+        ...
+
+    def save_mark(self, kind: str, key: str, value: Mapping[str, Json]) -> None:
+        """Keep a mark in place of the one before, durably. Raises `StoreUnavailable`."""
+        ...
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery of a hook is stored."""
+        ...

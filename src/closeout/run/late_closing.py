@@ -1,0 +1,61 @@
+"""Ask GitHub when a pull request was closed, if the payload does not say: GitHub was seen to send `closed` with a null.
+
+Such a run is named after its GUID. It gives itself the closing, so that no other delivery of it starts a second run; a
+closing that another run has already is that run's to act upon.
+"""
+
+from __future__ import annotations
+
+from closeout.core.closing import ACTION, EVENT, Closing
+from closeout.core.errors import NotSame, Reopened, ServiceError
+from closeout.core.facts import Facts, facts_of
+from closeout.ports import Json
+from closeout.run.closed_event import read_pull_request
+from closeout.run.context import RunContext
+
+PATIENCE = 60.0
+"""Seconds after a run's begin in which GitHub may still show the pull request as open: its API can lag behind its webhooks."""
+
+
+def is_late(context: RunContext) -> bool:
+    """Return whether the run acts on a closing that its payload does not name, and GitHub can be asked for it."""
+    facts = _facts(context)
+    named = None not in (facts.repository, facts.repository_id, facts.number, facts.pull_request_id)
+    is_closing = (facts.event, facts.action) == (EVENT, ACTION)
+    return is_closing and facts.closed_at is None and named and context.deps.has_token
+
+
+def claim(context: RunContext, begun: float) -> Json:
+    """Return `{"closing": text, "owner": run id}`; only inside a recorded function.
+
+    Raises `Reopened` if GitHub shows the pull request as open for a minute, `NotSame`, or a `ServiceError`: no error is
+    read as "closed".
+    """
+    facts = _facts(context)
+    repository, number = str(facts.repository), int(facts.number or 0)
+    pull = read_pull_request(context.deps.github, repository, number)
+    if (pull["id"], pull["base"]["repo"]["id"]) != (facts.pull_request_id, facts.repository_id):
+        raise NotSame(f"{repository}#{number} is now another pull request or repository than the event's")
+    if pull["state"] != "closed":
+        _wait_or_give_up(f"{repository}#{number}", context.deps.clock.now() - begun)
+    closing = Closing(pull["base"]["repo"]["id"], pull["id"], pull["closed_at"])
+    run_id = context.execution.run_id
+    owner = context.deps.claim_closing(str(closing), closing.run_id(context.automation.name), run_id)
+    context.log(f"the payload does not say when the pull request was closed; GitHub says {closing.closed_at}")
+    return {"closing": str(closing), "owner": owner}
+
+
+def _wait_or_give_up(name: str, passed: float) -> None:
+    if passed > PATIENCE:
+        raise Reopened(f"{name} is open")
+    raise ServiceError(
+        f"GitHub shows {name} as open, though it sent that it was closed",
+        service="github",
+        operation="pull_request",
+        reason="NotClosedYet",
+        transient=True,
+    )
+
+
+def _facts(context: RunContext) -> Facts:
+    return facts_of(context.execution.event_name, context.payload)

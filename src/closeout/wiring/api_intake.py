@@ -1,0 +1,117 @@
+"""Patrol's way into a ledger: what GitHub's API told is matched, stored and started as a webhook would be.
+
+An automation that had not begun when something happened is left out here, after matching and before storing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from closeout.core.closing import Closing
+from closeout.core.errors import StoreUnavailable
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.intake.receiver import Receiver
+from closeout.intake.recovered import recovered
+from closeout.patrol.closed_list import ClosedPull
+from closeout.patrol.delivery_log import Entry
+from closeout.ports import Incoming, PatrolStore, RunReader
+
+COMMIT_SECONDS = 60.0
+"""Longer than any commit takes. Without an answer by then, the round fails and its marks stay."""
+
+
+class ApiIntake(NamedTuple):
+    """`patrol.rounds.Intake` over one ledger. `started` is told of new executions."""
+
+    receiver: Receiver
+    reader: RunReader
+    store: PatrolStore
+    accept: Callable[[Sequence[Incoming]], None]
+    started: Callable[[Iterable[str]], None]
+    now: Callable[[], float]
+
+    def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
+        """Whether one of these automations has no run for the closing."""
+        closing = Closing(closed.repository_id, closed.id, closed.pull["closed_at"])
+        return any(self.reader.run(closing.run_id(name)) is None for name in automations)
+
+    def take_in(
+        self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
+    ) -> bool:
+        """Store the closing if it starts one of these automations."""
+        event = _closed_event(closed.pull, sender)
+        decision = recovered(self.receiver, event, heard="closed-list", at=self.now())
+        runs = _of(decision.runs, automations)
+        if decision.delivery is None or not runs:
+            return False  # it starts nothing, as most closings of a repository do
+        return bool(self._accept(decision.delivery, runs).started)
+
+    def has(self, hook: int, guid: str) -> bool:
+        """Whether the delivery is stored."""
+        return self.store.has_delivery(str(hook), guid)
+
+    def recover(
+        self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
+    ) -> bool:
+        """Store a delivery of the log, with or without runs."""
+        decision = recovered(
+            self.receiver,
+            payload,
+            heard="delivery-log",
+            at=self.now(),
+            event=entry.event,
+            hook=str(hook),
+            guid=entry.guid,
+        )
+        if decision.delivery is None:
+            return False
+        self._accept(decision.delivery, _of(decision.runs, automations))
+        return True
+
+    def _accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
+        """Store, and wait for the commit. Raises `CloseoutError`."""
+        done: Future[Accepted] = Future()
+
+        def answer(result: Any) -> None:
+            if isinstance(result, Exception):
+                done.set_exception(result)
+            else:
+                done.set_result(result)
+
+        self.accept([(delivery, runs, answer)])
+        try:
+            accepted = done.result(COMMIT_SECONDS)
+        except TimeoutError:
+            raise StoreUnavailable("the ledger did not answer in time") from None
+        self.started(accepted.started)
+        return accepted
+
+
+def _of(runs: Sequence[NewRun], automations: frozenset[str]) -> tuple[NewRun, ...]:
+    return tuple(run for run in runs if run.automation in automations)
+
+
+def _closed_event(pull: Mapping[str, Any], sender: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the `closed` event of a pull request as the list shows it.
+
+    The list lacks `merged`, which its time tells, and counts (`additions`, `changed_files`, …). A condition on one of
+    those is an error of the run. https://docs.github.com/en/rest/pulls/pulls#list-pull-requests
+    """
+    repository = pull["base"]["repo"]
+    merged = pull.get("merged_at") is not None
+    event: dict[str, Any] = {
+        "action": "closed",
+        "number": pull["number"],
+        "pull_request": {**pull, "merged": merged},
+        "repository": repository,
+    }
+    if merged and sender is not None:
+        event["pull_request"]["merged_by"] = sender
+    owner = repository.get("owner")
+    if isinstance(owner, Mapping) and owner.get("type") == "Organization":
+        event["organization"] = {key: owner[key] for key in ("login", "id", "node_id") if key in owner}
+    if sender is not None:
+        event["sender"] = sender
+    return event

@@ -1,0 +1,205 @@
+"""Patrol on one machine: composed over a ledger, one round at a time, by a timer of `serve` or for a command.
+
+The timer has a thread of its own, so deliveries and runs never wait for it. Its marks are in the ledger: a process that is
+killed in a round loses nothing, and the next start begins with a round.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+from closeout.adapters.clock import SystemClock
+from closeout.adapters.hooks import same_webhook
+from closeout.config.load import Loaded
+from closeout.core.errors import ServiceError
+from closeout.core.redact import Redactor
+from closeout.intake.receiver import Receiver
+from closeout.ledger.sqlite import Ledger, Views
+from closeout.patrol.reader import SPENT
+from closeout.patrol.report import COUNTED, PatrolFigures, Report
+from closeout.patrol.rounds import Patrol
+from closeout.ports import Page, RunReader
+from closeout.wiring.api_intake import ApiIntake
+from closeout.wiring.clients import SharedClients, configured_clients, setting_value
+
+LAST = "report"
+"""The kind of the mark that keeps what the last round saw."""
+UNASKED = (
+    "there is no `secrets.github`, so patrol cannot ask GitHub for closed pull requests that it was not told of;"
+    " add a token, or write `patrol: { deliveries: off, state: off }`"
+)
+JOIN_SECONDS = 2.0
+
+
+class Patrols:
+    """The patrols of one process. `base` returns this server's public URL, None while nobody knows it."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        ledger: Ledger,
+        reader: RunReader,
+        receiver: Receiver,
+        clients: SharedClients,
+        *,
+        base: Callable[[], str | None],
+        started: Callable[[Iterable[str]], None],
+    ) -> None:
+        self._settings = loaded.settings.patrol
+        self._ledger = ledger
+        self._has_token = clients.has_token
+        self._stopping = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.totals: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        """What all rounds of this process saw and did."""
+        self._last = dict(ledger.marks(LAST))
+        """What the last rounds saw, also those of an earlier process."""
+        self._patrol = Patrol(
+            _Stoppable(clients, self._stopping),
+            ledger,
+            ApiIntake(receiver, reader, ledger, ledger.accept_group, started, clients.now),
+            loaded.automations,
+            ours=lambda url: (own := base()) is not None and same_webhook(url, own),
+            pause=self._stopping.wait,
+        )
+        self._now = clients.now
+
+    @property
+    def watches(self) -> bool:
+        """Whether there is anything to look at."""
+        on = self._settings.deliveries is not None or self._settings.state is not None
+        return on and bool(self._patrol.coverage.repositories)
+
+    def notices(self) -> list[str]:
+        """Return what the operator should know of the configuration."""
+        if not (self._settings.deliveries or self._settings.state):
+            return []
+        found = [
+            f"patrol does not cover `repositories: {pattern}` of {automation}: it reads only repositories that are"
+            " written out, because a pattern does not say which there are"
+            for automation, pattern in self._patrol.coverage.patterns
+        ]
+        return [*found, *([UNASKED] if self.watches and not self._has_token else [])]
+
+    def round(self, *, deliveries: bool = True, closings: bool = True) -> Report:
+        """Make one round, of what is not switched off, and keep what it saw."""
+        with self._one_at_a_time:
+            if not self._has_token:
+                report = Report(errors=[UNASKED])
+            else:
+                report = self._patrol.round(
+                    deliveries=deliveries and self._settings.deliveries is not None,
+                    closings=closings and self._settings.state is not None,
+                )
+            self._note(report)
+        return report
+
+    def _note(self, report: Report) -> None:
+        """Count what a round saw, and keep when the lists and the logs were last looked at."""
+        seen = (
+            1,
+            report.closings_seen,
+            report.started,
+            report.recovered,
+            report.ignored,
+            report.gaps,
+            len(report.errors),
+        )
+        for name, count in zip(COUNTED, seen, strict=True):
+            self.totals[name] += count
+        value = {"ended_at": self._now(), "repositories": report.repositories, **report.to_json()}
+        kind = "logs" if report.repositories is None else "lists"
+        self._ledger.save_mark(LAST, kind, value)
+        self._last[kind] = value
+
+    def figures(self) -> PatrolFigures:
+        """Return what `/metrics` says of patrol."""
+        last = dict(self._last)
+        return PatrolFigures(
+            {kind: value["ended_at"] for kind, value in sorted(last.items())},
+            last.get("lists", {}).get("repositories") or 0,
+            len(self._patrol.coverage.patterns),
+            dict(self.totals),
+        )
+
+    # --- the timer ----------------------------------------------------------------------------------------
+
+    def start(self, told: Callable[[Report], None]) -> None:
+        """Begin with a round, and make one whenever it is time; `told` gets each report."""
+        if self.watches and self._has_token:
+            self._thread = threading.Thread(target=partial(self._run, told), name="patrol", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Make no further call; a round that is under way ends unfinished, and the next start repeats it."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(JOIN_SECONDS)
+
+    def _run(self, told: Callable[[Report], None]) -> None:
+        every = {"deliveries": self._settings.deliveries, "closings": self._settings.state}
+        due = {name: time.monotonic() for name, seconds in every.items() if seconds is not None}
+        while due and not self._stopping.wait(max(min(due.values()) - time.monotonic(), 0.0)):
+            now = time.monotonic()
+            parts = {name: due.get(name, now + 1.0) <= now for name in every}
+            try:
+                told(self.round(**parts))
+            except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one round meets
+                told(Report(errors=[f"patrol failed: {error}"]))
+            for name, was_due in parts.items():
+                if was_due:
+                    due[name] = now + (every[name] or 0.0)
+
+
+class _Stoppable:
+    """`GitHubReads` over the clients of a process, until the process stops. The client is made when first needed."""
+
+    def __init__(self, clients: SharedClients, stopping: threading.Event) -> None:
+        self._clients = clients
+        self._stopping = stopping
+
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        """Read one page."""
+        if self._stopping.is_set():
+            raise ServiceError(
+                "closeout is stopping",
+                service="github",
+                operation=f"GET {path}",
+                reason=SPENT,
+                transient=False,
+            )
+        return self._clients.github.read(path, query, etag)
+
+
+def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report:
+    """Make one round over a ledger that no server holds. The runs that it starts are left to the next server.
+
+    `base_setting` names the setting in which a server leaves its public URL. Raises `LedgerInUse` and `LedgerError`.
+    """
+    clock, redactor = SystemClock(), Redactor()
+    clients = configured_clients(loaded, clock, redactor, lambda _text: None)
+    with Ledger(db, clock=clock, redact=redactor.text) as ledger:
+        reader = Views(db, clock=clock)
+        patrols = Patrols(
+            loaded,
+            ledger,
+            reader,
+            Receiver.of(loaded.automations, tuple),
+            clients,
+            base=lambda: _base(loaded, reader, base_setting),
+            started=lambda _executions: None,
+        )
+        return patrols.round()
+
+
+def _base(loaded: Loaded, reader: Views, base_setting: str) -> str | None:
+    """Return the public URL of the configuration, or of the server that last ran on this ledger."""
+    if loaded.settings.public_url:
+        return setting_value(loaded.settings.public_url, "public-url")
+    kept = reader.setting(base_setting)
+    return kept.decode() if kept else None

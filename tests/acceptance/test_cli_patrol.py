@@ -1,0 +1,171 @@
+"""`closeout patrol --once` and the timer of `serve`: what GitHub did not tell is found, with a server and without one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.cli import exits
+from closeout.testing.github import FakeGitHub
+from tests.acceptance.cli_process import Result
+from tests.acceptance.forked import run
+from tests.acceptance.machine import SECRET, Machine
+from tests.until import until
+
+CONFIG = """\
+version: 1
+secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET, github: env:CLOSEOUT_GITHUB_TOKEN }
+github: { api-url: env:GITHUB_API }
+automations:
+  clean:
+    on: { pull_request: { types: [closed], branches: [develop] } }
+    repositories: [acme/shop]
+    steps: [{ uses: shell, with: { run: 'echo $N >> gone', env: { N: '${{ event.pull_request.number }}' } } }]
+"""
+
+
+class Clock:
+    """GitHub's clock: time goes on, and sometimes jumps."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+class NoAws:
+    """There is none."""
+
+    url = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Machine]:
+    """A machine without a server, and a GitHub with one pull request that was closed before closeout came."""
+    with FakeGitHub(now=Clock()) as github:
+        github.world.add_repository("acme/shop", id=501_001)
+        close(github, 7)
+        made = Machine(tmp_path, NoAws(), github, CONFIG)  # type: ignore[arg-type]
+        yield made
+        if made.server is not None:
+            made.kill()
+
+
+def close(github: FakeGitHub, number: int) -> None:
+    """Open a pull request and close it, some seconds after whatever happened before."""
+    assert isinstance(github.world.now, Clock)
+    github.world.now.ahead += 5
+    github.world.open_pull("acme/shop", number=number)
+    github.world.change_pull("acme/shop", number, "closed")
+
+
+def patrol(scene: Machine, *options: str) -> Result:
+    """Run the command."""
+    arguments = ["patrol", "--config", str(scene.config), "--db", str(scene.db), "--once", *options]
+    done = run(arguments, folder=scene.folder, environment=scene.environment, stdin="", seconds=30)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def report(**given: dict[str, int]) -> dict[str, Any]:
+    """Return what `--json` prints when nothing else happened."""
+    deliveries = {"seen": 0, "recovered": 0, "ignored": 0, "gaps": 0} | given.get("deliveries", {})
+    closings = {"seen": 0, "started": 0} | given.get("closings", {})
+    orphans = {"found": 0, "started": 0, "unknown": 0}
+    return {"deliveries": deliveries, "closings": closings, "orphans": orphans, "errors": []}
+
+
+def gone(scene: Machine) -> list[str]:
+    """Return the numbers that the automation cleaned up after."""
+    file = scene.folder / "gone"
+    return file.read_text().split() if file.exists() else []
+
+
+def runs(scene: Machine) -> list[Any]:
+    """Return `runs list --json`."""
+    arguments = ["runs", "list", "--db", str(scene.db), "--json"]
+    done = run(arguments, folder=scene.folder, environment=scene.environment, stdin="", seconds=30)
+    found: list[Any] = json.loads(done.stdout)
+    return found
+
+
+def test_without_a_server_it_looks_by_itself_and_the_next_server_runs_what_it_found(scene: Machine) -> None:
+    """What was closed before the first look stays; what is closed after it goes."""
+    first = patrol(scene, "--json")
+    assert (first.code, first.json) == (exits.OK, report())
+    assert "patrol begins here" in first.err
+    close(scene.github, 25)
+    found = patrol(scene, "--json")
+    assert (found.code, found.json) == (exits.FAILED, report(closings={"seen": 1, "started": 1})), found.err
+    assert [(one["state"], one["heard"], one["number"]) for one in runs(scene)] == [
+        ("queued", "closed-list", 25)
+    ]
+    assert patrol(scene, "--json").code == exits.OK
+    scene.start()
+    until("the run", lambda: gone(scene) == ["25"])
+    until("its end", lambda: runs(scene)[0]["verdict"] == "success")
+
+
+def test_a_server_starts_with_a_patrol_and_makes_one_when_asked(scene: Machine) -> None:
+    """The server was off while #25 was closed, and no delivery comes for #26 either."""
+    patrol(scene)
+    close(scene.github, 25)
+    scene.start()
+    until("the run of #25", lambda: gone(scene) == ["25"])
+    close(scene.github, 26)
+    asked = patrol(scene, "--json")
+    assert (asked.code, asked.json["closings"]["started"]) == (exits.FAILED, 1), asked.err
+    until("the run of #26", lambda: gone(scene) == ["25", "26"])
+    assert patrol(scene).code == exits.OK
+
+
+def test_what_the_hook_could_not_deliver_comes_from_its_log(scene: Machine) -> None:
+    """With the payload that GitHub sent; the list then finds nothing more."""
+    scene.start()
+    hook = scene.github.add_hook(
+        "acme/shop", url=scene.hook_url, secret=SECRET, events=("pull_request", "push")
+    )
+    assert patrol(scene).code == exits.OK
+    hook.url = "http://127.0.0.1:9/webhook"
+    close(scene.github, 25)
+    scene.github.sender.settle()
+    hook.url = scene.hook_url
+    found = patrol(scene, "--json")
+    expected = report(deliveries={"seen": 2, "recovered": 1, "ignored": 1}, closings={"seen": 1})
+    assert (found.code, found.json) == (exits.FAILED, expected), found.err
+    until("the run of #25", lambda: gone(scene) == ["25"])
+    assert runs(scene)[0]["heard"] == "delivery-log"
+
+
+def test_what_cannot_be_asked_is_told_and_starts_nothing(scene: Machine) -> None:
+    """A repository that the token does not see is not one without closings."""
+    patrol(scene)
+    close(scene.github, 25)
+    scene.github.faults.add("status", path=r"/repos/acme/shop/pulls", status=404, times=0)
+    failed = patrol(scene, "--json")
+    assert (failed.code, failed.json["closings"], len(failed.json["errors"])) == (
+        exits.UNAVAILABLE,
+        {"seen": 0, "started": 0},
+        1,
+    )
+    scene.github.faults.clear()
+    assert patrol(scene).code == exits.FAILED
+
+
+def test_it_needs_once_and_a_token(scene: Machine) -> None:
+    """Each is said in one sentence."""
+    arguments = ["patrol", "--config", str(scene.config), "--db", str(scene.db)]
+    done = run(arguments, folder=scene.folder, environment=scene.environment, stdin="", seconds=30)
+    assert (done.returncode, "--once" in done.stderr) == (exits.USAGE, True)
+    scene.config.write_text(
+        CONFIG.replace(", github: env:CLOSEOUT_GITHUB_TOKEN", "").replace(
+            "    steps", "    status: false\n    steps"
+        )
+    )
+    asked = patrol(scene, "--json")
+    assert (asked.code, "secrets.github" in asked.json["errors"][0]) == (exits.UNAVAILABLE, True)

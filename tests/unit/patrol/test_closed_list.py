@@ -1,0 +1,296 @@
+"""One repository's list: where it begins, what an answer must say, and what a quiet hour costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from closeout.core.errors import ServiceError
+from closeout.patrol.closings import patrol_closings
+from closeout.patrol.moments import seconds, shown
+from closeout.patrol.reader import Reader
+from closeout.patrol.report import Report
+from tests.unit.patrol.lists import Lists, MemoryMarks, Taken, failure
+
+HERE = {"acme/shop": ("clean",)}
+
+
+class Round:
+    """A GitHub, what is kept, and rounds over them."""
+
+    def __init__(self) -> None:
+        self.github, self.store, self.taken = Lists(), MemoryMarks(), Taken()
+
+    def patrol(self, repositories: dict[str, tuple[str, ...]] | None = None) -> Report:
+        """Make one round."""
+        report = Report()
+        reader = Reader(self.github, lambda _seconds: None)
+        patrol_closings(
+            reader, self.store, self.taken, HERE if repositories is None else repositories, report
+        )
+        return report
+
+    def close(self, number: int, *, after: int = 10) -> str:
+        """Close a pull request some seconds later; return the moment."""
+        self.github.now += after
+        self.github.close(number)
+        return shown(self.github.now)
+
+
+@pytest.fixture
+def world() -> Round:
+    """Return a world in which patrol has begun."""
+    made = Round()
+    made.close(1)
+    made.patrol()
+    made.github.calls.clear()
+    return made
+
+
+def test_a_thousand_old_closings_start_nothing() -> None:
+    """Neither at the first read nor later, when somebody comments on one of them."""
+    world = Round()
+    for number in range(1_000):
+        world.close(number, after=1)
+    report = world.patrol()
+    assert (report.closings_seen, report.errors) == (0, [])
+    assert report.notes == [
+        f"acme/shop: patrol begins here with what is closed after {shown(world.github.now)}"
+    ]
+    world.github.now += 10
+    world.github.comment(3)
+    assert world.patrol().closings_seen == 0
+    assert world.taken.started == []
+
+
+def test_a_closing_after_the_beginning_starts_once(world: Round) -> None:
+    """It stays in the list's last minutes for a while, and is not started again."""
+    moment = world.close(2)
+    assert world.patrol().started == 1
+    world.close(3)
+    assert world.patrol().started == 1
+    assert world.taken.started[0] == (2, moment, "clean")
+
+
+def test_a_closing_that_was_pruned_is_not_started_again(world: Round) -> None:
+    """A comment brings an old pull request to the front of the list."""
+    world.close(2)
+    world.close(3, after=1_000)
+    assert world.patrol().started == 2
+    world.taken.started.clear()
+    world.github.now += 100
+    world.github.comment(2)
+    assert world.patrol().started == 1, "what is within the last minutes is compared with the ledger"
+    assert [number for number, _, _ in world.taken.started] == [3]
+
+
+def test_closings_of_one_second_and_late_ones_are_found(world: Round) -> None:
+    """One that a replica shows only after a newer one has the watermark still before it."""
+    world.close(2)
+    late = world.github.pulls.pop(2)
+    world.close(3, after=0)
+    world.close(4, after=200)
+    assert world.patrol().started == 2
+    world.github.pulls[2] = late
+    world.github.comment(9) if 9 in world.github.pulls else world.close(5)
+    assert world.patrol().started == 2
+
+
+def test_an_automation_that_comes_later_begins_later(world: Round) -> None:
+    """What is in the list's last minutes does not start it."""
+    world.close(2)
+    world.patrol()
+    assert world.patrol({"acme/shop": ("clean", "new")}).started == 0
+    world.close(3)
+    world.patrol({"acme/shop": ("clean", "new")})
+    assert [(number, name) for number, _, name in world.taken.started] == [
+        (2, "clean"),
+        (3, "clean"),
+        (3, "new"),
+    ]
+
+
+def test_who_leaves_and_comes_back_begins_anew(world: Round) -> None:
+    """Otherwise a month of closings would start when the automation is back."""
+    world.close(2)
+    assert world.patrol({"acme/gone": ("clean",)}).errors == ["GitHub: 404"]
+    assert world.patrol().started == 1, "a round with errors has forgotten nothing"
+    world.patrol({})
+    world.close(3)
+    assert world.patrol().started == 0
+    world.close(4)
+    assert world.patrol().started == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"state": "open"},
+        {"closed_at": None},
+        {"closed_at": "yesterday"},
+        {"updated_at": None},
+        {"id": "x"},
+        {"base": {"repo": None}},
+        {"base": {"repo": {"id": 7}}},
+    ],
+)
+def test_what_github_does_not_say_is_unknown(world: Round, broken: dict[str, Any]) -> None:
+    """It is told, nothing is started for it, and the watermark stays, so that a whole answer is read later."""
+    kept = dict(world.store.kept)
+    moment = world.close(2)
+    whole = world.github.pulls[2]
+    world.close(3)
+    listed = world.github._closed
+    world.github._closed = lambda: [  # type: ignore[method-assign]
+        pull | broken if pull["number"] == 2 else pull for pull in listed()
+    ]
+    world.github._change(3)
+    report = world.patrol()
+    assert len(report.errors) == 1
+    assert not any(number == 2 for number, _, _ in world.taken.started)
+    assert {key: mark["known_to"] for key, mark in world.store.kept.items()} == {
+        key: mark["known_to"] for key, mark in kept.items()
+    }
+    world.github._closed = listed  # type: ignore[method-assign]
+    world.github.pulls[2] = whole
+    world.github._change(3)
+    world.patrol()
+    assert (2, moment, "clean") in world.taken.started
+
+
+@pytest.mark.parametrize("status", [404, 403, 500, 429])
+def test_an_error_is_told_and_moves_nothing(world: Round, status: int) -> None:
+    """A 404 above all is no empty list."""
+    kept = dict(world.store.kept)
+    world.close(2)
+
+    def refuse(_path: str) -> None:
+        raise failure(str(status), transient=status >= 500, status=status)
+
+    world.github.before = refuse
+    report = world.patrol()
+    assert report.errors == [f"GitHub: {status}"]
+    assert (report.closings_seen, world.store.kept) == (0, kept)
+
+
+def test_a_quiet_repository_costs_one_call_that_does_not_count(world: Round) -> None:
+    """GitHub says that the page has not changed."""
+    for _ in range(3):
+        world.github.now += 3_600
+        assert world.patrol().errors == []
+    assert [unchanged for _, unchanged in world.github.calls] == [True] * 3
+
+
+def test_a_page_that_has_not_changed_hides_nothing_on_the_next_one(world: Round) -> None:
+    """All on it is of one second, and so is what comes after."""
+    world.github.per_page = 2
+    world.close(7)
+    world.close(8, after=0)
+    assert world.patrol().started == 2
+    world.close(5, after=0)
+    assert world.patrol().started == 1
+
+
+def test_a_name_that_another_repository_took_begins_anew(world: Round) -> None:
+    """The watermark is the repository's, and the new one has none."""
+    world.github.repository = 777
+    world.github.pulls.clear()
+    world.close(5)
+    assert world.patrol().started == 0
+    assert set(world.store.marks("repository")) == {"501", "777"}
+
+
+def test_an_empty_list_begins_too() -> None:
+    """The repository is then asked for its id."""
+    world = Round()
+    world.patrol()
+    world.close(1)
+    assert world.patrol().started == 1
+
+
+def test_a_list_that_never_stands_still_is_told() -> None:
+    """After some passes; what was found by then is started."""
+    world = Round()
+    world.github.per_page = 2
+    world.close(1)
+    world.patrol()
+    for number in range(2, 12):
+        world.close(number)
+    reopened = iter(range(2, 12))
+
+    def reopen(_path: str) -> None:
+        number = next(reopened, None)
+        if number is not None and len(world.github._closed()) > 4:
+            world.github.now += 1
+            world.github.open(number)
+
+    world.github.before = reopen
+    report = world.patrol()
+    assert report.started > 0
+    assert len(report.errors) in (0, 1)
+
+
+def test_times_of_another_form_are_no_times() -> None:
+    """Fractions are dropped."""
+    assert seconds("2026-05-28T20:26:40.123Z") == seconds("2026-05-28T20:26:40Z") == 1_780_000_000
+    for text in (
+        "2026-05-28T20:26:40",
+        "2026-05-28",
+        17,
+        None,
+        "2026-05-28T20:26:40.xZ",
+        "2026-05-28T20:26:40+00:00",
+    ):
+        with pytest.raises(ValueError):
+            seconds(text)
+
+
+# --- the budget --------------------------------------------------------------------------------------------
+
+
+def test_a_round_spends_half_of_what_is_left_and_keeps_the_reserve() -> None:
+    """Runs need the rest to check and to report."""
+    for remaining, most in ((5_000, 2_500), (900, 400), (510, 10), (400, 1)):
+        github = Lists()
+        github.remaining = remaining + 1
+        reader = Reader(github, lambda _seconds: None)
+        with pytest.raises(ServiceError, match="kept for runs"):
+            _read_for_ever(reader)
+        assert abs(len(github.calls) - most) <= 1, (remaining, len(github.calls))
+
+
+def _read_for_ever(reader: Reader) -> None:
+    for _ in range(10_000):
+        reader.read("/repos/acme/shop", {}, None)
+
+
+def test_a_limit_ends_the_round_and_the_rest_is_told_once(world: Round) -> None:
+    """No further call is made."""
+    calls = []
+
+    def limit(path: str) -> None:
+        calls.append(path)
+        raise failure("rate-limit", status=403)
+
+    world.github.before = limit
+    report = world.patrol({f"acme/{name}": ("clean",) for name in "abc"})
+    assert len(calls) == 1
+    assert len(report.errors) == 2
+    assert report.errors[1].startswith("2 repositories wait for the next patrol")
+
+
+def test_errors_that_may_pass_are_tried_again_after_growing_pauses() -> None:
+    """And a GitHub that answers nothing any more is left alone after three reads."""
+    pauses: list[float] = []
+    github = Lists()
+
+    def refuse(_path: str) -> None:
+        raise failure()
+
+    github.before = refuse
+    reader = Reader(github, pauses.append)
+    for _ in range(5):
+        with pytest.raises(ServiceError):
+            reader.read("/repos/acme/shop", {}, None)
+    assert pauses == [1.0, 2.0, 4.0] * 3

@@ -1,0 +1,250 @@
+"""The delivery logs of hooks: what is recovered, what is only counted, and where a log ends too early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from closeout.core.automation import Automation
+from closeout.patrol.delivery_log import DeliveryLogs, Entry
+from closeout.patrol.hooks import Hooks
+from closeout.patrol.marks import RepositoryMark
+from closeout.patrol.moments import shown
+from closeout.patrol.report import Report
+from closeout.ports.patrol import Page
+from tests.unit.patrol.lists import START, MemoryMarks, failure
+
+DAY = 86_400
+URL = "https://closeout.example/webhook"
+CLEAN = Automation(name="clean", triggers=({"event": "pull_request", "types": ["closed"]},))
+HERE = {501: RepositoryMark(501, "acme/shop", START, None, START, {"clean": START})}
+
+
+class Logs:
+    """A GitHub of hooks and their logs without HTTP."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.per_page = 2
+        self.hooks: dict[str, list[tuple[int, str, list[str]]]] = {}
+        self.hooks = {"/repos/acme/shop": [(77, URL, ["pull_request", "push"])]}
+        self.log: dict[int, list[dict[str, Any]]] = {77: [], 78: []}
+        self.before: Callable[[str], None] = lambda _path: None
+        self.calls: list[str] = []
+
+    def deliver(
+        self, event: str = "pull_request", action: str | None = "closed", hook: int = 77, **pull: Any
+    ) -> str:
+        """Note a delivery; return its GUID."""
+        self.now += 10
+        number = 1_000 + sum(map(len, self.log.values()))
+        closed = {"closed_at": shown(self.now), "number": 5} | pull
+        payload = {"action": action, "pull_request": closed, "repository": {"id": 501}}
+        entry = {
+            "id": number,
+            "guid": f"guid-{number}",
+            "event": event,
+            "action": action,
+            "delivered_at": shown(self.now),
+            "request": {"payload": payload if event == "pull_request" else {"ref": "x"}},
+        }
+        self.log[hook].insert(0, entry)
+        return str(entry["guid"])
+
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        """Answer as `GitHubReads`."""
+        self.calls.append(path)
+        self.before(path)
+        owner, _, rest = path.partition("/hooks")
+        if owner not in self.hooks:
+            raise failure("404", transient=False, status=404)
+        if not rest:
+            hooks = [
+                {"id": i, "config": {"url": url}, "events": events} for i, url, events in self.hooks[owner]
+            ]
+            return self._page(hooks, None, etag)
+        known = list(self.log[int(rest.split("/")[1])])
+        if rest.count("/") == 3:
+            return self._page(
+                next(one for one in known if str(one["id"]) == rest.rpartition("/")[2]), None, etag
+            )
+        at = int(query.get("cursor", "0"))
+        cut = [{k: v for k, v in entry.items() if k != "request"} for entry in known[at : at + self.per_page]]
+        following = {"cursor": str(at + self.per_page)} if len(known) > at + self.per_page else None
+        return self._page(cut, following, etag)
+
+    def _page(self, body: Any, following: Mapping[str, str] | None, etag: str | None) -> Page:
+        same = repr(body) == etag
+        return Page(None if same else body, same, repr(body), self.now, following, 5_000, 5_000)
+
+
+class Round:
+    """Rounds over the logs; `stored` is the ledger."""
+
+    def __init__(self, *automations: Automation) -> None:
+        self.github, self.store, self.hooks = Logs(), MemoryMarks(), Hooks()
+        self.automations = automations or (CLEAN,)
+        self.stored: dict[tuple[int, str], frozenset[str]] = {}
+
+    def has(self, hook: int, guid: str) -> bool:
+        """Whether the delivery is stored."""
+        return (hook, guid) in self.stored
+
+    def recover(
+        self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
+    ) -> bool:
+        """Store it."""
+        self.stored[hook, entry.guid] = automations
+        return True
+
+    def patrol(self, repositories: Mapping[int, RepositoryMark] = HERE) -> Report:
+        """Make one round."""
+        report = Report()
+        self.github.calls.clear()
+        logs = DeliveryLogs(self.github, self.store, self, self.automations, report)
+        hooks = self.hooks.candidates(self.github, ["acme/shop"], report)
+        logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign, repositories)
+        return report
+
+
+@pytest.fixture
+def world() -> Round:
+    """Return a world in which patrol has begun to watch the hook."""
+    made = Round()
+    for _ in range(5):
+        made.github.deliver()
+    assert made.patrol().errors == []
+    assert made.stored == {}, "nothing from before the beginning is taken in"
+    return made
+
+
+def test_what_did_not_arrive_is_recovered_once_however_far_back(world: Round) -> None:
+    """Over many pages, the oldest first; what arrived is left alone."""
+    lost = [world.github.deliver() for _ in range(7)]
+    world.stored[77, world.github.deliver()] = frozenset()
+    report = world.patrol()
+    assert (report.deliveries_seen, report.recovered, report.ignored, report.gaps) == (8, 7, 0, 0)
+    assert [guid for (_, guid), begun in world.stored.items() if begun == {"clean"}] == lost
+    assert (world.patrol().recovered, world.patrol().deliveries_seen) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("event", "action"), [("push", None), ("pull_request", "opened"), ("issue_comment", "created")]
+)
+def test_events_without_a_live_check_are_only_counted(world: Round, event: str, action: str | None) -> None:
+    """A push of three days ago deploys nothing."""
+    world.github.deliver(event, action)
+    report = world.patrol()
+    assert (report.recovered, report.ignored, world.stored) == (0, 1, {})
+    assert not any(path.endswith("/1005") for path in world.github.calls), "nor are they read"
+
+
+def test_an_event_that_nobody_listens_to_is_only_counted(world: Round) -> None:
+    """It has a live check, and no automation."""
+    world.github.deliver("delete", None)
+    assert world.patrol().ignored == 1
+    world.automations = (CLEAN, Automation(name="refs", triggers=({"event": "delete"},)))
+    world.patrol()
+    world.github.deliver("delete", None)
+    assert world.patrol().recovered == 1
+
+
+@pytest.mark.parametrize(
+    ("away", "empty", "gap"),
+    [(3_600, False, 0), (3_600, True, 1), (2 * DAY, True, 1), (14 * DAY, True, 1), (14 * DAY, False, 1)],
+)
+def test_a_log_that_ends_before_the_last_known_delivery_is_a_gap(
+    world: Round, away: int, empty: bool, gap: int
+) -> None:
+    """After a fortnight GitHub has forgotten it, and an empty log says nothing."""
+    world.github.now += away
+    if empty or away > 3 * DAY:
+        world.github.log[77].clear()
+    guid = world.github.deliver() if not empty else None
+    report = world.patrol()
+    assert (report.gaps, report.recovered) == (gap, int(not empty))
+    assert (guid is None) or (77, guid) in world.stored
+    world.store.kept["hook", "77"] = {**world.store.kept["hook", "77"], "etag": None}
+    assert world.patrol().gaps == 0, "it is told once"
+
+
+def test_a_quiet_hook_that_is_watched_has_no_gap(world: Round) -> None:
+    """Its log runs empty, but was read while nothing happened."""
+    for _ in range(5):
+        world.github.now += DAY
+        if world.github.now - START > 3 * DAY:
+            world.github.log[77].clear()
+        assert (report := world.patrol()).gaps == 0, report.notes
+
+
+def test_an_error_keeps_the_mark_and_what_it_hit_is_read_again(world: Round) -> None:
+    """Also half way."""
+    world.github.deliver()
+    world.github.deliver()
+    mark = {**world.store.kept["hook", "77"]}
+
+    def refuse(path: str) -> None:
+        if path.endswith("/deliveries/1006"):
+            raise failure()
+
+    world.github.before = refuse
+    report = world.patrol()
+    assert (report.recovered, len(report.errors)) == (1, 1)
+    assert world.store.kept["hook", "77"] == mark
+    world.github.before = lambda _path: None
+    assert world.patrol().recovered == 1
+
+
+def test_an_old_delivery_that_a_person_sends_again_starts_nothing(world: Round) -> None:
+    """What it tells was closed before the beginning; without a moment nobody knows."""
+    world.github.deliver(closed_at=shown(START - 5))
+    world.github.deliver(closed_at=None)
+    world.patrol()
+    assert list(world.stored.values()) == [frozenset(), frozenset()]
+
+
+def test_the_beginning_of_the_repository_counts_too(world: Round) -> None:
+    """An automation that is new there does not start for what was closed before."""
+    world.github.deliver()
+    later = HERE[501]._replace(beginnings={"clean": world.github.now})
+    world.patrol({501: later})
+    assert list(world.stored.values()) == [frozenset()]
+
+
+def test_hooks_of_others_are_left_alone_until_one_has_delivered_to_us() -> None:
+    """And their logs are read once."""
+    world = Round()
+    world.github.hooks["/repos/acme/shop"] = [(78, "https://ci.example/", ["*"]), (79, URL, ["push"])]
+    world.github.deliver(hook=78)
+    world.patrol()
+    assert world.github.calls.count("/repos/acme/shop/hooks/78/deliveries") == 1
+    assert not any("/79/" in path for path in world.github.calls), "no event of it could be recovered"
+    assert world.store.kept == {}
+    world.stored[78, "guid-1000"] = frozenset()
+    world.patrol()
+    world.github.deliver(hook=78)
+    assert world.patrol().recovered == 1
+
+
+def test_a_token_that_may_not_read_hooks_is_told_once() -> None:
+    """It is no error, for the list covers it."""
+    world = Round()
+    world.github.hooks = {}
+    first, second = world.patrol(), world.patrol()
+    assert (first.errors, second.errors, second.notes) == ([], [], [])
+    assert len(first.notes) == 1
+    assert "Webhooks: read" in first.notes[0]
+
+
+def test_a_quiet_hour_lists_few_hooks() -> None:
+    """However many repositories there are."""
+    github, hooks = Logs(), Hooks()
+    names = [f"acme/r{number}" for number in range(50)]
+    github.hooks = {path: [] for path in ("/orgs/acme", *(f"/repos/{name}" for name in names))}
+    hooks.candidates(github, names, Report())
+    assert len(github.calls) == 51
+    github.calls.clear()
+    hooks.candidates(github, names, Report())
+    assert len(github.calls) == 4

@@ -1,0 +1,79 @@
+"""Further attempts at runs that were cancelled because their pull request was open."""
+
+from __future__ import annotations
+
+import json
+
+from closeout.core import runs
+from closeout.core.automation import Automation
+from closeout.core.closing import Closing
+from closeout.core.errors import Reopened
+from closeout.engine.results import failure
+from closeout.intake import Receiver
+from closeout.intake.recovered import recovered
+from closeout.ports import Ending, Operation
+from closeout.testing import deliveries
+from closeout.testing.durable import FakeClock
+from closeout.wiring.reruns import NOTHING, Reruns
+from tests.memory_ledger import MemoryLedger
+
+AT = "2026-03-14T09:26:53Z"
+CLEANUP = Automation(name="cleanup", triggers=({"event": "pull_request", "types": ["closed"]},))
+RECEIVER = Receiver.of((CLEANUP,), lambda: (b"secret",))
+
+
+class Scene:
+    """A ledger with the run of one closing."""
+
+    def __init__(self, guid: str | None = None) -> None:
+        self.ledger = MemoryLedger(FakeClock())
+        self.started: list[str] = []
+        self.reruns = Reruns(
+            self.ledger,
+            self.ledger,
+            {"cleanup": CLEANUP},
+            matched=RECEIVER.runs,
+            start=self.started.extend,
+        )
+        found = recovered(RECEIVER, deliveries.pull_request(closed_at=AT), heard="closed-list", at=1.0)
+        assert found.delivery is not None
+        started = found.runs if guid is None else (found.runs[0]._replace(run_id=guid),)
+        self.run = self.ledger.accept_wait(found.delivery, started).runs[0]
+
+    def end(self, ending: Ending, error: Exception | None = None) -> None:
+        """End the run, after an operation that failed with this error."""
+        (pending,) = self.ledger.pending(0)
+        if error is not None:
+            result = failure(error, str)
+            self.ledger.save(
+                pending.number, Operation("one/apply", 1, "record", "error", result, 1, None, 1.0, 2.0)
+            )
+        self.ledger.finish(pending.number, ending, 3.0)
+
+
+def test_a_run_that_met_an_open_pull_request_gets_a_further_attempt() -> None:
+    """GitHub tells now that it is closed; every guard holds again."""
+    scene = Scene()
+    scene.end(Ending("cancelled", "acme/shop#17 is open again"), Reopened("acme/shop#17 is open again"))
+    assert scene.reruns.closed_again([scene.run], "patrol") == (f"{scene.run}-2",)
+    assert scene.started == [f"{scene.run}-2"]
+    assert scene.reruns.closed_again([scene.run], "patrol") == (), "it has not finished"
+
+
+def test_a_run_that_ended_otherwise_gets_none() -> None:
+    """One that a person cancelled stays cancelled, and a failure is a person's to look at."""
+    for ending in (Ending("cancelled", "by ada"), Ending("failure", "left"), Ending("success", "done")):
+        scene = Scene()
+        scene.end(ending)
+        assert scene.reruns.closed_again([scene.run, "unknown"], "patrol") == ()
+
+
+def test_a_replay_finds_the_run_that_an_earlier_release_named_after_the_guid() -> None:
+    """It gets its next attempt; the closing's run does not begin beside it."""
+    scene = Scene(guid="g" * 26)
+    assert scene.reruns.replay(1, "ada") == NOTHING
+    scene.end(Ending("failure", "left"))
+    assert scene.reruns.replay(1, "ada") == f"{'g' * 26}-2"
+    assert scene.ledger.run(Closing(501_001, 1_700_017, AT).run_id("cleanup")) is None
+    assert json.loads(scene.ledger.body(1))["action"] == "closed"
+    assert {one.turn for one in scene.ledger.pending(0)} == {runs.RunState().turn}
