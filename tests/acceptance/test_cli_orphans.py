@@ -130,3 +130,47 @@ def test_what_aws_does_not_say_is_told(machine: Machine) -> None:
     done = machine.closeout("orphans", "--json", check=False)
     assert (done.returncode, json.loads(done.stdout)) == (exits.UNAVAILABLE, {"orphans": [], "unknown": []})
     assert "ListStacks" in done.stderr
+
+
+def test_clean_starts_one_run_for_each_after_a_confirmation(machine: Machine) -> None:
+    """The oldest first and no more than the limit, of the orphan's automation alone; what is not an orphan stays."""
+    other = (
+        KEEP[KEEP.index("  preview-cleanup") :].replace("preview-cleanup", "others").replace("preview-", "x-")
+    )
+    machine.config.write_text(KEEP + other)
+    for number in (17, 18):
+        pull(machine, number, opened=5 * DAY, closed=HOUR)
+        stack(machine, f"preview-{number}")
+    stack(machine, "preview-812")
+    machine.start()
+    try:
+        refused = machine.closeout("orphans", "--db", str(machine.db), "--clean", check=False)
+        assert refused.returncode == exits.REFUSED
+        assert refused.stderr.count(" would do:") == 2
+        assert "delete stack preview-17" in refused.stderr
+        assert machine.runs() == []
+        asked = machine.closeout(
+            "orphans", "--db", str(machine.db), "--clean", "--limit", "1", "--yes", "--json", check=False
+        )
+        told = json.loads(asked.stdout)
+        assert [row["target"] for row in told["requests"]] == ["acme/shop#17 preview-cleanup"]
+        (run,) = machine.finished()
+    finally:
+        machine.kill()
+    assert (run["verdict"], run["automation"], run["number"]) == ("success", "preview-cleanup", 17)
+    listed = json.loads(machine.closeout("runs", "list", "--db", str(machine.db), "--json").stdout)
+    assert [row["heard"] for row in listed] == ["inventory"]
+    left = machine.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])[
+        "StackSummaries"
+    ]
+    assert {row["StackName"] for row in left} == {"preview-18", "preview-812"}
+
+
+def test_the_rights_of_an_audit_are_printed(machine: Machine) -> None:
+    """A role that only lists, for whoever wants to look before anything may be deleted."""
+    told = json.loads(machine.closeout("permissions", "--audit", "--json").stdout)
+    (role,) = told["roles"]
+    assert role["policy"]["Statement"] == [
+        {"Effect": "Allow", "Action": ["cloudformation:ListStacks"], "Resource": ["*"]}
+    ]
+    assert [one["actions"] for one in told["github"]] == [["pull_requests:read"]]

@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -184,6 +185,30 @@ def test_what_is_not_there_is_said_and_ends_in_1(scene: Scene) -> None:
     """The sentence and the exit code are those of a file."""
     for arguments in (("runs", "show", "a" * 26), ("deliveries", "show", "12"), ("runs", "cancel", "b" * 26)):
         assert "The ledger has no" in scene.ask(*arguments, code=1)
+
+
+def test_an_audit_goes_by_what_is_deployed(scene: Scene) -> None:
+    """Without a file of this machine; what a run of the stack is about is left alone, and nothing is cleaned up there."""
+    world = scene.world
+    world.open_pull()
+    pull = world.github.world.change_pull(REPOSITORY, 17, "closed")
+    now = datetime.now(UTC)
+    pull.times = {"created_at": (now - timedelta(days=2)).isoformat(), "closed_at": now.isoformat()}
+    body = json.dumps({"Resources": {"Jobs": {"Type": "AWS::SQS::Queue"}}})
+    world.client("cloudformation").create_stack(StackName="preview-17", TemplateBody=body)
+    secret = client(world.aws, "secretsmanager")
+    secret.create_secret(Name=OUTPUTS["GitHubTokenSecretName"], SecretString=world.github.token)
+    world.config.unlink()
+    found = scene.ask("orphans", code=1)
+    assert [row["resource"] for row in found["orphans"]] == ["preview-17"]
+    world.config.write_text(CONFIG, encoding="utf-8")
+    run_id = scene.accept().removesuffix("-1")
+    left = scene.ask("orphans")
+    assert (left["orphans"], [row["reason"] for row in left["unknown"]]) == (
+        [],
+        [f"run {run_id} about this pull request has not finished"],
+    )
+    assert "--clean works beside a server" in scene.ask("orphans", "--clean", code=2)
 
 
 def test_pause_holds_from_the_moment_it_is_written_until_resume(scene: Scene) -> None:

@@ -8,6 +8,7 @@ SOURCE = "src/closeout/orphans"
 VERDICT = "tests/unit/orphans/test_verdict.py"
 READING = "tests/unit/orphans/test_reading.py"
 AUDIT = "tests/unit/orphans/test_audit.py"
+CLEANING = "tests/unit/wiring/test_cleaning.py"
 INVERSE = "tests/unit/core/test_inverse.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -129,5 +130,33 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if before[-1] in _DIGITS or after[:1] in tuple(_DIGITS):",
         "        if False:",
         (f"{INVERSE}::test_a_name_that_decodes_in_two_ways_has_no_pattern",),
+    ),
+    Mutant(
+        "what is open again is cleaned up",
+        "src/closeout/wiring/cleaning.py",
+        '        if closed.state != "closed":',
+        "        if False:",
+        (f"{CLEANING}::test_a_pull_request_that_is_open_again_starts_nothing",),
+    ),
+    Mutant(
+        "every automation of the closing starts",
+        "src/closeout/wiring/cleaning.py",
+        "        runs = [run for run in decision.runs if run.automation == target.automation]",
+        "        runs = [*decision.runs]",
+        (f"{CLEANING}::test_one_run_of_the_orphans_automation_starts",),
+    ),
+    Mutant(
+        "a cleaning takes the closing's own name",
+        "src/closeout/wiring/cleaning.py",
+        "heard=HEARD, at=now, guid=guid)",
+        "heard=HEARD, at=now)",
+        (f"{CLEANING}::test_the_closing_itself_is_still_to_be_heard",),
+    ),
+    Mutant(
+        "a run that goes on gets another attempt",
+        "src/closeout/wiring/cleaning.py",
+        '        if before.state != "finished":',
+        "        if False:",
+        (f"{CLEANING}::test_one_run_of_the_orphans_automation_starts",),
     ),
 )

@@ -56,6 +56,17 @@ class Where:
         return options.existing_ledger(self._db, self.config)
 
     @property
+    def on_stack(self) -> bool:
+        """Whether it is a deployed stack's."""
+        return self._stack is not None
+
+    @property
+    def views_if_any(self) -> LedgerReader | None:
+        """The read side; None where no ledger was named and none stands beside the configuration."""
+        there = self._stack or self._db or options.ledger_path(None, self.config).exists()
+        return self.views if there else None
+
+    @property
     def carrier(self) -> str:
         """Who answers a request, for a sentence."""
         return "The stack" if self._stack else "The server"

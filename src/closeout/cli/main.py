@@ -30,7 +30,7 @@ SECTIONS = {
     "Understand": {
         "explain": Entry("explain", "Explain which automations an event starts, and why not."),
         "plan": Entry("plan", "Show what the steps would change; change nothing."),
-        "orphans": Entry("orphans", "Find what closed pull requests left behind; change nothing."),
+        "orphans": Entry("orphans", "Find what closed pull requests left behind."),
         "deliver": Entry("deliver", "Sign a payload and send it as GitHub would."),
     },
     "Operate": {

@@ -1,67 +1,137 @@
 """`closeout orphans`: what exists under the names of closed pull requests; the audit before adoption and once a month.
 
-It reads only. What is not an orphan beyond doubt is listed as unknown, with its reason.
+What is not an orphan beyond doubt is listed as unknown, with its reason. The audit reads only; with `--clean` it asks the
+server for runs, after the plan and a confirmation.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
+from closeout.cli.confirm import confirm, who
+from closeout.cli.ledger_option import Where, ledger
+from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from closeout.orphans.audit import Report, Row
+    from closeout.config.load import Loaded
+    from closeout.orphans.audit import Report, Row, Target
 
 
 @click.command(
     "orphans",
     cls=Command,
-    short_help="Find what closed pull requests left behind; change nothing.",
-    examples=("closeout orphans", "closeout orphans --json > orphans.json"),
+    short_help="Find what closed pull requests left behind.",
+    examples=(
+        "closeout orphans",
+        "closeout orphans --json > orphans.json",
+        "closeout orphans --clean --limit 3",
+    ),
 )
-@options.config
-@options.db
+@ledger
+@click.option("--clean", is_flag=True, help="Start a run for each orphan, after the plan and a confirmation.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="With --clean: at most N runs, for the oldest orphans.",
+)
+@options.reason
+@options.yes
 @options.as_json
-def orphans(config: Path, db: Path | None, as_json: bool) -> int:
-    """List the resources that exist under the names of closed pull requests. Reads only.
+def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: bool, as_json: bool) -> int:
+    """List the resources that exist under the names of closed pull requests. Reads only, unless you give --clean.
 
     A resource is an orphan only if a step gives exactly its name for a pull request that GitHub calls closed, if the
     automation's triggers and conditions match, and if it was created while the pull request was open, or within a day
     after. What belongs to an open pull request is counted; everything else is unknown, with the reason. `closeout
     check` says which steps can be audited. If the ledger is there, a pull request with an unfinished run is left out of
-    the orphans.
+    the orphans. With --stack, the configuration is the deployed one, and --clean is not available.
+
+    --clean shows the plans of the oldest orphans, asks, and leaves a request in the ledger for each. The server reads the
+    pull request again and starts one run, of the orphan's automation only; the run plans and checks everything anew.
 
     Exit code 1 if there are orphans, 0 if there are none, 4 if AWS or GitHub could not be asked for some of it. With
     --json: {"orphans": [{"resource", "repository", "pull_request", "automation", "created", "age_seconds"}],
-    "unknown": [{"resource", "reason"}]}.
+    "unknown": [{"resource", "reason"}]}; --clean adds "requests": [{"target", "outcome"}].
     """
-    from closeout.actions.registry import builtin
-    from closeout.config.load import load
     from closeout.wiring.orphans import audit
 
-    loaded = load(config, builtin())
-    ledger = options.existing_ledger(db, config) if db is not None else options.ledger_path(None, config)
-    now = time.time()
-    report = audit(loaded, ledger if ledger.exists() else None, now, output.note)
-    if as_json:
-        output.print_json(
-            {
-                "orphans": [row.to_json(now) for row in report.of("orphan")],
-                "unknown": [{"resource": row.resource, "reason": row.reason} for row in report.of("unknown")],
-            }
+    if clean and where.on_stack:
+        raise UsageError(
+            "--clean works beside a server; a stack has none. Use `closeout runs rerun --stack`."
         )
-    else:
+    loaded, now = where.today.load(), time.time()
+    if clean:
+        _ = where.path  # raises if there is no ledger that could take the requests
+    report = audit(loaded, where.views_if_any, now, output.note)
+    if not as_json:
         _show(report, now)
     for error in report.errors:
         output.note(output.wrapped(f"Not asked: {error}"))
+    requests = _clean(where, loaded, report, limit, reason, yes=yes) if clean else []
+    if as_json:
+        told: dict[str, Any] = {
+            "orphans": [row.to_json(now) for row in report.of("orphan")],
+            "unknown": [{"resource": row.resource, "reason": row.reason} for row in report.of("unknown")],
+        }
+        output.print_json(told | ({"requests": requests} if clean else {}))
+    else:
+        for row in requests:
+            output.say(output.clean(f"{row['target']}: {row['outcome'] or 'queued'}"))
     if report.errors:
         return exits.UNAVAILABLE
     return exits.FAILED if report.of("orphan") else exits.OK
+
+
+def _clean(
+    where: Where, loaded: Loaded, report: Report, limit: int, reason: str | None, *, yes: bool
+) -> list[dict[str, str | None]]:
+    """Show the plans, ask, and request a run for each of the oldest; return the requests with their outcomes.
+
+    Raises `NotConfirmed`, or the error of a pull request that cannot be read for its plan: then nothing is requested.
+    """
+    from closeout.cli import requests
+    from closeout.wiring.cleaning import KIND
+
+    targets = report.targets()
+    chosen = targets[:limit]
+    if not chosen:
+        return []
+    if len(chosen) < len(targets):
+        output.note(f"{len(targets)} runs would clean up; the limit is {limit}: the oldest are first.")
+    if not yes:
+        for target in chosen:
+            _show_plan(loaded, target)
+    confirm(f"Start {_count(len(chosen), 'run')}?", yes=yes)
+    by, asked = who(), where.requests(KIND)
+    found: list[dict[str, str | None]] = []
+    for target in chosen:
+        running, outcome = requests.ask(asked, KIND, str(target), by, reason)
+        found.append({"target": str(target), "outcome": outcome})
+    if not running:
+        output.note(requests.NO_SERVER)
+    return found
+
+
+def _show_plan(loaded: Loaded, target: Target) -> None:
+    """Print the plan of one automation for one pull request, beside the question."""
+    from closeout.cli import plan
+    from closeout.wiring import preview
+
+    output.note(output.clean(f"{target.repository}#{target.number} would do:"))
+    closed = preview.closed_event(loaded, target.repository, target.number)
+    rows = preview.plan(loaded, "pull_request", closed.payload)
+    with redirect_stdout(sys.stderr):
+        plan.show([row for row in rows if row["name"] == target.automation])
 
 
 def _show(report: Report, now: float) -> None:

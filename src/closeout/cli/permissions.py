@@ -26,7 +26,11 @@ OWN = "closeout's own role"
     "permissions",
     cls=Command,
     short_help="Print the IAM policy that a configuration needs.",
-    examples=("closeout permissions closeout.yaml", "closeout permissions closeout.yaml --json"),
+    examples=(
+        "closeout permissions closeout.yaml",
+        "closeout permissions closeout.yaml --audit",
+        "closeout permissions closeout.yaml --json",
+    ),
 )
 @click.argument(
     "path",
@@ -35,8 +39,11 @@ OWN = "closeout's own role"
     default=options.DEFAULT_CONFIG,
     envvar="CLOSEOUT_CONFIG",
 )
+@click.option(
+    "--audit", is_flag=True, help="Print what `closeout orphans` needs instead: no right to change anything."
+)
 @options.as_json
-def permissions(path: Path, as_json: bool) -> None:
+def permissions(path: Path, audit: bool, as_json: bool) -> None:
     """Print what CONFIG (closeout.yaml) needs: an IAM policy for each role, and permissions of the GitHub token.
 
     The actions that the steps use determine them. A `${{ }}` in a name becomes a * in the ARN; a name must begin with
@@ -49,11 +56,11 @@ def permissions(path: Path, as_json: bool) -> None:
     """
     from closeout.actions.registry import builtin
     from closeout.config.load import load
-    from closeout.config.permissions import policy, roles, statements, unknown
+    from closeout.config.permissions import audit_statements, policy, roles, statements, unknown
 
     automations = load(path, builtin()).automations
-    found = statements(automations, builtin())
-    aside = unknown(automations, builtin())
+    found = (audit_statements if audit else statements)(automations, builtin())
+    aside = () if audit else unknown(automations, builtin())
     if as_json:
         output.print_json(
             {

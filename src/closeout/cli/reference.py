@@ -28,7 +28,7 @@ something, it shows what would happen and asks; without a terminal it needs `--y
 and has done nothing. Who asked (`user@host`) is kept in the ledger.
 
 Runs act on AWS and GitHub from `closeout serve`, or from the stack on AWS, and never from a command. `runs cancel`,
-`runs rerun`, `deliveries replay`, `pause` and `resume` leave a request in the ledger, which the server takes within a
+`runs rerun`, `deliveries replay`, `orphans --clean`, `pause` and `resume` leave a request in the ledger, which the server takes within a
 second; if none is running, they say so, and the request is carried out when one starts. With `--stack` they write it
 into the stack's ledger at once, and start the worker where it is needed. `pause` and `resume` hold from the moment that
 they are written. `webhook` and `secret` change what they name: hooks on GitHub, and the stack's own two secrets.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from closeout import livecheck
 from closeout.actions.registry import Registry
+from closeout.config.inverses import inventories
 from closeout.core import templates
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
@@ -98,6 +99,25 @@ def statements(automations: Iterable[Automation], actions: Registry) -> tuple[St
         raise ConfigError("\n".join(name.message for name in wide))
     single = [one for automation in known for one in _of_automation(automation, actions)]
     return _merged(_without_implied(single))
+
+
+def audit_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
+    """Return what `closeout orphans` needs: rights to list and to read pull requests, and none to change anything."""
+    single: list[Statement] = []
+    for one in inventories(automations, actions):
+        if one.reason is not None:
+            continue
+        step, place = one.step, (f"{one.automation.name}/{one.step.id}",)
+        if step.assume_role is not None:
+            why = ("act under the role that the step names",)
+            single.append(Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place))
+        for permission in one.action.inventory_permissions(step.inputs):
+            resources = tuple(_narrowed(arn, step) for arn in permission.resources)
+            rights, why = tuple(sorted(permission.actions)), (permission.reason,)
+            single.append(Statement("aws", step.assume_role, rights, resources, why, place))
+        github = ("pull_requests:read",), tuple(sorted(one.automation.repositories))
+        single.append(Statement("github", None, *github, ("read the pull requests of what exists",), place))
+    return _merged(single)
 
 
 def too_wide(automations: Iterable[Automation], actions: Registry) -> tuple[TooWide, ...]:

@@ -51,11 +51,30 @@ class Row(NamedTuple):
         }
 
 
+class Target(NamedTuple):
+    """What one run cleans up: all that one automation deletes for one pull request."""
+
+    repository: str
+    number: int
+    automation: str
+
+    def __str__(self) -> str:
+        """Return the target of a request in the ledger."""
+        return f"{self.repository}#{self.number} {self.automation}"
+
+
 class Report(NamedTuple):
     """The rows, orphans first and the oldest of each state first; `errors` name what could not be asked."""
 
     rows: tuple[Row, ...]
     errors: tuple[str, ...]
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return what runs would clean up, each once, the oldest orphan's first."""
+        orphans = self.of("orphan")
+        return tuple(
+            dict.fromkeys(Target(row.repository, row.pull_request, row.automation) for row in orphans)
+        )
 
     def of(self, state: State) -> tuple[Row, ...]:
         """Return the rows of one state."""

@@ -16,7 +16,7 @@ from closeout.actions.spec import Action, Existing
 from closeout.config import cel
 from closeout.core import protect
 from closeout.core.automation import Automation, Step
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.plan import Change
 from closeout.core.units import DAY, MINUTE
 from closeout.orphans.reading import Pull, Unread
@@ -174,12 +174,16 @@ def _payload(find: Find, pull: Pull, now: float) -> Mapping[str, Any]:
 
 
 class _Read:
-    """Stands for GitHub where the answer is there already."""
+    """Stands for GitHub where the answer about one pull request is there already; it has no other."""
 
     def __init__(self, answer: Json) -> None:
         self._answer = answer
 
-    def request(self, *_arguments: Any, **_options: Any) -> Json:
+    def request(self, _method: str, path: str) -> Json:
+        if not path.endswith(f"/pulls/{self._answer['number']}"):
+            raise ServiceError(
+                f"GET {path} was not asked", service="github", operation=path, reason="unusable"
+            )
         return self._answer
 
 

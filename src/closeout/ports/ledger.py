@@ -276,7 +276,7 @@ class Attempts(Protocol):
 
 
 class Requests(Protocol):
-    """Takes what a command asks for: `cancel`, `rerun`, `replay`, `pause`, `resume` or `prune`."""
+    """Takes what a command asks for: `cancel`, `rerun`, `replay`, `clean`, `pause`, `resume` or `prune`."""
 
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
         """Store a request for the server, or carry it out if there is no server; return its number."""

@@ -6,7 +6,6 @@ It needs no server. The ledger is only read, for the runs that have not finished
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
@@ -15,13 +14,14 @@ from closeout.config.load import Loaded
 from closeout.core.errors import ConfigError
 from closeout.core.redact import Redactor
 from closeout.orphans.audit import Audit, Busy, Report
+from closeout.ports import LedgerReader
 from closeout.wiring.clients import configured_clients
 
 UNFINISHED = ("queued", "running", "waiting")
 
 
-def audit(loaded: Loaded, ledger: Path | None, now: float, progress: Callable[[str], None]) -> Report:
-    """Audit the configuration's steps. `ledger` is the file of this machine's ledger, if there is one. Reads only.
+def audit(loaded: Loaded, ledger: LedgerReader | None, now: float, progress: Callable[[str], None]) -> Report:
+    """Audit the configuration's steps, beside the runs of a ledger if there is one. Reads only.
 
     Raises `ConfigError` if no token is configured: then no pull request can be called closed.
     """
@@ -38,20 +38,16 @@ def audit(loaded: Loaded, ledger: Path | None, now: float, progress: Callable[[s
     )
 
 
-def _going_on(ledger: Path | None) -> Busy:
+def _going_on(ledger: LedgerReader | None) -> Busy:
     """Return what knows the runs of a ledger that have not finished."""
     if ledger is None:
         return lambda _repository, _number: None
-    from closeout.ledger.sqlite import Views
-
-    views = Views(ledger)
     runs = {
         (run.repository.lower(), run.number): run.id
         for state in UNFINISHED
-        for run in views.runs(state=state)
+        for run in ledger.runs(state=state)
         if run.repository is not None
     }
-    views.close()
 
     def busy(repository: str, number: int) -> str | None:
         found = runs.get((repository.lower(), number))

@@ -23,6 +23,8 @@ from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Execution, Request, RunFunction
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
+from closeout.wiring import cleaning
+from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.reruns import Reruns
@@ -81,6 +83,7 @@ class Runtime:
             matched=self.receiver.runs,
             start=lambda _executions: self.engine.wake(),
         )
+        self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
         self.patrols = Patrols(
             loaded,
             ledger,
@@ -148,7 +151,7 @@ class Runtime:
     # --- requests of other processes -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out a rerun, a replay, a prune or a patrol; return its outcome. Errors become sentences."""
+        """Carry out a rerun, a replay, a cleaning, a prune or a patrol; return its outcome. Errors become sentences."""
         try:
             if request.kind == "patrol":
                 return json.dumps(self.patrols.round().with_notes())
@@ -158,6 +161,10 @@ class Runtime:
                 return self._reruns.rerun(str(request.target), request.by, request.id)
             if request.kind == "replay":
                 return self._reruns.replay(int(str(request.target)), request.by)
+            if request.kind == cleaning.KIND:
+                outcome = self._cleaning.start(str(request.target), request.by)
+                self.engine.wake()
+                return outcome
         except CloseoutError as error:
             return error.message
         return f"unknown request {request.kind!r}"

@@ -12,7 +12,15 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action
 from closeout.config.load import load
-from closeout.config.permissions import Statement, policy, roles, statements, too_wide, unknown
+from closeout.config.permissions import (
+    Statement,
+    audit_statements,
+    policy,
+    roles,
+    statements,
+    too_wide,
+    unknown,
+)
 from closeout.core.automation import Automation
 from closeout.core.errors import ConfigError
 
@@ -339,3 +347,24 @@ def test_tags_are_readable_only_where_the_file_protects_by_tag(tmp_path: Path) -
 def test_every_aws_action_says_where_the_tags_of_what_it_changes_are(action: Action) -> None:
     """By a read of its own; a build's project brings its tags with it."""
     assert action.read_tags is not None or action.uses == "aws/codebuild-start-build"
+
+
+def test_an_audit_needs_no_right_to_change_anything(tmp_path: Path) -> None:
+    """Only the steps that have an inventory count, each under its own role."""
+    role = "arn:aws:iam::123456789012:role/audit"
+    number = "${{ event.pull_request.number }}"
+    prefix = f"bucket: previews, prefix: 'pr-{number}/', assume-role: '{role}'"
+    steps = (
+        STACK % f"preview-{number}",
+        f"{{ uses: aws/s3-delete-objects, with: {{ {prefix} }} }}",
+        STACK % "by-id-${{ event.pull_request.id }}",
+        "{ uses: shell, with: { run: 'true' } }",
+    )
+    found = audit_statements(read(tmp_path, automation("a", *steps)), builtin())
+    assert pairs(found) == {
+        ("aws", None, "cloudformation:ListStacks", "*"),
+        ("aws", None, "sts:AssumeRole", role),
+        ("aws", role, "s3:ListBucketVersions", "arn:aws:s3:::previews"),
+        ("github", None, "pull_requests:read", "acme/shop"),
+    }
+    assert {place for one in found for place in one.steps} == {"a/delete-stack-1", "a/delete-objects-2"}

@@ -10,6 +10,7 @@ from closeout.adapters.github import GitHubClient
 from closeout.core.errors import ServiceError
 from closeout.orphans.reading import Pull, Unread, reading
 from closeout.testing.github import FakeGitHub
+from tests.openapi.description import check
 
 REPOSITORY = "acme/shop"
 COUNT = 450
@@ -28,11 +29,13 @@ def server() -> Iterator[FakeGitHub]:
 
 
 @pytest.fixture
-def github(server: FakeGitHub) -> FakeGitHub:
-    """The same repository, with nothing asked and no fault."""
+def github(server: FakeGitHub) -> Iterator[FakeGitHub]:
+    """The same repository, with nothing asked and no fault; what is asked is held against GitHub's description."""
     server.clear_requests()
     server.faults.clear()
-    return server
+    yield server
+    # GitHub's description lacks `/repositories/{id}`, where a name that was renamed leads.
+    check([asked for asked in server.requests() if asked["path"].startswith("/repos/")])
 
 
 def client(github: FakeGitHub) -> GitHubClient:

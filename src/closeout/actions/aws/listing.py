@@ -14,7 +14,7 @@ from closeout.actions.spec import Existing, Inputs, Permission
 from closeout.core.inverse import Naming
 from closeout.ports import Clients
 
-_STATES = (
+STATES = (
     *(f"CREATE_{end}" for end in ("COMPLETE", "FAILED", "IN_PROGRESS")),
     *(f"DELETE_{end}" for end in ("FAILED", "IN_PROGRESS")),
     *(f"IMPORT_{end}" for end in ("COMPLETE", "IN_PROGRESS")),
@@ -36,7 +36,7 @@ def stacks(_names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
     client = clients.aws("cloudformation")
     more: dict[str, str] = {}
     while True:
-        page = client.list_stacks(StackStatusFilter=list(_STATES), **more)
+        page = client.list_stacks(StackStatusFilter=list(STATES), **more)
         for row in page["StackSummaries"]:
             if not row.get("ParentId"):
                 yield _stack(row)

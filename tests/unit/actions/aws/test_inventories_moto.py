@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 
+from closeout.actions.aws import listing
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action, Existing
 from closeout.config.inverses import naming
@@ -131,6 +133,12 @@ def test_every_page_of_stacks_is_read() -> None:
     assert [one.resource for one in found] == ["preview-1", "preview-2", "preview-3"]
     assert [one.get("NextToken") for one in asked] == [None, "more", "more"]
     assert "DELETE_COMPLETE" not in asked[0]["StackStatusFilter"]
+
+
+def test_stacks_of_every_state_are_asked_for() -> None:
+    """Of all that CloudFormation knows, but for those that are deleted."""
+    shape = Loader().load_service_model("cloudformation", "service-2")["shapes"]["StackStatus"]
+    assert sorted(listing.STATES) == sorted({*shape["enum"]} - {"DELETE_COMPLETE"})
 
 
 def test_a_stack_that_is_being_deleted_says_so(clients: Any, aws: FakeAws) -> None:

@@ -1,0 +1,52 @@
+"""What patrol does with orphans: it tells, or it starts a few runs; above the limit it starts none and asks a person.
+
+A tool that deletes on its own initiative begins small. After an audit that is not whole nothing starts at all, because the
+number that the limit is compared with would be too low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from closeout.core.errors import CloseoutError
+from closeout.orphans.audit import Report, Target
+
+PATROL_MODES = ("off", "report", "repair")
+Start = Callable[[Target], tuple[bool, str]]
+"""Starts the run that cleans up; returns whether it did, and a sentence or the execution. Raises `CloseoutError`."""
+
+
+class Repaired(NamedTuple):
+    """What a patrol found and did. `notes` are for people; `errors` name what could not be asked or started."""
+
+    found: int
+    started: int
+    unknown: int
+    notes: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+def repair(report: Report, modes: Mapping[str, str], limit: int, start: Start) -> Repaired:
+    """Start what the automations in mode `repair` own, if it is no more than `limit`; tell all that was found."""
+    notes = [f"{row.resource} is left of {row.repository}#{row.pull_request}" for row in report.of("orphan")]
+    errors = list(report.errors)
+    targets = [target for target in report.targets() if modes.get(target.automation) == "repair"]
+    started = 0
+    if targets and errors:
+        notes.append("nothing was started for orphans, because the audit could not ask for all of it")
+    elif len(targets) > limit:
+        notes.append(
+            f"{len(targets)} runs would clean up orphans, and the limit is {limit}: none was started. Look at them with"
+            " `closeout orphans`, and start them with `closeout orphans --clean`"
+        )
+    else:
+        for target in targets:
+            try:
+                begun, told = start(target)
+            except CloseoutError as error:
+                errors.append(error.message)
+                continue
+            started += begun
+            notes.append(f"{target}: {told}")
+    return Repaired(len(report.of("orphan")), started, len(report.of("unknown")), tuple(notes), tuple(errors))

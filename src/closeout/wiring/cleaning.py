@@ -1,0 +1,64 @@
+"""Start the run that deletes an orphan: the next attempt of one automation at the closing of one pull request.
+
+The audit may be minutes old, and whoever confirmed it saw its list. So the server reads the pull request anew, and the run
+plans, asks and guards as any other: nothing that the audit said is taken over.
+"""
+
+from __future__ import annotations
+
+import re
+
+from closeout.core.ids import short_digest
+from closeout.intake.receiver import Receiver
+from closeout.intake.recovered import recovered
+from closeout.ledger.sqlite import Ledger
+from closeout.orphans.audit import Target
+from closeout.ports import Clock, GitHub, RunReader
+from closeout.run.closed_event import read_closed_event
+
+KIND = "clean"
+"""The request's kind in the ledger."""
+HEARD = "inventory"
+_TARGET = re.compile(r"(?P<repository>[^/#\s]+/[^/#\s]+)#(?P<number>[1-9][0-9]{0,17}) (?P<automation>\S+)")
+
+
+class Cleaning:
+    """Carries requests to clean out, over one ledger. The engine must be told of what they start."""
+
+    def __init__(
+        self, receiver: Receiver, ledger: Ledger, reader: RunReader, github: GitHub, clock: Clock
+    ) -> None:
+        self._receiver = receiver
+        self._ledger = ledger
+        self._reader = reader
+        self._github = github
+        self._clock = clock
+
+    def start(self, text: str, by: str) -> str:
+        """Start the run; return its execution, or why there is none. Raises GitHub's error: then nothing is started."""
+        found = _TARGET.fullmatch(text)
+        if found is None:
+            return f"{text!r} names no pull request and automation"
+        target = Target(found["repository"], int(found["number"]), found["automation"])
+        now = self._clock.now()
+        closed = read_closed_event(self._github, target.repository, target.number, now)
+        if closed.state != "closed":
+            return f"{closed.name} is {closed.state}, so nothing was started"
+        # A name of its own: under the closing's, the other automations of that closing would count as started.
+        guid = f"{HEARD}-{short_digest(str(target) + str(closed.payload['pull_request']['closed_at']))}"
+        decision = recovered(self._receiver, closed.payload, heard=HEARD, at=now, guid=guid)
+        runs = [run for run in decision.runs if run.automation == target.automation]
+        if decision.delivery is None or decision.delivery.closing is None or not runs:
+            return f"{target.automation} does not start when {closed.name} is closed"
+        (run,) = runs
+        accepted = self._ledger.accept_wait(decision.delivery, runs)
+        if accepted.started:
+            return accepted.started[0]
+        before = self._reader.run(accepted.runs[0]) if accepted.runs else None
+        if before is None:
+            return f"the ledger has this delivery without a run of {target.automation}"
+        if before.state != "finished":
+            return f"run {before.id} has not finished"
+        return self._ledger.attempts.new_attempt(
+            before.id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout
+        )

@@ -1,0 +1,69 @@
+"""What patrol does with orphans: few runs or none, and never after half an audit."""
+
+from __future__ import annotations
+
+import pytest
+
+from closeout.core.errors import ServiceError
+from closeout.orphans.audit import Report, Row, Target
+from closeout.orphans.repair import Repaired, repair
+
+REPAIR = {"a": "repair"}
+
+
+def row(number: int, automation: str = "a", state: str = "orphan") -> Row:
+    assert state in ("orphan", "open", "unknown")
+    return Row(None, f"preview-{number}", state, "", "acme/shop", number, automation, 1.0, False)  # type: ignore[arg-type]
+
+
+def repaired(
+    rows: tuple[Row, ...], modes: dict[str, str] = REPAIR, limit: int = 2, errors: tuple[str, ...] = ()
+) -> tuple[Repaired, list[Target]]:
+    begun: list[Target] = []
+
+    def start(target: Target) -> tuple[bool, str]:
+        begun.append(target)
+        return True, "started"
+
+    return repair(Report(rows, errors), modes, limit, start), begun
+
+
+def test_up_to_the_limit_each_orphan_gets_its_run() -> None:
+    """Two things of one pull request and one automation are one run."""
+    found, begun = repaired((row(17), row(17), row(18), row(19, state="unknown"), row(20, state="open")))
+    assert begun == [Target("acme/shop", 17, "a"), Target("acme/shop", 18, "a")]
+    assert found[:3] == (3, 2, 1)
+
+
+def test_above_the_limit_none_is_started() -> None:
+    """Many orphans at once are for a person to look at."""
+    found, begun = repaired((row(17), row(18), row(19)))
+    assert (begun, found[:3]) == ([], (3, 0, 0))
+    assert "3 runs would clean up orphans, and the limit is 2: none was started" in found.notes[-1]
+
+
+@pytest.mark.parametrize("mode", ["report", "off", "Repair"])
+def test_only_repair_starts_anything(mode: str) -> None:
+    """And an automation that has no mode starts nothing either."""
+    for modes in ({"a": mode}, {}):
+        found, begun = repaired((row(17),), modes)
+        assert (begun, found.found, found.started) == ([], 1, 0)
+        assert found.notes == ("preview-17 is left of acme/shop#17",)
+
+
+def test_half_an_audit_starts_nothing() -> None:
+    """What was not asked may be more than the limit."""
+    found, begun = repaired((row(17),), errors=("AccessDenied",))
+    assert (begun, found.errors) == ([], ("AccessDenied",))
+
+
+def test_one_that_cannot_be_started_holds_up_no_other() -> None:
+    """The error is told."""
+
+    def start(target: Target) -> tuple[bool, str]:
+        if target.number == 17:
+            raise ServiceError("GitHub: 502", service="github", operation="GET", reason="502")
+        return target.number == 18, "told"
+
+    found = repair(Report((row(17), row(18), row(19)), ()), REPAIR, 3, start)
+    assert (found.started, found.errors) == (1, ("GitHub: 502",))

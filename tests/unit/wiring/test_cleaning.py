@@ -1,0 +1,111 @@
+"""What the server does when somebody confirmed that an orphan may go: it looks again, and starts one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from closeout.adapters.clock import SystemClock
+from closeout.adapters.github import GitHubClient
+from closeout.core.errors import NotFound, ServiceError
+from closeout.intake.receiver import Receiver
+from closeout.intake.recovered import recovered
+from closeout.ledger.sqlite import Ledger, Views
+from closeout.orphans.audit import Target
+from closeout.ports import Ending
+from closeout.run.closed_event import read_closed_event
+from closeout.testing.github import FakeGitHub
+from closeout.wiring.cleaning import Cleaning
+from tests.unit.orphans.test_verdict import AUTOMATION
+
+REPOSITORY = "acme/shop"
+TARGET = Target(REPOSITORY, 17, "preview-cleanup")
+AUTOMATIONS = (AUTOMATION, replace(AUTOMATION, name="others"))
+
+
+class World:
+    """A ledger, a fake GitHub with pull request 17 closed, and what cleans over both."""
+
+    def __init__(self, folder: Path, github: FakeGitHub) -> None:
+        clock = SystemClock()
+        self.fake = github
+        github.world.add_repository(REPOSITORY)
+        github.world.open_pull(REPOSITORY, number=17, base="develop")
+        github.world.change_pull(REPOSITORY, 17, "closed")
+        self.client = GitHubClient(lambda: github.token, github.url, timeout=10.0)
+        self.ledger = Ledger(folder / "closeout.db", clock=clock, redact=str).open()
+        self.views = Views(folder / "closeout.db", clock=clock)
+        self.receiver = Receiver.of(AUTOMATIONS, lambda: (b"secret",))
+        self.cleaning = Cleaning(self.receiver, self.ledger, self.views, self.client, clock)
+
+    def start(self, target: Target = TARGET) -> str:
+        return self.cleaning.start(str(target), "ann@host")
+
+    def runs(self) -> list[tuple[str, int, str]]:
+        return [(run.automation, run.attempt, run.heard) for run in self.views.runs()]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Everything, closed at the end."""
+    with FakeGitHub() as github:
+        made = World(tmp_path, github)
+        yield made
+        made.views.close()
+        made.ledger.close()
+
+
+def test_one_run_of_the_orphans_automation_starts(world: World) -> None:
+    """The other automations of the closing are not the audit's business."""
+    assert world.start().endswith("-1")
+    assert world.runs() == [("preview-cleanup", 1, "inventory")]
+    assert "has not finished" in world.start()
+
+
+def test_the_closing_itself_is_still_to_be_heard(world: World) -> None:
+    """Whoever brings it later starts what the audit did not start, and nothing twice."""
+    world.start()
+    closed = read_closed_event(world.client, REPOSITORY, 17, 0.0)
+    decision = recovered(world.receiver, closed.payload, heard="closed-list", at=1.0)
+    assert decision.delivery is not None
+    started = world.ledger.accept_wait(decision.delivery, decision.runs).started
+    assert len(started) == 1
+    assert sorted(world.runs()) == [("others", 1, "closed-list"), ("preview-cleanup", 1, "inventory")]
+
+
+def test_a_finished_run_gets_a_further_attempt(world: World) -> None:
+    """What was deployed after a teardown is deleted by the next attempt."""
+    first = world.start()
+    (open_run,) = world.ledger.pending(0)
+    world.ledger.finish(open_run.number, Ending("success", "deleted"), 2.0)
+    assert world.start() == first.removesuffix("-1") + "-2"
+    assert world.runs() == [("preview-cleanup", 2, "inventory")]
+
+
+def test_a_pull_request_that_is_open_again_starts_nothing(world: World) -> None:
+    """The audit was right when it was made."""
+    world.fake.world.change_pull(REPOSITORY, 17, "reopened")
+    assert world.start() == "acme/shop#17 is open, so nothing was started"
+    assert world.runs() == []
+
+
+def test_what_github_does_not_say_starts_nothing(world: World) -> None:
+    """An error is raised, and is the request's outcome."""
+    world.fake.faults.add("rate-limit", path="/repos/acme/shop/pulls/17")
+    with pytest.raises(ServiceError):
+        world.start()
+    with pytest.raises(NotFound):
+        world.start(Target(REPOSITORY, 99, "preview-cleanup"))
+    assert world.runs() == []
+
+
+def test_an_automation_that_no_longer_matches_starts_nothing(world: World) -> None:
+    """Nor one that the file does not have, nor a request that names nothing."""
+    world.fake.world.repository(REPOSITORY).pulls[17].base = "main"
+    assert "does not start when acme/shop#17 is closed" in world.start()
+    assert "does not start" in world.start(Target(REPOSITORY, 17, "none"))
+    assert "names no pull request" in world.cleaning.start("acme/shop#17", "ann@host")
+    assert world.runs() == []
