@@ -85,6 +85,16 @@ def test_a_closing_that_was_pruned_is_not_started_again(world: Round) -> None:
     assert [number for number, _, _ in world.taken.started] == [3]
 
 
+def test_a_watermark_that_nobody_moved_for_years_starts_nothing_that_a_ledger_may_have_forgotten(
+    world: Round,
+) -> None:
+    """A ledger keeps for 400 days that a closing was acted upon."""
+    world.close(2)
+    world.close(3, after=400 * 86_400)
+    assert world.patrol().started == 1
+    assert world.taken.started[0][0] == 3
+
+
 def test_closings_of_one_second_and_late_ones_are_found(world: Round) -> None:
     """One that a replica shows only after a newer one has the watermark still before it."""
     world.close(2)
