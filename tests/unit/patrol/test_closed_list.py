@@ -219,6 +219,23 @@ def test_an_empty_list_begins_too() -> None:
     assert world.patrol().started == 1
 
 
+def test_a_pull_request_that_moves_to_a_page_that_was_read_is_found(world: Round) -> None:
+    """One of the first page is reopened, so that another one moves up to it."""
+    world.github.per_page = 2
+    for number in range(2, 7):
+        world.close(number)
+    calls = []
+
+    def reopen(path: str) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            world.github.open(6)
+
+    world.github.before = reopen
+    report = world.patrol()
+    assert (report.errors, {number for number, _, _ in world.taken.started}) == ([], {2, 3, 4, 5, 6})
+
+
 def test_a_list_that_never_stands_still_is_told() -> None:
     """After some passes; what was found by then is started."""
     world = Round()
