@@ -416,7 +416,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a condition that cannot be evaluated is told as no run",
         "src/closeout/run/explain.py",
-        "outcome = FAIL if isinstance(error, ExpressionError | PayloadRefused) else UNKNOWN",
+        "outcome = _outcome(error)",
         "outcome = NOTHING",
         ("tests/acceptance/test_cli_serve.py::test_what_only_the_run_finds_out_is_not_told_as_no_run",),
     ),

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from closeout.core import templates
-from closeout.core.errors import ExpressionError
+from closeout.core.errors import ExpressionError, SenderUnknown
 
 __all__ = ["compile_check", "condition", "evaluate", "interpolate", "payload_problem"]
 
@@ -22,6 +22,7 @@ MAX_EXPRESSION = 4_096
 """Characters. The library's own limit is on depth (32); this bounds the time to compile."""
 MAX_DEPTH = 100
 _MAX_INTEGER = 2**63
+_SENDER = r"""\bevent\s*(?:\.\s*sender\b|\[\s*r?["']{1,3}sender["'])"""
 
 # One environment and one lock: compiled programs are kept, and an evaluation takes some 60 microseconds,
 # nearly all of it spent holding the interpreter's own lock anyway.
@@ -53,7 +54,12 @@ def evaluate(expression: str, event: Mapping[str, Any]) -> Any:
 
 
 def condition(expression: str, event: Mapping[str, Any]) -> bool:
-    """Return the truth of an `if:`. Raises `ExpressionError` unless the value is true or false itself."""
+    """Return the truth of an `if:`. Raises `ExpressionError` unless the value is true or false itself.
+
+    Raises `SenderUnknown` if it reads the sender of an event that has none: `has()`, `&&` and `||` would hide that.
+    """
+    if not event.get("sender") and re.search(_SENDER, expression):
+        raise SenderUnknown(f"`{expression[:300]}` asks for the sender, and who caused the event is unknown")
     value = evaluate(expression, event)
     if not isinstance(value, bool):
         raise _failed(expression, f"a condition must be true or false, got {_described(value)}")

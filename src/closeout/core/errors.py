@@ -127,6 +127,12 @@ class ExpressionError(CloseoutError):
     code = "expression-failed"
 
 
+class SenderUnknown(ExpressionError):
+    """A condition or `senders` asks who closed a pull request, and GitHub's API does not say: the run does nothing."""
+
+    code = "sender-unknown"
+
+
 # --- a run ------------------------------------------------------------------------------------------
 
 

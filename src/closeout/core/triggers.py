@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from closeout.core.closing import closing_of
 from closeout.core.facts import Facts
 from closeout.core.patterns import Kind, compile_patterns
 
@@ -37,6 +38,14 @@ def match(
     if refused is not None:
         return Match(False, refused)
     return _best([_one(trigger, facts, facts.changed_paths) for trigger in _for(triggers, facts)])
+
+
+def sender_unknown(senders: Sequence[str], facts: Facts) -> bool:
+    """Return whether `senders` cannot be decided: GitHub's API told of a closing, and not who closed it.
+
+    It matches so far, and the run says that it is unknown: no match would leave a preview behind, and tell nobody.
+    """
+    return bool(senders) and facts.sender is None and closing_of(facts) is not None
 
 
 def match_paths(triggers: Sequence[Trigger], facts: Facts, paths: Sequence[str]) -> Match:
@@ -71,7 +80,7 @@ def _not_for(
             return "the event names no repository, and `repositories` is given"
         if not compile_patterns(repositories, "name").matches(facts.repository):
             return f"repository {facts.repository!r} matches none of {_list(repositories)}"
-    if senders:
+    if senders and not sender_unknown(senders, facts):
         if facts.sender is None:
             return "the event names no sender, and `senders` is given"
         if not compile_patterns(senders, "name").matches(facts.sender):

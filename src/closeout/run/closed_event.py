@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from closeout.core import payload as rule
+from closeout.core.closed_payload import closed_payload
 from closeout.core.errors import NotFound, ServiceError
 from closeout.ports import GitHub, Json
 
@@ -51,17 +52,14 @@ def read_closed_event(github: GitHub, repository: str, number: int, now: float) 
         at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         pull |= {"state": "closed", "closed_at": at}
         notes.append("It is still open: this is the plan as if it were closed now, without a merge.")
-    event = {"action": "closed", "number": number, "pull_request": pull, "repository": base}
-    owner = base.get("owner")
-    if isinstance(owner, dict) and owner.get("type") == "Organization":
-        event["organization"] = {key: owner[key] for key in ("login", "id", "node_id") if key in owner}
-    if pull["merged"] and isinstance(pull.get("merged_by"), dict):
-        event["sender"] = pull["merged_by"]
-    else:
+    merged_by = pull.get("merged_by")
+    sender = merged_by if pull["merged"] and isinstance(merged_by, dict) else None
+    if sender is None:
         notes.append(
-            "The event has no `sender`, because nobody has closed it yet. So `senders` matches nobody."
+            "The event has no `sender`: GitHub does not say here who closed it. So `senders`, and an `if` that reads"
+            " `event.sender`, are unknown."
         )
-    return ClosedEvent(event, name, state, tuple(notes))
+    return ClosedEvent(closed_payload(pull, sender), name, state, tuple(notes))
 
 
 def read_pull_request(github: GitHub, repository: str, number: int) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation, status_contexts
-from closeout.core.errors import CloseoutError, ExpressionError, PayloadRefused
+from closeout.core.errors import CloseoutError, ExpressionError, PayloadRefused, SenderUnknown
 from closeout.run import matching
 
 RUN, SKIP, FAIL, NOTHING, UNKNOWN = "run", "skip", "fail", "nothing", "unknown"
 """What an event would cause: its steps run; a run ends as skipped; a run ends as failure, with nothing done; no run starts;
-unknown, because GitHub did not answer."""
+unknown, because GitHub did not answer, or did not say who closed the pull request: its run ends as failure, with nothing done."""
 
 
 def explain(
@@ -39,11 +39,18 @@ def explain(
         try:
             outcome, reason = _one(automation, event, payload, facts, paths_of)
         except CloseoutError as error:
-            outcome = FAIL if isinstance(error, ExpressionError | PayloadRefused) else UNKNOWN
+            outcome = _outcome(error)
             reason, code = error.message, {"code": error.code}
         row = {"name": automation.name, "matched": outcome == RUN, "outcome": outcome, "reason": reason}
         rows.append(row | code)
     return rows
+
+
+def _outcome(error: CloseoutError) -> str:
+    """Return what an error means for an explanation."""
+    if isinstance(error, SenderUnknown):
+        return UNKNOWN
+    return FAIL if isinstance(error, ExpressionError | PayloadRefused) else UNKNOWN
 
 
 def _one(
@@ -67,6 +74,7 @@ def _one(
     reason = matching.why_not_trusted(automation, event, payload)
     if reason:
         return SKIP, reason
+    matching.check_sender(automation, facts)
     if automation.condition is not None and not cel.condition(automation.condition, payload):
         return SKIP, f"its `if` is false: {automation.condition}"
     if core_facts.marked_sender(event, payload) is not None:

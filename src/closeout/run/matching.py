@@ -13,7 +13,7 @@ from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation
-from closeout.core.errors import ActionFailed, CloseoutError, PayloadRefused
+from closeout.core.errors import ActionFailed, CloseoutError, PayloadRefused, SenderUnknown
 from closeout.ports import Json
 from closeout.run.context import RunContext
 
@@ -50,6 +50,7 @@ def _reason_to_skip(context: RunContext) -> str | None:
     reason = why_not_trusted(automation, context.execution.event_name, event)
     if reason:
         return reason
+    check_sender(automation, facts)
     if _own_comment(context):
         return "closeout itself caused this event"
     if automation.condition is not None and not cel.condition(automation.condition, event):
@@ -79,6 +80,14 @@ def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf)
             "the payload lacks the pull request's repository or number, so its paths are unknown"
         )
     return triggers.match_paths(automation.triggers, facts, paths_of(facts.repository, facts.number))
+
+
+def check_sender(automation: Automation, facts: core_facts.Facts) -> None:
+    """Raise `SenderUnknown` if the automation has `senders` and nobody knows who closed the pull request."""
+    if triggers.sender_unknown(automation.senders, facts):
+        raise SenderUnknown(
+            f"who closed {facts.repository}#{facts.number} is unknown, and `senders` is given; nothing was done"
+        )
 
 
 def why_not_trusted(automation: Automation, event: str, payload: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     seal          record#<run id>  record#<000001>#accepted
     wake-up       record#<run id>  wake-up#<000001>
     ticket        key#<key>        ticket#<accepted at>#<execution>
-    claim         run#<run id>     attempt#000001                 in place of a run whose closing another one has
+    claim         run#<run id>     attempt#<000001>               in place of a run whose closing another one has
     key holder    key#<key>        holder
     pause         settings         pause
     deployed      settings         config

@@ -63,7 +63,7 @@ def plan(
         automation = by_name[row["name"]]
         if row["matched"]:
             planned += preview.plan(deps, [automation], event, payload)
-        elif row["outcome"] == run_explain.FAIL:
+        elif row["outcome"] in (run_explain.FAIL, run_explain.UNKNOWN):
             error = {"code": row["code"], "message": redactor.text(row["reason"])}
             planned.append({"name": automation.name, "mode": automation.mode, "steps": [], "error": error})
     return planned

@@ -1,0 +1,74 @@
+"""Who closed a pull request is unknown: what asks for it does nothing, and says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from closeout.core import facts, triggers
+from closeout.run.explain import explain
+from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step
+
+CONDITIONS = (
+    'event.sender.login != "dependabot[bot]"',
+    "!has(event.sender) || true",
+    'event["sender"]["login"] == "ada" || true',
+    'event . sender.type == "User" || true',
+)
+
+
+def unnamed() -> dict[str, Any]:
+    """A closing that GitHub's list told of."""
+    return {key: value for key, value in pull_payload().items() if key != "sender"}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_condition_on_the_sender_is_unknown(condition: str) -> None:
+    """Neither true nor false: `||` and `has()` would decide without the one thing that was asked for."""
+    scene = Scene(payload=unnamed()).with_automation(condition=condition)
+    assert scene.play().verdict == "failure"
+    assert scene.world.resources == {"preview-17", "preview-17/bucket"}
+    assert [state for state, _ in scene.world.statuses] == ["failure"]
+    assert "asks for the sender" in scene.world.statuses[0][1]
+
+
+def test_so_is_the_condition_of_a_step() -> None:
+    """The step fails, and deletes nothing."""
+    scene = Scene(payload=unnamed()).with_automation(steps=(step(condition=CONDITIONS[1]),))
+    assert scene.play().verdict == "failure"
+    assert scene.world.resources == {"preview-17", "preview-17/bucket"}
+
+
+def test_senders_match_so_far_and_the_run_says_that_it_is_unknown() -> None:
+    """No run at all would leave the preview behind, and tell nobody."""
+    automation = replace(AUTOMATION, senders=("dev",))
+    seen = facts.facts_of("pull_request", unnamed())
+    assert triggers.match(automation.triggers, automation.repositories, automation.senders, seen).matched
+    scene = Scene(payload=unnamed(), automation=automation)
+    assert scene.play().verdict == "failure"
+    assert scene.world.resources == {"preview-17", "preview-17/bucket"}
+    assert scene.world.statuses == [
+        ("failure", "who closed acme/shop#17 is unknown, and `senders` is given; nothing was done")
+    ]
+
+
+def test_other_events_without_a_sender_match_no_senders() -> None:
+    """Only a closing is told of without its sender."""
+    seen = facts.facts_of("pull_request", {**unnamed(), "action": "edited"})
+    edited = ({"event": "pull_request", "types": ["edited"]},)
+    assert not triggers.match(edited, (), ("dev",), seen).matched
+
+
+@pytest.mark.parametrize("changes", [{"senders": ("dev",)}, {"condition": CONDITIONS[0]}])
+def test_explain_says_unknown(changes: dict[str, Any]) -> None:
+    """With the error's code, and not as a failure of the expression."""
+    (row,) = explain([replace(AUTOMATION, **changes)], "pull_request", unnamed())
+    assert (row["outcome"], row["matched"], row["code"]) == ("unknown", False, "sender-unknown")
+
+
+def test_what_does_not_ask_for_the_sender_runs() -> None:
+    """It is torn down as after a webhook."""
+    scene = Scene(payload=unnamed()).with_automation(condition="event.pull_request.merged")
+    assert scene.play().verdict == "success"
