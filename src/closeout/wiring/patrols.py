@@ -25,6 +25,7 @@ from closeout.patrol.rounds import Patrol
 from closeout.ports import Page, RunReader
 from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.clients import SharedClients, configured_clients, setting_value
+from closeout.wiring.reruns import Reruns
 
 LAST = "report"
 """The kind of the mark that keeps what the last round saw."""
@@ -47,7 +48,7 @@ class Patrols:
         clients: SharedClients,
         *,
         base: Callable[[], str | None],
-        started: Callable[[Iterable[str]], None],
+        start: Callable[[Iterable[str]], None],
     ) -> None:
         self._settings = loaded.settings.patrol
         self._ledger = ledger
@@ -59,10 +60,13 @@ class Patrols:
         """What all rounds of this process saw and did."""
         self._last = dict(ledger.marks(LAST))
         """What the last rounds saw, also those of an earlier process."""
+        automations = {automation.name: automation for automation in loaded.automations}
+        reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
+        again = partial(reruns.closed_again, by="patrol")
         self._patrol = Patrol(
             _Stoppable(clients, self._stopping),
             ledger,
-            ApiIntake(receiver, reader, ledger, ledger.accept_group, started, clients.now),
+            ApiIntake(receiver, reader, ledger, ledger.accept_group, start, again, clients.now),
             loaded.automations,
             ours=lambda url: (own := base()) is not None and same_webhook(url, own),
             pause=self._stopping.wait,
@@ -192,7 +196,7 @@ def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report
             Receiver.of(loaded.automations, tuple),
             clients,
             base=lambda: _base(loaded, reader, base_setting),
-            started=lambda _executions: None,
+            start=lambda _executions: None,
         )
         return patrols.round()
 

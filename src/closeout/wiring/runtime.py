@@ -91,7 +91,7 @@ class Runtime:
             self.receiver,
             clients,
             base=lambda: self.base,
-            started=lambda _executions: self.engine.wake(),
+            start=lambda _executions: self.engine.wake(),
         )
 
     def start(self) -> int:
