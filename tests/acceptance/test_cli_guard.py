@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from closeout.ledger.sqlite import Ledger
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.machine import REPOSITORY, Machine
+from tests.unit.adapters.workflow import OURS, public_key, token
 from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 GUARD = ("guard", "--pull-request", f"{REPOSITORY}#17")
@@ -57,3 +61,33 @@ def test_without_a_ledger_nobody_knows(machine: Machine) -> None:
     told = machine.closeout(*GUARD, "--db", str(machine.folder / "other.db"), check=False)
     assert told.returncode == exits.UNAVAILABLE
     assert "There is no ledger at" in told.stdout
+
+
+def test_a_workflow_asks_the_server_with_its_token(machine: Machine) -> None:
+    """About pull requests of the repository that its token is for, if an automation names that repository."""
+    machine.start()
+    machine.github.workflow_keys.append(public_key("ours", OURS))
+    base = machine.hook_url.removesuffix("/webhook")
+    issuer = f"{machine.github.url}/_services/token"
+    number = machine.github.world.repository(REPOSITORY).id
+
+    def status(**changed: Any) -> int:
+        claims: dict[str, Any] = {"aud": base, "repository_id": str(number), **changed}
+        headers = {"Authorization": f"Bearer {token(issuer, **claims)}"}
+        request = urllib.request.Request(f"{base}/guard?pull-request=17", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                assert json.loads(answer.read())["verdict"] == "open"
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    try:
+        assert status() == 200
+        assert status(aud="https://elsewhere.example.com") == 401
+        assert status(repository="stranger/shop") == 401
+        assert status(repository_id="1") == 503  # a repository of the same name that was there before
+        machine.github.world.change_pull(REPOSITORY, 17, "closed")
+        assert status() == 409
+    finally:
+        machine.stop()

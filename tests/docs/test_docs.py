@@ -38,7 +38,7 @@ def test_a_configuration_in_the_docs_is_accepted_as_it_stands(block: Block, tmp_
     """`closeout check` finds nothing in what a reader would copy; a piece is tried where it belongs in a file."""
     text = configurations.whole(block.text)
     if text is None:
-        assert re.search(r"(?m)^(jobs|groups):", block.text), (
+        assert re.search(r"(?m)^(jobs|groups|runs):", block.text), (
             "neither a configuration nor known to be another's"
         )
         return

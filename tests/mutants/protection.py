@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
 FOUND = "tests/unit/run/test_found.py"
+TOKENS = "tests/unit/adapters/test_oidc.py"
 GUARD = "tests/unit/run/test_guard.py"
 BASES = "tests/unit/run/test_bases.py"
 GONE = "tests/unit/run/test_automation_gone.py"
@@ -19,6 +20,41 @@ SCRIPTS = "tests/unit/actions/general/test_process.py"
 NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a token for another service counts",
+        "src/closeout/adapters/oidc.py",
+        "                audience=self._audience(),\n",
+        '                audience=jwt.decode(token, options={"verify_signature": False})["aud"],\n',
+        (f"{TOKENS}::test_every_other_token_is_refused",),
+    ),
+    Mutant(
+        "a token without a signature counts",
+        "src/closeout/adapters/oidc.py",
+        'options={"require": list(CLAIMS)},',
+        'options={"require": list(CLAIMS), "verify_signature": False},',
+        (f"{TOKENS}::test_every_other_token_is_refused",),
+    ),
+    Mutant(
+        "a made-up key costs a call each time",
+        "src/closeout/adapters/oidc.py",
+        "if age > FRESH or (name not in self._keys and age > SOONEST):",
+        "if age > FRESH or name not in self._keys:",
+        (f"{TOKENS}::test_a_key_that_github_added_is_read_but_not_for_every_made_up_name",),
+    ),
+    Mutant(
+        "strangers may ask",
+        "src/closeout/wiring/guard.py",
+        "        if not self._covers(repository):",
+        "        if False:",
+        ("tests/acceptance/test_cli_guard.py::test_a_workflow_asks_the_server_with_its_token",),
+    ),
+    Mutant(
+        "a repository that took over a name may ask",
+        "src/closeout/run/guard.py",
+        "        if repository_id not in (None, pull.base_repository_id):",
+        "        if False:",
+        (f"{GUARD}::test_another_repository_of_the_same_name_is_unknown",),
+    ),
     Mutant(
         "a guard without a ledger lets deploys begin",
         "src/closeout/run/guard.py",

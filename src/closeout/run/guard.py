@@ -26,14 +26,18 @@ class Answer(NamedTuple):
     sentence: str
 
 
-def ask(github: GitHub, teardowns: Teardowns, repository: str, number: int) -> Answer:
-    """Return the answer about a pull request; no error is ever read as "open".
+def ask(
+    github: GitHub, teardowns: Teardowns, repository: str, number: int, repository_id: int | None = None
+) -> Answer:
+    """Return the answer about a pull request; no error is ever read as "open". With `repository_id` GitHub must confirm it.
 
     GitHub is asked before the ledger: a closing that comes between the two has started its teardown by then.
     """
     name = f"{repository}#{number}"
     try:
         pull = github.pull_request(repository, number)
+        if repository_id not in (None, pull.base_repository_id):
+            return Answer("unknown", f"{repository} is another repository now; do not deploy")
         if pull.state == "closed":
             return Answer("closed", f"{name} is closed; do not deploy")
         if pull.state != "open":

@@ -68,3 +68,12 @@ def test_what_github_does_not_say_for_certain_is_unknown() -> None:
     world.faults["read pull request"] = [unreachable()]
     assert guard.ask(WorldGitHub(world), lambda *_: (), "acme/shop", 17).verdict == "unknown"
     assert asked("merged").verdict == "unknown"
+
+
+def test_another_repository_of_the_same_name_is_unknown() -> None:
+    """The name was given up and taken again: its pull request #17 is another one."""
+    world = World()
+    answers = [
+        guard.ask(WorldGitHub(world), lambda *_: (), "acme/shop", 17, number) for number in (1, 2, None)
+    ]
+    assert [answer.verdict for answer in answers] == ["closed", "unknown", "closed"]

@@ -54,7 +54,11 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._send(400, {"message": "Problems parsing JSON", "documentation_url": _DOCS})
             return
-        if path.startswith("/_control/"):
+        if (
+            path == "/_services/token/.well-known/jwks"
+        ):  # of GitHub Enterprise Server, whose API is on the same host
+            self._send(200, {"keys": self.fake.workflow_keys})
+        elif path.startswith("/_control/"):
             self._control(path.removeprefix("/_control/"), body, query)
         else:
             self._api(path, body, query)
