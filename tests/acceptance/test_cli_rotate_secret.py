@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from closeout.cli import rotation
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import following
-from tests.acceptance.forked import closeout_main
+from tests.acceptance.forked import closeout_hurried
 from tests.acceptance.machine import REPOSITORY
 from tests.acceptance.stack_world import FIRST, STACK, WEBHOOK_SECRET, StackWorld, stack_world
 from tests.openapi.description import check
@@ -41,16 +40,10 @@ def world(tmp_path: Path, cloud: FakeAws) -> Iterator[StackWorld]:
         check(it.github.requests())
 
 
-def hurried(arguments: list[str]) -> int:
-    """Run a command that takes a second and a half for the five that a rotation waits: nobody delivers meanwhile."""
-    rotation.SETTLE = 1.5
-    return closeout_main(arguments)
-
-
 @pytest.fixture
 def quiet(world: StackWorld) -> None:
     """No traffic, so that a rotation need not wait as long."""
-    world.main = hurried
+    world.main = closeout_hurried
 
 
 def refused(world: StackWorld) -> list[tuple[int, str, int]]:
