@@ -185,13 +185,14 @@ def test_a_rotation_that_was_killed_goes_on_with_the_same_value(world: StackWorl
         if moment in held:
             path, after = held[moment]
             fault = world.github.faults.add("hold", path=path, after=after, method=None)
-        killed = world.begin(*ROTATE)
+        killed, said = world.begin(*ROTATE)
         if moment in held:
             until(f"the call {moment}", lambda: fault.hits, 60)
         else:
             until("the new value", lambda: len(world.versions()) == 2)
         killed.kill()
-        killed.communicate(timeout=10)
+        killed.wait(10)
+        said.close()
         world.github.faults.clear()
         value, versions = world.secret(), world.versions()
         assert value != FIRST
@@ -233,13 +234,14 @@ def test_the_same_call_again_passes_over_no_hook(world: StackWorld) -> None:
 def test_two_calls_at_the_same_time_store_one_value(world: StackWorld, cloud: FakeAws) -> None:
     """The second is told that the version after the first value is there, and brings that one to its hooks."""
     cloud.fault(kind="hold", operation="PutSecretValue", seconds=60.0)
-    slow = world.begin(*ONE)
+    slow, said = world.begin(*ONE)
     until("its value on the way", lambda: any(entry["held"] for entry in cloud.requests()))
     world.closeout("webhook", "rotate-secret", "acme", "--stack", STACK)
     value = world.secret()
     cloud.clear_faults()
-    out, _ = slow.communicate(timeout=60)
-    assert slow.returncode == 0, out
+    with said:
+        out = said.read()
+    assert slow.wait(60) == 0, out
     assert "Another command changed" in " ".join(out.split())
     assert world.secret() == value
     assert world.secret("AWSPREVIOUS") == FIRST
