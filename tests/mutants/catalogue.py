@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    closings,
     connections,
     deployment,
     engine,
@@ -555,6 +556,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{INVOCATIONS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
     *network.MUTANTS,
+    *closings.MUTANTS,
     *connections.MUTANTS,
     *deployment.MUTANTS,
     *ledger.MUTANTS,
