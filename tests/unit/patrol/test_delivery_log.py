@@ -170,6 +170,16 @@ def test_a_log_that_ends_before_the_last_known_delivery_is_a_gap(
     assert world.patrol().gaps == 0, "it is told once"
 
 
+def test_a_log_that_was_empty_and_is_empty_again_after_a_fortnight_is_a_gap() -> None:
+    """GitHub says that it has not changed; what was in it meanwhile nobody knows."""
+    world = Round()
+    world.patrol()
+    world.github.now += 3_600
+    assert world.patrol().gaps == 0
+    world.github.now += 14 * DAY
+    assert (world.patrol().gaps, world.patrol().gaps) == (1, 0)
+
+
 def test_a_quiet_hook_that_is_watched_has_no_gap(world: Round) -> None:
     """Its log runs empty, but was read while nothing happened."""
     for _ in range(5):
