@@ -104,7 +104,7 @@ class Round:
         report = Report()
         self.github.calls.clear()
         logs = DeliveryLogs(self.github, self.store, self, self.automations, report)
-        hooks = self.hooks.candidates(self.github, ["acme/shop"], report)
+        hooks = self.hooks.candidates(self.github, ["acme/shop"], report, again=True)
         logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign, repositories)
         return report
 
@@ -253,8 +253,9 @@ def test_a_quiet_hour_lists_few_hooks() -> None:
     github, hooks = Logs(), Hooks()
     names = [f"acme/r{number}" for number in range(50)]
     github.hooks = {path: [] for path in ("/orgs/acme", *(f"/repos/{name}" for name in names))}
-    hooks.candidates(github, names, Report())
+    hooks.candidates(github, names, Report(), again=True)
     assert len(github.calls) == 51
     github.calls.clear()
-    hooks.candidates(github, names, Report())
+    for round_ in range(12):
+        hooks.candidates(github, names, Report(), again=round_ == 0)
     assert len(github.calls) == 4
