@@ -146,18 +146,31 @@ class Patrols:
             self._thread.join(JOIN_SECONDS)
 
     def _run(self, told: Callable[[Report], None]) -> None:
-        every = {"deliveries": self._settings.deliveries, "closings": self._settings.state}
-        due = {name: time.monotonic() for name, seconds in every.items() if seconds is not None}
-        while due and not self._stopping.wait(max(min(due.values()) - time.monotonic(), 0.0)):
-            now = time.monotonic()
-            parts = {name: due.get(name, now + 1.0) <= now for name in every}
+        schedule = Schedule(deliveries=self._settings.deliveries, closings=self._settings.state)
+        while not self._stopping.wait(schedule.wait(time.monotonic())):
+            due = schedule.take(time.monotonic())
             try:
-                told(self.round(**parts))
+                told(self.round(deliveries="deliveries" in due, closings="closings" in due))
             except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one round meets
                 told(Report(errors=[f"patrol failed: {error}"]))
-            for name, was_due in parts.items():
-                if was_due:
-                    due[name] = now + (every[name] or 0.0)
+
+
+class Schedule:
+    """When each part of patrol is due: all at once at first, then each at its interval. None: never."""
+
+    def __init__(self, **every: float | None) -> None:
+        self._every = {part: seconds for part, seconds in every.items() if seconds is not None}
+        self._due = dict.fromkeys(self._every, float("-inf"))
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until something is due."""
+        return max(min(self._due.values()) - now, 0.0)
+
+    def take(self, now: float) -> frozenset[str]:
+        """Return what is due, which is due again an interval later, however long it takes."""
+        due = frozenset(part for part, at in self._due.items() if at <= now)
+        self._due |= {part: now + self._every[part] for part in due}
+        return due
 
 
 class _Stoppable:
