@@ -15,7 +15,7 @@ MODES = ("apply", "dry-run")
 EXPECTATIONS = ("any", "present")
 
 
-_ADDED = {"environment": None, "expect": "any"}
+_ADDED = {"environment": None, "expect": "any", "patrol": "report"}
 """Keys that came after the first release, with their defaults. They are stored only where they say something else: most
 runs do not grow by them, and an earlier release reads those runs as before."""
 
@@ -77,6 +77,9 @@ class Automation:
     """Whether an `@on` function's recorded calls stand behind the live check."""
     environment: str | None = None
     """A template: GitHub's environment in which a run that deletes nothing must find no active deployment."""
+
+    patrol: str = "report"
+    """What patrol does with its orphans: `report`, `repair` or `off`."""
 
     def canonical(self) -> str:
         """Return canonical JSON: the same automation gives the same bytes."""

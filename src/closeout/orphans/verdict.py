@@ -109,7 +109,7 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays, now: float) -> Verdi
 
 def _why_untimely(existing: Existing, pull: Json) -> str | None:
     """Return why the pull request did not make this, as far as times say; None if it may have."""
-    opened, closed = _seconds(pull.get("created_at")), _seconds(pull.get("closed_at"))
+    opened, closed = seconds(pull.get("created_at")), seconds(pull.get("closed_at"))
     if opened is None or closed is None:
         return "GitHub does not say when the pull request was opened and closed"
     if existing.created is None:
@@ -187,7 +187,8 @@ class _Read:
         return self._answer
 
 
-def _seconds(text: Any) -> float | None:
+def seconds(text: Any) -> float | None:
+    """Return a time of GitHub's in seconds since the epoch; None for what is none."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (TypeError, ValueError):
