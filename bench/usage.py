@@ -262,8 +262,10 @@ class _Scene:
     def wait_a_day(self) -> Used:
         """Let two runs of one pull request be accepted, and visit the second one only."""
         _, body = _close(self._github)
-        for guid in (GUID, SECOND):
-            self._deliver(deliveries.signed_headers("pull_request", body.encode(), SECRET, guid), body)
+        again = json.loads(body)
+        again["pull_request"]["closed_at"] = "2026-03-14T10:00:00Z"  # it was reopened meanwhile: another closing
+        for guid, text in ((GUID, body), (SECOND, json.dumps(again))):
+            self._deliver(deliveries.signed_headers("pull_request", text.encode(), SECRET, guid), text)
             self._clock.advance(1.0)
         meter = Meter(self._peek, "ledger")
         runtime = self._runtime(meter)

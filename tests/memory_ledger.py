@@ -19,6 +19,7 @@ from closeout.core.errors import LedgerError, NotFound
 from closeout.core.ids import execution_id, split_execution
 from closeout.core.payload import from_form
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
@@ -432,7 +433,8 @@ class MemoryLedger:
         return [
             view
             for view in views
-            if all(
+            if (verdict == "skipped" or not (view.summary or "").startswith(NO_BASE))
+            and all(
                 given in (None, has)
                 for given, has in zip(
                     wanted, (view.automation, view.state, view.verdict, view.repository), strict=True
@@ -480,7 +482,17 @@ class MemoryLedger:
             "suspects": sum(run.state.alone is not None for run in self._unfinished()),
             "queue_age": self._clock.now() - min(queued) if queued else 0.0,
             "step_durations": _durations(found),
+            "empty_runs": self._empty_runs(),
         }
+
+    def _empty_runs(self) -> dict[str, int]:
+        ended = [
+            (run.run.automation, run.state.summary or "")
+            for run in self._runs.values()
+            if run.state.verdict == "success"
+        ]
+        found = {automation for automation, summary in ended if not runs.found_nothing(summary)}
+        return dict(Counter(automation for automation, _ in ended if automation not in found))
 
     def _view(self, run: _Run, *, full: bool) -> RunView:
         delivery = self._deliveries[run.delivery]

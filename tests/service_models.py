@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from boto3 import Session
+from botocore import endpoint_provider
 from botocore.loaders import JSONFileLoader, Loader
 
 SERVICES = ("cloudformation", "dynamodb", "lambda", "logs", "s3", "secretsmanager", "sqs", "sts")
@@ -25,16 +27,37 @@ class _OnceRead(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
         return bool(_is_there(path))
 
 
+_list_services = Loader.list_available_services
+_make_rules = endpoint_provider.RuleSet
+_services: dict[tuple[str, ...], list[str]] = {}
+_rules: dict[tuple[int, int], tuple[Any, ...]] = {}
+
+
+def _listed(loader: Any, type_name: str) -> list[str]:
+    """List what botocore knows: it looks into 400 folders."""
+    key = (*loader.search_paths, type_name)
+    if key not in _services:
+        _services[key] = _list_services(loader, type_name)
+    return _services[key]
+
+
+def _ruled(*, rules: Any, partitions: Any, **rest: Any) -> Any:
+    """Make the rules of a service's endpoints from what was read. Rules do not change."""
+    key = id(rules), id(partitions)
+    if key not in _rules:  # what the numbers belong to is kept, so that they stay its own
+        _rules[key] = _make_rules(rules=rules, partitions=partitions, **rest), rules, partitions
+    return _rules[key][0]
+
+
 def keep_models() -> None:
     """Have every session of this process share what was read."""
     Loader.FILE_LOADER_CLASS = _OnceRead
+    Loader.list_available_services = _listed
+    endpoint_provider.RuleSet = _ruled
 
 
 def read_models() -> None:
     """Read what the program's clients need, for processes that fork from this one."""
-    loader = Loader()
+    session = Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
     for service in SERVICES:
-        for kind in ("service-2", "endpoint-rule-set-1"):
-            loader.load_service_model(service, kind)
-    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-        loader.load_data(name)
+        session.client(service)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from closeout.core.automation import Automation
+from closeout.intake import Decision, Receiver
 from closeout.ledger.sqlite.connection import APPLICATION_ID, migrations
+from closeout.testing.deliveries import signed_headers
 
 REPOSITORY = "acme/shop"
 MOMENT = re.compile(r"\b1\.?7958\d+(?:\.\d+)?(?:e\+09)?")
@@ -88,6 +92,17 @@ def write_ledger(path: Path, rows: Path, schema: int, later: float = 0.0) -> Non
         for number, statements in migrations()[:schema]:
             connection.executescript(f"{statements}; PRAGMA user_version = {number};")
         connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; BEGIN; {text} COMMIT")
+
+
+def told_again(
+    automations: Sequence[Automation], delivery: dict[str, Any], body: bytes, hook: str
+) -> Decision:
+    """Return what the receiver decides about a kept delivery that comes once more, through this hook."""
+    headers = signed_headers(delivery["event"], body, "secret", delivery["guid"], int(hook))
+    receiver = Receiver.of(automations, lambda: (b"secret",))
+    return receiver.decide(
+        {name.lower().encode(): value.encode() for name, value in headers.items()}, body, 2e9
+    )
 
 
 def same(value: Any) -> Any:

@@ -13,8 +13,8 @@ from tests.acceptance.machine import Machine, machine
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[FakeAws]:
-    """The emulated AWS, a process of its own; each test starts with an empty world."""
-    with FakeAws(process=True, delete_seconds=0.1) as aws:
+    """The emulated AWS, in this process, which has imported it; each test starts with an empty world."""
+    with FakeAws(delete_seconds=0.1) as aws:
         yield aws
 
 

@@ -11,14 +11,13 @@ import os
 import pty
 import select
 import socket
-import subprocess
 import sys
 import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from closeout.core.records import NewDelivery
 from closeout.ledger.dynamodb.table import Table, put
@@ -26,6 +25,7 @@ from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import create_ledger
 from closeout.testing.github import FakeGitHub
+from tests.acceptance.forked import Forked
 from tests.acceptance.machine import REGION, REPOSITORY, Machine
 
 STACK = "closed-pr-event-stack"
@@ -75,13 +75,15 @@ OUTPUTS = {
 class StackWorld(Machine):
     """A machine whose server reads the stack's secret; the stack's outputs name its URL."""
 
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the real CLI, to be killed."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "closeout", *arguments],
-            env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+    def begin(self, *arguments: str) -> tuple[Forked, TextIO]:
+        """Start the CLI; return it, to be killed, and what it says."""
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "wb") as output:
+            process = Forked(
+                arguments, folder=self.folder, environment=self.environment, output=output, errors=output,
+                main=self.main,
+            )  # fmt: skip
+        return process, os.fdopen(reading, encoding="utf-8")
 
     def type_in(self, text: str, *arguments: str, seconds: float = 30.0) -> tuple[int, str]:
         """Run the real CLI at a terminal, type `text` at its prompt; return exit code and all that the terminal shows."""

@@ -152,6 +152,9 @@ def test_init_writes_a_config_that_check_accepts(tmp_path: Path) -> None:
     checked = closeout("check", "closeout.yaml", "--json", cwd=tmp_path)
     assert checked.code == exits.OK, checked.out
     assert (checked.json["valid"], checked.json["findings"]) == (True, [])
+    (counted,) = checked.json["bases"]
+    assert (counted["automation"], counted["bases"]) == ("preview-cleanup", "ever")
+    assert counted["reason"].startswith("`branches` are compared with every base")
 
 
 def test_check_says_which_steps_can_be_audited(tmp_path: Path) -> None:

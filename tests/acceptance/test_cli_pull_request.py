@@ -67,7 +67,8 @@ def test_matching_is_that_of_explain(machine: Machine) -> None:
     shown = machine.closeout(*PLAN)
     assert shown.stdout == (
         "No automation matches; nothing would change.\n"
-        "  preview-cleanup: base branch 'develop' matches none of main\n"
+        "  preview-cleanup: no base matched: base branch 'develop' matches none of\n"
+        "    main; it had no other base\n"
     )
 
 
@@ -78,7 +79,7 @@ def test_explain_takes_a_name_too(machine: Machine) -> None:
     assert "It is still open" in shown.stderr
     machine.config.write_text(CONFIG.replace("branches: [develop]", "branches: [main]"))
     told = json.loads(machine.closeout(*EXPLAIN, "--json").stdout)
-    assert [row["outcome"] for row in told["automations"]] == ["nothing"]
+    assert [row["outcome"] for row in told["automations"]] == ["skip"]
     assert told["pull_request"]["name"] == "acme/shop#17"
     unknown = machine.closeout("explain", "--pull-request", "acme/shop#99", check=False)
     assert (unknown.returncode, unknown.stdout) == (exits.FAILED, "")

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from closeout.cli import rotation
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import following
-from tests.acceptance.forked import closeout_main
+from tests.acceptance.forked import closeout_hurried
 from tests.acceptance.machine import REPOSITORY
 from tests.acceptance.stack_world import FIRST, STACK, WEBHOOK_SECRET, StackWorld, stack_world
 from tests.openapi.description import check
@@ -41,16 +40,10 @@ def world(tmp_path: Path, cloud: FakeAws) -> Iterator[StackWorld]:
         check(it.github.requests())
 
 
-def hurried(arguments: list[str]) -> int:
-    """Run a command that takes a second and a half for the five that a rotation waits: nobody delivers meanwhile."""
-    rotation.SETTLE = 1.5
-    return closeout_main(arguments)
-
-
 @pytest.fixture
 def quiet(world: StackWorld) -> None:
     """No traffic, so that a rotation need not wait as long."""
-    world.main = hurried
+    world.main = closeout_hurried
 
 
 def refused(world: StackWorld) -> list[tuple[int, str, int]]:
@@ -192,13 +185,14 @@ def test_a_rotation_that_was_killed_goes_on_with_the_same_value(world: StackWorl
         if moment in held:
             path, after = held[moment]
             fault = world.github.faults.add("hold", path=path, after=after, method=None)
-        killed = world.begin(*ROTATE)
+        killed, said = world.begin(*ROTATE)
         if moment in held:
             until(f"the call {moment}", lambda: fault.hits, 60)
         else:
             until("the new value", lambda: len(world.versions()) == 2)
         killed.kill()
-        killed.communicate(timeout=10)
+        killed.wait(10)
+        said.close()
         world.github.faults.clear()
         value, versions = world.secret(), world.versions()
         assert value != FIRST
@@ -240,13 +234,14 @@ def test_the_same_call_again_passes_over_no_hook(world: StackWorld) -> None:
 def test_two_calls_at_the_same_time_store_one_value(world: StackWorld, cloud: FakeAws) -> None:
     """The second is told that the version after the first value is there, and brings that one to its hooks."""
     cloud.fault(kind="hold", operation="PutSecretValue", seconds=60.0)
-    slow = world.begin(*ONE)
+    slow, said = world.begin(*ONE)
     until("its value on the way", lambda: any(entry["held"] for entry in cloud.requests()))
     world.closeout("webhook", "rotate-secret", "acme", "--stack", STACK)
     value = world.secret()
     cloud.clear_faults()
-    out, _ = slow.communicate(timeout=60)
-    assert slow.returncode == 0, out
+    with said:
+        out = said.read()
+    assert slow.wait(60) == 0, out
     assert "Another command changed" in " ".join(out.split())
     assert world.secret() == value
     assert world.secret("AWSPREVIOUS") == FIRST

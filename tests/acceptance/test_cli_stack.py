@@ -287,15 +287,14 @@ def test_a_log_is_followed_until_the_run_has_ended(scene: Scene) -> None:
 
     write("first line")
     write("of another run", "z" * 26)
-    following = scene.world.begin("runs", "logs", run_id, "--follow", "--stack", STACK, "--json")
-    assert following.stdout is not None
-    first = json.loads(following.stdout.readline())
-    assert (first["text"], first["step"]) == ("first line", "s")
-    write("second line")
-    scene.bench.drive(execution)
-    out, _ = following.communicate(timeout=60)
-    assert following.returncode == 0
-    lines = out.splitlines()
+    following, said = scene.world.begin("runs", "logs", run_id, "--follow", "--stack", STACK, "--json")
+    with said:
+        first = json.loads(said.readline())
+        assert (first["text"], first["step"]) == ("first line", "s")
+        write("second line")
+        scene.bench.drive(execution)
+        lines = said.read().splitlines()
+    assert following.wait(60) == 0
     assert json.loads(lines[0])["text"] == "second line"
     assert lines[1:] == ["success: all gone"]
     assert [line.split()[-2:] for line in scene.say("runs", "logs", run_id).splitlines()] == [

@@ -17,8 +17,11 @@ import pytest
 
 from closeout.cli import exits
 from closeout.cli.runs import short_length
+from closeout.ledger.sqlite import Ledger
+from closeout.ports import Ending
 from tests.acceptance.cli_process import closeout, environment
 from tests.acceptance.test_cli_serve import CONFIG, Serving
+from tests.unit.ledger.sqlite.conftest import HandClock, delivery, new_run
 
 LONG = "an-automation-with-a-name-that-is-far-too-long-for-a-column-of-a-table"
 
@@ -81,6 +84,18 @@ def test_runs_begin_with_their_state_and_a_short_id(serving: Wide, run: Any) -> 
     assert (state, short) == ("success", run["id"][:8])
     assert name.endswith("…")
     assert serving.cli("runs", "show", short, "--json").json["id"] == run["id"]
+
+
+def test_runs_list_names_an_automation_that_never_found_anything(tmp_path: Path) -> None:
+    """After five runs, on standard error, so that a program reads only the list."""
+    with Ledger(tmp_path / "closeout.db", clock=HandClock()) as ledger:
+        for number in range(1, 6):
+            ledger.accept_wait(delivery(f"g{number}"), [new_run(f"r{number}")])
+            ledger.finish(number, Ending("success", "nothing was there: there is no stack a"), 2_000.0)
+    told = closeout("runs", "list", "--db", tmp_path / "closeout.db")
+    assert " ".join(told.err.split()) == (
+        "preview-cleanup has found nothing to delete in any of its 5 runs: check the names that its steps make."
+    )
 
 
 def test_short_ids_are_as_long_as_they_must_be() -> None:

@@ -12,6 +12,7 @@ import pytest
 from closeout.ledger.sqlite import Views
 from closeout.testing import deliveries
 from closeout.testing.aws import FakeAws
+from closeout.testing.github.graphql import retarget
 from tests.acceptance.machine import CONFIG, REGION, REPOSITORY, Machine, machine
 from tests.until import until
 
@@ -83,15 +84,34 @@ def test_an_unsigned_request_is_unauthorized(scene: Machine) -> None:
     assert json.loads(refused.value.read()) == {"error": "unauthorized", "message": "Unauthorized request"}
 
 
-def test_a_pull_request_into_another_branch_starts_nothing(scene: Machine) -> None:
-    """Kept, so that `explain` can say why; no run, no call to AWS."""
+def test_a_pull_request_into_another_branch_deletes_nothing(scene: Machine) -> None:
+    """The run asks GitHub for the bases that it had, and is skipped: it stays out of lists, and its delivery says why."""
     scene.preview()
-    scene.open_pull(base="main")
+    sha = scene.open_pull(base="main")
     scene.github.world.change_pull(REPOSITORY, 17, "closed")
     scene.github.sender.settle()
-    deliveries = json.loads(scene.closeout("deliveries", "list", "--db", str(scene.db), "--json").stdout)
-    assert [(d["action"], d["runs"]) for d in deliveries if d["action"] == "closed"] == [("closed", [])]
+    listed = scene.closeout("deliveries", "list", "--db", str(scene.db), "--json").stdout
+    (closed,) = [one for one in json.loads(listed) if one["action"] == "closed"]
+    (run_id,) = closed["runs"]
+    views = Views(scene.db)
+    until("the run's end", lambda: (run := views.run(run_id)) is not None and run.state == "finished")
     assert scene.runs() == []
+    assert scene.statuses(sha) == []
+    shown = scene.closeout("deliveries", "show", str(closed["id"]), "--db", str(scene.db)).stdout
+    said = "preview-cleanup was skipped: no base matched: base branch 'main' matches none of develop; it had no other base"
+    assert said in " ".join(shown.split())
+
+
+def test_a_pull_request_that_was_retargeted_is_torn_down(scene: Machine) -> None:
+    """Opened against develop, previewed, retargeted by GitHub itself, and closed: its preview does not leak."""
+    stack = scene.preview()
+    sha = scene.open_pull(base="develop")
+    retarget(scene.github, REPOSITORY, 17, "main", automatic=True)
+    scene.github.world.change_pull(REPOSITORY, 17, "closed")
+    (run,) = scene.finished()
+    assert run["verdict"] == "success"
+    assert scene.is_gone(stack)
+    assert scene.statuses(sha)[-1][0] == "success"
 
 
 def test_reopened_while_the_teardown_waits_nothing_more_is_deleted(scene: Machine) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,14 +16,17 @@ from typing import Any
 
 import pytest
 
+from closeout.actions.registry import builtin
 from closeout.cli.output import with_iso_times
-from closeout.ledger.sqlite import Views
+from closeout.config.load import load
+from closeout.ledger.sqlite import Ledger, Views
 from closeout.ledger.sqlite.connection import open_writer
 from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.machine import REPOSITORY, Machine
 from tests.until import until
-from tests.upgrade import CONFIG, FUNCTIONS, facts, known, same, write_ledger
+from tests.upgrade import CONFIG, FUNCTIONS, facts, known, same, told_again, write_ledger
 
 FOLDER = Path(__file__).parent
 ROWS = FOLDER / "ledger_of_schema_2.sql"
@@ -70,6 +74,32 @@ def test_every_run_is_shown_as_the_commit_before_showed_it(kept: Path) -> None:
         assert facts(same(run.to_json())) == facts(shown), execution
         assert [line.to_json() for line in views.logs(execution)] == SHOWN["logs"][execution]
     assert [known(same(delivery.to_json())) for delivery in views.deliveries()] == SHOWN["deliveries"]
+
+
+def test_a_closing_of_the_commit_before_has_its_run_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent again through its hook, or through another one: it finds the run that is named after its GUID."""
+    path = tmp_path / "closeout.db"
+    write_ledger(path, ROWS, SCHEMA)
+    (tmp_path / "closeout.yaml").write_text(CONFIG, "utf-8")
+    (tmp_path / "kept.py").write_text(FUNCTIONS, "utf-8")
+    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "kept", raising=False)
+    automations = load(tmp_path / "closeout.yaml", builtin()).automations
+    sys.modules.pop("kept", None)
+    views = Views(path)
+    with Ledger(path, clock=FakeClock(2e9)) as ledger:
+        before = {run.execution for run in views.runs()}
+        for delivery in SHOWN["deliveries"]:
+            for hook in (delivery["hook"], "499999"):
+                decision = told_again(automations, delivery, views.body(delivery["id"]), hook)
+                assert decision.delivery is not None
+                assert decision.delivery.closing is not None
+                accepted = ledger.accept_wait(decision.delivery, decision.runs)
+                assert (list(accepted.runs), accepted.duplicate) == (delivery["runs"], True), delivery
+        assert {run.execution for run in views.runs()} == before
 
 
 def test_metrics_count_what_the_commit_before_counted(kept: Path) -> None:

@@ -36,13 +36,25 @@ def test_a_delivery_that_comes_ten_times_at_once_starts_one_run(world: World) ->
 def test_the_same_event_through_a_second_hook_starts_nothing_new(world: World) -> None:
     """A delivery is one of a hook; a run is one of the event."""
     guid = str(uuid.uuid4())
-    first = world.deliver(closed(2), guid=guid)
-    second = world.deliver(closed(2), guid=guid, X_GitHub_Hook_ID="400002")
-    assert (first.status, second.status) == (202, 202)
+    payload = closed(2)
+    first = world.deliver(payload, guid=guid)
+    second = world.deliver(payload, guid=guid, X_GitHub_Hook_ID="400002")
+    assert (first.status, second.status) == (202, 200)
     assert first.json["delivery"] != second.json["delivery"]
     assert first.json["runs"] == second.json["runs"]
     assert world.ended(first.json["runs"][0])["verdict"] == "success"
     assert [note["what"] for note in world.notes(2)] == ["begin", "end"]
+
+
+def test_a_closing_under_another_guid_starts_nothing_new(world: World) -> None:
+    """The delivery is stored and answered with the run that is there."""
+    payload = closed(6)
+    first, second = world.deliver(payload), world.deliver(payload)
+    assert (first.status, second.status, second.json["duplicate"]) == (202, 200, True)
+    assert first.json["delivery"] != second.json["delivery"]
+    assert first.json["runs"] == second.json["runs"]
+    assert world.ended(first.json["runs"][0])["heard"] == "webhook"
+    assert runs_of(world, 6) == first.json["runs"]
 
 
 def test_a_body_too_large_for_the_table_goes_through_the_bucket(world: World) -> None:

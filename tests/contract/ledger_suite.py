@@ -14,6 +14,7 @@ import pytest
 from closeout.core import ids, runs
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.runs import NO_BASE
 from closeout.engine.store import EngineStore
 from closeout.ports import (
     Attempts,
@@ -286,6 +287,19 @@ class LedgerSuite:
         assert listed(repository="acme/other") == listed(verdict="failure") == ""
         assert [view.guid for view in bench.reader.deliveries(2)] == ["guid-f", "guid-e"]
         assert len(bench.reader.deliveries()) == 5
+
+    def test_a_run_that_only_asked_for_earlier_bases_is_not_in_lists(self, bench: LedgerBench) -> None:
+        """Its delivery and its id lead to it, and the list of skipped runs."""
+        for name in "bcd":
+            accept(bench, name)
+        bench.finish(
+            f"{run_id('d')}-1", Ending("skipped", f"{NO_BASE}: base branch 'main' matches none of develop")
+        )
+        bench.finish(f"{run_id('c')}-1", Ending("skipped", "its `if` is false"))
+        assert [run.automation for run in bench.reader.runs(2)] == ["c", "b"]
+        assert [run.automation for run in bench.reader.runs(verdict="skipped")] == ["d", "c"]
+        assert bench.reader.run(run_id("d")) is not None
+        assert run_id("d") in bench.reader.deliveries(1)[0].runs
 
     def test_the_beginning_of_an_id_finds_its_runs(self, bench: LedgerBench) -> None:
         """In alphabetical order, each run once however many attempts it had, and no more than asked for."""
@@ -645,6 +659,7 @@ class ServerLedgerSuite(LedgerSuite):
             "suspects": 0,
             "queue_age": 60.0,
             "step_durations": {("r", "stack"): (1, 30.5)},
+            "empty_runs": {},
         }
 
     def test_a_closing_outlives_the_retention_of_its_delivery(self, bench: ServerBench) -> None:
@@ -661,6 +676,27 @@ class ServerLedgerSuite(LedgerSuite):
         bench.clock.advance(2 * DAY)
         bench.ledger.prune(DAY)
         assert bench.accept(told._replace(guid="g2"), [new_run("r")]).started == (f"{run_id('r')}-1",)
+
+    def test_runs_that_found_nothing_are_counted_until_one_finds_something(self, bench: ServerBench) -> None:
+        """By automation; failures and skipped runs say nothing of it, a dry run does, and what was found stays found."""
+        endings = (
+            Ending("success", "nothing was there: there is no stack a"),
+            Ending("success", "dry run: nothing was there: there is no stack a"),
+            Ending("failure", "nothing was there, and nobody knows whether it should have been: 502"),
+            Ending("skipped", "its `if` is false"),
+        )
+        accept(bench, "r")
+        accept(bench, "s")
+        bench.finish(f"{run_id('s')}-1", Ending("success", "deleted stack s"))
+        for number, ending in enumerate(endings, start=1):
+            if number > 1:
+                again(bench, "r")
+            bench.finish(f"{run_id('r')}-{number}", ending)
+        assert bench.pages.stats()["empty_runs"] == {"r": 2}
+        for number, text in ((5, "deleted stack r"), (6, endings[0].summary)):
+            again(bench, "r")
+            bench.finish(f"{run_id('r')}-{number}", Ending("success", text))
+        assert bench.pages.stats()["empty_runs"] == {}
 
     def test_prune_removes_what_is_old_and_finished(self, bench: ServerBench) -> None:
         """With runs, operations and logs; what is recent or unfinished stays, and no number is given twice."""

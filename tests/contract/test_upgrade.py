@@ -22,6 +22,8 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.engine.lambda_ import DONE
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from closeout.stack import table as layout
 from closeout.stack.deployed import definition_digest
 from closeout.testing.aws import FakeAws
@@ -31,7 +33,7 @@ from closeout.testing.github import FakeGitHub
 from closeout.wiring.stack_ledger import Place
 from closeout.wiring.stack_runtime import StackRuntime
 from tests.contract.remote_harness import WORKER, client
-from tests.upgrade import CONFIG, FUNCTIONS, REPOSITORY, facts, known, same
+from tests.upgrade import CONFIG, FUNCTIONS, REPOSITORY, facts, known, same, told_again
 
 KEPT: dict[str, Any] = json.loads(
     Path(__file__).with_name("table_of_the_commit_before.json").read_text("utf-8")
@@ -161,6 +163,23 @@ def test_every_run_is_shown_as_the_commit_before_showed_it(upgraded: Upgraded) -
         assert facts(same(run.to_json())) == facts(shown)
     assert [known(same(delivery.to_json())) for delivery in views.deliveries()] == KEPT["deliveries"]
     assert upgraded.ledger.switch.paused() == KEPT["paused"]
+
+
+def test_a_closing_of_the_commit_before_has_its_run_already(upgraded: Upgraded, aws: FakeAws) -> None:
+    """Sent again through its hook, or through another one: it finds the run that is named after its GUID."""
+    views = upgraded.ledger.views
+    automations = load(upgraded.folder / "closeout.yaml", builtin()).automations
+    account = AwsClient({**aws.environment(), "AWS_REGION": "us-east-1"}, pause=lambda _: None)
+    writer = DeliveryWriter(account, Destination(upgraded.name, "bodies", WORKER, 30), lambda _: None)
+    before = {run.execution for run in views.runs()}
+    for delivery in KEPT["deliveries"]:
+        for hook in (delivery["hook"], "499999"):
+            decision = told_again(automations, delivery, views.body(delivery["id"]), hook)
+            assert decision.delivery is not None
+            assert decision.delivery.closing is not None
+            accepted = writer.accept(decision.delivery, decision.runs)
+            assert (list(accepted.runs), accepted.duplicate) == (delivery["runs"], True), delivery
+    assert {run.execution for run in views.runs()} == before
 
 
 def test_every_run_of_the_commit_before_goes_on_and_repeats_nothing(upgraded: Upgraded) -> None:

@@ -38,7 +38,7 @@ def test_a_configuration_in_the_docs_is_accepted_as_it_stands(block: Block, tmp_
     """`closeout check` finds nothing in what a reader would copy; a piece is tried where it belongs in a file."""
     text = configurations.whole(block.text)
     if text is None:
-        assert re.search(r"(?m)^(jobs|groups):", block.text), (
+        assert re.search(r"(?m)^(jobs|groups|runs):", block.text), (
             "neither a configuration nor known to be another's"
         )
         return
@@ -228,6 +228,7 @@ def metrics() -> dict[str, str]:
         "suspects": 1,
         "queue_age": 1.0,
         "step_durations": {("a", "s"): (1, 1.0)},
+        "empty_runs": {"a": 5},
     }
     figures = ServerMetrics()
     figures.patrol = lambda: PatrolFigures({"lists": 1.0}, 1, 0, {"rounds": 1})

@@ -21,7 +21,7 @@ ROTATE = ROOT / "docs/how-to/rotate-the-webhook-secret.md"
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[FakeAws]:
     """An emulated AWS for both pages."""
-    with FakeAws(process=True) as aws:
+    with FakeAws() as aws:
         yield aws
 
 

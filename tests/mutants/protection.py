@@ -6,6 +6,9 @@ from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
 FOUND = "tests/unit/run/test_found.py"
+TOKENS = "tests/unit/adapters/test_oidc.py"
+GUARD = "tests/unit/run/test_guard.py"
+BASES = "tests/unit/run/test_bases.py"
 GONE = "tests/unit/run/test_automation_gone.py"
 TAGS = "tests/unit/run/test_protected_tags.py"
 READS = "tests/unit/actions/aws/test_tags_moto.py"
@@ -17,6 +20,106 @@ SCRIPTS = "tests/unit/actions/general/test_process.py"
 NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a token for another service counts",
+        "src/closeout/adapters/oidc.py",
+        "                audience=self._audience(),\n",
+        '                audience=jwt.decode(token, options={"verify_signature": False})["aud"],\n',
+        (f"{TOKENS}::test_every_other_token_is_refused",),
+    ),
+    Mutant(
+        "a token without a signature counts",
+        "src/closeout/adapters/oidc.py",
+        'options={"require": list(CLAIMS)},',
+        'options={"require": list(CLAIMS), "verify_signature": False},',
+        (f"{TOKENS}::test_every_other_token_is_refused",),
+    ),
+    Mutant(
+        "a made-up key costs a call each time",
+        "src/closeout/adapters/oidc.py",
+        "if age > FRESH or (name not in self._keys and age > SOONEST):",
+        "if age > FRESH or name not in self._keys:",
+        (f"{TOKENS}::test_a_key_that_github_added_is_read_but_not_for_every_made_up_name",),
+    ),
+    Mutant(
+        "strangers may ask",
+        "src/closeout/wiring/guard.py",
+        "        if not self._covers(repository):",
+        "        if False:",
+        ("tests/acceptance/test_cli_guard.py::test_a_workflow_asks_the_server_with_its_token",),
+    ),
+    Mutant(
+        "a repository that took over a name may ask",
+        "src/closeout/run/guard.py",
+        "        if repository_id not in (None, pull.base_repository_id):",
+        "        if False:",
+        (f"{GUARD}::test_another_repository_of_the_same_name_is_unknown",),
+    ),
+    Mutant(
+        "a guard without a ledger lets deploys begin",
+        "src/closeout/run/guard.py",
+        "    except CloseoutError as error:",
+        '    except CloseoutError as error:\n        return Answer("open", name)',
+        (f"{GUARD}::test_a_ledger_that_cannot_be_read_is_unknown",),
+    ),
+    Mutant(
+        "a teardown on its way does not stop a deploy",
+        "src/closeout/run/guard.py",
+        "    if running:",
+        "    if False:",
+        (f"{GUARD}::test_a_teardown_on_its_way_is_a_no_by_either_name_of_the_repository",),
+    ),
+    Mutant(
+        "a state that GitHub never had is open",
+        "src/closeout/run/guard.py",
+        '        if pull.state != "open":',
+        "        if False:",
+        (f"{GUARD}::test_what_github_does_not_say_for_certain_is_unknown",),
+    ),
+    Mutant(
+        "a timeline with an error in it counts as whole",
+        "src/closeout/run/bases.py",
+        "    if errors:\n",
+        "    if False:\n",
+        (f"{BASES}::test_an_unreadable_answer_is_never_no_other_base",),
+    ),
+    Mutant(
+        "the first page of a timeline counts as all of it",
+        "src/closeout/run/bases.py",
+        "        if more is False:",
+        "        if True:",
+        (f"{BASES}::test_every_base_of_the_timeline_is_read",),
+    ),
+    Mutant(
+        "an unknown base ends the run at once",
+        "src/closeout/run/matching.py",
+        "        error.transient = True\n",
+        "",
+        (f"{BASES}::test_while_github_does_not_answer_the_run_waits_and_nothing_is_deleted",),
+    ),
+    Mutant(
+        "every base counts for scripts too",
+        "src/closeout/config/bases.py",
+        "        if actions[step.uses].absent is None:",
+        "        if False:",
+        ("tests/unit/config/test_bases.py::test_every_base_counts_where_a_wrong_match_cannot_harm",),
+    ),
+    Mutant(
+        "every base counts although names contain the base",
+        "src/closeout/config/bases.py",
+        "        if any(_BASE.search(expression) for expression in _expressions(step)):",
+        "        if False:",
+        ("tests/unit/config/test_bases.py::test_every_base_counts_where_a_wrong_match_cannot_harm",),
+    ),
+    Mutant(
+        "an event that is no closing is a candidate",
+        "src/closeout/core/triggers.py",
+        'facts.action != "closed" or facts.base_ref is None',
+        "facts.base_ref is None",
+        (
+            "tests/unit/intake/test_receiver.py::test_a_closing_that_only_its_base_kept_from_matching_is_a_candidate",
+        ),
+    ),
     Mutant(
         "a step that expects something is content with nothing",
         "src/closeout/run/found.py",

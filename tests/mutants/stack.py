@@ -133,7 +133,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "an answer that trickles in is waited for without an end",
-        "src/closeout/lambdas/deadline.py",
+        "src/closeout/adapters/deadline.py",
         "        self._socket.settimeout(self._left())\n        return self._file.readinto(buffer)",
         "        return self._file.readinto(buffer)",
         (

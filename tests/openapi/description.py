@@ -29,6 +29,8 @@ def check(requests: Iterable[Mapping[str, Any]]) -> int:
     """Check every request of FakeGitHub's journal, and each good answer (but a fault's). Raises openapi-core's errors."""
     checked = 0
     for entry in requests:
+        if entry["path"] == "/graphql":  # has a description of its own
+            continue
         request = _request(entry)
         description().validate_request(request)
         checked += 1

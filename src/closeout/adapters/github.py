@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from closeout.adapters import github_answers as answers
@@ -19,9 +19,6 @@ from closeout.core.errors import CloseoutError, ConfigError, InputError, Service
 from closeout.core.url import Url, parse_base
 from closeout.ports import HttpAnswer, Json, PullRequest
 from closeout.ports.patrol import Page
-
-if TYPE_CHECKING:
-    from closeout.adapters.transport import Transport
 
 API_URL = "https://api.github.com"
 ANSWER_LIMIT = 8_000_000
@@ -60,7 +57,13 @@ class GitHubClient:
         self._timeout = timeout
         self._now = now
         self._named = named
-        self._transport: Transport | None = None
+        from closeout.adapters.transport import Transport  # noqa: PLC0415 - TLS when first needed
+
+        self._transport = Transport()
+
+    def connect_ahead(self) -> None:
+        """Connect, so that the first request need not."""
+        self._transport.connect_ahead(self._base)
 
     # --- what closeout asks -----------------------------------------------------------------------------
 
@@ -201,8 +204,10 @@ class GitHubClient:
         query: Mapping[str, str] | None,
         etag: str | None = None,
     ) -> HttpAnswer:
+        # GitHub Enterprise Server has REST under /api/v3 and GraphQL at /api/graphql.
+        base = self._base.path.removesuffix("/v3") if path == "/graphql" else self._base.path
         url = self._base._replace(
-            path=self._base.path + _checked(method, path),
+            path=base + _checked(method, path),
             query=f"?{urlencode(query)}" if query else "",
         )
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
@@ -228,9 +233,8 @@ class GitHubClient:
         raise _refused(method, path, "redirect", f"more than {MAX_REDIRECTS} redirects")
 
     def _send(self, method: str, path: str, url: Url, data: bytes | None, etag: str | None) -> HttpAnswer:
-        from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - urllib3 when first needed
+        from closeout.adapters.transport import NoAnswer  # noqa: PLC0415 - TLS when first needed
 
-        self._transport = self._transport or Transport()
         headers = {
             "Accept": "application/vnd.github+json",
             "Authorization": f"Bearer {self._read_token(method, path)}",

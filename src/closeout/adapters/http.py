@@ -61,7 +61,7 @@ class HttpClient:
     def _send(
         self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> HttpAnswer:
-        from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - urllib3 when first needed
+        from closeout.adapters.transport import NoAnswer, Transport  # noqa: PLC0415 - TLS when first needed
 
         self._transport = self._transport or Transport()
         sent = {"User-Agent": "closeout", **headers}

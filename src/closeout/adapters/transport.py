@@ -1,44 +1,38 @@
-"""One HTTP request over urllib3: pooled, within one deadline, with a bounded answer, redirects never followed.
+"""One HTTP request over the standard library: pooled, within one deadline, with a bounded answer, redirects never followed.
 
-GitHub's client and the plain one differ in what an answer means, not in how bytes travel; that part stands
-here once. urllib3 is imported with this module, which is why its users import it when they first send. It gets a host
-and a port to connect to, never a URL: what was compared as an origin is what is connected to.
-
-A socket timeout bounds the wait for the next byte, so a host that sends one byte now and then could hold a
-thread for ever: every read here gets only what is left of the whole request's time.
+GitHub's client and the plain one differ in what an answer means, not in how bytes travel, so that part is here. It gets a
+host and a port to connect to, never a URL: what was compared as an origin is what is connected to. It imports little,
+because people wait for it on AWS: `pending` is posted with it (`docs/adr/0023`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
-import io
-import ipaddress
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
-
+from closeout.adapters.deadline import DeadlineConnection
 from closeout.core.url import Url
 from closeout.ports import HttpAnswer
 
 CONNECT_TIMEOUT = 10.0
-_METADATA = frozenset({"fd00:ec2::254", "fd00:ec2::23", "100.100.100.200", "168.63.129.16"})
+PIECE = 65_536
+_METADATA = frozenset(
+    (
+        socket.inet_pton(socket.AF_INET6, "fd00:ec2::254"),
+        socket.inet_pton(socket.AF_INET6, "fd00:ec2::23"),
+        socket.inet_pton(socket.AF_INET, "100.100.100.200"),
+        socket.inet_pton(socket.AF_INET, "168.63.129.16"),
+    )
+)
 """Instance metadata and pod identity outside the link-local ranges (AWS over IPv6, Alibaba, Azure)."""
-
-_time_left = threading.local()
+_MAPPED = bytes(10) + b"\xff\xff"
+"""How an IPv6 address begins that stands for one of IPv4."""
 
 
 class NoAnswer(Exception):
@@ -52,18 +46,24 @@ class NoAnswer(Exception):
 
 def refused_address(address: str) -> bool:
     """Whether an address belongs to a machine's metadata service, which hands out credentials."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_link_local or str(ip) in _METADATA
+    text = address.partition("%")[0]
+    packed = socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    packed = packed.removeprefix(_MAPPED)
+    if len(packed) == 4:
+        link_local = packed.startswith(b"\xa9\xfe")
+    else:
+        link_local = packed[0] == 0xFE and packed[1] & 0xC0 == 0x80
+    return link_local or packed in _METADATA
 
 
 class Transport:
-    """A pool of connections. Safe to use from many threads."""
+    """A pool of connections: `connections` at most are kept open. Safe to use from many threads."""
 
-    def __init__(self, *, connections: int = 8) -> None:
-        self._pool = urllib3.PoolManager(num_pools=16, maxsize=connections, retries=False)
-        self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+    def __init__(self, *, connections: int = 32) -> None:
+        self._most = connections
+        self._kept: list[tuple[str, _Connection]] = []
+        """Idle connections by their origins, the last used one at the end."""
+        self._lock = threading.Lock()
 
     def send(
         self,
@@ -77,146 +77,130 @@ class Transport:
     ) -> HttpAnswer:
         """Send one request and read at most `limit` bytes, all within `timeout` seconds.
 
-        Raises `NoAnswer`. The errors of urllib3 are not chained: they quote URLs and header values.
+        Raises `NoAnswer`. The errors of the standard library are not chained: they quote URLs and header values.
         """
-        host = f"[{url.host}]" if ":" in url.host else url.host
-        _time_left.deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
+        connection = self._take(url)
         try:
-            response = self._pool.connection_from_host(host, url.port, url.scheme).urlopen(
-                method,
-                url.target,
-                headers=dict(headers),
-                body=body,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
-            )
-            return HttpAnswer(
-                status=response.status,
-                # Values of one name are joined, as RFC 9110 has it, so that two `Location`s are neither.
-                headers={name.lower(): response.headers[name] for name in response.headers},
-                body=_read(response, limit, host),
-            )
-        except (HTTPError, OSError, http.client.HTTPException, ValueError) as error:
-            raise _translate(error, host, timeout) from None
+            if connection is None:
+                connection = self._connect(url, min(CONNECT_TIMEOUT, timeout))
+            connection.deadline = deadline
+            with contextlib.suppress(BrokenPipeError):  # it may have answered before it had read everything
+                connection.request(method, url.target, body, headers)
+            response = connection.getresponse()
+            answer = HttpAnswer(response.status, _headers(response.msg), _read(response, limit, url.host))
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, OSError | http.client.HTTPException | ValueError):
+                raise _translate(error, url.host, timeout) from None
+            raise
+        if response.will_close:
+            connection.close()
+        else:
+            self._keep(url, connection)
+        return answer
+
+    def connect_ahead(self, url: Url) -> None:
+        """Connect, so that the next request need not. An error says nothing: the request meets it, too."""
+        try:
+            self._keep(url, self._connect(url, CONNECT_TIMEOUT))
+        except (NoAnswer, OSError, ValueError):
+            return
 
     def close(self) -> None:
         """Close idle connections."""
-        self._pool.clear()
+        with self._lock:
+            kept, self._kept = self._kept, []
+        for _, connection in kept:
+            connection.close()
+
+    def _connect(self, url: Url, timeout: float) -> _Connection:
+        context = _tls() if url.scheme == "https" else None
+        connection = _Connection(url.host, context, time.monotonic() + timeout, url.port)
+        try:
+            connection.connect()
+        except TimeoutError:
+            connection.close()
+            raise NoAnswer("ConnectTimeout", f"{url.host} did not accept a connection in time") from None
+        return connection
+
+    def _take(self, url: Url) -> _Connection | None:
+        """Take a kept connection to this origin that its server has not closed."""
+        while True:
+            with self._lock:
+                found = [place for place, (origin, _) in enumerate(self._kept) if origin == url.origin]
+                if not found:
+                    return None
+                _, connection = self._kept.pop(found[-1])
+            if not connection.dropped():
+                return connection
+            connection.close()
+
+    def _keep(self, url: Url, connection: _Connection) -> None:
+        with self._lock:
+            self._kept.append((url.origin, connection))
+            excess = self._kept[: -self._most]
+            del self._kept[: -self._most]
+        for _, old in excess:
+            old.close()
 
 
-def _read(response: Any, limit: int, host: str) -> bytes:
-    """Read the whole body, or close the connection and raise."""
+class _Refused(OSError):
+    """The host resolves to a metadata address."""
+
+
+class _Connection(DeadlineConnection):
+    """A connection that refuses metadata addresses. It connects to an address that was checked, not to a name."""
+
+    def addresses(self) -> list[str]:
+        """Return the addresses to connect to. Raises `_Refused` if one of them belongs to a metadata service."""
+        found = super().addresses()
+        if any(refused_address(address) for address in found):
+            raise _Refused(f"{self.host} is an address of a metadata service, which closeout never calls")
+        return found
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the machine's trust, read once for all connections."""
+    return ssl.create_default_context()
+
+
+def _headers(message: http.client.HTTPMessage) -> dict[str, str]:
+    """Join values of one name, as RFC 9110 has it, so that two `Location`s are neither."""
+    return {name.lower(): ", ".join(message.get_all(name, ())) for name in message}
+
+
+def _read(response: http.client.HTTPResponse, limit: int, host: str) -> bytes:
+    """Read the whole body. What ends before its announced length is no answer, nor is what announces another one."""
+    if response.status < 200:
+        raise http.client.UnknownProtocol(str(response.status))
     parts: list[bytes] = []
     size = 0
-    try:
-        while size <= limit and (part := response.read(65_536)):
-            size += len(part)
-            parts.append(part)
-    except BaseException:
-        response.close()
-        raise
+    while size <= limit and (part := response.read(PIECE)):
+        size += len(part)
+        parts.append(part)
     if size > limit:
-        response.close()
         raise NoAnswer("TooLarge", f"{host} sent more than {limit:,} bytes", transient=False)
-    response.release_conn()
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
     return b"".join(parts)
 
 
 def _translate(error: Exception, host: str, timeout: float) -> NoAnswer:
-    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
-        return NoAnswer("ConnectTimeout", f"{host} did not accept a connection in time")
-    if isinstance(error, ReadTimeoutError | TimeoutError):
+    if isinstance(error, TimeoutError):
         return NoAnswer("ReadTimeout", f"{host} did not answer within {timeout:g} s")
-    if isinstance(error, NameResolutionError):
+    if isinstance(error, socket.gaierror):
         return NoAnswer("NameResolution", f"the name {host} does not resolve")
-    if isinstance(error, SSLError):
+    if isinstance(error, ssl.SSLError):
         return NoAnswer("TLS", f"no trusted TLS connection to {host}")
     if isinstance(error, _Refused):
         return NoAnswer("RefusedAddress", str(error), transient=False)
-    if isinstance(error, ValueError) and not isinstance(error, HTTPError):
+    if isinstance(error, ValueError | http.client.InvalidURL):
         return NoAnswer(
             "BadRequest",
             f"the request to {host} cannot be sent: a header or the URL is malformed",
             transient=False,
         )
     return NoAnswer("ConnectionError", f"the connection to {host} failed or broke off")
-
-
-# --- connections --------------------------------------------------------------------------------------
-
-
-class _Refused(HTTPError):
-    """The host resolves to a metadata address."""
-
-
-class _Checked(HTTPConnection):
-    """A connection that refuses metadata addresses, before it connects and (DNS may change) after."""
-
-    def _new_conn(self) -> socket.socket:
-        try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            found = []  # the connection itself reports it
-        addresses = [str(entry[4][0]) for entry in found]
-        if not any(refused_address(address) for address in addresses):
-            connected = super()._new_conn()
-            if not refused_address(str(connected.getpeername()[0])):
-                return connected
-            connected.close()
-        raise _Refused(f"{self.host} is an address of a metadata service, which closeout never calls")
-
-
-class _InTime(io.RawIOBase):
-    """A socket's stream whose reads get only what is left of the request's time."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock = sock
-        self._stream = sock.makefile("rb", buffering=0)
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request's time is up")
-        self._sock.settimeout(left)
-        return self._stream.readinto(buffer)
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-class _Streams:
-    """What `http.client` asks of a socket when it reads an answer: a stream."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_InTime(self._sock, _time_left.deadline))
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_Streams(sock), *args, **kwargs)  # type: ignore[arg-type]
-
-
-class _Plain(_Checked):
-    response_class = _Response
-
-
-class _Tls(_Checked, HTTPSConnection):
-    response_class = _Response
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _Tls

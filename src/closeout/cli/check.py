@@ -37,40 +37,44 @@ def check(path: Path, as_json: bool) -> int:
     Below each error, indented, are the line of the file, a caret and the fix. Exit code 0 if `closeout serve`
     accepts the file (there may be warnings), 1 if not. With --json: {"valid": bool, "findings":
     [{"file", "line", "column", "code", "severity", "message", "fix"}], "inventory": [{"automation", "step",
-    "inventory": bool, "reason"}]}.
+    "inventory": bool, "reason"}], "bases": [{"automation", "bases": "ever|at-close", "reason"}]}.
 
     Of a file without errors it also says for which destructive steps `closeout orphans` can list what exists, and why
-    for others it cannot.
+    for others it cannot; and which bases count for an automation that filters the base of closed pull requests.
     """
     from closeout.actions.registry import builtin
-    from closeout.config.load import check as check_file
+    from closeout.config import bases
+    from closeout.config.inverses import inventories
+    from closeout.config.load import inspect
 
-    found = check_file(path, builtin())
+    registry = builtin()
+    loaded, found = inspect(path, registry)
     errors = sum(finding.severity == "error" for finding in found)
-    steps = () if errors else _inventories(path)
+    steps = inventories(loaded.automations, registry) if loaded and not errors else ()
+    counted = [
+        {"automation": one.name, "bases": one.bases, "reason": why}
+        for one in (loaded.automations if loaded else ())
+        if (why := bases.shown(one, registry)) is not None
+    ]
     if as_json:
         output.print_json(
             {
                 "valid": not errors,
                 "findings": [finding.to_json() for finding in found],
                 "inventory": [step.to_json() for step in steps],
+                "bases": counted,
             }
         )
     else:
         findings.show(found, err=False)
+        for one in counted:
+            output.note(
+                output.wrapped(f"{one['automation']}: bases: {one['bases']}, {one['reason']}", "", "  ")
+            )
         output.note(f"{path}: {_count(errors, 'error')}." if found else f"{path}: fine.")
         for step in steps:
             output.note(output.wrapped(_inventory(step), "  ", "    "))
     return exits.FAILED if errors else exits.OK
-
-
-def _inventories(path: Path) -> tuple[StepInventory, ...]:
-    """Read the file's own automations again, without its Python modules."""
-    from closeout.actions.registry import builtin
-    from closeout.config.inverses import inventories
-    from closeout.config.load import load
-
-    return inventories(load(path, builtin(), modules=False).automations, builtin())
 
 
 def _inventory(one: StepInventory) -> str:

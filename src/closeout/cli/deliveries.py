@@ -88,6 +88,10 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
         output.say(f"  heard by  {row['heard']}")
         runs = ", ".join(row["runs"]) or "none: no automation matched"
         output.say(output.wrapped(runs, "  runs      ", "            "))
+        for run in filter(None, map(where.views.run, row["runs"])):
+            if run.verdict == "skipped":
+                said = f"{run.automation} was skipped: {run.summary}"
+                output.say(output.wrapped(output.clean(said), "            ", "              "))
 
 
 @deliveries.command("replay", cls=Command, examples=("closeout deliveries replay 12",))

@@ -58,9 +58,14 @@ def read_event(config: Path, pull_request: str | None, event: str | None, payloa
 
 
 def _named(text: str, event: str | None, payload: str | None) -> tuple[str, int]:
-    """Read `owner/repo#17` or the URL of its page. Raises `UsageError`, also for an event besides."""
+    """Read the name of a pull request. Raises `UsageError`, also for an event besides."""
     if event is not None or payload is not None:
         raise UsageError("Give either --pull-request, or --event and --payload.")
+    return read_name(text)
+
+
+def read_name(text: str) -> tuple[str, int]:
+    """Read `owner/repo#17` or the URL of its page. Raises `UsageError`."""
     found = NAMED.fullmatch(text) or URL.fullmatch(text)
     if found is None or {".", ".."} & set(found[1].split("/")):
         raise UsageError(

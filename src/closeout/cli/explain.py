@@ -39,7 +39,9 @@ TOLD = {
 @options.event
 @options.payload
 @click.option(
-    "--online", is_flag=True, help="Read a pull request's paths from GitHub if a filter needs them."
+    "--online",
+    is_flag=True,
+    help="Read a pull request's paths and earlier bases from GitHub if a filter needs them.  [default: with --pull-request]",
 )
 @options.as_json
 def explain(
@@ -63,7 +65,7 @@ def explain(
     from closeout.wiring import preview
 
     loaded, name, value, read = event_source.read_event(config, pull_request, event, payload)
-    rows = preview.explain(loaded, name, value, online)
+    rows = preview.explain(loaded, name, value, online or pull_request is not None)
     if as_json:
         output.print_json({"automations": rows} | read)
         return outcome(rows)

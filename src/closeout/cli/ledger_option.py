@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -94,6 +94,20 @@ class Where:
         from closeout.ledger.sqlite import Views as LedgerViews
 
         return LedgerViews(self.path)
+
+    @property
+    def empty_runs(self) -> Mapping[str, int]:
+        """Return how many runs found nothing, of automations that never found anything; a stack does not count them."""
+        if self._stack:
+            return {}
+        from closeout.ledger.sqlite import Views as FileViews
+
+        views = FileViews(self.path)
+        try:
+            found: Mapping[str, int] = views.stats()["empty_runs"]
+        finally:
+            views.close()
+        return found
 
     def page(self, run: RunView) -> str | None:
         """Return a new link to a run's page, or to its log lines on a stack; None before a server has run here."""

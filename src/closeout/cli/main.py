@@ -35,6 +35,7 @@ SECTIONS = {
     },
     "Operate": {
         "serve": Entry("serve", "Receive deliveries and run automations."),
+        "guard": Entry("guard", "Say whether a pull request is open, before or after a deploy."),
         "runs": Entry("runs", "List and show runs, follow their logs, cancel, rerun."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "patrol": Entry("patrol", "Find closings and deliveries that GitHub did not tell."),

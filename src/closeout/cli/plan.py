@@ -56,7 +56,7 @@ def plan(
         show(rows)
     else:
         output.say("No automation matches; nothing would change.")
-        for row in preview.explain(loaded, name, value, False):
+        for row in preview.explain(loaded, name, value, True):
             output.say(output.wrapped(f"{row['name']}: {because(row)}", "  ", "    "))
     return outcome(rows)
 

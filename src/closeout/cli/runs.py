@@ -18,7 +18,7 @@ from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
 from closeout.core.ids import LENGTH, split_execution
-from closeout.core.runs import STATES, VERDICTS
+from closeout.core.runs import FIRST_RUNS, STATES, VERDICTS
 
 if TYPE_CHECKING:
     from closeout.ports import LedgerReader, LogLine, RunView, StepView
@@ -97,6 +97,10 @@ def list_(
         for run in found
     ]
     output.table(("STATE", "RUN", "AUTOMATION", "ABOUT", "AGE"), rows, shrink=(2, 3))
+    for name, count in where.empty_runs.items():
+        if count >= FIRST_RUNS:
+            told = f"{name} has found nothing to delete in any of its {count} runs: check the names that its steps make."
+            output.note(output.wrapped(output.clean(told)))
 
 
 @runs.command(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from closeout.config import guards, keys, workflow_words
+from closeout.config import bases, guards, keys, workflow_words
 from closeout.config.document import Mapping, Scalar
 from closeout.config.inputs import check_template
 from closeout.config.patrol import read_mode
@@ -31,7 +31,7 @@ _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
 FUNCTION_KEYS = tuple(
     key
     for key in keys.names("automation")
-    if key not in {"steps", "on-failure", "max-changes", "max-objects", "environment", "patrol"}
+    if key not in {"steps", "on-failure", "max-changes", "max-objects", "environment", "bases", "patrol"}
 )
 
 
@@ -103,6 +103,9 @@ def read_automation(
         environment=_environment(section.get("environment"), steps),
         patrol=read_mode(section.get("patrol")),
         **_limits(section),
+    )
+    automation = replace(
+        automation, bases=bases.read_bases(section.get("bases"), automation, around.registry)
     )
     destroys = _destroys(automation, steps)
     if destroys is not None:

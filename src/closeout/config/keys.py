@@ -42,6 +42,7 @@ KEYS: tuple[Key, ...] = (
     Key("patrol", "state", "duration or `off`", "`60m`", "How often patrol reads the lists of closed pull requests; also at the start of `serve`."),
     Key("patrol", "limit", "integer or `off`", "10", "Runs that one patrol may start for orphans. Closings are not limited."),
     Key("automation", "on", "event, list of events, or map of event to filters", "", "What starts it, as a workflow's `on` in GitHub Actions. Required. `pull_request` needs explicit `types`."),
+    Key("automation", "bases", "`ever` or `at-close`", "`ever` if every destructive step deletes by itself exactly what it names and no input contains the base, else `at-close`", "Whether `branches` of a closed pull request are compared with each base that it ever had, or with the one at its close."),
     Key("automation", "repositories", "pattern or list of patterns", "any", "The repositories (`owner/name`) that it runs for. Required when a step is destructive; a pattern that matches any owner is then rejected."),
     Key("automation", "senders", "pattern or list of patterns", "any", "Logins whose events count."),
     Key("automation", "if", "CEL expression", "true", "A condition over `event`; when false the run is skipped."),

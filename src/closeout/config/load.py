@@ -88,6 +88,13 @@ def check(path: Path | str, registry: Registry, *, modules: bool = True) -> list
     return list(_read(Path(path), registry, modules=modules, look=modules)[1])
 
 
+def inspect(path: Path | str, registry: Registry) -> tuple[Loaded | None, list[Finding]]:
+    """Return the file's findings as `check` does, and its configuration if nothing is wrong with it."""
+    loaded, found = _read(Path(path), registry, modules=True, look=True)
+    wrong = any(finding.severity == "error" for finding in found)
+    return (None if wrong else loaded), list(found)
+
+
 def _sound(read: Read | None, findings: tuple[Finding, ...]) -> Read:
     errors = [finding for finding in findings if finding.severity == "error"]
     if read is None or errors:

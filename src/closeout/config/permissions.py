@@ -218,6 +218,8 @@ def _of_run(automation: Automation) -> Iterator[Statement]:
         yield github("statuses:write", "post the run's commit status")
     for check in livecheck.possible(automation.triggers) if destructive else ():
         yield github(check.permission, check.reason)
+    if automation.bases == "ever":
+        yield github("pull_requests:read", "read the base branches that the pull request had")
     if automation.environment is not None:
         yield github("deployments:read", "see whether the environment has an active deployment")
     if filtered and "pull_request" in events:

@@ -68,6 +68,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
             },
         ]
     },
+    ("automation", "bases"): {"enum": ["ever", "at-close"]},
     ("automation", "repositories"): _TEXTS,
     ("automation", "senders"): _TEXTS,
     ("automation", "if"): _CONDITION,

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 MODES = ("apply", "dry-run")
+BASES = ("ever", "at-close")
 EXPECTATIONS = ("any", "present")
 
 
-_ADDED = {"environment": None, "expect": "any", "patrol": "report"}
+_ADDED = {"bases": "at-close", "environment": None, "expect": "any", "patrol": "report"}
 """Keys that came after the first release, with their defaults. They are stored only where they say something else: most
 runs do not grow by them, and an earlier release reads those runs as before."""
 
@@ -77,6 +78,8 @@ class Automation:
     """Whether an `@on` function's recorded calls stand behind the live check."""
     environment: str | None = None
     """A template: GitHub's environment in which a run that deletes nothing must find no active deployment."""
+    bases: str = "at-close"
+    """Which of a closed pull request's bases `branches` are compared with: the one `at-close`, or each that it `ever` had."""
 
     patrol: str = "report"
     """What patrol does with its orphans: `report`, `repair` or `off`."""

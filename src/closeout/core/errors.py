@@ -39,6 +39,13 @@ class Unauthorized(CloseoutError):
         """For our own log."""
 
 
+class TokenRefused(CloseoutError):
+    """A workflow's OIDC token is missing, expired, or not for this closeout or a repository of its automations."""
+
+    code = "token-refused"
+    status = 401
+
+
 class PayloadTooLarge(CloseoutError):
     """The body is over GitHub's own cap of 25 MB."""
 
@@ -296,6 +303,7 @@ class UsageError(CloseoutError):
     """A command was called in a way that it cannot carry out; the message says the right way."""
 
     code = "usage"
+    status = 400
 
 
 class NotConfirmed(CloseoutError):
@@ -308,3 +316,4 @@ class Unavailable(CloseoutError):
     """What a command needs cannot be had now: a port in use, a host that does not answer, a missing folder."""
 
     code = "unavailable"
+    status = 503

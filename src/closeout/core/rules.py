@@ -25,6 +25,7 @@ class Rule(NamedTuple):
     queue_timeout: float
     definition: str
     """The automation as canonical JSON: what a run stores and replays."""
+    bases: str = "at-close"
 
 
 def rules_of(automations: Iterable[Automation]) -> tuple[Rule, ...]:
@@ -38,6 +39,7 @@ def rules_of(automations: Iterable[Automation]) -> tuple[Rule, ...]:
             automation.concurrency,
             automation.queue_timeout,
             automation.canonical(),
+            automation.bases,
         )
         for automation in automations
     )

@@ -27,6 +27,10 @@ NOTHING_THERE = "nothing was there"
 """How the summary begins of a run that found nothing in any of its destructive steps."""
 ALREADY_GONE = "already gone, an earlier attempt deleted it"
 """How it begins if an earlier attempt of the run had deleted something."""
+NO_BASE = "no base matched"
+"""How the summary begins of a run that was started to ask for a pull request's earlier bases, and found none that counts."""
+FIRST_RUNS = 5
+"""Runs of an automation after which it is told that none of them found anything."""
 MAX_DESCRIPTION = 140
 """Characters that GitHub takes in a status description; a longer one is answered with 422."""
 IN_TURN = ("now", "beside")
@@ -195,6 +199,11 @@ def status_of(verdict: str, *, reopened: bool = False, deleted: bool = False) ->
             return "error"
         return "failure" if deleted else "success"
     return "failure"
+
+
+def found_nothing(summary: str) -> bool:
+    """Return whether a successful run, also a dry one, found nothing to delete, by its summary."""
+    return summary.removeprefix("dry run: ").startswith(NOTHING_THERE)
 
 
 def clip(text: str, limit: int = MAX_DESCRIPTION) -> str:

@@ -19,6 +19,8 @@ DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 """Types that count when none are given, as in Actions; every other event then counts whatever its action."""
 
+_BASES = ("branches", "branches-ignore")
+
 Trigger: TypeAlias = Mapping[str, Any]
 
 
@@ -46,6 +48,31 @@ def sender_unknown(senders: Sequence[str], facts: Facts) -> bool:
     It matches so far, and the run says that it is unknown: no match would leave a preview behind, and tell nobody.
     """
     return bool(senders) and facts.sender is None and closing_of(facts) is not None
+
+
+def is_candidate(
+    triggers: Sequence[Trigger], repositories: Sequence[str], senders: Sequence[str], facts: Facts
+) -> bool:
+    """Return whether nothing but `branches` keeps a closed pull request from matching: an earlier base of it might match."""
+    if facts.event != "pull_request" or facts.action != "closed" or facts.base_ref is None:
+        return False
+    if facts.repository is None or facts.number is None:
+        return False
+    anywhere = [{key: value for key, value in one.items() if key not in _BASES} for one in triggers]
+    return (
+        match(anywhere, repositories, senders, facts).matched
+        and not match(triggers, repositories, senders, facts).matched
+    )
+
+
+def closes_by_base(triggers: Sequence[Trigger]) -> bool:
+    """Return whether a trigger compares the base of a closed pull request."""
+    return any(
+        one.get("event") == "pull_request"
+        and "closed" in (one.get("types") or ())
+        and any(one.get(key) is not None for key in _BASES)
+        for one in triggers
+    )
 
 
 def match_paths(triggers: Sequence[Trigger], facts: Facts, paths: Sequence[str]) -> Match:

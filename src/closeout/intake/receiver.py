@@ -158,11 +158,13 @@ class Receiver:
 
 
 def _match(candidates: tuple[Rule, ...], facts: Facts) -> tuple[Rule, ...]:
-    return tuple(
-        rule
-        for rule in candidates
-        if triggers.match(rule.triggers, rule.repositories, rule.senders, facts).matched
-    )
+    return tuple(rule for rule in candidates if _starts(rule, facts))
+
+
+def _starts(rule: Rule, facts: Facts) -> bool:
+    """Whether a run starts. It asks for earlier bases itself: GitHub may take longer to answer than it waits for us."""
+    filters = (rule.triggers, rule.repositories, rule.senders, facts)
+    return triggers.match(*filters).matched or (rule.bases == "ever" and triggers.is_candidate(*filters))
 
 
 class _Lookup:

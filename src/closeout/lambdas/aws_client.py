@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from email.message import Message
 from typing import Any, NamedTuple
 
+from closeout.adapters.deadline import DeadlineConnection
 from closeout.core.errors import ServiceError
-from closeout.lambdas.deadline import DeadlineConnection
 from closeout.stack import sigv4
 
 WITHIN = 7.0

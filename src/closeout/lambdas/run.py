@@ -25,8 +25,10 @@ from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
 @cache
 def runtime() -> StackRuntime:
-    """Return this environment's objects, while connections to AWS are being made."""
-    return open_stack_runtime(client=late_clients(os.environ["AWS_REGION"]))
+    """Return this environment's objects, while connections are being made and GitHub's token is read."""
+    opened = open_stack_runtime(client=late_clients(os.environ["AWS_REGION"]))
+    opened.connect_ahead()
+    return opened
 
 
 # Lambda gives an environment more processor time while it starts than during an invocation.

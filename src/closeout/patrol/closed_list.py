@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from closeout.core.closing import KEPT_DAYS
 from closeout.core.errors import ServiceError
+from closeout.core.units import DAY
 from closeout.patrol.answers import MOST_PAGES, items, unusable
 from closeout.patrol.marks import RepositoryMark
 from closeout.patrol.moments import seconds
@@ -84,10 +86,10 @@ def read_closed(
         name=name, etag=mark.etag if mark.name == name else None
     )
     read.descend(first, mark.known_to)
-    # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now.
-    pulls = [
-        pull for pull in read.found.values() if pull.closed >= mark.known_to and mark.begun_for(pull.closed)
-    ]
+    # What was closed before the watermark is known, even if its run was pruned and somebody comments on it now. After
+    # KEPT_DAYS a ledger may have forgotten a closing.
+    oldest = max(mark.known_to, first.date - KEPT_DAYS * DAY)
+    pulls = [pull for pull in read.found.values() if pull.closed >= oldest and mark.begun_for(pull.closed)]
     if read.error is None:
         known_to = max(mark.known_to, read.newest - LAG)
         mark = mark._replace(known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)

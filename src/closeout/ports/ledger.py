@@ -183,7 +183,11 @@ class LedgerReader(RunReader, Protocol):
         verdict: str | None = None,
         repository: str | None = None,
     ) -> list[RunView]:
-        """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
+        """Return runs, the newest first, each as its latest attempt; all of them without `limit`.
+
+        Leave out runs that only asked for a pull request's earlier bases (`core.runs.NO_BASE`), unless `verdict` is
+        `skipped`.
+        """
         ...
 
     def run_ids(self, beginning: str, limit: int) -> list[str]:
@@ -226,7 +230,8 @@ class PageReader(RunReader, Protocol):
 
         `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count finished runs;
         `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it; `queue_age` is
-        how many seconds the oldest queued run has waited.
+        how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, successful runs that found
+        nothing to delete, as long as no run of it found anything.
         """
         ...
 

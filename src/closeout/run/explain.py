@@ -26,18 +26,20 @@ def explain(
     event: str,
     payload: Mapping[str, Any],
     paths_of: matching.PathsOf | None = None,
+    bases_of: matching.BasesOf | None = None,
 ) -> list[dict[str, Any]]:
     """Return `{"name", "matched", "outcome", "reason"}` for each automation, in the file's order, and an error's `code`.
 
     `payload` is decoded by `core.payload`; `matched` says whether the outcome is `run`. `paths_of(repository, number)`
     reads a pull request's paths; without it a path filter is reported as undecided, and the automation as matched so far.
+    `bases_of` reads the bases that it had; without it a run that would ask for them is reported as skipped.
     """
     facts = core_facts.facts_of(event, payload, status_contexts(automations))
     rows = []
     for automation in automations:
         code: dict[str, str] = {}
         try:
-            outcome, reason = _one(automation, event, payload, facts, paths_of)
+            outcome, reason = _one(automation, event, payload, facts, paths_of, bases_of)
         except CloseoutError as error:
             outcome = _outcome(error)
             reason, code = error.message, {"code": error.code}
@@ -59,24 +61,42 @@ def _one(
     payload: Mapping[str, Any],
     facts: core_facts.Facts,
     paths_of: matching.PathsOf | None,
+    bases_of: matching.BasesOf | None,
 ) -> tuple[str, str]:
-    match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
-    if not match.matched:
-        return NOTHING, match.reason
-    undecided = ""
-    if match.paths_pending:
-        if paths_of is None:
-            undecided = "; its paths are known to GitHub only and were not asked for"
-        else:
-            match = matching.by_paths(automation, facts, paths_of)
-            if not match.matched:
-                return SKIP, match.reason
-    reason = matching.why_not_trusted(automation, event, payload)
-    if reason:
-        return SKIP, reason
+    outcome, reason, undecided = _match(automation, facts, paths_of, bases_of)
+    if outcome != RUN:
+        return outcome, reason
+    why_not = matching.why_not_trusted(automation, event, payload)
+    if why_not:
+        return SKIP, why_not
     matching.check_sender(automation, facts)
     if automation.condition is not None and not cel.condition(automation.condition, payload):
         return SKIP, f"its `if` is false: {automation.condition}"
     if core_facts.marked_sender(event, payload) is not None:
         undecided += "; if the token's own user sent this comment, closeout wrote it, and the run is skipped"
-    return RUN, match.reason + undecided
+    return RUN, reason + undecided
+
+
+def _match(
+    automation: Automation,
+    facts: core_facts.Facts,
+    paths_of: matching.PathsOf | None,
+    bases_of: matching.BasesOf | None,
+) -> tuple[str, str, str]:
+    """Return the outcome of the triggers, the reason, and what is undecided, for a pull request of which GitHub knows more."""
+    match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
+    if matching.is_candidate(automation, facts):
+        if bases_of is None:
+            unless = f"{match.reason}, unless it had another base before, for which GitHub was not asked"
+            return SKIP, unless, ""
+        facts, match = matching.by_bases(automation, facts, bases_of)
+        if not match.matched:
+            return SKIP, match.reason, ""
+    if not match.matched:
+        return NOTHING, match.reason, ""
+    if not match.paths_pending:
+        return RUN, match.reason, ""
+    if paths_of is None:
+        return RUN, match.reason, "; its paths are known to GitHub only and were not asked for"
+    match = matching.by_paths(automation, facts, paths_of)
+    return (RUN if match.matched else SKIP), match.reason, ""

@@ -6,6 +6,7 @@ The receiver has matched the triggers. These need GitHub or CEL, so they are the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from closeout.actions.github import comment
@@ -13,8 +14,16 @@ from closeout.config import cel
 from closeout.core import facts as core_facts
 from closeout.core import triggers
 from closeout.core.automation import Automation
-from closeout.core.errors import ActionFailed, CloseoutError, PayloadRefused, SenderUnknown
+from closeout.core.errors import (
+    ActionFailed,
+    CloseoutError,
+    PayloadRefused,
+    SenderUnknown,
+    ServiceError,
+)
+from closeout.core.runs import NO_BASE
 from closeout.ports import Json
+from closeout.run import bases
 from closeout.run.context import RunContext
 
 _BY_MEMBERS = ("create", "delete", "push")
@@ -23,6 +32,8 @@ _BY_MEMBERS = ("create", "delete", "push")
 
 PathsOf = Callable[[str, int], Sequence[str]]
 """Returns the paths that a pull request changes: `(repository, number)`."""
+BasesOf = Callable[[str, int], Sequence[str]]
+"""Returns the bases that a pull request had: `(repository, number)`."""
 
 
 def decide(context: RunContext) -> Json:
@@ -43,6 +54,10 @@ def _reason_to_skip(context: RunContext) -> str | None:
     own_contexts = context.deps.own_contexts() if name == "status" else ()
     facts = core_facts.facts_of(name, event, own_contexts)
     match = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
+    if is_candidate(automation, facts):
+        if not context.deps.has_token:  # without one nothing can be deleted either
+            return f"{NO_BASE}: {match.reason}; earlier ones are unknown, since no `secrets.github` is configured"
+        facts, match = by_bases(automation, facts, partial(_ask_for_bases, context))
     if match.paths_pending:
         match = by_paths(automation, facts, context.deps.github.pull_request_files)
     if not match.matched:
@@ -71,6 +86,41 @@ def _own_comment(context: RunContext) -> bool:
         return comment.own_id(context.deps.github) == sender
     except ActionFailed:
         return False
+
+
+def is_candidate(automation: Automation, facts: core_facts.Facts) -> bool:
+    """Return whether an earlier base of the pull request would let the automation run."""
+    return automation.bases == "ever" and triggers.is_candidate(
+        automation.triggers, automation.repositories, automation.senders, facts
+    )
+
+
+def by_bases(
+    automation: Automation, facts: core_facts.Facts, bases_of: BasesOf
+) -> tuple[core_facts.Facts, triggers.Match]:
+    """Match a candidate by each base that it had; return the facts with the one that matches, and the match."""
+    assert facts.repository is not None
+    assert facts.number is not None
+    had = bases_of(facts.repository, facts.number)
+    for base in had:
+        other = facts._replace(base_ref=base, branch=base)
+        match = triggers.match(automation.triggers, automation.repositories, automation.senders, other)
+        if match.matched:
+            return other, match._replace(reason=f"{match.reason}, which it had before {facts.base_ref!r}")
+    refused = triggers.match(automation.triggers, automation.repositories, automation.senders, facts)
+    others = ", ".join(base for base in had if base != facts.base_ref)
+    before = f"before that it had {others}" if others else "it had no other base"
+    return facts, triggers.Match(False, f"{NO_BASE}: {refused.reason}; {before}")
+
+
+def _ask_for_bases(context: RunContext, repository: str, number: int) -> Sequence[str]:
+    """Read the bases that a pull request had. What cannot be read is asked for again until the run's time is up."""
+    try:
+        return bases.bases_of(context.deps.github, repository, number)
+    except ServiceError as error:
+        context.hold("", f"cannot read the bases that the pull request had: {error.message}")
+        error.transient = True
+        raise
 
 
 def by_paths(automation: Automation, facts: core_facts.Facts, paths_of: PathsOf) -> triggers.Match:

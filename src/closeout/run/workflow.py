@@ -27,6 +27,7 @@ from closeout.run.visibility import Message
 LONGEST_CALL = 7 * 86_400.0
 """Seconds after which a call that cannot be killed no longer keeps the lock of its run."""
 MATCH_RETRY = Retry(attempts=12, backoff=Backoff(first=1.0, factor=2.0, cap=120.0))
+PATIENT_RETRY = Retry(attempts=100_000, backoff=MATCH_RETRY.backoff)
 
 
 def make_run_function(deps: RunDeps) -> RunFunction:
@@ -113,7 +114,9 @@ class _Workflow:
 
     def _match(self) -> Json:
         context = self._context
-        return context.durable.record("match", context.safe(lambda: matching.decide(context)), MATCH_RETRY)
+        # The bases that a pull request had are asked for like the live check: until the run's time is up.
+        retry = MATCH_RETRY if self._automation.bases == "at-close" else PATIENT_RETRY
+        return context.durable.record("match", context.safe(lambda: matching.decide(context)), retry)
 
     def _owner_of_closing(self) -> str:
         """Return the run that acts on the closing: this one, unless another one has the closing that GitHub tells of."""

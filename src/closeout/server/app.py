@@ -21,6 +21,7 @@ from closeout.ports import PageReader
 from closeout.server import details
 from closeout.server.asgi import App, Receive, Scope, Send, respond
 from closeout.server.bodies import Limits
+from closeout.server.guard import Ask, GuardEndpoint
 from closeout.server.health import Readiness
 from closeout.server.log import Log
 from closeout.server.metrics import CONTENT_TYPE, ServerMetrics
@@ -50,6 +51,8 @@ class ServerParts:
     views: PageReader
     link_key: bytes
     metrics_token: str | None = None
+    guard: Ask | None = None
+    """Answers workflows that deploy previews."""
     public_logs: bool = False
     """Whether the log of a run on a public repository is shown."""
     secrets: str = ""
@@ -88,6 +91,8 @@ class Application:
             "/readyz": self._ready,
             "/metrics": self._metrics_page,
         }
+        if parts.guard is not None:
+            self._routes["/guard"] = GuardEndpoint(parts.guard, parts.log)
 
     def drain(self) -> None:
         """Report not ready, and end live pages. Call it on the loop's thread before the server stops."""

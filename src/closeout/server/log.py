@@ -143,7 +143,7 @@ class Log:
 
 
 class _Foreign(logging.Handler):
-    """Takes warnings and errors of other libraries: urllib3's, botocore's, asyncio's, uvicorn's."""
+    """Takes warnings and errors of other libraries: botocore's, asyncio's, uvicorn's."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)

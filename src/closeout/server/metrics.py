@@ -109,6 +109,11 @@ def _ledger_lines(stats: Mapping[str, Any]) -> Iterable[str]:
     if stats.get("queue_age") is not None:
         told = "Seconds that the oldest queued run has waited; 0 when none waits."
         yield from _family("closeout_queue_age_seconds", "gauge", told, float(stats["queue_age"]))
+    empty = stats.get("empty_runs")
+    if empty is not None:
+        told = "Runs that found nothing to delete, of automations that have never found anything."
+        samples = {("automation", name): count for name, count in sorted(empty.items())}
+        yield from _family("closeout_empty_runs", "gauge", told, samples)
     durations = stats.get("step_durations")
     if durations is not None:
         yield "# HELP closeout_step_seconds How long finished steps took, by automation and step."

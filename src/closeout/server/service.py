@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from closeout.actions.registry import builtin
@@ -26,6 +27,7 @@ from closeout.server.app import ServerParts, create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
 from closeout.server.places import LOOPBACK
+from closeout.wiring.guard import DeployGuard
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
 
 ENGINE_DRAIN_SECONDS = 20.0
@@ -59,16 +61,21 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     )
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
-        app = create_app(_parts(runtime, key, log))
+        guard = DeployGuard(
+            loaded, runtime.clients, runtime.views.teardowns, lambda: runtime.base or "", runtime.clock
+        )
+        app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures
 
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
+            runtime.base = base or address
             on_listening(address)  # the first line that is written: others wait for it
             runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
             for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
                 log.line(text)
-            runtime.base = base or address
+            for text in startup.findings(loaded, runtime.views.stats()["empty_runs"]):
+                log.line(text)
             open_runs = runtime.start()
             if open_runs:
                 log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")

@@ -83,13 +83,15 @@ def play(
     automation: str | None = None,
     reopened: bool = False,
     paths: Sequence[str] = (),
+    bases: Sequence[str] = (),
 ) -> Played:
     """Carry out one automation on one event in memory and return what happened.
 
     `function_or_config` is an `@on` function, the path of a `closeout.yaml`, or its text; `automation` names the entry if
     the file has several. `event` is the name of a sample (`closeout.testing.deliveries.SAMPLES`), a payload, or
     `(event, payload)` where the automation starts on several events. `reopened` makes GitHub answer that the pull request
-    is open, or the ref there, when the live check asks. `paths` are the files that the pull request changes.
+    is open, or the ref there, when the live check asks. `paths` are the files that the pull request changes, `bases` the
+    branches that it went into before.
 
     Python code is called: your function, what it records, and a `python` step's. Waits pass at once. Nothing else leaves
     the process: an `aws/*` step finds what it names and notes that it would delete it; scripts, requests, comments and
@@ -110,7 +112,7 @@ def play(
         has_token = loaded.settings.secrets_github is not None
     chosen = _choose(loaded, automation)
     name, payload = _event(event, chosen)
-    world = _World(payload, reopened=reopened, paths=tuple(paths))
+    world = _World(payload, reopened=reopened, paths=tuple(paths), bases=tuple(bases))
     return world.play(loaded, chosen, name, registry, has_token=has_token)
 
 
@@ -141,10 +143,13 @@ def _event(
 class _World:
     """What stands in for everything outside: `ports.GitHub`, clients, the journal and the switch of one run."""
 
-    def __init__(self, payload: Mapping[str, Any], *, reopened: bool, paths: tuple[str, ...]) -> None:
+    def __init__(
+        self, payload: Mapping[str, Any], *, reopened: bool, paths: tuple[str, ...], bases: tuple[str, ...]
+    ) -> None:
         self._payload = payload
         self._reopened = reopened
         self._paths = paths
+        self._bases = bases
         self._target: AwsTarget | None = None
         self._lines: list[str] = []
         self._statuses: list[PostedStatus] = []
@@ -328,8 +333,18 @@ class _World:
         body: Mapping[str, Json] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Json:
-        """Answer whose token it is, and which repository the event is about."""
+        """Answer whose token it is, which bases the pull request had, and which repository the event is about."""
+        if path == "/graphql":
+            return self._timeline()
         return {"id": 1} if path == "/user" else self._payload["repository"]
+
+    def _timeline(self) -> Json:
+        pull = self._payload["pull_request"]
+        now = pull["base"]["ref"]
+        nodes = [{"previousRefName": base, "currentRefName": now} for base in self._bases]
+        items = {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
+        shown = {"number": pull["number"], "baseRefName": now, "timelineItems": items}
+        return {"data": {"repository": {"pullRequest": shown}}}
 
     # --- ports.Journal, ports.Switch ---------------------------------------------------------------------------
 

@@ -23,19 +23,25 @@ COMMIT_SECONDS = 60.0
 
 
 class ApiIntake(NamedTuple):
-    """`patrol.rounds.Intake` over one ledger. `started` is told of new executions."""
+    """`patrol.rounds.Intake` over one ledger. `started` is told of new executions.
+
+    `again` starts the next attempt of each of these runs that was cancelled because its pull request was open
+    (`Reruns.closed_again`).
+    """
 
     receiver: Receiver
     reader: RunReader
     store: PatrolStore
     accept: Callable[[Sequence[Incoming]], None]
     started: Callable[[Iterable[str]], None]
+    again: Callable[[Iterable[str]], Sequence[str]]
     now: Callable[[], float]
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
-        """Whether one of these automations has no run for the closing."""
+        """Whether one of these automations has no run for the closing, or one that met the pull request open."""
         closing = Closing(closed.repository_id, closed.id, closed.pull["closed_at"])
-        return any(self.reader.run(closing.run_id(name)) is None for name in automations)
+        found = [self.reader.run(closing.run_id(name)) for name in automations]
+        return any(run is None or run.reopened for run in found)
 
     def take_in(
         self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
@@ -46,7 +52,9 @@ class ApiIntake(NamedTuple):
         runs = _of(decision.runs, automations)
         if decision.delivery is None or not runs:
             return False  # it starts nothing, as most closings of a repository do
-        return bool(self._accept(decision.delivery, runs).started)
+        there = [run.run_id for run in runs if self.reader.run(run.run_id) is not None]
+        started = self._accept(decision.delivery, runs).started if len(there) < len(runs) else ()
+        return bool(started or self.again(there))
 
     def has(self, hook: int, guid: str) -> bool:
         """Whether the delivery is stored."""

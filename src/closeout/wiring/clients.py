@@ -5,13 +5,15 @@ Importing them costs more than the rest of a start, so each import is inside the
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from closeout.core.errors import ConfigError, InputError, ServiceError
+from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError
 from closeout.core.url import parse_base
 from closeout.ports import AwsTarget, Clients, Clock, GitHub, Http, Secrets
 
@@ -115,6 +117,7 @@ class SharedClients:
         self._learned = learned
         self._directory = directory
         self._report = report
+        self._making = threading.Lock()
 
     def for_step(self, target: AwsTarget | None) -> Clients:
         """Return the clients of one step; nothing is connected yet."""
@@ -165,9 +168,25 @@ class SharedClients:
 
         return HttpClient()
 
-    @cached_property
+    @property
     def github(self) -> GitHubClient:
         """GitHub's API with the configured token, which is read again when GitHub rejects it."""
+        with self._making:
+            return self._github
+
+    def connect_ahead(self) -> None:
+        """Read GitHub's token and connect to GitHub on a thread. The first request waits for the token if it must."""
+
+        def connect() -> None:
+            with contextlib.suppress(CloseoutError):  # the request meets it, too
+                with self._making:
+                    client = self._github
+                client.connect_ahead()
+
+        threading.Thread(target=connect, name="closeout-github", daemon=True).start()
+
+    @cached_property
+    def _github(self) -> GitHubClient:
         from closeout.adapters.github import GitHubClient
 
         api_url = setting_value(self._api_url, "github.api-url")

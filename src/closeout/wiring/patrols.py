@@ -28,6 +28,7 @@ from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.reruns import Reruns
 
 LAST = "report"
 """The kind of the mark that keeps what the last round saw."""
@@ -50,7 +51,7 @@ class Patrols:
         clients: SharedClients,
         *,
         base: Callable[[], str | None],
-        started: Callable[[Iterable[str]], None],
+        start: Callable[[Iterable[str]], None],
         orphans: OrphanRounds,
     ) -> None:
         self._settings = loaded.settings.patrol
@@ -63,17 +64,20 @@ class Patrols:
         """What all rounds of this process saw and did."""
         self._last = dict(ledger.marks(LAST))
         """What the last rounds saw, also those of an earlier process."""
+        automations = {automation.name: automation for automation in loaded.automations}
+        reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
+        again = partial(reruns.closed_again, by="patrol")
         self._patrol = Patrol(
             _Stoppable(clients, self._stopping),
             ledger,
-            ApiIntake(receiver, reader, ledger, ledger.accept_group, started, clients.now),
+            ApiIntake(receiver, reader, ledger, ledger.accept_group, start, again, clients.now),
             loaded.automations,
             ours=lambda url: (own := base()) is not None and same_webhook(url, own),
             pause=self._stopping.wait,
         )
         self._now = clients.now
         self._orphans = orphans
-        self._started = started
+        self._start = start
 
     @property
     def watches(self) -> bool:
@@ -113,7 +117,7 @@ class Patrols:
         report.notes += made.notes
         report.errors += made.errors
         if made.started:
-            self._started(())
+            self._start(())
         self._last["orphans"] = {"ended_at": self._now()}
         self._ledger.save_mark(LAST, "orphans", self._last["orphans"])
 
@@ -224,7 +228,7 @@ def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report
             receiver,
             clients,
             base=lambda: _base(loaded, reader, base_setting),
-            started=lambda _executions: None,
+            start=lambda _executions: None,
             orphans=OrphanRounds(
                 loaded,
                 clients,

@@ -5,8 +5,9 @@ They use the same clients and credentials as a server would, so a plan that is s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from closeout.actions.spec import Action
@@ -17,6 +18,7 @@ from closeout.core.redact import Redactor
 from closeout.ports import Execution
 from closeout.run import explain as run_explain
 from closeout.run import preview
+from closeout.run.bases import bases_of
 from closeout.run.closed_event import ClosedEvent, read_closed_event
 from closeout.run.deps import RunDeps
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
@@ -25,11 +27,13 @@ from closeout.wiring.clients import LazyGitHub, SharedClients, configured_client
 def explain(
     loaded: Loaded, event: str, payload: Mapping[str, Any], use_network: bool
 ) -> list[dict[str, Any]]:
-    """Explain for each automation whether the event would start it; `use_network` reads changed paths from GitHub."""
+    """Explain for each automation whether the event would start it; `use_network` asks GitHub for paths and earlier bases."""
     if not use_network:
         return run_explain.explain(loaded.automations, event, payload)
     clients = configured_clients(loaded, SystemClock(), Redactor())
-    return run_explain.explain(loaded.automations, event, payload, clients.github.pull_request_files)
+    github = LazyGitHub(clients)
+    bases = partial(bases_of, github) if clients.has_token else None
+    return run_explain.explain(loaded.automations, event, payload, github.pull_request_files, bases)
 
 
 def plan(
@@ -48,14 +52,17 @@ def plan(
     deps = preview_deps(loaded, clients, redactor, _actions(code_here=code_here))
     failed: list[CloseoutError] = []
 
-    def paths_of(repository: str, number: int) -> Sequence[str]:
+    def noting(ask: Callable[[str, int], Sequence[str]], repository: str, number: int) -> Sequence[str]:
         try:
-            return clients.github.pull_request_files(repository, number)
+            return ask(repository, number)
         except CloseoutError as error:
             failed.append(error)
             raise
 
-    rows = run_explain.explain(loaded.automations, event, payload, paths_of)
+    github = LazyGitHub(clients)
+    paths_of = partial(noting, github.pull_request_files)
+    bases = partial(noting, partial(bases_of, github)) if clients.has_token else None
+    rows = run_explain.explain(loaded.automations, event, payload, paths_of, bases)
     if failed:
         raise failed[0]
     planned: list[dict[str, Any]] = []

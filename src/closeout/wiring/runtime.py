@@ -92,7 +92,7 @@ class Runtime:
             self.receiver,
             clients,
             base=lambda: self.base,
-            started=lambda _executions: self.engine.wake(),
+            start=lambda _executions: self.engine.wake(),
             orphans=OrphanRounds(loaded, clients, self.views, ledger, self._cleaning, redactor.text),
         )
 

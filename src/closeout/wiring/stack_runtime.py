@@ -97,6 +97,10 @@ class StackRuntime:
             longest=CALL.seconds + invocation.AROUND_A_CALL,
         )
 
+    def connect_ahead(self) -> None:
+        """Read GitHub's token and connect to GitHub, on a thread."""
+        self._clients.connect_ahead()
+
     def end(self, execution: str, status: str, remaining: Callable[[], float]) -> bool:
         """End an execution that Lambda has given up; return whether it has ended. Raises `StoreUnavailable`."""
         if status == "STOPPED" and self.ledger.deployed.is_removed():

@@ -7,11 +7,22 @@ emulated account, with functions of our own. They say how far its histories can 
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.aws.contracts.emulated import Functions, eventually
+
+CALLBACKS, WAITED_FOR = range(1, 20), range(1, 14)
+"""The suite's requirements 4-N and 6-N."""
+NOT_OURS = {
+    "4-15": "a deserializer of the function's own: the worker sets none, and reads no result of a callback",
+    "4-16": "the same, for a number",
+    "6-11": "a serializer of the function's own for the state: the worker's state is JSON",
+}
+"""Requirements that no function of ours can meet or miss, and why. The others are restated below by their ids."""
 
 POLLS = ["StepStarted", "StepSucceeded", "InvocationCompleted"]
 LAST = ["StepStarted", "StepSucceeded", "InvocationCompleted", "ExecutionSucceeded"]
@@ -37,6 +48,12 @@ CONDITIONS: dict[str, tuple[str, Any, list[str], Any]] = {
         [*POLLS, *POLLS, *LAST],
         "8",
     ),
+    "6-6 the strategy gives up": (
+        "return poll(context, lambda state: state + 1, lambda state: state >= 3 and 1 // 0)",
+        None,
+        [*POLLS, *POLLS, *FAILED],
+        None,
+    ),
     "6-7 a check that raises fails it": (
         "return poll(context, lambda state: 1 // 0, lambda state: True)",
         None,
@@ -59,6 +76,12 @@ except Exception:
         None,
         [*POLLS, *LAST],
         '{"n":2}',
+    ),
+    "6-10 a state of null": (
+        "return poll(context, lambda state: None, lambda state: True)",
+        None,
+        LAST,
+        "null",
     ),
     "6-13 two of them": (
         """
@@ -247,3 +270,132 @@ def test_one_callback_after_another(functions: Functions) -> None:
         functions.client.send_durable_execution_callback_success(CallbackId=first, Result=b"again")
     functions.client.send_durable_execution_callback_success(CallbackId=second, Result=b"2")
     assert functions.ended(arn, skip=0.0)["Result"].replace(" ", "") == '["1","2"]'
+
+
+SUSPENDS, ENDS = ["InvocationCompleted"], ["InvocationCompleted", "ExecutionSucceeded"]
+STEP = ["StepStarted", "StepSucceeded"]
+THEN_STEP = """
+made = context.create_callback(name=event, config=CallbackConfig({timeouts}))
+context.step(lambda _: "done")
+return made.result()
+"""
+THEN_WAIT = """
+made = context.create_callback(name=event, config=CallbackConfig({timeouts}))
+context.wait(Duration.from_seconds(60))
+return made.result()
+"""
+BOTH = """
+made = [context.create_callback(name=name) for name in event]
+return [made[number].result() for number in {order}]
+"""
+
+BESIDE: dict[str, tuple[str, Any, str | None, list[str]]] = {
+    "4-7 a failure after a step": (
+        THEN_STEP.format(timeouts=""),
+        "a",
+        "failure",
+        ["CallbackStarted", *STEP, *SUSPENDS, "CallbackFailed", *SUSPENDS, "ExecutionFailed"],
+    ),
+    "4-8 a timeout after a step": (
+        THEN_STEP.format(timeouts="timeout=Duration.from_seconds(5)"),
+        "a",
+        None,
+        ["CallbackStarted", *STEP, *SUSPENDS, "CallbackTimedOut", *SUSPENDS, "ExecutionFailed"],
+    ),
+    "4-10 a failure during a wait": (
+        THEN_WAIT.format(timeouts=""),
+        "a",
+        "failure",
+        [
+            *("CallbackStarted", "WaitStarted", *SUSPENDS, "CallbackFailed", *SUSPENDS),
+            *("WaitSucceeded", *SUSPENDS, "ExecutionFailed"),
+        ],
+    ),
+    "4-11 a timeout during a wait": (
+        THEN_WAIT.format(timeouts="timeout=Duration.from_seconds(25)"),
+        "a",
+        None,
+        [
+            *("CallbackStarted", "WaitStarted", *SUSPENDS, "CallbackTimedOut", *SUSPENDS),
+            *("WaitSucceeded", *SUSPENDS, "ExecutionFailed"),
+        ],
+    ),
+    "4-12 a wait after a success": (
+        """
+said = context.create_callback(name=event).result()
+context.wait(Duration.from_seconds(2))
+return said
+""",
+        "a",
+        "success",
+        [
+            *("CallbackStarted", *SUSPENDS, "CallbackSucceeded", "WaitStarted", *SUSPENDS),
+            *("WaitSucceeded", *ENDS),
+        ],
+    ),
+    "4-18 two at once": (
+        BOTH.format(order="(0, 1)"),
+        ["a", "b"],
+        "success",
+        [
+            *("CallbackStarted", "CallbackStarted", *SUSPENDS, "CallbackSucceeded", *SUSPENDS),
+            *("CallbackSucceeded", *ENDS),
+        ],
+    ),
+    "4-19 two at once, waited for in the other order": (
+        BOTH.format(order="(1, 0)"),
+        ["a", "b"],
+        "success",
+        [
+            *("CallbackStarted", "CallbackStarted", *SUSPENDS, "CallbackSucceeded", *SUSPENDS),
+            *("CallbackSucceeded", *ENDS),
+        ],
+    ),
+    "6-12 a step with the state that was reached": (
+        """
+reached = poll(context, lambda state: state + 1, lambda state: state >= event)
+return context.step(lambda _: reached * 10)
+""",
+        2,
+        None,
+        [*POLLS, *STEP, *STEP, *ENDS],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_other_operations_beside_it(functions: Functions, name: str) -> None:
+    """A callback that ends during a wait makes an invocation, which suspends again; nothing runs a second time."""
+    body, event, said, expected = BESIDE[name]
+    arn = functions.start(body, event)
+    for number in range(0 if said is None else len(event)):
+        token = callback_of(functions, arn, number)
+        if said == "success":
+            functions.client.send_durable_execution_callback_success(CallbackId=token, Result=b"yes")
+        else:
+            error = {"ErrorType": "RejectedError", "ErrorMessage": "not approved"}
+            functions.client.send_durable_execution_callback_failure(CallbackId=token, Error=error)
+        idle_again(functions, arn, number + 1)
+    found = functions.ended(arn)
+    assert types(functions, arn) == expected
+    results = {"4-12": '"yes"', "4-18": '["yes","yes"]', "4-19": '["yes","yes"]', "6-12": "20"}
+    assert found.get("Result", "").replace(" ", "") == results.get(name.partition(" ")[0], "")
+
+
+def idle_again(functions: Functions, arn: str, ended: int) -> None:
+    """Wait until so many callbacks have ended, and the invocation which that made has ended, too."""
+
+    def found() -> bool:
+        said = [one["EventType"] for one in functions.history(arn)]
+        ends = [place for place, one in enumerate(said) if one in ("CallbackSucceeded", "CallbackFailed")]
+        return len(ends) == ended and "InvocationCompleted" in said[ends[-1] :]
+
+    eventually(found, f"{arn} was not invoked for its callback")
+
+
+def test_every_requirement_is_restated_or_not_ours() -> None:
+    """By its id, in this file."""
+    text = Path(__file__).read_text("utf-8")
+    known = {f"4-{number}" for number in CALLBACKS} | {f"6-{number}" for number in WAITED_FOR}
+    tested = set(re.findall(r'(?:\n    "|"""|and )([46]-\d+)\b', text)) - NOT_OURS.keys()
+    assert (tested | NOT_OURS.keys(), tested & NOT_OURS.keys()) == (known, set())

@@ -1,41 +1,36 @@
-"""Why a host did not answer: each cause has a name, and says whether to come again."""
+"""Why a host did not answer: each cause has a name, and says whether to come again. And which connections are kept."""
 
 from __future__ import annotations
 
-import io
+import http.client
 import socket
-import time
-from typing import Any
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-    SSLError,
-)
 
 from closeout.adapters import transport
-from closeout.adapters.transport import NoAnswer
+from closeout.adapters.transport import NoAnswer, Transport
+from closeout.core.url import parse
+from closeout.ports import HttpAnswer
 
-ANY: Any = None
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.mark.parametrize(
     ("error", "reason", "again"),
     [
-        (ConnectTimeoutError("x"), "ConnectTimeout", True),
-        (ReadTimeoutError(ANY, "/", "x"), "ReadTimeout", True),
         (TimeoutError("x"), "ReadTimeout", True),
-        (NameResolutionError("h", ANY, socket.gaierror()), "NameResolution", True),
-        (NewConnectionError(ANY, "x"), "ConnectionError", True),
-        (SSLError("x"), "TLS", True),
+        (socket.gaierror("x"), "NameResolution", True),
+        (ConnectionRefusedError("x"), "ConnectionError", True),
+        (ssl.SSLError("x"), "TLS", True),
         (transport._Refused("it is refused"), "RefusedAddress", False),
         (ValueError("x"), "BadRequest", False),
+        (http.client.InvalidURL("x"), "BadRequest", False),
         (UnicodeEncodeError("ascii", "é", 0, 1, "x"), "BadRequest", False),
-        (ProtocolError("x"), "ConnectionError", True),
+        (http.client.IncompleteRead(b""), "ConnectionError", True),
         (ConnectionResetError("x"), "ConnectionError", True),
     ],
 )
@@ -46,67 +41,145 @@ def test_each_cause_has_a_name(error: Exception, reason: str, again: bool) -> No
     assert "h.example" in str(found) or "refused" in str(found)
 
 
-class Response:
-    """An answer in pieces, and what becomes of its connection."""
+@contextmanager
+def answering(*answers: bytes, close: bool = False) -> Iterator[tuple[str, list[int]]]:
+    """Yield a server's URL, and the number of each request's connection; it answers each request with the next answer.
 
-    def __init__(self, *pieces: Any) -> None:
-        self._pieces = list(pieces)
-        self.done: list[str] = []
+    With `close` it closes a connection after an answer that did not say so.
+    """
+    left, served = list(answers), []
+    listening = socket.create_server(("127.0.0.1", 0))
 
-    def read(self, _size: int) -> bytes:
-        """Return the next piece, or raise it."""
-        piece = self._pieces.pop(0) if self._pieces else b""
-        if isinstance(piece, Exception):
-            raise piece
-        return bytes(piece)
+    def serve() -> None:
+        number = 0
+        while left:
+            try:
+                accepted, _ = listening.accept()
+            except OSError:
+                return
+            number += 1
+            with accepted:
+                while left and b"\r\n\r\n" in accepted.recv(65_536):
+                    served.append(number)
+                    accepted.sendall(left.pop(0))
+                    if close:
+                        break
 
-    def close(self) -> None:
-        """Note it."""
-        self.done.append("closed")
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/x", served
+    finally:
+        listening.close()
+        thread.join(10)
 
-    def release_conn(self) -> None:
-        """Note it."""
-        self.done.append("released")
+
+def get(sender: Transport, url: str, limit: int = 1_000) -> HttpAnswer:
+    """Send one request."""
+    return sender.send("GET", parse(url), headers={}, body=None, timeout=5.0, limit=limit)
 
 
-def test_a_connection_is_kept_only_after_a_whole_answer() -> None:
+def refused(sender: Transport, url: str, limit: int = 1_000) -> tuple[str, bool]:
+    """Return why there is no answer, and whether to come again."""
+    with pytest.raises(NoAnswer) as caught:
+        get(sender, url, limit)
+    return caught.value.reason, caught.value.transient
+
+
+def test_a_connection_is_kept_for_the_next_request() -> None:
+    """Whatever was asked before, to one origin."""
+    sender = Transport()
+    with answering(OK, OK) as (url, served):
+        assert [get(sender, url).body, get(sender, url + "?y").body] == [b"ok", b"ok"]
+        assert served == [1, 1]
+        sender.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "limit", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 2, ("TooLarge", False)),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, 1_000, ("ConnectionError", True)),
+        (b"SSH-2.0-x\r\n", 1_000, ("ConnectionError", True)),
+    ],
+    ids=["too large", "early", "no HTTP"],
+)
+def test_a_connection_is_kept_only_after_a_whole_answer(
+    first: bytes, limit: int, reason: tuple[str, bool]
+) -> None:
     """What follows on it would be the rest of this one."""
-    whole, broken, large = Response(b"ab", b"c"), Response(b"ab", OSError("x")), Response(b"abc", b"d")
-    assert transport._read(whole, 3, "h") == b"abc"
-    with pytest.raises(OSError, match="x"):
-        transport._read(broken, 3, "h")
-    with pytest.raises(NoAnswer, match="h sent more than 3 bytes") as caught:
-        transport._read(large, 3, "h")
-    assert (caught.value.reason, caught.value.transient) == ("TooLarge", False)
-    assert (whole.done, broken.done, large.done) == (["released"], ["closed"], ["closed"])
+    sender = Transport()
+    with answering(first, OK) as (url, served):
+        assert refused(sender, url, limit) == reason
+        assert get(sender, url).body == b"ok"
+        assert served == [1, 2]
+        sender.close()
 
 
-class Socket:
-    """A socket with an answer."""
-
-    def __init__(self) -> None:
-        self.timeouts: list[float] = []
-        self.file = io.BytesIO(b"abc")
-
-    def makefile(self, mode: str, buffering: int) -> io.BytesIO:
-        """Return the answer."""
-        assert (mode, buffering) == ("rb", 0)
-        return self.file
-
-    def settimeout(self, seconds: float) -> None:
-        """Note it."""
-        self.timeouts.append(seconds)
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ],
+    ids=["length", "chunks"],
+)
+def test_half_an_answer_is_none(half: bytes) -> None:
+    """A list that was cut off would look complete."""
+    with answering(half, close=True) as (url, _):
+        assert refused(Transport(), url) == ("ConnectionError", True)
 
 
-def test_each_read_gets_what_is_left_of_the_requests_time() -> None:
-    """And none begins when nothing is left."""
-    sock = Socket()
-    stream = transport._InTime(sock, time.monotonic() + 100.0)  # type: ignore[arg-type]
-    assert stream.readable()
-    assert stream.read(2) == b"ab"
-    assert 90.0 < sock.timeouts[0] <= 100.0
-    stream.close()
-    assert sock.file.closed
-    late = transport._InTime(Socket(), time.monotonic())  # type: ignore[arg-type]
-    with pytest.raises(TimeoutError, match="the request's time is up"):
-        late.read(1)
+def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
+    """A kept connection says nothing about the server."""
+    sender = Transport()
+    with answering(OK, OK, close=True) as (url, served):
+        assert get(sender, url).body == b"ok"
+        _, connection = sender._kept[0]
+        _wait_for(connection.dropped)
+        assert get(sender, url).body == b"ok"
+        assert served == [1, 2]
+
+
+def test_no_more_than_so_many_connections_are_kept() -> None:
+    """The one that was not used for the longest time is closed."""
+    sender = Transport(connections=1)
+    with answering(OK) as (first, _), answering(OK) as (second, _):
+        get(sender, first)
+        (_, kept), *_ = sender._kept
+        get(sender, second)
+        assert [origin for origin, _ in sender._kept] == [parse(second).origin]
+        assert kept.sock is None
+        sender.close()
+    assert sender._kept == []
+
+
+def test_a_connection_can_be_made_ahead() -> None:
+    """The first request then uses it; what cannot be connected to is met by the request."""
+    sender = Transport()
+    with answering(OK) as (url, served):
+        sender.connect_ahead(parse(url))
+        assert len(sender._kept) == 1
+        assert get(sender, url).body == b"ok"
+        assert served == [1]
+        sender.close()
+    sender.connect_ahead(parse(url))
+    assert sender._kept == []
+    assert refused(sender, url) == ("ConnectionError", True)
+
+
+def test_values_of_one_header_are_joined() -> None:
+    """Two `Location`s are neither."""
+    answer = b"HTTP/1.1 302 Found\r\nLocation: /a\r\nlocation: /b\r\nContent-Length: 0\r\n\r\n"
+    with answering(answer) as (url, _):
+        sender = Transport()
+        assert get(sender, url).headers["location"] == "/a, /b"
+        sender.close()
+
+
+def _wait_for(happened: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if happened():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it did not happen")

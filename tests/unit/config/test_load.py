@@ -52,6 +52,7 @@ automations:
     max-objects: 7
     unguarded: true
     environment: 'preview-${{ event.pull_request.number }}'
+    bases: ever
     steps:
       - id: stack
         name: Delete the stack
@@ -139,6 +140,7 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         secret_variables=("API_KEY", "HOOK", "TOKEN"),
         public_logs=True,
         environment="preview-${{ event.pull_request.number }}",
+        bases="ever",
     )
 
 

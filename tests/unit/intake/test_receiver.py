@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from closeout.core.automation import Automation
 from closeout.core.closing import Closing
 from closeout.core.errors import BadDelivery, PayloadRefused, Unauthorized
 from closeout.core.facts import Facts, facts_of
+from closeout.core.rules import compile_rules, read_rules
 from closeout.intake import Decision, Receiver
 from closeout.run.explain import explain
 from closeout.testing import deliveries
@@ -243,6 +246,30 @@ def test_remembered_matches_are_what_matching_says(seen: list[Facts]) -> None:
             if triggers.match(automation.triggers, automation.repositories, automation.senders, facts).matched
         ]
         assert matched == plain
+
+
+def test_a_closing_that_only_its_base_kept_from_matching_is_a_candidate() -> None:
+    """Where the automation counts every base that it had: the run asks GitHub, which the receiver has no time for."""
+    trigger = {**CLEANUP.triggers[0], "types": ["closed", "reopened"]}
+    ever = replace(CLEANUP, triggers=(trigger,), bases="ever")
+    into_main = deliveries.pull_request(base="main", repository="acme/shop")
+    assert [run.automation for run in decide("pull_request", into_main, ever).runs] == ["cleanup"]
+    assert decide("pull_request", into_main, CLEANUP).runs == ()
+    for other in (
+        deliveries.pull_request("reopened", base="main", repository="acme/shop"),
+        deliveries.pull_request(base="main", repository="other/shop"),
+    ):
+        assert decide("pull_request", other, ever).runs == ()
+    assert decide("pull_request", into_main, replace(ever, senders=("nobody",))).runs == ()
+
+
+def test_compiled_rules_say_which_bases_count() -> None:
+    """The receiver on AWS reads them; rules that an earlier release compiled count the base at the close."""
+    text = compile_rules([replace(CLEANUP, bases="ever")], ())
+    assert read_rules(text)[0][0].bases == "ever"
+    old = json.loads(text)
+    del old["rules"][0]["bases"]
+    assert read_rules(json.dumps(old))[0][0].bases == "at-close"
 
 
 UNSEEN = {"repository_id", "private", "head_ref", "head_repository_id", "pull_request_id", "closed_at"}

@@ -20,6 +20,7 @@ from tests.unit.wiring.stack_world import REGION, StackWorld
 
 ROOT = Path(__file__).parents[3]
 LATE = (
+    "urllib3",
     "aws_durable_execution_sdk_python",
     "boto3",
     "botocore",
@@ -35,7 +36,7 @@ LATE = (
     "closeout.ledger.dynamodb.views",
 )
 """What a run needs only after `pending`; the last releases imported all of it before."""
-PACKAGES = {"closeout", "urllib3"}
+PACKAGES = {"closeout"}
 """All that is imported at the start besides the standard library."""
 AT_PENDING = """
 import sys

@@ -85,6 +85,16 @@ def test_a_closing_that_was_pruned_is_not_started_again(world: Round) -> None:
     assert [number for number, _, _ in world.taken.started] == [3]
 
 
+def test_a_watermark_that_nobody_moved_for_years_starts_nothing_that_a_ledger_may_have_forgotten(
+    world: Round,
+) -> None:
+    """A ledger keeps for 400 days that a closing was acted upon."""
+    world.close(2)
+    world.close(3, after=400 * 86_400 + 20)
+    assert world.patrol().started == 1
+    assert world.taken.started[0][0] == 3
+
+
 def test_closings_of_one_second_and_late_ones_are_found(world: Round) -> None:
     """One that a replica shows only after a newer one has the watermark still before it."""
     world.close(2)
@@ -207,6 +217,23 @@ def test_an_empty_list_begins_too() -> None:
     world.patrol()
     world.close(1)
     assert world.patrol().started == 1
+
+
+def test_a_pull_request_that_moves_to_a_page_that_was_read_is_found(world: Round) -> None:
+    """One of the first page is reopened, so that another one moves up to it."""
+    world.github.per_page = 2
+    for number in range(2, 7):
+        world.close(number)
+    calls = []
+
+    def reopen(path: str) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            world.github.open(6)
+
+    world.github.before = reopen
+    report = world.patrol()
+    assert (report.errors, {number for number, _, _ in world.taken.started}) == ([], {2, 3, 4, 5, 6})
 
 
 def test_a_list_that_never_stands_still_is_told() -> None:

@@ -201,7 +201,7 @@ def test_an_old_delivery_that_a_person_sends_again_starts_nothing(world: Round) 
     """What it tells was closed before the beginning; without a moment nobody knows."""
     world.github.deliver(closed_at=shown(START - 5))
     world.github.deliver(closed_at=None)
-    world.patrol()
+    world.patrol({})
     assert list(world.stored.values()) == [frozenset(), frozenset()]
 
 

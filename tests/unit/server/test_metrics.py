@@ -19,6 +19,7 @@ def test_every_family_is_announced_once_and_has_samples() -> None:
         "runs_by_state": {"queued": 1},
         "queue_age": 2.5,
         "step_durations": {("clean-up", 'st"ack'): (4, 8.25)},
+        "empty_runs": {"clean-up": 5},
     }
     metrics.patrol = lambda: PatrolFigures({"lists": 1_780_000_000.0}, 12, 1, {"started": 3})
     text = metrics.render("1.2.3", stats, 24).decode()
@@ -31,6 +32,7 @@ def test_every_family_is_announced_once_and_has_samples() -> None:
     assert 'closeout_open_runs{state="queued"} 1' in text
     assert "closeout_queue_age_seconds 2.5" in text
     assert "closeout_held_bytes 24" in text
+    assert 'closeout_empty_runs{automation="clean-up"} 5' in text
     assert 'closeout_step_seconds_sum{automation="clean-up",step="st\\"ack"} 8.250' in text
     lines = text.splitlines()
     announced = [line.split()[2] for line in lines if line.startswith("# TYPE")]

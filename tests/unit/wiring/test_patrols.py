@@ -71,7 +71,7 @@ class Scene:
             Receiver.of(self.loaded.automations, tuple),
             self.clients,
             base=lambda: None,
-            started=self.started.append,
+            start=self.started.append,
             orphans=cast("OrphanRounds", self.orphans),
         )
 

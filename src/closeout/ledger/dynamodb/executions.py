@@ -242,7 +242,7 @@ class Executions:
     def finish(self, record: RunRecord, after: RunState) -> bool:
         """Store a run's end, and give up its ticket and its key, in one transaction."""
         expires = int(self._clock.now() + self._retention)
-        lifetime: dict[str, int] = {"expires": expires}
+        lifetime: dict[str, Any] = {"expires": expires}
         if record.closing is not None and self._retention < KEPT_DAYS * DAY:
             # The row keeps the closing's next delivery from starting the run again; lists leave it out sooner.
             lifetime = {"expires": int(self._clock.now() + KEPT_DAYS * DAY), "shown_until": expires}

@@ -105,8 +105,11 @@ class Table:
         equal: Mapping[str, str] | None = None,
         begins: Mapping[str, str] | None = None,
         limit: int | None = None,
+        hidden: Callable[[Item], bool] | None = None,
     ) -> Iterator[Item]:
         """Return the items of a listing, the newest first, whose attributes are `equal` to these, or begin so.
+
+        Items that are `hidden` are left out and do not count.
 
         The index follows the table within moments, so decide nothing by it.
         """
@@ -127,7 +130,7 @@ class Table:
             arguments["FilterExpression"] = " AND ".join(tests)
         elif limit is not None:
             arguments["Limit"] = limit
-        return self._pages(arguments, limit)
+        return self._pages(arguments, limit, hidden)
 
     def write(self, actions: Sequence[Action], *, token: bool = True) -> tuple[int, ...]:
         """Write all of it or nothing; return which parts' conditions refused it, none if it is written.
@@ -157,13 +160,17 @@ class Table:
             return False
         return True
 
-    def _pages(self, arguments: dict[str, Any], limit: int | None) -> Iterator[Item]:
+    def _pages(
+        self, arguments: dict[str, Any], limit: int | None, hidden: Callable[[Item], bool] | None = None
+    ) -> Iterator[Item]:
         left = limit
         while True:
             answer = self._call("query", **arguments)
             for item in answer["Items"]:
                 if left == 0:
                     return
+                if hidden is not None and hidden(item):
+                    continue
                 left = None if left is None else left - 1
                 yield item
             if left == 0 or "LastEvaluatedKey" not in answer:

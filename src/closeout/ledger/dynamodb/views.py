@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from closeout.core.ids import split_execution
+from closeout.core.runs import NO_BASE
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
@@ -16,7 +17,7 @@ from closeout.ledger.dynamodb.table import Table
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import DeliveryId, DeliveryView, LogLine, Operation, RunView
 from closeout.stack import table as layout
-from closeout.stack.table import from_item
+from closeout.stack.table import Item, from_item
 
 AT_ONCE = 8
 """Runs of a list whose operations are read at a time."""
@@ -51,9 +52,10 @@ class Views:
         """Return runs, the newest first, each as its latest attempt; all of them without `limit`."""
         wanted = {"automation": automation, "state": state, "verdict": verdict, "repository": repository}
         equal = {name: value for name, value in wanted.items() if value is not None}
-        rows = map(from_item, self._table.listed(layout.LISTING, layout.RUNS, equal=equal, limit=limit))
+        hidden = None if verdict == "skipped" else _only_asked
+        listed = self._table.listed(layout.LISTING, layout.RUNS, equal=equal, limit=limit, hidden=hidden)
         now = self._table.now()
-        found = [row for row in rows if row.get("shown_until", now) >= now]
+        found = [row for row in map(from_item, listed) if row.get("shown_until", now) >= now]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(lambda row: self._run_view(row, full=False), found))
 
@@ -123,6 +125,11 @@ class Views:
             last = self._table.query(layout.run_partition(name), "attempt#", newest_first=True, limit=1)
             row = next(map(from_item, last), None)
         return None if row and "owner" in row else row  # such a run never began
+
+
+def _only_asked(item: Item) -> bool:
+    """Return whether a run only asked for a pull request's earlier bases: there is one for most closings into other branches."""
+    return bool(item.get("summary", {}).get("S", "").startswith(NO_BASE))
 
 
 def _delivery_view(row: dict[str, Any]) -> DeliveryView:

@@ -135,6 +135,9 @@ class Executions:
             if _advance(connection, number, runs.Ended(ending.verdict, ending.summary, at)):
                 connection.execute(SQL["tally_verdict"], (ending.verdict,))
                 connection.execute(SQL["tally_steps"], (number,))
+                if ending.verdict == "success":
+                    name = "tally_empty" if runs.found_nothing(ending.summary) else "tally_found"
+                    connection.execute(SQL[name], (number,))
 
         self._writer().run(work)
 

@@ -89,6 +89,18 @@ GROUP BY 2
 HAVING max(CASE WHEN o.name LIKE '%/end' THEN json_extract(o.result, '$.state') <> 'skipped' END)
 ON CONFLICT (automation, step) DO UPDATE SET count = count + 1, seconds = seconds + excluded.seconds;
 
+-- name: tally_empty
+-- One more run that found nothing to delete, of an automation that has never found anything.
+INSERT INTO setting (name, value)
+SELECT 'empty-runs/' || automation, CAST('1' AS BLOB) FROM run WHERE number = ?
+ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(CAST(CAST(value AS TEXT) AS INTEGER) + 1 AS TEXT) AS BLOB)
+WHERE CAST(value AS TEXT) <> 'found';
+
+-- name: tally_found
+INSERT INTO setting (name, value)
+SELECT 'empty-runs/' || automation, CAST('found' AS BLOB) FROM run WHERE number = ?
+ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value;
+
 -- name: insert_log
 INSERT INTO log (run, step, at, text)
 SELECT number, ?, ?, ? FROM run WHERE run_id = ? AND attempt = ?;

@@ -124,6 +124,10 @@ class Views:
             left_out = 0
         return LogWindow(lines if after is not None else lines[::-1], left_out)
 
+    def teardowns(self, repository: str, number: int) -> list[str]:
+        """Return the open executions that the closing of a pull request started, the oldest first."""
+        return [row[0] for row in self._read("teardowns", {"repository": repository, "number": number})]
+
     def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
         """Return whether an earlier attempt deleted something; with `closings` also an earlier run for the same number."""
         names = ("earlier_attempts", "earlier_runs") if closings else ("earlier_attempts",)
@@ -166,7 +170,8 @@ class Views:
 
         `runs_by_verdict` and `step_durations` ({(automation, step): (count, seconds)}) count every run that ever
         finished; `runs_by_state` counts the others, `suspects` those of them that take a turn alone or wait for it;
-        `queue_age` is how many seconds the oldest queued run has waited.
+        `queue_age` is how many seconds the oldest queued run has waited; `empty_runs` counts, by automation, runs that found
+        nothing to delete, as long as none found anything.
         """
         states = dict.fromkeys(STATES, 0)
         oldest: float | None = None
@@ -185,6 +190,7 @@ class Views:
                 (automation, step): (count, seconds)
                 for automation, step, count, seconds in self._read("step_seconds", ())
             },
+            "empty_runs": dict(self._read("empty_runs", ())),
         }
 
     def _run_view(

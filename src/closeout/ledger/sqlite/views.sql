@@ -40,7 +40,8 @@ SELECT value FROM setting WHERE name = ?;
 SELECT outcome FROM request WHERE id = ?;
 
 -- name: runs
--- The latest attempt of each run.
+-- The latest attempt of each run. One that only asked for a pull request's earlier bases (`core.runs.NO_BASE`) is left
+-- out unless skipped runs are asked for: there is one for most closings into other branches.
 SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delivery, d.event, d.action, d.repository,
     d.number, r.guid, r.concurrency, r.requested_by, r.accepted_at, r.started_at, r.finished_at, r.summary, r.cancel,
     r.alone, r.deaths, d.origin, d.closing, r.definition
@@ -49,6 +50,7 @@ WHERE (:automation IS NULL OR r.automation = :automation)
   AND (:state IS NULL OR r.state = :state)
   AND (:verdict IS NULL OR r.verdict = :verdict)
   AND (:repository IS NULL OR d.repository = :repository)
+  AND (:verdict IS 'skipped' OR r.verdict IS NOT 'skipped' OR r.summary NOT LIKE 'no base matched%')
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
 ORDER BY r.number DESC LIMIT :limit;
 
@@ -59,6 +61,13 @@ SELECT r.number, r.run_id, r.attempt, r.automation, r.state, r.verdict, r.delive
 FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
+
+-- name: teardowns
+-- Open runs that the closing of a pull request started, the oldest first. The index over open runs keeps this short.
+SELECT r.run_id || '-' || r.attempt FROM run r JOIN delivery d ON d.id = r.delivery
+WHERE r.state <> 'finished' AND d.event = 'pull_request' AND d.action = 'closed'
+  AND d.repository = :repository COLLATE NOCASE AND d.number = :number
+ORDER BY r.number;
 
 -- name: earlier_attempts
 SELECT number FROM run WHERE run_id = :run_id AND attempt < :attempt ORDER BY attempt DESC;
@@ -144,6 +153,10 @@ SELECT max(at) FROM (
 
 -- name: verdicts
 SELECT verdict, count FROM verdict_tally;
+
+-- name: empty_runs
+SELECT substr(name, 12), CAST(CAST(value AS TEXT) AS INTEGER) FROM setting
+WHERE name > 'empty-runs/' AND name < 'empty-runs0' AND CAST(value AS TEXT) <> 'found';
 
 -- name: step_seconds
 SELECT automation, step, count, seconds FROM step_tally;

@@ -5,8 +5,10 @@ Tests over real HTTP meet the same botocore, timeouts and broken connections tha
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +16,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -28,7 +30,43 @@ def _handler() -> type[Any]:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     class Handler(MotoRequestHandler):
-        """moto's handler, quiet. A dropped call is a `ConnectionError`, which closes the socket."""
+        """moto's handler, quiet. A connection serves many calls, as AWS's do; werkzeug would close it after each.
+
+        A dropped call is a `ConnectionError`, which closes the socket.
+        """
+
+        connections: ClassVar[set[socket.socket]] = set()
+        wbufsize = -1  # one packet for an answer: a second one waits for the first one's acknowledgment
+
+        def setup(self) -> None:
+            """Begin with a connection."""
+            super().setup()
+            self.connections.add(self.connection)
+
+        def finish(self) -> None:
+            """End with a connection."""
+            self.connections.discard(self.connection)
+            super().finish()
+
+        def run_wsgi(self) -> None:
+            """Answer one call. The application reads the whole body, so the next call begins behind it."""
+            if self.headers.get("Expect", "").lower() == "100-continue":
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.wfile.flush()
+            self.environ = self.make_environ()
+            begun: list[Any] = []
+            answer: Any = self.server.app
+            body = b"".join(answer(self.environ, lambda *line: begun.extend(line)))
+            status, headers = begun
+            code, _, reason = status.partition(" ")
+            self.send_response(int(code), reason)
+            for name, value in headers:
+                if self.command == "HEAD" or name.lower() != "content-length":
+                    self.send_header(name, value)
+            if self.command != "HEAD" and code != "204":
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_request(self, *_: Any) -> None:
             """Say nothing: the journal has it."""
@@ -94,6 +132,10 @@ class FakeAws:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+            handler: Any = self._server.RequestHandlerClass
+            for connection in tuple(handler.connections):
+                with contextlib.suppress(OSError):  # it ends by itself meanwhile
+                    connection.shutdown(socket.SHUT_RDWR)
         if self._child is not None:
             self._child.terminate()
             self._child.wait(60)

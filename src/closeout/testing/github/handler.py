@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from closeout.testing.github import control
+from closeout.testing.github import control, graphql
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
 from closeout.testing.github.routes import ROUTES, Call, Cut
@@ -54,7 +54,11 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._send(400, {"message": "Problems parsing JSON", "documentation_url": _DOCS})
             return
-        if path.startswith("/_control/"):
+        if (
+            path == "/_services/token/.well-known/jwks"
+        ):  # of GitHub Enterprise Server, whose API is on the same host
+            self._send(200, {"keys": self.fake.workflow_keys})
+        elif path.startswith("/_control/"):
             self._control(path.removeprefix("/_control/"), body, query)
         else:
             self._api(path, body, query)
@@ -117,6 +121,9 @@ class Handler(BaseHTTPRequestHandler):
         self, path: str, body: Any, query: dict[str, str], token: Any
     ) -> tuple[int, Any, dict[str, str]]:
         try:
+            self._admit(token)
+            if path in ("/graphql", "/api/graphql"):
+                return 200, graphql.answer(self.fake.world, body, token), {}
             return self._route(path, body, query, token)
         except Moved as moved:
             status = 301 if self.command == "GET" else 307
@@ -129,14 +136,16 @@ class Handler(BaseHTTPRequestHandler):
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return 422, {"message": f"Validation Failed: {error}", "documentation_url": _DOCS}, {}
 
-    def _route(
-        self, path: str, body: Any, query: dict[str, str], token: Any
-    ) -> tuple[int, Any, dict[str, str]]:
+    def _admit(self, token: Any) -> None:
         if token is None:
             raise Refused(401, "Bad credentials")
         if self.fake.remaining <= 0:
             raise Refused(403, "API rate limit exceeded for user ID 88000.")
         self.fake.remaining -= 1
+
+    def _route(
+        self, path: str, body: Any, query: dict[str, str], token: Any
+    ) -> tuple[int, Any, dict[str, str]]:
         if path == "/user":
             if token["user"] is None:
                 raise Refused(403, "Resource not accessible by integration")

@@ -64,7 +64,9 @@ def _list_pulls(call: Call) -> Answer:
         pulls = [
             p for p in pulls if f"{(p.fork or call.repository.full_name).partition('/')[0]}:{p.head}" == head
         ]
-    return 200, [_in_a_list(call, pull) for pull in page(call, pulls[::-1])]
+    listed = page(call, pulls[::-1])
+    listed[:] = [_in_a_list(call, pull) for pull in listed]
+    return 200, listed
 
 
 def _in_a_list(call: Call, pull: Pull) -> dict[str, Any]:

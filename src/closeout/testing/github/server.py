@@ -46,6 +46,8 @@ class FakeGitHub:
         self.world.add_token(token)
         self.token = token
         self.remaining = 4_999
+        self.workflow_keys: list[dict[str, Any]] = []
+        """The public keys of workflows' OIDC tokens, as JSON Web Keys."""
         self.stopping = threading.Event()
         self._journal: list[dict[str, Any]] = []
         self._journal_lock = threading.Lock()

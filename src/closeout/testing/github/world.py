@@ -48,6 +48,8 @@ class Pull:
     times: dict[str, str] = field(default_factory=dict)
     """What the API says in place of the times of the payload: `created_at`, `closed_at`."""
     updated_at: str | None = None
+    bases: list[tuple[str, str, bool]] = field(default_factory=list)
+    """Each change of the base: from, to, and whether GitHub itself made it."""
 
 
 @dataclass(slots=True)

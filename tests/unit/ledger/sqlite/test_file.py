@@ -56,8 +56,9 @@ def test_every_statement_can_be_prepared(file: str) -> None:
 
 
 def _anything(statement: str) -> dict[str, None] | list[None]:
-    if ":limit" in statement or ":run_id" in statement:
-        return dict.fromkeys(re.findall(r":([a-z_]+)", statement))
+    names = re.findall(r":([a-z_]+)", statement)
+    if names:
+        return dict.fromkeys(names)
     return [None] * statement.count("?")
 
 

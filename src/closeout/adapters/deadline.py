@@ -1,7 +1,8 @@
 """An `http.client` connection that ends every exchange at a deadline.
 
-A socket's timeout starts anew with each byte that arrives, so a server that trickles could hold the receiver until Lambda
-ends it. Here each wait gets only the time that is left. Only the look-up of a name is not bounded.
+A socket's timeout starts anew with each byte that arrives, so a server that trickles could hold a thread for ever, or the
+receiver until Lambda ends it. Here each wait gets only the time that is left. Only the look-up of a name is not bounded.
+Standard library only, and little of it: the receiver on AWS uses it, too.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from typing import Any, cast
 
 
 class DeadlineConnection(http.client.HTTPConnection):
-    """A connection to `host` (`name` or `name:port`), over TLS unless `context` is None.
+    """A connection to `host` (`name`, or `name:port` if no `port` is given), over TLS unless `context` is None.
 
     Set `deadline`, a moment by `time.monotonic`, before each exchange. What comes later raises `TimeoutError`.
     """
 
-    def __init__(self, host: str, context: ssl.SSLContext | None, deadline: float) -> None:
-        name, _, port = host.partition(":")
-        usual = http.client.HTTP_PORT if context is None else http.client.HTTPS_PORT
-        super().__init__(name, int(port or usual))
+    def __init__(
+        self, host: str, context: ssl.SSLContext | None, deadline: float, port: int | None = None
+    ) -> None:
+        if port is None:
+            host, _, given = host.partition(":")
+            port = int(given or (http.client.HTTP_PORT if context is None else http.client.HTTPS_PORT))
+        super().__init__(host, port)
         self.deadline = deadline
         self._context = context
 
@@ -46,16 +50,21 @@ class DeadlineConnection(http.client.HTTPConnection):
         timed: Any = self.sock
         return timed is None or not timed.silent()
 
+    def addresses(self) -> list[str]:
+        """Look up the addresses to connect to. Raises `OSError`."""
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        return [str(entry[4][0]) for entry in found]
+
     def _connected(self) -> socket.socket:
         """Return a socket; each address gets its share of the time, so that one that drops packets does not use it up."""
-        addresses = [found[4] for found in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)]
+        addresses = self.addresses()
         for number, address in enumerate(addresses[:-1]):
             try:
                 share = self._left() / (len(addresses) - number)
-                return socket.create_connection((str(address[0]), self.port), share)
+                return socket.create_connection((address, self.port), share)
             except OSError:
                 continue
-        return socket.create_connection((str(addresses[-1][0]), self.port), self._left())
+        return socket.create_connection((addresses[-1], self.port), self._left())
 
     def _left(self) -> float:
         """Return the seconds until the deadline. Raises `TimeoutError` when it has passed."""

@@ -1,0 +1,121 @@
+"""Verify the token that GitHub gives a workflow run, so that a deploy can ask without a stored secret.
+
+Whose token it is follows from its signature alone: the issuer's keys, fetched over TLS. PyJWT and cryptography are an optional
+extra (`closeout[guard]`) and imported with the first token: they take 22 MB of memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from closeout.core.errors import ServiceError, TokenRefused, Unavailable
+from closeout.core.url import parse_base
+from closeout.ports import Clock, Http
+
+OF_GITHUB = "https://token.actions.githubusercontent.com"
+KEYS_PATH = "/.well-known/jwks"
+FRESH = 3600.0
+"""Seconds that the issuer's keys are used before they are fetched again."""
+SOONEST = 60.0
+"""Seconds between two fetches: tokens with made-up key ids must not make closeout call GitHub each time."""
+LEEWAY = 30
+"""Seconds that GitHub's clock and this one may differ."""
+LONGEST = 16_384
+"""Characters of a token; GitHub's have about 2,000."""
+CLAIMS = ("exp", "iat", "iss", "aud", "repository", "repository_id")
+
+
+def issuer_of(api_url: str) -> str:
+    """Return who issues workflow tokens for a GitHub, by the URL of its API.
+
+    https://docs.github.com/en/actions/reference/security/oidc and the same page for GitHub Enterprise Server.
+    """
+    api = parse_base(api_url)
+    if api.host == "api.github.com":
+        return OF_GITHUB
+    if api.host.startswith("api.") and api.host.endswith(".ghe.com"):
+        return f"https://token.actions.{api.host.removeprefix('api.')}"
+    return f"{api.origin}/_services/token"
+
+
+class WorkflowTokens:
+    """Verifies tokens of one issuer. `audience` is what a workflow must have asked its token for."""
+
+    def __init__(self, issuer: str, audience: Callable[[], str], http: Http, clock: Clock) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._http = http
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: Mapping[str, Any] = {}
+        self._asked = float("-inf")
+        self._failure: ServiceError | None = None
+
+    def claims(self, token: str) -> Mapping[str, Any]:
+        """Return the claims of a token whose signature, issuer, audience and time are right.
+
+        Raises `TokenRefused`; `ServiceError` when the issuer's keys cannot be read; `Unavailable` without the extra.
+        """
+        try:
+            import jwt  # noqa: PLC0415 - optional, and 22 MB
+        except ImportError:
+            raise Unavailable(
+                "install closeout[guard]: without PyJWT no workflow's token can be verified"
+            ) from None
+        if len(token) > LONGEST:
+            raise TokenRefused("the token is too long")
+        try:
+            key = self._key(str(jwt.get_unverified_header(token).get("kid")))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                audience=self._audience(),
+                issuer=self._issuer,
+                leeway=LEEWAY,
+                options={"require": list(CLAIMS)},
+            )
+        except jwt.PyJWTError as error:
+            raise TokenRefused(f"the token is refused: {error}") from None
+        return claims
+
+    def _key(self, name: str) -> Any:
+        """Return a key of the issuer's. One that it lacks is asked for again, and so is one that is no longer fresh."""
+        with self._lock:
+            age = self._clock.now() - self._asked
+            if age > FRESH or (name not in self._keys and age > SOONEST):
+                self._asked, self._failure = self._clock.now(), None
+                try:
+                    self._keys = self._fetch()
+                except ServiceError as error:
+                    self._failure = error
+            if name in self._keys:
+                return self._keys[name]
+            raise self._failure or TokenRefused("the token is refused: GitHub has no key of this name")
+
+    def _fetch(self) -> Mapping[str, Any]:
+        """Read the issuer's keys for signatures with RS256."""
+        import jwt  # noqa: PLC0415 - as above
+
+        url = self._issuer + KEYS_PATH
+        answer = self._http.request(
+            "GET", url, headers={"Accept": "application/json"}, body=None, timeout=10.0
+        )
+        keys: dict[str, Any] = {}
+        if answer.status == 200:
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError):
+                listed = [key for key in json.loads(answer.body)["keys"] if key["kty"] == "RSA"]
+                keys = {str(key["kid"]): jwt.PyJWK(key, "RS256").key for key in listed}
+        if not keys:
+            raise ServiceError(
+                f"GET {url}: {answer.status}, and the answer has no keys",
+                service="github-oidc",
+                operation=f"GET {url}",
+                reason="unusable-answer",
+                transient=True,
+            )
+        return keys

@@ -1,0 +1,67 @@
+"""The one question of GitHub's GraphQL API that the fake answers: which bases a pull request had.
+
+It reads the variables and not the query's text, and answers with GitHub's names and types.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from closeout.testing.github.world import Pull, Refused, World
+
+if TYPE_CHECKING:
+    from closeout.testing.github.server import FakeGitHub
+
+
+def retarget(fake: FakeGitHub, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
+    """Give a pull request another base. A person's change is told to the hooks; GitHub's own is not."""
+    world = fake.world
+    with world.lock:
+        repository = world.repository(full_name)
+        pull = world.pull(repository, number)
+        before, pull.base = pull.base, base
+        pull.bases.append((before, base, automatic))
+        payload = world.pull_payload(repository, pull, "edited")
+    if not automatic:
+        fake.emit(repository, "pull_request", {**payload, "changes": {"base": {"ref": {"from": before}}}})
+    return pull
+
+
+def answer(world: World, body: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
+    """Answer a query. Like GitHub's, an error is an answer of status 200."""
+    asked = body["variables"]
+    name = f"{asked['owner']}/{asked['name']}"
+    try:
+        seen = token["repositories"] is None or name in token["repositories"]
+        pull = world.pull(world.repository(name), asked["number"]) if seen else None
+    except Refused:
+        pull = None
+    if pull is None:
+        told = f"Could not resolve to a PullRequest with the number of {asked['number']}."
+        return {"data": {"repository": None}, "errors": [{"type": "NOT_FOUND", "message": told}]}
+    size, start = 100, int(asked["after"] or "0")
+    page = pull.bases[start : start + size]
+    more = start + size < len(pull.bases)
+    return {
+        "data": {
+            "repository": {
+                "pullRequest": {
+                    "number": pull.number,
+                    "baseRefName": pull.base,
+                    "timelineItems": {
+                        "pageInfo": {
+                            "hasNextPage": more,
+                            "endCursor": str(start + len(page)) if page else None,
+                        },
+                        "nodes": [_node(*change) for change in page],
+                    },
+                }
+            }
+        }
+    }
+
+
+def _node(before: str, after: str, automatic: bool) -> dict[str, str]:
+    if automatic:
+        return {"oldBase": before, "newBase": after}
+    return {"previousRefName": before, "currentRefName": after}

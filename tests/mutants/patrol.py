@@ -1,0 +1,106 @@
+"""Sabotages of patrol: what it may start, and what it may believe to know."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+LIST = "tests/unit/patrol/test_closed_list.py"
+LOG = "tests/unit/patrol/test_delivery_log.py"
+HISTORIES = (
+    "tests/properties/test_patrol.py::test_every_closing_since_the_beginning_is_taken_in_once_and_none_before"
+)
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "patrol: what was closed before the beginning is started",
+        "src/closeout/patrol/marks.py",
+        "for name, beginning in beginnings.items() if moment > beginning)",
+        "for name, beginning in beginnings.items())",
+        (f"{LIST}::test_an_automation_that_comes_later_begins_later",),
+    ),
+    Mutant(
+        "patrol: an automation that comes back keeps its old beginning",
+        "src/closeout/patrol/closings.py",
+        "        if mark.beginnings and mark.name not in repositories:",
+        "        if False:",
+        (f"{LIST}::test_who_leaves_and_comes_back_begins_anew",),
+    ),
+    Mutant(
+        "patrol: the watermark moves over an error",
+        "src/closeout/patrol/closed_list.py",
+        "    if read.error is None:\n",
+        "    if True:\n",
+        (f"{LIST}::test_what_github_does_not_say_is_unknown", HISTORIES),
+    ),
+    Mutant(
+        "patrol: the watermark is kept before its closings are stored",
+        "src/closeout/patrol/closings.py",
+        "            _take_in(github, intake, name, read, report)\n",
+        "            store.save_mark(REPOSITORY, str(read.mark.id), read.mark.to_json())\n"
+        "            _take_in(github, intake, name, read, report)\n",
+        (HISTORIES,),
+    ),
+    Mutant(
+        "patrol: what the list names counts as closed whatever its state",
+        "src/closeout/patrol/closed_list.py",
+        '    if item["state"] != "closed" or item.get("closed_at") is None:',
+        '    if item.get("closed_at") is None:',
+        (f"{LIST}::test_what_github_does_not_say_is_unknown",),
+    ),
+    Mutant(
+        "patrol: the watermark is the newest update itself",
+        "src/closeout/patrol/closed_list.py",
+        "LAG = 300\n",
+        "LAG = 0\n",
+        (f"{LIST}::test_closings_of_one_second_and_late_ones_are_found",),
+    ),
+    Mutant(
+        "patrol: pages are read once, however they shift",
+        "src/closeout/patrol/closed_list.py",
+        "                if before is None:",
+        "                if True:",
+        (f"{LIST}::test_a_pull_request_that_moves_to_a_page_that_was_read_is_found",),
+    ),
+    Mutant(
+        "patrol: an unchanged first page hides the next one",
+        "src/closeout/patrol/closed_list.py",
+        "    return page.etag if _reaches(page, floor) else None",
+        "    return page.etag",
+        (f"{LIST}::test_a_page_that_has_not_changed_hides_nothing_on_the_next_one",),
+    ),
+    Mutant(
+        "patrol: a closing that was pruned is started again",
+        "src/closeout/patrol/closed_list.py",
+        "    oldest = max(mark.known_to, first.date - KEPT_DAYS * DAY)",
+        "    oldest = 0",
+        (f"{LIST}::test_a_closing_that_was_pruned_is_not_started_again",),
+    ),
+    Mutant(
+        "patrol: events without a live check are recovered",
+        "src/closeout/patrol/delivery_log.py",
+        "        if check is None or not self._checked[check.event, check.action]:",
+        "        if check is not None and not self._checked[check.event, check.action]:",
+        (f"{LOG}::test_events_without_a_live_check_are_only_counted",),
+    ),
+    Mutant(
+        "patrol: a log that ends too early is no gap",
+        "src/closeout/patrol/delivery_log.py",
+        "            return True  # it should still be there",
+        "            return False  # it should still be there",
+        (f"{LOG}::test_a_log_that_ends_before_the_last_known_delivery_is_a_gap",),
+    ),
+    Mutant(
+        "patrol: an old delivery that somebody sends again is started",
+        "src/closeout/patrol/delivery_log.py",
+        "    begun = mark.begun_for(closed)",
+        "    begun = mark.begun_for(entry.delivered_at)",
+        (f"{LOG}::test_an_old_delivery_that_a_person_sends_again_starts_nothing",),
+    ),
+    Mutant(
+        "patrol: the reserve of live checks and statuses is spent",
+        "src/closeout/patrol/reader.py",
+        "            self._allowed = min(half, free)",
+        "            self._allowed = half",
+        (f"{LIST}::test_a_round_spends_half_of_what_is_left_and_keeps_the_reserve",),
+    ),
+)
