@@ -178,8 +178,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol repairs what it should report",
         f"{SOURCE}/repair.py",
-        'modes.get(target.automation) == "repair"]',
-        "True]",
+        'if modes.get(row.automation) == "repair"]',
+        "if True]",
         (f"{REPAIR}::test_only_repair_starts_anything",),
     ),
     Mutant(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from closeout.actions.spec import Existing
@@ -18,7 +19,7 @@ from closeout.core.units import iso
 from closeout.orphans.reading import Pull, Reading, Unread, at_once, reading
 from closeout.orphans.verdict import Find, GitHubSays, State, Verdict, judge, seconds
 from closeout.ports import AwsTarget, ClientFactory, GitHub
-from closeout.run import guards, inputs
+from closeout.run import bases, guards, inputs
 
 Progress = Callable[[str], None]
 EVERY = 500
@@ -201,7 +202,7 @@ class Audit:
         def row(find: Find) -> Row:
             known = readings[find.repository]
             alone = known.alone if isinstance(known, Reading) else lambda _number: known
-            ask = GitHubSays(alone, self.github.pull_request_files)
+            ask = GitHubSays(alone, self.github.pull_request_files, partial(bases.bases_of, self.github))
             pull = pulls[find.repository, find.number]
             verdict = judge(find, pull, ask, self.now)
             if verdict.state == "orphan":
