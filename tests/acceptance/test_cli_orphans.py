@@ -6,10 +6,15 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from closeout.adapters.clock import SystemClock
 from closeout.cli import exits
+from closeout.ledger.sqlite import Ledger
+from closeout.patrol.marks import REPOSITORY as REPOSITORY_MARK
+from closeout.patrol.marks import repository_marks
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import FakeGitHub
 from closeout.testing.github.world import stamp
@@ -76,14 +81,15 @@ def test_only_what_a_closed_pull_request_left_behind_is_an_orphan(machine: Machi
     assert 0 <= orphan["age_seconds"] < 600
     assert {row["resource"]: row["reason"] for row in told["unknown"]} == {
         "preview-19": "its `if` is false: !event.pull_request.labels.exists(label, label.name == 'keep-preview')",
-        "preview-20": "base branch 'main' matches none of develop",
+        "preview-20": "no base matched: base branch 'main' matches none of develop; it had no other base",
         "preview-21": "it was created more than a day after the pull request was closed",
         "preview-22": "it was created before the pull request was opened",
         "preview-812": "acme/shop has no pull request 812",
     }
     calls = {entry["operation"] for entry in machine.aws.requests()[before:]}
     assert calls == {"GetCallerIdentity", "ListStacks"}
-    assert {entry["method"] for entry in machine.github.requests()} == {"GET"}
+    asked = {entry["method"] for entry in machine.github.requests() if entry["path"] != "/graphql"}
+    assert asked == {"GET"}
 
 
 def test_a_person_reads_a_table_of_80_columns(machine: Machine) -> None:
@@ -174,3 +180,52 @@ def test_the_rights_of_an_audit_are_printed(machine: Machine) -> None:
         {"Effect": "Allow", "Action": ["cloudformation:ListStacks"], "Resource": ["*"]}
     ]
     assert [one["actions"] for one in told["github"]] == [["pull_requests:read"]]
+
+
+@pytest.mark.parametrize("mode", ["report", "repair", "off"])
+def test_patrol_tells_of_orphans_and_starts_nothing_from_before_it_began(machine: Machine, mode: str) -> None:
+    """By default it tells. What was closed before the first patrol is history, in any mode."""
+    text = KEEP.replace("    steps:", f"    patrol: {mode}\n    steps:")
+    machine.config.write_text(text if mode != "report" else KEEP)
+    pull(machine, 17, opened=5 * DAY, closed=HOUR)
+    stack(machine, "preview-17")
+    stack(machine, "preview-812")
+    before = len(machine.aws.requests())
+    code, told, notes = patrol(machine)
+    assert told["errors"] == []
+    assert heard(machine) == []
+    if mode == "off":
+        assert (code, told["orphans"]["found"]) == (exits.OK, 0)
+        assert len(machine.aws.requests()) == before
+        return
+    assert (code, told["orphans"]) == (exits.FAILED, {"found": 1, "started": 0, "unknown": 1})
+    assert "preview-17 is left of acme/shop#17" in notes
+    assert ("closed before patrol began" in notes) == (mode == "repair")
+
+
+def test_patrol_repairs_what_was_closed_since_it_began(machine: Machine) -> None:
+    """If the automation says so: one run, which it leaves to the next server; then that run is waited for."""
+    machine.config.write_text(KEEP.replace("    steps:", "    patrol: repair\n    steps:"))
+    pull(machine, 17, opened=5 * DAY, closed=HOUR)
+    patrol(machine)
+    with Ledger(machine.db, clock=SystemClock()) as ledger:
+        ((_, mark),) = repository_marks(ledger.marks(REPOSITORY_MARK)).items()
+        begun = mark._replace(beginnings={"preview-cleanup": int(time.time() - DAY)})
+        ledger.save_mark(REPOSITORY_MARK, str(mark.id), begun.to_json())
+    stack(machine, "preview-17")
+    code, told, _ = patrol(machine)
+    assert (code, told["orphans"]) == (exits.FAILED, {"found": 1, "started": 1, "unknown": 0})
+    assert heard(machine) == [("preview-cleanup", "inventory", "queued")]
+    assert patrol(machine)[1]["orphans"] == {"found": 0, "started": 0, "unknown": 1}
+
+
+def patrol(machine: Machine) -> tuple[int, Any, str]:
+    """Patrol once, without a server; return the exit code, what is told to a program, and what to a person."""
+    done = machine.closeout("patrol", "--once", "--db", str(machine.db), "--json", check=False)
+    return done.returncode, json.loads(done.stdout), " ".join(done.stderr.split())
+
+
+def heard(machine: Machine) -> list[tuple[str, str, str]]:
+    """The runs of the ledger: automation, how it was heard, state."""
+    listed = json.loads(machine.closeout("runs", "list", "--db", str(machine.db), "--json").stdout)
+    return [(run["automation"], run["heard"], run["state"]) for run in listed]

@@ -9,6 +9,8 @@ VERDICT = "tests/unit/orphans/test_verdict.py"
 READING = "tests/unit/orphans/test_reading.py"
 AUDIT = "tests/unit/orphans/test_audit.py"
 CLEANING = "tests/unit/wiring/test_cleaning.py"
+REPAIR = "tests/unit/orphans/test_repair.py"
+COMMAND = "tests/acceptance/test_cli_orphans.py"
 INVERSE = "tests/unit/core/test_inverse.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -158,5 +160,54 @@ MUTANTS: tuple[Mutant, ...] = (
         '        if before.state != "finished":',
         "        if False:",
         (f"{CLEANING}::test_one_run_of_the_orphans_automation_starts",),
+    ),
+    Mutant(
+        "patrol starts any number of runs",
+        f"{SOURCE}/repair.py",
+        "    elif len(targets) > limit:",
+        "    elif False:",
+        (f"{REPAIR}::test_above_the_limit_none_is_started",),
+    ),
+    Mutant(
+        "patrol starts runs after half an audit",
+        f"{SOURCE}/repair.py",
+        "    if targets and errors:",
+        "    if False:",
+        (f"{REPAIR}::test_half_an_audit_starts_nothing",),
+    ),
+    Mutant(
+        "patrol repairs what it should report",
+        f"{SOURCE}/repair.py",
+        'if modes.get(row.automation) == "repair"]',
+        "if True]",
+        (f"{REPAIR}::test_only_repair_starts_anything",),
+    ),
+    Mutant(
+        "patrol tries an orphan again and again",
+        "src/closeout/wiring/cleaning.py",
+        "        if once and for_an_orphan:",
+        "        if False:",
+        (f"{CLEANING}::test_patrol_tries_once",),
+    ),
+    Mutant(
+        "each start makes an audit",
+        "src/closeout/wiring/patrols.py",
+        '        return max(0.0, float(last["ended_at"]) + DAY - self._now())',
+        "        return 0.0",
+        ("tests/unit/wiring/test_patrols.py::test_an_audit_is_due_a_day_after_the_last",),
+    ),
+    Mutant(
+        "patrol repairs what was closed before it began",
+        f"{SOURCE}/repair.py",
+        "    targets = tuple(dict.fromkeys(row.target for row in owned if begun(row)))",
+        "    targets = tuple(dict.fromkeys(row.target for row in owned))",
+        (f"{REPAIR}::test_history_is_a_persons",),
+    ),
+    Mutant(
+        "patrol has always begun",
+        "src/closeout/wiring/orphans.py",
+        "                and row.automation in mark.begun_for(int(row.closed))",
+        "                and True",
+        (f"{COMMAND}::test_patrol_tells_of_orphans_and_starts_nothing_from_before_it_began",),
     ),
 )

@@ -52,7 +52,8 @@ def test_an_orphan_has_all_proofs_and_nothing_else_is_one(**drawn: Any) -> None:
     automation = replace(AUTOMATION, condition=drawn["condition"])
     step = replace(STEP, condition=drawn["step_condition"])
     find = Find(existing, None, automation, step, builtin()[USES], "acme/shop", 17)
-    ask = GitHubSays(lambda _number: Pull(answer | {"merged": False}, whole=True), lambda _name, _number: ())
+    whole = Pull(answer | {"merged": False}, whole=True)
+    ask = GitHubSays(lambda _number: whole, lambda _name, _number: (), lambda _name, _number: ())
     verdict = judge(find, pull, ask, NOW)
     matched = drawn["condition"] is None or (
         drawn["condition"] == KEEPS and "keep-preview" not in drawn["labels"]

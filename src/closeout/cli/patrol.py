@@ -39,8 +39,10 @@ def patrol(*, once: bool, config: Path, db: Path | None, as_json: bool) -> int:
     Patrol begins when it first reads a repository, and never starts what was closed before. If a server runs on the
     ledger, it does the work and this command waits; otherwise the next `closeout serve` carries out the runs.
 
-    Exit code 0 if there was nothing to find, 1 if something was found or started, 4 if GitHub could not be asked for some
-    of it. With --json: {"deliveries": {"seen", "recovered", "ignored", "gaps"}, "closings": {"seen", "started"},
+    It also looks for orphans as `closeout orphans` does, and starts runs for those of automations that say `patrol: repair`.
+
+    Exit code 0 if there was nothing to find, 1 if something was found or started, 4 if GitHub or AWS could not be asked for
+    some of it. With --json: {"deliveries": {"seen", "recovered", "ignored", "gaps"}, "closings": {"seen", "started"},
     "orphans": {"found", "started", "unknown"}, "errors": [...]}.
     """
     if not once:
@@ -107,6 +109,10 @@ def _show(report: dict[str, Any]) -> None:
     )
     output.say(
         f"Closed pull requests: {closings['seen']} since the last patrol, {closings['started']} started."
+    )
+    orphans = report["orphans"]
+    output.say(
+        f"Orphans: {orphans['found']} found, {orphans['started']} started, {orphans['unknown']} unknown."
     )
     for error in report["errors"]:
         output.note(output.wrapped(f"Not read: {output.clean(error)}"))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from closeout.config import bases, guards, keys, workflow_words
 from closeout.config.document import Mapping, Scalar
 from closeout.config.inputs import check_template
+from closeout.config.patrol import read_mode
 from closeout.config.references import environment_variables, is_reference
 from closeout.config.settings import Settings
 from closeout.config.steps import ReadStep, Surroundings, read_condition, read_steps
@@ -30,7 +31,7 @@ _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
 FUNCTION_KEYS = tuple(
     key
     for key in keys.names("automation")
-    if key not in {"steps", "on-failure", "max-changes", "max-objects", "environment", "bases"}
+    if key not in {"steps", "on-failure", "max-changes", "max-objects", "environment", "bases", "patrol"}
 )
 
 
@@ -100,6 +101,7 @@ def read_automation(
         protect_tags=settings.protect_tags,
         public_logs=settings.public_logs,
         environment=_environment(section.get("environment"), steps),
+        patrol=read_mode(section.get("patrol")),
         **_limits(section),
     )
     automation = replace(

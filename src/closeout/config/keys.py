@@ -57,6 +57,7 @@ KEYS: tuple[Key, ...] = (
     Key("automation", "max-objects", "integer", "100000", "closeout rejects an entire plan with more objects than this."),
     Key("automation", "unguarded", "`true` or `false`", "`false`", "Lets destructive steps run on events that have no live check."),
     Key("automation", "environment", "template", "none", "The GitHub environment of what the steps delete, like `preview-${{ event.pull_request.number }}`. A run that deletes nothing although GitHub has an active deployment there fails."),
+    Key("automation", "patrol", "`report`, `repair` or `off`", "`report`", "What [patrol](../explanation/patrol.md) does with [orphans](../how-to/find-orphans.md) of this automation: it tells, it starts runs up to the file's `patrol.limit`, or it does not look."),
     Key("automation", "steps", "list of steps", "", "What it does, in order. Required."),
     Key("step", "uses", "action", "", "The action, like `aws/cloudformation-delete-stack`. Required."),
     Key("step", "with", "map", "", "The action's inputs. An `aws/*` step may set `account`, `region` and `assume-role` here too."),

@@ -36,6 +36,13 @@ def read_patrol(at: At | None) -> PatrolSettings:
     )
 
 
+def read_mode(at: At | None) -> str:
+    """Read an automation's `patrol`: what patrol does with its orphans."""
+    if at is None:
+        return "report"
+    return "off" if _is_off(at) else at.choice(("report", "repair", "off")) or "report"
+
+
 def _interval(at: At | None, default: float | None) -> float | None:
     if at is None:
         return default

@@ -83,6 +83,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("automation", "max-objects"): {"type": "integer", "minimum": 1},
     ("automation", "unguarded"): _BOOLEAN,
     ("automation", "environment"): _TEXT,
+    ("automation", "patrol"): {"anyOf": [{"enum": ["report", "repair"]}, _OFF]},
     ("automation", "steps"): {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}},
     ("step", "with"): {"type": "object"},
     ("step", "id"): {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$"},

@@ -16,7 +16,7 @@ BASES = ("ever", "at-close")
 EXPECTATIONS = ("any", "present")
 
 
-_ADDED = {"bases": "at-close", "environment": None, "expect": "any"}
+_ADDED = {"bases": "at-close", "environment": None, "expect": "any", "patrol": "report"}
 """Keys that came after the first release, with their defaults. They are stored only where they say something else: most
 runs do not grow by them, and an earlier release reads those runs as before."""
 
@@ -80,6 +80,9 @@ class Automation:
     """A template: GitHub's environment in which a run that deletes nothing must find no active deployment."""
     bases: str = "at-close"
     """Which of a closed pull request's bases `branches` are compared with: the one `at-close`, or each that it `ever` had."""
+
+    patrol: str = "report"
+    """What patrol does with its orphans: `report`, `repair` or `off`."""
 
     def canonical(self) -> str:
         """Return canonical JSON: the same automation gives the same bytes."""

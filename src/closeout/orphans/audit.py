@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from closeout.actions.spec import Existing
@@ -16,39 +17,13 @@ from closeout.core.errors import CloseoutError
 from closeout.core.inverse import Naming
 from closeout.core.units import iso
 from closeout.orphans.reading import Pull, Reading, Unread, at_once, reading
-from closeout.orphans.verdict import Find, GitHubSays, State, Verdict, judge
+from closeout.orphans.verdict import Find, GitHubSays, State, Verdict, judge, seconds
 from closeout.ports import AwsTarget, ClientFactory, GitHub
-from closeout.run import guards, inputs
+from closeout.run import bases, guards, inputs
 
 Progress = Callable[[str], None]
 EVERY = 500
 """So many things are listed, or judged, between two lines of progress."""
-
-
-class Row(NamedTuple):
-    """What the audit says of one resource."""
-
-    target: AwsTarget | None
-    resource: str
-    state: State
-    reason: str
-    repository: str
-    pull_request: int
-    automation: str
-    created: float | None
-    failed: bool
-
-    def to_json(self, now: float) -> dict[str, Any]:
-        """Return an orphan as `closeout orphans --json` shows it."""
-        created = self.created or now
-        return {
-            "resource": self.resource,
-            "repository": self.repository,
-            "pull_request": self.pull_request,
-            "automation": self.automation,
-            "created": iso(created),
-            "age_seconds": int(now - created),
-        }
 
 
 class Target(NamedTuple):
@@ -63,6 +38,41 @@ class Target(NamedTuple):
         return f"{self.repository}#{self.number} {self.automation}"
 
 
+class Row(NamedTuple):
+    """What the audit says of one resource."""
+
+    place: AwsTarget | None
+    resource: str
+    state: State
+    reason: str
+    repository: str
+    pull_request: int
+    automation: str
+    created: float | None
+    failed: bool
+    repository_id: int = 0
+    """0 if GitHub did not answer."""
+    closed: float | None = None
+    """When the pull request was closed, in seconds since the epoch."""
+
+    @property
+    def target(self) -> Target:
+        """What one run cleans up with it."""
+        return Target(self.repository, self.pull_request, self.automation)
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return an orphan as `closeout orphans --json` shows it."""
+        created = self.created or now
+        return {
+            "resource": self.resource,
+            "repository": self.repository,
+            "pull_request": self.pull_request,
+            "automation": self.automation,
+            "created": iso(created),
+            "age_seconds": int(now - created),
+        }
+
+
 class Report(NamedTuple):
     """The rows, orphans first and the oldest of each state first; `errors` name what could not be asked."""
 
@@ -71,10 +81,7 @@ class Report(NamedTuple):
 
     def targets(self) -> tuple[Target, ...]:
         """Return what runs would clean up, each once, the oldest orphan's first."""
-        orphans = self.of("orphan")
-        return tuple(
-            dict.fromkeys(Target(row.repository, row.pull_request, row.automation) for row in orphans)
-        )
+        return tuple(dict.fromkeys(row.target for row in self.of("orphan")))
 
     def of(self, state: State) -> tuple[Row, ...]:
         """Return the rows of one state."""
@@ -195,12 +202,16 @@ class Audit:
         def row(find: Find) -> Row:
             known = readings[find.repository]
             alone = known.alone if isinstance(known, Reading) else lambda _number: known
-            ask = GitHubSays(alone, self.github.pull_request_files)
-            verdict = judge(find, pulls[find.repository, find.number], ask, self.now)
+            ask = GitHubSays(alone, self.github.pull_request_files, partial(bases.bases_of, self.github))
+            pull = pulls[find.repository, find.number]
+            verdict = judge(find, pull, ask, self.now)
             if verdict.state == "orphan":
                 why = self.busy(find.repository, find.number)
                 verdict = Verdict("unknown", why) if why else verdict
-            return _row(find, verdict)
+            closed = seconds(pull.answer.get("closed_at")) if isinstance(pull, Pull) else None
+            return _row(find, verdict)._replace(
+                repository_id=known.id if isinstance(known, Reading) else 0, closed=closed
+            )
 
         rows: list[Row] = []
         for first in range(0, len(finds), EVERY):
@@ -243,7 +254,7 @@ def _one_each(rows: Iterable[Row]) -> list[Row]:
     """
     found: dict[tuple[AwsTarget | None, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.target, row.resource), []).append(row)
+        found.setdefault((row.place, row.resource), []).append(row)
     return [_joined(together) for together in found.values()]
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from closeout.core.errors import CloseoutError
-from closeout.orphans.audit import Report, Target
+from closeout.orphans.audit import Report, Row, Target
 
 PATROL_MODES = ("off", "report", "repair")
+Begun = Callable[[Row], bool]
+"""Returns whether patrol had begun, for the automation and the repository, when the pull request was closed."""
 Start = Callable[[Target], tuple[bool, str]]
 """Starts the run that cleans up; returns whether it did, and a sentence or the execution. Raises `CloseoutError`."""
 
@@ -27,11 +29,20 @@ class Repaired(NamedTuple):
     errors: tuple[str, ...]
 
 
-def repair(report: Report, modes: Mapping[str, str], limit: int, start: Start) -> Repaired:
-    """Start what the automations in mode `repair` own, if it is no more than `limit`; tell all that was found."""
+def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun, start: Start) -> Repaired:
+    """Start what the automations in mode `repair` own, if it is no more than `limit`; tell all that was found.
+
+    What was closed before patrol began is history, and history is a person's to clean up.
+    """
     notes = [f"{row.resource} is left of {row.repository}#{row.pull_request}" for row in report.of("orphan")]
     errors = list(report.errors)
-    targets = [target for target in report.targets() if modes.get(target.automation) == "repair"]
+    owned = [row for row in report.of("orphan") if modes.get(row.automation) == "repair"]
+    targets = tuple(dict.fromkeys(row.target for row in owned if begun(row)))
+    old = {row.target for row in owned} - set(targets)
+    if old:
+        notes.append(
+            f"{len(old)} of them were closed before patrol began: `closeout orphans --clean` is for these"
+        )
     started = 0
     if targets and errors:
         notes.append("nothing was started for orphans, because the audit could not ask for all of it")
@@ -43,10 +54,10 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, start: Start) -
     else:
         for target in targets:
             try:
-                begun, told = start(target)
+                starts, told = start(target)
             except CloseoutError as error:
                 errors.append(error.message)
                 continue
-            started += begun
+            started += starts
             notes.append(f"{target}: {told}")
     return Repaired(len(report.of("orphan")), started, len(report.of("unknown")), tuple(notes), tuple(errors))

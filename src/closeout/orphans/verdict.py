@@ -23,7 +23,7 @@ from closeout.orphans.reading import Pull, Unread
 from closeout.ports import AwsTarget, GitHub, Json
 from closeout.run import explain, inputs
 from closeout.run.closed_event import EVENT, read_closed_event
-from closeout.run.matching import PathsOf
+from closeout.run.matching import BasesOf, PathsOf
 
 SLACK = 10 * MINUTE
 """Clocks differ, and a workflow may have begun to deploy before GitHub stored the pull request."""
@@ -82,6 +82,7 @@ class GitHubSays(NamedTuple):
     alone: Callable[[int], Pull | Unread]
     """Reads a pull request by itself."""
     paths_of: PathsOf
+    bases_of: BasesOf
 
 
 def judge(find: Find, pull: Pull | Unread, ask: GitHubSays, now: float) -> Verdict:
@@ -104,12 +105,12 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays, now: float) -> Verdi
         payload = _payload(find, pull, now)
     except CloseoutError as error:
         return Verdict("unknown", f"no event can be made of the pull request: {error.message}")
-    return _by_event(find, payload, ask.paths_of)
+    return _by_event(find, payload, ask)
 
 
 def _why_untimely(existing: Existing, pull: Json) -> str | None:
     """Return why the pull request did not make this, as far as times say; None if it may have."""
-    opened, closed = _seconds(pull.get("created_at")), _seconds(pull.get("closed_at"))
+    opened, closed = seconds(pull.get("created_at")), seconds(pull.get("closed_at"))
     if opened is None or closed is None:
         return "GitHub does not say when the pull request was opened and closed"
     if existing.created is None:
@@ -132,7 +133,7 @@ def _why_left_alone(find: Find) -> str | None:
     return None
 
 
-def _by_event(find: Find, payload: Mapping[str, Any], paths_of: PathsOf) -> Verdict:
+def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdict:
     """Return the verdict as far as the pull request's event decides: the name, the triggers, and each `if`."""
     try:
         livecheck.subject_of(EVENT, payload)
@@ -147,7 +148,7 @@ def _by_event(find: Find, payload: Mapping[str, Any], paths_of: PathsOf) -> Verd
         untold |= {"sender"}
     if untold:
         return Verdict("unknown", f"a condition asks for `{min(untold)}`, which GitHub's API does not give")
-    (row,) = explain.explain([find.automation], EVENT, payload, paths_of)
+    (row,) = explain.explain([find.automation], EVENT, payload, ask.paths_of, ask.bases_of)
     if row["outcome"] != explain.RUN:
         return Verdict("unknown", row["reason"], failed=row["outcome"] == explain.UNKNOWN)
     try:
@@ -187,7 +188,8 @@ class _Read:
         return self._answer
 
 
-def _seconds(text: Any) -> float | None:
+def seconds(text: Any) -> float | None:
+    """Return a time of GitHub's in seconds since the epoch; None for what is none."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except (TypeError, ValueError):

@@ -25,6 +25,9 @@ class Report:
     gaps: int = 0
     closings_seen: int = 0
     started: int = 0
+    orphans_found: int = 0
+    orphans_started: int = 0
+    orphans_unknown: int = 0
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     repositories: int | None = None
@@ -37,7 +40,7 @@ class Report:
     @property
     def found(self) -> bool:
         """Whether patrol found something that nobody had told."""
-        return bool(self.recovered or self.gaps or self.started)
+        return bool(self.recovered or self.gaps or self.started or self.orphans_found)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -49,7 +52,11 @@ class Report:
                 "gaps": self.gaps,
             },
             "closings": {"seen": self.closings_seen, "started": self.started},
-            "orphans": {"found": 0, "started": 0, "unknown": 0},
+            "orphans": {
+                "found": self.orphans_found,
+                "started": self.orphans_started,
+                "unknown": self.orphans_unknown,
+            },
             "errors": list(self.errors),
         }
 

@@ -7,8 +7,10 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from closeout.core.ids import short_digest
+from closeout.core.records import NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.ledger.sqlite import Ledger
@@ -35,30 +37,44 @@ class Cleaning:
         self._clock = clock
 
     def start(self, text: str, by: str) -> str:
-        """Start the run; return its execution, or why there is none. Raises GitHub's error: then nothing is started."""
+        """Carry a request out: return the execution that starts, or why there is none. Raises as `clean` does."""
         found = _TARGET.fullmatch(text)
         if found is None:
             return f"{text!r} names no pull request and automation"
-        target = Target(found["repository"], int(found["number"]), found["automation"])
+        return self.clean(Target(found["repository"], int(found["number"]), found["automation"]), by)[1]
+
+    def clean(self, target: Target, by: str, *, once: bool = False) -> tuple[bool, str]:
+        """Return whether a run starts, with its execution, or with why there is none.
+
+        With `once`, not if the last attempt was made for an orphan: another would end as that did. Raises GitHub's error,
+        and then nothing is started.
+        """
         now = self._clock.now()
         closed = read_closed_event(self._github, target.repository, target.number, now)
         if closed.state != "closed":
-            return f"{closed.name} is {closed.state}, so nothing was started"
+            return False, f"{closed.name} is {closed.state}, so nothing was started"
         # A name of its own: under the closing's, the other automations of that closing would count as started.
         guid = f"{HEARD}-{short_digest(str(target) + str(closed.payload['pull_request']['closed_at']))}"
         decision = recovered(self._receiver, closed.payload, heard=HEARD, at=now, guid=guid)
         runs = [run for run in decision.runs if run.automation == target.automation]
         if decision.delivery is None or decision.delivery.closing is None or not runs:
-            return f"{target.automation} does not start when {closed.name} is closed"
-        (run,) = runs
+            return False, f"{target.automation} does not start when {closed.name} is closed"
         accepted = self._ledger.accept_wait(decision.delivery, runs)
         if accepted.started:
-            return accepted.started[0]
-        before = self._reader.run(accepted.runs[0]) if accepted.runs else None
+            return True, accepted.started[0]
+        return self._again(accepted.runs, runs[0], by, once=once)
+
+    def _again(self, there: Sequence[str], run: NewRun, by: str, *, once: bool) -> tuple[bool, str]:
+        """Start the next attempt at a run that is there."""
+        before = self._reader.run(there[0]) if there else None
         if before is None:
-            return f"the ledger has this delivery without a run of {target.automation}"
+            return False, f"the ledger has this delivery without a run of {run.automation}"
         if before.state != "finished":
-            return f"run {before.id} has not finished"
-        return self._ledger.attempts.new_attempt(
+            return False, f"run {before.id} has not finished"
+        for_an_orphan = before.requested_by == by or (before.attempt == 1 and before.heard == HEARD)
+        if once and for_an_orphan:
+            return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
+        execution = self._ledger.attempts.new_attempt(
             before.id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout
         )
+        return True, execution

@@ -17,6 +17,7 @@ from closeout.adapters.hooks import same_webhook
 from closeout.config.load import Loaded
 from closeout.core.errors import ServiceError
 from closeout.core.redact import Redactor
+from closeout.core.units import DAY
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.patrol.reader import SPENT
@@ -24,7 +25,9 @@ from closeout.patrol.report import COUNTED, PatrolFigures, Report
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Page, RunReader
 from closeout.wiring.api_intake import ApiIntake
-from closeout.wiring.clients import SharedClients, configured_clients, setting_value
+from closeout.wiring.cleaning import Cleaning
+from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
+from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
 
 LAST = "report"
@@ -39,7 +42,7 @@ JOIN_SECONDS = 2.0
 class Patrols:
     """The patrols of one process. `base` returns this server's public URL, None while nobody knows it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root
         self,
         loaded: Loaded,
         ledger: Ledger,
@@ -49,6 +52,7 @@ class Patrols:
         *,
         base: Callable[[], str | None],
         start: Callable[[Iterable[str]], None],
+        orphans: OrphanRounds,
     ) -> None:
         self._settings = loaded.settings.patrol
         self._ledger = ledger
@@ -72,6 +76,8 @@ class Patrols:
             pause=self._stopping.wait,
         )
         self._now = clients.now
+        self._orphans = orphans
+        self._start = start
 
     @property
     def watches(self) -> bool:
@@ -90,7 +96,7 @@ class Patrols:
         ]
         return [*found, *([UNASKED] if self.watches and not self._has_token else [])]
 
-    def round(self, *, deliveries: bool = True, closings: bool = True) -> Report:
+    def round(self, *, deliveries: bool = True, closings: bool = True, orphans: bool = True) -> Report:
         """Make one round, of what is not switched off, and keep what it saw."""
         with self._one_at_a_time:
             if not self._has_token:
@@ -100,10 +106,22 @@ class Patrols:
                     deliveries=deliveries and self._settings.deliveries is not None,
                     closings=closings and self._settings.state is not None,
                 )
-            self._note(report)
+                if orphans and self._settings.state is not None and self._orphans.watches:
+                    self._look_for_orphans(report)
+            self._note(report, looked=deliveries or closings)
         return report
 
-    def _note(self, report: Report) -> None:
+    def _look_for_orphans(self, report: Report) -> None:
+        made = self._orphans.round(self._stopping.is_set)
+        report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
+        report.notes += made.notes
+        report.errors += made.errors
+        if made.started:
+            self._start(())
+        self._last["orphans"] = {"ended_at": self._now()}
+        self._ledger.save_mark(LAST, "orphans", self._last["orphans"])
+
+    def _note(self, report: Report, *, looked: bool) -> None:
         """Count what a round saw, and keep when the lists and the logs were last looked at."""
         seen = (
             1,
@@ -116,6 +134,8 @@ class Patrols:
         )
         for name, count in zip(COUNTED, seen, strict=True):
             self.totals[name] += count
+        if not looked:
+            return  # it was about orphans alone
         value = {"ended_at": self._now(), "repositories": report.repositories, **report.to_json()}
         kind = "logs" if report.repositories is None else "lists"
         self._ledger.save_mark(LAST, kind, value)
@@ -125,7 +145,7 @@ class Patrols:
         """Return what `/metrics` says of patrol."""
         last = dict(self._last)
         return PatrolFigures(
-            {kind: value["ended_at"] for kind, value in sorted(last.items())},
+            {kind: last[kind]["ended_at"] for kind in ("lists", "logs") if kind in last},
             last.get("lists", {}).get("repositories") or 0,
             len(self._patrol.coverage.patterns),
             dict(self.totals),
@@ -146,13 +166,28 @@ class Patrols:
             self._thread.join(JOIN_SECONDS)
 
     def _run(self, told: Callable[[Report], None]) -> None:
-        schedule = Schedule(deliveries=self._settings.deliveries, closings=self._settings.state)
+        audits = self._settings.state is not None and self._orphans.watches
+        schedule = Schedule(
+            deliveries=self._settings.deliveries,
+            closings=self._settings.state,
+            orphans=DAY if audits else None,
+        )
+        if audits:
+            schedule.postpone("orphans", time.monotonic() + self._until_orphans())
         while not self._stopping.wait(schedule.wait(time.monotonic())):
             due = schedule.take(time.monotonic())
             try:
-                told(self.round(deliveries="deliveries" in due, closings="closings" in due))
+                told(self.round(**{part: part in due for part in ("deliveries", "closings", "orphans")}))
             except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one round meets
                 told(Report(errors=[f"patrol failed: {error}"]))
+
+    def _until_orphans(self) -> float:
+        """Return the seconds until orphans are looked for: a day after the last time, or after the first start."""
+        last = self._last.get("orphans")
+        if last is None:
+            last = self._last["orphans"] = {"ended_at": self._now()}
+            self._ledger.save_mark(LAST, "orphans", last)
+        return max(0.0, float(last["ended_at"]) + DAY - self._now())
 
 
 class Schedule:
@@ -171,6 +206,10 @@ class Schedule:
         due = frozenset(part for part, at in self._due.items() if at <= now)
         self._due |= {part: now + self._every[part] for part in due}
         return due
+
+    def postpone(self, part: str, until: float) -> None:
+        """Let a part be due later than at first."""
+        self._due[part] = until
 
 
 class _Stoppable:
@@ -202,14 +241,23 @@ def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report
     clients = configured_clients(loaded, clock, redactor, lambda _text: None)
     with Ledger(db, clock=clock, redact=redactor.text) as ledger:
         reader = Views(db, clock=clock)
+        receiver = Receiver.of(loaded.automations, tuple)
         patrols = Patrols(
             loaded,
             ledger,
             reader,
-            Receiver.of(loaded.automations, tuple),
+            receiver,
             clients,
             base=lambda: _base(loaded, reader, base_setting),
             start=lambda _executions: None,
+            orphans=OrphanRounds(
+                loaded,
+                clients,
+                reader,
+                ledger,
+                Cleaning(receiver, ledger, reader, LazyGitHub(clients), clock),
+                redactor.text,
+            ),
         )
         return patrols.round()
 

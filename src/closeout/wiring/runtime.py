@@ -26,6 +26,7 @@ from closeout.run.workflow import make_run_function
 from closeout.wiring import cleaning
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
+from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.reruns import Reruns
 
@@ -92,6 +93,7 @@ class Runtime:
             clients,
             base=lambda: self.base,
             start=lambda _executions: self.engine.wake(),
+            orphans=OrphanRounds(loaded, clients, self.views, ledger, self._cleaning, redactor.text),
         )
 
     def start(self) -> int:

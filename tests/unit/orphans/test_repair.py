@@ -25,7 +25,8 @@ def repaired(
         begun.append(target)
         return True, "started"
 
-    return repair(Report(rows, errors), modes, limit, start), begun
+    made = repair(Report(rows, errors), modes, limit, begun=lambda row: row.pull_request >= 17, start=start)
+    return made, begun
 
 
 def test_up_to_the_limit_each_orphan_gets_its_run() -> None:
@@ -40,6 +41,14 @@ def test_above_the_limit_none_is_started() -> None:
     found, begun = repaired((row(17), row(18), row(19)))
     assert (begun, found[:3]) == ([], (3, 0, 0))
     assert "3 runs would clean up orphans, and the limit is 2: none was started" in found.notes[-1]
+
+
+def test_history_is_a_persons() -> None:
+    """What was closed before patrol began starts nothing, however few there are, and does not count for the limit."""
+    found, begun = repaired((row(1), row(2), row(3), row(17)))
+    assert begun == [Target("acme/shop", 17, "a")]
+    assert (found.found, found.started) == (4, 1)
+    assert "3 of them were closed before patrol began" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize("mode", ["report", "off", "Repair"])
@@ -65,5 +74,6 @@ def test_one_that_cannot_be_started_holds_up_no_other() -> None:
             raise ServiceError("GitHub: 502", service="github", operation="GET", reason="502")
         return target.number == 18, "told"
 
-    found = repair(Report((row(17), row(18), row(19)), ()), REPAIR, 3, start)
+    rows = (row(17), row(18), row(19))
+    found = repair(Report(rows, ()), REPAIR, 3, begun=lambda _row: True, start=start)
     assert (found.started, found.errors) == (1, ("GitHub: 502",))

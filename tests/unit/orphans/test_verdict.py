@@ -61,14 +61,19 @@ def no_more(_number: int) -> Pull | Unread:
 
 
 def verdict(
-    about: Find, answer: Pull | Unread, *, alone: Any = no_more, paths: tuple[str, ...] | ServiceError = ()
+    about: Find,
+    answer: Pull | Unread,
+    *,
+    alone: Any = no_more,
+    paths: tuple[str, ...] | ServiceError = (),
+    bases: tuple[str, ...] = (),
 ) -> Verdict:
     def paths_of(_repository: str, _number: int) -> tuple[str, ...]:
         if isinstance(paths, ServiceError):
             raise paths
         return paths
 
-    return judge(about, answer, GitHubSays(alone, paths_of), NOW)
+    return judge(about, answer, GitHubSays(alone, paths_of, lambda _repository, _number: bases), NOW)
 
 
 def unreachable() -> ServiceError:
@@ -203,6 +208,14 @@ def test_paths_are_asked_for_and_an_error_is_no_answer() -> None:
     assert verdict(about, pull(), paths=("docs/x.md",)).state == "unknown"
     failed = verdict(about, pull(), paths=unreachable())
     assert (failed.state, failed.failed) == ("unknown", True)
+
+
+@pytest.mark.parametrize(("had", "state"), [(("main", "develop"), "orphan"), (("main",), "unknown")])
+def test_a_base_that_it_had_counts_where_the_automation_says_so(had: tuple[str, ...], state: str) -> None:
+    """Opened against develop, previewed, retargeted and closed: the preview is left over by the very rule of bases."""
+    retargeted = pull(base="main")
+    assert verdict(find(bases="ever"), retargeted, bases=had).state == state
+    assert verdict(find(), retargeted, bases=had).state == "unknown"
 
 
 def test_what_is_being_deleted_is_left_alone() -> None:

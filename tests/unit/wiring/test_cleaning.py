@@ -44,6 +44,10 @@ class World:
     def start(self, target: Target = TARGET) -> str:
         return self.cleaning.start(str(target), "ann@host")
 
+    def finish(self) -> None:
+        (open_run,) = self.ledger.pending(0)
+        self.ledger.finish(open_run.number, Ending("success", "deleted"), 2.0)
+
     def runs(self) -> list[tuple[str, int, str]]:
         return [(run.automation, run.attempt, run.heard) for run in self.views.runs()]
 
@@ -79,10 +83,22 @@ def test_the_closing_itself_is_still_to_be_heard(world: World) -> None:
 def test_a_finished_run_gets_a_further_attempt(world: World) -> None:
     """What was deployed after a teardown is deleted by the next attempt."""
     first = world.start()
-    (open_run,) = world.ledger.pending(0)
-    world.ledger.finish(open_run.number, Ending("success", "deleted"), 2.0)
+    world.finish()
     assert world.start() == first.removesuffix("-1") + "-2"
     assert world.runs() == [("preview-cleanup", 2, "inventory")]
+
+
+def test_patrol_tries_once(world: World) -> None:
+    """What an attempt for an orphan has left is not tried every hour; a person may try it again."""
+    assert world.cleaning.clean(TARGET, "patrol", once=True)[0]
+    world.finish()
+    begun, told = world.cleaning.clean(TARGET, "patrol", once=True)
+    assert (begun, "ended as success and has left it; look at that run first" in told) == (False, True)
+    assert world.start().endswith("-2")
+    world.finish()
+    assert world.cleaning.clean(TARGET, "patrol", once=True)[0]
+    world.finish()
+    assert not world.cleaning.clean(TARGET, "patrol", once=True)[0]
 
 
 def test_a_pull_request_that_is_open_again_starts_nothing(world: World) -> None:
