@@ -38,7 +38,7 @@ def finished(scene: Scene) -> tuple[str, str]:
 
 def definition(scene: Scene, execution: str) -> Automation:
     """The automation that an execution was stored with."""
-    record = scene.bench.store.look(execution)
+    record = scene.bench.store.read(execution)
     assert record is not None
     return Automation.from_canonical(scene.bench.store.load(record).execution.definition)
 
@@ -72,7 +72,7 @@ def test_the_plan_that_is_shown_is_that_of_what_is_deployed(scene: Scene, comman
     done = scene.world.closeout(*commands(run_id, delivery)[command], check=False)
     assert done.returncode == 3, "nobody is there to say yes"
     assert ", as deployed 20" in done.stderr
-    assert "preview-cleanup (dry run)" in done.stderr
+    assert "preview-cleanup (dry run)" in done.stderr, done.stderr
     assert "delete stack preview-17" in done.stderr
     assert scene.starts.started == []
 

@@ -227,5 +227,8 @@ class LazyGitHub:
     def __init__(self, clients: SharedClients) -> None:
         self._clients = clients
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._clients.github, name)
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            return getattr(self._clients.github, name)(*args, **named)
+
+        return call

@@ -5,7 +5,7 @@ They use the same clients and credentials as a server would, so a plan that is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -41,7 +41,8 @@ def plan(
 ) -> list[dict[str, Any]]:
     """Return the plans of the automations that the event would start: `run.preview.plan`'s rows. Reads only.
 
-    An automation whose run would fail before its first step has no steps, and an `error`.
+    An automation whose run would fail before its first step has no steps, and an `error`. So has one of which only its
+    earlier bases could say whether it matches, and GitHub does not tell them.
 
     With `code_here` false, as for a stack, no Python code of the configuration is imported. Raises GitHub's error, or the
     token's, if a filter needs a pull request's paths: an unknown match is never shown as no match.
@@ -52,16 +53,17 @@ def plan(
     deps = preview_deps(loaded, clients, redactor, _actions(code_here=code_here))
     failed: list[CloseoutError] = []
 
-    def noting(ask: Callable[[str, int], Sequence[str]], repository: str, number: int) -> Sequence[str]:
+    github = LazyGitHub(clients)
+
+    def paths_of(repository: str, number: int) -> Sequence[str]:
         try:
-            return ask(repository, number)
+            paths: Sequence[str] = github.pull_request_files(repository, number)
         except CloseoutError as error:
             failed.append(error)
             raise
+        return paths
 
-    github = LazyGitHub(clients)
-    paths_of = partial(noting, github.pull_request_files)
-    bases = partial(noting, partial(bases_of, github)) if clients.has_token else None
+    bases = partial(bases_of, github) if clients.has_token else None
     rows = run_explain.explain(loaded.automations, event, payload, paths_of, bases)
     if failed:
         raise failed[0]
