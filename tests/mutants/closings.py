@@ -61,6 +61,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (SQLITE,),
     ),
     Mutant(
+        "a run takes the closing that another one has",
+        "src/closeout/ledger/sqlite/attempts.py",
+        "            return str(there or owner)",
+        "            return owner",
+        ("tests/properties/test_closings.py::test_each_automation_runs_once_on_sqlite",),
+    ),
+    Mutant(
         "a run goes on although another one has its closing",
         "src/closeout/run/workflow.py",
         "        if owner != context.execution.run_id:",
