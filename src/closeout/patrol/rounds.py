@@ -63,5 +63,5 @@ class Patrol:
     def _read_logs(self, reader: Reader, report: Report, *, again: bool) -> None:
         known = repository_marks(self._store.marks(REPOSITORY))
         logs = DeliveryLogs(reader, self._store, self._intake, self._automations, report)
-        hooks = self._hooks.candidates(reader, self.coverage.repositories, report, again=again)
+        hooks = self._hooks.candidates(reader, self.coverage, report, again=again)
         logs.patrol(hooks, self._ours, self._hooks.foreign, known)
