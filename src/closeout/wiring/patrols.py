@@ -99,6 +99,7 @@ class Patrols:
                 report = self._patrol.round(
                     deliveries=deliveries and self._settings.deliveries is not None,
                     closings=closings and self._settings.state is not None,
+                    cover_gaps=self._settings.state is not None,
                 )
             self._note(report)
         return report

@@ -197,3 +197,18 @@ def test_a_quiet_hour_costs_a_call_for_each_repository_and_twenty_in_all() -> No
         made_calls = github.requests()
     assert len(made_calls) <= len(names) + 20
     assert sum(call["status"] != 304 for call in made_calls) <= 20
+
+
+def test_a_gap_makes_a_round_without_lists_read_them(world: World) -> None:
+    """Unless they are switched off."""
+    world.github.sender.settle()
+    world.close(10)
+    world.github.sender.settle()
+    world.github.world.repository("acme/shop").deliveries.clear()
+    world.ahead += FORTNIGHT
+    assert world.patrol.round(closings=False, cover_gaps=False).gaps == 1
+    assert world.cleaned() == []
+    world.ahead += FORTNIGHT
+    report = world.patrol.round(closings=False)
+    assert (report.gaps, report.started) == (1, 1)
+    assert world.cleaned() == [10]
