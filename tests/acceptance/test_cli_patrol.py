@@ -142,6 +142,27 @@ def test_what_the_hook_could_not_deliver_comes_from_its_log(scene: Machine) -> N
     assert runs(scene)[0]["heard"] == "delivery-log"
 
 
+def test_a_patrol_that_hangs_holds_up_no_delivery_and_survives_a_kill(scene: Machine) -> None:
+    """GitHub does not answer its call; a webhook comes, and then the process is killed."""
+    patrol(scene)
+    close(scene.github, 25)
+    held = scene.github.faults.add("hold", path=r"/repos/acme/shop/issues/events")
+    scene.start()
+    scene.github.faults.wait(held.id)
+    scene.github.add_hook("acme/shop", url=scene.hook_url, secret=SECRET)
+    close(scene.github, 26)
+    until("the run of #26, which was told", lambda: gone(scene) == ["26"])
+    scene.kill()
+    scene.github.faults.clear()
+    scene.start()
+    until("the run of #25", lambda: gone(scene) == ["26", "25"])
+    until("their end", lambda: [one["verdict"] for one in runs(scene)] == ["success", "success"])
+    assert sorted((one["number"], one["heard"]) for one in runs(scene)) == [
+        (25, "closed-list"),
+        (26, "webhook"),
+    ]
+
+
 def test_what_cannot_be_asked_is_told_and_starts_nothing(scene: Machine) -> None:
     """A repository that the token does not see is not one without closings."""
     patrol(scene)

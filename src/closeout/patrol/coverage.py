@@ -21,6 +21,13 @@ class Coverage(NamedTuple):
     patterns: tuple[tuple[str, str], ...]
     """Automation and pattern that patrol cannot follow; `*` where an automation names no repositories."""
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Return the owners whose webhooks may bring closings, also of repositories that only a pattern names."""
+        names = [*self.repositories, *(pattern for _, pattern in self.patterns)]
+        owners = [name.partition("/")[0] for name in names if "/" in name]
+        return tuple(dict.fromkeys(owner for owner in owners if is_literal(owner)))
+
 
 def coverage(automations: Iterable[Automation]) -> Coverage:
     """Return the coverage of a configuration's automations."""

@@ -6,11 +6,12 @@ first and later for a few an hour, so that a quiet hour costs a few calls howeve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.core.errors import ServiceError
 from closeout.patrol.answers import items, unusable
+from closeout.patrol.coverage import Coverage
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads
 
@@ -41,10 +42,11 @@ class Hooks:
         """Hooks whose log named no delivery that we have; read again when their owner's hooks are listed again."""
 
     def candidates(
-        self, github: GitHubReads, repositories: Iterable[str], report: Report, *, again: bool
+        self, github: GitHubReads, coverage: Coverage, report: Report, *, again: bool
     ) -> list[Hook]:
         """Return all hooks that are known, after those of new owners, or `again` of some, were listed. Errors are told."""
-        owners = _owners(repositories)
+        owners = [f"/orgs/{owner}" for owner in coverage.owners]
+        owners += [f"/repos/{name}" for name in coverage.repositories]
         for path in set(self._of) - set(owners):
             del self._of[path]
         new = [path for path in owners if path not in self._of]
@@ -72,13 +74,6 @@ class Hooks:
             " relies on the list of closed pull requests; give it `Webhooks: read` (classic: read:repo_hook)"
             f" ({error.message})"
         )
-
-
-def _owners(repositories: Iterable[str]) -> list[str]:
-    """Return the paths of organizations and repositories, in this order."""
-    names = list(repositories)
-    organizations = dict.fromkeys(f"/orgs/{name.partition('/')[0]}" for name in names)
-    return [*organizations, *(f"/repos/{name}" for name in names)]
 
 
 def _listed(github: GitHubReads, owner: str) -> tuple[Hook, ...]:

@@ -47,14 +47,14 @@ class Patrol:
         self._hooks = Hooks()
         self.coverage: Coverage = coverage(automations)
 
-    def round(self, *, deliveries: bool = True, closings: bool = True) -> Report:
-        """Look once; never raise for what GitHub answers. A gap in a log makes the round read the lists too."""
+    def round(self, *, deliveries: bool = True, closings: bool = True, cover_gaps: bool = True) -> Report:
+        """Look once; never raise for what GitHub answers. With `cover_gaps` a gap in a log makes it read the lists too."""
         report = Report()
         reader = Reader(self._github, self._pause)
         try:
             if deliveries:
                 self._read_logs(reader, report, again=closings)
-            if closings or report.gaps:
+            if closings or (cover_gaps and report.gaps):
                 patrol_closings(reader, self._store, self._intake, self.coverage.repositories, report)
         except CloseoutError as error:
             report.failed(error)
@@ -63,5 +63,5 @@ class Patrol:
     def _read_logs(self, reader: Reader, report: Report, *, again: bool) -> None:
         known = repository_marks(self._store.marks(REPOSITORY))
         logs = DeliveryLogs(reader, self._store, self._intake, self._automations, report)
-        hooks = self._hooks.candidates(reader, self.coverage.repositories, report, again=again)
+        hooks = self._hooks.candidates(reader, self.coverage, report, again=again)
         logs.patrol(hooks, self._ours, self._hooks.foreign, known)

@@ -83,15 +83,15 @@ class Patrols:
     def watches(self) -> bool:
         """Whether there is anything to look at."""
         on = self._settings.deliveries is not None or self._settings.state is not None
-        return on and bool(self._patrol.coverage.repositories)
+        return on and bool(self._patrol.coverage.owners)
 
     def notices(self) -> list[str]:
         """Return what the operator should know of the configuration."""
         if not (self._settings.deliveries or self._settings.state):
             return []
         found = [
-            f"patrol does not cover `repositories: {pattern}` of {automation}: it reads only repositories that are"
-            " written out, because a pattern does not say which there are"
+            f"patrol does not cover `repositories: {pattern}` of {automation}: it reads lists only of repositories that"
+            " are written out, because a pattern does not say which there are"
             for automation, pattern in self._patrol.coverage.patterns
         ]
         return [*found, *([UNASKED] if self.watches and not self._has_token else [])]
@@ -105,6 +105,7 @@ class Patrols:
                 report = self._patrol.round(
                     deliveries=deliveries and self._settings.deliveries is not None,
                     closings=closings and self._settings.state is not None,
+                    cover_gaps=self._settings.state is not None,
                 )
                 if orphans and self._settings.state is not None and self._orphans.watches:
                     self._look_for_orphans(report)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from closeout.core.automation import Automation
+from closeout.patrol.coverage import Coverage
 from closeout.patrol.delivery_log import DeliveryLogs, Entry
 from closeout.patrol.hooks import Hooks
 from closeout.patrol.marks import RepositoryMark
@@ -104,7 +105,9 @@ class Round:
         report = Report()
         self.github.calls.clear()
         logs = DeliveryLogs(self.github, self.store, self, self.automations, report)
-        hooks = self.hooks.candidates(self.github, ["acme/shop"], report, again=True)
+        hooks = self.hooks.candidates(
+            self.github, Coverage({"acme/shop": ("clean",)}, ()), report, again=True
+        )
         logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign, repositories)
         return report
 
@@ -252,10 +255,11 @@ def test_a_quiet_hour_lists_few_hooks() -> None:
     """However many repositories there are."""
     github, hooks = Logs(), Hooks()
     names = [f"acme/r{number}" for number in range(50)]
+    watched = Coverage(dict.fromkeys(names, ("clean",)), ())
     github.hooks = {path: [] for path in ("/orgs/acme", *(f"/repos/{name}" for name in names))}
-    hooks.candidates(github, names, Report(), again=True)
+    hooks.candidates(github, watched, Report(), again=True)
     assert len(github.calls) == 51
     github.calls.clear()
     for round_ in range(12):
-        hooks.candidates(github, names, Report(), again=round_ == 0)
+        hooks.candidates(github, watched, Report(), again=round_ == 0)
     assert len(github.calls) == 4

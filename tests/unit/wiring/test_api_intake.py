@@ -18,6 +18,7 @@ from closeout.ports import Page
 from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
+from closeout.testing.github.webhooks import Hook
 from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.reruns import Reruns
 from tests.memory_ledger import MemoryLedger
@@ -49,15 +50,15 @@ class Seventh:
 class World:
     """A GitHub, a ledger, and patrol between them."""
 
-    def __init__(self, github: FakeGitHub) -> None:
+    def __init__(self, github: FakeGitHub, *given: Automation) -> None:
         self.ahead = 0.0
+        given = given or (CLEAN, OF_BOT)
         github.world.now = github.sender._now = lambda: time.time() + self.ahead
-        github.world.add_repository("acme/shop", id=501_001)
         self.github = github
         self.ledger = MemoryLedger(FakeClock())
-        self.receiver = Receiver.of((CLEAN, OF_BOT), lambda: (SECRET,))
+        self.receiver = Receiver.of(given, lambda: (SECRET,))
         self.reads = Seventh(GitHubClient(lambda: github.token, github.url))
-        automations = {one.name: one for one in (CLEAN, OF_BOT)}
+        automations = {one.name: one for one in given}
         reruns = Reruns(
             self.ledger,
             self.ledger.attempts,
@@ -79,7 +80,7 @@ class World:
             self.reads,
             self.ledger,
             intake,
-            (CLEAN, OF_BOT),
+            given,
             ours=lambda url: url == URL,
             pause=lambda _seconds: None,
         )
@@ -99,6 +100,7 @@ class World:
 def world() -> Iterator[World]:
     """Return a world with old closings, in which patrol has begun."""
     with FakeGitHub() as github:
+        github.world.add_repository("acme/shop", id=501_001)
         made = World(github)
         for number in (1, 2, 3):
             made.close(number)
@@ -163,3 +165,50 @@ def test_a_closing_that_nothing_matches_leaves_no_delivery(world: World) -> None
     report = world.patrol.round(deliveries=False)
     assert (report.closings_seen, report.started) == (1, 0)
     assert world.ledger.deliveries() == []
+
+
+def test_a_lost_watermark_is_a_new_beginning_and_is_told(world: World) -> None:
+    """What was closed meanwhile starts nothing: nobody knows any more whether it was acted upon."""
+    world.close(10)
+    world.ledger._marks.clear()
+    report = world.patrol.round()
+    assert (report.started, report.errors) == (0, [])
+    assert any("patrol begins here" in note for note in report.notes)
+    world.close(11)
+    assert world.patrol.round(deliveries=False).started == 1
+    assert world.cleaned() == [11]
+
+
+def test_a_quiet_hour_costs_a_call_for_each_repository_and_twenty_in_all() -> None:
+    """Lists once, the log of the organization's webhook every five minutes, and a few lists of webhooks."""
+    names = [f"acme/r{number}" for number in range(40)]
+    with FakeGitHub() as github:
+        for name in names:
+            github.world.add_repository(name)
+        github.world.add_organization("acme")
+        made = World(github, Automation(name="clean", triggers=CLOSED, repositories=tuple(names)))
+        owner = github.world.organizations["acme"]
+        owner.hooks[9] = Hook(9, URL, SECRET.decode(), ("pull_request",), False)
+        assert made.patrol.round().errors == []
+        made.patrol.round()
+        github.clear_requests()
+        for number in range(12):
+            assert made.patrol.round(closings=number == 0).errors == []
+        made_calls = github.requests()
+    assert len(made_calls) <= len(names) + 20
+    assert sum(call["status"] != 304 for call in made_calls) <= 20
+
+
+def test_a_gap_makes_a_round_without_lists_read_them(world: World) -> None:
+    """Unless they are switched off."""
+    world.github.sender.settle()
+    world.close(10)
+    world.github.sender.settle()
+    world.github.world.repository("acme/shop").deliveries.clear()
+    world.ahead += FORTNIGHT
+    assert world.patrol.round(closings=False, cover_gaps=False).gaps == 1
+    assert world.cleaned() == []
+    world.ahead += FORTNIGHT
+    report = world.patrol.round(closings=False)
+    assert (report.gaps, report.started) == (1, 1)
+    assert world.cleaned() == [10]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 
-from closeout.cli.demo.story import Stage, close_pull_request
+from closeout.cli.demo.story import Follower, Stage, close_pull_request
 from closeout.testing.deliveries import encode, pull_request, signed_headers
 
-MAIN, INTO_MAIN, BUSY, STUCK, KILLED = 17, 18, 19, 21, 23
+MAIN, INTO_MAIN, BUSY, STUCK, KILLED, UNTOLD = 17, 18, 19, 21, 23, 25
 
 
 def main_job(stage: Stage) -> None:
@@ -188,9 +188,43 @@ def killed(stage: Stage) -> None:
     say.check(left.nothing, "the account holds nothing of it", str(left))
 
 
+def untold(stage: Stage) -> None:
+    """Close a pull request while the server is off: nobody tells it, and its preview goes all the same."""
+    say, server = stage.narrator, stage.server
+    say.scene(f"8  The server is off while #{UNTOLD} closes")
+    sha = stage.github.open(UNTOLD)
+    stage.cloud.deploy(UNTOLD)
+    stage.cloud.delete_takes(0.2)
+    pid = server.kill()
+    say.tell("closeout", f"pid {pid} is gone")
+    delivery = stage.github.close(UNTOLD)
+    say.tell("github", f"#{UNTOLD} is closed; delivery {delivery['guid']}: {delivery['status']}")
+    say.check(
+        delivery["status_code"] == 0,
+        "GitHub could not deliver it, and will not try again",
+        delivery["status"],
+    )
+    seconds = server.start()
+    say.tell(
+        "closeout",
+        f"started as pid {server.pid}, listening after {seconds:.2f} s; it asks GitHub what it missed",
+    )
+    found = server.wait_for_run(UNTOLD)
+    ended = Follower(stage, found["id"], sha).until_the_end()
+    say.check(
+        ended.verdict == "success", "patrol found the closing, and the run ended in success", ended.told()
+    )
+    heard = found.get("heard")
+    say.check(
+        heard in ("delivery-log", "closed-list"), f"the run says how it was heard of: {heard}", str(heard)
+    )
+    left = stage.cloud.left(UNTOLD)
+    say.check(left.nothing, "the account holds nothing of it", str(left))
+
+
 def finished_operations(stage: Stage, run: dict[str, object]) -> dict[str, tuple[object, ...]]:
     """Return the run's finished operations: their names, how often each was tried, and when it ended."""
     return stage.server.operations(str(run.get("id")))
 
 
-SCENES = (main_job, unsigned, duplicate, into_main, reopened, stuck, killed)
+SCENES = (main_job, unsigned, duplicate, into_main, reopened, stuck, killed, untold)

@@ -80,6 +80,16 @@ class Server:
 
         return [run.to_json() for run in Views(self.db).runs()]
 
+    def wait_for_run(self, number: int) -> dict[str, Any]:
+        """Return the run of a pull request as soon as there is one; one that is absent if there is none in time."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            found = next((run for run in self.runs() if run["number"] == number), None)
+            if found is not None:
+                return found
+            time.sleep(0.1)
+        return {"id": "none", "state": "absent", "verdict": None, "steps": []}
+
     def logs(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
         """Return a run's log lines after that one."""
         from closeout.ledger.sqlite import Views

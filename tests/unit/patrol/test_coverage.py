@@ -1,0 +1,43 @@
+"""What patrol reads of a configuration: repositories that are written out, for whoever listens there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from closeout.core.automation import Automation
+from closeout.patrol.coverage import Coverage, coverage
+
+CLOSED: dict[str, Any] = {"event": "pull_request", "types": ["closed"]}
+
+
+def automation(name: str, *repositories: str, trigger: dict[str, Any] = CLOSED) -> Automation:
+    """Return an automation."""
+    return Automation(name=name, triggers=(trigger,), repositories=repositories)
+
+
+def test_each_repository_has_those_who_listen_there() -> None:
+    """Also those who name it by a pattern, or name none; what takes it back counts, and case does not."""
+    found = coverage(
+        [
+            automation("shop", "acme/shop", "acme/docs"),
+            automation("all", "acme/*", "!acme/docs"),
+            automation("any"),
+            automation("again", "ACME/Shop"),
+            automation("opened", "acme/other", trigger={"event": "pull_request", "types": ["opened"]}),
+            automation("push", "acme/other", trigger={"event": "push"}),
+        ]
+    )
+    assert found.repositories == {
+        "acme/shop": ("shop", "all", "any", "again"),
+        "acme/docs": ("shop", "any"),
+    }
+    assert found.patterns == (("all", "acme/*"), ("any", "*"))
+
+
+def test_webhooks_of_an_owner_whom_a_pattern_names_are_read_too() -> None:
+    """An organization's hook brings the closings of all its repositories."""
+    assert coverage([automation("all", "acme/*")]).owners == ("acme",)
+    assert coverage([automation("any"), automation("odd", "a*/shop")]) == Coverage(
+        {}, (("any", "*"), ("odd", "a*/shop"))
+    )
+    assert coverage([automation("any"), automation("odd", "a*/shop")]).owners == ()
