@@ -135,6 +135,9 @@ class MemoryLedger:
         with self._lock:
             if delivery not in self._deliveries:
                 raise LedgerError(f"there is no delivery {delivery} in this ledger")
+            for run in new_runs:
+                if self._closing_runs.get(run.run_id, ("", 0.0))[0] == run.run_id:
+                    del self._closing_runs[run.run_id]
             there = self._there(self._deliveries[int(delivery)].guid, new_runs)
             fresh = [run for run in new_runs if run.automation not in there]
             return tuple(self._add(run, 1, int(delivery), requested_by) for run in fresh)

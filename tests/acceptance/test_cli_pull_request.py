@@ -85,6 +85,17 @@ def test_explain_takes_a_name_too(machine: Machine) -> None:
     assert (unknown.returncode, unknown.stdout) == (exits.FAILED, "")
 
 
+def test_who_closes_it_is_unknown_and_not_nobody(machine: Machine) -> None:
+    """No plan is shown, and no "would not run" either."""
+    machine.config.write_text(CONFIG.replace("repositories:", "senders: [octo-dev]\n    repositories:"))
+    told = machine.closeout(*EXPLAIN, check=False)
+    assert told.returncode == exits.UNAVAILABLE
+    assert told.stdout.startswith("preview-cleanup: unknown\n")
+    assert "who closed acme/shop#17 is unknown" in " ".join(told.stdout.split())
+    planned = json.loads(machine.closeout(*PLAN, "--json", check=False).stdout)
+    assert [row["error"]["code"] for row in planned["automations"]] == ["sender-unknown"]
+
+
 THREE_STEPS = """\
 version: 1
 secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET, github: env:CLOSEOUT_GITHUB_TOKEN }

@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 from closeout.testing.deliveries import pull_request
+from closeout.testing.payloads import WHEN
 from tests.aws.world import World
 
 
@@ -22,8 +23,8 @@ def close(world: World, repository: str, number: int) -> str:
 
 def test_two_runs_on_one_pull_request_go_one_after_the_other(world: World) -> None:
     """The second waits for the first, in the order of acceptance, and neither is dropped."""
-    payload = pull_request(number=1, repository="acme/ordered")
-    first, second = (world.deliver(payload, guid=str(uuid.uuid4())).json["runs"][0] for _ in range(2))
+    closings = [pull_request(number=1, repository="acme/ordered") for _ in range(2)]
+    first, second = (world.deliver(payload, guid=str(uuid.uuid4())).json["runs"][0] for payload in closings)
     assert [world.ended(run)["verdict"] for run in (first, second)] == ["success", "success"]
     order = [(note["what"], note["run"]) for note in world.notes(1, "acme/ordered")]
     assert order == [("begin", first), ("end", first), ("begin", second), ("end", second)]
@@ -115,6 +116,7 @@ def waiting_pair(world: World, number: int) -> tuple[str, str, str]:
         world.github.world.repository("acme/patient"),
         world.github.world.repository("acme/patient").pulls[number],
     )
+    payload["pull_request"]["closed_at"] = WHEN  # as if it had been closed before, too
     second = str(world.deliver(payload).json["runs"][0])
     assert world.run(second)["state"] == "queued"
     return first, second, sha

@@ -671,7 +671,8 @@ class ServerLedgerSuite(LedgerSuite):
         bench.clock.advance(399 * DAY)
         assert bench.ledger.prune(DAY)["runs"] == 1
         assert bench.reader.runs() == []
-        assert bench.accept(told, [new_run("r")])[1:] == ((run_id("r"),), True, ())
+        heard = bench.accept(told, [new_run("r")])
+        assert heard[1:] == ((run_id("r"),), True, ())
         assert bench.reader.runs() == []
         bench.clock.advance(2 * DAY)
         bench.ledger.prune(DAY)
@@ -697,6 +698,18 @@ class ServerLedgerSuite(LedgerSuite):
             again(bench, "r")
             bench.finish(f"{run_id('r')}-{number}", Ending("success", text))
         assert bench.pages.stats()["empty_runs"] == {}
+
+    def test_somebody_may_ask_for_the_run_of_a_closing_that_was_pruned(self, bench: ServerBench) -> None:
+        """What is left after months must not be out of reach."""
+        told = new_delivery(bench, "g1")._replace(closing="501001/1700017/2026-03-14T09:26:53Z")
+        bench.accept(told, [new_run("r")])
+        bench.finish(f"{run_id('r')}-1", Ending("success", "done"))
+        bench.clock.advance(90 * DAY)
+        bench.ledger.prune(DAY)
+        heard = bench.accept(told._replace(guid="g2"), [new_run("r")])
+        assert bench.attempts.add_runs(heard.delivery, [new_run("r")], "ada") == (f"{run_id('r')}-1",)
+        assert bench.attempts.add_runs(heard.delivery, [new_run("r")], "ada") == ()
+        assert shown(bench, "r").requested_by == "ada"
 
     def test_prune_removes_what_is_old_and_finished(self, bench: ServerBench) -> None:
         """With runs, operations and logs; what is recent or unfinished stays, and no number is given twice."""

@@ -170,13 +170,16 @@ def _bodies() -> list[tuple[str, bytes]]:
         payload = deliveries.pull_request()
         change(payload)
         bodies.append((name, json.dumps(payload)))
-    text = json.dumps(deliveries.pull_request())
+
+    def text() -> str:
+        return json.dumps(deliveries.pull_request())  # each is a closing of its own
+
     for depth in DEPTHS:
-        bodies += [(f"{depth} levels", text.replace('"Add a basket"', "[" * depth + "]" * depth))]
+        bodies += [(f"{depth} levels", text().replace('"Add a basket"', "[" * depth + "]" * depth))]
     for key, other in (("number", "18"), ("full_name", '"acme/other"'), ("action", '"opened"')):
         escaped = f"\\u{ord(key[0]):04x}{key[1:]}"
         for kind, twin in (("twice", key), ("twice, escaped", escaped)):
-            bodies += [(f"{key} {kind}", text.replace(f'"{key}":', f'"{twin}": {other}, "{key}":'))]
+            bodies += [(f"{key} {kind}", text().replace(f'"{key}":', f'"{twin}": {other}, "{key}":'))]
     return [(name, body.encode()) for name, body in bodies]
 
 

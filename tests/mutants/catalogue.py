@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    closings,
     connections,
     deployment,
     engine,
@@ -559,6 +560,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *network.MUTANTS,
     *patrol.MUTANTS,
+    *closings.MUTANTS,
     *connections.MUTANTS,
     *deployment.MUTANTS,
     *ledger.MUTANTS,

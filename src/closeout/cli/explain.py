@@ -58,7 +58,7 @@ def explain(
     from GitHub and builds its `closed` event; an open pull request counts as closed now, without a merge.
 
     A run whose condition is false is skipped; one whose condition cannot be evaluated fails. Exit code 1 if a run
-    would fail, 4 if GitHub does not answer. With --json: {"automations": [{"name",
+    would fail, 4 if GitHub does not answer or does not say who closed the pull request. With --json: {"automations": [{"name",
     "matched", "outcome": "run|skip|fail|nothing|unknown", "reason"}]}, and the "code" of an error. --pull-request
     adds "pull_request" with its "name", "state" and "notes".
     """

@@ -41,11 +41,6 @@ class ClosedPull(NamedTuple):
     pull: Mapping[str, Any]
     """As the list has it."""
 
-    @property
-    def key(self) -> tuple[int, int]:
-        """Return its number in the repository, and when it was closed."""
-        return self.pull["number"], self.closed
-
 
 class ClosedList(NamedTuple):
     """What one read of a repository's list brought."""

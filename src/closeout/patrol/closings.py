@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError
 from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
+from closeout.patrol.closers import read_closers, who_closed
 from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
 from closeout.patrol.moments import shown
 from closeout.patrol.reader import SPENT
 from closeout.patrol.report import Report
-from closeout.patrol.senders import read_senders
 from closeout.ports.patrol import GitHubReads, PatrolStore
 
 
@@ -87,12 +87,12 @@ def _take_in(github: GitHubReads, intake: ClosingIntake, name: str, read: Closed
     """
     report.closings_seen += len(read.pulls)
     new = [closed for closed in read.pulls if intake.is_new(closed, read.mark.begun_for(closed.closed))]
-    senders = read_senders(github, name, new)
+    known = read_closers(github, name, new)
     failures: list[CloseoutError] = []
     for closed in new:
         try:
             begun = read.mark.begun_for(closed.closed)
-            report.started += intake.take_in(closed, begun, senders.get(closed.key))
+            report.started += intake.take_in(closed, begun, who_closed(known, closed))
         except CloseoutError as error:
             failures.append(error)
     for failure in failures[1:]:

@@ -210,8 +210,9 @@ def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
     """Read a hook's log back to its mark; without one, its first page. Raises `ServiceError`."""
     path = f"{hook.path}/deliveries"
     page = github.read(path, {"per_page": str(PER_PAGE)}, mark.etag if mark else None)
-    if page.unchanged:
-        return _Log((), True, mark.etag if mark else None, page.date)
+    if page.unchanged and mark is not None:
+        # After three days it is the same only if it was empty, and is again.
+        return _Log((), page.date - mark.read_at < RETENTION, mark.etag, page.date)
     floor = mark.delivered_at - LAG if mark else 0
     first, entries = page, _entries(path, page)
     etag = first.etag if _ends(first, entries, floor) else None

@@ -1,7 +1,7 @@
 """Which webhooks lead to this closeout: their delivery logs say what was sent to it and did not arrive.
 
 A hook is ours when its URL is ours, or when its log names a delivery that we have. Hooks are listed for all owners at
-first and for a few in each later round, so that a quiet hour costs a few calls however many repositories there are.
+first and later for a few an hour, so that a quiet hour costs a few calls however many repositories there are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads
 
 LISTS_A_ROUND = 4
-"""Owners whose hooks are listed again in a round after the first."""
+"""Owners whose hooks are listed again in a later round with lists."""
 PER_PAGE = 100
 PAGES = 10
 FORBIDDEN = (403, 404)
@@ -40,13 +40,15 @@ class Hooks:
         self.foreign: set[int] = set()
         """Hooks whose log named no delivery that we have; read again when their owner's hooks are listed again."""
 
-    def candidates(self, github: GitHubReads, repositories: Iterable[str], report: Report) -> list[Hook]:
-        """Return all hooks that are known, after some were listed again. Errors are told."""
+    def candidates(
+        self, github: GitHubReads, repositories: Iterable[str], report: Report, *, again: bool
+    ) -> list[Hook]:
+        """Return all hooks that are known, after those of new owners, or `again` of some, were listed. Errors are told."""
         owners = _owners(repositories)
         for path in set(self._of) - set(owners):
             del self._of[path]
         new = [path for path in owners if path not in self._of]
-        for path in new or list(self._of)[:LISTS_A_ROUND]:
+        for path in new or list(self._of)[: LISTS_A_ROUND if again else 0]:
             try:
                 found = _listed(github, path)
             except ServiceError as error:

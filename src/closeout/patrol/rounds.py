@@ -53,15 +53,15 @@ class Patrol:
         reader = Reader(self._github, self._pause)
         try:
             if deliveries:
-                self._read_logs(reader, report)
+                self._read_logs(reader, report, again=closings)
             if closings or report.gaps:
                 patrol_closings(reader, self._store, self._intake, self.coverage.repositories, report)
         except CloseoutError as error:
             report.failed(error)
         return report
 
-    def _read_logs(self, reader: Reader, report: Report) -> None:
+    def _read_logs(self, reader: Reader, report: Report, *, again: bool) -> None:
         known = repository_marks(self._store.marks(REPOSITORY))
         logs = DeliveryLogs(reader, self._store, self._intake, self._automations, report)
-        hooks = self._hooks.candidates(reader, self.coverage.repositories, report)
+        hooks = self._hooks.candidates(reader, self.coverage.repositories, report, again=again)
         logs.patrol(hooks, self._ours, self._hooks.foreign, known)

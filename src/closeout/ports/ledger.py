@@ -270,7 +270,7 @@ class Attempts(Protocol):
     def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
         """Store runs for a delivery that is stored already; return the executions that are new.
 
-        Raises `LedgerError` if there is no such delivery.
+        A run that was pruned begins anew, because somebody asks for it. Raises `LedgerError` if there is no such delivery.
         """
         ...
 

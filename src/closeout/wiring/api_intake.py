@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+from closeout.core.closed_payload import closed_payload
 from closeout.core.closing import Closing
 from closeout.core.errors import StoreUnavailable
 from closeout.core.records import Accepted, NewDelivery, NewRun
@@ -47,7 +48,7 @@ class ApiIntake(NamedTuple):
         self, closed: ClosedPull, automations: frozenset[str], sender: Mapping[str, Any] | None
     ) -> bool:
         """Store the closing if it starts one of these automations."""
-        event = _closed_event(closed.pull, sender)
+        event = closed_payload(closed.pull, sender)
         decision = recovered(self.receiver, event, heard="closed-list", at=self.now())
         runs = _of(decision.runs, automations)
         if decision.delivery is None or not runs:
@@ -99,27 +100,3 @@ class ApiIntake(NamedTuple):
 
 def _of(runs: Sequence[NewRun], automations: frozenset[str]) -> tuple[NewRun, ...]:
     return tuple(run for run in runs if run.automation in automations)
-
-
-def _closed_event(pull: Mapping[str, Any], sender: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the `closed` event of a pull request as the list shows it.
-
-    The list lacks `merged`, which its time tells, and counts (`additions`, `changed_files`, …). A condition on one of
-    those is an error of the run. https://docs.github.com/en/rest/pulls/pulls#list-pull-requests
-    """
-    repository = pull["base"]["repo"]
-    merged = pull.get("merged_at") is not None
-    event: dict[str, Any] = {
-        "action": "closed",
-        "number": pull["number"],
-        "pull_request": {**pull, "merged": merged},
-        "repository": repository,
-    }
-    if merged and sender is not None:
-        event["pull_request"]["merged_by"] = sender
-    owner = repository.get("owner")
-    if isinstance(owner, Mapping) and owner.get("type") == "Organization":
-        event["organization"] = {key: owner[key] for key in ("login", "id", "node_id") if key in owner}
-    if sender is not None:
-        event["sender"] = sender
-    return event

@@ -52,7 +52,7 @@ class Patrols:
         *,
         base: Callable[[], str | None],
         start: Callable[[Iterable[str]], None],
-        orphans: OrphanRounds,
+        orphans: OrphanRounds | None = None,
     ) -> None:
         self._settings = loaded.settings.patrol
         self._ledger = ledger
@@ -76,7 +76,7 @@ class Patrols:
             pause=self._stopping.wait,
         )
         self._now = clients.now
-        self._orphans = orphans
+        self._orphans = orphans if orphans is not None and orphans.watches else None
         self._start = start
 
     @property
@@ -106,13 +106,13 @@ class Patrols:
                     deliveries=deliveries and self._settings.deliveries is not None,
                     closings=closings and self._settings.state is not None,
                 )
-                if orphans and self._settings.state is not None and self._orphans.watches:
-                    self._look_for_orphans(report)
+                if orphans and self._orphans is not None and self._settings.state is not None:
+                    self._look_for_orphans(self._orphans, report)
             self._note(report, looked=deliveries or closings)
         return report
 
-    def _look_for_orphans(self, report: Report) -> None:
-        made = self._orphans.round(self._stopping.is_set)
+    def _look_for_orphans(self, orphans: OrphanRounds, report: Report) -> None:
+        made = orphans.round(self._stopping.is_set)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors
@@ -166,21 +166,20 @@ class Patrols:
             self._thread.join(JOIN_SECONDS)
 
     def _run(self, told: Callable[[Report], None]) -> None:
-        every = {"deliveries": self._settings.deliveries, "closings": self._settings.state, "orphans": None}
-        due = {name: time.monotonic() for name, seconds in every.items() if seconds is not None}
-        if self._settings.state is not None and self._orphans.watches:
-            every["orphans"] = DAY
-            due["orphans"] = time.monotonic() + self._until_orphans()
-        while due and not self._stopping.wait(max(min(due.values()) - time.monotonic(), 0.0)):
-            now = time.monotonic()
-            parts = {name: due.get(name, now + 1.0) <= now for name in every}
+        audits = self._settings.state is not None and self._orphans is not None
+        schedule = Schedule(
+            deliveries=self._settings.deliveries,
+            closings=self._settings.state,
+            orphans=DAY if audits else None,
+        )
+        if audits:
+            schedule.put_off("orphans", time.monotonic() + self._until_orphans())
+        while not self._stopping.wait(schedule.wait(time.monotonic())):
+            due = schedule.take(time.monotonic())
             try:
-                told(self.round(**parts))
+                told(self.round(**{part: part in due for part in ("deliveries", "closings", "orphans")}))
             except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one round meets
                 told(Report(errors=[f"patrol failed: {error}"]))
-            for name, was_due in parts.items():
-                if was_due:
-                    due[name] = now + (every[name] or 0.0)
 
     def _until_orphans(self) -> float:
         """Return the seconds until orphans are looked for: a day after the last time, or after the first start."""
@@ -189,6 +188,28 @@ class Patrols:
             last = self._last["orphans"] = {"ended_at": self._now()}
             self._ledger.save_mark(LAST, "orphans", last)
         return max(0.0, float(last["ended_at"]) + DAY - self._now())
+
+
+class Schedule:
+    """When each part of patrol is due: all at once at first, then each at its interval. None: never."""
+
+    def __init__(self, **every: float | None) -> None:
+        self._every = {part: seconds for part, seconds in every.items() if seconds is not None}
+        self._due = dict.fromkeys(self._every, float("-inf"))
+
+    def put_off(self, part: str, until: float) -> None:
+        """Let a part be due for the first time at a moment."""
+        self._due[part] = until
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until something is due."""
+        return max(min(self._due.values()) - now, 0.0)
+
+    def take(self, now: float) -> frozenset[str]:
+        """Return what is due, which is due again an interval later, however long it takes."""
+        due = frozenset(part for part, at in self._due.items() if at <= now)
+        self._due |= {part: now + self._every[part] for part in due}
+        return due
 
 
 class _Stoppable:

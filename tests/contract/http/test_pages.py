@@ -75,6 +75,13 @@ def test_a_link_opens_its_run(site: Site) -> None:
     assert "http-equiv" not in text
 
 
+@pytest.mark.parametrize("heard", ["webhook", "closed-list"])
+def test_a_page_says_how_its_event_was_heard(site: Site, heard: str) -> None:
+    """Nobody should look for a delivery at GitHub that was never sent."""
+    text = site.page(site.world.add("heard", "finished", "success", heard=heard)).body.decode()
+    assert f"<dt>Heard by</dt><dd>{heard}</dd>" in text
+
+
 def test_a_page_that_goes_on_refreshes_without_script(site: Site) -> None:
     """The refresh stands in `noscript`: with script the page follows a stream."""
     text = site.page(page_world.waiting(site.world)).body.decode()

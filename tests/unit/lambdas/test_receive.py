@@ -89,6 +89,20 @@ def test_the_same_event_through_a_second_hook_starts_nothing_new(stack: Stack) -
     assert [entry["starts"] for entry in stack.aws.executions()] == [1, 1]
 
 
+def test_the_same_closing_under_another_guid_starts_nothing_new(stack: Stack) -> None:
+    """It is stored, and answered with the runs that are there; what failed to start is started."""
+    stack.aws.fault(service="lambda", operation="Invoke", code="AccessDeniedException", status=403, times=1)
+    assert ask(stack, closed())[0] == 503
+    again = event("pull_request", deliveries.pull_request(closed_at=CLOSED_AT), guid="g-2")
+    status, said = ask(stack, again)
+    assert (status, said["duplicate"], said["runs"]) == (200, True, [CLEANUP, TOLD])
+    assert said["delivery"] == table.delivery_id("400001", "g-2")
+    kept = stored(stack, table.delivery_key(said["delivery"]))
+    assert kept is not None
+    assert (kept["closing"], kept["runs"]) == (f"501001/1700017/{CLOSED_AT}", [CLEANUP, TOLD])
+    assert [entry["starts"] for entry in stack.aws.executions()] == [1, 1]
+
+
 @pytest.mark.parametrize("service_down", ["Invoke"])
 def test_a_start_that_failed_is_made_up_for_by_the_next_delivery(stack: Stack, service_down: str) -> None:
     """A crash between the transaction and the start loses nothing: the delivery sent again starts what was not."""

@@ -36,6 +36,7 @@ class Lists:
         self.pulls: dict[int, dict[str, Any]] = {}
         self.before: Callable[[str], None] = lambda _path: None
         self.calls: list[tuple[str, bool]] = []
+        self.events: list[dict[str, Any]] = []
         self.remaining: int | None = None
         self._past: list[tuple[int, list[dict[str, Any]]]] = [(0, [])]
 
@@ -46,7 +47,9 @@ class Lists:
         self._change(number, state="open", closed_at=None)
 
     def close(self, number: int) -> None:
-        """Close a pull request."""
+        """Close a pull request, as the user `u<number>`."""
+        event = {"event": "closed", "actor": {"login": f"u{number}"}, "created_at": shown(self.now)}
+        self.events.insert(0, {**event, "issue": {"number": number}})
         self._change(number, state="closed", closed_at=shown(self.now))
 
     def comment(self, number: int) -> None:
@@ -77,9 +80,12 @@ class Lists:
         """Answer as `GitHubReads`."""
         self.before(path)
         if path == "/repos/acme/shop":
-            return self._page({"id": self.repository}, None, etag)
+            return self._page(path, {"id": self.repository}, None, etag)
         if path == "/repos/acme/shop/issues/events":
-            return self._page([], None, etag)
+            at = int(query.get("page", "1"))
+            cut = self.events[(at - 1) * self.per_page : at * self.per_page]
+            more = len(self.events) > at * self.per_page
+            return self._page(path, cut, {**query, "page": str(at + 1)} if more else None, etag)
         if path != "/repos/acme/shop/pulls":
             raise failure("404", transient=False, status=404)
         assert (query["state"], query["sort"], query["direction"]) == ("closed", "updated", "desc")
@@ -87,11 +93,11 @@ class Lists:
         page = int(query.get("page", "1"))
         items = shown_now[(page - 1) * self.per_page : page * self.per_page]
         more = len(shown_now) > page * self.per_page
-        return self._page(items, {**query, "page": str(page + 1)} if more else None, etag)
+        return self._page(path, items, {**query, "page": str(page + 1)} if more else None, etag)
 
-    def _page(self, body: Any, following: Mapping[str, str] | None, etag: str | None) -> Page:
+    def _page(self, path: str, body: Any, following: Mapping[str, str] | None, etag: str | None) -> Page:
         tag = f'"{hash(repr(body))}"'
-        self.calls.append(("", tag == etag))
+        self.calls.append((path, tag == etag))
         if self.remaining is not None:
             self.remaining -= tag != etag
         unchanged = tag == etag
@@ -142,11 +148,11 @@ class Taken:
     ) -> bool:
         """Note it."""
         self.before()
-        self.senders[closed.key[0]] = sender
+        self.senders[closed.pull["number"]] = sender
         new = [each for each in sorted(automations) if (*self._closing(closed), each) not in self.started]
         self.started += [(*self._closing(closed), each) for each in new]
         return bool(new)
 
     @staticmethod
     def _closing(closed: ClosedPull) -> tuple[int, str]:
-        return closed.key[0], shown(closed.closed)
+        return closed.pull["number"], shown(closed.closed)

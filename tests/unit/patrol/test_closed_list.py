@@ -273,6 +273,47 @@ def test_times_of_another_form_are_no_times() -> None:
             seconds(text)
 
 
+# --- who closed it ------------------------------------------------------------------------------------------
+
+
+def test_who_closed_them_comes_from_the_issue_events(world: Round) -> None:
+    """A page at a time, as far back as the oldest of them."""
+    world.github.per_page = 3
+    for number in range(2, 9):
+        world.close(number)
+    del world.github.events[3]
+    world.patrol()
+    senders = {number: sender and sender["login"] for number, sender in world.taken.senders.items()}
+    assert senders == {number: None if number == 5 else f"u{number}" for number in range(2, 9)}
+    assert len(world.taken.started) == 7, (
+        "without a sender it is started too, and its run says what is unknown"
+    )
+
+
+@pytest.mark.parametrize(("transient", "started"), [(False, 1), (True, 0)])
+def test_events_that_cannot_be_read(world: Round, transient: bool, started: int) -> None:
+    """For now: the closing waits for the next patrol. For ever: it has no sender."""
+
+    def refuse(path: str) -> None:
+        if path.endswith("/events"):
+            raise failure(transient=transient, status=502 if transient else 403)
+
+    world.close(2)
+    world.github.before = refuse
+    report = world.patrol()
+    assert (report.started, len(report.errors)) == (started, int(transient))
+    world.github.before = lambda _path: None
+    assert world.patrol().started == 1 - started
+
+
+def test_a_thousand_closings_cost_few_calls(world: Round) -> None:
+    """At most 300 besides the ones that are made anyhow."""
+    for number in range(2, 1_002):
+        world.close(number, after=7)
+    assert world.patrol().started == 1_000
+    assert len(world.github.calls) < 50
+
+
 # --- the budget --------------------------------------------------------------------------------------------
 
 

@@ -104,7 +104,7 @@ class Round:
         report = Report()
         self.github.calls.clear()
         logs = DeliveryLogs(self.github, self.store, self, self.automations, report)
-        hooks = self.hooks.candidates(self.github, ["acme/shop"], report)
+        hooks = self.hooks.candidates(self.github, ["acme/shop"], report, again=True)
         logs.patrol(hooks, lambda url: url == URL, self.hooks.foreign, repositories)
         return report
 
@@ -168,6 +168,16 @@ def test_a_log_that_ends_before_the_last_known_delivery_is_a_gap(
     assert (guid is None) or (77, guid) in world.stored
     world.store.kept["hook", "77"] = {**world.store.kept["hook", "77"], "etag": None}
     assert world.patrol().gaps == 0, "it is told once"
+
+
+def test_a_log_that_was_empty_and_is_empty_again_after_a_fortnight_is_a_gap() -> None:
+    """GitHub says that it has not changed; what was in it meanwhile nobody knows."""
+    world = Round()
+    world.patrol()
+    world.github.now += 3_600
+    assert world.patrol().gaps == 0
+    world.github.now += 14 * DAY
+    assert (world.patrol().gaps, world.patrol().gaps) == (1, 0)
 
 
 def test_a_quiet_hook_that_is_watched_has_no_gap(world: Round) -> None:
@@ -243,8 +253,9 @@ def test_a_quiet_hour_lists_few_hooks() -> None:
     github, hooks = Logs(), Hooks()
     names = [f"acme/r{number}" for number in range(50)]
     github.hooks = {path: [] for path in ("/orgs/acme", *(f"/repos/{name}" for name in names))}
-    hooks.candidates(github, names, Report())
+    hooks.candidates(github, names, Report(), again=True)
     assert len(github.calls) == 51
     github.calls.clear()
-    hooks.candidates(github, names, Report())
+    for round_ in range(12):
+        hooks.candidates(github, names, Report(), again=round_ == 0)
     assert len(github.calls) == 4

@@ -1,119 +1,99 @@
-"""Patrol's timer and the audit: once a day, never at a start, and an audit that cannot be made ends no round."""
+"""The timer of patrol: what is due when, and that nothing ends it but the end of the process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
 from pathlib import Path
-from typing import Any, cast
-
-import pytest
 
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
 from closeout.config.load import load_text
 from closeout.core.redact import Redactor
-from closeout.core.units import DAY
-from closeout.intake.receiver import Receiver
+from closeout.intake import Receiver
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.orphans.repair import Repaired
 from closeout.patrol.report import Report
-from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import configured_clients
-from closeout.wiring.orphans import OrphanRounds
-from closeout.wiring.patrols import LAST, Patrols
+from closeout.wiring.patrols import Patrols, Schedule
 from tests.until import until
 
 CONFIG = """\
 version: 1
-secrets: { webhook: env:W, github: env:PATROLS_TOKEN }
-github: { api-url: 'URL' }
-aws: { account: '123456789012', region: eu-central-1 }
+secrets: {{ webhook: env:HOOK, github: env:TOKEN }}
+patrol: {patrol}
 automations:
   clean:
-    on: { pull_request: { types: [closed] } }
-    repositories: [acme/shop]
-    steps:
-      - uses: aws/cloudformation-delete-stack
-        with: { stack-name: 'preview-${{ event.pull_request.number }}' }
+    on: {{ pull_request: {{ types: [closed] }} }}
+    repositories: [{repositories}]
+    steps: [{{ uses: shell, with: {{ run: 'true' }} }}]
 """
 
 
-class Orphans:
-    """Counts the audits that it is asked for."""
+def test_everything_is_due_at_first_and_then_each_part_at_its_interval() -> None:
+    """A round that takes longer than the interval is not made up for."""
+    schedule = Schedule(deliveries=300.0, closings=3_600.0)
+    assert schedule.wait(50.0) == 0.0
+    assert schedule.take(50.0) == {"deliveries", "closings"}
+    assert schedule.wait(60.0) == 290.0
+    assert schedule.take(60.0) == frozenset()
+    assert schedule.take(350.0) == {"deliveries"}
+    assert schedule.take(3_650.0) == {"deliveries", "closings"}
+    assert schedule.wait(3_650.0) == 300.0
 
-    watches = True
 
-    def __init__(self) -> None:
-        self.rounds = 0
+def test_what_is_switched_off_is_never_due() -> None:
+    """The other part is."""
+    schedule = Schedule(deliveries=None, closings=3_600.0)
+    assert schedule.take(0.0) == {"closings"}
+    assert schedule.take(3_000.0) == frozenset()
 
-    def round(self, _stopped: Callable[[], bool]) -> Repaired:
+
+class Broken(Patrols):
+    """Rounds that fail, and are counted."""
+
+    rounds = 0
+
+    def round(self, *, deliveries: bool = True, closings: bool = True, orphans: bool = True) -> Report:
+        """Fail."""
         self.rounds += 1
-        return Repaired(2, 1, 3, ("a note",), ("an error",))
+        raise OSError("the disk is full")
 
 
-class Scene:
-    """A ledger and patrols over it, as a process has them."""
-
-    def __init__(self, folder: Path, github: FakeGitHub) -> None:
-        clock = SystemClock()
-        self.ledger = Ledger(folder / "closeout.db", clock=clock, redact=str).open()
-        self.views = Views(folder / "closeout.db", clock=clock)
-        self.loaded = load_text(CONFIG.replace("URL", github.url), builtin())
-        self.clients = configured_clients(self.loaded, clock, Redactor())
-        self.orphans = Orphans()
-        self.started: list[Any] = []
-
-    def patrols(self) -> Patrols:
-        return Patrols(
-            self.loaded,
-            self.ledger,
-            self.views,
-            Receiver.of(self.loaded.automations, tuple),
-            self.clients,
-            base=lambda: None,
-            start=self.started.append,
-            orphans=cast("OrphanRounds", self.orphans),
-        )
-
-    def first_round(self) -> Report:
-        """Run the timer until its first round has ended."""
-        told: list[Report] = []
-        patrols = self.patrols()
-        patrols.start(told.append)
-        until("a round", lambda: told)
-        patrols.stop()
-        return told[0]
+def patrols(folder: Path, ledger: Ledger, *, patrol: str = "{}", repositories: str = "acme/shop") -> Broken:
+    """Return patrols over a ledger."""
+    loaded = load_text(CONFIG.format(patrol=patrol, repositories=repositories), builtin())
+    return Broken(
+        loaded,
+        ledger,
+        Views(folder / "closeout.db"),
+        Receiver.of(loaded.automations, lambda: (b"x",)),
+        configured_clients(loaded, SystemClock(), Redactor()),
+        base=lambda: None,
+        start=lambda _new: None,
+    )
 
 
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """Everything, closed at the end."""
-    with FakeGitHub() as github:
-        github.world.add_repository("acme/shop")
-        monkeypatch.setenv("PATROLS_TOKEN", github.token)
-        made = Scene(tmp_path, github)
-        yield made
-        made.views.close()
-        made.ledger.close()
+def test_a_round_that_fails_is_told_and_does_not_end_the_timer(tmp_path: Path) -> None:
+    """Its thread waits for the next one, and ends with the process."""
+    told: list[Report] = []
+    with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
+        made = patrols(tmp_path, ledger)
+        made.start(told.append)
+        until("the first round", lambda: told)
+        assert told[0].errors == ["patrol failed: the disk is full"]
+        assert "patrol" in {thread.name for thread in threading.enumerate()}
+        made.stop()
+        assert "patrol" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_an_audit_is_due_a_day_after_the_last(scene: Scene) -> None:
-    """Not at a start: servers are restarted, and an audit lists whole accounts."""
-    scene.first_round()
-    assert scene.orphans.rounds == 0
-    scene.first_round()
-    assert scene.orphans.rounds == 0
-    scene.ledger.save_mark(LAST, "orphans", {"ended_at": scene.clients.now() - DAY - 1})
-    scene.first_round()
-    until("the audit", lambda: scene.orphans.rounds == 1)
-    scene.first_round()
-    assert scene.orphans.rounds == 1
-
-
-def test_a_round_that_is_asked_for_has_an_audit_and_tells_what_it_found(scene: Scene) -> None:
-    """The engine hears of what was started."""
-    report = scene.patrols().round()
-    assert report.to_json()["orphans"] == {"found": 2, "started": 1, "unknown": 3}
-    assert (report.notes[-1], report.errors) == ("a note", ["an error"])
-    assert scene.started == [()]
-    assert scene.patrols().round(orphans=False).to_json()["orphans"]["found"] == 0
+def test_without_anything_to_watch_there_is_no_timer(tmp_path: Path) -> None:
+    """Patterns are named, and a file that switches patrol off hears nothing of it."""
+    with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
+        off = patrols(tmp_path, ledger, patrol="{ deliveries: off, state: off }")
+        pattern = patrols(tmp_path, ledger, repositories="acme/*")
+        for made in (off, pattern):
+            made.start(lambda _report: None)
+        assert "patrol" not in {thread.name for thread in threading.enumerate()}
+        assert off.notices() == []
+        (notice,) = pattern.notices()
+        assert "acme/*" in notice
+        assert pattern.figures().uncovered == 1

@@ -70,8 +70,8 @@ class Attempts:
     def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
         """Store runs for a delivery that is stored already, for a replay that matches more than the delivery did.
 
-        Return the executions that are new; leave runs that are there alone. Raises `LedgerError` if there is no such
-        delivery.
+        Return the executions that are new; leave runs that are there alone. A run that was pruned begins anew, because
+        somebody asks for it. Raises `LedgerError` if there is no such delivery.
         """
         at = self._clock.now()
 
@@ -79,6 +79,8 @@ class Attempts:
             found = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
             if found is None:
                 raise LedgerError(f"there is no delivery {delivery} in this ledger")
+            for run in runs:
+                connection.execute(SQL["forget_pruned"], (run.run_id,))
             there = deliveries.there(connection, found[0], runs)
             fresh = [run for run in runs if run.automation not in there]
             for run in fresh:

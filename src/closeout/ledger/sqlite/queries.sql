@@ -150,6 +150,10 @@ INSERT OR IGNORE INTO closing_run (run_id, owner, at)
 SELECT r.run_id, r.run_id, r.accepted_at FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.guid = ? AND r.attempt = 1 AND d.closing IS NOT NULL;
 
+-- name: forget_pruned
+-- Somebody asks for a run that was pruned: it begins anew.
+DELETE FROM closing_run WHERE run_id = ? AND owner = run_id;
+
 -- name: prune_closings
 DELETE FROM closing_run WHERE at < ?;
 

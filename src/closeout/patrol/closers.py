@@ -1,0 +1,63 @@
+"""Who closed pull requests: from the repository's list of issue events, a page at a time and not a call a pull request.
+
+The list of pull requests does not say it. A closing whose event is not found has no sender, and what asks for the sender is
+then unknown instead of false (`core.closed_payload`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from closeout.core.closed_payload import SLACK, Closers, closed_by, closers
+from closeout.core.errors import ServiceError
+from closeout.patrol.answers import items, unusable
+from closeout.patrol.closed_list import PER_PAGE, ClosedPull
+from closeout.patrol.moments import seconds
+from closeout.ports.patrol import GitHubReads
+
+PAGES = 10
+"""Pages that are read at least, if the events reach that far."""
+CLOSINGS_A_PAGE = 4
+"""One more page for so many closings."""
+
+
+def read_closers(github: GitHubReads, name: str, closings: Sequence[ClosedPull]) -> Closers:
+    """Return who closed these pull requests, as far as the events say.
+
+    Raises `ServiceError` when the events cannot be read now; a token that may not read them gives nobody.
+    """
+    path, query = f"/repos/{name}/issues/events", {"per_page": str(PER_PAGE)}
+    oldest = min((closing.closed for closing in closings), default=0) - SLACK
+    events: list[Mapping[str, Any]] = []
+    known: Closers = {}
+    for _ in range(PAGES + len(closings) // CLOSINGS_A_PAGE):
+        if all(who_closed(known, closing) for closing in closings):
+            break
+        try:
+            page = github.read(path, query)
+            events += items(page.body)
+        except TypeError:
+            raise unusable(path, "the answer is not a list of events") from None
+        except ServiceError as error:
+            if error.transient:
+                raise
+            break
+        known = closers(events)
+        if page.next is None or _moment(events[-1:]) < oldest:
+            break
+        query = dict(page.next)
+    return known
+
+
+def who_closed(known: Closers, closing: ClosedPull) -> Mapping[str, Any] | None:
+    """Return who closed a pull request, None if the events do not say."""
+    return closed_by(known, closing.pull["number"], closing.pull["closed_at"])
+
+
+def _moment(events: Sequence[Mapping[str, Any]]) -> int:
+    """Return when the last of some events happened; 0 if it does not say, so that nothing older is read."""
+    try:
+        return seconds(events[0]["created_at"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return 0

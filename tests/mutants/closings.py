@@ -1,0 +1,119 @@
+"""Sabotages of the rule that a closing starts each automation once."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+LEDGERS = "tests/contract/test_ledgers.py"
+SQLITE, DYNAMODB = f"{LEDGERS}::TestSqlite", f"{LEDGERS}::TestDynamodb"
+INTAKE = "tests/unit/intake/test_receiver.py"
+LATE = "tests/unit/run/test_late_closing.py"
+SENDER = "tests/unit/run/test_sender_unknown.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a closing's run is named after the delivery",
+        "src/closeout/intake/receiver.py",
+        "                    closing.run_id(rule.name) if closing else ids.run_id(guid, rule.name),",
+        "                    ids.run_id(guid, rule.name),",
+        (f"{INTAKE}::test_a_closing_is_one_run_whatever_its_guid",),
+    ),
+    Mutant(
+        "a pull request that is closed again has no closing of its own",
+        "src/closeout/core/closing.py",
+        '        return short_digest(f"closing\\n{self}\\n{automation}")',
+        '        return short_digest(f"closing\\n{self[:2]}\\n{automation}")',
+        (f"{INTAKE}::test_a_closing_is_one_run_whatever_its_guid",),
+    ),
+    Mutant(
+        "SQLite finds no run of an earlier release",
+        "src/closeout/ledger/sqlite/migrations/0003_closings.sql",
+        "CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);",
+        "CREATE INDEX run_guid ON run (guid, automation, attempt);",
+        (SQLITE,),
+    ),
+    Mutant(
+        "DynamoDB finds no run of an earlier release",
+        "src/closeout/lambdas/delivery_writer.py",
+        "        former = self._former(delivery.guid, runs) if delivery.closing else {}",
+        "        former: dict[str, str] = {}",
+        (DYNAMODB,),
+    ),
+    Mutant(
+        "a pruned closing is forgotten",
+        "src/closeout/ledger/sqlite/prune.py",
+        '        connection.execute(SQL["remember_closings"], (guid,))',
+        "        pass",
+        (f"{SQLITE}::test_a_closing_outlives_the_retention_of_its_delivery",),
+    ),
+    Mutant(
+        "a closing's row expires with its delivery",
+        "src/closeout/ledger/dynamodb/executions.py",
+        "        if record.closing is not None and self._retention < KEPT_DAYS * DAY:",
+        "        if False:",
+        (f"{DYNAMODB}::test_a_closing_outlives_the_retention_of_its_delivery",),
+    ),
+    Mutant(
+        "a group of deliveries does not see a claim",
+        "src/closeout/ledger/sqlite/migrations/0003_closings.sql",
+        "WHEN NEW.attempt = 1 AND EXISTS (SELECT 1 FROM closing_run WHERE run_id = NEW.run_id)",
+        "WHEN NEW.attempt = 0 AND EXISTS (SELECT 1 FROM closing_run WHERE run_id = NEW.run_id)",
+        (SQLITE,),
+    ),
+    Mutant(
+        "a run goes on although another one has its closing",
+        "src/closeout/run/workflow.py",
+        "        if owner != context.execution.run_id:",
+        "        if False:",
+        (f"{LATE}::test_a_closing_that_another_run_has_is_left_to_that_run",),
+    ),
+    Mutant(
+        "a pull request that is open is taken as closed",
+        "src/closeout/run/late_closing.py",
+        '    if pull["state"] != "closed":',
+        "    if False:",
+        (f"{LATE}::test_a_pull_request_that_is_open_is_asked_about_for_a_minute",),
+    ),
+    Mutant(
+        "another pull request of the number gives the closing",
+        "src/closeout/run/late_closing.py",
+        '    if (pull["id"], pull["base"]["repo"]["id"]) != (facts.pull_request_id, facts.repository_id):',
+        "    if False:",
+        (f"{LATE}::test_half_an_answer_or_another_pull_request_deletes_nothing",),
+    ),
+    Mutant(
+        "a condition decides without the sender that it asks for",
+        "src/closeout/config/cel.py",
+        '    if not event.get("sender") and re.search(_SENDER, expression):',
+        "    if False:",
+        (f"{SENDER}::test_a_condition_on_the_sender_is_unknown",),
+    ),
+    Mutant(
+        "an unknown sender passes `senders`",
+        "src/closeout/run/matching.py",
+        "    if triggers.sender_unknown(automation.senders, facts):",
+        "    if False:",
+        (f"{SENDER}::test_senders_match_so_far_and_the_run_says_that_it_is_unknown",),
+    ),
+    Mutant(
+        "an unknown sender is no match, and nobody is told",
+        "src/closeout/core/triggers.py",
+        "    if senders and not sender_unknown(senders, facts):",
+        "    if senders:",
+        (f"{SENDER}::test_senders_match_so_far_and_the_run_says_that_it_is_unknown",),
+    ),
+    Mutant(
+        "one of two who may have closed it is named",
+        "src/closeout/core/closed_payload.py",
+        "    return near[0] if len(logins) == 1 else None",
+        "    return near[0] if near else None",
+        ("tests/unit/core/test_closed_payload.py::test_two_who_may_have_closed_it_are_nobody",),
+    ),
+    Mutant(
+        "a run that a person cancelled begins again",
+        "src/closeout/ledger/views.py",
+        '        reopened=run.verdict == "cancelled" and reopened(operations),',
+        '        reopened=run.verdict == "cancelled",',
+        ("tests/unit/wiring/test_reruns.py::test_a_run_that_ended_otherwise_gets_none",),
+    ),
+)

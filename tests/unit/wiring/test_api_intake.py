@@ -1,0 +1,165 @@
+"""Patrol over a ledger and a GitHub that answers over HTTP: a fortnight without a server, an empty log, failing calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import pytest
+
+from closeout.adapters.github import GitHubClient
+from closeout.core.automation import Automation
+from closeout.core.errors import ServiceError
+from closeout.intake import Receiver
+from closeout.patrol.report import Report
+from closeout.patrol.rounds import Patrol
+from closeout.ports import Page
+from closeout.testing import deliveries
+from closeout.testing.durable import FakeClock
+from closeout.testing.github import FakeGitHub
+from closeout.wiring.api_intake import ApiIntake
+from closeout.wiring.reruns import Reruns
+from tests.memory_ledger import MemoryLedger
+
+SECRET = b"secret"
+URL = "http://127.0.0.1:9/webhook"
+CLOSED = ({"event": "pull_request", "types": ["closed"], "branches": ["develop"]},)
+CLEAN = Automation(name="clean", triggers=CLOSED, repositories=("acme/shop",))
+OF_BOT = Automation(name="of-bot", triggers=CLOSED, repositories=("acme/shop",), senders=("nobody",))
+FORTNIGHT = 14 * 86_400
+
+
+class Seventh:
+    """`GitHubReads` of which every seventh call fails."""
+
+    def __init__(self, github: GitHubClient) -> None:
+        self.github = github
+        self.every: int | None = None
+        self.calls = 0
+
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        """Read, or fail."""
+        self.calls += 1
+        if self.every and self.calls % self.every == 0:
+            raise ServiceError("GitHub: 502", service="github", operation="GET", reason="502", transient=True)
+        return self.github.read(path, query, etag)
+
+
+class World:
+    """A GitHub, a ledger, and patrol between them."""
+
+    def __init__(self, github: FakeGitHub) -> None:
+        self.ahead = 0.0
+        github.world.now = github.sender._now = lambda: time.time() + self.ahead
+        github.world.add_repository("acme/shop", id=501_001)
+        self.github = github
+        self.ledger = MemoryLedger(FakeClock())
+        self.receiver = Receiver.of((CLEAN, OF_BOT), lambda: (SECRET,))
+        self.reads = Seventh(GitHubClient(lambda: github.token, github.url))
+        automations = {one.name: one for one in (CLEAN, OF_BOT)}
+        reruns = Reruns(
+            self.ledger,
+            self.ledger.attempts,
+            automations,
+            matched=self.receiver.runs,
+            start=lambda _new: None,
+        )
+        again = partial(reruns.closed_again, by="patrol")
+        intake = ApiIntake(
+            self.receiver,
+            self.ledger,
+            self.ledger,
+            self.ledger.accept_group,
+            lambda _new: None,
+            again,
+            lambda: 1.0,
+        )
+        self.patrol = Patrol(
+            self.reads,
+            self.ledger,
+            intake,
+            (CLEAN, OF_BOT),
+            ours=lambda url: url == URL,
+            pause=lambda _seconds: None,
+        )
+
+    def close(self, number: int, **options: object) -> None:
+        """Open and close a pull request, some time after the one before."""
+        self.ahead += 100
+        self.github.world.open_pull("acme/shop", number=number, **options)
+        self.github.world.change_pull("acme/shop", number, "closed")
+
+    def cleaned(self) -> list[int]:
+        """Return the pull requests for which there is a run."""
+        return sorted(run.number or 0 for run in self.ledger.runs() if run.automation == "clean")
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Return a world with old closings, in which patrol has begun."""
+    with FakeGitHub() as github:
+        made = World(github)
+        for number in (1, 2, 3):
+            made.close(number)
+        github.add_hook("acme/shop", url=URL, secret=SECRET.decode())
+        assert made.patrol.round().errors == []
+        yield made
+
+
+def test_after_a_fortnight_each_closing_starts_once(world: World) -> None:
+    """The log is empty, every seventh call fails, and webhooks come late, before and after."""
+    for number in range(10, 130):
+        world.close(number, base="main" if number % 10 == 0 else "develop")
+    world.ahead += FORTNIGHT
+    world.github.sender.settle()
+    hook = next(iter(world.github.world.repository("acme/shop").hooks.values()))
+    lost = world.github.world.repository("acme/shop").deliveries[:]
+    world.github.world.repository("acme/shop").deliveries.clear()
+    late = [entry for entry in lost if entry["action"] == "closed"]
+    tell(world, late[0], hook.id)
+    world.reads.every = 7
+    reports: list[Report] = [world.patrol.round() for _ in range(2)]
+    tell(world, late[1], hook.id)
+    assert [(report.gaps, report.errors) for report in reports] == [(1, []), (0, [])]
+    assert world.cleaned() == [number for number in range(10, 130) if number % 10]
+    assert sum(report.started for report in reports) == len(world.cleaned()) - 1
+    assert world.reads.calls < 60
+
+
+def tell(world: World, entry: Mapping[str, object], hook: int) -> None:
+    """Let a webhook come."""
+    request = entry["request"]
+    assert isinstance(request, dict)
+    body = deliveries.encode(request["payload"])
+    headers = deliveries.signed_headers("pull_request", body, SECRET.decode(), str(entry["guid"]), hook)
+    decision = world.receiver.decide(
+        {name.lower().encode(): value.encode() for name, value in headers.items()}, body, 1.0
+    )
+    assert decision.delivery is not None
+    world.ledger.accept_wait(decision.delivery, decision.runs)
+
+
+def test_the_event_of_the_list_has_a_sender(world: World) -> None:
+    """So an automation for another person's closings stays silent."""
+    world.close(10)
+    assert world.patrol.round(deliveries=False).started == 1
+    assert [run.automation for run in world.ledger.runs()] == ["clean"]
+    assert [run.heard for run in world.ledger.runs()] == ["closed-list"]
+
+
+def test_a_delivery_from_the_log_and_the_list_are_one_closing(world: World) -> None:
+    """The log comes first; the list finds nothing new."""
+    world.close(10)
+    world.github.sender.settle()
+    report = world.patrol.round()
+    assert (report.recovered, report.closings_seen, report.started, report.errors) == (1, 1, 0, [])
+    assert [(run.number, run.heard) for run in world.ledger.runs()] == [(10, "delivery-log")]
+
+
+def test_a_closing_that_nothing_matches_leaves_no_delivery(world: World) -> None:
+    """Most closings of a large repository are of no interest."""
+    world.close(10, base="main")
+    report = world.patrol.round(deliveries=False)
+    assert (report.closings_seen, report.started) == (1, 0)
+    assert world.ledger.deliveries() == []

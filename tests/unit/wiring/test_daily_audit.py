@@ -1,0 +1,119 @@
+"""Patrol's timer and the audit: once a day, never at a start, and an audit that cannot be made ends no round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from closeout.actions.registry import builtin
+from closeout.adapters.clock import SystemClock
+from closeout.config.load import load_text
+from closeout.core.redact import Redactor
+from closeout.core.units import DAY
+from closeout.intake.receiver import Receiver
+from closeout.ledger.sqlite import Ledger, Views
+from closeout.orphans.repair import Repaired
+from closeout.patrol.report import Report
+from closeout.testing.github import FakeGitHub
+from closeout.wiring.clients import configured_clients
+from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.patrols import LAST, Patrols
+from tests.until import until
+
+CONFIG = """\
+version: 1
+secrets: { webhook: env:W, github: env:PATROLS_TOKEN }
+github: { api-url: 'URL' }
+aws: { account: '123456789012', region: eu-central-1 }
+automations:
+  clean:
+    on: { pull_request: { types: [closed] } }
+    repositories: [acme/shop]
+    steps:
+      - uses: aws/cloudformation-delete-stack
+        with: { stack-name: 'preview-${{ event.pull_request.number }}' }
+"""
+
+
+class Orphans:
+    """Counts the audits that it is asked for."""
+
+    watches = True
+
+    def __init__(self) -> None:
+        self.rounds = 0
+
+    def round(self, _stopped: Callable[[], bool]) -> Repaired:
+        self.rounds += 1
+        return Repaired(2, 1, 3, ("a note",), ("an error",))
+
+
+class Scene:
+    """A ledger and patrols over it, as a process has them."""
+
+    def __init__(self, folder: Path, github: FakeGitHub) -> None:
+        clock = SystemClock()
+        self.ledger = Ledger(folder / "closeout.db", clock=clock, redact=str).open()
+        self.views = Views(folder / "closeout.db", clock=clock)
+        self.loaded = load_text(CONFIG.replace("URL", github.url), builtin())
+        self.clients = configured_clients(self.loaded, clock, Redactor())
+        self.orphans = Orphans()
+        self.started: list[Any] = []
+
+    def patrols(self) -> Patrols:
+        return Patrols(
+            self.loaded,
+            self.ledger,
+            self.views,
+            Receiver.of(self.loaded.automations, tuple),
+            self.clients,
+            base=lambda: None,
+            start=self.started.append,
+            orphans=cast("OrphanRounds", self.orphans),
+        )
+
+    def first_round(self) -> Report:
+        """Run the timer until its first round has ended."""
+        told: list[Report] = []
+        patrols = self.patrols()
+        patrols.start(told.append)
+        until("a round", lambda: told)
+        patrols.stop()
+        return told[0]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """Everything, closed at the end."""
+    with FakeGitHub() as github:
+        github.world.add_repository("acme/shop")
+        monkeypatch.setenv("PATROLS_TOKEN", github.token)
+        made = Scene(tmp_path, github)
+        yield made
+        made.views.close()
+        made.ledger.close()
+
+
+def test_an_audit_is_due_a_day_after_the_last(scene: Scene) -> None:
+    """Not at a start: servers are restarted, and an audit lists whole accounts."""
+    scene.first_round()
+    assert scene.orphans.rounds == 0
+    scene.first_round()
+    assert scene.orphans.rounds == 0
+    scene.ledger.save_mark(LAST, "orphans", {"ended_at": scene.clients.now() - DAY - 1})
+    scene.first_round()
+    until("the audit", lambda: scene.orphans.rounds == 1)
+    scene.first_round()
+    assert scene.orphans.rounds == 1
+
+
+def test_a_round_that_is_asked_for_has_an_audit_and_tells_what_it_found(scene: Scene) -> None:
+    """The engine hears of what was started."""
+    report = scene.patrols().round()
+    assert report.to_json()["orphans"] == {"found": 2, "started": 1, "unknown": 3}
+    assert (report.notes[-1], report.errors) == ("a note", ["an error"])
+    assert scene.started == [()]
+    assert scene.patrols().round(orphans=False).to_json()["orphans"]["found"] == 0
