@@ -54,7 +54,7 @@ def test_an_orphan_has_all_proofs_and_nothing_else_is_one(**drawn: Any) -> None:
     find = Find(existing, None, automation, step, builtin()[USES], "acme/shop", 17)
     whole = Pull(answer | {"merged": False}, whole=True)
     ask = GitHubSays(lambda _number: whole, lambda _name, _number: (), lambda _name, _number: ())
-    verdict = judge(find, pull, ask, NOW)
+    verdict = judge(find, pull, ask)
     matched = drawn["condition"] is None or (
         drawn["condition"] == KEEPS and "keep-preview" not in drawn["labels"]
     )

@@ -73,7 +73,7 @@ def verdict(
             raise paths
         return paths
 
-    return judge(about, answer, GitHubSays(alone, paths_of, lambda _repository, _number: bases), NOW)
+    return judge(about, answer, GitHubSays(alone, paths_of, lambda _repository, _number: bases))
 
 
 def unreachable() -> ServiceError:
