@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,28 @@ def test_a_pull_request_that_was_retargeted_is_torn_down(scene: Machine) -> None
     scene.github.world.change_pull(REPOSITORY, 17, "closed")
     (run,) = scene.finished()
     assert run["verdict"] == "success"
+    assert scene.is_gone(stack)
+    assert scene.statuses(sha)[-1][0] == "success"
+
+
+def test_what_was_deployed_after_the_teardown_is_deleted_by_a_recheck(scene: Machine) -> None:
+    """The server missed the recheck while it was down, and makes it at its start; nothing else runs again."""
+    scene.preview()
+    sha = close(scene)
+    scene.finished()
+    assert scene.stop() == 0
+    with closing(sqlite3.connect(scene.db)) as ledger, ledger:  # the teardown was twenty minutes ago
+        ledger.execute("UPDATE run SET finished_at = finished_at - 1200")
+        ledger.execute("INSERT OR REPLACE INTO setting VALUES ('rechecked-until', CAST('0' AS BLOB))")
+    stack = scene.preview()
+    scene.start()
+    views = Views(scene.db)
+    until(
+        "the further attempt's end", lambda: (run := views.runs()[0]).attempt == 2 and run.state == "finished"
+    )
+    (run,) = scene.runs()
+    assert run["verdict"] == "success"
+    assert run["summary"].startswith("deployed after the pull request was closed; ")
     assert scene.is_gone(stack)
     assert scene.statuses(sha)[-1][0] == "success"
 

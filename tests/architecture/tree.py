@@ -6,6 +6,7 @@ They stand here once so that every rule looks at the same files: what git tracks
 from __future__ import annotations
 
 import ast
+import gc
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -46,15 +47,20 @@ def text_of(path: Path) -> str | None:
 
 
 @cache
-def tree_of(path: Path) -> ast.Module:
-    """The file's syntax tree."""
-    return ast.parse(path.read_bytes(), str(path))
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of the file's syntax tree, itself first."""
+    gc.disable()  # they are many, and kept: no garbage is among them
+    try:
+        return tuple(ast.walk(ast.parse(path.read_bytes(), str(path))))
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def nodes(*folders: str) -> Iterator[tuple[Path, ast.AST]]:
     """Every node of every Python file below these folders, with its file."""
     for path in python_files(*folders):
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             yield path, node
 
 

@@ -51,6 +51,8 @@ class DurableExecution:
         self.due = clock.now()
         self.invocations = 0
         self.operations: dict[str, dict[str, Any]] = {}
+        self.order: list[str] = []
+        """Their names, in the order in which they were reached first."""
         self.meter = Meter()
 
     @property
@@ -72,7 +74,7 @@ class Context:
     def __init__(self, execution: DurableExecution, client: Client) -> None:
         self._execution = execution
         self._client = client
-        self._reached: list[str] = []
+        self._reached = 0
 
     def wait_for_condition(
         self,
@@ -110,11 +112,12 @@ class Context:
 
     def _reach(self, name: str, begun: dict[str, Any]) -> dict[str, Any]:
         """Return an operation, which a replay reaches in the order of the first time."""
-        recorded = self._execution.operations
-        self._reached.append(name)
+        recorded, order = self._execution.operations, self._execution.order
         if name not in recorded:
             recorded[name] = begun
-        assert list(recorded)[: len(self._reached)] == self._reached, "a replay reached other operations"
+            order.append(name)
+        assert order[self._reached] == name, "a replay reached other operations"
+        self._reached += 1
         return recorded[name]
 
 

@@ -194,7 +194,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/patrols.py",
         '        return max(0.0, float(last["ended_at"]) + DAY - self._now())',
         "        return 0.0",
-        ("tests/unit/wiring/test_daily_audit.py::test_an_audit_is_due_a_day_after_the_last",),
+        ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_is_due_a_day_after_the_last",),
     ),
     Mutant(
         "patrol repairs what was closed before it began",

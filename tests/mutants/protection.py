@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 RUN = "tests/unit/run/test_run.py"
 FOUND = "tests/unit/run/test_found.py"
+RECHECKS = "tests/unit/wiring/test_rechecks.py"
 TOKENS = "tests/unit/adapters/test_oidc.py"
 GUARD = "tests/unit/run/test_guard.py"
 BASES = "tests/unit/run/test_bases.py"
@@ -20,6 +21,48 @@ SCRIPTS = "tests/unit/actions/general/test_process.py"
 NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a recheck does not ask whether the pull request is closed",
+        "src/closeout/run/recheck.py",
+        "    livecheck.check(subject, deps.github)\n",
+        "",
+        (f"{RECHECKS}::test_a_pull_request_that_is_open_again_voids_the_recheck",),
+    ),
+    Mutant(
+        "a recheck does not ask for other pull requests of the branch",
+        "src/closeout/run/recheck.py",
+        "                livecheck.check(subject, deps.github, branch)",
+        "                pass",
+        (f"{RECHECKS}::test_the_preview_of_a_branch_that_another_pull_request_has_is_left_alone",),
+    ),
+    Mutant(
+        "scripts run again after a recheck",
+        "src/closeout/run/recheck.py",
+        "    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)",
+        "    return replace(automation, grace=0.0, late=True)",
+        (f"{RECHECKS}::test_scripts_and_comments_do_not_run_again",),
+    ),
+    Mutant(
+        "a recheck that could not be made is forgotten",
+        "src/closeout/wiring/rechecks.py",
+        "                    heapq.heappush(self._due, later)",
+        "                    pass",
+        (f"{RECHECKS}::test_what_github_or_aws_does_not_say_is_asked_again",),
+    ),
+    Mutant(
+        "a find that no attempt may delete starts attempts for ever",
+        "src/closeout/wiring/rechecks.py",
+        "not has_deleted(finished.operations):",
+        "has_deleted(finished.operations):",
+        (f"{RECHECKS}::test_a_further_attempt_that_deleted_nothing_leads_to_no_other",),
+    ),
+    Mutant(
+        "two runs are started for one find",
+        "src/closeout/wiring/rechecks.py",
+        "        if run.attempt != teardown.attempt or self._reader.superseded(run.id, run.attempt):",
+        "        if run.attempt != teardown.attempt:",
+        (f"{RECHECKS}::test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own",),
+    ),
     Mutant(
         "a token for another service counts",
         "src/closeout/adapters/oidc.py",

@@ -23,7 +23,7 @@ from closeout.config.triggers import read_on, read_patterns
 from closeout.config.uniqueness import Use
 from closeout.config.values import At
 from closeout.core import keys as core_keys
-from closeout.core.automation import MODES, Automation
+from closeout.core.automation import MODES, RECHECK, Automation
 from closeout.core.units import DAY
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -31,7 +31,17 @@ _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
 FUNCTION_KEYS = tuple(
     key
     for key in keys.names("automation")
-    if key not in {"steps", "on-failure", "max-changes", "max-objects", "environment", "bases", "patrol"}
+    if key
+    not in {
+        "steps",
+        "on-failure",
+        "max-changes",
+        "max-objects",
+        "environment",
+        "bases",
+        "patrol",
+        "recheck",
+    }
 )
 
 
@@ -100,6 +110,7 @@ def read_automation(
         protect_names=settings.protect_names,
         protect_tags=settings.protect_tags,
         public_logs=settings.public_logs,
+        recheck=_recheck(section.get("recheck")),
         environment=_environment(section.get("environment"), steps),
         patrol=read_mode(section.get("patrol")),
         **_limits(section),
@@ -190,6 +201,15 @@ def _concurrency(at: At | None) -> str | None:
     if problem:
         at.error("bad-template", problem, "use fields only: preview-${{ event.pull_request.number }}")
     return template
+
+
+def _recheck(at: At | None) -> tuple[float, ...]:
+    if at is None:
+        return RECHECK
+    if isinstance(at.node, Scalar) and at.node.value in ("off", False):
+        return ()
+    times = [item.duration(60, 30 * DAY) for item in at.items(single=True) or []]
+    return tuple(sorted({after for after in times if after is not None}))
 
 
 def _environment(at: At | None, steps: tuple[ReadStep, ...]) -> str | None:

@@ -56,6 +56,7 @@ KEYS: tuple[Key, ...] = (
     Key("automation", "max-changes", "integer", "50", "closeout rejects an entire plan that deletes more resources than this; scripts and comments do not count."),
     Key("automation", "max-objects", "integer", "100000", "closeout rejects an entire plan with more objects than this."),
     Key("automation", "unguarded", "`true` or `false`", "`false`", "Lets destructive steps run on events that have no live check."),
+    Key("automation", "recheck", "duration, list of durations, or `off`", "`[15m, 1h, 1d]`", "When closeout looks again after a teardown of a closed pull request, for what was deployed later. At least `1m` each."),
     Key("automation", "environment", "template", "none", "The GitHub environment of what the steps delete, like `preview-${{ event.pull_request.number }}`. A run that deletes nothing although GitHub has an active deployment there fails."),
     Key("automation", "patrol", "`report`, `repair` or `off`", "`report`", "What [patrol](../explanation/patrol.md) does with [orphans](../how-to/find-orphans.md) of this automation: it tells, it starts runs up to the file's `patrol.limit`, or it does not look."),
     Key("automation", "steps", "list of steps", "", "What it does, in order. Required."),

@@ -82,6 +82,9 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("automation", "max-changes"): {"type": "integer", "minimum": 1},
     ("automation", "max-objects"): {"type": "integer", "minimum": 1},
     ("automation", "unguarded"): _BOOLEAN,
+    ("automation", "recheck"): {
+        "anyOf": [{"const": "off"}, _DURATION, {"type": "array", "minItems": 1, "items": _DURATION}]
+    },
     ("automation", "environment"): _TEXT,
     ("automation", "patrol"): {"anyOf": [{"enum": ["report", "repair"]}, _OFF]},
     ("automation", "steps"): {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}},

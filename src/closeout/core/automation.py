@@ -16,7 +16,16 @@ BASES = ("ever", "at-close")
 EXPECTATIONS = ("any", "present")
 
 
-_ADDED = {"bases": "at-close", "environment": None, "expect": "any", "patrol": "report"}
+RECHECK = (900.0, 3_600.0, 86_400.0)
+"""Seconds after a teardown at which closeout looks again by default."""
+_ADDED = {
+    "bases": "at-close",
+    "environment": None,
+    "expect": "any",
+    "late": False,
+    "patrol": "report",
+    "recheck": RECHECK,
+}
 """Keys that came after the first release, with their defaults. They are stored only where they say something else: most
 runs do not grow by them, and an earlier release reads those runs as before."""
 
@@ -78,6 +87,10 @@ class Automation:
     """Whether an `@on` function's recorded calls stand behind the live check."""
     environment: str | None = None
     """A template: GitHub's environment in which a run that deletes nothing must find no active deployment."""
+    recheck: tuple[float, ...] = RECHECK
+    """Seconds after a successful teardown at which its typed deletes are planned again; empty: never."""
+    late: bool = False
+    """A recheck found something: this attempt deletes what was deployed after the pull request was closed."""
     bases: str = "at-close"
     """Which of a closed pull request's bases `branches` are compared with: the one `at-close`, or each that it `ever` had."""
 
@@ -104,6 +117,7 @@ class Automation:
         )
         for key in ("triggers", "repositories", "senders", "protect_names", "secret_variables"):
             value[key] = tuple(value.get(key, ()))
+        value["recheck"] = tuple(value.get("recheck", RECHECK))
         return cls(**value)
 
 

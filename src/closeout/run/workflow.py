@@ -196,6 +196,8 @@ class _Workflow:
     ) -> Ending:
         """Post the verdict's commit status, if it has one, and return the ending."""
         message = Message.plain(text) if isinstance(text, str) else text
+        if self._automation.late and verdict != "skipped":
+            message = Message(*(f"deployed after the pull request was closed; {part}" for part in message))
         state = status_of(verdict, reopened=reopened, deleted=deleted)
         if state is None:
             return Ending(verdict, message.full)

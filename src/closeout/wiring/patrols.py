@@ -52,7 +52,7 @@ class Patrols:
         *,
         base: Callable[[], str | None],
         start: Callable[[Iterable[str]], None],
-        orphans: OrphanRounds | None = None,
+        orphans: OrphanRounds,
     ) -> None:
         self._settings = loaded.settings.patrol
         self._ledger = ledger
@@ -76,7 +76,7 @@ class Patrols:
             pause=self._stopping.wait,
         )
         self._now = clients.now
-        self._orphans = orphans if orphans is not None and orphans.watches else None
+        self._orphans = orphans
         self._start = start
 
     @property
@@ -106,13 +106,13 @@ class Patrols:
                     deliveries=deliveries and self._settings.deliveries is not None,
                     closings=closings and self._settings.state is not None,
                 )
-                if orphans and self._orphans is not None and self._settings.state is not None:
-                    self._look_for_orphans(self._orphans, report)
+                if orphans and self._settings.state is not None and self._orphans.watches:
+                    self._look_for_orphans(report)
             self._note(report, looked=deliveries or closings)
         return report
 
-    def _look_for_orphans(self, orphans: OrphanRounds, report: Report) -> None:
-        made = orphans.round(self._stopping.is_set)
+    def _look_for_orphans(self, report: Report) -> None:
+        made = self._orphans.round(self._stopping.is_set)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors
@@ -166,14 +166,14 @@ class Patrols:
             self._thread.join(JOIN_SECONDS)
 
     def _run(self, told: Callable[[Report], None]) -> None:
-        audits = self._settings.state is not None and self._orphans is not None
+        audits = self._settings.state is not None and self._orphans.watches
         schedule = Schedule(
             deliveries=self._settings.deliveries,
             closings=self._settings.state,
             orphans=DAY if audits else None,
         )
         if audits:
-            schedule.put_off("orphans", time.monotonic() + self._until_orphans())
+            schedule.postpone("orphans", time.monotonic() + self._until_orphans())
         while not self._stopping.wait(schedule.wait(time.monotonic())):
             due = schedule.take(time.monotonic())
             try:
@@ -197,10 +197,6 @@ class Schedule:
         self._every = {part: seconds for part, seconds in every.items() if seconds is not None}
         self._due = dict.fromkeys(self._every, float("-inf"))
 
-    def put_off(self, part: str, until: float) -> None:
-        """Let a part be due for the first time at a moment."""
-        self._due[part] = until
-
     def wait(self, now: float) -> float:
         """Return the seconds until something is due."""
         return max(min(self._due.values()) - now, 0.0)
@@ -210,6 +206,10 @@ class Schedule:
         due = frozenset(part for part, at in self._due.items() if at <= now)
         self._due |= {part: now + self._every[part] for part in due}
         return due
+
+    def postpone(self, part: str, until: float) -> None:
+        """Let a part be due later than at first."""
+        self._due[part] = until
 
 
 class _Stoppable:

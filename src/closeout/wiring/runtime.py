@@ -20,7 +20,7 @@ from closeout.engine.local import Engine
 from closeout.engine.recorder import Finished
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.ports import Execution, Request, RunFunction
+from closeout.ports import Execution, Request
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
 from closeout.wiring import cleaning
@@ -28,10 +28,14 @@ from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.patrols import Patrols
+from closeout.wiring.rechecks import Mark, Rechecks
 from closeout.wiring.reruns import Reruns
 
 Report = Callable[[str], None]
 OnFinish = Callable[[Finished], None]
+
+RECHECKED = "rechecked-until"
+"""The setting that says until when rechecks were made."""
 
 UNVERIFIABLE = (
     "no webhook secret is configured, so no delivery could be verified, and closeout does not start without one."
@@ -67,16 +71,30 @@ class Runtime:
         """This server's public URL, once it is known."""
         self._automations = {automation.name: automation for automation in loaded.automations}
         self.receiver = Receiver.of(loaded.automations, webhook.keys)
+        deps = self._deps()
+
+        def finished(ended: Finished) -> None:
+            self.rechecks.finished(ended)
+            on_finish(ended)
+
         self.engine = Engine(
             ledger,
-            self._run_function(),
+            make_run_function(deps),
             clock=self.clock,
             redact=redactor.text,
             on_request=self._on_request,
-            on_finish=on_finish,
+            on_finish=finished,
             report=report,
         )
-
+        self.rechecks = Rechecks(
+            self.views,
+            ledger.attempts,
+            self._automations,
+            deps,
+            mark=Mark(self._rechecked, lambda at: ledger.replace_setting(RECHECKED, str(at).encode())),
+            start=self.engine.wake,
+            report=report,
+        )
         self._reruns = Reruns(
             self.views,
             ledger.attempts,
@@ -85,20 +103,13 @@ class Runtime:
             start=lambda _executions: self.engine.wake(),
         )
         self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
-        self.patrols = Patrols(
-            loaded,
-            ledger,
-            self.views,
-            self.receiver,
-            clients,
-            base=lambda: self.base,
-            start=lambda _executions: self.engine.wake(),
-            orphans=OrphanRounds(loaded, clients, self.views, ledger, self._cleaning, redactor.text),
-        )
+        self.patrols = self._patrols()
 
     def start(self) -> int:
         """Recover what an earlier process left, and begin; return how many runs it left open."""
-        return self.engine.start()
+        left = self.engine.start()
+        self.rechecks.start()
+        return left
 
     def ready(self) -> None:
         """Make one real commit. Raises `StoreUnavailable` if that fails, or if runs cannot be taken up."""
@@ -112,40 +123,58 @@ class Runtime:
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
         self.patrols.stop()
+        self.rechecks.stop()
         return self.engine.stop(timeout, hurry)
 
     def close(self, timeout: float = 20.0) -> None:
         """Drain the engine, then close the ledger. What did not end in time continues at the next start."""
         self.patrols.stop()
+        self.rechecks.stop()
         self.engine.stop(timeout)
         self.ledger.close()
+
+    def _patrols(self) -> Patrols:
+        return Patrols(
+            self.loaded,
+            self.ledger,
+            self.views,
+            self.receiver,
+            self.clients,
+            base=lambda: self.base,
+            start=lambda _executions: self.engine.wake(),
+            orphans=OrphanRounds(
+                self.loaded, self.clients, self.views, self.ledger, self._cleaning, self.redactor.text
+            ),
+        )
 
     def _details_link(self, execution: Execution) -> str | None:
         return self.details(execution)
 
-    def _run_function(self) -> RunFunction:
+    def _deps(self) -> RunDeps:
         from closeout.actions.registry import builtin
 
-        return make_run_function(
-            RunDeps(
-                actions=builtin(),
-                clients=self.clients,
-                github=LazyGitHub(self.clients),
-                journal=self.ledger,
-                clock=self.clock,
-                switch=self.ledger,
-                redact=self.redactor,
-                current=self.loaded.current,
-                functions=self.loaded.functions,
-                details=self._details_link,
-                directory=self.loaded.directory,
-                own_contexts=partial(status_contexts, self.loaded.automations),
-                has_token=self.clients.has_token,
-                claim_closing=self.ledger.attempts.claim_closing,
-                learn=self.clients.step_secrets.learn,
-                deleted_before=self._deleted_before,
-            )
+        return RunDeps(
+            actions=builtin(),
+            clients=self.clients,
+            github=LazyGitHub(self.clients),
+            journal=self.ledger,
+            clock=self.clock,
+            switch=self.ledger,
+            redact=self.redactor,
+            current=self.loaded.current,
+            functions=self.loaded.functions,
+            details=self._details_link,
+            directory=self.loaded.directory,
+            own_contexts=partial(status_contexts, self.loaded.automations),
+            has_token=self.clients.has_token,
+            claim_closing=self.ledger.attempts.claim_closing,
+            learn=self.clients.step_secrets.learn,
+            deleted_before=self._deleted_before,
         )
+
+    def _rechecked(self) -> float | None:
+        stored = self.views.setting(RECHECKED)
+        return float(stored) if stored is not None else None
 
     def _deleted_before(self, execution: Execution, closings: bool) -> bool:
         return self.views.deleted_before(execution.run_id, execution.attempt, closings=closings)

@@ -224,6 +224,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("not-for-action", preview("with: {", "destructive: §false\n        with: {")),
     Sample("not-for-action", preview("with: {", "pass-env: §[A]\n        with: {")),
     Sample("not-for-action", tidy("with: {", "expect: §present\n        with: {"), "does not say whether it found"),
+    Sample("out-of-range", tidy("    steps:", "    recheck: [§30s]\n    steps:")),
     Sample("nothing-to-delete", tidy("    steps:", "    environment: §'preview-${{ event.ref }}'\n    steps:")),
 )  # fmt: skip
 """Samples for every code but those about modules (see `test_functions.py`)."""

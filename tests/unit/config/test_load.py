@@ -53,6 +53,7 @@ automations:
     unguarded: true
     environment: 'preview-${{ event.pull_request.number }}'
     bases: ever
+    recheck: [2h, 5m]
     steps:
       - id: stack
         name: Delete the stack
@@ -141,7 +142,25 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         public_logs=True,
         environment="preview-${{ event.pull_request.number }}",
         bases="ever",
+        recheck=(300.0, 7_200.0),
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "times"),
+    [
+        ("", (900.0, 3_600.0, 86_400.0)),
+        ("recheck: off", ()),
+        ("recheck: 'off'", ()),
+        ("recheck: 1m", (60.0,)),
+    ],
+)
+def test_teardowns_are_looked_at_again_unless_the_file_says_off(
+    tmp_path: Path, key: str, times: tuple[float, ...]
+) -> None:
+    """One time or a list of them; `off` may stand with or without quotes."""
+    text = AUTOMATION.replace("    steps:", f"    {key}\n    steps:" if key else "    steps:")
+    assert read(tmp_path, text).automations[0].recheck == times
 
 
 def test_every_key_of_a_step_has_its_value(tmp_path: Path) -> None:

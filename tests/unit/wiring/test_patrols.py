@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import cast
 
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
@@ -13,6 +14,7 @@ from closeout.intake import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.patrol.report import Report
 from closeout.wiring.clients import configured_clients
+from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.patrols import Patrols, Schedule
 from tests.until import until
 
@@ -47,6 +49,12 @@ def test_what_is_switched_off_is_never_due() -> None:
     assert schedule.take(3_000.0) == frozenset()
 
 
+class NoAudit:
+    """Nothing to look at."""
+
+    watches = False
+
+
 class Broken(Patrols):
     """Rounds that fail, and are counted."""
 
@@ -69,6 +77,7 @@ def patrols(folder: Path, ledger: Ledger, *, patrol: str = "{}", repositories: s
         configured_clients(loaded, SystemClock(), Redactor()),
         base=lambda: None,
         start=lambda _new: None,
+        orphans=cast("OrphanRounds", NoAudit()),
     )
 
 

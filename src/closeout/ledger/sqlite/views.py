@@ -124,6 +124,16 @@ class Views:
             left_out = 0
         return LogWindow(lines if after is not None else lines[::-1], left_out)
 
+    def finished_teardowns(self, since: float) -> list[tuple[str, int, str, float]]:
+        """Return (run id, attempt, automation, end) of teardowns that succeeded after `since`, each as its latest attempt."""
+        return [
+            (row[0], row[1], row[2], row[3]) for row in self._read("finished_teardowns", {"since": since})
+        ]
+
+    def superseded(self, run_id: str, attempt: int) -> bool:
+        """Return whether a later run of the automation is about the same pull request."""
+        return bool(self._read("later_runs", {"run_id": run_id, "attempt": attempt}))
+
     def teardowns(self, repository: str, number: int) -> list[str]:
         """Return the open executions that the closing of a pull request started, the oldest first."""
         return [row[0] for row in self._read("teardowns", {"repository": repository, "number": number})]

@@ -62,6 +62,20 @@ FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
 
+-- name: finished_teardowns
+-- Successful runs of closed pull requests that finished since then, each as its latest attempt.
+SELECT r.run_id, r.attempt, r.automation, r.finished_at FROM run r JOIN delivery d ON d.id = r.delivery
+WHERE r.finished_at > :since AND r.verdict = 'success' AND d.event = 'pull_request' AND d.action = 'closed'
+  AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
+ORDER BY r.number;
+
+-- name: later_runs
+-- Whether a run of the same automation for the same pull request was accepted after this one.
+SELECT 1 FROM run r JOIN delivery d ON d.id = r.delivery
+    JOIN run n ON n.automation = r.automation AND n.number > r.number AND n.run_id <> r.run_id
+    JOIN delivery e ON e.id = n.delivery
+WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number LIMIT 1;
+
 -- name: teardowns
 -- Open runs that the closing of a pull request started, the oldest first. The index over open runs keeps this short.
 SELECT r.run_id || '-' || r.attempt FROM run r JOIN delivery d ON d.id = r.delivery

@@ -1,0 +1,229 @@
+"""When to look again after teardowns, on a server: due times in memory, from what the ledger has.
+
+Of it only the time is stored until which rechecks were made. One that came due while the server was down is made at its start; one
+that is repeated does no harm, because it only reads.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from closeout.core.automation import Automation
+from closeout.core.errors import (
+    BranchInUse,
+    CloseoutError,
+    NotSame,
+    Reopened,
+)
+from closeout.core.payload import decode
+from closeout.engine.recorder import Finished
+from closeout.ledger.steps import has_deleted
+from closeout.ports import Attempts, RunReader
+from closeout.run import recheck
+from closeout.run.deps import RunDeps
+
+BY = "closeout: deployed after the pull request was closed"
+"""Who asked for a further attempt."""
+RETRY = 120.0
+"""Seconds until a recheck that could not be made is tried again."""
+TRIES = 10
+LONGEST_WAIT = 3_600.0
+"""Seconds after which the stored time moves on although nothing is due."""
+EVERY = 60.0
+"""Seconds between two times that are stored."""
+
+
+class Teardown(NamedTuple):
+    """The latest attempt of a run that a closing started, and that succeeded."""
+
+    run_id: str
+    attempt: int
+    automation: str
+    finished_at: float
+
+
+class Teardowns(RunReader, Protocol):
+    """Reads what rechecks need besides single runs."""
+
+    def finished_teardowns(self, since: float) -> Sequence[tuple[str, int, str, float]]:
+        """Return the fields of each `Teardown` that finished after `since`, each as its latest attempt."""
+        ...
+
+    def superseded(self, run_id: str, attempt: int) -> bool:
+        """Return whether a later closing of the same pull request started a run of the automation."""
+        ...
+
+
+class _Due(NamedTuple):
+    at: float
+    teardown: Teardown
+    tries: int = 0
+    planned: float = 0.0
+    """When it was due at first."""
+
+
+class Mark(NamedTuple):
+    """Where the time is kept until which rechecks were made."""
+
+    read: Callable[[], float | None]
+    write: Callable[[float], None]
+
+
+class Rechecks:
+    """Makes the rechecks of a server, one after the other, in a thread of its own."""
+
+    def __init__(
+        self,
+        reader: Teardowns,
+        attempts: Attempts,
+        automations: Mapping[str, Automation],
+        deps: RunDeps,
+        *,
+        mark: Mark,
+        start: Callable[[], None],
+        report: Callable[[str], None],
+    ) -> None:
+        self._reader = reader
+        self._attempts = attempts
+        self._automations = {
+            name: one for name, one in automations.items() if recheck.is_due(one, deps.actions)
+        }
+        self._deps = deps
+        self._mark = mark
+        self._marked = float("-inf")
+        self._clock = deps.clock
+        self._start = start
+        self._report = report
+        self._due: list[_Due] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    # --- what is due -------------------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Plan the rechecks of teardowns in the ledger; of those that a run missed while no server ran, the last one now."""
+        longest = max((one.recheck[-1] for one in self._automations.values()), default=0.0)
+        now = self._clock.now()
+        made = self._mark.read()
+        since = now if made is None else made
+        for teardown in self._reader.finished_teardowns(min(since, now) - longest):
+            self._plan(Teardown(*teardown), made=since, now=now)
+
+    def finished(self, finished: Finished) -> None:
+        """Plan the rechecks of a run that has finished. A further attempt that deleted nothing must not lead to another."""
+        execution = finished.execution
+        if finished.ending.verdict != "success" or execution.event_name != recheck.EVENT:
+            return
+        if Automation.from_canonical(execution.definition).late and not has_deleted(finished.operations):
+            return
+        self._plan(Teardown(execution.run_id, execution.attempt, execution.automation, finished.finished_at))
+
+    def _plan(self, teardown: Teardown, made: float = float("-inf"), now: float = float("-inf")) -> None:
+        automation = self._automations.get(teardown.automation)
+        if automation is None:
+            return
+        times = [at for after in automation.recheck if (at := teardown.finished_at + after) > made]
+        missed = [at for at in times if at <= now]
+        with self._changed:
+            for at in missed[-1:] + times[len(missed) :]:
+                heapq.heappush(self._due, _Due(at, teardown, planned=at))
+            self._changed.notify()
+
+    def next_at(self) -> float | None:
+        """Return when the next recheck is due; None if none is planned."""
+        with self._changed:
+            return self._due[0].at if self._due else None
+
+    # --- making them -------------------------------------------------------------------------------------------
+
+    def run_due(self) -> int:
+        """Make the rechecks that are due; return how many attempts were started."""
+        started = 0
+        while not self._stopping:
+            with self._changed:
+                if not self._due or self._due[0].at > self._clock.now():
+                    break
+                due = heapq.heappop(self._due)
+            started += self._make(due)
+        self._note_made()
+        return started
+
+    def _note_made(self) -> None:
+        """Store until when rechecks were made, at most once a minute; what is tried again is not made yet."""
+        now = self._clock.now()
+        with self._changed:
+            made = min([now, *(due.planned for due in self._due if due.tries)])
+        if made >= self._marked + EVERY:
+            self._mark.write(made)
+            self._marked = made
+
+    def _make(self, due: _Due) -> int:
+        teardown = due.teardown
+        try:
+            return self._look(teardown)
+        except (Reopened, NotSame, BranchInUse):
+            return 0  # the closing is void, or its names are another's
+        except CloseoutError as error:
+            # Not only transient ones: a token may be renewed, a role repaired.
+            if due.tries + 1 < TRIES:
+                with self._changed:
+                    at = self._clock.now() + RETRY * 2**due.tries
+                    later = due._replace(at=at, tries=due.tries + 1)
+                    heapq.heappush(self._due, later)
+            else:
+                self._report(f"the recheck of run {teardown.run_id} is given up: {error.message}")
+            return 0
+
+    def _look(self, teardown: Teardown) -> int:
+        """Look at one teardown, and start a further attempt if something is there."""
+        run = self._reader.run(teardown.run_id)
+        if run is None or run.action != recheck.ACTION:
+            return 0
+        if run.attempt != teardown.attempt or self._reader.superseded(run.id, run.attempt):
+            return 0  # a later attempt, or the run of a later closing, has rechecks of its own
+        automation = self._automations[teardown.automation]
+        found = recheck.look(self._deps, automation, decode(self._reader.body(run.delivery)))
+        if not found:
+            return 0
+        definition = recheck.again(automation, self._deps.actions)
+        execution = self._attempts.new_attempt(
+            run.id, definition.canonical(), BY, key=run.key, queue_timeout=automation.queue_timeout
+        )
+        self._report(
+            f"{run.about} was deployed after it was closed ({found[0].resource}); attempt {execution} deletes it"
+        )
+        self._start()
+        return 1
+
+    # --- the thread --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, if an automation has rechecks at all."""
+        if self._automations:
+            self._thread = threading.Thread(target=self._loop, name="rechecks", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Start nothing more. A recheck that is under way only reads."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def _loop(self) -> None:
+        try:
+            self.recover()
+            while not self._stopping:
+                self.run_due()
+                with self._changed:
+                    if self._stopping:
+                        return
+                    wait = self._due[0].at - self._clock.now() if self._due else LONGEST_WAIT
+                    if wait > 0:
+                        self._changed.wait(min(wait, LONGEST_WAIT))
+        except Exception as error:  # noqa: BLE001 - a defect, too, must be told
+            if not self._stopping:
+                self._report(f"no rechecks are made until the next start: {type(error).__name__}: {error}")

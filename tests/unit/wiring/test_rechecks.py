@@ -1,0 +1,243 @@
+"""What was deployed after a teardown is found and deleted; what is not there, or open again, is left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.core.automation import Automation
+from closeout.core.records import NewDelivery, NewRun
+from closeout.engine.recorder import Finished
+from closeout.ledger.sqlite import Ledger, Views
+from closeout.ports import Ending, Execution, PullRequest, RunView
+from closeout.wiring.rechecks import BY, RETRY, TRIES, Mark, Rechecks
+from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
+
+HOUR, DAY = 3_600.0, 86_400.0
+
+
+@dataclass(slots=True)
+class Bench:
+    """A ledger with the rechecks over it, and the world that they look at."""
+
+    folder: Path
+    ledger: Ledger
+    scene: Scene
+    mark: list[float] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.views = Views(self.folder / "closeout.db")
+        self.rechecks = self.restarted()
+
+    views: Views = field(init=False)
+    rechecks: Rechecks = field(init=False)
+
+    def restarted(self) -> Rechecks:
+        """The rechecks of another life of the server."""
+        automation = self.scene.automation
+        return Rechecks(
+            self.views,
+            self.ledger.attempts,
+            {automation.name: automation},
+            self.scene.deps(),
+            mark=Mark(lambda: self.mark[-1] if self.mark else None, self.mark.append),
+            start=lambda: self.woken.append("woken"),
+            report=self.told.append,
+        )
+
+    def accept(self, run: str = "r" * 26, guid: str = "g1", **payload: Any) -> None:
+        """A delivery of #17's closing, and its run."""
+        body = json.dumps({**pull_payload(), **payload}).encode()
+        delivery = NewDelivery(
+            "1", guid, "pull_request", "closed", "acme/shop", body, False, 0.0, "github", 17
+        )
+        name = self.scene.automation.name
+        self.ledger.accept_wait(delivery, [NewRun(run, name, "k", self.scene.automation.canonical(), 60.0)])
+        self.number += 1
+
+    def finish(
+        self, verdict: str = "success", run: str = "r" * 26, attempt: int = 1, tell: bool = True
+    ) -> None:
+        """The end of the last run that was accepted, or of a further attempt."""
+        now = self.scene.clock.now()
+        ending = Ending(verdict, "deleted preview-17")
+        self.ledger.finish(self.number, ending, now)
+        execution = self.scene.execution()._replace(id=f"{run}-{attempt}", run_id=run, attempt=attempt)
+        if tell:
+            self.rechecks.finished(Finished(execution, ending, now, ()))
+
+    def after(self, seconds: float) -> int:
+        """Let time pass, and make what is due."""
+        self.scene.clock.advance(seconds)
+        return self.rechecks.run_due()
+
+    def run(self) -> RunView:
+        """The latest attempt."""
+        found = self.views.run("r" * 26)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A teardown of #17 that has just succeeded; nothing is there any more."""
+    scene = Scene()
+    scene.world.resources.clear()
+    with Ledger(tmp_path / "closeout.db", clock=scene.clock) as ledger:
+        made = Bench(tmp_path, ledger, scene)
+        made.accept()
+        made.finish()
+        yield made
+        made.views.close()
+
+
+def definition(bench: Bench) -> Automation:
+    """What the latest attempt carries out."""
+    execution: Execution = bench.ledger.load(bench.number + 1)[0]
+    return Automation.from_canonical(execution.definition)
+
+
+def test_nothing_there_leaves_no_trace(bench: Bench) -> None:
+    """No attempt and no status, at any of the three times; it looks only when one is due."""
+    assert bench.after(899) == 0
+    assert bench.scene.world.log == []
+    for seconds in (1, 2_700, DAY):
+        assert bench.after(seconds) == 0
+        assert bench.scene.world.log[-1] == "plan"
+    assert (bench.scene.world.log.count("plan"), bench.rechecks.next_at()) == (3, None)
+    assert (bench.run().attempt, bench.scene.world.statuses, bench.told) == (1, [], [])
+
+
+def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -> None:
+    """The recheck itself deletes nothing; the attempt says why it is there, in its record and its status."""
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(900) == 1
+    assert not [entry for entry in bench.scene.world.log if entry.startswith("delete")]
+    run = bench.run()
+    assert (run.attempt, run.state, run.requested_by) == (2, "queued", BY)
+    assert bench.woken == ["woken"]
+    assert bench.told[0].startswith("acme/shop#17 was deployed after it was closed (preview-17)")
+    late = Scene(world=bench.scene.world).with_automation(late=definition(bench).late)
+    assert late.play().summary == "deployed after the pull request was closed; deleted preview-17"
+    assert bench.after(HOUR) == 0  # the attempt has rechecks of its own once it has ended
+
+
+def test_scripts_and_comments_do_not_run_again(bench: Bench) -> None:
+    """The further attempt carries out the typed deletes alone, without the first one's grace."""
+    steps = (step(), step(id="script", uses="shell", inputs={"run": "true"}), step(id="other"))
+    bench.scene.with_automation(steps=steps, grace=600.0)
+    bench.rechecks = bench.restarted()
+    bench.finish()
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(900) == 1
+    again = definition(bench)
+    assert ([one.id for one in again.steps], again.grace, again.late) == (["delete-1", "other"], 0.0, True)
+
+
+def test_a_pull_request_that_is_open_again_voids_the_recheck(bench: Bench) -> None:
+    """Its preview is in use; its next closing has rechecks of its own."""
+    bench.scene.world.resources.add("preview-17")
+    bench.scene.world.pull = PullRequest(1700, 17, "open", 1)
+    assert bench.after(2 * DAY) == 0
+    assert "plan" not in bench.scene.world.log
+    assert bench.run().attempt == 1
+
+
+def test_the_preview_of_a_branch_that_another_pull_request_has_is_left_alone(bench: Bench) -> None:
+    """It is named after the branch, so it belongs to the open one too."""
+    bench.scene.with_automation(steps=(step("preview-${{ event.pull_request.head.ref }}"),))
+    bench.rechecks = bench.restarted()
+    bench.finish()
+    bench.scene.world.resources.add("preview-feature")
+    bench.scene.world.of_branch = (18,)
+    assert bench.after(2 * DAY) == 0
+    bench.scene.world.of_branch = ()
+    bench.finish()
+    assert bench.after(900) == 1
+
+
+def test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own(bench: Bench) -> None:
+    """Two runs must not be started for one find."""
+    bench.scene.world.resources.add("preview-17")
+    bench.accept("s" * 26, "g2")
+    assert bench.after(900) == 0
+    bench.finish(run="s" * 26)
+    assert bench.after(900) == 1
+    assert bench.run().attempt == 1
+
+
+def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
+    """Unknown is neither gone nor there; after ten tries the operator hears of it."""
+    bench.scene.world.resources.add("preview-17")
+    bench.scene.world.faults["read pull request"] = [unreachable()]
+    bench.scene.world.faults["plan"] = [unreachable("aws")]
+    assert (bench.after(900), bench.after(RETRY), bench.after(2 * RETRY)) == (0, 0, 1)
+    bench.scene.world.faults["plan"] = [unreachable("aws")] * 1_000
+    bench.accept("s" * 26, "g2")
+    bench.finish(run="s" * 26)
+    for _ in range(TRIES + 3):
+        bench.after(DAY)
+    assert bench.told[-1] == f"the recheck of run {'s' * 26} is given up: no answer"
+
+
+@pytest.mark.parametrize("verdict", ["failure", "cancelled", "skipped"])
+def test_only_a_successful_teardown_is_looked_at_again(bench: Bench, verdict: str) -> None:
+    """Of every other one a person knows already."""
+    bench.rechecks = bench.restarted()
+    bench.accept("s" * 26, "g2")
+    bench.finish(verdict, run="s" * 26)
+    assert bench.rechecks.next_at() is None
+
+
+@pytest.mark.parametrize("change", [{"recheck": ()}, {"mode": "dry-run"}, {"steps": (step(uses="shell"),)}])
+def test_without_typed_deletes_there_is_nothing_to_look_for(bench: Bench, change: dict[str, Any]) -> None:
+    """Nor in a dry run, nor where the file says `off`."""
+    bench.scene.automation = replace(AUTOMATION, **change)
+    bench.rechecks = bench.restarted()
+    bench.finish()
+    assert bench.rechecks.next_at() is None
+
+
+def test_a_further_attempt_that_deleted_nothing_leads_to_no_other(bench: Bench) -> None:
+    """Else a find that no attempt may delete would start attempts for ever."""
+    bench.rechecks = bench.restarted()
+    bench.scene.automation = replace(AUTOMATION, late=True)
+    bench.finish(attempt=2)
+    assert bench.rechecks.next_at() is None
+
+
+def test_rechecks_that_a_stopped_server_missed_are_made_once_at_its_start(bench: Bench) -> None:
+    """And those that were made are not made again; a ledger of an earlier release begins now."""
+    assert bench.after(900) == 0
+    assert bench.mark == [bench.scene.clock.now()]
+    bench.scene.clock.advance(2 * HOUR)
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    assert bench.rechecks.run_due() == 0
+    assert bench.scene.world.log.count("plan") == 2  # after 15 minutes, and the missed one after an hour
+    later = bench.rechecks.next_at()
+    assert later == bench.scene.clock.now() - 900 - 2 * HOUR + DAY
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    assert bench.rechecks.next_at() == later
+    bench.mark.clear()
+    bench.scene.clock.advance(2 * DAY)
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    assert bench.rechecks.next_at() is None
+
+
+def test_what_is_tried_again_is_not_taken_for_made(bench: Bench) -> None:
+    """A server that restarts while GitHub is away makes it then."""
+    bench.scene.world.faults["read pull request"] = [unreachable()]
+    began = bench.scene.clock.now()
+    bench.after(950)
+    assert bench.mark == [began + 900]
