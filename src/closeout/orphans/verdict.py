@@ -22,7 +22,7 @@ from closeout.core.closed_payload import UNLISTED, closed_payload
 from closeout.core.closing import EVENT
 from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
-from closeout.core.units import DAY, MINUTE
+from closeout.core.units import MINUTE, duration_text
 from closeout.orphans.reading import Pull, Unread
 from closeout.ports import AwsTarget, Json
 from closeout.run import explain, inputs
@@ -30,8 +30,6 @@ from closeout.run.matching import BasesOf, PathsOf
 
 SLACK = 10 * MINUTE
 """Clocks differ, and a workflow may have begun to deploy before GitHub stored the pull request."""
-LAST_RECHECK = DAY
-"""So long after the close a late deploy still belongs to the pull request."""
 
 State: TypeAlias = Literal["orphan", "open", "unknown"]
 _WORD = re.compile(r"\w+")
@@ -81,7 +79,7 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:
         return Verdict("open", "the pull request is open")
     if pull.answer["state"] != "closed":
         return Verdict("unknown", "GitHub does not say that it is closed")
-    reason = _why_untimely(find.existing, pull.answer) or _why_left_alone(find)
+    reason = _why_untimely(find, pull.answer) or _why_left_alone(find)
     if reason:
         return Verdict("unknown", reason)
     if not pull.whole and _words(find) & _ONLY_ALONE:
@@ -96,8 +94,12 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:
     return _by_event(find, payload, ask)
 
 
-def _why_untimely(existing: Existing, pull: Json) -> str | None:
-    """Return why the pull request did not make this, as far as times say; None if it may have."""
+def _why_untimely(find: Find, pull: Json) -> str | None:
+    """Return why the pull request did not make this, as far as times say; None if it may have.
+
+    A deploy that ends late still belongs to the pull request, up to the automation's last recheck.
+    """
+    existing, last = find.existing, max(find.automation.recheck, default=0.0)
     opened, closed = seconds(pull.get("created_at")), seconds(pull.get("closed_at"))
     if opened is None or closed is None:
         return "GitHub does not say when the pull request was opened and closed"
@@ -105,8 +107,8 @@ def _why_untimely(existing: Existing, pull: Json) -> str | None:
         return "it is not known when it was created"
     if existing.created < opened - SLACK:
         return "it was created before the pull request was opened"
-    if max(existing.created, existing.changed or 0) > closed + LAST_RECHECK + SLACK:
-        return "it was created more than a day after the pull request was closed"
+    if max(existing.created, existing.changed or 0) > closed + last + SLACK:
+        return f"it was created later than {duration_text(last)} after the pull request was closed"
     return None
 
 
