@@ -82,7 +82,7 @@ def test_only_what_a_closed_pull_request_left_behind_is_an_orphan(machine: Machi
     assert {row["resource"]: row["reason"] for row in told["unknown"]} == {
         "preview-19": "its `if` is false: !event.pull_request.labels.exists(label, label.name == 'keep-preview')",
         "preview-20": "no base matched: base branch 'main' matches none of develop; it had no other base",
-        "preview-21": "it was created more than a day after the pull request was closed",
+        "preview-21": "it was created later than 1d after the pull request was closed",
         "preview-22": "it was created before the pull request was opened",
         "preview-812": "acme/shop has no pull request 812",
     }

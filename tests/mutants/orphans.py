@@ -45,15 +45,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what came long after the close is the pull request's",
         f"{SOURCE}/verdict.py",
-        "    if max(existing.created, existing.changed or 0) > closed + LAST_RECHECK + SLACK:",
+        "    if max(existing.created, existing.changed or 0) > closed + last + SLACK:",
         "    if False:",
         (f"{VERDICT}::test_it_was_created_while_the_pull_request_lived",),
     ),
     Mutant(
         "what was written into it later does not count",
         f"{SOURCE}/verdict.py",
-        "    if max(existing.created, existing.changed or 0) > closed + LAST_RECHECK + SLACK:",
-        "    if existing.created > closed + LAST_RECHECK + SLACK:",
+        "    if max(existing.created, existing.changed or 0) > closed + last + SLACK:",
+        "    if existing.created > closed + last + SLACK:",
         (f"{VERDICT}::test_what_was_written_into_it_long_after_the_close_is_not_the_pull_requests",),
     ),
     Mutant(
@@ -194,7 +194,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/wiring/patrols.py",
         '        return max(0.0, float(last["ended_at"]) + DAY - self._now())',
         "        return 0.0",
-        ("tests/unit/wiring/test_patrols.py::test_an_audit_is_due_a_day_after_the_last",),
+        ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_is_due_a_day_after_the_last",),
     ),
     Mutant(
         "patrol repairs what was closed before it began",

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Existing
+from closeout.core.automation import RECHECK
 from closeout.core.units import iso
 from closeout.orphans.reading import Pull
-from closeout.orphans.verdict import LAST_RECHECK, SLACK, Find, GitHubSays, judge
+from closeout.orphans.verdict import SLACK, Find, GitHubSays, judge
 from closeout.testing import payloads
 from tests.unit.orphans.test_verdict import AUTOMATION, STEP
 
 USES = STEP.uses
-OPENED, NOW = 1_700_000_000.0, 1_800_000_000.0
+OPENED, LAST_RECHECK = 1_700_000_000.0, max(RECHECK)
 KEEPS = "!event.pull_request.labels.exists(label, label.name == 'keep-preview')"
 offsets = st.sampled_from([-SLACK - 1, -SLACK, -1.0, 0.0, 1.0])
 lives = st.sampled_from([0.0, 60.0, 30 * 86_400.0])
@@ -54,7 +55,7 @@ def test_an_orphan_has_all_proofs_and_nothing_else_is_one(**drawn: Any) -> None:
     find = Find(existing, None, automation, step, builtin()[USES], "acme/shop", 17)
     whole = Pull(answer | {"merged": False}, whole=True)
     ask = GitHubSays(lambda _number: whole, lambda _name, _number: (), lambda _name, _number: ())
-    verdict = judge(find, pull, ask, NOW)
+    verdict = judge(find, pull, ask)
     matched = drawn["condition"] is None or (
         drawn["condition"] == KEEPS and "keep-preview" not in drawn["labels"]
     )

@@ -51,10 +51,10 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
     """List the resources that exist under the names of closed pull requests. Reads only, unless you give --clean.
 
     A resource is an orphan only if a step gives exactly its name for a pull request that GitHub calls closed, if the
-    automation's triggers and conditions match, and if it was created while the pull request was open, or within a day
-    after. What belongs to an open pull request is counted; everything else is unknown, with the reason. `closeout
-    check` says which steps can be audited. If the ledger is there, a pull request with an unfinished run is left out of
-    the orphans. With --stack, the configuration is the deployed one, and --clean is not available.
+    automation's triggers and conditions match, and if it was created while the pull request was open, or before the
+    automation's last `recheck`. What belongs to an open pull request is counted; everything else is unknown, with the
+    reason. `closeout check` says which steps can be audited. If the ledger is there, a pull request with an unfinished run
+    is left out of the orphans. With --stack, the configuration is the deployed one, and --clean is not available.
 
     --clean shows the plans of the oldest orphans, asks, and leaves a request in the ledger for each. The server reads the
     pull request again and starts one run, of the orphan's automation only; the run plans and checks everything anew.

@@ -204,7 +204,7 @@ class Audit:
             alone = known.alone if isinstance(known, Reading) else lambda _number: known
             ask = GitHubSays(alone, self.github.pull_request_files, partial(bases.bases_of, self.github))
             pull = pulls[find.repository, find.number]
-            verdict = judge(find, pull, ask, self.now)
+            verdict = judge(find, pull, ask)
             if verdict.state == "orphan":
                 why = self.busy(find.repository, find.number)
                 verdict = Verdict("unknown", why) if why else verdict

@@ -6,49 +6,35 @@ this name, the automation must match, and the thing must have been made while th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from closeout import livecheck
 from closeout.actions.spec import Action, Existing
 from closeout.config import cel
+from closeout.core import payload as rule
 from closeout.core import protect
 from closeout.core.automation import Automation, Step
-from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.closed_payload import UNLISTED, closed_payload
+from closeout.core.closing import EVENT
+from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
-from closeout.core.units import DAY, MINUTE
+from closeout.core.units import MINUTE, duration_text
 from closeout.orphans.reading import Pull, Unread
-from closeout.ports import AwsTarget, GitHub, Json
+from closeout.ports import AwsTarget, Json
 from closeout.run import explain, inputs
-from closeout.run.closed_event import EVENT, read_closed_event
 from closeout.run.matching import BasesOf, PathsOf
 
 SLACK = 10 * MINUTE
 """Clocks differ, and a workflow may have begun to deploy before GitHub stored the pull request."""
-LAST_RECHECK = DAY
-"""So long after the close a late deploy still belongs to the pull request."""
 
 State: TypeAlias = Literal["orphan", "open", "unknown"]
 _WORD = re.compile(r"\w+")
-_ONLY_ALONE = frozenset(
-    (
-        "additions",
-        "changed_files",
-        "comments",
-        "commits",
-        "deletions",
-        "maintainer_can_modify",
-        "mergeable",
-        "mergeable_state",
-        "merged_by",
-        "rebaseable",
-        "review_comments",
-        "sender",
-    )
-)
-"""Fields that GitHub gives for one pull request and not in its list, and `sender`, which is made of `merged_by`.
+_ONLY_ALONE = UNLISTED | {"merged_by", "sender"}
+"""Fields that GitHub gives for one pull request and not in its list; `sender` is made of `merged_by`.
 
 https://docs.github.com/en/rest/pulls/pulls
 """
@@ -85,7 +71,7 @@ class GitHubSays(NamedTuple):
     bases_of: BasesOf
 
 
-def judge(find: Find, pull: Pull | Unread, ask: GitHubSays, now: float) -> Verdict:
+def judge(find: Find, pull: Pull | Unread, ask: GitHubSays) -> Verdict:
     """Return the verdict. Never raises for what GitHub answers or the pull request holds."""
     if isinstance(pull, Unread):
         return Verdict("unknown", pull.reason, pull.failed)
@@ -93,23 +79,27 @@ def judge(find: Find, pull: Pull | Unread, ask: GitHubSays, now: float) -> Verdi
         return Verdict("open", "the pull request is open")
     if pull.answer["state"] != "closed":
         return Verdict("unknown", "GitHub does not say that it is closed")
-    reason = _why_untimely(find.existing, pull.answer) or _why_left_alone(find)
+    reason = _why_untimely(find, pull.answer) or _why_left_alone(find)
     if reason:
         return Verdict("unknown", reason)
     if not pull.whole and _words(find) & _ONLY_ALONE:
         again = ask.alone(find.number)
         if isinstance(again, Unread) or again.answer["state"] != "closed":
-            return judge(find, again, ask, now)
+            return judge(find, again, ask)
         pull = again
     try:
-        payload = _payload(find, pull, now)
-    except CloseoutError as error:
-        return Verdict("unknown", f"no event can be made of the pull request: {error.message}")
+        payload = _payload(pull.answer)
+    except (CloseoutError, KeyError, TypeError) as error:
+        return Verdict("unknown", f"no event can be made of the pull request: {error}")
     return _by_event(find, payload, ask)
 
 
-def _why_untimely(existing: Existing, pull: Json) -> str | None:
-    """Return why the pull request did not make this, as far as times say; None if it may have."""
+def _why_untimely(find: Find, pull: Json) -> str | None:
+    """Return why the pull request did not make this, as far as times say; None if it may have.
+
+    A deploy that ends late still belongs to the pull request, up to the automation's last recheck.
+    """
+    existing, last = find.existing, max(find.automation.recheck, default=0.0)
     opened, closed = seconds(pull.get("created_at")), seconds(pull.get("closed_at"))
     if opened is None or closed is None:
         return "GitHub does not say when the pull request was opened and closed"
@@ -117,8 +107,8 @@ def _why_untimely(existing: Existing, pull: Json) -> str | None:
         return "it is not known when it was created"
     if existing.created < opened - SLACK:
         return "it was created before the pull request was opened"
-    if max(existing.created, existing.changed or 0) > closed + LAST_RECHECK + SLACK:
-        return "it was created more than a day after the pull request was closed"
+    if max(existing.created, existing.changed or 0) > closed + last + SLACK:
+        return f"it was created later than {duration_text(last)} after the pull request was closed"
     return None
 
 
@@ -165,27 +155,11 @@ def _words(find: Find) -> set[str]:
     return {*_WORD.findall(" ".join(texts)), *(("sender",) if find.automation.senders else ())}
 
 
-def _payload(find: Find, pull: Pull, now: float) -> Mapping[str, Any]:
-    """Return the `closed` event of a pull request that was read already."""
-    answer = dict(pull.answer)
-    if not pull.whole:
-        # The list says it by the time alone.
-        answer["merged"] = answer.get("merged_at") is not None
-    return read_closed_event(cast("GitHub", _Read(answer)), find.repository, find.number, now).payload
-
-
-class _Read:
-    """Stands for GitHub where the answer about one pull request is there already; it has no other."""
-
-    def __init__(self, answer: Json) -> None:
-        self._answer = answer
-
-    def request(self, _method: str, path: str) -> Json:
-        if not path.endswith(f"/pulls/{self._answer['number']}"):
-            raise ServiceError(
-                f"GET {path} was not asked", service="github", operation=path, reason="unusable"
-            )
-        return self._answer
+def _payload(pull: Json) -> Mapping[str, Any]:
+    """Return the `closed` event of a pull request; raise `KeyError`, `TypeError` or `PayloadRefused` for half of one."""
+    merged_by = pull.get("merged_by")
+    sender = merged_by if pull.get("merged") and isinstance(merged_by, dict) else None
+    return rule.decode(json.dumps(closed_payload(pull, sender)).encode())
 
 
 def seconds(text: Any) -> float | None:

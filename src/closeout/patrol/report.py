@@ -76,3 +76,5 @@ class PatrolFigures(NamedTuple):
     """Patterns in the configuration that patrol cannot follow."""
     totals: Mapping[str, int]
     """Sums by the names in `COUNTED`."""
+    orphans: int = 0
+    """How many the last audit found."""

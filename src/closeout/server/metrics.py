@@ -144,6 +144,12 @@ def _patrol_lines(figures: PatrolFigures) -> Iterable[str]:
         figures.uncovered,
     )
     yield from _family(
+        "closeout_patrol_orphans",
+        "gauge",
+        "What closed pull requests left behind, as the last daily audit found it.",
+        figures.orphans,
+    )
+    yield from _family(
         "closeout_patrol_total",
         "counter",
         "What patrols since the start saw and did.",

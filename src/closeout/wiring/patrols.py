@@ -119,7 +119,7 @@ class Patrols:
         report.errors += made.errors
         if made.started:
             self._start(())
-        self._last["orphans"] = {"ended_at": self._now()}
+        self._last["orphans"] = {"ended_at": self._now(), "found": made.found}
         self._ledger.save_mark(LAST, "orphans", self._last["orphans"])
 
     def _note(self, report: Report, *, looked: bool) -> None:
@@ -150,6 +150,7 @@ class Patrols:
             last.get("lists", {}).get("repositories") or 0,
             len(self._patrol.coverage.patterns),
             dict(self.totals),
+            last.get("orphans", {}).get("found", 0),
         )
 
     # --- the timer ----------------------------------------------------------------------------------------

@@ -103,16 +103,7 @@ class Runtime:
             start=lambda _executions: self.engine.wake(),
         )
         self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
-        self.patrols = Patrols(
-            loaded,
-            ledger,
-            self.views,
-            self.receiver,
-            clients,
-            base=lambda: self.base,
-            start=lambda _executions: self.engine.wake(),
-            orphans=OrphanRounds(loaded, clients, self.views, ledger, self._cleaning, redactor.text),
-        )
+        self.patrols = self._patrols()
 
     def start(self) -> int:
         """Recover what an earlier process left, and begin; return how many runs it left open."""
@@ -141,6 +132,20 @@ class Runtime:
         self.rechecks.stop()
         self.engine.stop(timeout)
         self.ledger.close()
+
+    def _patrols(self) -> Patrols:
+        return Patrols(
+            self.loaded,
+            self.ledger,
+            self.views,
+            self.receiver,
+            self.clients,
+            base=lambda: self.base,
+            start=lambda _executions: self.engine.wake(),
+            orphans=OrphanRounds(
+                self.loaded, self.clients, self.views, self.ledger, self._cleaning, self.redactor.text
+            ),
+        )
 
     def _details_link(self, execution: Execution) -> str | None:
         return self.details(execution)

@@ -9,13 +9,14 @@ import pytest
 
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Existing
-from closeout.core.automation import Automation, Step
+from closeout.core.automation import RECHECK, Automation, Step
 from closeout.core.errors import ServiceError
 from closeout.orphans.reading import Pull, Unread
-from closeout.orphans.verdict import LAST_RECHECK, SLACK, Find, GitHubSays, Verdict, judge
+from closeout.orphans.verdict import SLACK, Find, GitHubSays, Verdict, judge
 from closeout.testing import payloads
 
 OPENED, CLOSED = 1_773_129_600.0, 1_773_480_413.0
+LAST_RECHECK = max(RECHECK)
 NOW = CLOSED + 30 * 86_400
 TIMES = {"created_at": "2026-03-10T08:00:00Z", "closed_at": "2026-03-14T09:26:53Z"}
 USES = "aws/cloudformation-delete-stack"
@@ -73,7 +74,7 @@ def verdict(
             raise paths
         return paths
 
-    return judge(about, answer, GitHubSays(alone, paths_of, lambda _repository, _number: bases), NOW)
+    return judge(about, answer, GitHubSays(alone, paths_of, lambda _repository, _number: bases))
 
 
 def unreachable() -> ServiceError:
@@ -96,7 +97,7 @@ def test_an_orphan_has_every_proof(whole: bool, merged: bool) -> None:
         (OPENED - SLACK - 1, "unknown", "before the pull request was opened"),
         (OPENED - SLACK, "orphan", ""),
         (CLOSED + LAST_RECHECK + SLACK, "orphan", ""),
-        (CLOSED + LAST_RECHECK + SLACK + 1, "unknown", "more than a day after the pull request was closed"),
+        (CLOSED + LAST_RECHECK + SLACK + 1, "unknown", "later than 1d after the pull request was closed"),
         (None, "unknown", "not known when"),
     ],
 )
@@ -105,6 +106,16 @@ def test_it_was_created_while_the_pull_request_lived(created: float | None, stat
     found = verdict(find(existing(created=created)), pull())
     assert found.state == state
     assert told in found.reason
+
+
+@pytest.mark.parametrize(
+    ("recheck", "state"), [((3_600.0,), "unknown"), ((), "unknown"), ((7_200.0,), "orphan")]
+)
+def test_the_automations_own_rechecks_say_how_late_a_deploy_may_end(
+    recheck: tuple[float, ...], state: str
+) -> None:
+    """Two hours after the close."""
+    assert verdict(find(existing(created=CLOSED + 7_200), recheck=recheck), pull()).state == state
 
 
 def test_what_was_written_into_it_long_after_the_close_is_not_the_pull_requests() -> None:

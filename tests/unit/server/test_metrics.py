@@ -21,10 +21,11 @@ def test_every_family_is_announced_once_and_has_samples() -> None:
         "step_durations": {("clean-up", 'st"ack'): (4, 8.25)},
         "empty_runs": {"clean-up": 5},
     }
-    metrics.patrol = lambda: PatrolFigures({"lists": 1_780_000_000.0}, 12, 1, {"started": 3})
+    metrics.patrol = lambda: PatrolFigures({"lists": 1_780_000_000.0}, 12, 1, {"started": 3}, 4)
     text = metrics.render("1.2.3", stats, 24).decode()
     assert 'closeout_patrol_last_end_seconds{of="lists"} 1780000000.0' in text
     assert "closeout_patrol_repositories 12" in text
+    assert "closeout_patrol_orphans 4" in text
     assert 'closeout_patrol_total{what="started"} 3' in text
     assert 'closeout_build_info{version="1.2.3"} 1' in text
     assert 'closeout_deliveries_total{outcome="accepted"} 3' in text

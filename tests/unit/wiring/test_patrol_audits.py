@@ -112,7 +112,9 @@ def test_an_audit_is_due_a_day_after_the_last(scene: Scene) -> None:
 
 def test_a_round_that_is_asked_for_has_an_audit_and_tells_what_it_found(scene: Scene) -> None:
     """The engine hears of what was started."""
-    report = scene.patrols().round()
+    patrols = scene.patrols()
+    report = patrols.round()
+    assert (patrols.figures().orphans, scene.patrols().figures().orphans) == (2, 2)
     assert report.to_json()["orphans"] == {"found": 2, "started": 1, "unknown": 3}
     assert (report.notes[-1], report.errors) == ("a note", ["an error"])
     assert scene.started == [()]
