@@ -62,7 +62,12 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
         places = [base or ""]  # the address that is bound counts where there is no public URL
         guard = DeployGuard(
-            loaded, runtime.clients, runtime.views.teardowns, lambda: places[-1], runtime.clock
+            loaded,
+            runtime.clients,
+            runtime.views.teardowns,
+            lambda: places[-1],
+            runtime.clock,
+            runtime.rechecks.hurry,
         )
         app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
 

@@ -188,6 +188,18 @@ def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
     assert bench.told[-1] == f"the recheck of run {'s' * 26} is given up: no answer"
 
 
+def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: Bench) -> None:
+    """Of its own pull request, by any case of the repository's name; nobody waits for fifteen minutes."""
+    bench.scene.world.resources.add("preview-17")
+    bench.rechecks.hurry("acme/shop", 18)
+    bench.rechecks.hurry("acme/other", 17)
+    assert bench.after(0) == 0
+    bench.rechecks.hurry("Acme/Shop", 17)
+    assert bench.after(0) == 1
+    bench.rechecks.hurry("acme/shop", 17)  # the attempt that deletes it is under way
+    assert bench.after(0) == 0
+
+
 @pytest.mark.parametrize("verdict", ["failure", "cancelled", "skipped"])
 def test_only_a_successful_teardown_is_looked_at_again(bench: Bench, verdict: str) -> None:
     """Of every other one a person knows already."""
