@@ -229,15 +229,24 @@ class Rechecks:
 
     def _loop(self) -> None:
         try:
-            self.recover()
+            self._until_it_succeeds(self.recover)
             while not self._stopping:
-                self.run_due()
+                self._until_it_succeeds(self.run_due)
                 with self._changed:
-                    if self._stopping:
-                        return
                     wait = self._due[0].at - self._clock.now() if self._due else LONGEST_WAIT
-                    if wait > 0:
+                    if wait > 0 and not self._stopping:
                         self._changed.wait(min(wait, LONGEST_WAIT))
         except Exception as error:  # noqa: BLE001 - a defect, too, must be told
-            if not self._stopping:
-                self._report(f"no rechecks are made until the next start: {type(error).__name__}: {error}")
+            self._report(f"no rechecks are made until the next start: {type(error).__name__}: {error}")
+
+    def _until_it_succeeds(self, work: Callable[[], object]) -> None:
+        """Do something, again and again while the ledger cannot be used: others report that."""
+        while not self._stopping:
+            try:
+                work()
+            except CloseoutError:
+                with self._changed:
+                    if not self._stopping:
+                        self._changed.wait(RETRY)
+            else:
+                return
