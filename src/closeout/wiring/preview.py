@@ -31,9 +31,14 @@ def explain(
     if not use_network:
         return run_explain.explain(loaded.automations, event, payload)
     clients = configured_clients(loaded, SystemClock(), Redactor())
-    github = LazyGitHub(clients)
-    bases = partial(bases_of, github) if clients.has_token else None
-    return run_explain.explain(loaded.automations, event, payload, github.pull_request_files, bases)
+    bases = partial(bases_of, LazyGitHub(clients)) if clients.has_token else None
+    return run_explain.explain(loaded.automations, event, payload, partial(_paths_of, clients), bases)
+
+
+def _paths_of(clients: SharedClients, repository: str, number: int) -> Sequence[str]:
+    return clients.github.pull_request_files(
+        repository, number
+    )  # the token is read only if a filter needs it
 
 
 def plan(
@@ -59,9 +64,8 @@ def plan(
             failed.append(error)
             raise
 
-    github = LazyGitHub(clients)
-    paths_of = partial(noting, github.pull_request_files)
-    bases = partial(noting, partial(bases_of, github)) if clients.has_token else None
+    paths_of = partial(noting, partial(_paths_of, clients))
+    bases = partial(noting, partial(bases_of, LazyGitHub(clients))) if clients.has_token else None
     rows = run_explain.explain(loaded.automations, event, payload, paths_of, bases)
     if failed:
         raise failed[0]
