@@ -62,7 +62,12 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
         guard = DeployGuard(
-            loaded, runtime.clients, runtime.views.teardowns, lambda: runtime.base or "", runtime.clock
+            loaded,
+            runtime.clients,
+            runtime.views.teardowns,
+            lambda: runtime.base or "",
+            runtime.clock,
+            runtime.rechecks.hurry,
         )
         app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures

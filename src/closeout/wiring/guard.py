@@ -37,7 +37,8 @@ def ask(loaded: Loaded, db: Callable[[], Path], repository: str, number: int) ->
 class DeployGuard:
     """Answers workflows that prove by an OIDC token in which repository they run.
 
-    `audience` returns what a workflow must ask its token for: the server's public URL.
+    `audience` returns what a workflow must ask its token for: the server's public URL. `late` is told of each pull request that is
+    closed: its deploy may have ended already.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class DeployGuard:
         teardowns: guard.Teardowns,
         audience: Callable[[], str],
         clock: Clock,
+        late: Callable[[str, int], None] = lambda _repository, _number: None,
     ) -> None:
         self._automations = loaded.automations
         self._github = LazyGitHub(clients)
         self._teardowns = teardowns
+        self._late = late
         issuer = issuer_of(setting_value(loaded.settings.api_url, "github.api-url"))
         self._tokens = WorkflowTokens(issuer, audience, clients.for_step(None).http, clock)
 
@@ -67,7 +70,10 @@ class DeployGuard:
             raise TokenRefused(f"no automation names {repository} in `repositories`")
         if not repository_id.isdecimal():
             raise TokenRefused("the token has no repository_id")
-        return guard.ask(self._github, self._teardowns, repository, number, int(repository_id))
+        answer = guard.ask(self._github, self._teardowns, repository, number, int(repository_id))
+        if answer.verdict == "closed":
+            self._late(repository, number)
+        return answer
 
     def _covers(self, repository: str) -> bool:
         """Whether an automation names the repository: anybody on GitHub gets tokens, and each question costs an API call."""

@@ -32,6 +32,8 @@ RETRY = 120.0
 TRIES = 10
 LONGEST_WAIT = 3_600.0
 """Seconds after which the stored time moves on although nothing is due."""
+RECENT = 30 * 86_400.0
+"""Seconds for which a deploy that asks the guard brings a recheck forward."""
 EVERY = 60.0
 """Seconds between two times that are stored."""
 
@@ -48,8 +50,10 @@ class Teardown(NamedTuple):
 class Teardowns(RunReader, Protocol):
     """Reads what rechecks need besides single runs."""
 
-    def finished_teardowns(self, since: float) -> Sequence[tuple[str, int, str, float]]:
-        """Return the fields of each `Teardown` that finished after `since`, each as its latest attempt."""
+    def finished_teardowns(
+        self, since: float, repository: str | None = None, number: int | None = None
+    ) -> Sequence[tuple[str, int, str, float]]:
+        """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
         ...
 
     def superseded(self, run_id: str, attempt: int) -> bool:
@@ -133,6 +137,16 @@ class Rechecks:
                 heapq.heappush(self._due, _Due(at, teardown, planned=at))
             self._changed.notify()
 
+    def hurry(self, repository: str, number: int) -> None:
+        """Look again at once at what was torn down for a pull request: a deploy of it has just asked, and is too late."""
+        now = self._clock.now()
+        for row in self._reader.finished_teardowns(now - RECENT, repository, number):
+            teardown = Teardown(*row)
+            if teardown.automation in self._automations:
+                with self._changed:
+                    heapq.heappush(self._due, _Due(now, teardown, planned=now))
+                    self._changed.notify()
+
     def next_at(self) -> float | None:
         """Return when the next recheck is due; None if none is planned."""
         with self._changed:
@@ -215,15 +229,24 @@ class Rechecks:
 
     def _loop(self) -> None:
         try:
-            self.recover()
+            self._until_it_succeeds(self.recover)
             while not self._stopping:
-                self.run_due()
+                self._until_it_succeeds(self.run_due)
                 with self._changed:
-                    if self._stopping:
-                        return
                     wait = self._due[0].at - self._clock.now() if self._due else LONGEST_WAIT
-                    if wait > 0:
+                    if wait > 0 and not self._stopping:
                         self._changed.wait(min(wait, LONGEST_WAIT))
         except Exception as error:  # noqa: BLE001 - a defect, too, must be told
-            if not self._stopping:
-                self._report(f"no rechecks are made until the next start: {type(error).__name__}: {error}")
+            self._report(f"no rechecks are made until the next start: {type(error).__name__}: {error}")
+
+    def _until_it_succeeds(self, work: Callable[[], object]) -> None:
+        """Do something, again and again while the ledger cannot be used: others report that."""
+        while not self._stopping:
+            try:
+                work()
+            except CloseoutError:
+                with self._changed:
+                    if not self._stopping:
+                        self._changed.wait(RETRY)
+            else:
+                return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from closeout.core.automation import Automation
+from closeout.core.errors import StoreUnavailable
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Ledger, Views
@@ -188,6 +190,18 @@ def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
     assert bench.told[-1] == f"the recheck of run {'s' * 26} is given up: no answer"
 
 
+def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: Bench) -> None:
+    """Of its own pull request, by any case of the repository's name; nobody waits for fifteen minutes."""
+    bench.scene.world.resources.add("preview-17")
+    bench.rechecks.hurry("acme/shop", 18)
+    bench.rechecks.hurry("acme/other", 17)
+    assert bench.after(0) == 0
+    bench.rechecks.hurry("Acme/Shop", 17)
+    assert bench.after(0) == 1
+    bench.rechecks.hurry("acme/shop", 17)  # the attempt that deletes it is under way
+    assert bench.after(0) == 0
+
+
 @pytest.mark.parametrize("verdict", ["failure", "cancelled", "skipped"])
 def test_only_a_successful_teardown_is_looked_at_again(bench: Bench, verdict: str) -> None:
     """Of every other one a person knows already."""
@@ -241,3 +255,30 @@ def test_what_is_tried_again_is_not_taken_for_made(bench: Bench) -> None:
     began = bench.scene.clock.now()
     bench.after(950)
     assert bench.mark == [began + 900]
+
+
+def test_the_thread_waits_for_a_ledger_that_cannot_be_used_and_stops_when_told(bench: Bench) -> None:
+    """An outage of the ledger must not end the rechecks; a server that stops does not wait for the next one."""
+    tried = threading.Event()
+
+    def unusable(_at: float) -> None:
+        tried.set()
+        raise StoreUnavailable("the disk is full")
+
+    bench.rechecks = Rechecks(
+        bench.views,
+        bench.ledger.attempts,
+        {AUTOMATION.name: AUTOMATION},
+        bench.scene.deps(),
+        mark=Mark(lambda: None, unusable),
+        start=lambda: None,
+        report=bench.told.append,
+    )
+    bench.rechecks.start()
+    assert tried.wait(30)
+    bench.rechecks.stop()
+    for thread in threading.enumerate():
+        if thread.name == "rechecks":
+            thread.join(30)
+            assert not thread.is_alive()
+    assert bench.told == []

@@ -124,11 +124,15 @@ class Views:
             left_out = 0
         return LogWindow(lines if after is not None else lines[::-1], left_out)
 
-    def finished_teardowns(self, since: float) -> list[tuple[str, int, str, float]]:
-        """Return (run id, attempt, automation, end) of teardowns that succeeded after `since`, each as its latest attempt."""
-        return [
-            (row[0], row[1], row[2], row[3]) for row in self._read("finished_teardowns", {"since": since})
-        ]
+    def finished_teardowns(
+        self, since: float, repository: str | None = None, number: int | None = None
+    ) -> list[tuple[str, int, str, float]]:
+        """Return (run id, attempt, automation, end) of teardowns that succeeded after `since`, each as its latest attempt.
+
+        All of them, or those of one pull request.
+        """
+        values = {"since": since, "repository": repository, "number": number}
+        return [(row[0], row[1], row[2], row[3]) for row in self._read("finished_teardowns", values)]
 
     def superseded(self, run_id: str, attempt: int) -> bool:
         """Return whether a later run of the automation is about the same pull request."""

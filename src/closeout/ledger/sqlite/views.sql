@@ -66,6 +66,7 @@ ORDER BY r.attempt DESC LIMIT 1;
 -- Successful runs of closed pull requests that finished since then, each as its latest attempt.
 SELECT r.run_id, r.attempt, r.automation, r.finished_at FROM run r JOIN delivery d ON d.id = r.delivery
 WHERE r.finished_at > :since AND r.verdict = 'success' AND d.event = 'pull_request' AND d.action = 'closed'
+  AND (:number IS NULL OR (d.number = :number AND d.repository = :repository COLLATE NOCASE))
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
 ORDER BY r.number;
 
