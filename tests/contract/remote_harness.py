@@ -29,6 +29,7 @@ from closeout.stack.deployed import definition_digest
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import create_ledger
 from tests.contract.local_harness import WallClock
+from tests.direct import pass_over_sockets
 
 WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
 BUCKET = "bodies"
@@ -39,19 +40,20 @@ MOST_INVOCATIONS = 500
 
 def client(aws: FakeAws, service: str) -> Any:
     """A boto3 client of the emulator, one for all benches: to make it takes longer than what it is asked."""
-    return _client(aws.url, service)
+    return _client(aws, service)
 
 
 @cache
-def _client(url: str, service: str) -> Any:
-    return boto3.client(
+def _client(aws: FakeAws, service: str) -> Any:
+    made = boto3.client(
         service,
-        endpoint_url=url,
+        endpoint_url=aws.url,
         region_name="us-east-1",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=16),
     )
+    return pass_over_sockets(made, aws) if service == "dynamodb" else made
 
 
 class RemoteBench:

@@ -142,6 +142,12 @@ class FakeAws:
             if self._child.stdout:
                 self._child.stdout.close()
 
+    @property
+    def application(self) -> Any:
+        """The emulator as a WSGI application, while it runs in this process."""
+        assert self._server is not None
+        return self._server.app
+
     def environment(self) -> dict[str, str]:
         """Return the variables under which any AWS SDK talks to this emulator."""
         return {
