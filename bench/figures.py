@@ -48,7 +48,8 @@ def between(text: str) -> str:
 
 def newest(*, starts: bool) -> tuple[Path, Any]:
     """Return the newest kept run of the benchmark, or of the cold starts."""
-    kept = (path for path in RESULTS.glob("*.json") if not path.stem.endswith(("-teardown", "-orphans")))
+    others = ("-teardown", "-orphans", "-pending")
+    kept = (path for path in RESULTS.glob("*.json") if not path.stem.endswith(others))
     found = sorted(path for path in kept if path.stem.endswith("-cold") == starts)
     if not found:
         raise SystemExit("nothing is kept in bench/results: run `make bench`, `make bench-cold ARGS=--keep`")
@@ -83,12 +84,19 @@ def block() -> str:
 
 def _pending() -> str:
     """Return how long `pending` takes on AWS, from the newest page that has it."""
-    for path in sorted(RESULTS.glob("*-cold.json"), reverse=True):
+    for path in sorted(
+        (*RESULTS.glob("*-pending.json"), *RESULTS.glob("*-cold.json")), key=_day, reverse=True
+    ):
         times = json.loads(path.read_text("utf-8"))
         if "pending_cold_ms" in times:
             page = f"[how it was measured, and sizes of memory]({LINKED}/{path.with_suffix('.md').name})"
             return f"\nOver the stack on the emulated account. {pending.budget(times)} {page}.\n"
     return ""
+
+
+def _day(path: Path) -> tuple[str, bool]:
+    """Return a page's day; of one day, the page about `pending` alone is the last."""
+    return path.stem[:10], path.stem.endswith("-pending")
 
 
 def _teardowns() -> str:

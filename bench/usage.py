@@ -143,11 +143,16 @@ class Meter:
     def _asked(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self._parts = list(_written(model.name, params))
         self._sizes = [self._size(key) for key, _ in self._parts]
+        self._keys = sum(len(one["Keys"]) for one in params.get("RequestItems", {}).values())
 
     def _answered(self, http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         if model.name in ("GetItem", "Query"):
             items = parsed.get("Items", [parsed["Item"]] if "Item" in parsed else [])
             self.reads += read_units(sum(map(item_bytes, items)))
+            return
+        if model.name == "BatchGetItem":  # each item by itself, also one that is not there
+            items = parsed["Responses"].get(self._table, [])
+            self.reads += sum(read_units(item_bytes(item)) for item in items) + self._keys - len(items)
             return
         together = model.name == "TransactWriteItems"
         for (key, changes), before in zip(self._parts, self._sizes, strict=True):

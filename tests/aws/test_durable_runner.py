@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -149,6 +150,23 @@ def test_a_run_that_waits_for_its_turn_is_suspended_on_a_callback_until_it_is_wo
     found = {operation.name: operation.status.value for operation in result.operations}
     assert (found["turn-1"], found["turn-2"], found["turn-3"]) == ("TIMED_OUT", "SUCCEEDED", "STARTED")
     assert (found["run"], found["run-3"]) == ("SUCCEEDED", "SUCCEEDED")
+
+
+def test_what_was_advanced_before_the_sdk_was_there_is_not_advanced_again(aws: FakeAws) -> None:
+    """`lambdas.run` brings the outcome along; a second advance would find whatever has changed since."""
+    bench = RemoteBench(aws, lambda _durable, _execution: Ending("success", "done"))
+    execution = bench.accept("a")
+    outcome = bench.engine.advance(execution, lambda: 840.0)
+    unasked: Any = SimpleNamespace(clock=bench.clock)
+
+    @durable_execution
+    def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+        return worker.work(event, context, unasked, first=outcome)
+
+    with DurableFunctionTestRunner(handler=handler, poll_interval=0.01) as runner:
+        result = runner.run(input=worker_event(execution).decode(), execution_name=execution)
+    assert result.status is InvocationStatus.SUCCEEDED, result.error
+    assert bench.ending(execution) == Ending("success", "done")
 
 
 class Hurried:

@@ -57,8 +57,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what was advanced already is advanced again",
         "src/closeout/lambdas/run.py",
-        "        return self._engine.advance(execution, *rest) if outcome is None else outcome",
-        "        return self._engine.advance(execution, *rest)",
+        "worker.carry_out(engine, first=outcome)",
+        "worker.carry_out(engine, first=None)",
         (f"{RUN}::test_a_first_invocation_advances_before_the_sdk_is_there",),
     ),
     Mutant(

@@ -18,7 +18,6 @@ from typing import Any
 import closeout.adapters.github
 import closeout.adapters.secrets
 import closeout.adapters.transport  # noqa: F401 - what the status is posted with, before an invocation has to wait for it
-from closeout.engine.lambda_ import LambdaEngine
 from closeout.lambdas.clients import late_clients
 from closeout.wiring.stack_runtime import StackRuntime, open_stack_runtime
 
@@ -45,14 +44,13 @@ def handler(event: Any, context: Any) -> Any:
     calls = sys.modules.get("closeout.actions.general.python")
     if calls is not None and calls.anything_running():
         os._exit(1)
-    engine: Any = runtime().engine
+    engine, outcome = runtime().engine, None
     execution = first_invocation(event)
     if execution is not None:
         outcome = engine.advance(execution, lambda: context.get_remaining_time_in_millis() / 1000.0)
-        engine = Advanced(engine, outcome)
     from closeout.lambdas import worker  # noqa: PLC0415 - it imports the SDK, and with it boto3
 
-    return worker.carry_out(engine)(event, context)
+    return worker.carry_out(engine, first=outcome)(event, context)
 
 
 def first_invocation(event: Any) -> str | None:
@@ -69,19 +67,3 @@ def first_invocation(event: Any) -> str | None:
         return str(json.loads(operation["ExecutionDetails"]["InputPayload"])["execution"])
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-
-
-class Advanced:
-    """An engine that has already advanced an execution: its first `advance` returns that outcome."""
-
-    def __init__(self, engine: LambdaEngine, outcome: dict[str, Any]) -> None:
-        self._engine = engine
-        self._outcome: dict[str, Any] | None = outcome
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def advance(self, execution: str, *rest: Any) -> dict[str, Any]:
-        """Return the stored outcome once; then advance."""
-        outcome, self._outcome = self._outcome, None
-        return self._engine.advance(execution, *rest) if outcome is None else outcome

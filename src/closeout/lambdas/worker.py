@@ -36,10 +36,19 @@ def next_invocation(outcome: dict[str, Any], now: float) -> WaitForConditionDeci
 
 
 def work(
-    event: dict[str, Any], context: DurableContext, engine: LambdaEngine, most: int = MOST_OPERATIONS
+    event: dict[str, Any],
+    context: DurableContext,
+    engine: LambdaEngine,
+    most: int = MOST_OPERATIONS,
+    *,
+    first: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Advance the execution that the event names until it has ended, or another durable execution continues it."""
+    """Advance the execution that the event names until it has ended, or another durable execution continues it.
+
+    `first` is what the engine returned for the first check of this invocation, if it was asked already.
+    """
     execution, number = str(event["execution"]), int(event.get("number", 0))
+    known = [] if first is None else [first]
 
     def remaining() -> float:
         invocation = context.lambda_context
@@ -53,6 +62,8 @@ def work(
             operations = state.get("operations", checked.attempt) + 1
             if operations >= most:  # do not advance: after the handover, another execution owns the run
                 outcome = engine.hand_over(execution, number)
+            elif known:
+                outcome = known.pop()
             else:
                 outcome = engine.advance(execution, remaining, callback)
             return {**outcome, "operations": operations}
@@ -82,11 +93,11 @@ def _from_now(at: float, now: float) -> Duration:
     return Duration.from_seconds(max(1, math.ceil(at - now)))
 
 
-def carry_out(engine: LambdaEngine) -> Callable[[Any, Any], Any]:
-    """Return the SDK's handler, which advances an execution with an engine."""
+def carry_out(engine: LambdaEngine, *, first: dict[str, Any] | None = None) -> Callable[[Any, Any], Any]:
+    """Return the SDK's handler, which advances an execution with an engine. `first` as in `work`."""
 
     @durable_execution
     def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
-        return work(event, context, engine)
+        return work(event, context, engine, first=first)
 
     return cast("Callable[[Any, Any], Any]", handler)
