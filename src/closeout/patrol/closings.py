@@ -107,9 +107,8 @@ def _tell(name: str, read: ClosedList, report: Report) -> None:
     else:
         report.repositories = (report.repositories or 0) + 1
     if read.begun:
-        report.notes.append(
-            f"{name}: patrol begins here with what is closed after {shown(read.mark.read_at)}"
-        )
+        beginning = max(read.mark.beginnings.values())  # the same for all: it was read for the first time
+        report.notes.append(f"{name}: patrol begins here with what is closed after {shown(beginning)}")
 
 
 def _forget_beginnings(
