@@ -1,32 +1,34 @@
-"""What may happen, in any order, and what holds when all is quiet again.
+"""The model: what may happen to closeout while people go on, and what holds when all is quiet again.
 
-Two repositories: in `acme/shop` pull requests have a preview if they are, or once were, for `develop`, and every one has a
-database; in `acme/site` every one has a page. An automation for each deletes it when the pull request is closed.
+The rules are what promise 1 must bear. `check` is the promise.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from closeout.core.automation import Automation
 from closeout.core.closing import Closing
+from closeout.core.errors import Unauthorized
 from closeout.patrol.moments import seconds
 from closeout.patrol.report import Report
-from closeout.testing.durable import FakeClock
 from closeout.testing.github.world import Pull, Repository
 from tests.memory_ledger import MemoryLedger
-from tests.model.outside import Cloud, Died, Fate, GitHub
+from tests.model.outside import Delivery, Died
+from tests.model.people import ANY, DAY, SHOP, SITE, People
 from tests.model.process import Process, Store
 from tests.unit.run.world import step
 
-SHOP, SITE = "acme/shop", "acme/site"
-DAY = 86_400
 BEGINS = re.compile(r"(\S+): patrol begins here with what is closed after (\S+)")
+OUTAGES = (3_600, 6 * 3_600, DAY, 4 * DAY, 14 * DAY)
+DIES = st.none() | st.integers(0, 40)
 
 
 def automation(name: str, repository: str, *, branches: tuple[str, ...] = ()) -> Automation:
@@ -42,28 +44,19 @@ def automation(name: str, repository: str, *, branches: tuple[str, ...] = ()) ->
     )
 
 
-AUTOMATIONS = (
-    automation("preview", SHOP, branches=("develop",)),
-    automation("database", SHOP),
-    automation("page", SITE),
-)
-
-
-class Closings(RuleBasedStateMachine):
-    """The machine. `closings` is what really happened; nothing below asks closeout for it."""
+class Closings(People):
+    """Closeout among all of it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = FakeClock(1_780_000_000)
-        self.fate = Fate()
-        self.github = GitHub(self.clock, self.fate, per_page=2)
-        self.cloud = Cloud(self.github)
-        self.store = self.make_store()
-        self.automations = AUTOMATIONS
-        self.repositories = [self.github.add_repository(name) for name in (SHOP, SITE)]
-        self.closings: list[tuple[Repository, Pull, Closing]] = []
+        self.automations = (
+            automation("preview", SHOP, branches=("develop",)),
+            automation("database", SHOP),
+            automation("page", SITE),
+        )
         self.began: dict[int, int] = {}
-        """By repository: since when patrol watches it, as it has told."""
+        """By repository: since when patrol watches it, as patrol told."""
+        self.store = self.make_store()
         self.up = True
         self.process = self.start()
 
@@ -76,130 +69,70 @@ class Closings(RuleBasedStateMachine):
         """Start a process over what is kept."""
         return Process(self.github, self.cloud, self.store, self.automations)
 
-    def alive(self, do: Callable[[], object]) -> None:
+    def alive(self, dies_in: int | None, do: Callable[[], object]) -> None:
         """Let the process do something. If it is killed, another one takes over."""
+        self.fate.dies_in = dies_in
         try:
             do()
         except Died:
             self.process = self.start()
-        self.fate.dies_in = None
-
-    # --- what people do -----------------------------------------------------------------------------------
+        finally:
+            self.fate.dies_in = None
 
     @initialize()
     def begin(self) -> None:
         """Patrol looks for the first time; what was closed before stays."""
         for repository in self.repositories:
             self.open(repository, deployed=True)
-            self.close(repository, next(iter(repository.pulls.values())), merged=False)
-        self.lose_all()
-        self.cloud.make("preview-900", None)
-        self.cloud.make("preview-team", None)
+            self.close(repository, repository.pulls[1], merged=False)
+        self.github.in_flight.clear()
+        self.clock.advance(60)
+        for name in ("preview-900", "preview-team"):
+            self.cloud.make(name, None)
         self.note(self.process.patrol())
 
-    def names(self, repository: Repository, number: int) -> list[str]:
-        """Return what the deploys of a pull request make."""
-        kinds = ("preview", "database") if repository is self.repositories[0] else ("page",)
-        return [f"{kind}-{number}" for kind in kinds]
-
-    @rule(which=st.integers(0, 1), deployed=st.booleans(), base=st.sampled_from(["develop", "main"]))
-    def open_pull(self, which: int, deployed: bool, base: str) -> None:
-        """Somebody opens a pull request, and its previews are deployed."""
-        self.clock.advance(1)
-        self.open(self.repositories[which], deployed=deployed, base=base)
-
-    def open(self, repository: Repository, *, deployed: bool, base: str = "develop") -> None:
-        """Open a pull request."""
-        pull = self.github.world.open_pull(repository.full_name, base=base)
-        if deployed:
-            self.deploy_all(repository, pull)
-
-    def deploy_all(self, repository: Repository, pull: Pull) -> None:
-        """Deploy what a pull request has: a preview only for `develop`."""
-        for name in self.names(repository, pull.number):
-            if pull.base == "develop" or not name.startswith("preview"):
-                self.cloud.make(name, (repository, pull.number))
-
-    def pick(self, state: str, index: int) -> tuple[Repository, Pull] | None:
-        """Return one of the pull requests in a state."""
-        found = [
-            (repository, pull)
-            for repository in self.repositories
-            for pull in repository.pulls.values()
-            if pull.state == state
-        ]
-        return found[index % len(found)] if found else None
-
-    @rule(index=st.integers(0, 30))
-    def deploy(self, index: int) -> None:
-        """A pull request that is open gets its previews, or gets them again."""
-        found = self.pick("open", index)
-        if found:
-            self.deploy_all(*found)
-
-    @rule(index=st.integers(0, 30), merged=st.booleans())
-    def close_pull(self, index: int, merged: bool) -> None:
-        """Somebody closes a pull request."""
-        found = self.pick("open", index)
-        if found:
-            self.clock.advance(1)
-            self.close(*found, merged=merged)
-
-    def close(self, repository: Repository, pull: Pull, *, merged: bool) -> None:
-        """Close a pull request, and note that it happened."""
-        self.github.world.change_pull(repository.full_name, pull.number, "closed", merged=merged)
-        closing = Closing(repository.id, pull.id, str(pull.closed_at))
-        self.closings.append((repository, pull, closing))
-
-    @rule(index=st.integers(0, 30))
-    def reopen_pull(self, index: int) -> None:
-        """Somebody opens it again."""
-        found = self.pick("closed", index)
-        if found:
-            self.clock.advance(1)
-            repository, pull = found
-            self.github.world.change_pull(repository.full_name, pull.number, "reopened")
-
-    @rule(duration=st.sampled_from([1, 60, 299, 301, 3_600, 6 * 3_600, DAY, 3 * DAY, 14 * DAY]))
-    def wait(self, duration: int) -> None:
-        """Time passes."""
-        self.clock.advance(duration)
-
-    # --- the network --------------------------------------------------------------------------------------
+    # --- deliveries ---------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.github.in_flight)
-    @rule(index=st.integers(0, 30), again=st.booleans(), dies_in=st.none() | st.integers(0, 5))
-    def arrive(self, index: int, again: bool, dies_in: int | None) -> None:
-        """A delivery arrives: in any order, and perhaps twice. Or it finds nobody."""
-        flight = self.github.in_flight
-        delivery = flight[index % len(flight)]
-        if not again:
-            flight.remove(delivery)
+    @rule(index=ANY, as_sent=st.booleans(), dies_in=DIES)
+    def arrive(self, index: int, as_sent: bool, dies_in: int | None) -> None:
+        """A delivery arrives, in any order, or finds nobody. Some do not say when it was closed."""
+        delivery = self.take(index)
+        self.deliver(delivery if as_sent else delivery.without_moment(), dies_in)
+
+    @precondition(lambda self: self.github.sent)
+    @rule(index=ANY, dies_in=DIES)
+    def arrive_again(self, index: int, dies_in: int | None) -> None:
+        """A delivery of any age arrives once more."""
+        self.deliver(self.github.sent[index % len(self.github.sent)], dies_in)
+
+    def deliver(self, delivery: Delivery, dies_in: int | None) -> None:
+        """Bring a delivery, which GitHub's log then has."""
         self.github.log(delivery, arrived=self.up)
         if self.up:
-            self.fate.dies_in = dies_in
-            self.alive(lambda: self.process.receive(delivery))
+            self.alive(dies_in, lambda: self.process.receive(delivery))
 
-    @precondition(lambda self: self.github.in_flight)
-    @rule(index=st.integers(0, 30), logged=st.booleans())
-    def lose(self, index: int, logged: bool) -> None:
-        """A delivery is lost; GitHub's log may have it or not."""
-        delivery = self.github.in_flight.pop(index % len(self.github.in_flight))
-        if logged:
-            self.github.log(delivery, arrived=False)
-
-    def lose_all(self) -> None:
-        """Lose all that is on its way."""
-        self.github.in_flight.clear()
+    @precondition(lambda self: self.up)
+    @rule(index=ANY)
+    def forge(self, index: int) -> None:
+        """Somebody without the secret says that a pull request was closed."""
+        found = self.pick("open", index)
+        if found:
+            repository, pull = found
+            payload = self.github.world.pull_payload(repository, pull)
+            payload["pull_request"] |= {"state": "closed", "closed_at": "2026-05-28T20:26:40Z"}
+            hook = next(iter(repository.hooks.values()))
+            forged = Delivery(repository, hook, "pull_request", "forged", payload)
+            with pytest.raises(Unauthorized):
+                self.process.receive(forged, secret="guessed")
 
     # --- closeout -----------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.up)
-    @rule(lists=st.booleans(), dies_in=st.none() | st.integers(0, 40))
+    @rule(lists=st.booleans(), dies_in=DIES)
     def patrol(self, lists: bool, dies_in: int | None) -> None:
-        """Patrol makes a round."""
-        self.fate.dies_in = dies_in
-        self.alive(lambda: self.note(self.process.patrol()))
+        """Patrol makes a round, with the lists or without."""
+        self.alive(dies_in, lambda: self.note(self.process.patrol(closings=lists)))
 
     def note(self, report: Report) -> None:
         """Keep what a round has told: since when it watches."""
@@ -210,20 +143,50 @@ class Closings(RuleBasedStateMachine):
                 self.began[repository.id] = seconds(begins[2])
 
     @precondition(lambda self: self.up)
-    @rule(dies_in=st.none() | st.integers(0, 40))
+    @rule(dies_in=DIES)
     def work(self, dies_in: int | None) -> None:
         """Runs go on."""
-        self.fate.dies_in = dies_in
-        self.alive(self.process.work)
+        self.alive(dies_in, self.process.work)
+
+    @rule()
+    def lose_watermarks(self) -> None:
+        """The store forgets how far patrol has read."""
+        self.store.lose_marks()
+
+    @rule(days=st.sampled_from([1, 30]))
+    def prune(self, days: int) -> None:
+        """Old deliveries are removed."""
+        self.store.ledger.prune(days * DAY)
+
+    @rule()
+    def go_down(self) -> None:
+        """The machine is off."""
+        self.up = False
+
+    @precondition(lambda self: not self.up)
+    @rule()
+    def come_back(self) -> None:
+        """It is on again."""
+        self.up, self.process = True, self.start()
+
+    @rule(closed=st.lists(ANY, min_size=1, max_size=6), duration=st.sampled_from(OUTAGES), logs=st.booleans())
+    def be_away(self, closed: list[int], duration: int, logs: bool) -> None:
+        """The machine is off while people close pull requests, and nobody tells it later."""
+        for index in closed:
+            self.clock.advance(duration / len(closed))
+            self.close_pull(index, False)
+        self.github.in_flight.clear()
+        if not logs:
+            self.empty_logs()
+        self.come_back()
 
     # --- the end ------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
         """Let all be quiet, patrol twice, and look."""
-        self.fate.nth = 0
-        if not self.up:
-            self.up, self.process = True, self.start()
-        self.lose_all()
+        self.fate.nth, self.github.lag, self.fate.meanwhile = 0, 0, lambda: None
+        self.github.in_flight.clear()
+        self.come_back()
         self.finish_runs()
         for _ in range(2):
             self.clock.advance(3_600)
@@ -244,32 +207,31 @@ class Closings(RuleBasedStateMachine):
 
     def check(self) -> None:
         """Look at what became of each closing, and at what is left."""
-        views = self.store.reader.runs()
         for repository, pull, closing in self.closings:
-            standing = pull.closed_at == closing.closed_at
-            owed = standing and seconds(closing.closed_at) > self.began.get(repository.id, 0)
             for one in self.automations:
-                runs = [v for v in views if (v.automation, v.closing) == (one.name, str(closing))]
-                ran = [view for view in runs if view.verdict != "skipped"]
-                assert len(ran) <= 1, f"{closing} ran {len(ran)} times"
-                if owed and self.concerns(one, repository, pull):
-                    assert ran, f"{closing} of #{pull.number} did not run {one.name}"
-                    self.check_nothing_left(one, pull, ran[0])
+                self.check_closing(one, repository, pull, closing)
+
+    def check_closing(self, one: Automation, repository: Repository, pull: Pull, closing: Closing) -> None:
+        """Once for each automation, if it was closed since the beginning and is closed still.
+
+        A closing that was undone by a reopening may have run or not: nothing is left of it to act upon, and GitHub's list
+        no longer tells of it.
+        """
+        told = f"{one.name} of {repository.full_name}#{pull.number}, closed at {closing.closed_at}"
+        ends = [
+            end for end in self.store.endings if (end.automation, end.closing) == (one.name, str(closing))
+        ]
+        ran = [end for end in ends if end.verdict in ("success", "failure")]
+        assert len(ran) <= 1, f"{told}: ran {len(ran)} times: {ran}"
+        stands = pull.closed_at == closing.closed_at
+        watched = seconds(closing.closed_at) > self.began.get(repository.id, math.inf)
+        if stands and watched and self.concerns(one, repository, pull):
+            assert ran, f"{told}: did not run: {ends}"
+            left = f"{one.name}-{pull.number}" in self.cloud.made
+            assert not left or ran[0].verdict == "failure", f"{told}: its preview is left: {ran}"
 
     def concerns(self, one: Automation, repository: Repository, pull: Pull) -> bool:
         """Whether a closing of a pull request is for an automation."""
         if repository.full_name not in one.repositories:
             return False
         return one.bases == "at-close" or "develop" in {pull.base, *(old for old, _, _ in pull.bases)}
-
-    def check_nothing_left(self, one: Automation, pull: Pull, run: Any) -> None:
-        """What is left must have a name: of a run that failed, or that met the pull request open."""
-        left = f"{one.name}-{pull.number}" in self.cloud.made
-        assert run.state == "finished"
-        if run.verdict == "success":
-            assert not left, f"{one.name}-{pull.number} is left, and its run says {run.summary}"
-        else:
-            assert run.verdict == "failure", run
-
-
-__all__ = ["Closings"]

@@ -6,10 +6,9 @@ the wire. Each call from inside goes through `Fate`, which decides whether the p
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
@@ -23,6 +22,7 @@ from closeout.testing import deliveries
 from closeout.testing.durable import FakeClock
 from closeout.testing.github.handler import Handler
 from closeout.testing.github.hooks import Sender
+from closeout.testing.github.routes import Cut
 from closeout.testing.github.webhooks import Hook
 from closeout.testing.github.world import Pull, Repository, World, stamp
 
@@ -74,6 +74,11 @@ class Delivery:
     guid: str
     payload: dict[str, Any]
 
+    def without_moment(self) -> Delivery:
+        """Return it as GitHub was seen to send it: closed, and open, and without a moment."""
+        pull = {**self.payload["pull_request"], "state": "open", "closed_at": None}
+        return replace(self, payload={**self.payload, "pull_request": pull})
+
     def request(self, secret: str = SECRET) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """Return headers and body, as they arrive."""
         body = deliveries.encode(self.payload)
@@ -88,10 +93,12 @@ class GitHub(GitHubClient):
         super().__init__(lambda: "a-token", ORIGIN, now=clock.now)
         self.url = ORIGIN
         self.clock, self.fate, self.per_page = clock, fate, per_page
-        self.world = World(self._emit, now=clock.now)
+        self.world = World(self.emit, now=clock.now)
         self.world.add_token("a-token")
         self.sender = cast("Sender", None)
         self.remaining = 5_000
+        self.lag = 0
+        """Seconds for which the API shows a pull request as it was before: its replicas are behind."""
         self.in_flight: list[Delivery] = []
         self.sent: list[Delivery] = []
         self._numbers = 0
@@ -108,7 +115,8 @@ class GitHub(GitHubClient):
         self._numbers += 1
         return self._numbers
 
-    def _emit(self, repository: Repository, event: str, payload: dict[str, Any]) -> None:
+    def emit(self, repository: Repository, event: str, payload: dict[str, Any]) -> None:
+        """Send a closing to each hook; nobody here listens to anything else."""
         for hook in repository.hooks.values():
             if hook.wants(event) and payload.get("action") == "closed":
                 sent = Delivery(repository, hook, event, f"guid-{self.number()}", payload)
@@ -168,9 +176,22 @@ class GitHub(GitHubClient):
             unquote(url.path), json.loads(data) if data else {}, query, token
         )
         if method == "GET" and status == 200:
+            body = self._behind(body) if "/pulls" in url.path else body
             status, body, headers = exchange._conditional(url.path, body, headers)
         text = b"" if status in (204, 304) else json.dumps(body).encode()
         return HttpAnswer(status, self._dated({k.lower(): v for k, v in headers.items()}), text)
+
+    def _behind(self, body: Any) -> Any:
+        """Return an answer about pull requests as a replica gives it that is behind."""
+        since = stamp(self.clock.now() - self.lag)
+        if not self.lag:
+            return body
+        if isinstance(body, Cut):
+            fresh = [item for item in body if (item.get("closed_at") or "") > since]
+            body[:] = [item for item in body if item not in fresh]
+        elif (body.get("closed_at") or "") > since:
+            body = {**body, "state": "open", "closed_at": None, "merged": False, "merged_at": None}
+        return body
 
     def _dated(self, headers: Mapping[str, str]) -> dict[str, str]:
         limits = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "5000"}
@@ -229,8 +250,3 @@ class Cloud:
             assert pull is not None, f"{resource} is somebody else's and was deleted"
             assert pull.state == "closed", f"{resource} was deleted, and #{pull.number} is open"
             self.deleted.append(resource)
-
-
-def digest(value: object) -> str:
-    """Return a short name of a value."""
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:8]

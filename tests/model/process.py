@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.actions.spec import Action
 from closeout.core.automation import Automation, Current
@@ -18,30 +18,46 @@ from closeout.intake import headers as heads
 from closeout.intake.receiver import Receiver
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Execution, Operation, Pending
+from closeout.ports import Ending, Execution, Operation, Pending
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
 from closeout.testing.durable import MemoryDurable
 from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.reruns import Reruns
-from tests.model.outside import HOOK_URL, SECRET, Cloud, Delivery, Died, GitHub
+from tests.model.outside import HOOK_URL, SECRET, Cloud, Delivery, GitHub
 from tests.unit.run.world import ACCOUNT, DELETE
 
 WRITES = ("accept_group", "accept_wait", "save_mark", "begin", "save", "park", "finish", "claim_closing")
 """What a process does to its store. It may be killed before each of these, and after."""
 
 
+class Ended(NamedTuple):
+    """The end of one attempt at a run."""
+
+    automation: str
+    closing: str | None
+    verdict: str
+    summary: str
+
+
 class Store:
-    """A ledger, whose process may be killed at each write, and which may lose its marks."""
+    """A ledger, whose process may be killed at each write, and which may lose its marks. It forgets no ending."""
 
     def __init__(self, ledger: Any, reader: Any) -> None:
         self.ledger, self.reader = ledger, reader
+        self.endings: list[Ended] = []
         self._lost: set[tuple[str, str]] = set()
 
     def lose_marks(self) -> None:
         """Lose how far patrol has read."""
         for kind in ("repository", "hook"):
             self._lost |= {(kind, key) for key in self.ledger.marks(kind)}
+
+    def finish(self, number: int, ending: Ending, at: float) -> None:
+        """Keep the end of an attempt."""
+        self.ledger.finish(number, ending, at)
+        run = self.reader.run(self.ledger.load(number)[0].id)
+        self.endings.append(Ended(run.automation, run.closing, ending.verdict, ending.summary))
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the marks that are not lost."""
@@ -92,7 +108,7 @@ class Process:
     def write(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Write to the store, if the process lives that long."""
         self._fate.step()
-        target = self._store if name == "save_mark" else self._store.ledger
+        target = self._store if name in ("save_mark", "finish") else self._store.ledger
         answer = getattr(target, name)(*arguments, **keywords)
         self._fate.step()
         return answer
@@ -110,9 +126,9 @@ class Process:
         if decision.delivery is not None:
             self._ledger.accept_wait(decision.delivery, decision.runs)
 
-    def patrol(self, *, deliveries: bool = True) -> Report:
+    def patrol(self, *, deliveries: bool = True, closings: bool = True) -> Report:
         """Make one round."""
-        return self._patrol.round(deliveries=deliveries)
+        return self._patrol.round(deliveries=deliveries, closings=closings)
 
     # --- runs ---------------------------------------------------------------------------------------------
 
@@ -225,6 +241,3 @@ class _Clients:
 
     def account(self) -> str:
         return ACCOUNT
-
-
-__all__ = ["ACTIONS", "Died", "Process", "Store"]
