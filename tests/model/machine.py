@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,8 +140,7 @@ class Closings(People):
         for text in report.notes:
             begins = BEGINS.fullmatch(text)
             if begins:
-                repository = self.github.world.repository(begins[1])
-                self.began[repository.id] = seconds(begins[2])
+                self.began[self.github.identity(begins[1])] = seconds(begins[2])
 
     @precondition(lambda self: self.up)
     @rule(dies_in=DIES)
@@ -148,15 +148,32 @@ class Closings(People):
         """Runs go on."""
         self.alive(dies_in, self.process.work)
 
-    @rule()
-    def lose_watermarks(self) -> None:
-        """The store forgets how far patrol has read."""
-        self.store.lose_marks()
+    @rule(what=st.sampled_from(["watermarks", "old deliveries", "all deliveries", "logs"]))
+    def lose_memory(self, what: str) -> None:
+        """The store forgets how far patrol has read, or it is pruned; or GitHub forgets what it sent."""
+        if what == "watermarks":
+            self.store.lose_marks()
+        elif what == "logs":
+            self.empty_logs()
+        else:
+            self.store.ledger.prune(30 * DAY if what == "old deliveries" else 0)
 
-    @rule(days=st.sampled_from([1, 30]))
-    def prune(self, days: int) -> None:
-        """Old deliveries are removed."""
-        self.store.ledger.prune(days * DAY)
+    @rule(which=st.integers(0, 1), edit=st.booleans())
+    def rename(self, which: int, edit: bool) -> None:
+        """A repository is renamed, and the configuration with it, or later."""
+        repository = self.repositories[which]
+        name = f"acme/renamed-{self.github.number()}"
+        self.github.world.rename(repository.full_name, name)
+        if edit:
+            self.edit()
+
+    @rule()
+    def edit(self) -> None:
+        """Somebody writes the present names of the repositories into the configuration."""
+        shop, site = (repository.full_name for repository in self.repositories)
+        names = {"preview": shop, "database": shop, "page": site}
+        self.automations = tuple(replace(one, repositories=(names[one.name],)) for one in self.automations)
+        self.process = self.start()
 
     @rule()
     def go_down(self) -> None:
@@ -183,10 +200,18 @@ class Closings(People):
     # --- the end ------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        """Let all be quiet, patrol twice, and look."""
+        """Let all be quiet, patrol twice, and look. Then close what is open, tell nobody, and look again."""
         self.fate.nth, self.github.lag, self.fate.meanwhile = 0, 0, lambda: None
+        self.up = True
+        self.edit()
+        self.settle()
+        for _ in range(len(self.repositories[0].pulls) + len(self.repositories[1].pulls)):
+            self.close_pull(0, False)
+        self.settle()
+
+    def settle(self) -> None:
+        """Patrol twice without any trouble, and look."""
         self.github.in_flight.clear()
-        self.come_back()
         self.finish_runs()
         for _ in range(2):
             self.clock.advance(3_600)
@@ -232,6 +257,6 @@ class Closings(People):
 
     def concerns(self, one: Automation, repository: Repository, pull: Pull) -> bool:
         """Whether a closing of a pull request is for an automation."""
-        if repository.full_name not in one.repositories:
+        if repository.full_name not in one.repositories:  # which `teardown` has edited
             return False
         return one.bases == "at-close" or "develop" in {pull.base, *(old for old, _, _ in pull.bases)}

@@ -110,6 +110,11 @@ class GitHub(GitHubClient):
         repository.hooks[hook.id] = hook
         return repository
 
+    def identity(self, name: str) -> int:
+        """Return the id of the repository that has, or had, a name."""
+        renamed = self.world.renamed.get(name.lower())
+        return renamed or self.world.repository(name).id
+
     def number(self) -> int:
         """Return a number that nothing else has."""
         self._numbers += 1

@@ -118,15 +118,12 @@ class People(RuleBasedStateMachine):
         """Time passes."""
         self.clock.advance(duration)
 
-    @rule(nth=st.sampled_from([0, 0, 1, 2, 3, 7]), kind=st.sampled_from(FAULTS))
-    def fail(self, nth: int, kind: str) -> None:
-        """From now on every Nth call of GitHub's API fails; 0: none."""
-        self.fate.nth, self.fate.kind = nth, kind
-
-    @rule(lag=st.sampled_from([0, 0, 5, 60]))
-    def fall_behind(self, lag: int) -> None:
-        """GitHub's API shows what happened only some seconds later."""
-        self.github.lag = lag
+    @rule(
+        nth=st.sampled_from([0, 1, 2, 3, 7]), kind=st.sampled_from(FAULTS), lag=st.sampled_from([0, 0, 5, 60])
+    )
+    def trouble(self, nth: int, kind: str, lag: int) -> None:
+        """From now on every Nth call of GitHub's API fails (0: none), and it shows what happened some seconds later."""
+        self.fate.nth, self.fate.kind, self.github.lag = nth, kind, lag
 
     @rule(index=ANY, close=st.booleans())
     def be_restless(self, index: int, close: bool) -> None:
@@ -148,7 +145,6 @@ class People(RuleBasedStateMachine):
         if logged:
             self.github.log(delivery, arrived=False)
 
-    @rule()
     def empty_logs(self) -> None:
         """GitHub's delivery logs are empty."""
         self.github.forget_old_deliveries(older_than=-DAY)
