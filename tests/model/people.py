@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from closeout.core.closing import Closing
 from closeout.testing.durable import FakeClock
 from closeout.testing.github.graphql import retarget
-from closeout.testing.github.world import Pull, Repository
+from closeout.testing.github.world import Pull, Repository, stamp
 from tests.model.outside import FAULTS, Cloud, Delivery, Fate, GitHub
 
 SHOP, SITE = "acme/shop", "acme/site"
@@ -45,7 +45,8 @@ class People(RuleBasedStateMachine):
 
     def open(self, repository: Repository, *, deployed: bool, base: str = "develop") -> None:
         """Open a pull request."""
-        pull = self.github.world.open_pull(repository.full_name, base=base)
+        times = {"created_at": stamp(self.clock.now())}
+        pull = self.github.world.open_pull(repository.full_name, base=base, times=times)
         if deployed:
             self.deploy_all(repository, pull)
 
@@ -66,10 +67,10 @@ class People(RuleBasedStateMachine):
         ]
         return found[index % len(found)] if found else None
 
-    @rule(index=ANY)
-    def deploy(self, index: int) -> None:
-        """A pull request that is open gets its previews, or gets them again."""
-        found = self.pick("open", index)
+    @rule(index=ANY, late=st.booleans())
+    def deploy(self, index: int, late: bool) -> None:
+        """A pull request gets its previews, or gets them again. A deploy that takes long ends after the closing."""
+        found = self.pick("closed" if late else "open", index)
         if found:
             self.deploy_all(*found)
 

@@ -6,16 +6,20 @@ threads. What the process knows, the store has; a new process over the same stor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from closeout.actions.spec import Action
+from closeout.actions.spec import Action, Existing
+from closeout.config.inverses import inventories
 from closeout.core.automation import Automation, Current
+from closeout.core.inverse import Naming
 from closeout.core.redact import Redactor
 from closeout.engine.durable import Suspended
 from closeout.intake import headers as heads
 from closeout.intake.receiver import Receiver
+from closeout.orphans import audit as orphans
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Ending, Execution, Operation, Pending
@@ -38,6 +42,7 @@ class Ended(NamedTuple):
     closing: str | None
     verdict: str
     summary: str
+    began: float
 
 
 class Store:
@@ -57,7 +62,8 @@ class Store:
         """Keep the end of an attempt."""
         self.ledger.finish(number, ending, at)
         run = self.reader.run(self.ledger.load(number)[0].id)
-        self.endings.append(Ended(run.automation, run.closing, ending.verdict, ending.summary))
+        began = run.started_at or run.accepted_at
+        self.endings.append(Ended(run.automation, run.closing, ending.verdict, ending.summary, began))
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the marks that are not lost."""
@@ -73,11 +79,11 @@ class Process:
     """A process that has just been started."""
 
     def __init__(self, github: GitHub, cloud: Cloud, store: Store, automations: Sequence[Automation]) -> None:
-        self._github, self._store = github, store
+        self._github, self._cloud, self._store = github, cloud, store
         self._fate, self._clock = github.fate, github.clock
         self._automations = {automation.name: automation for automation in automations}
         self._receiver = Receiver.of(automations, lambda: [SECRET.encode()])
-        self._run = make_run_function(self._deps(cloud))
+        self._run = make_run_function(self._deps())
         ledger: Any = _Mortal(self)
         reruns = Reruns(
             store.reader,
@@ -130,6 +136,12 @@ class Process:
         """Make one round."""
         return self._patrol.round(deliveries=deliveries, closings=closings)
 
+    def audit(self) -> orphans.Report:
+        """List what is there under the names of the automations, and whose it is."""
+        clients: Any = _Clients(self._github, self._cloud)
+        found = inventories(self._automations.values(), ACTIONS)
+        return orphans.Audit(clients, self._github, self._clock.now(), lambda _text: None).run(found)
+
     # --- runs ---------------------------------------------------------------------------------------------
 
     def work(self) -> float | None:
@@ -162,8 +174,8 @@ class Process:
         self._ledger.finish(pending.number, ending, self._clock.now())
         return None
 
-    def _deps(self, cloud: Cloud) -> RunDeps:
-        clients = _Clients(self._github, cloud)
+    def _deps(self) -> RunDeps:
+        clients = _Clients(self._github, self._cloud)
 
         class Lines:
             def write(self, execution: str, step: str | None, text: str) -> None:
@@ -192,7 +204,12 @@ class Process:
         )
 
 
-ACTIONS: Mapping[str, Action] = {DELETE.uses: DELETE}
+def _inventory(_names: Sequence[Naming], clients: Any) -> Iterator[Existing]:
+    cloud: Cloud = clients.aws("x")
+    return (Existing(name, {"name": name}, cloud.created[name]) for name in sorted(cloud.made))
+
+
+ACTIONS: Mapping[str, Action] = {DELETE.uses: replace(DELETE, inventory=_inventory)}
 
 
 def _no_details(_execution: Execution) -> str | None:

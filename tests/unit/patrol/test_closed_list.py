@@ -136,7 +136,7 @@ def test_who_leaves_and_comes_back_begins_anew(world: Round) -> None:
 def test_a_repository_with_a_new_name_is_watched_on(world: Round) -> None:
     """Its watermark is kept by its id, and its beginnings stay in the rounds that follow."""
     world.github.name = "acme/boutique"
-    now = {"acme/boutique": ("clean",)}
+    now: dict[str, tuple[str, ...]] = {"acme/boutique": ("clean",)}
     world.patrol(now)
     world.close(2)
     world.patrol(now)
