@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import Closings
+from tests.model.on_disk import ClosingsOnDisk
+
+STORES = {"memory": Closings, "sqlite": ClosingsOnDisk}
 
 
 def effort(histories: int, steps: int = 40) -> settings:
@@ -29,9 +32,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
     parser.add_argument("--histories", type=int, default=2_000)
     parser.add_argument("--steps", type=int, default=40, help="the most that happens in one history")
+    parser.add_argument("--store", choices=STORES, default="memory")
     given = parser.parse_args()
     began = time.monotonic()
-    run_state_machine_as_test(Closings, settings=effort(given.histories, given.steps))
+    run_state_machine_as_test(STORES[given.store], settings=effort(given.histories, given.steps))
     print(f"{given.histories} histories held, in {time.monotonic() - began:.0f} s")
 
 
