@@ -26,6 +26,20 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{LIST}::test_who_leaves_and_comes_back_begins_anew",),
     ),
     Mutant(
+        "patrol: a repository that was renamed loses its beginnings",
+        "src/closeout/patrol/closings.py",
+        "(mark for mark in marks.values() if mark.id not in seen)",
+        "marks.values()",
+        (f"{LIST}::test_a_repository_with_a_new_name_is_watched_on",),
+    ),
+    Mutant(
+        "patrol: the watermark moves over closings of a name that nothing matches",
+        "src/closeout/patrol/closed_list.py",
+        "        if now.lower() != name.lower():",
+        "        if False:",
+        (f"{LIST}::test_a_new_name_that_the_configuration_does_not_know_is_told",),
+    ),
+    Mutant(
         "patrol: the watermark moves over an error",
         "src/closeout/patrol/closed_list.py",
         "    if read.error is None:\n",

@@ -8,11 +8,13 @@ What could be lost, and what prevents it:
   pull request that is reopened leaves the list, and another one moves from an unread page to a read one. So a list of
   several pages is read again until nothing new turns up.
 * Errors: the watermark moves only after a read that was whole.
+* A repository that was renamed: GitHub answers to its old name, but no closing of it matches the configuration any more. So
+  the watermark stays until the configuration has the new name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.closing import KEPT_DAYS
@@ -72,6 +74,7 @@ def read_closed(
         return ClosedList(latest.listened(automations, first.date)._replace(read_at=first.date), ())
     read = _Read(github, path)
     read.take(first)
+    _check_name(name, items(first.body))
     repository = read.repository_id or _repository_id(github, name)
     moment = max(first.date, read.newest)
     mark = known.get(repository)
@@ -197,6 +200,18 @@ def _closed_pull(item: Mapping[str, Any]) -> ClosedPull | None:
     if item["state"] != "closed" or item.get("closed_at") is None:
         return None
     return ClosedPull(repository, pull, updated, seconds(item["closed_at"]), item)
+
+
+def _check_name(name: str, pulls: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `ServiceError` if a checked list is of a repository that has another name now than in the configuration."""
+    for pull in pulls[:1]:
+        now = str(pull["base"]["repo"].get("full_name", name))
+        if now.lower() != name.lower():
+            raise unusable(
+                f"/repos/{name}/pulls",
+                f"the repository is called {now} now; write that name into the configuration, since nothing there matches"
+                " this one any more",
+            )
 
 
 def _repository_id(github: GitHubReads, name: str) -> int:

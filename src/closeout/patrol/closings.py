@@ -6,7 +6,7 @@ repeated, or end in the middle, without harm: its watermark is kept only after e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError
@@ -51,10 +51,12 @@ def patrol_closings(
     marks = repository_marks(store.marks(REPOSITORY))
     last = {mark.name: mark.read_at for mark in marks.values()}
     before, postponed = len(report.errors), 0
+    seen: set[int] = set()
     report.repositories = 0
     for name in sorted(repositories, key=lambda each: last.get(each, 0)):
         try:
             read = read_closed(github, name, repositories[name], marks)
+            seen.add(read.mark.id)
             _keep_beginnings(store, marks.get(read.mark.id), read.mark)
             _take_in(github, intake, name, read, report)
             store.save_mark(REPOSITORY, str(read.mark.id), read.mark.to_json())
@@ -71,7 +73,7 @@ def patrol_closings(
             f"{postponed} repositories wait for the next patrol, the last one because of: {reason}"
         )
     if len(report.errors) == before:
-        _forget_beginnings(store, marks, repositories)
+        _forget_beginnings(store, (mark for mark in marks.values() if mark.id not in seen), repositories)
 
 
 def _keep_beginnings(store: PatrolStore, before: RepositoryMark | None, now: RepositoryMark) -> None:
@@ -111,18 +113,18 @@ def _tell(name: str, read: ClosedList, report: Report) -> None:
             f"GitHub calls {name} {read.full_name} now, so no automation matches its events; change `repositories`"
         )
     if read.begun:
-        report.notes.append(
-            f"{name}: patrol begins here with what is closed after {shown(read.mark.read_at)}"
-        )
+        beginning = max(read.mark.beginnings.values())  # the same for all: it was read for the first time
+        report.notes.append(f"{name}: patrol begins here with what is closed after {shown(beginning)}")
 
 
 def _forget_beginnings(
-    store: PatrolStore, marks: Mapping[int, RepositoryMark], repositories: Sequence[str] | Mapping[str, Any]
+    store: PatrolStore, unread: Iterable[RepositoryMark], repositories: Mapping[str, Any]
 ) -> None:
     """Take the beginnings from repositories that nobody listens to any more, after a round that read all others.
 
-    A watermark that nobody moves would otherwise start a year's closings when somebody listens again.
+    A watermark that nobody moves would otherwise start a year's closings when somebody listens again. One that was read
+    by a new name is not among `unread`.
     """
-    for mark in marks.values():
+    for mark in unread:
         if mark.beginnings and mark.name not in repositories:
             store.save_mark(REPOSITORY, str(mark.id), mark.listened((), 0).to_json())

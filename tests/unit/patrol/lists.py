@@ -31,6 +31,8 @@ class Lists:
     def __init__(self, *, per_page: int = 100, repository: int = 501) -> None:
         self.per_page = per_page
         self.repository = repository
+        self.name = "acme/shop"
+        """Its present name; it answers to `acme/shop` too."""
         self.now = START
         self.lag = 0
         self.pulls: dict[int, dict[str, Any]] = {}
@@ -67,7 +69,10 @@ class Lists:
         self._past.append((self.now, self._closed()))
 
     def _closed(self) -> list[dict[str, Any]]:
-        closed = [dict(pull) for pull in self.pulls.values() if pull["state"] == "closed"]
+        repo = {"id": self.repository, "full_name": self.name}
+        closed = [
+            pull | {"base": {"repo": repo}} for pull in self.pulls.values() if pull["state"] == "closed"
+        ]
         return sorted(closed, key=lambda pull: (pull["updated_at"], pull["id"]), reverse=True)
 
     def closings(self) -> set[tuple[int, str]]:
@@ -79,6 +84,7 @@ class Lists:
     def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
         """Answer as `GitHubReads`."""
         self.before(path)
+        path = path.replace(f"/repos/{self.name}", "/repos/acme/shop")
         if path == "/repos/acme/shop":
             return self._page(path, {"id": self.repository}, None, etag)
         if path == "/repos/acme/shop/issues/events":

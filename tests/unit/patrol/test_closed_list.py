@@ -133,6 +133,27 @@ def test_who_leaves_and_comes_back_begins_anew(world: Round) -> None:
     assert world.patrol().started == 1
 
 
+def test_a_repository_with_a_new_name_is_watched_on(world: Round) -> None:
+    """Its watermark is kept by its id, and its beginnings stay in the rounds that follow."""
+    world.github.name = "acme/boutique"
+    now: dict[str, tuple[str, ...]] = {"acme/boutique": ("clean",)}
+    world.patrol(now)
+    world.close(2)
+    world.patrol(now)
+    assert [number for number, _, _ in world.taken.started] == [2]
+
+
+def test_a_new_name_that_the_configuration_does_not_know_is_told(world: Round) -> None:
+    """GitHub answers to the old one too, but no closing would match: the watermark waits for the configuration."""
+    world.github.name = "acme/boutique"
+    world.close(2)
+    world.close(3, after=1_000)
+    (error,) = world.patrol().errors
+    assert "the repository is called acme/boutique now" in error
+    assert world.taken.started == []
+    assert world.patrol({"acme/boutique": ("clean",)}).started == 2
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -1,0 +1,281 @@
+"""The model: what may happen to closeout while people go on, and what holds when all is quiet again.
+
+The rules are what promise 1 must bear. `check` is the promise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from closeout.core.automation import Automation
+from closeout.core.closing import Closing
+from closeout.core.errors import Unauthorized
+from closeout.patrol.moments import seconds
+from closeout.patrol.report import Report
+from closeout.testing.github.world import Pull, Repository
+from tests.memory_ledger import MemoryLedger
+from tests.model.outside import Delivery, Died
+from tests.model.people import ANY, DAY, SHOP, SITE, People
+from tests.model.process import Process, Store
+from tests.unit.run.world import step
+
+BEGINS = re.compile(r"(\S+): patrol begins here with what is closed after (\S+)")
+OUTAGES = (3_600, 6 * 3_600, DAY, 4 * DAY, 14 * DAY)
+DIES = st.none() | st.integers(0, 40)
+
+
+def automation(name: str, repository: str, *, branches: tuple[str, ...] = ()) -> Automation:
+    """Return an automation that deletes `<name>-<number>` of closed pull requests."""
+    trigger: dict[str, Any] = {"event": "pull_request", "types": ["closed"]}
+    return Automation(
+        name=name,
+        triggers=({**trigger, "branches": list(branches)} if branches else trigger,),
+        repositories=(repository,),
+        steps=(step(f"{name}-${{{{ event.pull_request.number }}}}"),),
+        status_context=f"closeout/{name}",
+        bases="ever" if branches else "at-close",
+    )
+
+
+class Closings(People):
+    """Closeout among all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automations: tuple[Automation, ...] = (
+            automation("preview", SHOP, branches=("develop",)),
+            automation("database", SHOP),
+            automation("page", SITE),
+        )
+        self.began: dict[int, int] = {}
+        """By repository: since when patrol watches it, as patrol told."""
+        self.store = self.make_store()
+        self.up = True
+        self.process = self.start()
+
+    def make_store(self) -> Store:
+        """Return an empty store."""
+        ledger = MemoryLedger(self.clock)
+        return Store(ledger, ledger)
+
+    def start(self) -> Process:
+        """Start a process over what is kept."""
+        return Process(self.github, self.cloud, self.store, self.automations)
+
+    def alive(self, dies_in: int | None, do: Callable[[], object]) -> None:
+        """Let the process do something. If it is killed, another one takes over."""
+        self.fate.dies_in = dies_in
+        try:
+            do()
+        except Died:
+            self.process = self.start()
+        finally:
+            self.fate.dies_in = None
+
+    @initialize()
+    def begin(self) -> None:
+        """Patrol looks for the first time; what was closed before stays."""
+        for repository in self.repositories:
+            self.open(repository, deployed=True)
+            self.close(repository, repository.pulls[1], merged=False)
+        self.github.in_flight.clear()
+        self.clock.advance(60)
+        for name in ("preview-900", "preview-team"):
+            self.cloud.make(name, None)
+        self.note(self.process.patrol())
+
+    # --- deliveries ---------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.github.in_flight)
+    @rule(index=ANY, as_sent=st.booleans(), dies_in=DIES)
+    def arrive(self, index: int, as_sent: bool, dies_in: int | None) -> None:
+        """A delivery arrives, in any order, or finds nobody. Some do not say when it was closed."""
+        delivery = self.take(index)
+        self.deliver(delivery if as_sent else delivery.without_moment(), dies_in)
+
+    @precondition(lambda self: self.github.sent)
+    @rule(index=ANY, dies_in=DIES)
+    def arrive_again(self, index: int, dies_in: int | None) -> None:
+        """A delivery of any age arrives once more."""
+        self.deliver(self.github.sent[index % len(self.github.sent)], dies_in)
+
+    def deliver(self, delivery: Delivery, dies_in: int | None) -> None:
+        """Bring a delivery, which GitHub's log then has."""
+        self.github.log(delivery, arrived=self.up)
+        if self.up:
+            self.alive(dies_in, lambda: self.process.receive(delivery))
+
+    @precondition(lambda self: self.up)
+    @rule(index=ANY)
+    def forge(self, index: int) -> None:
+        """Somebody without the secret says that a pull request was closed."""
+        found = self.pick("open", index)
+        if found:
+            repository, pull = found
+            payload = self.github.world.pull_payload(repository, pull)
+            payload["pull_request"] |= {"state": "closed", "closed_at": "2026-05-28T20:26:40Z"}
+            hook = next(iter(repository.hooks.values()))
+            forged = Delivery(repository, hook, "pull_request", "forged", payload)
+            with pytest.raises(Unauthorized):
+                self.process.receive(forged, secret="guessed")
+
+    # --- closeout -----------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.up)
+    @rule(lists=st.booleans(), dies_in=DIES)
+    def patrol(self, lists: bool, dies_in: int | None) -> None:
+        """Patrol makes a round, with the lists or without."""
+        self.alive(dies_in, lambda: self.note(self.process.patrol(closings=lists)))
+
+    def note(self, report: Report) -> None:
+        """Keep what a round has told: since when it watches."""
+        for text in report.notes:
+            begins = BEGINS.fullmatch(text)
+            if begins:
+                self.began[self.github.identity(begins[1])] = seconds(begins[2])
+
+    @precondition(lambda self: self.up)
+    @rule(dies_in=DIES)
+    def work(self, dies_in: int | None) -> None:
+        """Runs go on."""
+        self.alive(dies_in, self.process.work)
+
+    @rule(what=st.sampled_from(["watermarks", "old deliveries", "all deliveries", "logs"]))
+    def lose_memory(self, what: str) -> None:
+        """The store forgets how far patrol has read, or it is pruned; or GitHub forgets what it sent."""
+        if what == "watermarks":
+            self.store.lose_marks()
+        elif what == "logs":
+            self.empty_logs()
+        else:
+            self.store.ledger.prune(30 * DAY if what == "old deliveries" else 0)
+
+    @rule(which=st.integers(0, 1), edit=st.booleans())
+    def rename(self, which: int, edit: bool) -> None:
+        """A repository is renamed, and the configuration with it, or later."""
+        repository = self.repositories[which]
+        name = f"acme/renamed-{self.github.number()}"
+        self.github.world.rename(repository.full_name, name)
+        if edit:
+            self.edit()
+
+    @rule()
+    def edit(self) -> None:
+        """Somebody writes the present names of the repositories into the configuration."""
+        shop, site = (repository.full_name for repository in self.repositories)
+        names = {"preview": shop, "database": shop, "page": site}
+        self.automations = tuple(replace(one, repositories=(names[one.name],)) for one in self.automations)
+        self.process = self.start()
+
+    @rule()
+    def go_down(self) -> None:
+        """The machine is off."""
+        self.up = False
+
+    @precondition(lambda self: not self.up)
+    @rule()
+    def come_back(self) -> None:
+        """It is on again."""
+        self.up, self.process = True, self.start()
+
+    @rule(closed=st.lists(ANY, min_size=1, max_size=6), duration=st.sampled_from(OUTAGES), logs=st.booleans())
+    def be_away(self, closed: list[int], duration: int, logs: bool) -> None:
+        """The machine is off while people close pull requests, and nobody tells it later."""
+        self.up = False
+        for index in closed:
+            self.clock.advance(duration / len(closed))
+            self.close_pull(index, False)
+            while self.github.in_flight:
+                self.lose(0, logs)
+        if not logs:
+            self.empty_logs()
+        self.come_back()
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Let all be quiet, patrol twice, and look. Then close what is open, tell nobody, and look again."""
+        self.fate.nth, self.github.lag, self.fate.meanwhile = 0, 0, lambda: None
+        self.up = True
+        self.edit()
+        self.settle()
+        for _ in range(len(self.repositories[0].pulls) + len(self.repositories[1].pulls)):
+            self.close_pull(0, False)
+        self.settle()
+
+    def settle(self) -> None:
+        """Patrol twice without any trouble, and look. What is still on its way never comes; half of it is in a log."""
+        while self.github.in_flight:
+            self.lose(0, len(self.github.in_flight) % 2 == 0)
+        self.finish_runs()
+        for _ in range(2):
+            self.clock.advance(3_600)
+            report = self.process.patrol()
+            assert report.errors == [], report.errors
+            self.note(report)
+            self.finish_runs()
+        self.check()
+
+    def finish_runs(self) -> None:
+        """Let all runs end."""
+        for _ in range(1_000):
+            wake = self.process.work()
+            if wake is None:
+                return
+            self.clock.advance(max(0.0, wake - self.clock.now()))
+        raise AssertionError("runs do not end")
+
+    def check(self) -> None:
+        """Look at what became of each closing, and at what is left."""
+        for repository, pull, closing in self.closings:
+            for one in self.automations:
+                self.check_closing(one, repository, pull, closing)
+        self.check_audit()
+
+    def check_closing(self, one: Automation, repository: Repository, pull: Pull, closing: Closing) -> None:
+        """Once for each automation, if it was closed since the beginning and is closed still.
+
+        A closing that was undone by a reopening may have run or not: nothing is left of it to act upon, and GitHub's list
+        no longer tells of it.
+        """
+        told = f"{one.name} of {repository.full_name}#{pull.number}, closed at {closing.closed_at}"
+        ends = [
+            end for end in self.store.endings if (end.automation, end.closing) == (one.name, str(closing))
+        ]
+        ran = [end for end in ends if end.verdict in ("success", "failure")]
+        assert len(ran) <= 1, f"{told}: ran {len(ran)} times: {ran}"
+        stands = pull.closed_at == closing.closed_at
+        watched = seconds(closing.closed_at) > self.began.get(repository.id, math.inf)
+        if stands and watched and self.concerns(one, repository, pull):
+            assert ran, f"{told}: did not run: {ends}"
+            name = f"{one.name}-{pull.number}"
+            in_time = self.cloud.created.get(name, math.inf) < ran[0].began
+            left = name in self.cloud.made and in_time and ran[0].verdict != "failure"
+            assert not left, f"{told}: {name} is left: {ran}"
+
+    def check_audit(self) -> None:
+        """All that is left of closed pull requests has a name, however long they are closed; nothing else is an orphan."""
+        report = self.process.audit()
+        assert report.errors == ()
+        told = {row.resource for row in report.rows if row.state != "open"}
+        for name in self.cloud.made:
+            pull = self.cloud.pull(name)
+            assert pull is None or pull.state == "open" or name in told, f"nobody names {name}"
+        for row in report.of("orphan"):
+            pull = self.cloud.pull(row.resource)
+            assert pull is not None, f"{row.resource} is called an orphan"
+            assert pull.state == "closed", f"{row.resource} is called an orphan"
+
+    def concerns(self, one: Automation, repository: Repository, pull: Pull) -> bool:
+        """Whether a closing of a pull request is for an automation."""
+        if repository.full_name not in one.repositories:  # which `teardown` has edited
+            return False
+        return one.bases == "at-close" or "develop" in {pull.base, *(old for old, _, _ in pull.bases)}

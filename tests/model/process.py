@@ -1,0 +1,260 @@
+"""One process of closeout over a store: its receiver, its patrol, and its runs. It can be killed at any call.
+
+All of it is the real code, but for the loop that takes turns among runs: the machine calls `work` where an engine has
+threads. What the process knows, the store has; a new process over the same store goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from closeout.actions.spec import Action, Existing
+from closeout.config.inverses import inventories
+from closeout.core.automation import Automation, Current
+from closeout.core.inverse import Naming
+from closeout.core.redact import Redactor
+from closeout.engine.durable import Suspended
+from closeout.intake import headers as heads
+from closeout.intake.receiver import Receiver
+from closeout.orphans import audit as orphans
+from closeout.patrol.report import Report
+from closeout.patrol.rounds import Patrol
+from closeout.ports import Ending, Execution, Operation, Pending
+from closeout.run.deps import RunDeps
+from closeout.run.workflow import make_run_function
+from closeout.testing.durable import MemoryDurable
+from closeout.wiring.api_intake import ApiIntake
+from closeout.wiring.reruns import Reruns
+from tests.model.outside import HOOK_URL, SECRET, Cloud, Delivery, GitHub
+from tests.unit.run.world import ACCOUNT, DELETE
+
+WRITES = ("accept_group", "accept_wait", "save_mark", "begin", "save", "park", "finish", "claim_closing")
+"""What a process does to its store. It may be killed before each of these, and after."""
+
+
+class Ended(NamedTuple):
+    """The end of one attempt at a run."""
+
+    automation: str
+    closing: str | None
+    verdict: str
+    summary: str
+    began: float
+
+
+class Store:
+    """A ledger, whose process may be killed at each write, and which may lose its marks. It forgets no ending."""
+
+    def __init__(self, ledger: Any, reader: Any) -> None:
+        self.ledger, self.reader = ledger, reader
+        self.endings: list[Ended] = []
+        self._lost: set[tuple[str, str]] = set()
+
+    def lose_marks(self) -> None:
+        """Lose how far patrol has read."""
+        for kind in ("repository", "hook"):
+            self._lost |= {(kind, key) for key in self.ledger.marks(kind)}
+
+    def finish(self, number: int, ending: Ending, at: float) -> None:
+        """Keep the end of an attempt."""
+        self.ledger.finish(number, ending, at)
+        run = self.reader.run(self.ledger.load(number)[0].id)
+        began = run.started_at or run.accepted_at
+        self.endings.append(Ended(run.automation, run.closing, ending.verdict, ending.summary, began))
+
+    def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the marks that are not lost."""
+        return {key: value for key, value in self.ledger.marks(kind).items() if (kind, key) not in self._lost}
+
+    def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
+        """Keep a mark."""
+        self.ledger.save_mark(kind, key, value)
+        self._lost.discard((kind, key))
+
+
+class Process:
+    """A process that has just been started."""
+
+    def __init__(self, github: GitHub, cloud: Cloud, store: Store, automations: Sequence[Automation]) -> None:
+        self._github, self._cloud, self._store = github, cloud, store
+        self._fate, self._clock = github.fate, github.clock
+        self._automations = {automation.name: automation for automation in automations}
+        self._receiver = Receiver.of(automations, lambda: [SECRET.encode()])
+        self._run = make_run_function(self._deps())
+        ledger: Any = _Mortal(self)
+        reruns = Reruns(
+            store.reader,
+            store.ledger.attempts,
+            self._automations,
+            matched=self._receiver.runs,
+            start=lambda _executions: None,
+        )
+        self._ledger = ledger
+        self._patrol = Patrol(
+            github,
+            ledger,
+            ApiIntake(
+                self._receiver,
+                store.reader,
+                ledger,
+                ledger.accept_group,
+                lambda _executions: None,
+                lambda runs: reruns.closed_again(runs, by="patrol"),
+                self._clock.now,
+            ),
+            automations,
+            ours=lambda url: url == HOOK_URL,
+            pause=self._clock.advance,
+        )
+        store.ledger.recover()
+
+    def write(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Write to the store, if the process lives that long."""
+        self._fate.step()
+        target = self._store if name in ("save_mark", "finish") else self._store.ledger
+        answer = getattr(target, name)(*arguments, **keywords)
+        self._fate.step()
+        return answer
+
+    def reads(self, name: str) -> Any:
+        """Return what reads the store."""
+        return getattr(self._store if name == "marks" else self._store.ledger, name)
+
+    def receive(self, delivery: Delivery, secret: str = SECRET) -> None:
+        """Take in a delivery as the server does. Raises what the server answers with an error."""
+        raw, body = delivery.request(secret)
+        found = heads.check(raw)
+        self._receiver.verify(found, body)
+        decision = self._receiver.decide(found, body, self._clock.now())
+        if decision.delivery is not None:
+            self._ledger.accept_wait(decision.delivery, decision.runs)
+
+    def patrol(self, *, deliveries: bool = True, closings: bool = True) -> Report:
+        """Make one round."""
+        return self._patrol.round(deliveries=deliveries, closings=closings)
+
+    def audit(self) -> orphans.Report:
+        """List what is there under the names of the automations, and whose it is."""
+        clients: Any = _Clients(self._github, self._cloud)
+        found = inventories(self._automations.values(), ACTIONS)
+        return orphans.Audit(clients, self._github, self._clock.now(), lambda _text: None).run(found)
+
+    # --- runs ---------------------------------------------------------------------------------------------
+
+    def work(self) -> float | None:
+        """Let each run go on that may; return when the next one has to, None if all have finished."""
+        wakes: list[float] = []
+        busy: set[str | None] = set()
+        for pending in self._store.ledger.pending(0):
+            if pending.key in busy:
+                continue
+            wake = self._advance(pending)
+            if wake is not None:
+                busy.add(pending.key)
+                wakes.append(wake)
+        return min(wakes, default=None)
+
+    def _advance(self, pending: Pending) -> float | None:
+        """Let one run go on; return when it wants to again, None if it has finished."""
+        if pending.wake is not None and pending.wake > self._clock.now():
+            return pending.wake
+        execution, operations = self._store.ledger.load(pending.number)
+        self._ledger.begin(pending.number, "own", self._clock.now(), wait=False)
+        durable = _Kept(self, pending.number, operations)
+        replay = durable.replay()
+        try:
+            ending = self._run(replay, execution)
+        except Suspended as waits:
+            return waits.wake
+        if replay.suspended is not None:
+            return replay.suspended
+        self._ledger.finish(pending.number, ending, self._clock.now())
+        return None
+
+    def _deps(self) -> RunDeps:
+        clients = _Clients(self._github, self._cloud)
+
+        class Lines:
+            def write(self, execution: str, step: str | None, text: str) -> None:
+                """Keep no log."""
+
+        class Running:
+            def paused(self) -> str | None:
+                return None
+
+        def claim(closing: str, run_id: str, owner: str) -> str:
+            return str(self.write("claim_closing", (closing, run_id, owner), {}))
+
+        return RunDeps(
+            actions=ACTIONS,
+            clients=clients,  # type: ignore[arg-type]
+            github=self._github,
+            journal=Lines(),
+            clock=self._clock,
+            switch=Running(),
+            redact=Redactor([]),
+            current=lambda name: Current(self._automations.get(name), ()),
+            functions={},
+            details=_no_details,
+            directory=Path(),
+            claim_closing=claim,
+        )
+
+
+def _inventory(_names: Sequence[Naming], clients: Any) -> Iterator[Existing]:
+    cloud: Cloud = clients.aws("x")
+    return (Existing(name, {"name": name}, cloud.created[name]) for name in sorted(cloud.made))
+
+
+ACTIONS: Mapping[str, Action] = {DELETE.uses: replace(DELETE, inventory=_inventory)}
+
+
+def _no_details(_execution: Execution) -> str | None:
+    return None
+
+
+class _Mortal:
+    """The store as the process has it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in WRITES:
+            return self._process.reads(name)
+        return lambda *arguments, **keywords: self._process.write(name, arguments, keywords)
+
+
+class _Kept(MemoryDurable):
+    """The operations of one run, which its store keeps."""
+
+    def __init__(self, process: Process, number: int, operations: Sequence[Operation]) -> None:
+        super().__init__(process._clock)
+        self._process, self._number = process, number
+        self.operations = {operation.name: operation for operation in operations}
+
+    def save(self, operation: Operation, *, park_until: float | None = None, **more: Any) -> None:
+        """Keep an operation in the store."""
+        self._process.write("save", (self._number, operation), {})
+        if park_until is not None:
+            self._process.write("park", (self._number, park_until), {})
+        super().save(operation, park_until=park_until, **more)
+
+
+class _Clients:
+    """`ports.Clients` over what is outside."""
+
+    def __init__(self, github: GitHub, cloud: Cloud) -> None:
+        self.github, self._cloud = github, cloud
+
+    def for_step(self, _target: object) -> _Clients:
+        return self
+
+    def aws(self, _service: str) -> Cloud:
+        return self._cloud
+
+    def account(self) -> str:
+        return ACCOUNT
