@@ -37,6 +37,7 @@ version: 1
 secrets: { webhook: 'aws-secretsmanager:closed-pr/webhook', github: env:CLOSEOUT_GITHUB_TOKEN }
 github: { api-url: env:GITHUB_API }
 aws: { account: '123456789012', region: eu-central-1 }
+patrol: { deliveries: off, state: off }
 automations:
   preview-cleanup:
     on:

@@ -12,7 +12,7 @@ from pathlib import Path
 from closeout.server.serve import MOST_FILES, most_connections
 from tests.until import until
 
-FILES = 96
+FILES = 128
 CONFIG = """\
 version: 1
 secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET }

@@ -229,8 +229,9 @@ def _left(path: Path) -> dict[str, Any]:
             "settings": [
                 name
                 for (name,) in connection.execute(
-                    # Where Details links begin is new: the commit before neither wrote nor read it.
-                    "SELECT name FROM setting WHERE name <> 'details-base' ORDER BY name"
+                    # New are where Details links begin, how many runs found nothing, and until when rechecks were made.
+                    "SELECT name FROM setting WHERE name NOT IN ('details-base', 'rechecked-until')"
+                    " AND name NOT LIKE 'empty-runs/%' ORDER BY name"
                 )
             ],
             "requests": [
