@@ -229,15 +229,6 @@ def test_a_name_that_another_repository_took_begins_anew(world: Round) -> None:
     assert set(world.store.marks("repository")) == {"501", "777"}
 
 
-def test_a_repository_with_another_name_is_told(world: Round) -> None:
-    """GitHub answers by the old name, but no event has it any more."""
-    world.close(2)
-    world.github.pulls[2]["base"]["repo"]["full_name"] = "acme/store"
-    world.github.comment(2)
-    (error,) = world.patrol().errors
-    assert "GitHub calls acme/shop acme/store now" in error
-
-
 def test_an_empty_list_begins_too() -> None:
     """The repository is then asked for its id."""
     world = Round()
