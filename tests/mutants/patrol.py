@@ -6,9 +6,6 @@ from tests.mutants.mutant import Mutant
 
 LIST = "tests/unit/patrol/test_closed_list.py"
 LOG = "tests/unit/patrol/test_delivery_log.py"
-HISTORIES = (
-    "tests/properties/test_patrol.py::test_every_closing_since_the_beginning_is_taken_in_once_and_none_before"
-)
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -44,7 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/patrol/closed_list.py",
         "    if read.error is None:\n",
         "    if True:\n",
-        (f"{LIST}::test_what_github_does_not_say_is_unknown", HISTORIES),
+        (f"{LIST}::test_what_github_does_not_say_is_unknown",),
     ),
     Mutant(
         "patrol: the watermark is kept before its closings are stored",
@@ -52,7 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "            _take_in(github, intake, name, read, report)\n",
         "            store.save_mark(REPOSITORY, str(read.mark.id), read.mark.to_json())\n"
         "            _take_in(github, intake, name, read, report)\n",
-        (HISTORIES,),
+        (f"{LIST}::test_what_could_not_be_stored_is_read_again",),
     ),
     Mutant(
         "patrol: what the list names counts as closed whatever its state",

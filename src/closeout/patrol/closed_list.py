@@ -55,8 +55,6 @@ class ClosedList(NamedTuple):
     """The repository was read for the first time."""
     error: ServiceError | None = None
     """Why the read was not whole. `mark` did not move then."""
-    full_name: str | None = None
-    """What GitHub calls the repository, if the list says it."""
 
 
 def read_closed(
@@ -81,7 +79,7 @@ def read_closed(
     if mark is None:
         floor = read.newest - LAG
         beginning = RepositoryMark(repository, name, floor, _tag(first, floor), first.date, {})
-        return ClosedList(beginning.listened(automations, moment), (), True, read.error, read.full_name)
+        return ClosedList(beginning.listened(automations, moment), (), True, read.error)
     mark = mark.listened(automations, moment)._replace(
         name=name, etag=mark.etag if mark.name == name else None
     )
@@ -94,7 +92,7 @@ def read_closed(
         known_to = max(mark.known_to, read.newest - LAG)
         mark = mark._replace(known_to=known_to, etag=_tag(read.top, known_to), read_at=first.date)
     pulls.sort(key=lambda pull: pull.closed)
-    return ClosedList(mark, tuple(pulls), False, read.error, read.full_name)
+    return ClosedList(mark, tuple(pulls), error=read.error)
 
 
 class _Read:
@@ -108,7 +106,6 @@ class _Read:
         self.newest = 0
         """The newest update on the first page of the first pass."""
         self.repository_id = 0
-        self.full_name: str | None = None
         self.top: Page
         """The first page of the last pass."""
         self.error: ServiceError | None = None
@@ -129,7 +126,6 @@ class _Read:
             if self.repository_id not in (0, pull.repository_id):
                 raise unusable(self._path, "the list names pull requests of two repositories")
             self.repository_id = pull.repository_id
-            self.full_name = self.full_name or pull.pull["base"]["repo"].get("full_name")
             self.found.setdefault((pull.id, pull.closed), pull)
         self.newest = self.newest or max(updates, default=0)
         return closed

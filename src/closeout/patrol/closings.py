@@ -108,10 +108,6 @@ def _tell(name: str, read: ClosedList, report: Report) -> None:
         report.failed(read.error)
     else:
         report.repositories = (report.repositories or 0) + 1
-    if read.full_name is not None and read.full_name.lower() != name.lower():
-        report.errors.append(
-            f"GitHub calls {name} {read.full_name} now, so no automation matches its events; change `repositories`"
-        )
     if read.begun:
         beginning = max(read.mark.beginnings.values())  # the same for all: it was read for the first time
         report.notes.append(f"{name}: patrol begins here with what is closed after {shown(beginning)}")

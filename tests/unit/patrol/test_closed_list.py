@@ -205,6 +205,24 @@ def test_an_error_is_told_and_moves_nothing(world: Round, status: int) -> None:
     assert (report.closings_seen, world.store.kept) == (0, kept)
 
 
+def test_what_could_not_be_stored_is_read_again(world: Round) -> None:
+    """The others are stored; the watermark stays before it, and its page counts as changed."""
+    world.close(2)
+    world.close(3)
+    full = iter([failure("the disk is full")])
+
+    def refuse() -> None:
+        error = next(full, None)
+        if error is not None:
+            raise error
+
+    world.taken.before = refuse
+    report = world.patrol()
+    assert (report.started, report.errors) == (1, ["GitHub: the disk is full"])
+    assert world.patrol().started == 1
+    assert sorted(number for number, _, _ in world.taken.started) == [2, 3]
+
+
 def test_a_quiet_repository_costs_one_call_that_does_not_count(world: Round) -> None:
     """GitHub says that the page has not changed."""
     for _ in range(3):
@@ -230,15 +248,6 @@ def test_a_name_that_another_repository_took_begins_anew(world: Round) -> None:
     world.close(5)
     assert world.patrol().started == 0
     assert set(world.store.marks("repository")) == {"501", "777"}
-
-
-def test_a_repository_with_another_name_is_told(world: Round) -> None:
-    """GitHub answers by the old name, but no event has it any more."""
-    world.close(2)
-    world.github.pulls[2]["base"]["repo"]["full_name"] = "acme/store"
-    world.github.comment(2)
-    (error,) = world.patrol().errors
-    assert "GitHub calls acme/shop acme/store now" in error
 
 
 def test_an_empty_list_begins_too() -> None:
