@@ -49,11 +49,13 @@ def refused(call: Callable[[], Any]) -> str:
     return caught.value.message
 
 
-def test_delete_takes_time(clients: Any) -> None:
+def test_delete_takes_time(clients: Any, aws: FakeAws) -> None:
     """A delete is first in progress, and its resources go one by one, dependents first."""
     stack = create(clients)
+    aws.stop_deletes_at_the_end()
     delete(clients, stack)
     assert status(clients, stack) == "DELETE_IN_PROGRESS"
+    aws.let_deletes_end()
     assert settle(clients, stack) == "DELETE_COMPLETE"
     gone = [name for name, state in events(clients, stack) if state == "DELETE_COMPLETE"]
     assert gone == ["Table", "Assets", STACK]
@@ -97,7 +99,7 @@ def test_failure_blocks_what_it_needs(clients: Any) -> None:
     assert ("Queue", "DELETE_IN_PROGRESS") not in events(clients, stack)
 
 
-def test_token(clients: Any) -> None:
+def test_token(clients: Any, aws: FakeAws) -> None:
     """The same token again does nothing, another one deletes again; events carry the token."""
     stack = create(clients)
     fill(clients)
@@ -105,6 +107,7 @@ def test_token(clients: Any) -> None:
     settle(clients, stack)
     delete(clients, stack, "one")
     assert status(clients, stack) == "DELETE_FAILED"
+    aws.delete_takes(3600)
     delete(clients, stack, "two")
     assert status(clients, stack) == "DELETE_IN_PROGRESS"
     newest = clients.aws("cloudformation").describe_stack_events(StackName=stack)["StackEvents"][0]
@@ -124,8 +127,9 @@ def test_name_in_use_again(clients: Any) -> None:
 def test_update_in_progress_refuses(clients: Any, aws: FakeAws) -> None:
     """A stack that is being updated refuses, until it is done."""
     stack = create(clients)
-    aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=0.1, then="UPDATE_COMPLETE")
+    aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=3600, then="UPDATE_COMPLETE")
     assert "cannot be deleted while in status UPDATE_IN_PROGRESS" in refused(lambda: delete(clients, stack))
+    aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=0, then="UPDATE_COMPLETE")
     assert settle(clients, stack) == "UPDATE_COMPLETE"
 
 
