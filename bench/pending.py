@@ -64,7 +64,10 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the figures in bench/results")
     options = parser.parse_args()
     times = measure(options.rounds, options.against)
-    text = f"# From a close to `pending` on AWS\n\nOver the emulated account, {options.rounds} closes of each kind in each world.\n\n"
+    first = " before all other processes of the machine, as root," if os.geteuid() == 0 else ""
+    before = f" in turn with the commit {options.against}" if options.against else ""
+    about = f"Over the emulated account: {options.rounds} closes of each kind in each world,{first}{before}."
+    text = f"# From a close to `pending` on AWS\n\n{about}\n\n"
     text += report(times)
     print(text)
     if options.keep:

@@ -143,16 +143,15 @@ class Meter:
     def _asked(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         self._parts = list(_written(model.name, params))
         self._sizes = [self._size(key) for key, _ in self._parts]
-        self._keys = sum(len(one["Keys"]) for one in params.get("RequestItems", {}).values())
+        self._keys = params.get("RequestItems", {}).get(self._table, {}).get("Keys", ())
 
     def _answered(self, http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         if model.name in ("GetItem", "Query"):
             items = parsed.get("Items", [parsed["Item"]] if "Item" in parsed else [])
             self.reads += read_units(sum(map(item_bytes, items)))
             return
-        if model.name == "BatchGetItem":  # each item by itself, also one that is not there
-            items = parsed["Responses"].get(self._table, [])
-            self.reads += sum(read_units(item_bytes(item)) for item in items) + self._keys - len(items)
+        if model.name == "BatchGetItem":  # each item by itself
+            self.reads += sum(read_units(self._size(key)[0]) for key in self._keys)
             return
         together = model.name == "TransactWriteItems"
         for (key, changes), before in zip(self._parts, self._sizes, strict=True):
@@ -370,13 +369,8 @@ class _Scene:
         writes, reads = meter.writes, meter.reads
         with contextlib.redirect_stdout(io.StringIO()) as log:
             outcome = runtime.engine.advance(execution, lambda: INVOCATION, callback)
-        used = Used(
-            writes=meter.writes - writes,
-            reads=meter.reads - reads,
-            log=_log_bytes(log.getvalue().splitlines()),
-            visits=1,
-        )
-        return used, outcome
+        said = _log_bytes(log.getvalue().splitlines())
+        return Used(writes=meter.writes - writes, reads=meter.reads - reads, log=said, visits=1), outcome
 
 
 def _make_preview(cloudformation: Any, s3: Any) -> None:
