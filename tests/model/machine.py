@@ -57,6 +57,8 @@ class Closings(People):
         )
         self.began: dict[int, int] = {}
         """By repository: since when patrol watches it, as patrol told."""
+        self.first: dict[int, int] = {}
+        """What it told first. It may begin anew, when it has lost its watermark."""
         self.store = self.make_store()
         self.up = True
         self.process = self.start()
@@ -140,7 +142,9 @@ class Closings(People):
         for text in report.notes:
             begins = BEGINS.fullmatch(text)
             if begins:
-                self.began[self.github.identity(begins[1])] = seconds(begins[2])
+                repository = self.github.identity(begins[1])
+                self.began[repository] = seconds(begins[2])
+                self.first.setdefault(repository, seconds(begins[2]))
 
     @precondition(lambda self: self.up)
     @rule(dies_in=DIES)
@@ -252,6 +256,8 @@ class Closings(People):
         ]
         ran = [end for end in ends if end.verdict in ("success", "failure")]
         assert len(ran) <= 1, f"{told}: ran {len(ran)} times: {ran}"
+        if seconds(closing.closed_at) <= self.first[repository.id]:
+            assert {end.heard for end in ends} <= {"webhook"}, f"{told}: patrol started history: {ends}"
         stands = pull.closed_at == closing.closed_at
         watched = seconds(closing.closed_at) > self.began.get(repository.id, math.inf)
         if stands and watched and self.concerns(one, repository, pull):
