@@ -17,7 +17,7 @@ VENV_EMULATOR ?= .venv-emulator
 AWS_BIN := $(VENV_AWS)/bin
 CDK := node_modules/.bin/cdk
 
-.PHONY: help setup demo test check fix docs pictures wheel bench bench-cold mutants hostile browser shells lock clean
+.PHONY: help setup demo test check fix docs pictures wheel bench bench-cold mutants soak hostile browser shells lock clean
 .PHONY: setup-aws synth check-aws test-cdk demo-aws test-aws contract mutants-aws parity record-live
 
 help:  ## what each target does
@@ -95,6 +95,9 @@ wheel: setup  ## build dist/closeout-*.whl
 
 mutants: setup  ## sabotage one line at a time; a named test must notice each
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
+
+soak: setup  ## 2,000 histories of closings, outages and faults over the model of patrol (ARGS='--store sqlite --histories 100')
+	@$(BIN)/python -m tests.model $(ARGS)
 
 hostile: setup  ## attack it for under four minutes: floods, faults, kills; one table of figures (ARGS=--long for more)
 	@$(BIN)/python -m tests.hostile $(ARGS)

@@ -97,6 +97,8 @@ class GitHub(GitHubClient):
         self.world.add_token("a-token")
         self.sender = cast("Sender", None)
         self.remaining = 5_000
+        self.left = 5_000
+        """Calls that the token has left, as each answer says."""
         self.lag = 0
         """Seconds for which the API shows a pull request as it was before: its replicas are behind."""
         self.in_flight: list[Delivery] = []
@@ -199,7 +201,7 @@ class GitHub(GitHubClient):
         return body
 
     def _dated(self, headers: Mapping[str, str]) -> dict[str, str]:
-        limits = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "5000"}
+        limits = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": str(self.left)}
         return {**headers, **limits, "date": formatdate(self.clock.now(), usegmt=True)}
 
 

@@ -52,7 +52,7 @@ class People(RuleBasedStateMachine):
 
     def deploy_all(self, repository: Repository, pull: Pull) -> None:
         """Deploy what a pull request has."""
-        kinds = ("preview", "database") if repository is self.repositories[0] else ("page",)
+        kinds = ("preview", "database", "late") if repository is self.repositories[0] else ("page",)
         for kind in kinds:
             if kind != "preview" or pull.base == "develop":
                 self.cloud.make(f"{kind}-{pull.number}", (repository, pull.number))
@@ -120,11 +120,15 @@ class People(RuleBasedStateMachine):
         self.clock.advance(duration)
 
     @rule(
-        nth=st.sampled_from([0, 1, 2, 3, 7]), kind=st.sampled_from(FAULTS), lag=st.sampled_from([0, 0, 5, 60])
+        nth=st.sampled_from([0, 1, 2, 3, 7]),
+        kind=st.sampled_from(FAULTS),
+        lag=st.sampled_from([0, 0, 5, 60]),
+        left=st.sampled_from([5_000, 5_000, 510]),
     )
-    def trouble(self, nth: int, kind: str, lag: int) -> None:
-        """From now on every Nth call of GitHub's API fails (0: none), and it shows what happened some seconds later."""
-        self.fate.nth, self.fate.kind, self.github.lag = nth, kind, lag
+    def trouble(self, nth: int, kind: str, lag: int, left: int) -> None:
+        """GitHub is in trouble from now on: every Nth call fails (0: none), its API lags, or few calls are left."""
+        self.fate.nth, self.fate.kind = nth, kind
+        self.github.lag, self.github.left = lag, left
 
     @rule(index=ANY, close=st.booleans())
     def be_restless(self, index: int, close: bool) -> None:

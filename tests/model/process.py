@@ -43,6 +43,7 @@ class Ended(NamedTuple):
     verdict: str
     summary: str
     began: float
+    heard: str
 
 
 class Store:
@@ -63,7 +64,7 @@ class Store:
         self.ledger.finish(number, ending, at)
         run = self.reader.run(self.ledger.load(number)[0].id)
         began = run.started_at or run.accepted_at
-        self.endings.append(Ended(run.automation, run.closing, ending.verdict, ending.summary, began))
+        self.endings.append(Ended(run.automation, run.closing, *ending, began, run.heard))
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the marks that are not lost."""
