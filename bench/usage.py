@@ -267,9 +267,7 @@ class _Scene:
         """Let two runs of one pull request be accepted, and visit the second one only."""
         _, body = _close(self._github)
         again = json.loads(body)
-        again["pull_request"]["closed_at"] = (
-            "2026-03-14T10:00:00Z"  # it was reopened meanwhile: another closing
-        )
+        again["pull_request"]["closed_at"] = "2026-03-14T10:00:00Z"  # another closing
         for guid, text in ((GUID, body), (SECOND, json.dumps(again))):
             self._deliver(deliveries.signed_headers("pull_request", text.encode(), SECRET, guid), text)
             self._clock.advance(1.0)

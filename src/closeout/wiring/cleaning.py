@@ -7,10 +7,9 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from closeout.core.ids import short_digest
-from closeout.core.records import NewRun
+from closeout.core.records import Accepted, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.ledger.sqlite import Ledger
@@ -62,13 +61,14 @@ class Cleaning:
         accepted = self._ledger.accept_wait(decision.delivery, runs)
         if accepted.started:
             return True, accepted.started[0]
-        return self._again(accepted.runs, runs[0], by, once=once)
+        return self._again(accepted, runs[0], by, once=once)
 
-    def _again(self, there: Sequence[str], run: NewRun, by: str, *, once: bool) -> tuple[bool, str]:
-        """Start the next attempt at a run that is there."""
-        before = self._reader.run(there[0]) if there else None
+    def _again(self, accepted: Accepted, run: NewRun, by: str, *, once: bool) -> tuple[bool, str]:
+        """Start the next attempt at a run that is there. A person may also start one that was pruned."""
+        before = self._reader.run(accepted.runs[0]) if accepted.runs else None
         if before is None:
-            return False, f"the ledger has this delivery without a run of {run.automation}"
+            added = () if once else self._ledger.attempts.add_runs(accepted.delivery, (run,), by)
+            return bool(added), added[0] if added else f"the run of {run.automation} was pruned"
         if before.state != "finished":
             return False, f"run {before.id} has not finished"
         for_an_orphan = before.requested_by == by or (before.attempt == 1 and before.heard == HEARD)

@@ -101,6 +101,19 @@ def test_patrol_tries_once(world: World) -> None:
     assert not world.cleaning.clean(TARGET, "patrol", once=True)[0]
 
 
+def test_a_person_may_start_what_was_pruned(world: World) -> None:
+    """The ledger remembers the closing longer than its run: patrol leaves it to a person, whom nothing keeps from it."""
+    first = world.start()
+    world.finish()
+    assert world.ledger.prune(0.0)["runs"] == 1
+    assert world.cleaning.clean(TARGET, "patrol", once=True) == (
+        False,
+        "the run of preview-cleanup was pruned",
+    )
+    assert world.start() == first
+    assert world.runs() == [("preview-cleanup", 1, "inventory")]
+
+
 def test_a_pull_request_that_is_open_again_starts_nothing(world: World) -> None:
     """The audit was right when it was made."""
     world.fake.world.change_pull(REPOSITORY, 17, "reopened")
