@@ -38,7 +38,7 @@ def finished(scene: Scene) -> tuple[str, str]:
 
 def definition(scene: Scene, execution: str) -> Automation:
     """The automation that an execution was stored with."""
-    record = scene.bench.store.look(execution)
+    record = scene.bench.store.read(execution)
     assert record is not None
     return Automation.from_canonical(scene.bench.store.load(record).execution.definition)
 
