@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-JOBS ?= 4
+JOBS ?= 6
 ARGS ?=
 # An environment of its own for the documentation's site: Sphinx and its theme are no one else's business.
 VENV_DOCS ?= .venv-docs
