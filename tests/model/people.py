@@ -122,7 +122,7 @@ class People(RuleBasedStateMachine):
     @rule(
         nth=st.sampled_from([0, 1, 2, 3, 7]),
         kind=st.sampled_from(FAULTS),
-        lag=st.sampled_from([0, 0, 5, 60]),
+        lag=st.sampled_from([0, 5, 60]),
         left=st.sampled_from([5_000, 5_000, 510]),
     )
     def trouble(self, nth: int, kind: str, lag: int, left: int) -> None:

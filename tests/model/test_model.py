@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.__main__ import effort
 from tests.model.machine import Closings
 from tests.model.on_disk import ClosingsOnDisk
+from tests.model.people import DAY
 
 
 def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched() -> None:
@@ -17,3 +19,71 @@ def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched() -> None:
 def test_the_same_holds_on_disk() -> None:
     """Over SQLite, whose file each process opens anew."""
     run_state_machine_as_test(ClosingsOnDisk, settings=effort(8, known=True))
+
+
+def test_a_fortnight_without_the_server_and_every_seventh_call_failing() -> None:
+    """What issue 10 calls done, as one history: the logs are empty, so the lists tell it all."""
+    machine = begun()
+    for which in (0, 1, 0, 1):
+        machine.open_pull(which, deployed=True, base="develop")
+    machine.be_away([0, 1, 2, 3], 14 * DAY, logs=False)
+    machine.trouble(7, "502", 0, 5_000)
+    machine.patrol(lists=True, dies_in=None)
+    machine.teardown()
+    assert {end.heard for end in machine.store.endings} == {"closed-list"}
+
+
+def test_a_repository_that_is_renamed_before_the_file_says_so() -> None:
+    """Found by the model: the watermark passed what nothing matched."""
+    machine = begun()
+    machine.rename(0, edit=False)
+    for _ in range(2):
+        machine.open_pull(0, deployed=True, base="develop")
+        machine.wait(301)
+        machine.close_pull(1, merged=False)
+    machine.lose_all()
+    machine.patrol(lists=True, dies_in=None)
+    machine.teardown()
+
+
+def test_a_repository_that_is_renamed_with_the_file() -> None:
+    """Found by the model: the beginnings went with the old name, in the first round by the new one."""
+    machine = begun()
+    machine.open_pull(0, deployed=True, base="develop")
+    machine.rename(0, edit=True)
+    machine.patrol(lists=True, dies_in=None)
+    machine.close_pull(0, merged=False)
+    machine.lose(0, logged=False)
+    machine.patrol(lists=True, dies_in=None)
+    machine.teardown()
+
+
+def test_an_answer_that_lags_cancels_a_run_and_patrol_starts_it_again() -> None:
+    """The API showed the pull request as open for a minute after its webhook."""
+    machine = begun()
+    machine.open_pull(0, deployed=True, base="develop")
+    machine.trouble(0, "502", 60, 5_000)
+    machine.close_pull(0, merged=False)
+    machine.arrive(0, as_sent=True, dies_in=None)
+    machine.work(dies_in=None)
+    assert {end.verdict for end in machine.store.endings} == {"cancelled"}
+    machine.teardown()
+
+
+@pytest.mark.parametrize("dies_in", range(24))
+def test_a_round_that_is_killed_anywhere_is_made_up_for(dies_in: int) -> None:
+    """At each call and each write of a round that finds something in a log and in a list."""
+    machine = begun()
+    for which in (0, 1):
+        machine.open_pull(which, deployed=True, base="develop")
+        machine.close_pull(which, merged=False)
+    machine.lose_all()
+    machine.patrol(lists=True, dies_in=dies_in)
+    machine.teardown()
+
+
+def begun() -> Closings:
+    """Return a model in which patrol has begun."""
+    machine = Closings()
+    machine.begin()
+    return machine

@@ -69,10 +69,7 @@ class Lists:
         self._past.append((self.now, self._closed()))
 
     def _closed(self) -> list[dict[str, Any]]:
-        repo = {"id": self.repository, "full_name": self.name}
-        closed = [
-            pull | {"base": {"repo": repo}} for pull in self.pulls.values() if pull["state"] == "closed"
-        ]
+        closed = [dict(pull) for pull in self.pulls.values() if pull["state"] == "closed"]
         return sorted(closed, key=lambda pull: (pull["updated_at"], pull["id"]), reverse=True)
 
     def closings(self) -> set[tuple[int, str]]:
@@ -97,9 +94,14 @@ class Lists:
         assert (query["state"], query["sort"], query["direction"]) == ("closed", "updated", "desc")
         shown_now = next(state for at, state in reversed(self._past) if at <= self.now - self.lag or at == 0)
         page = int(query.get("page", "1"))
-        items = shown_now[(page - 1) * self.per_page : page * self.per_page]
+        items = [self._named(pull) for pull in shown_now[(page - 1) * self.per_page : page * self.per_page]]
         more = len(shown_now) > page * self.per_page
         return self._page(path, items, {**query, "page": str(page + 1)} if more else None, etag)
+
+    def _named(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Return it with the present name of its repository."""
+        repository = pull["base"]["repo"]
+        return pull | {"base": {"repo": repository and {"full_name": self.name, **repository}}}
 
     def _page(self, path: str, body: Any, following: Mapping[str, str] | None, etag: str | None) -> Page:
         tag = f'"{hash(repr(body))}"'

@@ -127,7 +127,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._route(path, body, query, token)
         except Moved as moved:
             status = 301 if self.command == "GET" else 307
-            return status, {"message": "Moved Permanently", "url": str(moved)}, {"Location": str(moved)}
+            where = str(moved) + (f"?{urlencode(query)}" if query else "")
+            return status, {"message": "Moved Permanently", "url": where}, {"Location": where}
         except Refused as error:
             answer: dict[str, Any] = {"message": error.message, "documentation_url": _DOCS}
             if error.errors is not None:
