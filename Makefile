@@ -152,7 +152,7 @@ demo-aws: setup-aws  ## deploy the stack to an emulated account on this machine,
 	@$(AWS_BIN)/python -m tests.aws.demo
 
 test-aws: test-cdk  ## the stack's tests and those of the deployed stack, parity with `closeout serve` among them (about fifteen minutes)
-	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider -n 2 --dist loadgroup tests/aws $(ARGS)
+	@CLOSEOUT_TEST_AWS=1 $(AWS_BIN)/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile tests/aws $(ARGS)
 
 CONTRACTS_CDK := cdk/tests/test_registry.py
 contract: setup-aws  ## what AWS's own models say: requests, errors, schemas, metering, histories (about two minutes; part of test-aws)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,7 +28,6 @@ DEPLOYED = [
     "test_emulator.py",
     "test_parity.py",
     "test_receiver_runtime.py",
-    "test_recording.py",
     "test_redeployment.py",
     "test_rights.py",
     "test_runs.py",
@@ -41,28 +40,33 @@ collect_ignore_glob: list[str] = []
 if find_spec("aws_durable_execution_sdk_python") is None:
     collect_ignore_glob = ["test_*.py"]
 elif not os.environ.get("CLOSEOUT_TEST_AWS"):
-    collect_ignore_glob = DEPLOYED
+    collect_ignore_glob = [*DEPLOYED, "test_recording.py"]
 
 HERE = Path(__file__).parent
 ACCOUNT = "account"
-"""The group of the tests that share the deployed stack."""
 INSIDE = "127.0.0.1/32"
 """The only address that the API's resource policy lets in."""
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Allow the first test time for the deployment; what needs the account runs in one worker, and begins first."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Allow the first test time for the deployment."""
     for item in items:
         if item.path.parent == HERE and item.path.name in DEPLOYED:
             item.add_marker(pytest.mark.timeout(400))
-        item.add_marker(pytest.mark.xdist_group(ACCOUNT if _needs_account(item) else item.path.name))
-    yield
-    items.sort(key=lambda item: not _needs_account(item))
 
 
-def _needs_account(item: pytest.Item) -> bool:
-    return "world" in getattr(item, "fixturenames", ())
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return the scheduler for several workers: all tests of the deployed stack go to one, so that it is deployed once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    def group(nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return ACCOUNT if path.rpartition("/")[2] in DEPLOYED else path
+
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = group
+    return scheduling
 
 
 @pytest.fixture(autouse=True)
