@@ -15,6 +15,23 @@ INVERSE = "tests/unit/core/test_inverse.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "a run deletes what its audit spared",
+        "src/closeout/orphans/audit.py",
+        '        spared = frozenset(row.target for row in judged if row.state != "orphan")',
+        "        spared: frozenset[Target] = frozenset()",
+        ("tests/unit/orphans/test_audit.py::test_what_owns_something_that_is_no_orphan_is_spared",),
+    ),
+    Mutant(
+        "a stack that somebody adopted is an orphan",
+        "src/closeout/actions/aws/listing.py",
+        "        changed=updated.timestamp() if updated else None,",
+        "        changed=None,",
+        (
+            "tests/unit/actions/aws/test_inventories_moto.py"
+            "::test_a_stack_that_is_still_updated_is_not_the_pull_requests",
+        ),
+    ),
+    Mutant(
         "a name that the step does not give is an orphan's",
         f"{SOURCE}/verdict.py",
         "    if other:",

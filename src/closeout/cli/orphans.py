@@ -103,6 +103,8 @@ def _clean(
     from closeout.wiring.cleaning import KIND
 
     targets = report.targets()
+    for target in sorted({row.target for row in report.of("orphan")} & report.spared):
+        output.note(output.clean(f"{target} is left out: its run would also delete what is no orphan."))
     chosen = targets[:limit]
     if not chosen:
         return []

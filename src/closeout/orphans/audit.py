@@ -78,10 +78,13 @@ class Report(NamedTuple):
 
     rows: tuple[Row, ...]
     errors: tuple[str, ...]
+    spared: frozenset[Target] = frozenset()
+    """What owns something besides that is no orphan. A run would delete that too, so none is started."""
 
     def targets(self) -> tuple[Target, ...]:
         """Return what runs would clean up, each once, the oldest orphan's first."""
-        return tuple(dict.fromkeys(row.target for row in self.of("orphan")))
+        found = dict.fromkeys(row.target for row in self.of("orphan"))
+        return tuple(target for target in found if target not in self.spared)
 
     def of(self, state: State) -> tuple[Row, ...]:
         """Return the rows of one state."""
@@ -116,10 +119,12 @@ class Audit:
         readings = self._readings(steps)
         finds = self._finds(steps, readings)
         pulls = self._pulls(finds, readings)
-        rows = _one_each(self._judged(finds, pulls, readings))
+        judged = self._judged(finds, pulls, readings)
+        spared = frozenset(row.target for row in judged if row.state != "orphan")
+        rows = _one_each(judged)
         order = {"orphan": 0, "unknown": 1, "open": 2}
         rows.sort(key=lambda row: (order[row.state], row.created or self.now, row.resource))
-        return Report(tuple(rows), tuple(dict.fromkeys(self.errors)))
+        return Report(tuple(rows), tuple(dict.fromkeys(self.errors)), spared)
 
     def _readings(self, steps: Sequence[StepInventory]) -> dict[str, Reading | Unread]:
         """Ask GitHub for each repository, by its name in the configuration."""

@@ -37,12 +37,17 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
     notes = [f"{row.resource} is left of {row.repository}#{row.pull_request}" for row in report.of("orphan")]
     errors = list(report.errors)
     owned = [row for row in report.of("orphan") if modes.get(row.automation) == "repair"]
-    targets = tuple(dict.fromkeys(row.target for row in owned if begun(row)))
-    old = {row.target for row in owned} - set(targets)
+    recent = {row.target for row in owned if begun(row)}
+    targets = tuple(target for target in report.targets() if target in recent)
+    old = {row.target for row in owned} - recent
     if old:
         notes.append(
             f"{len(old)} of them were closed before patrol began: `closeout orphans --clean` is for these"
         )
+    notes += [
+        f"{target} is not cleaned up: its run would also delete what is no orphan"
+        for target in recent & report.spared
+    ]
     started = 0
     if targets and errors:
         notes.append("nothing was started for orphans, because the audit could not ask for all of it")

@@ -7,7 +7,10 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from closeout.actions.registry import builtin
+from closeout.core.automation import Automation
 from closeout.core.ids import short_digest
 from closeout.core.records import Accepted, NewRun
 from closeout.intake.receiver import Receiver
@@ -15,6 +18,7 @@ from closeout.intake.recovered import recovered
 from closeout.ledger.sqlite import Ledger
 from closeout.orphans.audit import Target
 from closeout.ports import Clock, GitHub, RunReader
+from closeout.run import recheck
 from closeout.run.closed_event import read_closed_event
 
 KIND = "clean"
@@ -75,6 +79,12 @@ class Cleaning:
         if once and for_an_orphan:
             return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
         execution = self._ledger.attempts.new_attempt(
-            before.id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout
+            before.id, _typed(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
         )
         return True, execution
+
+
+def _typed(definition: str) -> str:
+    """Return the automation with its typed deletes alone: its scripts and comments have run."""
+    automation = Automation.from_canonical(definition)
+    return replace(automation, steps=recheck.typed(automation, builtin())).canonical()

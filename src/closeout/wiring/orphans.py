@@ -36,10 +36,8 @@ def audit(loaded: Loaded, ledger: LedgerReader | None, now: float, progress: Cal
     report = Audit(clients, clients.github, now, progress, _going_on(ledger)).run(
         inventories(loaded.automations, builtin())
     )
-    return Report(
-        tuple(row._replace(reason=redactor.text(row.reason)) for row in report.rows),
-        tuple(map(redactor.text, report.errors)),
-    )
+    rows = tuple(row._replace(reason=redactor.text(row.reason)) for row in report.rows)
+    return report._replace(rows=rows, errors=tuple(map(redactor.text, report.errors)))
 
 
 class OrphanRounds:

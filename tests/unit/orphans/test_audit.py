@@ -63,7 +63,8 @@ def inventory(_names: Sequence[Naming], clients: Clients) -> Iterable[Existing]:
     fake = cast("FakeClients", clients)
     fake.listed.append(fake.region)
     for name in fake.stacks.get(fake.region, ()):
-        yield Existing(resource=name, inputs={"stack-name": name}, created=OPENED + 60)
+        created = OPENED - 3_600 if name.startswith("old-") else OPENED + 60
+        yield Existing(resource=name, inputs={"stack-name": name}, created=created)
     if fake.region == fake.fails:
         raise ServiceError(
             "AccessDenied", service="cloudformation", operation="ListStacks", reason="AccessDenied"
@@ -162,6 +163,16 @@ def test_a_pull_request_with_an_unfinished_run_is_left_alone() -> None:
         busy=lambda _name, number: "run r is not finished" if number == 17 else None,
     )
     assert states(report) == {"preview-18": "orphan", "preview-17": "unknown"}
+
+
+def test_what_owns_something_that_is_no_orphan_is_spared() -> None:
+    """A run deletes all that its automation names, so another team's stack beside an orphan keeps the run from starting."""
+    old = replace(STEP, id="old", inputs={"stack-name": "old-${{ event.pull_request.number }}"})
+    both = replace(AUTOMATION, steps=(STEP, old))
+    clients = FakeClients({"eu-central-1": ["preview-17", "old-17", "preview-18"]})
+    report = audit([both], clients)
+    assert states(report) == {"preview-17": "orphan", "preview-18": "orphan", "old-17": "unknown"}
+    assert [target.number for target in report.targets()] == [18]
 
 
 def test_a_name_is_spelled_as_github_spells_the_repository() -> None:

@@ -36,6 +36,21 @@ def test_up_to_the_limit_each_orphan_gets_its_run() -> None:
     assert found[:3] == (3, 2, 1)
 
 
+def test_a_run_that_would_also_delete_what_is_no_orphan_is_not_started() -> None:
+    """Verdicts are about resources, and a run is about all that its automation names."""
+    spared = Target("acme/shop", 17, "a")
+    begun: list[Target] = []
+
+    def start(target: Target) -> tuple[bool, str]:
+        begun.append(target)
+        return True, "started"
+
+    report = Report((row(17), row(18)), (), frozenset({spared}))
+    found = repair(report, REPAIR, 10, begun=lambda _row: True, start=start)
+    assert (begun, found.started) == ([Target("acme/shop", 18, "a")], 1)
+    assert f"{spared} is not cleaned up" in " ".join(found.notes)
+
+
 def test_above_the_limit_none_is_started() -> None:
     """Many orphans at once are for a person to look at."""
     found, begun = repaired((row(17), row(18), row(19)))

@@ -10,6 +10,7 @@ import pytest
 
 from closeout.adapters.clock import SystemClock
 from closeout.adapters.github import GitHubClient
+from closeout.core.automation import Automation
 from closeout.core.errors import NotFound, ServiceError
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
@@ -23,7 +24,9 @@ from tests.unit.orphans.test_verdict import AUTOMATION
 
 REPOSITORY = "acme/shop"
 TARGET = Target(REPOSITORY, 17, "preview-cleanup")
-AUTOMATIONS = (AUTOMATION, replace(AUTOMATION, name="others"))
+SCRIPT = replace(AUTOMATION.steps[0], id="tell", uses="shell", inputs={"run": "true"}, destructive=False)
+WITH_SCRIPT = replace(AUTOMATION, steps=(*AUTOMATION.steps, SCRIPT))
+AUTOMATIONS = (WITH_SCRIPT, replace(AUTOMATION, name="others"))
 
 
 class World:
@@ -86,6 +89,10 @@ def test_a_finished_run_gets_a_further_attempt(world: World) -> None:
     world.finish()
     assert world.start() == first.removesuffix("-1") + "-2"
     assert world.runs() == [("preview-cleanup", 2, "inventory")]
+    (open_run,) = world.ledger.pending(0)
+    execution, _ = world.ledger.load(open_run.number)
+    again = Automation.from_canonical(execution.definition)
+    assert [step.uses for step in again.steps] == ["aws/cloudformation-delete-stack"], "its script has run"
 
 
 def test_patrol_tries_once(world: World) -> None:

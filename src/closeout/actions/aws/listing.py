@@ -46,11 +46,12 @@ def stacks(_names: Sequence[Naming], clients: Clients) -> Iterator[Existing]:
 
 
 def _stack(row: Mapping[str, Any]) -> Existing:
-    name = row["StackName"]
+    name, updated = row["StackName"], row.get("LastUpdatedTime")
     return Existing(
         resource=name,
         inputs={"stack-name": name},
         created=row["CreationTime"].timestamp(),
+        changed=updated.timestamp() if updated else None,
         busy="it is being deleted" if row["StackStatus"] == "DELETE_IN_PROGRESS" else "",
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from botocore.loaders import Loader
@@ -17,6 +18,7 @@ from closeout.config.inverses import naming
 from closeout.core.automation import Step
 from closeout.core.errors import ServiceError
 from closeout.core.inverse import Naming
+from closeout.ports import Clients
 from closeout.testing.aws import FakeAws
 from tests.unit.actions.aws.previews import create, fill_many, queue, template
 from tests.until import until
@@ -182,3 +184,17 @@ def test_some_forms_of_a_prefix_are_not_listed(given: dict[str, str], told: str)
 def test_every_inventory_is_tested_here() -> None:
     """A new one needs a world of its own."""
     assert {action.uses for action in INVENTORIES} == set(WORLDS)
+
+
+def test_a_stack_that_is_still_updated_is_not_the_pull_requests() -> None:
+    """Somebody may have adopted it: when it was last updated counts as well as when it was created."""
+    made, updated = datetime(2026, 3, 14, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
+    row = {"StackName": "preview-17", "StackStatus": "UPDATE_COMPLETE", "CreationTime": made}
+    page = {"StackSummaries": [row | {"LastUpdatedTime": updated}, row]}
+    client = SimpleNamespace(list_stacks=lambda **_arguments: page)
+    clients = cast("Clients", SimpleNamespace(aws=lambda _service: client))
+    found = list(listing.stacks((), clients))
+    assert [(one.created, one.changed) for one in found] == [
+        (made.timestamp(), updated.timestamp()),
+        (made.timestamp(), None),
+    ]
