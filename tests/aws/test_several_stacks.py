@@ -43,6 +43,7 @@ def test_two_stacks_stand_beside_each_other_and_one_is_destroyed_while_runs_wait
         waits = close(second, REPOSITORY, 92)
         sent = second.github.world.repository(REPOSITORY).deliveries
         payload = next(one["request"]["payload"] for one in sent if one["action"] == "closed")
+        payload["pull_request"]["closed_at"] = "2026-03-14T10:00:00Z"  # another closing
         queued = second.deliver(payload, guid=str(uuid.uuid4())).json["runs"][0]
         world.until(lambda: world.run(firsts), lambda seen: seen["state"] == "waiting")
         second.until(lambda: second.run(waits), lambda seen: seen["state"] == "waiting")

@@ -387,6 +387,7 @@ def test_an_execution_of_the_commit_before_that_polls_goes_on(account: Account) 
     account.bench.attempts.mark_started(b, account.client.executions[f"{b}_1700000000"].arn)
     old = {"type": "STEP", "state": {"wake": 0.0}, "polls": 30, "due": 0.0, "result": None}
     account.client.executions[f"{b}_1700000000"].operations["run"] = old
+    account.client.executions[f"{b}_1700000000"].order.append("run")
     account.client.run()
     assert account.ended == ["a", "b"]
     assert json.loads(str(old["result"]))["operations"] == 1 + 31

@@ -95,6 +95,7 @@ class World:
     def __enter__(self) -> Self:
         """Start the account and GitHub, deploy, store the token. Raises `Unavailable` with what went wrong."""
         if self._beside is not None:
+            self._stack.callback(self._restore)
             if self._apart:
                 self._stack.callback(self.github.stop)
                 self.github.start()
@@ -121,6 +122,9 @@ class World:
     def end(self) -> None:
         """Stop GitHub, and return this process its environment back."""
         self.github.stop()
+        self._restore()
+
+    def _restore(self) -> None:
         for name, value in self._before.items():
             os.environ.pop(name, None)
             if value is not None:

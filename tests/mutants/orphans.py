@@ -11,6 +11,7 @@ AUDIT = "tests/unit/orphans/test_audit.py"
 CLEANING = "tests/unit/wiring/test_cleaning.py"
 REPAIR = "tests/unit/orphans/test_repair.py"
 COMMAND = "tests/acceptance/test_cli_orphans.py"
+INVENTORIES = "tests/unit/actions/aws/test_inventories_moto.py"
 INVERSE = "tests/unit/core/test_inverse.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -26,10 +27,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/closeout/actions/aws/listing.py",
         "        changed=updated.timestamp() if updated else None,",
         "        changed=None,",
-        (
-            "tests/unit/actions/aws/test_inventories_moto.py"
-            "::test_a_stack_that_is_still_updated_is_not_the_pull_requests",
-        ),
+        (f"{INVENTORIES}::test_a_stack_that_is_still_updated_is_not_the_pull_requests",),
     ),
     Mutant(
         "a name that the step does not give is an orphan's",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import cast
 
 import pytest
 
+from closeout.actions.aws import listing
 from closeout.adapters.aws import AwsClients
-from closeout.ports import AwsTarget
+from closeout.ports import AwsTarget, Clients
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack import Stack
 from tests.contract.conftest import aws
@@ -38,3 +40,11 @@ def test_a_role_is_assumed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Non
     role = "arn:aws:iam::210987654321:role/cleaner"
     target = AwsTarget("210987654321", "us-east-1", role)
     assert AwsClients(now=time.time).for_target(target).account() == "210987654321"
+
+
+def test_stacks_are_listed(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For an audit of what closed pull requests left."""
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    clients = AwsClients(now=time.time).for_target(AwsTarget("123456789012", "us-east-1", None))
+    assert list(listing.stacks((), cast("Clients", clients))) == []
