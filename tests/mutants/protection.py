@@ -64,6 +64,20 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RECHECKS}::test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own",),
     ),
     Mutant(
+        "a recheck deletes what a dry run only planned",
+        "src/closeout/ledger/sqlite/views.sql",
+        "json_extract(o.result, '$.dry_run') ELSE 1 END)",
+        "0 ELSE 1 END)",
+        (f"{RECHECKS}::test_what_a_dry_run_only_planned_is_not_deleted_when_the_automation_applies",),
+    ),
+    Mutant(
+        "a recheck is planned after a dry run",
+        "src/closeout/wiring/rechecks.py",
+        "        if rehearsed(finished.operations):",
+        "        if not finished.operations:",
+        (f"{RECHECKS}::test_what_a_dry_run_only_planned_is_not_deleted_when_the_automation_applies",),
+    ),
+    Mutant(
         "a token for another service counts",
         "src/closeout/adapters/oidc.py",
         "                audience=self._audience(),\n",

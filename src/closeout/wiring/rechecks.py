@@ -20,7 +20,7 @@ from closeout.core.errors import (
 )
 from closeout.core.payload import decode
 from closeout.engine.recorder import Finished
-from closeout.ledger.steps import has_deleted
+from closeout.ledger.steps import has_deleted, rehearsed
 from closeout.ports import Attempts, RunReader
 from closeout.run import recheck
 from closeout.run.deps import RunDeps
@@ -122,6 +122,8 @@ class Rechecks:
         execution = finished.execution
         if finished.ending.verdict != "success" or execution.event_name != recheck.EVENT:
             return
+        if rehearsed(finished.operations):
+            return  # a dry run tore nothing down
         if Automation.from_canonical(execution.definition).late and not has_deleted(finished.operations):
             return
         self._plan(Teardown(execution.run_id, execution.attempt, execution.automation, finished.finished_at))

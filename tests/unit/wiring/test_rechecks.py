@@ -16,7 +16,7 @@ from closeout.core.errors import StoreUnavailable
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.ports import Ending, Execution, PullRequest, RunView
+from closeout.ports import Ending, Execution, Operation, PullRequest, RunView
 from closeout.wiring.rechecks import BY, RETRY, TRIES, Mark, Rechecks
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
 
@@ -66,15 +66,22 @@ class Bench:
         self.number += 1
 
     def finish(
-        self, verdict: str = "success", run: str = "r" * 26, attempt: int = 1, tell: bool = True
+        self,
+        verdict: str = "success",
+        run: str = "r" * 26,
+        attempt: int = 1,
+        tell: bool = True,
+        operations: tuple[Operation, ...] = (),
     ) -> None:
         """The end of the last run that was accepted, or of a further attempt."""
         now = self.scene.clock.now()
         ending = Ending(verdict, "deleted preview-17")
+        for operation in operations:
+            self.ledger.save(self.number, operation)
         self.ledger.finish(self.number, ending, now)
         execution = self.scene.execution()._replace(id=f"{run}-{attempt}", run_id=run, attempt=attempt)
         if tell:
-            self.rechecks.finished(Finished(execution, ending, now, ()))
+            self.rechecks.finished(Finished(execution, ending, now, operations))
 
     def after(self, seconds: float) -> int:
         """Let time pass, and make what is due."""
@@ -99,6 +106,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         made.finish()
         yield made
         made.views.close()
+
+
+def planned(*, dry_run: bool) -> Operation:
+    """The plan of the step, which names the preview."""
+    plan = {"changes": [{"verb": "delete", "resource": "preview-17"}], "dry_run": dry_run}
+    return Operation("delete-1/plan", 1, "record", "ok", json.dumps(plan), 1, None, 0.0, 0.0)
 
 
 def definition(bench: Bench) -> Automation:
@@ -218,6 +231,23 @@ def test_without_typed_deletes_there_is_nothing_to_look_for(bench: Bench, change
     bench.rechecks = bench.restarted()
     bench.finish()
     assert bench.rechecks.next_at() is None
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_a_dry_run_only_planned_is_not_deleted_when_the_automation_applies(
+    bench: Bench, dry_run: bool
+) -> None:
+    """Neither by the server that saw the run end, nor by the next one, nor because a deploy asks."""
+    bench.scene.world.resources.add("preview-17")
+    bench.rechecks = bench.restarted()
+    bench.accept("s" * 26, "g2")
+    bench.finish(run="s" * 26, operations=(planned(dry_run=dry_run),))
+    assert (bench.rechecks.next_at() is None) is dry_run
+    bench.mark.append(bench.scene.clock.now())
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    bench.rechecks.hurry("acme/shop", 17)
+    assert bench.after(2 * DAY) == (0 if dry_run else 1)
 
 
 def test_a_further_attempt_that_deleted_nothing_leads_to_no_other(bench: Bench) -> None:
