@@ -64,6 +64,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RECHECKS}::test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own",),
     ),
     Mutant(
+        "a recheck deletes under names that the run never had",
+        "src/closeout/run/recheck.py",
+        "    return _deletes(stored, actions) == _deletes(as_stored, actions)",
+        "    return True",
+        (f"{RECHECKS}::test_names_that_the_run_never_had_are_not_looked_for",),
+    ),
+    Mutant(
         "a recheck deletes what a dry run only planned",
         "src/closeout/ledger/sqlite/views.sql",
         "json_extract(o.result, '$.dry_run') ELSE 1 END)",

@@ -45,6 +45,8 @@ class Teardown(NamedTuple):
     attempt: int
     automation: str
     finished_at: float
+    definition: str
+    """What it carried out, as canonical JSON."""
 
 
 class Teardowns(RunReader, Protocol):
@@ -52,7 +54,7 @@ class Teardowns(RunReader, Protocol):
 
     def finished_teardowns(
         self, since: float, repository: str | None = None, number: int | None = None
-    ) -> Sequence[tuple[str, int, str, float]]:
+    ) -> Sequence[tuple[str, int, str, float, str]]:
         """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
         ...
 
@@ -126,7 +128,8 @@ class Rechecks:
             return  # a dry run tore nothing down
         if Automation.from_canonical(execution.definition).late and not has_deleted(finished.operations):
             return
-        self._plan(Teardown(execution.run_id, execution.attempt, execution.automation, finished.finished_at))
+        ended = (execution.automation, finished.finished_at, execution.definition)
+        self._plan(Teardown(execution.run_id, execution.attempt, *ended))
 
     def _plan(self, teardown: Teardown, made: float = float("-inf"), now: float = float("-inf")) -> None:
         automation = self._automations.get(teardown.automation)
@@ -202,6 +205,13 @@ class Rechecks:
         if run.attempt != teardown.attempt or self._reader.superseded(run.id, run.attempt):
             return 0  # a later attempt, or the run of a later closing, has rechecks of its own
         automation = self._automations[teardown.automation]
+        carried_out = Automation.from_canonical(teardown.definition)
+        if not recheck.deletes_the_same(carried_out, automation, self._deps.actions):
+            self._forget(run.id)
+            self._report(
+                f"run {run.id} is not rechecked: the deletes of {automation.name} have changed since it ran"
+            )
+            return 0
         found = recheck.look(self._deps, automation, decode(self._reader.body(run.delivery)))
         if not found:
             return 0
@@ -214,6 +224,11 @@ class Rechecks:
         )
         self._start()
         return 1
+
+    def _forget(self, run_id: str) -> None:
+        with self._changed:
+            self._due = [due for due in self._due if due.teardown.run_id != run_id]
+            heapq.heapify(self._due)
 
     # --- the thread --------------------------------------------------------------------------------------------
 

@@ -157,6 +157,35 @@ def test_scripts_and_comments_do_not_run_again(bench: Bench) -> None:
     assert ([one.id for one in again.steps], again.grace, again.late) == (["delete-1", "other"], 0.0, True)
 
 
+@pytest.mark.parametrize(
+    "change", [{"inputs": {"name": "preview-17"}}, {"region": "eu-west-1"}, {"condition": "true"}]
+)
+def test_names_that_the_run_never_had_are_not_looked_for(bench: Bench, change: dict[str, Any]) -> None:
+    """A closing of another time must not delete by today's file; the log says so once."""
+    before = bench.scene.automation.steps
+    bench.scene.with_automation(steps=tuple(replace(one, **change) for one in before))
+    bench.mark.append(bench.scene.clock.now())
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    bench.scene.world.resources.add("preview-17")
+    assert (bench.after(900), bench.after(2 * DAY)) == (0, 0)
+    assert "plan" not in bench.scene.world.log
+    assert bench.told == [
+        f"run {'r' * 26} is not rechecked: the deletes of {AUTOMATION.name} have changed since it ran"
+    ]
+
+
+def test_other_changes_of_the_file_leave_the_rechecks(bench: Bench) -> None:
+    """They do not change what is deleted."""
+    steps = (step(id="script", uses="shell", inputs={"run": "true"}), *bench.scene.automation.steps)
+    bench.scene.with_automation(steps=steps, max_changes=7)
+    bench.mark.append(bench.scene.clock.now())
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(900) == 1
+
+
 def test_a_pull_request_that_is_open_again_voids_the_recheck(bench: Bench) -> None:
     """Its preview is in use; its next closing has rechecks of its own."""
     bench.scene.world.resources.add("preview-17")

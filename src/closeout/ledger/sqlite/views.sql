@@ -65,7 +65,8 @@ ORDER BY r.attempt DESC LIMIT 1;
 -- name: finished_teardowns
 -- Successful runs of closed pull requests that finished since then, each as its latest attempt. A dry run tore nothing
 -- down: what it only planned must not be deleted later. A plan that cannot be read counts as one.
-SELECT r.run_id, r.attempt, r.automation, r.finished_at FROM run r JOIN delivery d ON d.id = r.delivery
+SELECT r.run_id, r.attempt, r.automation, r.finished_at, f.text
+FROM run r JOIN delivery d ON d.id = r.delivery JOIN definition f ON f.id = r.definition
 WHERE r.finished_at > :since AND r.verdict = 'success' AND d.event = 'pull_request' AND d.action = 'closed'
   AND (:number IS NULL OR (d.number = :number AND d.repository = :repository COLLATE NOCASE))
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
