@@ -71,6 +71,20 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RECHECKS}::test_names_that_the_run_never_had_are_not_looked_for",),
     ),
     Mutant(
+        "a skipped run of a later closing voids the rechecks",
+        "src/closeout/ledger/sqlite/views.sql",
+        "AND n.verdict IS NOT 'skipped' LIMIT 1;",
+        "LIMIT 1;",
+        (f"{RECHECKS}::test_a_later_run_that_tore_nothing_down_leaves_the_rechecks",),
+    ),
+    Mutant(
+        "a run of another event voids the rechecks",
+        "src/closeout/ledger/sqlite/views.sql",
+        "  AND e.event = 'pull_request' AND e.action = 'closed' AND n.verdict",
+        "  AND n.verdict",
+        (f"{RECHECKS}::test_a_later_run_that_tore_nothing_down_leaves_the_rechecks",),
+    ),
+    Mutant(
         "a recheck deletes what a dry run only planned",
         "src/closeout/ledger/sqlite/views.sql",
         "json_extract(o.result, '$.dry_run') ELSE 1 END)",

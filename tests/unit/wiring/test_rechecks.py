@@ -55,12 +55,17 @@ class Bench:
             report=self.told.append,
         )
 
-    def accept(self, run: str = "r" * 26, guid: str = "g1", **payload: Any) -> None:
-        """A delivery of #17's closing, and its run."""
+    def accept(
+        self,
+        run: str = "r" * 26,
+        guid: str = "g1",
+        event: str = "pull_request",
+        action: str = "closed",
+        **payload: Any,
+    ) -> None:
+        """A delivery of #17's closing, or of another event about it, and its run."""
         body = json.dumps({**pull_payload(), **payload}).encode()
-        delivery = NewDelivery(
-            "1", guid, "pull_request", "closed", "acme/shop", body, False, 0.0, "github", 17
-        )
+        delivery = NewDelivery("1", guid, event, action, "acme/shop", body, False, 0.0, "github", 17)
         name = self.scene.automation.name
         self.ledger.accept_wait(delivery, [NewRun(run, name, "k", self.scene.automation.canonical(), 60.0)])
         self.number += 1
@@ -216,6 +221,24 @@ def test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own(bench: B
     bench.finish(run="s" * 26)
     assert bench.after(900) == 1
     assert bench.run().attempt == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "action", "verdict"),
+    [
+        ("pull_request", "labeled", "success"),
+        ("issues", "closed", "success"),
+        ("pull_request", "closed", "skipped"),
+    ],
+)
+def test_a_later_run_that_tore_nothing_down_leaves_the_rechecks(
+    bench: Bench, event: str, action: str, verdict: str
+) -> None:
+    """It has none of its own, so these are the only ones."""
+    bench.scene.world.resources.add("preview-17")
+    bench.accept("s" * 26, "g2", event=event, action=action)
+    bench.finish(verdict, run="s" * 26, tell=False)
+    assert bench.after(900) == 1
 
 
 def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:

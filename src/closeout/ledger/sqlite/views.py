@@ -135,7 +135,7 @@ class Views:
         return [(row[0], row[1], row[2], row[3], row[4]) for row in self._read("finished_teardowns", values)]
 
     def superseded(self, run_id: str, attempt: int) -> bool:
-        """Return whether a later run of the automation is about the same pull request."""
+        """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
         return bool(self._read("later_runs", {"run_id": run_id, "attempt": attempt}))
 
     def teardowns(self, repository: str, number: int) -> list[str]:

@@ -75,11 +75,12 @@ WHERE r.finished_at > :since AND r.verdict = 'success' AND d.event = 'pull_reque
 ORDER BY r.number;
 
 -- name: later_runs
--- Whether a run of the same automation for the same pull request was accepted after this one.
+-- Whether a later closing of the same pull request started a run of the same automation that was not skipped.
 SELECT 1 FROM run r JOIN delivery d ON d.id = r.delivery
     JOIN run n ON n.automation = r.automation AND n.number > r.number AND n.run_id <> r.run_id
     JOIN delivery e ON e.id = n.delivery
-WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number LIMIT 1;
+WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number
+  AND e.event = 'pull_request' AND e.action = 'closed' AND n.verdict IS NOT 'skipped' LIMIT 1;
 
 -- name: teardowns
 -- Open runs that the closing of a pull request started, the oldest first. The index over open runs keeps this short.
