@@ -85,6 +85,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RECHECKS}::test_a_later_run_that_tore_nothing_down_leaves_the_rechecks",),
     ),
     Mutant(
+        "a further attempt that deleted nothing ends the rechecks of its run",
+        "src/closeout/wiring/rechecks.py",
+        "            self._hand_on(teardown)",
+        "            pass",
+        (f"{RECHECKS}::test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks",),
+    ),
+    Mutant(
         "a recheck deletes what a dry run only planned",
         "src/closeout/ledger/sqlite/views.sql",
         "json_extract(o.result, '$.dry_run') ELSE 1 END)",

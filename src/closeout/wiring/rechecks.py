@@ -120,16 +120,27 @@ class Rechecks:
             self._plan(Teardown(*teardown), made=since, now=now)
 
     def finished(self, finished: Finished) -> None:
-        """Plan the rechecks of a run that has finished. A further attempt that deleted nothing must not lead to another."""
+        """Plan the rechecks of a run that has finished. One that a recheck started and that deleted nothing gets no new ones."""
         execution = finished.execution
         if finished.ending.verdict != "success" or execution.event_name != recheck.EVENT:
             return
         if rehearsed(finished.operations):
             return  # a dry run tore nothing down
-        if Automation.from_canonical(execution.definition).late and not has_deleted(finished.operations):
-            return
         ended = (execution.automation, finished.finished_at, execution.definition)
-        self._plan(Teardown(execution.run_id, execution.attempt, *ended))
+        teardown = Teardown(execution.run_id, execution.attempt, *ended)
+        if Automation.from_canonical(execution.definition).late and not has_deleted(finished.operations):
+            self._hand_on(teardown)
+        else:
+            self._plan(teardown)
+
+    def _hand_on(self, teardown: Teardown) -> None:
+        """Leave what is still due of the run to its new attempt."""
+        with self._changed:
+            self._due = [
+                due._replace(teardown=teardown) if due.teardown.run_id == teardown.run_id else due
+                for due in self._due
+            ]
+            heapq.heapify(self._due)  # those due at one time have another order now
 
     def _plan(self, teardown: Teardown, made: float = float("-inf"), now: float = float("-inf")) -> None:
         automation = self._automations.get(teardown.automation)

@@ -310,6 +310,19 @@ def test_a_further_attempt_that_deleted_nothing_leads_to_no_other(bench: Bench) 
     assert bench.rechecks.next_at() is None
 
 
+def test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks(bench: Bench) -> None:
+    """At their times: what it may not delete yet, or what is deployed after it, is found by them."""
+    began = bench.scene.clock.now()
+    bench.scene.world.resources.add("preview-17")
+    bench.scene.automation = replace(AUTOMATION, late=True)
+    for attempt, (seconds, then) in enumerate([(900, HOUR), (HOUR - 900, DAY), (DAY - HOUR, None)], start=2):
+        assert bench.after(seconds) == 1
+        bench.number += 1
+        bench.finish(attempt=attempt)
+        assert bench.rechecks.next_at() == (then and began + then)
+    assert bench.run().attempt == 4
+
+
 def test_rechecks_that_a_stopped_server_missed_are_made_once_at_its_start(bench: Bench) -> None:
     """And those that were made are not made again; a ledger of an earlier release begins now."""
     assert bench.after(900) == 0
