@@ -92,6 +92,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{RECHECKS}::test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks",),
     ),
     Mutant(
+        "a defect that one recheck meets ends them all",
+        "src/closeout/wiring/rechecks.py",
+        "        except Exception as error:  # noqa: BLE001 - a defect that one run",
+        "        except ZeroDivisionError as error:  # noqa: BLE001 - a defect that one run",
+        (f"{RECHECKS}::test_a_defect_that_one_recheck_meets_leaves_the_others",),
+    ),
+    Mutant(
         "a recheck deletes what a dry run only planned",
         "src/closeout/ledger/sqlite/views.sql",
         "json_extract(o.result, '$.dry_run') ELSE 1 END)",

@@ -207,6 +207,9 @@ class Rechecks:
             else:
                 self._report(f"the recheck of run {teardown.run_id} is given up: {error.message}")
             return 0
+        except Exception as error:  # noqa: BLE001 - a defect that one run meets must not end the others' rechecks
+            self._report(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
+            return 0
 
     def _look(self, teardown: Teardown) -> int:
         """Look at one teardown, and start a further attempt if something is there."""

@@ -255,6 +255,16 @@ def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
     assert bench.told[-1] == f"the recheck of run {'s' * 26} is given up: no answer"
 
 
+def test_a_defect_that_one_recheck_meets_leaves_the_others(bench: Bench) -> None:
+    """The log names the run; the time moves on, so the next start does not meet it again."""
+    bench.scene.world.faults["plan"] = [ValueError("a surprise")]
+    assert bench.after(900) == 0
+    assert bench.told == [f"the recheck of run {'r' * 26} failed: ValueError: a surprise"]
+    assert bench.mark == [bench.scene.clock.now()]
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(HOUR) == 1
+
+
 def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: Bench) -> None:
     """Of its own pull request, by any case of the repository's name; nobody waits for fifteen minutes."""
     bench.scene.world.resources.add("preview-17")
