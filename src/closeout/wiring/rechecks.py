@@ -158,8 +158,10 @@ class Rechecks:
         now = self._clock.now()
         for row in self._reader.finished_teardowns(now - RECENT, repository, number):
             teardown = Teardown(*row)
-            if teardown.automation in self._automations:
-                with self._changed:
+            if teardown.automation not in self._automations:
+                continue
+            with self._changed:
+                if not any(due.teardown == teardown and due.at <= now for due in self._due):
                     heapq.heappush(self._due, _Due(now, teardown, planned=now))
                     self._changed.notify()
 

@@ -277,6 +277,17 @@ def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: 
     assert bench.after(0) == 0
 
 
+def test_many_deploys_that_ask_at_once_bring_one_recheck(bench: Bench) -> None:
+    """Else a loop that asks fills the memory, and GitHub's limit."""
+    for _ in range(5):
+        bench.rechecks.hurry("acme/shop", 17)
+    bench.after(0)
+    assert bench.scene.world.log.count("plan") == 1
+    bench.rechecks.hurry("acme/shop", 17)
+    bench.after(0)
+    assert bench.scene.world.log.count("plan") == 2
+
+
 @pytest.mark.parametrize("verdict", ["failure", "cancelled", "skipped"])
 def test_only_a_successful_teardown_is_looked_at_again(bench: Bench, verdict: str) -> None:
     """Of every other one a person knows already."""
