@@ -89,6 +89,11 @@ def has_deleted(operations: Sequence[Operation]) -> bool:
     return any(map(_step_deleted, by_step.values()))
 
 
+def rehearsed(operations: Sequence[Operation]) -> bool:
+    """Return whether an attempt only planned: the automation was in dry-run mode."""
+    return any(one.name.endswith("/plan") and _result(one).get("dry_run") for one in operations)
+
+
 def _step_deleted(operations: Sequence[Operation]) -> bool:
     plan = next((_result(one) for one in operations if one.name.endswith("/plan")), {})
     planned = not plan.get("dry_run") and any(

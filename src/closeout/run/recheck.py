@@ -30,6 +30,12 @@ def is_due(automation: Automation, actions: Mapping[str, Action]) -> bool:
     return bool(automation.recheck) and automation.mode == "apply" and bool(typed(automation, actions))
 
 
+def deletes_the_same(stored: Automation, today: Automation, actions: Mapping[str, Action]) -> bool:
+    """Return whether the typed deletes are those that the run carried out: else it never had the names that they give now."""
+    as_stored = Automation.from_canonical(today.canonical())
+    return _deletes(stored, actions) == _deletes(as_stored, actions)
+
+
 def again(automation: Automation, actions: Mapping[str, Action]) -> Automation:
     """Return what a further attempt carries out: the typed deletes alone, without the grace of the first attempt."""
     return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)
@@ -54,6 +60,14 @@ def look(deps: RunDeps, automation: Automation, payload: Mapping[str, Any]) -> l
                 livecheck.check(subject, deps.github, branch)
             planned += planning.make_plan(deps, occasion, step, planned).changes
     return [change for change in planned if change.verb == "delete"]
+
+
+def _deletes(automation: Automation, actions: Mapping[str, Action]) -> list[tuple[Any, ...]]:
+    """Return what decides what is deleted, and where."""
+    return [
+        (step.uses, dict(step.inputs), step.region, step.account, step.assume_role, step.condition)
+        for step in typed(automation, actions)
+    ]
 
 
 def _is_typed(step: Step, actions: Mapping[str, Action]) -> bool:

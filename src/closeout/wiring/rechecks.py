@@ -20,7 +20,7 @@ from closeout.core.errors import (
 )
 from closeout.core.payload import decode
 from closeout.engine.recorder import Finished
-from closeout.ledger.steps import has_deleted
+from closeout.ledger.steps import has_deleted, rehearsed
 from closeout.ports import Attempts, RunReader
 from closeout.run import recheck
 from closeout.run.deps import RunDeps
@@ -45,6 +45,8 @@ class Teardown(NamedTuple):
     attempt: int
     automation: str
     finished_at: float
+    definition: str
+    """What it carried out, as canonical JSON."""
 
 
 class Teardowns(RunReader, Protocol):
@@ -52,12 +54,12 @@ class Teardowns(RunReader, Protocol):
 
     def finished_teardowns(
         self, since: float, repository: str | None = None, number: int | None = None
-    ) -> Sequence[tuple[str, int, str, float]]:
+    ) -> Sequence[tuple[str, int, str, float, str]]:
         """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
         ...
 
     def superseded(self, run_id: str, attempt: int) -> bool:
-        """Return whether a later closing of the same pull request started a run of the automation."""
+        """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
         ...
 
 
@@ -118,13 +120,27 @@ class Rechecks:
             self._plan(Teardown(*teardown), made=since, now=now)
 
     def finished(self, finished: Finished) -> None:
-        """Plan the rechecks of a run that has finished. A further attempt that deleted nothing must not lead to another."""
+        """Plan the rechecks of a run that has finished. One that a recheck started and that deleted nothing gets no new ones."""
         execution = finished.execution
         if finished.ending.verdict != "success" or execution.event_name != recheck.EVENT:
             return
+        if rehearsed(finished.operations):
+            return  # a dry run tore nothing down
+        ended = (execution.automation, finished.finished_at, execution.definition)
+        teardown = Teardown(execution.run_id, execution.attempt, *ended)
         if Automation.from_canonical(execution.definition).late and not has_deleted(finished.operations):
-            return
-        self._plan(Teardown(execution.run_id, execution.attempt, execution.automation, finished.finished_at))
+            self._hand_on(teardown)
+        else:
+            self._plan(teardown)
+
+    def _hand_on(self, teardown: Teardown) -> None:
+        """Leave what is still due of the run to its new attempt."""
+        with self._changed:
+            self._due = [
+                due._replace(teardown=teardown) if due.teardown.run_id == teardown.run_id else due
+                for due in self._due
+            ]
+            heapq.heapify(self._due)  # those due at one time have another order now
 
     def _plan(self, teardown: Teardown, made: float = float("-inf"), now: float = float("-inf")) -> None:
         automation = self._automations.get(teardown.automation)
@@ -142,8 +158,10 @@ class Rechecks:
         now = self._clock.now()
         for row in self._reader.finished_teardowns(now - RECENT, repository, number):
             teardown = Teardown(*row)
-            if teardown.automation in self._automations:
-                with self._changed:
+            if teardown.automation not in self._automations:
+                continue
+            with self._changed:
+                if not any(due.teardown == teardown and due.at <= now for due in self._due):
                     heapq.heappush(self._due, _Due(now, teardown, planned=now))
                     self._changed.notify()
 
@@ -191,6 +209,9 @@ class Rechecks:
             else:
                 self._report(f"the recheck of run {teardown.run_id} is given up: {error.message}")
             return 0
+        except Exception as error:  # noqa: BLE001 - a defect that one run meets must not end the others' rechecks
+            self._report(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
+            return 0
 
     def _look(self, teardown: Teardown) -> int:
         """Look at one teardown, and start a further attempt if something is there."""
@@ -200,6 +221,13 @@ class Rechecks:
         if run.attempt != teardown.attempt or self._reader.superseded(run.id, run.attempt):
             return 0  # a later attempt, or the run of a later closing, has rechecks of its own
         automation = self._automations[teardown.automation]
+        carried_out = Automation.from_canonical(teardown.definition)
+        if not recheck.deletes_the_same(carried_out, automation, self._deps.actions):
+            self._forget(run.id)
+            self._report(
+                f"run {run.id} is not rechecked: the deletes of {automation.name} have changed since it ran"
+            )
+            return 0
         found = recheck.look(self._deps, automation, decode(self._reader.body(run.delivery)))
         if not found:
             return 0
@@ -212,6 +240,11 @@ class Rechecks:
         )
         self._start()
         return 1
+
+    def _forget(self, run_id: str) -> None:
+        with self._changed:
+            self._due = [due for due in self._due if due.teardown.run_id != run_id]
+            heapq.heapify(self._due)
 
     # --- the thread --------------------------------------------------------------------------------------------
 

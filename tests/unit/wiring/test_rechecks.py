@@ -16,7 +16,7 @@ from closeout.core.errors import StoreUnavailable
 from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.ports import Ending, Execution, PullRequest, RunView
+from closeout.ports import Ending, Execution, Operation, PullRequest, RunView
 from closeout.wiring.rechecks import BY, RETRY, TRIES, Mark, Rechecks
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
 
@@ -55,26 +55,38 @@ class Bench:
             report=self.told.append,
         )
 
-    def accept(self, run: str = "r" * 26, guid: str = "g1", **payload: Any) -> None:
-        """A delivery of #17's closing, and its run."""
+    def accept(
+        self,
+        run: str = "r" * 26,
+        guid: str = "g1",
+        event: str = "pull_request",
+        action: str = "closed",
+        **payload: Any,
+    ) -> None:
+        """A delivery of #17's closing, or of another event about it, and its run."""
         body = json.dumps({**pull_payload(), **payload}).encode()
-        delivery = NewDelivery(
-            "1", guid, "pull_request", "closed", "acme/shop", body, False, 0.0, "github", 17
-        )
+        delivery = NewDelivery("1", guid, event, action, "acme/shop", body, False, 0.0, "github", 17)
         name = self.scene.automation.name
         self.ledger.accept_wait(delivery, [NewRun(run, name, "k", self.scene.automation.canonical(), 60.0)])
         self.number += 1
 
     def finish(
-        self, verdict: str = "success", run: str = "r" * 26, attempt: int = 1, tell: bool = True
+        self,
+        verdict: str = "success",
+        run: str = "r" * 26,
+        attempt: int = 1,
+        tell: bool = True,
+        operations: tuple[Operation, ...] = (),
     ) -> None:
         """The end of the last run that was accepted, or of a further attempt."""
         now = self.scene.clock.now()
         ending = Ending(verdict, "deleted preview-17")
+        for operation in operations:
+            self.ledger.save(self.number, operation)
         self.ledger.finish(self.number, ending, now)
         execution = self.scene.execution()._replace(id=f"{run}-{attempt}", run_id=run, attempt=attempt)
         if tell:
-            self.rechecks.finished(Finished(execution, ending, now, ()))
+            self.rechecks.finished(Finished(execution, ending, now, operations))
 
     def after(self, seconds: float) -> int:
         """Let time pass, and make what is due."""
@@ -99,6 +111,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         made.finish()
         yield made
         made.views.close()
+
+
+def planned(*, dry_run: bool) -> Operation:
+    """The plan of the step, which names the preview."""
+    plan = {"changes": [{"verb": "delete", "resource": "preview-17"}], "dry_run": dry_run}
+    return Operation("delete-1/plan", 1, "record", "ok", json.dumps(plan), 1, None, 0.0, 0.0)
 
 
 def definition(bench: Bench) -> Automation:
@@ -144,6 +162,35 @@ def test_scripts_and_comments_do_not_run_again(bench: Bench) -> None:
     assert ([one.id for one in again.steps], again.grace, again.late) == (["delete-1", "other"], 0.0, True)
 
 
+@pytest.mark.parametrize(
+    "change", [{"inputs": {"name": "preview-17"}}, {"region": "eu-west-1"}, {"condition": "true"}]
+)
+def test_names_that_the_run_never_had_are_not_looked_for(bench: Bench, change: dict[str, Any]) -> None:
+    """A closing of another time must not delete by today's file; the log says so once."""
+    before = bench.scene.automation.steps
+    bench.scene.with_automation(steps=tuple(replace(one, **change) for one in before))
+    bench.mark.append(bench.scene.clock.now())
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    bench.scene.world.resources.add("preview-17")
+    assert (bench.after(900), bench.after(2 * DAY)) == (0, 0)
+    assert "plan" not in bench.scene.world.log
+    assert bench.told == [
+        f"run {'r' * 26} is not rechecked: the deletes of {AUTOMATION.name} have changed since it ran"
+    ]
+
+
+def test_other_changes_of_the_file_leave_the_rechecks(bench: Bench) -> None:
+    """They do not change what is deleted."""
+    steps = (step(id="script", uses="shell", inputs={"run": "true"}), *bench.scene.automation.steps)
+    bench.scene.with_automation(steps=steps, max_changes=7)
+    bench.mark.append(bench.scene.clock.now())
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(900) == 1
+
+
 def test_a_pull_request_that_is_open_again_voids_the_recheck(bench: Bench) -> None:
     """Its preview is in use; its next closing has rechecks of its own."""
     bench.scene.world.resources.add("preview-17")
@@ -176,6 +223,24 @@ def test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own(bench: B
     assert bench.run().attempt == 1
 
 
+@pytest.mark.parametrize(
+    ("event", "action", "verdict"),
+    [
+        ("pull_request", "labeled", "success"),
+        ("issues", "closed", "success"),
+        ("pull_request", "closed", "skipped"),
+    ],
+)
+def test_a_later_run_that_tore_nothing_down_leaves_the_rechecks(
+    bench: Bench, event: str, action: str, verdict: str
+) -> None:
+    """It has none of its own, so these are the only ones."""
+    bench.scene.world.resources.add("preview-17")
+    bench.accept("s" * 26, "g2", event=event, action=action)
+    bench.finish(verdict, run="s" * 26, tell=False)
+    assert bench.after(900) == 1
+
+
 def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
     """Unknown is neither gone nor there; after ten tries the operator hears of it."""
     bench.scene.world.resources.add("preview-17")
@@ -190,6 +255,16 @@ def test_what_github_or_aws_does_not_say_is_asked_again(bench: Bench) -> None:
     assert bench.told[-1] == f"the recheck of run {'s' * 26} is given up: no answer"
 
 
+def test_a_defect_that_one_recheck_meets_leaves_the_others(bench: Bench) -> None:
+    """The log names the run; the time moves on, so the next start does not meet it again."""
+    bench.scene.world.faults["plan"] = [ValueError("a surprise")]
+    assert bench.after(900) == 0
+    assert bench.told == [f"the recheck of run {'r' * 26} failed: ValueError: a surprise"]
+    assert bench.mark == [bench.scene.clock.now()]
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(HOUR) == 1
+
+
 def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: Bench) -> None:
     """Of its own pull request, by any case of the repository's name; nobody waits for fifteen minutes."""
     bench.scene.world.resources.add("preview-17")
@@ -200,6 +275,17 @@ def test_a_deploy_that_asks_after_the_closing_brings_the_recheck_forward(bench: 
     assert bench.after(0) == 1
     bench.rechecks.hurry("acme/shop", 17)  # the attempt that deletes it is under way
     assert bench.after(0) == 0
+
+
+def test_many_deploys_that_ask_at_once_bring_one_recheck(bench: Bench) -> None:
+    """Else a loop that asks fills the memory, and GitHub's limit."""
+    for _ in range(5):
+        bench.rechecks.hurry("acme/shop", 17)
+    bench.after(0)
+    assert bench.scene.world.log.count("plan") == 1
+    bench.rechecks.hurry("acme/shop", 17)
+    bench.after(0)
+    assert bench.scene.world.log.count("plan") == 2
 
 
 @pytest.mark.parametrize("verdict", ["failure", "cancelled", "skipped"])
@@ -220,12 +306,42 @@ def test_without_typed_deletes_there_is_nothing_to_look_for(bench: Bench, change
     assert bench.rechecks.next_at() is None
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_a_dry_run_only_planned_is_not_deleted_when_the_automation_applies(
+    bench: Bench, dry_run: bool
+) -> None:
+    """Neither by the server that saw the run end, nor by the next one, nor because a deploy asks."""
+    bench.scene.world.resources.add("preview-17")
+    bench.rechecks = bench.restarted()
+    bench.accept("s" * 26, "g2")
+    bench.finish(run="s" * 26, operations=(planned(dry_run=dry_run),))
+    assert (bench.rechecks.next_at() is None) is dry_run
+    bench.mark.append(bench.scene.clock.now())
+    bench.rechecks = bench.restarted()
+    bench.rechecks.recover()
+    bench.rechecks.hurry("acme/shop", 17)
+    assert bench.after(2 * DAY) == (0 if dry_run else 1)
+
+
 def test_a_further_attempt_that_deleted_nothing_leads_to_no_other(bench: Bench) -> None:
     """Else a find that no attempt may delete would start attempts for ever."""
     bench.rechecks = bench.restarted()
     bench.scene.automation = replace(AUTOMATION, late=True)
     bench.finish(attempt=2)
     assert bench.rechecks.next_at() is None
+
+
+def test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks(bench: Bench) -> None:
+    """At their times: what it may not delete yet, or what is deployed after it, is found by them."""
+    began = bench.scene.clock.now()
+    bench.scene.world.resources.add("preview-17")
+    bench.scene.automation = replace(AUTOMATION, late=True)
+    for attempt, (seconds, then) in enumerate([(900, HOUR), (HOUR - 900, DAY), (DAY - HOUR, None)], start=2):
+        assert bench.after(seconds) == 1
+        bench.number += 1
+        bench.finish(attempt=attempt)
+        assert bench.rechecks.next_at() == (then and began + then)
+    assert bench.run().attempt == 4
 
 
 def test_rechecks_that_a_stopped_server_missed_are_made_once_at_its_start(bench: Bench) -> None:

@@ -126,16 +126,16 @@ class Views:
 
     def finished_teardowns(
         self, since: float, repository: str | None = None, number: int | None = None
-    ) -> list[tuple[str, int, str, float]]:
-        """Return (run id, attempt, automation, end) of teardowns that succeeded after `since`, each as its latest attempt.
+    ) -> list[tuple[str, int, str, float, str]]:
+        """Return (run id, attempt, automation, end, definition) of teardowns that succeeded after `since`, by latest attempt.
 
         All of them, or those of one pull request.
         """
         values = {"since": since, "repository": repository, "number": number}
-        return [(row[0], row[1], row[2], row[3]) for row in self._read("finished_teardowns", values)]
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in self._read("finished_teardowns", values)]
 
     def superseded(self, run_id: str, attempt: int) -> bool:
-        """Return whether a later run of the automation is about the same pull request."""
+        """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
         return bool(self._read("later_runs", {"run_id": run_id, "attempt": attempt}))
 
     def teardowns(self, repository: str, number: int) -> list[str]:

@@ -63,19 +63,24 @@ WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
 
 -- name: finished_teardowns
--- Successful runs of closed pull requests that finished since then, each as its latest attempt.
-SELECT r.run_id, r.attempt, r.automation, r.finished_at FROM run r JOIN delivery d ON d.id = r.delivery
+-- Successful runs of closed pull requests that finished since then, each as its latest attempt. A dry run tore nothing
+-- down: what it only planned must not be deleted later. A plan that cannot be read counts as one.
+SELECT r.run_id, r.attempt, r.automation, r.finished_at, f.text
+FROM run r JOIN delivery d ON d.id = r.delivery JOIN definition f ON f.id = r.definition
 WHERE r.finished_at > :since AND r.verdict = 'success' AND d.event = 'pull_request' AND d.action = 'closed'
   AND (:number IS NULL OR (d.number = :number AND d.repository = :repository COLLATE NOCASE))
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
+  AND NOT EXISTS (SELECT 1 FROM operation o WHERE o.run = r.number AND o.name LIKE '%/plan' AND o.state = 'ok'
+                  AND CASE WHEN json_valid(o.result) THEN json_extract(o.result, '$.dry_run') ELSE 1 END)
 ORDER BY r.number;
 
 -- name: later_runs
--- Whether a run of the same automation for the same pull request was accepted after this one.
+-- Whether a later closing of the same pull request started a run of the same automation that was not skipped.
 SELECT 1 FROM run r JOIN delivery d ON d.id = r.delivery
     JOIN run n ON n.automation = r.automation AND n.number > r.number AND n.run_id <> r.run_id
     JOIN delivery e ON e.id = n.delivery
-WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number LIMIT 1;
+WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number
+  AND e.event = 'pull_request' AND e.action = 'closed' AND n.verdict IS NOT 'skipped' LIMIT 1;
 
 -- name: teardowns
 -- Open runs that the closing of a pull request started, the oldest first. The index over open runs keeps this short.
