@@ -70,7 +70,9 @@ class Patrols:
         self._patrol = Patrol(
             _Stoppable(clients, self._stopping),
             ledger,
-            ApiIntake(receiver, reader, ledger, ledger.accept_group, start, again, clients.now),
+            ApiIntake(
+                receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
+            ),
             loaded.automations,
             ours=lambda url: (own := base()) is not None and same_webhook(url, own),
             pause=self._stopping.wait,
