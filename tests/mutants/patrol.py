@@ -129,4 +129,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "        missing: list[NewRun] = []",
         (f"{INTAKE}::test_a_closing_whose_delivery_is_there_without_a_run_starts",),
     ),
+    Mutant(
+        "patrol: a run that met an old answer is not heard of again",
+        "src/closeout/patrol/closings.py",
+        "            mark = read.mark if report.started == started else read.mark._replace(etag=None)",
+        "            mark = read.mark",
+        (f"{LIST}::test_what_was_started_is_looked_at_once_more_in_a_quiet_repository",),
+    ),
 )
