@@ -104,8 +104,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: an old delivery that somebody sends again is started",
         "src/closeout/patrol/delivery_log.py",
-        "    begun = mark.begun_for(closed)",
-        "    begun = mark.begun_for(entry.delivered_at)",
+        "        begun = mark.begun_for(moment)",
+        "        begun = mark.begun_for(entry.delivered_at)",
         (f"{LOG}::test_an_old_delivery_that_a_person_sends_again_starts_nothing",),
     ),
     Mutant(
