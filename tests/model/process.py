@@ -110,6 +110,7 @@ class Process:
                 self._receiver,
                 store.reader,
                 ledger,
+                store.ledger.attempts,
                 ledger.accept_group,
                 lambda _executions: None,
                 lambda runs: reruns.closed_again(runs, by="patrol"),

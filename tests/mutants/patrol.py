@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 LIST = "tests/unit/patrol/test_closed_list.py"
 LOG = "tests/unit/patrol/test_delivery_log.py"
+INTAKE = "tests/unit/wiring/test_api_intake.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -103,8 +104,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: an old delivery that somebody sends again is started",
         "src/closeout/patrol/delivery_log.py",
-        "    begun = mark.begun_for(closed)",
-        "    begun = mark.begun_for(entry.delivered_at)",
+        "        begun = mark.begun_for(moment)",
+        "        begun = mark.begun_for(entry.delivered_at)",
         (f"{LOG}::test_an_old_delivery_that_a_person_sends_again_starts_nothing",),
     ),
     Mutant(
@@ -113,5 +114,26 @@ MUTANTS: tuple[Mutant, ...] = (
         "            self._allowed = min(half, free)",
         "            self._allowed = half",
         (f"{LIST}::test_a_round_spends_half_of_what_is_left_and_keeps_the_reserve",),
+    ),
+    Mutant(
+        "patrol: a webhook's headers can name a delivery of the API",
+        "src/closeout/intake/recovered.py",
+        'API = "closeout api"',
+        'API = "api"',
+        ("tests/unit/intake/test_recovered.py::test_no_header_can_name_a_delivery_of_the_api",),
+    ),
+    Mutant(
+        "patrol: a closing whose delivery has no run counts as known",
+        "src/closeout/wiring/api_intake.py",
+        "        missing = [run for run in runs if run.run_id not in accepted.runs]",
+        "        missing: list[NewRun] = []",
+        (f"{INTAKE}::test_a_closing_whose_delivery_is_there_without_a_run_starts",),
+    ),
+    Mutant(
+        "patrol: a run that met an old answer is not heard of again",
+        "src/closeout/patrol/closings.py",
+        "            mark = read.mark if report.started == started else read.mark._replace(etag=None)",
+        "            mark = read.mark",
+        (f"{LIST}::test_what_was_started_is_looked_at_once_more_in_a_quiet_repository",),
     ),
 )

@@ -17,8 +17,8 @@ from closeout.core.errors import BadDelivery
 from closeout.core.ids import short_digest
 from closeout.intake.receiver import Decision, Receiver
 
-API = "api"
-"""The hook of a delivery that came through none."""
+API = "closeout api"
+"""The hook of a delivery that came through none. No header can carry the space, so no webhook can take this place."""
 
 
 def recovered(
@@ -35,7 +35,8 @@ def recovered(
 
     `heard` is one of `core.closing.HEARD` and becomes the delivery's origin; `at` is when it was heard, in seconds since
     the epoch. An entry of the delivery log gives its `hook` and `guid`, so that its webhook, should it still come, is the
-    same delivery. Without a `guid`, a closing gives the delivery its name: told twice, it is one delivery.
+    same delivery. Without a `guid`, a closing gives the delivery its name: told twice, it is one delivery. That name has a
+    space, as has every GUID that GitHub did not give, because a webhook's headers are not signed.
 
     Raises `BadDelivery` for a payload that no webhook could carry (`PayloadRefused`), and for one without a GUID that is
     not a whole closing.
@@ -48,4 +49,4 @@ def recovered(
     closing = decision.delivery.closing
     if closing is None:
         raise BadDelivery("the API's answer does not say which pull request was closed, and when")
-    return decision._replace(delivery=decision.delivery._replace(guid=f"closing-{short_digest(closing)}"))
+    return decision._replace(delivery=decision.delivery._replace(guid=f"closing {short_digest(closing)}"))

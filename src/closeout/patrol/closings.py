@@ -58,8 +58,11 @@ def patrol_closings(
             read = read_closed(github, name, repositories[name], marks)
             seen.add(read.mark.id)
             _keep_beginnings(store, marks.get(read.mark.id), read.mark)
+            started = report.started
             _take_in(github, intake, name, read, report)
-            store.save_mark(REPOSITORY, str(read.mark.id), read.mark.to_json())
+            # What was started may meet an answer that is out of date and be cancelled: then the next round must see it.
+            mark = read.mark if report.started == started else read.mark._replace(etag=None)
+            store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
         except CloseoutError as error:
             if isinstance(error, ServiceError) and error.reason == SPENT:
                 postponed += 1

@@ -36,6 +36,8 @@ class Entry(NamedTuple):
     event: str
     action: str | None
     delivered_at: int
+    again: bool
+    """Somebody had it sent again, so it may tell of something older."""
 
 
 class LogIntake(Protocol):
@@ -56,7 +58,10 @@ class LogIntake(Protocol):
 
 
 class DeliveryLogs:
-    """One round over the logs of hooks. `automations` are the configuration's."""
+    """One round over the logs of hooks. `automations` are the configuration's.
+
+    `lists` names who listens to the repositories whose lists patrol reads, as `Coverage.repositories`.
+    """
 
     def __init__(
         self,
@@ -65,11 +70,13 @@ class DeliveryLogs:
         intake: LogIntake,
         automations: Sequence[Automation],
         report: Report,
+        lists: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._github = github
         self._store = store
         self._intake = intake
         self._report = report
+        self._lists = lists
         self._checked = {
             (check.event, check.action): {
                 one.name for one in automations if check in livecheck.possible(one.triggers)
@@ -154,7 +161,7 @@ class DeliveryLogs:
             self._report.ignored += new
             return
         payload = self._payload(hook, entry)
-        begun = _begun(mark, entry, payload, repositories)
+        begun = self._begun(mark, entry, payload, repositories)
         self._report.recovered += self._intake.recover(hook.id, entry, payload, begun)
 
     def _payload(self, hook: Hook, entry: Entry) -> Mapping[str, Any]:
@@ -171,21 +178,48 @@ class DeliveryLogs:
             raise unusable(path, "the answer is not the delivery that was asked for")
         return payload
 
+    def _begun(
+        self,
+        mark: HookMark,
+        entry: Entry,
+        payload: Mapping[str, Any],
+        repositories: Mapping[int, RepositoryMark],
+    ) -> frozenset[str]:
+        """Return the automations that began before what the delivery tells.
 
-def _begun(
-    mark: HookMark, entry: Entry, payload: Mapping[str, Any], repositories: Mapping[int, RepositoryMark]
-) -> frozenset[str]:
-    """Return the automations that began before what the delivery tells. A person may have sent an old one again."""
-    pull, repository = payload.get("pull_request"), payload.get("repository")
-    if not isinstance(pull, Mapping) or not isinstance(repository, Mapping):
-        return mark.begun_for(entry.delivered_at)
+        In a repository whose list is read for an automation, the automation begins with that list.
+        """
+        moment = _moment(entry, payload)
+        if moment is None:
+            return frozenset()
+        begun = mark.begun_for(moment)
+        repository = payload.get("repository")
+        listed = repositories.get(repository.get("id", 0)) if isinstance(repository, Mapping) else None
+        if listed is None or not isinstance(payload.get("pull_request"), Mapping):
+            return begun
+        waiting = self._lists.get(listed.name, ())
+        return frozenset(
+            name
+            for name in begun
+            if (moment > listed.beginnings[name] if name in listed.beginnings else name not in waiting)
+        )
+
+
+def _moment(entry: Entry, payload: Mapping[str, Any]) -> int | None:
+    """Return when something happened of which a delivery tells; None if nobody knows.
+
+    GitHub was seen to send a closing without its moment. It sends it at once, and the run asks for the moment. But a person
+    may have sent an old one again.
+    """
+    pull = payload.get("pull_request")
+    if not isinstance(pull, Mapping):
+        return entry.delivered_at
+    if pull.get("closed_at") is None:
+        return None if entry.again else entry.delivered_at
     try:
-        closed = seconds(pull.get("closed_at"))
+        return seconds(pull["closed_at"])
     except ValueError:
-        return frozenset()
-    listed = repositories.get(repository.get("id", 0))
-    begun = mark.begun_for(closed)
-    return begun if listed is None else begun & listed.begun_for(closed)
+        return None
 
 
 class _Log(NamedTuple):
@@ -249,4 +283,5 @@ def _entries(path: str, page: Page) -> list[Entry]:
 
 def _entry(item: Mapping[str, Any]) -> Entry:
     event, at = str(item["event"]), seconds(item["delivered_at"])
-    return Entry(int(item["id"]), str(item["guid"]), event, item.get("action"), at)
+    again = item.get("redelivery") is not False
+    return Entry(int(item["id"]), str(item["guid"]), event, item.get("action"), at, again)

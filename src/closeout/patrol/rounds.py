@@ -53,15 +53,16 @@ class Patrol:
         reader = Reader(self._github, self._pause)
         try:
             if deliveries:
-                self._read_logs(reader, report, again=closings)
+                self._read_logs(reader, report, again=closings, lists=closings or cover_gaps)
             if closings or (cover_gaps and report.gaps):
                 patrol_closings(reader, self._store, self._intake, self.coverage.repositories, report)
         except CloseoutError as error:
             report.failed(error)
         return report
 
-    def _read_logs(self, reader: Reader, report: Report, *, again: bool) -> None:
+    def _read_logs(self, reader: Reader, report: Report, *, again: bool, lists: bool) -> None:
         known = repository_marks(self._store.marks(REPOSITORY))
-        logs = DeliveryLogs(reader, self._store, self._intake, self._automations, report)
+        read = self.coverage.repositories if lists else {}
+        logs = DeliveryLogs(reader, self._store, self._intake, self._automations, report, read)
         hooks = self._hooks.candidates(reader, self.coverage, report, again=again)
         logs.patrol(hooks, self._ours, self._hooks.foreign, known)

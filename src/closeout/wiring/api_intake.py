@@ -17,7 +17,7 @@ from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.patrol.closed_list import ClosedPull
 from closeout.patrol.delivery_log import Entry
-from closeout.ports import Incoming, PatrolStore, RunReader
+from closeout.ports import Attempts, Incoming, PatrolStore, RunReader
 
 COMMIT_SECONDS = 60.0
 """Longer than any commit takes. Without an answer by then, the round fails and its marks stay."""
@@ -33,6 +33,7 @@ class ApiIntake(NamedTuple):
     receiver: Receiver
     reader: RunReader
     store: PatrolStore
+    attempts: Attempts
     accept: Callable[[Sequence[Incoming]], None]
     started: Callable[[Iterable[str]], None]
     again: Callable[[Iterable[str]], Sequence[str]]
@@ -54,8 +55,19 @@ class ApiIntake(NamedTuple):
         if decision.delivery is None or not runs:
             return False  # it starts nothing, as most closings of a repository do
         there = [run.run_id for run in runs if self.reader.run(run.run_id) is not None]
-        started = self._accept(decision.delivery, runs).started if len(there) < len(runs) else ()
+        started = self._begin(decision.delivery, runs) if len(there) < len(runs) else ()
         return bool(started or self.again(there))
+
+    def _begin(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> tuple[str, ...]:
+        """Store a closing; return what starts. Its delivery may be there without a run, which must not hide the closing."""
+        accepted = self._accept(delivery, runs)
+        missing = [run for run in runs if run.run_id not in accepted.runs]
+        if not missing:
+            return accepted.started
+        # A closing that a run of another name has claimed is left alone by the ledger.
+        added = self.attempts.add_runs(accepted.delivery, missing, "patrol")
+        self.started(added)
+        return (*accepted.started, *added)
 
     def has(self, hook: int, guid: str) -> bool:
         """Whether the delivery is stored."""

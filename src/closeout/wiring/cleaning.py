@@ -57,7 +57,7 @@ class Cleaning:
         if closed.state != "closed":
             return False, f"{closed.name} is {closed.state}, so nothing was started"
         # A name of its own: under the closing's, the other automations of that closing would count as started.
-        guid = f"{HEARD}-{short_digest(str(target) + str(closed.payload['pull_request']['closed_at']))}"
+        guid = f"{HEARD} {short_digest(str(target) + str(closed.payload['pull_request']['closed_at']))}"
         decision = recovered(self._receiver, closed.payload, heard=HEARD, at=now, guid=guid)
         runs = [run for run in decision.runs if run.automation == target.automation]
         if decision.delivery is None or decision.delivery.closing is None or not runs:

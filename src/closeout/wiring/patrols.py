@@ -9,15 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from closeout.adapters.clock import SystemClock
 from closeout.adapters.hooks import same_webhook
 from closeout.config.load import Loaded
-from closeout.core.errors import ServiceError
+from closeout.core.errors import CloseoutError, ServiceError
 from closeout.core.redact import Redactor
-from closeout.core.units import DAY
+from closeout.core.units import DAY, HOUR
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.patrol.reader import SPENT
@@ -37,6 +38,8 @@ UNASKED = (
     " add a token, or write `patrol: { deliveries: off, state: off }`"
 )
 JOIN_SECONDS = 2.0
+AUDIT_AGAIN = HOUR
+"""Seconds after an audit with errors until the next one."""
 
 
 class Patrols:
@@ -70,7 +73,9 @@ class Patrols:
         self._patrol = Patrol(
             _Stoppable(clients, self._stopping),
             ledger,
-            ApiIntake(receiver, reader, ledger, ledger.accept_group, start, again, clients.now),
+            ApiIntake(
+                receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
+            ),
             loaded.automations,
             ours=lambda url: (own := base()) is not None and same_webhook(url, own),
             pause=self._stopping.wait,
@@ -119,8 +124,11 @@ class Patrols:
         report.errors += made.errors
         if made.started:
             self._start(())
-        self._last["orphans"] = {"ended_at": self._now(), "found": made.found}
-        self._ledger.save_mark(LAST, "orphans", self._last["orphans"])
+        if (
+            not made.errors
+        ):  # an audit that saw only a part says neither that there are none, nor that it is done
+            self._last["orphans"] = {"ended_at": self._now(), "found": made.found}
+            self._ledger.save_mark(LAST, "orphans", self._last["orphans"])
 
     def _note(self, report: Report, *, looked: bool) -> None:
         """Count what a round saw, and keep when the lists and the logs were last looked at."""
@@ -182,13 +190,18 @@ class Patrols:
                 told(self.round(**{part: part in due for part in ("deliveries", "closings", "orphans")}))
             except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one round meets
                 told(Report(errors=[f"patrol failed: {error}"]))
+            if "orphans" in due:
+                schedule.postpone("orphans", time.monotonic() + max(self._until_orphans(), AUDIT_AGAIN))
 
     def _until_orphans(self) -> float:
         """Return the seconds until orphans are looked for: a day after the last time, or after the first start."""
         last = self._last.get("orphans")
         if last is None:
             last = self._last["orphans"] = {"ended_at": self._now()}
-            self._ledger.save_mark(LAST, "orphans", last)
+            with suppress(
+                CloseoutError
+            ):  # a full disk must not end the timer; the next start begins to count
+                self._ledger.save_mark(LAST, "orphans", last)
         return max(0.0, float(last["ended_at"]) + DAY - self._now())
 
 

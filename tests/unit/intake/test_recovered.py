@@ -11,7 +11,7 @@ from closeout.core.automation import Automation
 from closeout.core.closing import Closing
 from closeout.core.errors import BadDelivery, PayloadRefused
 from closeout.intake import Decision, Receiver
-from closeout.intake.recovered import recovered
+from closeout.intake.recovered import API, recovered
 from closeout.testing import deliveries
 
 AT = "2026-03-14T09:26:53Z"
@@ -44,7 +44,7 @@ def test_a_closing_of_the_list_has_the_runs_of_its_webhook() -> None:
     assert (found.delivery.origin, found.delivery.received_at, found.delivery.hook) == (
         "closed-list",
         12.5,
-        "api",
+        API,
     )
     assert found.delivery.closing == webhook.delivery.closing == f"501001/1700017/{AT}"
     assert rule.decode(found.delivery.body) == CLOSED
@@ -56,6 +56,20 @@ def test_a_closing_told_twice_is_one_delivery() -> None:
     assert told().delivery == told().delivery
     assert again.delivery is not None
     assert (told().delivery or again.delivery).guid != again.delivery.guid
+
+
+def test_no_header_can_name_a_delivery_of_the_api() -> None:
+    """Headers are not signed: a webhook that took its place would make the closing a duplicate that starts nothing."""
+    delivery = told().delivery
+    assert delivery is not None
+    body = deliveries.encode(CLOSED)
+    for guid, hook in ((delivery.guid, "77"), ("g-1", delivery.hook)):
+        headers = deliveries.signed_headers("pull_request", body, "secret", guid, 1) | {
+            "X-GitHub-Hook-ID": hook
+        }
+        raw = {name.lower().encode(): value.encode() for name, value in headers.items()}
+        with pytest.raises(BadDelivery, match="not plain ASCII"):
+            RECEIVER.decide(raw, body, 1.0)
 
 
 def test_an_entry_of_the_delivery_log_is_the_delivery_that_its_webhook_is() -> None:

@@ -231,6 +231,16 @@ def test_a_quiet_repository_costs_one_call_that_does_not_count(world: Round) -> 
     assert [unchanged for _, unchanged in world.github.calls] == [True] * 3
 
 
+def test_what_was_started_is_looked_at_once_more_in_a_quiet_repository(world: Round) -> None:
+    """Its run may have met an answer that was out of date, and nothing else would tell of the closing again."""
+    world.close(2)
+    assert world.patrol().started == 1
+    world.taken.started.clear()
+    assert world.patrol().started == 1
+    assert world.patrol().closings_seen == 1
+    assert world.patrol().closings_seen == 0
+
+
 def test_a_page_that_has_not_changed_hides_nothing_on_the_next_one(world: Round) -> None:
     """All on it is of one second, and so is what comes after."""
     world.github.per_page = 2

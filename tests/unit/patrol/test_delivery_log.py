@@ -20,6 +20,7 @@ from tests.unit.patrol.lists import START, MemoryMarks, failure
 DAY = 86_400
 URL = "https://closeout.example/webhook"
 CLEAN = Automation(name="clean", triggers=({"event": "pull_request", "types": ["closed"]},))
+LISTS = {"acme/shop": ("clean",)}
 HERE = {501: RepositoryMark(501, "acme/shop", START, None, START, {"clean": START})}
 
 
@@ -36,7 +37,13 @@ class Logs:
         self.calls: list[str] = []
 
     def deliver(
-        self, event: str = "pull_request", action: str | None = "closed", hook: int = 77, **pull: Any
+        self,
+        event: str = "pull_request",
+        action: str | None = "closed",
+        hook: int = 77,
+        *,
+        again: bool = False,
+        **pull: Any,
     ) -> str:
         """Note a delivery; return its GUID."""
         self.now += 10
@@ -49,6 +56,7 @@ class Logs:
             "event": event,
             "action": action,
             "delivered_at": shown(self.now),
+            "redelivery": again,
             "request": {"payload": payload if event == "pull_request" else {"ref": "x"}},
         }
         self.log[hook].insert(0, entry)
@@ -100,11 +108,13 @@ class Round:
         self.stored[hook, entry.guid] = automations
         return True
 
-    def patrol(self, repositories: Mapping[int, RepositoryMark] = HERE) -> Report:
+    def patrol(
+        self, repositories: Mapping[int, RepositoryMark] = HERE, lists: Mapping[str, tuple[str, ...]] = LISTS
+    ) -> Report:
         """Make one round."""
         report = Report()
         self.github.calls.clear()
-        logs = DeliveryLogs(self.github, self.store, self, self.automations, report)
+        logs = DeliveryLogs(self.github, self.store, self, self.automations, report, lists)
         hooks = self.hooks.candidates(
             self.github, Coverage({"acme/shop": ("clean",)}, ()), report, again=True
         )
@@ -213,9 +223,26 @@ def test_an_error_keeps_the_mark_and_what_it_hit_is_read_again(world: Round) -> 
 def test_an_old_delivery_that_a_person_sends_again_starts_nothing(world: Round) -> None:
     """What it tells was closed before the beginning; without a moment nobody knows."""
     world.github.deliver(closed_at=shown(START - 5))
-    world.github.deliver(closed_at=None)
+    world.github.deliver(closed_at=None, again=True)
     world.patrol({})
     assert list(world.stored.values()) == [frozenset(), frozenset()]
+
+
+def test_a_closing_without_a_moment_that_nobody_sent_again_starts(world: Round) -> None:
+    """GitHub sends such closings, and the run asks for the moment."""
+    world.github.deliver(closed_at=None)
+    world.github.deliver(closed_at="yesterday")
+    world.patrol()
+    assert list(world.stored.values()) == [{"clean"}, frozenset()]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_automation_that_no_list_is_read_for_starts_from_the_log(world: Round, listed: bool) -> None:
+    """The repository is left over from a former configuration. One whose list is to be read begins there."""
+    world.github.deliver()
+    world.github.deliver(closed_at=None)
+    world.patrol({501: HERE[501]._replace(beginnings={})}, LISTS if listed else {})
+    assert list(world.stored.values()) == [frozenset() if listed else {"clean"}] * 2
 
 
 def test_the_beginning_of_the_repository_counts_too(world: Round) -> None:

@@ -71,6 +71,7 @@ class World:
             self.receiver,
             self.ledger,
             self.ledger,
+            self.ledger.attempts,
             self.ledger.accept_group,
             lambda _new: None,
             again,
@@ -140,6 +141,16 @@ def tell(world: World, entry: Mapping[str, object], hook: int) -> None:
     )
     assert decision.delivery is not None
     world.ledger.accept_wait(decision.delivery, decision.runs)
+
+
+def test_a_closing_whose_delivery_is_there_without_a_run_starts(world: World) -> None:
+    """Otherwise the watermark would move over it."""
+    world.close(10)
+    assert world.patrol.round(deliveries=False).started == 1
+    world.ledger._runs.clear()
+    world.close(11)
+    assert world.patrol.round(deliveries=False).started == 2
+    assert (world.cleaned(), len(world.ledger.deliveries())) == ([10, 11], 2)
 
 
 def test_the_event_of_the_list_has_a_sender(world: World) -> None:

@@ -11,6 +11,7 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
 from closeout.config.load import load_text
+from closeout.core.errors import StoreUnavailable
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY
 from closeout.intake.receiver import Receiver
@@ -45,10 +46,11 @@ class Orphans:
 
     def __init__(self) -> None:
         self.rounds = 0
+        self.errors: tuple[str, ...] = ()
 
     def round(self, _stopped: Callable[[], bool]) -> Repaired:
         self.rounds += 1
-        return Repaired(2, 1, 3, ("a note",), ("an error",))
+        return Repaired(2, 1, 3, ("a note",), self.errors)
 
 
 class Scene:
@@ -116,6 +118,39 @@ def test_a_round_that_is_asked_for_has_an_audit_and_tells_what_it_found(scene: S
     report = patrols.round()
     assert (patrols.figures().orphans, scene.patrols().figures().orphans) == (2, 2)
     assert report.to_json()["orphans"] == {"found": 2, "started": 1, "unknown": 3}
-    assert (report.notes[-1], report.errors) == ("a note", ["an error"])
+    assert (report.notes[-1], report.errors) == ("a note", [])
     assert scene.started == [()]
     assert scene.patrols().round(orphans=False).to_json()["orphans"]["found"] == 0
+
+
+def test_an_audit_with_errors_is_not_done_and_its_number_does_not_count(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saw a part only. What was known before stays, and the next audit comes after an hour."""
+    before = {"ended_at": scene.clients.now() - DAY - 1, "found": 7}
+    scene.ledger.save_mark(LAST, "orphans", before)
+    scene.orphans.errors = ("an error",)
+    patrols = scene.patrols()
+    report = patrols.round()
+    assert (report.errors, report.orphans_found) == (["an error"], 2)
+    assert patrols.figures().orphans == 7
+    assert scene.ledger.marks(LAST)["orphans"] == before
+    monkeypatch.setattr("closeout.wiring.patrols.AUDIT_AGAIN", 0.05)
+    patrols.start(lambda _report: None)
+    until("the audits", lambda: scene.orphans.rounds >= 3)
+    patrols.stop()
+
+
+def test_a_full_disk_at_the_first_start_does_not_end_the_timer(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment from which a day is counted could not be kept."""
+    save = scene.ledger.save_mark
+
+    def refuse(kind: str, key: str, value: Any) -> None:
+        if key == "orphans":
+            raise StoreUnavailable("the disk is full")
+        save(kind, key, value)
+
+    monkeypatch.setattr(scene.ledger, "save_mark", refuse)
+    assert scene.first_round().errors == []
