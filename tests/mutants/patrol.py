@@ -47,9 +47,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the watermark is kept before its closings are stored",
         "src/closeout/patrol/closings.py",
-        "            _take_in(github, intake, name, read, report)\n",
+        "            _take_in(github, intake, name, read, report, asking)\n",
         "            store.save_mark(REPOSITORY, str(read.mark.id), read.mark.to_json())\n"
-        "            _take_in(github, intake, name, read, report)\n",
+        "            _take_in(github, intake, name, read, report, asking)\n",
         (f"{LIST}::test_what_could_not_be_stored_is_read_again",),
     ),
     Mutant(
@@ -135,5 +135,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "            mark = read.mark if report.started == started else read.mark._replace(etag=None)",
         "            mark = read.mark",
         (f"{LIST}::test_what_was_started_is_looked_at_once_more_in_a_quiet_repository",),
+    ),
+    Mutant(
+        "patrol: an automation that asks who closed it starts without knowing",
+        "src/closeout/patrol/closings.py",
+        "            if sender is None and unread is not None and begun & asking:",
+        "            if False:",
+        (f"{LIST}::test_events_that_cannot_be_read",),
     ),
 )

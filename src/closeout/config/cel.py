@@ -59,7 +59,10 @@ def condition(expression: str, event: Mapping[str, Any]) -> bool:
     Raises `SenderUnknown` if it reads the sender of an event that has none: `has()`, `&&` and `||` would hide that.
     """
     if not event.get("sender") and re.search(_SENDER, expression):
-        raise SenderUnknown(f"`{expression[:300]}` asks for the sender, and who caused the event is unknown")
+        raise SenderUnknown(
+            f"`{expression[:300]}` asks for the sender, and who caused the event is unknown."
+            " A replay cannot help: rerun it without this condition"
+        )
     value = evaluate(expression, event)
     if not isinstance(value, bool):
         raise _failed(expression, f"a condition must be true or false, got {_described(value)}")

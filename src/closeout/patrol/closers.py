@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from closeout.core.automation import Automation
 from closeout.core.closed_payload import SLACK, Closers, closed_by, closers
 from closeout.core.errors import ServiceError
 from closeout.patrol.answers import items, unusable
@@ -22,10 +23,23 @@ CLOSINGS_A_PAGE = 4
 """One more page for so many closings."""
 
 
-def read_closers(github: GitHubReads, name: str, closings: Sequence[ClosedPull]) -> Closers:
-    """Return who closed these pull requests, as far as the events say.
+def asks_who_closed(automation: Automation) -> bool:
+    """Whether an automation may do something else when the sender is unknown.
 
-    Raises `ServiceError` when the events cannot be read now; a token that may not read them gives nobody.
+    A function and a script get the whole payload, so they may read it.
+    """
+    if automation.function or any(step.uses == "shell" for step in automation.steps):
+        return True
+    text = automation.canonical().replace('"senders":', "")
+    return bool(automation.senders) or "sender" in text.lower()
+
+
+def read_closers(
+    github: GitHubReads, name: str, closings: Sequence[ClosedPull]
+) -> tuple[Closers, ServiceError | None]:
+    """Return who closed these pull requests, as far as the events say, and why they cannot all be read now.
+
+    A token that may not read them gives nobody, and that is no error.
     """
     path, query = f"/repos/{name}/issues/events", {"per_page": str(PER_PAGE)}
     oldest = min((closing.closed for closing in closings), default=0) - SLACK
@@ -38,16 +52,14 @@ def read_closers(github: GitHubReads, name: str, closings: Sequence[ClosedPull])
             page = github.read(path, query)
             events += items(page.body)
         except TypeError:
-            raise unusable(path, "the answer is not a list of events") from None
+            return known, unusable(path, "the answer is not a list of events")
         except ServiceError as error:
-            if error.transient:
-                raise
-            break
+            return known, error if error.transient else None
         known = closers(events)
         if page.next is None or _moment(events[-1:]) < oldest:
             break
         query = dict(page.next)
-    return known
+    return known, None
 
 
 def who_closed(known: Closers, closing: ClosedPull) -> Mapping[str, Any] | None:

@@ -42,9 +42,11 @@ def patrol_closings(
     intake: ClosingIntake,
     repositories: Mapping[str, tuple[str, ...]],
     report: Report,
+    asking: frozenset[str] = frozenset(),
 ) -> None:
     """Read each repository's list, start what is new, and keep the watermarks. `repositories` names who listens.
 
+    For the automations that are `asking` who closed it, a closing waits until GitHub can say that.
     The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
     Raises `StoreUnavailable` or `LedgerError` if the marks cannot be read.
     """
@@ -59,7 +61,7 @@ def patrol_closings(
             seen.add(read.mark.id)
             _keep_beginnings(store, marks.get(read.mark.id), read.mark)
             started = report.started
-            _take_in(github, intake, name, read, report)
+            _take_in(github, intake, name, read, report, asking)
             # What was started may meet an answer that is out of date and be cancelled: then the next round must see it.
             mark = read.mark if report.started == started else read.mark._replace(etag=None)
             store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
@@ -85,21 +87,34 @@ def _keep_beginnings(store: PatrolStore, before: RepositoryMark | None, now: Rep
         store.save_mark(REPOSITORY, str(now.id), before._replace(beginnings=now.beginnings).to_json())
 
 
-def _take_in(github: GitHubReads, intake: ClosingIntake, name: str, read: ClosedList, report: Report) -> None:
+def _take_in(
+    github: GitHubReads,
+    intake: ClosingIntake,
+    name: str,
+    read: ClosedList,
+    report: Report,
+    asking: frozenset[str],
+) -> None:
     """Start what is new in a repository's list.
 
     Raises `CloseoutError` after it has tried all, and then the watermark must stay.
     """
     report.closings_seen += len(read.pulls)
     new = [closed for closed in read.pulls if intake.is_new(closed, read.mark.begun_for(closed.closed))]
-    known = read_closers(github, name, new)
+    known, unread = read_closers(github, name, new)
     failures: list[CloseoutError] = []
+    waiting: CloseoutError | None = None
     for closed in new:
         try:
-            begun = read.mark.begun_for(closed.closed)
-            report.started += intake.take_in(closed, begun, who_closed(known, closed))
+            begun, sender = read.mark.begun_for(closed.closed), who_closed(known, closed)
+            if sender is None and unread is not None and begun & asking:
+                waiting = unread  # for all of them: a second automation would find the event stored without its sender
+                continue
+            report.started += intake.take_in(closed, begun, sender)
         except CloseoutError as error:
             failures.append(error)
+    if waiting is not None:
+        failures.append(waiting)
     for failure in failures[1:]:
         report.failed(failure)
     if failures:

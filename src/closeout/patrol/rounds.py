@@ -11,6 +11,7 @@ from typing import Protocol
 
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
+from closeout.patrol.closers import asks_who_closed
 from closeout.patrol.closings import ClosingIntake, patrol_closings
 from closeout.patrol.coverage import Coverage, coverage
 from closeout.patrol.delivery_log import DeliveryLogs, LogIntake
@@ -46,6 +47,7 @@ class Patrol:
         self._pause = pause
         self._hooks = Hooks()
         self.coverage: Coverage = coverage(automations)
+        self._asking = frozenset(one.name for one in automations if asks_who_closed(one))
 
     def round(self, *, deliveries: bool = True, closings: bool = True, cover_gaps: bool = True) -> Report:
         """Look once; never raise for what GitHub answers. With `cover_gaps` a gap in a log makes it read the lists too."""
@@ -55,7 +57,8 @@ class Patrol:
             if deliveries:
                 self._read_logs(reader, report, again=closings, lists=closings or cover_gaps)
             if closings or (cover_gaps and report.gaps):
-                patrol_closings(reader, self._store, self._intake, self.coverage.repositories, report)
+                repositories = self.coverage.repositories
+                patrol_closings(reader, self._store, self._intake, repositories, report, self._asking)
         except CloseoutError as error:
             report.failed(error)
         return report

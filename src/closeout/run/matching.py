@@ -136,7 +136,8 @@ def check_sender(automation: Automation, facts: core_facts.Facts) -> None:
     """Raise `SenderUnknown` if the automation has `senders` and nobody knows who closed the pull request."""
     if triggers.sender_unknown(automation.senders, facts):
         raise SenderUnknown(
-            f"who closed {facts.repository}#{facts.number} is unknown, and `senders` is given; nothing was done"
+            f"who closed {facts.repository}#{facts.number} is unknown, and `senders` is given; nothing was done."
+            " A replay cannot help: rerun it without `senders`"
         )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from closeout.core.automation import Automation, Step
 from closeout.core.errors import ServiceError
+from closeout.patrol.closers import asks_who_closed
 from closeout.patrol.closings import patrol_closings
 from closeout.patrol.moments import seconds, shown
 from closeout.patrol.reader import Reader
@@ -14,6 +17,9 @@ from closeout.patrol.report import Report
 from tests.unit.patrol.lists import Lists, MemoryMarks, Taken, failure
 
 HERE = {"acme/shop": ("clean",)}
+SCRIPT = Step(
+    id="a", name="a", uses="shell", timeout=60.0, retry_attempts=1, retry_backoff=1.0, destructive=False
+)
 
 
 class Round:
@@ -22,12 +28,17 @@ class Round:
     def __init__(self) -> None:
         self.github, self.store, self.taken = Lists(), MemoryMarks(), Taken()
 
-    def patrol(self, repositories: dict[str, tuple[str, ...]] | None = None) -> Report:
+    def patrol(self, repositories: dict[str, tuple[str, ...]] | None = None, asking: str = "") -> Report:
         """Make one round."""
         report = Report()
         reader = Reader(self.github, lambda _seconds: None)
         patrol_closings(
-            reader, self.store, self.taken, HERE if repositories is None else repositories, report
+            reader,
+            self.store,
+            self.taken,
+            HERE if repositories is None else repositories,
+            report,
+            frozenset({asking}),
         )
         return report
 
@@ -339,9 +350,11 @@ def test_who_closed_them_comes_from_the_issue_events(world: Round) -> None:
     )
 
 
-@pytest.mark.parametrize(("transient", "started"), [(False, 1), (True, 0)])
-def test_events_that_cannot_be_read(world: Round, transient: bool, started: int) -> None:
-    """For now: the closing waits for the next patrol. For ever: it has no sender."""
+@pytest.mark.parametrize(
+    ("transient", "asking", "started"), [(False, "clean", 1), (True, "clean", 0), (True, "other", 1)]
+)
+def test_events_that_cannot_be_read(world: Round, transient: bool, asking: str, started: int) -> None:
+    """For now: the closing waits for the next patrol, if it matters. For ever: it has no sender."""
 
     def refuse(path: str) -> None:
         if path.endswith("/events"):
@@ -349,10 +362,26 @@ def test_events_that_cannot_be_read(world: Round, transient: bool, started: int)
 
     world.close(2)
     world.github.before = refuse
-    report = world.patrol()
-    assert (report.started, len(report.errors)) == (started, int(transient))
+    report = world.patrol(asking=asking)
+    assert (report.started, len(report.errors)) == (started, 1 - started)
     world.github.before = lambda _path: None
-    assert world.patrol().started == 1 - started
+    assert world.patrol(asking=asking).started == 1 - started
+
+
+def test_which_automations_ask_who_closed_it() -> None:
+    """A filter, a condition, a template, or a function or script, which may read anything."""
+    closed = ({"event": "pull_request", "types": ["closed"]},)
+    plain = Automation(name="clean", triggers=closed)
+    assert not asks_who_closed(plain)
+    asking: tuple[dict[str, Any], ...] = (
+        {"senders": ("bot",)},
+        {"function": "module:name"},
+        {"condition": "event.sender.login == 'bot'"},
+        {"concurrency": "${{ event.Sender.login }}"},
+        {"steps": (SCRIPT,)},
+    )
+    for given in asking:
+        assert asks_who_closed(replace(plain, **given)), given
 
 
 def test_a_thousand_closings_cost_few_calls(world: Round) -> None:

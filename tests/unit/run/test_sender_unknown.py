@@ -50,7 +50,13 @@ def test_senders_match_so_far_and_the_run_says_that_it_is_unknown() -> None:
     assert scene.play().verdict == "failure"
     assert scene.world.resources == {"preview-17", "preview-17/bucket"}
     assert scene.world.statuses == [
-        ("failure", "who closed acme/shop#17 is unknown, and `senders` is given; nothing was done")
+        (
+            "failure",
+            (
+                "who closed acme/shop#17 is unknown, and `senders` is given; nothing was done."
+                " A replay cannot help: rerun it without `senders`"
+            ),
+        )
     ]
 
 
