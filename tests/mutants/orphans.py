@@ -214,8 +214,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol repairs what was closed before it began",
         f"{SOURCE}/repair.py",
-        "    targets = tuple(dict.fromkeys(row.target for row in owned if begun(row)))",
-        "    targets = tuple(dict.fromkeys(row.target for row in owned))",
+        "    recent = {row.target for row in owned if begun(row)}",
+        "    recent = {row.target for row in owned}",
         (f"{REPAIR}::test_history_is_a_persons",),
     ),
     Mutant(
