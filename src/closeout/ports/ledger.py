@@ -260,7 +260,7 @@ class Attempts(Protocol):
         ...
 
     def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
-        """Give a closing to the run `owner`, which learned it while it runs; return the run that has it.
+        """Assign a closing to the run `owner`, which learned it while it runs; return the run that has it.
 
         `run_id` is the id that the closing and the automation give. The closing is another run's if that one exists or
         has claimed it before; if it is `owner`'s, no delivery starts `run_id` any more.

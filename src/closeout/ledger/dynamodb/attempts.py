@@ -148,7 +148,7 @@ class Attempts:
         return execution_id(run_id, attempt)
 
     def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
-        """Give a closing to a run that learned it while it runs; return the run that has it (see `ports.Attempts`)."""
+        """Assign a closing to a run that learned it while it runs; return the run that has it (see `ports.Attempts`)."""
         expires = int(self._clock.now() + KEPT_DAYS * DAY)
         self._table.change(put(layout.claim_item(run_id, owner, expires), layout.NEW))
         item = self._table.get(layout.attempt_key(run_id, 1))

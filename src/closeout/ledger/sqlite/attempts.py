@@ -55,7 +55,7 @@ class Attempts:
         return str(self._writer().run_with_deliveries(work))
 
     def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
-        """Give a closing to a run that learned it while it runs; return the run that has it (see `ports.Attempts`)."""
+        """Assign a closing to a run that learned it while it runs; return the run that has it (see `ports.Attempts`)."""
         at = self._clock.now()
 
         def work(connection: sqlite3.Connection) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def retarget(fake: FakeGitHub, full_name: str, number: int, base: str, *, automatic: bool = False) -> Pull:
-    """Give a pull request another base. A person's change is told to the hooks; GitHub's own is not."""
+    """Change the base of a pull request. A person's change is told to the hooks; GitHub's own is not."""
     world = fake.world
     with world.lock:
         repository = world.repository(full_name)
