@@ -114,5 +114,5 @@ def _show(report: dict[str, Any]) -> None:
     output.say(
         f"Orphans: {orphans['found']} found, {orphans['started']} started, {orphans['unknown']} unknown."
     )
-    for error in report["errors"]:
+    for error in dict.fromkeys(report["errors"]):  # lists and logs may meet the same one
         output.note(output.wrapped(f"Not read: {output.clean(error)}"))
