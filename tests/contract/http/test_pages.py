@@ -18,6 +18,7 @@ from closeout.testing import deliveries
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World, step
 from tests.contract.http.serving import KEY, Answer, Running, serving
+from tests.until import until
 
 DAY = 86_400
 
@@ -303,7 +304,7 @@ def test_a_signature_never_reaches_the_log(site: Site) -> None:
     execution = page_world.success(site.world)
     signature = site.link(execution).rpartition("=")[2]
     site.page(execution)
-    assert any(execution.partition("-")[0] in line for line in site.server.log)
+    until("its line", lambda: any(execution.partition("-")[0] in line for line in site.server.log))
     assert not any(signature in line for line in site.server.log)
 
 
