@@ -17,7 +17,7 @@ from closeout.core.automation import Automation
 from closeout.core.errors import BranchInUse, CloseoutError, NotSame, Reopened
 from closeout.core.payload import decode
 from closeout.core.plan import Change
-from closeout.ports import Attempts, RunReader
+from closeout.ports import RunReader
 from closeout.run import planning
 from closeout.run.deps import RunDeps
 
@@ -60,29 +60,42 @@ class Teardowns(RunReader, Protocol):
         ...
 
 
+class NewAttempt(Protocol):
+    """`ports.Attempts.new_attempt`."""
+
+    def __call__(
+        self, run_id: str, definition: str, requested_by: str, *, key: str | None, queue_timeout: float
+    ) -> str:
+        """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one."""
+        ...
+
+
 class Looks:
     """Looks at single teardowns of one ledger, and adds the attempts that delete what is there.
 
     `current` returns today's form of an automation, None if it is not rechecked. `start` has an attempt begin that may be
-    known already. `report` takes sentences for the operator.
+    known already, and `new_attempt` is `ports.Attempts`'. `report` takes sentences for the operator. Unless it `assumes` roles,
+    steps that name one are not looked at.
     """
 
     def __init__(
         self,
         reader: Teardowns,
-        attempts: Attempts,
+        new_attempt: NewAttempt,
         current: Callable[[str], Automation | None],
         deps: RunDeps,
         *,
         start: Callable[[str], None],
         report: Callable[[str], None],
+        assumes: bool = True,
     ) -> None:
         self._reader = reader
-        self._attempts = attempts
+        self._new_attempt = new_attempt
         self._current = current
         self._deps = deps
         self._start = start
         self._report = report
+        self._assumes = assumes
 
     def look(self, teardown: Teardown, tries: int) -> Outcome:
         """Look at a teardown that was tried `tries` times; start a further attempt if something is there. Never raises."""
@@ -118,11 +131,12 @@ class Looks:
                 f"run {run.id} is not rechecked: the deletes of {automation.name} have changed since it ran"
             )
             return "changed"
-        found = look(self._deps, automation, decode(self._reader.body(run.delivery)))
+        payload = decode(self._reader.body(run.delivery))
+        found = look(self._deps, automation, payload, assumes=self._assumes)
         if not found:
             return "nothing"
         definition = again(automation, self._deps.actions)
-        execution = self._attempts.new_attempt(
+        execution = self._new_attempt(
             run.id, definition.canonical(), BY, key=run.key, queue_timeout=automation.queue_timeout
         )
         self._report(
@@ -143,8 +157,10 @@ def deletes_the_same(stored: Automation, today: Automation, actions: Mapping[str
     return _deletes(stored, actions) == _deletes(as_stored, actions)
 
 
-def look(deps: RunDeps, automation: Automation, payload: Mapping[str, Any]) -> list[Change]:
-    """Return what the typed deletes of a closing would delete now; empty if nothing is there.
+def look(
+    deps: RunDeps, automation: Automation, payload: Mapping[str, Any], *, assumes: bool = True
+) -> list[Change]:
+    """Return what the typed deletes of a closing would delete now; empty if nothing is there. `assumes` as in `Looks`.
 
     Raises `Reopened`, `NotSame` or `BranchInUse` for what must not be deleted, `ServiceError` when GitHub or AWS does not say,
     and what a plan raises.
@@ -157,6 +173,8 @@ def look(deps: RunDeps, automation: Automation, payload: Mapping[str, Any]) -> l
     occasion = planning.Occasion(automation, EVENT, payload)
     planned: list[Change] = []
     for step in typed(automation, deps.actions):
+        if step.assume_role is not None and not assumes:
+            continue
         if step.condition is None or cel.condition(step.condition, payload):
             if fields.by_branch(step, deps.actions[step.uses]):
                 livecheck.check(subject, deps.github, branch)

@@ -59,7 +59,12 @@ class Rechecks:
         self._reader = reader
         self._automations = {name: one for name, one in automations.items() if is_due(one, deps.actions)}
         self._looks = Looks(
-            reader, attempts, self._automations.get, deps, start=lambda _execution: start(), report=report
+            reader,
+            attempts.new_attempt,
+            self._automations.get,
+            deps,
+            start=lambda _execution: start(),
+            report=report,
         )
         self._mark = mark
         self._marked = float("-inf")
