@@ -25,7 +25,8 @@ from tests.contract.ledger_suite import (
 )
 from tests.contract.test_ledgers import LocalLedger, StackLedger, redact
 
-Bench = tuple[LedgerBench, Teardowns]
+Bench = tuple[Any, Teardowns]
+"""A `LedgerBench`, and what reads it."""
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])

@@ -31,7 +31,7 @@ class StackLooks:
         self._ledger = ledger
         self._deps = deps
         self._report = report
-        self._now = deps.clock.now
+        self.now = deps.clock.now
         self._teardowns = Teardowns(ledger.table, ledger.store, ledger.views)
         self._looks = Looks(
             self._teardowns,
@@ -48,7 +48,7 @@ class StackLooks:
 
         `state` is what the last invocation returned, empty at first. `times` are those that are left.
         """
-        now, tries = self._now(), int(state.get("tries", 0))
+        now, tries = self.now(), int(state.get("tries", 0))
         try:
             if "times" not in state:
                 state = {"times": self._times(asked, now)}
@@ -84,7 +84,7 @@ class StackLooks:
     def _asked(self, asked: Mapping[str, Any]) -> Sequence[Teardown]:
         """Return the teardowns that an execution is about. Raises `StoreUnavailable`."""
         if "number" in asked:
-            since, about = self._now() - RECENT, (str(asked["repository"]), int(asked["number"]))
+            since, about = self.now() - RECENT, (str(asked["repository"]), int(asked["number"]))
             return [Teardown(*one) for one in self._teardowns.finished_teardowns(since, *about)]
         found = self._teardowns.teardown(str(asked["run_id"]), int(asked["attempt"]))
         return [] if found is None else [Teardown(*found)]
@@ -96,7 +96,7 @@ class StackLooks:
     def _new_attempt(self, run_id: str, definition: str, requested_by: str, **how: Any) -> str:
         """Store a further attempt. The worker runs no definition that was not deployed, and would fail only after a day."""
         known = self._ledger.table.get(known_key(definition_digest(definition)))
-        if known is None or from_item(known).get("expires", math.inf) <= self._now():
+        if known is None or from_item(known).get("expires", math.inf) <= self.now():
             raise LedgerError("what its recheck found is deleted once the stack is deployed again")
         return self._ledger.attempts.new_attempt(run_id, definition, requested_by, **how)
 

@@ -137,7 +137,8 @@ class Bench:
 
     def follow(self, asked: dict[str, Any], until: float = 3 * DAY) -> list[float]:
         """Carry an execution on to its end, or for some time; return after which seconds it went on."""
-        begin, state, at = self.scene.clock.now(), {}, []
+        begin, at = self.scene.clock.now(), list[float]()
+        state: dict[str, Any] = {}
         for _ in range(60):
             state = json.loads(json.dumps(self.looks.advance(asked, state)))
             if "wake" not in state or state["wake"] > begin + until:
