@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from closeout import livecheck
 from closeout.actions.registry import Registry
 from closeout.config.inverses import inventories
+from closeout.config.typed_deletes import is_due, typed
 from closeout.core import templates
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
@@ -117,6 +118,28 @@ def audit_statements(automations: Iterable[Automation], actions: Registry) -> tu
             single.append(Statement("aws", step.assume_role, rights, resources, why, place))
         github = ("pull_requests:read",), tuple(sorted(one.automation.repositories))
         single.append(Statement("github", None, *github, ("read the pull requests of what exists",), place))
+    return _merged(single)
+
+
+def recheck_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
+    """Return what closeout's own role needs for rechecks: rights to read what the typed deletes plan, none to change anything.
+
+    A step with `assume-role` needs nothing: whoever may assume that role may delete, so its rechecks are not made apart from
+    the worker.
+    """
+    single: list[Statement] = []
+    for automation in automations:
+        if not is_due(automation, actions):
+            continue
+        for step in typed(automation, actions):
+            if step.assume_role is not None:
+                continue
+            place, action = (f"{automation.name}/{step.id}",), actions[step.uses]
+            tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()
+            for permission in (*action.plan_permissions(step.inputs), *tags):
+                resources = tuple(_narrowed(arn, step) for arn in permission.resources or ("*",))
+                rights = tuple(sorted(permission.actions))
+                single.append(Statement("aws", None, rights, resources, (permission.reason,), place))
     return _merged(single)
 
 
