@@ -103,7 +103,7 @@ class CloseoutStack(Stack):
             (made.dead_letters, made.last_letters),
             [group for group in groups if group is not None],
             self.api.rest,
-            (made.receiver, made.ended, self.patrol.function, chores.function),
+            (made.receiver, made.ended, chores.function),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
@@ -115,7 +115,9 @@ class CloseoutStack(Stack):
         """
         made = self.functions
         before: list[IConstruct] = [published]
-        stop = chores.stop(made, self.ledger.table)
+        # Rechecks wait for days, and Lambda deletes a function only after its executions.
+        chores.stop("StopRechecks", self.patrol.function, self.ledger.table)
+        stop = chores.stop("StopRuns", made.worker, self.ledger.table)
         stop.node.add_dependency(self.failures, self.secrets, self.ledger.bucket, made.ended, published)
         before.append(stop)
         if "ledger" not in given.keep:

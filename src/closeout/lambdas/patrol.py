@@ -1,7 +1,7 @@
 """Patrol's function on AWS: a schedule, or a command, starts a durable execution of it.
 
 Its event has one key, which says what is to be done: `{"patrol": {}}` makes a round of what is due, and
-`{"patrol": {"everything": true}}` one of everything. Lambda starts an execution again that was killed; a round may be
+`{"patrol": {"everything": true}}` one of everything. `{"recheck": {…}}` looks again after a teardown (`rechecks`). Lambda starts an execution again that was killed; a round may be
 repeated, and its lease lets one patrol work at a time.
 """
 
@@ -21,6 +21,7 @@ from aws_durable_execution_sdk_python.retries import RetryDecision
 from closeout.core.errors import UsageError
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
+from closeout.lambdas.rechecks import recheck
 from closeout.wiring.stack_patrols import StackPatrols, open_stack_patrols
 
 BUSY: dict[str, Any] = {"busy": True}
@@ -55,6 +56,8 @@ def carry_out(made: StackPatrols, execution: str) -> Callable[[Any, Any], Any]:
         match event:
             case {"patrol": dict(asked)} if len(event) == 1:
                 return patrol(asked, context, made, execution)
+            case {"recheck": dict(asked)} if len(event) == 1:
+                return recheck(asked, context, made.looks)
         raise UsageError(f"patrol's event says nothing that can be done; its keys are {sorted(event)}")
 
     return cast("Callable[[Any, Any], Any]", work)

@@ -41,6 +41,7 @@ from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_looks import open_looks
 from closeout.wiring.stack_runtime import boto_clients
 
 LEASE = 960.0
@@ -86,6 +87,7 @@ class StackPatrols:
         self._webhook = webhook
         self._redact = redactor.text
         self._clock = clock
+        self.looks = open_looks(ledger, clients, redactor, clock, name)
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
