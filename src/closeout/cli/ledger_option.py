@@ -97,9 +97,9 @@ class Where:
 
     @property
     def empty_runs(self) -> Mapping[str, int]:
-        """Return how many runs found nothing, of automations that never found anything; a stack does not count them."""
+        """Return how many runs found nothing, of automations that never found anything."""
         if self._stack:
-            return {}
+            return self._remote.empty_runs.counts()
         from closeout.ledger.sqlite import Views as FileViews
 
         views = FileViews(self.path)

@@ -17,7 +17,7 @@ from closeout.run.recheck import BY, RETRY, TRIES
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks
-from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts
+from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts, with_boto
 from tests.contract.conftest import aws
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client, run_name
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
@@ -318,7 +318,8 @@ def test_a_definition_that_was_not_deployed_starts_no_attempt(bench: Bench) -> N
 
 
 def starts(bench: Bench) -> RecheckStarts:
-    return RecheckStarts(bench.functions, PATROL, bench.scene.clock.now, bench.told.append)
+    now = bench.scene.clock.now
+    return RecheckStarts(with_boto(bench.functions, now), PATROL, now, bench.told.append)
 
 
 def ended(bench: Bench, name: str = "cleanup") -> None:
