@@ -64,7 +64,7 @@ KEYS: tuple[Key, ...] = (
     Key("step", "with", "map", "", "The action's inputs. An `aws/*` step may set `account`, `region` and `assume-role` here too."),
     Key("step", "id", "lower-case letters, digits, dashes", "the action's last word and the step's position, like `delete-stack-1`", "Names the step in runs and logs."),
     Key("step", "name", "text", "the action's summary", "The step's title for people."),
-    Key("step", "if", "CEL expression", "true", "A condition over `event`; when false the step is skipped."),
+    Key("step", "if", "CEL expression", "true", "A condition over `event` and the steps before; when false the step is skipped."),
     Key("step", "timeout", "duration", "the action's own", "Longest time for one operation of the step: a script, a build, the wait for a stack's end."),
     Key("step", "retry", "map", "the action's own", "How calls are retried after a transient error."),
     Key("step", "destructive", "`false`", "true but for `github/comment`", "On `shell`, `python`, `http/request` and `github/dispatch-workflow`: says that the step deletes nothing."),

@@ -11,7 +11,7 @@ from typing import Any
 
 from closeout import livecheck
 from closeout.actions.spec import Action
-from closeout.config import cel, fields
+from closeout.config import cel, fields, reactions
 from closeout.core.automation import Automation, Step
 from closeout.core.plan import Change
 from closeout.run import planning
@@ -55,7 +55,7 @@ def look(deps: RunDeps, automation: Automation, payload: Mapping[str, Any]) -> l
     occasion = planning.Occasion(automation, EVENT, payload)
     planned: list[Change] = []
     for step in typed(automation, deps.actions):
-        if step.condition is None or cel.condition(step.condition, payload):
+        if step.condition is None or cel.condition(step.condition, payload, cel.NOTHING_YET):
             if fields.by_branch(step, deps.actions[step.uses]):
                 livecheck.check(subject, deps.github, branch)
             planned += planning.make_plan(deps, occasion, step, planned).changes
@@ -72,4 +72,6 @@ def _deletes(automation: Automation, actions: Mapping[str, Action]) -> list[tupl
 
 def _is_typed(step: Step, actions: Mapping[str, Action]) -> bool:
     action = actions.get(step.uses)
-    return step.destructive and action is not None and action.absent is not None
+    # In a further attempt no other step runs before it, so nothing could answer what it asks of them.
+    alone = step.condition is None or not reactions.asked(step.condition)
+    return alone and step.destructive and action is not None and action.absent is not None

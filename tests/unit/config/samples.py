@@ -214,6 +214,7 @@ SAMPLES: tuple[Sample, ...] = (
     # steps
     Sample("unknown-action", preview("aws/cloudformation-delete-stack", "§aws/cloudformation-delete-stak")),
     Sample("duplicate-id", tidy("- uses: shell", "- { uses: shell, id: a, destructive: false, with: { run: x } }\n      - §id: a\n        uses: shell")),
+    Sample("unknown-step", tidy("with: { run: 'true' }", "if: §steps.other.outcome == 'failure'\n        with: { run: 'true' }")),
     Sample("unknown-input", preview("stack-name:", "§stackname: x, stack-name:")),
     Sample("missing-input", preview(f"{{ stack-name: {STACK} }}", "§{ empty-buckets: true }")),
     Sample("missing-input", preview(f"        with: {{ stack-name: {STACK} }}\n", "").replace("- uses", "- §uses")),
