@@ -10,6 +10,13 @@ INTAKE = "tests/unit/wiring/test_api_intake.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "patrol: a delivery that arrived after all is offered as one that did not",
+        "src/closeout/patrol/ignored.py",
+        "if not stored(str(each.hook), each.guid)]",
+        "if each.guid]",
+        (f"{LOG}::test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_replayed",),
+    ),
+    Mutant(
         "patrol: what was closed before the beginning is started",
         "src/closeout/patrol/marks.py",
         "for name, beginning in beginnings.items() if moment > beginning)",

@@ -29,6 +29,7 @@ from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.recovery import Recovery
 from closeout.wiring.reruns import Reruns
 
 LAST = "report"
@@ -70,12 +71,15 @@ class Patrols:
         automations = {automation.name: automation for automation in loaded.automations}
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
         again = partial(reruns.closed_again, by="patrol")
+        intake = ApiIntake(
+            receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
+        )
+        github = _Stoppable(clients, self._stopping)
+        self.recovery = Recovery(github, ledger, intake, reruns)
         self._patrol = Patrol(
-            _Stoppable(clients, self._stopping),
+            github,
             ledger,
-            ApiIntake(
-                receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
-            ),
+            intake,
             loaded.automations,
             ours=lambda url: (own := base()) is not None and same_webhook(url, own),
             pause=self._stopping.wait,
