@@ -6,9 +6,31 @@ from tests.mutants.mutant import Mutant
 
 LIST = "tests/unit/patrol/test_closed_list.py"
 LOG = "tests/unit/patrol/test_delivery_log.py"
+OWNERS = "tests/unit/patrol/test_owners.py"
 INTAKE = "tests/unit/wiring/test_api_intake.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "patrol: an owner whose list cannot be read has no repositories",
+        "src/closeout/patrol/rounds.py",
+        "in missing]",
+        "in ()]",
+        (f"{OWNERS}::test_a_list_that_cannot_be_read_is_an_error_and_what_was_known_is_read_on",),
+    ),
+    Mutant(
+        "patrol: a repository that is not listed for a while loses its beginning",
+        "src/closeout/patrol/closings.py",
+        " and not listened(mark.name))",
+        ")",
+        (f"{OWNERS}::test_a_repository_that_github_does_not_list_for_a_while_keeps_its_beginning",),
+    ),
+    Mutant(
+        "patrol: a pattern covers what the automation takes back, or what another owner has",
+        "src/closeout/patrol/coverage.py",
+        "for one in self.listening if _covers(one, name))",
+        "for one in self.listening)",
+        ("tests/unit/patrol/test_coverage.py::test_a_pattern_stands_for_what_github_lists_of_its_owner",),
+    ),
     Mutant(
         "patrol: a delivery that arrived after all is offered as one that did not",
         "src/closeout/patrol/ignored.py",
@@ -33,8 +55,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a repository that was renamed loses its beginnings",
         "src/closeout/patrol/closings.py",
-        "(mark for mark in marks.values() if mark.id not in seen)",
-        "marks.values()",
+        "if mark.id not in seen and not listened(mark.name))",
+        "if not listened(mark.name))",
         (f"{LIST}::test_a_repository_with_a_new_name_is_watched_on",),
     ),
     Mutant(

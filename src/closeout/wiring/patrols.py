@@ -99,8 +99,8 @@ class Patrols:
         if not (self._settings.deliveries or self._settings.state):
             return []
         found = [
-            f"patrol does not cover `repositories: {pattern}` of {automation}: it reads lists only of repositories that"
-            " are written out, because a pattern does not say which there are"
+            f"patrol does not cover `repositories: {pattern}` of {automation}: without the name of an owner, as in"
+            " `acme/*`, it cannot list which repositories there are"
             for automation, pattern in self._patrol.coverage.patterns
         ]
         return [*found, *([UNASKED] if self.watches and not self._has_token else [])]
