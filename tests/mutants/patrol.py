@@ -11,6 +11,13 @@ INTAKE = "tests/unit/wiring/test_api_intake.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "patrol: the daily audit spends what runs need",
+        "src/closeout/wiring/orphans.py",
+        "            return self._reader.read(path, query or {}).body",
+        "            return self._github.request(method, path, query=query)",
+        ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_spends_no_more_than_its_patrol_may",),
+    ),
+    Mutant(
         "patrol: an owner whose list cannot be read has no repositories",
         "src/closeout/patrol/rounds.py",
         "in missing]",
@@ -140,8 +147,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the reserve of live checks and statuses is spent",
         "src/closeout/patrol/reader.py",
-        "            self._allowed = min(half, free)",
-        "            self._allowed = half",
+        "before + min(most, free)",
+        "before + most",
         (f"{LIST}::test_a_round_spends_half_of_what_is_left_and_keeps_the_reserve",),
     ),
     Mutant(

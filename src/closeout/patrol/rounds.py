@@ -51,12 +51,14 @@ class Patrol:
         self._configured = coverage(automations)
         self.coverage: Coverage = self._configured
         """With the repositories that patterns stand for, as far as they are known."""
+        self.reader = Reader(github, pause)
+        """Of the last round: an audit that belongs to it spends from the same budget."""
         self._asking = frozenset(one.name for one in automations if asks_who_closed(one))
 
     def round(self, *, deliveries: bool = True, closings: bool = True, cover_gaps: bool = True) -> Report:
         """Look once; never raise for what GitHub answers. With `cover_gaps` a gap in a log makes it read the lists too."""
         report = Report()
-        reader = Reader(self._github, self._pause)
+        reader = self.reader = Reader(self._github, self._pause)
         try:
             if closings and self._configured.listed:
                 self._expand(reader, report)

@@ -122,7 +122,7 @@ class Patrols:
         return report
 
     def _look_for_orphans(self, report: Report) -> None:
-        made = self._orphans.round(self._stopping.is_set)
+        made = self._orphans.round(self._stopping.is_set, self._patrol.reader)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors
