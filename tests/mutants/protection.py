@@ -38,7 +38,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "scripts run again after a recheck",
         "src/closeout/run/recheck.py",
-        "    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)",
+        "    return replace(automation, steps=steps, grace=0.0, late=True)",
         "    return replace(automation, grace=0.0, late=True)",
         (f"{RECHECKS}::test_scripts_and_comments_do_not_run_again",),
     ),

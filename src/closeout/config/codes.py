@@ -67,7 +67,7 @@ CODES: dict[str, str] = {
     "missing-input": "The action needs this input.",
     "bad-input": "The action does not accept this value.",
     "misplaced-input": "An input of the action is next to `uses` instead of in `with`.",
-    "not-for-action": "The action does not support `destructive`, `expect` or `pass-env`.",
+    "not-for-action": "The action does not support `destructive`, `expect`, `pass-env` or `recheck`.",
     "nothing-to-delete": "`environment` is set, and no step of the automation deletes by itself.",
     # Python
     "module-failed": "A module of `modules` cannot be imported. As a warning: this machine does not have what a `python` step calls.",

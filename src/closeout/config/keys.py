@@ -71,6 +71,7 @@ KEYS: tuple[Key, ...] = (
     Key("step", "allow-untrusted", "field or list of fields", "none", "Fields that outsiders control (`event.pull_request.head.ref`) and that may still be part of a name or be passed on. Pull requests from forks are then ignored."),
     Key("step", "pass-env", "name or list of names", "none", "Environment variables that a `shell` step's script may see although closeout withholds them by default."),
     Key("step", "expect", "`any` or `present`", "`any`", "`present`: the step fails if there is nothing to delete, unless an earlier attempt of the run deleted it. For actions that delete by themselves."),
+    Key("step", "recheck", "`true` or `false`", "`false`", "`true`: the step runs again when a recheck finds something that was deployed late. For steps that do not delete by themselves, beside one that does."),
     Key("retry", "attempts", "integer", "3", "Calls in all."),
     Key("retry", "backoff", "duration", "`1s`", "Wait before the second call; doubles from there, up to five minutes."),
     Key("trigger", "types", "list", "any", "The event's actions (`closed`)."),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from closeout import livecheck
 from closeout.actions.registry import Registry
 from closeout.config.inverses import inventories
+from closeout.config.patrol import PatrolSettings
 from closeout.core import templates
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
@@ -85,8 +86,10 @@ class TooWide(NamedTuple):
         )
 
 
-def statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
-    """Return what the automations need, merged and sorted; merging never widens.
+def statements(
+    automations: Iterable[Automation], actions: Registry, patrol: PatrolSettings | None = None
+) -> tuple[Statement, ...]:
+    """Return what the automations need, merged and sorted; merging never widens. `patrol` adds what patrol reads of GitHub.
 
     A step with `assume-role` needs `sts:AssumeRole` on it, and its own permissions stand under that `role`. Names of
     account and region come from the step. What `shell`, `python` and `@on` functions do is not known, so it is not
@@ -98,6 +101,7 @@ def statements(automations: Iterable[Automation], actions: Registry) -> tuple[St
     if wide:
         raise ConfigError("\n".join(name.message for name in wide))
     single = [one for automation in known for one in _of_automation(automation, actions)]
+    single += [one for automation in known if patrol for one in _of_patrol(automation, patrol)]
     return _merged(_without_implied(single))
 
 
@@ -224,6 +228,24 @@ def _of_run(automation: Automation) -> Iterator[Statement]:
         yield github("deployments:read", "see whether the environment has an active deployment")
     if filtered and "pull_request" in events:
         yield github("pull_requests:read", "read the changed files that `paths` is about")
+
+
+def _of_patrol(automation: Automation, patrol: PatrolSettings) -> Iterator[Statement]:
+    """Yield what patrol and the guard for deploys read, whether or not the automation deletes anything."""
+    checks = livecheck.possible(automation.triggers)
+    repositories = tuple(sorted(set(automation.repositories))) or ("*",)
+    needed: list[tuple[str, str]] = []
+    if any(check.kind == "pull request" for check in checks):
+        needed.append(("pull_requests:read", "answer `closeout guard`"))
+        if patrol.state is not None:
+            needed.append(("metadata:read", "find the repositories whose closed pull requests patrol lists"))
+            needed.append(
+                ("pull_requests:read", "let patrol find closed pull requests that no webhook told of")
+            )
+    if checks and patrol.deliveries is not None:
+        needed.append(("repository_hooks:read", "let patrol read the delivery log for lost webhooks"))
+    for permission, why in needed:
+        yield Statement("github", None, (permission,), repositories, (why,), (automation.name,))
 
 
 def _needs(step: Step, actions: Registry, system: str) -> bool:

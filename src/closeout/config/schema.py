@@ -98,6 +98,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("step", "allow-untrusted"): _TEXTS,
     ("step", "pass-env"): _TEXTS,
     ("step", "expect"): {"enum": ["any", "present"]},
+    ("step", "recheck"): _BOOLEAN,
     ("retry", "attempts"): {"type": "integer", "minimum": 1, "maximum": 20},
     ("retry", "backoff"): _DURATION,
     **{("trigger", name): _TEXTS for name in keys.names("trigger")},

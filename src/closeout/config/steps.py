@@ -109,6 +109,7 @@ def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str,
         region=target.region,
         assume_role=target.assume_role,
         expect=_expect(section.get("expect"), uses, action),
+        rechecked=_rechecked(section.get("recheck"), uses, action),
     )
     if action.look_up is not None:
         around.later.append(
@@ -255,6 +256,15 @@ def _expect(at: At | None, uses: str, action: Action) -> str:
         fix = "leave `expect` out; let the script itself fail when nothing is there"
         at.error("not-for-action", f"`{uses}` does not say whether it found something", fix)
     return value or "any"
+
+
+def _rechecked(at: At | None, uses: str, action: Action) -> bool:
+    value = at.boolean() if at else None
+    if at is not None and value is not None and action.absent is not None:
+        fix = "leave `recheck` out; `recheck: off` on the automation turns rechecks off"
+        at.error("not-for-action", f"`{uses}` is part of each recheck", fix)
+        return False
+    return bool(value)
 
 
 def _fields(at: At | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ EVENT, ACTION = "pull_request", "closed"
 
 
 def typed(automation: Automation, actions: Mapping[str, Action]) -> tuple[Step, ...]:
-    """Return the steps that delete by themselves: scripts, comments and dispatches are not repeated."""
+    """Return the steps that delete by themselves."""
     return tuple(step for step in automation.steps if _is_typed(step, actions))
 
 
@@ -37,8 +37,12 @@ def deletes_the_same(stored: Automation, today: Automation, actions: Mapping[str
 
 
 def again(automation: Automation, actions: Mapping[str, Action]) -> Automation:
-    """Return what a further attempt carries out: the typed deletes alone, without the grace of the first attempt."""
-    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)
+    """Return what a further attempt carries out, without the grace of the first: the typed deletes, and the steps that ask for it.
+
+    Such a step has no part in whether there is a further attempt: only typed deletes say whether something is there.
+    """
+    steps = tuple(step for step in automation.steps if step.rechecked or _is_typed(step, actions))
+    return replace(automation, steps=steps, grace=0.0, late=True)
 
 
 def look(deps: RunDeps, automation: Automation, payload: Mapping[str, Any]) -> list[Change]:

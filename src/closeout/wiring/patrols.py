@@ -29,6 +29,7 @@ from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.recovery import Recovery
 from closeout.wiring.reruns import Reruns
 
 LAST = "report"
@@ -70,12 +71,15 @@ class Patrols:
         automations = {automation.name: automation for automation in loaded.automations}
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
         again = partial(reruns.closed_again, by="patrol")
+        intake = ApiIntake(
+            receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
+        )
+        github = _Stoppable(clients, self._stopping)
+        self.recovery = Recovery(github, ledger, intake, reruns)
         self._patrol = Patrol(
-            _Stoppable(clients, self._stopping),
+            github,
             ledger,
-            ApiIntake(
-                receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
-            ),
+            intake,
             loaded.automations,
             ours=lambda url: (own := base()) is not None and same_webhook(url, own),
             pause=self._stopping.wait,
@@ -95,8 +99,8 @@ class Patrols:
         if not (self._settings.deliveries or self._settings.state):
             return []
         found = [
-            f"patrol does not cover `repositories: {pattern}` of {automation}: it reads lists only of repositories that"
-            " are written out, because a pattern does not say which there are"
+            f"patrol does not cover `repositories: {pattern}` of {automation}: without the name of an owner, as in"
+            " `acme/*`, it cannot list which repositories there are"
             for automation, pattern in self._patrol.coverage.patterns
         ]
         return [*found, *([UNASKED] if self.watches and not self._has_token else [])]
@@ -118,7 +122,7 @@ class Patrols:
         return report
 
     def _look_for_orphans(self, report: Report) -> None:
-        made = self._orphans.round(self._stopping.is_set)
+        made = self._orphans.round(self._stopping.is_set, self._patrol.reader)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors

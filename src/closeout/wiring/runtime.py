@@ -23,7 +23,7 @@ from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Execution, Request
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
-from closeout.wiring import cleaning
+from closeout.wiring import cleaning, recovery
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.orphans import OrphanRounds
@@ -182,7 +182,7 @@ class Runtime:
     # --- requests of other processes -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out a rerun, a replay, a cleaning, a prune or a patrol; return its outcome. Errors become sentences."""
+        """Carry out a rerun, a replay, a recovery, a cleaning, a prune or a patrol; return its outcome. Errors become sentences."""
         try:
             if request.kind == "patrol":
                 return json.dumps(self.patrols.round().with_notes())
@@ -192,6 +192,8 @@ class Runtime:
                 return self._reruns.rerun(str(request.target), request.by, request.id)
             if request.kind == "replay":
                 return self._reruns.replay(int(str(request.target)), request.by)
+            if request.kind == recovery.KIND:
+                return self.patrols.recovery.replay(str(request.target), request.by)
             if request.kind == cleaning.KIND:
                 outcome = self._cleaning.start(str(request.target), request.by)
                 self.engine.wake()

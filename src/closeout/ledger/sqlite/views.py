@@ -174,6 +174,14 @@ class Views:
             raise NotFound(f"the ledger has no delivery {delivery_id}")
         return payload_text(rows[0][0], form=bool(rows[0][1]))
 
+    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
+        return {key: json.loads(value) for key, value in self._read("marks", (kind,))}
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery of a hook is stored."""
+        return bool(self._read("has_delivery", (guid, hook)))
+
     def setting(self, name: str) -> bytes | None:
         """Return a value that a server has kept, None if there is none."""
         rows = self._read("setting", (name,))

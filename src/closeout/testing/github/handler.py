@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from closeout.testing.github import control, graphql
+from closeout.testing.github import control, graphql, owners
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
 from closeout.testing.github.routes import ROUTES, Call, Cut
@@ -151,6 +151,9 @@ class Handler(BaseHTTPRequestHandler):
             if token["user"] is None:
                 raise Refused(403, "Resource not accessible by integration")
             return 200, token["user"], {}
+        listed = owners.answer(self.fake.world, path, query, token)
+        if listed is not None:
+            return 200, listed, {}
         organized = re.fullmatch(r"/orgs/([^/]+)(/hooks(?:/.*)?)", path)
         if organized:
             return *self._organization(organized[1], organized[2], body, query, token), {}

@@ -38,11 +38,16 @@ class Cut(list[Any]):
 
 
 def page(call: Call, items: list[Any]) -> list[Any]:
+    """Cut one page out, as the call's query says."""
+    return cut_page(call.query, items)
+
+
+def cut_page(query: Mapping[str, str], items: list[Any]) -> Cut:
     """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
-    size = min(int(call.query.get("per_page", "30")), 100)
-    number = int(call.query.get("page", "1"))
+    size = min(int(query.get("per_page", "30")), 100)
+    number = int(query.get("page", "1"))
     cut = Cut(items[(number - 1) * size : number * size])
-    cut.following = {**call.query, "page": str(number + 1)} if len(items) > number * size else None
+    cut.following = {**query, "page": str(number + 1)} if len(items) > number * size else None
     return cut
 
 
