@@ -11,14 +11,15 @@ import json
 import re
 import socket
 import time
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from closeout.testing.github import control, graphql, owners
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
-from closeout.testing.github.routes import ROUTES, Call, Cut
+from closeout.testing.github.routes import ROUTES, Answer, Call, Cut
 from closeout.testing.github.webhooks import HookOwner
 from closeout.testing.github.world import Refused, Repository
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
 
 _DOCS = "https://docs.github.com/rest"
+C = TypeVar("C")
 
 
 class Moved(Exception):
@@ -54,9 +56,8 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._send(400, {"message": "Problems parsing JSON", "documentation_url": _DOCS})
             return
-        if (
-            path == "/_services/token/.well-known/jwks"
-        ):  # of GitHub Enterprise Server, whose API is on the same host
+        # GitHub Enterprise Server serves its keys on the host of the API.
+        if path == "/_services/token/.well-known/jwks":
             self._send(200, {"keys": self.fake.workflow_keys})
         elif path.startswith("/_control/"):
             self._control(path.removeprefix("/_control/"), body, query)
@@ -162,12 +163,8 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "Not Found")
         if rest.startswith("/hooks"):
             return *self._hooks(repository, rest, body, query), {}
-        for method, pattern, do in ROUTES:
-            found = pattern.fullmatch(rest)
-            if found and method == self.command:
-                call = Call(self.fake.world, repository, token["user"], body, query, found.groups())
-                return *do(call), {}
-        raise Refused(404, "Not Found")
+        do, caught = self._find(ROUTES, rest)
+        return *do(Call(self.fake.world, repository, token["user"], body, query, caught)), {}
 
     def _organization(
         self, login: str, rest: str, body: Any, query: dict[str, str], token: Any
@@ -179,10 +176,17 @@ class Handler(BaseHTTPRequestHandler):
         return self._hooks(organization, rest, body, query)
 
     def _hooks(self, owner: HookOwner, rest: str, body: Any, query: dict[str, str]) -> tuple[int, Any]:
-        for method, pattern, do in HOOK_ROUTES:
-            found = pattern.fullmatch(rest)
+        do, caught = self._find(HOOK_ROUTES, rest)
+        return do(HookCall(self.fake.world, self.fake.sender, owner, body, query, caught))
+
+    def _find(
+        self, routes: Sequence[tuple[str, str, Callable[[C], Answer]]], path: str
+    ) -> tuple[Callable[[C], Answer], tuple[str, ...]]:
+        """Return what answers a path, and what its pattern caught. Raises `Refused` 404."""
+        for method, pattern, do in routes:
+            found = re.fullmatch(pattern, path)
             if found and method == self.command:
-                return do(HookCall(self.fake.world, self.fake.sender, owner, body, query, found.groups()))
+                return do, found.groups()
         raise Refused(404, "Not Found")
 
     def _locate(self, path: str) -> tuple[Repository, str]:

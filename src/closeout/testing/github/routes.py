@@ -5,7 +5,6 @@ Answers carry the fields that closeout and its tests read, with GitHub's names a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -28,7 +27,6 @@ class Call(NamedTuple):
 
 
 Answer = tuple[int, Any]
-Route = tuple[str, re.Pattern[str], Callable[[Call], Answer]]
 
 
 class Cut(list[Any]):
@@ -123,8 +121,7 @@ def _get_ref(call: Call) -> Answer:
 
 def _matching_refs(call: Call) -> Answer:
     # By prefix: `heads/pr-1` also gives `heads/pr-12`. Whoever reads it as "is there" deletes the wrong thing.
-    found = [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
-    return 200, found
+    return 200, [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
 
 
 def _ref(ref: str, sha: str) -> dict[str, Any]:
@@ -147,9 +144,8 @@ def _list_comments(call: Call) -> Answer:
 
 def _post_comment(call: Call) -> Answer:
     user = call.user or {"login": "app[bot]", "id": 99, "type": "Bot"}
-    return 201, call.world.add_comment(
-        call.repository, int(call.rest[0]), str(call.body.get("body", "")), user
-    )
+    text = str(call.body.get("body", ""))
+    return 201, call.world.add_comment(call.repository, int(call.rest[0]), text, user)
 
 
 def _patch_comment(call: Call) -> Answer:
@@ -206,29 +202,25 @@ def _shown(run: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in run.items() if key not in ("inputs", "looks", "file")}
 
 
-def _route(method: str, path: str, do: Callable[[Call], Answer]) -> Route:
-    return method, re.compile(path), do
-
-
-ROUTES: tuple[Route, ...] = (
-    _route("GET", r"", _get_repository),
-    _route("GET", r"/pulls", _list_pulls),
-    _route("GET", r"/pulls/(\d+)", _get_pull),
-    _route("GET", r"/pulls/(\d+)/files", _pull_files),
-    _route("POST", r"/statuses/([0-9a-f]{40})", _post_status),
-    _route("GET", r"/commits/([^/]+)/statuses", _list_statuses),
-    _route("GET", r"/git/ref/(.+)", _get_ref),
-    _route("GET", r"/git/matching-refs/(.+)", _matching_refs),
-    _route("DELETE", r"/git/refs/(.+)", _delete_ref),
-    _route("GET", r"/issues/events", _list_events),
-    _route("GET", r"/issues/(\d+)/comments", _list_comments),
-    _route("POST", r"/issues/(\d+)/comments", _post_comment),
-    _route("PATCH", r"/issues/comments/(\d+)", _patch_comment),
-    _route("GET", r"/deployments", _list_deployments),
-    _route("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
-    _route("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
-    _route("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
-    _route("GET", r"/actions/runs/(\d+)", _get_run),
-    _route("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
+ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
+    ("GET", r"", _get_repository),
+    ("GET", r"/pulls", _list_pulls),
+    ("GET", r"/pulls/(\d+)", _get_pull),
+    ("GET", r"/pulls/(\d+)/files", _pull_files),
+    ("POST", r"/statuses/([0-9a-f]{40})", _post_status),
+    ("GET", r"/commits/([^/]+)/statuses", _list_statuses),
+    ("GET", r"/git/ref/(.+)", _get_ref),
+    ("GET", r"/git/matching-refs/(.+)", _matching_refs),
+    ("DELETE", r"/git/refs/(.+)", _delete_ref),
+    ("GET", r"/issues/events", _list_events),
+    ("GET", r"/issues/(\d+)/comments", _list_comments),
+    ("POST", r"/issues/(\d+)/comments", _post_comment),
+    ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
+    ("GET", r"/deployments", _list_deployments),
+    ("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
+    ("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
+    ("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
+    ("GET", r"/actions/runs/(\d+)", _get_run),
+    ("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
 )
 """(method, pattern of the path after `/repos/{owner}/{repo}`, handler)."""

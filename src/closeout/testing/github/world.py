@@ -10,6 +10,7 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from closeout.testing import deliveries, payloads
@@ -307,10 +308,8 @@ class World:
                     raise Refused(422, "Reference does not exist")
             else:
                 repository.refs[ref] = sha
-        build = deliveries.delete if sha is None else deliveries.create
-        self._emit(
-            repository, "delete" if sha is None else "create", build(name, ref_type, **_naming(repository))
-        )
+        event, build = ("delete", deliveries.delete) if sha is None else ("create", deliveries.create)
+        self._emit(repository, event, build(name, ref_type, **_naming(repository)))
 
     # --- workflows ------------------------------------------------------------------------------------
 
@@ -387,14 +386,8 @@ class World:
 
 def stamp(now: float) -> str:
     """Return a time as GitHub writes it."""
-    import datetime
-
-    return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _naming(repository: Repository) -> dict[str, Any]:
-    return {
-        "repository": repository.full_name,
-        "repository_id": repository.id,
-        "private": repository.private,
-    }
+    return {"repository": repository.full_name, "repository_id": repository.id, "private": repository.private}

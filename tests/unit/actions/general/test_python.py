@@ -9,9 +9,9 @@ import pytest
 
 from closeout.actions.general.python import ACTION, still_running
 from closeout.core.errors import ActionFailed, InputError
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general import example_functions
 from tests.unit.actions.general.parts import nothing
+from tests.work import Crashed, ImmediateWork
 
 HERE = "tests.unit.actions.general"
 
