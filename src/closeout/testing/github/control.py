@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.testing import payloads
-from closeout.testing.github.world import Refused, Repository
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.world import Repository
 
 if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
