@@ -39,7 +39,7 @@ TIMEOUT = 10.0
 
 def _clock(world: World) -> Result:
     offsets: dict[str, float] = {}
-    with suppress(ServiceError):
+    with suppress(CloseoutError):
         if world.has_token:
             offsets["GitHub"] = world.limits().date - world.now()
     for target in targets(world.loaded)[:1]:

@@ -76,14 +76,19 @@ def _there(world: World) -> Result:
         count += 1
         if hooks.ours or _meant(hooks):
             continue
-        if hooks.unread is not None:
-            text = f"{name} has no webhook that leads here, and those of its organization cannot be read"
-            results.append(unknown(f"{text} ({hooks.unread.message})"))
-        else:
-            results.append(wrong(f"{name} has no webhook that leads to {world.base()}{WEBHOOK}"))
+        if hooks.unread is not None and _heard(world, name, hooks):
+            continue
+        others = "; those of its organization cannot be read" if hooks.unread is not None else ""
+        results.append(wrong(f"{name} has no webhook that leads to {world.base()}{WEBHOOK}{others}"))
     if not count:
         return skipped("the webhooks of no repository can be read")
     return worst(results, f"a webhook brings the events of {counted(count)}")
+
+
+def _heard(world: World, name: str, hooks: HooksFound) -> bool:
+    """Whether deliveries of a repository came by another webhook than its own: by one of its organization."""
+    own = {str(one.hook.id) for one in hooks.others}
+    return world.ledger.exists() and bool(world.ledger.heard(name) - own)
 
 
 def _meant(hooks: HooksFound) -> Owned | None:

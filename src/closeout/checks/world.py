@@ -159,6 +159,10 @@ class LedgerFile(Protocol):
         """Return the public URL of the server that last ran on it."""
         ...
 
+    def heard(self, repository: str) -> frozenset[str]:
+        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
+        ...
+
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the last patrols saw: of `lists` and of `logs`."""
         ...

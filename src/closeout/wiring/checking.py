@@ -16,6 +16,7 @@ from closeout.adapters.clock import SystemClock
 from closeout.adapters.hooks import Hooks, Target, same_webhook
 from closeout.checks.world import World
 from closeout.config.load import Loaded, load
+from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Requests, Views, place
 from closeout.ports import Http, Secrets
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 LAST = "report"
 """The kind of the marks in which patrol keeps what its last rounds saw."""
+
+
+NEWEST = 500
+"""Deliveries that are looked at for the webhooks by which they came."""
 
 
 class Outside:
@@ -94,6 +99,17 @@ class LedgerFile:
     def base(self) -> str | None:
         """Return the public URL of the server that last ran."""
         return self._base(self._views)
+
+    def heard(self, repository: str) -> frozenset[str]:
+        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
+        newest = self._views.deliveries(NEWEST)
+        return frozenset(
+            one.hook
+            for one in newest
+            if one.repository
+            and one.repository.lower() == repository.lower()
+            and heard_by(one.origin) == WEBHOOK
+        )
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
         """Return what the last patrols saw."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from closeout.actions.registry import builtin
+from closeout.adapters.aws import AwsClients
 from closeout.adapters.clock import SystemClock
 from closeout.checks import registry
 from closeout.checks.check import Outcome
@@ -24,6 +25,7 @@ from closeout.config.load import Loaded, load
 from closeout.core import signature
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import TOKEN, FakeGitHub
 from closeout.testing.github.webhooks import Hook
@@ -62,7 +64,7 @@ automations:
         destructive: false
         with: {{ url: 'https://example.com/', method: GET, secret-headers: {{ Authorization: 'file:step.secret' }} }}
       - uses: github/comment
-        with: {{ body: gone }}
+        with: {{ body: gone, number: 7 }}
       - uses: github/dispatch-workflow
         destructive: false
         with: {{ repository: acme/shop, workflow: clean.yml, ref: main }}
@@ -144,6 +146,9 @@ class Place(LedgerFile):
 class Scene:
     """The whole set-up. Every part may be changed before `results`."""
 
+    clients = AwsClients(now=time.time)
+    """Of all tests."""
+
     def __init__(self, folder: Path, aws: FakeAws, github: FakeGitHub, server: Server) -> None:
         self.file = folder / "closeout.yaml"
         self.folder = folder
@@ -152,6 +157,7 @@ class Scene:
         self.place = Place(self.ledger.path, self._base)
         self.base: str | None = server.url
         self.now = time.time
+        self.fresh_aws = False
         self.hooks: dict[str, Hook] = {}
 
     def build(self) -> None:
@@ -160,6 +166,7 @@ class Scene:
         for name, value in (("hook.secret", SECRET), ("step.secret", "of-a-step")):
             (self.folder / name).write_text(value)
             (self.folder / name).chmod(0o600)
+        self.github.world.add_organization("acme")
         for name in REPOSITORIES:
             self.github.world.add_repository(name)
             events = ("pull_request", "delete")
@@ -188,7 +195,10 @@ class Scene:
         """Return what a round asks."""
 
         def connect(loaded: Loaded) -> Outside:
-            return Outside(configured_clients(loaded, SystemClock(), Redactor()))
+            clients = configured_clients(loaded, SystemClock(), Redactor())
+            if not self.fresh_aws:  # to make clients takes longer than the whole round
+                clients.__dict__["aws"] = self.clients
+            return Outside(clients)
 
         return World(
             partial(load, self.file, builtin()),
@@ -230,7 +240,7 @@ def scene(folder: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterat
         made = Scene(folder, aws, github, server)
         try:
             made.build()
-            roles(aws)
+            make_role()
             made.deliver()
             yield made
         finally:
@@ -239,10 +249,8 @@ def scene(folder: Path, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterat
             server.stop()
 
 
-def roles(aws: FakeAws) -> None:
+def make_role() -> None:
     """Make the role that CloudFormation assumes."""
-    import boto3
-
     trust = {
         "Statement": [
             {
@@ -252,9 +260,7 @@ def roles(aws: FakeAws) -> None:
             }
         ]
     }
-    iam = boto3.client(
-        "iam", endpoint_url=aws.url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
+    iam = Scene.clients.for_target(AwsTarget(ACCOUNT, "eu-central-1", None)).aws("iam")
     iam.create_role(
         RoleName="deletes-stacks", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17"} | trust)
     )
