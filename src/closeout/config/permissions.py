@@ -105,6 +105,12 @@ def statements(
     return _merged(_without_implied(single))
 
 
+def github_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
+    """Return what the automations need of GitHub, whatever `statements` says of their names in AWS."""
+    single = (one for automation in automations for one in _of_automation(automation, actions))
+    return _merged(_without_implied([one for one in single if one.system == "github"]))
+
+
 def audit_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
     """Return what `closeout orphans` needs: rights to list and to read pull requests, and none to change anything."""
     single: list[Statement] = []

@@ -57,6 +57,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("protect", "tags"): {"type": "object", "additionalProperties": _TEXT},
     ("patrol", "deliveries"): {"anyOf": [_DURATION, _OFF]},
     ("patrol", "state"): {"anyOf": [_DURATION, _OFF]},
+    ("patrol", "drill"): {"anyOf": [_DURATION, _OFF]},
     ("patrol", "limit"): {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, _OFF]},
     ("automation", "on"): {
         "anyOf": [

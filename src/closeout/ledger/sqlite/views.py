@@ -18,6 +18,7 @@ from closeout.core.ids import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.sql import READ
+from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
@@ -186,6 +187,10 @@ class Views:
         """Return a value that a server has kept, None if there is none."""
         rows = self._read("setting", (name,))
         return bytes(rows[0][0]) if rows else None
+
+    def paused(self) -> str | None:
+        """Return who paused and why, or None."""
+        return paused(self._read)
 
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.testing import payloads
-from closeout.testing.github.world import Refused, Repository, World
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.world import Repository, World
 
 if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub

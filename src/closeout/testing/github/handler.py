@@ -16,12 +16,13 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from closeout.testing.github import control, graphql, owners
+from closeout.testing.github import control, graphql, owners, rights
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
+from closeout.testing.github.rights import Refused
 from closeout.testing.github.routes import ROUTES, Answer, Call, Cut
 from closeout.testing.github.webhooks import HookOwner
-from closeout.testing.github.world import Refused, Repository
+from closeout.testing.github.world import Repository
 
 if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
@@ -93,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and not fault.after and self._suffer(fault, entry):
             return
         status, answer, headers = self._answer(path, body, query, known)
+        if known is not None and known["scopes"] is not None:
+            headers = {**headers, "X-OAuth-Scopes": ", ".join(known["scopes"])}
         entry.update(status=status, answer=answer)
         if fault is not None and fault.after and self._suffer(fault, entry):
             return
@@ -122,6 +125,8 @@ class Handler(BaseHTTPRequestHandler):
         self, path: str, body: Any, query: dict[str, str], token: Any
     ) -> tuple[int, Any, dict[str, str]]:
         try:
+            if token is not None and path == "/rate_limit":  # it does not count
+                return 200, {"resources": {"core": {"remaining": self.fake.remaining, "limit": 5000}}}, {}
             self._admit(token)
             if path in ("/graphql", "/api/graphql"):
                 return 200, graphql.answer(self.fake.world, body, token), {}
@@ -134,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
             answer: dict[str, Any] = {"message": error.message, "documentation_url": _DOCS}
             if error.errors is not None:
                 answer["errors"] = error.errors
-            return error.status, answer | {"status": str(error.status)}, {}
+            return error.status, answer | {"status": str(error.status)}, error.headers
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return 422, {"message": f"Validation Failed: {error}", "documentation_url": _DOCS}, {}
 
@@ -161,6 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         repository, rest = self._locate(path)
         if token["repositories"] is not None and repository.full_name not in token["repositories"]:
             raise Refused(404, "Not Found")
+        rights.check(token["rights"], self.command, rest)
         if rest.startswith("/hooks"):
             return *self._hooks(repository, rest, body, query), {}
         do, caught = self._find(ROUTES, rest)

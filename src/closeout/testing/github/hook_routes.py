@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from closeout.testing import deliveries
 from closeout.testing.github.hooks import Sender
+from closeout.testing.github.rights import Refused
 from closeout.testing.github.routes import Answer, Cut
 from closeout.testing.github.webhooks import Hook, HookOwner
-from closeout.testing.github.world import Refused, World, stamp
+from closeout.testing.github.world import World, stamp
 
 HIDDEN = ("request", "response", "url", "hook_id")
 LIMIT = 20

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from closeout.testing import payloads
+from closeout.testing.github.rights import Refused
 from closeout.testing.github.routes import cut_page
-from closeout.testing.github.world import Refused, World
+from closeout.testing.github.world import World
 
 _PATHS = re.compile(r"/users/([^/]+)|/orgs/([^/]+)/repos|/users/([^/]+)/repos|/user/repos")
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.testing import payloads
-from closeout.testing.github.world import Pull, Refused, Repository, World
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.world import Pull, Repository, World
 
 ONLY_BY_ITSELF = ("merged", "comments", "commits", "additions", "deletions", "changed_files")
 """Fields that the list of pull requests lacks: https://docs.github.com/en/rest/pulls/pulls"""
@@ -174,6 +175,11 @@ def _dispatch(call: Call) -> Answer:
     return 204, None
 
 
+def _list_workflows(call: Call) -> Answer:
+    known = [{"id": one["id"], "path": one["file"]} for one in call.repository.workflows.values()]
+    return 200, {"total_count": len(known), "workflows": page(call, known)}
+
+
 def _list_runs(call: Call) -> Answer:
     workflow = call.repository.workflows.get(call.rest[0])
     if workflow is None:
@@ -218,6 +224,7 @@ ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
     ("GET", r"/deployments", _list_deployments),
     ("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
+    ("GET", r"/actions/workflows", _list_workflows),
     ("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
     ("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
     ("GET", r"/actions/runs/(\d+)", _get_run),
