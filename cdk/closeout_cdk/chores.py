@@ -53,6 +53,7 @@ class Chores(Construct):
         rights = (f"dynamodb:{action}" for action in ("DeleteItem", "GetItem", "PutItem", "Query"))
         self._grants.append(permissions.allow(rights, table.table_arn, only=settings))
         properties = {"Table": table.table_name, "Config": config.packed, "Digest": config.digest}
+        properties["Further"] = config.further
         # An upgrade from a release that wrote no digests must write them, even if the configuration is unchanged.
         properties["Writes"] = "config, definitions"
         return self._resource("Published", {"Chore": "publish", **properties})

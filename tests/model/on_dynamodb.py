@@ -89,9 +89,7 @@ class _Sender(AwsClient):
     """The receiver's client of AWS, without a socket. It sends to the table and to Lambda alone."""
 
     def __init__(self, aws: FakeAws, fate: Fate, service: Lambda, clock: FakeClock) -> None:
-        super().__init__(
-            {**aws.environment(), "AWS_REGION": "us-east-1"}, now=clock.now, pause=clock.advance
-        )
+        super().__init__({**aws.environment(), "AWS_REGION": "us-east-1"}, now=clock.now, pause=clock.advance)
         self._aws, self._fate, self._service = aws, fate, service
 
     def invoke(self, function: str, payload: bytes, execution: str) -> str | None:
@@ -260,6 +258,7 @@ class ClosingsOnDynamodb(Closings):
 
     def start(self) -> Process:
         """Deploy."""
+        assert isinstance(self.store, StackStore)
         return StackProcess(self.github, self.cloud, self.store, self.automations)
 
     def teardown(self) -> None:

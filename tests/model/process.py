@@ -26,10 +26,11 @@ from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Ending, Execution, Operation, Pending
 from closeout.run.deps import RunDeps
+from closeout.run.recheck import BY
 from closeout.run.workflow import make_run_function
 from closeout.testing.durable import MemoryDurable
 from closeout.wiring.api_intake import ApiIntake
-from closeout.wiring.rechecks import BY, Mark, Rechecks
+from closeout.wiring.rechecks import Mark, Rechecks
 from closeout.wiring.reruns import Reruns
 from tests.model.outside import HOOK_URL, SECRET, Cloud, Delivery, GitHub
 from tests.unit.run.world import ACCOUNT, DELETE
@@ -89,7 +90,7 @@ class Store:
         run = self.reader.run(execution)
         # A ledger keeps one closing a delivery. Two runs of one that named none may have learned two, each for itself.
         claims = [
-            json.loads(one.result)["closing"]
+            json.loads(one.result or "null")["closing"]
             for one in operations
             if one.name == "closing" and one.state == "ok"
         ]

@@ -21,8 +21,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a delete that asks for another step is looked at again without it",
-        "src/closeout/run/recheck.py",
-        "    return alone and step.destructive and action is not None and action.absent is not None",
+        "src/closeout/config/typed_deletes.py",
+        "    return asks_nothing and step.destructive and action is not None and action.absent is not None",
         "    return step.destructive and action is not None and action.absent is not None",
         (
             "tests/unit/run/test_reactions.py::test_a_delete_that_asks_for_another_step_is_not_looked_at_again",

@@ -139,7 +139,7 @@ class Where:
         from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 
         stack = self._opened
-        deployed = read_deployed(stack, self._remote)
+        deployed = read_deployed(stack.name, self._remote)
         if self._named:
             check_same(stack, deployed, load(self.config, builtin()), self.config)
         loaded = as_loaded(stack, deployed)

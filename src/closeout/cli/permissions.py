@@ -58,7 +58,8 @@ def permissions(path: Path, audit: bool, as_json: bool) -> None:
     """
     from closeout.actions.registry import builtin
     from closeout.config.load import load
-    from closeout.config.permissions import audit_statements, policy, roles, statements, unknown
+    from closeout.config.permissions import policy, roles, statements, unknown
+    from closeout.config.reading_rights import audit_statements
 
     loaded = load(path, builtin())
     automations = loaded.automations

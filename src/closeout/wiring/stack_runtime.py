@@ -10,7 +10,7 @@ import os
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +21,7 @@ from closeout.core.redact import Redactor
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ports import Clock, Execution, RunFunction
+from closeout.ports import Clock, Execution, RunFunction, RunRecord
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import make_finalizer
 from closeout.run.workflow import make_run_function
@@ -58,10 +58,13 @@ class StackRuntime:
         token: str,
         client: Callable[[str], Any],
         clock: Clock,
+        rechecks: str | None = None,
         drain: float = DRAIN,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._place = place
+        self._client = client
+        self._rechecks = rechecks
         self._load = load
         self._directory = directory
         self._region = region
@@ -93,6 +96,7 @@ class StackRuntime:
             redact=self.redactor.text,
             report=self.journal.about,
             on_finish=self._finished,
+            on_end=self._recheck,
             drain=drain,
             longest=CALL.seconds + invocation.AROUND_A_CALL,
         )
@@ -179,6 +183,15 @@ class StackRuntime:
     def _details(self, execution: Execution) -> str:
         return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)
 
+    def _recheck(self, record: RunRecord) -> None:
+        """Start the rechecks of a run. A stack that an earlier closeout deployed has no function for them."""
+        if self._rechecks is None:
+            return
+        from closeout.wiring.stack_rechecks import RecheckStarts
+
+        report = partial(self.journal.about, record.execution)
+        RecheckStarts(self._client("lambda"), self._rechecks, self._clock.now, report).ended(record)
+
     def _finished(self, finished: Finished) -> None:
         execution, ending = finished.execution, finished.ending
         self.journal.finished(
@@ -227,6 +240,7 @@ def open_stack_runtime(
         token=environment["CLOSEOUT_GITHUB_SECRET"],
         client=client or boto_clients(region),
         clock=clock or SystemClock(),
+        rechecks=environment.get("CLOSEOUT_RECHECKS"),
         drain=drain,
     )
 

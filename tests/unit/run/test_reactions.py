@@ -8,9 +8,10 @@ import pytest
 
 from closeout.actions.general.python import ACTION as PYTHON
 from closeout.actions.general.shell import ACTION as SHELL
+from closeout.config.typed_deletes import typed
 from closeout.core.automation import Step
 from closeout.core.errors import ActionFailed
-from closeout.run import preview, recheck
+from closeout.run import preview
 from closeout.testing.durable import Killed
 from tests.unit.run.world import DELETE, Scene, World, step
 
@@ -205,4 +206,4 @@ def test_a_killed_run_goes_on_with_what_it_had_seen() -> None:
 def test_a_delete_that_asks_for_another_step_is_not_looked_at_again() -> None:
     """A further attempt carries out the typed deletes alone."""
     asking = scene(script("true", "first"), step(condition="steps.first.outcome == 'success'"), step(id="x"))
-    assert [one.id for one in recheck.typed(asking.automation, ACTIONS)] == ["x"]
+    assert [one.id for one in typed(asking.automation, ACTIONS)] == ["x"]

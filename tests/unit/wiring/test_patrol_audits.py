@@ -24,7 +24,8 @@ from closeout.ports import GitHub
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import LazyGitHub, configured_clients
 from closeout.wiring.orphans import Budgeted, OrphanRounds
-from closeout.wiring.patrols import LAST, Patrols
+from closeout.wiring.patrols import Patrols
+from closeout.wiring.rounds import LAST
 from tests.until import until
 
 CONFIG = """\

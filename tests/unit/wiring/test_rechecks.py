@@ -17,7 +17,8 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Ending, Execution, Operation, PullRequest, RunView
-from closeout.wiring.rechecks import BY, RETRY, TRIES, Mark, Rechecks
+from closeout.run.recheck import BY, RETRY, TRIES
+from closeout.wiring.rechecks import Mark, Rechecks
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
 
 HOUR, DAY = 3_600.0, 86_400.0
