@@ -13,7 +13,7 @@ from pathlib import Path
 
 from closeout.actions.registry import builtin
 from closeout.config import load as loading
-from closeout.config import permissions
+from closeout.config import permissions, reading_rights
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
 from closeout.config.typed_deletes import further
@@ -90,7 +90,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
 def _audit(automations: tuple[Automation, ...]) -> tuple[permissions.Statement, ...]:
     """Return the rights to list for patrol's audit. It assumes no role of a step, because that role may delete."""
     watched = [one for one in automations if one.patrol != "off"]
-    found = permissions.audit_statements(watched, builtin())
+    found = reading_rights.audit_statements(watched, builtin())
     return tuple(one for one in found if one.role is None and one.actions != ("sts:AssumeRole",))
 
 

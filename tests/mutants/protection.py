@@ -38,7 +38,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "scripts run again after a recheck",
         "src/closeout/config/typed_deletes.py",
-        "    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)",
+        "    return replace(automation, steps=steps, grace=0.0, late=True)",
         "    return replace(automation, grace=0.0, late=True)",
         (f"{RECHECKS}::test_scripts_and_comments_do_not_run_again",),
     ),
@@ -357,8 +357,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the rights to read tags are not asked for",
         "src/closeout/config/permissions.py",
-        "tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()",
-        "tags = ()",
+        "    return tuple(action.tag_permissions(step.inputs)) if automation.protect_tags else ()",
+        "    return ()",
         (f"{RIGHTS}::test_tags_are_readable_only_where_the_file_protects_by_tag",),
     ),
     Mutant(

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from closeout.actions.spec import Action
+from closeout.config import reactions
 from closeout.core.automation import Automation, Step
 
 
 def typed(automation: Automation, actions: Mapping[str, Action]) -> tuple[Step, ...]:
-    """Return the steps that delete by themselves: scripts, comments and dispatches are not repeated."""
+    """Return the steps that delete by themselves."""
     return tuple(step for step in automation.steps if _is_typed(step, actions))
 
 
@@ -28,8 +29,12 @@ def alone(automation: Automation, actions: Mapping[str, Action]) -> Automation:
 
 
 def again(automation: Automation, actions: Mapping[str, Action]) -> Automation:
-    """Return what an attempt after a recheck carries out: the typed deletes alone, without the grace of the first attempt."""
-    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)
+    """Return what a further attempt carries out, without the grace of the first: the typed deletes, and the steps that ask for it.
+
+    Such a step has no part in whether there is a further attempt: only typed deletes say whether something is there.
+    """
+    steps = tuple(step for step in automation.steps if step.rechecked or _is_typed(step, actions))
+    return replace(automation, steps=steps, grace=0.0, late=True)
 
 
 def further(automations: Iterable[Automation], actions: Mapping[str, Action]) -> Iterator[Automation]:
@@ -42,4 +47,6 @@ def further(automations: Iterable[Automation], actions: Mapping[str, Action]) ->
 
 def _is_typed(step: Step, actions: Mapping[str, Action]) -> bool:
     action = actions.get(step.uses)
-    return step.destructive and action is not None and action.absent is not None
+    # In a further attempt no other step runs before it, so nothing could answer what it asks of them.
+    asks_nothing = step.condition is None or not reactions.asked(step.condition)
+    return asks_nothing and step.destructive and action is not None and action.absent is not None

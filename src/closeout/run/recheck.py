@@ -175,7 +175,7 @@ def look(
     for step in typed(automation, deps.actions):
         if step.assume_role is not None and not assumes:
             continue
-        if step.condition is None or cel.condition(step.condition, payload):
+        if step.condition is None or cel.condition(step.condition, payload, cel.NOTHING_YET):
             if fields.by_branch(step, deps.actions[step.uses]):
                 livecheck.check(subject, deps.github, branch)
             planned += planning.make_plan(deps, occasion, step, planned).changes

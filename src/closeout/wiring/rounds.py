@@ -70,7 +70,7 @@ class Rounds:
         return report
 
     def _look_for_orphans(self, report: Report) -> None:
-        made = self._orphans.round(self._stopped)
+        made = self._orphans.round(self._stopped, self.patrol.reader)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors

@@ -14,14 +14,13 @@ from closeout.actions.spec import Action
 from closeout.config.load import load
 from closeout.config.permissions import (
     Statement,
-    audit_statements,
     policy,
-    recheck_statements,
     roles,
     statements,
     too_wide,
     unknown,
 )
+from closeout.config.reading_rights import audit_statements, recheck_statements
 from closeout.core.automation import Automation
 from closeout.core.errors import ConfigError
 
@@ -369,6 +368,32 @@ def test_an_audit_needs_no_right_to_change_anything(tmp_path: Path) -> None:
         ("github", None, "pull_requests:read", "acme/shop"),
     }
     assert {place for one in found for place in one.steps} == {"a/delete-stack-1", "a/delete-objects-2"}
+
+
+@pytest.mark.parametrize(
+    ("on", "patrol", "names"),
+    [
+        (
+            "pull_request: { types: [closed] }",
+            "{}",
+            {"metadata:read", "pull_requests:read", "repository_hooks:read"},
+        ),
+        ("pull_request: { types: [closed] }", "{ state: off, deliveries: off }", {"pull_requests:read"}),
+        ("pull_request: { types: [opened] }", "{}", set()),
+        ("delete: {}", "{}", {"repository_hooks:read"}),
+    ],
+)
+def test_what_patrol_and_the_guard_read_is_listed_for_automations_that_delete_nothing(
+    tmp_path: Path, on: str, patrol: str, names: set[str]
+) -> None:
+    """A closing that was lost is found for them too; what is switched off needs no right."""
+    step = "{ uses: shell, destructive: false, with: { run: 'true' } }"
+    text = automation("a", step, on=on, more="    status: false\n")
+    (tmp_path / "closeout.yaml").write_text(f"patrol: {patrol}\n{HEAD}{text}")
+    loaded = load(tmp_path / "closeout.yaml", builtin())
+    found = statements(loaded.automations, builtin(), loaded.settings.patrol)
+    assert {name for one in found for name in one.actions} == names
+    assert {place for one in found for place in one.resources} <= {"acme/shop"}
 
 
 def test_a_recheck_needs_no_right_to_change_anything(tmp_path: Path) -> None:

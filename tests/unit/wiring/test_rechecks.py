@@ -151,6 +151,20 @@ def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -
     assert bench.after(HOUR) == 0  # the attempt has rechecks of its own once it has ended
 
 
+def test_a_step_that_asks_for_it_runs_again_and_decides_nothing(bench: Bench) -> None:
+    """It stands where it stood; a recheck that finds nothing typed starts no attempt for it."""
+    again = step(id="again", uses="shell", inputs={"run": "true"}, rechecked=True)
+    bench.scene.with_automation(
+        steps=(again, step(), step(id="script", uses="shell", inputs={"run": "true"}))
+    )
+    bench.rechecks = bench.restarted()
+    bench.finish()
+    assert bench.after(900) == 0
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(2_700) == 1
+    assert [each.id for each in definition(bench).steps] == ["again", "delete-1"]
+
+
 def test_scripts_and_comments_do_not_run_again(bench: Bench) -> None:
     """The further attempt carries out the typed deletes alone, without the first one's grace."""
     steps = (step(), step(id="script", uses="shell", inputs={"run": "true"}), step(id="other"))
