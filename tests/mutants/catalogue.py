@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    aws_rechecks,
     closings,
     connections,
     deployment,
@@ -559,6 +560,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return int(expires)",
         (f"{INVOCATIONS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
+    *aws_rechecks.MUTANTS,
     *network.MUTANTS,
     *patrol.MUTANTS,
     *reactions.MUTANTS,

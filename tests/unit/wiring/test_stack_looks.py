@@ -14,6 +14,7 @@ from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
 from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
+from closeout.stack.table import REMOVAL_KEY
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks
@@ -398,3 +399,11 @@ def test_a_hurried_recheck_is_asked_again_too(bench: Bench) -> None:
     bench.scene.world.faults["plan"] = [unreachable("aws")]
     assert bench.follow({"repository": "acme/shop", "number": 17}) == [RETRY]
     assert bench.run().attempt == 2
+
+
+def test_a_stack_that_is_deleted_has_no_rechecks(bench: Bench) -> None:
+    """Lambda deletes a function only once its executions have ended, and these would wait for days."""
+    bench.remote.dynamo.put_item(TableName=bench.remote.name, Item=REMOVAL_KEY)
+    bench.scene.world.resources.add("preview-17")
+    assert bench.rechecks() == []
+    assert bench.run().attempt == 1
