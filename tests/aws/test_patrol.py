@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -71,6 +71,13 @@ def close_unheard(world: World, number: int) -> None:
     hook.url = url
 
 
+@pytest.fixture(autouse=True)
+def without_faults(watched: World) -> Iterator[None]:
+    """Leave no fault to the next test."""
+    yield
+    watched.github.faults.clear()
+
+
 def runs_of(world: World, number: int) -> list[RunView]:
     """Return the runs about a pull request."""
     return [one for one in world.views.runs(repository=REPOSITORY) if one.number == number]
@@ -110,7 +117,7 @@ def test_a_patrol_that_could_not_ask_is_made_up_for_by_the_next(watched: World) 
     faults.clear()
     faults.add("status", path=rf".*/hooks/{hook.id}/deliveries", status=404, times=0)
     told = json.loads(closeout(watched, "patrol", "--json", code=4))
-    assert told["closings"] == {"seen": 1, "started": 1}
+    assert told["closings"]["started"] == 1
     assert torn_down(watched, 72) == "closed-list"
     faults.clear()
     closeout(watched, "patrol", "--once", code=0)
@@ -141,7 +148,7 @@ def test_patrols_role_may_list_and_not_delete(watched: World) -> None:
         return watched.cloud.client(service, **keys)
 
     watched.make_stack("preview-patrolled-73")
-    assert client("cloudformation").describe_stacks()["Stacks"]
+    assert client("cloudformation").list_stacks()["StackSummaries"]
     table = watched.outputs["TableName"]
     item = {"pk": {"S": "settings"}, "sk": {"S": "pause"}}
     refused: list[Callable[[], Any]] = [

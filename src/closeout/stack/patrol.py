@@ -1,7 +1,9 @@
 """Keys of what patrol keeps in the ledger's table, and the events of its function: for synthesis, function and commands.
 
-mark    patrol#mark#<kind>  mark#<key>   how far patrol has read something; without an expiry
-lease   patrol#lease        lease        who patrols now
+    mark    patrol#mark#<kind>  mark#<key>   how far patrol has read something
+    lease   patrol#lease        lease        who patrols now
+
+Neither expires.
 """
 
 from __future__ import annotations

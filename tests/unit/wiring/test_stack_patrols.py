@@ -37,7 +37,7 @@ DIGEST = {"config": {"digest": "d"}}
 
 def due(settings: PatrolSettings, now: float, digest: str = "d", **ended: float) -> set[str]:
     """Return what is due, when each part ended at these times."""
-    last = {**DIGEST, **{kind: {"ended_at": at} for kind, at in ended.items()}}
+    last: dict[str, Any] = {**DIGEST, **{kind: {"ended_at": at} for kind, at in ended.items()}}
     return set(due_parts(settings, last, digest, now))
 
 
