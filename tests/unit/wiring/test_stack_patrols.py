@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
+from closeout.config.settings import Settings
 from closeout.core.errors import ServiceError
 from closeout.core.units import DAY, HOUR
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
-from closeout.ledger.dynamodb.marks import Lease
+from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.ports import RunView
 from closeout.stack.table import REMOVAL_KEY
@@ -263,11 +266,17 @@ def test_a_configuration_that_cannot_be_read_starts_nothing(scene: Scene) -> Non
     assert scene.patrol().started == 1
 
 
-def test_an_audit_lists_with_the_functions_own_rights(scene: Scene) -> None:
-    """What cannot be listed is an error, and the audit is made again."""
+def test_the_audit_assumes_no_role_of_a_step(scene: Scene) -> None:
+    """That role may delete, so its steps are left to a person. Without a role the account is listed."""
     report = scene.patrol(everything=True)
-    assert report.errors == []
-    assert (report.orphans_found, report.orphans_started) == (0, 0)
+    assert (report.errors, report.orphans_found) == ([], 0)
+    (automation,) = scene.world.automations()
+    role = "arn:aws:iam::123456789012:role/previews"
+    under = replace(automation, steps=tuple(replace(step, assume_role=role) for step in automation.steps))
+    for one, audits in ((automation, True), (under, False)):
+        loaded = Loaded(settings=Settings(), automations=(one,), functions={})
+        marks = DynamoMarks(scene.patrols.ledger.table)
+        assert scene.patrols._rounds(loaded, marks, lambda: False).audits is audits
 
 
 def test_the_token_is_in_no_report(scene: Scene) -> None:
