@@ -16,6 +16,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, IConstruct
 
 from closeout_cdk import permissions
+from closeout_cdk.alarms import namespace
 from closeout_cdk.config import Config
 from closeout_cdk.functions import ALIAS, HISTORY_DAYS, INVOCATION, Functions
 from closeout_cdk.ledger import Ledger
@@ -61,6 +62,7 @@ class Patrol(Construct):
                 "CLOSEOUT_WORKER": functions.alias_arn,
                 "CLOSEOUT_WEBHOOK_URL": webhook,
                 "CLOSEOUT_STACK": Stack.of(self).stack_name,
+                "CLOSEOUT_METRICS": namespace(Stack.of(self).stack_name),
                 "CLOSEOUT_PATROL": json.dumps(asdict(config.patrol), sort_keys=True),
             },
             durable_config=lambda_.DurableConfig(

@@ -76,6 +76,7 @@ class CloseoutStack(Stack):
             self,
             "Alarms",
             functions=self.functions,
+            patrol_minutes=config.patrol.minutes,
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )

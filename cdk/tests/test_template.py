@@ -42,7 +42,7 @@ def test_the_functions_get_what_they_read_and_no_secret(standard: Made) -> None:
     }
     runs = {"TABLE", "BUCKET", "RETENTION_DAYS", "API_URL", "GITHUB_SECRET", "CONFIG", "LOG_GROUP"}
     expected |= {"Worker": runs | {"RECHECKS"}, "Ended": runs | {"WORKER"}}
-    expected["PatrolFunction"] = expected["Ended"] | {"WEBHOOK_URL", "STACK", "PATROL"}
+    expected["PatrolFunction"] = expected["Ended"] | {"WEBHOOK_URL", "STACK", "METRICS", "PATROL"}
     for name, variables in expected.items():
         function = standard.one("AWS::Lambda::Function", name if name in FUNCTIONS else f"Functions{name}")
         given = function["Environment"]["Variables"]
@@ -264,6 +264,8 @@ ALARMS = {
     "FailedExecutions",
     "FailedRuns",
     "ManyOperations",
+    "PatrolErrors",
+    "PatrolSilent",
     "ReceiverErrors",
     "ReceiverThrottles",
     "SignatureFailures",
@@ -273,10 +275,12 @@ ALARMS = {
 
 
 def test_there_is_an_alarm_for_each_way_to_fail(standard: Made) -> None:
-    """A missing metric is no alarm: nothing happens in a quiet stack."""
+    """A missing metric is no alarm: nothing happens in a quiet stack. Only patrol must end again and again."""
     alarms = [made["Properties"] for made in standard.of("AWS::CloudWatch::Alarm").values()]
     assert {alarm["AlarmName"] for alarm in alarms} == {f"closed-pr-event-stack-{name}" for name in ALARMS}
-    assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
+    assert [alarm["AlarmName"] for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"] == [
+        "closed-pr-event-stack-PatrolSilent"
+    ]
     assert all(alarm["AlarmDescription"].startswith("closeout: ") for alarm in alarms)
     assert not any("AlarmActions" in alarm for alarm in alarms)
 

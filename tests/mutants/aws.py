@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tests.mutants import aws_rechecks, deployment
+from tests.mutants import aws_patrol, aws_rechecks, deployment
 from tests.mutants.mutant import Mutant
 from tests.mutants.run import run_all
 
@@ -16,6 +16,7 @@ CODES = f"{CONTRACTS}/test_error_codes.py"
 MUTANTS: tuple[Mutant, ...] = (
     *deployment.STACK,
     *aws_rechecks.STACK,
+    *aws_patrol.STACK,
     Mutant(
         "a retry of a step is no operation",
         "tests/emulator/meter.py",

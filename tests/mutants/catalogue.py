@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    aws_patrol,
     aws_rechecks,
     closings,
     connections,
@@ -564,6 +565,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *network.MUTANTS,
     *patrol.MUTANTS,
     *reactions.MUTANTS,
+    *aws_patrol.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
     *deployment.MUTANTS,

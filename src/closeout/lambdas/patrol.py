@@ -19,13 +19,14 @@ from aws_durable_execution_sdk_python.config import StepConfig
 from aws_durable_execution_sdk_python.retries import RetryDecision
 
 from closeout.core.errors import UsageError
+from closeout.lambdas import patrol_log
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
 from closeout.lambdas.rechecks import recheck
+from closeout.ledger.dynamodb.journal import to_stdout
+from closeout.stack.patrol import BUSY
 from closeout.wiring.stack_patrols import StackPatrols, open_stack_patrols
 
-BUSY: dict[str, Any] = {"busy": True}
-"""The result of a patrol that met another one under way."""
 MOST_TOLD = 100
 """Errors and notes of a result: Lambda takes 256 KB."""
 
@@ -74,7 +75,10 @@ def patrol(
 
     def work(_step: Any) -> dict[str, Any]:
         found = made.patrol(execution, remaining, everything=bool(asked.get("everything")))
-        return BUSY if found is None else _told(found.report.with_notes())
+        if found is None:
+            return dict(BUSY)
+        to_stdout(patrol_log.line(*found, os.environ["CLOSEOUT_METRICS"], time.time()))
+        return _told(found.report.with_notes())
 
     # A round that failed is not tried again at once: the next one repeats it. One that was killed is.
     config = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry())

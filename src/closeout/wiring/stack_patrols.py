@@ -78,6 +78,7 @@ class StackPatrols:
         webhook: str,
         redactor: Redactor,
         clock: Clock,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.ledger = ledger
         self.settings = settings
@@ -88,6 +89,7 @@ class StackPatrols:
         self._redact = redactor.text
         self._clock = clock
         self.looks = open_looks(ledger, clients, redactor, clock, name)
+        self._pause = pause
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
@@ -113,7 +115,9 @@ class StackPatrols:
             loaded = self._loaded()
             rounds = self._rounds(loaded, marks, lambda: remaining() < RESERVED)
             digest = _digest(loaded)
-            due = ALL if everything else self._due(rounds, digest)
+            due = ALL if everything else due_parts(self.settings, rounds.last, digest, self._clock.now())
+            if "orphans" not in rounds.last:  # first a day after the first start
+                rounds.keep("orphans", {"ended_at": self._clock.now()})
             report = rounds.make(**{part: part in due for part in sorted(ALL)})
             if "closings" in due:
                 self._start_left(report)
@@ -133,23 +137,6 @@ class StackPatrols:
         deployed = read_deployed(self._name, self.ledger)
         settings = Settings(patrol=self.settings)
         return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
-
-    def _due(self, rounds: Rounds, digest: str) -> frozenset[str]:
-        """Return what it is time for. A configuration that is new to patrol begins at once."""
-        now, early = self._clock.now(), 30.0 * (self.settings.minutes or 0)
-        ended = {kind: float(value.get("ended_at", 0)) for kind, value in rounds.last.items()}
-        due = set()
-        lists, logs = self.settings.state, self.settings.deliveries
-        begins = rounds.last.get("config", {}).get("digest") != digest
-        if lists is not None and (begins or now - ended.get("lists", 0.0) >= lists - early):
-            due.add("closings")
-        if logs is not None and now - max(ended.get("logs", 0.0), ended.get("lists", 0.0)) >= logs - early:
-            due.add("deliveries")
-        if "orphans" not in ended:
-            rounds.keep("orphans", {"ended_at": now})  # first a day after the first start
-        elif now - ended["orphans"] >= DAY - early and now - ended.get("audit", 0.0) >= HOUR - early:
-            due.add("orphans")
-        return frozenset(due)
 
     def _rounds(self, loaded: Loaded, marks: DynamoMarks, stopped: Callable[[], bool]) -> Rounds:
         automations = {one.name: one for one in loaded.automations}
@@ -174,7 +161,7 @@ class StackPatrols:
             intake,
             loaded.automations,
             ours=lambda url: same_webhook(url, self._webhook),
-            pause=time.sleep,
+            pause=self._pause,
         )
         cleaning = Cleaning(receiver, store, views, LazyGitHub(self._clients), self._clock)
         orphans = OrphanRounds(loaded, self._clients, views, marks, cleaning, self._redact, assumes=False)
@@ -194,6 +181,28 @@ class StackPatrols:
                 report.failed(error)
             else:
                 report.notes.append(f"run {run.id} was stored and not started; patrol started it")
+
+
+def due_parts(
+    settings: PatrolSettings, last: Mapping[str, Mapping[str, Any]], digest: str, now: float
+) -> frozenset[str]:
+    """Return what it is time for. `last` is what the last rounds kept; with another configuration the lists are due.
+
+    The schedule is never exact, so a part is due up to half an interval of the schedule early, and not a whole one late.
+    """
+    now += 30.0 * (settings.minutes or 0)
+    ended = {kind: float(value.get("ended_at", 0.0)) for kind, value in last.items()}
+    lists = ended.get("lists", 0.0)
+    due = set()
+    if settings.state is not None:
+        if last.get("config", {}).get("digest") != digest or now - lists >= settings.state:
+            due.add("closings")
+        audited = max(ended.get("orphans", now) + DAY, ended.get("audit", 0.0) + HOUR)
+        if now >= audited:
+            due.add("orphans")
+    if settings.deliveries is not None and now - max(ended.get("logs", 0.0), lists) >= settings.deliveries:
+        due.add("deliveries")
+    return frozenset(due)
 
 
 class StartingAttempts:
@@ -249,6 +258,7 @@ def open_stack_patrols(
     *,
     client: Callable[[str], Any] | None = None,
     clock: Clock | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> StackPatrols:
     """Compose from a Lambda's environment."""
     region, clock = environment["AWS_REGION"], clock or SystemClock()
@@ -280,4 +290,5 @@ def open_stack_patrols(
         webhook=environment["CLOSEOUT_WEBHOOK_URL"],
         redactor=redactor,
         clock=clock,
+        pause=pause,
     )
