@@ -8,6 +8,7 @@ import pytest
 
 from closeout.run.recheck import BY
 from closeout.stack.table import durable_name
+from closeout.wiring.stack import open_stack
 from closeout.wiring.stack_rechecks import RecheckStarts, with_boto
 from tests.aws.world import World
 
@@ -81,6 +82,17 @@ def test_a_pull_request_that_is_open_again_keeps_its_preview(late: World) -> Non
     late.github.world.change_pull(REPOSITORY, 82, "reopened")
     hurry(late, 82, 3)
     assert (late.run(run)["attempt"], late.has_stack("preview-late-82")) == (1, True)
+
+
+def test_an_orphan_that_somebody_confirmed_is_deleted(late: World) -> None:
+    """By a run that patrol's function starts, of the typed deletes alone."""
+    run = torn_down(late, 83)
+    late.make_stack("preview-late-83")
+    stack = open_stack(late.cdk.stack)
+    assert stack.clean(f"{REPOSITORY}#83 late", "ann@host") == f"{run}-2"
+    assert late.ended(f"{run}-2")["requested_by"] == "ann@host"
+    assert not late.has_stack("preview-late-83")
+    assert [note["what"] for note in late.notes(83, REPOSITORY)] == ["begin", "end"]
 
 
 def _named(world: World, name: str) -> str:

@@ -89,6 +89,15 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{END}::test_a_stack_without_patrols_function_tears_down_all_the_same",),
     ),
     Mutant(
+        "a stack that is being deleted cleans up",
+        "src/closeout/wiring/stack_patrols.py",
+        "            return GOING if going else",
+        "            return",
+        (
+            "tests/unit/wiring/test_stack_patrols.py::test_somebody_who_confirmed_an_orphan_gets_a_run_of_its_automation",
+        ),
+    ),
+    Mutant(
         "an automation that finds nothing is not counted on AWS",
         "src/closeout/wiring/stack_runtime.py",
         "            self._count(execution, ending.summary)",

@@ -155,7 +155,8 @@ class Where:
         from closeout.ledger.sqlite import Requests as LedgerRequests
 
         if self._stack:
-            return self._remote.requests(self.today.load() if kind in ("rerun", "replay") else None)
+            loaded = self.today.load() if kind in ("rerun", "replay") else None
+            return self._remote.requests(loaded, clean=self.stack.clean)
         return LedgerRequests(self.path)
 
     def delivery_id(self, text: str) -> DeliveryId:

@@ -164,17 +164,6 @@ def wake_up_key(run_id: str, attempt: int) -> Item:
     return _key(record_partition(run_id), f"wake-up#{attempt:06d}")
 
 
-EMPTY_RUNS = f"{RECORD}empty-runs"
-"""The partition of the counts of runs that found nothing. No run has such an id."""
-OF_AUTOMATION = "automation#"
-"""Prefix of its sort keys."""
-
-
-def empty_runs_key(automation: str) -> Item:
-    """Return the key of the count of an automation's runs that found nothing."""
-    return _key(EMPTY_RUNS, f"{OF_AUTOMATION}{automation}")
-
-
 def key_partition(key: str) -> str:
     """Return the partition of a concurrency key: its tickets and its holder."""
     return f"{KEY}{key}"

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from closeout.core.runs import found_nothing
 from closeout.ledger.dynamodb.table import Action, Table, put
-from closeout.stack import table as layout
-from closeout.stack.table import from_item, to_item
+from closeout.stack.table import RECORD, Item, from_item, to_item
+
+PARTITION = f"{RECORD}empty-runs"
+"""No run has such an id."""
+PREFIX = "automation#"
 
 
 class EmptyRuns:
@@ -24,11 +27,11 @@ class EmptyRuns:
         """Count a successful run; return how many found nothing, 0 once one has found something. Raises `StoreUnavailable`."""
         if automation in self._found:
             return 0
-        key = layout.empty_runs_key(automation)
+        key = _key(automation)
         row = from_item(self._table.get(key) or {})
         if "found" not in row:
             if found_nothing(summary):
-                self._table.change(_one_more(automation))
+                self._table.change(_one_more(key, automation))
                 return int(row.get("count", 0)) + 1
             self._table.change(put(key | to_item({"automation": automation, "found": True})))
         self._found.add(automation)
@@ -36,14 +39,18 @@ class EmptyRuns:
 
     def counts(self) -> dict[str, int]:
         """Return the counts of automations that have never found anything. Raises `StoreUnavailable`."""
-        rows = map(from_item, self._table.query(layout.EMPTY_RUNS, layout.OF_AUTOMATION))
+        rows = map(from_item, self._table.query(PARTITION, PREFIX))
         return {row["automation"]: row["count"] for row in rows if "found" not in row}
 
 
-def _one_more(automation: str) -> Action:
+def _key(automation: str) -> Item:
+    return {"pk": {"S": PARTITION}, "sk": {"S": f"{PREFIX}{automation}"}}
+
+
+def _one_more(key: Item, automation: str) -> Action:
     return {
         "Update": {
-            "Key": layout.empty_runs_key(automation),
+            "Key": key,
             "UpdateExpression": "SET automation = :automation ADD #count :one",
             "ExpressionAttributeNames": {"#count": "count"},
             "ExpressionAttributeValues": to_item({":one": 1, ":automation": automation}),
