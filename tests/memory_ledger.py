@@ -377,6 +377,17 @@ class MemoryLedger:
     def close(self) -> None:
         """Do nothing."""
 
+    def teardowns(self, repository: str, number: int) -> list[str]:
+        """Return the open executions that closings of a pull request started."""
+        asked = ("pull_request", "closed", repository.lower(), number)
+        with self._lock:
+            by_run = [(run.execution, self._deliveries[run.delivery]) for run in self._unfinished()]
+        return [
+            execution
+            for execution, one in by_run
+            if (one.event, one.action, (one.repository or "").lower(), one.number) == asked
+        ]
+
     # --- logs -----------------------------------------------------------------------------------------------
 
     def write(self, execution: str, step: str | None, text: str) -> None:

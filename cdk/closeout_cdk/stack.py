@@ -19,6 +19,7 @@ from closeout_cdk.chores import Chores
 from closeout_cdk.config import Config
 from closeout_cdk.failures import Failures
 from closeout_cdk.functions import Functions
+from closeout_cdk.guard import Guard
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import Parameters
 from closeout_cdk.protect import Own, protect
@@ -58,10 +59,10 @@ class CloseoutStack(Stack):
             bundles=bundles,
         )
         made = self.functions
-        self.secrets.protect(
-            (made.receiver_role,), (made.worker_role, made.ended_role), parameters.secret_readers
-        )
         self.api = Api(self, "Api", given=parameters, receiver=self.functions.receiver)
+        self.guard = self._guard(parameters, config, bundles)
+        token_readers = [made.worker_role, made.ended_role, *(guard.role for guard in self.guard)]
+        self.secrets.protect((made.receiver_role,), token_readers, parameters.secret_readers)
         self.failures = Failures(self, "Failures", self.functions)
         self.alarms = Alarms(
             self,
@@ -74,20 +75,40 @@ class CloseoutStack(Stack):
         published = chores.publish(self.ledger.table, config)
         self._do_chores(chores, parameters, published)
         self.functions.permit_worker(config, protect(self, self._own(chores)), published)
-        made.start_last(self.ledger, self.secrets, self.api, self.failures, self.alarms, chores)
+        parts = (self.ledger, self.secrets, self.api, self.failures, self.alarms, chores)
+        made.start_last(*parts, *self.guard)
         self._tell(parameters)
+
+    def _guard(self, given: Parameters, config: Config, bundles: Mapping[str, Bundle]) -> tuple[Guard, ...]:
+        """Return the guard for deploys, or nothing."""
+        if given.guard is None:
+            return ()
+        guard = Guard(
+            self,
+            "Guard",
+            given=given,
+            config=config,
+            ledger=self.ledger,
+            secrets=self.secrets,
+            api=self.api,
+            bundle=bundles["guard"],
+        )
+        return (guard,)
 
     def _own(self, chores: Chores) -> Own:
         """Return the resources that the worker must not touch."""
         made = self.functions
-        groups = (made.worker_logs, made.receiver_logs, made.ended_logs, chores.logs, self.api.access_logs)
+        groups = (
+            *(made.worker_logs, made.receiver_logs, made.ended_logs, chores.logs, self.api.access_logs),
+            *(guard.logs for guard in self.guard),
+        )
         return Own(
             self.ledger,
             self.secrets.webhook_arn,
             (made.dead_letters, made.last_letters),
             [group for group in groups if group is not None],
             self.api.rest,
-            (made.receiver, made.ended, chores.function),
+            (made.receiver, made.ended, chores.function, *(guard.function for guard in self.guard)),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
@@ -131,6 +152,11 @@ class CloseoutStack(Stack):
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
             "OnDestroy": (on_destroy(given), "what cdk destroy leaves behind"),
         }
+        for guard in self.guard:
+            told["PublicUrl"] = (
+                guard.public_url,
+                "where workflows ask the guard, and their token's audience",
+            )
         for key, (value, description) in told.items():
             CfnOutput(self, key, value=value, description=description)
 
