@@ -150,15 +150,15 @@ class CloseoutStack(Stack):
             "WorkerAlias": (self.functions.alias_arn, "the function that carries out runs"),
             "Region": (self.region, "where all of it is"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
+            "PublicUrl": (
+                self.guard[0].public_url if self.guard else None,
+                "where workflows ask the guard, and their token's audience",
+            ),
             "OnDestroy": (on_destroy(given), "what cdk destroy leaves behind"),
         }
-        for guard in self.guard:
-            told["PublicUrl"] = (
-                guard.public_url,
-                "where workflows ask the guard, and their token's audience",
-            )
         for key, (value, description) in told.items():
-            CfnOutput(self, key, value=value, description=description)
+            if value is not None:
+                CfnOutput(self, key, value=value, description=description)
 
 
 def on_destroy(given: Parameters) -> str:

@@ -54,12 +54,18 @@ def ask(
     return status, found.get("verdict") or found["error"]
 
 
+def close_and_wait(world: World, number: int) -> None:
+    """Close a pull request, and let its teardown begin to wait for its grace."""
+    answer = json.loads(world.close(number, repository=REPOSITORY)["response"]["payload"])
+    world.until(lambda: world.run(answer["runs"][0])["state"], lambda state: state == "waiting")
+
+
 def test_an_open_pull_request_may_be_deployed_until_a_teardown_is_on_its_way(world: World) -> None:
     """The run waits for its grace; that the pull request was opened again meanwhile does not take the run back."""
     world.open(501, repository=REPOSITORY)
     asked = "?pull-request=501"
     assert ask(world, proof(world), asked) == (200, "open")
-    world.close(501, repository=REPOSITORY)
+    close_and_wait(world, 501)
     assert ask(world, proof(world), asked) == (409, "closed")
     world.github.world.change_pull(REPOSITORY, 501, "reopened")
     assert ask(world, proof(world), asked) == (409, "closed")
@@ -112,7 +118,7 @@ def test_the_command_asks_the_stack(world: World) -> None:
     world.open(502, repository=REPOSITORY)
     asked = ("guard", "--pull-request", f"{REPOSITORY}#502")
     assert closeout(world, *asked) == f"{REPOSITORY}#502 is open, and no teardown of it is on its way\n"
-    world.close(502, repository=REPOSITORY)
+    close_and_wait(world, 502)
     world.github.world.change_pull(REPOSITORY, 502, "reopened")
     assert "a teardown is on its way" in closeout(world, *asked, code=3)
     assert "cannot tell" in closeout(world, "guard", "--pull-request", f"{REPOSITORY}#9999", code=4)
