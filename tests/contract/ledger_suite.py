@@ -448,6 +448,30 @@ class LedgerSuite:
         with pytest.raises(LedgerError, match="no delivery 7"):
             bench.attempts.add_runs(7, [], "ada")
 
+    def test_open_runs_of_a_closing_are_teardowns_on_their_way(self, bench: LedgerBench) -> None:
+        """Of this pull request, whatever the case of its repository; other events' runs are none."""
+        first = new_delivery(bench, "g1")
+        bench.accept(first, [new_run("a"), new_run("b")])
+        bench.accept(first._replace(guid="g2", number=18), [new_run("c")])
+        bench.accept(first._replace(guid="g3", repository="acme/other"), [new_run("d")])
+        bench.accept(first._replace(guid="g4", action="synchronize"), [new_run("e")])
+        bench.accept(first._replace(guid="g5", event="issues"), [new_run("f")])
+        bench.accept(first._replace(guid="g6"), [])
+        names = [f"{run_id(name)}-1" for name in "ab"]
+        assert list(bench.reader.teardowns("Acme/Shop", 17)) == names
+        bench.finish(names[0], Ending("success", ""))
+        assert list(bench.reader.teardowns("acme/shop", 17)) == names[1:]
+        bench.finish(names[1], Ending("failure", ""))
+        assert list(bench.reader.teardowns("acme/shop", 17)) == []
+
+    def test_reruns_and_replays_of_a_closing_are_teardowns_too(self, bench: LedgerBench) -> None:
+        """The guard finds the attempt that is on its way."""
+        delivery = accept(bench, "r").delivery
+        bench.finish(f"{run_id('r')}-1", Ending("failure", ""))
+        started = [again(bench, "r"), *bench.attempts.add_runs(delivery, [new_run("s")], "ada")]
+        assert started == [f"{run_id('r')}-2", f"{run_id('s')}-1"]
+        assert list(bench.reader.teardowns("acme/shop", 17)) == started
+
     # --- the log --------------------------------------------------------------------------------------------
 
     def test_a_log_is_in_order_and_redacted(self, bench: LedgerBench) -> None:

@@ -135,7 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "strangers may ask",
-        "src/closeout/wiring/guard.py",
+        "src/closeout/wiring/workflow_guard.py",
         "        if not self._covers(repository):",
         "        if False:",
         ("tests/acceptance/test_cli_guard.py::test_a_workflow_asks_the_server_with_its_token",),

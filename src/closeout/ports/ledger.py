@@ -204,6 +204,13 @@ class LedgerReader(RunReader, Protocol):
         """Return deliveries, the newest first; all of them without `limit`."""
         ...
 
+    def teardowns(self, repository: str, number: int) -> Sequence[str]:
+        """Return the open executions that closings of a pull request started, the oldest first.
+
+        The repository's name counts in any case. Raises `CloseoutError` when that cannot be said for certain.
+        """
+        ...
+
 
 class PageReader(RunReader, Protocol):
     """Reads what a server's pages and metrics show."""

@@ -27,8 +27,9 @@ from closeout.server.app import ServerParts, create_app
 from closeout.server.bodies import map_large_blocks
 from closeout.server.log import Log
 from closeout.server.places import LOOPBACK
-from closeout.wiring.guard import DeployGuard
+from closeout.wiring.clients import setting_value
 from closeout.wiring.runtime import Runtime, open_runtime, public_url
+from closeout.wiring.workflow_guard import WorkflowGuard
 
 ENGINE_DRAIN_SECONDS = 20.0
 YOUNG = 50_000
@@ -61,13 +62,14 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
     )
     try:
         key = runtime.ledger.setting(details.KEY_SETTING, lambda: os.urandom(details.KEY_BYTES))
-        guard = DeployGuard(
-            loaded,
+        guard = WorkflowGuard(
+            lambda: loaded.automations,
             runtime.clients,
             runtime.views.teardowns,
-            lambda: runtime.base or "",
-            runtime.clock,
-            runtime.rechecks.hurry,
+            api_url=setting_value(loaded.settings.api_url, "github.api-url"),
+            audience=lambda: runtime.base or "",
+            clock=runtime.clock,
+            late=runtime.rechecks.hurry,
         )
         app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures

@@ -49,7 +49,7 @@ LISTING = "listing"
 """The index by which deliveries and runs are listed: `list` and `at`."""
 DELIVERIES, RUNS = "deliveries", "runs"
 MOST_RUNS = 32
-"""Runs of one delivery: each takes three items of a transaction's hundred."""
+"""Runs of one delivery: each takes three items of a transaction's hundred, and the delivery itself three."""
 LARGEST_BODY = 300_000
 """Bytes of a compressed body that is kept in the table; a larger one is an object in the bucket."""
 

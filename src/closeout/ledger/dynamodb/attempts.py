@@ -18,6 +18,7 @@ from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
 from closeout.ports import Clock, DeliveryId, WakeUp
 from closeout.stack import table as layout
+from closeout.stack.closings import closing_items, condition
 from closeout.stack.table import Item, from_item
 
 DAY = 86_400
@@ -136,6 +137,8 @@ class Attempts:
             expires=expires,
             requested_by=requested_by,
         )
+        # Those of its closing may have expired since.
+        items += closing_items({**row, "received_at": at}, row["delivery"], (run_id,), expires)
         unlisted = update(
             layout.attempt_key(run_id, int(row["attempt"])),
             {"list": None, "at": None},
@@ -183,6 +186,7 @@ class Attempts:
             items = layout.run_items(
                 run, row, name, accepted_at=at, expires=expires, requested_by=requested_by
             )
+            items += closing_items(row, name, (run.run_id,), expires)
             if not self._table.write(_new(items), token=False):
                 started.append(run.run_id)
         if started:
@@ -224,4 +228,4 @@ class Attempts:
 
 
 def _new(items: Sequence[Item]) -> list[Action]:
-    return [put(item, layout.NEW) for item in items]
+    return [put(item, condition(item)) for item in items]

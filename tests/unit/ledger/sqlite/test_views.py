@@ -159,19 +159,6 @@ def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
     assert views.deleted_before("r1", 1, closings=True) is False
 
 
-def test_open_runs_of_a_closing_are_teardowns_on_their_way(ledger: Ledger, views: Views) -> None:
-    """Of this pull request, whatever the case of its repository; finished ones and those of other events are none."""
-    closed = delivery("g1")
-    ledger.accept_wait(closed, [new_run("r1"), new_run("r2", "other")])
-    ledger.accept_wait(closed._replace(guid="g2", number=18), [new_run("r3")])
-    ledger.accept_wait(closed._replace(guid="g3", repository="acme/other"), [new_run("r4")])
-    ledger.accept_wait(closed._replace(guid="g4", action="synchronize"), [new_run("r5")])
-    ledger.accept_wait(closed._replace(guid="g5", event="issues"), [new_run("r6")])
-    assert views.teardowns("Acme/Shop", 17) == ["r1-1", "r2-1"]
-    ledger.finish(1, Ending("success", ""), 2_000.0)
-    assert views.teardowns("acme/shop", 17) == ["r2-1"]
-
-
 def test_steps_of_a_function_are_those_that_it_recorded(ledger: Ledger, views: Views) -> None:
     """A definition without steps declares none."""
     ledger.accept_wait(delivery(), [new_run("r1", definition='{"steps": [], "function": "cleanup:main"}')])
