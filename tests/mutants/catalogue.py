@@ -16,6 +16,7 @@ from tests.mutants import (
     protection,
     recording,
     stack,
+    stack_guard,
     turns,
 )
 from tests.mutants.mutant import Mutant
@@ -571,5 +572,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *engine.MUTANTS,
     *invocations.MUTANTS,
     *stack.MUTANTS,
+    *stack_guard.MUTANTS,
     *turns.MUTANTS,
 )

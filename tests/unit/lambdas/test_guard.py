@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,10 +161,23 @@ def test_a_token_that_proves_nothing_is_401(scene: Scene, changed: dict[str, Any
     assert not [call for call in scene.github.requests() if "/pulls/" in call["path"]]
 
 
-def test_an_automation_without_repositories_lets_nobody_ask(scene: Scene) -> None:
-    """It listens to the webhook's repositories, and nobody knows which those are."""
-    scene.publish(EVERYWHERE)
-    assert scene.ask() == (401, "token-refused")
+@pytest.mark.parametrize(
+    ("repositories", "may"),
+    [
+        ((), False),
+        (("*",), False),
+        (("*/shop",), False),
+        (("acm*/shop",), False),
+        (("ACME/*",), True),
+        (("acme/*", "!acme/shop"), False),
+        (("!acme/other", "*"), False),
+        (("acme-labs/*", "*"), False),
+    ],
+)
+def test_an_automation_must_name_the_owner(scene: Scene, repositories: tuple[str, ...], may: bool) -> None:
+    """Without `repositories` it listens to the webhook's, and with a wildcard for the owner to everybody's who delivers."""
+    scene.publish(replace(SHOP, repositories=repositories))
+    assert scene.ask() == ((200, "open") if may else (401, "token-refused"))
 
 
 def test_who_may_ask_follows_what_is_deployed(scene: Scene) -> None:
