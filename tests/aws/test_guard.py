@@ -31,6 +31,7 @@ def proof(world: World, *, repository: str = REPOSITORY, **changed: Any) -> str:
         "aud": world.outputs["PublicUrl"],
         "repository": repository,
         "repository_id": str(world.github.world.repository(REPOSITORY).id),
+        "exp": int(time.time()) + 30 * 86_400,  # the account's clock may be ahead
         **changed,
     }
     return token(f"{world.github.url}/_services/token", **claims)
