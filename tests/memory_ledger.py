@@ -22,6 +22,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
+from closeout.ledger.steps import rehearsed
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     Clock,
@@ -377,17 +378,6 @@ class MemoryLedger:
     def close(self) -> None:
         """Do nothing."""
 
-    def teardowns(self, repository: str, number: int) -> list[str]:
-        """Return the open executions that closings of a pull request started."""
-        asked = ("pull_request", "closed", repository.lower(), number)
-        with self._lock:
-            by_run = [(run.execution, self._deliveries[run.delivery]) for run in self._unfinished()]
-        return [
-            execution
-            for execution, one in by_run
-            if (one.event, one.action, (one.repository or "").lower(), one.number) == asked
-        ]
-
     # --- logs -----------------------------------------------------------------------------------------------
 
     def write(self, execution: str, step: str | None, text: str) -> None:
@@ -467,6 +457,55 @@ class MemoryLedger:
         with self._lock:
             ids = {run.run.run_id for run in self._runs.values()}
         return sorted(run_id for run_id in ids if run_id.startswith(beginning))[:limit]
+
+    def teardowns(self, repository: str, number: int) -> list[str]:
+        """Return the open executions that the closing of a pull request started."""
+        with self._lock:
+            closed = self._closed(repository, number)
+            return [run.execution for run in closed if run.state.state != "finished"]
+
+    def finished_teardowns(
+        self, since: float, repository: str | None = None, number: int | None = None
+    ) -> list[tuple[str, int, str, float, str]]:
+        """Return the teardowns that succeeded after `since`, by their latest attempt."""
+        with self._lock:
+            return [
+                (run.run.run_id, run.attempt, run.run.automation, run.state.finished_at, run.run.definition)
+                for run in self._closed(repository, number)
+                if run.state.verdict == "success"
+                and run.state.finished_at is not None
+                and run.state.finished_at > since
+                and run is self._find(run.run.run_id)
+                and not rehearsed(_in_order(run))
+            ]
+
+    def superseded(self, run_id: str, attempt: int) -> bool:
+        """Return whether a later closing of the pull request started a run that was not skipped."""
+        with self._lock:
+            mine = self._find(run_id, attempt)
+            if mine is None:
+                return False
+            delivery = self._deliveries[mine.delivery]
+            return any(
+                later.run.automation == mine.run.automation
+                and later.number > mine.number
+                and later.run.run_id != run_id
+                and later.state.verdict != "skipped"
+                for later in self._closed(delivery.repository, delivery.number)
+            )
+
+    def _closed(self, repository: str | None, number: int | None) -> list[_Run]:
+        """Return the runs that closings started: all of them, or those of one pull request."""
+        return [
+            run
+            for run in self._runs.values()
+            for delivery in (self._deliveries[run.delivery],)
+            if (delivery.event, delivery.action) == ("pull_request", "closed")
+            and (
+                number is None
+                or (delivery.number == number and str(delivery.repository).lower() == str(repository).lower())
+            )
+        ]
 
     def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
         """Return deliveries, the newest first."""

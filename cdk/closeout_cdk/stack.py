@@ -7,7 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import CfnOutput, Stack
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from closeout.config.findings import listed
 from closeout.core.protect import TAG
@@ -22,6 +22,7 @@ from closeout_cdk.functions import Functions
 from closeout_cdk.guard import Guard
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import Parameters
+from closeout_cdk.patrol import Patrol
 from closeout_cdk.protect import Own, protect
 from closeout_cdk.secrets import Secrets
 
@@ -60,9 +61,19 @@ class CloseoutStack(Stack):
         )
         made = self.functions
         self.api = Api(self, "Api", given=parameters, receiver=self.functions.receiver)
+        self.patrol = Patrol(
+            self,
+            "Patrol",
+            config=config,
+            functions=made,
+            ledger=self.ledger,
+            secrets=self.secrets,
+            webhook=self.api.rest.url_for_path("/webhook"),
+        )
         self.guard = self._guard(parameters, config, bundles)
-        token_readers = [made.worker_role, made.ended_role, *(guard.role for guard in self.guard)]
-        self.secrets.protect((made.receiver_role,), token_readers, parameters.secret_readers)
+        readers = [made.worker_role, made.ended_role, self.patrol.role]
+        readers += [guard.role for guard in self.guard]
+        self.secrets.protect((made.receiver_role,), readers, parameters.secret_readers)
         self.failures = Failures(self, "Failures", self.functions)
         self.alarms = Alarms(
             self,
@@ -75,7 +86,7 @@ class CloseoutStack(Stack):
         published = chores.publish(self.ledger.table, config)
         self._do_chores(chores, parameters, published)
         self.functions.permit_worker(config, protect(self, self._own(chores)), published)
-        parts = (self.ledger, self.secrets, self.api, self.failures, self.alarms, chores)
+        parts = (self.ledger, self.secrets, self.api, self.patrol, self.failures, self.alarms, chores)
         made.start_last(*parts, *self.guard)
         self._tell(parameters)
 
@@ -91,6 +102,7 @@ class CloseoutStack(Stack):
             ledger=self.ledger,
             secrets=self.secrets,
             api=self.api,
+            rechecks=self.patrol.alias_arn,
             bundle=bundles["guard"],
         )
         return (guard,)
@@ -99,7 +111,12 @@ class CloseoutStack(Stack):
         """Return the resources that the worker must not touch."""
         made = self.functions
         groups = (
-            *(made.worker_logs, made.receiver_logs, made.ended_logs, chores.logs, self.api.access_logs),
+            made.worker_logs,
+            made.receiver_logs,
+            made.ended_logs,
+            self.patrol.logs,
+            chores.logs,
+            self.api.access_logs,
             *(guard.logs for guard in self.guard),
         )
         return Own(
@@ -114,20 +131,23 @@ class CloseoutStack(Stack):
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
         """Add the custom resources that stop runs, empty the bucket and set up access logs.
 
-        On deletion, CloudFormation deletes the receiver first, so that no run begins. Then the chore stops the runs, while
+        On deletion, CloudFormation deletes the receiver and patrol first, so that no run begins. Then the chore stops the runs, while
         the functions that post their statuses exist. Then the other chore empties the bucket. On deployment, the receiver
         comes after the published definitions, so that the worker knows each one that it uses.
         """
         made = self.functions
-        before = [made.receiver_policy, published]
-        stop = chores.stop(made, self.ledger.table)
+        before: list[IConstruct] = [published]
+        # Rechecks wait for days, and Lambda deletes a function only after its executions.
+        chores.stop("StopRechecks", self.patrol.function, self.ledger.table)
+        stop = chores.stop("StopRuns", made.worker, self.ledger.table)
         stop.node.add_dependency(self.failures, self.secrets, self.ledger.bucket, made.ended, published)
         before.append(stop)
         if "ledger" not in given.keep:
             emptied = chores.empty(self.ledger.bucket)
             stop.node.add_dependency(emptied)
             before.append(emptied)
-        permissions.wait_for(self.functions.receiver, *before)
+        permissions.wait_for(made.receiver, made.receiver_policy, *before)
+        self.patrol.permit(*before)
         if given.api_log_role == "create":
             self.api.rest.deployment_stage.node.add_dependency(chores.log_role())
         chores.finish()
@@ -148,6 +168,7 @@ class CloseoutStack(Stack):
             "TableName": (self.ledger.table.table_name, "the ledger: deliveries, runs, steps"),
             "BucketName": (self.ledger.bucket.bucket_name, "bodies that are too large for the table"),
             "WorkerAlias": (self.functions.alias_arn, "the function that carries out runs"),
+            "PatrolAlias": (self.patrol.alias_arn, "the function that finds what GitHub did not tell"),
             "Region": (self.region, "where all of it is"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
             "PublicUrl": (

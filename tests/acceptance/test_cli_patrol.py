@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.cli import exits
+from closeout.testing import deliveries
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.cli_process import Result
 from tests.acceptance.forked import run
@@ -80,6 +81,13 @@ def report(**given: dict[str, int]) -> dict[str, Any]:
     return {"deliveries": deliveries, "closings": closings, "orphans": orphans, "errors": []}
 
 
+def command(scene: Machine, name: str, *options: str) -> Result:
+    """Run `closeout deliveries`."""
+    arguments = ["deliveries", name, "--config", str(scene.config), "--db", str(scene.db), *options]
+    done = run(arguments, folder=scene.folder, environment=scene.environment, stdin="", seconds=30)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
 def gone(scene: Machine) -> list[str]:
     """Return the numbers that the automation cleaned up after."""
     file = scene.folder / "gone"
@@ -140,6 +148,38 @@ def test_what_the_hook_could_not_deliver_comes_from_its_log(scene: Machine) -> N
     assert (found.code, found.json) == (exits.FAILED, expected), found.err
     until("the run of #25", lambda: gone(scene) == ["25"])
     assert runs(scene)[0]["heard"] == "delivery-log"
+
+
+def test_a_person_can_have_a_delivery_replayed_that_patrol_left_alone(scene: Machine) -> None:
+    """A push that did not arrive starts nothing by itself, and its run when somebody asks for it."""
+    push = "  push:\n    on: { push: {} }\n    repositories: [acme/shop]\n    status: false\n    unguarded: true\n"
+    scene.config.write_text(
+        CONFIG + push + "    steps: [{ uses: shell, with: { run: 'echo pushed >> gone' } }]\n"
+    )
+    scene.start()
+    hook = scene.github.add_hook("acme/shop", url=scene.hook_url, secret=SECRET, events=("push",))
+    assert patrol(scene).code == exits.OK
+    assert isinstance(scene.github.world.now, Clock)
+    scene.github.world.now.ahead += 5
+    hook.url = "http://127.0.0.1:9/webhook"
+    shop = scene.github.world.repository("acme/shop")
+    scene.github.emit(shop, "push", deliveries.push(repository="acme/shop"))
+    scene.github.sender.settle()
+    hook.url = scene.hook_url
+    assert patrol(scene, "--json").json["deliveries"]["ignored"] == 1
+    (row,) = command(scene, "list", "--ignored", "--json").json
+    assert (row["event"], row["repository"], row["hook"]) == ("push", "acme/shop", str(hook.id))
+    assert "no live check" in row["reason"]
+    assert "1 more did not arrive" in command(scene, "list").err
+    shown = command(scene, "replay", row["guid"])
+    assert (shown.code, "shell" in shown.err, runs(scene)) == (exits.REFUSED, True, []), shown.err
+    done = command(scene, "replay", row["guid"], "--yes")
+    assert done.code == exits.OK, done.err
+    until("the run", lambda: gone(scene) == ["pushed"])
+    until("its end", lambda: runs(scene)[0]["verdict"] == "success")
+    assert runs(scene)[0]["heard"] == "delivery-log"
+    assert command(scene, "list", "--ignored", "--json").json == []
+    assert command(scene, "replay", row["guid"], "--yes").code != exits.OK, "it is in the ledger now"
 
 
 def test_a_patrol_that_hangs_holds_up_no_delivery_and_survives_a_kill(scene: Machine) -> None:

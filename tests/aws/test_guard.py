@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from closeout.core.ids import short_digest
+from closeout.stack.table import durable_name
 from tests.aws.test_stack_commands import closeout
 from tests.aws.world import World
 from tests.unit.adapters.workflow import OTHER, OURS, public_key, token
@@ -65,6 +67,13 @@ def test_an_open_pull_request_may_be_deployed_until_a_teardown_is_on_its_way(wor
     assert closeout(world, *command) == f"{REPOSITORY}#501 is open, and no teardown of it is on its way\n"
     answer = json.loads(world.close(501, repository=REPOSITORY)["response"]["payload"])
     assert ask(world, proof(world), asked) == (409, "closed")
+    function, _, alias = world.outputs["PatrolAlias"].rpartition(":")
+    named = durable_name(world.outputs["PatrolAlias"], f"hurry-{short_digest(f'{REPOSITORY}#501')}")
+    listed = world.cloud.client("lambda").list_durable_executions_by_function(
+        FunctionName=function, Qualifier=alias
+    )["DurableExecutions"]
+    brought = [one for one in listed if one["DurableExecutionName"].startswith(named)]
+    assert brought, "a deploy that is too late brings a recheck forward"
     world.until(lambda: world.run(answer["runs"][0])["state"], lambda state: state == "waiting")
     world.github.world.change_pull(REPOSITORY, 501, "reopened")
     assert ask(world, proof(world), asked) == (409, "closed")

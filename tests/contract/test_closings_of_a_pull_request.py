@@ -18,16 +18,17 @@ from tests.contract.test_ledgers import StackLedger
 
 
 @pytest.fixture
-def bench(aws: FakeAws) -> StackLedger:
+def bench(aws: FakeAws) -> Any:
     """An empty table."""
     aws.reset()
     return StackLedger(aws)
 
 
 @pytest.fixture
-def table(bench: StackLedger) -> Table:
+def table(bench: Any) -> Table:
     """The same table."""
-    return bench._remote.table
+    found: Table = bench._remote.table
+    return found
 
 
 def expire(table: Table, partition: str) -> None:
@@ -36,7 +37,7 @@ def expire(table: Table, partition: str) -> None:
         table.change(delete({"pk": item["pk"], "sk": item["sk"]}))
 
 
-def test_a_rerun_is_found_after_its_closing_expired(bench: StackLedger, table: Table) -> None:
+def test_a_rerun_is_found_after_its_closing_expired(bench: Any, table: Table) -> None:
     """Its row is kept for 400 days, the closing's item no longer than any run."""
     accept(bench, "r")
     bench.finish(f"{run_id('r')}-1", Ending("failure", ""))
@@ -46,9 +47,7 @@ def test_a_rerun_is_found_after_its_closing_expired(bench: StackLedger, table: T
     assert list(bench.reader.teardowns("acme/shop", 17)) == [second] == [f"{run_id('r')}-2"]
 
 
-def test_a_delivery_that_expired_is_accepted_again_beside_its_closing(
-    bench: StackLedger, table: Table
-) -> None:
+def test_a_delivery_that_expired_is_accepted_again_beside_its_closing(bench: Any, table: Table) -> None:
     """The item of the closing may be there still; it must not refuse the transaction."""
     delivery = new_delivery(bench, "g")
     name = str(bench.accept(delivery, [new_run("r")]).delivery)
@@ -58,14 +57,14 @@ def test_a_delivery_that_expired_is_accepted_again_beside_its_closing(
     assert list(bench.reader.teardowns("acme/shop", 17)) == [f"{run_id('r')}-1"]
 
 
-def test_a_second_delivery_of_a_closing_names_the_same_run_once(bench: StackLedger) -> None:
+def test_a_second_delivery_of_a_closing_names_the_same_run_once(bench: Any) -> None:
     """Through another hook."""
     for hook in ("h1", "h2"):
         bench.accept(new_delivery(bench, "g", hook=hook), [new_run("r")])
     assert list(bench.reader.teardowns("acme/shop", 17)) == [f"{run_id('r')}-1"]
 
 
-def test_a_run_whose_closing_another_has_never_began(bench: StackLedger) -> None:
+def test_a_run_whose_closing_another_has_never_began(bench: Any) -> None:
     """In its place stands the claim of the run that learned the closing."""
     accept(bench, "r")
     assert bench.attempts.claim_closing("1/2/t", run_id("s"), run_id("r")) == run_id("r")
@@ -85,9 +84,7 @@ class Counting:
         return getattr(self._client, name)
 
 
-def test_an_answer_costs_a_query_and_one_for_each_run_of_the_pull_request(
-    bench: StackLedger, table: Table
-) -> None:
+def test_an_answer_costs_a_query_and_one_for_each_run_of_the_pull_request(bench: Any, table: Table) -> None:
     """However many runs there are of others; beyond `MOST` nobody can tell."""
     for number, name in enumerate("abcdefgh"):
         bench.accept(new_delivery(bench, name)._replace(number=number), [new_run(name)])
@@ -102,7 +99,7 @@ def test_an_answer_costs_a_query_and_one_for_each_run_of_the_pull_request(
         teardowns(table, "acme/shop", 17)
 
 
-def test_a_long_name_of_a_repository_fits_a_key(bench: StackLedger) -> None:
+def test_a_long_name_of_a_repository_fits_a_key(bench: Any) -> None:
     """DynamoDB takes 2,048 bytes, and a payload may say anything: the delivery must be stored all the same."""
     bench.accept(new_delivery(bench, "g")._replace(repository="a/" + "é" * 3_000), [new_run("r")])
     assert list(bench.reader.teardowns("A/" + "é" * 3_000, 17)) == [f"{run_id('r')}-1"]

@@ -49,6 +49,8 @@ class Fate:
     meanwhile: Callable[[], None] = lambda: None
     """Happens before each call to GitHub: other people do not wait."""
     calls: int = 0
+    failed: int = 0
+    deaths: int = 0
 
     def step(self) -> None:
         """Count what the process does outside itself. Raises `Died`."""
@@ -56,12 +58,15 @@ class Fate:
             self.dies_in -= 1
             if self.dies_in < 0:
                 self.dies_in = None
+                self.deaths += 1
                 raise Died
 
     def fails(self) -> bool:
         """Whether the next call to GitHub fails."""
         self.calls += 1
-        return bool(self.nth) and self.calls % self.nth == 0
+        fails = bool(self.nth) and self.calls % self.nth == 0
+        self.failed += fails
+        return fails
 
 
 @dataclass(eq=False)

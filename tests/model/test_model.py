@@ -64,7 +64,7 @@ def test_an_answer_that_lags_cancels_a_run_and_patrol_starts_it_again() -> None:
     machine.open_pull(0, deployed=True, base="develop")
     machine.trouble(0, "502", 60, 5_000)
     machine.close_pull(0, merged=False)
-    machine.arrive(0, as_sent=True, dies_in=None)
+    machine.arrive(0, after=0, as_sent=True, dies_in=None)
     machine.work(dies_in=None)
     assert {end.verdict for end in machine.store.endings} == {"cancelled"}
     machine.teardown()

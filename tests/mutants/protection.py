@@ -37,16 +37,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "scripts run again after a recheck",
-        "src/closeout/run/recheck.py",
-        "    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)",
+        "src/closeout/config/typed_deletes.py",
+        "    return replace(automation, steps=steps, grace=0.0, late=True)",
         "    return replace(automation, grace=0.0, late=True)",
         (f"{RECHECKS}::test_scripts_and_comments_do_not_run_again",),
     ),
     Mutant(
         "a recheck that could not be made is forgotten",
         "src/closeout/wiring/rechecks.py",
-        "                    heapq.heappush(self._due, later)",
-        "                    pass",
+        "                heapq.heappush(self._due, later)",
+        "                pass",
         (f"{RECHECKS}::test_what_github_or_aws_does_not_say_is_asked_again",),
     ),
     Mutant(
@@ -58,9 +58,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "two runs are started for one find",
-        "src/closeout/wiring/rechecks.py",
-        "        if run.attempt != teardown.attempt or self._reader.superseded(run.id, run.attempt):",
-        "        if run.attempt != teardown.attempt:",
+        "src/closeout/run/recheck.py",
+        "        if self._reader.superseded(run.id, run.attempt):",
+        "        if not run.id:",
         (f"{RECHECKS}::test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own",),
     ),
     Mutant(
@@ -93,7 +93,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a defect that one recheck meets ends them all",
-        "src/closeout/wiring/rechecks.py",
+        "src/closeout/run/recheck.py",
         "        except Exception as error:  # noqa: BLE001 - a defect that one run",
         "        except ZeroDivisionError as error:  # noqa: BLE001 - a defect that one run",
         (f"{RECHECKS}::test_a_defect_that_one_recheck_meets_leaves_the_others",),
@@ -357,8 +357,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the rights to read tags are not asked for",
         "src/closeout/config/permissions.py",
-        "tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()",
-        "tags = ()",
+        "    return tuple(action.tag_permissions(step.inputs)) if automation.protect_tags else ()",
+        "    return ()",
         (f"{RIGHTS}::test_tags_are_readable_only_where_the_file_protects_by_tag",),
     ),
     Mutant(

@@ -90,6 +90,27 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{FUNCTION}::test_a_defect_is_500_and_its_text_stays_inside",),
     ),
     Mutant(
+        "a late deploy brings no recheck forward on AWS",
+        "src/closeout/lambdas/guard.py",
+        "        late=hurry,\n",
+        "",
+        (f"{FUNCTION}::test_a_late_deploy_brings_the_recheck_forward",),
+    ),
+    Mutant(
+        "a recheck that cannot be started loses the answer",
+        "src/closeout/lambdas/guard.py",
+        "        except ServiceError as error:",
+        "        except ValueError as error:",
+        (f"{FUNCTION}::test_a_late_deploy_brings_the_recheck_forward",),
+    ),
+    Mutant(
+        "a wildcard names every owner",
+        "src/closeout/wiring/workflow_guard.py",
+        "            if any(pattern.lower().startswith(owner) for pattern in one.repositories)",
+        "            if one.repositories",
+        (f"{FUNCTION}::test_an_automation_must_name_the_owner",),
+    ),
+    Mutant(
         "a key is used for as long as GitHub cannot be asked",
         "src/closeout/adapters/oidc.py",
         "                    if age > FRESH:\n",

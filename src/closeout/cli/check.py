@@ -8,28 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from closeout.cli import exits, findings, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 
 if TYPE_CHECKING:
     from closeout.config.inverses import StepInventory
 
 
-@click.command(
-    "check",
-    cls=Command,
-    short_help="Check a configuration; report every error with its line.",
-    examples=("closeout check closeout.yaml", "closeout check closeout.yaml --json"),
-)
-@click.argument(
-    "path",
-    metavar="[CONFIG]",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=options.DEFAULT_CONFIG,
-    envvar="CLOSEOUT_CONFIG",
-)
+@command("check", "closeout check closeout.yaml", "closeout check closeout.yaml --json")
+@options.config_argument
 @options.as_json
 def check(path: Path, as_json: bool) -> int:
     """Check CONFIG (closeout.yaml) and print every error as FILE:LINE:COL: message.

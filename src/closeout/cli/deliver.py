@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 import click
 
 from closeout.cli import confirm, exits, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.core import closing as closings
 from closeout.core.errors import InputError, Unavailable, UsageError
 from closeout.core.units import spoken_size
@@ -36,16 +36,12 @@ class ReceiverAnswer(NamedTuple):
     milliseconds: float
 
 
-@click.command(
+@command(
     "deliver",
-    cls=Command,
-    short_help="Sign a payload and send it as GitHub would.",
-    examples=(
-        "closeout deliver --url http://127.0.0.1:8080/webhook \\",
-        "  --secret env:CLOSEOUT_WEBHOOK_SECRET --sample pull_request.closed",
-        "closeout deliver --url http://127.0.0.1:8080/webhook \\",
-        "  --secret env:CLOSEOUT_WEBHOOK_SECRET --event push --payload push.json",
-    ),
+    "closeout deliver --url http://127.0.0.1:8080/webhook \\",
+    "  --secret env:CLOSEOUT_WEBHOOK_SECRET --sample pull_request.closed",
+    "closeout deliver --url http://127.0.0.1:8080/webhook \\",
+    "  --secret env:CLOSEOUT_WEBHOOK_SECRET --event push --payload push.json",
 )
 @click.option("--url", required=True, metavar="U", help="The webhook's address, with its path.")
 @options.event

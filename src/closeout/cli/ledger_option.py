@@ -97,9 +97,9 @@ class Where:
 
     @property
     def empty_runs(self) -> Mapping[str, int]:
-        """Return how many runs found nothing, of automations that never found anything; a stack does not count them."""
+        """Return how many runs found nothing, of automations that never found anything."""
         if self._stack:
-            return {}
+            return self._remote.empty_runs.counts()
         from closeout.ledger.sqlite import Views as FileViews
 
         views = FileViews(self.path)
@@ -139,7 +139,7 @@ class Where:
         from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 
         stack = self._opened
-        deployed = read_deployed(stack, self._remote)
+        deployed = read_deployed(stack.name, self._remote)
         if self._named:
             check_same(stack, deployed, load(self.config, builtin()), self.config)
         loaded = as_loaded(stack, deployed)

@@ -64,7 +64,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
         assert command is not None
         inner = click.Context(command, info_name=name, parent=context)
         if group is closeout:
-            yield from (".TP", f".BR closeout\\-{_text(name)} (1)", _text(command.get_short_help_str(200)))
+            yield from (".TP", f".BR closeout\\-{_text(name)} (1)", _text(closeout.entries[name].summary))
             continue
         yield f".SS {_text(inner.command_path)}"
         yield from _synopsis(command, inner)

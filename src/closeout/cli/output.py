@@ -31,6 +31,7 @@ TIMES = (
     "finished_at",
     "ended_at",
     "received_at",
+    "delivered_at",
     "accepted_until",
     "until",
     "at",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from closeout.cli import options, output
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.core.errors import ServiceError, UsageError
 from closeout.core.secrets import PREVIOUS_SECONDS
@@ -62,19 +62,13 @@ KINDS = {
 }
 
 
-@click.group(
-    "secret",
-    cls=Group,
-    short_help="Store a deployed stack's secrets; never shows them.",
-    examples=("closeout secret set github --stack closed-pr-event-stack",),
-)
+@group("secret", "closeout secret set github --stack closed-pr-event-stack")
 def secret() -> None:
     """Store the secrets of a deployed stack in AWS Secrets Manager."""
 
 
 @secret.command(
     "set",
-    cls=Command,
     examples=(
         "closeout secret set github --stack closed-pr-event-stack",
         "gh auth token | closeout secret set github --stack closed-pr-event-stack",

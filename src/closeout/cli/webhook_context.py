@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
 from closeout.adapters.hooks import Hook, Hooks, Target
 from closeout.adapters.secrets import SecretReader
-from closeout.config.load import Loaded, load
+from closeout.config.load import Loaded
 from closeout.core.errors import NotFound, SecretError, UsageError
 from closeout.core.patterns import compile_patterns
 from closeout.wiring.clients import setting_value
@@ -29,15 +28,10 @@ class WebhookContext(NamedTuple):
     hooks: Hooks
 
 
-def prepare(target: str, stack_name: str, token_from: str | None, loaded: Loaded) -> WebhookContext:
-    """Find the stack and its token, for one target."""
-    return prepare_all((target,), stack_name, token_from, loaded)[0]
-
-
-def prepare_all(
+def prepare(
     targets: Iterable[str], stack_name: str, token_from: str | None, loaded: Loaded
 ) -> list[WebhookContext]:
-    """Find the stack and its token, for several targets; at least one is given and each is read first."""
+    """Find the stack and its token, for at least one target; each is read first."""
     parsed = [Target.parse(target) for target in targets]
     stack = open_stack(stack_name)
     token = _token(stack, token_from, loaded.directory)
@@ -64,11 +58,6 @@ def _token(stack: Stack, reference: str | None, directory: Path) -> str:
     return SecretReader(region=stack.region, directory=directory).read(reference)[0]
 
 
-def settings(config: Path) -> Loaded:
-    """Read the configuration for its addresses; its Python modules are not imported."""
-    return load(config, builtin(), modules=False)
-
-
 def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
     """Return the events of the automations that this target can start, in order of the alphabet.
 
@@ -93,8 +82,7 @@ def one(context: WebhookContext, hook_id: int | None) -> Hook:
     chosen = [hook for hook in found if hook_id in (None, hook.id)]
     name = context.hooks.target.name
     if not chosen:
-        which = f"hook {hook_id} of" if found else "no hook of"
-        text = f"{name} has {which} the stack {context.stack.name} ({context.url})."
+        text = f"{name} has no hook of the stack {context.stack.name} ({context.url})."
         if found:
             text = f"{name} has no hook {hook_id} that reaches the stack {context.stack.name}."
         raise NotFound(

@@ -110,7 +110,7 @@ def read_automation(
         protect_names=settings.protect_names,
         protect_tags=settings.protect_tags,
         public_logs=settings.public_logs,
-        recheck=_recheck(section.get("recheck")),
+        recheck=_recheck(section.get("recheck"), steps),
         environment=_environment(section.get("environment"), steps),
         patrol=read_mode(section.get("patrol")),
         **_limits(section),
@@ -203,10 +203,16 @@ def _concurrency(at: At | None) -> str | None:
     return template
 
 
-def _recheck(at: At | None) -> tuple[float, ...]:
+def _recheck(at: At | None, steps: tuple[ReadStep, ...]) -> tuple[float, ...]:
+    off = at is not None and isinstance(at.node, Scalar) and at.node.value in ("off", False)
+    for read in steps:
+        if read.step.rechecked and (off or all(other.action.absent is None for other in steps)):
+            why = "`recheck` is off" if off else "no step of this automation deletes by itself"
+            fix = "leave `recheck` out; what it finds is what aws/cloudformation-delete-stack or another typed delete names"
+            read.at.error("not-for-action", f"no recheck finds anything here, because {why}", fix)
     if at is None:
         return RECHECK
-    if isinstance(at.node, Scalar) and at.node.value in ("off", False):
+    if off:
         return ()
     times = [item.duration(60, 30 * DAY) for item in at.items(single=True) or []]
     return tuple(sorted({after for after in times if after is not None}))

@@ -51,7 +51,7 @@ CODES: dict[str, str] = {
     "shared-name": "Two subjects (mostly pull requests) can produce the same name, so closing one would delete what belongs to the other.",
     "undecided-name": "The patterns or templates are too complex to decide whether two subjects can produce the same name.",
     "constant-name": "Warning: a destructive step uses the same name for every event, or for two pull requests of one repository.",
-    "untrusted-name": "Outsiders control text that becomes part of a name, and `allow-untrusted` does not list the field.",
+    "untrusted-name": "Text that outsiders control, or that is known only in the run, becomes part of a name. For a field of the event `allow-untrusted` permits it.",
     "untrusted-value": "Warning: outsiders control text that a destructive step receives.",
     "unused-permission": "Warning: `allow-untrusted` lists a field that no name of the step uses.",
     "unguarded-event": "A destructive step runs on an event without a live check, and `unguarded: true` is missing.",
@@ -61,12 +61,13 @@ CODES: dict[str, str] = {
     "template-not-allowed": "closeout does not fill in `${{ }}` at this place (in a shell script, use `env:`).",
     # steps
     "unknown-action": "There is no such action.",
+    "unknown-step": "An expression asks for a step that is not before its own.",
     "duplicate-id": "Two steps of an automation have the same id.",
     "unknown-input": "The action has no such input.",
     "missing-input": "The action needs this input.",
     "bad-input": "The action does not accept this value.",
     "misplaced-input": "An input of the action is next to `uses` instead of in `with`.",
-    "not-for-action": "The action does not support `destructive`, `expect` or `pass-env`.",
+    "not-for-action": "The action does not support `destructive`, `expect`, `pass-env` or `recheck`.",
     "nothing-to-delete": "`environment` is set, and no step of the automation deletes by itself.",
     # Python
     "module-failed": "A module of `modules` cannot be imported. As a warning: this machine does not have what a `python` step calls.",

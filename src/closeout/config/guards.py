@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from closeout import livecheck
 from closeout.actions.spec import Input
-from closeout.config import cel
+from closeout.config import cel, reactions
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.fields import tells_apart
 from closeout.config.findings import listed
@@ -164,13 +164,20 @@ def _sound(text: str) -> bool:
         found = templates.expressions(text)
     except ExpressionError:
         return False
-    return all(cel.compile_check(expression) is None for expression in found)
+    return all(cel.compile_check(expression, in_step=True) is None for expression in found)
 
 
 def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:
     """Check who controls what is filled in. Return the fields that `allow-untrusted` had to let through."""
     used: set[str] = set()
     for expression in templates.expressions(text):
+        if reactions.asks(expression):
+            at.error(
+                "untrusted-name",
+                f"`{expression}` is known only in the run, and it would become part of a name",
+                "make the name of fields of the event alone",
+            )
+            continue
         for field in names.outsider_fields(expression):
             if field in allowed:
                 used.add(field)

@@ -167,21 +167,22 @@ def _templates_fit(at: At, spec: Input) -> bool:
             )
             good = False
         else:
-            good = check_template(place, text) and good
+            good = check_template(place, text, in_step=True) and good
     return good
 
 
-def check_template(at: At, text: str) -> bool:
-    """Check that every `${{ }}` of `text` is closed and compiles."""
+def check_template(at: At, text: str, *, in_step: bool = False) -> bool:
+    """Check that every `${{ }}` of `text` is closed and compiles. Only `in_step` may it ask for the run so far."""
     try:
         found = templates.expressions(text)
     except ExpressionError as error:
         at.error("bad-template", error.message, "close it with }}")
         return False
-    problems = [(expression, cel.compile_check(expression)) for expression in found]
+    problems = [(expression, cel.compile_check(expression, in_step=in_step)) for expression in found]
     for expression, problem in problems:
         if problem:
-            at.error("bad-expression", f"`{expression}`: {problem}", repairs.fix(expression, problem))
+            fix = repairs.fix(expression, problem, in_step=in_step)
+            at.error("bad-expression", f"`{expression}`: {problem}", fix)
     return all(problem is None for _, problem in problems)
 
 

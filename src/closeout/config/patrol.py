@@ -5,6 +5,7 @@ Apart from the other settings, because both runtimes read it: a timer on a serve
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from closeout.config import keys
@@ -17,12 +18,19 @@ MOST_STARTED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatrolSettings:
-    """Seconds between two looks, None for a look that is switched off."""
+    """Seconds between two looks, or two drills; None for what is switched off."""
 
     deliveries: float | None = 300.0
     state: float | None = 3_600.0
+    drill: float | None = 86_400.0
     limit: int = 10
     """Orphans that one patrol may start runs for; 0: none."""
+
+    @property
+    def minutes(self) -> int | None:
+        """Return the whole minutes from one look to the next for a schedule; None if nothing is to be looked at."""
+        intervals = [one for one in (self.deliveries, self.state) if one is not None]
+        return math.ceil(min(intervals) / 60) if intervals else None
 
 
 def read_patrol(at: At | None) -> PatrolSettings:
@@ -32,6 +40,7 @@ def read_patrol(at: At | None) -> PatrolSettings:
     return PatrolSettings(
         deliveries=_interval(section.get("deliveries"), given.deliveries),
         state=_interval(section.get("state"), given.state),
+        drill=_interval(section.get("drill"), given.drill),
         limit=_limit(section.get("limit"), given.limit),
     )
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from closeout.actions.registry import Registry
 from closeout.actions.spec import Action
-from closeout.config import cel, keys, repairs, workflow_words
+from closeout.config import cel, keys, reactions, repairs, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
-from closeout.config.inputs import read_inputs
+from closeout.config.inputs import read_inputs, texts_of
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
 from closeout.config.uniqueness import Use
 from closeout.config.values import At
+from closeout.core import templates
 from closeout.core.automation import EXPECTATIONS, Step
 from closeout.core.units import DAY, HOUR
 
@@ -62,7 +63,7 @@ def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
     read: list[ReadStep] = []
     seen: dict[str, int] = {}
     for position, item in enumerate(at.items() or [], 1):
-        found = _step(item, position, around)
+        found = _step(item, position, around, {one.step.id: one.action for one in read})
         if found is None:
             continue
         first = seen.setdefault(found.step.id, found.at.node.line)
@@ -73,7 +74,7 @@ def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
     return tuple(read)
 
 
-def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
+def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str, Action]) -> ReadStep | None:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write `uses: …` and `with: …`")
         return None
@@ -83,7 +84,12 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         return None
     with_ = section.get("with")
     extra = tuple(key for key in _AWS_KEYS if key not in action.inputs) if action.needs_aws else ()
+    before = at.findings.count()
     inputs = read_inputs(with_, at, uses, action, extra)
+    if with_ is not None and at.findings.count() == before:
+        for place, text in texts_of(with_):
+            for expression in templates.expressions(text):
+                reactions.check(place, expression, earlier)
     target = _target(at, with_, extra, around) if action.needs_aws else AwsSettings()
     attempts, backoff = _retry(section.get("retry"), action)
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
@@ -92,7 +98,7 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         name=_plain(section.get("name")) or action.summary,
         uses=uses,
         inputs=inputs,
-        condition=read_condition(section.get("if")),
+        condition=read_condition(section.get("if"), earlier),
         timeout=timeout or action.timeout,
         retry_attempts=attempts,
         retry_backoff=backoff,
@@ -103,6 +109,7 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         region=target.region,
         assume_role=target.assume_role,
         expect=_expect(section.get("expect"), uses, action),
+        rechecked=_rechecked(section.get("recheck"), uses, action),
     )
     if action.look_up is not None:
         around.later.append(
@@ -198,8 +205,11 @@ def _plain(at: At | None) -> str | None:
     return text
 
 
-def read_condition(at: At | None) -> str | None:
-    """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around the whole of it is taken off."""
+def read_condition(at: At | None, earlier: MappingType[str, Action] | None = None) -> str | None:
+    """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around the whole of it is taken off.
+
+    `earlier` are the steps before a step, by id; None for an automation, whose condition is decided before any step.
+    """
     if at is None:
         return None
     value: Any = getattr(at.node, "value", None)
@@ -211,9 +221,13 @@ def read_condition(at: At | None) -> str | None:
     expression = text.strip()
     if expression.startswith("${{") and expression.endswith("}}"):
         expression = expression[3:-2].strip()
-    problem = cel.compile_check(expression, boolean=True)
+    in_step = earlier is not None
+    problem = cel.compile_check(expression, boolean=True, in_step=in_step)
     if problem:
-        at.error("bad-expression", f"`{expression}`: {problem}", repairs.fix(expression, problem))
+        fix = repairs.fix(expression, problem, in_step=in_step)
+        at.error("bad-expression", f"`{expression}`: {problem}", fix)
+    elif earlier is not None:
+        reactions.check(at, expression, earlier)
     return expression
 
 
@@ -242,6 +256,15 @@ def _expect(at: At | None, uses: str, action: Action) -> str:
         fix = "leave `expect` out; let the script itself fail when nothing is there"
         at.error("not-for-action", f"`{uses}` does not say whether it found something", fix)
     return value or "any"
+
+
+def _rechecked(at: At | None, uses: str, action: Action) -> bool:
+    value = at.boolean() if at else None
+    if at is not None and value is not None and action.absent is not None:
+        fix = "leave `recheck` out; `recheck: off` on the automation turns rechecks off"
+        at.error("not-for-action", f"`{uses}` is part of each recheck", fix)
+        return False
+    return bool(value)
 
 
 def _fields(at: At | None) -> tuple[str, ...]:

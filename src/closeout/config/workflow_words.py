@@ -32,7 +32,7 @@ _SHARED: Mapping[str, str] = {
     "container": _RUNNER,
     "services": _RUNNER,
     "environment": "leave it out: `repositories`, `senders` and `if` say what an automation is for",
-    "outputs": "leave it out: a step sees the event and nothing of the steps before it; use one script for both",
+    "outputs": 'leave it out: a script writes NAME=value to "$GITHUB_OUTPUT", later steps read steps.ID.outputs.NAME',
     "defaults": "leave it out: scripts run by `/bin/sh -eu` in the folder of this file",
     "workflows": "say it on the automation: if: event.workflow_run.name == 'CI'",
 }
@@ -107,15 +107,9 @@ TEXT = re.compile(r"""'[^']*'|"[^"]*\"""")
 _FIELD = re.compile(
     TEXT.pattern + r"|(?<![.\w])(?:" + "|".join(re.escape(name) for name in _FIELDS) + r")(?:(?<=\.)|\b)"
 )
-_STATUS = {
-    "failure": "leave `if` out: later steps run after one failed, unless the automation says on-failure: stop",
-    "always": "leave `if` out: later steps run after one failed, unless the automation says on-failure: stop",
-    "success": "leave `if` out, and say on-failure: stop on the automation",
-    "cancelled": "leave the step out: nothing runs after a run was cancelled",
-}
-_CONTEXT = re.compile(
-    r"(?<![.\w])(secrets|env|vars|steps|needs|matrix|strategy|runner|job|jobs|inputs|github)\."
-)
+_ONLY_IN_STEPS = re.compile(r"(?<![.\w])(?:(?:failure|always|success)\(\s*\)|steps\b|run\.)")
+_CANCELLED = re.compile(r"(?<![.\w])cancelled\(\s*\)")
+_CONTEXT = re.compile(r"(?<![.\w])(secrets|env|vars|needs|matrix|strategy|runner|job|jobs|inputs|github)\.")
 
 
 def translated(expression: str) -> str:
@@ -123,12 +117,13 @@ def translated(expression: str) -> str:
     return _FIELD.sub(lambda found: _FIELDS.get(found[0], found[0]), expression)
 
 
-def expression_fix(expression: str) -> str | None:
-    """Return what to do about a function or a context that only Actions has; None if there is none."""
+def expression_fix(expression: str, *, in_step: bool = False) -> str | None:
+    """Return what to do about a function or a context that only Actions has, or only a step; None if there is none."""
     code = TEXT.sub("''", expression)
-    for name, fix in _STATUS.items():
-        if re.search(rf"(?<![.\w]){name}\(\s*\)", code):
-            return fix
+    if _CANCELLED.search(code):
+        return "leave the step out: nothing runs after a run was cancelled"
+    if not in_step and _ONLY_IN_STEPS.search(code):
+        return "only a step can ask for the steps before it: write this into the `if` of a step"
     if re.search(r"(?<![.\w])github\.event_name\b", code):
         return "use `on`: an automation gets only the events listed there"
     context = _CONTEXT.search(translated(code))

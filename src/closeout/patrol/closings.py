@@ -6,7 +6,7 @@ repeated, or end in the middle, without harm: its watermark is kept only after e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError
@@ -43,8 +43,11 @@ def patrol_closings(
     repositories: Mapping[str, tuple[str, ...]],
     report: Report,
     asking: frozenset[str] = frozenset(),
+    listened: Callable[[str], bool] = lambda _name: False,
 ) -> None:
     """Read each repository's list, start what is new, and keep the watermarks. `repositories` names who listens.
+
+    `listened` says whether somebody listens to a repository that is not read now: GitHub may list it again.
 
     For the automations that are `asking` who closed it, a closing waits until GitHub can say that.
     The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
@@ -78,7 +81,8 @@ def patrol_closings(
             f"{postponed} repositories wait for the next patrol, the last one because of: {reason}"
         )
     if len(report.errors) == before:
-        _forget_beginnings(store, (mark for mark in marks.values() if mark.id not in seen), repositories)
+        unread = (mark for mark in marks.values() if mark.id not in seen and not listened(mark.name))
+        _forget_beginnings(store, unread, repositories)
 
 
 def _keep_beginnings(store: PatrolStore, before: RepositoryMark | None, now: RepositoryMark) -> None:

@@ -73,6 +73,7 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
         )
         app = create_app(replace(_parts(runtime, key, log), guard=guard.ask))
         app.metrics.patrol = runtime.patrols.figures
+        app.metrics.drill = runtime.drills.figures
 
         def listening(address: str) -> None:
             runtime.details = lambda execution: details.link(base or address, key, execution.id, time.time())
@@ -81,12 +82,11 @@ def serve_forever(  # noqa: PLR0913 - each argument is an option of `serve`
             runtime.ledger.replace_setting(details.BASE_SETTING, (base or address).encode())
             for text in (*startup.summary(loaded, address, base or address), *runtime.patrols.notices()):
                 log.line(text)
-            for text in startup.findings(loaded, runtime.views.stats()["empty_runs"]):
-                log.line(text)
             open_runs = runtime.start()
             if open_runs:
                 log.line(f"continuing {open_runs} open run{'' if open_runs == 1 else 's'}")
             runtime.patrols.start(lambda report: _patrolled(log, report))
+            runtime.drills.start(log.line)
 
         def draining() -> None:
             app.drain()

@@ -11,6 +11,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     operation     record#<run id>  record#<000001>#operation#<name>
     seal          record#<run id>  record#<000001>#accepted
     wake-up       record#<run id>  wake-up#<000001>
+    empty runs    record#empty-runs  automation#<name>
     ticket        key#<key>        ticket#<accepted at>#<execution>
     claim         run#<run id>     attempt#<000001>               in place of a run whose closing another one has
     key holder    key#<key>        holder
@@ -161,6 +162,17 @@ def seal_key(run_id: str, attempt: int) -> Item:
 def wake_up_key(run_id: str, attempt: int) -> Item:
     """Return the key of the item that says how to wake a run that waits for its turn."""
     return _key(record_partition(run_id), f"wake-up#{attempt:06d}")
+
+
+EMPTY_RUNS = f"{RECORD}empty-runs"
+"""The partition of the counts of runs that found nothing. No run has such an id."""
+OF_AUTOMATION = "automation#"
+"""Prefix of its sort keys."""
+
+
+def empty_runs_key(automation: str) -> Item:
+    """Return the key of the count of an automation's runs that found nothing."""
+    return _key(EMPTY_RUNS, f"{OF_AUTOMATION}{automation}")
 
 
 def key_partition(key: str) -> str:

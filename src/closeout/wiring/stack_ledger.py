@@ -13,6 +13,7 @@ from closeout.core.errors import UsageError
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
+from closeout.ledger.dynamodb.empty_runs import EmptyRuns
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
@@ -53,6 +54,7 @@ class StackLedger:
         self.attempts = Attempts(self.table, self.store, clock)
         self.switch = DynamoSwitch(self.table, clock)
         self.deployed = DynamoDeployed(self.table)
+        self.empty_runs = EmptyRuns(self.table)
 
     @cached_property
     def starts(self) -> LambdaStarts:

@@ -71,6 +71,7 @@ automations:
         allow-untrusted: event.pull_request.head.ref
       - uses: shell
         destructive: false
+        recheck: true
         pass-env: [AWS_PROFILE]
         with:
           argv: [echo, hello]
@@ -185,6 +186,7 @@ def test_every_key_of_a_step_has_its_value(tmp_path: Path) -> None:
         assume_role="arn:aws:iam::210987654321:role/other",
         expect="present",
     )
+    assert (shell.rechecked, stack.rechecked) == (True, False)
     assert (shell.id, shell.destructive, shell.pass_env, shell.account) == (
         "shell-2",
         False,

@@ -107,7 +107,9 @@ def plan_elsewhere(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Call the function to its end."""
     outcome = attempts.carry_out(work, lambda: _Call(inputs, work))
-    return {"result": outcome["result"], "summary": f"{change.resource} returned", "public": "returned"}
+    result = outcome["result"]
+    given = {} if result is None else result if isinstance(result, dict) else {"result": result}
+    return {"outputs": given, "summary": f"{change.resource} returned", "public": "returned"}
 
 
 class _Call:
@@ -216,7 +218,8 @@ ACTION = Action(
     description=(
         "Calls `pkg.module:name` as `name(context, **args)`; the folder of the configuration is on the module path."
         " `context` has `event` (a copy of the payload; changes to it do not reach other steps), `run_id`, `attempt` and"
-        " `log(text)`. The function returns JSON, which is stored with the run. If it raises, the step fails with the error,"
+        " `log(text)`. The function returns JSON, which is stored with the run: later steps read the entries of a"
+        " dict as `steps.ID.outputs.NAME`, and anything else as `steps.ID.outputs.result`. If it raises, the step fails with the error,"
         " and the log has the traceback.\n\n"
         "`attempt` is 1, or higher if closeout may have called the function before: in a rerun, because of `retry`, or"
         " after a crash. Make the function safe to call twice.\n\n"

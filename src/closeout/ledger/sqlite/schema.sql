@@ -104,7 +104,7 @@ CREATE INDEX log_run ON log (run);
 -- What another process asks of the engine: the only table that it may write.
 CREATE TABLE request (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,                 -- cancel rerun replay pause resume prune patrol
+    kind TEXT NOT NULL,                 -- cancel rerun replay recover clean pause resume prune patrol
     target TEXT,
     requested_by TEXT NOT NULL,
     reason TEXT,
@@ -120,10 +120,10 @@ CREATE TABLE setting (
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- How far patrol has read: the watermark of each repository's list, the last known delivery of each hook, and what the last
--- patrol saw. `value` is JSON; its times are GitHub's.
+-- How far patrol has read: the watermark of each repository's list, the last known delivery of each hook, the deliveries of
+-- each hook that it left alone, and what the last patrol saw. `value` is JSON; its times are GitHub's.
 CREATE TABLE patrol_mark (
-    kind TEXT NOT NULL,                 -- repository hook report
+    kind TEXT NOT NULL,                 -- repository hook ignored report
     key TEXT NOT NULL,                  -- GitHub's id of it
     value TEXT NOT NULL,
     PRIMARY KEY (kind, key)

@@ -29,6 +29,7 @@ from closeout.testing.aws.calls import Call, error_answer, read_call
 from closeout.testing.aws.executions import Executions
 from closeout.testing.aws.faults import CallJournal, Fault, FaultBoard
 from closeout.testing.aws.rules import StackRules, Undeletable
+from closeout.testing.aws.simulation import Simulation
 
 REGION = "us-east-1"
 Answer = tuple[int, dict[str, str], bytes]
@@ -46,6 +47,7 @@ class Emulator:
         self.stacks = StackRules(clock=clock, seconds=delete_seconds)
         self.builds = codebuild.BuildRules(clock=clock)
         self.executions = Executions()
+        self.simulation = Simulation()
         self.faults = FaultBoard()
         self.journal = CallJournal()
         self._delete_seconds = delete_seconds
@@ -67,6 +69,7 @@ class Emulator:
             self.stacks.unending = False
             self.builds.clear()
             self.executions.clear()
+            self.simulation.denied.clear()
         self.journal.clear()
 
     def _create_app(self, service: Any) -> Any:
@@ -111,7 +114,7 @@ class Emulator:
         entry = self.journal.begin(call)
         fault = self.faults.take(call)
         answer = None if fault is None or fault.after else self._apply(fault, call, entry)
-        answer = answer or self._wrong_owner(call, headers) or durable()
+        answer = answer or self._wrong_owner(call, headers) or self.simulation.answer(call) or durable()
         if answer is not None:
             entry.status = answer[0]
             return _send(start_response, answer)

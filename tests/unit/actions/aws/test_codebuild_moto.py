@@ -9,7 +9,7 @@ import pytest
 from closeout.actions.aws.codebuild_start_build import ACTION, TRACE
 from closeout.core.errors import ActionFailed, RunCancelled
 from closeout.testing.aws import FakeAws
-from closeout.testing.work import Crashed, ImmediateWork
+from tests.work import Crashed, ImmediateWork
 
 INPUTS: dict[str, Any] = {
     "project": "preview-teardown",

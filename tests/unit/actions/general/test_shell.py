@@ -14,8 +14,8 @@ from closeout.actions.general.shell import ACTION, environment
 from closeout.core.errors import ActionFailed, InputError
 from closeout.core.protect import protected_by
 from closeout.core.retry import Backoff, Retry
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import nothing
+from tests.work import Crashed, ImmediateWork
 
 
 def shell(
