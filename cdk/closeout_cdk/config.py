@@ -77,7 +77,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         further=digests,
         statements=permissions.statements(automations, builtin()),
         audit=_audit(automations),
-        rechecks=permissions.recheck_statements(automations, builtin()),
+        rechecks=reading_rights.recheck_statements(automations, builtin()),
         last_recheck=int(max((after for one in automations for after in one.recheck), default=0)),
         patrol=settings.patrol,
         api_url=api_url,

@@ -102,7 +102,7 @@ class CloseoutStack(Stack):
             ledger=self.ledger,
             secrets=self.secrets,
             api=self.api,
-            rechecks=self.patrol.alias_arn,
+            rechecks=self.functions.patrol_alias,
             bundle=bundles["guard"],
         )
         return (guard,)

@@ -168,8 +168,7 @@ def test_its_role_can_change_nothing(guarded: Made) -> None:
     (function,) = [
         text for found, text in allowed(guarded, "GuardPolicy") if "lambda:InvokeFunction" in found
     ]
-    assert "PatrolFunction" in function
-    assert function.endswith(':live"]]}')
+    assert function.endswith(':function:closed-pr-event-stack-patrol:live"]]}')
     assert "ManagedPolicyArns" not in guarded.one("AWS::IAM::Role", "GuardRole")
 
 
