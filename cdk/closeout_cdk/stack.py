@@ -103,6 +103,7 @@ class CloseoutStack(Stack):
             ledger=self.ledger,
             secrets=self.secrets,
             api=self.api,
+            rechecks=self.functions.patrol_alias,
             bundle=bundles["guard"],
         )
         return (guard,)

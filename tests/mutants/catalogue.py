@@ -19,6 +19,7 @@ from tests.mutants import (
     reactions,
     recording,
     stack,
+    stack_guard,
     turns,
 )
 from tests.mutants.mutant import Mutant
@@ -577,5 +578,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *engine.MUTANTS,
     *invocations.MUTANTS,
     *stack.MUTANTS,
+    *stack_guard.MUTANTS,
     *turns.MUTANTS,
 )
