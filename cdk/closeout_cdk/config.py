@@ -44,6 +44,10 @@ class Config:
     statements: tuple[permissions.Statement, ...]
     audit: tuple[permissions.Statement, ...]
     """What patrol needs to list, under its own role."""
+    rechecks: tuple[permissions.Statement, ...]
+    """What rechecks need to read, under patrol's role."""
+    last_recheck: int
+    """Seconds from a teardown to its last recheck."""
     patrol: PatrolSettings
     api_url: str
     """Of GitHub, for the worker."""
@@ -73,6 +77,8 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         further=digests,
         statements=permissions.statements(automations, builtin()),
         audit=_audit(automations),
+        rechecks=reading_rights.recheck_statements(automations, builtin()),
+        last_recheck=int(max((after for one in automations for after in one.recheck), default=0)),
         patrol=settings.patrol,
         api_url=api_url,
         execution_timeout=int(longest(automations)),

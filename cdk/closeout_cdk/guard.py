@@ -1,5 +1,7 @@
 """The guard for deploys: a function that only reads, behind a path of its own. A stack has it if its parameters ask for it.
 
+All that it can start is a recheck of patrol's, which only reads as well; `rechecks` is the ARN of that function's alias.
+
 Anybody whom the API's resource policy lets in may call it. What counts is the token that GitHub gives a workflow run: the
 function verifies it against the keys of GitHub, and answers about that workflow's repository alone.
 """
@@ -41,6 +43,7 @@ class Guard(Construct):
         ledger: Ledger,
         secrets: Secrets,
         api: Api,
+        rechecks: str,
         bundle: Bundle,
     ) -> None:
         super().__init__(scope, name)
@@ -57,6 +60,7 @@ class Guard(Construct):
             permissions.allow(("dynamodb:GetItem",), table, only=permissions.partitions(layout.SETTINGS)),
             permissions.allow(("dynamodb:Query",), table, only=permissions.partitions(layout.RUN)),
             *permissions.read_token(secrets),
+            permissions.allow(("lambda:InvokeFunction",), rechecks),
         ]
         policy = permissions.attach(self, "Policy", self.role, grants)
         certificates = {name: given.environment[name] for name in CERTIFICATES if name in given.environment}
@@ -78,6 +82,7 @@ class Guard(Construct):
                 "CLOSEOUT_API_URL": config.api_url,
                 "CLOSEOUT_GITHUB_SECRET": secrets.token_arn,
                 "CLOSEOUT_PUBLIC_URL": self.public_url,
+                "CLOSEOUT_RECHECKS": rechecks,
             },
             role=self.role.without_policy_updates(),
             log_group=self.logs,

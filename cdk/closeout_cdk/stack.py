@@ -79,6 +79,7 @@ class CloseoutStack(Stack):
             self,
             "Alarms",
             functions=self.functions,
+            patrol_minutes=config.patrol.minutes,
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )
@@ -102,6 +103,7 @@ class CloseoutStack(Stack):
             ledger=self.ledger,
             secrets=self.secrets,
             api=self.api,
+            rechecks=self.functions.patrol_alias,
             bundle=bundles["guard"],
         )
         return (guard,)
@@ -120,10 +122,8 @@ class CloseoutStack(Stack):
             (made.dead_letters, made.last_letters),
             [group for group in groups if group is not None],
             self.api.rest,
-            (
-                *(made.receiver, made.ended, self.patrol.function, chores.function),
-                *(guard.function for guard in self.guard),
-            ),
+            # Not patrol's: the worker starts rechecks, and what an event asks of patrol GitHub and the ledger decide.
+            (made.receiver, made.ended, chores.function, *(guard.function for guard in self.guard)),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
@@ -135,7 +135,9 @@ class CloseoutStack(Stack):
         """
         made = self.functions
         before: list[IConstruct] = [published]
-        stop = chores.stop(made, self.ledger.table)
+        # Rechecks wait for days, and Lambda deletes a function only after its executions.
+        chores.stop("StopRechecks", self.patrol.function, self.ledger.table)
+        stop = chores.stop("StopRuns", made.worker, self.ledger.table)
         stop.node.add_dependency(self.failures, self.secrets, self.ledger.bucket, made.ended, published)
         before.append(stop)
         if "ledger" not in given.keep:

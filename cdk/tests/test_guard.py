@@ -151,11 +151,12 @@ def test_its_role_reads_two_kinds_of_partitions_and_nothing_else_of_the_table(ac
 
 
 def test_its_role_can_change_nothing(guarded: Made) -> None:
-    """But write its own log: whoever takes it over can answer wrongly, and delete nothing."""
+    """But write its own log and start patrol's function: whoever takes it over can answer wrongly, and delete nothing."""
     actions = {action for found, _ in allowed(guarded, "GuardPolicy") for action in found}
     assert actions == {
         "dynamodb:GetItem",
         "dynamodb:Query",
+        "lambda:InvokeFunction",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "secretsmanager:GetSecretValue",
@@ -164,6 +165,10 @@ def test_its_role_can_change_nothing(guarded: Made) -> None:
         text for found, text in allowed(guarded, "GuardPolicy") if "secretsmanager:GetSecretValue" in found
     ]
     assert "SecretsToken" in secret
+    (function,) = [
+        text for found, text in allowed(guarded, "GuardPolicy") if "lambda:InvokeFunction" in found
+    ]
+    assert function.endswith(':function:closed-pr-event-stack-patrol:live"]]}')
     assert "ManagedPolicyArns" not in guarded.one("AWS::IAM::Role", "GuardRole")
 
 
@@ -182,6 +187,7 @@ def test_it_has_no_variable_of_the_users_but_the_certificates(make: Make) -> Non
         "CLOSEOUT_API_URL",
         "CLOSEOUT_GITHUB_SECRET",
         "CLOSEOUT_PUBLIC_URL",
+        "CLOSEOUT_RECHECKS",
         "CLOSEOUT_TABLE",
         "SSL_CERT_FILE",
     }

@@ -16,7 +16,7 @@ START = """\
 import os
 os.environ.update(
     CLOSEOUT_TABLE="t", CLOSEOUT_API_URL="http://127.0.0.1:9", CLOSEOUT_GITHUB_SECRET="s",
-    CLOSEOUT_PUBLIC_URL="https://a.example.com/prod", AWS_REGION="eu-central-1", AWS_ACCESS_KEY_ID="a",
+    CLOSEOUT_PUBLIC_URL="https://a.example.com/prod", CLOSEOUT_RECHECKS="f:live", AWS_REGION="eu-central-1", AWS_ACCESS_KEY_ID="a",
     AWS_SECRET_ACCESS_KEY="b", AWS_ENDPOINT_URL="http://127.0.0.1:9",
 )
 from closeout.lambdas.guard import handler

@@ -30,6 +30,7 @@ DEPLOYED = [
     "test_parity.py",
     "test_patrol.py",
     "test_receiver_runtime.py",
+    "test_rechecks.py",
     "test_redeployment.py",
     "test_rights.py",
     "test_runs.py",

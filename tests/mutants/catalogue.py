@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    aws_patrol,
+    aws_rechecks,
     closings,
     connections,
     deployment,
@@ -17,6 +19,7 @@ from tests.mutants import (
     reactions,
     recording,
     stack,
+    stack_guard,
     turns,
 )
 from tests.mutants.mutant import Mutant
@@ -559,9 +562,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return int(expires)",
         (f"{INVOCATIONS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
+    *aws_rechecks.MUTANTS,
     *network.MUTANTS,
     *patrol.MUTANTS,
     *reactions.MUTANTS,
+    *aws_patrol.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
     *deployment.MUTANTS,
@@ -573,5 +578,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *engine.MUTANTS,
     *invocations.MUTANTS,
     *stack.MUTANTS,
+    *stack_guard.MUTANTS,
     *turns.MUTANTS,
 )

@@ -56,6 +56,11 @@ class Where:
         return options.existing_ledger(self._db, self.config)
 
     @property
+    def path_if_any(self) -> Path:
+        """The ledger's file, whether it is there or not."""
+        return options.ledger_path(self._db, self.config)
+
+    @property
     def on_stack(self) -> bool:
         """Whether it is a deployed stack's."""
         return self._stack is not None
@@ -97,9 +102,9 @@ class Where:
 
     @property
     def empty_runs(self) -> Mapping[str, int]:
-        """Return how many runs found nothing, of automations that never found anything; a stack does not count them."""
+        """Return how many runs found nothing, of automations that never found anything."""
         if self._stack:
-            return {}
+            return self._remote.empty_runs.counts()
         from closeout.ledger.sqlite import Views as FileViews
 
         views = FileViews(self.path)
@@ -114,9 +119,7 @@ class Where:
         if self._stack:
             from closeout.stack.console import run_log_url
 
-            return run_log_url(
-                self._opened.region, self._opened.output("LogGroupName"), run.id, run.accepted_at
-            )
+            return run_log_url(self.stack.region, self.stack.output("LogGroupName"), run.id, run.accepted_at)
         from closeout.ledger.sqlite import Views as FileViews
         from closeout.server import details
 
@@ -138,7 +141,7 @@ class Where:
             return Today(lambda: load(self.config, builtin()), "", code_here=True)
         from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 
-        stack = self._opened
+        stack = self.stack
         deployed = read_deployed(stack.name, self._remote)
         if self._named:
             check_same(stack, deployed, load(self.config, builtin()), self.config)
@@ -152,7 +155,8 @@ class Where:
         from closeout.ledger.sqlite import Requests as LedgerRequests
 
         if self._stack:
-            return self._remote.requests(self.today.load() if kind in ("rerun", "replay") else None)
+            loaded = self.today.load() if kind in ("rerun", "replay") else None
+            return self._remote.requests(loaded, clean=self.stack.clean)
         return LedgerRequests(self.path)
 
     def delivery_id(self, text: str) -> DeliveryId:
@@ -171,14 +175,15 @@ class Where:
             check_file(self.path)
 
     @cached_property
-    def _opened(self) -> Stack:
+    def stack(self) -> Stack:
+        """The deployed stack. Raises `Unavailable` or `ServiceError`."""
         from closeout.wiring.stack import open_stack
 
         return open_stack(str(self._stack))
 
     @cached_property
     def _remote(self) -> StackLedger:
-        return self._opened.ledger()
+        return self.stack.ledger()
 
 
 def ledger(function: F) -> F:

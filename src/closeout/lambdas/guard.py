@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Automation
-from closeout.core.errors import CloseoutError, Unavailable
+from closeout.core.errors import CloseoutError, ServiceError, Unavailable
 from closeout.core.redact import Redactor
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.clients import DynamoDb, SecretsManager
@@ -25,6 +25,7 @@ from closeout.ledger.dynamodb.teardowns import teardowns
 from closeout.run import question
 from closeout.run.guard import Answer
 from closeout.wiring.clients import SharedClients
+from closeout.wiring.stack_rechecks import RecheckStarts
 from closeout.wiring.workflow_guard import WorkflowGuard
 
 Event: TypeAlias = Mapping[str, Any]
@@ -76,7 +77,9 @@ def _question(event: Event) -> question.Question:
     return question.read(str(event.get("httpMethod")), authorization, query.get(question.NUMBER) or ())
 
 
-def open_guard(environment: Mapping[str, str] = os.environ) -> WorkflowGuard:
+def open_guard(
+    environment: Mapping[str, str] = os.environ, log: Callable[[str], None] = print
+) -> WorkflowGuard:
     """Compose from the function's environment."""
     clock, aws = SystemClock(), AwsClient(environment)
     aws.connect_ahead("dynamodb", "secretsmanager")
@@ -89,6 +92,16 @@ def open_guard(environment: Mapping[str, str] = os.environ) -> WorkflowGuard:
             raise Unavailable("the stack does not say which configuration it runs; deploy it again")
         return found.automations.values()
 
+    def warn(text: str) -> None:
+        log(json.dumps({"level": "warning", "text": text}, separators=(",", ":")))
+
+    def hurry(repository: str, number: int) -> None:
+        try:
+            rechecks.hurry(repository, number)
+        except ServiceError as error:  # the answer stays "closed", and the planned rechecks come
+            warn(f"{repository}#{number} is not rechecked now: {error.message}")
+
+    rechecks = RecheckStarts(aws.invoke, environment["CLOSEOUT_RECHECKS"], clock.now, warn)
     clients = SharedClients(
         clock,
         Redactor().add,
@@ -105,6 +118,7 @@ def open_guard(environment: Mapping[str, str] = os.environ) -> WorkflowGuard:
         api_url=environment["CLOSEOUT_API_URL"],
         audience=lambda: environment["CLOSEOUT_PUBLIC_URL"],
         clock=clock,
+        late=hurry,
     )
 
 

@@ -11,6 +11,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     operation     record#<run id>  record#<000001>#operation#<name>
     seal          record#<run id>  record#<000001>#accepted
     wake-up       record#<run id>  wake-up#<000001>
+    empty runs    record#empty-runs  automation#<name>
     ticket        key#<key>        ticket#<accepted at>#<execution>
     claim         run#<run id>     attempt#<000001>               in place of a run whose closing another one has
     key holder    key#<key>        holder

@@ -41,6 +41,7 @@ from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_looks import open_looks
 from closeout.wiring.stack_runtime import boto_clients
 
 LEASE = 960.0
@@ -49,6 +50,7 @@ RESERVED = 60.0
 """Seconds of an invocation in which nothing more is asked: what was read is stored and told."""
 LEFT = 120.0
 """Seconds after which a run that was stored and not started is started by patrol."""
+GOING = "the stack is being deleted, so nothing was started"
 ALL = frozenset(("deliveries", "closings", "orphans"))
 BY = "patrol"
 
@@ -77,6 +79,7 @@ class StackPatrols:
         webhook: str,
         redactor: Redactor,
         clock: Clock,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.ledger = ledger
         self.settings = settings
@@ -86,6 +89,8 @@ class StackPatrols:
         self._webhook = webhook
         self._redact = redactor.text
         self._clock = clock
+        self.looks = open_looks(ledger, clients, redactor, clock, name)
+        self._pause = pause
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
@@ -111,7 +116,9 @@ class StackPatrols:
             loaded = self._loaded()
             rounds = self._rounds(loaded, marks, lambda: remaining() < RESERVED)
             digest = _digest(loaded)
-            due = ALL if everything else self._due(rounds, digest)
+            due = ALL if everything else due_parts(self.settings, rounds.last, digest, self._clock.now())
+            if "orphans" not in rounds.last:  # first a day after the first start
+                rounds.keep("orphans", {"ended_at": self._clock.now()})
             report = rounds.make(**{part: part in due for part in sorted(ALL)})
             if "closings" in due:
                 self._start_left(report)
@@ -126,35 +133,32 @@ class StackPatrols:
         report.notes = list(map(self._redact, report.notes))
         return Made(report, rounds)
 
+    def clean(self, target: str, by: str) -> str:
+        """Start the run that deletes an orphan; return its execution, or why there is none."""
+        try:
+            going, receiver = self.ledger.deployed.is_removed(), _receiver(self._loaded())
+            cleaning = self._cleaning(receiver, self._store())
+            return GOING if going else self._redact(cleaning.start(target, by))
+        except CloseoutError as error:
+            return self._redact(error.message)
+
+    def _cleaning(self, receiver: Receiver, store: StackStore) -> Cleaning:
+        return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
+
+    def _store(self) -> StackStore:
+        attempts = StartingAttempts(self.ledger.attempts, self.ledger.starts.start)
+        return StackStore(self._accept, attempts)
+
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
         deployed = read_deployed(self._name, self.ledger)
         settings = Settings(patrol=self.settings)
         return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
 
-    def _due(self, rounds: Rounds, digest: str) -> frozenset[str]:
-        """Return what it is time for. A configuration that is new to patrol begins at once."""
-        now, early = self._clock.now(), 30.0 * (self.settings.minutes or 0)
-        ended = {kind: float(value.get("ended_at", 0)) for kind, value in rounds.last.items()}
-        due = set()
-        lists, logs = self.settings.state, self.settings.deliveries
-        begins = rounds.last.get("config", {}).get("digest") != digest
-        if lists is not None and (begins or now - ended.get("lists", 0.0) >= lists - early):
-            due.add("closings")
-        if logs is not None and now - max(ended.get("logs", 0.0), ended.get("lists", 0.0)) >= logs - early:
-            due.add("deliveries")
-        if "orphans" not in ended:
-            rounds.keep("orphans", {"ended_at": now})  # first a day after the first start
-        elif now - ended["orphans"] >= DAY - early and now - ended.get("audit", 0.0) >= HOUR - early:
-            due.add("orphans")
-        return frozenset(due)
-
     def _rounds(self, loaded: Loaded, marks: DynamoMarks, stopped: Callable[[], bool]) -> Rounds:
         automations = {one.name: one for one in loaded.automations}
-        # Not `Receiver.of`: its decoder is not among the worker's libraries.
-        receiver = Receiver(rules_of(loaded.automations), status_contexts(loaded.automations), tuple)
-        views, attempts = self.ledger.views, StartingAttempts(self.ledger.attempts, self.ledger.starts.start)
-        store = StackStore(self._accept, attempts)
+        receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
+        attempts = store.attempts
         reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
         intake = ApiIntake(
             receiver,
@@ -172,9 +176,9 @@ class StackPatrols:
             intake,
             loaded.automations,
             ours=lambda url: same_webhook(url, self._webhook),
-            pause=time.sleep,
+            pause=self._pause,
         )
-        cleaning = Cleaning(receiver, store, views, LazyGitHub(self._clients), self._clock)
+        cleaning = self._cleaning(receiver, store)
         orphans = OrphanRounds(loaded, self._clients, views, marks, cleaning, self._redact, assumes=False)
         return Rounds(
             self.settings, patrol, marks, orphans, now=self._clock.now, start=_started, stopped=stopped
@@ -192,6 +196,33 @@ class StackPatrols:
                 report.failed(error)
             else:
                 report.notes.append(f"run {run.id} was stored and not started; patrol started it")
+
+
+def due_parts(
+    settings: PatrolSettings, last: Mapping[str, Mapping[str, Any]], digest: str, now: float
+) -> frozenset[str]:
+    """Return what it is time for. `last` is what the last rounds kept; with another configuration the lists are due.
+
+    The schedule is never exact, so a part is due up to half an interval of the schedule early, and not a whole one late.
+    """
+    now += 30.0 * (settings.minutes or 0)
+    ended = {kind: float(value.get("ended_at", 0.0)) for kind, value in last.items()}
+    lists = ended.get("lists", 0.0)
+    due = set()
+    if settings.state is not None:
+        if last.get("config", {}).get("digest") != digest or now - lists >= settings.state:
+            due.add("closings")
+        audited = max(ended.get("orphans", now) + DAY, ended.get("audit", 0.0) + HOUR)
+        if now >= audited:
+            due.add("orphans")
+    if settings.deliveries is not None and now - max(ended.get("logs", 0.0), lists) >= settings.deliveries:
+        due.add("deliveries")
+    return frozenset(due)
+
+
+def _receiver(loaded: Loaded) -> Receiver:
+    # Not `Receiver.of`: its decoder is not among the worker's libraries.
+    return Receiver(rules_of(loaded.automations), status_contexts(loaded.automations), tuple)
 
 
 class StartingAttempts:
@@ -247,6 +278,7 @@ def open_stack_patrols(
     *,
     client: Callable[[str], Any] | None = None,
     clock: Clock | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> StackPatrols:
     """Compose from a Lambda's environment."""
     region, clock = environment["AWS_REGION"], clock or SystemClock()
@@ -278,4 +310,5 @@ def open_stack_patrols(
         webhook=environment["CLOSEOUT_WEBHOOK_URL"],
         redactor=redactor,
         clock=clock,
+        pause=pause,
     )

@@ -25,13 +25,32 @@ START_WITHIN = 600.0
 """Seconds after the end of a teardown in which the start of its rechecks is tried again."""
 
 
+Invoke = Callable[[str, bytes, str], object]
+"""Starts a durable execution: the function's alias, the payload, the execution's name. As `AwsClient.invoke` does."""
+
+
+def with_boto(client: Any, now: Callable[[], float]) -> Invoke:
+    """Return what starts executions with boto3's client of Lambda."""
+
+    def invoke(function: str, payload: bytes, execution: str) -> None:
+        with translated("lambda", "Invoke", now):
+            client.invoke(
+                FunctionName=function,
+                InvocationType="Event",
+                DurableExecutionName=execution,
+                Payload=payload,
+            )
+
+    return invoke
+
+
 class RecheckStarts:
     """Starts the executions that look again. `function` is the alias of patrol's function: its ARN, or `name:alias`."""
 
     def __init__(
-        self, client: Any, function: str, now: Callable[[], float], report: Callable[[str], None]
+        self, invoke: Invoke, function: str, now: Callable[[], float], report: Callable[[str], None]
     ) -> None:
-        self._client = client
+        self._invoke = invoke
         self._function = function
         self._now = now
         self._report = report
@@ -66,14 +85,9 @@ class RecheckStarts:
 
     def _start(self, name: str, asked: Mapping[str, Any]) -> None:
         """Start an execution once by its name: the same name always comes with the same payload."""
+        payload = json.dumps({"recheck": asked}, separators=(",", ":"), sort_keys=True).encode()
         try:
-            with translated("lambda", "Invoke", self._now):
-                self._client.invoke(
-                    FunctionName=self._function,
-                    InvocationType="Event",
-                    DurableExecutionName=durable_name(self._function, name),
-                    Payload=json.dumps({"recheck": asked}, separators=(",", ":"), sort_keys=True).encode(),
-                )
+            self._invoke(self._function, payload, durable_name(self._function, name))
         except ServiceError as error:
             if error.reason == GONE:
                 self._report("nothing is rechecked: patrol's function does not exist; deploy the stack again")

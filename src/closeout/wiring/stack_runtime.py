@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from closeout.actions.spec import Limit
 from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Current, status_contexts
+from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
+from closeout.core.runs import FIRST_RUNS
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
@@ -187,10 +189,13 @@ class StackRuntime:
         """Start the rechecks of a run. A stack that an earlier closeout deployed has no function for them."""
         if self._rechecks is None:
             return
-        from closeout.wiring.stack_rechecks import RecheckStarts
+        from closeout.wiring.stack_rechecks import RecheckStarts, with_boto
 
-        report = partial(self.journal.about, record.execution)
-        RecheckStarts(self._client("lambda"), self._rechecks, self._clock.now, report).ended(record)
+        invoke, report = (
+            with_boto(self._client("lambda"), self._clock.now),
+            partial(self.journal.about, record.execution),
+        )
+        RecheckStarts(invoke, self._rechecks, self._clock.now, report).ended(record)
 
     def _finished(self, finished: Finished) -> None:
         execution, ending = finished.execution, finished.ending
@@ -201,6 +206,18 @@ class StackRuntime:
             ending.summary,
             finished.finished_at - execution.accepted_at,
         )
+        if ending.verdict == "success":
+            self._count(execution, ending.summary)
+
+    def _count(self, execution: Execution, summary: str) -> None:
+        """Count a run that found nothing; an outage costs one count and no run."""
+        try:
+            count = self.ledger.empty_runs.note(execution.automation, summary)
+        except CloseoutError:
+            return
+        if count >= FIRST_RUNS:
+            told = f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
+            self.journal.about(execution.id, f"{told}: check the names that its steps make")
 
 
 def open_stack_runtime(

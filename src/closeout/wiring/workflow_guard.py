@@ -59,8 +59,13 @@ class WorkflowGuard:
         return answer
 
     def _covers(self, repository: str) -> bool:
-        """Whether an automation names the repository: anybody on GitHub gets tokens, and each question costs an API call."""
+        """Whether an automation names the repository, and its owner without a wildcard.
+
+        Anybody on GitHub gets tokens for repositories of their own, and each question costs an API call.
+        """
+        owner = f"{repository.partition('/')[0]}/".lower()
         return any(
-            one.repositories and compile_patterns(one.repositories, "name").matches(repository)
+            compile_patterns(one.repositories, "name").matches(repository)
             for one in self._automations()
+            if any(pattern.lower().startswith(owner) for pattern in one.repositories)
         )

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from closeout.cli.demo.narrator import Narrator
+from closeout.core.errors import Unavailable
 from closeout.testing.deliveries import pull_request
 from tests.aws.demo.preview import OBJECTS, PROJECT, Previews
 from tests.aws.world import Answer, World
 
-MAIN, STUCK, NEIGHBOUR = 17, 18, 170
+MAIN, STUCK, NEIGHBOUR, UNTOLD = 17, 18, 170, 25
+GITHUBS_SECOND = 1.5
+"""What is closed in the second in which patrol begins counts as closed before."""
 STRANGER = "127.0.0.2"
 PATIENCE = 45.0
 LOGGED = 5.0
@@ -159,10 +164,52 @@ def turned_away(stage: Stage) -> None:
     )
 
 
+def untold(stage: Stage) -> None:
+    """Close a pull request that nobody hears of, while GitHub throttles: its preview goes all the same."""
+    say, world, previews = stage
+    say.scene(f"6  The stack's address is off while #{UNTOLD} closes, and GitHub throttles")
+    sha = world.open(UNTOLD)
+    previews.deploy(UNTOLD)
+    told = patrol(stage)
+    say.check(told["errors"] == [], "patrol begins to watch", str(told["errors"]))
+    time.sleep(GITHUBS_SECOND)
+    (hook,) = world.github.world.repository("acme/shop").hooks.values()
+    url, hook.url = hook.url, "http://127.0.0.1:1/webhook"
+    delivery = world.close(UNTOLD)
+    hook.url = url
+    say.tell("github", f"#{UNTOLD} is closed; delivery {delivery['guid']}: {delivery['status']}")
+    say.check(delivery["status_code"] == 0, "GitHub could not deliver it, and will not try again", "")
+    world.github.faults.add("rate-limit", path=r"/repos/acme/shop/(pulls|hooks/.*)", times=0)
+    told = patrol(stage)
+    started = told["closings"]["started"] + told["deliveries"]["recovered"]
+    say.check(
+        bool(told["errors"]) and not started,
+        "a patrol that is throttled says so, and takes no error for an answer",
+        str(told),
+    )
+    world.github.faults.clear()
+    told = patrol(stage)
+    runs = [run for run in world.views.runs(repository="acme/shop") if run.number == UNTOLD]
+    say.check(len(runs) == 1, "the next one finds the closing, and starts one run", str(told))
+    if not runs:
+        return
+    run = world.ended(runs[0].id, PATIENCE)
+    ended = Ended(run, world.statuses(sha))
+    say.check(
+        run["verdict"] == "success" and ended.states[-1:] == ["success"],
+        f"it was heard of by: {run['heard']}",
+        ended.told(),
+    )
+    left = previews.left(UNTOLD)
+    say.check(not left.stack and not left.bucket, "the account holds nothing of it", str(left))
+    told = patrol(stage)
+    say.check(told["closings"]["started"] == 0, "another patrol starts nothing", str(told))
+
+
 def removed(stage: Stage) -> None:
     """Compare, and take it all away."""
     say, world, _ = stage
-    say.scene("6  The stack is as its template says, and then it is gone")
+    say.scene("7  The stack is as its template says, and then it is gone")
     said = world.cdk.diff()
     say.tell("cdk", f"diff ({said.seconds:.0f} s)")
     say.check(
@@ -177,7 +224,7 @@ def removed(stage: Stage) -> None:
     )
 
 
-SCENES = (main_job, stuck, again, turned_away, removed)
+SCENES = (main_job, stuck, again, turned_away, untold, removed)
 
 
 # --- what scenes share ----------------------------------------------------------------------------------------
@@ -204,6 +251,17 @@ def close(stage: Stage, number: int, sha: str) -> Ended:
             break
         time.sleep(0.1)
     return seen
+
+
+def patrol(stage: Stage) -> dict[str, Any]:
+    """Let the stack patrol, by the command; return its report."""
+    command = [sys.executable, "-m", "closeout", "patrol", "--json", "--stack", stage.world.cdk.stack]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    stage.narrator.tell("closeout", f"patrol --stack {stage.world.cdk.stack}: exit code {done.returncode}")
+    if not done.stdout:
+        raise Unavailable(f"closeout patrol said: {done.stderr}")
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 def delivery_of(world: World, number: int) -> dict[str, Any]:

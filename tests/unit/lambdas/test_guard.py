@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ class Scene:
     """A stack with a guard, and pull request #17, which is open."""
 
     def __init__(self, aws: FakeAws, github: FakeGitHub) -> None:
+        self.aws = aws
         self.github = github
         github.world.add_repository(REPOSITORY)
         github.world.open_pull(REPOSITORY, number=17)
@@ -49,6 +51,7 @@ class Scene:
             "CLOSEOUT_API_URL": github.url,
             "CLOSEOUT_GITHUB_SECRET": arn,
             "CLOSEOUT_PUBLIC_URL": URL,
+            "CLOSEOUT_RECHECKS": "patrol:live",
         }
         self.lines: list[str] = []
 
@@ -66,7 +69,8 @@ class Scene:
     def ask(self, given: str | None = None, **changed: str) -> tuple[int, str]:
         """Ask a new environment; return the status, and the verdict or the error's code."""
         given = self.token() if given is None else given
-        app = GuardApp(open_guard({**self.environment, **changed}).ask, self.lines.append)
+        guard = open_guard({**self.environment, **changed}, self.lines.append)
+        app = GuardApp(guard.ask, self.lines.append)
         answer = app.answer(event(given))
         assert given not in json.dumps(answer) + self.lines[-1]
         body = json.loads(answer["body"])
@@ -102,6 +106,23 @@ def test_an_open_pull_request_without_a_teardown_may_be_deployed(scene: Scene) -
     assert "a teardown is on its way" in json.loads(scene.lines[-1])["reason"]
     scene.github.world.change_pull(REPOSITORY, 17, "closed")
     assert scene.ask() == (409, "closed")
+
+
+def test_a_late_deploy_brings_the_recheck_forward(scene: Scene) -> None:
+    """Only "closed" does, once a minute; a recheck that cannot be started leaves the answer as it is."""
+    assert scene.ask() == (200, "open")
+    assert scene.ask(scene.token(repository_id="1")) == (503, "unknown")
+    assert scene.ask(scene.token(repository="stranger/shop")) == (401, "token-refused")
+    assert scene.aws.executions() == []
+    scene.github.world.change_pull(REPOSITORY, 17, "closed")
+    for _ in range(2):
+        assert scene.ask() == (409, "closed")
+    (started,) = scene.aws.executions()
+    assert started["function"] == "patrol:live"
+    assert json.loads(started["payload"]) == {"recheck": {"repository": REPOSITORY, "number": 17}}
+    scene.aws.fault(service="lambda", operation="Invoke", status=403, code="AccessDeniedException")
+    assert scene.ask() == (409, "closed")
+    assert "is not rechecked now" in json.loads(scene.lines[-2])["text"]
 
 
 def _no_keys(scene: Scene) -> tuple[int, str]:
@@ -160,10 +181,23 @@ def test_a_token_that_proves_nothing_is_401(scene: Scene, changed: dict[str, Any
     assert not [call for call in scene.github.requests() if "/pulls/" in call["path"]]
 
 
-def test_an_automation_without_repositories_lets_nobody_ask(scene: Scene) -> None:
-    """It listens to the webhook's repositories, and nobody knows which those are."""
-    scene.publish(EVERYWHERE)
-    assert scene.ask() == (401, "token-refused")
+@pytest.mark.parametrize(
+    ("repositories", "may"),
+    [
+        ((), False),
+        (("*",), False),
+        (("*/shop",), False),
+        (("acm*/shop",), False),
+        (("ACME/*",), True),
+        (("acme/*", "!acme/shop"), False),
+        (("!acme/other", "*"), False),
+        (("acme-labs/*", "*"), False),
+    ],
+)
+def test_an_automation_must_name_the_owner(scene: Scene, repositories: tuple[str, ...], may: bool) -> None:
+    """Without `repositories` it listens to the webhook's, and with a wildcard for the owner to everybody's who delivers."""
+    scene.publish(replace(SHOP, repositories=repositories))
+    assert scene.ask() == ((200, "open") if may else (401, "token-refused"))
 
 
 def test_who_may_ask_follows_what_is_deployed(scene: Scene) -> None:

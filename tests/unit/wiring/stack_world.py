@@ -13,6 +13,7 @@ import boto3
 
 from closeout.actions.registry import builtin
 from closeout.config.load import load
+from closeout.core.automation import Automation
 from closeout.core.records import NewDelivery
 from closeout.engine.lambda_ import DONE
 from closeout.intake.receiver import Receiver
@@ -91,9 +92,12 @@ class StackWorld:
 
         `protect` is the file's.
         """
-        automations = load(self._folder / "closeout.yaml", builtin()).automations
-        forms = [] if without else [replace(one, **changes) for one in automations]
+        forms = [] if without else [replace(one, **changes) for one in self.automations()]
         deploy(self.dynamo, "ledger", forms, self.github.url, protect)
+
+    def automations(self) -> tuple[Automation, ...]:
+        """Return those of the file in the bundle."""
+        return load(self._folder / "closeout.yaml", builtin()).automations
 
     def damage_what_is_deployed(self) -> None:
         """Have bytes there that nobody can read."""

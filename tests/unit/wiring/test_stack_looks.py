@@ -14,10 +14,11 @@ from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
 from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
+from closeout.stack.table import REMOVAL_KEY
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks
-from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts
+from closeout.wiring.stack_rechecks import START_WITHIN, RecheckStarts, with_boto
 from tests.contract.conftest import aws
 from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, client, run_name
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
@@ -318,7 +319,8 @@ def test_a_definition_that_was_not_deployed_starts_no_attempt(bench: Bench) -> N
 
 
 def starts(bench: Bench) -> RecheckStarts:
-    return RecheckStarts(bench.functions, PATROL, bench.scene.clock.now, bench.told.append)
+    now = bench.scene.clock.now
+    return RecheckStarts(with_boto(bench.functions, now), PATROL, now, bench.told.append)
 
 
 def ended(bench: Bench, name: str = "cleanup") -> None:
@@ -397,3 +399,11 @@ def test_a_hurried_recheck_is_asked_again_too(bench: Bench) -> None:
     bench.scene.world.faults["plan"] = [unreachable("aws")]
     assert bench.follow({"repository": "acme/shop", "number": 17}) == [RETRY]
     assert bench.run().attempt == 2
+
+
+def test_a_stack_that_is_deleted_has_no_rechecks(bench: Bench) -> None:
+    """Lambda deletes a function only once its executions have ended, and these would wait for days."""
+    bench.remote.dynamo.put_item(TableName=bench.remote.name, Item=REMOVAL_KEY)
+    bench.scene.world.resources.add("preview-17")
+    assert bench.rechecks() == []
+    assert bench.run().attempt == 1

@@ -1,0 +1,95 @@
+"""Sabotages of patrol on AWS: who works, what a late process keeps, what is started, and which rights there are."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+LEASE = "tests/contract/test_patrol_lease.py"
+PATROLS = "tests/unit/wiring/test_stack_patrols.py"
+MARKS = "src/closeout/ledger/dynamodb/marks.py"
+WIRING = "src/closeout/wiring/stack_patrols.py"
+CDK = "cdk/tests/test_patrol.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "patrol on AWS: a late process moves a mark",
+        MARKS,
+        "        if self._lease is not None:",
+        "        if False:",
+        (f"{LEASE}::test_an_execution_that_was_killed_goes_on_at_once",),
+    ),
+    Mutant(
+        "patrol on AWS: two work at a time",
+        MARKS,
+        "        return self._table.change(put(patrol.LEASE_KEY | to_item(names), free, values))",
+        "        return self._table.change(put(patrol.LEASE_KEY | to_item(names))) or bool(free and values)",
+        (f"{LEASE}::test_one_patrol_at_a_time",),
+    ),
+    Mutant(
+        "patrol on AWS: whoever ends frees another's lease",
+        MARKS,
+        '        self._table.change(update(patrol.LEASE_KEY, {"free_at": 0.0}, MINE, {":me": self.token}))',
+        '        self._table.change(update(patrol.LEASE_KEY, {"free_at": 0.0}, "attribute_exists(pk)"))',
+        (f"{LEASE}::test_an_execution_that_was_killed_goes_on_at_once",),
+    ),
+    Mutant(
+        "patrol on AWS: a removed stack starts runs",
+        WIRING,
+        "            if self.ledger.deployed.is_removed():",
+        "            if False:",
+        (f"{PATROLS}::test_a_stack_that_is_being_deleted_starts_nothing",),
+    ),
+    Mutant(
+        "patrol on AWS: what was stored and not started stays so",
+        WIRING,
+        "            if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):",
+        "            if before:",
+        (f"{PATROLS}::test_a_run_that_could_not_be_started_is_started_by_the_next_patrol",),
+    ),
+    Mutant(
+        "patrol on AWS: the audit assumes the roles of steps",
+        "src/closeout/wiring/orphans.py",
+        "            if one.reason is None and (assumes or one.step.assume_role is None)",
+        "            if one.reason is None",
+        (f"{PATROLS}::test_the_audit_assumes_no_role_of_a_step",),
+    ),
+    Mutant(
+        "patrol on AWS: a new automation begins an hour late",
+        WIRING,
+        '        if last.get("config", {}).get("digest") != digest or now - lists >= settings.state:',
+        "        if now - lists >= settings.state:",
+        (f"{PATROLS}::test_another_configuration_begins_at_once",),
+    ),
+)
+STACK: tuple[Mutant, ...] = (
+    Mutant(
+        "patrol's role has what the worker may do",
+        "cdk/closeout_cdk/patrol.py",
+        "            *permissions.of_actions(self._config.audit),",
+        "            *permissions.of_actions(self._config.statements),",
+        (f"{CDK}::test_patrol_has_none_of_the_rights_to_delete",),
+    ),
+    Mutant(
+        "patrol's role assumes the roles of steps",
+        "cdk/closeout_cdk/config.py",
+        '    return tuple(one for one in found if one.role is None and one.actions != ("sts:AssumeRole",))',
+        "    return tuple(one for one in found if one.role is None)",
+        (f"{CDK}::test_patrol_has_none_of_the_rights_to_delete",),
+    ),
+    Mutant(
+        "patrol's silence is no alarm",
+        "cdk/closeout_cdk/alarms.py",
+        "            treat_missing_data=missing.BREACHING if silence else missing.NOT_BREACHING,",
+        "            treat_missing_data=missing.NOT_BREACHING,",
+        (f"{CDK}::test_silence_is_an_alarm",),
+    ),
+    Mutant(
+        "patrol starts runs while the stack's runs are being stopped",
+        "cdk/closeout_cdk/stack.py",
+        "        self.patrol.permit(*before)",
+        "        self.patrol.permit(published)",
+        (
+            "cdk/tests/test_template.py::test_runs_are_stopped_after_the_receiver_is_gone_and_while_their_ends_are_handled",
+        ),
+    ),
+)
