@@ -286,6 +286,18 @@ def test_the_audit_assumes_no_role_of_a_step(scene: Scene) -> None:
         assert scene.patrols._rounds(loaded, marks, lambda: False).audits is audits
 
 
+def test_an_audit_that_aws_refuses_is_told_and_made_again(scene: Scene) -> None:
+    """What GitHub told is started all the same."""
+    refused = scene.world.aws.fault(
+        service="cloudformation", operation="ListStacks", code="AccessDenied", status=403
+    )
+    scene.closes(17)
+    report = scene.patrol(everything=True)
+    assert any("AccessDenied" in error for error in report.errors), refused
+    assert report.started == 1
+    assert scene.patrol(everything=True).errors == []
+
+
 def test_an_audit_that_lambda_killed_is_not_repeated_at_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
