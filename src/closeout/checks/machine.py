@@ -35,6 +35,7 @@ REMOTE = (
 """File systems of other machines, on which SQLite's locks and its log cannot be relied upon (sqlite.org/useovernet.html)."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TIMEOUT = 10.0
+URL_UNKNOWN = "write `public-url` into the file, or start `closeout serve` once"
 
 
 def _clock(world: World) -> Result:
@@ -56,7 +57,7 @@ def _clock(world: World) -> Result:
 
 
 def _disk(world: World) -> Result:
-    folder = world.ledger.path.parent
+    folder = world.ledger.path.parent.resolve()
     try:
         free = world.ledger.free()
     except OSError as error:
@@ -106,10 +107,15 @@ def _server(world: World) -> Result:
     return fine("a server runs on this ledger")
 
 
-def _public_url(world: World) -> Result:
+def _url_known(world: World) -> Result:
     base = world.base()
     if base is None:
-        return unknown("nobody knows yet at which URL closeout is reached", "write `public-url`")
+        return unknown("nobody knows yet at which URL GitHub reaches closeout", URL_UNKNOWN)
+    return fine(f"GitHub is to reach closeout at {base}")
+
+
+def _public_url(world: World) -> Result:
+    base = world.base()
     local = urlsplit(base).hostname in LOOPBACK
     if local and urlsplit(_api_url(world)).hostname not in LOOPBACK:
         return wrong(f"GitHub cannot reach {base}: it is an address of this machine only")
@@ -205,13 +211,22 @@ CHECKS = (
         after=("ledger",),
     ),
     Check(
+        id="public-url-known",
+        group="Machine",
+        looks="the file, or the server that last ran, says at which URL GitHub reaches closeout",
+        breaks="nobody can check the webhooks",
+        fix=URL_UNKNOWN,
+        ask=_url_known,
+        after=("configuration-variables", "ledger"),
+    ),
+    Check(
         id="public-url",
         group="Machine",
         looks="closeout's public URL can be reached from here, and is none of this machine only",
         breaks="GitHub cannot deliver, and nobody can open Details links",
         fix="set `public-url` to where GitHub reaches closeout; check DNS, certificate, firewall and proxy",
         ask=_public_url,
-        after=("configuration-variables", "ledger", "server"),
+        after=("public-url-known", "server"),
     ),
     Check(
         id="server-ready",
@@ -220,7 +235,7 @@ CHECKS = (
         breaks="deliveries are refused, or their runs wait",
         fix="see the server's log, which says why",
         ask=_ready,
-        after=("configuration", "ledger", "server", "public-url"),
+        after=("public-url-known", "server", "public-url"),
     ),
     Check(
         id="paused",

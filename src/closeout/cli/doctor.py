@@ -22,7 +22,7 @@ MARKS = {
     "unknown": ("?", "yellow"),
     "skipped": ("-", "bright_black"),
 }
-WORDS = {"wrong": "wrong", "unknown": "not known", "fine": "fine", "skipped": "not applicable"}
+WORDS = {"wrong": "wrong", "unknown": "could not be asked", "fine": "fine", "skipped": "not applicable"}
 PATIENCE = 600.0
 """Seconds to wait for a server's drill."""
 
@@ -96,31 +96,39 @@ def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str
 def _report(rows: Iterable[dict[str, Any]], *, as_json: bool) -> int:
     """Print the results as they come; return the exit code."""
     found: list[dict[str, Any]] = []
+    said: set[tuple[str, str]] = set()
     group = None
     for row in rows:
         found.append(row)
-        if as_json or row["cause"]:
+        told = (row["group"], row["what"])
+        if as_json or row["cause"] or (row["state"] == "skipped" and told in said):
             continue
+        said.add(told)
         if row["group"] != group:
             output.say(("\n" if group else "") + output.style(row["group"], bold=True))
             group = row["group"]
         _show(row)
-    waiting = Counter(row["cause"] for row in found if row["cause"])
-    for cause, count in waiting.items() if not as_json else ():
-        others = "another check" if count == 1 else f"{count} other checks"
-        output.say(
-            output.wrapped(f"{others.capitalize()} could not be asked: first mend {cause}.", "\n? ", "  ")
-        )
     counts = {state: sum(row["state"] == state for row in found) for state in WORDS}
     if as_json:
         output.print_json({"checks": found})
     else:
+        _show_waiting(found)
         output.say(
             "\n" + ", ".join(f"{count} {WORDS[state]}" for state, count in counts.items() if count) + "."
         )
     if counts["wrong"]:
         return exits.FAILED
     return exits.UNAVAILABLE if counts["unknown"] else exits.OK
+
+
+def _show_waiting(found: list[dict[str, Any]]) -> None:
+    """Say how many checks wait for others, instead of a line for each."""
+    waiting = Counter(row["cause"] for row in found if row["cause"])
+    if waiting:
+        output.say()
+    for cause, count in waiting.items():
+        others = "1 more check" if count == 1 else f"{count} more checks"
+        output.say(f"{output.style('?', fg='yellow')} {others} could not be asked: first mend {cause}.")
 
 
 def _show(row: dict[str, Any]) -> None:
