@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants import (
+    checks,
     closings,
     connections,
     deployment,
@@ -560,6 +561,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *network.MUTANTS,
     *patrol.MUTANTS,
+    *checks.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
     *deployment.MUTANTS,
