@@ -18,7 +18,7 @@ from closeout.core.errors import ConfigError, ServiceError
 from closeout.ports import AwsTarget
 
 NONE = "no step acts in AWS"
-DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+DENIED = "AccessDenied"
 
 
 def _credentials(world: World) -> Result:
@@ -99,7 +99,7 @@ def _simulated(world: World, target: AwsTarget, needed: Sequence[Statement]) -> 
             else:
                 yield fine(principal)
     except ServiceError as error:
-        if error.reason in DENIED:
+        if error.reason == DENIED:
             yield skipped("closeout may not ask IAM (`iam:SimulatePrincipalPolicy`), so nobody knows")
         else:
             yield failed(error)
@@ -154,7 +154,7 @@ def _trusts(world: World, role: str, target: AwsTarget) -> Result:
         iam = world.outside.clients.for_step(target).aws("iam")
         found = iam.get_role(RoleName=role.rpartition("/")[2])["Role"]
     except ServiceError as error:
-        if error.reason in DENIED:
+        if error.reason == DENIED:
             return skipped("closeout may not ask IAM (`iam:GetRole`), so nobody knows")
         if error.reason == "NoSuchEntity":
             return wrong(f"{role} does not exist")

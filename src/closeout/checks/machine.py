@@ -57,9 +57,9 @@ def _clock(world: World) -> Result:
 
 
 def _disk(world: World) -> Result:
-    folder = world.ledger.path.parent.resolve()
+    folder = world.place.path.parent.resolve()
     try:
-        free = world.ledger.free()
+        free = world.place.free()
     except OSError as error:
         return unknown(f"nobody knows how much space {folder} has ({error.strerror})")
     if free < FREE_BYTES:
@@ -68,16 +68,16 @@ def _disk(world: World) -> Result:
 
 
 def _place(world: World) -> Result:
-    kind = world.ledger.file_system()
+    kind = world.place.file_system()
     if kind is None:
         return skipped("this machine does not say what file system the ledger is on")
     if kind in REMOTE:
-        return wrong(f"{world.ledger.path} is on a network file system ({kind})")
+        return wrong(f"{world.place.path} is on a network file system ({kind})")
     return fine(f"the ledger is on a local file system ({kind})")
 
 
 def _ledger(world: World) -> Result:
-    path = world.ledger.path
+    path = world.place.path
     if not path.parent.is_dir():
         return wrong(
             f"the folder {path.parent} of the ledger does not exist",
@@ -93,7 +93,7 @@ def _ledger(world: World) -> Result:
 
 
 def _writable(world: World) -> Result:
-    place = world.ledger.unwritable()
+    place = world.place.unwritable()
     if place is not None:
         return wrong(f"this user may not write {place}")
     return fine("this user may write the ledger and its folder")
@@ -102,7 +102,7 @@ def _writable(world: World) -> Result:
 def _server(world: World) -> Result:
     if not world.ledger.exists():
         return skipped("there is no ledger yet, so no server")
-    if not world.ledger.held():
+    if not world.place.held():
         return wrong("no server runs on this ledger")
     return fine("a server runs on this ledger")
 

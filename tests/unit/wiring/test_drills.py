@@ -37,10 +37,12 @@ def drills(ledger: Ledger, every: float | None = None, redactor: Redactor | None
     loaded = load_text(CONFIG, builtin())
 
     def world(pause: Callable[[float], object]) -> World:
+        full = Full(ledger.path, lambda _views: None)
         return World(
             lambda: loaded,
             lambda _loaded: cast("Any", None),
-            Full(ledger.path, lambda _views: None),
+            full,
+            place=full,
             file=Path("closeout.yaml"),
             now=time.time,
             pause=pause,
