@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
+from closeout.actions.registry import builtin
 from closeout.checks.registry import CHECKS
 from closeout.cli import exits
+from closeout.config.load import load
+from closeout.testing.aws import FakeAws
+from closeout.testing.dynamo import deploy
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.cli_process import Result
 from tests.acceptance.forked import run
 from tests.acceptance.machine import SECRET, Machine
+from tests.acceptance.stack_world import FIRST, OUTPUTS, STACK, StackWorld, stack_world
 
 CONFIG = """\
 version: 1
@@ -126,3 +131,58 @@ def test_a_broken_file_is_one_finding(scene: Machine) -> None:
     assert told.code == exits.FAILED
     assert [row["id"] for row in told.json["checks"] if row["ok"] is False] == ["configuration"]
     assert json.dumps(told.json).count("closeout check") >= 1
+
+
+# --- a stack ----------------------------------------------------------------------------------------------
+
+
+def worker(world: StackWorld, account: str = "123456789012") -> None:
+    """Make the function whose role the stack's runs have."""
+    role = f"arn:aws:iam::{account}:role/worker"
+    client = world.client("lambda")
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    world.client("iam").create_role(RoleName="worker", AssumeRolePolicyDocument=trust)
+    code = {"ZipFile": b"PK\x05\x06" + b"\0" * 18}
+    client.create_function(
+        FunctionName="worker", Runtime="python3.13", Role=role, Handler="h.h", Code=code, Publish=True
+    )
+    client.create_alias(FunctionName="worker", Name="live", FunctionVersion="1")
+
+
+def test_a_stack_is_drilled_with_its_own_token_and_its_workers_role(tmp_path: Path, cloud: FakeAws) -> None:
+    """The webhook leads to it, the ping is answered, and IAM is asked about the worker and not about the caller."""
+    with stack_world(tmp_path, cloud) as world:
+        automations = load(world.config, builtin()).automations
+        deploy(world.client("dynamodb"), OUTPUTS["TableName"], automations, world.github.url)
+        worker(world)
+        hook = world.github.add_hook(
+            "acme/shop", url=world.hook_url, secret=FIRST, events=("pull_request", "delete")
+        )
+        world.github.world.add_repository("other/thing")
+        world.github.add_hook("other/thing", url=world.hook_url, secret=FIRST, events=("push",))
+
+        def drilled() -> tuple[int, dict[str, Any]]:
+            done = world.closeout("drill", "--stack", STACK, "--json", check=False)
+            return done.returncode, {one["id"]: one for one in json.loads(done.stdout)["checks"]}
+
+        code, found = drilled()
+        assert (
+            code,
+            {one["what"] for one in found.values() if one["ok"] is not True and one["state"] != "skipped"},
+        ) == (
+            exits.OK,
+            set(),
+        )
+        assert {"hook-secret", "hook-ping", "aws-account", "aws-permissions", "paused", "clock"} <= set(found)
+        assert not {"disk", "ledger", "server", "secret-webhook", "patrol-lists"} & set(found)
+        hook.secret = "another"
+        cloud.application.simulation.denied.add("cloudformation:DeleteStack")
+        world.closeout("pause", "--stack", STACK)
+        code, found = drilled()
+        assert (code, {name for name, one in found.items() if one["ok"] is False}) == (
+            exits.FAILED,
+            {"hook-secret", "aws-permissions", "paused"},
+        )
+        assert "role/worker lacks cloudformation:DeleteStack" in found["aws-permissions"]["what"]
+        refused = world.closeout("drill", "--stack", STACK, "--db", "x.db", check=False)
+        assert (refused.returncode, "either --db" in refused.stderr) == (exits.USAGE, True)

@@ -91,7 +91,7 @@ def _simulated(world: World, target: AwsTarget, needed: Sequence[Statement]) -> 
         if principal is None:
             yield skipped("IAM simulates roles and users only")
             return
-        iam = world.outside.clients.for_step(target).aws("iam")
+        iam = world.iam(target)
         for one in needed:
             missing = _missing(iam, principal, one)
             if missing:
@@ -113,7 +113,7 @@ def _principal(arn: str, target: AwsTarget) -> str | None:
     account, _, name = rest.partition(":")
     if name.startswith("assumed-role/"):
         return f"{head.replace(':sts', ':iam')}::{account}:role/{name.split('/')[1]}"
-    return arn if name.startswith("user/") else None
+    return arn if name.startswith(("user/", "role/")) else None
 
 
 def _missing(iam: Any, principal: str, needed: Statement) -> list[str]:

@@ -319,3 +319,7 @@ class World:
             ("identity", target),
             lambda: self.outside.clients.for_step(target).aws("sts").get_caller_identity(),
         )
+
+    def iam(self, target: AwsTarget) -> Any:
+        """Return IAM's client for what a target's credentials may."""
+        return self.outside.clients.for_step(target).aws("iam")

@@ -15,6 +15,7 @@ import click
 
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
+from closeout.core.errors import UsageError
 
 MARKS = {
     "fine": ("✓", "green"),
@@ -55,22 +56,30 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
     "drill",
     cls=Command,
     short_help="Check the set-up as the server does, with a ping of GitHub's.",
-    examples=("closeout drill", "closeout drill --json"),
+    examples=("closeout drill", "closeout drill --json", "closeout drill --stack closed-pr-event-stack"),
 )
 @options.config
 @options.db
+@click.option("--stack", "stack_name", metavar="NAME", help="Check a deployed stack instead.")
 @options.as_json
-def drill(*, config: Path, db: Path | None, as_json: bool) -> int:
+def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: bool) -> int:
     """Make the checks of `closeout doctor`, after GitHub was asked to ping each webhook that leads here.
 
     If a server runs on the ledger, it makes them, with its own secrets and rights, and this command waits. A server does so
     by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong.
+
+    With --stack it asks with your AWS credentials and the stack's token: the webhooks that lead to the stack, the token's
+    rights, and whether the worker's role is in the right account and has the rights that it needs.
 
     Exit codes and --json are those of `closeout doctor`.
     """
     from closeout.cli import requests
     from closeout.ledger.sqlite import Requests
 
+    if stack_name is not None:
+        if db is not None:
+            raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
+        return _report(_asked_of_stack(stack_name), as_json=as_json)
     ledger = options.ledger_path(db, config)
     if ledger.exists() and Requests(ledger).server_running():
         rows = requests.by_the_server(ledger, "drill", PATIENCE)
@@ -89,6 +98,17 @@ def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str
     for outcome in inspect(
         config, ledger, BASE_SETTING, pings=pings, told=lambda check: shown.show(check.looks)
     ):
+        shown.clear()
+        yield outcome.to_json()
+
+
+def _asked_of_stack(name: str) -> Iterable[dict[str, Any]]:
+    """Yield the results of the checks of a deployed stack."""
+    from closeout.cli import progress
+    from closeout.wiring.stack_checking import inspect_stack
+
+    shown = progress.Line()
+    for outcome in inspect_stack(name, told=lambda check: shown.show(check.looks)):
         shown.clear()
         yield outcome.to_json()
 
