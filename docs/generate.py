@@ -17,6 +17,7 @@ from pathlib import Path
 from closeout.actions.permissions import needed
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action, Input
+from closeout.checks.registry import CHECKS
 from closeout.cli import man, reference
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
@@ -140,6 +141,25 @@ def _plain(text: ast.expr, names: dict[str, str]) -> str:
     return str(ast.literal_eval(text))
 
 
+def checks_page() -> str:
+    """Write the reference of checks, from the registry."""
+    parts = [
+        WRITTEN_BY,
+        "# Checks\n",
+        "What [`closeout doctor` and `closeout drill`](../how-to/check-a-set-up.md) ask, in this order. The names do not change:",
+        "they are the `id` of `--json` and the label `check` of the metrics.",
+    ]
+    for group in dict.fromkeys(check.group for check in CHECKS):
+        rows = [
+            [f"`{check.id}`", check.looks, check.breaks, check.fix]
+            for check in CHECKS
+            if check.group == group
+        ]
+        table = _table(["check", "what it looks at", "what breaks if it is wrong", "how to mend it"], rows)
+        parts += [f"\n## {group}\n", table]
+    return "\n".join(parts) + "\n"
+
+
 def patches_page() -> str:
     """Write the list of ministack's patches."""
     parts = [
@@ -240,6 +260,7 @@ def _flat(text: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "actions.md": actions_page,
+    "checks.md": checks_page,
     "cli.md": reference.page,
     "emulator-patches.md": patches_page,
     "testing.md": testing_page,
