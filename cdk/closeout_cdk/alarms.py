@@ -1,6 +1,6 @@
 """Alarms: metrics from the logs' own lines, alarms on them, and a topic that sends mail.
 
-Missing data raises no alarm: a stack without events is healthy.
+Missing data raises no alarm, because a stack without events is healthy; except that patrol must end again and again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ NAMESPACE = "closeout"
 FIVE, HOUR = Duration.minutes(5), Duration.hours(1)
 MANY_OPERATIONS = 2_500
 """An execution may have 3,000 durable operations."""
+MISSED = 3
+"""Intervals without the end of a patrol."""
+FAILING = 3
+"""Intervals in each of which patrol had errors, if they are an hour at least."""
 BAD_SIGNATURES = 10
 """In five minutes: one is a scanner, ten are a hook with another secret."""
 
@@ -36,15 +40,18 @@ class Alarms(Construct):
         name: str,
         *,
         functions: Functions,
+        patrol_minutes: int | None,
         access_logs: logs.ILogGroup | None,
         email: str | None,
     ) -> None:
         super().__init__(scope, name)
         self._stack = Stack.of(self).stack_name
-        self._namespace = NAMESPACE if self._stack == STACK else f"{NAMESPACE}/{self._stack}"
+        self._namespace = namespace(self._stack)
         self._topic = self._make_topic(email) if email else None
         self._of_runs(functions)
         self._of_receiver(functions, access_logs)
+        if patrol_minutes is not None:
+            self._of_patrol(patrol_minutes)
 
     def _of_runs(self, functions: Functions) -> None:
         failed = [
@@ -146,6 +153,32 @@ class Alarms(Construct):
             "requests without a valid signature: a hook with another secret, or somebody who tries",
         )
 
+    def _of_patrol(self, minutes: int) -> None:
+        """Watch the metrics that patrol's own log lines hold."""
+        period = Duration.minutes(minutes)
+
+        def metric(name: str, statistic: str) -> cloudwatch.Metric:
+            return cloudwatch.Metric(
+                namespace=self._namespace, metric_name=name, period=period, statistic=statistic
+            )
+
+        self._alarm(
+            "PatrolSilent",
+            metric("PatrolRounds", "Sum"),
+            1,
+            f"no patrol ended in {MISSED * minutes} minutes; what GitHub did not tell stays until one does",
+            periods=MISSED,
+            silence=True,
+        )
+        failing = max(FAILING, -(-60 // minutes))
+        self._alarm(
+            "PatrolErrors",
+            metric("PatrolFailedRounds", "Minimum"),
+            1,
+            "each patrol of the last hour, at least three, had errors: its log names what it cannot read",
+            periods=min(failing, 1440 // minutes),
+        )
+
     def _counted(self, name: str, group: logs.ILogGroup, pattern: str, metric: str) -> cloudwatch.Metric:
         """Count the lines of a log that fit a pattern."""
         found = logs.MetricFilter(
@@ -159,7 +192,18 @@ class Alarms(Construct):
         )
         return found.metric(period=FIVE, statistic="Sum")
 
-    def _alarm(self, name: str, metric: cloudwatch.IMetric, threshold: int, description: str) -> None:
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        threshold: int,
+        description: str,
+        *,
+        periods: int = 1,
+        silence: bool = False,
+    ) -> None:
+        """Add an alarm on a metric that reaches the threshold; with `silence` on one that does not, or is missing."""
+        operator, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
         alarm = cloudwatch.Alarm(
             self,
             name,
@@ -167,9 +211,11 @@ class Alarms(Construct):
             alarm_description=f"closeout: {description}",
             metric=metric,
             threshold=threshold,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            evaluation_periods=periods,
+            comparison_operator=operator.LESS_THAN_THRESHOLD
+            if silence
+            else operator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=missing.BREACHING if silence else missing.NOT_BREACHING,
         )
         if self._topic is not None:
             alarm.add_alarm_action(actions.SnsAction(self._topic))
@@ -187,6 +233,11 @@ class Alarms(Construct):
         )
         topic.add_subscription(subscriptions.EmailSubscription(email))
         return topic
+
+
+def namespace(stack: str) -> str:
+    """Return the namespace of a stack's own metrics."""
+    return NAMESPACE if stack == STACK else f"{NAMESPACE}/{stack}"
 
 
 def _waiting(queue: sqs.Queue) -> cloudwatch.Metric:

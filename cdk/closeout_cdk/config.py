@@ -14,6 +14,7 @@ from closeout.actions.registry import builtin
 from closeout.config import load as loading
 from closeout.config import permissions
 from closeout.config.load import Loaded
+from closeout.config.patrol import PatrolSettings
 from closeout.core.automation import Automation, status_contexts
 from closeout.core.rules import compile_rules
 from closeout.core.units import DAY, HOUR
@@ -37,6 +38,9 @@ class Config:
     digest: str
     """Of what is packed."""
     statements: tuple[permissions.Statement, ...]
+    audit: tuple[permissions.Statement, ...]
+    """What patrol needs to list, under its own role."""
+    patrol: PatrolSettings
     api_url: str
     """Of GitHub, for the worker."""
     execution_timeout: int
@@ -62,11 +66,20 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
         packed=_text(packed),
         digest=digest_of(packed),
         statements=permissions.statements(automations, builtin()),
+        audit=_audit(automations),
+        patrol=settings.patrol,
         api_url=api_url,
         execution_timeout=int(longest(automations)),
         unknown=permissions.unknown(automations, builtin()),
         warnings=tuple(warnings),
     )
+
+
+def _audit(automations: tuple[Automation, ...]) -> tuple[permissions.Statement, ...]:
+    """Return the rights to list for patrol's audit. It assumes no role of a step, because that role may delete."""
+    watched = [one for one in automations if one.patrol != "off"]
+    found = permissions.audit_statements(watched, builtin())
+    return tuple(one for one in found if one.role is None and one.actions != ("sts:AssumeRole",))
 
 
 def longest(automations: tuple[Automation, ...]) -> float:

@@ -61,14 +61,17 @@ class Functions(Construct):
         self.last_letters = self._queue("LastLetters", None)
         self.dead_letters = self._queue("DeadLetters", self.last_letters)
         self.worker_logs, self.worker_role = (
-            self._logs("WorkerLogs"),
+            self.log_group(self, "WorkerLogs"),
             permissions.role(self, "WorkerRole", given.worker_policies),
         )
         self.receiver_logs, self.receiver_role = (
-            self._logs("ReceiverLogs"),
+            self.log_group(self, "ReceiverLogs"),
             permissions.role(self, "ReceiverRole"),
         )
-        self.ended_logs, self.ended_role = self._logs("EndedLogs"), permissions.role(self, "EndedRole")
+        self.ended_logs, self.ended_role = (
+            self.log_group(self, "EndedLogs"),
+            permissions.role(self, "EndedRole"),
+        )
         self.worker = self._make_worker(config.execution_timeout)
         self.alias = self.worker.add_alias(ALIAS)
         # Not the alias's own ARN: CloudFormation would update the alias before everything that refers to it. See `start_last`.
@@ -77,7 +80,8 @@ class Functions(Construct):
         self.ended = self._make_ended()
 
     def _make_worker(self, longest: float) -> lambda_.Function:
-        made = self._function(
+        made = self.function(
+            self,
             "Worker",
             self.worker_role,
             self.worker_logs,
@@ -85,7 +89,7 @@ class Functions(Construct):
             description="closeout: carries out runs, each a durable execution",
             memory_size=1024,
             timeout=INVOCATION,
-            environment=self._of_runs(),
+            environment=self.of_runs(),
             durable_config=lambda_.DurableConfig(
                 execution_timeout=Duration.seconds(longest),
                 retention_period=Duration.days(HISTORY_DAYS),
@@ -137,7 +141,8 @@ class Functions(Construct):
         self.alias.node.add_dependency(*beside, *others)
 
     def _make_receiver(self) -> lambda_.Function:
-        made = self._function(
+        made = self.function(
+            self,
             "Receiver",
             self.receiver_role,
             self.receiver_logs,
@@ -162,7 +167,8 @@ class Functions(Construct):
         return made
 
     def _make_ended(self) -> lambda_.Function:
-        made = self._function(
+        made = self.function(
+            self,
             "Ended",
             self.ended_role,
             self.ended_logs,
@@ -170,7 +176,7 @@ class Functions(Construct):
             description="closeout: ends runs whose execution failed, timed out or was stopped",
             memory_size=1024,
             timeout=ENDED_TIMEOUT,
-            environment={**self._of_runs(), "CLOSEOUT_WORKER": self.alias_arn},
+            environment={**self.of_runs(), "CLOSEOUT_WORKER": self.alias_arn},
             # Its own source: Lambda tries an event three times within minutes, the queue's consumer for ten hours.
             dead_letter_queue=self.dead_letters,
         )
@@ -187,7 +193,7 @@ class Functions(Construct):
         permissions.wait_for(made, self.ended_policy)
         return made
 
-    def _of_runs(self) -> dict[str, str]:
+    def of_runs(self) -> dict[str, str]:
         """Return the environment variables of the functions that advance runs."""
         return {
             **self._given.environment,
@@ -198,12 +204,19 @@ class Functions(Construct):
             "CLOSEOUT_LOG_GROUP": self.worker_logs.log_group_name,
         }
 
-    def _function(
-        self, name: str, role: iam.Role, group: logs.LogGroup, module: str, **options: Any
+    def function(
+        self,
+        scope: Construct,
+        name: str,
+        role: iam.Role,
+        group: logs.LogGroup,
+        module: str,
+        **options: Any,
     ) -> lambda_.Function:
+        """Return a function whose handler is in `closeout.lambdas.MODULE`."""
         bundle = self._bundles["receiver" if module == "receive" else "worker"]
         made = lambda_.Function(
-            self,
+            scope,
             name,
             runtime=RUNTIME,
             architecture=architecture(self._given),
@@ -233,8 +246,9 @@ class Functions(Construct):
             else None,
         )
 
-    def _logs(self, name: str) -> logs.LogGroup:
-        return log_group(self, name, self._given)
+    def log_group(self, scope: Construct, name: str) -> logs.LogGroup:
+        """Return a log group of a function."""
+        return log_group(scope, name, self._given)
 
 
 def architecture(given: Parameters) -> lambda_.Architecture:

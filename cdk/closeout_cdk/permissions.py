@@ -17,6 +17,7 @@ from constructs import Construct, IConstruct
 
 from closeout.config.permissions import Statement
 from closeout.stack import table as layout
+from closeout.stack.patrol import PATROL
 from closeout_cdk import accept
 from closeout_cdk.ledger import BODIES, Ledger
 from closeout_cdk.parameters import ParameterError
@@ -138,6 +139,25 @@ def keep_runs(ledger: Ledger) -> list[Grant]:
         allow(_WRITES, table, only=partitions(layout.RUN, layout.KEY, layout.RECORD)),
         allow(("s3:GetObject",), bodies, wildcard="each body is an object of its own"),
         # Without it S3 answers "denied" instead of "no such key" for a body that has expired.
+        allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
+    ]
+
+
+def find_runs(ledger: Ledger) -> list[Grant]:
+    """Allow what patrol does with the ledger: it reads all of it, and writes what the receiver writes, and its marks.
+
+    As the receiver, it writes nothing that decides what a run does: docs/adr/0018.
+    """
+    bodies = ledger.bucket.arn_for_objects(f"{BODIES}*")
+    table = ledger.table.table_arn
+    put = partitions(layout.DELIVERY, layout.RUN, layout.KEY, PATROL)
+    return [
+        allow(_READS, table),
+        allow(("dynamodb:Query",), f"{table}/index/{layout.LISTING}"),
+        allow(("dynamodb:PutItem",), table, only=put),
+        allow(("dynamodb:UpdateItem",), table, only=partitions(layout.DELIVERY, layout.RUN, PATROL)),
+        allow(("dynamodb:ConditionCheckItem",), table, only=partitions(PATROL)),
+        allow(("s3:GetObject", "s3:PutObject"), bodies, wildcard="each body is an object of its own"),
         allow(("s3:ListBucket",), ledger.bucket.bucket_arn),
     ]
 

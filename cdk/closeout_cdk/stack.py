@@ -7,7 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import CfnOutput, Stack
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from closeout.config.findings import listed
 from closeout.core.protect import TAG
@@ -21,6 +21,7 @@ from closeout_cdk.failures import Failures
 from closeout_cdk.functions import Functions
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import Parameters
+from closeout_cdk.patrol import Patrol
 from closeout_cdk.protect import Own, protect
 from closeout_cdk.secrets import Secrets
 
@@ -58,15 +59,24 @@ class CloseoutStack(Stack):
             bundles=bundles,
         )
         made = self.functions
-        self.secrets.protect(
-            (made.receiver_role,), (made.worker_role, made.ended_role), parameters.secret_readers
-        )
         self.api = Api(self, "Api", given=parameters, receiver=self.functions.receiver)
+        self.patrol = Patrol(
+            self,
+            "Patrol",
+            config=config,
+            functions=made,
+            ledger=self.ledger,
+            secrets=self.secrets,
+            webhook=self.api.rest.url_for_path("/webhook"),
+        )
+        readers = (made.worker_role, made.ended_role, self.patrol.role)
+        self.secrets.protect((made.receiver_role,), readers, parameters.secret_readers)
         self.failures = Failures(self, "Failures", self.functions)
         self.alarms = Alarms(
             self,
             "Alarms",
             functions=self.functions,
+            patrol_minutes=config.patrol.minutes,
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )
@@ -74,31 +84,38 @@ class CloseoutStack(Stack):
         published = chores.publish(self.ledger.table, config)
         self._do_chores(chores, parameters, published)
         self.functions.permit_worker(config, protect(self, self._own(chores)), published)
-        made.start_last(self.ledger, self.secrets, self.api, self.failures, self.alarms, chores)
+        made.start_last(self.ledger, self.secrets, self.api, self.patrol, self.failures, self.alarms, chores)
         self._tell(parameters)
 
     def _own(self, chores: Chores) -> Own:
         """Return the resources that the worker must not touch."""
         made = self.functions
-        groups = (made.worker_logs, made.receiver_logs, made.ended_logs, chores.logs, self.api.access_logs)
+        groups = (
+            made.worker_logs,
+            made.receiver_logs,
+            made.ended_logs,
+            self.patrol.logs,
+            chores.logs,
+            self.api.access_logs,
+        )
         return Own(
             self.ledger,
             self.secrets.webhook_arn,
             (made.dead_letters, made.last_letters),
             [group for group in groups if group is not None],
             self.api.rest,
-            (made.receiver, made.ended, chores.function),
+            (made.receiver, made.ended, self.patrol.function, chores.function),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
         """Add the custom resources that stop runs, empty the bucket and set up access logs.
 
-        On deletion, CloudFormation deletes the receiver first, so that no run begins. Then the chore stops the runs, while
+        On deletion, CloudFormation deletes the receiver and patrol first, so that no run begins. Then the chore stops the runs, while
         the functions that post their statuses exist. Then the other chore empties the bucket. On deployment, the receiver
         comes after the published definitions, so that the worker knows each one that it uses.
         """
         made = self.functions
-        before = [made.receiver_policy, published]
+        before: list[IConstruct] = [published]
         stop = chores.stop(made, self.ledger.table)
         stop.node.add_dependency(self.failures, self.secrets, self.ledger.bucket, made.ended, published)
         before.append(stop)
@@ -106,7 +123,8 @@ class CloseoutStack(Stack):
             emptied = chores.empty(self.ledger.bucket)
             stop.node.add_dependency(emptied)
             before.append(emptied)
-        permissions.wait_for(self.functions.receiver, *before)
+        permissions.wait_for(made.receiver, made.receiver_policy, *before)
+        self.patrol.permit(*before)
         if given.api_log_role == "create":
             self.api.rest.deployment_stage.node.add_dependency(chores.log_role())
         chores.finish()
@@ -127,6 +145,7 @@ class CloseoutStack(Stack):
             "TableName": (self.ledger.table.table_name, "the ledger: deliveries, runs, steps"),
             "BucketName": (self.ledger.bucket.bucket_name, "bodies that are too large for the table"),
             "WorkerAlias": (self.functions.alias_arn, "the function that carries out runs"),
+            "PatrolAlias": (self.patrol.alias_arn, "the function that finds what GitHub did not tell"),
             "Region": (self.region, "where all of it is"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
             "OnDestroy": (on_destroy(given), "what cdk destroy leaves behind"),

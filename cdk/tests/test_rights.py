@@ -53,7 +53,10 @@ def test_a_secrets_value_is_denied_to_everybody_but_the_roles_and_readers(make: 
     """And nothing else is denied: who administers the account can always change the policy."""
     reader = "arn:aws:iam::123456789012:role/Deployer"
     made = make(secretReaders=[reader])
-    for name, roles in {"Webhook": ["ReceiverRole"], "Token": ["WorkerRole", "EndedRole"]}.items():
+    for name, roles in {
+        "Webhook": ["ReceiverRole"],
+        "Token": ["WorkerRole", "EndedRole", "PatrolRole"],
+    }.items():
         policy = made.one("AWS::SecretsManager::ResourcePolicy", name)
         (statement,) = policy["ResourcePolicy"]["Statement"]
         assert (statement["Effect"], statement["Action"]) == ("Deny", "secretsmanager:GetSecretValue")
@@ -141,7 +144,7 @@ def test_an_execution_may_start_the_next_one_more_often_than_lambda_takes_for_a_
     assert [name[:15] for name, loop in loops.items() if loop == "Allow"] == ["FunctionsWorker"]
 
 
-KINDS = ("delivery#1", "run#1", "key#1", "record#1", "settings", "anything")
+KINDS = ("delivery#1", "run#1", "key#1", "record#1", "patrol#1", "settings", "anything")
 WRITES = {
     "ReceiverPolicy": {
         "PutItem": {"delivery#1", "run#1", "key#1"},
@@ -159,6 +162,12 @@ WRITES = {
         **{name: {"settings"} for name in ("DeleteItem", "PutItem", "Query")},
         "GetItem": {"settings", "run#1"},
     },
+}
+WRITES["PatrolPolicy"] = {
+    **{name: set(KINDS) for name in ("BatchGetItem", "GetItem", "Query")},
+    "PutItem": {"delivery#1", "run#1", "key#1", "patrol#1"},
+    "UpdateItem": {"delivery#1", "run#1", "patrol#1"},
+    "ConditionCheckItem": {"patrol#1"},
 }
 WRITES["EndedPolicy"] = WRITES["WorkerPolicy"]
 ACTIONS = """BatchGetItem BatchWriteItem ConditionCheckItem DeleteItem GetItem PartiQLDelete PartiQLInsert PartiQLUpdate
@@ -213,7 +222,7 @@ def test_nobody_can_make_a_service_act_here_for_another_account(deleting: Made) 
         "QueuePolicy",
         "TopicPolicy",
     }
-    assert (len(trusted), len(permissions)) == (7, 3)
+    assert (len(trusted), len(permissions)) == (8, 4)
     for name, statement in trusted:
         keys = {key: value for one in statement["Condition"].values() for key, value in one.items()}
         account = keys.get("aws:SourceAccount") == {"Ref": "AWS::AccountId"}

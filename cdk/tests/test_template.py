@@ -6,7 +6,7 @@ import pytest
 
 from support import Made, Make, flat
 
-FUNCTIONS = ("Worker", "Receiver", "Ended")
+FUNCTIONS = ("FunctionsWorker", "FunctionsReceiver", "FunctionsEnded", "PatrolFunction")
 
 
 # --- the functions ----------------------------------------------------------------------------------------------
@@ -17,9 +17,14 @@ def test_the_worker_is_durable_behind_an_alias_and_keeps_its_versions(standard: 
     worker = standard.one("AWS::Lambda::Function", "Worker")
     # 24 h in the queue, 3 h of run, an hour
     assert worker["DurableConfig"] == {"ExecutionTimeout": 28 * 3600, "RetentionPeriodInDays": 14}
-    (version,) = standard.of("AWS::Lambda::Version").values()
-    assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
-    assert standard.one("AWS::Lambda::Alias")["Name"] == "live"
+    versions = standard.of("AWS::Lambda::Version")
+    assert [name.partition("CurrentVersion")[0] for name in versions] == ["FunctionsWorker", "PatrolFunction"]
+    for version in versions.values():
+        assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == (
+            "RetainExceptOnCreate",
+            "Retain",
+        )
+    assert {made["Properties"]["Name"] for made in standard.of("AWS::Lambda::Alias").values()} == {"live"}
 
 
 def test_the_execution_limit_follows_the_configuration(deleting: Made) -> None:
@@ -46,14 +51,17 @@ def test_the_functions_get_what_they_read_and_no_secret(standard: Made) -> None:
             "WORKER",
         },
     }
+    expected["PatrolFunction"] = expected["Ended"] | {"WEBHOOK_URL", "STACK", "METRICS", "PATROL"}
     for name, variables in expected.items():
-        function = standard.one("AWS::Lambda::Function", f"Functions{name}")
+        function = standard.one("AWS::Lambda::Function", name if name in FUNCTIONS else f"Functions{name}")
         given = function["Environment"]["Variables"]
         assert set(given) == {f"CLOSEOUT_{variable}" for variable in variables}
         assert "resolve:secretsmanager" not in flat(given)
         assert function["Runtime"] == "python3.13"
     handlers = {one["Properties"]["Handler"] for one in standard.of("AWS::Lambda::Function").values()}
-    entries = {f"closeout.lambdas.{name}.handler" for name in ("receive", "run", "failed_executions")}
+    entries = {
+        f"closeout.lambdas.{name}.handler" for name in ("receive", "run", "failed_executions", "patrol")
+    }
     assert entries <= handlers
 
 
@@ -80,7 +88,7 @@ def before(made: Made, logical_id: str) -> set[str]:
 
 def test_the_alias_moves_after_everything_else(deleting: Made) -> None:
     """Else a run starts on a version that a rollback deletes. Nothing refers to it, which would move it before that."""
-    (alias,) = deleting.of("AWS::Lambda::Alias")
+    (alias,) = (name for name in deleting.of("AWS::Lambda::Alias") if name.startswith("FunctionsWorker"))
     assert before(deleting, alias) == set(deleting.template["Resources"]) - {alias}
 
 
@@ -89,6 +97,7 @@ def test_runs_are_stopped_after_the_receiver_is_gone_and_while_their_ends_are_ha
     named = {name.rstrip("0123456789ABCDEF"): name for name in deleting.template["Resources"]}
     assert named["ChoresStopRuns"] in before(deleting, named["FunctionsReceiver"])
     needed = before(deleting, named["ChoresStopRuns"])
+    assert named["ChoresStopRuns"] in before(deleting, named["PatrolFunction"])
     functions = {
         f"Functions{name}" for name in ("Worker", "WorkerPolicy", "Ended", "EndedPolicy", "DeadLetters")
     }
@@ -103,7 +112,7 @@ def test_the_architecture_is_the_parameters(make: Make, architecture: str) -> No
     """Bundle and function must agree."""
     made = make(architecture=architecture)
     for name in FUNCTIONS:
-        assert made.one("AWS::Lambda::Function", f"Functions{name}")["Architectures"] == [architecture]
+        assert made.one("AWS::Lambda::Function", name)["Architectures"] == [architecture]
 
 
 def test_concurrency_is_reserved_only_where_the_parameters_say_so(standard: Made, make: Make) -> None:
@@ -120,10 +129,8 @@ def test_concurrency_is_reserved_only_where_the_parameters_say_so(standard: Made
 def test_each_function_waits_for_its_policy(standard: Made) -> None:
     """Lambda tries the dead-letter queue when it creates a function, with the role as it is then."""
     for name in FUNCTIONS:
-        (made,) = (
-            item for key, item in standard.of("AWS::Lambda::Function").items() if f"Functions{name}" in key
-        )
-        assert f"Functions{name}Policy" in "".join(made["DependsOn"])
+        (made,) = (item for key, item in standard.of("AWS::Lambda::Function").items() if key.startswith(name))
+        assert f"{name.removesuffix('Function')}Policy" in "".join(made["DependsOn"])
 
 
 # --- failed executions ------------------------------------------------------------------------------------------
@@ -131,7 +138,7 @@ def test_each_function_waits_for_its_policy(standard: Made) -> None:
 
 def test_failed_executions_reach_their_handler_on_both_ways(standard: Made) -> None:
     """EventBridge's events of this worker, and what Lambda put into the dead-letter queue."""
-    rule = standard.one("AWS::Events::Rule")
+    rule = standard.one("AWS::Events::Rule", "Failures")
     assert rule["EventPattern"]["source"] == ["aws.lambda"]
     assert rule["EventPattern"]["detail-type"] == ["Durable Execution Status Change"]
     assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "STOPPED"]
@@ -225,7 +232,7 @@ def test_nothing_is_left_behind_unless_it_was_chosen(standard: Made) -> None:
         for made in standard.template["Resources"].values()
         if made.get("DeletionPolicy", "").startswith("Retain")
     ]
-    assert sorted(retained) == ["AWS::IAM::Role", "AWS::Lambda::Version"]
+    assert sorted(retained) == ["AWS::IAM::Role", "AWS::Lambda::Version", "AWS::Lambda::Version"]
     assert (
         standard.template["Outputs"]["OnDestroy"]["Value"]
         == "leaves for 35 days DynamoDB's own last backup of the table"
@@ -264,6 +271,8 @@ ALARMS = {
     "FailedExecutions",
     "FailedRuns",
     "ManyOperations",
+    "PatrolErrors",
+    "PatrolSilent",
     "ReceiverErrors",
     "ReceiverThrottles",
     "SignatureFailures",
@@ -273,10 +282,12 @@ ALARMS = {
 
 
 def test_there_is_an_alarm_for_each_way_to_fail(standard: Made) -> None:
-    """A missing metric is no alarm: nothing happens in a quiet stack."""
+    """A missing metric is no alarm: nothing happens in a quiet stack. Only patrol must end again and again."""
     alarms = [made["Properties"] for made in standard.of("AWS::CloudWatch::Alarm").values()]
     assert {alarm["AlarmName"] for alarm in alarms} == {f"closed-pr-event-stack-{name}" for name in ALARMS}
-    assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
+    assert [alarm["AlarmName"] for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"] == [
+        "closed-pr-event-stack-PatrolSilent"
+    ]
     assert all(alarm["AlarmDescription"].startswith("closeout: ") for alarm in alarms)
     assert not any("AlarmActions" in alarm for alarm in alarms)
 
@@ -338,6 +349,7 @@ def test_the_outputs_have_the_keys_that_the_command_line_reads(standard: Made) -
         "GitHubTokenSecretName",
         "LogGroupName",
         "OnDestroy",
+        "PatrolAlias",
         "Region",
         "TableName",
         "WebhookSecretName",

@@ -23,6 +23,7 @@ from closeout.ports import (
     LedgerReader,
     Operation,
     PageReader,
+    PatrolStore,
     Requests,
     RunView,
     ServerLedger,
@@ -52,6 +53,7 @@ class LedgerBench(Protocol):
     requests: Requests
     attempts: Attempts
     switch: Switch
+    patrol: PatrolStore
 
     def accept(self, delivery: NewDelivery, new_runs: list[NewRun]) -> Accepted:
         """Store a delivery as the receiver does."""
@@ -497,6 +499,22 @@ class LedgerSuite:
             bench.carry_out()
         assert bench.requests.outcome(number) == "done"
 
+    def test_a_mark_of_patrol_takes_the_place_of_the_one_before(self, bench: LedgerBench) -> None:
+        """By kind and key; there are none at first."""
+        assert bench.patrol.marks("repository") == {}
+        bench.patrol.save_mark("repository", "501", {"known_to": 1, "beginnings": {"a": 2}, "etag": None})
+        bench.patrol.save_mark("repository", "501", {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'})
+        bench.patrol.save_mark("hook", "501", {"last": 7})
+        assert bench.patrol.marks("repository") == {"501": {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'}}
+        assert bench.patrol.marks("hook") == {"501": {"last": 7}}
+
+    def test_a_delivery_is_known_by_its_hook_and_guid(self, bench: LedgerBench) -> None:
+        """The same event through another hook is another delivery."""
+        accept(bench, "r")
+        assert bench.patrol.has_delivery("h1", "guid-r")
+        assert not bench.patrol.has_delivery("h2", "guid-r")
+        assert not bench.patrol.has_delivery("h1", "guid-s")
+
     def test_a_cancel_is_kept_with_who_and_why(self, bench: LedgerBench) -> None:
         """By execution or by run id; a run that is unknown or finished cannot be cancelled."""
         accept(bench, "r")
@@ -578,22 +596,6 @@ class ServerLedgerSuite(LedgerSuite):
         assert bench.requests.outcome(number) is None
         execution = again(bench, "r", request=number)
         assert bench.requests.outcome(number) == execution
-
-    def test_a_mark_of_patrol_takes_the_place_of_the_one_before(self, bench: ServerBench) -> None:
-        """By kind and key; there are none at first."""
-        assert bench.ledger.marks("repository") == {}
-        bench.ledger.save_mark("repository", "501", {"known_to": 1, "beginnings": {"a": 2}, "etag": None})
-        bench.ledger.save_mark("repository", "501", {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'})
-        bench.ledger.save_mark("hook", "501", {"last": 7})
-        assert bench.ledger.marks("repository") == {"501": {"known_to": 3, "beginnings": {}, "etag": 'W/"é"'}}
-        assert bench.ledger.marks("hook") == {"501": {"last": 7}}
-
-    def test_a_delivery_is_known_by_its_hook_and_guid(self, bench: ServerBench) -> None:
-        """The same event through another hook is another delivery."""
-        accept(bench, "r")
-        assert bench.ledger.has_delivery("h1", "guid-r")
-        assert not bench.ledger.has_delivery("h2", "guid-r")
-        assert not bench.ledger.has_delivery("h1", "guid-s")
 
     def test_a_setting_is_made_once(self, bench: ServerBench) -> None:
         """The key of Details links stays the same."""

@@ -15,6 +15,7 @@ from closeout.lambdas.delivery_writer import DeliveryWriter
 from closeout.lambdas.delivery_writer import Destination as Tables
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.journal import LogJournal
+from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ledger.dynamodb.requests import Requests
 from closeout.ports import Ending, LedgerReader, Operation, PageReader, RunRecord
 from closeout.ports import Requests as RequestsPort
@@ -42,7 +43,7 @@ class LocalLedger:
         requests: RequestsPort,
         clock: FakeClock,
     ) -> None:
-        self.ledger = self.engine = self.switch = ledger
+        self.ledger = self.engine = self.switch = self.patrol = ledger
         self.attempts = ledger.attempts
         self.reader = reader
         self.pages = pages
@@ -120,6 +121,7 @@ class StackLedger:
         self.reader = self._remote.views
         self.attempts = self._remote.attempts
         self.switch = self._remote.switch
+        self.patrol = DynamoMarks(self._remote.table)
         self.requests = Requests(
             self.attempts, self._remote.starts, self.switch, rerun=self._none, replay=self._none
         )

@@ -56,6 +56,11 @@ class Where:
         return options.existing_ledger(self._db, self.config)
 
     @property
+    def path_if_any(self) -> Path:
+        """The ledger's file, whether it is there or not."""
+        return options.ledger_path(self._db, self.config)
+
+    @property
     def on_stack(self) -> bool:
         """Whether it is a deployed stack's."""
         return self._stack is not None
@@ -114,9 +119,7 @@ class Where:
         if self._stack:
             from closeout.stack.console import run_log_url
 
-            return run_log_url(
-                self._opened.region, self._opened.output("LogGroupName"), run.id, run.accepted_at
-            )
+            return run_log_url(self.stack.region, self.stack.output("LogGroupName"), run.id, run.accepted_at)
         from closeout.ledger.sqlite import Views as FileViews
         from closeout.server import details
 
@@ -138,8 +141,8 @@ class Where:
             return Today(lambda: load(self.config, builtin()), "", code_here=True)
         from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 
-        stack = self._opened
-        deployed = read_deployed(stack, self._remote)
+        stack = self.stack
+        deployed = read_deployed(stack.name, self._remote)
         if self._named:
             check_same(stack, deployed, load(self.config, builtin()), self.config)
         loaded = as_loaded(stack, deployed)
@@ -171,14 +174,15 @@ class Where:
             check_file(self.path)
 
     @cached_property
-    def _opened(self) -> Stack:
+    def stack(self) -> Stack:
+        """The deployed stack. Raises `Unavailable` or `ServiceError`."""
         from closeout.wiring.stack import open_stack
 
         return open_stack(str(self._stack))
 
     @cached_property
     def _remote(self) -> StackLedger:
-        return self._opened.ledger()
+        return self.stack.ledger()
 
 
 def ledger(function: F) -> F:

@@ -1,7 +1,7 @@
 """`closeout patrol --once`: look now for what GitHub did not tell.
 
 A server that runs on the ledger patrols by itself and is asked to do so now; without one the command looks, and leaves
-the runs that it starts to the next server.
+the runs that it starts to the next server. With `--stack` the stack's own function patrols.
 """
 
 from __future__ import annotations
@@ -9,35 +9,46 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
 from closeout.cli.confirm import who
+from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import LedgerInUse, Unavailable, UsageError
+from closeout.stack.patrol import BUSY, EVERYTHING
+
+if TYPE_CHECKING:
+    from closeout.wiring.stack import Stack
 
 PATIENCE = 3_600.0
 """Seconds to wait for the server. A round over many repositories takes minutes."""
 POLL = 0.1
+BUSY_POLL = 2.0
+"""Seconds until a stack is asked again whose patrol is under way."""
 
 
 @click.command(
     "patrol",
     cls=Command,
     short_help="Find closings and deliveries that GitHub did not tell.",
-    examples=("closeout patrol --once", "closeout patrol --once --json"),
+    examples=(
+        "closeout patrol --once",
+        "closeout patrol --once --json",
+        "closeout patrol --once --stack closed-pr-event-stack",
+    ),
 )
 @click.option("--once", is_flag=True, help="Look once, now. A server patrols by itself and needs no command.")
-@options.config
-@options.db
+@ledger
 @options.as_json
-def patrol(*, once: bool, config: Path, db: Path | None, as_json: bool) -> int:
+def patrol(*, where: Where, once: bool, as_json: bool) -> int:
     """Read GitHub's delivery logs and lists of closed pull requests; start runs for what closeout did not hear of.
 
     Patrol begins when it first reads a repository, and never starts what was closed before. If a server runs on the
-    ledger, it does the work and this command waits; otherwise the next `closeout serve` carries out the runs.
+    ledger, it does the work and this command waits; otherwise the next `closeout serve` carries out the runs. With --stack
+    the deployed function does the work with the deployed configuration; it needs no --once.
 
     It also looks for orphans as `closeout orphans` does, and starts runs for those of automations that say `patrol: repair`.
 
@@ -45,11 +56,11 @@ def patrol(*, once: bool, config: Path, db: Path | None, as_json: bool) -> int:
     some of it. With --json: {"deliveries": {"seen", "recovered", "ignored", "gaps"}, "closings": {"seen", "started"},
     "orphans": {"found", "started", "unknown"}, "errors": [...]}.
     """
-    if not once:
+    if not once and not where.on_stack:
         raise UsageError(
             "Add --once. `closeout serve` patrols by itself; see the key `patrol` of the configuration."
         )
-    report = _patrol(config, options.ledger_path(db, config))
+    report = _by_the_stack(where.stack) if where.on_stack else _patrol(where.config, where.path_if_any)
     for note in report.pop("notes"):
         output.note(output.wrapped(output.clean(note)))
     if as_json:
@@ -79,6 +90,16 @@ def _patrol(config: Path, ledger: Path) -> dict[str, Any]:
         return patrol_without_server(loaded, ledger, BASE_SETTING).with_notes()
     except LedgerInUse:
         return _by_the_server(ledger)
+
+
+def _by_the_stack(stack: Stack) -> dict[str, Any]:
+    """Let the stack's function patrol, after a patrol that is under way, and wait for its report."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        report: dict[str, Any] = stack.execute(stack.output("PatrolAlias"), EVERYTHING, deadline)
+        if report != BUSY:
+            return report
+        time.sleep(BUSY_POLL)
 
 
 def _by_the_server(ledger: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Apart from the other settings, because both runtimes read it: a timer on a serve
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from closeout.config import keys
@@ -23,6 +24,12 @@ class PatrolSettings:
     state: float | None = 3_600.0
     limit: int = 10
     """Orphans that one patrol may start runs for; 0: none."""
+
+    @property
+    def minutes(self) -> int | None:
+        """Return the whole minutes from one look to the next for a schedule; None if nothing is to be looked at."""
+        intervals = [one for one in (self.deliveries, self.state) if one is not None]
+        return math.ceil(min(intervals) / 60) if intervals else None
 
 
 def read_patrol(at: At | None) -> PatrolSettings:

@@ -7,17 +7,18 @@ plans, asks and guards as any other: nothing that the audit said is taken over.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from closeout.actions.registry import builtin
 from closeout.core.automation import Automation
 from closeout.core.ids import short_digest
-from closeout.core.records import Accepted, NewRun
+from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
-from closeout.ledger.sqlite import Ledger
 from closeout.orphans.audit import Target
-from closeout.ports import Clock, GitHub, RunReader
+from closeout.ports import Attempts, Clock, GitHub, RunReader
 from closeout.run import recheck
 from closeout.run.closed_event import read_closed_event
 
@@ -27,11 +28,24 @@ HEARD = "inventory"
 _TARGET = re.compile(r"(?P<repository>[^/#\s]+/[^/#\s]+)#(?P<number>[1-9][0-9]{0,17}) (?P<automation>\S+)")
 
 
+class CleaningStore(Protocol):
+    """What cleaning writes to."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """Further attempts at runs."""
+        ...
+
+    def accept_wait(self, delivery: NewDelivery, new_runs: Sequence[NewRun]) -> Accepted:
+        """Store a delivery with its runs durably."""
+        ...
+
+
 class Cleaning:
     """Carries requests to clean out, over one ledger. The engine must be told of what they start."""
 
     def __init__(
-        self, receiver: Receiver, ledger: Ledger, reader: RunReader, github: GitHub, clock: Clock
+        self, receiver: Receiver, ledger: CleaningStore, reader: RunReader, github: GitHub, clock: Clock
     ) -> None:
         self._receiver = receiver
         self._ledger = ledger

@@ -16,22 +16,22 @@ from closeout.wiring.stack import Stack
 from closeout.wiring.stack_ledger import StackLedger
 
 
-def read_deployed(stack: Stack, ledger: StackLedger) -> Deployed:
-    """Return what is deployed. Raises `Unavailable` if this version of closeout cannot read it, `StoreUnavailable`."""
+def read_deployed(name: str, ledger: StackLedger) -> Deployed:
+    """Return what is deployed in the stack `name`. Raises `Unavailable` if this version of closeout cannot read it, `StoreUnavailable`."""
     deployed = ledger.deployed.read()
     if deployed is None:
         raise Unavailable(
-            f"The stack {stack.name} does not say which configuration it runs: an earlier closeout deployed it. Deploy it"
-            f" again with this version (`cdk deploy {stack.name}`)."
+            f"The stack {name} does not say which configuration it runs: an earlier closeout deployed it. Deploy it"
+            f" again with this version (`cdk deploy {name}`)."
         )
     if deployed.unknown:
         raise Unavailable(
-            f"A later closeout deployed the stack {stack.name}: its configuration has {', '.join(deployed.unknown)}, which"
+            f"A later closeout deployed the stack {name}: its configuration has {', '.join(deployed.unknown)}, which"
             " this version does not know. Use that version's command."
         )
     if deployed.rewritten:
         raise Unavailable(
-            f"An earlier closeout deployed the stack {stack.name}: this version writes {', '.join(deployed.rewritten)} in"
+            f"An earlier closeout deployed the stack {name}: this version writes {', '.join(deployed.rewritten)} in"
             " another form, and the worker runs none that was not deployed. Deploy the stack again with this version, or use"
             " that version's command."
         )

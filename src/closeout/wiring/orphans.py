@@ -41,7 +41,10 @@ def audit(loaded: Loaded, ledger: LedgerReader | None, now: float, progress: Cal
 
 
 class OrphanRounds:
-    """Patrol's audit: of all automations but those that say `patrol: off`."""
+    """Patrol's audit: of all automations but those that say `patrol: off`.
+
+    `assumes` says whether it may assume the roles that steps name; without it their steps are left out.
+    """
 
     def __init__(
         self,
@@ -51,9 +54,15 @@ class OrphanRounds:
         marks: PatrolStore,
         cleaning: Cleaning,
         redact: Callable[[str], str],
+        *,
+        assumes: bool = True,
     ) -> None:
         watched = [one for one in loaded.automations if one.patrol != "off"]
-        self._steps = [one for one in inventories(watched, builtin()) if one.reason is None]
+        self._steps = [
+            one
+            for one in inventories(watched, builtin())
+            if one.reason is None and (assumes or one.step.assume_role is None)
+        ]
         self._modes = {one.name: one.patrol for one in watched}
         self._limit = loaded.settings.patrol.limit
         self._clients, self._ledger, self._cleaning, self._redact = clients, ledger, cleaning, redact

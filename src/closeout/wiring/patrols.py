@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,23 +16,21 @@ from pathlib import Path
 from closeout.adapters.clock import SystemClock
 from closeout.adapters.hooks import same_webhook
 from closeout.config.load import Loaded
-from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY, HOUR
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.patrol.reader import SPENT
-from closeout.patrol.report import COUNTED, PatrolFigures, Report
+from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Page, RunReader
+from closeout.ports import RunReader
 from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
+from closeout.wiring.rounds import Rounds, StoppableReads
 
-LAST = "report"
-"""The kind of the mark that keeps what the last round saw."""
 UNASKED = (
     "there is no `secrets.github`, so patrol cannot ask GitHub for closed pull requests that it was not told of;"
     " add a token, or write `patrol: { deliveries: off, state: off }`"
@@ -57,21 +55,15 @@ class Patrols:
         start: Callable[[Iterable[str]], None],
         orphans: OrphanRounds,
     ) -> None:
-        self._settings = loaded.settings.patrol
-        self._ledger = ledger
         self._has_token = clients.has_token
         self._stopping = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.totals: dict[str, int] = dict.fromkeys(COUNTED, 0)
-        """What all rounds of this process saw and did."""
-        self._last = dict(ledger.marks(LAST))
-        """What the last rounds saw, also those of an earlier process."""
         automations = {automation.name: automation for automation in loaded.automations}
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
         again = partial(reruns.closed_again, by="patrol")
-        self._patrol = Patrol(
-            _Stoppable(clients, self._stopping),
+        patrol = Patrol(
+            StoppableReads(clients, self._stopping.is_set),
             ledger,
             ApiIntake(
                 receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
@@ -81,14 +73,21 @@ class Patrols:
             pause=self._stopping.wait,
         )
         self._now = clients.now
-        self._orphans = orphans
-        self._start = start
+        self._rounds = Rounds(
+            loaded.settings.patrol,
+            patrol,
+            ledger,
+            orphans,
+            now=clients.now,
+            start=start,
+            stopped=self._stopping.is_set,
+        )
+        self._settings, self.figures = self._rounds.settings, self._rounds.figures
 
     @property
     def watches(self) -> bool:
         """Whether there is anything to look at."""
-        on = self._settings.deliveries is not None or self._settings.state is not None
-        return on and bool(self._patrol.coverage.owners)
+        return self._rounds.watches
 
     def notices(self) -> list[str]:
         """Return what the operator should know of the configuration."""
@@ -97,69 +96,19 @@ class Patrols:
         found = [
             f"patrol does not cover `repositories: {pattern}` of {automation}: it reads lists only of repositories that"
             " are written out, because a pattern does not say which there are"
-            for automation, pattern in self._patrol.coverage.patterns
+            for automation, pattern in self._rounds.patrol.coverage.patterns
         ]
         return [*found, *([UNASKED] if self.watches and not self._has_token else [])]
 
     def round(self, *, deliveries: bool = True, closings: bool = True, orphans: bool = True) -> Report:
         """Make one round, of what is not switched off, and keep what it saw."""
         with self._one_at_a_time:
-            if not self._has_token:
-                report = Report(errors=[UNASKED])
+            if self._has_token:
+                report = self._rounds.make(deliveries=deliveries, closings=closings, orphans=orphans)
             else:
-                report = self._patrol.round(
-                    deliveries=deliveries and self._settings.deliveries is not None,
-                    closings=closings and self._settings.state is not None,
-                    cover_gaps=self._settings.state is not None,
-                )
-                if orphans and self._settings.state is not None and self._orphans.watches:
-                    self._look_for_orphans(report)
-            self._note(report, looked=deliveries or closings)
+                report = Report(errors=[UNASKED])
+            self._rounds.note(report, looked=deliveries or closings)
         return report
-
-    def _look_for_orphans(self, report: Report) -> None:
-        made = self._orphans.round(self._stopping.is_set)
-        report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
-        report.notes += made.notes
-        report.errors += made.errors
-        if made.started:
-            self._start(())
-        if (
-            not made.errors
-        ):  # an audit that saw only a part says neither that there are none, nor that it is done
-            self._last["orphans"] = {"ended_at": self._now(), "found": made.found}
-            self._ledger.save_mark(LAST, "orphans", self._last["orphans"])
-
-    def _note(self, report: Report, *, looked: bool) -> None:
-        """Count what a round saw, and keep when the lists and the logs were last looked at."""
-        seen = (
-            1,
-            report.closings_seen,
-            report.started,
-            report.recovered,
-            report.ignored,
-            report.gaps,
-            len(report.errors),
-        )
-        for name, count in zip(COUNTED, seen, strict=True):
-            self.totals[name] += count
-        if not looked:
-            return  # it was about orphans alone
-        value = {"ended_at": self._now(), "repositories": report.repositories, **report.to_json()}
-        kind = "logs" if report.repositories is None else "lists"
-        self._ledger.save_mark(LAST, kind, value)
-        self._last[kind] = value
-
-    def figures(self) -> PatrolFigures:
-        """Return what `/metrics` says of patrol."""
-        last = dict(self._last)
-        return PatrolFigures(
-            {kind: last[kind]["ended_at"] for kind in ("lists", "logs") if kind in last},
-            last.get("lists", {}).get("repositories") or 0,
-            len(self._patrol.coverage.patterns),
-            dict(self.totals),
-            last.get("orphans", {}).get("found", 0),
-        )
 
     # --- the timer ----------------------------------------------------------------------------------------
 
@@ -176,7 +125,7 @@ class Patrols:
             self._thread.join(JOIN_SECONDS)
 
     def _run(self, told: Callable[[Report], None]) -> None:
-        audits = self._settings.state is not None and self._orphans.watches
+        audits = self._rounds.audits
         schedule = Schedule(
             deliveries=self._settings.deliveries,
             closings=self._settings.state,
@@ -195,13 +144,12 @@ class Patrols:
 
     def _until_orphans(self) -> float:
         """Return the seconds until orphans are looked for: a day after the last time, or after the first start."""
-        last = self._last.get("orphans")
+        last = self._rounds.last.get("orphans")
         if last is None:
-            last = self._last["orphans"] = {"ended_at": self._now()}
-            with suppress(
-                CloseoutError
-            ):  # a full disk must not end the timer; the next start begins to count
-                self._ledger.save_mark(LAST, "orphans", last)
+            last = {"ended_at": self._now()}
+            # A full disk must not end the timer; the next start begins to count.
+            with suppress(CloseoutError):
+                self._rounds.keep("orphans", last)
         return max(0.0, float(last["ended_at"]) + DAY - self._now())
 
 
@@ -225,26 +173,6 @@ class Schedule:
     def postpone(self, part: str, until: float) -> None:
         """Let a part be due later than at first."""
         self._due[part] = until
-
-
-class _Stoppable:
-    """`GitHubReads` over the clients of a process, until the process stops. The client is made when first needed."""
-
-    def __init__(self, clients: SharedClients, stopping: threading.Event) -> None:
-        self._clients = clients
-        self._stopping = stopping
-
-    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
-        """Read one page."""
-        if self._stopping.is_set():
-            raise ServiceError(
-                "closeout is stopping",
-                service="github",
-                operation=f"GET {path}",
-                reason=SPENT,
-                transient=False,
-            )
-        return self._clients.github.read(path, query, etag)
 
 
 def patrol_without_server(loaded: Loaded, db: Path, base_setting: str) -> Report:

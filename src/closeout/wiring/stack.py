@@ -6,12 +6,16 @@ command acts on another stack's resources. Secrets are read and written here; no
 
 from __future__ import annotations
 
+import json
 import os
+import time
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.core.errors import SecretError, ServiceError, Unavailable
 from closeout.ports import AwsTarget
+from closeout.stack.invocation import ALIVE
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import TargetClients
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 NO_REGION = (
     "The region of the stack is unknown: set AWS_REGION, or a region in the profile that AWS_PROFILE names."
 )
+POLL = 0.5
+"""Seconds between two looks at an execution."""
 _FOLLOWING = uuid.UUID("6f3c1c1e-7f0e-4c39-9d0b-2f6f0a9c5e21")
 
 
@@ -71,6 +77,30 @@ class Stack:
             log_group=self.output("LogGroupName"),
         )
         return StackLedger(place, boto_clients(self.region), SystemClock())
+
+    def execute(self, function: str, event: Mapping[str, Any], deadline: float) -> Any:
+        """Start a durable execution of a function of the stack, by its alias, and return its result.
+
+        Raises `Unavailable` if it fails, or has not ended at `deadline` (`time.monotonic`), and `ServiceError`.
+        """
+        # The name makes a retry of the call start nothing twice.
+        started = self.client("lambda").invoke(
+            FunctionName=function,
+            InvocationType="Event",
+            DurableExecutionName=str(uuid.uuid4()),
+            Payload=json.dumps(event).encode(),
+        )
+        while time.monotonic() < deadline:
+            found = self.client("lambda").get_durable_execution(
+                DurableExecutionArn=started["DurableExecutionArn"]
+            )
+            if found["Status"] == "SUCCEEDED":
+                return json.loads(found["Result"])
+            if found["Status"] not in ALIVE:
+                why = found.get("Error", {}).get("ErrorMessage") or "its log group says why"
+                raise Unavailable(f"The function {function} could not do it ({found['Status']}): {why}.")
+            time.sleep(POLL)
+        raise Unavailable(f"The function {function} was started and is still working.")
 
     # --- secrets ----------------------------------------------------------------------------------------
 

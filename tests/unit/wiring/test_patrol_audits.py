@@ -21,7 +21,8 @@ from closeout.patrol.report import Report
 from closeout.testing.github import FakeGitHub
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.orphans import OrphanRounds
-from closeout.wiring.patrols import LAST, Patrols
+from closeout.wiring.patrols import Patrols
+from closeout.wiring.rounds import LAST
 from tests.until import until
 
 CONFIG = """\

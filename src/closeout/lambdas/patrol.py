@@ -1,0 +1,91 @@
+"""Patrol's function on AWS: a schedule, or a command, starts a durable execution of it.
+
+Its event has one key, which says what is to be done: `{"patrol": {}}` makes a round of what is due, and
+`{"patrol": {"everything": true}}` one of everything. Lambda starts an execution again that was killed; a round may be
+repeated, and its lease lets one patrol work at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, cast
+
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python.config import StepConfig
+from aws_durable_execution_sdk_python.retries import RetryDecision
+
+from closeout.core.errors import UsageError
+from closeout.lambdas import patrol_log
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
+from closeout.ledger.dynamodb.journal import to_stdout
+from closeout.stack.patrol import BUSY
+from closeout.wiring.stack_patrols import StackPatrols, open_stack_patrols
+
+MOST_TOLD = 100
+"""Errors and notes of a result: Lambda takes 256 KB."""
+
+
+@cache
+def patrols() -> StackPatrols:
+    """Return this environment's patrols."""
+    environment = os.environ
+    destination = Destination(
+        environment["CLOSEOUT_TABLE"],
+        environment["CLOSEOUT_BUCKET"],
+        environment["CLOSEOUT_WORKER"],
+        float(environment["CLOSEOUT_RETENTION_DAYS"]),
+    )
+    return open_stack_patrols(DeliveryWriter(AwsClient(), destination, time.sleep).accept)
+
+
+def handler(event: Any, context: Any) -> Any:
+    """Carry out the execution of the event."""
+    return carry_out(patrols(), str(event["DurableExecutionArn"]))(event, context)
+
+
+def carry_out(made: StackPatrols, execution: str) -> Callable[[Any, Any], Any]:
+    """Return the SDK's handler for one execution."""
+
+    @durable_execution
+    def work(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+        match event:
+            case {"patrol": dict(asked)} if len(event) == 1:
+                return patrol(asked, context, made, execution)
+        raise UsageError(f"patrol's event says nothing that can be done; its keys are {sorted(event)}")
+
+    return cast("Callable[[Any, Any], Any]", work)
+
+
+def patrol(
+    asked: dict[str, Any], context: DurableContext, made: StackPatrols, execution: str
+) -> dict[str, Any]:
+    """Make one round; return its report with its notes, or `BUSY`."""
+
+    def remaining() -> float:
+        invocation = context.lambda_context
+        return float(invocation.get_remaining_time_in_millis()) / 1000.0 if invocation else math.inf
+
+    def work(_step: Any) -> dict[str, Any]:
+        found = made.patrol(execution, remaining, everything=bool(asked.get("everything")))
+        if found is None:
+            return dict(BUSY)
+        to_stdout(patrol_log.line(*found, os.environ["CLOSEOUT_METRICS"], time.time()))
+        return _told(found.report.with_notes())
+
+    # A round that failed is not tried again at once: the next one repeats it. One that was killed is.
+    config = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry())
+    report: dict[str, Any] = context.step(work, "patrol", config)
+    return report
+
+
+def _told(report: dict[str, Any]) -> dict[str, Any]:
+    for key in ("errors", "notes"):
+        more = len(report[key]) - MOST_TOLD
+        if more > 0:
+            report[key] = [*report[key][:MOST_TOLD], f"and {more} more, which the log of the function names"]
+    return report

@@ -1,0 +1,136 @@
+"""One round of patrol with what belongs to it: orphans, and what the ledger keeps of it.
+
+The same on both runtimes: a server's timer and a function on AWS differ only in who calls it, and over which ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from closeout.config.patrol import PatrolSettings
+from closeout.core.errors import ServiceError
+from closeout.patrol.reader import SPENT
+from closeout.patrol.report import COUNTED, PatrolFigures, Report
+from closeout.patrol.rounds import Patrol
+from closeout.ports import Page, PatrolStore
+from closeout.wiring.clients import SharedClients
+from closeout.wiring.orphans import OrphanRounds
+
+LAST = "report"
+"""The kind of the mark that keeps what the last round saw."""
+
+
+class Rounds:
+    """Makes rounds over one ledger, one at a time. `start` is told of new executions, `stopped` ends a round early."""
+
+    def __init__(
+        self,
+        settings: PatrolSettings,
+        patrol: Patrol,
+        store: PatrolStore,
+        orphans: OrphanRounds,
+        *,
+        now: Callable[[], float],
+        start: Callable[[Iterable[str]], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self.settings = settings
+        self.patrol = patrol
+        self._store = store
+        self._orphans = orphans
+        self._now = now
+        self._start = start
+        self._stopped = stopped
+        self.totals: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        """What all rounds of this process saw and did."""
+        self.last: dict[str, Mapping[str, Any]] = dict(store.marks(LAST))
+        """What the last rounds saw, also those of an earlier process."""
+
+    @property
+    def watches(self) -> bool:
+        """Whether there is anything to look at."""
+        on = self.settings.deliveries is not None or self.settings.state is not None
+        return on and bool(self.patrol.coverage.owners)
+
+    @property
+    def audits(self) -> bool:
+        """Whether rounds look for orphans."""
+        return self.settings.state is not None and self._orphans.watches
+
+    def make(self, *, deliveries: bool, closings: bool, orphans: bool) -> Report:
+        """Make one round, of what is not switched off."""
+        report = self.patrol.round(
+            deliveries=deliveries and self.settings.deliveries is not None,
+            closings=closings and self.settings.state is not None,
+            cover_gaps=self.settings.state is not None,
+        )
+        if orphans and self.audits:
+            self._look_for_orphans(report)
+        return report
+
+    def _look_for_orphans(self, report: Report) -> None:
+        made = self._orphans.round(self._stopped)
+        report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
+        report.notes += made.notes
+        report.errors += made.errors
+        if made.started:
+            self._start(())
+        if (
+            not made.errors
+        ):  # an audit that saw only a part says neither that there are none, nor that it is done
+            self.keep("orphans", {"ended_at": self._now(), "found": made.found})
+
+    def note(self, report: Report, *, looked: bool) -> None:
+        """Count what a round saw, and keep when the lists and the logs were last looked at."""
+        seen = (
+            1,
+            report.closings_seen,
+            report.started,
+            report.recovered,
+            report.ignored,
+            report.gaps,
+            len(report.errors),
+        )
+        for name, count in zip(COUNTED, seen, strict=True):
+            self.totals[name] += count
+        if not looked:
+            return  # it was about orphans alone
+        kind = "logs" if report.repositories is None else "lists"
+        self.keep(kind, {"ended_at": self._now(), "repositories": report.repositories, **report.to_json()})
+
+    def keep(self, what: str, value: Mapping[str, Any]) -> None:
+        """Keep something of the last round for the next process. Raises `StoreUnavailable`."""
+        self.last[what] = value
+        self._store.save_mark(LAST, what, value)
+
+    def figures(self) -> PatrolFigures:
+        """Return what the metrics say of patrol."""
+        last = dict(self.last)
+        return PatrolFigures(
+            {kind: last[kind]["ended_at"] for kind in ("lists", "logs") if kind in last},
+            last.get("lists", {}).get("repositories") or 0,
+            len(self.patrol.coverage.patterns),
+            dict(self.totals),
+            last.get("orphans", {}).get("found", 0),
+        )
+
+
+class StoppableReads:
+    """`GitHubReads` over the clients of a process, until it stops. The client is made when first needed."""
+
+    def __init__(self, clients: SharedClients, stopped: Callable[[], bool]) -> None:
+        self._clients = clients
+        self._stopped = stopped
+
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        """Read one page."""
+        if self._stopped():
+            raise ServiceError(
+                "closeout is stopping",
+                service="github",
+                operation=f"GET {path}",
+                reason=SPENT,
+                transient=False,
+            )
+        return self._clients.github.read(path, query, etag)

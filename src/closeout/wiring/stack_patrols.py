@@ -1,0 +1,292 @@
+"""Patrol on AWS: the rounds of one machine over the stack's table, for a function that a schedule starts.
+
+Its role may list and read, store deliveries and runs, and start the worker. What it starts is carried out by the worker,
+under the worker's role, behind the same guards as after a webhook. The configuration is the deployed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from closeout.adapters.clock import SystemClock
+from closeout.adapters.hooks import same_webhook
+from closeout.config.load import Loaded
+from closeout.config.patrol import PatrolSettings
+from closeout.config.settings import Settings
+from closeout.core.automation import status_contexts
+from closeout.core.errors import CloseoutError
+from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.redact import Redactor
+from closeout.core.rules import rules_of
+from closeout.core.units import DAY, HOUR
+from closeout.intake.receiver import Receiver
+from closeout.ledger.dynamodb.journal import LogJournal
+from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
+from closeout.patrol.report import Report
+from closeout.patrol.rounds import Patrol
+from closeout.ports import Attempts, Clock, DeliveryId, Incoming
+from closeout.wiring.api_intake import ApiIntake
+from closeout.wiring.cleaning import Cleaning
+from closeout.wiring.clients import LazyGitHub, SharedClients
+from closeout.wiring.deployed import read_deployed
+from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.reruns import Reruns
+from closeout.wiring.rounds import Rounds, StoppableReads
+from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_runtime import boto_clients
+
+LEASE = 960.0
+"""Seconds after which a patrol that was killed no longer keeps the next one from beginning: an invocation has 900."""
+RESERVED = 60.0
+"""Seconds of an invocation in which nothing more is asked: what was read is stored and told."""
+LEFT = 120.0
+"""Seconds after which a run that was stored and not started is started by patrol."""
+ALL = frozenset(("deliveries", "closings", "orphans"))
+BY = "patrol"
+
+Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
+"""Stores a delivery and starts its runs, as the receiver does."""
+
+
+class Made(NamedTuple):
+    """A round that was made. `rounds` is None where the configuration could not be read."""
+
+    report: Report
+    rounds: Rounds | None
+
+
+class StackPatrols:
+    """Patrols of one stack. `accept` stores and starts; `settings` are the file's in the bundle."""
+
+    def __init__(  # noqa: PLR0913 - a composition root
+        self,
+        ledger: StackLedger,
+        clients: SharedClients,
+        accept: Accept,
+        settings: PatrolSettings,
+        *,
+        name: str,
+        webhook: str,
+        redactor: Redactor,
+        clock: Clock,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.ledger = ledger
+        self.settings = settings
+        self._clients = clients
+        self._accept = accept
+        self._name = name
+        self._webhook = webhook
+        self._redact = redactor.text
+        self._clock = clock
+        self._pause = pause
+
+    def patrol(
+        self, execution: str, remaining: Callable[[], float], *, everything: bool = False
+    ) -> Made | None:
+        """Make a round of what is due; return None while another patrol is under way. Raises `StoreUnavailable`.
+
+        `execution` names the durable execution, `remaining` returns the seconds that its invocation has left.
+        """
+        lease = Lease(self.ledger.table, execution, uuid.uuid4().hex)
+        if not lease.take(LEASE):
+            return None
+        try:
+            return self._round(DynamoMarks(self.ledger.table, lease.token), remaining, everything=everything)
+        finally:
+            lease.give_up()
+
+    def _round(self, marks: DynamoMarks, remaining: Callable[[], float], *, everything: bool) -> Made:
+        rounds, report = None, Report()
+        try:
+            if self.ledger.deployed.is_removed():
+                report.notes.append("the stack is being deleted, so patrol starts nothing")
+                return Made(report, None)
+            loaded = self._loaded()
+            rounds = self._rounds(loaded, marks, lambda: remaining() < RESERVED)
+            digest = _digest(loaded)
+            due = ALL if everything else due_parts(self.settings, rounds.last, digest, self._clock.now())
+            if "orphans" not in rounds.last:  # first a day after the first start
+                rounds.keep("orphans", {"ended_at": self._clock.now()})
+            report = rounds.make(**{part: part in due for part in sorted(ALL)})
+            if "closings" in due:
+                self._start_left(report)
+            rounds.note(report, looked=bool(due - {"orphans"}))
+            if "closings" in due:
+                rounds.keep("config", {"digest": digest})
+            if "orphans" in due:
+                rounds.keep("audit", {"ended_at": self._clock.now()})
+        except CloseoutError as error:
+            report.failed(error)
+        report.errors = list(map(self._redact, report.errors))
+        report.notes = list(map(self._redact, report.notes))
+        return Made(report, rounds)
+
+    def _loaded(self) -> Loaded:
+        """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
+        deployed = read_deployed(self._name, self.ledger)
+        settings = Settings(patrol=self.settings)
+        return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
+
+    def _rounds(self, loaded: Loaded, marks: DynamoMarks, stopped: Callable[[], bool]) -> Rounds:
+        automations = {one.name: one for one in loaded.automations}
+        # Not `Receiver.of`: its decoder is not among the worker's libraries.
+        receiver = Receiver(rules_of(loaded.automations), status_contexts(loaded.automations), tuple)
+        views, attempts = self.ledger.views, StartingAttempts(self.ledger.attempts, self.ledger.starts.start)
+        store = StackStore(self._accept, attempts)
+        reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
+        intake = ApiIntake(
+            receiver,
+            views,
+            marks,
+            attempts,
+            store.accept_group,
+            _started,
+            partial(reruns.closed_again, by=BY),
+            self._clock.now,
+        )
+        patrol = Patrol(
+            StoppableReads(self._clients, stopped),
+            marks,
+            intake,
+            loaded.automations,
+            ours=lambda url: same_webhook(url, self._webhook),
+            pause=self._pause,
+        )
+        cleaning = Cleaning(receiver, store, views, LazyGitHub(self._clients), self._clock)
+        orphans = OrphanRounds(loaded, self._clients, views, marks, cleaning, self._redact, assumes=False)
+        return Rounds(
+            self.settings, patrol, marks, orphans, now=self._clock.now, start=_started, stopped=stopped
+        )
+
+    def _start_left(self, report: Report) -> None:
+        """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused."""
+        before = self._clock.now() - LEFT
+        for run in self.ledger.views.runs(state="queued"):
+            if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):
+                continue
+            try:
+                self.ledger.starts.start(run.execution)
+            except CloseoutError as error:
+                report.failed(error)
+            else:
+                report.notes.append(f"run {run.id} was stored and not started; patrol started it")
+
+
+def due_parts(
+    settings: PatrolSettings, last: Mapping[str, Mapping[str, Any]], digest: str, now: float
+) -> frozenset[str]:
+    """Return what it is time for. `last` is what the last rounds kept; with another configuration the lists are due.
+
+    The schedule is never exact, so a part is due up to half an interval of the schedule early, and not a whole one late.
+    """
+    now += 30.0 * (settings.minutes or 0)
+    ended = {kind: float(value.get("ended_at", 0.0)) for kind, value in last.items()}
+    lists = ended.get("lists", 0.0)
+    due = set()
+    if settings.state is not None:
+        if last.get("config", {}).get("digest") != digest or now - lists >= settings.state:
+            due.add("closings")
+        audited = max(ended.get("orphans", now) + DAY, ended.get("audit", 0.0) + HOUR)
+        if now >= audited:
+            due.add("orphans")
+    if settings.deliveries is not None and now - max(ended.get("logs", 0.0), lists) >= settings.deliveries:
+        due.add("deliveries")
+    return frozenset(due)
+
+
+class StartingAttempts:
+    """`ports.Attempts` that starts each execution which it stores: a stack has no engine that could be told."""
+
+    def __init__(self, attempts: Attempts, start: Callable[[str], None]) -> None:
+        self._attempts = attempts
+        self._start = start
+        self.claim_closing = attempts.claim_closing
+
+    def new_attempt(self, run_id: str, definition: str, requested_by: str, **how: Any) -> str:
+        """Store and start the next attempt at a run."""
+        execution = self._attempts.new_attempt(run_id, definition, requested_by, **how)
+        self._start(execution)
+        return execution
+
+    def add_runs(self, delivery: DeliveryId, runs: Sequence[NewRun], requested_by: str) -> tuple[str, ...]:
+        """Store and start runs for a delivery that is stored already."""
+        executions = self._attempts.add_runs(delivery, runs, requested_by)
+        for execution in executions:
+            self._start(execution)
+        return executions
+
+
+class StackStore(NamedTuple):
+    """What patrol and cleaning write to."""
+
+    accept_wait: Accept
+    attempts: Attempts
+
+    def accept_group(self, group: Sequence[Incoming]) -> None:
+        """Accept deliveries one by one, and answer each."""
+        for delivery, runs, answer in group:
+            try:
+                accepted: Accepted | CloseoutError = self.accept_wait(delivery, runs)
+            except CloseoutError as error:
+                accepted = error
+            answer(accepted)
+
+
+def _started(_executions: object) -> None:
+    """Do nothing: whatever stores an execution here also starts it."""
+
+
+def _digest(loaded: Loaded) -> str:
+    text = "\n".join(one.canonical() for one in loaded.automations)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_stack_patrols(
+    accept: Accept,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    client: Callable[[str], Any] | None = None,
+    clock: Clock | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> StackPatrols:
+    """Compose from a Lambda's environment."""
+    region, clock = environment["AWS_REGION"], clock or SystemClock()
+    client = client or boto_clients(region)
+    place = Place(
+        environment["CLOSEOUT_TABLE"],
+        environment["CLOSEOUT_BUCKET"],
+        environment["CLOSEOUT_WORKER"],
+        environment["CLOSEOUT_LOG_GROUP"],
+        float(environment["CLOSEOUT_RETENTION_DAYS"]),
+    )
+    redactor = Redactor()
+    clients = SharedClients(
+        clock,
+        redactor.add,
+        api_url=environment["CLOSEOUT_API_URL"],
+        token=f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}",
+        region=region,
+        directory=Path(),
+        secrets_client=lambda _region: client("secretsmanager"),
+        report=LogJournal(clock, redactor.text).report,
+    )
+    return StackPatrols(
+        StackLedger(place, client, clock),
+        clients,
+        accept,
+        PatrolSettings(**json.loads(environment["CLOSEOUT_PATROL"])),
+        name=environment["CLOSEOUT_STACK"],
+        webhook=environment["CLOSEOUT_WEBHOOK_URL"],
+        redactor=redactor,
+        clock=clock,
+        pause=pause,
+    )

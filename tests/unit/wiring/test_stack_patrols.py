@@ -1,0 +1,278 @@
+"""Patrol's composition on AWS: rounds over the stack's table, and what becomes of those that met a fault."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.config.patrol import PatrolSettings
+from closeout.core.errors import ServiceError
+from closeout.core.units import DAY, HOUR
+from closeout.lambdas.aws_client import AwsClient
+from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
+from closeout.ledger.dynamodb.marks import Lease
+from closeout.patrol.report import Report
+from closeout.ports import RunView
+from closeout.stack.table import REMOVAL_KEY
+from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
+from closeout.testing.github import FakeGitHub
+from closeout.wiring.stack_patrols import LEFT, StackPatrols, due_parts, open_stack_patrols
+from tests.unit.wiring.stack_world import REGION, REPOSITORY, StackWorld
+
+TOKEN = "a-token-that-nobody-may-see"
+WORKER = "arn:aws:lambda:eu-central-1:123456789012:function:worker:live"
+
+
+# --- what is due ----------------------------------------------------------------------------------------------
+
+NOW = 1_000_000.0
+DIGEST = {"config": {"digest": "d"}}
+
+
+def due(settings: PatrolSettings, now: float, digest: str = "d", **ended: float) -> set[str]:
+    """Return what is due, when each part ended at these times."""
+    last: dict[str, Any] = {**DIGEST, **{kind: {"ended_at": at} for kind, at in ended.items()}}
+    return set(due_parts(settings, last, digest, now))
+
+
+def test_a_new_stack_looks_at_once_and_for_orphans_a_day_later() -> None:
+    """Nothing is kept of a round before."""
+    assert due_parts(PatrolSettings(), {}, "d", NOW) == {"deliveries", "closings"}
+    assert due(PatrolSettings(), NOW + DAY, lists=NOW, logs=NOW, orphans=NOW) >= {"orphans"}
+    assert "orphans" not in due(PatrolSettings(), NOW + DAY - HOUR, lists=NOW, logs=NOW, orphans=NOW)
+
+
+def test_each_part_is_due_at_its_interval_although_no_schedule_is_exact() -> None:
+    """A schedule that comes a second early is not a whole interval late."""
+    given = PatrolSettings(deliveries=300.0, state=3_600.0)
+    assert due(given, NOW + 299, lists=NOW) == {"deliveries"}
+    assert due(given, NOW + 100, lists=NOW) == set()
+    assert due(given, NOW + 299, lists=NOW - 3_000, logs=NOW) == {"deliveries"}
+    assert due(given, NOW + 1, lists=NOW - 3_599, logs=NOW) == {"closings"}
+
+
+def test_another_configuration_begins_at_once() -> None:
+    """An automation begins when it is first loaded, not when the lists are next read."""
+    assert due(PatrolSettings(), NOW + 1, "another", lists=NOW) == {"closings"}
+
+
+def test_what_is_switched_off_is_never_due() -> None:
+    """Without lists there is no audit either."""
+    off = PatrolSettings(deliveries=None, state=None)
+    assert due(off, NOW, "another", orphans=0.0) == set()
+    assert due(PatrolSettings(state=None), NOW, orphans=0.0) == {"deliveries"}
+    assert due(PatrolSettings(deliveries=None), NOW) == {"closings"}
+
+
+def test_an_audit_with_errors_is_made_again_after_an_hour() -> None:
+    """Only a whole one counts as the day's."""
+    given = PatrolSettings(deliveries=None)
+    assert "orphans" not in due(given, NOW, lists=NOW, orphans=NOW - 2 * DAY, audit=NOW - HOUR / 4)
+    assert "orphans" in due(given, NOW, lists=NOW, orphans=NOW - 2 * DAY, audit=NOW - HOUR)
+
+
+# --- rounds ---------------------------------------------------------------------------------------------------
+
+
+class Starts:
+    """Stands in for Lambda's Invoke, which moto does not have for durable functions; it refuses while `down`."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.down = False
+
+    def start(self, name: str) -> str:
+        """Note a start."""
+        if self.down:
+            raise ServiceError(
+                "Rate exceeded", service="lambda", operation="Invoke", reason="TooManyRequestsException"
+            )
+        self.started.append(name)
+        return f"{WORKER[:-5]}:1/durable-execution/{name}/id"
+
+    def invoke(self, **given: Any) -> dict[str, str]:
+        """Answer as boto3's client."""
+        return {"DurableExecutionArn": self.start(given["DurableExecutionName"])}
+
+
+class Receiving(AwsClient):
+    """The receiver's client, whose starts are noted."""
+
+    def __init__(self, starts: Starts) -> None:
+        super().__init__(pause=lambda _seconds: None)
+        self._starts = starts
+
+    def invoke(self, function: str, payload: bytes, execution: str) -> str | None:
+        """Note a start."""
+        return self._starts.start(execution)
+
+
+class Scene:
+    """The stack, and patrols over it."""
+
+    def __init__(self, world: StackWorld, clock: FakeClock) -> None:
+        self.world = world
+        self.clock = clock
+        self._client = cache(world.client)
+        self.starts = Starts()
+        world.deploys()
+        self.patrols = self.function()
+
+    def function(self) -> StackPatrols:
+        """Return what another environment of the function composes."""
+        variables = {
+            **self.world.variables(),
+            "CLOSEOUT_WORKER": WORKER,
+            "CLOSEOUT_STACK": "stack",
+            "CLOSEOUT_WEBHOOK_URL": "https://stack.example/webhook",
+            "CLOSEOUT_PATROL": '{"deliveries": 300.0, "limit": 10, "state": 3600.0}',
+        }
+        writer = DeliveryWriter(
+            Receiving(self.starts), Destination("ledger", "bodies", WORKER, 30), lambda _: None
+        )
+
+        def client(service: str) -> Any:
+            return self.starts if service == "lambda" else self._client(service)
+
+        return open_stack_patrols(
+            writer.accept, variables, client=client, clock=self.clock, pause=lambda _: None
+        )
+
+    def patrol(self, execution: str = "one", *, everything: bool = False, left: float = 900.0) -> Report:
+        """Make a round an hour later, with another environment."""
+        self.clock.advance(HOUR)
+        made = self.function().patrol(execution, lambda: left, everything=everything)
+        assert made is not None
+        return made.report
+
+    def closes(self, number: int) -> None:
+        """Close a pull request that nobody tells of, some time after whatever happened before."""
+        self.clock.advance(5)
+        github = self.world.github.world
+        github.open_pull(REPOSITORY, number=number)
+        github.change_pull(REPOSITORY, number, "closed")
+
+    def runs(self) -> list[RunView]:
+        """Return all runs."""
+        return self.patrols.ledger.views.runs()
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[FakeAws]:
+    """An emulator in this process."""
+    with FakeAws(delete_seconds=0.1) as server:
+        yield server
+
+
+@pytest.fixture
+def scene(emulator: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """A stack that patrol has begun to watch."""
+    emulator.reset()
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    clock = FakeClock(float(int(time.time())))
+    with FakeGitHub(token=TOKEN, now=clock.now) as github:
+        made = Scene(StackWorld(emulator, github, tmp_path, token=TOKEN), clock)
+        assert made.patrol().errors == []
+        yield made
+
+
+def test_a_closing_that_nobody_told_is_started_once_and_carried_out(scene: Scene) -> None:
+    """By the worker, from the definition that was deployed."""
+    scene.closes(17)
+    report = scene.patrol()
+    assert (report.errors, report.started) == ([], 1)
+    (run,) = scene.runs()
+    assert (run.state, run.heard, len(scene.starts.started)) == ("queued", "closed-list", 1)
+    assert scene.world.drive(run.execution).verdict == "success"
+    report = scene.patrol(everything=True)
+    assert (report.errors, report.started, len(scene.starts.started)) == ([], 0, 1)
+
+
+def test_a_run_that_could_not_be_started_is_started_by_the_next_patrol(scene: Scene) -> None:
+    """Lambda throttles: the run is stored, and told as an error. A receiver that died in between leaves the same."""
+    scene.closes(17)
+    scene.starts.down = True
+    report = scene.patrol()
+    assert any("could not be started" in error for error in report.errors)
+    assert len(scene.runs()) == 1
+    report = scene.patrol()
+    assert any("Rate exceeded" in error for error in report.errors)
+    scene.starts.down = False
+    report = scene.patrol()
+    assert (report.errors, scene.starts.started) == ([], [scene.starts.started[0]])
+    assert any("was stored and not started" in note for note in report.notes)
+    scene.patrol()
+    assert len(scene.starts.started) == 1
+
+
+def test_a_run_that_was_stored_this_moment_is_left_to_whoever_stores_it(scene: Scene) -> None:
+    """The receiver starts it right after."""
+    scene.closes(17)
+    scene.starts.down = True
+    assert scene.patrol().errors
+    scene.starts.down = False
+    scene.patrols.patrol("one", lambda: 900.0, everything=True)
+    assert scene.starts.started == []
+    scene.clock.advance(LEFT + 1)
+    scene.patrols.patrol("two", lambda: 900.0, everything=True)
+    assert len(scene.starts.started) == 1
+
+
+def test_two_patrols_do_not_work_together(scene: Scene) -> None:
+    """The second one does nothing; one whose invocation was killed goes on."""
+    assert Lease(scene.patrols.ledger.table, "killed", "a").take(960)
+    assert scene.patrols.patrol("another", lambda: 900.0) is None
+    assert scene.patrols.patrol("killed", lambda: 900.0) is not None
+    assert scene.patrols.patrol("another", lambda: 900.0) is not None
+
+
+def test_an_invocation_that_ends_soon_asks_nothing_more(scene: Scene) -> None:
+    """What is left is for the next patrol, and told."""
+    scene.closes(17)
+    report = scene.patrol(left=10.0)
+    assert any("wait for the next patrol" in error for error in report.errors)
+    assert scene.runs() == []
+    assert scene.patrol().started == 1
+
+
+def test_a_stack_that_is_being_deleted_starts_nothing(scene: Scene) -> None:
+    """Its runs are being stopped."""
+    scene.closes(17)
+    scene.world.dynamo.put_item(TableName="ledger", Item=REMOVAL_KEY)
+    report = scene.patrol()
+    assert (scene.runs(), report.errors) == ([], [])
+    assert any("being deleted" in note for note in report.notes)
+
+
+def test_a_configuration_that_cannot_be_read_starts_nothing(scene: Scene) -> None:
+    """It is told as an error; marks stay."""
+    scene.closes(17)
+    scene.world.damage_what_is_deployed()
+    report = scene.patrol()
+    assert any("cannot be read" in error for error in report.errors)
+    assert scene.runs() == []
+    scene.world.deploys()
+    assert scene.patrol().started == 1
+
+
+def test_an_audit_lists_with_the_functions_own_rights(scene: Scene) -> None:
+    """What cannot be listed is an error, and the audit is made again."""
+    report = scene.patrol(everything=True)
+    assert report.errors == []
+    assert (report.orphans_found, report.orphans_started) == (0, 0)
+
+
+def test_the_token_is_in_no_report(scene: Scene) -> None:
+    """Whatever an answer repeats."""
+    scene.world.github.faults.add("text", path=f"/repos/{REPOSITORY}/pulls", body=f"<p>{TOKEN}</p>", times=0)
+    report = scene.patrol()
+    assert report.errors
+    assert TOKEN not in str(report)
