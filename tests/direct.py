@@ -31,7 +31,9 @@ def pass_over_sockets(client: Any, aws: FakeAws) -> Any:
 
     def answer(request: Any, **_: Any) -> AWSResponse:
         try:
-            status, headers, body = post(aws, request.url, request.headers, request.body or b"", request.method)
+            status, headers, body = post(
+                aws, request.url, request.headers, request.body or b"", request.method
+            )
         except ConnectionError as error:
             raise ConnectionClosedError(endpoint_url=request.url) from error
         return AWSResponse(request.url, status, headers, _Body(body))

@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("--histories", type=int, default=2_000)
     parser.add_argument("--steps", type=int, default=40, help="the most that happens in one history")
     parser.add_argument("--store", choices=STORES, default="memory")
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="for the same histories again")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(2**32), help="for the same histories again"
+    )
     given = parser.parse_args()
     print(f"{given.histories} histories over {given.store}, --seed {given.seed}", flush=True)
     began = time.monotonic()
