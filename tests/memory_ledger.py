@@ -22,7 +22,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
-from closeout.ledger.steps import rehearsed
+from closeout.ledger.steps import rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     Clock,
@@ -365,8 +365,9 @@ class MemoryLedger:
                 gone.update(
                     {"deliveries": 1, "runs": len(mine), "log lines": sum(len(run.lines) for run in mine)}
                 )
+                open_again = {run.run.run_id for run in mine if self._met_it_open(run)}
                 for run in mine:
-                    if self._deliveries[run.delivery].closing:
+                    if self._deliveries[run.delivery].closing and run.run.run_id not in open_again:
                         self._closing_runs.setdefault(run.run.run_id, (run.run.run_id, run.accepted_at))
                     del self._runs[run.number]
                 del self._deliveries[number]
@@ -374,6 +375,10 @@ class MemoryLedger:
             kept = self._closing_runs.items()
             self._closing_runs = {run_id: claim for run_id, claim in kept if claim[1] >= oldest}
         return dict(gone)
+
+    def _met_it_open(self, run: _Run) -> bool:
+        last = run is self._find(run.run.run_id)
+        return last and run.state.verdict == "cancelled" and reopened(_in_order(run))
 
     def close(self) -> None:
         """Do nothing."""

@@ -50,6 +50,7 @@ def automation(name: str, repository: str, *, branches: tuple[str, ...] = ()) ->
         steps=(step(f"{name}-${{{{ event.pull_request.number }}}}"),),
         status_context=f"closeout/{name}",
         bases="ever" if branches else "at-close",
+        patrol="off",
     )
 
 
@@ -93,10 +94,11 @@ class Closings(People):
         try:
             do()
         except Died:
+            self.fate.born()
             self.process = self.start()
             return False
         finally:
-            self.fate.dies_in = None
+            self.fate.born()
         return True
 
     @initialize()
