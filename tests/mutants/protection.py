@@ -31,6 +31,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        "a recheck that comes due while an attempt runs is dropped",
+        "src/closeout/wiring/rechecks.py",
+        "            if not self._postponed(due):\n",
+        "            if True:\n",
+        (f"{RECHECKS}::test_a_recheck_that_comes_due_while_a_further_attempt_runs_is_made_after_it",),
+    ),
+    Mutant(
         "a recheck does not ask whether the pull request is closed",
         "src/closeout/run/recheck.py",
         "    livecheck.check(subject, deps.github)\n",
