@@ -36,18 +36,21 @@ class ClosingIntake(Protocol):
         ...
 
 
-def patrol_closings(
+def patrol_closings(  # noqa: PLR0913 - what one round needs, and what it knows of the rounds before
     github: GitHubReads,
     store: PatrolStore,
     intake: ClosingIntake,
     repositories: Mapping[str, tuple[str, ...]],
     report: Report,
     asking: frozenset[str] = frozenset(),
+    *,
     listened: Callable[[str], bool] = lambda _name: False,
+    told: set[int] | None = None,
 ) -> None:
     """Read each repository's list, start what is new, and keep the watermarks. `repositories` names who listens.
 
-    `listened` says whether somebody listens to a repository that is not read now: GitHub may list it again.
+    `listened` says whether somebody listens to a repository that is not read now: GitHub may list it again. `told` are the
+    repositories of which an earlier round of this process has told that patrol began there.
 
     For the automations that are `asking` who closed it, a closing waits until GitHub can say that.
     The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
@@ -58,6 +61,7 @@ def patrol_closings(
     before, postponed = len(report.errors), 0
     seen: set[int] = set()
     report.repositories = 0
+    told = set() if told is None else told
     for name in sorted(repositories, key=lambda each: last.get(each, 0)):
         try:
             read = read_closed(github, name, repositories[name], marks)
@@ -67,6 +71,7 @@ def patrol_closings(
             _take_in(github, intake, name, read, report, asking)
             # What was started may meet an answer that is out of date and be cancelled: then the next round must see it.
             mark = read.mark if report.started == started else read.mark._replace(etag=None)
+            mark = mark._replace(told=not read.begun)
             store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
         except CloseoutError as error:
             if isinstance(error, ServiceError) and error.reason == SPENT:
@@ -75,7 +80,7 @@ def patrol_closings(
             else:
                 report.failed(error)
         else:
-            _tell(name, read, report)
+            _tell(name, read, report, told)
     if postponed:
         report.errors.append(
             f"{postponed} repositories wait for the next patrol, the last one because of: {reason}"
@@ -125,13 +130,14 @@ def _take_in(
         raise failures[0]
 
 
-def _tell(name: str, read: ClosedList, report: Report) -> None:
+def _tell(name: str, read: ClosedList, report: Report, told: set[int]) -> None:
     if read.error is not None:
         report.failed(read.error)
     else:
         report.repositories = (report.repositories or 0) + 1
-    if read.begun:
-        beginning = max(read.mark.beginnings.values())  # the same for all: it was read for the first time
+    if read.begun or (not read.mark.told and read.mark.id not in told):
+        told.add(read.mark.id)
+        beginning = max(read.mark.beginnings.values())  # the same for all at the first read
         report.notes.append(f"{name}: patrol begins here with what is closed after {shown(beginning)}")
 
 

@@ -28,7 +28,12 @@ class Round:
     def __init__(self) -> None:
         self.github, self.store, self.taken = Lists(), MemoryMarks(), Taken()
 
-    def patrol(self, repositories: dict[str, tuple[str, ...]] | None = None, asking: str = "") -> Report:
+    def patrol(
+        self,
+        repositories: dict[str, tuple[str, ...]] | None = None,
+        asking: str = "",
+        told: set[int] | None = None,
+    ) -> Report:
         """Make one round."""
         report = Report()
         reader = Reader(self.github, lambda _seconds: None)
@@ -39,6 +44,7 @@ class Round:
             HERE if repositories is None else repositories,
             report,
             frozenset({asking}),
+            told=told,
         )
         return report
 
@@ -73,6 +79,17 @@ def test_a_thousand_old_closings_start_nothing() -> None:
     world.github.comment(3)
     assert world.patrol().closings_seen == 0
     assert world.taken.started == []
+
+
+def test_a_beginning_is_told_even_if_the_process_was_killed_after_it_was_kept() -> None:
+    """By the next process, once; a process that lives on tells it once, too."""
+    world = Round()
+    world.patrol()  # what it told is lost
+    assert [len(world.patrol().notes) for _ in range(2)] == [1, 0]
+    told: set[int] = set()
+    other = Round()
+    reports = [other.patrol(told=told) for _ in range(3)]
+    assert [len(report.notes) for report in reports] == [1, 0, 0]
 
 
 def test_a_closing_after_the_beginning_starts_once(world: Round) -> None:
