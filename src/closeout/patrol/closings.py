@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError
+from closeout.patrol.answers import unusable
 from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
 from closeout.patrol.closers import read_closers, who_closed
 from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
@@ -17,6 +18,8 @@ from closeout.patrol.moments import shown
 from closeout.patrol.reader import SPENT
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, PatrolStore
+
+NOT_FOUND = 404
 
 
 class ClosingIntake(Protocol):
@@ -65,6 +68,8 @@ def patrol_closings(  # noqa: PLR0913 - what one round needs, and what it knows 
     for name in sorted(repositories, key=lambda each: last.get(each, 0)):
         try:
             read = read_closed(github, name, repositories[name], marks)
+            if read.begun:
+                _check_successor(github, name, read.mark, marks.values(), repositories)
             seen.add(read.mark.id)
             _keep_beginnings(store, marks.get(read.mark.id), read.mark)
             started = report.started
@@ -88,6 +93,36 @@ def patrol_closings(  # noqa: PLR0913 - what one round needs, and what it knows 
     if len(report.errors) == before:
         unread = (mark for mark in marks.values() if mark.id not in seen and not listened(mark.name))
         _forget_beginnings(store, unread, repositories)
+
+
+def _check_successor(
+    github: GitHubReads,
+    name: str,
+    now: RepositoryMark,
+    marks: Iterable[RepositoryMark],
+    repositories: Mapping[str, Any],
+) -> None:
+    """Raise `ServiceError` if a repository has the name of another one, which lives on under a name that nobody listens to.
+
+    The configuration then means the other one, most likely. One that is gone has left its name to this one.
+    """
+    names = {each.lower() for each in repositories}
+    for mark in marks:
+        if mark.id == now.id or mark.name.lower() != name.lower() or not mark.beginnings:
+            continue
+        try:
+            body = github.read(f"/repositories/{mark.id}", {}).body
+        except ServiceError as error:
+            if error.http_status == NOT_FOUND and not error.transient:
+                continue
+            raise
+        new = str(body.get("full_name")) if isinstance(body, dict) and body.get("id") == mark.id else None
+        if new is None or new.lower() not in names:
+            raise unusable(
+                f"/repos/{name}/pulls",
+                f"this is another repository than before, which is called {new or 'something else'} now; write that name into"
+                " the configuration, or leave this one out of it for one patrol if you mean the new repository",
+            )
 
 
 def _keep_beginnings(store: PatrolStore, before: RepositoryMark | None, now: RepositoryMark) -> None:

@@ -171,6 +171,30 @@ def test_a_repository_with_a_new_name_is_watched_on(world: Round) -> None:
     assert [number for number, _, _ in world.taken.started] == [2]
 
 
+def test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it(world: Round) -> None:
+    """It is told, and nothing begins; a person who writes the new name gets both, and one that is gone leaves its name."""
+    old = world.github
+    world.github = Lists(repository=777)
+    world.github.now, world.github.others = old.now, {501: "acme/boutique"}
+    world.close(2)
+    (error,) = world.patrol().errors
+    assert "called acme/boutique now" in error
+    assert ("repository", "777") not in world.store.kept
+    world.github.others = {}
+    report = world.patrol()
+    assert (report.errors, "patrol begins here" in report.notes[0]) == ([], True)
+
+
+def test_both_repositories_are_read_if_the_configuration_names_both(world: Round) -> None:
+    """The one that has a new name may be read later in the round."""
+    world.github.repository, world.github.others = 777, {501: "acme/boutique"}
+    world.github.pulls.clear()
+    world.close(2)
+    report = world.patrol({"acme/shop": ("clean",), "acme/boutique": ("clean",)})
+    assert ("repository", "777") in world.store.kept
+    assert [error for error in report.errors if "another repository" in error] == []
+
+
 def test_a_new_name_that_the_configuration_does_not_know_is_told(world: Round) -> None:
     """GitHub answers to the old one too, but no closing would match: the watermark waits for the configuration."""
     world.github.name = "acme/boutique"
