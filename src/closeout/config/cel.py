@@ -61,7 +61,7 @@ def condition(expression: str, event: Mapping[str, Any]) -> bool:
     if not event.get("sender") and re.search(_SENDER, expression):
         raise SenderUnknown(
             f"`{expression[:300]}` asks for the sender, and who caused the event is unknown."
-            " A replay cannot help: rerun it without this condition"
+            " Replay a webhook that came later, or rerun without this condition"
         )
     value = evaluate(expression, event)
     if not isinstance(value, bool):
