@@ -146,19 +146,6 @@ def test_an_earlier_attempt_that_deleted_is_found(ledger: Ledger, views: Views) 
     assert views.deleted_before("r1", 5, closings=False) is True
 
 
-def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
-    ledger: Ledger, views: Views
-) -> None:
-    """Of the same automation, and accepted before."""
-    ledger.accept_wait(delivery("g1"), [new_run("r1"), new_run("other", "other")])
-    ledger.accept_wait(delivery("g2"), [new_run("r2"), new_run("other2", "other")])
-    deleted(ledger, 1)
-    assert views.deleted_before("r2", 1, closings=True) is True
-    assert views.deleted_before("r2", 1, closings=False) is False
-    assert views.deleted_before("other2", 1, closings=True) is False
-    assert views.deleted_before("r1", 1, closings=True) is False
-
-
 @pytest.mark.parametrize(
     ("before", "after", "same"),
     [
@@ -185,6 +172,19 @@ def test_earlier_and_later_closings_are_those_of_the_same_pull_request(
     deleted(ledger, 1)
     assert views.deleted_before("r2", 1, closings=True) is same
     assert views.superseded("r1", 1) is same
+
+
+def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
+    ledger: Ledger, views: Views
+) -> None:
+    """Of the same automation, and accepted before."""
+    ledger.accept_wait(delivery("g1"), [new_run("r1"), new_run("other", "other")])
+    ledger.accept_wait(delivery("g2"), [new_run("r2"), new_run("other2", "other")])
+    deleted(ledger, 1)
+    assert views.deleted_before("r2", 1, closings=True) is True
+    assert views.deleted_before("r2", 1, closings=False) is False
+    assert views.deleted_before("other2", 1, closings=True) is False
+    assert views.deleted_before("r1", 1, closings=True) is False
 
 
 def test_open_runs_of_a_closing_are_teardowns_on_their_way(ledger: Ledger, views: Views) -> None:
