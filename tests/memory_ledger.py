@@ -117,6 +117,7 @@ class MemoryLedger:
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
         """Store the next attempt at a run. Raises `LedgerError`."""
         with self._lock:
@@ -124,7 +125,10 @@ class MemoryLedger:
             if last is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
             run = NewRun(run_id, last.run.automation, key, definition, queue_timeout)
-            execution = self._add(run, last.attempt + 1, last.delivery, requested_by)
+            source = last.delivery if delivery is None else int(delivery)
+            if source not in self._deliveries:
+                raise LedgerError(f"there is no delivery {source} in this ledger")
+            execution = self._add(run, last.attempt + 1, source, requested_by)
             if request is not None:
                 self.finish_request(request, execution)
             return execution

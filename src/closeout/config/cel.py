@@ -98,7 +98,7 @@ def condition(expression: str, event: Mapping[str, Any], so_far: RunSoFar | None
     if not event.get("sender") and re.search(_SENDER, expression):
         raise SenderUnknown(
             f"`{expression[:300]}` asks for the sender, and who caused the event is unknown."
-            " A replay cannot help: rerun it without this condition"
+            " Replay a webhook that came later, or rerun without this condition"
         )
     value = evaluate(expression, event, so_far)
     if not isinstance(value, bool):
