@@ -43,11 +43,8 @@ def read_reference(at: At) -> str | None:
         kind = value.partition(":")[0]
         at.error("bad-reference", f"what follows `{kind}:` is not a name that can be looked up", _FIX)
     else:
-        at.error(
-            "bad-reference",
-            "this is not a secret reference; never write a secret itself into this file",
-            _FIX,
-        )
+        message = "this is not a secret reference; never write a secret itself into this file"
+        at.error("bad-reference", message, _FIX)
     return None
 
 

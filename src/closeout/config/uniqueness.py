@@ -81,7 +81,10 @@ def check(uses: Sequence[Use]) -> None:
         try:
             found = _first(law, one, groups[one.use.step.uses])
         except Undecided:
-            _undecided(one.use.at)
+            message = (
+                "the patterns or templates are too complex to decide whether two subjects can have this name"
+            )
+            one.use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")
             reported.add(id(one.use))
             continue
         if found:
@@ -112,14 +115,6 @@ def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:
     """Return whether only what is handed on differs from event to event, and need not be meant as a name."""
     constant = placed.key.named.names.constant and other.key.named.names.constant
     return constant and found.about not in _REPOSITORY
-
-
-def _undecided(at: At) -> None:
-    at.error(
-        "undecided-name",
-        "the patterns or templates are too complex to decide whether two subjects can have this name",
-        f"make the name of fixed text and {SAFE}",
-    )
 
 
 def _one_place(one: Use, two: Use) -> bool:

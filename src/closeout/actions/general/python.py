@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from closeout.actions.general import attempts
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Work, no_permissions, nothing_left
 from closeout.core.errors import CloseoutError, InputError
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.core.retry import Retry
 from closeout.ports import Clients, Json
 
@@ -201,15 +201,6 @@ def _look_up(inputs: Inputs) -> Sequence[str]:
     return ()
 
 
-def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    return ()
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Trust the function: closeout cannot know what it was to take away."""
-    return ()
-
-
 ACTION = Action(
     uses="python",
     summary="Call a Python function of your own",
@@ -231,10 +222,10 @@ ACTION = Action(
     lingers=still_running,
     destructive="unless-declared",
     own_code=True,
-    permissions=_permissions,
+    permissions=no_permissions,
     plan=plan,
     apply=apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=900.0,
     retry=Retry(attempts=1),
     check=_check,

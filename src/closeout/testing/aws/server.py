@@ -22,7 +22,6 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from closeout.testing.aws.app import Emulator
 
-ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 
