@@ -130,7 +130,7 @@ def _reference(
     if event == "release":
         return ref, ref_type, None, _text(_object(payload, "release"), "tag_name")
     if event in ("deployment", "deployment_status"):
-        return (*_of_deployment(_object(payload, "deployment")),)
+        return _of_deployment(_object(payload, "deployment"))
     return (ref, *_of_full(ref))
 
 

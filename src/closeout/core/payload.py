@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from closeout.core.errors import BadDelivery, PayloadRefused
@@ -52,16 +53,7 @@ def check_bytes(text: bytes) -> None:
 def decode(text: bytes) -> dict[str, Any]:
     """Decode a payload under the whole rule; raise `PayloadRefused` with the reason."""
     check_bytes(text)
-    try:
-        value = json.loads(
-            text.decode("utf-8"), parse_int=_integer, parse_float=_number, parse_constant=_constant
-        )
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError:
-        raise PayloadRefused("the payload is not JSON") from None
-    if not isinstance(value, dict):
-        raise PayloadRefused("the payload is not a JSON object")
+    value = _object(text, _integer, _number)
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH:
         check_depth(value)
     return value
@@ -73,8 +65,16 @@ def glance(text: bytes) -> dict[str, Any]:
     Integers, floats and depth are not held to the rule: the local receiver's decoder skips what it does not need and
     cannot see them, and both runtimes give one answer. Whoever uses the values asks `decode`, which refuses them.
     """
+    return _object(text, _any_integer)
+
+
+def _object(
+    text: bytes, parse_int: Callable[[str], Any], parse_float: Callable[[str], Any] | None = None
+) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode("utf-8"), parse_int=_any_integer, parse_constant=_constant)
+        value = json.loads(
+            text.decode("utf-8"), parse_int=parse_int, parse_float=parse_float, parse_constant=_constant
+        )
     except RecursionError:
         raise _too_deep() from None
     except ValueError:

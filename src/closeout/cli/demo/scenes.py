@@ -168,13 +168,13 @@ def killed(stage: Stage) -> None:
     follower = close_pull_request(stage, KILLED, sha)
     follower.until(lambda _: len(stage.cloud.calls("DeleteStack", f"preview-{KILLED}/")) >= 1)
     follower.until(lambda seen: seen.run["state"] == "waiting")
-    before = finished_operations(stage, follower.ended.run)
+    before = server.operations(str(follower.ended.run.get("id")))
     pid = server.kill()
     say.tell("closeout", f"pid {pid} is gone; {len(before)} operations of the run were finished")
     seconds = server.start()
     say.tell("closeout", f"started again as pid {server.pid}, listening after {seconds:.2f} s")
     ended = follower.until_the_end()
-    after = finished_operations(stage, ended.run)
+    after = server.operations(str(ended.run.get("id")))
     say.check(ended.verdict == "success", "the run finished in success", ended.told())
     say.check(
         bool(before) and all(after.get(name) == seen for name, seen in before.items()),
@@ -220,11 +220,6 @@ def untold(stage: Stage) -> None:
     )
     left = stage.cloud.left(UNTOLD)
     say.check(left.nothing, "the account holds nothing of it", str(left))
-
-
-def finished_operations(stage: Stage, run: dict[str, object]) -> dict[str, tuple[object, ...]]:
-    """Return the run's finished operations: their names, how often each was tried, and when it ended."""
-    return stage.server.operations(str(run.get("id")))
 
 
 SCENES = (main_job, unsigned, duplicate, into_main, reopened, stuck, killed, untold)

@@ -5,6 +5,7 @@ Scenes say what is done; this says what comes of it, in the order in which it ca
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -25,7 +26,6 @@ class Stage(NamedTuple):
     github: GitHub
     cloud: Cloud
     server: Server
-    secret: str
 
 
 class Ended(NamedTuple):
@@ -118,10 +118,7 @@ def close_pull_request(stage: Stage, number: int, sha: str) -> Follower:
 
 def run_of(answer: str) -> str:
     """Return the run id in a 202's body; a name that no run has, if there is none."""
-    import json
-
     try:
-        runs = json.loads(answer)["runs"]
-        return str(runs[0])
+        return str(json.loads(answer)["runs"][0])
     except (ValueError, KeyError, IndexError, TypeError):
         return "none"
