@@ -168,7 +168,7 @@ def _signature(body: bytes, reference: str) -> str:
 
 
 def _about(text: bytes) -> str:
-    """Say what a payload is about, as far as it can be read."""
+    """Return what a payload is about, as far as it can be read."""
     try:
         value = json.loads(text)
         action, repository = value.get("action") or "no action", value["repository"]["full_name"]

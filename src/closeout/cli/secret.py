@@ -109,7 +109,7 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
 
 
 def shuts_out(stack: Stack, where: str) -> str | None:
-    """Say which hooks another webhook secret would shut out at once, if it may: two values are accepted, not three."""
+    """Return a warning if another secret would shut out hooks at once: two values are accepted, not three."""
     now = time.time()
     try:
         changed = stack.changed(where)
@@ -157,7 +157,7 @@ def read_value(what: str) -> str:
 
 
 def doubts(name: str, value: str) -> list[str]:
-    """Say why a value may be the wrong one, without a character of it."""
+    """Return why a value may be the wrong one, without a character of it."""
     looks_like_token = _TOKEN.fullmatch(value) is not None
     if name == "github":
         if looks_like_token:

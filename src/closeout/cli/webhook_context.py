@@ -94,7 +94,7 @@ def one(context: WebhookContext, hook_id: int | None) -> Hook:
 
 
 def several(context: WebhookContext, found: Sequence[Hook]) -> str:
-    """Say that there are several hooks where one is meant, and how to get rid of one."""
+    """Return a sentence that says that there are several hooks, and how to delete one."""
     numbers = " and ".join(str(hook.id) for hook in found)
     return (
         f"{context.hooks.target.name} has several hooks that reach the stack, {numbers}, so each event arrives more than"
@@ -104,7 +104,7 @@ def several(context: WebhookContext, found: Sequence[Hook]) -> str:
 
 
 def differences(hook: Hook, events: Sequence[str]) -> list[str]:
-    """Say in which ways a hook is not as `create` would make it. Its secret cannot be compared: GitHub hides it."""
+    """Return how a hook differs from what `create` would make. Its secret cannot be compared: GitHub hides it."""
     wanted, has = set(events), set(hook.events)
     found = [f"the event {event} is missing" for event in sorted(wanted - has) if "*" not in has]
     found += [f"the event {event} starts nothing" for event in sorted(has - wanted)]

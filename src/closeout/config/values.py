@@ -194,7 +194,7 @@ def is_null(node: Node) -> bool:
 
 
 def described(node: Node) -> str:
-    """Say what a node is. Texts are not shown: one may be a secret in the wrong place."""
+    """Return what a node is. Texts are not shown: one may be a secret in the wrong place."""
     if isinstance(node, Sequence):
         return "a list"
     if isinstance(node, Mapping):

@@ -118,7 +118,7 @@ def dumps(value: Any) -> str:
 
 
 def _check_escapes(text: bytes) -> None:
-    """Look at every escape. Pairs of backslashes go first, so that each one left begins an escape."""
+    """Raise `PayloadRefused` for a bad escape. Pairs of backslashes go first, so that each one left begins an escape."""
     found = re.search(_BAD_ESCAPE, text.replace(b"\\\\", b"__"))
     if found is None:
         return

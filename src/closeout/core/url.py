@@ -103,7 +103,7 @@ def parse_base(text: str) -> Url:
 
 
 def _problem(text: str) -> str:
-    """Say what is wrong with a text that is no URL."""
+    """Return what is wrong with a text that is no URL."""
     start = re.match(r"https?://", text, re.ASCII | re.IGNORECASE)
     if start is None:
         return "a URL begins with http:// or https://"

@@ -143,7 +143,7 @@ class Teardown:
         )
 
     def _failed(self, stack: Mapping[str, Any], trace: stacks.Trace) -> dict[str, Any]:
-        """Say why the stack could not be deleted, and whether that is all there is to say."""
+        """Return why the stack could not be deleted, and whether that is complete."""
         answered = _answers(stack, trace.since)
         events = trace.events if answered else trace.since
         reason = _reason(stack, events)

@@ -82,7 +82,7 @@ def _send(change: Change, inputs: Inputs, work: Work) -> Json:
 
 
 def _judge(answer: HttpAnswer, change: Change, inputs: Inputs, work: Work, secrets: Sequence[str]) -> Json:
-    """Say yes, later, or no (`ActionFailed`)."""
+    """Return the outcome of an answer: done, or `later` with a reason. Raises `ActionFailed`."""
     read = Redactor(secrets).text(answer.body[:READ].decode("utf-8", "replace"))
     shown = work.clean(read).encode("utf-8", "replace")[:SHOWN].decode("utf-8", "ignore")
     work.log(f"answered {answer.status}" + (f": {shown}" if shown else ""))

@@ -118,7 +118,7 @@ class _Call:
         self._work = work
 
     def begin(self) -> Json:
-        """Keep that the call is about to be made."""
+        """Return nothing to keep: the recorded begin alone says that the call is about to be made."""
         return {}
 
     def run(self, attempt: int) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class _Call:
 
 
 def _json(value: Any) -> Any:
-    """Hold what a function returned to JSON."""
+    """Return what a function returned, as JSON gives it back. Raises `InputError`."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -193,7 +193,7 @@ def _check(inputs: Inputs) -> Sequence[str]:
 
 
 def _look_up(inputs: Inputs) -> Sequence[str]:
-    """Look the function up as a run would; `closeout check` warns, since another machine may have what this one lacks."""
+    """Return why a run would not find the function; `closeout check` warns, since another machine may have what this one lacks."""
     try:
         find(str(inputs["function"]))
     except InputError as error:

@@ -104,7 +104,7 @@ def _find(github: GitHub, repository: str, number: int, mark: str, own: int) -> 
 
 
 def _place(change: Change, event: Mapping[str, Any]) -> tuple[str, int]:
-    """Where the comment goes: the step's inputs, else the event's repository and pull request or issue."""
+    """Return where the comment goes: the step's inputs, else the event's repository and pull request or issue."""
     repository = change.identity.get("repository") or (event.get("repository") or {}).get("full_name")
     number: Any = change.identity.get("number")
     if number is None:

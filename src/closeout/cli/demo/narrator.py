@@ -33,7 +33,7 @@ class Narrator:
         output.say(output.style(title, bold=True))
 
     def tell(self, who: str, text: str) -> None:
-        """Say what happened: when, who, what."""
+        """Write what happened: when, who, what."""
         head = f"{self.elapsed():6.2f}s  " + output.style(f"{who:<8}", fg=COLOURS.get(who)) + "  "
         first, *rest = textwrap.wrap(
             output.clean(text), WIDTH - len(INDENT), break_on_hyphens=False, max_lines=2, placeholder=" …"

@@ -48,7 +48,7 @@ class Ended(NamedTuple):
         )
 
     def told(self) -> str:
-        """Say how it ended, for a check that does not hold."""
+        """Return how it ended, for a check that does not hold."""
         return f"{self.run['state']}, {self.verdict}, status {self.last['state']}: {self.last['description']}"
 
 
@@ -92,7 +92,7 @@ class Follower:
         self.ended = Ended(run, statuses)
 
     def _tell_line(self, step: str | None, text: str) -> None:
-        """Tell a log line, unless the story has it already: statuses are shown as GitHub has them."""
+        """Write a log line, unless the story has it already: statuses are shown as GitHub has them."""
         if text.startswith("asked "):
             self._told.clear()  # the next delete may well say the same things as the one before
         if text.startswith("status ") or (step, text) in self._told:
