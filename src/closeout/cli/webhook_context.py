@@ -16,6 +16,7 @@ from closeout.adapters.secrets import SecretReader
 from closeout.config.load import Loaded
 from closeout.core.errors import NotFound, SecretError, UsageError
 from closeout.core.patterns import compile_patterns
+from closeout.core.secrets import REFERENCES
 from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 
@@ -52,7 +53,7 @@ def _token(stack: Stack, reference: str | None, directory: Path) -> str:
                 f"{error.message} Store a token with `closeout secret set github --stack {stack.name}`, or name"
                 " another one with --token-from env:NAME."
             ) from None
-    if not reference.startswith(("env:", "file:", "aws-secretsmanager:")):
+    if not reference.startswith(REFERENCES):
         # What was given may be the token itself, so it is not repeated.
         raise UsageError("--token-from takes a reference, env:NAME or file:PATH, never the token itself.")
     return SecretReader(region=stack.region, directory=directory).read(reference)[0]
