@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import click
 
 from closeout.cli import exits
-from closeout.cli.commands import CONTEXT, Command, Group
+from closeout.cli.commands import CONTEXT, Command
 from closeout.cli.main import SECTIONS, closeout
 
 INTRODUCTION = """\
@@ -78,7 +78,7 @@ def _command(command: click.Command, context: click.Context, level: int = 3) -> 
     if not isinstance(command, click.Group):
         yield f"```text\n{context.command_path} {usage}\n```\n"
         yield from _options(command, context)
-    if isinstance(command, Command | Group) and command.examples:
+    if isinstance(command, Command) and command.examples:
         yield "```console\n" + "\n".join(_prompted(command.examples)) + "\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -112,11 +112,6 @@ def from_form(body: bytes) -> bytes:
     return unquote_to_bytes(fields[0].removeprefix(b"payload=").replace(b"+", b" "))
 
 
-def dumps(value: Any) -> str:
-    """Return canonical JSON: keys sorted, no spaces, not ASCII-escaped. Raises `ValueError` for NaN and Infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
 def _check_escapes(text: bytes) -> None:
     """Raise `PayloadRefused` for a bad escape. Pairs of backslashes go first, so that each one left begins an escape."""
     found = re.search(_BAD_ESCAPE, text.replace(b"\\\\", b"__"))
