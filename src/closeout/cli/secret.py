@@ -162,14 +162,10 @@ def doubts(name: str, value: str) -> list[str]:
     if name == "github":
         if looks_like_token:
             return []
-        return [
-            "this does not look like a GitHub token (ghp_…, github_pat_…, ghs_…); it is stored all the same."
-        ]
+        return ["this does not look like a GitHub token (ghp_…, github_pat_…, ghs_…); it is stored anyway."]
     found = []
     if looks_like_token and "_" in value:
-        found.append("this looks like a GitHub token, not like a webhook secret; it is stored all the same.")
+        found.append("this looks like a GitHub token, not like a webhook secret; it is stored anyway.")
     if len(value) < SHORT:
-        found.append(
-            f"this is shorter than {SHORT} characters, so it can be guessed; it is stored all the same."
-        )
+        found.append(f"this is shorter than {SHORT} characters, so it can be guessed; it is stored anyway.")
     return found

@@ -81,7 +81,7 @@ def read(path: Path) -> tuple[str | None, str]:
     except OSError as error:
         return None, f"cannot read the file: {error.strerror or type(error).__name__}"
     except ValueError:
-        return None, "cannot read the file: its path holds a NUL"
+        return None, "cannot read the file: its path contains a NUL"
     if len(data) > MAX_BYTES:
         return None, f"the file is larger than {MAX_BYTES // 1024} KB"
     try:
@@ -197,7 +197,7 @@ class _Builder:
         except Exception as error:  # noqa: BLE001  ruamel lets ValueError, OverflowError and others out for bad escapes
             position = getattr(error, "position", None)
             line, column = self._last if position is None else self._place_of(int(position))
-            self._syntax(line, column, "a character that YAML does not take")
+            self._syntax(line, column, "a character that YAML does not allow")
 
     def _syntax(self, line: int, column: int, problem: str) -> NoReturn:
         lines = self._text.splitlines()
@@ -205,9 +205,9 @@ class _Builder:
         if re.search(r"(?:[:\[,]|-)\s*!", source):
             fix = "a value that begins with `!` must be quoted: '!…'"
         elif "${{" in source:
-            fix = "quote a value that holds a template: '… ${{ … }} …'; else YAML reads { } as a map"
+            fix = "quote a value that contains a template: '… ${{ … }} …'; else YAML reads { } as a map"
         elif "\t" in source:
-            fix = "indent with spaces; YAML takes no tabs there"
+            fix = "indent with spaces; YAML does not allow tabs there"
         else:
             fix = "check the indentation, colons and quotes on this line and the one before"
         self._findings.error(line, column, "yaml-syntax", f"not valid YAML: {problem}", fix)
@@ -224,7 +224,7 @@ class _Builder:
             message = f"values are nested more than {MAX_DEPTH} deep"
             self._stop(event, "yaml-too-large", message, "write it flatter")
         if self._nodes > MAX_NODES:
-            message = f"the file holds more than {MAX_NODES:,} values"
+            message = f"the file contains more than {MAX_NODES:,} values"
             self._stop(event, "yaml-too-large", message, "split the file")
         kind = type(event).__name__
         if kind == "AliasEvent":

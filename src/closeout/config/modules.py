@@ -135,7 +135,7 @@ def _functions(
 def _check_function(at: At, function: Any, name: str, taken: set[str]) -> None:
     check_name(at, name)
     if name in taken:
-        message = f"an automation named `{name}` is there already"
+        message = f"there is already an automation named `{name}`"
         at.error("duplicate-automation", message, "give it another name=")
     taken.add(name)
     if inspect.iscoroutinefunction(function):

@@ -151,7 +151,9 @@ def _for_refs(key: Key, *, alone: bool) -> str:
     """Return the advice for a `delete` event, which has no pull request."""
     if "ref" not in _variables(key):
         return f"use {OF_REF}, with allow-untrusted: [event.ref]"
-    fix = f"use {OF_REF}" + (", and `:` as delimiter, which no ref holds" if key.named.whole.prefix else "")
+    fix = f"use {OF_REF}" + (
+        ", and `:` as delimiter, which no ref contains" if key.named.whole.prefix else ""
+    )
     return fix if alone else f"{fix}, behind another fixed text in each of the two"
 
 
@@ -169,7 +171,7 @@ def _better(found: Collision, key: Key, *, alone: bool) -> str:
         return fix if alone else f"{fix}, or another fixed text in each of the two"
     if found.about == "owner":
         return f"several owners can match: use {SAFE}"
-    return f"use {SAFE}, or put a character between the parts that no part beside it can hold"
+    return f"use {SAFE}, or separate the parts by a character that neither of them can contain"
 
 
 def _variables(key: Key) -> set[str]:

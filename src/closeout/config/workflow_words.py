@@ -136,7 +136,7 @@ def expression_fix(expression: str) -> str | None:
         return None
     if context[1] == "secrets":
         return (
-            "no template holds a secret: name the variable in `pass-env` of a `shell` step, or use an input that takes"
+            "a template never contains a secret: name the variable in `pass-env` of a `shell` step, or use an input that takes"
             " a reference like env:NAME"
         )
     return (

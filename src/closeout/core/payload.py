@@ -44,7 +44,7 @@ def check_bytes(text: bytes) -> None:
         except UnicodeDecodeError:
             raise PayloadRefused("the payload is not UTF-8") from None
     if b"\x00" in text:
-        raise PayloadRefused("the payload holds a NUL character")
+        raise PayloadRefused("the payload contains a NUL character")
     # Three searches for substrings would cost thirty microseconds; a single byte's and the pattern's cost six at most.
     if b"\\" in text and _SUSPICIOUS.search(text):
         _check_escapes(text)
@@ -118,14 +118,14 @@ def _check_escapes(text: bytes) -> None:
     if found is None:
         return
     if found.group() == b"\\u0000":
-        raise PayloadRefused("the payload holds a NUL character")
-    raise PayloadRefused("the payload holds half of a surrogate pair")
+        raise PayloadRefused("the payload contains a NUL character")
+    raise PayloadRefused("the payload contains half of a surrogate pair")
 
 
 def _integer(text: str) -> int:
     # 20 characters hold every 64-bit integer; longer ones are not even converted (that is quadratic work).
     if len(text) > 20 or not MIN_INTEGER <= (value := int(text)) <= MAX_INTEGER:
-        raise PayloadRefused("the payload holds an integer beyond 64 bits")
+        raise PayloadRefused("the payload contains an integer beyond 64 bits")
     return value
 
 
@@ -137,12 +137,12 @@ def _any_integer(text: str) -> int | float:
 def _number(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise PayloadRefused("the payload holds a number too large for a double")
+        raise PayloadRefused("the payload contains a number too large for a double")
     return value
 
 
 def _constant(text: str) -> NoReturn:
-    raise PayloadRefused(f"the payload holds {text}, which is not JSON")
+    raise PayloadRefused(f"the payload contains {text}, which is not JSON")
 
 
 def _too_deep() -> PayloadRefused:

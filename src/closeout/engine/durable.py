@@ -321,8 +321,8 @@ class ReplayDurable:
         return {"heard": said, "not_before": self._recorder.now() + (_retry_after(error) or 0.0)}
 
     def _timed_out(self, name: str, timeout: float, heard: dict[str, Any]) -> WaitTimeout:
-        last = f"; last heard: {heard['heard']}" if "heard" in heard else ""
-        return WaitTimeout(name, WaitTimeout.code, f"{name} did not come about within {timeout:g} s{last}")
+        last = f"; last error: {heard['heard']}" if "heard" in heard else ""
+        return WaitTimeout(name, WaitTimeout.code, f"{name} did not end within {timeout:g} s{last}")
 
 
 def _effect_begun(recorded: Operation | None) -> bool:

@@ -81,7 +81,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         work.record("stop", lambda: _stop(client, started["id"], work), work.retry)
         raise
     except WaitTimeout as error:
-        unended = f"build {started['id']} had not ended when the time was up, and goes on"
+        unended = f"build {started['id']} had not ended when the time was up, and continues"
         raise ActionFailed(f"{unended} ({error.message}; log: {started['link']})", public=unended) from None
     if end["status"] != "SUCCEEDED":
         ended = _ended(started["id"], end)

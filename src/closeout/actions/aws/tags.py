@@ -110,7 +110,7 @@ class _Reader:
                 raise
             why = error.message
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            why = f"the answer holds no tags where they belong ({type(error).__name__})"
+            why = f"the answer contains no tags where they belong ({type(error).__name__})"
         raise GuardRefused(
             f"the tags of {shown} cannot be read, and `protect.tags` may protect it: {why}; nothing was done"
         )

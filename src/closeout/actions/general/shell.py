@@ -61,7 +61,7 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
         if not _VARIABLE.fullmatch(name):
             raise InputError(f"`env.{name}` is not the name of a variable")
         if "\0" in str(value):
-            raise InputError(f"`env.{name}` holds a NUL character, which no variable can")
+            raise InputError(f"`env.{name}` contains a NUL character, which no variable can")
     given = ", ".join(f"{name}={json.dumps(value)}" for name, value in variables.items())
     reason = f"with {given}" if given else f"on this machine, by {argv[0]}"
     return (Change(verb="run", resource=shown, reason=_cut(reason, 200)),)

@@ -197,7 +197,7 @@ def _check(inputs: Inputs) -> Sequence[str]:
     trace = inputs.get("trace-input")
     problems = []
     if isinstance(given, Mapping) and len(given) + bool(trace) > _MAX_INPUTS:
-        problems.append(f"GitHub takes at most {_MAX_INPUTS} inputs, `trace-input` among them")
+        problems.append(f"GitHub accepts at most {_MAX_INPUTS} inputs, including `trace-input`")
     if trace and isinstance(given, Mapping) and trace in given:
         problems.append(f"`{trace}` is the trace input, which closeout fills in; leave it out of `inputs`")
     return problems
