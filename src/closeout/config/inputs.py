@@ -150,12 +150,17 @@ def _templates_fit(at: At, spec: Input) -> bool:
     """Check every `${{ }}` below `at`: allowed here, closed, and an expression that compiles."""
     good = True
     for place, text in texts_of(at):
-        if spec.templates:
-            good = check_template(place, text) and good
-        elif templates.OPEN in text:
-            fix = spec.instead or "write the value itself"
-            place.error("template-not-allowed", "`${{ }}` is not filled in here", fix)
+        if templates.OPEN not in text:
+            continue
+        if not spec.templates:
+            place.error(
+                "template-not-allowed",
+                "`${{ }}` is not filled in here",
+                spec.instead or "write the value itself",
+            )
             good = False
+        else:
+            good = check_template(place, text) and good
     return good
 
 

@@ -142,8 +142,9 @@ class Supervised:
         folder = Path(tempfile.mkdtemp(prefix="closeout-"))
         try:
             path = folder / "event.json"
-            mine_alone = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(mine_alone, "w", encoding="utf-8") as file:
+            with os.fdopen(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+            ) as file:
                 json.dump(event, file, ensure_ascii=False)
             order = {
                 "argv": list(argv),
@@ -204,19 +205,32 @@ class Supervised:
                 stream.close()
 
 
-@contextlib.contextmanager
-def _watch(streams: Iterable[int], pid: int) -> Iterator[selectors.BaseSelector]:
+def _watch(streams: Iterable[int], pid: int) -> selectors.BaseSelector:
     """Wake up on output and, where the system can tell (Linux), on the process's end."""
-    with contextlib.ExitStack() as opened, selectors.DefaultSelector() as selector:
-        for descriptor in streams:
-            os.set_blocking(descriptor, False)
-            selector.register(descriptor, selectors.EVENT_READ)
-        if hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):
-                end = os.pidfd_open(pid)
-                opened.callback(os.close, end)
-                selector.register(end, selectors.EVENT_READ)
-        yield selector
+    selector = _Selector()
+    for descriptor in streams:
+        os.set_blocking(descriptor, False)
+        selector.register(descriptor, selectors.EVENT_READ)
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            selector.watch(os.pidfd_open(pid))
+    return selector
+
+
+class _Selector(selectors.DefaultSelector):
+    """A selector that closes the descriptor it was given."""
+
+    _own: int | None = None
+
+    def watch(self, descriptor: int) -> None:
+        self._own = descriptor
+        self.register(descriptor, selectors.EVENT_READ)
+
+    def close(self) -> None:
+        super().close()
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
 
 
 def _drain(streams: Mapping[int, bool], output: Output) -> None:
