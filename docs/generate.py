@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from closeout.actions.permissions import needed
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action, Input
 from closeout.checks.registry import CHECKS
-from closeout.cli import man, reference
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
 from closeout.testing.deliveries import SAMPLES
+from docs import cli_reference, man_pages
 
 REFERENCE = Path(__file__).parent / "reference"
 PATCHES = Path(__file__).parents[1] / "tests/emulator/patches.py"
@@ -261,10 +263,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "actions.md": actions_page,
     "checks.md": checks_page,
-    "cli.md": reference.page,
+    "cli.md": cli_reference.page,
     "emulator-patches.md": patches_page,
     "testing.md": testing_page,
-    **{f"../man/{name}": partial(str, text) for name, text in man.pages().items()},
+    **{f"../man/{name}": partial(str, text) for name, text in man_pages.pages().items()},
 }
 
 
