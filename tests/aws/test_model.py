@@ -25,7 +25,7 @@ def aws() -> Iterator[FakeAws]:
 
 def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched(aws: FakeAws) -> None:
     """Twenty-five histories."""
-    run_state_machine_as_test(lambda: ClosingsOnDynamodb(aws), settings=effort(25, 30, known=True))
+    run_state_machine_as_test(lambda: ClosingsOnDynamodb(aws), settings=effort(25, 20, known=True))
 
 
 def test_a_fortnight_without_deliveries_and_every_seventh_call_failing(aws: FakeAws) -> None:

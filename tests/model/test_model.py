@@ -31,8 +31,8 @@ def spend_a_fortnight(machine: Closings) -> None:
     """Hear of nothing for a fortnight, then patrol: each closing runs once, and patrol's lists tell them all."""
     machine.begin()
     before = len(machine.closings)
-    machine.be_away([0, 3, 1, 2], 14 * DAY, logs=False)
     machine.trouble(7, "502", 0, 5_000)
+    machine.be_away([0, 3, 1, 2], 14 * DAY, logs=False)
     for _ in range(3):
         machine.patrol(lists=True, dies_in=None)
         machine.wait(3_600)
