@@ -16,9 +16,10 @@ from botocore import utils
 from botocore.model import Shape
 from moto.core import responses
 from moto.core.serialize import AttributePicker, AttributePickerContext, ResponseSerializer
-from moto.core.utils import MISSING, get_value
+from moto.core.utils import get_value
 from moto.s3.models import FakeKey
 
+MISSING = object()
 _pick = ResponseSerializer.get_value
 
 
@@ -60,8 +61,11 @@ def _listed(self: FakeKey, _memo: object) -> FakeKey:
 
 def quicken() -> None:
     """Have the emulator of this process keep what it has found out."""
-    ResponseSerializer.get_value = _value
-    responses.method_names_from_class = cache(responses.method_names_from_class)
-    FakeKey.__deepcopy__ = _listed
+    serializer: Any = ResponseSerializer
+    serializer.get_value = _value
+    answers: Any = responses
+    answers.method_names_from_class = cache(answers.method_names_from_class)
+    key: Any = FakeKey
+    key.__deepcopy__ = _listed
     xmltodict._validate_name = cache(xmltodict._validate_name)
     utils._parse_timestamp_with_tzinfo = cache(utils._parse_timestamp_with_tzinfo)
