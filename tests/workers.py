@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -21,16 +22,17 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.forked import share_server
-from tests.openapi.description import description
-from tests.service_models import read_models
-
 AT_ONCE = 20
 """Tests of one file that a worker takes: what a module shares is made anew in each worker that has some of them."""
 WIDTH = 4
 """Bytes of a number in the pipe. It holds all numbers before anybody reads, and a read takes one whole."""
 STOPPED = 30.0
 """Seconds that a worker has to tear down its fixtures."""
+AHEAD = (
+    ("tests.acceptance.forked", "share_server"),
+    ("tests.openapi.description", "description"),
+    ("tests.service_models", "read_models"),
+)
 Batch = list[pytest.Item]
 forks = multiprocessing.get_context("fork")
 
@@ -46,9 +48,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     options = session.config.option
     if not options.workers or options.collectonly or session.testsfailed:
         return None
-    share_server()
-    read_models()
-    description()
+    read_ahead()
     team = Team(session, batches(session.items), options.workers)
     try:
         team.report()
@@ -58,6 +58,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     finally:
         team.join()
     return True
+
+
+def read_ahead() -> None:
+    """Read what the tests have imported and every worker would read, and start the process that theirs fork from."""
+    for module, function in AHEAD:
+        if module in sys.modules:
+            getattr(sys.modules[module], function)()
 
 
 def batches(items: list[pytest.Item]) -> list[Batch]:

@@ -16,7 +16,7 @@ from tests.contract.http.page_world import NOW, World
 from tests.contract.http.serving import KEY, Running, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = list(IN_CHROMIUM)
 
@@ -36,16 +36,22 @@ class Pages:
         self.server = server
         self.world = world
         self.complaints: list[str] = []
+        self._contexts: list[BrowserContext] = []
 
     def open(self, execution: str, width: int = 1200, **options: Any) -> Page:
         """Open a run's page."""
         context = self._browser.new_context(viewport={"width": width, "height": 844}, **options)
-        context.set_default_timeout(5000)
+        self._contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(details.link(self.server.url, KEY, execution, NOW), wait_until="domcontentloaded")
         return page
+
+    def close(self) -> None:
+        """Close what a test has opened: an open page of a run goes on to ask the server."""
+        while self._contexts:
+            self._contexts.pop().close()
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,7 @@ def pages(shared: Pages) -> Iterator[Pages]:
     """The shared pages; a page that complains in the console fails its test."""
     shared.complaints.clear()
     yield shared
+    shared.close()
     assert shared.complaints == []
 
 
@@ -154,7 +161,7 @@ def test_a_page_works_without_script(pages: Pages) -> None:
     page = pages.open(execution, java_script_enabled=False)
     assert page.locator("h1").inner_text() == "Waiting"
     world.change(execution, state="finished", verdict="success", summary="all gone", finished_at=NOW + 100)
-    page.locator("h1", has_text="Succeeded").wait_for(timeout=8000)
+    page.locator("h1", has_text="Succeeded").wait_for()
 
 
 def test_hostile_texts_do_nothing(pages: Pages) -> None:
