@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-AT_ONCE = 20
+AT_ONCE = 12
 """Tests of one file that a worker takes: what a module shares is made anew in each worker that has some of them."""
 WIDTH = 4
 """Bytes of a number in the pipe. It holds all numbers before anybody reads, and a read takes one whole."""
