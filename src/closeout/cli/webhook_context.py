@@ -14,9 +14,9 @@ from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
 from closeout.adapters.hooks import Hook, Hooks, Target
 from closeout.adapters.secrets import SecretReader
-from closeout.checks import expected
 from closeout.config.load import Loaded, load
 from closeout.core.errors import NotFound, SecretError, UsageError
+from closeout.core.patterns import compile_patterns
 from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 
@@ -74,10 +74,17 @@ def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
 
     Raises `UsageError` when none can: the hook would bring nothing.
     """
-    events = expected.events(loaded.automations, None if target.organization else target.name)
+    matching = [
+        automation
+        for automation in loaded.automations
+        if target.organization
+        or not automation.repositories
+        or compile_patterns(automation.repositories, "name").matches(target.name)
+    ]
+    events = sorted({str(trigger["event"]) for automation in matching for trigger in automation.triggers})
     if not events:
         raise UsageError(f"No automation matches {target.name}, so a webhook there would start nothing.")
-    return events
+    return tuple(events)
 
 
 def one(context: WebhookContext, hook_id: int | None) -> Hook:
