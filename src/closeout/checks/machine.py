@@ -57,12 +57,13 @@ def _clock(world: World) -> Result:
 
 def _github_offset(world: World) -> float | None:
     """Return how far GitHub's clock is ahead; a GitHub Enterprise Server without limits is asked for a repository."""
+    names = repositories(world.loaded.automations)
     with suppress(CloseoutError):
-        world.limits()
-    for name in repositories(world.loaded.automations)[:1]:
-        if world.github_offset is None:
-            with suppress(CloseoutError):
-                world.repository(name)
+        try:
+            world.limits()
+        except ServiceError as error:
+            if error.http_status == 404 and names:
+                world.repository(names[0])
     return world.github_offset
 
 
