@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -28,35 +28,44 @@ class _Body(io.BytesIO):
 
 def pass_over_sockets(client: Any, aws: FakeAws) -> Any:
     """Have a boto3 client call the emulator of this process as a function; return the client."""
-    application = aws.application
 
     def answer(request: Any, **_: Any) -> AWSResponse:
-        begun: list[Any] = []
         try:
-            body = b"".join(application(_environ(request), lambda *line: begun.extend(line)))
+            status, headers, body = post(
+                aws, request.url, request.headers, request.body or b"", request.method
+            )
         except ConnectionError as error:
             raise ConnectionClosedError(endpoint_url=request.url) from error
-        status, headers = begun
-        return AWSResponse(request.url, int(status.split()[0]), dict(headers), _Body(body))
+        return AWSResponse(request.url, status, headers, _Body(body))
 
     client.meta.events.register("before-send", answer)
     return client
 
 
-def _environ(request: Any) -> dict[str, Any]:
+def post(
+    aws: FakeAws, url: str, headers: Mapping[str, Any], body: Any, method: str = "POST"
+) -> tuple[int, dict[str, str], bytes]:
+    """Send a request to the emulator of this process; return status, headers and body."""
+    begun: list[Any] = []
+    environ = _environ(url, headers, body, method)
+    answer = b"".join(aws.application(environ, lambda *line: begun.extend(line)))
+    status, told = begun
+    return int(status.split()[0]), dict(told), answer
+
+
+def _environ(to: str, headers: Mapping[str, Any], body: Any, method: str) -> dict[str, Any]:
     """Return what a WSGI server would make of a request."""
-    url = urlsplit(request.url)
-    body = request.body or b""
+    url = urlsplit(to)
     told = {
         name.upper().replace("-", "_"): value.decode() if isinstance(value, bytes) else str(value)
-        for name, value in request.headers.items()
+        for name, value in headers.items()
     }
     return {
         **{f"HTTP_{name}": value for name, value in told.items()},
         "HTTP_HOST": url.netloc,
         "CONTENT_TYPE": told.get("CONTENT_TYPE", ""),
         "CONTENT_LENGTH": str(len(body)),
-        "REQUEST_METHOD": request.method,
+        "REQUEST_METHOD": method,
         "PATH_INFO": unquote(url.path) or "/",
         "QUERY_STRING": url.query,
         "RAW_URI": url.path or "/",

@@ -22,6 +22,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
+from closeout.ledger.steps import rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     Clock,
@@ -116,6 +117,7 @@ class MemoryLedger:
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
         """Store the next attempt at a run. Raises `LedgerError`."""
         with self._lock:
@@ -123,7 +125,10 @@ class MemoryLedger:
             if last is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
             run = NewRun(run_id, last.run.automation, key, definition, queue_timeout)
-            execution = self._add(run, last.attempt + 1, last.delivery, requested_by)
+            source = last.delivery if delivery is None else int(delivery)
+            if source not in self._deliveries:
+                raise LedgerError(f"there is no delivery {source} in this ledger")
+            execution = self._add(run, last.attempt + 1, source, requested_by)
             if request is not None:
                 self.finish_request(request, execution)
             return execution
@@ -364,8 +369,9 @@ class MemoryLedger:
                 gone.update(
                     {"deliveries": 1, "runs": len(mine), "log lines": sum(len(run.lines) for run in mine)}
                 )
+                open_again = {run.run.run_id for run in mine if self._met_it_open(run)}
                 for run in mine:
-                    if self._deliveries[run.delivery].closing:
+                    if self._deliveries[run.delivery].closing and run.run.run_id not in open_again:
                         self._closing_runs.setdefault(run.run.run_id, (run.run.run_id, run.accepted_at))
                     del self._runs[run.number]
                 del self._deliveries[number]
@@ -373,6 +379,10 @@ class MemoryLedger:
             kept = self._closing_runs.items()
             self._closing_runs = {run_id: claim for run_id, claim in kept if claim[1] >= oldest}
         return dict(gone)
+
+    def _met_it_open(self, run: _Run) -> bool:
+        last = run is self._find(run.run.run_id)
+        return last and run.state.verdict == "cancelled" and reopened(_in_order(run))
 
     def close(self) -> None:
         """Do nothing."""
@@ -456,6 +466,55 @@ class MemoryLedger:
         with self._lock:
             ids = {run.run.run_id for run in self._runs.values()}
         return sorted(run_id for run_id in ids if run_id.startswith(beginning))[:limit]
+
+    def teardowns(self, repository: str, number: int) -> list[str]:
+        """Return the open executions that the closing of a pull request started."""
+        with self._lock:
+            closed = self._closed(repository, number)
+            return [run.execution for run in closed if run.state.state != "finished"]
+
+    def finished_teardowns(
+        self, since: float, repository: str | None = None, number: int | None = None
+    ) -> list[tuple[str, int, str, float, str]]:
+        """Return the teardowns that succeeded after `since`, by their latest attempt."""
+        with self._lock:
+            return [
+                (run.run.run_id, run.attempt, run.run.automation, run.state.finished_at, run.run.definition)
+                for run in self._closed(repository, number)
+                if run.state.verdict == "success"
+                and run.state.finished_at is not None
+                and run.state.finished_at > since
+                and run is self._find(run.run.run_id)
+                and not rehearsed(_in_order(run))
+            ]
+
+    def superseded(self, run_id: str, attempt: int) -> bool:
+        """Return whether a later closing of the pull request started a run that was not skipped."""
+        with self._lock:
+            mine = self._find(run_id, attempt)
+            if mine is None:
+                return False
+            delivery = self._deliveries[mine.delivery]
+            return any(
+                later.run.automation == mine.run.automation
+                and later.number > mine.number
+                and later.run.run_id != run_id
+                and later.state.verdict != "skipped"
+                for later in self._closed(delivery.repository, delivery.number)
+            )
+
+    def _closed(self, repository: str | None, number: int | None) -> list[_Run]:
+        """Return the runs that closings started: all of them, or those of one pull request."""
+        return [
+            run
+            for run in self._runs.values()
+            for delivery in (self._deliveries[run.delivery],)
+            if (delivery.event, delivery.action) == ("pull_request", "closed")
+            and (
+                number is None
+                or (delivery.number == number and str(delivery.repository).lower() == str(repository).lower())
+            )
+        ]
 
     def deliveries(self, limit: int | None = None) -> list[DeliveryView]:
         """Return deliveries, the newest first."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -24,14 +25,21 @@ def checked(ranges: object) -> tuple[str, ...]:
     """Return CIDR ranges, each once and in order. Raises `ValueError` for anything else, and for `everybody`."""
     if not isinstance(ranges, list) or not ranges:
         raise ValueError("`hooks` must be a list of address ranges that is not empty")
-    networks = []
+    return networks(ranges)
+
+
+def networks(ranges: Iterable[object]) -> tuple[str, ...]:
+    """Return CIDR ranges, each once and in order. Raises `ValueError` for anything else, for none, and for the whole internet."""
+    found = []
     for text in ranges:
         try:
             network = ipaddress.ip_network(str(text))
         except ValueError:
             raise ValueError(f"`{text}` is not an address range, like 192.30.252.0/22") from None
         if network.prefixlen < 8:
-            raise ValueError(f"`{text}` is too wide to be GitHub's")
-        networks.append(network)
-    ordered = sorted(networks, key=lambda network: (network.version, int(network.network_address)))
+            raise ValueError(f"`{text}` is too wide")
+        found.append(network)
+    if not found:
+        raise ValueError("there is no address range")
+    ordered = sorted(found, key=lambda network: (network.version, int(network.network_address)))
     return tuple(dict.fromkeys(str(network) for network in ordered))

@@ -1,5 +1,7 @@
 """The API: a regional REST API. Two paths lead to the receiver; every other answer has closeout's error shape.
 
+`guard.py` adds a path of its own if the parameters ask for it.
+
 The receiver answers for every method, so that a wrong one gets the same answer as locally; what never reaches it is
 answered by gateway responses. A REST API and not an HTTP API, because only it has a resource policy.
 """
@@ -7,7 +9,7 @@ answered by gateway responses. A REST API and not an HTTP API, because only it h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
@@ -21,6 +23,10 @@ from closeout_cdk.parameters import Parameters
 
 RATE, BURST = 200, 400
 """Requests a second, and at once: far more than GitHub sends, because GitHub does not retry what is refused here."""
+GUARD = "guard"
+"""The guard's path, in a stack that has one."""
+GUARD_RATE, GUARD_BURST = 10, 40
+"""Questions a second, and at once: a workflow asks twice for each deploy, and asks again after a 429."""
 
 _ANSWERS: Mapping[str, tuple[str, str, str]] = {
     # type: (status, code, sentence); the codes are those of the local receiver where it has one
@@ -111,25 +117,46 @@ class Api(Construct):
             stage_name=given.stage,
             throttling_rate_limit=RATE,
             throttling_burst_limit=BURST,
+            method_options=_throttled() if given.guard is not None else None,
             access_log_destination=to,
             access_log_format=apigateway.AccessLogFormat.custom(json.dumps(fields)) if to else None,
         )
 
 
-def _policy(given: Parameters) -> iam.PolicyDocument:
-    """Allow everybody, or only GitHub's addresses, to call the two paths. The signature authenticates a delivery."""
+def _throttled() -> dict[str, apigateway.MethodDeploymentOptions]:
+    """Return limits of the guard's own, so that questions do not use up what deliveries need."""
+    limits = apigateway.MethodDeploymentOptions(
+        throttling_rate_limit=GUARD_RATE, throttling_burst_limit=GUARD_BURST
+    )
+    return {f"/{GUARD}/GET": limits}
 
-    def statement(effect: iam.Effect, **conditions: object) -> iam.PolicyStatement:
+
+def _policy(given: Parameters) -> iam.PolicyDocument:
+    """Allow everybody, or only GitHub's addresses, to call the two paths. The signature authenticates a delivery.
+
+    With a guard each path is allowed by itself, because runners have other addresses than GitHub's hooks. What no statement
+    allows is denied.
+    """
+
+    def statement(
+        effect: iam.Effect, paths: Sequence[str], **conditions: Mapping[str, Sequence[str]]
+    ) -> iam.PolicyStatement:
         return iam.PolicyStatement(
             effect=effect,
             principals=[iam.AnyPrincipal()],
             actions=["execute-api:Invoke"],
-            resources=[f"execute-api:/{given.stage}/*"],
+            resources=[f"execute-api:/{given.stage}/{path}" for path in paths],
             conditions=dict(conditions) or None,
         )
 
-    statements = [statement(iam.Effect.ALLOW)]
+    hooks = ["*"] if given.guard is None else ["*/", "*/webhook"]
+    statements = [statement(iam.Effect.ALLOW, hooks)]
     if given.github_addresses:
-        ranges = list(given.github_addresses)
-        statements.append(statement(iam.Effect.DENY, NotIpAddress={"aws:SourceIp": ranges}))
+        github = {"aws:SourceIp": list(given.github_addresses)}
+        statements.append(statement(iam.Effect.DENY, hooks, NotIpAddress=github))
+    if given.guard is not None:
+        statements.append(statement(iam.Effect.ALLOW, [f"GET/{GUARD}"]))
+    if given.guard:
+        runners = {"aws:SourceIp": list(given.guard)}
+        statements.append(statement(iam.Effect.DENY, [f"*/{GUARD}*"], NotIpAddress=runners))
     return iam.PolicyDocument(statements=statements)

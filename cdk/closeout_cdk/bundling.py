@@ -1,4 +1,4 @@
-"""The two bundles: what Lambda unpacks into `/var/task`.
+"""The bundles: what Lambda unpacks into `/var/task`.
 
 Made here and not by CDK's own bundling, which wants Docker: pip can install for another platform than its own.
 The same inputs give the same bytes, so that a deployment without changes changes nothing: files are copied without
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,11 @@ from closeout_cdk.parameters import ROOT, ParameterError
 REPOSITORY = ROOT.parent
 SOURCES = REPOSITORY / "src"
 WORKER_REQUIREMENTS = REPOSITORY / "requirements" / "worker.txt"
+GUARD_REQUIREMENTS = REPOSITORY / "requirements" / "guard.txt"
 CACHE = ROOT / ".bundles"
 CONFIG = "closeout.yaml"
 LIBRARIES = "libraries"
-"""A stage of the worker's bundle; it is not zipped by itself."""
+"""A stage of the worker's and the guard's bundle; it is not zipped by itself."""
 ABANDONED = 3600.0
 """Seconds after which a half-made bundle is abandoned."""
 KEPT = 12
@@ -41,6 +42,11 @@ LAMBDA_LIMIT = 250 * 1024 * 1024
 RECEIVER_ENTRY = ("closeout.lambdas.receive",)
 RECEIVER_WITHOUT = ("closeout.intake.decode",)
 """The local receiver's decoder, which needs msgspec."""
+GUARD_ENTRY = ("closeout.lambdas.guard",)
+GUARD_WITHOUT = ("closeout.wiring.stack_runtime",)
+"""The worker's clients of boto3, of which the guard makes none."""
+GUARD_LIBRARIES = ("boto3", "botocore", "jwt")
+"""What the guard's modules import besides: PyJWT is in its bundle, and Lambda itself has boto3."""
 WORKER_LEFT_OUT = ("cli", "server", "testing")
 """Subpackages of closeout that nothing in the worker can reach."""
 _PLATFORM = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -104,15 +110,24 @@ class Bundler:
     def receiver(self, rules: str) -> Bundle:
         """Make the receiver's bundle: what its handler imports of closeout, and the compiled rules."""
         files = imports.closure(RECEIVER_ENTRY, SOURCES, RECEIVER_WITHOUT)
-        inputs = {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in files}
-        inputs["rules.json"] = rules.encode()
+        inputs = _contents(files) | {"rules.json": rules.encode()}
 
         def make(folder: Path) -> None:
-            for name, content in inputs.items():
-                _write(folder / name, content)
-            _compile(folder)
+            _write_all(folder, inputs)
 
         return self._made("receiver", inputs.items(), make)
+
+    def guard(self, target: Target) -> Bundle:
+        """Make the guard's bundle: what its handler imports of closeout, and what verifies tokens."""
+        files = _contents(imports.closure(GUARD_ENTRY, SOURCES, GUARD_WITHOUT, GUARD_LIBRARIES))
+        inputs = {"target": target.key().encode(), "lock": GUARD_REQUIREMENTS.read_bytes(), **files}
+
+        def make(folder: Path) -> None:
+            libraries = self._libraries([GUARD_REQUIREMENTS], target)
+            shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
+            _write_all(folder, files)
+
+        return self._made("guard", inputs.items(), make)
 
     def worker(self, config: Path, code: Path | None, requirements: Path | None, target: Target) -> Bundle:
         """Make the worker's bundle: libraries, closeout, the user's libraries and code, the configuration.
@@ -305,6 +320,16 @@ def _tree(root: Path, skip: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
         if not path.resolve().is_relative_to(root.resolve()):
             raise ParameterError(f"{path} is a link to a file outside of {root.name}; copy it there")
         yield "/".join(parts), path
+
+
+def _contents(files: Iterable[Path]) -> dict[str, bytes]:
+    return {path.relative_to(SOURCES).as_posix(): path.read_bytes() for path in files}
+
+
+def _write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        _write(folder / name, content)
+    _compile(folder)
 
 
 def _write(path: Path, content: bytes, *, executable: bool = False) -> None:

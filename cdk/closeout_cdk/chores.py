@@ -16,7 +16,7 @@ from closeout.stack import table as layout
 from closeout_cdk import permissions
 from closeout_cdk.accept import accept
 from closeout_cdk.config import Config
-from closeout_cdk.functions import RUNTIME, RUNTIME_REASON, Functions, architecture
+from closeout_cdk.functions import RUNTIME, RUNTIME_REASON, architecture
 from closeout_cdk.parameters import Parameters
 
 SOURCE = Path(__file__).resolve().parent / "housekeeping"
@@ -53,6 +53,7 @@ class Chores(Construct):
         rights = (f"dynamodb:{action}" for action in ("DeleteItem", "GetItem", "PutItem", "Query"))
         self._grants.append(permissions.allow(rights, table.table_arn, only=settings))
         properties = {"Table": table.table_name, "Config": config.packed, "Digest": config.digest}
+        properties["Further"] = config.further
         # An upgrade from a release that wrote no digests must write them, even if the configuration is unchanged.
         properties["Writes"] = "config, definitions"
         return self._resource("Published", {"Chore": "publish", **properties})
@@ -70,25 +71,25 @@ class Chores(Construct):
         ]
         return self._resource("EmptyBucket", {"Chore": "empty", "Bucket": bucket.bucket_name})
 
-    def stop(self, functions: Functions, table: dynamodb.ITable) -> CustomResource:
-        """Stop every run when the stack is deleted. The caller adds what ends a run as dependencies, so that it still exists.
+    def stop(self, name: str, function: lambda_.Function, table: dynamodb.ITable) -> CustomResource:
+        """Stop every execution of a durable function when the stack is deleted. The caller adds what ends a run as dependencies.
 
-        A pattern names the worker, because the worker depends on a resource of this function.
+        A pattern names the function, because it depends on a resource of this one.
         """
-        worker = permissions.named_by_cloudformation(functions.worker)
+        named = permissions.named_by_cloudformation(function)
         why = "executions belong to versions of this one function"
         self._grants += [
             permissions.allow(
                 ("lambda:ListDurableExecutionsByFunction", "lambda:StopDurableExecution"),
-                worker,
+                named,
                 wildcard=why,
             ),
             permissions.allow(
                 ("dynamodb:GetItem",), table.table_arn, only=permissions.partitions(layout.RUN)
             ),
         ]
-        properties = {"Worker": functions.worker.function_name, "Table": table.table_name}
-        return self._resource("StopRuns", {"Chore": "stop", **properties})
+        properties = {"Worker": function.function_name, "Table": table.table_name}
+        return self._resource(name, {"Chore": "stop", **properties})
 
     def log_role(self) -> CustomResource:
         """Set the role with which API Gateway writes logs, unless the account has one."""

@@ -6,19 +6,21 @@ The same loader as `closeout check` and `closeout serve`, so that what one accep
 from __future__ import annotations
 
 import base64
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from closeout.actions.registry import builtin
 from closeout.config import load as loading
-from closeout.config import permissions
+from closeout.config import permissions, reading_rights
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
+from closeout.config.typed_deletes import further
 from closeout.core.automation import Automation, status_contexts
 from closeout.core.rules import compile_rules
 from closeout.core.units import DAY, HOUR
-from closeout.stack.deployed import digest_of, pack
+from closeout.stack.deployed import definition_digest, digest_of, pack
 from closeout_cdk import checks
 from closeout_cdk.bundling import Bundler
 from closeout_cdk.parameters import ParameterError, Parameters
@@ -37,9 +39,15 @@ class Config:
     """For the ledger's table: `stack.deployed.pack`, as base64."""
     digest: str
     """Of what is packed."""
+    further: str
+    """Digests of what further attempts may carry out besides, by automation: JSON."""
     statements: tuple[permissions.Statement, ...]
     audit: tuple[permissions.Statement, ...]
     """What patrol needs to list, under its own role."""
+    rechecks: tuple[permissions.Statement, ...]
+    """What rechecks need to read, under patrol's role."""
+    last_recheck: int
+    """Seconds from a teardown to its last recheck."""
     patrol: PatrolSettings
     api_url: str
     """Of GitHub, for the worker."""
@@ -61,12 +69,16 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
     settings = loaded.settings
     api_url = _api_url(settings.api_url, given)
     packed = pack(automations, api_url, settings.protect_names, settings.protect_tags)
+    digests = _further(automations)
     return Config(
         rules=compile_rules(automations, status_contexts(automations)),
-        packed=_text(packed),
+        packed=_text(packed, digests),
         digest=digest_of(packed),
+        further=digests,
         statements=permissions.statements(automations, builtin()),
         audit=_audit(automations),
+        rechecks=reading_rights.recheck_statements(automations, builtin()),
+        last_recheck=int(max((after for one in automations for after in one.recheck), default=0)),
         patrol=settings.patrol,
         api_url=api_url,
         execution_timeout=int(longest(automations)),
@@ -78,7 +90,7 @@ def read_config(given: Parameters, bundler: Bundler) -> Config:
 def _audit(automations: tuple[Automation, ...]) -> tuple[permissions.Statement, ...]:
     """Return the rights to list for patrol's audit. It assumes no role of a step, because that role may delete."""
     watched = [one for one in automations if one.patrol != "off"]
-    found = permissions.audit_statements(watched, builtin())
+    found = reading_rights.audit_statements(watched, builtin())
     return tuple(one for one in found if one.role is None and one.actions != ("sts:AssumeRole",))
 
 
@@ -92,11 +104,21 @@ def _api_url(setting: str, given: Parameters) -> str:
     return given.environment[setting[4:]] if setting.startswith("env:") else setting
 
 
-def _text(packed: bytes) -> str:
+def _further(automations: tuple[Automation, ...]) -> str:
+    """Return the digests, by automation, of the definitions that rechecks and cleaning make of these automations."""
+    found: dict[str, list[str]] = {}
+    for one in automations:
+        forms = {form.canonical() for form in further([one], builtin())} - {one.canonical()}
+        if forms:
+            found[one.name] = sorted(map(definition_digest, forms))
+    return json.dumps(found, sort_keys=True, separators=(",", ":"))
+
+
+def _text(packed: bytes, digests: str) -> str:
     text = base64.b64encode(packed).decode()
-    if len(text) > LARGEST:
+    if (size := len(text) + len(digests)) > LARGEST:
         raise ParameterError(
-            f"the configuration is {len(text):,} characters when it is packed, and {LARGEST:,} can be deployed: make it"
+            f"the configuration is {size:,} characters when it is packed, and {LARGEST:,} can be deployed: make it"
             " shorter"
         )
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Annotations, AssetHashType, Duration, RemovalPolicy
+from aws_cdk import Annotations, ArnFormat, AssetHashType, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -72,6 +72,15 @@ class Functions(Construct):
             self.log_group(self, "EndedLogs"),
             permissions.role(self, "EndedRole"),
         )
+        # A name of our own: the worker and patrol's function start each other, and CloudFormation makes one before the other.
+        stack = Stack.of(self)
+        self.patrol_name = f"{stack.stack_name}-patrol"
+        self.patrol_alias = stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=f"{self.patrol_name}:{ALIAS}",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
         self.worker = self._make_worker(config.execution_timeout)
         self.alias = self.worker.add_alias(ALIAS)
         # Not the alias's own ARN: CloudFormation would update the alias before everything that refers to it. See `start_last`.
@@ -89,7 +98,7 @@ class Functions(Construct):
             description="closeout: carries out runs, each a durable execution",
             memory_size=1024,
             timeout=INVOCATION,
-            environment=self.of_runs(),
+            environment={**self.of_runs(), "CLOSEOUT_RECHECKS": self.patrol_alias},
             durable_config=lambda_.DurableConfig(
                 execution_timeout=Duration.seconds(longest),
                 retention_period=Duration.days(HISTORY_DAYS),
@@ -124,6 +133,7 @@ class Functions(Construct):
             *permissions.keep_runs(self._ledger),
             permissions.run_executions(itself),
             permissions.ask_about_executions(itself),
+            permissions.allow(("lambda:InvokeFunction",), self.patrol_alias),
             *permissions.read_token(self._secrets),
             permissions.allow(("sqs:SendMessage",), self.dead_letters.queue_arn),
             *permissions.of_actions(config.statements),

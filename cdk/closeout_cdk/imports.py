@@ -13,14 +13,17 @@ from pathlib import Path
 PACKAGE = "closeout"
 
 
-def closure(entries: Iterable[str], sources: Path, without: Iterable[str] = ()) -> tuple[Path, ...]:
+def closure(
+    entries: Iterable[str], sources: Path, without: Iterable[str] = (), libraries: Iterable[str] = ()
+) -> tuple[Path, ...]:
     """Return the files of the modules `entries`, of all they import of closeout, and of the packages around them.
 
     Imports inside functions count; those under `if TYPE_CHECKING:` do not. `__getattr__` of a package counts for
     nothing: what it would import is looked at when a module names it. `without` are modules that are known never to be
-    reached. Raises `LookupError` for a module that is not there, or that is neither closeout's nor Python's own.
+    reached. Raises `LookupError` for a module that is not there, or that is neither closeout's nor Python's own nor one of
+    `libraries`.
     """
-    left_out = set(without)
+    left_out, known = set(without), sys.stdlib_module_names | set(libraries)
     found: dict[str, Path] = {}
     waiting = list(entries)
     while waiting:
@@ -37,7 +40,7 @@ def closure(entries: Iterable[str], sources: Path, without: Iterable[str] = ()) 
             top = module.split(".")[0]
             if top == PACKAGE:
                 waiting.append(module)
-            elif top not in sys.stdlib_module_names:
+            elif top not in known:
                 raise LookupError(f"{name} imports {top}, which is not in Python's own library")
     return tuple(sorted(found.values()))
 

@@ -81,7 +81,8 @@ def build(app: cdk.App, bundler: Bundler) -> CloseoutStack:
 def make_bundles(given: Parameters, config: Config, bundler: Bundler) -> dict[str, Bundle]:
     """Make what the functions are made of."""
     target = Target(architecture=given.architecture, host=given.bundle_platform == "host")
-    return {
+    bundles = {
         "receiver": bundler.receiver(config.rules),
         "worker": bundler.worker(given.config_file, given.code_path, given.requirements_file, target),
     }
+    return bundles if given.guard is None else {**bundles, "guard": bundler.guard(target)}

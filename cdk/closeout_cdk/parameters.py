@@ -84,6 +84,8 @@ class Parameters:
     secret_readers: tuple[str, ...]
     github_addresses: tuple[str, ...]
     """CIDR ranges; empty: any address."""
+    guard: tuple[str, ...] | None
+    """CIDR ranges of who may ask the guard; empty: any address; None: the stack has no guard."""
     api_log_role: str
     log_retention_days: int
     retention_days: int
@@ -259,6 +261,19 @@ def _addresses(value: Any) -> tuple[str, ...]:
         raise _Bad(f"{path.name}: {error}") from None
 
 
+def _guard(value: Any) -> tuple[str, ...] | None:
+    if value in (None, "", "off", False, "false"):
+        return None
+    if value == "any":
+        return ()
+    from closeout_cdk import addresses  # noqa: PLC0415 - as above
+
+    try:
+        return addresses.networks(_list(value))
+    except ValueError as error:
+        raise _Bad(f"{error}; say off, any, or the address ranges of your runners") from None
+
+
 _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     "stackName": (
         "stack_name",
@@ -282,6 +297,7 @@ _READ: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
     ),
     "secretReaders": ("secret_readers", [], _readers),
     "githubAddresses": ("github_addresses", "off", _addresses),
+    "guard": ("guard", "off", _guard),
     "apiGatewayLogRole": ("api_log_role", "create", _choice("existing", "create", "off")),
     "logRetentionDays": ("log_retention_days", 30, _days(RETENTION)),
     "retentionDays": ("retention_days", 30, _days(range(7, 3651))),

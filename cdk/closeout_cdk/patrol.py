@@ -22,8 +22,8 @@ from closeout_cdk.functions import ALIAS, HISTORY_DAYS, INVOCATION, Functions
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.secrets import Secrets
 
-EXECUTION = Duration.hours(2)
-"""Longer than Lambda repeats a round that is killed again and again."""
+AFTER_THE_LAST = 2 * 86_400
+"""Seconds that an execution may take after its last recheck is due: one that fails is tried again for most of a day."""
 
 
 class Patrol(Construct):
@@ -54,6 +54,7 @@ class Patrol(Construct):
             self.logs,
             "patrol",
             description="closeout: finds what GitHub did not tell, and starts the worker for it",
+            function_name=functions.patrol_name,
             memory_size=1024,
             timeout=INVOCATION,
             environment={
@@ -65,7 +66,8 @@ class Patrol(Construct):
                 "CLOSEOUT_PATROL": json.dumps(asdict(config.patrol), sort_keys=True),
             },
             durable_config=lambda_.DurableConfig(
-                execution_timeout=EXECUTION, retention_period=Duration.days(HISTORY_DAYS)
+                execution_timeout=Duration.seconds(config.last_recheck + AFTER_THE_LAST),
+                retention_period=Duration.days(HISTORY_DAYS),
             ),
             # As the worker's: an execution stays on its version.
             current_version_options=lambda_.VersionOptions(
@@ -94,6 +96,7 @@ class Patrol(Construct):
             permissions.run_executions(permissions.named_by_cloudformation(self.function)),
             *permissions.read_token(self._secrets),
             *permissions.of_actions(self._config.audit),
+            *permissions.of_actions(self._config.rechecks),
         ]
 
     def _schedule(self, minutes: int) -> None:

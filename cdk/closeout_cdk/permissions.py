@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from aws_cdk import ArnFormat, Aws, CfnElement, Stack
+from aws_cdk import ArnFormat, Aws, CfnElement, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -249,20 +249,23 @@ def of_actions(found: Iterable[Statement]) -> list[Grant]:
 
 
 def named_by_cloudformation(function: lambda_.Function) -> str:
-    """Return a function's ARN before it is made: CloudFormation calls it by stack, logical id and letters of its own.
+    """Return a function's ARN before it is made: unless it has a name, CloudFormation calls it by stack, logical id and letters.
 
     So that a role's policy can stand before the function: Lambda tries it out when it creates the function (the
     dead-letter queue), and no invocation ever finds a role without it.
     """
     stack, resource = Stack.of(function), function.node.default_child
     assert isinstance(resource, lambda_.CfnFunction)
-    name = f"{stack.stack_name}-{stack.get_logical_id(resource)}"
-    if len(name) > MOST_OF_A_NAME:
-        raise ValueError(f"CloudFormation would cut {name} short")
+    name = resource.function_name
+    if name is None or Token.is_unresolved(name):
+        made = f"{stack.stack_name}-{stack.get_logical_id(resource)}"
+        if len(made) > MOST_OF_A_NAME:
+            raise ValueError(f"CloudFormation would cut {made} short")
+        name = f"{made}-*"
     return stack.format_arn(
         service="lambda",
         resource="function",
-        resource_name=f"{name}-*",
+        resource_name=name,
         arn_format=ArnFormat.COLON_RESOURCE_NAME,
     )
 

@@ -19,6 +19,7 @@ from closeout_cdk.chores import Chores
 from closeout_cdk.config import Config
 from closeout_cdk.failures import Failures
 from closeout_cdk.functions import Functions
+from closeout_cdk.guard import Guard
 from closeout_cdk.ledger import Ledger
 from closeout_cdk.parameters import Parameters
 from closeout_cdk.patrol import Patrol
@@ -69,7 +70,9 @@ class CloseoutStack(Stack):
             secrets=self.secrets,
             webhook=self.api.rest.url_for_path("/webhook"),
         )
-        readers = (made.worker_role, made.ended_role, self.patrol.role)
+        self.guard = self._guard(parameters, config, bundles)
+        guards = [guard.role for guard in self.guard]
+        readers = (made.worker_role, made.ended_role, self.patrol.role, *guards)
         self.secrets.protect((made.receiver_role,), readers, parameters.secret_readers)
         self.failures = Failures(self, "Failures", self.functions)
         self.alarms = Alarms(
@@ -84,19 +87,34 @@ class CloseoutStack(Stack):
         published = chores.publish(self.ledger.table, config)
         self._do_chores(chores, parameters, published)
         self.functions.permit_worker(config, protect(self, self._own(chores)), published)
-        made.start_last(self.ledger, self.secrets, self.api, self.patrol, self.failures, self.alarms, chores)
+        parts = (self.ledger, self.secrets, self.api, self.patrol, self.failures, self.alarms, chores)
+        made.start_last(*parts, *self.guard)
         self._tell(parameters)
+
+    def _guard(self, given: Parameters, config: Config, bundles: Mapping[str, Bundle]) -> tuple[Guard, ...]:
+        """Return the guard for deploys, or nothing."""
+        if given.guard is None:
+            return ()
+        guard = Guard(
+            self,
+            "Guard",
+            given=given,
+            config=config,
+            ledger=self.ledger,
+            secrets=self.secrets,
+            api=self.api,
+            rechecks=self.functions.patrol_alias,
+            bundle=bundles["guard"],
+        )
+        return (guard,)
 
     def _own(self, chores: Chores) -> Own:
         """Return the resources that the worker must not touch."""
         made = self.functions
         groups = (
-            made.worker_logs,
-            made.receiver_logs,
-            made.ended_logs,
-            self.patrol.logs,
-            chores.logs,
+            *(made.worker_logs, made.receiver_logs, made.ended_logs, self.patrol.logs, chores.logs),
             self.api.access_logs,
+            *(guard.logs for guard in self.guard),
         )
         return Own(
             self.ledger,
@@ -104,7 +122,8 @@ class CloseoutStack(Stack):
             (made.dead_letters, made.last_letters),
             [group for group in groups if group is not None],
             self.api.rest,
-            (made.receiver, made.ended, self.patrol.function, chores.function),
+            # Not patrol's: the worker starts rechecks, and what an event asks of patrol GitHub and the ledger decide.
+            (made.receiver, made.ended, chores.function, *(guard.function for guard in self.guard)),
         )
 
     def _do_chores(self, chores: Chores, given: Parameters, published: cdk.CustomResource) -> None:
@@ -116,7 +135,9 @@ class CloseoutStack(Stack):
         """
         made = self.functions
         before: list[IConstruct] = [published]
-        stop = chores.stop(made, self.ledger.table)
+        # Rechecks wait for days, and Lambda deletes a function only after its executions.
+        chores.stop("StopRechecks", self.patrol.function, self.ledger.table)
+        stop = chores.stop("StopRuns", made.worker, self.ledger.table)
         stop.node.add_dependency(self.failures, self.secrets, self.ledger.bucket, made.ended, published)
         before.append(stop)
         if "ledger" not in given.keep:
@@ -148,10 +169,15 @@ class CloseoutStack(Stack):
             "PatrolAlias": (self.patrol.alias_arn, "the function that finds what GitHub did not tell"),
             "Region": (self.region, "where all of it is"),
             "ApiId": (self.api.rest.rest_api_id, "the REST API"),
+            "PublicUrl": (
+                self.guard[0].public_url if self.guard else None,
+                "where workflows ask the guard, and their token's audience",
+            ),
             "OnDestroy": (on_destroy(given), "what cdk destroy leaves behind"),
         }
         for key, (value, description) in told.items():
-            CfnOutput(self, key, value=value, description=description)
+            if value is not None:
+                CfnOutput(self, key, value=value, description=description)
 
 
 def on_destroy(given: Parameters) -> str:

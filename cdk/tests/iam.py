@@ -54,6 +54,8 @@ class Account:
             return "a1b2c3d4e5"
         if kind in NAMED:
             return str(self.resolve(made["Properties"][NAMED[kind]]))
+        if kind == "AWS::Lambda::Function" and "FunctionName" in made["Properties"]:
+            return str(made["Properties"]["FunctionName"])
         name = f"{self._made.stack}-{logical_id}-1A2B3C4D5E6F"
         return name.lower() if kind == "AWS::S3::Bucket" else name
 

@@ -54,6 +54,10 @@ class SmallBundler(Bundler):
         """Return the worker's."""
         return self._small("worker", config.read_text())
 
+    def guard(self, target: Target) -> Bundle:
+        """Return the guard's."""
+        return self._small("guard", "")
+
     def _small(self, name: str, text: str) -> Bundle:
         place = self._folder / name
         place.mkdir(exist_ok=True)

@@ -109,8 +109,8 @@ def test_the_accounts_log_role_is_never_overwritten(standard: Made, make: Make) 
     """`create` sets it where there is none, by a chore that looks first; CloudFormation's own resource would not look."""
     existing = make(apiGatewayLogRole="existing")
     for made, chores in (
-        (standard, ["empty", "log-role", "publish", "stop"]),
-        (existing, ["empty", "publish", "stop"]),
+        (standard, ["empty", "log-role", "publish", "stop", "stop"]),
+        (existing, ["empty", "publish", "stop", "stop"]),
     ):
         assert not made.of("AWS::ApiGateway::Account")
         assert (

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from closeout.actions.registry import builtin
 from closeout.config.load import load
+from closeout.config.typed_deletes import further
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
 from closeout.ledger.dynamodb.table import Table
 from closeout.stack import table as layout
@@ -150,7 +151,7 @@ def test_what_is_written_is_what_the_worker_reads(
     items = boto3.client("dynamodb").scan(TableName=wanted["Table"])["Items"]
     known = [
         layout.known_item(definition_digest(one.canonical()), one.name, outlasts(one))
-        for one in found.automations.values()
+        for one in (*found.automations.values(), *further(found.automations.values(), builtin()))
     ]
     deployed = layout.deployed_item(packed, wanted["Digest"], found.since)
     assert sorted(items, key=str) == sorted([deployed, *known], key=str)

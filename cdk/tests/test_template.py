@@ -39,18 +39,9 @@ def test_the_functions_get_what_they_read_and_no_secret(standard: Made) -> None:
     """Variables hold names, never values; the worker's own alias would be a circle."""
     expected = {
         "Receiver": {"TABLE", "BUCKET", "RETENTION_DAYS", "WORKER", "WEBHOOK_SECRET"},
-        "Worker": {"TABLE", "BUCKET", "RETENTION_DAYS", "API_URL", "GITHUB_SECRET", "CONFIG", "LOG_GROUP"},
-        "Ended": {
-            "TABLE",
-            "BUCKET",
-            "RETENTION_DAYS",
-            "API_URL",
-            "GITHUB_SECRET",
-            "CONFIG",
-            "LOG_GROUP",
-            "WORKER",
-        },
     }
+    runs = {"TABLE", "BUCKET", "RETENTION_DAYS", "API_URL", "GITHUB_SECRET", "CONFIG", "LOG_GROUP"}
+    expected |= {"Worker": runs | {"RECHECKS"}, "Ended": runs | {"WORKER"}}
     expected["PatrolFunction"] = expected["Ended"] | {"WEBHOOK_URL", "STACK", "METRICS", "PATROL"}
     for name, variables in expected.items():
         function = standard.one("AWS::Lambda::Function", name if name in FUNCTIONS else f"Functions{name}")
@@ -98,6 +89,8 @@ def test_runs_are_stopped_after_the_receiver_is_gone_and_while_their_ends_are_ha
     assert named["ChoresStopRuns"] in before(deleting, named["FunctionsReceiver"])
     needed = before(deleting, named["ChoresStopRuns"])
     assert named["ChoresStopRuns"] in before(deleting, named["PatrolFunction"])
+    # Lambda deletes a function only once its executions have ended, and a recheck waits for days.
+    assert named["PatrolFunction"] in before(deleting, named["ChoresStopRechecks"])
     functions = {
         f"Functions{name}" for name in ("Worker", "WorkerPolicy", "Ended", "EndedPolicy", "DeadLetters")
     }
@@ -256,7 +249,7 @@ def test_what_was_chosen_to_be_kept_is_kept_and_told(make: Make) -> None:
     }
     assert made.one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is True
     chores = made.of("Custom::CloseoutChore").values()
-    assert [item["Properties"]["Chore"] for item in chores] == ["publish", "stop"]
+    assert [item["Properties"]["Chore"] for item in chores] == ["publish", "stop", "stop"]
     assert (
         made.template["Outputs"]["OnDestroy"]["Value"]
         == "leaves the table and the bucket, the secrets and the log groups"

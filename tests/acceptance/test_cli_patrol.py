@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from closeout.cli import exits
+from closeout.testing import deliveries
 from closeout.testing.github import FakeGitHub
 from tests.acceptance.cli_process import Result
 from tests.acceptance.forked import run
@@ -80,6 +81,13 @@ def report(**given: dict[str, int]) -> dict[str, Any]:
     return {"deliveries": deliveries, "closings": closings, "orphans": orphans, "errors": []}
 
 
+def command(scene: Machine, name: str, *options: str) -> Result:
+    """Run `closeout deliveries`."""
+    arguments = ["deliveries", name, "--config", str(scene.config), "--db", str(scene.db), *options]
+    done = run(arguments, folder=scene.folder, environment=scene.environment, stdin="", seconds=30)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
 def gone(scene: Machine) -> list[str]:
     """Return the numbers that the automation cleaned up after."""
     file = scene.folder / "gone"
@@ -142,6 +150,38 @@ def test_what_the_hook_could_not_deliver_comes_from_its_log(scene: Machine) -> N
     assert runs(scene)[0]["heard"] == "delivery-log"
 
 
+def test_a_person_can_have_a_delivery_replayed_that_patrol_left_alone(scene: Machine) -> None:
+    """A push that did not arrive starts nothing by itself, and its run when somebody asks for it."""
+    push = "  push:\n    on: { push: {} }\n    repositories: [acme/shop]\n    status: false\n    unguarded: true\n"
+    scene.config.write_text(
+        CONFIG + push + "    steps: [{ uses: shell, with: { run: 'echo pushed >> gone' } }]\n"
+    )
+    scene.start()
+    hook = scene.github.add_hook("acme/shop", url=scene.hook_url, secret=SECRET, events=("push",))
+    assert patrol(scene).code == exits.OK
+    assert isinstance(scene.github.world.now, Clock)
+    scene.github.world.now.ahead += 5
+    hook.url = "http://127.0.0.1:9/webhook"
+    shop = scene.github.world.repository("acme/shop")
+    scene.github.emit(shop, "push", deliveries.push(repository="acme/shop"))
+    scene.github.sender.settle()
+    hook.url = scene.hook_url
+    assert patrol(scene, "--json").json["deliveries"]["ignored"] == 1
+    (row,) = command(scene, "list", "--ignored", "--json").json
+    assert (row["event"], row["repository"], row["hook"]) == ("push", "acme/shop", str(hook.id))
+    assert "no live check" in row["reason"]
+    assert "1 more did not arrive" in command(scene, "list").err
+    shown = command(scene, "replay", row["guid"])
+    assert (shown.code, "shell" in shown.err, runs(scene)) == (exits.REFUSED, True, []), shown.err
+    done = command(scene, "replay", row["guid"], "--yes")
+    assert done.code == exits.OK, done.err
+    until("the run", lambda: gone(scene) == ["pushed"])
+    until("its end", lambda: runs(scene)[0]["verdict"] == "success")
+    assert runs(scene)[0]["heard"] == "delivery-log"
+    assert command(scene, "list", "--ignored", "--json").json == []
+    assert command(scene, "replay", row["guid"], "--yes").code != exits.OK, "it is in the ledger now"
+
+
 def test_a_patrol_that_hangs_holds_up_no_delivery_and_survives_a_kill(scene: Machine) -> None:
     """GitHub does not answer its call; a webhook comes, and then the process is killed."""
     patrol(scene)
@@ -176,6 +216,42 @@ def test_what_cannot_be_asked_is_told_and_starts_nothing(scene: Machine) -> None
     )
     scene.github.faults.clear()
     assert patrol(scene).code == exits.FAILED
+
+
+def test_a_fortnight_without_the_server_an_empty_log_and_every_seventh_call_failing(scene: Machine) -> None:
+    """Each closing since the beginning is torn down once, nothing else is touched, and the gap in the log is told."""
+    github = scene.github
+    scene.start()
+    github.add_hook("acme/shop", url=scene.hook_url, secret=SECRET, events=("pull_request",))
+    close(github, 8)
+    until("the run of #8", lambda: [one["verdict"] for one in runs(scene)] == ["success"])
+    assert patrol(scene, "--json").json["errors"] == []
+    scene.kill()
+    be_away(github, range(25, 31))
+    for number in range(60):  # each sees the calls that no earlier one hits
+        github.faults.add("status", status=502, skip=3 + 6 * number, times=1)
+    scene.start()
+    until("a patrol without an error", lambda: patrol(scene, "--json").code == exits.OK)
+    until("the runs", lambda: len(gone(scene)) == 7, seconds=60)
+    until("their ends", lambda: [one["verdict"] for one in runs(scene)] == ["success"] * 7, seconds=60)
+    assert sum(fault["hits"] for fault in github.faults.all()) > 3
+    assert sorted(gone(scene)) == ["25", "26", "27", "28", "29", "30", "8"]
+    assert {one["heard"] for one in runs(scene) if one["number"] != 8} == {"closed-list"}
+    log = (scene.folder / "server.log").read_text()
+    assert "delivery log ends before the last known delivery" in log, log
+
+
+def be_away(github: FakeGitHub, numbers: range) -> None:
+    """Let people close pull requests for a fortnight, of which the hook's log keeps nothing. One stays open, one went into `main`."""
+    assert isinstance(github.world.now, Clock)
+    github.world.open_pull("acme/shop", number=50)
+    github.world.open_pull("acme/shop", number=51, base="main")
+    github.world.change_pull("acme/shop", 51, "closed")
+    for number in numbers:
+        github.world.now.ahead += 14 * 86_400 / len(numbers)
+        close(github, number)
+    github.sender.settle()
+    github.world.repository("acme/shop").deliveries.clear()
 
 
 def test_it_needs_once_and_a_token(scene: Machine) -> None:

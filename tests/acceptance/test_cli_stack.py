@@ -31,6 +31,7 @@ from tests.contract.remote_harness import BUCKET, GROUP, WORKER, RemoteBench, cl
 from tests.until import until
 
 STACK = "ledger-stack"
+PATROL = "arn:aws:lambda:us-east-1:123456789012:function:ledger-stack-patrol:live"
 
 
 class Lambda:
@@ -50,8 +51,19 @@ class Lambda:
                 name = layout.without_stack(self.headers["X-Amz-Durable-Execution-Name"])
                 starts.append((function, name, json.loads(body)))
                 self.send_response(202)
+                self.send_header("X-Amz-Durable-Execution-Arn", f"{function}/durable-execution/{name}/1")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def do_GET(self) -> None:
+                """Tell that an execution has succeeded, with what was started as its outcome."""
+                ended = {"Status": "SUCCEEDED", "Result": json.dumps({"outcome": str(starts[-1][2])})}
+                body = json.dumps(ended).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class names it so
                 pass
@@ -126,6 +138,7 @@ def scene(tmp_path: Path, cloud: FakeAws) -> Iterator[Scene]:
             "BucketName": BUCKET,
             "LogGroupName": GROUP,
             "WorkerAlias": WORKER,
+            "PatrolAlias": PATROL,
         }
         template = {
             "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
@@ -188,7 +201,7 @@ def test_what_is_not_there_is_said_and_ends_in_1(scene: Scene) -> None:
 
 
 def test_an_audit_goes_by_what_is_deployed(scene: Scene) -> None:
-    """Without a file of this machine; what a run of the stack is about is left alone, and nothing is cleaned up there."""
+    """Without a file of this machine; what a run of the stack is about is left alone. Patrol's function starts what cleans up."""
     world = scene.world
     world.open_pull()
     pull = world.github.world.change_pull(REPOSITORY, 17, "closed")
@@ -201,6 +214,17 @@ def test_an_audit_goes_by_what_is_deployed(scene: Scene) -> None:
     world.config.unlink()
     found = scene.ask("orphans", code=1)
     assert [row["resource"] for row in found["orphans"]] == ["preview-17"]
+    refused = world.closeout("orphans", "--clean", "--stack", STACK, check=False)
+    assert (refused.returncode, "delete stack preview-17" in refused.stderr, scene.starts.started) == (
+        3,
+        True,
+        [],
+    )
+    (cleaned,) = scene.ask("orphans", "--clean", "--yes", code=1)["requests"]
+    ((function, _, event),) = scene.starts.started
+    assert (function, event["clean"]["target"]) == (PATROL, "acme/shop#17 preview-cleanup")
+    assert "@" in event["clean"]["by"]
+    assert cleaned == {"target": "acme/shop#17 preview-cleanup", "outcome": str(event)}
     world.config.write_text(CONFIG, encoding="utf-8")
     run_id = scene.accept().removesuffix("-1")
     left = scene.ask("orphans")
@@ -208,7 +232,6 @@ def test_an_audit_goes_by_what_is_deployed(scene: Scene) -> None:
         [],
         [f"run {run_id} about this pull request has not finished"],
     )
-    assert "--clean works beside a server" in scene.ask("orphans", "--clean", code=2)
 
 
 def test_pause_holds_from_the_moment_it_is_written_until_resume(scene: Scene) -> None:

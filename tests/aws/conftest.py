@@ -26,9 +26,11 @@ __all__ = ["aws"]
 DEPLOYED = [
     "test_deliveries.py",
     "test_emulator.py",
+    "test_guard.py",
     "test_parity.py",
     "test_patrol.py",
     "test_receiver_runtime.py",
+    "test_rechecks.py",
     "test_redeployment.py",
     "test_rights.py",
     "test_runs.py",
@@ -87,7 +89,7 @@ def world() -> Iterator[World]:
         folder = Path(name)
         addresses = folder / "github-addresses.json"
         addresses.write_text(json.dumps({"hooks": [INSIDE]}), "utf-8")
-        context = {"githubAddresses": str(addresses)}
+        context = {"githubAddresses": str(addresses), "guard": INSIDE}
         config = (HERE / "closeout.yaml").read_text("utf-8")
         variables = {"NOTES": str(folder / "notes")}
         with World(folder, config, code=HERE / "code", context=context, variables=variables) as ready:

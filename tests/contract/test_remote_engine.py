@@ -14,11 +14,11 @@ from closeout.core.runs import MAX_DEATHS
 from closeout.engine.durable import Abandoned
 from closeout.engine.invocation import FRESH, LONGEST_WAIT
 from closeout.engine.key_queue import LONGEST_QUEUE, SHORTEST_QUEUE, SUSPECT, next_look
-from closeout.engine.lambda_ import DONE
+from closeout.engine.lambda_ import AFTER_A_FAULT, DONE
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.rows import row_key
 from closeout.ledger.dynamodb.table import Table, update
-from closeout.ports import Durable, Ending, Execution, Operation
+from closeout.ports import Durable, Ending, Execution, Operation, RunRecord
 from closeout.stack import table as layout
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
@@ -710,6 +710,32 @@ def test_a_run_whose_record_is_damaged_ends_as_a_failure(bench: RemoteBench, gat
     assert "cannot be read" in bench.ending(a).summary
     assert [text for text in bench.reports if "cannot be read" in text]
     assert key_items(bench, "k") == []
+
+
+def test_what_follows_the_end_of_a_run_is_done_until_it_succeeds(bench: RemoteBench) -> None:
+    """Also if the process died right after the end was stored; the run itself has ended, and its key is free."""
+    bench.functions["a"] = lambda _durable, _execution: Ending("success", "done")
+    faults: list[Exception] = [StoreUnavailable("later")]
+    seen: list[tuple[str, str | None, str | None, str | None]] = []
+
+    def on_end(record: RunRecord) -> None:
+        if faults:
+            raise faults.pop()
+        definition = record.accepted and record.accepted.definition
+        seen.append((record.execution, record.run.verdict, record.event, definition))
+
+    engine = bench.process(on_end=on_end)
+    a = bench.accept("a", key="k")
+    outcome = engine.advance(a, lambda: FOREVER)
+    assert 0 < outcome["wake"] - bench.clock.now() <= AFTER_A_FAULT
+    assert (bench.ending(a).verdict, seen) == ("success", [])
+    assert bench.reports == [f"{a}: what follows its end cannot be done now: later"]
+    assert engine.advance(a, lambda: FOREVER) == DONE
+    assert seen == [(a, "success", "pull_request.closed", "{}")]
+    other = bench.accept("b", key="k")
+    bench.functions["b"] = bench.functions["a"]
+    assert engine.advance(other, lambda: FOREVER) == DONE
+    assert len(seen) == 2
 
 
 def test_a_finished_run_is_left_alone(bench: RemoteBench, gate: Gate) -> None:

@@ -1,17 +1,35 @@
-"""Many histories of the model: `python -m tests.model --histories 2000`. Without an error it prints how many held."""
+"""Many histories of the model: `python -m tests.model --histories 2000`. It prints how many held, and what happened in them."""
 
 from __future__ import annotations
 
 import argparse
+import random
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import Closings
+from tests.model.machine import HAPPENED, Closings
 from tests.model.on_disk import ClosingsOnDisk
 
-STORES = {"memory": Closings, "sqlite": ClosingsOnDisk}
+
+@contextmanager
+def _on_dynamodb() -> Iterator[Callable[[], Closings]]:
+    from closeout.testing.aws import FakeAws
+    from tests.model.on_dynamodb import ClosingsOnDynamodb
+
+    with FakeAws() as aws:
+        yield lambda: ClosingsOnDynamodb(aws)
+
+
+STORES: Mapping[str, Callable[[], AbstractContextManager[Callable[[], Closings]]]] = {
+    "memory": lambda: nullcontext(Closings),
+    "sqlite": lambda: nullcontext(ClosingsOnDisk),
+    "dynamodb": _on_dynamodb,
+}
 
 
 def effort(histories: int, steps: int = 40, *, known: bool = False) -> settings:
@@ -33,10 +51,26 @@ def main() -> None:
     parser.add_argument("--histories", type=int, default=2_000)
     parser.add_argument("--steps", type=int, default=40, help="the most that happens in one history")
     parser.add_argument("--store", choices=STORES, default="memory")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(2**32), help="for the same histories again"
+    )
     given = parser.parse_args()
+    print(f"{given.histories} histories over {given.store}, --seed {given.seed}", flush=True)
     began = time.monotonic()
-    run_state_machine_as_test(STORES[given.store], settings=effort(given.histories, given.steps))
+    with STORES[given.store]() as machine:
+        run_state_machine_as_test(seed(given.seed)(machine), settings=effort(given.histories, given.steps))
     print(f"{given.histories} histories held, in {time.monotonic() - began:.0f} s")
+    print(statistics(HAPPENED))
+
+
+def statistics(histories: Sequence[Counter[str]]) -> str:
+    """Return a table: what happened, in how many of the histories, and how often in all."""
+    happened = sum(histories, Counter())
+    lines = ["histories      times  what happened"]
+    for what, times in sorted(happened.items(), key=lambda each: -each[1]):
+        share = sum(history[what] > 0 for history in histories) / len(histories)
+        lines.append(f"{share:9.0%} {times:10,}  {what}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

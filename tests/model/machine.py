@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,15 +21,22 @@ from closeout.core.closing import Closing
 from closeout.core.errors import Unauthorized
 from closeout.patrol.moments import seconds
 from closeout.patrol.report import Report
+from closeout.run import guard
 from closeout.testing.github.world import Pull, Repository
 from tests.memory_ledger import MemoryLedger
 from tests.model.outside import Delivery, Died
 from tests.model.people import ANY, DAY, SHOP, SITE, People
-from tests.model.process import Process, Store
+from tests.model.process import Ended, Process, Store
 from tests.unit.run.world import step
 
 BEGINS = re.compile(r"(\S+): patrol begins here with what is closed after (\S+)")
+LATE = (1, 60, 899, 901, 3_600, 7_200)
+"""Seconds after the closing, at which a deploy may end that began before it."""
 OUTAGES = (3_600, 6 * 3_600, DAY, 4 * DAY, 14 * DAY)
+DELAYS = (0, 0, 0, 600, 7_200, 2 * DAY)
+"""Seconds that a delivery is on its way, besides what else happens."""
+HAPPENED: list[Counter[str]] = []
+"""What happened in each history that held."""
 DIES = st.none() | st.integers(0, 40)
 
 
@@ -42,6 +50,7 @@ def automation(name: str, repository: str, *, branches: tuple[str, ...] = ()) ->
         steps=(step(f"{name}-${{{{ event.pull_request.number }}}}"),),
         status_context=f"closeout/{name}",
         bases="ever" if branches else "at-close",
+        patrol="off",
     )
 
 
@@ -63,6 +72,9 @@ class Closings(People):
         """By automation that came later: since when."""
         self.watched: dict[str, float] = {}
         """By automation that came later: since when patrol knows it, if it was not taken out again."""
+        self.arrived: list[Delivery] = []
+        self.pruned_at = 0.0
+        """When the store was last made to forget all that has ended."""
         self.store = self.make_store()
         self.up = True
         self.process = self.start()
@@ -82,17 +94,19 @@ class Closings(People):
         try:
             do()
         except Died:
+            self.fate.born()
             self.process = self.start()
             return False
         finally:
-            self.fate.dies_in = None
+            self.fate.born()
         return True
 
     @initialize()
     def begin(self) -> None:
         """Patrol looks for the first time; what was closed before stays."""
         for repository in self.repositories:
-            self.open(repository, deployed=True)
+            for _ in range(3):
+                self.open(repository, deployed=True)
             self.close(repository, repository.pulls[1], merged=False)
         self.github.in_flight.clear()
         self.clock.advance(60)
@@ -103,23 +117,35 @@ class Closings(People):
     # --- deliveries ---------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.github.in_flight)
-    @rule(index=ANY, as_sent=st.booleans(), dies_in=DIES)
-    def arrive(self, index: int, as_sent: bool, dies_in: int | None) -> None:
+    @rule(index=ANY, after=st.sampled_from(DELAYS), as_sent=st.booleans(), dies_in=DIES)
+    def arrive(self, index: int, after: int, as_sent: bool, dies_in: int | None) -> None:
         """A delivery arrives, in any order, or finds nobody. Some do not say when it was closed."""
         delivery = self.take(index)
+        self.clock.advance(after)
+        self.happened["late or reordered delivery"] += self.is_late(delivery)
         self.deliver(delivery if as_sent else delivery.without_moment(), dies_in)
 
     @precondition(lambda self: self.github.sent)
     @rule(index=ANY, dies_in=DIES)
     def arrive_again(self, index: int, dies_in: int | None) -> None:
         """A delivery of any age arrives once more."""
+        self.happened["doubled delivery"] += self.up
         self.deliver(self.github.sent[index % len(self.github.sent)], dies_in)
+
+    def is_late(self, delivery: Delivery) -> bool:
+        """Whether a delivery arrives an hour after it was sent, or after one that was sent later."""
+        older = self.clock.now() - seconds(delivery.payload["pull_request"]["closed_at"]) > 3_600
+        overtaken = any(int(other.guid[5:]) > int(delivery.guid[5:]) for other in self.arrived)
+        return self.up and (older or overtaken)
 
     def deliver(self, delivery: Delivery, dies_in: int | None) -> None:
         """Bring a delivery, which GitHub's log then has."""
         self.github.log(delivery, arrived=self.up)
         if self.up:
+            self.arrived.append(delivery)
             self.alive(dies_in, lambda: self.process.receive(delivery))
+        else:
+            self.happened["lost delivery"] += 1
 
     @precondition(lambda self: self.up)
     @rule(index=ANY)
@@ -134,6 +160,7 @@ class Closings(People):
             forged = Delivery(repository, hook, "pull_request", "forged", payload)
             with pytest.raises(Unauthorized):
                 self.process.receive(forged, secret="guessed")
+            self.happened["forged delivery"] += 1
 
     # --- closeout -----------------------------------------------------------------------------------------
 
@@ -146,6 +173,8 @@ class Closings(People):
 
     def note(self, report: Report) -> None:
         """Keep what a round has told: since when it watches."""
+        self.happened["round with an error"] += bool(report.errors)
+        self.happened["gap in a log"] += report.gaps
         if report.repositories == len(self.repositories):
             for name in self.loaded.keys() & {one.name for one in self.automations}:
                 self.watched.setdefault(name, self.clock.now())
@@ -168,15 +197,50 @@ class Closings(People):
         """Runs go on."""
         self.alive(dies_in, self.process.work)
 
+    @precondition(lambda self: self.up)
+    @rule(index=ANY, ends_after=st.sampled_from(LATE), asks=st.booleans(), dies_in=DIES)
+    def deploy_too_late(self, index: int, ends_after: int, asks: bool, dies_in: int | None) -> None:
+        """A pull request is closed and torn down while its deploy is under way, which ends after that, and may ask."""
+        found = self.pick("open", index)
+        if found:
+            self.close_pull(index, False)
+            before = len(self.store.endings)
+            self.deliver(self.github.in_flight.pop(), None)
+            self.alive(dies_in, self.process.work)
+            torn_down = [end for end in self.store.endings[before:] if end.verdict == "success"]
+            self.clock.advance(ends_after)
+            self.deploy_all(*found)
+            self.happened["deploy that ended after the teardown"] += bool(torn_down)
+            if asks:
+                self.ask_guard(*found)
+
+    @rule(index=ANY, state=st.sampled_from(["open", "closed"]))
+    def ask(self, index: int, state: str) -> None:
+        """A deploy asks whether it may begin."""
+        found = self.pick(state, index) if self.up else None
+        if found:
+            self.ask_guard(*found)
+
+    def ask_guard(self, repository: Repository, pull: Pull) -> None:
+        """Ask the guard, which must never say "open" of what is closed, or is about to be torn down."""
+        self.happened["guard asked"] += 1
+        answer = guard.ask(self.github, self.store.teardowns, repository.full_name, pull.number)
+        if answer.verdict == "closed":
+            self.process.rechecks.hurry(repository.full_name, pull.number)
+        if answer.verdict == "open" and not self.github.lag:
+            assert pull.state == "open"
+
     @rule(what=st.sampled_from(["watermarks", "old deliveries", "all deliveries", "logs"]))
     def lose_memory(self, what: str) -> None:
         """The store forgets how far patrol has read, or it is pruned; or GitHub forgets what it sent."""
         if what == "watermarks":
+            self.happened["lost watermark"] += bool(self.store.marks("repository"))
             self.store.lose_marks()
         elif what == "logs":
             self.empty_logs()
         else:
             self.store.ledger.prune(30 * DAY if what == "old deliveries" else 0)
+            self.pruned_at = self.clock.now() if what == "all deliveries" else self.pruned_at
 
     @rule()
     def add_or_remove(self) -> None:
@@ -194,6 +258,7 @@ class Closings(People):
         """A repository is renamed, and the configuration with it, or later."""
         repository = self.repositories[which]
         name = f"acme/renamed-{self.github.number()}"
+        self.happened["rename"] += 1
         self.github.world.rename(repository.full_name, name)
         if edit:
             self.edit()
@@ -218,9 +283,20 @@ class Closings(People):
         """It is on again."""
         self.up, self.process = True, self.start()
 
-    @rule(closed=st.lists(ANY, min_size=1, max_size=6), duration=st.sampled_from(OUTAGES), logs=st.booleans())
-    def be_away(self, closed: list[int], duration: int, logs: bool) -> None:
-        """The machine is off while people close pull requests, and nobody tells it later."""
+    @rule(
+        closed=st.lists(ANY, min_size=1, max_size=6),
+        duration=st.sampled_from(OUTAGES),
+        logs=st.booleans(),
+        nth=st.sampled_from([0, 2, 3, 5, 7]),
+        dies_in=DIES,
+    )
+    def be_away(
+        self, closed: list[int], duration: int, logs: bool, nth: int = 0, dies_in: int | None = None
+    ) -> None:
+        """The machine is off while people close pull requests, and nobody tells it later. It starts with a patrol.
+
+        Every Nth call to GitHub may fail then.
+        """
         self.up = False
         for index in closed:
             self.clock.advance(duration / len(closed))
@@ -229,12 +305,20 @@ class Closings(People):
                 self.lose(0, logs)
         if not logs:
             self.empty_logs()
+        self.happened["outage of hours" if duration < DAY else "outage of days"] += 1
+        self.happened["outage of 14 days with an empty log"] += duration == 14 * DAY and not logs
         self.come_back()
+        before = self.fate.nth
+        self.fate.nth = nth or before
+        self.patrol(lists=True, dies_in=dies_in)
+        self.fate.nth = before
 
     # --- the end ------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
         """Let all be quiet, patrol twice, and look. Then close what is open, tell nobody, and look again."""
+        self.happened["crash"] += self.fate.deaths
+        self.happened["API fault"] += self.fate.failed
         self.trouble(0, "502", 0, 5_000)
         self.fate.meanwhile = lambda: None
         self.up = True
@@ -243,11 +327,16 @@ class Closings(People):
         for _ in range(len(self.repositories[0].pulls) + len(self.repositories[1].pulls)):
             self.close_pull(0, False)
         self.settle()
+        for end in self.store.endings:
+            self.happened[f"run heard of by {end.heard}"] += 1
+            self.happened[f"run that ended as {end.verdict}"] += 1
+            self.happened["attempt that a recheck started"] += end.again
+        HAPPENED.append(self.happened)
 
     def settle(self) -> None:
         """Patrol twice without any trouble, and look. Between the two somebody closes one more, and nobody tells it."""
         self.lose_all()
-        self.finish_runs()
+        self.make_rechecks()
         for closes in (True, False):
             self.clock.advance(3_600)
             report = self.process.patrol()
@@ -273,8 +362,19 @@ class Closings(People):
             self.clock.advance(max(0.0, wake - self.clock.now()))
         raise AssertionError("runs do not end")
 
+    def make_rechecks(self) -> None:
+        """Let all runs end, and wait for everything that is looked at again."""
+        for _ in range(1_000):
+            self.finish_runs()
+            at = self.process.rechecks.next_at()
+            if at is None:
+                return
+            self.clock.advance(max(0.0, at - self.clock.now()))
+        raise AssertionError("rechecks do not end")
+
     def check(self) -> None:
         """Look at what became of each closing, and at what is left."""
+        assert not [text for text in self.store.told if "failed:" in text], self.store.told
         for repository, pull, closing in self.closings:
             for one in self.automations:
                 self.check_closing(one, repository, pull, closing)
@@ -290,7 +390,7 @@ class Closings(People):
         ends = [
             end for end in self.store.endings if (end.automation, end.closing) == (one.name, str(closing))
         ]
-        ran = [end for end in ends if end.verdict in ("success", "failure")]
+        ran = [end for end in ends if end.verdict in ("success", "failure") and not end.again]
         assert len(ran) <= 1, f"{told}: ran {len(ran)} times: {ran}"
         closed = seconds(closing.closed_at)
         if closed <= max(self.first[repository.id], self.loaded.get(one.name, 0) - 1):
@@ -305,6 +405,18 @@ class Closings(People):
             in_time = self.cloud.created.get(name, math.inf) < ran[0].began
             left = name in self.cloud.made and in_time and ran[0].verdict != "failure"
             assert not left, f"{told}: {name} is left: {ran}"
+            self.check_late_deploy(name, ends)
+
+    def check_late_deploy(self, name: str, ends: list[Ended]) -> None:
+        """What was deployed within two hours after the teardown of a pull request that is closed still is gone by now.
+
+        But for what a recheck gave up, after hours of errors, and for what the store was made to forget.
+        """
+        last = ends[-1]
+        late = name in self.cloud.made and 0 <= self.cloud.created[name] - last.ended <= max(LATE)
+        if late and last.verdict == "success" and last.ended > self.pruned_at:
+            given_up = any("given up" in text for text in self.store.told)
+            assert given_up, f"{name} was deployed after its teardown, and is left: {ends}"
 
     def check_audit(self) -> None:
         """All that is left of closed pull requests has a name, however long they are closed; nothing else is an orphan."""

@@ -49,19 +49,31 @@ class Fate:
     meanwhile: Callable[[], None] = lambda: None
     """Happens before each call to GitHub: other people do not wait."""
     calls: int = 0
+    failed: int = 0
+    deaths: int = 0
+
+    dead: bool = False
+    """Whether it was killed: then it does nothing more, not even in a `finally`."""
 
     def step(self) -> None:
         """Count what the process does outside itself. Raises `Died`."""
         if self.dies_in is not None:
             self.dies_in -= 1
             if self.dies_in < 0:
-                self.dies_in = None
+                self.deaths += not self.dead
+                self.dead = True
                 raise Died
+
+    def born(self) -> None:
+        """Let another process take over."""
+        self.dies_in, self.dead = None, False
 
     def fails(self) -> bool:
         """Whether the next call to GitHub fails."""
         self.calls += 1
-        return bool(self.nth) and self.calls % self.nth == 0
+        fails = bool(self.nth) and self.calls % self.nth == 0
+        self.failed += fails
+        return fails
 
 
 @dataclass(eq=False)

@@ -6,6 +6,7 @@ one a page.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 from hypothesis import strategies as st
@@ -34,6 +35,8 @@ class People(RuleBasedStateMachine):
         self.cloud = Cloud(self.github)
         self.repositories = [self.github.add_repository(name) for name in (SHOP, SITE)]
         self.closings: list[tuple[Repository, Pull, Closing]] = []
+        self.happened: Counter[str] = Counter()
+        """How often each thing happened: a rule that finds nothing to do is not counted."""
 
     # --- pull requests ------------------------------------------------------------------------------------
 
@@ -45,6 +48,7 @@ class People(RuleBasedStateMachine):
 
     def open(self, repository: Repository, *, deployed: bool, base: str = "develop") -> None:
         """Open a pull request."""
+        self.happened["open"] += 1
         times = {"created_at": stamp(self.clock.now())}
         pull = self.github.world.open_pull(repository.full_name, base=base, times=times)
         if deployed:
@@ -52,6 +56,7 @@ class People(RuleBasedStateMachine):
 
     def deploy_all(self, repository: Repository, pull: Pull) -> None:
         """Deploy what a pull request has."""
+        self.happened["deploy" if pull.state == "open" else "deploy to a closed one"] += 1
         kinds = ("preview", "database", "late") if repository is self.repositories[0] else ("page",)
         for kind in kinds:
             if kind != "preview" or pull.base == "develop":
@@ -80,6 +85,7 @@ class People(RuleBasedStateMachine):
         found = self.pick("open", index)
         if found:
             repository, pull = found
+            self.happened["retarget"] += base != pull.base
             retarget(cast("Any", self.github), repository.full_name, pull.number, base, automatic=automatic)
 
     @rule(index=ANY, merged=st.booleans())
@@ -92,6 +98,7 @@ class People(RuleBasedStateMachine):
 
     def close(self, repository: Repository, pull: Pull, *, merged: bool) -> None:
         """Close a pull request, and note that it happened."""
+        self.happened["close"] += 1
         self.github.world.change_pull(repository.full_name, pull.number, "closed", merged=merged)
         self.closings.append((repository, pull, Closing(repository.id, pull.id, str(pull.closed_at))))
 
@@ -102,6 +109,7 @@ class People(RuleBasedStateMachine):
         if found:
             self.clock.advance(1)
             repository, pull = found
+            self.happened["reopen"] += 1
             self.github.world.change_pull(repository.full_name, pull.number, "reopened")
 
     @rule(index=ANY)
@@ -147,6 +155,7 @@ class People(RuleBasedStateMachine):
     def lose(self, index: int, logged: bool) -> None:
         """A delivery is lost; GitHub's log may have it or not."""
         delivery = self.take(index)
+        self.happened["lost delivery"] += 1
         if logged:
             self.github.log(delivery, arrived=False)
 

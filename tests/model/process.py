@@ -7,7 +7,7 @@ threads. What the process knows, the store has; a new process over the same stor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from closeout.core.automation import Automation, Current
 from closeout.core.inverse import Naming
 from closeout.core.redact import Redactor
 from closeout.engine.durable import Suspended
+from closeout.engine.recorder import Finished
 from closeout.intake import headers as heads
 from closeout.intake.receiver import Receiver
 from closeout.orphans import audit as orphans
@@ -25,14 +26,17 @@ from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Ending, Execution, Operation, Pending
 from closeout.run.deps import RunDeps
+from closeout.run.recheck import BY
 from closeout.run.workflow import make_run_function
 from closeout.testing.durable import MemoryDurable
 from closeout.wiring.api_intake import ApiIntake
+from closeout.wiring.rechecks import Mark, Rechecks
 from closeout.wiring.reruns import Reruns
 from tests.model.outside import HOOK_URL, SECRET, Cloud, Delivery, GitHub
 from tests.unit.run.world import ACCOUNT, DELETE
 
-WRITES = ("accept_group", "accept_wait", "save_mark", "begin", "save", "park", "finish", "claim_closing")
+ATTEMPTS = ("new_attempt", "add_runs", "claim_closing")
+WRITES = ("accept_group", "accept_wait", "save_mark", "begin", "save", "park", "finish", *ATTEMPTS)
 """What a process does to its store. It may be killed before each of these, and after."""
 
 
@@ -44,7 +48,10 @@ class Ended(NamedTuple):
     verdict: str
     summary: str
     began: float
+    ended: float
     heard: str
+    again: bool
+    """A recheck found something, and this attempt deleted it."""
 
 
 class Store:
@@ -53,7 +60,19 @@ class Store:
     def __init__(self, ledger: Any, reader: Any) -> None:
         self.ledger, self.reader = ledger, reader
         self.endings: list[Ended] = []
+        self.rechecked: float | None = None
+        """Until when rechecks were made."""
+        self.told: list[str] = []
+        """What rechecks reported."""
         self._lost: set[tuple[str, str]] = set()
+
+    def started(self, executions: Iterable[str]) -> None:
+        """Do nothing: a server's engine finds by itself what was stored, and on AWS whatever stores it starts it."""
+
+    def teardowns(self, repository: str, number: int) -> Sequence[str]:
+        """Return the executions on their way that the closing of a pull request started."""
+        found: Sequence[str] = self.reader.teardowns(repository, number)
+        return found
 
     def lose_marks(self) -> None:
         """Lose how far patrol has read."""
@@ -64,16 +83,21 @@ class Store:
         """Keep the end of an attempt."""
         self.ledger.finish(number, ending, at)
         execution, operations = self.ledger.load(number)
-        run = self.reader.run(execution.id)
+        self.note(execution.id, operations, ending)
+
+    def note(self, execution: str, operations: Sequence[Operation], ending: Ending) -> None:
+        """Remember an ending, which the ledger may forget."""
+        run = self.reader.run(execution)
         # A ledger keeps one closing a delivery. Two runs of one that named none may have learned two, each for itself.
         claims = [
-            json.loads(one.result)["closing"]
+            json.loads(one.result or "null")["closing"]
             for one in operations
             if one.name == "closing" and one.state == "ok"
         ]
         closing = claims[0] if claims else run.closing
-        began = run.started_at or run.accepted_at
-        self.endings.append(Ended(run.automation, closing, *ending, began, run.heard))
+        began, ended = run.started_at or run.accepted_at, run.finished_at or 0.0
+        again = run.requested_by == BY
+        self.endings.append(Ended(run.automation, closing, *ending, began, ended, run.heard, again))
 
     def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the marks that are not lost."""
@@ -93,14 +117,16 @@ class Process:
         self._fate, self._clock = github.fate, github.clock
         self._automations = {automation.name: automation for automation in automations}
         self._receiver = Receiver.of(automations, lambda: [SECRET.encode()])
-        self._run = make_run_function(self._deps())
-        ledger: Any = _Mortal(self)
+        deps = self._deps()
+        self._run = make_run_function(deps)
+        ledger: Any = _Mortal(self, store.ledger)
+        attempts: Any = _Mortal(self, store.ledger.attempts)
         reruns = Reruns(
             store.reader,
-            store.ledger.attempts,
+            attempts,
             self._automations,
             matched=self._receiver.runs,
-            start=lambda _executions: None,
+            start=store.started,
         )
         self._ledger = ledger
         self._patrol = Patrol(
@@ -110,9 +136,9 @@ class Process:
                 self._receiver,
                 store.reader,
                 ledger,
-                store.ledger.attempts,
+                attempts,
                 ledger.accept_group,
-                lambda _executions: None,
+                store.started,
                 lambda runs: reruns.closed_again(runs, by="patrol"),
                 self._clock.now,
             ),
@@ -121,18 +147,38 @@ class Process:
             pause=self._clock.advance,
         )
         store.ledger.recover()
+        self.rechecks = self.make_rechecks(attempts, deps)
+        self.rechecks.recover()
+
+    def make_rechecks(self, attempts: Any, deps: RunDeps) -> Rechecks:
+        """Return what looks again after teardowns."""
+        mark = Mark(lambda: self._store.rechecked, self._note_rechecked)
+        return Rechecks(
+            self._store.reader,
+            attempts,
+            self._automations,
+            deps,
+            mark=mark,
+            start=lambda: None,
+            report=self._store.told.append,
+        )
+
+    def _note_rechecked(self, until: float) -> None:
+        self._fate.step()
+        self._store.rechecked = until
 
     def write(self, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Write to the store, if the process lives that long."""
         self._fate.step()
         target = self._store if name in ("save_mark", "finish") else self._store.ledger
+        target = self._store.ledger.attempts if name in ATTEMPTS else target
         answer = getattr(target, name)(*arguments, **keywords)
         self._fate.step()
         return answer
 
-    def reads(self, name: str) -> Any:
-        """Return what reads the store."""
-        return getattr(self._store if name == "marks" else self._store.ledger, name)
+    def marks(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the marks that are not lost."""
+        return self._store.marks(kind)
 
     def receive(self, delivery: Delivery, secret: str = SECRET) -> None:
         """Take in a delivery as the server does. Raises what the server answers with an error."""
@@ -156,7 +202,8 @@ class Process:
     # --- runs ---------------------------------------------------------------------------------------------
 
     def work(self) -> float | None:
-        """Let each run go on that may; return when the next one has to, None if all have finished."""
+        """Make what rechecks are due, then let each run go on; return when the next one has to, None if all have finished."""
+        self.rechecks.run_due()
         wakes: list[float] = []
         busy: set[str | None] = set()
         for pending in self._store.ledger.pending(0):
@@ -182,7 +229,9 @@ class Process:
             return waits.wake
         if replay.suspended is not None:
             return replay.suspended
-        self._ledger.finish(pending.number, ending, self._clock.now())
+        now = self._clock.now()
+        self._ledger.finish(pending.number, ending, now)
+        self.rechecks.finished(Finished(execution, ending, now, replay.operations))
         return None
 
     def _deps(self) -> RunDeps:
@@ -230,12 +279,13 @@ def _no_details(_execution: Execution) -> str | None:
 class _Mortal:
     """The store as the process has it."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, process: Process, target: Any) -> None:
+        self._process, self._target = process, target
+        self.marks = process.marks
 
     def __getattr__(self, name: str) -> Any:
         if name not in WRITES:
-            return self._process.reads(name)
+            return getattr(self._target, name)
         return lambda *arguments, **keywords: self._process.write(name, arguments, keywords)
 
 

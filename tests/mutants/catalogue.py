@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutants import (
     aws_patrol,
+    aws_rechecks,
+    checks,
     closings,
     connections,
     deployment,
@@ -15,8 +17,10 @@ from tests.mutants import (
     orphans,
     patrol,
     protection,
+    reactions,
     recording,
     stack,
+    stack_guard,
     turns,
 )
 from tests.mutants.mutant import Mutant
@@ -559,9 +563,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "    return int(expires)",
         (f"{INVOCATIONS}::test_what_is_stored_expires_only_after_the_run_is_over",),
     ),
+    *aws_rechecks.MUTANTS,
     *network.MUTANTS,
     *patrol.MUTANTS,
+    *reactions.MUTANTS,
     *aws_patrol.MUTANTS,
+    *checks.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
     *deployment.MUTANTS,
@@ -573,5 +580,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *engine.MUTANTS,
     *invocations.MUTANTS,
     *stack.MUTANTS,
+    *stack_guard.MUTANTS,
     *turns.MUTANTS,
 )

@@ -81,8 +81,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the step's `if` does not count",
         f"{SOURCE}/verdict.py",
-        "        if find.step.condition is not None and not cel.condition(find.step.condition, payload):",
-        "        if find.step.condition is not None and cel.condition(find.step.condition, payload) is None:",
+        "        if condition is not None and not cel.condition(condition, payload, cel.NOTHING_YET):",
+        "        if condition is not None and cel.condition(condition, payload, cel.NOTHING_YET) is None:",
         (f"{VERDICT}::test_the_steps_own_condition_counts",),
     ),
     Mutant(

@@ -6,9 +6,52 @@ from tests.mutants.mutant import Mutant
 
 LIST = "tests/unit/patrol/test_closed_list.py"
 LOG = "tests/unit/patrol/test_delivery_log.py"
+OWNERS = "tests/unit/patrol/test_owners.py"
 INTAKE = "tests/unit/wiring/test_api_intake.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "patrol: a new repository is taken for the one whose old name it has",
+        "src/closeout/patrol/closings.py",
+        "            if read.begun:\n",
+        "            if False:\n",
+        (f"{LIST}::test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it",),
+    ),
+    Mutant(
+        "patrol: the daily audit spends what runs need",
+        "src/closeout/wiring/orphans.py",
+        "            return self._reader.read(path, query or {}).body",
+        "            return self._github.request(method, path, query=query)",
+        ("tests/unit/wiring/test_patrol_audits.py::test_an_audit_spends_no_more_than_its_patrol_may",),
+    ),
+    Mutant(
+        "patrol: an owner whose list cannot be read has no repositories",
+        "src/closeout/patrol/rounds.py",
+        "in missing]",
+        "in ()]",
+        (f"{OWNERS}::test_a_list_that_cannot_be_read_is_an_error_and_what_was_known_is_read_on",),
+    ),
+    Mutant(
+        "patrol: a repository that is not listed for a while loses its beginning",
+        "src/closeout/patrol/closings.py",
+        " and not listened(mark.name))",
+        ")",
+        (f"{OWNERS}::test_a_repository_that_github_does_not_list_for_a_while_keeps_its_beginning",),
+    ),
+    Mutant(
+        "patrol: a pattern covers what the automation takes back, or what another owner has",
+        "src/closeout/patrol/coverage.py",
+        "for one in self.listening if _covers(one, name))",
+        "for one in self.listening)",
+        ("tests/unit/patrol/test_coverage.py::test_a_pattern_stands_for_what_github_lists_of_its_owner",),
+    ),
+    Mutant(
+        "patrol: a delivery that arrived after all is offered as one that did not",
+        "src/closeout/patrol/ignored.py",
+        "if not stored(str(each.hook), each.guid)]",
+        "if each.guid]",
+        (f"{LOG}::test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_replayed",),
+    ),
     Mutant(
         "patrol: what was closed before the beginning is started",
         "src/closeout/patrol/marks.py",
@@ -26,8 +69,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: a repository that was renamed loses its beginnings",
         "src/closeout/patrol/closings.py",
-        "(mark for mark in marks.values() if mark.id not in seen)",
-        "marks.values()",
+        "if mark.id not in seen and not listened(mark.name))",
+        "if not listened(mark.name))",
         (f"{LIST}::test_a_repository_with_a_new_name_is_watched_on",),
     ),
     Mutant(
@@ -111,8 +154,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol: the reserve of live checks and statuses is spent",
         "src/closeout/patrol/reader.py",
-        "            self._allowed = min(half, free)",
-        "            self._allowed = half",
+        "before + min(most, free)",
+        "before + most",
         (f"{LIST}::test_a_round_spends_half_of_what_is_left_and_keeps_the_reserve",),
     ),
     Mutant(

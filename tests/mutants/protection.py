@@ -22,6 +22,22 @@ NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "another repository's run counts as an earlier one, because it has the old name",
+        "src/closeout/ledger/sqlite/views.sql",
+        "o.run_id <> r.run_id\n  AND coalesce(rtrim(e.closing, replace(e.closing, '/', '')) = rtrim(d.closing, replace(d.closing, '/', '')),\n               e.repository = d.repository)",
+        "o.run_id <> r.run_id\n  AND e.repository = d.repository",
+        (
+            "tests/unit/ledger/sqlite/test_views.py::test_earlier_and_later_closings_are_those_of_the_same_pull_request",
+        ),
+    ),
+    Mutant(
+        "a recheck that comes due while an attempt runs is dropped",
+        "src/closeout/wiring/rechecks.py",
+        "            if not self._postponed(due):\n",
+        "            if True:\n",
+        (f"{RECHECKS}::test_a_recheck_that_comes_due_while_a_further_attempt_runs_is_made_after_it",),
+    ),
+    Mutant(
         "a recheck does not ask whether the pull request is closed",
         "src/closeout/run/recheck.py",
         "    livecheck.check(subject, deps.github)\n",
@@ -37,16 +53,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "scripts run again after a recheck",
-        "src/closeout/run/recheck.py",
-        "    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)",
+        "src/closeout/config/typed_deletes.py",
+        "    return replace(automation, steps=steps, grace=0.0, late=True)",
         "    return replace(automation, grace=0.0, late=True)",
         (f"{RECHECKS}::test_scripts_and_comments_do_not_run_again",),
     ),
     Mutant(
         "a recheck that could not be made is forgotten",
         "src/closeout/wiring/rechecks.py",
-        "                    heapq.heappush(self._due, later)",
-        "                    pass",
+        "                heapq.heappush(self._due, later)",
+        "                pass",
         (f"{RECHECKS}::test_what_github_or_aws_does_not_say_is_asked_again",),
     ),
     Mutant(
@@ -58,9 +74,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "two runs are started for one find",
-        "src/closeout/wiring/rechecks.py",
-        "        if run.attempt != teardown.attempt or self._reader.superseded(run.id, run.attempt):",
-        "        if run.attempt != teardown.attempt:",
+        "src/closeout/run/recheck.py",
+        "        if self._reader.superseded(run.id, run.attempt):",
+        "        if not run.id:",
         (f"{RECHECKS}::test_a_later_closing_and_a_later_attempt_have_rechecks_of_their_own",),
     ),
     Mutant(
@@ -93,7 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a defect that one recheck meets ends them all",
-        "src/closeout/wiring/rechecks.py",
+        "src/closeout/run/recheck.py",
         "        except Exception as error:  # noqa: BLE001 - a defect that one run",
         "        except ZeroDivisionError as error:  # noqa: BLE001 - a defect that one run",
         (f"{RECHECKS}::test_a_defect_that_one_recheck_meets_leaves_the_others",),
@@ -135,7 +151,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "strangers may ask",
-        "src/closeout/wiring/guard.py",
+        "src/closeout/wiring/workflow_guard.py",
         "        if not self._covers(repository):",
         "        if False:",
         ("tests/acceptance/test_cli_guard.py::test_a_workflow_asks_the_server_with_its_token",),
@@ -357,8 +373,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the rights to read tags are not asked for",
         "src/closeout/config/permissions.py",
-        "tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()",
-        "tags = ()",
+        "    return tuple(action.tag_permissions(step.inputs)) if automation.protect_tags else ()",
+        "    return ()",
         (f"{RIGHTS}::test_tags_are_readable_only_where_the_file_protects_by_tag",),
     ),
     Mutant(

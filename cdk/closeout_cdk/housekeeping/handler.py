@@ -298,7 +298,8 @@ def _publish(kind: str, wanted: dict[str, str], dynamodb: Any, sleep: Sleep) -> 
             _know({}, table, dynamodb)
         return
     packed = base64.b64decode(wanted["Config"], validate=True)
-    _when_allowed(lambda: _know(_definitions(packed), table, dynamodb), dynamodb, sleep)
+    definitions = _definitions(packed, json.loads(wanted.get("Further", "{}")))
+    _when_allowed(lambda: _know(definitions, table, dynamodb), dynamodb, sleep)
     item = {**CONFIG, "data": {"B": packed}, "digest": digest, "since": {"N": repr(time.time())}}
     dynamodb.put_item(TableName=table, Item=item)
 
@@ -331,15 +332,20 @@ def _known(table: str, dynamodb: Any) -> dict[str, Item]:
     return {item["sk"]["S"]: item for page in pages for item in page["Items"]}
 
 
-def _definitions(packed: bytes) -> dict[str, Item]:
-    """Return the items of the definitions of a packed configuration, by sort key: `stack.deployed` says what it holds."""
+def _definitions(packed: bytes, further: dict[str, list[str]] | None = None) -> dict[str, Item]:
+    """Return the items of the definitions of a packed configuration, by sort key: `stack.deployed` says what it holds.
+
+    `further` are the digests, by automation, of what is made of its definitions for further attempts.
+    """
     items = {}
     for automation in json.loads(zlib.decompress(packed))["automations"]:
         text = json.dumps(automation, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        name = "definition#" + hashlib.sha256(text.encode()).hexdigest()
         seconds = automation["queue_timeout"] + automation["timeout"] + LATE
         about = {"automation": {"S": automation["name"]}, "seconds": {"N": repr(seconds)}}
-        items[name] = {"pk": CONFIG["pk"], "sk": {"S": name}, **about}
+        own = hashlib.sha256(text.encode()).hexdigest()
+        for digest in (own, *(further or {}).get(automation["name"], ())):
+            name = f"definition#{digest}"
+            items[name] = {"pk": CONFIG["pk"], "sk": {"S": name}, **about}
     return items
 
 

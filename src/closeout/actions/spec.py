@@ -189,6 +189,16 @@ class Work(Protocol):
 Inputs: TypeAlias = Mapping[str, Any]
 
 
+def no_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
+    """Return nothing: the action needs no right that closeout knows of."""
+    return ()
+
+
+def nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Return nothing: `apply` reports the result, and there is nothing to look for afterwards."""
+    return ()
+
+
 class Existing(NamedTuple):
     """Something that exists now, as an inventory found it."""
 
@@ -250,6 +260,8 @@ class Action:
     caller reads each name backwards; it never leaves out a page: what cannot be read is a `ServiceError`."""
     inventory_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
     """What `inventory` needs by itself: rights to list, none to change."""
+    plan_permissions: Callable[[Inputs], tuple[Permission, ...]] = lambda _inputs: ()
+    """What `plan` needs by itself, of an action with `absent`: rights to read, none to change. A recheck on AWS plans with them."""
     not_listed: Callable[[Naming], str | None] = lambda _naming: None
     """Why `inventory` cannot list what is under names of this form; None if it can."""
     check: Callable[[Inputs], Sequence[str]] | None = None

@@ -29,6 +29,7 @@ def page(answer: HttpAnswer, body: Json) -> Page:
         next=dict(parse_qsl(urlsplit(following[1]).query)) if following else None,
         remaining=_count(headers.get("x-ratelimit-remaining")),
         limit=_count(headers.get("x-ratelimit-limit")),
+        scopes=_scopes(headers.get("x-oauth-scopes")),
     )
 
 
@@ -43,6 +44,11 @@ def _date(text: str | None) -> int:
 def _count(text: str | None) -> int | None:
     number = seconds(text)
     return None if number is None else int(number)
+
+
+def _scopes(text: str | None) -> tuple[str, ...] | None:
+    """Return the scopes of a classic token (docs.github.com: "Scopes for OAuth apps"); a token may have none."""
+    return None if text is None else tuple(scope.strip() for scope in text.split(",") if scope.strip())
 
 
 def seconds(text: str | None) -> float | None:

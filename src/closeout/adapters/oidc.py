@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from closeout.core.errors import ServiceError, TokenRefused, Unavailable
+from closeout.core.runs import clip
 from closeout.core.url import parse_base
 from closeout.ports import Clock, Http
 
@@ -26,6 +27,8 @@ LEEWAY = 30
 """Seconds that GitHub's clock and this one may differ."""
 LONGEST = 16_384
 """Characters of a token; GitHub's have about 2,000."""
+LONGEST_REASON = 200
+"""Characters of a refusal: PyJWT quotes some of what a stranger wrote."""
 CLAIMS = ("exp", "iat", "iss", "aud", "repository", "repository_id")
 
 
@@ -80,7 +83,7 @@ class WorkflowTokens:
                 options={"require": list(CLAIMS)},
             )
         except jwt.PyJWTError as error:
-            raise TokenRefused(f"the token is refused: {error}") from None
+            raise TokenRefused(clip(f"the token is refused: {error}", LONGEST_REASON)) from None
         return claims
 
     def _key(self, name: str) -> Any:
@@ -93,6 +96,8 @@ class WorkflowTokens:
                     self._keys = self._fetch()
                 except ServiceError as error:
                     self._failure = error
+                    if age > FRESH:
+                        self._keys = {}  # GitHub may have withdrawn one of them
             if name in self._keys:
                 return self._keys[name]
             raise self._failure or TokenRefused("the token is refused: GitHub has no key of this name")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from closeout.cli import options, output, suggestions
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import Group
 from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ class ActionsGroup(Group):
 
 
 @click.group(
-    "actions",
-    cls=ActionsGroup,
-    short_help="List the actions that steps can use, and describe one.",
-    examples=("closeout actions", "closeout actions show aws/s3-delete-objects"),
+    "actions", cls=ActionsGroup, examples=("closeout actions", "closeout actions show aws/s3-delete-objects")
 )
 def actions() -> None:
     """List the actions that steps can use, or describe one: its inputs, its permissions, an example.
@@ -51,7 +48,7 @@ def actions() -> None:
     """
 
 
-@actions.command("list", cls=Command, examples=("closeout actions list --json",))
+@actions.command("list", examples=("closeout actions list --json",))
 @options.as_json
 def list_(as_json: bool) -> None:
     """List every action with its one-line summary."""
@@ -68,7 +65,7 @@ def list_(as_json: bool) -> None:
     )
 
 
-@actions.command("show", cls=Command, examples=("closeout actions show aws/cloudformation-delete-stack",))
+@actions.command("show", examples=("closeout actions show aws/cloudformation-delete-stack",))
 @click.argument("name", shell_complete=suggestions.actions)
 @options.as_json
 def show(name: str, as_json: bool) -> None:

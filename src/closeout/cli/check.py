@@ -8,28 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from closeout.cli import exits, findings, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 
 if TYPE_CHECKING:
     from closeout.config.inverses import StepInventory
 
 
-@click.command(
-    "check",
-    cls=Command,
-    short_help="Check a configuration; report every error with its line.",
-    examples=("closeout check closeout.yaml", "closeout check closeout.yaml --json"),
-)
-@click.argument(
-    "path",
-    metavar="[CONFIG]",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=options.DEFAULT_CONFIG,
-    envvar="CLOSEOUT_CONFIG",
-)
+@command("check", "closeout check closeout.yaml", "closeout check closeout.yaml --json")
+@options.config_argument
 @options.as_json
 def check(path: Path, as_json: bool) -> int:
     """Check CONFIG (closeout.yaml) and print every error as FILE:LINE:COL: message.
@@ -71,7 +58,8 @@ def check(path: Path, as_json: bool) -> int:
             output.note(
                 output.wrapped(f"{one['automation']}: bases: {one['bases']}, {one['reason']}", "", "  ")
             )
-        output.note(f"{path}: {_count(errors, 'error')}." if found else f"{path}: fine.")
+        count = f"{errors or 'no'} error{'' if errors == 1 else 's'}"
+        output.note(f"{path}: {count}." if found else f"{path}: fine.")
         for step in steps:
             output.note(output.wrapped(_inventory(step), "  ", "    "))
     return exits.FAILED if errors else exits.OK
@@ -82,7 +70,3 @@ def _inventory(one: StepInventory) -> str:
     if one.reason is None:
         return f"{place}: `closeout orphans` lists what it would delete."
     return f"{place}: `closeout orphans` lists nothing, because {one.reason}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

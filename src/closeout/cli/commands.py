@@ -1,7 +1,7 @@
 """How a command presents itself: help with examples, and groups that import a command only when it is called.
 
 click alone is imported here. Each `--help` ends with examples that can be pasted, and the same values make
-the reference page (`closeout.cli.reference`), so neither can say something that the other does not.
+the reference page (`docs/cli_reference.py`), so neither can say something that the other does not.
 """
 
 from __future__ import annotations
@@ -29,18 +29,16 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, one to a line, unwrapped so that they can be copied."""
         del ctx
-        write_examples(formatter, self.examples)
+        if self.examples:
+            with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
-class Group(click.Group):
+class Group(Command, click.Group):
     """A group of commands that live in one module (`runs`, `deliveries`, `actions`)."""
 
     command_class = Command
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        kwargs.setdefault("context_settings", CONTEXT)
-        super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order in which they were written."""
@@ -55,16 +53,18 @@ class Group(click.Group):
                 [(name, command.get_short_help_str(limit=1_000)) for name, command in self.commands.items()]
             )
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples as `Command` does."""
-        del ctx
-        write_examples(formatter, self.examples)
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one was probably meant."""
-        return resolve_or_suggest(self, ctx, args, super().resolve_command)
+        """Find the command; an unknown name becomes one sentence with the nearest command in it."""
+        name, known = args[0], self.list_commands(ctx)
+        if name in known or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(known)}."
+        raise click.UsageError(f"No such command '{name}'.{hint}", ctx)
 
 
 class Entry(NamedTuple):
@@ -77,7 +77,7 @@ class Entry(NamedTuple):
 class LazyGroup(Group):
     """The root: knows every command's name and summary, and imports a module only to call it.
 
-    `sections` maps a heading to its commands. A test compares the summaries here with the commands' own.
+    `sections` maps a heading to its commands.
     """
 
     def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, Entry]], **kwargs: Any) -> None:
@@ -116,28 +116,11 @@ class LazyGroup(Group):
                 formatter.write_dl([(name, entry.summary) for name, entry in section.items()], col_max=14)
 
 
-def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
-    """Write an `Examples` section; lines stay as they are."""
-    if not examples:
-        return
-    with formatter.section("Examples" if len(examples) > 1 else "Example"):
-        for example in examples:
-            formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+def command(name: str, *examples: str) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a command of the first level. `main.SECTIONS` has its summary."""
+    return click.command(name, cls=Command, examples=examples)
 
 
-def resolve_or_suggest(
-    group: click.Group,
-    ctx: click.Context,
-    args: list[str],
-    resolve: Callable[[click.Context, list[str]], tuple[str | None, click.Command | None, list[str]]],
-) -> tuple[str | None, click.Command | None, list[str]]:
-    """Call `resolve`; an unknown name becomes one sentence with the nearest command in it."""
-    name = args[0]
-    known = group.list_commands(ctx)
-    if name in known or name.startswith("-") or ctx.resilient_parsing:
-        return resolve(ctx, args)
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(known)}."
-    raise click.UsageError(f"No such command '{name}'.{hint}", ctx)
+def group(name: str, *examples: str) -> Callable[[Callable[..., Any]], Group]:
+    """Make a function a group of the first level. `main.SECTIONS` has its summary."""
+    return click.group(name, cls=Group, examples=examples)

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from closeout.cli import output
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import group
 from closeout.core.errors import Unavailable, UsageError
 
 VARIABLE = "_CLOSEOUT_COMPLETE"
@@ -23,12 +23,7 @@ ZSH_FIRST = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
 """A new user's .zshrc does not turn the completion system on."""
 
 
-@click.group(
-    "completion",
-    cls=Group,
-    short_help="Complete commands, runs and automations with Tab.",
-    examples=("closeout completion install", "closeout completion zsh > _closeout"),
-)
+@group("completion", "closeout completion install", "closeout completion zsh > _closeout")
 def completion() -> None:
     """Complete commands, options, run ids, delivery ids, automations and actions in bash, zsh and fish.
 
@@ -36,9 +31,7 @@ def completion() -> None:
     """
 
 
-@completion.command(
-    "install", cls=Command, examples=("closeout completion install", "closeout completion install fish")
-)
+@completion.command("install", examples=("closeout completion install", "closeout completion install fish"))
 @click.argument("shell", type=click.Choice(SHELLS), required=False, metavar="[bash|zsh|fish]")
 def install(shell: str | None) -> None:
     """Install the completion for your shell, or for the one that you name.
@@ -102,4 +95,4 @@ def _printing(shell: str) -> Callable[[], None]:
 
 
 for _shell in SHELLS:
-    completion.command(_shell, cls=Command, examples=(f"closeout completion {_shell}",))(_printing(_shell))
+    completion.command(_shell, examples=(f"closeout completion {_shell}",))(_printing(_shell))

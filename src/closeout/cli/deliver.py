@@ -17,13 +17,13 @@ from urllib.parse import quote_plus
 import click
 
 from closeout.cli import confirm, exits, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.core import closing as closings
 from closeout.core.errors import InputError, Unavailable, UsageError
+from closeout.core.secrets import REFERENCES
 from closeout.core.units import spoken_size
 from closeout.core.url import Url, parse
 
-REFERENCES = ("env:", "file:", "aws-secretsmanager:")
 TIMEOUT = 30.0
 ANSWER_LIMIT = 1_000_000
 
@@ -36,16 +36,12 @@ class ReceiverAnswer(NamedTuple):
     milliseconds: float
 
 
-@click.command(
+@command(
     "deliver",
-    cls=Command,
-    short_help="Sign a payload and send it as GitHub would.",
-    examples=(
-        "closeout deliver --url http://127.0.0.1:8080/webhook \\",
-        "  --secret env:CLOSEOUT_WEBHOOK_SECRET --sample pull_request.closed",
-        "closeout deliver --url http://127.0.0.1:8080/webhook \\",
-        "  --secret env:CLOSEOUT_WEBHOOK_SECRET --event push --payload push.json",
-    ),
+    "closeout deliver --url http://127.0.0.1:8080/webhook \\",
+    "  --secret env:CLOSEOUT_WEBHOOK_SECRET --sample pull_request.closed",
+    "closeout deliver --url http://127.0.0.1:8080/webhook \\",
+    "  --secret env:CLOSEOUT_WEBHOOK_SECRET --event push --payload push.json",
 )
 @click.option("--url", required=True, metavar="U", help="The webhook's address, with its path.")
 @options.event
@@ -172,7 +168,7 @@ def _signature(body: bytes, reference: str) -> str:
 
 
 def _about(text: bytes) -> str:
-    """Say what a payload is about, as far as it can be read."""
+    """Return what a payload is about, as far as it can be read."""
     try:
         value = json.loads(text)
         action, repository = value.get("action") or "no action", value["repository"]["full_name"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from closeout.cli import options, output, preview, requests, suggestions
+from closeout.cli import ignored, options, output, preview, requests, suggestions
 from closeout.cli.commands import Command, Group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
@@ -27,16 +27,27 @@ def deliveries() -> None:
     """List, show and replay deliveries: the webhooks that were verified and stored, and what was recovered."""
 
 
-@deliveries.command("list", cls=Command, examples=("closeout deliveries list --json",))
+@deliveries.command(
+    "list", cls=Command, examples=("closeout deliveries list --json", "closeout deliveries list --ignored")
+)
 @ledger
 @options.limit
+@click.option(
+    "--ignored", "left_alone", is_flag=True, help="List what did not arrive and patrol left alone instead."
+)
 @options.as_json
-def list_(where: Where, limit: int | None, as_json: bool) -> None:
+def list_(*, where: Where, limit: int | None, left_alone: bool, as_json: bool) -> None:
     """List deliveries, the newest first. --limit shortens the list.
 
     HEARD says how: by a webhook, or recovered from GitHub's API. With --json: [{"id", "guid", "hook", "event", "action",
     "heard", "closing", "runs": [...], …}].
+
+    --ignored lists deliveries of the last three days that did not arrive and that patrol does not take in by itself, with
+    the reason. With --json: [{"delivered_at", "hook", "guid", "event", "action", "repository", "reason"}].
     """
+    if left_alone:
+        ignored.show_list(where, limit, as_json=as_json)
+        return
     found = [delivery.to_json() for delivery in where.views.deliveries(limit=limit)]
     if as_json:
         output.print_json([output.with_iso_times(row) for row in found])
@@ -58,6 +69,7 @@ def list_(where: Where, limit: int | None, as_json: bool) -> None:
     # On a stack the GUID is part of the id.
     count = 6 if any(isinstance(row["id"], str) for row in found) else 7
     output.table(headings[:count], [row[:count] for row in rows], shrink=(1, 3, 6)[: count - 4])
+    ignored.note_count(where)
 
 
 @deliveries.command(
@@ -94,7 +106,14 @@ def show(delivery: str, where: Where, payload: bool, as_json: bool) -> None:
                 output.say(output.wrapped(output.clean(said), "            ", "              "))
 
 
-@deliveries.command("replay", cls=Command, examples=("closeout deliveries replay 12",))
+@deliveries.command(
+    "replay",
+    cls=Command,
+    examples=(
+        "closeout deliveries replay 12",
+        "closeout deliveries replay 5f3a6c10-0000-11f0-8b2c-3f1d0a9e7b42",
+    ),
+)
 @click.argument("delivery", metavar="ID", shell_complete=suggestions.deliveries)
 @ledger
 @options.reason
@@ -105,7 +124,13 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
 
     Shows the plan and asks first, unless you give --yes. The ledger records who asked. With --stack, the current
     configuration is the deployed one; a file that you name with --config must be equal to it.
+
+    ID is a delivery's id, or the GUID of one that `deliveries list --ignored` shows: the server then reads that delivery
+    from GitHub and stores it as recovered.
     """
+    if not where.on_stack and "-" in delivery:
+        ignored.replay(where, delivery, reason, yes=yes, as_json=as_json)
+        return
     row = _find(where, delivery)
     today = where.today
     if not yes:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from closeout.cli import event_source, exits, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 
 TOLD = {
     "run": ("would run", "green", ""),
@@ -24,15 +24,11 @@ TOLD = {
 """For each outcome (see `run.explain`) its words, their colour, and what follows the reason."""
 
 
-@click.command(
+@command(
     "explain",
-    cls=Command,
-    short_help="Explain which automations an event starts, and why not.",
-    examples=(
-        "closeout explain --pull-request acme/shop#17",
-        "closeout explain --event pull_request --payload closed.json",
-        "closeout explain --event push --payload - --json < push.json",
-    ),
+    "closeout explain --pull-request acme/shop#17",
+    "closeout explain --event pull_request --payload closed.json",
+    "closeout explain --event push --payload - --json < push.json",
 )
 @options.config
 @options.pull_request

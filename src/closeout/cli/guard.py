@@ -1,16 +1,15 @@
 """`closeout guard`: say whether a deploy of a pull request's preview may begin.
 
-For a deploy that runs where the ledger is. A workflow on another machine asks the server.
+For a deploy that runs where the ledger is, or with rights on a stack. A workflow on another machine asks over HTTP.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from closeout.cli import event_source, exits, options, output
+from closeout.cli import event_source, exits, ledger_option, options, output
 from closeout.cli.commands import Command
+from closeout.cli.ledger_option import Where
 
 CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE}
 
@@ -21,11 +20,11 @@ CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE
     short_help="Say whether a pull request is open, before or after a deploy.",
     examples=(
         "closeout guard --pull-request acme/shop#17 && ./deploy.sh",
+        "closeout guard --stack closed-pr-event-stack --pull-request acme/shop#17",
         "closeout guard --pull-request https://github.com/acme/shop/pull/17 --json",
     ),
 )
-@options.config
-@options.db
+@ledger_option.ledger
 @click.option(
     "--pull-request",
     required=True,
@@ -33,10 +32,11 @@ CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE
     help="The pull request whose preview you deploy; its URL will do.",
 )
 @options.as_json
-def guard(config: Path, db: Path | None, pull_request: str, as_json: bool) -> int:
+def guard(where: Where, pull_request: str, as_json: bool) -> int:
     """Say whether a pull request is open and no teardown of it is on its way, in one sentence.
 
     Exit code 0 if so, 3 if it is closed or a teardown is on its way, 4 if GitHub or the ledger does not say for certain.
+    With --stack it asks with your rights: the stack's table, and its GitHub token, whose `secretReaders` must name you.
     With --json: {"verdict": "open|closed|unknown", "reason"}.
     """
     from closeout.actions.registry import builtin
@@ -44,8 +44,8 @@ def guard(config: Path, db: Path | None, pull_request: str, as_json: bool) -> in
     from closeout.wiring.guard import ask
 
     repository, number = event_source.read_name(pull_request)
-    loaded = load(config, builtin(), modules=False)
-    answer = ask(loaded, lambda: options.existing_ledger(db, config), repository, number)
+    loaded = where.today.load() if where.on_stack else load(where.config, builtin(), modules=False)
+    answer = ask(loaded, lambda: where.views, repository, number)
     if as_json:
         output.print_json({"verdict": answer.verdict, "reason": answer.sentence})
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from closeout.cli import options, output, schema
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.core.errors import NotConfirmed, Unavailable
 
 NEXT = """\
@@ -27,12 +27,7 @@ The automation is a dry run: it shows its plan and changes nothing.
 Remove `mode: dry-run` when you trust the plan."""
 
 
-@click.command(
-    "init",
-    cls=Command,
-    short_help="Write a commented closeout.yaml to start from.",
-    examples=("closeout init", "closeout init deploy/closeout.yaml"),
-)
+@command("init", "closeout init", "closeout init deploy/closeout.yaml")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=options.DEFAULT_CONFIG)
 def init(path: Path) -> None:
     """Write a commented configuration to PATH (closeout.yaml), and closeout.schema.json beside it for your editor.

@@ -102,9 +102,9 @@ class Where:
 
     @property
     def empty_runs(self) -> Mapping[str, int]:
-        """Return how many runs found nothing, of automations that never found anything; a stack does not count them."""
+        """Return how many runs found nothing, of automations that never found anything."""
         if self._stack:
-            return {}
+            return self._remote.empty_runs.counts()
         from closeout.ledger.sqlite import Views as FileViews
 
         views = FileViews(self.path)
@@ -155,7 +155,8 @@ class Where:
         from closeout.ledger.sqlite import Requests as LedgerRequests
 
         if self._stack:
-            return self._remote.requests(self.today.load() if kind in ("rerun", "replay") else None)
+            loaded = self.today.load() if kind in ("rerun", "replay") else None
+            return self._remote.requests(loaded, clean=self.stack.clean)
         return LedgerRequests(self.path)
 
     def delivery_id(self, text: str) -> DeliveryId:

@@ -28,6 +28,7 @@ SECTIONS = {
         "actions": Entry("actions", "List the actions that steps can use, and describe one."),
     },
     "Understand": {
+        "doctor": Entry("doctor", "Check the set-up, from the file to GitHub and AWS."),
         "explain": Entry("explain", "Explain which automations an event starts, and why not."),
         "plan": Entry("plan", "Show what the steps would change; change nothing."),
         "orphans": Entry("orphans", "Find what closed pull requests left behind."),
@@ -39,6 +40,7 @@ SECTIONS = {
         "runs": Entry("runs", "List and show runs, follow their logs, cancel, rerun."),
         "deliveries": Entry("deliveries", "List, show and replay deliveries."),
         "patrol": Entry("patrol", "Find closings and deliveries that GitHub did not tell."),
+        "drill": Entry("doctor", "Check the set-up as the server does, with a ping of GitHub's."),
         "pause": Entry("pause", "Stop destructive calls until `closeout resume`."),
         "resume": Entry("pause", "Allow destructive calls again after `closeout pause`."),
         "prune": Entry("prune", "Remove finished runs and deliveries that are old."),

@@ -7,95 +7,55 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from closeout.core.errors import BadDelivery, Unavailable, UsageError
 from closeout.core.units import parse_duration
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 DEFAULT_CONFIG = "closeout.yaml"
 DEFAULT_DB = "closeout.db"
 
 
-def config(function: F) -> F:
-    """Add `--config`: the configuration, `CLOSEOUT_CONFIG`, or closeout.yaml here."""
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default=DEFAULT_CONFIG,
-        envvar="CLOSEOUT_CONFIG",
-        show_default=True,
-        show_envvar=True,
-        help="The configuration.",
-    )(function)
-
-
-def db(function: F) -> F:
-    """Add `--db`: the ledger, `CLOSEOUT_DB`, or closeout.db beside the configuration."""
-    return click.option(
-        "--db",
-        type=click.Path(path_type=Path, dir_okay=False),
-        envvar="CLOSEOUT_DB",
-        show_envvar=True,
-        help=f"The ledger.  [default: {DEFAULT_DB} beside the configuration]",
-    )(function)
-
-
-def stack(function: F) -> F:
-    """Add `--stack`, without which the command cannot do anything."""
-    return click.option(
-        "--stack", "stack_name", required=True, metavar="NAME", help="The deployed CloudFormation stack."
-    )(function)
-
-
-def as_json(function: F) -> F:
-    """Add `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(function)
-
-
-def yes(function: F) -> F:
-    """Add `--yes`."""
-    return click.option("--yes", "-y", is_flag=True, help="Do not show and ask first.")(function)
-
-
-def event(function: F) -> F:
-    """Add `--event`."""
-    return click.option("--event", metavar="E", help="The event's name, as in X-GitHub-Event.")(function)
-
-
-def payload(function: F) -> F:
-    """Add `--payload`: a path, or `-` for standard input."""
-    return click.option("--payload", metavar="P", help="A file with the payload's JSON, or - for stdin.")(
-        function
-    )
-
-
-def pull_request(function: F) -> F:
-    """Add `--pull-request`, which stands for an event and its payload."""
-    return click.option(
-        "--pull-request",
-        metavar="OWNER/REPO#N",
-        help="Read this pull request from GitHub (its URL will do), and assume that it closes.",
-    )(function)
-
-
-def limit(function: F) -> F:
-    """Add `--limit`; all rows without it."""
-    return click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")(
-        function
-    )
-
-
-def reason(function: F) -> F:
-    """Add `--reason`."""
-    return click.option("--reason", metavar="TEXT", help="The reason; the ledger keeps it with your name.")(
-        function
-    )
+config = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULT_CONFIG,
+    envvar="CLOSEOUT_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The configuration.",
+)
+config_argument = click.argument(
+    "path",
+    metavar="[CONFIG]",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULT_CONFIG,
+    envvar="CLOSEOUT_CONFIG",
+)
+db = click.option(
+    "--db",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="CLOSEOUT_DB",
+    show_envvar=True,
+    help=f"The ledger.  [default: {DEFAULT_DB} beside the configuration]",
+)
+stack = click.option(
+    "--stack", "stack_name", required=True, metavar="NAME", help="The deployed CloudFormation stack."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+yes = click.option("--yes", "-y", is_flag=True, help="Do not show and ask first.")
+event = click.option("--event", metavar="E", help="The event's name, as in X-GitHub-Event.")
+payload = click.option("--payload", metavar="P", help="A file with the payload's JSON, or - for stdin.")
+pull_request = click.option(
+    "--pull-request",
+    metavar="OWNER/REPO#N",
+    help="Read this pull request from GitHub (its URL will do), and assume that it closes.",
+)
+limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+reason = click.option("--reason", metavar="TEXT", help="The reason; the ledger keeps it with your name.")
 
 
 def ledger_path(given: Path | None, config_path: Path | None = None) -> Path:

@@ -1,7 +1,7 @@
 """`closeout orphans`: what exists under the names of closed pull requests; the audit before adoption and once a month.
 
 What is not an orphan beyond doubt is listed as unknown, with its reason. The audit reads only; with `--clean` it asks the
-server for runs, after the plan and a confirmation.
+server or the stack for runs, after the plan and a confirmation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
 from closeout.cli.confirm import confirm, who
 from closeout.cli.ledger_option import Where, ledger
-from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
@@ -54,10 +53,11 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
     automation's triggers and conditions match, and if it was created while the pull request was open, or before the
     automation's last `recheck`. What belongs to an open pull request is counted; everything else is unknown, with the
     reason. `closeout check` says which steps can be audited. If the ledger is there, a pull request with an unfinished run
-    is left out of the orphans. With --stack, the configuration is the deployed one, and --clean is not available.
+    is left out of the orphans. With --stack, the configuration is the deployed one, and you list with your own rights.
 
-    --clean shows the plans of the oldest orphans, asks, and leaves a request in the ledger for each. The server reads the
-    pull request again and starts one run, of the orphan's automation only; the run plans and checks everything anew.
+    --clean shows the plans of the oldest orphans, asks, and leaves a request in the ledger for each. The server, or the
+    stack's function for patrol, reads the pull request again and starts one run, of the orphan's automation only; the run
+    plans and checks everything anew.
 
     Exit code 1 if there are orphans, 0 if there are none, 4 if AWS or GitHub could not be asked for some of it. With
     --json: {"orphans": [{"resource", "repository", "pull_request", "automation", "created", "age_seconds"}],
@@ -65,12 +65,8 @@ def orphans(*, where: Where, clean: bool, limit: int, reason: str | None, yes: b
     """
     from closeout.wiring.orphans import audit
 
-    if clean and where.on_stack:
-        raise UsageError(
-            "--clean works beside a server; a stack has none. Use `closeout runs rerun --stack`."
-        )
     loaded, now = where.today.load(), time.time()
-    if clean:
+    if clean and not where.on_stack:
         _ = where.path  # raises if there is no ledger that could take the requests
     report = audit(loaded, where.views_if_any, now, output.note)
     if not as_json:

@@ -6,20 +6,13 @@ first.
 
 from __future__ import annotations
 
-import click
-
 from closeout.cli import options
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.cli.ledger_option import Where, ledger
 from closeout.cli.requests import send
 
 
-@click.command(
-    "pause",
-    cls=Command,
-    short_help="Stop destructive calls until `closeout resume`.",
-    examples=('closeout pause --reason "the account is being moved"',),
-)
+@command("pause", 'closeout pause --reason "the account is being moved"')
 @ledger
 @options.reason
 @options.as_json
@@ -31,12 +24,7 @@ def pause(where: Where, reason: str | None, as_json: bool) -> None:
     send(where, "pause", None, reason, done="Paused: closeout makes no destructive call.", as_json=as_json)
 
 
-@click.command(
-    "resume",
-    cls=Command,
-    short_help="Allow destructive calls again after `closeout pause`.",
-    examples=("closeout resume",),
-)
+@command("resume", "closeout resume")
 @ledger
 @options.reason
 @options.as_json

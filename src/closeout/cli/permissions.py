@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from closeout.config.permissions import Statement
 
 OWN = "closeout's own role"
+PAGE = {"statuses": "Commit statuses", "repository_hooks": "Webhooks"}
+"""What GitHub's page calls a permission whose name there is another one."""
 
 
 @click.command(
@@ -46,7 +48,7 @@ OWN = "closeout's own role"
 def permissions(path: Path, audit: bool, as_json: bool) -> None:
     """Print what CONFIG (closeout.yaml) needs: an IAM policy for each role, and permissions of the GitHub token.
 
-    The actions that the steps use determine them. A `${{ }}` in a name becomes a * in the ARN; a name must begin with
+    The actions that the steps use determine them, and what patrol and `closeout guard` read of GitHub. A `${{ }}` in a name becomes a * in the ARN; a name must begin with
     at least three fixed characters. closeout does not know what shell, python and @on functions call: add that
     yourself. Reads the file only. Policies go to standard output, explanations to standard error.
 
@@ -56,10 +58,15 @@ def permissions(path: Path, audit: bool, as_json: bool) -> None:
     """
     from closeout.actions.registry import builtin
     from closeout.config.load import load
-    from closeout.config.permissions import audit_statements, policy, roles, statements, unknown
+    from closeout.config.permissions import policy, roles, statements, unknown
+    from closeout.config.reading_rights import audit_statements
 
-    automations = load(path, builtin()).automations
-    found = (audit_statements if audit else statements)(automations, builtin())
+    loaded = load(path, builtin())
+    automations = loaded.automations
+    if audit:
+        found = audit_statements(automations, builtin())
+    else:
+        found = statements(automations, builtin(), loaded.settings.patrol)
     aside = () if audit else unknown(automations, builtin())
     if as_json:
         output.print_json(
@@ -115,7 +122,7 @@ def _why(found: Sequence[Statement]) -> None:
 def _in_githubs_words(permission: str) -> str:
     """Return `statuses:write` as the page has it on which a token is made: `Commit statuses: write`."""
     name, _, level = permission.partition(":")
-    shown = "Commit statuses" if name == "statuses" else name.replace("_", " ").capitalize()
+    shown = PAGE.get(name, name.replace("_", " ").capitalize())
     return f"{shown}: {level}"
 
 

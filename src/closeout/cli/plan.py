@@ -9,23 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from closeout.cli import event_source, exits, options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.cli.explain import because
 
 REFUSALS = frozenset({"guard-refused", "name-refused", "wrong-account", "not-the-same"})
 
 
-@click.command(
+@command(
     "plan",
-    cls=Command,
-    short_help="Show what the steps would change; change nothing.",
-    examples=(
-        "closeout plan --pull-request acme/shop#17",
-        "closeout plan --event pull_request --payload closed.json --json",
-    ),
+    "closeout plan --pull-request acme/shop#17",
+    "closeout plan --event pull_request --payload closed.json --json",
 )
 @options.config
 @options.pull_request

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from closeout.cli import options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.cli.confirm import who
 from closeout.cli.requests import ask
 from closeout.core.errors import LedgerInUse, Unavailable
@@ -21,12 +21,7 @@ PATIENCE = 300.0
 """Seconds to wait for the server: a large ledger is pruned in small pieces between deliveries."""
 
 
-@click.command(
-    "prune",
-    cls=Command,
-    short_help="Remove finished runs and deliveries that are old.",
-    examples=("closeout prune --older-than 90d",),
-)
+@command("prune", "closeout prune --older-than 90d")
 @click.option(
     "--older-than", callback=options.age, required=True, metavar="AGE", help="90d, 12h, 30m or 45s."
 )

@@ -6,8 +6,10 @@ server. On a stack the request is carried out at once.
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from closeout.cli import output
 from closeout.cli.confirm import who
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 NO_SERVER = "No server is running on this ledger; the next one that starts takes the request."
 PATIENCE = 3.0
 """Seconds to wait for a running server's word on what became of a request."""
+POLL = 0.1
 
 
 def ask(
@@ -33,6 +36,26 @@ def ask(
         outcome = ledger.outcome(number)
         time.sleep(0.02)
     return running, outcome
+
+
+def by_the_server(ledger: Path, kind: str, patience: float) -> Any:
+    """Ask the server that holds a ledger, and wait for its answer, which is JSON. Raises `Unavailable`."""
+    from closeout.core.errors import Unavailable
+    from closeout.ledger.sqlite import Requests
+
+    requests = Requests(ledger)
+    number = requests.add_request(kind, None, who(), None)
+    deadline = time.monotonic() + patience
+    while (outcome := requests.outcome(number)) is None:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"The server was asked for a {kind} and is still working.")
+        if not requests.server_running():
+            raise Unavailable(f"The server stopped before its {kind} ended; the next one takes the request.")
+        time.sleep(POLL)
+    try:
+        return json.loads(outcome)
+    except ValueError:
+        raise Unavailable(f"The server could not make a {kind}; it says: {outcome}.") from None
 
 
 def send(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from closeout.cli import exits, options, output, plan, preview, requests, suggestions
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.cli.ledger_option import Where, ledger
 from closeout.core.errors import NotFound, UsageError
@@ -32,12 +32,13 @@ CANDIDATES = 5
 DATE = len("2026-03-14 ")
 
 
-@click.group(
-    "runs",
-    cls=Group,
-    short_help="List and show runs, follow their logs, cancel, rerun.",
-    examples=("closeout runs list --limit 20", "closeout runs logs RUN --follow"),
+_run = click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
+_attempt = click.option(
+    "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
 )
+
+
+@group("runs", "closeout runs list --limit 20", "closeout runs logs RUN --follow")
 def runs() -> None:
     """List and show runs, follow their logs, cancel and rerun them. A run is one automation on one event.
 
@@ -46,9 +47,7 @@ def runs() -> None:
     """
 
 
-@runs.command(
-    "list", cls=Command, examples=("closeout runs list", "closeout runs list --state running --json")
-)
+@runs.command("list", examples=("closeout runs list", "closeout runs list --state running --json"))
 @ledger
 @click.option(
     "--automation",
@@ -103,14 +102,10 @@ def list_(
             output.note(output.wrapped(output.clean(told)))
 
 
-@runs.command(
-    "show", cls=Command, examples=("closeout runs show RUN", "closeout runs show RUN --attempt 1 --json")
-)
-@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
+@runs.command("show", examples=("closeout runs show RUN", "closeout runs show RUN --attempt 1 --json"))
+@_run
 @ledger
-@click.option(
-    "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
-)
+@_attempt
 @options.as_json
 def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> None:
     """Show one run: its event, each step with its plan and result, what is left after a failure, and its page."""
@@ -124,12 +119,10 @@ def show(*, run_id: str, where: Where, attempt: int | None, as_json: bool) -> No
         output.say(f"  page      {link}")
 
 
-@runs.command("logs", cls=Command, examples=("closeout runs logs RUN --follow",))
-@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
+@runs.command("logs", examples=("closeout runs logs RUN --follow",))
+@_run
 @ledger
-@click.option(
-    "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt.  [default: the latest]"
-)
+@_attempt
 @click.option("--follow", "-f", is_flag=True, help="Continue until the run has finished.")
 @options.as_json
 def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_json: bool) -> int:
@@ -158,8 +151,8 @@ def logs(*, run_id: str, where: Where, attempt: int | None, follow: bool, as_jso
     return exits.FAILED if follow and run.verdict == "failure" else exits.OK
 
 
-@runs.command("cancel", cls=Command, examples=('closeout runs cancel RUN --reason "wrong stack"',))
-@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
+@runs.command("cancel", examples=('closeout runs cancel RUN --reason "wrong stack"',))
+@_run
 @ledger
 @options.reason
 @options.as_json
@@ -181,8 +174,8 @@ def cancel(*, run_id: str, where: Where, reason: str | None, as_json: bool) -> N
     )
 
 
-@runs.command("rerun", cls=Command, examples=("closeout runs rerun RUN", "closeout runs rerun RUN --yes"))
-@click.argument("run_id", metavar="RUN", shell_complete=suggestions.runs)
+@runs.command("rerun", examples=("closeout runs rerun RUN", "closeout runs rerun RUN --yes"))
+@_run
 @ledger
 @options.reason
 @options.yes
@@ -265,7 +258,7 @@ def _show(run: RunView) -> None:
 
 
 def _waits(run: RunView) -> str | None:
-    """Say why a run is not going on, and until when if that is known."""
+    """Return why a run waits, and until when if that is known."""
     if run.sleeps_in is None or run.until is None:
         return run.reason
     when = output.moment(run.until)

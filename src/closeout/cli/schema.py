@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-import click
-
 from closeout.cli import output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 
 FILE_NAME = "closeout.schema.json"
 
 
-@click.command(
-    "schema",
-    cls=Command,
-    short_help="Print the JSON Schema of closeout.yaml, for editors.",
-    examples=(f"closeout schema > {FILE_NAME}",),
-)
+@command("schema", f"closeout schema > {FILE_NAME}")
 def schema() -> None:
     """Print the JSON Schema of closeout.yaml.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from closeout.cli import options, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.core.errors import Unavailable
 
 
@@ -34,14 +34,10 @@ def _checked_proxies(
     return given or LOOPBACK
 
 
-@click.command(
+@command(
     "serve",
-    cls=Command,
-    short_help="Receive deliveries and run automations.",
-    examples=(
-        "closeout serve --config closeout.yaml",
-        "closeout serve --port 8080 --public-url https://closeout.example.com",
-    ),
+    "closeout serve --config closeout.yaml",
+    "closeout serve --port 8080 --public-url https://closeout.example.com",
 )
 @options.config
 @options.db

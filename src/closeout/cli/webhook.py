@@ -6,34 +6,30 @@ and never printed. That a hook works is shown by its ping.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
 from closeout.cli import exits, options, output
-from closeout.cli.commands import Command, Group
+from closeout.cli.commands import group
 from closeout.cli.confirm import confirm
 from closeout.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
     from closeout.adapters.hooks import Hook, HookDelivery
     from closeout.cli.webhook_context import WebhookContext
+    from closeout.config.load import Loaded
 
-    F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group(
+@group(
     "webhook",
-    cls=Group,
-    short_help="Manage the webhook of a deployed stack.",
-    examples=(
-        "closeout webhook create acme/shop --stack closed-pr-event-stack",
-        "closeout webhook rotate-secret acme/shop --stack closed-pr-event-stack",
-    ),
+    "closeout webhook create acme/shop --stack closed-pr-event-stack",
+    "closeout webhook rotate-secret acme/shop --stack closed-pr-event-stack",
 )
 def webhook() -> None:
     """Manage the webhook on GitHub that delivers to a deployed stack.
@@ -43,40 +39,61 @@ def webhook() -> None:
     """
 
 
+class Source(NamedTuple):
+    """Where a command finds the stack, the token and the configuration."""
+
+    stack_name: str
+    token_from: str | None
+    config: Path
+
+    def settings(self) -> Loaded:
+        """Read the configuration for its addresses; its Python modules are not imported."""
+        from closeout.actions.registry import builtin
+        from closeout.config.load import load
+
+        return load(self.config, builtin(), modules=False)
+
+    def contexts(self, targets: Iterable[str], loaded: Loaded | None = None) -> list[WebhookContext]:
+        """Find the stack and its token; return what a command works with for each target."""
+        from closeout.cli.webhook_context import prepare
+
+        return prepare(targets, self.stack_name, self.token_from, loaded or self.settings())
+
+
 def _common(function: F) -> F:
-    """Add what every command here takes."""
+    """Add what every command here takes; stack, token and configuration arrive as one `source`."""
+
+    @functools.wraps(function)
+    def called(*, stack_name: str, token_from: str | None, config: Path, **rest: Any) -> Any:
+        return function(source=Source(stack_name, token_from, config), **rest)
+
     token = click.option(
         "--token-from",
         metavar="REF",
         help="Where the GitHub token is: env:NAME or file:PATH.  [default: the stack's token secret]",
     )
-    return options.stack(token(options.config(options.as_json(function))))
+    return cast("F", options.stack(token(options.config(options.as_json(called)))))
 
 
-def _wait(function: F) -> F:
-    return click.option(
-        "--wait",
-        type=click.FloatRange(min=0),
-        default=30.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to wait for the ping.",
-    )(function)
-
-
-def _hook_id(function: F) -> F:
-    return click.option(
-        "--hook",
-        "hook_id",
-        type=click.IntRange(min=1),
-        metavar="ID",
-        help="The webhook's id, if there are several.",
-    )(function)
+_wait = click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the ping.",
+)
+_hook_id = click.option(
+    "--hook",
+    "hook_id",
+    type=click.IntRange(min=1),
+    metavar="ID",
+    help="The webhook's id, if there are several.",
+)
 
 
 @webhook.command(
     "create",
-    cls=Command,
     examples=(
         "closeout webhook create acme/shop --stack closed-pr-event-stack",
         "closeout webhook create acme --stack closed-pr-event-stack \\",
@@ -87,16 +104,7 @@ def _hook_id(function: F) -> F:
 @_common
 @_wait
 @click.option("--update", is_flag=True, help="Update the events and the secret of an existing webhook.")
-def create(
-    *,
-    target: str,
-    stack_name: str,
-    token_from: str | None,
-    config: Path,
-    as_json: bool,
-    wait: float,
-    update: bool,
-) -> int:
+def create(*, target: str, source: Source, as_json: bool, wait: float, update: bool) -> int:
     """Create the webhook with the events that the configuration uses, and wait until its ping has arrived.
 
     It uses the stack's URL and secret. An existing webhook is not changed unless you give --update; exit code 1 if it
@@ -108,8 +116,8 @@ def create(
     from closeout.cli import pings, webhook_context
     from closeout.config.load import load
 
-    loaded = load(config, builtin())
-    context = webhook_context.prepare(target, stack_name, token_from, loaded)
+    loaded = load(source.config, builtin())
+    [context] = source.contexts([target], loaded)
     events = webhook_context.events_for(loaded, context.hooks.target)
     present = context.hooks.reaching(context.url)
     if len(present) > 1:
@@ -133,21 +141,18 @@ def create(
     return exits.OK
 
 
-@webhook.command(
-    "list", cls=Command, examples=("closeout webhook list acme/shop --stack closed-pr-event-stack",)
-)
+@webhook.command("list", examples=("closeout webhook list acme/shop --stack closed-pr-event-stack",))
 @click.argument("target")
 @_common
-def list_(*, target: str, stack_name: str, token_from: str | None, config: Path, as_json: bool) -> None:
+def list_(*, target: str, source: Source, as_json: bool) -> None:
     """List the webhooks of TARGET, and show which of them deliver to the stack.
 
     With --json: [{"id", "url", "events", "active", "content_type", "insecure", "last_code", "stack": bool}].
     LAST is the status of the answer to a repository hook's last delivery.
     """
     from closeout.adapters.hooks import same_webhook
-    from closeout.cli import webhook_context
 
-    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    [context] = source.contexts([target])
     found = [(hook, same_webhook(hook.url, context.url)) for hook in context.hooks.all()]
     if as_json:
         output.print_json(
@@ -171,58 +176,36 @@ def list_(*, target: str, stack_name: str, token_from: str | None, config: Path,
     )
 
 
-@webhook.command(
-    "ping", cls=Command, examples=("closeout webhook ping acme/shop --stack closed-pr-event-stack",)
-)
+@webhook.command("ping", examples=("closeout webhook ping acme/shop --stack closed-pr-event-stack",))
 @click.argument("target")
 @_common
 @_wait
 @_hook_id
-def ping(
-    *,
-    target: str,
-    stack_name: str,
-    token_from: str | None,
-    config: Path,
-    as_json: bool,
-    wait: float,
-    hook_id: int | None,
-) -> None:
+def ping(*, target: str, source: Source, as_json: bool, wait: float, hook_id: int | None) -> None:
     """Make GitHub ping the stack's webhook, and wait for the answer; exit code 1 if it is not 200.
 
     With --json: the same as `webhook create`.
     """
     from closeout.cli import pings, webhook_context
 
-    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    [context] = source.contexts([target])
     hook = webhook_context.one(context, hook_id)
     _tell(context, hook, "present", pings.ping(context.hooks, hook.id, patience=wait), as_json=as_json)
 
 
-@webhook.command(
-    "delete", cls=Command, examples=("closeout webhook delete acme/shop --stack closed-pr-event-stack",)
-)
+@webhook.command("delete", examples=("closeout webhook delete acme/shop --stack closed-pr-event-stack",))
 @click.argument("target")
 @_common
 @_hook_id
 @options.yes
-def delete(
-    *,
-    target: str,
-    stack_name: str,
-    token_from: str | None,
-    config: Path,
-    as_json: bool,
-    hook_id: int | None,
-    yes: bool,
-) -> None:
+def delete(*, target: str, source: Source, as_json: bool, hook_id: int | None, yes: bool) -> None:
     """Delete the stack's webhook from TARGET; its events no longer arrive.
 
     Shows the webhook and asks first, unless you give --yes. With --json: {"target", "hook", "url", "outcome": "deleted"}.
     """
     from closeout.cli import webhook_context
 
-    context = webhook_context.prepare(target, stack_name, token_from, webhook_context.settings(config))
+    [context] = source.contexts([target])
     hook = webhook_context.one(context, hook_id)
     if not yes:
         output.note(f"Hook {hook.id} of {target}: {hook.url}, events {', '.join(hook.events)}")
@@ -236,7 +219,6 @@ def delete(
 
 @webhook.command(
     "rotate-secret",
-    cls=Command,
     examples=(
         "closeout webhook rotate-secret acme/shop acme/api \\",
         "  --stack closed-pr-event-stack",
@@ -246,15 +228,7 @@ def delete(
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @_common
 @click.option("--new", is_flag=True, help="Generate another value, although the last is under 24 hours old.")
-def rotate_secret(
-    *,
-    targets: tuple[str, ...],
-    stack_name: str,
-    token_from: str | None,
-    config: Path,
-    as_json: bool,
-    new: bool,
-) -> None:
+def rotate_secret(*, targets: tuple[str, ...], source: Source, as_json: bool, new: bool) -> None:
     """Replace the webhook secret without losing a delivery; name every TARGET with a webhook of the stack.
 
     It stores a new value in Secrets Manager and sets it on one webhook after the other, each verified by a ping. The
@@ -264,16 +238,16 @@ def rotate_secret(
 
     With --json: {"secret", "version", "generated": bool, "accepted_until", "hooks": [{"target", "hook", "ping"}]}.
     """
-    from closeout.cli import rotation, webhook_context
+    from closeout.cli import rotation
 
-    loaded = webhook_context.settings(config)
-    context, *others = webhook_context.prepare_all(dict.fromkeys(targets), stack_name, token_from, loaded)
-    hooks = [context.hooks, *(other.hooks for other in others)]
+    loaded = source.settings()
+    contexts = source.contexts(dict.fromkeys(targets), loaded)
+    hooks = [context.hooks for context in contexts]
     for name in rotation.left_out(loaded, [each.target for each in hooks]):
         output.note(
-            f"{config} also names {name}: a webhook there keeps the former value; add it to this command."
+            f"{source.config} also names {name}: a webhook there keeps the former value; add it to this command."
         )
-    done = rotation.rotate(context.stack, hooks, new=new, tell=output.note if as_json else output.say)
+    done = rotation.rotate(contexts[0].stack, hooks, new=new, tell=output.note if as_json else output.say)
     if as_json:
         output.print_json(done)
 
@@ -282,7 +256,7 @@ def rotate_secret(
 
 
 def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
-    """Say that the hook is there already, and how it differs from what would be created."""
+    """Print that the webhook exists, and how it differs from what `create` would make."""
     from closeout.cli import webhook_context
 
     differs = webhook_context.differences(hook, events)

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from closeout.actions.registry import builtin
 from closeout.adapters.github import GitHubClient
 from closeout.adapters.hooks import Hook, Hooks, Target
 from closeout.adapters.secrets import SecretReader
-from closeout.config.load import Loaded, load
+from closeout.checks import expected
+from closeout.config.load import Loaded
 from closeout.core.errors import NotFound, SecretError, UsageError
-from closeout.core.patterns import compile_patterns
+from closeout.core.secrets import REFERENCES
 from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 
@@ -29,15 +29,10 @@ class WebhookContext(NamedTuple):
     hooks: Hooks
 
 
-def prepare(target: str, stack_name: str, token_from: str | None, loaded: Loaded) -> WebhookContext:
-    """Find the stack and its token, for one target."""
-    return prepare_all((target,), stack_name, token_from, loaded)[0]
-
-
-def prepare_all(
+def prepare(
     targets: Iterable[str], stack_name: str, token_from: str | None, loaded: Loaded
 ) -> list[WebhookContext]:
-    """Find the stack and its token, for several targets; at least one is given and each is read first."""
+    """Find the stack and its token, for at least one target; each is read first."""
     parsed = [Target.parse(target) for target in targets]
     stack = open_stack(stack_name)
     token = _token(stack, token_from, loaded.directory)
@@ -58,15 +53,10 @@ def _token(stack: Stack, reference: str | None, directory: Path) -> str:
                 f"{error.message} Store a token with `closeout secret set github --stack {stack.name}`, or name"
                 " another one with --token-from env:NAME."
             ) from None
-    if not reference.startswith(("env:", "file:", "aws-secretsmanager:")):
+    if not reference.startswith(REFERENCES):
         # What was given may be the token itself, so it is not repeated.
         raise UsageError("--token-from takes a reference, env:NAME or file:PATH, never the token itself.")
     return SecretReader(region=stack.region, directory=directory).read(reference)[0]
-
-
-def settings(config: Path) -> Loaded:
-    """Read the configuration for its addresses; its Python modules are not imported."""
-    return load(config, builtin(), modules=False)
 
 
 def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
@@ -74,17 +64,10 @@ def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
 
     Raises `UsageError` when none can: the hook would bring nothing.
     """
-    matching = [
-        automation
-        for automation in loaded.automations
-        if target.organization
-        or not automation.repositories
-        or compile_patterns(automation.repositories, "name").matches(target.name)
-    ]
-    events = sorted({str(trigger["event"]) for automation in matching for trigger in automation.triggers})
+    events = expected.events(loaded.automations, None if target.organization else target.name)
     if not events:
         raise UsageError(f"No automation matches {target.name}, so a webhook there would start nothing.")
-    return tuple(events)
+    return events
 
 
 def one(context: WebhookContext, hook_id: int | None) -> Hook:
@@ -93,8 +76,7 @@ def one(context: WebhookContext, hook_id: int | None) -> Hook:
     chosen = [hook for hook in found if hook_id in (None, hook.id)]
     name = context.hooks.target.name
     if not chosen:
-        which = f"hook {hook_id} of" if found else "no hook of"
-        text = f"{name} has {which} the stack {context.stack.name} ({context.url})."
+        text = f"{name} has no hook of the stack {context.stack.name} ({context.url})."
         if found:
             text = f"{name} has no hook {hook_id} that reaches the stack {context.stack.name}."
         raise NotFound(
@@ -106,7 +88,7 @@ def one(context: WebhookContext, hook_id: int | None) -> Hook:
 
 
 def several(context: WebhookContext, found: Sequence[Hook]) -> str:
-    """Say that there are several hooks where one is meant, and how to get rid of one."""
+    """Return a sentence that says that there are several hooks, and how to delete one."""
     numbers = " and ".join(str(hook.id) for hook in found)
     return (
         f"{context.hooks.target.name} has several hooks that reach the stack, {numbers}, so each event arrives more than"
@@ -116,7 +98,7 @@ def several(context: WebhookContext, found: Sequence[Hook]) -> str:
 
 
 def differences(hook: Hook, events: Sequence[str]) -> list[str]:
-    """Say in which ways a hook is not as `create` would make it. Its secret cannot be compared: GitHub hides it."""
+    """Return how a hook differs from what `create` would make. Its secret cannot be compared: GitHub hides it."""
     wanted, has = set(events), set(hook.events)
     found = [f"the event {event} is missing" for event in sorted(wanted - has) if "*" not in has]
     found += [f"the event {event} starts nothing" for event in sorted(has - wanted)]

@@ -1,4 +1,4 @@
-"""CEL expressions over `event`: the one module, and the one function, that calls the CEL library.
+"""CEL expressions over `event` and, in a step, over the run so far: the one function that calls the CEL library.
 
 The library does not raise for a missing field: it gives a value of type ERROR whose text is truthy. It cuts
 strings at a NUL and crashes the process on a value nested thousands deep. `evaluate` turns each of these into
@@ -11,12 +11,20 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.core import templates
 from closeout.core.errors import ExpressionError, SenderUnknown
 
-__all__ = ["compile_check", "condition", "evaluate", "interpolate", "payload_problem"]
+__all__ = [
+    "NOTHING_YET",
+    "RunSoFar",
+    "compile_check",
+    "condition",
+    "evaluate",
+    "interpolate",
+    "payload_problem",
+]
 
 MAX_EXPRESSION = 4_096
 """Characters. The library's own limit is on depth (32); this bounds the time to compile."""
@@ -27,33 +35,62 @@ _SENDER = r"""\bevent\s*(?:\.\s*sender\b|\[\s*r?["']{1,3}sender["'])"""
 # One environment and one lock: compiled programs are kept, and an evaluation takes some 60 microseconds,
 # nearly all of it spent holding the interpreter's own lock anyway.
 _LOCK = threading.Lock()
+_failed_before = False
+"""What `failure()` gives in the evaluation that holds the lock: the library's functions see no variables."""
 
 
-def evaluate(expression: str, event: Mapping[str, Any]) -> Any:
+class RunSoFar(NamedTuple):
+    """What a step may ask of its run: GitHub Actions' `steps`, `failure()`, `success()` and `always()`, and `run.url`."""
+
+    steps: Mapping[str, Mapping[str, Any]] = {}
+    """By id: `outcome` (success, failure, skipped), and `outputs` by name."""
+    failed: bool = False
+    """An earlier step failed."""
+    url: str | None = None
+    """The address of the run's page; None where nobody knows it."""
+
+
+NOTHING_YET = RunSoFar()
+"""Before the first step, and where there is no run."""
+
+
+def evaluate(expression: str, event: Mapping[str, Any], so_far: RunSoFar | None = None) -> Any:
     """Evaluate `expression` with the payload as `event` and return the value as Python's own types.
 
-    bool, int, float, str, bytes, None, list, dict, datetime or timedelta. Safe to call from many threads.
-    Raises `ExpressionError`, with the expression's text, for a syntax error, a missing field, or any other error.
+    bool, int, float, str, bytes, None, list, dict, datetime or timedelta. Safe to call from many threads. Only with `so_far`
+    does it see `steps`, `run` and the functions. Raises `ExpressionError`, with the expression's text, for a syntax error, a
+    missing field, or any other error.
     """
+    global _failed_before  # noqa: PLW0603 - under the lock
     problem = payload_problem(event)
     if problem:
         raise _failed(expression, f"the payload cannot be read: {problem}")
-    program = _program(expression)
+    program = _program(expression, in_step=so_far is not None)
     if isinstance(program, str):
         raise _failed(expression, program)
+    data: dict[str, Any] = {"event": event}
+    if so_far is not None:
+        problem = payload_problem(so_far.steps)
+        if problem:
+            raise _failed(expression, f"what an earlier step gave cannot be read: {problem}")
+        data |= {"steps": so_far.steps, "run": {} if so_far.url is None else {"url": so_far.url}}
     try:
         with _LOCK:
-            result = program.eval(data={"event": event})
+            _failed_before = so_far is not None and so_far.failed
+            result = program.eval(data=data)
             kind = result.type().name()
             value = result.plain_value()
     except (RuntimeError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise _failed(expression, _first_line(error)) from error
     if kind in {"ERROR", "UNKNOWN"}:
-        raise _failed(expression, _first_line(value))
+        reason = _first_line(value)
+        if so_far is not None and so_far.url is None and re.search(r"(?<![.\w])run\s*\.\s*url\b", expression):
+            reason = "nobody knows the address of the run's page; set `public-url` in the file"
+        raise _failed(expression, reason)
     return value
 
 
-def condition(expression: str, event: Mapping[str, Any]) -> bool:
+def condition(expression: str, event: Mapping[str, Any], so_far: RunSoFar | None = None) -> bool:
     """Return the truth of an `if:`. Raises `ExpressionError` unless the value is true or false itself.
 
     Raises `SenderUnknown` if it reads the sender of an event that has none: `has()`, `&&` and `||` would hide that.
@@ -61,16 +98,19 @@ def condition(expression: str, event: Mapping[str, Any]) -> bool:
     if not event.get("sender") and re.search(_SENDER, expression):
         raise SenderUnknown(
             f"`{expression[:300]}` asks for the sender, and who caused the event is unknown."
-            " A replay cannot help: rerun it without this condition"
+            " Replay a webhook that came later, or rerun without this condition"
         )
-    value = evaluate(expression, event)
+    value = evaluate(expression, event, so_far)
     if not isinstance(value, bool):
         raise _failed(expression, f"a condition must be true or false, got {_described(value)}")
     return value
 
 
 def interpolate(
-    template: str, event: Mapping[str, Any], check: Callable[[str, str], str] | None = None
+    template: str,
+    event: Mapping[str, Any],
+    check: Callable[[str, str], str] | None = None,
+    so_far: RunSoFar | None = None,
 ) -> str:
     """Fill in every `${{ }}`. `check(value, expression)` sees each value by itself and gives it back, or raises.
 
@@ -81,13 +121,13 @@ def interpolate(
         if not part.expression:
             filled.append(part.text)
             continue
-        value = _text_of(part.text, event)
+        value = _text_of(part.text, event, so_far)
         filled.append(check(value, part.text) if check else value)
     return "".join(filled)
 
 
-def _text_of(expression: str, event: Mapping[str, Any]) -> str:
-    value = evaluate(expression, event)
+def _text_of(expression: str, event: Mapping[str, Any], so_far: RunSoFar | None) -> str:
+    value = evaluate(expression, event, so_far)
     if isinstance(value, str) and "\0" not in value:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -97,12 +137,13 @@ def _text_of(expression: str, event: Mapping[str, Any]) -> str:
     raise _failed(expression, f"a ${{{{ }}}} must be a string or a whole number, got {_described(value)}")
 
 
-def compile_check(expression: str, *, boolean: bool = False) -> str | None:
+def compile_check(expression: str, *, boolean: bool = False, in_step: bool = False) -> str | None:
     """Return what is wrong with an expression, as far as can be told without a payload; None when nothing is.
 
-    With `boolean`, its type must be able to be true or false; else it must be able to be text.
+    With `boolean`, its type must be able to be true or false; else it must be able to be text. Only `in_step` may it ask for
+    the run so far.
     """
-    program = _program(expression)
+    program = _program(expression, in_step=in_step)
     if isinstance(program, str):
         return program
     kind = program.return_type().name()
@@ -145,11 +186,11 @@ def payload_problem(event: Mapping[str, Any]) -> str | None:
 def _scalar_problem(value: object) -> str | None:
     if isinstance(value, str):
         if "\0" in value:
-            return "it holds a NUL"
-        return "it holds half a surrogate pair" if not value.isascii() and _has_surrogate(value) else None
+            return "it contains a NUL"
+        return "it contains half a surrogate pair" if not value.isascii() and _has_surrogate(value) else None
     if isinstance(value, int):
-        return None if -_MAX_INTEGER <= value < _MAX_INTEGER else "it holds an integer beyond 64 bits"
-    return None if value is None or isinstance(value, float) else f"it holds a {type(value).__name__}"
+        return None if -_MAX_INTEGER <= value < _MAX_INTEGER else "it contains an integer beyond 64 bits"
+    return None if value is None or isinstance(value, float) else f"it contains a {type(value).__name__}"
 
 
 def _has_surrogate(text: str) -> bool:
@@ -160,25 +201,41 @@ def _has_surrogate(text: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Any:
+_FUNCTIONS: Mapping[str, Callable[[], bool]] = {
+    "always": lambda: True,
+    "failure": lambda: _failed_before,
+    "success": lambda: not _failed_before,
+}
+
+
+@lru_cache(maxsize=2)
+def _environment(*, in_step: bool) -> Any:
     from cel_expr_python import cel  # noqa: PLC0415  10 ms and 16 MB that commands without expressions need not pay
 
-    return cel.NewEnv(variables={"event": cel.Type.DYN})
+    if not in_step:
+        return cel.NewEnv(variables={"event": cel.Type.DYN})
+    return cel.NewEnv(
+        variables=dict.fromkeys(("event", "steps", "run"), cel.Type.DYN),
+        functions=[
+            cel.FunctionDecl(name, [cel.Overload(name, return_type=cel.Type.BOOL, parameters=[])])
+            for name in _FUNCTIONS
+        ],
+        function_impls=_FUNCTIONS,
+    )
 
 
 @lru_cache(maxsize=1_024)
-def _program(expression: str) -> Any:
+def _program(expression: str, *, in_step: bool) -> Any:
     """Return the compiled program, or the sentence that says why there is none."""
     if "\0" in expression or _has_surrogate(expression):
-        return "it holds a NUL or half a surrogate pair"
+        return "it contains a NUL or half a surrogate pair"
     if not expression.strip():
         return "it is empty"
     if len(expression) > MAX_EXPRESSION:
         return f"it is longer than {MAX_EXPRESSION:,} characters"
     try:
         with _LOCK:
-            return _environment().compile(expression)
+            return _environment(in_step=in_step).compile(expression)
     except (RuntimeError, TypeError, ValueError) as error:
         return _first_line(error)
 

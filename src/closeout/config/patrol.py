@@ -18,10 +18,11 @@ MOST_STARTED = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatrolSettings:
-    """Seconds between two looks, None for a look that is switched off."""
+    """Seconds between two looks, or two drills; None for what is switched off."""
 
     deliveries: float | None = 300.0
     state: float | None = 3_600.0
+    drill: float | None = 86_400.0
     limit: int = 10
     """Orphans that one patrol may start runs for; 0: none."""
 
@@ -39,6 +40,7 @@ def read_patrol(at: At | None) -> PatrolSettings:
     return PatrolSettings(
         deliveries=_interval(section.get("deliveries"), given.deliveries),
         state=_interval(section.get("state"), given.state),
+        drill=_interval(section.get("drill"), given.drill),
         limit=_limit(section.get("limit"), given.limit),
     )
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from closeout import livecheck
 from closeout.actions.registry import Registry
-from closeout.config.inverses import inventories
+from closeout.actions.spec import Action, Permission
+from closeout.config.patrol import PatrolSettings
 from closeout.core import templates
 from closeout.core.automation import Automation, Step
 from closeout.core.errors import ConfigError
@@ -77,7 +78,7 @@ class TooWide(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Say what is wrong and how to put it right."""
+        """Return what is wrong and how to fix it."""
         return (
             f"{self.automation}/{self.step}: `{self.input}: {self.name}` begins with fewer than {LITERAL_PREFIX} fixed"
             " characters, so its policy would cover nearly everything of that kind; begin the name with fixed text, or"
@@ -85,8 +86,10 @@ class TooWide(NamedTuple):
         )
 
 
-def statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
-    """Return what the automations need, merged and sorted; merging never widens.
+def statements(
+    automations: Iterable[Automation], actions: Registry, patrol: PatrolSettings | None = None
+) -> tuple[Statement, ...]:
+    """Return what the automations need, merged and sorted; merging never widens. `patrol` adds what patrol reads of GitHub.
 
     A step with `assume-role` needs `sts:AssumeRole` on it, and its own permissions stand under that `role`. Names of
     account and region come from the step. What `shell`, `python` and `@on` functions do is not known, so it is not
@@ -98,26 +101,14 @@ def statements(automations: Iterable[Automation], actions: Registry) -> tuple[St
     if wide:
         raise ConfigError("\n".join(name.message for name in wide))
     single = [one for automation in known for one in _of_automation(automation, actions)]
-    return _merged(_without_implied(single))
+    single += [one for automation in known if patrol for one in _of_patrol(automation, patrol)]
+    return merged(_without_implied(single))
 
 
-def audit_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
-    """Return what `closeout orphans` needs: rights to list and to read pull requests, and none to change anything."""
-    single: list[Statement] = []
-    for one in inventories(automations, actions):
-        if one.reason is not None:
-            continue
-        step, place = one.step, (f"{one.automation.name}/{one.step.id}",)
-        if step.assume_role is not None:
-            why = ("act under the role that the step names",)
-            single.append(Statement("aws", None, ("sts:AssumeRole",), (step.assume_role,), why, place))
-        for permission in one.action.inventory_permissions(step.inputs):
-            resources = tuple(_narrowed(arn, step) for arn in permission.resources)
-            rights, why = tuple(sorted(permission.actions)), (permission.reason,)
-            single.append(Statement("aws", step.assume_role, rights, resources, why, place))
-        github = ("pull_requests:read",), tuple(sorted(one.automation.repositories))
-        single.append(Statement("github", None, *github, ("read the pull requests of what exists",), place))
-    return _merged(single)
+def github_statements(automations: Iterable[Automation], actions: Registry) -> tuple[Statement, ...]:
+    """Return what the automations need of GitHub, whatever `statements` says of their names in AWS."""
+    single = (one for automation in automations for one in _of_automation(automation, actions))
+    return merged(_without_implied([one for one in single if one.system == "github"]))
 
 
 def too_wide(automations: Iterable[Automation], actions: Registry) -> tuple[TooWide, ...]:
@@ -176,12 +167,11 @@ def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statem
             yield Statement("aws", None, ("secretsmanager:GetSecretValue",), arns, why, place)
             yield _decryption(arns, place)
         action = actions[step.uses]
-        tags = action.tag_permissions(step.inputs) if automation.protect_tags else ()
-        for permission in (*action.permissions(step.inputs), *tags):
+        for permission in (*action.permissions(step.inputs), *of_tags(automation, step, action)):
             of_aws = permission.system == "aws"
             resources = permission.resources or ("*",)
             if of_aws:
-                resources = tuple(_narrowed(arn, step) for arn in resources)
+                resources = tuple(narrowed(arn, step) for arn in resources)
             elif resources == ("*",):
                 resources = automation.repositories or resources
             yield Statement(
@@ -192,6 +182,11 @@ def _of_automation(automation: Automation, actions: Registry) -> Iterator[Statem
                 (permission.reason,),
                 place,
             )
+
+
+def of_tags(automation: Automation, step: Step, action: Action) -> tuple[Permission, ...]:
+    """Return the rights to read tags, which only `protect.tags` asks for."""
+    return tuple(action.tag_permissions(step.inputs)) if automation.protect_tags else ()
 
 
 def _about(automation: Automation, step: Step, actions: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,6 +219,24 @@ def _of_run(automation: Automation) -> Iterator[Statement]:
         yield github("deployments:read", "see whether the environment has an active deployment")
     if filtered and "pull_request" in events:
         yield github("pull_requests:read", "read the changed files that `paths` is about")
+
+
+def _of_patrol(automation: Automation, patrol: PatrolSettings) -> Iterator[Statement]:
+    """Yield what patrol and the guard for deploys read, whether or not the automation deletes anything."""
+    checks = livecheck.possible(automation.triggers)
+    repositories = tuple(sorted(set(automation.repositories))) or ("*",)
+    needed: list[tuple[str, str]] = []
+    if any(check.kind == "pull request" for check in checks):
+        needed.append(("pull_requests:read", "answer `closeout guard`"))
+        if patrol.state is not None:
+            needed.append(("metadata:read", "find the repositories whose closed pull requests patrol lists"))
+            needed.append(
+                ("pull_requests:read", "let patrol find closed pull requests that no webhook told of")
+            )
+    if checks and patrol.deliveries is not None:
+        needed.append(("repository_hooks:read", "let patrol read the delivery log for lost webhooks"))
+    for permission, why in needed:
+        yield Statement("github", None, (permission,), repositories, (why,), (automation.name,))
 
 
 def _needs(step: Step, actions: Registry, system: str) -> bool:
@@ -293,7 +306,7 @@ def _begins_fixed(name: str) -> bool:
     return len(fixed) >= LITERAL_PREFIX
 
 
-def _narrowed(arn: str, step: Step) -> str:
+def narrowed(arn: str, step: Step) -> str:
     """Put the step's partition, region and account where an action's ARN leaves them open."""
     parts = re.sub(r"\*{2,}", "*", arn).split(":", _ARN_PARTS - 1)
     if len(parts) < _ARN_PARTS:
@@ -330,7 +343,7 @@ def _without_implied(single: Sequence[Statement]) -> Iterator[Statement]:
             yield one
 
 
-def _merged(single: Iterable[Statement]) -> tuple[Statement, ...]:
+def merged(single: Iterable[Statement]) -> tuple[Statement, ...]:
     """Join statements of the same actions, then those of the same resources: neither allows more than before.
 
     Only those under the same conditions.

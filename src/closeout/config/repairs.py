@@ -16,20 +16,24 @@ _CLOSING = {
 }
 _ACTIONS = re.compile(r"(?<![.\w])(?:contains|startsWith|endsWith|format|toJSON|fromJSON)\(")
 _WORDS = re.compile(r"\b(and|or|not)\b")
+_DASHED = re.compile(r"(?<![.\w])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)\b")
 PAGE = "see docs/reference/expressions.md"
 
 
-def fix(expression: str, problem: str) -> str:
+def fix(expression: str, problem: str, *, in_step: bool = False) -> str:
     """Return one sentence for what `config.cel.compile_check` found wrong."""
-    meant = workflow_words.expression_fix(expression)
+    dashed = _DASHED.search(workflow_words.TEXT.sub("''", expression)) if in_step else None
+    if dashed:
+        return f"write steps['{dashed[1]}']: without quotes, `-` is a minus"
+    meant = workflow_words.expression_fix(expression, in_step=in_step)
     if meant is not None:
         return meant
     written = workflow_words.translated(expression)
     if written != expression:
-        problems = [cel.compile_check(written, boolean=boolean) for boolean in (True, False)]
+        problems = [cel.compile_check(written, boolean=boolean, in_step=in_step) for boolean in (True, False)]
         if None in problems:
             return f"write {' '.join(written.split())}: fields of the event begin with `event`"
-        return f"write `event` for `github.event`; and {fix(written, problems[0] or '')}"
+        return f"write `event` for `github.event`; and {fix(written, problems[0] or '', in_step=in_step)}"
     if problem.startswith("Syntax error"):
         return _syntax(workflow_words.TEXT.sub("''", expression), problem)
     if _ACTIONS.search(expression):
@@ -45,7 +49,7 @@ def fix(expression: str, problem: str) -> str:
 
 
 def _syntax(expression: str, problem: str) -> str:
-    """Look at what was not understood; `expression` has its complete texts emptied."""
+    """Return the fix of a syntax error; `expression` has its complete texts emptied."""
     if "'" in expression.replace("''", "") or '"' in expression:
         return "close the quotes"
     for closing, (opening, words) in _CLOSING.items():

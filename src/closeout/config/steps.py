@@ -15,13 +15,14 @@ from typing import Any
 
 from closeout.actions.registry import Registry
 from closeout.actions.spec import Action
-from closeout.config import cel, keys, repairs, workflow_words
+from closeout.config import cel, keys, reactions, repairs, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
-from closeout.config.inputs import read_inputs
+from closeout.config.inputs import read_inputs, texts_of
 from closeout.config.settings import AwsSettings, read_account, read_region, read_role
 from closeout.config.uniqueness import Use
 from closeout.config.values import At
+from closeout.core import templates
 from closeout.core.automation import EXPECTATIONS, Step
 from closeout.core.units import DAY, HOUR
 
@@ -62,7 +63,7 @@ def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
     read: list[ReadStep] = []
     seen: dict[str, int] = {}
     for position, item in enumerate(at.items() or [], 1):
-        found = _step(item, position, around)
+        found = _step(item, position, around, {one.step.id: one.action for one in read})
         if found is None:
             continue
         first = seen.setdefault(found.step.id, found.at.node.line)
@@ -73,7 +74,7 @@ def read_steps(at: At, around: Surroundings) -> tuple[ReadStep, ...]:
     return tuple(read)
 
 
-def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
+def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str, Action]) -> ReadStep | None:
     if not isinstance(at.node, Mapping):
         at.wrong("a map", "write `uses: …` and `with: …`")
         return None
@@ -83,7 +84,12 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         return None
     with_ = section.get("with")
     extra = tuple(key for key in _AWS_KEYS if key not in action.inputs) if action.needs_aws else ()
+    before = at.findings.count()
     inputs = read_inputs(with_, at, uses, action, extra)
+    if with_ is not None and at.findings.count() == before:
+        for place, text in texts_of(with_):
+            for expression in templates.expressions(text):
+                reactions.check(place, expression, earlier)
     target = _target(at, with_, extra, around) if action.needs_aws else AwsSettings()
     attempts, backoff = _retry(section.get("retry"), action)
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
@@ -92,7 +98,7 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         name=_plain(section.get("name")) or action.summary,
         uses=uses,
         inputs=inputs,
-        condition=read_condition(section.get("if")),
+        condition=read_condition(section.get("if"), earlier),
         timeout=timeout or action.timeout,
         retry_attempts=attempts,
         retry_backoff=backoff,
@@ -103,11 +109,10 @@ def _step(at: At, position: int, around: Surroundings) -> ReadStep | None:
         region=target.region,
         assume_role=target.assume_role,
         expect=_expect(section.get("expect"), uses, action),
+        rechecked=_rechecked(section.get("recheck"), uses, action),
     )
-    if action.look_up is not None:
-        around.later.append(
-            partial(_look_up, with_ or at, action.look_up, inputs)
-        )  # called if nothing is wrong
+    if action.look_up is not None:  # called if nothing is wrong
+        around.later.append(partial(_look_up, with_ or at, action.look_up, inputs))
     return ReadStep(step=step, action=action, at=at, inputs=with_)
 
 
@@ -151,7 +156,7 @@ def _meant(uses: str, registry: Registry) -> str | None:
 def _service(uses: str) -> str:
     """Return what an action acts on: `aws/s3` of `aws/s3-delete-objects`, the group of others."""
     group, slash, word = uses.partition("/")
-    return f"{word.partition('-')[0]}" if group == "aws" else group if slash else uses
+    return word.partition("-")[0] if group == "aws" else group if slash else uses
 
 
 def _section(at: At, action: Action | None) -> dict[str, At]:
@@ -161,18 +166,13 @@ def _section(at: At, action: Action | None) -> dict[str, At]:
     inputs = () if action is None else tuple(action.inputs)
     misplaced = [key for key, _ in at.node.entries if key.value in inputs and key.value not in known]
     for key in misplaced:
-        place = at.to(key, str(key.value))
-        place.error(
-            "misplaced-input",
-            f"`{key.value}` is an input of the action",
-            f"put it under with: {{ {key.value}: … }}",
-        )
+        fix = f"put it under with: {{ {key.value}: … }}"
+        message = f"`{key.value}` is an input of the action"
+        at.to(key, str(key.value)).error("misplaced-input", message, fix)
     entries = tuple(entry for entry in at.node.entries if entry[0] not in misplaced)
     rest = Mapping(line=at.node.line, column=at.node.column, entries=entries)
-    return (
-        At(node=rest, path=at.path, findings=at.findings).section(known, partial(workflow_words.hint, "step"))
-        or {}
-    )
+    rest_at = At(node=rest, path=at.path, findings=at.findings)
+    return rest_at.section(known, partial(workflow_words.hint, "step")) or {}
 
 
 def _id(at: At | None, uses: str, position: int) -> str:
@@ -183,11 +183,8 @@ def _id(at: At | None, uses: str, position: int) -> str:
     if at is None or value is None:
         return default
     if not _ID.match(value):
-        at.error(
-            "bad-name",
-            f"`{value}` cannot be a step's id",
-            "use lower-case letters, digits and dashes: drop-database",
-        )
+        fix = "use lower-case letters, digits and dashes: drop-database"
+        at.error("bad-name", f"`{value}` cannot be a step's id", fix)
     return value
 
 
@@ -198,8 +195,11 @@ def _plain(at: At | None) -> str | None:
     return text
 
 
-def read_condition(at: At | None) -> str | None:
-    """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around the whole of it is taken off."""
+def read_condition(at: At | None, earlier: MappingType[str, Action] | None = None) -> str | None:
+    """Read an `if:`: a CEL expression, or true or false. `${{ … }}` around the whole of it is taken off.
+
+    `earlier` are the steps before a step, by id; None for an automation, whose condition is decided before any step.
+    """
     if at is None:
         return None
     value: Any = getattr(at.node, "value", None)
@@ -211,9 +211,13 @@ def read_condition(at: At | None) -> str | None:
     expression = text.strip()
     if expression.startswith("${{") and expression.endswith("}}"):
         expression = expression[3:-2].strip()
-    problem = cel.compile_check(expression, boolean=True)
+    in_step = earlier is not None
+    problem = cel.compile_check(expression, boolean=True, in_step=in_step)
     if problem:
-        at.error("bad-expression", f"`{expression}`: {problem}", repairs.fix(expression, problem))
+        fix = repairs.fix(expression, problem, in_step=in_step)
+        at.error("bad-expression", f"`{expression}`: {problem}", fix)
+    elif earlier is not None:
+        reactions.check(at, expression, earlier)
     return expression
 
 
@@ -244,33 +248,28 @@ def _expect(at: At | None, uses: str, action: Action) -> str:
     return value or "any"
 
 
+def _rechecked(at: At | None, uses: str, action: Action) -> bool:
+    value = at.boolean() if at else None
+    if at is not None and value is not None and action.absent is not None:
+        fix = "leave `recheck` out; `recheck: off` on the automation turns rechecks off"
+        at.error("not-for-action", f"`{uses}` is part of each recheck", fix)
+        return False
+    return bool(value)
+
+
 def _fields(at: At | None) -> tuple[str, ...]:
-    fields: list[str] = []
-    for item in (at.items(single=True) if at else None) or []:
-        text = item.text()
-        if text is not None and FIELD.match(text):
-            fields.append(text)
-        elif text is not None:
-            item.error(
-                "bad-value",
-                f"`{text}` is not a field of the event",
-                "write it like event.pull_request.head.ref",
-            )
-    return tuple(fields)
+    fix = "write it like event.pull_request.head.ref"
+    return at.each_matching(FIELD, "is not a field of the event", fix) if at else ()
 
 
 def _pass_env(at: At | None, uses: str, action: Action) -> tuple[str, ...]:
-    if at is not None and not action.passes_env:
+    if at is None:
+        return ()
+    if not action.passes_env:
         at.error("not-for-action", f"`{uses}` passes no environment on", "leave `pass-env` out")
         return ()
-    variables: list[str] = []
-    for item in (at.items(single=True) if at else None) or []:
-        text = item.text()
-        if text is not None and _VARIABLE.match(text):
-            variables.append(text)
-        elif text is not None:
-            item.error("bad-name", f"`{text}` cannot be the name of a variable", "write it like AWS_PROFILE")
-    return tuple(variables)
+    problem, fix = "cannot be the name of a variable", "write it like AWS_PROFILE"
+    return at.each_matching(_VARIABLE, problem, fix, code="bad-name")
 
 
 def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundings) -> AwsSettings:
@@ -290,9 +289,7 @@ def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundin
         at.error("aws-missing", f"an `aws/*` step needs {' and '.join(missing)}", fix)
     theirs = target.assume_role.split(":")[4] if target.assume_role else target.account
     if target.account and theirs != target.account:
-        at.error(
-            "aws-role-account",
-            f"the role to assume is in account {theirs}, and this step acts in {target.account}",
-            "name the role of that account, or set `account` to the role's",
-        )
+        message = f"the role to assume is in account {theirs}, and this step acts in {target.account}"
+        fix = "name the role of that account, or set `account` to the role's"
+        at.error("aws-role-account", message, fix)
     return target

@@ -32,7 +32,7 @@ _SHARED: Mapping[str, str] = {
     "container": _RUNNER,
     "services": _RUNNER,
     "environment": "leave it out: `repositories`, `senders` and `if` say what an automation is for",
-    "outputs": "leave it out: a step sees the event and nothing of the steps before it; use one script for both",
+    "outputs": 'leave it out: a script writes NAME=value to "$GITHUB_OUTPUT", later steps read steps.ID.outputs.NAME',
     "defaults": "leave it out: scripts run by `/bin/sh -eu` in the folder of this file",
     "workflows": "say it on the automation: if: event.workflow_run.name == 'CI'",
 }
@@ -107,15 +107,9 @@ TEXT = re.compile(r"""'[^']*'|"[^"]*\"""")
 _FIELD = re.compile(
     TEXT.pattern + r"|(?<![.\w])(?:" + "|".join(re.escape(name) for name in _FIELDS) + r")(?:(?<=\.)|\b)"
 )
-_STATUS = {
-    "failure": "leave `if` out: later steps run after one failed, unless the automation says on-failure: stop",
-    "always": "leave `if` out: later steps run after one failed, unless the automation says on-failure: stop",
-    "success": "leave `if` out, and say on-failure: stop on the automation",
-    "cancelled": "leave the step out: nothing runs after a run was cancelled",
-}
-_CONTEXT = re.compile(
-    r"(?<![.\w])(secrets|env|vars|steps|needs|matrix|strategy|runner|job|jobs|inputs|github)\."
-)
+_ONLY_IN_STEPS = re.compile(r"(?<![.\w])(?:(?:failure|always|success)\(\s*\)|steps\b|run\.)")
+_CANCELLED = re.compile(r"(?<![.\w])cancelled\(\s*\)")
+_CONTEXT = re.compile(r"(?<![.\w])(secrets|env|vars|needs|matrix|strategy|runner|job|jobs|inputs|github)\.")
 
 
 def translated(expression: str) -> str:
@@ -123,12 +117,13 @@ def translated(expression: str) -> str:
     return _FIELD.sub(lambda found: _FIELDS.get(found[0], found[0]), expression)
 
 
-def expression_fix(expression: str) -> str | None:
-    """Return what to do about a function or a context that only Actions has; None if there is none."""
+def expression_fix(expression: str, *, in_step: bool = False) -> str | None:
+    """Return what to do about a function or a context that only Actions has, or only a step; None if there is none."""
     code = TEXT.sub("''", expression)
-    for name, fix in _STATUS.items():
-        if re.search(rf"(?<![.\w]){name}\(\s*\)", code):
-            return fix
+    if _CANCELLED.search(code):
+        return "leave the step out: nothing runs after a run was cancelled"
+    if not in_step and _ONLY_IN_STEPS.search(code):
+        return "only a step can ask for the steps before it: write this into the `if` of a step"
     if re.search(r"(?<![.\w])github\.event_name\b", code):
         return "use `on`: an automation gets only the events listed there"
     context = _CONTEXT.search(translated(code))
@@ -136,7 +131,7 @@ def expression_fix(expression: str) -> str | None:
         return None
     if context[1] == "secrets":
         return (
-            "no template holds a secret: name the variable in `pass-env` of a `shell` step, or use an input that takes"
+            "a template never contains a secret: name the variable in `pass-env` of a `shell` step, or use an input that takes"
             " a reference like env:NAME"
         )
     return (
@@ -218,16 +213,14 @@ def refuse_workflow(at: At) -> bool:
 def _shown(on: Node | None) -> _Shown:
     """Return the value of `on` in the form that closeout takes."""
     names = {str(item.value) for item in _items(on) if isinstance(item, Scalar)}
-    if "pull_request_target" in names or "pull_request" in names:
-        return _Shown("{ pull_request: { types: [closed] } }", destructive=True)
+    closed = _Shown("{ pull_request: { types: [closed] } }", destructive=True)
+    if names & {"pull_request_target", "pull_request"}:
+        return closed
     if names == {"delete"}:
         return _Shown("delete", destructive=True)
-    known = [name for name in ("push", "release", "issues", "workflow_run", "create") if name in names]
-    return (
-        _Shown(known[0], destructive=False)
-        if known
-        else _Shown("{ pull_request: { types: [closed] } }", destructive=True)
-    )
+    ordinary = ("push", "release", "issues", "workflow_run", "create")
+    known = next((name for name in ordinary if name in names), None)
+    return _Shown(known, destructive=False) if known else closed
 
 
 def _items(on: Node | None) -> tuple[Node, ...]:

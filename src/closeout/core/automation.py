@@ -25,6 +25,7 @@ _ADDED = {
     "late": False,
     "patrol": "report",
     "recheck": RECHECK,
+    "rechecked": False,
 }
 """Keys that came after the first release, with their defaults. They are stored only where they say something else: most
 runs do not grow by them, and an earlier release reads those runs as before."""
@@ -50,6 +51,8 @@ class Step:
     region: str | None = None
     assume_role: str | None = None
     expect: str = "any"
+    rechecked: bool = False
+    """A script or the like that runs again in a further attempt which a recheck starts, as typed deletes do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

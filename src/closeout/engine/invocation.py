@@ -205,6 +205,7 @@ class Invocation(StoreRecorder):
         after = self._after(runs.Ended(ending.verdict, ending.summary, at))
         if not persist(lambda: self._engine.store.finish(self.record, after), self._stop):
             raise Abandoned
+        self.record = self.record._replace(run=after)
         if execution is not None:
             self._engine.on_finish(Finished(execution, ending, at, operations))
         self._engine.queue.wake_next(self.record.key)

@@ -34,7 +34,7 @@ class LambdaEngine:
 
     `token` returns a new fencing token; `jitter` returns numbers in [0, 1); `redact` removes secrets from error messages;
     `report` receives an execution and a sentence about it for the operator; `on_finish` is called after an ending is
-    stored. In the last `drain` seconds of the process's time no operation begins. `longest` is how long one operation may
+    stored, and `on_end` last, again and again until it raises no error. In the last `drain` seconds of the process's time no operation begins. `longest` is how long one operation may
     take: with less time left, only the first one of an invocation begins, because the next invocation has more.
     """
 
@@ -51,6 +51,7 @@ class LambdaEngine:
         redact: Callable[[str], str],
         report: Callable[[str, str], None],
         on_finish: Callable[[Finished], None] = lambda _finished: None,
+        on_end: Callable[[RunRecord], None] = lambda _record: None,
         pause: Callable[[float], None] = time.sleep,
         drain: float = DRAIN,
         longest: float = 0.0,
@@ -62,6 +63,7 @@ class LambdaEngine:
         self.redact = redact
         self.report = report
         self.on_finish = on_finish
+        self._on_end = on_end
         self.pause = pause
         self._run = run
         self._starts = starts
@@ -75,7 +77,7 @@ class LambdaEngine:
     def advance(
         self, execution: str, remaining: Callable[[], float], callback: str | None = None
     ) -> dict[str, Any]:
-        """Bring an execution as far as it goes now: `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
+        """Continue an execution as far as possible now; return `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
 
         A run that waits for its turn also answers `queued`, the arguments of `next_look`. The caller then suspends it until
         the durable callback with the id `callback` is completed, or `wake` has come. `remaining` returns the seconds left of
@@ -131,7 +133,7 @@ class LambdaEngine:
         run, now = record.run, self.clock.now()
         if run.state == "finished":
             self.queue.wake_next(record.key)  # the process may have been killed before it did
-            return DONE
+            return self._ended(record)
         if run.state == "waiting" and run.wake is not None and run.wake > now and not run.cancel:
             return self._wake_at(run.wake)
         if run.state != "queued" or run.turn != "own" or record.key is None:
@@ -197,7 +199,18 @@ class LambdaEngine:
         except (OutOfTime, StoreUnavailable):
             self._release(invocation.record)
             raise
-        return DONE if wake is None else self._wake_at(wake)
+        if wake is not None:
+            return self._wake_at(wake)
+        return DONE if over else self._ended(invocation.record)
+
+    def _ended(self, record: RunRecord) -> dict[str, Any]:
+        """Do what follows the end of a run; return when to try that again if it cannot be done now."""
+        try:
+            self._on_end(record)
+        except CloseoutError as error:
+            self._report_error(record.execution, error, "what follows its end cannot be done now")
+            return self._wake_in(AFTER_A_FAULT)
+        return DONE
 
     def _release(self, record: RunRecord) -> None:
         """Park a run that an outage stops. The next process would take a run found `running` for a crash."""

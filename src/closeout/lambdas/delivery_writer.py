@@ -17,7 +17,7 @@ from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.ids import execution_id, run_id
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.lambdas.aws_client import AwsClient
-from closeout.stack import table
+from closeout.stack import closings, table
 
 DAY = 86_400
 LEVEL = 3
@@ -73,6 +73,9 @@ class DeliveryWriter:
         known = tuple(former.values())
         for tries in range(ATTEMPTS):
             items = table.acceptance(delivery, runs, known, packed, expires)
+            listed = (*known, *(run.run_id for run in runs))
+            until = table.outliving(delivery.received_at, expires)
+            items += closings.closing_items(delivery._asdict(), name, listed, until)
             taken = self._transact(items)
             if taken is None:
                 ids = tuple(run.run_id for run in runs)
@@ -205,8 +208,8 @@ class DeliveryWriter:
 
 
 def _condition(item: table.Item) -> dict[str, str]:
-    """Return the condition of an item: a body has none of its own, so that it can replace an expired one."""
-    return {} if item["sk"] == {"S": "body"} else {"ConditionExpression": table.NEW}
+    condition = closings.condition(item)
+    return {} if condition is None else {"ConditionExpression": condition}
 
 
 def wire_item(item: table.Item) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Patrol's function on AWS: a schedule, or a command, starts a durable execution of it.
 
 Its event has one key, which says what is to be done: `{"patrol": {}}` makes a round of what is due, and
-`{"patrol": {"everything": true}}` one of everything. Lambda starts an execution again that was killed; a round may be
+`{"patrol": {"everything": true}}` one of everything. `{"recheck": {…}}` looks again after a teardown (`rechecks`), and `{"clean": {"target": …, "by": …}}`
+starts the run that deletes an orphan. Lambda starts an execution again that was killed; a round may be
 repeated, and its lease lets one patrol work at a time.
 """
 
@@ -22,10 +23,13 @@ from closeout.core.errors import UsageError
 from closeout.lambdas import patrol_log
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
+from closeout.lambdas.rechecks import recheck
 from closeout.ledger.dynamodb.journal import to_stdout
 from closeout.stack.patrol import BUSY
 from closeout.wiring.stack_patrols import StackPatrols, open_stack_patrols
 
+ONCE = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry())
+"""A step that fails is not tried again at once: the next patrol, or the person who asked, repeats it. One that was killed is."""
 MOST_TOLD = 100
 """Errors and notes of a result: Lambda takes 256 KB."""
 
@@ -56,6 +60,10 @@ def carry_out(made: StackPatrols, execution: str) -> Callable[[Any, Any], Any]:
         match event:
             case {"patrol": dict(asked)} if len(event) == 1:
                 return patrol(asked, context, made, execution)
+            case {"clean": {"target": str(target), "by": str(by)}} if len(event) == 1:
+                return {"outcome": context.step(lambda _step: made.clean(target, by), "clean", ONCE)}
+            case {"recheck": dict(asked)} if len(event) == 1:
+                return recheck(asked, context, made.looks)
         raise UsageError(f"patrol's event says nothing that can be done; its keys are {sorted(event)}")
 
     return cast("Callable[[Any, Any], Any]", work)
@@ -77,9 +85,7 @@ def patrol(
         to_stdout(patrol_log.line(*found, os.environ["CLOSEOUT_METRICS"], time.time()))
         return _told(found.report.with_notes())
 
-    # A round that failed is not tried again at once: the next one repeats it. One that was killed is.
-    config = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry())
-    report: dict[str, Any] = context.step(work, "patrol", config)
+    report: dict[str, Any] = context.step(work, "patrol", ONCE)
     return report
 
 

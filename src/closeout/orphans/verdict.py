@@ -141,9 +141,10 @@ def _by_event(find: Find, payload: Mapping[str, Any], ask: GitHubSays) -> Verdic
     (row,) = explain.explain([find.automation], EVENT, payload, ask.paths_of, ask.bases_of)
     if row["outcome"] != explain.RUN:
         return Verdict("unknown", row["reason"], failed=row["outcome"] == explain.UNKNOWN)
+    condition = find.step.condition
     try:
-        if find.step.condition is not None and not cel.condition(find.step.condition, payload):
-            return Verdict("unknown", f"the step's `if` is false: {find.step.condition}")
+        if condition is not None and not cel.condition(condition, payload, cel.NOTHING_YET):
+            return Verdict("unknown", f"the step's `if` is false: {condition}")
     except CloseoutError as error:
         return Verdict("unknown", error.message)
     return Verdict("orphan", "its pull request is closed")

@@ -1,7 +1,7 @@
 """Which repositories patrol reads, and for which automations: what the configuration says about closed pull requests.
 
-Only names that are written out can be read. A pattern names repositories that nobody has listed, so patrol says that it
-does not cover them.
+Names that are written out are read as they are. A pattern with a fixed owner (`acme/*`) stands for what GitHub lists of that
+owner (`owners`). Any other pattern names repositories of all of GitHub, so patrol says that it does not cover it.
 """
 
 from __future__ import annotations
@@ -20,28 +20,54 @@ class Coverage(NamedTuple):
     """By name, in the order of the file: the automations that listen there to closed pull requests."""
     patterns: tuple[tuple[str, str], ...]
     """Automation and pattern that patrol cannot follow; `*` where an automation names no repositories."""
+    listed: tuple[str, ...] = ()
+    """Owners of whose repositories GitHub's list is needed, because a pattern names them."""
+    listening: tuple[Automation, ...] = ()
+    """The automations that listen to closed pull requests."""
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Return the owners whose webhooks may bring closings, also of repositories that only a pattern names."""
-        names = [*self.repositories, *(pattern for _, pattern in self.patterns)]
-        owners = [name.partition("/")[0] for name in names if "/" in name]
-        return tuple(dict.fromkeys(owner for owner in owners if is_literal(owner)))
+        """Return the owners whose webhooks may bring closings."""
+        names = [name.partition("/")[0] for name in self.repositories]
+        return tuple(dict.fromkeys([*names, *self.listed]))
+
+    def listeners(self, name: str) -> tuple[str, ...]:
+        """Return the automations that listen to a repository of a listed owner."""
+        if name.partition("/")[0].lower() not in {owner.lower() for owner in self.listed}:
+            return ()
+        return tuple(one.name for one in self.listening if _covers(one, name))
+
+    def with_listed(self, names: Iterable[str]) -> Coverage:
+        """Return the coverage with these repositories of the listed owners, as far as a pattern names them."""
+        known = {name.lower() for name in self.repositories}
+        found = {name: self.listeners(name) for name in names if name.lower() not in known}
+        return self._replace(
+            repositories={**self.repositories, **{name: who for name, who in found.items() if who}}
+        )
 
 
 def coverage(automations: Iterable[Automation]) -> Coverage:
     """Return the coverage of a configuration's automations."""
-    listening = [automation for automation in automations if listens_to_closings(automation)]
+    listening = tuple(automation for automation in automations if listens_to_closings(automation))
     names: dict[str, str] = {}
+    owners: dict[str, str] = {}
     patterns: list[tuple[str, str]] = []
     for automation in listening:
         for pattern in automation.repositories or ("*",):
+            owner, slash, _ = pattern.partition("/")
             if is_literal(pattern):
                 names.setdefault(pattern.lower(), pattern)
+            elif slash and is_literal(owner) and not pattern.startswith("!"):
+                owners.setdefault(owner.lower(), owner)
             elif not pattern.startswith("!"):
                 patterns.append((automation.name, pattern))
     found = {name: tuple(one.name for one in listening if _covers(one, name)) for name in names.values()}
-    return Coverage({name: who for name, who in found.items() if who}, tuple(patterns))
+    return Coverage(
+        {name: who for name, who in found.items() if who},
+        tuple(patterns),
+        tuple(owners.values()),
+        listening,
+    )
 
 
 def listens_to_closings(automation: Automation) -> bool:

@@ -15,6 +15,7 @@ from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, ServiceError
 from closeout.patrol.answers import MOST_PAGES, items, unusable
 from closeout.patrol.hooks import Hook, Ours
+from closeout.patrol.ignored import PING, Ignored, keep_ignored
 from closeout.patrol.marks import HOOK, HookMark, RepositoryMark, hook_marks
 from closeout.patrol.moments import seconds, shown
 from closeout.patrol.reader import SPENT
@@ -38,6 +39,8 @@ class Entry(NamedTuple):
     delivered_at: int
     again: bool
     """Somebody had it sent again, so it may tell of something older."""
+    repository: int | None = None
+    """The repository's id."""
 
 
 class LogIntake(Protocol):
@@ -84,6 +87,7 @@ class DeliveryLogs:
             for check in livecheck.CHECKS
         }
         """For each event with a live check: who listens. Only these events are recovered."""
+        self._triggers = [trigger for one in automations for trigger in one.triggers]
 
     def patrol(
         self, hooks: Iterable[Hook], ours: Ours, foreign: set[int], repositories: Mapping[int, RepositoryMark]
@@ -114,8 +118,7 @@ class DeliveryLogs:
             )
 
     def _is_of_interest(self, hook: Hook) -> bool:
-        wanted = {event for (event, _), names in self._checked.items() if names}
-        return "*" in hook.events or bool(wanted & set(hook.events))
+        return "*" in hook.events or any(trigger["event"] in hook.events for trigger in self._triggers)
 
     def _listening(self) -> frozenset[str]:
         return frozenset[str]().union(*self._checked.values())
@@ -138,8 +141,11 @@ class DeliveryLogs:
                 f"{hook.path}: GitHub's delivery log ends before the last known delivery"
                 f" ({shown(mark.delivered_at)}); the list of closed pull requests covers what is missing"
             )
-        for entry in reversed(log.entries):
-            self._look_at(hook, mark, entry, repositories)
+        left = [
+            entry for entry in reversed(log.entries) if not self._look_at(hook, mark, entry, repositories)
+        ]
+        offered = [self._ignored(hook, entry, repositories) for entry in left if entry.event != PING]
+        self._offer(hook, offered, log.date)
         if log.gap(mark):
             mark = mark._replace(last=None, delivered_at=log.date)  # what is missing was told
         self._keep(_moved(log, mark), log.date)
@@ -147,36 +153,42 @@ class DeliveryLogs:
     def _keep(self, mark: HookMark, moment: int) -> None:
         self._store.save_mark(HOOK, str(mark.id), mark.listened(self._listening(), moment).to_json())
 
+    def _offer(self, hook: Hook, left: Sequence[Ignored], now: int) -> None:
+        over = keep_ignored(self._store, hook, left, now)
+        if over:
+            self._report.notes.append(
+                f"{hook.path}: {over} deliveries did not arrive that `closeout deliveries list --ignored` has no room for"
+            )
+
+    def _ignored(self, hook: Hook, entry: Entry, repositories: Mapping[int, RepositoryMark]) -> Ignored:
+        owner = hook.path.removeprefix("/repos/").partition("/hooks/")[0]
+        known = repositories.get(entry.repository or 0)
+        name = owner if hook.path.startswith("/repos/") else known.name if known else None
+        wanted = any(
+            trigger["event"] == entry.event and (not trigger.get("types") or entry.action in trigger["types"])
+            for trigger in self._triggers
+        )
+        facts = (entry.id, entry.guid, entry.event, entry.action)
+        return Ignored(hook.path, *facts, name, entry.delivered_at, wanted)
+
     def _look_at(
         self, hook: Hook, mark: HookMark, entry: Entry, repositories: Mapping[int, RepositoryMark]
-    ) -> None:
+    ) -> bool:
+        """Take in one delivery if it is missing; return False for a missing one that is left alone."""
         if not mark.begun_for(entry.delivered_at):
-            return
+            return True
         new = (entry.delivered_at, entry.id) > (mark.delivered_at, mark.last or 0)
         self._report.deliveries_seen += new
         if self._intake.has(hook.id, entry.guid):
-            return
+            return True
         check = livecheck.find(entry.event, entry.action)
         if check is None or not self._checked[check.event, check.action]:
             self._report.ignored += new
-            return
-        payload = self._payload(hook, entry)
+            return not new
+        payload = read_payload(self._github, hook.path, entry.id, entry.guid)
         begun = self._begun(mark, entry, payload, repositories)
         self._report.recovered += self._intake.recover(hook.id, entry, payload, begun)
-
-    def _payload(self, hook: Hook, entry: Entry) -> Mapping[str, Any]:
-        """Read a delivery whole. Raises `ServiceError`."""
-        path = f"{hook.path}/deliveries/{entry.id}"
-        body = self._github.read(path, {}).body
-        request = body.get("request") if isinstance(body, Mapping) else None
-        payload = request.get("payload") if isinstance(request, Mapping) else None
-        if (
-            not isinstance(payload, Mapping)
-            or not isinstance(body, Mapping)
-            or body.get("guid") != entry.guid
-        ):
-            raise unusable(path, "the answer is not the delivery that was asked for")
-        return payload
+        return True
 
     def _begun(
         self,
@@ -203,6 +215,17 @@ class DeliveryLogs:
             for name in begun
             if (moment > listed.beginnings[name] if name in listed.beginnings else name not in waiting)
         )
+
+
+def read_payload(github: GitHubReads, hook: str, number: int, guid: str) -> Mapping[str, Any]:
+    """Read the payload of a delivery from the log of a hook, which is named by its path. Raises `ServiceError`."""
+    path = f"{hook}/deliveries/{number}"
+    body = github.read(path, {}).body
+    request = body.get("request") if isinstance(body, Mapping) else None
+    payload = request.get("payload") if isinstance(request, Mapping) else None
+    if not isinstance(payload, Mapping) or not isinstance(body, Mapping) or body.get("guid") != guid:
+        raise unusable(path, "the answer is not the delivery that was asked for")
+    return payload
 
 
 def _moment(entry: Entry, payload: Mapping[str, Any]) -> int | None:
@@ -284,4 +307,5 @@ def _entries(path: str, page: Page) -> list[Entry]:
 def _entry(item: Mapping[str, Any]) -> Entry:
     event, at = str(item["event"]), seconds(item["delivered_at"])
     again = item.get("redelivery") is not False
-    return Entry(int(item["id"]), str(item["guid"]), event, item.get("action"), at, again)
+    identity = int(item["id"]), str(item["guid"])
+    return Entry(*identity, event, item.get("action"), at, again, item.get("repository_id"))

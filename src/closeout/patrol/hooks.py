@@ -17,6 +17,8 @@ from closeout.ports.patrol import GitHubReads
 
 LISTS_A_ROUND = 4
 """Owners whose hooks are listed again in a later round with lists."""
+NAMED = 3
+"""Repositories that one note names: a pattern may stand for hundreds."""
 PER_PAGE = 100
 PAGES = 10
 FORBIDDEN = (403, 404)
@@ -50,6 +52,7 @@ class Hooks:
         for path in set(self._of) - set(owners):
             del self._of[path]
         new = [path for path in owners if path not in self._of]
+        unreadable: dict[str, ServiceError] = {}
         for path in new or list(self._of)[: LISTS_A_ROUND if again else 0]:
             try:
                 found = _listed(github, path)
@@ -58,21 +61,25 @@ class Hooks:
                     report.failed(error)
                     continue
                 found = ()
-                self._tell_once(path, error, report)
+                unreadable[path] = error
             self._of.pop(path, None)
             self._of[path] = found
             self.foreign -= {hook.id for hook in found}
+        self._tell_once(unreadable, report)
         return [hook for hooks in self._of.values() for hook in hooks]
 
-    def _tell_once(self, path: str, error: ServiceError, report: Report) -> None:
-        """Tell of a repository whose hooks the token may not read. An organization's are a bonus."""
-        if path in self._unreadable or path.startswith("/orgs/"):
+    def _tell_once(self, found: Mapping[str, ServiceError], report: Report) -> None:
+        """Tell of repositories whose hooks the token may not read. An organization's are a bonus."""
+        new = [path for path in found if path.startswith("/repos/") and path not in self._unreadable]
+        if not new:
             return
-        self._unreadable.add(path)
+        self._unreadable |= set(new)
+        names = ", ".join(path.removeprefix("/repos/") for path in new[:NAMED])
+        more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
         report.notes.append(
-            f"{path.removeprefix('/repos/')}: the token may not read webhooks, so patrol has no delivery log here and"
+            f"{names}{more}: the token may not read webhooks, so patrol has no delivery log here and"
             " relies on the list of closed pull requests; give it `Webhooks: read` (classic: read:repo_hook)"
-            f" ({error.message})"
+            f" ({found[new[0]].message})"
         )
 
 

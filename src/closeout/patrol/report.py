@@ -73,7 +73,7 @@ class PatrolFigures(NamedTuple):
     repositories: int
     """How many lists the last round with lists read as a whole."""
     uncovered: int
-    """Patterns in the configuration that patrol cannot follow."""
+    """Patterns in the configuration that patrol cannot follow, because they name no owner."""
     totals: Mapping[str, int]
     """Sums by the names in `COUNTED`."""
     orphans: int = 0

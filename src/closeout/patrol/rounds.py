@@ -17,6 +17,7 @@ from closeout.patrol.coverage import Coverage, coverage
 from closeout.patrol.delivery_log import DeliveryLogs, LogIntake
 from closeout.patrol.hooks import Hooks, Ours
 from closeout.patrol.marks import REPOSITORY, repository_marks
+from closeout.patrol.owners import Owners
 from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, PatrolStore
@@ -46,22 +47,52 @@ class Patrol:
         self._ours = ours
         self._pause = pause
         self._hooks = Hooks()
-        self.coverage: Coverage = coverage(automations)
+        self._owners = Owners()
+        self._told: set[int] = set()
+        self._configured = coverage(automations)
+        self.coverage: Coverage = self._configured
+        """With the repositories that patterns stand for, as far as they are known."""
+        self.reader = Reader(github, pause)
+        """Of the last round: an audit that belongs to it spends from the same budget."""
         self._asking = frozenset(one.name for one in automations if asks_who_closed(one))
 
     def round(self, *, deliveries: bool = True, closings: bool = True, cover_gaps: bool = True) -> Report:
         """Look once; never raise for what GitHub answers. With `cover_gaps` a gap in a log makes it read the lists too."""
         report = Report()
-        reader = Reader(self._github, self._pause)
+        reader = self.reader = Reader(self._github, self._pause)
         try:
+            if closings and self._configured.listed:
+                self._expand(reader, report)
             if deliveries:
                 self._read_logs(reader, report, again=closings, lists=closings or cover_gaps)
             if closings or (cover_gaps and report.gaps):
-                repositories = self.coverage.repositories
-                patrol_closings(reader, self._store, self._intake, repositories, report, self._asking)
+                patrol_closings(
+                    reader,
+                    self._store,
+                    self._intake,
+                    self.coverage.repositories,
+                    report,
+                    self._asking,
+                    listened=lambda name: bool(self.coverage.listeners(name)),
+                    told=self._told,
+                )
         except CloseoutError as error:
             report.failed(error)
         return report
+
+    def _expand(self, reader: Reader, report: Report) -> None:
+        """List what the patterns stand for. Of an owner whose list cannot be read, what was read before stays."""
+        known = self._owners.repositories(reader, self._configured.listed, report)
+        missing = {owner.lower() for owner in self._configured.listed if owner not in known}
+        before = (mark.name for mark in repository_marks(self._store.marks(REPOSITORY)).values())
+        names = [name for of_one in known.values() for name in of_one]
+        names += [name for name in before if name.partition("/")[0].lower() in missing]
+        found = self._configured.with_listed(names)
+        for name in sorted(set(self.coverage.repositories) - set(found.repositories)):
+            report.notes.append(
+                f"{name}: GitHub does not list this repository any more, so patrol does not read it"
+            )
+        self.coverage = found
 
     def _read_logs(self, reader: Reader, report: Report, *, again: bool, lists: bool) -> None:
         known = repository_marks(self._store.marks(REPOSITORY))

@@ -168,6 +168,8 @@ class RunRecord(NamedTuple):
     """None where only the row was read."""
     closing: str | None = None
     """The text of the closing that it acts upon (`core.closing`)."""
+    event: str | None = None
+    """Event and action, `pull_request.closed`."""
 
 
 class WakeUp(NamedTuple):

@@ -204,6 +204,13 @@ class LedgerReader(RunReader, Protocol):
         """Return deliveries, the newest first; all of them without `limit`."""
         ...
 
+    def teardowns(self, repository: str, number: int) -> Sequence[str]:
+        """Return the open executions that closings of a pull request started, the oldest first.
+
+        The repository's name counts in any case. Raises `CloseoutError` when that cannot be said for certain.
+        """
+        ...
+
 
 class PageReader(RunReader, Protocol):
     """Reads what a server's pages and metrics show."""
@@ -251,8 +258,11 @@ class Attempts(Protocol):
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
         """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one.
+
+        It reads the payload of the attempt before, or of another `delivery` of the same closing.
 
         A store that keeps requests finishes `request` in the same transaction, so that a crash cannot make two attempts
         of one request.

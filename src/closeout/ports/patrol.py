@@ -27,6 +27,8 @@ class Page(NamedTuple):
     remaining: int | None = None
     """Calls that the token has left; None if GitHub does not limit it."""
     limit: int | None = None
+    scopes: tuple[str, ...] | None = None
+    """What a classic token may; None for other tokens, of which GitHub does not say it."""
 
 
 class GitHubReads(Protocol):

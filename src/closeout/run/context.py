@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from closeout import livecheck
+from closeout.config.cel import RunSoFar
 from closeout.core import commit
 from closeout.core.automation import Automation, Current, Step
 from closeout.core.errors import AutomationGone, CloseoutError, DeadlinePassed, StepFailed
@@ -44,6 +45,11 @@ class RunContext:
         self.deadline = float("inf")
         self.posted: str | None = None
         """The state of the last recorded status, posted in this call or an earlier one."""
+        self._ended: dict[str, dict[str, Json]] = {}
+        """How the steps so far ended, by id, as expressions see it."""
+        self._failed = False
+        self.rehearsed: set[str] = set()
+        """Steps of which nobody knows what they would give, because they ran dry."""
         self._patient = patient
         self._grace_waited = False
         self._once = once or OnceLog()
@@ -93,6 +99,19 @@ class RunContext:
         self._grace_waited = True
         self.post_progress("grace-status", f"waiting {duration_text(grace)} before anything is changed")
         self.durable.sleep("grace", grace)
+
+    # --- what later steps see -------------------------------------------------------------------------------
+
+    def note_step(self, step: str, state: str, outputs: Mapping[str, Json], *, rehearsed: bool) -> None:
+        """Let the expressions of later steps see how a step ended."""
+        self._ended[step] = {"outcome": state, "outputs": dict(outputs)}
+        self._failed = self._failed or state == "failure"
+        if rehearsed:
+            self.rehearsed.add(step)
+
+    def so_far(self) -> RunSoFar:
+        """Return what the expressions of the next step see."""
+        return RunSoFar(self._ended, self._failed, self.deps.details(self.execution))
 
     # --- the log --------------------------------------------------------------------------------------------
 

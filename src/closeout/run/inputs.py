@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from closeout.actions.spec import Action, Input
 from closeout.config import cel
@@ -17,11 +17,21 @@ from closeout.core.errors import GuardRefused, InputError, NameRefused
 from closeout.ports import AwsTarget
 
 
-def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, Any]:
+class Seen(NamedTuple):
+    """What the expressions of a step see."""
+
+    event: Mapping[str, Any]
+    so_far: cel.RunSoFar
+
+
+def resolve(
+    step: Step, action: Action, event: Mapping[str, Any], so_far: cel.RunSoFar = cel.NOTHING_YET
+) -> dict[str, Any]:
     """Return the inputs with every `${{ }}` filled in and every default set.
 
     Raises `ExpressionError`, `NameRefused` or `InputError`, each naming the input.
     """
+    seen = Seen(event, so_far)
     values: dict[str, Any] = {}
     for key, spec in action.inputs.items():
         if key not in step.inputs:
@@ -29,7 +39,7 @@ def resolve(step: Step, action: Action, event: Mapping[str, Any]) -> dict[str, A
                 raise InputError(f"{step.id}: `{key}` is required")
             values[key] = spec.default
             continue
-        value = _typed(step, key, spec, _fill(step.inputs[key], spec, event, _ending(step, action, spec)))
+        value = _typed(step, key, spec, _fill(step.inputs[key], spec, seen, _ending(step, action, spec)))
         _check_pattern(step, key, spec, value)
         values[key] = value
     return values
@@ -43,17 +53,17 @@ def _ending(step: Step, action: Action, spec: Input) -> str | None:
     return None if ending == "/" else ending
 
 
-def _fill(value: Any, spec: Input, event: Mapping[str, Any], ending: str | None) -> Any:
+def _fill(value: Any, spec: Input, seen: Seen, ending: str | None) -> Any:
     if isinstance(value, str):
-        return _fill_text(value, spec, event, ending)
+        return _fill_text(value, spec, seen, ending)
     if isinstance(value, Mapping):
-        return {key: _fill(item, spec, event, ending) for key, item in value.items()}
+        return {key: _fill(item, spec, seen, ending) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_fill(item, spec, event, ending) for item in value]
+        return [_fill(item, spec, seen, ending) for item in value]
     return value
 
 
-def _fill_text(text: str, spec: Input, event: Mapping[str, Any], ending: str | None) -> str:
+def _fill_text(text: str, spec: Input, seen: Seen, ending: str | None) -> str:
     def check(value: str, expression: str) -> str:
         name = names.check_interpolated(value, expression)
         if ending is not None and ending in name:
@@ -64,9 +74,10 @@ def _fill_text(text: str, spec: Input, event: Mapping[str, Any], ending: str | N
         return name
 
     if not spec.url:
-        return cel.interpolate(text, event, check if spec.names else None)
+        return cel.interpolate(text, seen.event, check if spec.names else None, seen.so_far)
     end = templates.before_path(text)
-    return cel.interpolate(text[:end], event, _label) + cel.interpolate(text[end:], event, check)
+    host, rest = text[:end], text[end:]
+    return cel.interpolate(host, seen.event, _label) + cel.interpolate(rest, seen.event, check)
 
 
 def _label(value: str, expression: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout import livecheck
+from closeout.config.cel import NOTHING_YET, RunSoFar
 from closeout.core.automation import Automation, Step
 from closeout.core.plan import Change
 from closeout.ports import AwsTarget
@@ -35,6 +36,8 @@ class Occasion(NamedTuple):
     automation: Automation
     event: str
     payload: Mapping[str, Any]
+    so_far: RunSoFar = NOTHING_YET
+    """How the steps before it ended."""
 
 
 def make_plan(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Change]) -> Planned:
@@ -47,7 +50,7 @@ def make_plan(deps: RunDeps, occasion: Occasion, step: Step, before: Sequence[Ch
     guards.check_live_checkable(step, has_check=subject is not None, automation=automation)
     guards.check_token(step, has_check=subject is not None, has_token=deps.has_token)
     action = deps.actions[step.uses]
-    values = inputs.resolve(step, action, occasion.payload)
+    values = inputs.resolve(step, action, occasion.payload, occasion.so_far)
     target = inputs.target(step, occasion.payload)
     clients = deps.clients.for_step(target)
     guards.check_account(target, clients)

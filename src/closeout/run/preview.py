@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from closeout.config import cel
+from closeout.config import cel, reactions
+from closeout.config.findings import listed
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change
@@ -37,14 +38,19 @@ def _steps(
     if automation.function is not None:
         return [_function(automation.function)]
     before: list[Change] = []
+    ended: dict[str, dict[str, Any]] = {}
     rows = []
     for step in automation.steps:
         row: dict[str, Any] = {"id": step.id, "uses": step.uses, "changes": []}
         try:
-            if step.condition is not None and not cel.condition(step.condition, payload):
+            unknown = sorted(reactions.outputs_read(step))
+            so_far = cel.RunSoFar(ended, url="(the run's page)")
+            if unknown:
+                row["reason"] = f"depends on what {listed(unknown, 'and')} gives in the run"
+            elif step.condition is not None and not cel.condition(step.condition, payload, so_far):
                 row["reason"] = "its `if` is false"
             else:
-                occasion = planning.Occasion(automation, event, payload)
+                occasion = planning.Occasion(automation, event, payload, so_far)
                 planned = planning.make_plan(deps, occasion, step, before)
                 before.extend(planned.changes)
                 row["changes"] = [
@@ -55,6 +61,7 @@ def _steps(
                     row["absent"] = deps.redact.text(planned.absent.full)
         except CloseoutError as error:
             row["error"] = {"code": error.code, "message": deps.redact.text(error.message)}
+        ended[step.id] = {"outcome": "skipped" if "reason" in row else "success"}
         rows.append(row)
     return rows
 

@@ -1,33 +1,154 @@
 """Look again after a teardown: a deploy that ended later has left something that no closing will delete.
 
-It only reads. What it finds is deleted by a further attempt of the same run, behind every guard.
+It only reads. What it finds is deleted by a further attempt of the same run, behind every guard. When to look is decided by the
+wiring of each runtime; what a look means is decided here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 from closeout import livecheck
 from closeout.actions.spec import Action
 from closeout.config import cel, fields
-from closeout.core.automation import Automation, Step
+from closeout.config.typed_deletes import again, typed
+from closeout.core.automation import Automation
+from closeout.core.errors import BranchInUse, CloseoutError, NotSame, Reopened
+from closeout.core.payload import decode
 from closeout.core.plan import Change
+from closeout.ports import RunReader
 from closeout.run import planning
 from closeout.run.deps import RunDeps
 
 EVENT, ACTION = "pull_request", "closed"
+BY = "closeout: deployed after the pull request was closed"
+"""Who asked for a further attempt."""
+RETRY = 120.0
+"""Seconds until a recheck that could not be made is tried again; they double."""
+TRIES = 10
+RECENT = 30 * 86_400.0
+"""Seconds for which a deploy that asks the guard brings a recheck forward."""
+
+Outcome = Literal["nothing", "started", "replaced", "changed", "unknown"]
+"""`replaced`: a later attempt has rechecks of its own. `changed`: the deletes are not those that the run carried out.
+`unknown`: GitHub or AWS did not say."""
 
 
-def typed(automation: Automation, actions: Mapping[str, Action]) -> tuple[Step, ...]:
-    """Return the steps that delete by themselves: scripts, comments and dispatches are not repeated."""
-    return tuple(step for step in automation.steps if _is_typed(step, actions))
+class Teardown(NamedTuple):
+    """The latest attempt of a run that a closing started, and that succeeded."""
+
+    run_id: str
+    attempt: int
+    automation: str
+    finished_at: float
+    definition: str
+    """What it carried out, as canonical JSON."""
 
 
-def is_due(automation: Automation, actions: Mapping[str, Action]) -> bool:
-    """Return whether runs of this automation are looked at again."""
-    return bool(automation.recheck) and automation.mode == "apply" and bool(typed(automation, actions))
+class Teardowns(RunReader, Protocol):
+    """Reads what rechecks need besides single runs."""
+
+    def finished_teardowns(
+        self, since: float, repository: str | None = None, number: int | None = None
+    ) -> Sequence[tuple[str, int, str, float, str]]:
+        """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
+        ...
+
+    def superseded(self, run_id: str, attempt: int) -> bool:
+        """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
+        ...
+
+
+class NewAttempt(Protocol):
+    """`ports.Attempts.new_attempt`."""
+
+    def __call__(
+        self, run_id: str, definition: str, requested_by: str, *, key: str | None, queue_timeout: float
+    ) -> str:
+        """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one."""
+        ...
+
+
+class Looks:
+    """Looks at single teardowns of one ledger, and adds the attempts that delete what is there.
+
+    `current` returns today's form of an automation, None if it is not rechecked. `start` has an attempt begin that may be
+    known already, and `new_attempt` is `ports.Attempts`'. `report` takes sentences for the operator. Unless it `assumes` roles,
+    steps that name one are not looked at.
+    """
+
+    def __init__(
+        self,
+        reader: Teardowns,
+        new_attempt: NewAttempt,
+        current: Callable[[str], Automation | None],
+        deps: RunDeps,
+        *,
+        start: Callable[[str], None],
+        report: Callable[[str], None],
+        assumes: bool = True,
+    ) -> None:
+        self._reader = reader
+        self._new_attempt = new_attempt
+        self._current = current
+        self._deps = deps
+        self._start = start
+        self._report = report
+        self._assumes = assumes
+
+    def look(self, teardown: Teardown, tries: int) -> Outcome:
+        """Look at a teardown that was tried `tries` times; start a further attempt if something is there. Never raises."""
+        try:
+            return self._look(teardown)
+        except (Reopened, NotSame, BranchInUse):
+            return "nothing"  # the closing is void, or its names are another's
+        except CloseoutError as error:
+            # Not only transient ones: a token may be renewed, a role repaired.
+            if tries + 1 < TRIES:
+                return "unknown"
+            self._report(f"the recheck of run {teardown.run_id} is given up: {error.message}")
+        except Exception as error:  # noqa: BLE001 - a defect that one run meets must not end the others' rechecks
+            self._report(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
+        return "nothing"
+
+    def _look(self, teardown: Teardown) -> Outcome:
+        run = self._reader.run(teardown.run_id)
+        if run is None or run.action != ACTION:
+            return "nothing"
+        if run.attempt != teardown.attempt:
+            if run.requested_by == BY and run.state == "queued":
+                self._start(run.execution)  # the process may have ended, or failed, before it did
+            return "replaced"
+        if self._reader.superseded(run.id, run.attempt):
+            return "nothing"  # the run of the later closing has rechecks of its own
+        automation = self._current(teardown.automation)
+        if automation is None:
+            return "nothing"
+        carried_out = Automation.from_canonical(teardown.definition)
+        if not deletes_the_same(carried_out, automation, self._deps.actions):
+            self._report(
+                f"run {run.id} is not rechecked: the deletes of {automation.name} have changed since it ran"
+            )
+            return "changed"
+        payload = decode(self._reader.body(run.delivery))
+        found = look(self._deps, automation, payload, assumes=self._assumes)
+        if not found:
+            return "nothing"
+        definition = again(automation, self._deps.actions)
+        execution = self._new_attempt(
+            run.id, definition.canonical(), BY, key=run.key, queue_timeout=automation.queue_timeout
+        )
+        self._report(
+            f"{run.about} was deployed after it was closed ({found[0].resource}); attempt {execution} deletes it"
+        )
+        self._start(execution)
+        return "started"
+
+
+def retry_in(tries: int) -> float:
+    """Return the seconds until a look that failed `tries` times before is made again."""
+    return float(RETRY * 2**tries)
 
 
 def deletes_the_same(stored: Automation, today: Automation, actions: Mapping[str, Action]) -> bool:
@@ -36,13 +157,10 @@ def deletes_the_same(stored: Automation, today: Automation, actions: Mapping[str
     return _deletes(stored, actions) == _deletes(as_stored, actions)
 
 
-def again(automation: Automation, actions: Mapping[str, Action]) -> Automation:
-    """Return what a further attempt carries out: the typed deletes alone, without the grace of the first attempt."""
-    return replace(automation, steps=typed(automation, actions), grace=0.0, late=True)
-
-
-def look(deps: RunDeps, automation: Automation, payload: Mapping[str, Any]) -> list[Change]:
-    """Return what the typed deletes of a closing would delete now; empty if nothing is there.
+def look(
+    deps: RunDeps, automation: Automation, payload: Mapping[str, Any], *, assumes: bool = True
+) -> list[Change]:
+    """Return what the typed deletes of a closing would delete now; empty if nothing is there. `assumes` as in `Looks`.
 
     Raises `Reopened`, `NotSame` or `BranchInUse` for what must not be deleted, `ServiceError` when GitHub or AWS does not say,
     and what a plan raises.
@@ -55,7 +173,9 @@ def look(deps: RunDeps, automation: Automation, payload: Mapping[str, Any]) -> l
     occasion = planning.Occasion(automation, EVENT, payload)
     planned: list[Change] = []
     for step in typed(automation, deps.actions):
-        if step.condition is None or cel.condition(step.condition, payload):
+        if step.assume_role is not None and not assumes:
+            continue
+        if step.condition is None or cel.condition(step.condition, payload, cel.NOTHING_YET):
             if fields.by_branch(step, deps.actions[step.uses]):
                 livecheck.check(subject, deps.github, branch)
             planned += planning.make_plan(deps, occasion, step, planned).changes
@@ -68,8 +188,3 @@ def _deletes(automation: Automation, actions: Mapping[str, Action]) -> list[tupl
         (step.uses, dict(step.inputs), step.region, step.account, step.assume_role, step.condition)
         for step in typed(automation, actions)
     ]
-
-
-def _is_typed(step: Step, actions: Mapping[str, Action]) -> bool:
-    action = actions.get(step.uses)
-    return step.destructive and action is not None and action.absent is not None

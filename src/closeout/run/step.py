@@ -6,13 +6,14 @@ a cancelled run leaves it early.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from closeout.actions.spec import Action
-from closeout.config import cel
+from closeout.config import cel, reactions
+from closeout.config.findings import listed
 from closeout.core.automation import Step
 from closeout.core.errors import (
     ActionFailed,
@@ -52,6 +53,8 @@ class Outcome:
     """Whether what ran was the operator's own code (see `Action.own_code`)."""
     public: str | None = None
     """What everybody may read instead of the reason or the summary."""
+    outputs: Mapping[str, Json] = field(default_factory=dict)
+    """What the operator's own code gave to the steps after it."""
     absent: Message | None = None
     """What was not there, if the plan is empty for that reason."""
     dry_run: bool = False
@@ -98,6 +101,7 @@ class StepRun:
         self._own_code = action is None or action.own_code
         self.planned: tuple[Change, ...] = ()
         self.changed = False
+        self._outputs: Mapping[str, Json] = {}
         self._ended = False
 
     @cached_property
@@ -126,6 +130,7 @@ class StepRun:
         A cancel may arrive in this record. It then is what is recorded, and the cancelled step does not end twice.
         """
         outcome.planned, outcome.changed, outcome.own_code = self.planned, self.changed, self._own_code
+        outcome.outputs = self._outputs if outcome.state == "success" else {}
         if not self._ended:
             self._ended = True
             record_end(self._context, self._step.id, outcome)
@@ -148,6 +153,9 @@ class StepRun:
 
     def _run(self, planned_before: Sequence[Change]) -> Outcome:
         step, context = self._step, self._context
+        if unknown := sorted(reactions.outputs_read(step) & context.rehearsed):
+            dry = f"dry run: depends on what {listed(unknown, 'and')} would give"
+            return Outcome("success", dry, public=dry, dry_run=True)
         if step.condition is not None and not context.durable.record(
             f"{step.id}/if", context.safe(self._condition)
         ):
@@ -181,13 +189,14 @@ class StepRun:
         )
 
     def _condition(self) -> bool:
-        return cel.condition(str(self._step.condition), self._context.payload)
+        return cel.condition(str(self._step.condition), self._context.payload, self._context.so_far())
 
     def _plan(self, planned_before: Sequence[Change]) -> Json:
         """Read, freeze and guard the plan: one recorded operation that changes nothing."""
         step, context = self._step, self._context
         context.check_time()
-        occasion = planning.Occasion(context.automation, context.execution.event_name, context.payload)
+        event = context.execution.event_name
+        occasion = planning.Occasion(context.automation, event, context.payload, context.so_far())
         planned = planning.make_plan(context.deps, occasion, step, planned_before)
         for change in planned.changes:
             context.log(f"plan: {change.verb} {change.resource} ({change.reason})", step.id)
@@ -231,6 +240,7 @@ class StepRun:
             result = self._action.apply(change, plan["inputs"], work)
         finally:
             self.changed = self.changed or bool(work.changed)
+        self._outputs = result.get("outputs", {}) if isinstance(result, dict) else {}
         summary = str(result.get("summary", "")) if isinstance(result, dict) else ""
         return Message(summary, str(result.get("public", "")) if self._own_code and summary else summary)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 
+from closeout.config import reactions
 from closeout.core.errors import StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
@@ -138,7 +139,7 @@ class _Workflow:
         stopped = False
         for number, step in enumerate(self._automation.steps, start=1):
             runner = StepRun(self._context, step, number=number, total=total)
-            if stopped:
+            if stopped and not reactions.runs_after_failure(step.condition):
                 outcome = runner.end(Outcome("skipped", "an earlier step failed and `on-failure` is `stop`"))
             else:
                 try:
@@ -146,6 +147,7 @@ class _Workflow:
                 except StepFailed as error:
                     self._outcomes.append((runner.title, self._end_cancelled_step(runner, error)))
                     raise
+            self._context.note_step(step.id, outcome.state, outcome.outputs, rehearsed=outcome.dry_run)
             planned.extend(outcome.planned)
             self._outcomes.append((runner.title, outcome))
             stopped = stopped or (outcome.state == "failure" and self._automation.on_failure == "stop")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from closeout.patrol.report import PatrolFigures
+from closeout.wiring.drills import DrillFigures
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 ACK_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
@@ -58,6 +59,7 @@ class ServerMetrics:
         self.connections: Callable[[], int] = lambda: 0
         self.most_connections = 0
         self.patrol: Callable[[], PatrolFigures] | None = None
+        self.drill: Callable[[], DrillFigures | None] = lambda: None
 
     def render(self, version: str, stats: Mapping[str, Any], held_bytes: int) -> bytes:
         """Return the metrics page. `stats` comes from the ledger's `stats()`; missing parts are left out."""
@@ -88,6 +90,7 @@ class ServerMetrics:
             ),
             *_ledger_lines(stats),
             *(_patrol_lines(self.patrol()) if self.patrol else ()),
+            *_drill_lines(self.drill()),
         ]
         return ("\n".join(lines) + "\n").encode()
 
@@ -155,6 +158,23 @@ def _patrol_lines(figures: PatrolFigures) -> Iterable[str]:
         "What patrols since the start saw and did.",
         {("what", what): count for what, count in figures.totals.items()},
     )
+
+
+def _drill_lines(figures: DrillFigures | None) -> Iterable[str]:
+    if figures is None:
+        return
+    yield from _family(
+        "closeout_drill_last_end_seconds",
+        "gauge",
+        "When the last drill ended, in seconds since the epoch.",
+        figures.ended_at,
+    )
+    for state, told in (("wrong", "failed"), ("unknown", "unknown")):
+        words = "found something wrong" if state == "wrong" else "could not be asked"
+        samples = {("check", check): int(found == state) for check, found in figures.states.items()}
+        yield from _family(
+            f"closeout_check_{told}", "gauge", f"Whether a check of the last drill {words}.", samples
+        )
 
 
 def _family(

@@ -6,12 +6,11 @@ Whoever starts a server sees here which automations change something, before the
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from closeout.config.load import Loaded
 from closeout.core.automation import Automation
 from closeout.core.errors import InputError
-from closeout.core.runs import FIRST_RUNS
 from closeout.core.url import parse_base
 
 MOST = 20
@@ -40,17 +39,6 @@ def summary(loaded: Loaded, address: str, base: str) -> Iterator[str]:
     yield from _accounts(loaded)
     if loaded.settings.secrets_github is None:
         yield WITHOUT_GITHUB
-
-
-def findings(loaded: Loaded, empty_runs: Mapping[str, int]) -> Iterator[str]:
-    """Yield a warning for each automation whose first runs all found nothing to delete: its names may be wrong."""
-    for automation in loaded.automations:
-        count = empty_runs.get(automation.name, 0)
-        if count >= FIRST_RUNS:
-            yield (
-                f"warning: automation {automation.name} has found nothing to delete in any of its {count} runs: check the"
-                " names that its steps make"
-            )
 
 
 def _automation(automation: Automation) -> str:

@@ -24,6 +24,11 @@ BUSY: Mapping[str, Any] = {"busy": True}
 """The result of a patrol that met another one under way."""
 
 
+def cleaning(target: str, by: str) -> Mapping[str, Any]:
+    """Return the event that asks patrol's function for the run that deletes an orphan, `OWNER/REPO#N AUTOMATION`."""
+    return {"clean": {"target": target, "by": by}}
+
+
 def mark_partition(kind: str) -> str:
     """Return the partition of the marks of a kind."""
     return f"{PATROL}mark#{kind}"

@@ -11,6 +11,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     operation     record#<run id>  record#<000001>#operation#<name>
     seal          record#<run id>  record#<000001>#accepted
     wake-up       record#<run id>  wake-up#<000001>
+    empty runs    record#empty-runs  automation#<name>
     ticket        key#<key>        ticket#<accepted at>#<execution>
     claim         run#<run id>     attempt#<000001>               in place of a run whose closing another one has
     key holder    key#<key>        holder
@@ -48,7 +49,7 @@ LISTING = "listing"
 """The index by which deliveries and runs are listed: `list` and `at`."""
 DELIVERIES, RUNS = "deliveries", "runs"
 MOST_RUNS = 32
-"""Runs of one delivery: each takes three items of a transaction's hundred."""
+"""Runs of one delivery: each takes three items of a transaction's hundred, and the delivery itself three."""
 LARGEST_BODY = 300_000
 """Bytes of a compressed body that is kept in the table; a larger one is an object in the bucket."""
 
@@ -238,6 +239,10 @@ def body_item(delivery: NewDelivery, packed: bytes | None, expires: int) -> Item
     return body_key(name) | to_item({**stored, "form": delivery.form, "expires": expires})
 
 
+ABOUT = ("guid", "hook", "event", "action", "repository", "number", "origin", "closing")
+"""What the row of an attempt says of its delivery."""
+
+
 def run_items(
     run: NewRun,
     delivery: Mapping[str, Any],
@@ -254,8 +259,7 @@ def run_items(
     after which nothing needs it; the attempt gets its own when the run has ended.
     """
     execution = execution_id(run.run_id, attempt)
-    names = ("guid", "hook", "event", "action", "repository", "number", "origin", "closing")
-    about = {name: delivery.get(name) for name in names}
+    about = {name: delivery.get(name) for name in ABOUT}
     row = attempt_key(run.run_id, attempt) | to_item(
         {
             **about,

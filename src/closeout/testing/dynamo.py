@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from closeout.actions.registry import builtin
+from closeout.config.typed_deletes import further
 from closeout.core.automation import Automation
 from closeout.stack.deployed import definition_digest, digest_of, outlasts, pack
 from closeout.stack.table import LISTING, deployed_item, known_item
@@ -42,7 +44,7 @@ def deploy(
 ) -> None:
     """Write into the table what a deployment of these automations, and of this `protect`, writes into it."""
     every = tuple(automations)
-    for one in every:
+    for one in (*every, *further(every, builtin())):
         known = known_item(definition_digest(one.canonical()), one.name, outlasts(one))
         client.put_item(TableName=name, Item=known)
     packed = pack(every, api_url, protect_names)

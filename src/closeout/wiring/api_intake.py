@@ -17,7 +17,7 @@ from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.patrol.closed_list import ClosedPull
 from closeout.patrol.delivery_log import Entry
-from closeout.ports import Attempts, Incoming, PatrolStore, RunReader
+from closeout.ports import Attempts, DeliveryId, Incoming, PatrolStore, RunReader
 
 COMMIT_SECONDS = 60.0
 """Longer than any commit takes. Without an answer by then, the round fails and its marks stay."""
@@ -77,6 +77,12 @@ class ApiIntake(NamedTuple):
         self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
     ) -> bool:
         """Store a delivery of the log, with or without runs."""
+        return self.store_delivery(hook, entry, payload, automations) is not None
+
+    def store_delivery(
+        self, hook: int, entry: Entry, payload: Mapping[str, Any], automations: frozenset[str]
+    ) -> DeliveryId | None:
+        """Store a delivery of the log with the runs of these automations; return its id, None if it is no event."""
         decision = recovered(
             self.receiver,
             payload,
@@ -87,9 +93,8 @@ class ApiIntake(NamedTuple):
             guid=entry.guid,
         )
         if decision.delivery is None:
-            return False
-        self._accept(decision.delivery, _of(decision.runs, automations))
-        return True
+            return None
+        return self._accept(decision.delivery, _of(decision.runs, automations)).delivery
 
     def _accept(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
         """Store, and wait for the commit. Raises `CloseoutError`."""

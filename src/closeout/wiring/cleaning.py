@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from closeout.actions.registry import builtin
+from closeout.config.typed_deletes import alone
 from closeout.core.automation import Automation
 from closeout.core.ids import short_digest
 from closeout.core.records import Accepted, NewDelivery, NewRun
@@ -19,7 +19,6 @@ from closeout.intake.receiver import Receiver
 from closeout.intake.recovered import recovered
 from closeout.orphans.audit import Target
 from closeout.ports import Attempts, Clock, GitHub, RunReader
-from closeout.run import recheck
 from closeout.run.closed_event import read_closed_event
 
 KIND = "clean"
@@ -93,12 +92,10 @@ class Cleaning:
         if once and for_an_orphan:
             return False, f"run {before.id} ended as {before.verdict} and has left it; look at that run first"
         execution = self._ledger.attempts.new_attempt(
-            before.id, _typed(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
+            before.id, _alone(run.definition), by, key=run.key, queue_timeout=run.queue_timeout
         )
         return True, execution
 
 
-def _typed(definition: str) -> str:
-    """Return the automation with its typed deletes alone: its scripts and comments have run."""
-    automation = Automation.from_canonical(definition)
-    return replace(automation, steps=recheck.typed(automation, builtin())).canonical()
+def _alone(definition: str) -> str:
+    return alone(Automation.from_canonical(definition), builtin()).canonical()

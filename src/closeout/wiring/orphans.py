@@ -5,7 +5,8 @@ It needs no server. The ledger is only read, for the runs that have not finished
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from closeout.actions.registry import builtin
@@ -17,10 +18,13 @@ from closeout.core.redact import Redactor
 from closeout.orphans.audit import Audit, Busy, Report, Row, Target
 from closeout.orphans.repair import Repaired, repair
 from closeout.patrol.marks import REPOSITORY, repository_marks
-from closeout.ports import GitHub, LedgerReader, PatrolStore
+from closeout.patrol.reader import Reader
+from closeout.ports import GitHub, GitHubReads, LedgerReader, PatrolStore
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients
 
+FILES = 3
+"""Calls that the list of a pull request's files takes at most."""
 UNFINISHED = ("queued", "running", "waiting")
 
 
@@ -73,9 +77,14 @@ class OrphanRounds:
         """Whether there is anything to look at."""
         return bool(self._steps)
 
-    def round(self, stopped: Callable[[], bool]) -> Repaired:
-        """Audit, then start what the limit allows. `stopped` says that the process ends: nothing more is asked then."""
-        github = cast("GitHub", _Stoppable(LazyGitHub(self._clients), stopped))
+    def round(self, stopped: Callable[[], bool], reader: Reader | None = None) -> Repaired:
+        """Audit, then start what the limit allows. `stopped` says that the process ends: nothing more is asked then.
+
+        `reader` has the budget of the patrol that the audit belongs to; without it, the audit has one of its own.
+        """
+        lazy = LazyGitHub(self._clients)
+        reader = reader or Reader(cast("GitHubReads", lazy), time.sleep)
+        github = cast("GitHub", Budgeted(lazy, reader, stopped))
         audit = Audit(self._clients, github, self._clients.now(), lambda _text: None, _going_on(self._ledger))
         report = audit.run(self._steps)
         marks = repository_marks(self._marks.marks(REPOSITORY))
@@ -97,16 +106,38 @@ class OrphanRounds:
         return self._cleaning.clean(target, "patrol", once=True)
 
 
-class _Stoppable:
-    """GitHub, until the process stops."""
+class Budgeted:
+    """GitHub as an audit asks it, within a patrol's budget and until the process stops."""
 
-    def __init__(self, github: LazyGitHub, stopped: Callable[[], bool]) -> None:
-        self._github, self._stopped = github, stopped
+    def __init__(self, github: LazyGitHub, reader: Reader, stopped: Callable[[], bool]) -> None:
+        self._github, self._reader, self._stopped = github, reader, stopped
 
-    def __getattr__(self, name: str) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Call one path of the API."""
+        self._check(path)
+        if method == "GET":
+            return self._reader.read(path, query or {}).body
+        self._reader.take(path)
+        return self._github.request(method, path, body=body, query=query)
+
+    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
+        """Return changed paths, which takes several calls."""
+        path = f"/repos/{repository}/pulls/{number}/files"
+        self._check(path)
+        self._reader.take(path, FILES)
+        found: tuple[str, ...] = self._github.pull_request_files(repository, number)
+        return found
+
+    def _check(self, path: str) -> None:
         if self._stopped():
-            raise ServiceError("closeout is stopping", service="github", operation=name, reason="stopping")
-        return getattr(self._github, name)
+            raise ServiceError("closeout is stopping", service="github", operation=path, reason="stopping")
 
 
 def _going_on(ledger: LedgerReader | None) -> Busy:

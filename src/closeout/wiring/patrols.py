@@ -28,6 +28,7 @@ from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.recovery import Recovery
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 
@@ -62,12 +63,15 @@ class Patrols:
         automations = {automation.name: automation for automation in loaded.automations}
         reruns = Reruns(reader, ledger.attempts, automations, matched=receiver.runs, start=start)
         again = partial(reruns.closed_again, by="patrol")
+        intake = ApiIntake(
+            receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
+        )
+        github = StoppableReads(clients, self._stopping.is_set)
+        self.recovery = Recovery(github, ledger, intake, reruns)
         patrol = Patrol(
-            StoppableReads(clients, self._stopping.is_set),
+            github,
             ledger,
-            ApiIntake(
-                receiver, reader, ledger, ledger.attempts, ledger.accept_group, start, again, clients.now
-            ),
+            intake,
             loaded.automations,
             ours=lambda url: (own := base()) is not None and same_webhook(url, own),
             pause=self._stopping.wait,
@@ -94,8 +98,8 @@ class Patrols:
         if not (self._settings.deliveries or self._settings.state):
             return []
         found = [
-            f"patrol does not cover `repositories: {pattern}` of {automation}: it reads lists only of repositories that"
-            " are written out, because a pattern does not say which there are"
+            f"patrol does not cover `repositories: {pattern}` of {automation}: without the name of an owner, as in"
+            " `acme/*`, it cannot list which repositories there are"
             for automation, pattern in self._rounds.patrol.coverage.patterns
         ]
         return [*found, *([UNASKED] if self.watches and not self._has_token else [])]

@@ -15,7 +15,7 @@ from closeout.adapters.clock import SystemClock
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
-from closeout.ports import Execution
+from closeout.ports import Execution, GitHubReads
 from closeout.run import explain as run_explain
 from closeout.run import preview
 from closeout.run.bases import bases_of
@@ -83,6 +83,11 @@ def closed_event(loaded: Loaded, repository: str, number: int) -> ClosedEvent:
     clock = SystemClock()
     clients = configured_clients(loaded, clock, Redactor())
     return read_closed_event(clients.github, repository, number, clock.now())
+
+
+def github_reads(loaded: Loaded) -> GitHubReads:
+    """Return what reads GitHub's lists and logs with the configured token."""
+    return configured_clients(loaded, SystemClock(), Redactor()).github
 
 
 class _Quiet:

@@ -8,59 +8,23 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
+from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
-from closeout.core.errors import (
-    BranchInUse,
-    CloseoutError,
-    NotSame,
-    Reopened,
-)
-from closeout.core.payload import decode
+from closeout.core.errors import CloseoutError
 from closeout.engine.recorder import Finished
 from closeout.ledger.steps import has_deleted, rehearsed
-from closeout.ports import Attempts, RunReader
+from closeout.ports import Attempts
 from closeout.run import recheck
 from closeout.run.deps import RunDeps
+from closeout.run.recheck import RECENT, RETRY, Looks, Teardown, Teardowns
 
-BY = "closeout: deployed after the pull request was closed"
-"""Who asked for a further attempt."""
-RETRY = 120.0
-"""Seconds until a recheck that could not be made is tried again."""
-TRIES = 10
 LONGEST_WAIT = 3_600.0
 """Seconds after which the stored time moves on although nothing is due."""
-RECENT = 30 * 86_400.0
-"""Seconds for which a deploy that asks the guard brings a recheck forward."""
 EVERY = 60.0
 """Seconds between two times that are stored."""
-
-
-class Teardown(NamedTuple):
-    """The latest attempt of a run that a closing started, and that succeeded."""
-
-    run_id: str
-    attempt: int
-    automation: str
-    finished_at: float
-    definition: str
-    """What it carried out, as canonical JSON."""
-
-
-class Teardowns(RunReader, Protocol):
-    """Reads what rechecks need besides single runs."""
-
-    def finished_teardowns(
-        self, since: float, repository: str | None = None, number: int | None = None
-    ) -> Sequence[tuple[str, int, str, float, str]]:
-        """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
-        ...
-
-    def superseded(self, run_id: str, attempt: int) -> bool:
-        """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
-        ...
 
 
 class _Due(NamedTuple):
@@ -93,15 +57,18 @@ class Rechecks:
         report: Callable[[str], None],
     ) -> None:
         self._reader = reader
-        self._attempts = attempts
-        self._automations = {
-            name: one for name, one in automations.items() if recheck.is_due(one, deps.actions)
-        }
-        self._deps = deps
+        self._automations = {name: one for name, one in automations.items() if is_due(one, deps.actions)}
+        self._looks = Looks(
+            reader,
+            attempts.new_attempt,
+            self._automations.get,
+            deps,
+            start=lambda _execution: start(),
+            report=report,
+        )
         self._mark = mark
         self._marked = float("-inf")
         self._clock = deps.clock
-        self._start = start
         self._report = report
         self._due: list[_Due] = []
         self._changed = threading.Condition()
@@ -180,9 +147,25 @@ class Rechecks:
                 if not self._due or self._due[0].at > self._clock.now():
                     break
                 due = heapq.heappop(self._due)
-            started += self._make(due)
+            if not self._postponed(due):
+                started += self._make(due)
         self._note_made()
         return started
+
+    def _postponed(self, due: _Due) -> bool:
+        """Put a recheck off while a later attempt goes on, which may delete nothing and leave it to be made."""
+        now = self._clock.now()
+        try:
+            run = self._reader.run(due.teardown.run_id)
+        except CloseoutError:
+            return False  # making it meets the error, too, and tries it again
+        if run is None or run.attempt == due.teardown.attempt:
+            return False
+        if run.finished_at is not None and run.finished_at + RETRY <= now:
+            return False  # it has handed on what it leaves
+        with self._changed:
+            heapq.heappush(self._due, due._replace(at=now + RETRY, tries=max(due.tries, 1)))
+        return True
 
     def _note_made(self) -> None:
         """Store until when rechecks were made, at most once a minute; what is tried again is not made yet."""
@@ -194,57 +177,16 @@ class Rechecks:
             self._marked = made
 
     def _make(self, due: _Due) -> int:
-        teardown = due.teardown
-        try:
-            return self._look(teardown)
-        except (Reopened, NotSame, BranchInUse):
-            return 0  # the closing is void, or its names are another's
-        except CloseoutError as error:
-            # Not only transient ones: a token may be renewed, a role repaired.
-            if due.tries + 1 < TRIES:
-                with self._changed:
-                    at = self._clock.now() + RETRY * 2**due.tries
-                    later = due._replace(at=at, tries=due.tries + 1)
-                    heapq.heappush(self._due, later)
-            else:
-                self._report(f"the recheck of run {teardown.run_id} is given up: {error.message}")
-            return 0
-        except Exception as error:  # noqa: BLE001 - a defect that one run meets must not end the others' rechecks
-            self._report(f"the recheck of run {teardown.run_id} failed: {type(error).__name__}: {error}")
-            return 0
-
-    def _look(self, teardown: Teardown) -> int:
-        """Look at one teardown, and start a further attempt if something is there."""
-        run = self._reader.run(teardown.run_id)
-        if run is None or run.action != recheck.ACTION:
-            return 0
-        if run.attempt != teardown.attempt or self._reader.superseded(run.id, run.attempt):
-            return 0  # a later attempt, or the run of a later closing, has rechecks of its own
-        automation = self._automations[teardown.automation]
-        carried_out = Automation.from_canonical(teardown.definition)
-        if not recheck.deletes_the_same(carried_out, automation, self._deps.actions):
-            self._forget(run.id)
-            self._report(
-                f"run {run.id} is not rechecked: the deletes of {automation.name} have changed since it ran"
-            )
-            return 0
-        found = recheck.look(self._deps, automation, decode(self._reader.body(run.delivery)))
-        if not found:
-            return 0
-        definition = recheck.again(automation, self._deps.actions)
-        execution = self._attempts.new_attempt(
-            run.id, definition.canonical(), BY, key=run.key, queue_timeout=automation.queue_timeout
-        )
-        self._report(
-            f"{run.about} was deployed after it was closed ({found[0].resource}); attempt {execution} deletes it"
-        )
-        self._start()
-        return 1
-
-    def _forget(self, run_id: str) -> None:
+        outcome = self._looks.look(due.teardown, due.tries)
         with self._changed:
-            self._due = [due for due in self._due if due.teardown.run_id != run_id]
-            heapq.heapify(self._due)
+            if outcome == "unknown":
+                at = self._clock.now() + recheck.retry_in(due.tries)
+                later = due._replace(at=at, tries=due.tries + 1)
+                heapq.heappush(self._due, later)
+            elif outcome == "changed":
+                self._due = [other for other in self._due if other.teardown != due.teardown]
+                heapq.heapify(self._due)
+        return int(outcome == "started")
 
     # --- the thread --------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class Rounds:
         """Look for orphans, unless nothing can be listed, and add what comes of it to a report."""
         if not self.audits:
             return
-        made = self._orphans.round(self._stopped)
+        made = self._orphans.round(self._stopped, self.patrol.reader)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors

@@ -6,11 +6,13 @@ Below the server, so that everything except HTTP can be composed, started and dr
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from closeout.adapters.clock import LONGEST_LEAD, SystemClock
+from closeout.checks.world import World
 from closeout.config.load import Loaded
 from closeout.core.automation import status_contexts
 from closeout.core.errors import CloseoutError, SecretError, StoreUnavailable
@@ -23,9 +25,11 @@ from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Execution, Request
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
-from closeout.wiring import cleaning
+from closeout.wiring import cleaning, recovery
+from closeout.wiring.checking import LedgerFile, Outside
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
+from closeout.wiring.drills import Drills
 from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rechecks import Mark, Rechecks
@@ -58,8 +62,10 @@ class Runtime:
         redactor: Redactor,
         report: Report,
         on_finish: OnFinish,
+        file: Path = Path("closeout.yaml"),
     ) -> None:
         self.loaded = loaded
+        self._file = file
         self.ledger = ledger
         self.views = Views(ledger.path, clock=clock)
         self.clock = clock
@@ -104,6 +110,7 @@ class Runtime:
         )
         self._cleaning = Cleaning(self.receiver, ledger, self.views, LazyGitHub(clients), clock)
         self.patrols = self._patrols()
+        self.drills = self._drills()
 
     def start(self) -> int:
         """Recover what an earlier process left, and begin; return how many runs it left open."""
@@ -122,16 +129,41 @@ class Runtime:
 
     def stop(self, timeout: float, hurry: Callable[[], bool]) -> bool:
         """Drain the engine; False if an operation did not end in time, or before `hurry`. The next start repeats it."""
-        self.patrols.stop()
-        self.rechecks.stop()
+        self._stop_timers()
         return self.engine.stop(timeout, hurry)
 
     def close(self, timeout: float = 20.0) -> None:
         """Drain the engine, then close the ledger. What did not end in time continues at the next start."""
-        self.patrols.stop()
-        self.rechecks.stop()
+        self._stop_timers()
         self.engine.stop(timeout)
         self.ledger.close()
+
+    def _stop_timers(self) -> None:
+        self.drills.stop()
+        self.patrols.stop()
+        self.rechecks.stop()
+
+    def _drills(self) -> Drills:
+        def world(pause: Callable[[float], object]) -> World:
+            ledger = LedgerFile(self.ledger.path, lambda _views: self.base)
+            return World(
+                lambda: self.loaded,
+                lambda _loaded: Outside(self.clients),
+                ledger,
+                place=ledger,
+                file=self._file,
+                now=time.time,
+                pause=pause,
+                pings=True,
+            )
+
+        return Drills(
+            world,
+            self.ledger,
+            self.redactor,
+            every=self.loaded.settings.patrol.drill,
+            now=self.clients.now,
+        )
 
     def _patrols(self) -> Patrols:
         return Patrols(
@@ -182,16 +214,20 @@ class Runtime:
     # --- requests of other processes -------------------------------------------------------------------------
 
     def _on_request(self, request: Request) -> str:
-        """Carry out a rerun, a replay, a cleaning, a prune or a patrol; return its outcome. Errors become sentences."""
+        """Carry out a rerun, a replay, a recovery, a cleaning, a prune, a patrol or a drill; return its outcome."""
         try:
             if request.kind == "patrol":
                 return json.dumps(self.patrols.round().with_notes())
+            if request.kind == "drill":
+                return json.dumps([outcome.to_json() for outcome in self.drills.drill()])
             if request.kind == "prune":
                 return json.dumps(self.ledger.prune(float(str(request.target))))
             if request.kind == "rerun":
                 return self._reruns.rerun(str(request.target), request.by, request.id)
             if request.kind == "replay":
                 return self._reruns.replay(int(str(request.target)), request.by)
+            if request.kind == recovery.KIND:
+                return self.patrols.recovery.replay(str(request.target), request.by)
             if request.kind == cleaning.KIND:
                 outcome = self._cleaning.start(str(request.target), request.by)
                 self.engine.wake()
@@ -227,6 +263,7 @@ def open_runtime(
             redactor=redactor,
             report=report,
             on_finish=on_finish,
+            file=config,
         )
     except BaseException:
         ledger.close()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from closeout.core.errors import SecretError, ServiceError, Unavailable
 from closeout.ports import AwsTarget
 from closeout.stack.invocation import ALIVE
+from closeout.stack.patrol import cleaning
 
 if TYPE_CHECKING:
     from closeout.adapters.aws import TargetClients
@@ -26,6 +27,8 @@ NO_REGION = (
 )
 POLL = 0.5
 """Seconds between two looks at an execution."""
+CLEANING = 120.0
+"""Seconds to wait for the start of a run that deletes an orphan."""
 _FOLLOWING = uuid.UUID("6f3c1c1e-7f0e-4c39-9d0b-2f6f0a9c5e21")
 
 
@@ -101,6 +104,14 @@ class Stack:
                 raise Unavailable(f"The function {function} could not do it ({found['Status']}): {why}.")
             time.sleep(POLL)
         raise Unavailable(f"The function {function} was started and is still working.")
+
+    def clean(self, target: str, by: str) -> str:
+        """Let patrol's function start the run that deletes an orphan; return its execution, or why there is none.
+
+        Raises as `execute` does.
+        """
+        deadline = time.monotonic() + CLEANING
+        return str(self.execute(self.output("PatrolAlias"), cleaning(target, by), deadline)["outcome"])
 
     # --- secrets ----------------------------------------------------------------------------------------
 

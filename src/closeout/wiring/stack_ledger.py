@@ -13,6 +13,7 @@ from closeout.core.errors import UsageError
 from closeout.ledger.dynamodb.attempts import Attempts
 from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.deployed import DynamoDeployed
+from closeout.ledger.dynamodb.empty_runs import EmptyRuns
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 from closeout.ledger.dynamodb.table import Table
@@ -53,6 +54,7 @@ class StackLedger:
         self.attempts = Attempts(self.table, self.store, clock)
         self.switch = DynamoSwitch(self.table, clock)
         self.deployed = DynamoDeployed(self.table)
+        self.empty_runs = EmptyRuns(self.table)
 
     @cached_property
     def starts(self) -> LambdaStarts:
@@ -72,8 +74,11 @@ class StackLedger:
         logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
         return Views(self.table, self.store, self.bodies, logs)
 
-    def requests(self, loaded: Loaded | None) -> Requests:
-        """Return what carries out a command's requests; a rerun and a replay need the deployed configuration."""
+    def requests(self, loaded: Loaded | None, **more: Callable[[str, str], str]) -> Requests:
+        """Return what carries out a command's requests; a rerun and a replay need the deployed configuration.
+
+        `more` carries out other kinds, as `Requests` says.
+        """
         from closeout.ledger.dynamodb.requests import Requests
 
         def rerun(target: str, by: str) -> str:
@@ -82,7 +87,7 @@ class StackLedger:
         def replay(delivery: str, by: str) -> str:
             return self._reruns(loaded).replay(delivery, by)
 
-        return Requests(self.attempts, self.starts, self.switch, rerun=rerun, replay=replay)
+        return Requests(self.attempts, self.starts, self.switch, rerun=rerun, replay=replay, **more)
 
     def _reruns(self, loaded: Loaded | None) -> Reruns:
         from closeout.intake.receiver import Receiver

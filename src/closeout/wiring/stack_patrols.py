@@ -43,6 +43,7 @@ from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_looks import open_looks
 from closeout.wiring.stack_runtime import boto_clients
 
 LEASE = 960.0
@@ -51,6 +52,7 @@ RESERVED = 60.0
 """Seconds of an invocation in which nothing more is asked: what was read is stored and told."""
 LEFT = 120.0
 """Seconds after which a run that was stored and not started is started by patrol."""
+GOING = "the stack is being deleted, so nothing was started"
 ALL = frozenset(("deliveries", "closings", "orphans"))
 BY = "patrol"
 
@@ -89,6 +91,7 @@ class StackPatrols:
         self._webhook = webhook
         self._redact = redactor.text
         self._clock = clock
+        self.looks = open_looks(ledger, clients, redactor, clock, name)
         self._pause = pause
 
     def patrol(
@@ -134,6 +137,21 @@ class StackPatrols:
         report.notes = list(map(self._redact, report.notes))
         return Made(report, rounds)
 
+    def clean(self, target: str, by: str) -> str:
+        """Start the run that deletes an orphan; return its execution, or why there is none."""
+        try:
+            going, receiver = self.ledger.deployed.is_removed(), _receiver(self._loaded())
+            cleaning = self._cleaning(receiver, self._store())
+            return GOING if going else self._redact(cleaning.start(target, by))
+        except CloseoutError as error:
+            return self._redact(error.message)
+
+    def _cleaning(self, receiver: Receiver, store: StackStore) -> Cleaning:
+        return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
+
+    def _store(self) -> StackStore:
+        return StackStore(self._accept, StartingAttempts(self.ledger))
+
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
         deployed = read_deployed(self._name, self.ledger)
@@ -142,10 +160,8 @@ class StackPatrols:
 
     def _rounds(self, loaded: Loaded, marks: DynamoMarks, stopped: Callable[[], bool]) -> Rounds:
         automations = {one.name: one for one in loaded.automations}
-        # Not `Receiver.of`: its decoder is not among the worker's libraries.
-        receiver = Receiver(rules_of(loaded.automations), status_contexts(loaded.automations), tuple)
-        views, attempts = self.ledger.views, StartingAttempts(self.ledger)
-        store = StackStore(self._accept, attempts)
+        receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
+        attempts = store.attempts
         reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
         intake = ApiIntake(
             receiver,
@@ -165,7 +181,7 @@ class StackPatrols:
             ours=lambda url: same_webhook(url, self._webhook),
             pause=self._pause,
         )
-        cleaning = Cleaning(receiver, store, views, LazyGitHub(self._clients), self._clock)
+        cleaning = self._cleaning(receiver, store)
         orphans = OrphanRounds(loaded, self._clients, views, marks, cleaning, self._redact, assumes=False)
         return Rounds(
             self.settings, patrol, marks, orphans, now=self._clock.now, start=_started, stopped=stopped
@@ -205,6 +221,11 @@ def due_parts(
     if settings.deliveries is not None and now - max(ended.get("logs", 0.0), lists) >= settings.deliveries:
         due.add("deliveries")
     return frozenset(due)
+
+
+def _receiver(loaded: Loaded) -> Receiver:
+    # Not `Receiver.of`: its decoder is not among the worker's libraries.
+    return Receiver(rules_of(loaded.automations), status_contexts(loaded.automations), tuple)
 
 
 class StartingAttempts:

@@ -10,18 +10,20 @@ import os
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from closeout.actions.spec import Limit
 from closeout.adapters.clock import SystemClock
 from closeout.core.automation import Current, status_contexts
+from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
+from closeout.core.runs import FIRST_RUNS
 from closeout.engine.lambda_ import DRAIN, LambdaEngine
 from closeout.engine.recorder import Finished
 from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ports import Clock, Execution, RunFunction
+from closeout.ports import Clock, Execution, RunFunction, RunRecord
 from closeout.run.deps import RunDeps
 from closeout.run.finalize import make_finalizer
 from closeout.run.workflow import make_run_function
@@ -58,10 +60,13 @@ class StackRuntime:
         token: str,
         client: Callable[[str], Any],
         clock: Clock,
+        rechecks: str | None = None,
         drain: float = DRAIN,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._place = place
+        self._client = client
+        self._rechecks = rechecks
         self._load = load
         self._directory = directory
         self._region = region
@@ -93,6 +98,7 @@ class StackRuntime:
             redact=self.redactor.text,
             report=self.journal.about,
             on_finish=self._finished,
+            on_end=self._recheck,
             drain=drain,
             longest=CALL.seconds + invocation.AROUND_A_CALL,
         )
@@ -179,6 +185,18 @@ class StackRuntime:
     def _details(self, execution: Execution) -> str:
         return run_log_url(self._region, self._place.log_group, execution.run_id, execution.accepted_at)
 
+    def _recheck(self, record: RunRecord) -> None:
+        """Start the rechecks of a run. A stack that an earlier closeout deployed has no function for them."""
+        if self._rechecks is None:
+            return
+        from closeout.wiring.stack_rechecks import RecheckStarts, with_boto
+
+        invoke, report = (
+            with_boto(self._client("lambda"), self._clock.now),
+            partial(self.journal.about, record.execution),
+        )
+        RecheckStarts(invoke, self._rechecks, self._clock.now, report).ended(record)
+
     def _finished(self, finished: Finished) -> None:
         execution, ending = finished.execution, finished.ending
         self.journal.finished(
@@ -188,6 +206,18 @@ class StackRuntime:
             ending.summary,
             finished.finished_at - execution.accepted_at,
         )
+        if ending.verdict == "success":
+            self._count(execution, ending.summary)
+
+    def _count(self, execution: Execution, summary: str) -> None:
+        """Count a run that found nothing; an outage costs one count and no run."""
+        try:
+            count = self.ledger.empty_runs.note(execution.automation, summary)
+        except CloseoutError:
+            return
+        if count >= FIRST_RUNS:
+            told = f"automation {execution.automation} has found nothing to delete in any of its {count} runs"
+            self.journal.about(execution.id, f"{told}: check the names that its steps make")
 
 
 def open_stack_runtime(
@@ -227,6 +257,7 @@ def open_stack_runtime(
         token=environment["CLOSEOUT_GITHUB_SECRET"],
         client=client or boto_clients(region),
         clock=clock or SystemClock(),
+        rechecks=environment.get("CLOSEOUT_RECHECKS"),
         drain=drain,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -58,6 +59,13 @@ def test_a_token_that_github_signed_for_us_gives_its_claims() -> None:
 
 
 NOW = time.time()
+
+
+def headed(header: bytes) -> str:
+    """A token with this header and a signature over nothing."""
+    return f"{base64.urlsafe_b64encode(header).rstrip(b'=').decode()}.e30.c2ln"
+
+
 UNSIGNED = jwt.encode({"iss": ISSUER, "aud": AUDIENCE}, "", algorithm="none", headers={"kid": "ours"})
 
 
@@ -81,12 +89,21 @@ UNSIGNED = jwt.encode({"iss": ISSUER, "aud": AUDIENCE}, "", algorithm="none", he
         "a.b.c",
         "",
         "x" * 20_000,
+        headed(b"[" * 12_000),
+        headed(b'{"alg":"RS256","kid":' + b"1" * 9_000 + b"}"),
+        headed(b'{"alg":["RS256"],"kid":"ours"}'),
+        headed(b'{"alg":"RS256","kid":["ours"]}'),
+        headed(b'{"alg":"RS256","kid":"ours","b64":false,"crit":["b64"]}'),
+        headed(b'{"alg":"RS256","kid":"ours","crit":["' + b"x" * 8_000 + b'"]}'),
+        headed(b'{"alg":"RS256","kid":"\\ud800"}'),
+        headed(b"\xff"),
     ],
 )
 def test_every_other_token_is_refused(forged: str) -> None:
     """Another key, issuer or audience, another time, another algorithm, claims that are missing, and no token at all."""
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRefused) as refused:
         tokens().claims(forged)
+    assert len(refused.value.message) <= 200
 
 
 def test_a_key_that_github_added_is_read_but_not_for_every_made_up_name() -> None:
@@ -105,6 +122,46 @@ def test_a_key_that_github_added_is_read_but_not_for_every_made_up_name() -> Non
     with pytest.raises(TokenRefused):  # that key is no longer GitHub's
         verified.claims(token(ISSUER))
     assert len(issuer.asked) == 3
+
+
+def test_a_key_that_the_token_brings_does_not_count() -> None:
+    """Neither the key nor an address of keys in the header: the issuer's keys alone verify."""
+    issuer = Issuer(public_key("ours", OURS))
+    mine = public_key("ours", OTHER)
+    for header in ({"jwk": mine}, {"jku": "https://example.com/jwks"}, {"x5u": "https://example.com/cert"}):
+        claims = jwt.decode(token(ISSUER), options={"verify_signature": False})
+        forged = jwt.encode(claims, OTHER, algorithm="RS256", headers={"kid": "ours", **header})
+        with pytest.raises(TokenRefused):
+            tokens(issuer).claims(forged)
+    assert set(issuer.asked) == {f"GET {ISSUER}/.well-known/jwks"}
+
+
+def test_a_key_is_not_used_longer_because_github_cannot_be_asked() -> None:
+    """Whoever stole a key that GitHub withdrew must not gain from an outage; the keys are read again within a minute."""
+    issuer, clock = Issuer(public_key("ours", OURS)), FakeClock()
+    verified = tokens(issuer, clock)
+    verified.claims(token(ISSUER))
+    issuer.status = 502
+    clock.advance(FRESH + 1)
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="502"):
+            verified.claims(token(ISSUER))
+    assert len(issuer.asked) == 2
+    issuer.status = 200
+    clock.advance(SOONEST + 1)
+    verified.claims(token(ISSUER))
+
+
+def test_a_made_up_key_during_an_outage_does_not_lose_the_others() -> None:
+    """Fresh keys stay, whatever a stranger asks for."""
+    issuer, clock = Issuer(public_key("ours", OURS)), FakeClock()
+    verified = tokens(issuer, clock)
+    verified.claims(token(ISSUER))
+    issuer.status = 502
+    clock.advance(SOONEST + 1)
+    with pytest.raises(ServiceError, match="502"):
+        verified.claims(token(ISSUER, kid="made-up"))
+    verified.claims(token(ISSUER))
 
 
 @pytest.mark.parametrize("keys", [None, [], {}, {"keys": None}, {"keys": []}, {"keys": [{"kty": "RSA"}]}])

@@ -75,7 +75,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("empty-file", "§---\n...\n"),
     Sample("yaml-syntax", "version: 1\nautomations: §]\n"),
     Sample("yaml-syntax", "version: 1\n§---\nversion: 1\n", "second document"),
-    Sample("yaml-syntax", "version: 1\nautomations: { a: x $§{{ event.ref }} }\n", "quote a value that holds a template"),
+    Sample("yaml-syntax", "version: 1\nautomations: { a: x $§{{ event.ref }} }\n", "quote a value that contains a template"),
     Sample("yaml-syntax", "version: §\"\\UFFFFFFFF\"\n".replace("§", "", 1).replace("version", "§version")),
     Sample("yaml-syntax", tidy("steps:", "steps: §*nowhere\n    x:"), "&nowhere"),
     Sample("yaml-tag", tidy("on: push", "on: push\n    if: §!event.deleted"), "quote"),
@@ -214,6 +214,7 @@ SAMPLES: tuple[Sample, ...] = (
     # steps
     Sample("unknown-action", preview("aws/cloudformation-delete-stack", "§aws/cloudformation-delete-stak")),
     Sample("duplicate-id", tidy("- uses: shell", "- { uses: shell, id: a, destructive: false, with: { run: x } }\n      - §id: a\n        uses: shell")),
+    Sample("unknown-step", tidy("with: { run: 'true' }", "if: §steps.other.outcome == 'failure'\n        with: { run: 'true' }")),
     Sample("unknown-input", preview("stack-name:", "§stackname: x, stack-name:")),
     Sample("missing-input", preview(f"{{ stack-name: {STACK} }}", "§{ empty-buckets: true }")),
     Sample("missing-input", preview(f"        with: {{ stack-name: {STACK} }}\n", "").replace("- uses", "- §uses")),
@@ -224,6 +225,9 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("not-for-action", preview("with: {", "destructive: §false\n        with: {")),
     Sample("not-for-action", preview("with: {", "pass-env: §[A]\n        with: {")),
     Sample("not-for-action", tidy("with: {", "expect: §present\n        with: {"), "does not say whether it found"),
+    Sample("not-for-action", preview("with: {", "recheck: §true\n        with: {"), "part of each recheck"),
+    Sample("not-for-action", tidy("- uses: shell\n", "- §uses: shell\n        recheck: true\n"), "deletes by itself"),
+    Sample("not-for-action", preview("    steps:\n", "    recheck: off\n    steps:\n      - §uses: shell\n        recheck: true\n        with: { run: 'true' }\n"), "`recheck` is off"),
     Sample("out-of-range", tidy("    steps:", "    recheck: [§30s]\n    steps:")),
     Sample("nothing-to-delete", tidy("    steps:", "    environment: §'preview-${{ event.ref }}'\n    steps:")),
 )  # fmt: skip

@@ -32,7 +32,7 @@ aws:
   assume-role: arn:aws:iam::123456789012:role/closeout
 protect: { names: ['prod-*'], tags: { keep: '*' } }
 public-logs: true
-patrol: { deliveries: off, state: 2h, limit: 3 }
+patrol: { deliveries: off, state: 2h, drill: 12h, limit: 3 }
 automations:
   preview:
     on:
@@ -71,6 +71,7 @@ automations:
         allow-untrusted: event.pull_request.head.ref
       - uses: shell
         destructive: false
+        recheck: true
         pass-env: [AWS_PROFILE]
         with:
           argv: [echo, hello]
@@ -108,7 +109,7 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         protect_names=("prod-*",),
         protect_tags={"keep": "*"},
         public_logs=True,
-        patrol=PatrolSettings(deliveries=None, state=7_200.0, limit=3),
+        patrol=PatrolSettings(deliveries=None, state=7_200.0, drill=43_200.0, limit=3),
     )
     (automation,) = loaded.automations
     assert automation == Automation(
@@ -185,6 +186,7 @@ def test_every_key_of_a_step_has_its_value(tmp_path: Path) -> None:
         assume_role="arn:aws:iam::210987654321:role/other",
         expect="present",
     )
+    assert (shell.rechecked, stack.rechecked) == (True, False)
     assert (shell.id, shell.destructive, shell.pass_env, shell.account) == (
         "shell-2",
         False,

@@ -14,13 +14,13 @@ from closeout.actions.spec import Action
 from closeout.config.load import load
 from closeout.config.permissions import (
     Statement,
-    audit_statements,
     policy,
     roles,
     statements,
     too_wide,
     unknown,
 )
+from closeout.config.reading_rights import audit_statements, recheck_statements
 from closeout.core.automation import Automation
 from closeout.core.errors import ConfigError
 
@@ -368,3 +368,78 @@ def test_an_audit_needs_no_right_to_change_anything(tmp_path: Path) -> None:
         ("github", None, "pull_requests:read", "acme/shop"),
     }
     assert {place for one in found for place in one.steps} == {"a/delete-stack-1", "a/delete-objects-2"}
+
+
+@pytest.mark.parametrize(
+    ("on", "patrol", "names"),
+    [
+        (
+            "pull_request: { types: [closed] }",
+            "{}",
+            {"metadata:read", "pull_requests:read", "repository_hooks:read"},
+        ),
+        ("pull_request: { types: [closed] }", "{ state: off, deliveries: off }", {"pull_requests:read"}),
+        ("pull_request: { types: [opened] }", "{}", set()),
+        ("delete: {}", "{}", {"repository_hooks:read"}),
+    ],
+)
+def test_what_patrol_and_the_guard_read_is_listed_for_automations_that_delete_nothing(
+    tmp_path: Path, on: str, patrol: str, names: set[str]
+) -> None:
+    """A closing that was lost is found for them too; what is switched off needs no right."""
+    step = "{ uses: shell, destructive: false, with: { run: 'true' } }"
+    text = automation("a", step, on=on, more="    status: false\n")
+    (tmp_path / "closeout.yaml").write_text(f"patrol: {patrol}\n{HEAD}{text}")
+    loaded = load(tmp_path / "closeout.yaml", builtin())
+    found = statements(loaded.automations, builtin(), loaded.settings.patrol)
+    assert {name for one in found for name in one.actions} == names
+    assert {place for one in found for place in one.resources} <= {"acme/shop"}
+
+
+def test_a_recheck_needs_no_right_to_change_anything(tmp_path: Path) -> None:
+    """Of the typed deletes alone, and of no step that acts under a role of its own; without rechecks nothing."""
+    number = "${{ event.pull_request.number }}"
+    role = "assume-role: 'arn:aws:iam::123456789012:role/other'"
+    steps = (
+        f"{{ uses: aws/cloudformation-delete-stack, with: {{ stack-name: 'preview-{number}', empty-buckets: true }} }}",
+        f"{{ uses: aws/s3-delete-objects, with: {{ bucket: previews, prefix: 'pr-{number}/' }} }}",
+        f"{{ uses: aws/s3-delete-objects, with: {{ bucket: others, prefix: 'pr-{number}/', {role} }} }}",
+        "{ uses: shell, with: { run: 'true' } }",
+    )
+    stack = "arn:aws:cloudformation:eu-central-1:123456789012:stack/preview-*/*"
+    found = recheck_statements(read(tmp_path, automation("a", *steps)), builtin())
+    assert pairs(found) == {
+        ("aws", None, "cloudformation:DescribeStacks", stack),
+        ("aws", None, "cloudformation:GetTemplate", stack),
+        ("aws", None, "cloudformation:ListStackResources", stack),
+        ("aws", None, "s3:ListBucketVersions", "arn:aws:s3:::preview-*"),
+        ("aws", None, "s3:ListBucketVersions", "arn:aws:s3:::previews"),
+    }
+    tagged = recheck_statements(
+        read(
+            tmp_path,
+            automation("a", steps[1]),
+            head=HEAD.replace("automations:", "protect: { tags: { env: prod } }\nautomations:"),
+        ),
+        builtin(),
+    )
+    assert ("aws", None, "s3:GetBucketTagging", "arn:aws:s3:::previews") in pairs(tagged)
+    for more in ("    recheck: off\n", "    mode: dry-run\n"):
+        assert recheck_statements(read(tmp_path, automation("a", *steps, more=more)), builtin()) == ()
+
+
+@pytest.mark.parametrize(
+    "action", [one for one in builtin().values() if one.absent], ids=lambda one: one.uses
+)
+def test_what_a_plan_needs_is_part_of_what_its_action_needs(action: Action) -> None:
+    """Each typed delete says it, and it holds reads alone."""
+    given: dict[str, Any] = {
+        "stack-name": "preview-1",
+        "empty-buckets": True,
+        "bucket": "previews",
+        "prefix": "pr-1/",
+    }
+    reads = {name for one in action.plan_permissions(given) for name in one.actions}
+    assert reads
+    assert reads <= {name for one in action.permissions(given) for name in one.actions}
+    assert all(re.match(r"\w+:(Describe|Get|List)", name) for name in reads)

@@ -127,11 +127,8 @@ def test_workflows_of_workflow_run_become_a_condition(tmp_path: Path) -> None:
         ("github.head_ref == 'main'", "write event.pull_request.head.ref == 'main'"),
         ("github.actor != 'dependabot[bot]'", "write event.sender.login != 'dependabot[bot]'"),
         ("github.event_name == 'push'", "`on`"),
-        ("failure()", "on-failure"),
-        ("always()", "leave `if` out"),
-        ("success()", "on-failure: stop"),
         ("cancelled()", "nothing runs"),
-        ("steps.build.outputs.done == 'yes'", "`event` only"),
+        ("always() && cancelled()", "nothing runs"),
         ("needs.build.result == 'success'", "`event` only"),
         ("matrix.a == 1", "`event` only"),
         ("env.CI == 'true'", "`event` only"),
@@ -142,6 +139,13 @@ def test_a_condition_of_actions_is_said_in_closeouts_words(tmp_path: Path, condi
     finding = one(tmp_path, "        with:", f'        if: "{condition}"\n        with:')
     assert finding.code == "bad-expression"
     assert fix in finding.fix
+
+
+@pytest.mark.parametrize("condition", ["failure()", "steps.build.outcome == 'success'", "run.url != ''"])
+def test_an_automation_cannot_ask_for_its_steps(tmp_path: Path, condition: str) -> None:
+    """Its condition is decided before any of them."""
+    finding = one(tmp_path, "    steps:", f'    if: "{condition}"\n    steps:')
+    assert (finding.code, "of a step" in finding.fix) == ("bad-expression", True)
 
 
 def test_github_event_in_a_name_is_one_finding(tmp_path: Path) -> None:

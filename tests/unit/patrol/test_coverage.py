@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from closeout.core.automation import Automation
-from closeout.patrol.coverage import Coverage, coverage
+from closeout.patrol.coverage import coverage
 
 CLOSED: dict[str, Any] = {"event": "pull_request", "types": ["closed"]}
 
@@ -31,13 +31,19 @@ def test_each_repository_has_those_who_listen_there() -> None:
         "acme/shop": ("shop", "all", "any", "again"),
         "acme/docs": ("shop", "any"),
     }
-    assert found.patterns == (("all", "acme/*"), ("any", "*"))
+    assert (found.patterns, found.listed) == ((("any", "*"),), ("acme",))
+
+
+def test_a_pattern_stands_for_what_github_lists_of_its_owner() -> None:
+    """Without what the automation takes back, or another owner has; a name that is written out stays as it is written."""
+    found = coverage([automation("all", "acme/*", "!acme/old"), automation("shop", "Acme/Shop")])
+    wider = found.with_listed(["acme/shop", "acme/docs", "acme/old", "other/shop"])
+    assert wider.repositories == {"Acme/Shop": ("all", "shop"), "acme/docs": ("all",)}
+    assert [found.listeners(name) for name in ("acme/new", "acme/old", "other/shop")] == [("all",), (), ()]
 
 
 def test_webhooks_of_an_owner_whom_a_pattern_names_are_read_too() -> None:
     """An organization's hook brings the closings of all its repositories."""
     assert coverage([automation("all", "acme/*")]).owners == ("acme",)
-    assert coverage([automation("any"), automation("odd", "a*/shop")]) == Coverage(
-        {}, (("any", "*"), ("odd", "a*/shop"))
-    )
-    assert coverage([automation("any"), automation("odd", "a*/shop")]).owners == ()
+    found = coverage([automation("any"), automation("odd", "a*/shop")])
+    assert (found.repositories, found.patterns, found.owners) == ({}, (("any", "*"), ("odd", "a*/shop")), ())

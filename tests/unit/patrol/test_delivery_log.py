@@ -10,7 +10,8 @@ import pytest
 from closeout.core.automation import Automation
 from closeout.patrol.coverage import Coverage
 from closeout.patrol.delivery_log import DeliveryLogs, Entry
-from closeout.patrol.hooks import Hooks
+from closeout.patrol.hooks import Hook, Hooks
+from closeout.patrol.ignored import IGNORED, MOST, Ignored, ignored, keep_ignored
 from closeout.patrol.marks import RepositoryMark
 from closeout.patrol.moments import shown
 from closeout.patrol.report import Report
@@ -181,6 +182,44 @@ def test_a_log_that_ends_before_the_last_known_delivery_is_a_gap(
     assert (guid is None) or (77, guid) in world.stored
     world.store.kept["hook", "77"] = {**world.store.kept["hook", "77"], "etag": None}
     assert world.patrol().gaps == 0, "it is told once"
+
+
+def test_what_is_left_alone_is_kept_for_three_days_so_that_a_person_can_have_it_replayed(
+    world: Round,
+) -> None:
+    """With its repository, and the reason; what arrives after all is left out."""
+    world.automations = (CLEAN, Automation(name="deploy", triggers=({"event": "push"},)))
+    push, comment = world.github.deliver("push", None), world.github.deliver("issue_comment", "created")
+    world.github.deliver("ping", None)
+    assert world.patrol().ignored == 3
+    assert world.patrol().ignored == 0
+    later = world.github.deliver("push", None)
+    world.patrol()
+    now = world.github.now
+
+    def listed(at: float, stored: str = "") -> list[tuple[str, str | None, bool]]:
+        marks = world.store.marks(IGNORED).values()
+        found = ignored(marks, at, lambda hook, guid: (hook, guid) == ("77", stored))
+        return [(each.guid, each.repository, each.wanted) for each in found]
+
+    everything = [(later, "acme/shop", True), (comment, "acme/shop", False), (push, "acme/shop", True)]
+    assert listed(now) == everything
+    assert listed(now, push) == everything[:2]
+    assert listed(now + 3 * DAY) == []
+
+
+def test_what_there_is_no_room_for_is_told(world: Round) -> None:
+    """What an automation listens to comes first, then the newest."""
+    hook = Hook(77, "/repos/acme/shop/hooks/77", URL, ("*",))
+    many = [
+        Ignored(hook.path, number, f"g{number}", "push", None, None, START + number, wanted=number == 0)
+        for number in range(MOST + 2)
+    ]
+    assert keep_ignored(world.store, hook, many, START + MOST) == 2
+    kept = ignored(world.store.marks(IGNORED).values(), START + MOST, lambda _hook, _guid: False)
+    assert [each.id for each in kept][-2:] == [3, 0]
+    world.github.deliver("push", None)
+    assert "no room" in world.patrol().notes[0]
 
 
 def test_a_log_that_was_empty_and_is_empty_again_after_a_fortnight_is_a_gap() -> None:

@@ -111,11 +111,3 @@ def test_a_missing_token_for_github_is_warned_about(tmp_path: Path) -> None:
     without = said(tmp_path, quiet("none"), secrets="secrets: { webhook: env:W }")
     assert startup.WITHOUT_GITHUB in without
     assert startup.WITHOUT_GITHUB not in said(tmp_path, quiet("none"))
-
-
-def test_an_automation_that_never_found_anything_is_told_after_five_runs(tmp_path: Path) -> None:
-    """Its names may be wrong; fewer runs say nothing, and an automation that is gone needs no warning."""
-    said(tmp_path, quiet("a"), quiet("b"))
-    loaded = load(tmp_path / "closeout.yaml", builtin())
-    (line,) = startup.findings(loaded, {"a": 4, "b": 5, "gone": 9})
-    assert line.startswith("warning: automation b has found nothing to delete in any of its 5 runs")

@@ -8,7 +8,7 @@ import pytest
 
 from closeout.core.errors import RunCancelled, ServiceError, StepFailed, WaitTimeout
 from closeout.core.retry import Retry
-from closeout.testing.work import Crashed, ImmediateWork
+from tests.work import Crashed, ImmediateWork
 
 
 def work(**given: Any) -> ImmediateWork:

@@ -11,16 +11,19 @@ import pytest
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
 from closeout.config.load import load_text
-from closeout.core.errors import StoreUnavailable
+from closeout.core.errors import ServiceError, StoreUnavailable
 from closeout.core.redact import Redactor
 from closeout.core.units import DAY
 from closeout.intake.receiver import Receiver
 from closeout.ledger.sqlite import Ledger, Views
+from closeout.orphans.reading import Unread, reading
 from closeout.orphans.repair import Repaired
+from closeout.patrol.reader import Reader
 from closeout.patrol.report import Report
+from closeout.ports import GitHub
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.clients import configured_clients
-from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.clients import LazyGitHub, configured_clients
+from closeout.wiring.orphans import Budgeted, OrphanRounds
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rounds import LAST
 from tests.until import until
@@ -47,10 +50,12 @@ class Orphans:
 
     def __init__(self) -> None:
         self.rounds = 0
+        self.spent = 0
         self.errors: tuple[str, ...] = ()
 
-    def round(self, _stopped: Callable[[], bool]) -> Repaired:
+    def round(self, _stopped: Callable[[], bool], reader: Reader) -> Repaired:
         self.rounds += 1
+        self.spent = reader.calls
         return Repaired(2, 1, 3, ("a note",), self.errors)
 
 
@@ -59,6 +64,7 @@ class Scene:
 
     def __init__(self, folder: Path, github: FakeGitHub) -> None:
         clock = SystemClock()
+        self.github = github
         self.ledger = Ledger(folder / "closeout.db", clock=clock, redact=str).open()
         self.views = Views(folder / "closeout.db", clock=clock)
         self.loaded = load_text(CONFIG.replace("URL", github.url), builtin())
@@ -121,6 +127,7 @@ def test_a_round_that_is_asked_for_has_an_audit_and_tells_what_it_found(scene: S
     assert report.to_json()["orphans"] == {"found": 2, "started": 1, "unknown": 3}
     assert (report.notes[-1], report.errors) == ("a note", [])
     assert scene.started == [()]
+    assert scene.orphans.spent > 0, "its budget is what the round has left"
     assert scene.patrols().round(orphans=False).to_json()["orphans"]["found"] == 0
 
 
@@ -155,3 +162,25 @@ def test_a_full_disk_at_the_first_start_does_not_end_the_timer(
 
     monkeypatch.setattr(scene.ledger, "save_mark", refuse)
     assert scene.first_round().errors == []
+
+
+def test_an_audit_spends_no_more_than_its_patrol_may(scene: Scene) -> None:
+    """Whatever it asks; what the budget does not allow is not asked, and is never "absent"."""
+    scene.github.remaining = 506
+    reader = Reader(scene.clients.github, lambda _seconds: None)
+    github = Budgeted(LazyGitHub(scene.clients), reader, lambda: False)
+    known = reading(cast("GitHub", github), "acme/shop")
+    for _ in range(2):
+        with pytest.raises(ServiceError, match="Validation"):
+            github.request("POST", "/graphql", body={"query": "", "variables": {}})
+    before = scene.github.remaining
+    for ask in (
+        lambda: github.pull_request_files("acme/shop", 1),
+        lambda: Budgeted(LazyGitHub(scene.clients), reader, lambda: True).request("GET", "/user"),
+    ):
+        with pytest.raises(ServiceError):
+            ask()
+    assert scene.github.remaining == before
+    answers = known.read(range(1, 9))
+    assert {type(answer) for answer in answers.values()} == {Unread}
+    assert scene.github.remaining >= 500

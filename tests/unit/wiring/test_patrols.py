@@ -26,7 +26,7 @@ automations:
   clean:
     on: {{ pull_request: {{ types: [closed] }} }}
     repositories: [{repositories}]
-    steps: [{{ uses: shell, with: {{ run: 'true' }} }}]
+    steps: [{{ uses: shell, destructive: false, with: {{ run: 'true' }} }}]
 """
 
 
@@ -98,10 +98,10 @@ def test_without_anything_to_watch_there_is_no_timer(tmp_path: Path) -> None:
     """Patterns are named, and a file that switches patrol off hears nothing of it."""
     with Ledger(tmp_path / "closeout.db", clock=SystemClock()) as ledger:
         off = patrols(tmp_path, ledger, patrol="{ deliveries: off, state: off }")
-        pattern = patrols(tmp_path, ledger, repositories="acme/*")
+        pattern = patrols(tmp_path, ledger, repositories="'*/shop'")
         off.start(lambda _report: None)
         assert "patrol" not in {thread.name for thread in threading.enumerate()}
         assert off.notices() == []
         (notice,) = pattern.notices()
-        assert "acme/*" in notice
+        assert "*/shop" in notice
         assert pattern.figures().uncovered == 1

@@ -17,7 +17,8 @@ from closeout.core.records import NewDelivery, NewRun
 from closeout.engine.recorder import Finished
 from closeout.ledger.sqlite import Ledger, Views
 from closeout.ports import Ending, Execution, Operation, PullRequest, RunView
-from closeout.wiring.rechecks import BY, RETRY, TRIES, Mark, Rechecks
+from closeout.run.recheck import BY, RETRY, TRIES
+from closeout.wiring.rechecks import Mark, Rechecks
 from tests.unit.run.world import AUTOMATION, Scene, pull_payload, step, unreachable
 
 HOUR, DAY = 3_600.0, 86_400.0
@@ -148,6 +149,20 @@ def test_what_was_deployed_later_is_deleted_by_a_further_attempt(bench: Bench) -
     late = Scene(world=bench.scene.world).with_automation(late=definition(bench).late)
     assert late.play().summary == "deployed after the pull request was closed; deleted preview-17"
     assert bench.after(HOUR) == 0  # the attempt has rechecks of its own once it has ended
+
+
+def test_a_step_that_asks_for_it_runs_again_and_decides_nothing(bench: Bench) -> None:
+    """It stands where it stood; a recheck that finds nothing typed starts no attempt for it."""
+    again = step(id="again", uses="shell", inputs={"run": "true"}, rechecked=True)
+    bench.scene.with_automation(
+        steps=(again, step(), step(id="script", uses="shell", inputs={"run": "true"}))
+    )
+    bench.rechecks = bench.restarted()
+    bench.finish()
+    assert bench.after(900) == 0
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(2_700) == 1
+    assert [each.id for each in definition(bench).steps] == ["again", "delete-1"]
 
 
 def test_scripts_and_comments_do_not_run_again(bench: Bench) -> None:
@@ -342,6 +357,30 @@ def test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks(bench:
         bench.finish(attempt=attempt)
         assert bench.rechecks.next_at() == (then and began + then)
     assert bench.run().attempt == 4
+
+
+def test_a_recheck_that_comes_due_while_a_further_attempt_runs_is_made_after_it(bench: Bench) -> None:
+    """The attempt deletes nothing, and what was deployed while it ran would otherwise wait for a day, or stay."""
+    bench.scene.world.resources.add("preview-17")
+    bench.scene.automation = replace(AUTOMATION, late=True)
+    assert bench.after(900) == 1
+    assert bench.after(HOUR - 900) == 0
+    assert bench.rechecks.next_at() == bench.scene.clock.now() + RETRY
+    bench.number += 1
+    bench.finish(attempt=2)
+    assert bench.after(RETRY) == 1
+    assert bench.run().attempt == 3
+
+
+def test_a_recheck_is_not_put_off_for_ever(bench: Bench) -> None:
+    """A later attempt that failed has none, and those before it are over."""
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(900) == 1
+    bench.number += 1
+    bench.finish("failure", attempt=2)
+    assert bench.after(HOUR - 900) == 0
+    assert bench.after(DAY) == 0
+    assert bench.rechecks.next_at() is None
 
 
 def test_rechecks_that_a_stopped_server_missed_are_made_once_at_its_start(bench: Bench) -> None:

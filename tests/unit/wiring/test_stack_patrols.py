@@ -288,12 +288,10 @@ def test_the_audit_assumes_no_role_of_a_step(scene: Scene) -> None:
 
 def test_an_audit_that_aws_refuses_is_told_and_made_again(scene: Scene) -> None:
     """What GitHub told is started all the same."""
-    refused = scene.world.aws.fault(
-        service="cloudformation", operation="ListStacks", code="AccessDenied", status=403
-    )
+    scene.world.aws.fault(service="cloudformation", operation="ListStacks", code="AccessDenied", status=403)
     scene.closes(17)
     report = scene.patrol(everything=True)
-    assert any("AccessDenied" in error for error in report.errors), refused
+    assert any("AccessDenied" in error for error in report.errors), report.errors
     assert report.started == 1
     assert scene.patrol(everything=True).errors == []
 
@@ -344,3 +342,32 @@ def test_the_token_is_in_no_report(scene: Scene) -> None:
     report = scene.patrol()
     assert report.errors
     assert TOKEN not in str(report)
+
+
+# --- cleaning -------------------------------------------------------------------------------------------------
+
+
+def test_somebody_who_confirmed_an_orphan_gets_a_run_of_its_automation(scene: Scene) -> None:
+    """The worker carries it out; a pull request that is open, and a stack that goes, start nothing."""
+    scene.closes(17)
+    target = f"{REPOSITORY}#17 preview-cleanup"
+    execution = scene.patrols.clean(target, "ann@host")
+    (run,) = scene.runs()
+    assert (run.execution, run.heard) == (execution, "inventory")
+    assert scene.world.drive(execution).verdict == "success"
+    again = scene.patrols.clean(target, "ann@host")
+    assert again == f"{run.id}-2"
+    assert scene.world.drive(again).verdict == "success"
+    assert scene.runs()[0].requested_by == "ann@host"
+    assert len(scene.starts.started) == 2
+    scene.world.dynamo.put_item(TableName="ledger", Item=REMOVAL_KEY)
+    assert scene.patrols.clean(target, "ann@host").startswith("the stack is being deleted")
+    scene.world.dynamo.delete_item(TableName="ledger", Key=REMOVAL_KEY)
+    scene.world.github.world.change_pull(REPOSITORY, 17, "reopened")
+    assert "is open, so nothing was started" in scene.patrols.clean(target, "ann@host")
+
+
+def test_what_github_does_not_say_is_the_outcome(scene: Scene) -> None:
+    """And starts nothing."""
+    assert "404" in scene.patrols.clean(f"{REPOSITORY}#99 preview-cleanup", "ann@host")
+    assert scene.runs() == []

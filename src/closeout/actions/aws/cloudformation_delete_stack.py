@@ -154,7 +154,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
-    """Look at the stack and at each resource that the plan had listed.
+    """Return what is left of the stack and of each resource that the plan had listed.
 
     A check that is refused (403) is a leftover that says so: a refusal does not mean that the resource is gone. A
     transient error is raised, so that the check is made again.
@@ -282,6 +282,27 @@ def permissions(inputs: Inputs) -> tuple[Permission, ...]:
     return tuple(needed)
 
 
+def plan_permissions(inputs: Inputs) -> tuple[Permission, ...]:
+    """Return what the plan needs: to read the stack, and to count what is in its buckets."""
+    name = arns.pattern(inputs, "stack-name")
+    reads = ("DescribeStacks", "GetTemplate", "ListStackResources")
+    stack = Permission(
+        system="aws",
+        actions=tuple(f"cloudformation:{read}" for read in reads),
+        resources=(f"arn:aws:cloudformation:*:*:stack/{name}/*",),
+        reason="read the stack",
+    )
+    if not inputs.get("empty-buckets"):
+        return (stack,)
+    buckets_of_it = Permission(
+        system="aws",
+        actions=("s3:ListBucketVersions",),
+        resources=(f"arn:aws:s3:::{name.lower()}*",),
+        reason="count what is in buckets that CloudFormation named after the stack",
+    )
+    return (stack, buckets_of_it)
+
+
 def absent(inputs: Inputs) -> str:
     """Name the stack that there is none of."""
     return f"stack {inputs['stack-name']}"
@@ -332,6 +353,7 @@ FORCE_DELETE_STACK, which leaves resources behind.""",
     },
     destructive="always",
     permissions=permissions,
+    plan_permissions=plan_permissions,
     plan=plan,
     absent=absent,
     read_tags=tags.of_stack,

@@ -18,9 +18,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from closeout.actions.general import supervisor
+from closeout.actions.general import outputs, supervisor
 from closeout.core.terminal import stripped
 
 GRACE = 5.0
@@ -123,6 +123,8 @@ class Supervised:
             env={name: os.environ[name] for name in _LOADER if name in os.environ},
             start_new_session=True,
         )
+        self.written = b""
+        """What the command wrote for later steps, a byte more than they may at most."""
         self.identity: dict[str, Any] = {"pid": self._process.pid, "started": started(self._process.pid)}
 
     def run(
@@ -137,24 +139,28 @@ class Supervised:
     ) -> int | None:
         """Run `argv` with the payload in a file named by CLOSEOUT_EVENT_PATH; None: it had to be stopped.
 
-        The file is in a folder of its own that only this user may read; the supervisor removes it.
+        It and the file for outputs are in a folder that only this user may read; the supervisor removes it, so what is
+        written there is read through a file that was opened before.
         """
         folder = Path(tempfile.mkdtemp(prefix="closeout-"))
         try:
-            path = folder / "event.json"
-            with os.fdopen(
-                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-            ) as file:
-                json.dump(event, file, ensure_ascii=False)
-            order = {
-                "argv": list(argv),
-                "environment": {**environment, "CLOSEOUT_EVENT_PATH": str(path)},
-                "directory": directory,
-                "folder": str(folder),
-                "grace": self._grace,
-            }
-            self._tell(json.dumps(order).encode() + b"\n")
-            return self._follow(output, timeout)
+            paths = {"CLOSEOUT_EVENT_PATH": str(folder / "event.json")}
+            paths |= dict.fromkeys(outputs.VARIABLES, str(folder / "outputs"))
+            with _private(paths["CLOSEOUT_EVENT_PATH"]) as file:
+                file.write(json.dumps(event, ensure_ascii=False).encode())
+            with _private(paths[outputs.VARIABLES[0]]) as file:
+                order = {
+                    "argv": list(argv),
+                    "environment": {**environment, **paths},
+                    "directory": directory,
+                    "folder": str(folder),
+                    "grace": self._grace,
+                }
+                self._tell(json.dumps(order).encode() + b"\n")
+                code = self._follow(output, timeout)
+                file.seek(0)
+                self.written = file.read(outputs.LIMIT + 1)
+            return code
         finally:
             self.dispose()
             shutil.rmtree(folder, ignore_errors=True)
@@ -203,6 +209,11 @@ class Supervised:
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _private(path: str) -> IO[bytes]:
+    """Create a file that only this user may read."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
 
 
 def _watch(streams: Iterable[int], pid: int) -> selectors.BaseSelector:

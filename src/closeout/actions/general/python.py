@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from closeout.actions.general import attempts
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Work, no_permissions, nothing_left
 from closeout.core.errors import CloseoutError, InputError
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.core.retry import Retry
 from closeout.ports import Clients, Json
 
@@ -107,7 +107,9 @@ def plan_elsewhere(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Call the function to its end."""
     outcome = attempts.carry_out(work, lambda: _Call(inputs, work))
-    return {"result": outcome["result"], "summary": f"{change.resource} returned", "public": "returned"}
+    result = outcome["result"]
+    given = {} if result is None else result if isinstance(result, dict) else {"result": result}
+    return {"outputs": given, "summary": f"{change.resource} returned", "public": "returned"}
 
 
 class _Call:
@@ -118,7 +120,7 @@ class _Call:
         self._work = work
 
     def begin(self) -> Json:
-        """Keep that the call is about to be made."""
+        """Return nothing to keep: the recorded begin alone says that the call is about to be made."""
         return {}
 
     def run(self, attempt: int) -> dict[str, Any]:
@@ -166,7 +168,7 @@ class _Call:
 
 
 def _json(value: Any) -> Any:
-    """Hold what a function returned to JSON."""
+    """Return what a function returned, as JSON gives it back. Raises `InputError`."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -193,20 +195,11 @@ def _check(inputs: Inputs) -> Sequence[str]:
 
 
 def _look_up(inputs: Inputs) -> Sequence[str]:
-    """Look the function up as a run would; `closeout check` warns, since another machine may have what this one lacks."""
+    """Return why a run would not find the function; `closeout check` warns, since another machine may have what this one lacks."""
     try:
         find(str(inputs["function"]))
     except InputError as error:
         return (error.message,)
-    return ()
-
-
-def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    return ()
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Trust the function: closeout cannot know what it was to take away."""
     return ()
 
 
@@ -216,7 +209,8 @@ ACTION = Action(
     description=(
         "Calls `pkg.module:name` as `name(context, **args)`; the folder of the configuration is on the module path."
         " `context` has `event` (a copy of the payload; changes to it do not reach other steps), `run_id`, `attempt` and"
-        " `log(text)`. The function returns JSON, which is stored with the run. If it raises, the step fails with the error,"
+        " `log(text)`. The function returns JSON, which is stored with the run: later steps read the entries of a"
+        " dict as `steps.ID.outputs.NAME`, and anything else as `steps.ID.outputs.result`. If it raises, the step fails with the error,"
         " and the log has the traceback.\n\n"
         "`attempt` is 1, or higher if closeout may have called the function before: in a rerun, because of `retry`, or"
         " after a crash. Make the function safe to call twice.\n\n"
@@ -231,10 +225,10 @@ ACTION = Action(
     lingers=still_running,
     destructive="unless-declared",
     own_code=True,
-    permissions=_permissions,
+    permissions=no_permissions,
     plan=plan,
     apply=apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=900.0,
     retry=Retry(attempts=1),
     check=_check,

@@ -14,10 +14,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from closeout.actions.general import attempts
-from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
+from closeout.actions.general import attempts, outputs
+from closeout.actions.spec import Action, Input, Inputs, Limit, Work, no_permissions, nothing_left
 from closeout.core.errors import ActionFailed, InputError
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.core.retry import Retry
 from closeout.ports import Clients, Json
 
@@ -28,7 +28,7 @@ SHELL = ("/bin/sh", "-eu", "-c")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVERS = ("GITHUB_TOKEN", "CLOSEOUT_METRICS_TOKEN")
 """Secrets that the server takes from its environment without a reference in the file."""
-_OURS = ("CLOSEOUT_EVENT_PATH", "CLOSEOUT_RUN_ID", "CLOSEOUT_ATTEMPT")
+_OURS = ("CLOSEOUT_EVENT_PATH", "CLOSEOUT_RUN_ID", "CLOSEOUT_ATTEMPT", *outputs.VARIABLES)
 _QUOTED_CHARACTERS = 100
 """Of the line that a failure quotes: a commit status takes 140, and the exit code stands at its end."""
 
@@ -56,13 +56,13 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
     """Return the one command, whole: whoever reads a plan sees every line of a script."""
     argv = _argv(inputs)
     shown = shlex.join(argv) if inputs.get("argv") else str(inputs["run"]).strip("\n").rstrip()
-    for name in inputs.get("env") or {}:
+    variables = inputs.get("env") or {}
+    for name, value in variables.items():
         if not _VARIABLE.fullmatch(name):
             raise InputError(f"`env.{name}` is not the name of a variable")
-    for name, value in (inputs.get("env") or {}).items():
         if "\0" in str(value):
-            raise InputError(f"`env.{name}` holds a NUL character, which no variable can")
-    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in (inputs.get("env") or {}).items())
+            raise InputError(f"`env.{name}` contains a NUL character, which no variable can")
+    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in variables.items())
     reason = f"with {given}" if given else f"on this machine, by {argv[0]}"
     return (Change(verb="run", resource=shown, reason=_cut(reason, 200)),)
 
@@ -70,7 +70,8 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Run the command to its end, streaming its output into the log."""
     outcome = attempts.carry_out(work, lambda: _Execution(change, inputs, work))
-    return {"exit": outcome["exit"], "summary": "exit code 0", "public": "exit code 0"}
+    given = outcome.get("outputs", {})
+    return {"exit": outcome["exit"], "outputs": given, "summary": "exit code 0", "public": "exit code 0"}
 
 
 class _Execution:
@@ -110,7 +111,16 @@ class _Execution:
             timeout=limit.seconds,
             output=output,
         )
-        return {"exit": code, **self._judge(code, limit, output)}
+        return {"exit": code, **self._judge(code, limit, output)} | self._given(code)
+
+    def _given(self, code: int | None) -> dict[str, Any]:
+        """Return what a successful command gave to later steps, or why it cannot be read."""
+        if code != 0 or self._process is None or not self._process.written:
+            return {}
+        try:
+            return {"outputs": outputs.parse(self._process.written)}
+        except ActionFailed as error:
+            return {"failed": error.message, "public": error.message}
 
     def end_earlier(self, begun: Json) -> None:
         """Make sure that no process of an interrupted try is still running."""
@@ -168,15 +178,6 @@ def _check(inputs: Inputs) -> Sequence[str]:
     return problems
 
 
-def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    return ()
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Trust the exit code: closeout cannot know what a script was to take away."""
-    return ()
-
-
 _BY_ENV = (
     "pass it by `env: { NAME: '${{ … }}' }` and use \"$NAME\": a script must never be made of payload text"
 )
@@ -194,6 +195,8 @@ ACTION = Action(
         "* `env`, where values may be `${{ }}`. In `run` and `argv` they may not: text from a payload must never be"
         " part of a command;\n"
         "* `CLOSEOUT_EVENT_PATH`, a file with the payload as JSON that only this user can read; `CLOSEOUT_RUN_ID`;\n"
+        "* `GITHUB_OUTPUT` and `CLOSEOUT_OUTPUT`, a file for what later steps read as `steps.ID.outputs.NAME`: a line"
+        " `NAME=value` each, as in GitHub Actions;\n"
         "* `CLOSEOUT_ATTEMPT`: 1, and higher when an earlier try may have run, because of a rerun, of `retry`, or"
         " because closeout was killed in the middle. Make scripts safe to run twice.\n\n"
         "At the time limit the whole process group gets SIGTERM, after 5 seconds SIGKILL. The same happens when the"
@@ -215,10 +218,10 @@ ACTION = Action(
     destructive="unless-declared",
     own_code=True,
     passes_env=True,
-    permissions=_permissions,
+    permissions=no_permissions,
     plan=plan,
     apply=apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=3600.0,
     retry=Retry(attempts=1),
     check=_check,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from closeout.cli import exits, output
-from closeout.cli.commands import Command
+from closeout.cli.commands import command
 from closeout.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 NEEDED = ("moto", "werkzeug")
 
 
-@click.command(
-    "demo",
-    cls=Command,
-    short_help="Run the main job on this machine, without any account.",
-    examples=("closeout demo", "closeout demo --keep-open"),
-)
+@command("demo", "closeout demo", "closeout demo --keep-open")
 @click.option(
     "--keep-open", is_flag=True, help="Leave the server up, to open the run's page; Ctrl-C ends it."
 )

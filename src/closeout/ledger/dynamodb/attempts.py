@@ -18,6 +18,7 @@ from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Action, Table, put, update
 from closeout.ports import Clock, DeliveryId, WakeUp
 from closeout.stack import table as layout
+from closeout.stack.closings import closing_items, condition
 from closeout.stack.table import Item, from_item
 
 DAY = 86_400
@@ -114,12 +115,18 @@ class Attempts:
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
-        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one."""
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one.
+
+        `delivery` is another one of its closing, whose payload the attempt reads.
+        """
         del request
         row = self._last(run_id)
         if row is None:
             raise LedgerError(f"there is no run {run_id} in this ledger")
+        if delivery is not None:
+            row |= self._instead(str(delivery))
         at = self._clock.now()
         expires = None
         if "expires" in row:
@@ -136,6 +143,8 @@ class Attempts:
             expires=expires,
             requested_by=requested_by,
         )
+        # Those of its closing may have expired since.
+        items += closing_items({**row, "received_at": at}, row["delivery"], (run_id,), expires)
         unlisted = update(
             layout.attempt_key(run_id, int(row["attempt"])),
             {"list": None, "at": None},
@@ -183,6 +192,7 @@ class Attempts:
             items = layout.run_items(
                 run, row, name, accepted_at=at, expires=expires, requested_by=requested_by
             )
+            items += closing_items(row, name, (run.run_id,), expires)
             if not self._table.write(_new(items), token=False):
                 started.append(run.run_id)
         if started:
@@ -215,6 +225,14 @@ class Attempts:
             }
         )
 
+    def _instead(self, delivery: str) -> dict[str, Any]:
+        """Return what a run's row says of its delivery, of this one. Raises `LedgerError` if there is none."""
+        found = self._table.get(layout.delivery_key(delivery))
+        if found is None:
+            raise LedgerError(f"there is no delivery {delivery} in this ledger")
+        item = from_item(found)
+        return {"delivery": delivery, **{name: item.get(name) for name in layout.ABOUT}}
+
     def _last(self, run_id: str) -> dict[str, Any] | None:
         """Return the row of a run's latest attempt, with its number."""
         for item in self._table.query(layout.run_partition(run_id), "attempt#", newest_first=True, limit=1):
@@ -224,4 +242,4 @@ class Attempts:
 
 
 def _new(items: Sequence[Item]) -> list[Action]:
-    return [put(item, layout.NEW) for item in items]
+    return [put(item, condition(item)) for item in items]

@@ -15,20 +15,19 @@ from closeout.ledger.dynamodb.starts import LambdaStarts
 from closeout.ledger.dynamodb.switch import DynamoSwitch
 
 Again = Callable[[str, str], str]
-"""Carries out a rerun of a run or a replay of a delivery for somebody; returns the outcome."""
+"""Carries out a rerun of a run, a replay of a delivery or the cleaning of an orphan for somebody; returns the outcome."""
 
 
 class Requests:
-    """Carries out requests of the command line in this process."""
+    """Carries out requests of the command line in this process. `again` has what carries out requests of other kinds, by kind."""
 
     def __init__(
-        self, attempts: Attempts, starts: LambdaStarts, switch: DynamoSwitch, *, rerun: Again, replay: Again
+        self, attempts: Attempts, starts: LambdaStarts, switch: DynamoSwitch, **again: Again
     ) -> None:
         self._attempts = attempts
         self._starts = starts
         self._switch = switch
-        self._rerun = rerun
-        self._replay = replay
+        self._again = again
         self._outcomes: list[str] = []
 
     def add_request(self, kind: str, target: str | None, by: str, reason: str | None) -> int:
@@ -51,9 +50,9 @@ class Requests:
             self._switch.clear_paused()
         elif kind == "cancel":
             return self._cancel(target, f"{by}: {reason}" if reason else by)
-        elif kind in ("rerun", "replay"):
+        elif kind in self._again:
             try:
-                return self._rerun(target, by) if kind == "rerun" else self._replay(target, by)
+                return self._again[kind](target, by)
             except CloseoutError as error:
                 return error.message
         else:

@@ -47,6 +47,7 @@ def run_record(row: Mapping[str, Any], accepted: AcceptedRun | None = None) -> R
         fencing_token=row.get("holder"),
         accepted=accepted,
         closing=row.get("closing"),
+        event=f"{row.get('event')}.{row.get('action')}",
     )
 
 

@@ -14,6 +14,7 @@ from closeout.ledger.dynamodb.bodies import Bodies
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.logs import CloudWatchLogs
 from closeout.ledger.dynamodb.table import Table
+from closeout.ledger.dynamodb.teardowns import teardowns
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import DeliveryId, DeliveryView, LogLine, Operation, RunView
 from closeout.stack import table as layout
@@ -94,6 +95,10 @@ class Views:
     def body(self, delivery_id: DeliveryId) -> bytes:
         """Return a delivery's payload as JSON text. Raises `NotFound`."""
         return self._bodies.text(str(delivery_id))
+
+    def teardowns(self, repository: str, number: int) -> list[str]:
+        """Return the open executions that the closing of a pull request started, the oldest first."""
+        return teardowns(self._table, repository, number)
 
     def _run_view(self, row: dict[str, Any], *, full: bool) -> RunView:
         run_id, attempt = split_execution(row["execution"])

@@ -19,6 +19,7 @@ CREATE TABLE delivery (
 ) STRICT;
 CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
 CREATE INDEX delivery_closing ON delivery (closing) WHERE closing IS NOT NULL;
+CREATE INDEX delivery_number ON delivery (number) WHERE number IS NOT NULL;
 
 -- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
 CREATE TABLE body (
@@ -61,6 +62,7 @@ CREATE TABLE run (
 CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
 CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
+CREATE INDEX run_succeeded ON run (finished_at) WHERE verdict = 'success';   -- for rechecks
 
 -- Runs that may not begin, because another one has their closing: it learned the closing only while it ran, or it has been
 -- pruned, and its owner is itself. The trigger makes a group of deliveries fail as a duplicate does, without a read.
@@ -104,7 +106,7 @@ CREATE INDEX log_run ON log (run);
 -- What another process asks of the engine: the only table that it may write.
 CREATE TABLE request (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,                 -- cancel rerun replay pause resume prune patrol
+    kind TEXT NOT NULL,                 -- cancel rerun replay recover clean pause resume prune patrol
     target TEXT,
     requested_by TEXT NOT NULL,
     reason TEXT,
@@ -120,10 +122,10 @@ CREATE TABLE setting (
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- How far patrol has read: the watermark of each repository's list, the last known delivery of each hook, and what the last
--- patrol saw. `value` is JSON; its times are GitHub's.
+-- How far patrol has read: the watermark of each repository's list, the last known delivery of each hook, the deliveries of
+-- each hook that it left alone, and what the last patrol saw. `value` is JSON; its times are GitHub's.
 CREATE TABLE patrol_mark (
-    kind TEXT NOT NULL,                 -- repository hook report
+    kind TEXT NOT NULL,                 -- repository hook ignored report
     key TEXT NOT NULL,                  -- GitHub's id of it
     value TEXT NOT NULL,
     PRIMARY KEY (kind, key)

@@ -18,6 +18,7 @@ from closeout.core.ids import split_execution
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.sql import READ
+from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted
 from closeout.ledger.views import RunFacts, run_view
 from closeout.ports import Clock, DeliveryId, DeliveryView, LogLine, LogWindow, Operation, RunView
@@ -174,10 +175,22 @@ class Views:
             raise NotFound(f"the ledger has no delivery {delivery_id}")
         return payload_text(rows[0][0], form=bool(rows[0][1]))
 
+    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return patrol's marks of a kind, by key."""
+        return {key: json.loads(value) for key, value in self._read("marks", (kind,))}
+
+    def has_delivery(self, hook: str, guid: str) -> bool:
+        """Return whether a delivery of a hook is stored."""
+        return bool(self._read("has_delivery", (guid, hook)))
+
     def setting(self, name: str) -> bytes | None:
         """Return a value that a server has kept, None if there is none."""
         rows = self._read("setting", (name,))
         return bytes(rows[0][0]) if rows else None
+
+    def paused(self) -> str | None:
+        """Return who paused and why, or None."""
+        return paused(self._read)
 
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.

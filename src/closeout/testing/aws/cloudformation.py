@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from moto.cloudformation.exceptions import ValidationError
-from moto.cloudformation.models import Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult, EmptyResult
 
@@ -100,6 +99,3 @@ class RuledCloudFormation(CloudFormationResponse):
 def ruled(rules: StackRules) -> type[RuledCloudFormation]:
     """Return the response class bound to these rules."""
     return type("BoundCloudFormation", (RuledCloudFormation,), {"rules": rules})
-
-
-__all__ = ["PAGE", "RuledCloudFormation", "Stack", "ruled"]

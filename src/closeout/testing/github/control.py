@@ -7,11 +7,12 @@ process may use `FakeGitHub.world` and `.faults` directly.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from closeout.testing import payloads
-from closeout.testing.github.world import Refused, Repository
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.world import Repository, World
 
 if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
@@ -34,9 +35,14 @@ class Order(NamedTuple):
     rest: tuple[Any, ...]
 
     @property
+    def world(self) -> World:
+        """The fake's state."""
+        return self.fake.world
+
+    @property
     def repository(self) -> Repository:
         """The repository that the path names."""
-        return self.fake.world.repository(self.rest[0])
+        return self.world.repository(self.rest[0])
 
 
 def answer(
@@ -46,30 +52,19 @@ def answer(
     for pattern, do in _TABLE:
         found = re.fullmatch(pattern, f"{method} {path}")
         if found:
-            return do(Order(fake, dict(body), query, found.groups()))
+            result = do(Order(fake, dict(body), query, found.groups()))
+            return {} if result is None else result
     raise Refused(404, f"no control request {method} {path}")
 
 
-def _add_repository(order: Order) -> Any:
-    repository = order.fake.world.add_repository(order.options.pop("full_name"), **order.options)
-    return repository.to_json()
-
-
 def _add_organization(order: Order) -> Any:
-    organization = order.fake.world.add_organization(order.options["login"])
+    organization = order.world.add_organization(order.options["login"])
     return {"id": organization.id, "login": organization.login}
 
 
-def _rename(order: Order) -> Any:
-    name = order.rest[0]
-    order.fake.world.rename(name, order.options["to"])
-    return {}
-
-
 def _open_pull(order: Order) -> Any:
-    name = order.rest[0]
-    pull = order.fake.world.open_pull(name, **order.options)
-    return order.fake.world.pull_payload(order.repository, pull)["pull_request"]
+    pull = order.world.open_pull(order.rest[0], **order.options)
+    return order.world.pull_payload(order.repository, pull)["pull_request"]
 
 
 def _change_pull(order: Order) -> Any:
@@ -77,41 +72,31 @@ def _change_pull(order: Order) -> Any:
     wait = order.options.pop("wait", False)
     if verb == "remove":
         order.repository.pulls.pop(int(number))
-        return {}
+        return None
     if verb not in _PULL_ACTIONS:
         raise Refused(404, f"a pull request cannot be told to {verb}")
-    pull = order.fake.world.change_pull(name, int(number), _PULL_ACTIONS[verb], **order.options)
+    pull = order.world.change_pull(name, int(number), _PULL_ACTIONS[verb], **order.options)
     if wait:
         order.fake.sender.settle()
-    return order.fake.world.pull_payload(order.repository, pull)["pull_request"]
+    return order.world.pull_payload(order.repository, pull)["pull_request"]
 
 
-def _set_ref(order: Order) -> Any:
-    order.fake.world.set_ref(order.repository, order.options["ref"], order.options.get("sha"))
-    return {}
+def _add_comment(order: Order) -> Any:
+    user = payloads.user(order.options.get("login", "outsider"), number=order.options.get("user_id", 66_000))
+    return order.world.add_comment(order.repository, int(order.rest[1]), order.options["body"], user)
 
 
-def _add_hook(order: Order) -> Any:
-    name = order.rest[0]
-    return order.fake.add_hook(name, **order.options).to_json()
+def _set_ref(order: Order) -> None:
+    order.world.set_ref(order.repository, order.options["ref"], order.options.get("sha"))
 
 
-def _add_workflow(order: Order) -> Any:
-    name = order.rest[0]
-    order.fake.world.add_workflow(name, order.options.pop("file"), **order.options)
-    return {}
-
-
-def _end_run(order: Order) -> Any:
-    number = order.rest[-1]
-    order.fake.world.end_run(order.repository, int(number), order.options.get("conclusion", "success"))
-    return {}
+def _end_run(order: Order) -> None:
+    order.world.end_run(order.repository, int(order.rest[1]), order.options.get("conclusion", "success"))
 
 
 def _deliver(order: Order) -> Any:
-    guid = order.fake.emit(
-        order.repository, order.options["event"], order.options["payload"], order.options.get("guid")
-    )
+    event, payload = order.options["event"], order.options["payload"]
+    guid = order.fake.emit(order.repository, event, payload, order.options.get("guid"))
     if order.options.get("wait"):
         order.fake.sender.settle()
     return {"guid": guid}
@@ -122,14 +107,12 @@ def _deliveries(order: Order) -> Any:
     return order.repository.deliveries
 
 
-def _add_token(order: Order) -> Any:
-    order.fake.world.add_token(order.options.pop("token"), **order.options)
-    return {}
+def _drop_token(order: Order) -> None:
+    order.world.tokens.pop(order.rest[0], None)
 
 
-def _drop_token(order: Order) -> Any:
-    order.fake.world.tokens.pop(order.rest[0], None)
-    return {}
+def _rate(order: Order) -> None:
+    order.fake.remaining = int(order.options["remaining"])
 
 
 def _add_fault(order: Order) -> Any:
@@ -144,71 +127,44 @@ def _faults(order: Order) -> Any:
 
 
 def _fault(order: Order) -> Any:
-    number = order.rest[-1]
+    number, query = int(order.rest[0]), order.query
     try:
-        order.fake.faults.wait(
-            int(number), int(order.query.get("hits", "1")), float(order.query.get("wait", "0"))
-        )
-        return order.fake.faults.get(int(number)).to_json()
+        order.fake.faults.wait(number, int(query.get("hits", "1")), float(query.get("wait", "0")))
+        return order.fake.faults.get(number).to_json()
     except KeyError as error:
         raise Refused(404, "no such fault") from error
 
 
-def _clear_faults(order: Order) -> Any:
-    number = order.rest[-1]
+def _clear_faults(order: Order) -> None:
+    number = order.rest[0]
     try:
         order.fake.faults.clear(int(number) if number else None)
     except KeyError as error:
         raise Refused(404, "no such fault") from error
-    return {}
 
 
-def _requests(order: Order) -> Any:
-    return order.fake.requests(since=int(order.query.get("since", "0")))
-
-
-def _clear_requests(order: Order) -> Any:
-    order.fake.clear_requests()
-    return {}
-
-
-def _add_comment(order: Order) -> Any:
-    number = order.rest[-1]
-    user = payloads.user(order.options.get("login", "outsider"), number=order.options.get("user_id", 66_000))
-    return order.fake.world.add_comment(order.repository, int(number), order.options["body"], user)
-
-
-def _rate(order: Order) -> Any:
-    order.fake.remaining = int(order.options["remaining"])
-    return {}
-
-
-def _hooks(order: Order) -> Any:
-    return [hook.to_json() for hook in order.repository.hooks.values()]
-
-
-_TABLE: tuple[tuple[str, Any], ...] = (
-    (r"POST repositories", _add_repository),
+_TABLE: tuple[tuple[str, Callable[[Order], Any]], ...] = (
+    (r"POST repositories", lambda order: order.world.add_repository(**order.options).to_json()),
     (r"POST organizations", _add_organization),
-    (rf"POST {_NAME}/rename", _rename),
+    (rf"POST {_NAME}/rename", lambda order: order.world.rename(order.rest[0], **order.options)),
     (rf"POST {_NAME}/pulls", _open_pull),
     (rf"POST {_NAME}/pulls/(\d+)/comments", _add_comment),
     (rf"POST {_NAME}/pulls/(\d+)/([a-z]+)", _change_pull),
     (rf"POST {_NAME}/refs", _set_ref),
-    (rf"POST {_NAME}/hooks", _add_hook),
-    (rf"GET {_NAME}/hooks", _hooks),
-    (rf"POST {_NAME}/workflows", _add_workflow),
+    (rf"POST {_NAME}/hooks", lambda order: order.fake.add_hook(order.rest[0], **order.options).to_json()),
+    (rf"GET {_NAME}/hooks", lambda order: [hook.to_json() for hook in order.repository.hooks.values()]),
+    (rf"POST {_NAME}/workflows", lambda order: order.world.add_workflow(order.rest[0], **order.options)),
     (rf"POST {_NAME}/runs/(\d+)/finish", _end_run),
     (rf"POST {_NAME}/deliver", _deliver),
     (rf"GET {_NAME}/deliveries", _deliveries),
-    (r"POST tokens", _add_token),
+    (r"POST tokens", lambda order: order.world.add_token(**order.options)),
     (r"DELETE tokens/(.+)", _drop_token),
     (r"POST rate", _rate),
     (r"POST faults", _add_fault),
     (r"GET faults", _faults),
     (r"GET faults/(\d+)", _fault),
     (r"DELETE faults(?:/(\d+))?", _clear_faults),
-    (r"GET requests", _requests),
-    (r"DELETE requests", _clear_requests),
+    (r"GET requests", lambda order: order.fake.requests(since=int(order.query.get("since", "0")))),
+    (r"DELETE requests", lambda order: order.fake.clear_requests()),
 )
 """`METHOD path` → what to do. Every path of the control API is in this table."""

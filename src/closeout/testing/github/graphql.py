@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from closeout.testing.github.world import Pull, Refused, World
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.world import Pull, World
 
 if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub

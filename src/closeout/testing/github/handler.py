@@ -11,21 +11,24 @@ import json
 import re
 import socket
 import time
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from closeout.testing.github import control, graphql
+from closeout.testing.github import control, graphql, owners, rights
 from closeout.testing.github.faults import Fault
 from closeout.testing.github.hook_routes import HOOK_ROUTES, HookCall
-from closeout.testing.github.routes import ROUTES, Call, Cut
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.routes import ROUTES, Answer, Call, Cut
 from closeout.testing.github.webhooks import HookOwner
-from closeout.testing.github.world import Refused, Repository
+from closeout.testing.github.world import Repository
 
 if TYPE_CHECKING:
     from closeout.testing.github.server import FakeGitHub
 
 _DOCS = "https://docs.github.com/rest"
+C = TypeVar("C")
 
 
 class Moved(Exception):
@@ -54,9 +57,8 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._send(400, {"message": "Problems parsing JSON", "documentation_url": _DOCS})
             return
-        if (
-            path == "/_services/token/.well-known/jwks"
-        ):  # of GitHub Enterprise Server, whose API is on the same host
+        # GitHub Enterprise Server serves its keys on the host of the API.
+        if path == "/_services/token/.well-known/jwks":
             self._send(200, {"keys": self.fake.workflow_keys})
         elif path.startswith("/_control/"):
             self._control(path.removeprefix("/_control/"), body, query)
@@ -92,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and not fault.after and self._suffer(fault, entry):
             return
         status, answer, headers = self._answer(path, body, query, known)
+        if known is not None and known["scopes"] is not None:
+            headers = {**headers, "X-OAuth-Scopes": ", ".join(known["scopes"])}
         entry.update(status=status, answer=answer)
         if fault is not None and fault.after and self._suffer(fault, entry):
             return
@@ -121,6 +125,8 @@ class Handler(BaseHTTPRequestHandler):
         self, path: str, body: Any, query: dict[str, str], token: Any
     ) -> tuple[int, Any, dict[str, str]]:
         try:
+            if token is not None and path == "/rate_limit":  # it does not count
+                return 200, {"resources": {"core": {"remaining": self.fake.remaining, "limit": 5000}}}, {}
             self._admit(token)
             if path in ("/graphql", "/api/graphql"):
                 return 200, graphql.answer(self.fake.world, body, token), {}
@@ -133,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
             answer: dict[str, Any] = {"message": error.message, "documentation_url": _DOCS}
             if error.errors is not None:
                 answer["errors"] = error.errors
-            return error.status, answer | {"status": str(error.status)}, {}
+            return error.status, answer | {"status": str(error.status)}, error.headers
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return 422, {"message": f"Validation Failed: {error}", "documentation_url": _DOCS}, {}
 
@@ -151,20 +157,20 @@ class Handler(BaseHTTPRequestHandler):
             if token["user"] is None:
                 raise Refused(403, "Resource not accessible by integration")
             return 200, token["user"], {}
+        listed = owners.answer(self.fake.world, path, query, token)
+        if listed is not None:
+            return 200, listed, {}
         organized = re.fullmatch(r"/orgs/([^/]+)(/hooks(?:/.*)?)", path)
         if organized:
             return *self._organization(organized[1], organized[2], body, query, token), {}
         repository, rest = self._locate(path)
         if token["repositories"] is not None and repository.full_name not in token["repositories"]:
             raise Refused(404, "Not Found")
+        rights.check(token["rights"], self.command, rest)
         if rest.startswith("/hooks"):
             return *self._hooks(repository, rest, body, query), {}
-        for method, pattern, do in ROUTES:
-            found = pattern.fullmatch(rest)
-            if found and method == self.command:
-                call = Call(self.fake.world, repository, token["user"], body, query, found.groups())
-                return *do(call), {}
-        raise Refused(404, "Not Found")
+        do, caught = self._find(ROUTES, rest)
+        return *do(Call(self.fake.world, repository, token["user"], body, query, caught)), {}
 
     def _organization(
         self, login: str, rest: str, body: Any, query: dict[str, str], token: Any
@@ -176,10 +182,17 @@ class Handler(BaseHTTPRequestHandler):
         return self._hooks(organization, rest, body, query)
 
     def _hooks(self, owner: HookOwner, rest: str, body: Any, query: dict[str, str]) -> tuple[int, Any]:
-        for method, pattern, do in HOOK_ROUTES:
-            found = pattern.fullmatch(rest)
+        do, caught = self._find(HOOK_ROUTES, rest)
+        return do(HookCall(self.fake.world, self.fake.sender, owner, body, query, caught))
+
+    def _find(
+        self, routes: Sequence[tuple[str, str, Callable[[C], Answer]]], path: str
+    ) -> tuple[Callable[[C], Answer], tuple[str, ...]]:
+        """Return what answers a path, and what its pattern caught. Raises `Refused` 404."""
+        for method, pattern, do in routes:
+            found = re.fullmatch(pattern, path)
             if found and method == self.command:
-                return do(HookCall(self.fake.world, self.fake.sender, owner, body, query, found.groups()))
+                return do, found.groups()
         raise Refused(404, "Not Found")
 
     def _locate(self, path: str) -> tuple[Repository, str]:

@@ -5,16 +5,16 @@ Paths, methods, statuses and fields are those of GitHub's OpenAPI description, o
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.testing import deliveries
 from closeout.testing.github.hooks import Sender
-from closeout.testing.github.routes import Cut
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.routes import Answer, Cut
 from closeout.testing.github.webhooks import Hook, HookOwner
-from closeout.testing.github.world import Refused, World, stamp
+from closeout.testing.github.world import World, stamp
 
 HIDDEN = ("request", "response", "url", "hook_id")
 LIMIT = 20
@@ -38,10 +38,6 @@ class HookCall(NamedTuple):
         if found is None:
             raise Refused(404, "Not Found")
         return found
-
-
-Answer = tuple[int, Any]
-HookRoute = tuple[str, re.Pattern[str], Callable[[HookCall], Answer]]
 
 
 def _size(call: HookCall) -> int:
@@ -87,10 +83,6 @@ def _send_ping(call: HookCall, hook: Hook) -> None:
     call.sender.send_to(call.owner, hook, "ping", payload, str(uuid.uuid4()))
 
 
-def _get(call: HookCall) -> Answer:
-    return 200, call.hook.to_json(call.owner)
-
-
 def _change(call: HookCall) -> Answer:
     """Change a hook: the secret is removed unless it is given again, as the description warns."""
     hook = call.hook
@@ -105,10 +97,6 @@ def _change(call: HookCall) -> Answer:
 def _delete(call: HookCall) -> Answer:
     call.owner.hooks.pop(call.hook.id)
     return 204, None
-
-
-def _get_config(call: HookCall) -> Answer:
-    return 200, call.hook.config()
 
 
 def _change_config(call: HookCall) -> Answer:
@@ -148,21 +136,17 @@ def _redeliver(call: HookCall) -> Answer:
     return 202, {}
 
 
-def _route(method: str, path: str, do: Callable[[HookCall], Answer]) -> HookRoute:
-    return method, re.compile(path), do
-
-
-HOOK_ROUTES: tuple[HookRoute, ...] = (
-    _route("GET", r"/hooks", _list),
-    _route("POST", r"/hooks", _create),
-    _route("GET", r"/hooks/(\d+)", _get),
-    _route("PATCH", r"/hooks/(\d+)", _change),
-    _route("DELETE", r"/hooks/(\d+)", _delete),
-    _route("GET", r"/hooks/(\d+)/config", _get_config),
-    _route("PATCH", r"/hooks/(\d+)/config", _change_config),
-    _route("POST", r"/hooks/(\d+)/pings", _ping),
-    _route("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),
-    _route("GET", r"/hooks/(\d+)/deliveries/(\d+)", _get_delivery),
-    _route("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", _redeliver),
+HOOK_ROUTES: tuple[tuple[str, str, Callable[[HookCall], Answer]], ...] = (
+    ("GET", r"/hooks", _list),
+    ("POST", r"/hooks", _create),
+    ("GET", r"/hooks/(\d+)", lambda call: (200, call.hook.to_json(call.owner))),
+    ("PATCH", r"/hooks/(\d+)", _change),
+    ("DELETE", r"/hooks/(\d+)", _delete),
+    ("GET", r"/hooks/(\d+)/config", lambda call: (200, call.hook.config())),
+    ("PATCH", r"/hooks/(\d+)/config", _change_config),
+    ("POST", r"/hooks/(\d+)/pings", _ping),
+    ("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),
+    ("GET", r"/hooks/(\d+)/deliveries/(\d+)", _get_delivery),
+    ("POST", r"/hooks/(\d+)/deliveries/(\d+)/attempts", _redeliver),
 )
 """(method, pattern of the path after the owner's, handler)."""

@@ -40,9 +40,14 @@ class Sender:
             if hook.wants(event):
                 self.send_to(owner, hook, event, payload, guid)
 
-    def send_to(self, owner: HookOwner, hook: Hook, event: str, payload: dict[str, Any], guid: str) -> None:
-        """Start one delivery to this hook alone, whatever it subscribes to."""
-        self._start(owner, hook, event, payload, guid, redelivery=False)
+    def send_to(self, *what: Any, redelivery: bool = False) -> None:
+        """Start one delivery (owner, hook, event, payload, GUID) to this hook alone, whatever it subscribes to."""
+        thread = threading.Thread(
+            target=self._deliver, args=what, kwargs={"redelivery": redelivery}, daemon=True
+        )
+        with self._lock:
+            self._threads.append(thread)
+            thread.start()
 
     def redeliver(self, owner: HookOwner, number: int) -> bool:
         """Send a delivery again with its own GUID and body. False: unknown."""
@@ -50,7 +55,7 @@ class Sender:
             if known["id"] == number and known["hook_id"] in owner.hooks:
                 hook = owner.hooks[known["hook_id"]]
                 payload = known["request"]["payload"]
-                self._start(owner, hook, known["event"], payload, known["guid"], redelivery=True)
+                self.send_to(owner, hook, known["event"], payload, known["guid"], redelivery=True)
                 return True
         return False
 
@@ -66,14 +71,6 @@ class Sender:
             if time.monotonic() > deadline:
                 return False
             waiting[0].join(0.05)
-
-    def _start(self, *what: Any, redelivery: bool) -> None:
-        thread = threading.Thread(
-            target=self._deliver, args=what, kwargs={"redelivery": redelivery}, daemon=True
-        )
-        with self._lock:
-            self._threads.append(thread)
-            thread.start()
 
     def _deliver(
         self,

@@ -5,12 +5,12 @@ Answers carry the fields that closeout and its tests read, with GitHub's names a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from closeout.testing import payloads
-from closeout.testing.github.world import Pull, Refused, Repository, World
+from closeout.testing.github.rights import Refused
+from closeout.testing.github.world import Pull, Repository, World
 
 ONLY_BY_ITSELF = ("merged", "comments", "commits", "additions", "deletions", "changed_files")
 """Fields that the list of pull requests lacks: https://docs.github.com/en/rest/pulls/pulls"""
@@ -28,7 +28,6 @@ class Call(NamedTuple):
 
 
 Answer = tuple[int, Any]
-Route = tuple[str, re.Pattern[str], Callable[[Call], Answer]]
 
 
 class Cut(list[Any]):
@@ -38,16 +37,17 @@ class Cut(list[Any]):
 
 
 def page(call: Call, items: list[Any]) -> list[Any]:
+    """Cut one page out, as the call's query says."""
+    return cut_page(call.query, items)
+
+
+def cut_page(query: Mapping[str, str], items: list[Any]) -> Cut:
     """Cut one page out, as `page` and `per_page` (30 unless told, at most 100) say."""
-    size = min(int(call.query.get("per_page", "30")), 100)
-    number = int(call.query.get("page", "1"))
+    size = min(int(query.get("per_page", "30")), 100)
+    number = int(query.get("page", "1"))
     cut = Cut(items[(number - 1) * size : number * size])
-    cut.following = {**call.query, "page": str(number + 1)} if len(items) > number * size else None
+    cut.following = {**query, "page": str(number + 1)} if len(items) > number * size else None
     return cut
-
-
-def _get_repository(call: Call) -> Answer:
-    return 200, call.repository.to_json(full=True)
 
 
 def _get_pull(call: Call) -> Answer:
@@ -82,14 +82,6 @@ def _by_age(call: Call, pulls: list[Pull]) -> list[Pull]:
     return sorted(pulls, key=lambda pull: (pull.updated_at or "", pull.id))
 
 
-def _list_events(call: Call) -> Answer:
-    return 200, page(call, call.repository.events)
-
-
-def _pull_files(call: Call) -> Answer:
-    return 200, page(call, call.world.pull(call.repository, int(call.rest[0])).files)
-
-
 def _post_status(call: Call) -> Answer:
     _check_status(call.body)
     return 201, call.world.add_status(call.repository, call.rest[0], call.body, call.user)
@@ -105,10 +97,6 @@ def _check_status(body: Mapping[str, Any]) -> None:
         raise Refused(422, "Validation Failed", ["Target URL must use http(s) scheme"])
 
 
-def _list_statuses(call: Call) -> Answer:
-    return 200, page(call, call.repository.statuses.get(call.rest[0], []))
-
-
 def _get_ref(call: Call) -> Answer:
     sha = call.repository.refs.get(call.rest[0])
     if sha is None:
@@ -118,8 +106,7 @@ def _get_ref(call: Call) -> Answer:
 
 def _matching_refs(call: Call) -> Answer:
     # By prefix: `heads/pr-1` also gives `heads/pr-12`. Whoever reads it as "is there" deletes the wrong thing.
-    found = [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
-    return 200, found
+    return 200, [_ref(ref, sha) for ref, sha in call.repository.refs.items() if ref.startswith(call.rest[0])]
 
 
 def _ref(ref: str, sha: str) -> dict[str, Any]:
@@ -136,15 +123,10 @@ def _delete_ref(call: Call) -> Answer:
     return 204, None
 
 
-def _list_comments(call: Call) -> Answer:
-    return 200, page(call, call.repository.comments.get(int(call.rest[0]), []))
-
-
 def _post_comment(call: Call) -> Answer:
     user = call.user or {"login": "app[bot]", "id": 99, "type": "Bot"}
-    return 201, call.world.add_comment(
-        call.repository, int(call.rest[0]), str(call.body.get("body", "")), user
-    )
+    text = str(call.body.get("body", ""))
+    return 201, call.world.add_comment(call.repository, int(call.rest[0]), text, user)
 
 
 def _patch_comment(call: Call) -> Answer:
@@ -173,6 +155,11 @@ def _dispatch(call: Call) -> Answer:
     return 204, None
 
 
+def _list_workflows(call: Call) -> Answer:
+    known = [{"id": one["id"], "path": one["file"]} for one in call.repository.workflows.values()]
+    return 200, {"total_count": len(known), "workflows": page(call, known)}
+
+
 def _list_runs(call: Call) -> Answer:
     workflow = call.repository.workflows.get(call.rest[0])
     if workflow is None:
@@ -187,10 +174,6 @@ def _list_runs(call: Call) -> Answer:
     return 200, {"total_count": len(runs), "workflow_runs": page(call, [_shown(run) for run in runs])}
 
 
-def _get_run(call: Call) -> Answer:
-    return 200, _shown(call.world.look_at_run(call.repository, int(call.rest[0])))
-
-
 def _cancel_run(call: Call) -> Answer:
     call.world.end_run(call.repository, int(call.rest[0]), "cancelled")
     return 202, {}
@@ -201,29 +184,42 @@ def _shown(run: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in run.items() if key not in ("inputs", "looks", "file")}
 
 
-def _route(method: str, path: str, do: Callable[[Call], Answer]) -> Route:
-    return method, re.compile(path), do
-
-
-ROUTES: tuple[Route, ...] = (
-    _route("GET", r"", _get_repository),
-    _route("GET", r"/pulls", _list_pulls),
-    _route("GET", r"/pulls/(\d+)", _get_pull),
-    _route("GET", r"/pulls/(\d+)/files", _pull_files),
-    _route("POST", r"/statuses/([0-9a-f]{40})", _post_status),
-    _route("GET", r"/commits/([^/]+)/statuses", _list_statuses),
-    _route("GET", r"/git/ref/(.+)", _get_ref),
-    _route("GET", r"/git/matching-refs/(.+)", _matching_refs),
-    _route("DELETE", r"/git/refs/(.+)", _delete_ref),
-    _route("GET", r"/issues/events", _list_events),
-    _route("GET", r"/issues/(\d+)/comments", _list_comments),
-    _route("POST", r"/issues/(\d+)/comments", _post_comment),
-    _route("PATCH", r"/issues/comments/(\d+)", _patch_comment),
-    _route("GET", r"/deployments", _list_deployments),
-    _route("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
-    _route("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
-    _route("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
-    _route("GET", r"/actions/runs/(\d+)", _get_run),
-    _route("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
+ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
+    ("GET", r"", lambda call: (200, call.repository.to_json(full=True))),
+    ("GET", r"/pulls", _list_pulls),
+    ("GET", r"/pulls/(\d+)", _get_pull),
+    (
+        "GET",
+        r"/pulls/(\d+)/files",
+        lambda call: (200, page(call, call.world.pull(call.repository, int(call.rest[0])).files)),
+    ),
+    ("POST", r"/statuses/([0-9a-f]{40})", _post_status),
+    (
+        "GET",
+        r"/commits/([^/]+)/statuses",
+        lambda call: (200, page(call, call.repository.statuses.get(call.rest[0], []))),
+    ),
+    ("GET", r"/git/ref/(.+)", _get_ref),
+    ("GET", r"/git/matching-refs/(.+)", _matching_refs),
+    ("DELETE", r"/git/refs/(.+)", _delete_ref),
+    ("GET", r"/issues/events", lambda call: (200, page(call, call.repository.events))),
+    (
+        "GET",
+        r"/issues/(\d+)/comments",
+        lambda call: (200, page(call, call.repository.comments.get(int(call.rest[0]), []))),
+    ),
+    ("POST", r"/issues/(\d+)/comments", _post_comment),
+    ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
+    ("GET", r"/deployments", _list_deployments),
+    ("GET", r"/deployments/(\d+)/statuses", _list_deployment_statuses),
+    ("GET", r"/actions/workflows", _list_workflows),
+    ("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
+    ("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
+    (
+        "GET",
+        r"/actions/runs/(\d+)",
+        lambda call: (200, _shown(call.world.look_at_run(call.repository, int(call.rest[0])))),
+    ),
+    ("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
 )
 """(method, pattern of the path after `/repos/{owner}/{repo}`, handler)."""

@@ -10,22 +10,15 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from closeout.testing import deliveries, payloads
+from closeout.testing.github import rights
+from closeout.testing.github.rights import Refused
 from closeout.testing.github.webhooks import Hook, Organization
 
 Emit = Callable[["Repository", str, dict[str, Any]], None]
-
-
-class Refused(Exception):
-    """GitHub answers with an error: an HTTP status and its message."""
-
-    def __init__(self, status: int, message: str, errors: list[Any] | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.errors = errors
 
 
 @dataclass(slots=True)
@@ -112,12 +105,10 @@ class World:
 
     # --- repositories and tokens ----------------------------------------------------------------------
 
-    def add_token(
-        self, token: str, *, login: str = "closeout-bot", repositories: list[str] | None = None
-    ) -> None:
-        """Accept a token; with `repositories` it sees only those. A login of None hides `GET /user` from it."""
+    def add_token(self, token: str, *, login: str | None = "closeout-bot", **limits: Any) -> None:
+        """Accept a token. A login of None hides `GET /user` from it; `limits` are among `rights.LIMITS`."""
         user = payloads.user(login, number=88_000 + len(self.tokens)) if login else None
-        self.tokens[token] = {"user": user, "repositories": repositories}
+        self.tokens[token] = {**rights.LIMITS, **limits, "user": user}
 
     def add_repository(self, full_name: str, *, private: bool = True, id: int | None = None) -> Repository:  # noqa: A002
         """Add a repository. A name that was renamed away can be taken again, by another id."""
@@ -307,10 +298,8 @@ class World:
                     raise Refused(422, "Reference does not exist")
             else:
                 repository.refs[ref] = sha
-        build = deliveries.delete if sha is None else deliveries.create
-        self._emit(
-            repository, "delete" if sha is None else "create", build(name, ref_type, **_naming(repository))
-        )
+        event, build = ("delete", deliveries.delete) if sha is None else ("create", deliveries.create)
+        self._emit(repository, event, build(name, ref_type, **_naming(repository)))
 
     # --- workflows ------------------------------------------------------------------------------------
 
@@ -387,14 +376,8 @@ class World:
 
 def stamp(now: float) -> str:
     """Return a time as GitHub writes it."""
-    import datetime
-
-    return datetime.datetime.fromtimestamp(now, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _naming(repository: Repository) -> dict[str, Any]:
-    return {
-        "repository": repository.full_name,
-        "repository_id": repository.id,
-        "private": repository.private,
-    }
+    return {"repository": repository.full_name, "repository_id": repository.id, "private": repository.private}

@@ -8,7 +8,7 @@ import pytest
 
 from closeout.actions.aws import codebuild_start_build as action
 from closeout.core.errors import ServiceError, StepFailed
-from closeout.testing.work import ImmediateWork
+from tests.work import ImmediateWork
 
 
 class Says:

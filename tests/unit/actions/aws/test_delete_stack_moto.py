@@ -16,9 +16,9 @@ from closeout.core.errors import ActionFailed, GuardRefused, RunCancelled, Servi
 from closeout.core.plan import Change
 from closeout.core.retry import Retry
 from closeout.testing.aws import FakeAws
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.aws import previews
 from tests.unit.actions.aws.previews import bucket, create, fill, fill_many, queue, status, table, template
+from tests.work import Crashed, ImmediateWork
 
 STACK = "preview-17"
 ASSETS = "preview-17-assets"

@@ -12,8 +12,8 @@ from closeout.actions.aws.s3_delete_objects import ACTION as DELETE_OBJECTS
 from closeout.actions.aws.teardown import Doomed, Teardown
 from closeout.actions.spec import Action
 from closeout.testing.aws import FakeAws
-from closeout.testing.work import ImmediateWork
 from tests.unit.actions.aws.previews import ACCOUNT, bucket, create, fill_many, template
+from tests.work import ImmediateWork
 
 STACK = "preview-17"
 ASSETS = "preview-17-assets"

@@ -99,7 +99,11 @@ def test_an_inventory_finds_what_the_plan_finds(action: Action, clients: Any, aw
     assert operations <= {*rights, "GetCallerIdentity", "ListObjectVersions"}
     assert all(name.startswith("List") for name in rights)
     defaults = {key: spec.default for key, spec in action.inputs.items()}
+    before = len(aws.requests())
     assert action.plan({**defaults, **found[0].inputs}, clients)
+    reads = {name.partition(":")[2] for right in action.plan_permissions(given) for name in right.actions}
+    planned = {entry["operation"] for entry in aws.requests()[before:]}
+    assert planned <= {*reads, "GetCallerIdentity", "ListObjectVersions"}
 
 
 @pytest.mark.parametrize("action", INVENTORIES, ids=lambda action: action.uses)

@@ -21,9 +21,9 @@ from closeout.adapters.aws import AwsClients
 from closeout.core.errors import CloseoutError, ServiceError
 from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
-from closeout.testing.work import ImmediateWork
 from tests.unit.actions.aws.conftest import ACCOUNT, REGION
 from tests.unit.actions.aws.previews import create, fill
+from tests.work import ImmediateWork
 
 STACK: dict[str, Any] = {"stack-name": "preview-17", "empty-buckets": True, "role-arn": None}
 PREFIX: dict[str, Any] = {"bucket": "preview-17-assets", "prefix": "index.html/", "delimiter": "/"}

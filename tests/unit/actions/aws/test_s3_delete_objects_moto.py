@@ -9,8 +9,8 @@ import pytest
 from closeout.actions.aws.s3_delete_objects import ACTION
 from closeout.core.errors import InputError, RunCancelled, ServiceError, StepFailed
 from closeout.testing.aws import FakeAws
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.aws.previews import fill_many
+from tests.work import Crashed, ImmediateWork
 
 BUCKET = "acme-previews"
 INPUTS = {"bucket": BUCKET, "prefix": "shop/1/", "delimiter": "/"}

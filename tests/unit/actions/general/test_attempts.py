@@ -11,8 +11,8 @@ import pytest
 from closeout.actions.general import attempts
 from closeout.core.errors import ActionFailed, ServiceError
 from closeout.core.retry import Backoff, Retry
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import nothing
+from tests.work import Crashed, ImmediateWork
 
 
 class Scripted:

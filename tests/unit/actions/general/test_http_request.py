@@ -10,8 +10,8 @@ import pytest
 from closeout.actions.general.http_request import ACTION, KEY
 from closeout.core.errors import ActionFailed, InputError, ServiceError, StepFailed
 from closeout.ports import HttpAnswer
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import FixedSecrets, LocalClients, ScriptedHttp
+from tests.work import Crashed, ImmediateWork
 
 URL = "https://previews.example.com/shop/17"
 SECRET = "correct-horse-battery"

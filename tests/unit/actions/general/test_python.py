@@ -9,9 +9,9 @@ import pytest
 
 from closeout.actions.general.python import ACTION, still_running
 from closeout.core.errors import ActionFailed, InputError
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general import example_functions
 from tests.unit.actions.general.parts import nothing
+from tests.work import Crashed, ImmediateWork
 
 HERE = "tests.unit.actions.general"
 
@@ -27,7 +27,7 @@ def call(function: str, work: ImmediateWork | None = None, **args: Any) -> tuple
 def test_a_function_is_called_with_its_context_and_arguments() -> None:
     """Event, run id, attempt and log; what it returns is kept with the run."""
     result, work = call("example_functions:good", number=17, table="x")
-    assert result["result"] == {
+    assert result["outputs"] == {
         "number": 17,
         "rest": {"table": "x"},
         "attempt": 1,
@@ -39,7 +39,7 @@ def test_a_function_is_called_with_its_context_and_arguments() -> None:
 
 def test_a_function_in_a_class_can_be_named() -> None:
     """`module:Class.function`."""
-    assert call("example_functions:Group.inner")[0]["result"] == "inner"
+    assert call("example_functions:Group.inner")[0]["outputs"] == {"result": "inner"}
 
 
 def test_what_is_raised_is_the_reason_and_the_traceback_is_in_the_log() -> None:
@@ -117,7 +117,7 @@ def test_a_crash_in_the_middle_raises_the_attempt() -> None:
     result, _ = call(
         "example_functions:good", ImmediateWork(nothing(), event={"n": 1}, operations=kept), number=1
     )
-    assert result["result"]["attempt"] == 2
+    assert result["outputs"]["attempt"] == 2
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from closeout.actions.general.shell import ACTION, environment
 from closeout.core.errors import ActionFailed, InputError
 from closeout.core.protect import protected_by
 from closeout.core.retry import Backoff, Retry
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.general.parts import nothing
+from tests.work import Crashed, ImmediateWork
 
 
 def shell(
@@ -243,7 +243,7 @@ def test_the_plan_is_the_command() -> None:
     ("inputs", "said"),
     [
         ({"argv": ["x"], "env": {"1A": "x"}}, "`env.1A` is not the name of a variable"),
-        ({"argv": ["x"], "env": {"A": "x\0y"}}, "`env.A` holds a NUL character"),
+        ({"argv": ["x"], "env": {"A": "x\0y"}}, "`env.A` contains a NUL character"),
         ({}, "give `argv` or `run`"),
         ({"run": " \n "}, "give `argv` or `run`"),
     ],

@@ -9,8 +9,8 @@ import pytest
 from closeout.actions.github.comment import ACTION, LIMIT, marker
 from closeout.core.errors import InputError, StepFailed
 from closeout.testing.github import FakeGitHub
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.github.conftest import GitHubOnly
+from tests.work import Crashed, ImmediateWork
 
 EVENT = {"number": 17, "pull_request": {"number": 17}, "repository": {"full_name": "acme/shop"}}
 

@@ -9,8 +9,8 @@ import pytest
 from closeout.actions.github.dispatch_workflow import ACTION, SETTLE, Dispatch
 from closeout.core.errors import ActionFailed, CloseoutError, RunCancelled, ServiceError
 from closeout.testing.github import FakeGitHub
-from closeout.testing.work import Crashed, ImmediateWork
 from tests.unit.actions.github.conftest import GitHubOnly
+from tests.work import Crashed, ImmediateWork
 
 INPUTS = {
     "repository": "acme/infrastructure",

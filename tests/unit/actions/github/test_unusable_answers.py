@@ -10,8 +10,8 @@ import pytest
 from closeout.actions.github import comment
 from closeout.actions.github.dispatch_workflow import Dispatch
 from closeout.core.errors import ActionFailed, CloseoutError, ServiceError, StepFailed
-from closeout.testing.work import ImmediateWork
 from tests.unit.actions.github.conftest import GitHubOnly
+from tests.work import ImmediateWork
 
 Answer = Callable[[str, str], Any]
 EVENT = {"number": 17, "repository": {"full_name": "acme/shop"}}

@@ -146,6 +146,34 @@ def test_an_earlier_attempt_that_deleted_is_found(ledger: Ledger, views: Views) 
     assert views.deleted_before("r1", 5, closings=False) is True
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        (("acme/old", "501/9/2026-03-10T08:00:00Z"), ("acme/shop", "501/9/2026-03-11T08:00:00Z"), True),
+        (("acme/shop", "501/9/2026-03-10T08:00:00Z"), ("acme/shop", "777/9/2026-03-11T08:00:00Z"), False),
+        (("acme/shop", "501/9/2026-03-10T08:00:00Z"), ("acme/shop", "501/99/2026-03-11T08:00:00Z"), False),
+        (("acme/shop", None), ("acme/shop", "501/9/2026-03-11T08:00:00Z"), True),
+        (("acme/old", None), ("acme/shop", "501/9/2026-03-11T08:00:00Z"), False),
+    ],
+    ids=[
+        "renamed",
+        "a new repository of that name",
+        "another pull request",
+        "an earlier release",
+        "its old name",
+    ],
+)
+def test_earlier_and_later_closings_are_those_of_the_same_pull_request(
+    ledger: Ledger, views: Views, before: tuple[str, str | None], after: tuple[str, str], same: bool
+) -> None:
+    """By GitHub's ids where the ledger has them; by name where an earlier release has stored one of the two."""
+    for guid, run, (repository, closing) in (("g1", "r1", before), ("g2", "r2", after)):
+        ledger.accept_wait(delivery(guid)._replace(repository=repository, closing=closing), [new_run(run)])
+    deleted(ledger, 1)
+    assert views.deleted_before("r2", 1, closings=True) is same
+    assert views.superseded("r1", 1) is same
+
+
 def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
     ledger: Ledger, views: Views
 ) -> None:
@@ -157,19 +185,6 @@ def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
     assert views.deleted_before("r2", 1, closings=False) is False
     assert views.deleted_before("other2", 1, closings=True) is False
     assert views.deleted_before("r1", 1, closings=True) is False
-
-
-def test_open_runs_of_a_closing_are_teardowns_on_their_way(ledger: Ledger, views: Views) -> None:
-    """Of this pull request, whatever the case of its repository; finished ones and those of other events are none."""
-    closed = delivery("g1")
-    ledger.accept_wait(closed, [new_run("r1"), new_run("r2", "other")])
-    ledger.accept_wait(closed._replace(guid="g2", number=18), [new_run("r3")])
-    ledger.accept_wait(closed._replace(guid="g3", repository="acme/other"), [new_run("r4")])
-    ledger.accept_wait(closed._replace(guid="g4", action="synchronize"), [new_run("r5")])
-    ledger.accept_wait(closed._replace(guid="g5", event="issues"), [new_run("r6")])
-    assert views.teardowns("Acme/Shop", 17) == ["r1-1", "r2-1"]
-    ledger.finish(1, Ending("success", ""), 2_000.0)
-    assert views.teardowns("acme/shop", 17) == ["r2-1"]
 
 
 def test_steps_of_a_function_are_those_that_it_recorded(ledger: Ledger, views: Views) -> None:

@@ -13,7 +13,7 @@ import click
 
 from closeout import __version__
 from closeout.cli import exits
-from closeout.cli.commands import CONTEXT, Command, Group
+from closeout.cli.commands import CONTEXT, Command
 from closeout.cli.main import SECTIONS, closeout
 
 
@@ -48,7 +48,7 @@ def _page(command: click.Command, context: click.Context, summary: str) -> str:
         lines += [".SH COMMANDS", *_commands(command, context)]
     else:
         lines += [".SH OPTIONS", *_options(command, context)]
-    if isinstance(command, Command | Group) and command.examples:
+    if isinstance(command, Command) and command.examples:
         lines += [".SH EXAMPLES", ".nf", *map(_text, command.examples), ".fi"]
     lines += [".SH EXIT STATUS"]
     for code, meaning in exits.MEANINGS:
@@ -64,7 +64,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
         assert command is not None
         inner = click.Context(command, info_name=name, parent=context)
         if group is closeout:
-            yield from (".TP", f".BR closeout\\-{_text(name)} (1)", _text(command.get_short_help_str(200)))
+            yield from (".TP", f".BR closeout\\-{_text(name)} (1)", _text(closeout.entries[name].summary))
             continue
         yield f".SS {_text(inner.command_path)}"
         yield from _synopsis(command, inner)

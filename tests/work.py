@@ -32,7 +32,7 @@ class ImmediateWork:
     result was kept. `pause` is how long a wait between two polls really takes; `polls` bounds every wait.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         clients: Clients,
         *,

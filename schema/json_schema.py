@@ -57,6 +57,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("protect", "tags"): {"type": "object", "additionalProperties": _TEXT},
     ("patrol", "deliveries"): {"anyOf": [_DURATION, _OFF]},
     ("patrol", "state"): {"anyOf": [_DURATION, _OFF]},
+    ("patrol", "drill"): {"anyOf": [_DURATION, _OFF]},
     ("patrol", "limit"): {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, _OFF]},
     ("automation", "on"): {
         "anyOf": [
@@ -98,6 +99,7 @@ _SHAPES: dict[tuple[str, str], Schema] = {
     ("step", "allow-untrusted"): _TEXTS,
     ("step", "pass-env"): _TEXTS,
     ("step", "expect"): {"enum": ["any", "present"]},
+    ("step", "recheck"): _BOOLEAN,
     ("retry", "attempts"): {"type": "integer", "minimum": 1, "maximum": 20},
     ("retry", "backoff"): _DURATION,
     **{("trigger", name): _TEXTS for name in keys.names("trigger")},

@@ -1,0 +1,215 @@
+"""Checks of AWS: whose credentials these are, whether roles can be assumed, and whether each right is there.
+
+Rights are asked of IAM's simulation, which knows the role's policies and its boundary, but no policy of the organization or
+of a resource. Who may not simulate gets no finding: a narrow role is no fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from closeout.actions.registry import builtin
+from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
+from closeout.checks.expected import targets, without_role
+from closeout.checks.world import World
+from closeout.config.permissions import Statement, statements
+from closeout.core.errors import ConfigError, ServiceError
+from closeout.ports import AwsTarget
+
+NONE = "no step acts in AWS"
+DENIED = "AccessDenied"
+
+
+def _credentials(world: World) -> Result:
+    known = {without_role(target): None for target in targets(world.loaded)}
+    if not known:
+        return skipped(NONE)
+    results, names = [], []
+    for target in known:
+        try:
+            names.append(str(world.identity(target)["Arn"]))
+        except ServiceError as error:
+            results.append(failed(error))
+    return worst(results, f"AWS knows these credentials: {', '.join(dict.fromkeys(names))}")
+
+
+def _role(world: World) -> Result:
+    under = [target for target in targets(world.loaded) if target.assume_role]
+    if not under:
+        return skipped("no step names a role to assume")
+    results = []
+    for target in under:
+        try:
+            world.identity(target)
+        except ServiceError as error:
+            text = f"{target.assume_role} cannot be assumed ({error.message})"
+            results.append(unknown(text) if error.transient else wrong(text))
+    return worst(results, f"the roles can be assumed: {', '.join(str(one.assume_role) for one in under)}")
+
+
+def _account(world: World) -> Result:
+    known = targets(world.loaded)
+    if not known:
+        return skipped(NONE)
+    results, asked = [], 0
+    for target in known:
+        try:
+            account = str(world.identity(target)["Account"])
+        except ServiceError:
+            continue  # `aws-role` tells of it
+        asked += 1
+        if account != target.account:
+            whose = target.assume_role or "closeout's credentials"
+            results.append(wrong(f"the file says account {target.account}, and {whose} belong to {account}"))
+    if not asked:
+        return unknown("no identity could be asked")
+    return worst(results, f"the account is {', '.join(dict.fromkeys(one.account for one in known))}")
+
+
+def _permissions(world: World) -> Result:
+    if not targets(world.loaded):
+        return skipped(NONE)
+    try:
+        needed = [one for one in statements(world.loaded.automations, builtin()) if one.system == "aws"]
+    except ConfigError as error:
+        return skipped(f"no policy can be made of the file ({error.message.splitlines()[0]})")
+    results: list[Result] = []
+    for target in targets(world.loaded):
+        mine = [one for one in needed if one.role == target.assume_role and not one.conditions]
+        results += _simulated(world, target, mine)
+    hindered = [result for result in results if result.state == "skipped"]
+    if hindered and all(result.state in ("skipped", "fine") for result in results):
+        return hindered[0]
+    return worst(results, "IAM's simulation allows what the steps need")
+
+
+def _simulated(world: World, target: AwsTarget, needed: Sequence[Statement]) -> Iterator[Result]:
+    """Yield a result for each statement that a target's role needs."""
+    try:
+        principal = _principal(str(world.identity(target)["Arn"]), target)
+        if principal is None:
+            yield skipped("IAM simulates roles and users only")
+            return
+        iam = world.iam(target)
+        for one in needed:
+            missing = _missing(iam, principal, one)
+            if missing:
+                yield wrong(f"{principal} lacks {', '.join(missing)} (for {one.steps[0]})")
+            else:
+                yield fine(principal)
+    except ServiceError as error:
+        if error.reason == DENIED:
+            yield skipped("closeout may not ask IAM (`iam:SimulatePrincipalPolicy`), so nobody knows")
+        else:
+            yield failed(error)
+
+
+def _principal(arn: str, target: AwsTarget) -> str | None:
+    """Return the ARN that IAM simulates: of a session its role, by the configured ARN where there is one."""
+    if target.assume_role:
+        return target.assume_role
+    head, _, rest = arn.partition("::")
+    account, _, name = rest.partition(":")
+    if name.startswith("assumed-role/"):
+        return f"{head.replace(':sts', ':iam')}::{account}:role/{name.split('/')[1]}"
+    return arn if name.startswith(("user/", "role/")) else None
+
+
+def _missing(iam: Any, principal: str, needed: Statement) -> list[str]:
+    """Return the actions that are not allowed on each resource. Raises `ServiceError`."""
+    answer: Mapping[str, Any] = iam.simulate_principal_policy(
+        PolicySourceArn=principal,
+        ActionNames=list(needed.actions),
+        ResourceArns=list(needed.resources),
+        MaxItems=1_000,
+    )
+    results = answer["EvaluationResults"]
+    refused = {str(one["EvalActionName"]) for one in results if one["EvalDecision"] != "allowed"}
+    asked = {str(one["EvalActionName"]) for one in results}
+    return sorted(refused | (set(needed.actions) - asked))
+
+
+def _cloudformation_role(world: World) -> Result:
+    roles = {
+        (str(step.inputs["role-arn"]), AwsTarget(step.account, step.region, step.assume_role)): None
+        for automation in world.loaded.automations
+        for step in automation.steps
+        if step.inputs.get("role-arn") and step.account and step.region
+    }
+    written = [(role, target) for role, target in roles if "${{" not in role]
+    if not written:
+        return skipped("no step names a role for CloudFormation")
+    results = [_trusts(world, role, target) for role, target in written]
+    if all(result.state == "skipped" for result in results):
+        return results[0]
+    return worst(
+        results,
+        f"the roles are there and trust CloudFormation: {', '.join(dict.fromkeys(role for role, _ in written))}",
+    )
+
+
+def _trusts(world: World, role: str, target: AwsTarget) -> Result:
+    try:
+        iam = world.outside.clients.for_step(target).aws("iam")
+        found = iam.get_role(RoleName=role.rpartition("/")[2])["Role"]
+    except ServiceError as error:
+        if error.reason == DENIED:
+            return skipped("closeout may not ask IAM (`iam:GetRole`), so nobody knows")
+        if error.reason == "NoSuchEntity":
+            return wrong(f"{role} does not exist")
+        return failed(error)
+    if found["Arn"] != role:
+        return wrong(f"{role} does not exist: {found['Arn']} does")
+    if "cloudformation.amazonaws.com" not in str(found["AssumeRolePolicyDocument"]):
+        return wrong(f"{role} does not trust cloudformation.amazonaws.com")
+    return fine(role)
+
+
+CHECKS = (
+    Check(
+        id="aws-credentials",
+        group="AWS",
+        looks="AWS knows closeout's credentials",
+        breaks="every step in AWS fails",
+        fix="give closeout a role, a profile, or keys in its environment; `aws sts get-caller-identity` shows whose they are",
+        ask=_credentials,
+        after=("configuration",),
+    ),
+    Check(
+        id="aws-role",
+        group="AWS",
+        looks="each role of `assume-role` can be assumed",
+        breaks="the steps under this role fail",
+        fix="allow closeout's credentials `sts:AssumeRole` on it, and name them in the role's trust policy",
+        ask=_role,
+        after=("configuration", "aws-credentials"),
+    ),
+    Check(
+        id="aws-account",
+        group="AWS",
+        looks="the credentials belong to the account that the file names",
+        breaks="a guard refuses every plan",
+        fix="correct `aws.account`, or give closeout credentials of that account",
+        ask=_account,
+        after=("configuration", "aws-credentials", "aws-role"),
+    ),
+    Check(
+        id="aws-permissions",
+        group="AWS",
+        looks="IAM's simulation allows what `closeout permissions` prints, where closeout may ask it",
+        breaks="the steps that need it fail",
+        fix="attach the policy that `closeout permissions` prints",
+        ask=_permissions,
+        after=("configuration", "aws-credentials", "aws-role", "aws-account"),
+    ),
+    Check(
+        id="aws-cloudformation-role",
+        group="AWS",
+        looks="each role of `role-arn` exists and trusts CloudFormation",
+        breaks="stacks with this step are not deleted",
+        fix="correct `role-arn`, or let the role's trust policy name cloudformation.amazonaws.com",
+        ask=_cloudformation_role,
+        after=("configuration", "aws-credentials", "aws-role"),
+    ),
+)

@@ -1,0 +1,138 @@
+"""A check and its result, as values.
+
+A check declares what it looks at, what breaks if that is wrong and how to mend it, so that the commands, the metrics and the
+reference page say the same. Its result has one of four states, because "could not be asked" is neither fine nor wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from closeout.core.errors import CloseoutError, ServiceError
+
+if TYPE_CHECKING:
+    from closeout.checks.world import World
+
+State: TypeAlias = Literal["fine", "wrong", "unknown", "skipped"]
+
+NAMED = 3
+"""Findings of one check that are written out; a file may name a hundred repositories."""
+DENIED = (401, 403, 404)
+"""Answers by which GitHub says that the token may not: it answers 404 for what a token may not see."""
+
+
+class Result(NamedTuple):
+    """The answer of one check. `unknown`: it could not be asked. `skipped`: it does not apply, or GitHub or AWS never says."""
+
+    state: State
+    what: str
+    """A sentence without a full stop: what is fine, what is wrong, or why nobody knows."""
+    fix: str | None = None
+    """What mends it, where that is more precise than the check's own `fix`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One row of the registry."""
+
+    id: str
+    """Stable: scripts, metrics and alarms name it."""
+    group: str
+    looks: str
+    """What it looks at, for the reference page and while it asks."""
+    breaks: str
+    """What does not work while it is wrong."""
+    fix: str
+    """The command or click that mends it."""
+    ask: Callable[[World], Result]
+    after: tuple[str, ...] = ()
+    """Checks that come first: if one of them is not fine, this one cannot be asked."""
+    at_start: bool = False
+    """It costs nothing and says what the start of `serve` would not, so `serve` asks it."""
+
+
+class Outcome(NamedTuple):
+    """A check with its result."""
+
+    check: Check
+    result: Result
+    cause: str | None = None
+    """The check that must be mended before this one can be asked."""
+
+    @property
+    def ok(self) -> bool | None:
+        """Return True for fine, False for wrong, None for the rest."""
+        return {"fine": True, "wrong": False}.get(self.result.state)
+
+    @property
+    def fix(self) -> str | None:
+        """Return what mends it; None if there is nothing to mend."""
+        return self.result.fix or (self.check.fix if self.result.state == "wrong" else None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {
+            "id": self.check.id,
+            "group": self.check.group,
+            "ok": self.ok,
+            "state": self.result.state,
+            "what": self.result.what,
+            "breaks": self.check.breaks if self.ok is False else None,
+            "fix": self.fix,
+            "cause": self.cause,
+        }
+
+
+def fine(what: str) -> Result:
+    """Return that all is well."""
+    return Result("fine", what)
+
+
+def wrong(what: str, fix: str | None = None) -> Result:
+    """Return a finding."""
+    return Result("wrong", what, fix)
+
+
+def unknown(what: str, fix: str | None = None) -> Result:
+    """Return that it could not be asked."""
+    return Result("unknown", what, fix)
+
+
+def skipped(why: str) -> Result:
+    """Return that the check does not apply."""
+    return Result("skipped", why)
+
+
+def failed(error: CloseoutError, fix: str | None = None) -> Result:
+    """Return the result of an error: a finding if it stays until somebody mends it, else that nobody knows."""
+    return unknown(error.message, fix) if error.transient else wrong(error.message, fix)
+
+
+def denied(error: ServiceError) -> bool:
+    """Whether GitHub says that the token may not."""
+    return error.http_status in DENIED and not error.transient
+
+
+def counted(number: int, noun: str = "repositor", ending: str = "y", plural: str = "ies") -> str:
+    """Return `1 repository`, `2 repositories`."""
+    return f"{number} {noun}{ending if number == 1 else plural}"
+
+
+def worst(results: Sequence[Result], what: str) -> Result:
+    """Return one result for several things: what is wrong, else what is unknown, else `what` as fine."""
+    states: tuple[State, ...] = ("wrong", "unknown")
+    for state in states:
+        found = [result for result in results if result.state == state]
+        if found:
+            fix = next((result.fix for result in found if result.fix), None)
+            return Result(state, listed(result.what for result in found), fix)
+    return fine(what)
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Return a few texts in one line, and how many more there are."""
+    known = list(dict.fromkeys(texts))
+    more = [f"and {len(known) - NAMED} more"] if len(known) > NAMED else []
+    return "; ".join([*known[:NAMED], *more])

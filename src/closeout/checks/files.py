@@ -1,0 +1,120 @@
+"""Checks of the file and of what it refers to on this machine: the configuration, its variables, its secrets.
+
+They come first, because nothing else can be asked without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
+from closeout.checks.world import World
+from closeout.core.errors import ConfigError, SecretError
+
+
+def _configuration(world: World) -> Result:
+    try:
+        count = len(world.loaded.automations)
+    except ConfigError as error:
+        first, *more = error.message.splitlines()
+        text = f"{first} (and {len(more)} more)" if more else first
+        return wrong(text, f"run `closeout check {world.file}`, which shows each error with its fix")
+    return fine(f"{world.file.name} is valid: {count} automation{'' if count == 1 else 's'}")
+
+
+def _variables(world: World) -> Result:
+    settings = world.loaded.settings
+    given = {"public-url": settings.public_url, "github.api-url": settings.api_url}
+    named = {key: text for key, text in given.items() if text and text.startswith("env:")}
+    if not named:
+        return skipped("no address in the file is written `env:NAME`")
+    try:
+        for key, text in named.items():
+            world.outside.setting(text, key)
+    except ConfigError as error:
+        return wrong(error.message)
+    return fine(f"{' and '.join(named)} can be read")
+
+
+def _webhook_secret(world: World) -> Result:
+    references = world.loaded.settings.secrets_webhook
+    if not references:
+        return wrong("the file has no `secrets.webhook`")
+    return _secrets(world, references)
+
+
+def _token(world: World) -> Result:
+    reference = world.loaded.settings.secrets_github
+    if reference is None:
+        needs = [one.name for one in world.loaded.automations if one.status_context or one.steps]
+        if not needs:
+            return skipped("no automation needs GitHub")
+        return wrong("the file has no `secrets.github`")
+    return _secrets(world, (reference,))
+
+
+def _step_secrets(world: World) -> Result:
+    references = world.loaded.step_secrets
+    return _secrets(world, references) if references else skipped("no step refers to a secret")
+
+
+def _secrets(world: World, references: Sequence[str]) -> Result:
+    results = []
+    for reference in references:
+        try:
+            world.outside.secrets.read(reference)
+        except SecretError as error:
+            results.append(
+                failed(error, f"put the secret where {reference} says, for its owner only (chmod 600)")
+            )
+        except Exception as error:  # noqa: BLE001 - its text may hold the value
+            results.append(unknown(f"{reference} cannot be read: {type(error).__name__}"))
+    return worst(results, f"{', '.join(references)} can be read")
+
+
+CHECKS = (
+    Check(
+        id="configuration",
+        group="Configuration",
+        looks="the configuration is valid",
+        breaks="`closeout serve` does not start with this file",
+        fix="run `closeout check`, which shows each error with its fix",
+        ask=_configuration,
+    ),
+    Check(
+        id="configuration-variables",
+        group="Configuration",
+        looks="the variables that its addresses name are set",
+        breaks="`closeout serve` does not start with this file",
+        fix="set the variable in the service's environment",
+        ask=_variables,
+        after=("configuration",),
+    ),
+    Check(
+        id="secret-webhook",
+        group="Configuration",
+        looks="each webhook secret can be read, and by its owner only",
+        breaks="`closeout serve` does not start, because it could verify no delivery",
+        fix="add `secrets: { webhook: env:CLOSEOUT_WEBHOOK_SECRET }` and set that variable",
+        ask=_webhook_secret,
+        after=("configuration",),
+    ),
+    Check(
+        id="secret-github",
+        group="Configuration",
+        looks="GitHub's token can be read, and by its owner only",
+        breaks="no commit gets a status, and nothing is deleted when a pull request closes",
+        fix="add `secrets: { github: env:CLOSEOUT_GITHUB_TOKEN }` and set that variable",
+        ask=_token,
+        after=("configuration",),
+    ),
+    Check(
+        id="secret-steps",
+        group="Configuration",
+        looks="the secrets that steps refer to can be read",
+        breaks="these steps fail, and logs may show the secret",
+        fix="put the secret where its reference says",
+        ask=_step_secrets,
+        after=("configuration",),
+    ),
+)

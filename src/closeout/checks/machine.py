@@ -1,0 +1,258 @@
+"""Checks of this machine: its clock, its disk, the ledger's file, the server and its public URL.
+
+None of them changes the ledger; whether it takes writes is what the server's `/readyz` says.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, wrong
+from closeout.checks.expected import targets
+from closeout.checks.world import World
+from closeout.core.errors import CloseoutError, ConfigError, ServiceError
+
+CLOCK_SECONDS = 60.0
+"""Links and tokens expire by the clock, and AWS refuses requests that are signed five minutes off."""
+FREE_BYTES = 200_000_000
+"""A body may have 25 MB, and SQLite's log grows beside the ledger."""
+REMOTE = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+)
+"""File systems of other machines, on which SQLite's locks and its log cannot be relied upon (sqlite.org/useovernet.html)."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TIMEOUT = 10.0
+URL_UNKNOWN = "write `public-url` into the file, or start `closeout serve` once"
+
+
+def _clock(world: World) -> Result:
+    offsets: dict[str, float] = {}
+    with suppress(CloseoutError):
+        if world.has_token:
+            offsets["GitHub"] = world.limits().date - world.now()
+    for target in targets(world.loaded)[:1]:
+        with suppress(ServiceError, KeyError, ValueError, TypeError):
+            date = world.identity(target)["ResponseMetadata"]["HTTPHeaders"]["date"]
+            offsets["AWS"] = parsedate_to_datetime(date).timestamp() - world.now()
+    if not offsets:
+        return unknown("neither GitHub nor AWS could be asked for the time")
+    name, offset = max(offsets.items(), key=lambda item: abs(item[1]))
+    if abs(offset) > CLOCK_SECONDS:
+        where = "behind" if offset > 0 else "ahead of"
+        return wrong(f"this machine's clock is {abs(offset):.0f} s {where} {name}'s")
+    return fine(f"this machine's clock agrees with {' and '.join(offsets)}")
+
+
+def _disk(world: World) -> Result:
+    folder = world.place.path.parent.resolve()
+    try:
+        free = world.place.free()
+    except OSError as error:
+        return unknown(f"nobody knows how much space {folder} has ({error.strerror})")
+    if free < FREE_BYTES:
+        return wrong(f"{folder} has {free // 1_000_000} MB left")
+    return fine(f"{folder} has {free / 1e9:.1f} GB left")
+
+
+def _place(world: World) -> Result:
+    kind = world.place.file_system()
+    if kind is None:
+        return skipped("this machine does not say what file system the ledger is on")
+    if kind in REMOTE:
+        return wrong(f"{world.place.path} is on a network file system ({kind})")
+    return fine(f"the ledger is on a local file system ({kind})")
+
+
+def _ledger(world: World) -> Result:
+    path = world.place.path
+    if not path.parent.is_dir():
+        return wrong(
+            f"the folder {path.parent} of the ledger does not exist",
+            f"run `mkdir {path.parent}`, or change --db",
+        )
+    if not world.ledger.exists():
+        return skipped(f"there is no ledger at {path} yet; `closeout serve` creates it")
+    try:
+        world.ledger.base()
+    except CloseoutError as error:
+        return wrong(error.message)
+    return fine(f"{path.name} can be read by this version")
+
+
+def _writable(world: World) -> Result:
+    place = world.place.unwritable()
+    if place is not None:
+        return wrong(f"this user may not write {place}")
+    return fine("this user may write the ledger and its folder")
+
+
+def _server(world: World) -> Result:
+    if not world.ledger.exists():
+        return skipped("there is no ledger yet, so no server")
+    if not world.place.held():
+        return wrong("no server runs on this ledger")
+    return fine("a server runs on this ledger")
+
+
+def _url_known(world: World) -> Result:
+    base = world.base()
+    if base is None:
+        return unknown("nobody knows yet at which URL GitHub reaches closeout", URL_UNKNOWN)
+    return fine(f"GitHub is to reach closeout at {base}")
+
+
+def _public_url(world: World) -> Result:
+    base = world.base()
+    local = urlsplit(base).hostname in LOOPBACK
+    if local and urlsplit(_api_url(world)).hostname not in LOOPBACK:
+        return wrong(f"GitHub cannot reach {base}: it is an address of this machine only")
+    if not world.ledger.exists() and not world.loaded.settings.public_url:
+        return skipped("no server has run yet")
+    return _asked(world, f"{base}/healthz", f"closeout answers at {base}")
+
+
+def _api_url(world: World) -> str:
+    try:
+        return world.outside.setting(world.loaded.settings.api_url, "github.api-url")
+    except ConfigError:
+        return ""
+
+
+def _ready(world: World) -> Result:
+    if not world.ledger.exists():
+        return skipped("no server has run yet")
+    return _asked(world, f"{world.base()}/readyz", "the server stores deliveries and starts runs")
+
+
+def _asked(world: World, url: str, what: str) -> Result:
+    try:
+        answer = world.outside.http.request("GET", url, headers={}, body=None, timeout=TIMEOUT)
+    except ServiceError as error:
+        return wrong(
+            error.message
+        )  # whatever hinders this machine hinders GitHub, or is a matter of this network
+    except CloseoutError as error:
+        return failed(error)
+    if answer.status == 200:
+        return fine(what)
+    said = ""
+    with suppress(ValueError, AttributeError):
+        said = str(json.loads(answer.body).get("message", ""))
+    return wrong(f"{url} answers {answer.status}{f': {said}' if said else ''}")
+
+
+def _paused(world: World) -> Result:
+    if not world.ledger.exists():
+        return skipped("there is no ledger yet")
+    phrase = world.ledger.paused()
+    if phrase is not None:
+        return wrong(f"destructive calls are stopped: {phrase}")
+    return fine("destructive calls are allowed")
+
+
+CHECKS = (
+    Check(
+        id="ledger",
+        group="Machine",
+        looks="the ledger can be read by this version",
+        breaks="`closeout serve` does not start",
+        fix="name another ledger with --db, or restore a backup (docs/how-to/upgrade-and-backup.md)",
+        ask=_ledger,
+    ),
+    Check(
+        id="disk",
+        group="Machine",
+        looks=f"the ledger's disk has {FREE_BYTES // 1_000_000} MB free",
+        breaks="soon no delivery can be stored",
+        fix="make room, or remove old runs with `closeout prune`",
+        ask=_disk,
+        after=("ledger",),
+        at_start=True,
+    ),
+    Check(
+        id="ledger-place",
+        group="Machine",
+        looks="the ledger is on a local file system",
+        breaks="two servers may run on one ledger, and it may be damaged",
+        fix="move the ledger to a local disk and name it with --db",
+        ask=_place,
+        after=("ledger",),
+        at_start=True,
+    ),
+    Check(
+        id="ledger-writable",
+        group="Machine",
+        looks="this user may write the ledger and its folder",
+        breaks="`closeout serve` does not start as this user",
+        fix="give this user write access, or run the command as the service's user",
+        ask=_writable,
+        after=("ledger",),
+    ),
+    Check(
+        id="server",
+        group="Machine",
+        looks="a server runs on the ledger",
+        breaks="deliveries are lost; patrol finds closings when the server is back",
+        fix="start `closeout serve`",
+        ask=_server,
+        after=("ledger",),
+    ),
+    Check(
+        id="public-url-known",
+        group="Machine",
+        looks="the file, or the server that last ran, says at which URL GitHub reaches closeout",
+        breaks="nobody can check the webhooks",
+        fix=URL_UNKNOWN,
+        ask=_url_known,
+        after=("configuration-variables", "ledger"),
+    ),
+    Check(
+        id="public-url",
+        group="Machine",
+        looks="closeout's public URL can be reached from here, and is none of this machine only",
+        breaks="GitHub cannot deliver, and nobody can open Details links",
+        fix="set `public-url` to where GitHub reaches closeout; check DNS, certificate, firewall and proxy",
+        ask=_public_url,
+        after=("public-url-known", "server"),
+    ),
+    Check(
+        id="server-ready",
+        group="Machine",
+        looks="it can store deliveries and start runs (`/readyz`)",
+        breaks="deliveries are refused, or their runs wait",
+        fix="see the server's log, which says why",
+        ask=_ready,
+        after=("public-url-known", "server", "public-url"),
+    ),
+    Check(
+        id="paused",
+        group="Machine",
+        looks="nobody has paused destructive calls",
+        breaks="runs wait before they delete anything",
+        fix="run `closeout resume`",
+        ask=_paused,
+        after=("ledger",),
+    ),
+    Check(
+        id="clock",
+        group="Machine",
+        looks="this machine's clock agrees with GitHub's and AWS's",
+        breaks="AWS refuses requests, and links expire too early or too late",
+        fix="run a time service: `timedatectl set-ntp true`",
+        ask=_clock,
+        after=("configuration",),
+    ),
+)

@@ -1,0 +1,263 @@
+"""Checks of GitHub's API and of the token: what the configuration needs, and what the token has beyond that.
+
+A fine-grained token does not say what it may, so each right is tried: a read by reading, a commit status by one that GitHub
+must refuse. Other writes cannot be tried without writing something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from closeout.actions.registry import builtin
+from closeout.checks.check import Check, Result, counted, denied, failed, fine, skipped, unknown, worst, wrong
+from closeout.checks.expected import repositories
+from closeout.checks.world import World
+from closeout.config.permissions import github_statements
+from closeout.core.errors import ServiceError
+from closeout.core.patterns import is_literal
+
+SCOPES = (
+    "repo",
+    "repo:status",
+    "repo_deployment",
+    "public_repo",
+    "read:repo_hook",
+    "write:repo_hook",
+    "admin:repo_hook",
+    "admin:org_hook",
+    "read:org",
+)
+"""Scopes of classic tokens that closeout has a use for."""
+NOBODY = "0" * 40
+"""The commit of the status that GitHub must refuse."""
+READS = {
+    "pull_requests": "pulls",
+    "contents": "git/matching-refs/heads/closeout",
+    "deployments": "deployments",
+    "issues": "issues/events",
+    "actions": "actions/workflows",
+}
+"""For each permission a path below the repository that needs it to be read."""
+FINE_GRAINED = "github.com → Settings → Developer settings → Fine-grained tokens"
+
+
+def with_token(ask: Callable[[World], Result]) -> Callable[[World], Result]:
+    """Return a check that is skipped if there is no token."""
+
+    def asked(world: World) -> Result:
+        return ask(world) if world.has_token else skipped("the file has no `secrets.github`")
+
+    return asked
+
+
+def visible(world: World) -> list[str]:
+    """Return the repositories that the token can read; `github-repositories` tells of the others."""
+    return [name for name in repositories(world.loaded.automations) if _seen(world, name)]
+
+
+def _seen(world: World, name: str) -> bool:
+    try:
+        world.repository(name)
+    except ServiceError:
+        return False
+    return True
+
+
+def _api(world: World) -> Result:
+    try:
+        world.limits()
+    except ServiceError as error:
+        if error.http_status not in (401, 404):  # GitHub Enterprise Server may have no limits
+            return failed(error, "check the network, `github.api-url` and www.githubstatus.com")
+    return fine("GitHub's API answers")
+
+
+def _accepted(world: World) -> Result:
+    try:
+        world.limits()
+    except ServiceError as error:
+        if error.http_status == 401:
+            return wrong("GitHub does not accept the token: it is wrong or has expired")
+    return fine("GitHub accepts the token")
+
+
+def _limit(world: World) -> Result:
+    try:
+        page = world.limits()
+    except ServiceError:
+        return skipped("GitHub does not limit the token")
+    if page.remaining is None or page.limit is None:
+        return skipped("GitHub does not limit the token")
+    if page.remaining < page.limit // 10:
+        return wrong(f"the token has {page.remaining} of {page.limit} calls left in this hour")
+    return fine(f"the token has {page.remaining} of {page.limit} calls left in this hour")
+
+
+def _excess(world: World) -> Result:
+    try:
+        scopes = world.limits().scopes
+    except ServiceError:
+        scopes = None
+    if scopes is None:
+        return skipped("GitHub lists the rights of classic tokens only")
+    excess = [scope for scope in scopes if scope not in SCOPES]
+    if excess:
+        return wrong(f"the token may more than closeout needs: {', '.join(excess)}")
+    return fine(f"the token has no scope that closeout does not need: {', '.join(scopes) or 'none'}")
+
+
+def _repositories(world: World) -> Result:
+    names = repositories(world.loaded.automations)
+    if not names:
+        return skipped("the file names no repository in full")
+    results = [_repository(world, name) for name in names]
+    return worst(results, f"the token can read {counted(len(names))}")
+
+
+def _repository(world: World, name: str) -> Result:
+    try:
+        known = str(world.repository(name)["full_name"])
+    except ServiceError as error:
+        if denied(error):
+            return wrong(f"{name} does not exist, or the token may not see it ({error.message})")
+        return failed(error)
+    if known.lower() != name.lower():
+        return wrong(f"{name} is {known} now", f"write {known} under `repositories`")
+    return fine(name)
+
+
+def needed(world: World, permission: str) -> tuple[str, ...]:
+    """Return the readable repositories in which the configuration needs a permission, at any level."""
+    found = {
+        name.lower()
+        for one in github_statements(world.loaded.automations, builtin())
+        if any(right.partition(":")[0] == permission for right in one.actions)
+        for name in one.resources
+        if is_literal(name)
+    }
+    return tuple(name for name in visible(world) if name.lower() in found)
+
+
+def _may_read(permission: str, world: World) -> Result:
+    names = needed(world, permission)
+    if not names:
+        return skipped(f"nothing needs `{permission.replace('_', ' ')}`")
+    shown = permission.replace("_", " ").capitalize()
+    results = [_read(world, name, permission, shown) for name in names]
+    return worst(results, f"the token can read {shown.lower()} in {counted(len(names))}")
+
+
+def _read(world: World, name: str, permission: str, shown: str) -> Result:
+    try:
+        world.outside.github.read(f"/repos/{name}/{READS[permission]}", {"per_page": "1"})
+    except ServiceError as error:
+        if denied(error):
+            return wrong(f"{name}: the token may not read {shown.lower()} ({error.message})")
+        return failed(error)
+    return fine(name)
+
+
+def _statuses(world: World) -> Result:
+    names = needed(world, "statuses")
+    if not names:
+        return skipped("no automation posts a status in a repository that the token can read")
+    results = [_status(world, name) for name in names]
+    return worst(results, f"the token can post commit statuses in {counted(len(names))}")
+
+
+def _status(world: World, name: str) -> Result:
+    """Post a status that cannot be: of no commit, and in a state that there is not."""
+    path = f"/repos/{name}/statuses/{NOBODY}"
+    try:
+        world.outside.github.request("POST", path, body={"state": "asked", "context": "closeout/doctor"})
+    except ServiceError as error:
+        if error.http_status == 422:  # the token may; only the status cannot be
+            return fine(name)
+        if denied(error):
+            return wrong(f"{name}: the token may not post commit statuses ({error.message})")
+        return failed(error)
+    return unknown(f"{name}: GitHub took a commit status that cannot be")
+
+
+def _right(permission: str, words: str, breaks: str) -> Check:
+    return Check(
+        id=f"github-{permission.replace('_', '-')}",
+        group="GitHub",
+        looks=f"the token can read {words}, where that is needed",
+        breaks=breaks,
+        fix=f"give the token `{words.capitalize()}: read` ({FINE_GRAINED}); a classic token needs `repo`",
+        ask=with_token(partial(_may_read, permission)),
+        after=("secret-github", "github-api", "github-token"),
+    )
+
+
+_AFTER = ("secret-github", "github-api", "github-token")
+
+CHECKS = (
+    Check(
+        id="github-api",
+        group="GitHub",
+        looks="GitHub's API answers",
+        breaks="no status is posted, nothing is deleted, patrol finds nothing",
+        fix="check the network, `github.api-url` and www.githubstatus.com",
+        ask=with_token(_api),
+        after=("configuration-variables", "secret-github"),
+    ),
+    Check(
+        id="github-token",
+        group="GitHub",
+        looks="GitHub accepts the token",
+        breaks="no status is posted, nothing is deleted, patrol finds nothing",
+        fix=f"make a new token ({FINE_GRAINED}) and store it where `secrets.github` says",
+        ask=with_token(_accepted),
+        after=("secret-github", "github-api"),
+    ),
+    Check(
+        id="github-limit",
+        group="GitHub",
+        looks="the token has API calls left",
+        breaks="runs wait until GitHub's next hour begins",
+        fix="give closeout a token that nothing else uses",
+        ask=with_token(_limit),
+        after=_AFTER,
+    ),
+    Check(
+        id="github-excess",
+        group="GitHub",
+        looks="the token has no right that closeout does not need (classic tokens)",
+        breaks="whoever steals the token can do more than closeout",
+        fix=f"replace it by a fine-grained token ({FINE_GRAINED}) with what `closeout permissions` prints",
+        ask=with_token(_excess),
+        after=_AFTER,
+    ),
+    Check(
+        id="github-repositories",
+        group="GitHub",
+        looks="the token can read each repository that is named in full, and none has another name now",
+        breaks="closings there are not found, or match nothing",
+        fix="correct the name under `repositories`, or give the token access to the repository",
+        ask=with_token(_repositories),
+        after=_AFTER,
+    ),
+    _right(
+        "pull_requests", "pull requests", "nothing is deleted, because closeout reads the pull request first"
+    ),
+    _right(
+        "contents",
+        "contents",
+        "nothing is deleted when a branch is, because closeout looks for the branch first",
+    ),
+    _right("deployments", "deployments", "runs with `environment` fail"),
+    _right("issues", "issues", "comments fail"),
+    _right("actions", "actions", "dispatched workflows cannot be followed"),
+    Check(
+        id="github-statuses",
+        group="GitHub",
+        looks="the token can post commit statuses, tried with one that GitHub must refuse",
+        breaks="no commit shows what became of its run",
+        fix=f"give the token `Commit statuses: write` ({FINE_GRAINED}); a classic token needs `repo:status`",
+        ask=with_token(_statuses),
+        after=_AFTER,
+    ),
+)

@@ -1,0 +1,340 @@
+"""Checks of the webhooks on GitHub: there, active, with this URL and the right events, and answered with success.
+
+In a drill GitHub is asked for pings first, so that the newest delivery in each log is one of this minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+from closeout.checks.check import Check, Result, counted, denied, failed, skipped, unknown, worst, wrong
+from closeout.checks.expected import events
+from closeout.checks.token import visible, with_token
+from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World
+from closeout.core.errors import ServiceError
+
+ANSWERS = {
+    0: "nobody answered",
+    403: "something before closeout refuses it, such as a proxy or a firewall",
+    404: "there is no closeout at this address",
+    413: "a proxy before closeout refuses its size",
+    429: "something before closeout limits the rate",
+    503: "closeout cannot store it",
+}
+PLACE = "repository → Settings → Webhooks"
+
+
+def found(world: World) -> Iterator[tuple[str, HooksFound]]:
+    """Yield the webhooks of each readable repository; `github-hooks` tells of those that cannot be read."""
+    for name in visible(world):
+        try:
+            yield name, world.hooks(name)
+        except ServiceError:
+            continue
+
+
+def ours(world: World) -> list[Owned]:
+    """Return the active webhooks that lead here, each once."""
+    known = {
+        (one.target, one.hook.id): one for _, hooks in found(world) for one in hooks.ours if one.hook.active
+    }
+    return list(known.values())
+
+
+def _readable(world: World) -> Result:
+    names = visible(world)
+    if not names:
+        return skipped("the token can read no repository that is named in full")
+    results = []
+    for name in names:
+        try:
+            world.hooks(name)
+        except ServiceError as error:
+            results.append(_unreadable(name, error) if denied(error) else failed(error))
+    return worst(results, f"the token can read the webhooks of {counted(len(names))}")
+
+
+def _unreadable(name: str, error: ServiceError) -> Result:
+    return wrong(f"{name}: the token may not read webhooks ({error.message})")
+
+
+def _there(world: World) -> Result:
+    results, count = [], 0
+    for name, hooks in found(world):
+        count += 1
+        if hooks.ours or _meant(hooks):
+            continue
+        if hooks.unread is not None and _heard(world, name, hooks):
+            continue
+        others = "; those of its organization cannot be read" if hooks.unread is not None else ""
+        results.append(wrong(f"{name} has no webhook that leads to {world.base()}{WEBHOOK}{others}"))
+    if not count:
+        return skipped("the webhooks of no repository can be read")
+    return worst(results, f"a webhook brings the events of {counted(count)}")
+
+
+def _heard(world: World, name: str, hooks: HooksFound) -> bool:
+    """Whether deliveries of a repository came by another webhook than its own: by one of its organization."""
+    own = {str(one.hook.id) for one in hooks.others}
+    return world.ledger.exists() and bool(world.ledger.heard(name) - own)
+
+
+def _meant(hooks: HooksFound) -> Owned | None:
+    """Return a webhook that is probably meant to lead here: it ends as closeout's do."""
+    return next((one for one in hooks.others if urlsplit(one.hook.url).path.endswith(WEBHOOK)), None)
+
+
+def _url(world: World) -> Result:
+    results, good = [], 0
+    for _, hooks in found(world):
+        meant = _meant(hooks)
+        good += bool(hooks.ours)
+        if not hooks.ours and meant is not None:
+            results.append(
+                wrong(
+                    f"{meant} leads to {meant.hook.url}, and closeout is at {world.base()}{WEBHOOK}",
+                    f"set the webhook's Payload URL to {world.base()}{WEBHOOK} ({PLACE}), or correct `public-url`",
+                )
+            )
+    if not results and not good:
+        return skipped("no webhook leads here")
+    return worst(results, f"the webhooks of {counted(good)} have this URL")
+
+
+def _active(world: World) -> Result:
+    results, count = [], 0
+    for _, hooks in found(world):
+        count += bool(hooks.ours)
+        if hooks.ours and not any(one.hook.active for one in hooks.ours):
+            results.append(wrong(f"{hooks.ours[0]} is not active"))
+    return (
+        worst(results, "the webhooks that lead here are active")
+        if count
+        else skipped("no webhook leads here")
+    )
+
+
+def _events(world: World) -> Result:
+    results, count = [], 0
+    for name, hooks in found(world):
+        count += bool(hooks.ours)
+        sent = {event for one in hooks.ours for event in one.hook.events}
+        missing = set(events(world.loaded.automations, name)) - sent
+        if hooks.ours and missing and "*" not in sent:
+            results.append(wrong(f"{hooks.ours[0]} does not send {', '.join(sorted(missing))}"))
+    return (
+        worst(results, "the webhooks send each event that starts an automation")
+        if count
+        else skipped("no webhook leads here")
+    )
+
+
+def _content_type(world: World) -> Result:
+    return _each(
+        world,
+        lambda one: (
+            wrong(f"{one} sends {one.hook.content_type}") if one.hook.content_type != "json" else None
+        ),
+        "the webhooks send JSON",
+    )
+
+
+def _encrypted(world: World) -> Result:
+    return _each(world, _exposed, "payloads are encrypted on their way, or stay on this machine")
+
+
+def _exposed(one: Owned) -> Result | None:
+    place = urlsplit(one.hook.url)
+    if place.scheme == "http" and place.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return wrong(f"{one} sends payloads over http, which everybody on the way can read")
+    if place.scheme == "https" and one.hook.insecure:
+        return wrong(f"{one} does not check the certificate")
+    return None
+
+
+def _each(world: World, look: Callable[[Owned], Result | None], what: str) -> Result:
+    hooks = ours(world)
+    if not hooks:
+        return skipped("no active webhook leads here")
+    return worst([result for one in hooks if (result := look(one)) is not None], what)
+
+
+# --- deliveries -------------------------------------------------------------------------------------------
+
+
+def _ping(world: World) -> Result:
+    if not world.pings:
+        return skipped("`closeout drill` asks GitHub for pings")
+    hooks = ours(world)
+    if not hooks:
+        return skipped("no active webhook leads here")
+    before: dict[Owned, frozenset[int]] = {}
+    results = []
+    for one in hooks:
+        webhooks = world.outside.webhooks(one.target)
+        try:
+            known = frozenset(delivery.id for delivery in webhooks.deliveries(one.hook.id))
+            webhooks.ping(one.hook.id)
+        except ServiceError as error:
+            results.append(unknown(f"{one} cannot be pinged ({error.message})"))
+        else:
+            before[one] = known
+    silent = _silent(world, before)
+    results += [unknown(f"{one}: GitHub's log shows no ping within {PATIENCE} s") for one in silent]
+    return worst(results, f"GitHub sent a ping through {counted(len(hooks), 'webhook', '', 's')}")
+
+
+def _silent(world: World, before: dict[Owned, frozenset[int]]) -> list[Owned]:
+    """Wait until each webhook's log shows a new ping; return those whose log does not."""
+    waiting = list(before)
+    for look in range(PATIENCE):
+        waiting = [one for one in waiting if not _pinged(world, one, before[one])]
+        if not waiting:
+            break
+        world.pause(min(1.0, 0.05 * 2**look))
+    return waiting
+
+
+def _pinged(world: World, one: Owned, before: frozenset[int]) -> bool:
+    try:
+        log = world.outside.webhooks(one.target).deliveries(one.hook.id)
+    except ServiceError:
+        return False  # it is asked again, and the checks of deliveries tell of the error
+    return any(delivery.event == "ping" and delivery.id not in before for delivery in log)
+
+
+def _answered(world: World) -> Result:
+    return _deliveries(world, _answer, "the newest delivery of each webhook was answered")
+
+
+def _answer(one: Owned, code: int, status: str, when: str) -> Result | None:
+    if code == 401 or 200 <= code < 300:
+        return None
+    why = ANSWERS.get(code, "closeout or a proxy before it fails" if code >= 500 else "closeout refuses it")
+    return wrong(f"{one}: its delivery of {when} was answered with {code or status}: {why}")
+
+
+def _verified(world: World) -> Result:
+    return _deliveries(world, _secret, "closeout verified the newest delivery of each webhook")
+
+
+def _secret(one: Owned, code: int, status: str, when: str) -> Result | None:
+    if code == 401:
+        return wrong(f"{one} has another secret than closeout, or none: its delivery of {when} got 401")
+    if 200 <= code < 300:
+        return None
+    return unknown(f"{one}: its delivery of {when} did not reach closeout ({code or status})")
+
+
+def _deliveries(world: World, look: Callable[[Owned, int, str, str], Result | None], what: str) -> Result:
+    results, count = [], 0
+    for one in ours(world):
+        try:
+            last = world.last_delivery(one)
+        except ServiceError as error:
+            results.append(failed(error))
+            continue
+        if last is not None:
+            count += 1
+            result = look(one, last.status_code, last.status, last.delivered_at)
+            results += [result] if result is not None else []
+    if not results and not count:
+        return skipped("no webhook that leads here has sent a delivery yet")
+    return worst(results, what)
+
+
+_AFTER = ("secret-github", "github-api", "github-token")
+
+CHECKS = (
+    Check(
+        id="github-hooks",
+        group="GitHub",
+        looks="the token can read webhooks",
+        breaks="patrol cannot read delivery logs, and nobody can check the webhooks",
+        fix="give the token `Webhooks: read`; a classic token needs `read:repo_hook`",
+        ask=with_token(_readable),
+        after=_AFTER,
+    ),
+    Check(
+        id="hook-there",
+        group="Webhook",
+        looks="each repository, or its organization, has a webhook of closeout's",
+        breaks="closeout hears of nothing there; patrol finds closings up to an hour later",
+        fix=f"add a webhook ({PLACE} → Add webhook) as docs/how-to/set-up-the-webhook.md shows",
+        ask=with_token(_there),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
+    ),
+    Check(
+        id="hook-url",
+        group="Webhook",
+        looks="its URL is this closeout's",
+        breaks="deliveries go somewhere else",
+        fix=f"correct the webhook's Payload URL ({PLACE}), or `public-url`",
+        ask=with_token(_url),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
+    ),
+    Check(
+        id="hook-active",
+        group="Webhook",
+        looks="it is active",
+        breaks="GitHub sends nothing; patrol finds closings up to an hour later",
+        fix=f"check Active ({PLACE} → the webhook)",
+        ask=with_token(_active),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
+    ),
+    Check(
+        id="hook-events",
+        group="Webhook",
+        looks="it sends each event that starts an automation",
+        breaks="these events start nothing",
+        fix=f"check these events ({PLACE} → the webhook → Let me select individual events)",
+        ask=with_token(_events),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
+    ),
+    Check(
+        id="hook-content-type",
+        group="Webhook",
+        looks="it sends JSON",
+        breaks="nothing yet, but forms are up to three times as large, and large ones are refused",
+        fix=f"set its content type to application/json ({PLACE} → the webhook)",
+        ask=with_token(_content_type),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
+    ),
+    Check(
+        id="hook-encrypted",
+        group="Webhook",
+        looks="payloads travel over TLS, and GitHub checks the certificate",
+        breaks="others can read payloads of private repositories",
+        fix=f"use an https URL, and enable SSL verification ({PLACE} → the webhook)",
+        ask=with_token(_encrypted),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
+    ),
+    Check(
+        id="hook-ping",
+        group="Webhook",
+        looks="GitHub sends a ping through it (drill only)",
+        breaks="nobody knows whether deliveries arrive",
+        fix="see Recent Deliveries of the webhook, and www.githubstatus.com",
+        ask=with_token(_ping),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
+    ),
+    Check(
+        id="hook-answers",
+        group="Webhook",
+        looks="its newest delivery was answered with success",
+        breaks="deliveries are lost; patrol finds closings up to an hour later",
+        fix="see that GitHub reaches closeout's public URL: DNS, certificate, firewall, proxy; then `closeout drill`",
+        ask=with_token(_answered),
+        after=(*_AFTER, "github-hooks", "public-url-known", "server"),
+    ),
+    Check(
+        id="hook-secret",
+        group="Webhook",
+        looks="closeout could verify its newest delivery",
+        breaks="every delivery is refused",
+        fix=f"enter the secret of `secrets.webhook` at the webhook ({PLACE} → the webhook → Secret)",
+        ask=with_token(_verified),
+        after=(*_AFTER, "github-hooks", "public-url-known", "server", "hook-answers"),
+    ),
+)

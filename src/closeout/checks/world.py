@@ -1,0 +1,325 @@
+"""What the checks of one round ask: narrow ports, and each answer once.
+
+Several checks look at the same answer (a repository, its webhooks, an identity), so a round keeps answers and errors. The
+next round asks anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from closeout.config.load import Loaded
+from closeout.core.errors import CloseoutError, ServiceError
+from closeout.ports import AwsTarget, ClientFactory, Http, Secrets
+from closeout.ports.durable import Json
+from closeout.ports.patrol import Page
+
+T = TypeVar("T")
+
+WEBHOOK = "/webhook"
+PATIENCE = 30
+"""Looks at a webhook's log for its ping, a second apart."""
+
+
+class GitHubAsks(Protocol):
+    """What is needed of GitHub's client."""
+
+    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
+        """Read one page (see `ports.GitHubReads`)."""
+        ...
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Call one path of the API (see `ports.GitHub`)."""
+        ...
+
+
+class Hook(Protocol):
+    """A webhook as GitHub shows it."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102 - as GitHub calls them
+    @property
+    def url(self) -> str: ...  # noqa: D102
+    @property
+    def events(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def active(self) -> bool: ...  # noqa: D102
+    @property
+    def content_type(self) -> str: ...  # noqa: D102
+    @property
+    def insecure(self) -> bool: ...  # noqa: D102
+
+
+class HookDelivery(Protocol):
+    """A delivery as a webhook's log shows it."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def event(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def status_code(self) -> int: ...  # noqa: D102
+    @property
+    def delivered_at(self) -> str: ...  # noqa: D102
+
+
+class Webhooks(Protocol):
+    """The webhooks of a repository or an organization. Every method raises `ServiceError`."""
+
+    def all(self) -> Sequence[Hook]:
+        """Return every webhook."""
+        ...
+
+    def ping(self, hook: int) -> None:
+        """Ask GitHub to send a `ping`."""
+        ...
+
+    def deliveries(self, hook: int) -> Sequence[HookDelivery]:
+        """Return the latest deliveries, the newest first."""
+        ...
+
+
+class Outside(Protocol):
+    """Everything beyond this machine, with the clients that the configuration asks for."""
+
+    @property
+    def github(self) -> GitHubAsks:
+        """GitHub's API with the configured token."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secrets by reference."""
+        ...
+
+    @property
+    def http(self) -> Http:
+        """Plain HTTP."""
+        ...
+
+    @property
+    def clients(self) -> ClientFactory:
+        """AWS by target."""
+        ...
+
+    def webhooks(self, target: str) -> Webhooks:
+        """Return the webhooks of `acme/shop` or `acme`."""
+        ...
+
+    def same_webhook(self, one: str, other: str) -> bool:
+        """Whether two URLs are the same webhook of closeout."""
+        ...
+
+    def setting(self, text: str, key: str) -> str:
+        """Return a URL of the file, which may be written `env:NAME`. Raises `ConfigError`."""
+        ...
+
+
+class Place(Protocol):
+    """The machine on which a ledger's file is. A stack has none."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        ...
+
+    def held(self) -> bool:
+        """Whether a server holds it now."""
+        ...
+
+    def unwritable(self) -> str | None:
+        """Return which file or folder this user may not write, None if all may be written."""
+        ...
+
+    def file_system(self) -> str | None:
+        """Return the kind of file system that it is on, None if this machine does not say."""
+        ...
+
+    def free(self) -> int:
+        """Return how many bytes are free there. Raises `OSError`."""
+        ...
+
+
+class LedgerLook(Protocol):
+    """The ledger, only read. Methods raise `LedgerError` or `StoreUnavailable`."""
+
+    def exists(self) -> bool:
+        """Whether there is one."""
+        ...
+
+    def base(self) -> str | None:
+        """Return the public URL of the server that last ran on it."""
+        ...
+
+    def heard(self, repository: str) -> frozenset[str]:
+        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
+        ...
+
+    def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what the last patrols saw: of `lists` and of `logs`."""
+        ...
+
+    def empty_runs(self) -> Mapping[str, int]:
+        """Return, by automation, runs that found nothing, as long as none found anything."""
+        ...
+
+    def paused(self) -> str | None:
+        """Return who paused destructive calls, and why; None if they are allowed."""
+        ...
+
+
+class Owned(NamedTuple):
+    """A webhook and whose it is: `acme/shop` or `acme`."""
+
+    target: str
+    hook: Hook
+
+    def __str__(self) -> str:
+        return f"{self.target}: webhook {self.hook.id}"
+
+
+class HooksFound(NamedTuple):
+    """The webhooks that get the events of one repository."""
+
+    ours: tuple[Owned, ...]
+    """Their URL is this closeout's."""
+    others: tuple[Owned, ...]
+    unread: ServiceError | None
+    """Why those of the organization are not among them."""
+
+
+class World:
+    """What one round asks. `load` reads the configuration, `connect` makes the clients for it."""
+
+    def __init__(  # noqa: PLR0913 - each is a separate port
+        self,
+        load: Callable[[], Loaded],
+        connect: Callable[[Loaded], Outside],
+        ledger: LedgerLook,
+        *,
+        place: Place | None = None,
+        file: Path,
+        now: Callable[[], float],
+        pause: Callable[[float], object],
+        pings: bool = False,
+    ) -> None:
+        self._load = load
+        self._connect = connect
+        self.ledger = ledger
+        self._place = place
+        self.file = file
+        self.now = now
+        self.pause = pause
+        self.pings = pings
+        """Whether GitHub may be asked for pings."""
+        self._kept: dict[Hashable, tuple[Any, CloseoutError | None]] = {}
+
+    def once(self, key: Hashable, ask: Callable[[], T]) -> T:
+        """Return the answer of `ask`, or raise its error; the second time without asking."""
+        if key not in self._kept:
+            try:
+                self._kept[key] = ask(), None
+            except CloseoutError as error:
+                self._kept[key] = None, error
+        answer, problem = self._kept[key]
+        if problem is not None:
+            raise problem
+        return answer  # type: ignore[no-any-return]
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration. Raises `ConfigError`."""
+        return self.once("configuration", self._load)
+
+    @property
+    def place(self) -> Place:
+        """The machine of the ledger's file. Raises `LookupError` for a stack: its checks do not ask."""
+        if self._place is None:
+            raise LookupError("a stack has no machine")
+        return self._place
+
+    @cached_property
+    def outside(self) -> Outside:
+        """The clients."""
+        return self._connect(self.loaded)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether `secrets.github` is configured."""
+        return self.loaded.settings.secrets_github is not None
+
+    def base(self) -> str | None:
+        """Return this closeout's public URL: the file's, else that of the server that last ran. Raises what reading raises."""
+        text = self.loaded.settings.public_url
+        if text:
+            return self.outside.setting(text, "public-url")
+        return self.ledger.base() if self.ledger.exists() else None
+
+    def limits(self) -> Page:
+        """Return GitHub's answer about the token's limit, which costs nothing. Raises `ServiceError`."""
+        return self.once("limits", lambda: self.outside.github.read("/rate_limit", {}))
+
+    def repository(self, name: str) -> Mapping[str, Any]:
+        """Return a repository as GitHub shows it. Raises `ServiceError`."""
+        return self.once(("repository", name), lambda: self._read_repository(name))
+
+    def _read_repository(self, name: str) -> Mapping[str, Any]:
+        body = self.outside.github.read(f"/repos/{name}", {}).body
+        if not isinstance(body, dict) or not isinstance(body.get("full_name"), str):
+            raise ServiceError(
+                f"GitHub: GET /repos/{name}: the answer is not a repository",
+                service="github",
+                operation=f"GET /repos/{name}",
+                reason="unusable-answer",
+                transient=True,
+            )
+        return body
+
+    def hooks(self, name: str) -> HooksFound:
+        """Return the webhooks that get the events of a repository. Raises `ServiceError` if its own cannot be read."""
+        found = [Owned(name, hook) for hook in self._hooks_of(name)]
+        unread: ServiceError | None = None
+        owner = self.repository(name).get("owner") or {}
+        if owner.get("type") != "User":
+            login = name.partition("/")[0]
+            try:
+                found += [Owned(login, hook) for hook in self._hooks_of(login)]
+            except ServiceError as error:
+                unread = error
+        base = self.base() or ""
+        ours = tuple(one for one in found if self.outside.same_webhook(one.hook.url, base + WEBHOOK))
+        return HooksFound(ours, tuple(one for one in found if one not in ours), unread)
+
+    def _hooks_of(self, target: str) -> Sequence[Hook]:
+        return self.once(("hooks", target), lambda: tuple(self.outside.webhooks(target).all()))
+
+    def last_delivery(self, one: Owned) -> HookDelivery | None:
+        """Return the newest delivery in a webhook's log, None if there is none. Raises `ServiceError`."""
+        log = self.once(
+            ("log", one.target, one.hook.id),
+            lambda: tuple(self.outside.webhooks(one.target).deliveries(one.hook.id)),
+        )
+        return log[0] if log else None
+
+    def identity(self, target: AwsTarget) -> Mapping[str, Any]:
+        """Return `GetCallerIdentity`'s answer under a target's credentials. Raises `ServiceError`."""
+        return self.once(
+            ("identity", target),
+            lambda: self.outside.clients.for_step(target).aws("sts").get_caller_identity(),
+        )
+
+    def iam(self, target: AwsTarget) -> Any:
+        """Return IAM's client for what a target's credentials may."""
+        return self.outside.clients.for_step(target).aws("iam")

@@ -1,0 +1,163 @@
+"""`closeout doctor` and `closeout drill`: what is wrong between GitHub and a deletion, and how to mend it.
+
+Both ask the same registry of checks. The doctor asks as the person who calls it, and changes nothing; the drill asks as the
+server does, with the server's secrets and rights, and has GitHub send a ping.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from closeout.cli import exits, options, output
+from closeout.cli.commands import Command
+from closeout.core.errors import UsageError
+
+MARKS = {
+    "fine": ("✓", "green"),
+    "wrong": ("✗", "red"),
+    "unknown": ("?", "yellow"),
+    "skipped": ("-", "bright_black"),
+}
+WORDS = {"wrong": "wrong", "unknown": "could not be asked", "fine": "fine", "skipped": "not applicable"}
+PATIENCE = 600.0
+"""Seconds to wait for a server's drill."""
+
+
+@click.command(
+    "doctor",
+    cls=Command,
+    short_help="Check the set-up, from the file to GitHub and AWS.",
+    examples=("closeout doctor", "closeout doctor --config closeout.yaml --json"),
+)
+@options.config
+@options.db
+@options.as_json
+def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
+    """Check the configuration, its secrets, GitHub's token and webhooks, AWS, this machine, the ledger and patrol.
+
+    Of each check it says whether all is fine; if not, what breaks because of it and how to mend it. It changes nothing, and
+    asks with the environment of this shell: run it as the service's user, with the service's variables, or use `closeout
+    drill` beside a running server.
+
+    Exit code 0 if nothing is wrong, 1 if something is, 4 if nothing is but something could not be asked. With --json:
+    {"checks": [{"id", "group", "ok": true, false or null, "state": "fine|wrong|unknown|skipped", "what", "breaks", "fix",
+    "cause"}]}. The ids do not change. `unknown` could not be asked, `skipped` does not apply; `cause` is the check that
+    must be mended first.
+    """
+    return _report(_asked_here(config, options.ledger_path(db, config), pings=False), as_json=as_json)
+
+
+@click.command(
+    "drill",
+    cls=Command,
+    short_help="Check the set-up as the server does, with a ping of GitHub's.",
+    examples=("closeout drill", "closeout drill --json", "closeout drill --stack closed-pr-event-stack"),
+)
+@options.config
+@options.db
+@click.option("--stack", "stack_name", metavar="NAME", help="Check a deployed stack instead.")
+@options.as_json
+def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: bool) -> int:
+    """Make the checks of `closeout doctor`, after GitHub was asked to ping each webhook that leads here.
+
+    If a server runs on the ledger, it makes them, with its own secrets and rights, and this command waits. A server does so
+    by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong.
+
+    With --stack it asks with your AWS credentials and the stack's token: the webhooks that lead to the stack, the token's
+    rights, and whether the worker's role is in the right account and has the rights that it needs.
+
+    Exit codes and --json are those of `closeout doctor`.
+    """
+    from closeout.cli import requests
+    from closeout.ledger.sqlite import Requests
+
+    if stack_name is not None:
+        if db is not None:
+            raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
+        return _report(_asked_of_stack(stack_name), as_json=as_json)
+    ledger = options.ledger_path(db, config)
+    if ledger.exists() and Requests(ledger).server_running():
+        rows = requests.by_the_server(ledger, "drill", PATIENCE)
+    else:
+        rows = _asked_here(config, ledger, pings=True)
+    return _report(rows, as_json=as_json)
+
+
+def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str, Any]]:
+    """Yield the results of checks that this process makes; show on a terminal which one it asks."""
+    from closeout.cli import progress
+    from closeout.server.details import BASE_SETTING
+    from closeout.wiring.checking import inspect
+
+    shown = progress.Line()
+    for outcome in inspect(
+        config, ledger, BASE_SETTING, pings=pings, told=lambda check: shown.show(check.looks)
+    ):
+        shown.clear()
+        yield outcome.to_json()
+
+
+def _asked_of_stack(name: str) -> Iterable[dict[str, Any]]:
+    """Yield the results of the checks of a deployed stack."""
+    from closeout.cli import progress
+    from closeout.wiring.stack_checking import inspect_stack
+
+    shown = progress.Line()
+    for outcome in inspect_stack(name, told=lambda check: shown.show(check.looks)):
+        shown.clear()
+        yield outcome.to_json()
+
+
+def _report(rows: Iterable[dict[str, Any]], *, as_json: bool) -> int:
+    """Print the results as they come; return the exit code."""
+    found: list[dict[str, Any]] = []
+    said: set[tuple[str, str]] = set()
+    group = None
+    for row in rows:
+        found.append(row)
+        told = (row["group"], row["what"])
+        if as_json or row["cause"] or (row["state"] == "skipped" and told in said):
+            continue
+        said.add(told)
+        if row["group"] != group:
+            output.say(("\n" if group else "") + output.style(row["group"], bold=True))
+            group = row["group"]
+        _show(row)
+    counts = {state: sum(row["state"] == state for row in found) for state in WORDS}
+    if as_json:
+        output.print_json({"checks": found})
+    else:
+        _show_waiting(found)
+        output.say(
+            "\n" + ", ".join(f"{count} {WORDS[state]}" for state, count in counts.items() if count) + "."
+        )
+    if counts["wrong"]:
+        return exits.FAILED
+    return exits.UNAVAILABLE if counts["unknown"] else exits.OK
+
+
+def _show_waiting(found: list[dict[str, Any]]) -> None:
+    """Say how many checks wait for others, instead of a line for each."""
+    waiting = Counter(row["cause"] for row in found if row["cause"])
+    if waiting:
+        output.say()
+    for cause, count in waiting.items():
+        others = "1 more check" if count == 1 else f"{count} more checks"
+        output.say(f"{output.style('?', fg='yellow')} {others} could not be asked: first mend {cause}.")
+
+
+def _show(row: dict[str, Any]) -> None:
+    """Print one result: a mark and a sentence, and of a finding what breaks and how to mend it."""
+    mark, colour = MARKS[row["state"]]
+    name = f" [{row['id']}]" if row["state"] in ("wrong", "unknown") else ""
+    lines = output.wrapped(output.clean(row["what"]) + name, f"  {mark} ", "    ")
+    output.say(lines.replace(mark, output.style(mark, fg=colour), 1))
+    if row["breaks"]:
+        output.say(output.wrapped(output.clean(row["breaks"]), "      breaks: ", "              "))
+    if row["fix"]:
+        output.say(output.wrapped(output.clean(row["fix"]), "      mend:   ", "              "))

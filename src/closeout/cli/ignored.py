@@ -1,0 +1,78 @@
+"""Deliveries that did not arrive and that patrol left alone: list them, and have one recovered.
+
+Only a person may decide that an old push or comment still counts, so the plan comes before the question, as for a replay.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from closeout.cli import output, preview, requests
+from closeout.cli.confirm import confirm
+from closeout.cli.ledger_option import Where
+from closeout.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from closeout.ledger.sqlite import Views
+    from closeout.patrol.ignored import Ignored
+
+LISTED = "`closeout deliveries list --ignored` shows them."
+
+
+def show_list(where: Where, limit: int | None, *, as_json: bool) -> None:
+    """Print them, the newest first."""
+    found = _left_alone(where)[:limit]
+    if as_json:
+        output.print_json([output.with_iso_times(each.to_json()) for each in found])
+        return
+    now = time.time()
+    rows = [
+        (_event(each), each.repository or "-", output.ago(each.delivered_at, now), each.guid, each.reason)
+        for each in found
+    ]
+    output.table(("EVENT", "REPOSITORY", "AGE", "GUID", "WHY"), rows, shrink=(1, 4, 0))
+
+
+def note_count(where: Where) -> None:
+    """Say how many there are, below the list of all others."""
+    count = 0 if where.on_stack else len(_left_alone(where))
+    if count:
+        output.note(f"{count} more did not arrive, and patrol left them alone. {LISTED}")
+
+
+def replay(where: Where, guid: str, reason: str | None, *, yes: bool, as_json: bool) -> None:
+    """Show what a delivery would do, ask, and request that it is recovered. Raises `NotFound` or `NotConfirmed`."""
+    from closeout.patrol.delivery_log import read_payload
+    from closeout.wiring import preview as clients
+    from closeout.wiring.recovery import KIND, find
+
+    each = find(_views(where), time.time(), guid)
+    if not yes:
+        about = f"{_event(each)}, {each.repository or 'no repository'}"
+        output.note(
+            output.clean(f"Delivery {guid} ({about}), of {output.moment(each.delivered_at)}, would do:")
+        )
+        payload = read_payload(clients.github_reads(where.today.load()), each.path, each.id, each.guid)
+        preview.show(where.today, each.event, json.dumps(payload).encode())
+    confirm("Recover and replay it?", yes=yes)
+    requests.send(where, KIND, guid, reason, done="Recovery queued.", as_json=as_json)
+
+
+def _left_alone(where: Where) -> list[Ignored]:
+    from closeout.wiring.recovery import left_alone
+
+    return left_alone(_views(where), time.time())
+
+
+def _views(where: Where) -> Views:
+    from closeout.ledger.sqlite import Views as FileViews
+
+    if where.on_stack:
+        raise UsageError("Deliveries that patrol left alone are listed for a ledger on this machine only.")
+    return FileViews(where.path)
+
+
+def _event(each: Ignored) -> str:
+    return f"{each.event} {each.action}" if each.action else each.event

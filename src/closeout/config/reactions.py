@@ -1,0 +1,99 @@
+"""What a step may ask of the steps before it: whether they failed, how each ended, and what it gave.
+
+GitHub Actions' meaning, with two differences: an output that nobody gave is an error and not empty, and no name is made of
+what a step gave, because then nobody could check before a run whose resource it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from closeout.actions.spec import Action
+from closeout.config import workflow_words
+from closeout.config.findings import near
+from closeout.config.values import At
+from closeout.core import templates
+from closeout.core.automation import Step
+
+_BEGINS = re.compile(r"(?<![.\w])(steps|run)\b")
+_STEP = re.compile(
+    r"""steps\s*(?:\.\s*(\w+)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\])\s*\.\s*(\w+)(?:\s*\.\s*(\w+))?"""
+)
+_URL = re.compile(r"run\s*\.\s*url\b")
+_STATUS = re.compile(r"(?<![.\w])(?:always|failure|success)\(\s*\)")
+
+
+class Asked(NamedTuple):
+    """What an expression asks of an earlier step; `step` is "" where it cannot be told."""
+
+    step: str
+    field: str
+
+
+def asked(expression: str) -> tuple[Asked, ...]:
+    """Return what an expression asks of earlier steps. Asking for the run's page is no step's."""
+    code = workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression)
+    found: list[Asked] = []
+    for begin in _BEGINS.finditer(code):
+        if begin[1] == "run":
+            if not _URL.match(expression, begin.start()):
+                found.append(Asked("", "run"))
+            continue
+        step = _STEP.match(expression, begin.start())
+        found.append(Asked(step[1] or step[2] or step[3] or "", step[4]) if step else Asked("", "steps"))
+    return tuple(found)
+
+
+def asks(expression: str) -> bool:
+    """Return whether the value depends on the run so far."""
+    code = workflow_words.TEXT.sub("''", expression)
+    return bool(_BEGINS.search(code) or _STATUS.search(code))
+
+
+def runs_after_failure(condition: str | None) -> bool:
+    """Return whether an `if` decides by itself about a failure before it, so that `on-failure: stop` does not skip it."""
+    return condition is not None and bool(_STATUS.search(workflow_words.TEXT.sub("''", condition)))
+
+
+def outputs_read(step: Step) -> frozenset[str]:
+    """Return the earlier steps whose outputs a step reads, in its `if` or an input."""
+    texts = [*_expressions(step.inputs), *([step.condition] if step.condition else [])]
+    return frozenset(one.step for text in texts for one in asked(text) if one.field == "outputs")
+
+
+def check(at: At, expression: str, earlier: Mapping[str, Action]) -> bool:
+    """Report what an expression that compiles asks in vain; return whether there is nothing. `earlier` are the steps before, by id."""
+    for step, field in asked(expression):
+        if not step:
+            what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if field == "steps" else "run.url"
+            at.error(
+                "bad-expression", f"`{expression}`: `{field}` has nothing else than {what}", f"write {what}"
+            )
+        elif step not in earlier:
+            close = near(step, earlier)
+            known = f"the steps before it are {', '.join(earlier)}" if earlier else "no step is before it"
+            fix = f"did you mean `{close}`?" if close else f"give the earlier step the id: {known}"
+            at.error("unknown-step", f"`{expression}`: no step before this one has the id `{step}`", fix)
+        elif field not in ("outcome", "outputs"):
+            fix = f"write steps['{step}'].outcome"
+            at.error("bad-expression", f"`{expression}`: a step has no `{field}`", fix)
+        elif field == "outputs" and not earlier[step].own_code:
+            fix = f"ask for steps['{step}'].outcome; only `shell` and `python` give outputs"
+            at.error("bad-expression", f"`{expression}`: `{earlier[step].uses}` gives no outputs", fix)
+        else:
+            continue
+        return False
+    return True
+
+
+def _expressions(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from templates.expressions(value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _expressions(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _expressions(item)

@@ -1,0 +1,38 @@
+"""Rechecks over the durable SDK: one operation that waits until each look is due, however many there are.
+
+A waiting execution costs nothing, and occupies no function. Each look is an operation more, of the 3,000 that an execution has:
+about forty if GitHub answers none of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from aws_durable_execution_sdk_python import DurableContext
+from aws_durable_execution_sdk_python.config import Duration
+from aws_durable_execution_sdk_python.types import WaitForConditionCheckContext
+from aws_durable_execution_sdk_python.waits import WaitForConditionConfig, WaitForConditionDecision
+
+from closeout.wiring.stack_looks import StackLooks, State
+
+NAME = "recheck"
+"""The operation's name; it is never changed, since executions in flight have it."""
+
+
+def recheck(asked: Mapping[str, Any], context: DurableContext, looks: StackLooks) -> dict[str, Any]:
+    """Look again at what the event asks for, each time that it is due."""
+
+    def check(state: State, _checked: WaitForConditionCheckContext) -> State:
+        return looks.advance(asked, state)
+
+    def strategy(state: State, _attempt: int) -> WaitForConditionDecision:
+        if "wake" not in state:
+            return WaitForConditionDecision.stop_polling()
+        seconds = max(1, math.ceil(state["wake"] - looks.now()))
+        return WaitForConditionDecision.continue_waiting(Duration.from_seconds(seconds))
+
+    config = WaitForConditionConfig(wait_strategy=strategy, initial_state=dict[str, Any]())
+    done: State = context.wait_for_condition(check, config, name=NAME)
+    return {"tries": done.get("tries", 0)}

@@ -1,0 +1,118 @@
+"""Read finished teardowns for rechecks: what looks again at one of them, in a function that only lists and reads.
+
+A single teardown is read consistently. Those of a pull request, and whether a later closing came, are searched in the listing,
+which follows the table within moments: what is missed there costs one more attempt behind every guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from closeout.core.automation import Automation
+from closeout.core.ids import split_execution
+from closeout.ledger.dynamodb.executions import Executions
+from closeout.ledger.dynamodb.table import Table
+from closeout.ledger.dynamodb.views import Views
+from closeout.ledger.steps import has_deleted, rehearsed
+from closeout.ports import DeliveryId, DeliveryView, RunView
+from closeout.stack import table as layout
+from closeout.stack.table import from_item
+
+CLOSED = ("pull_request", "closed")
+Teardown = tuple[str, int, str, float, str]
+"""Run id, attempt, automation, end, definition."""
+
+
+class Beginning(NamedTuple):
+    """From when the times of an attempt's rechecks count."""
+
+    at: float
+    earlier: bool
+    """They are those of an earlier attempt: this one was a recheck's, and deleted nothing."""
+
+
+class Teardowns:
+    """`run.recheck.Teardowns` over one table."""
+
+    def __init__(self, table: Table, store: Executions, views: Views) -> None:
+        self._table = table
+        self._store = store
+        self._views = views
+
+    def run(self, run_id: str, attempt: int | None = None) -> RunView | None:
+        """Return a run, None if there is none: the latest attempt unless told otherwise."""
+        return self._views.run(run_id, attempt)
+
+    def delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
+        """Return a delivery, None if there is none."""
+        return self._views.delivery(delivery_id)
+
+    def body(self, delivery_id: DeliveryId) -> bytes:
+        """Return a delivery's payload as JSON text. Raises `NotFound`."""
+        return self._views.body(delivery_id)
+
+    def teardown(self, run_id: str, attempt: int) -> Teardown | None:
+        """Return one attempt's teardown; None if it was none, or deleted nothing because it was a dry run."""
+        row = self._row(run_id, attempt)
+        return self._teardown(row) if row and _succeeded(row) else None
+
+    def beginning(self, run_id: str, attempt: int) -> Beginning:
+        """Return from when the times of a teardown's rechecks count."""
+        row = self._row(run_id, attempt) or {}
+        own = attempt
+        while attempt > 1:
+            definition, operations = self._store.recorded(run_id, attempt)
+            if not definition or not Automation.from_canonical(definition).late or has_deleted(operations):
+                break
+            attempt -= 1
+            row = self._row(run_id, attempt) or row
+        return Beginning(float(row.get("finished_at", 0.0)), earlier=attempt < own)
+
+    def finished_teardowns(
+        self, since: float, repository: str | None = None, number: int | None = None
+    ) -> list[Teardown]:
+        """Return teardowns that succeeded, of runs that were accepted after `since`: all of them, or a pull request's."""
+        return [
+            found
+            for row in self._accepted_after(since, verdict="success")
+            if _succeeded(row) and (number is None or _is_about(row, repository, number))
+            if (found := self._teardown(row)) is not None
+        ]
+
+    def superseded(self, run_id: str, attempt: int) -> bool:
+        """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
+        row = self._row(run_id, attempt)
+        if row is None:
+            return False
+        later = self._accepted_after(float(row["accepted_at"]), automation=row["automation"])
+        return any(
+            split_execution(other["execution"])[0] != run_id
+            and (other["event"], other.get("action")) == CLOSED
+            and _is_about(other, row.get("repository"), row.get("number"))
+            and other.get("verdict") != "skipped"
+            for other in later
+        )
+
+    def _accepted_after(self, at: float, **equal: str) -> Iterator[dict[str, Any]]:
+        after = layout.listed_at(at, "~")
+        return map(from_item, self._table.listed(layout.LISTING, layout.RUNS, equal=equal, after=after))
+
+    def _row(self, run_id: str, attempt: int) -> dict[str, Any] | None:
+        return self._store.row(f"{run_id}-{attempt}")
+
+    def _teardown(self, row: dict[str, Any]) -> Teardown | None:
+        run_id, attempt = split_execution(row["execution"])
+        definition, operations = self._store.recorded(run_id, attempt or 1)
+        if definition is None or rehearsed(operations):
+            return None
+        return run_id, attempt or 1, row["automation"], float(row["finished_at"]), definition
+
+
+def _succeeded(row: dict[str, Any]) -> bool:
+    return row.get("verdict") == "success" and (row["event"], row.get("action")) == CLOSED
+
+
+def _is_about(row: dict[str, Any], repository: str | None, number: int | None) -> bool:
+    own = str(row.get("repository")).lower(), row.get("number")
+    return own == (str(repository).lower(), number)

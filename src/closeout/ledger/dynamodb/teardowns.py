@@ -1,0 +1,35 @@
+"""Find the runs of a pull request's closings that have not finished, at a bounded cost.
+
+One query names the runs (`stack.closings`), and one query each reads the latest attempt, all of it consistently.
+"""
+
+from __future__ import annotations
+
+from closeout.core.errors import StoreUnavailable
+from closeout.ledger.dynamodb.table import Table
+from closeout.stack.closings import closings_partition
+from closeout.stack.table import from_item, run_partition
+
+MOST = 100
+"""Runs of one pull request's closings that are read. Whoever asks about more of them is told that nobody can tell."""
+
+
+def teardowns(table: Table, repository: str, number: int) -> list[str]:
+    """Return the open executions that the closing of a pull request started, the oldest first. Raises `StoreUnavailable`."""
+    closings = table.query(closings_partition(repository, number), "0")
+    runs: dict[str, None] = {}
+    for closing in map(from_item, closings):
+        runs |= dict.fromkeys(closing["runs"])
+        if len(runs) > MOST:
+            raise StoreUnavailable(f"{repository}#{number} was closed too often to read every run of it")
+    found = (_open_attempt(table, run_id) for run_id in runs)
+    return [execution for execution in found if execution is not None]
+
+
+def _open_attempt(table: Table, run_id: str) -> str | None:
+    """Return the execution of a run's latest attempt; None if it has finished, or never began."""
+    for item in table.query(run_partition(run_id), "attempt#", newest_first=True, limit=1):
+        row = from_item(item)
+        if "owner" not in row and row["state"] != "finished":
+            return str(row["execution"])
+    return None

@@ -1,0 +1,99 @@
+"""Which repositories an owner has: what a pattern such as `acme/*` stands for, as GitHub lists them.
+
+An error of the list is an error and never "no repositories": what was known before is read on. A repository that appears
+later gets its beginning when its pull requests are first read. Archived ones are listed too, because one may have been
+closed a minute before it was archived, and an unchanged page costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from closeout.core.errors import ServiceError
+from closeout.patrol.answers import MOST_PAGES, items, unusable
+from closeout.patrol.report import Report
+from closeout.ports.patrol import GitHubReads
+
+PER_PAGE = "100"
+SORTED = {"sort": "full_name", "per_page": PER_PAGE}
+OF_ORGANIZATION = {"type": "all", **SORTED}
+OF_USER = {"type": "owner", **SORTED}
+OF_TOKEN = {"affiliation": "owner,collaborator", **SORTED}
+"""A user's list shows public repositories only. Private ones are in the list of the token's own user."""
+
+
+class _Known(NamedTuple):
+    etag: str | None
+    names: tuple[str, ...]
+    next: Mapping[str, str] | None
+
+
+class Owners:
+    """The repositories of owners, from one round to the next."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, str] = {}
+        self._pages: dict[tuple[str, tuple[tuple[str, str], ...]], _Known] = {}
+        self._of: dict[str, tuple[str, ...]] = {}
+
+    def repositories(
+        self, github: GitHubReads, owners: Iterable[str], report: Report
+    ) -> dict[str, tuple[str, ...]]:
+        """List each owner's repositories; return those that are known, without an owner who was never read. Errors are told."""
+        for owner in owners:
+            try:
+                self._of[owner] = self._listed(github, owner)
+            except ServiceError as error:
+                report.failed(error)
+        return dict(self._of)
+
+    def _listed(self, github: GitHubReads, owner: str) -> tuple[str, ...]:
+        if owner not in self._kinds:
+            self._kinds[owner] = _kind(github, owner)
+        if self._kinds[owner] == "Organization":
+            lists = [(f"/orgs/{owner}/repos", OF_ORGANIZATION)]
+        else:
+            lists = [(f"/users/{owner}/repos", OF_USER), ("/user/repos", OF_TOKEN)]
+        names = [name for path, query in lists for name in self._all(github, path, query)]
+        return tuple(dict.fromkeys(name for name in names if _owner(name) == owner.lower()))
+
+    def _all(self, github: GitHubReads, path: str, query: Mapping[str, str]) -> list[str]:
+        """Return the names on all pages of a list. A page that GitHub calls unchanged is taken as it was."""
+        found: list[str] = []
+        for _ in range(MOST_PAGES):
+            key = path, tuple(sorted(query.items()))
+            before = self._pages.get(key)
+            page = github.read(path, query, before.etag if before else None)
+            if not page.unchanged or before is None:
+                before = self._pages[key] = _Known(page.etag, _names(path, page.body), page.next)
+            found += before.names
+            if before.next is None:
+                return found
+            query = before.next
+        raise unusable(path, "the list does not end")
+
+
+def _kind(github: GitHubReads, owner: str) -> str:
+    """Return `Organization` or `User`. Raises `ServiceError`."""
+    path = f"/users/{owner}"
+    body = github.read(path, {}).body
+    kind = body.get("type") if isinstance(body, dict) else None
+    if kind not in ("Organization", "User"):
+        raise unusable(path, "the answer is neither a user nor an organization")
+    return str(kind)
+
+
+def _names(path: str, body: Any) -> tuple[str, ...]:
+    """Return the full names on a page. Raises `ServiceError`, also if one is missing."""
+    try:
+        names = tuple(item["full_name"] for item in items(body))
+    except (KeyError, TypeError):
+        raise unusable(path, "the answer is not a list of repositories") from None
+    if not all(isinstance(name, str) and "/" in name for name in names):
+        raise unusable(path, "the answer is not a list of repositories")
+    return names
+
+
+def _owner(name: str) -> str:
+    return name.partition("/")[0].lower()

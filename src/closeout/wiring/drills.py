@@ -1,0 +1,133 @@
+"""The drill of a server: the checks, with pings, once a day and whenever somebody asks.
+
+It has a thread of its own, so deliveries and runs never wait for it. When it last ended is in the ledger, so a server that
+is started often does not drill often, and the metrics survive a start.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from closeout.checks.world import World
+from closeout.core.errors import CloseoutError
+from closeout.core.redact import Redactor
+from closeout.ledger.sqlite import Ledger
+from closeout.wiring.checking import redacted
+
+if TYPE_CHECKING:
+    from closeout.checks.check import Outcome
+
+KIND, LAST = "drill", "last"
+"""Where the ledger keeps what the last drill found."""
+JOIN_SECONDS = 2.0
+AGAIN = 3_600.0
+"""Seconds until a drill is made again that failed as a whole."""
+
+
+class DrillFigures(NamedTuple):
+    """What the metrics say of the last drill."""
+
+    ended_at: float
+    states: Mapping[str, str]
+    """By the check's id."""
+
+
+class Drills:
+    """The drills of one process. `world` returns what the next one asks, given how to wait; `every` is the interval in seconds, None for never."""
+
+    def __init__(
+        self,
+        world: Callable[[Callable[[float], object]], World],
+        ledger: Ledger,
+        redactor: Redactor,
+        *,
+        every: float | None,
+        now: Callable[[], float],
+    ) -> None:
+        self._world = world
+        self._ledger = ledger
+        self._redactor = redactor
+        self._every = every
+        self._now = now
+        self._one_at_a_time = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last: dict[str, Any] = ledger.marks(KIND).get(LAST, {})
+
+    def drill(self) -> list[Outcome]:
+        """Make one drill, and keep what it found."""
+        from closeout.checks import registry
+
+        with self._one_at_a_time:
+            outcomes = list(redacted(registry.ask(self._world(self._stopping.wait)), self._redactor))
+            states = {one.check.id: one.result.state for one in outcomes}
+            self._keep({"ended_at": self._now(), "states": states})
+        return outcomes
+
+    def figures(self) -> DrillFigures | None:
+        """Return what `/metrics` says; None before the first drill."""
+        last = self._last
+        return DrillFigures(last["ended_at"], last["states"]) if last.get("states") else None
+
+    def _keep(self, value: dict[str, Any]) -> None:
+        self._last = value
+        with suppress(CloseoutError):  # a full disk is among what a drill tells
+            self._ledger.save_mark(KIND, LAST, value)
+
+    # --- the timer ----------------------------------------------------------------------------------------
+
+    def start(self, told: Callable[[str], None]) -> None:
+        """Make the checks that cost nothing, then a drill at each interval; `told` gets what is new.
+
+        The first drill is one interval after the first start. A thread makes them all: their import would slow the start down.
+        """
+        if self._every is not None and not self._last:
+            self._keep({"ended_at": self._now()})
+        self._thread = threading.Thread(target=self._run, args=(told,), name="drill", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no further drill, and ask nothing more in one that is under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(JOIN_SECONDS)
+
+    def _run(self, told: Callable[[str], None]) -> None:
+        self._check_at_start(told)
+        every = self._every
+        if every is None:
+            return
+        wait = float(self._last["ended_at"]) + every - self._now()
+        while not self._stopping.wait(max(wait, 0.0)):
+            before = dict(self._last.get("states", {}))
+            try:
+                for text in news(self.drill(), before):
+                    told(text)
+                wait = every
+            except Exception as error:  # noqa: BLE001 - the timer must outlive whatever one drill meets
+                told(f"drill failed: {error}")
+                wait = min(AGAIN, every)
+
+    def _check_at_start(self, told: Callable[[str], None]) -> None:
+        from closeout.checks import registry
+
+        checks = [check for check in registry.CHECKS if check.at_start]
+        for check, result, _ in redacted(
+            registry.ask(self._world(self._stopping.wait), checks), self._redactor
+        ):
+            if result.state == "wrong":
+                told(f"warning: {result.what}: {result.fix or check.fix}")
+
+
+def news(outcomes: list[Outcome], before: Mapping[str, str]) -> list[str]:
+    """Return a line for each finding that the drill before did not have, and for each that is gone."""
+    lines = []
+    for check, result, _ in outcomes:
+        if result.state == "wrong" and before.get(check.id) != "wrong":
+            lines.append(f"drill: {check.id}: {result.what}; {result.fix or check.fix}")
+        elif result.state == "fine" and before.get(check.id) == "wrong":
+            lines.append(f"drill: {check.id} is fine again")
+    return lines

@@ -1,0 +1,136 @@
+"""Rechecks on AWS: one durable execution for each teardown, carried on one invocation at a time.
+
+Nothing about it is stored but what Lambda keeps: each look reads the ledger, and what is there decides. So an execution that is
+started twice, repeated or late does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from closeout.actions.registry import builtin
+from closeout.config.typed_deletes import is_due
+from closeout.core.automation import Automation
+from closeout.core.errors import CloseoutError, LedgerError
+from closeout.core.redact import Redactor
+from closeout.ledger.dynamodb.journal import LogJournal
+from closeout.ledger.dynamodb.rechecks import Teardowns
+from closeout.ports import Clock
+from closeout.run.deps import RunDeps
+from closeout.run.recheck import RECENT, TRIES, Looks, Teardown, retry_in
+from closeout.stack.deployed import definition_digest
+from closeout.stack.table import from_item, known_key
+from closeout.wiring.clients import LazyGitHub, SharedClients
+from closeout.wiring.deployed import read_deployed
+from closeout.wiring.stack_ledger import StackLedger
+
+State = dict[str, Any]
+
+
+def open_looks(
+    ledger: StackLedger, clients: SharedClients, redactor: Redactor, clock: Clock, stack: str
+) -> StackLooks:
+    """Compose rechecks for patrol's function. What is deployed now decides, whatever version the execution began on."""
+    journal = LogJournal(clock, redactor.text)
+    deps = RunDeps(
+        actions=builtin(),
+        clients=clients,
+        github=LazyGitHub(clients),
+        journal=journal,
+        clock=clock,
+        switch=ledger.switch,
+        redact=redactor,
+        current=lambda name: read_deployed(stack, ledger).current(name),
+        functions={},
+        details=lambda _execution: None,
+        directory=Path(),
+        has_token=clients.has_token,
+    )
+    return StackLooks(ledger, deps, journal.report)
+
+
+class StackLooks:
+    """Carries such an execution on, one invocation at a time. `deps` reach AWS and GitHub under the rights of patrol's function."""
+
+    def __init__(self, ledger: StackLedger, deps: RunDeps, report: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._deps = deps
+        self._report = report
+        self.now = deps.clock.now
+        self._teardowns = Teardowns(ledger.table, ledger.store, ledger.views)
+        self._looks = Looks(
+            self._teardowns,
+            self._new_attempt,
+            self._current,
+            deps,
+            start=self._start,
+            report=report,
+            assumes=False,
+        )
+
+    def advance(self, asked: Mapping[str, Any], state: State) -> State:
+        """Look again if that is due; return the state with `wake`, or without it at the end. Never raises.
+
+        `state` is what the last invocation returned, empty at first. `times` are those that are left.
+        """
+        now, tries = self.now(), int(state.get("tries", 0))
+        try:
+            if self._ledger.deployed.is_removed():
+                return {"times": [], "tries": 0}  # nothing may keep the stack from being deleted
+            if "times" not in state:
+                state = {"times": self._times(asked, now)}
+            outcomes = {"nothing"}
+            if state["times"] and state["times"][0] <= now:
+                outcomes = {self._looks.look(one, tries) for one in self._asked(asked)}
+        except CloseoutError as error:
+            if tries + 1 >= TRIES:
+                self._report(f"the recheck {json.dumps(asked)} is given up: {error.message}")
+                return {"times": [], "tries": 0}
+            outcomes = {"unknown"}
+        except Exception as error:  # noqa: BLE001 - a defect ends these rechecks, and is told
+            self._report(f"the recheck {json.dumps(asked)} failed: {type(error).__name__}: {error}")
+            return {"times": [], "tries": 0}
+        if "unknown" in outcomes:
+            return {**state, "tries": tries + 1, "wake": now + retry_in(tries)}
+        left = [at for at in state["times"] if at > now] if "nothing" in outcomes else []
+        return {"times": left, "tries": 0, **({"wake": left[0]} if left else {})}
+
+    def _times(self, asked: Mapping[str, Any], now: float) -> list[float]:
+        """Return when to look. Of several times that have passed, the last one counts."""
+        if "number" in asked:
+            return [now]
+        found = self._asked(asked)
+        automation = self._current(found[0].automation) if found else None
+        if automation is None:
+            return []
+        begin = self._teardowns.beginning(found[0].run_id, found[0].attempt)
+        times = [begin.at + after for after in automation.recheck]
+        missed = [] if begin.earlier else [at for at in times if at <= now][-1:]
+        return missed + [at for at in times if at > now]
+
+    def _asked(self, asked: Mapping[str, Any]) -> Sequence[Teardown]:
+        """Return the teardowns that an execution is about. Raises `StoreUnavailable`."""
+        if "number" in asked:
+            since, about = self.now() - RECENT, (str(asked["repository"]), int(asked["number"]))
+            return [Teardown(*one) for one in self._teardowns.finished_teardowns(since, *about)]
+        found = self._teardowns.teardown(str(asked["run_id"]), int(asked["attempt"]))
+        return [] if found is None else [Teardown(*found)]
+
+    def _current(self, name: str) -> Automation | None:
+        automation = self._deps.current(name).automation
+        return automation if automation and is_due(automation, self._deps.actions) else None
+
+    def _new_attempt(self, run_id: str, definition: str, requested_by: str, **how: Any) -> str:
+        """Store a further attempt. The worker runs no definition that was not deployed, and would fail only after a day."""
+        known = self._ledger.table.get(known_key(definition_digest(definition)))
+        if known is None or from_item(known).get("expires", math.inf) <= self.now():
+            raise LedgerError("what its recheck found is deleted once the stack is deployed again")
+        return self._ledger.attempts.new_attempt(run_id, definition, requested_by, **how)
+
+    def _start(self, execution: str) -> None:
+        if not self._ledger.attempts.is_started(execution):
+            self._ledger.starts.start(execution)

@@ -1,0 +1,58 @@
+"""Rechecks on the official durable test runner: the SDK's own waits, over an emulated ledger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python.execution import InvocationStatus
+from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
+
+from closeout.lambdas.rechecks import recheck
+from closeout.testing.aws import FakeAws
+from tests.contract.remote_harness import RemoteBench
+from tests.emulator.meter import Meter
+from tests.unit.run.world import AUTOMATION, Scene
+from tests.unit.wiring.test_stack_looks import DAY, HOUR, RUN, Bench
+
+
+class Skipping:
+    """Looks after which the clock jumps to when the next is due: the runner skips just that."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.now = bench.scene.clock.now
+        self.wakes: list[float] = []
+
+    def advance(self, asked: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        """Look, and jump."""
+        if self.wakes:
+            self._bench.scene.clock.advance(max(0.0, self.wakes[-1] - self.now()))
+        found = self._bench.looks.advance(asked, state)
+        if "wake" in found:
+            self.wakes.append(found["wake"])
+        return found
+
+
+def test_a_day_of_rechecks_is_one_operation_with_few_polls(aws: FakeAws, meters: dict[str, Meter]) -> None:
+    """One for each look, and one that finds out when they are due."""
+    scene = Scene(automation=replace(AUTOMATION, name="cleanup"))
+    scene.world.resources.clear()
+    bench = Bench(RemoteBench(aws, clock=scene.clock), scene)
+    bench.ends(bench.accepts())
+    began, looks = scene.clock.now(), Skipping(bench)
+
+    @durable_execution
+    def handler(event: dict[str, Any], context: DurableContext) -> dict[str, Any]:
+        return recheck(event["recheck"], context, looks)  # type: ignore[arg-type]
+
+    asked = json.dumps({"recheck": {"run_id": RUN, "attempt": 1}})
+    with DurableFunctionTestRunner(handler=handler, skip_time=True, poll_interval=0.01) as runner:
+        result = runner.run(input=asked, execution_name=f"recheck-{RUN}-1", execution_timeout=2 * 86_400)
+    assert result.status is InvocationStatus.SUCCEEDED, result.error
+    assert [at - began for at in looks.wakes] == [900.0, HOUR, DAY]
+    assert scene.world.log.count("plan") == 3
+    assert [(operation.name, operation.attempt) for operation in result.operations] == [("recheck", 4)]
+    assert [meter.operations for meter in meters.values()] == [6]

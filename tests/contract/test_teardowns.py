@@ -1,0 +1,120 @@
+"""What rechecks read of a ledger: finished teardowns, and whether a later closing came. The same in SQLite and in DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closeout.ledger import sqlite
+from closeout.ledger.dynamodb.rechecks import Teardowns as DynamoTeardowns
+from closeout.ports import Ending
+from closeout.run.recheck import Teardowns
+from closeout.testing.aws import FakeAws
+from closeout.testing.durable import FakeClock
+from tests.contract.ledger_suite import (
+    DEFINITION,
+    LedgerBench,
+    again,
+    new_delivery,
+    new_run,
+    operation,
+    run_id,
+)
+from tests.contract.test_ledgers import LocalLedger, StackLedger, redact
+
+Bench = tuple[Any, Teardowns]
+"""A `LedgerBench`, and what reads it."""
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """An empty ledger, and what reads it."""
+    made: Callable[[], Any] = {"sqlite": lambda: _sqlite(tmp_path), "dynamodb": lambda: _dynamodb(request)}[
+        request.param
+    ]
+    yield from made()
+
+
+def _sqlite(folder: Path) -> Iterator[Bench]:
+    clock, path = FakeClock(), folder / "ledger.db"
+    with sqlite.Ledger(path, clock=clock, redact=redact) as ledger:
+        views = sqlite.Views(path, clock=clock)
+        yield LocalLedger(ledger, views, views, sqlite.Requests(path, clock=clock), clock), views
+        views.close()
+
+
+def _dynamodb(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    aws: FakeAws = request.getfixturevalue("aws")
+    aws.reset()
+    made = StackLedger(aws)
+    remote = made._remote
+    yield made, DynamoTeardowns(remote.table, remote.store, remote.views)
+
+
+def close(
+    bench: LedgerBench, name: str, *, verdict: str = "success", automation: str = "clean", **about: Any
+) -> None:
+    """A run of an automation at a closing, or at another event, which ends."""
+    run = new_run(name)._replace(automation=automation)
+    bench.accept(new_delivery(bench, f"guid-{name}")._replace(**about), [run])
+    bench.clock.advance(1)
+    if verdict:
+        bench.finish(f"{run_id(name)}-1", Ending(verdict, "done"))
+
+
+def test_a_teardown_is_a_closing_whose_latest_attempt_succeeded(bench: Bench) -> None:
+    """Of one pull request, by any case of its repository's name, or of all; with what it carried out."""
+    ledger, reader = bench
+    since = ledger.clock.now() - 1
+    close(ledger, "r")
+    end = ledger.clock.now()
+    close(ledger, "s", number=18)
+    close(ledger, "t", verdict="failure")
+    close(ledger, "u", action="labeled")
+    close(ledger, "v", event="issues")
+    close(ledger, "w", verdict="")
+    found = reader.finished_teardowns(since, "Acme/Shop", 17)
+    assert [tuple(one) for one in found] == [(run_id("r"), 1, "clean", end, DEFINITION)]
+    assert len(reader.finished_teardowns(since)) == 2
+    assert reader.finished_teardowns(ledger.clock.now()) == []
+    again(ledger, "r")
+    assert reader.finished_teardowns(since, "acme/shop", 17) == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_dry_run_tore_nothing_down(bench: Bench, dry_run: bool) -> None:
+    """What it only planned must not be deleted later."""
+    ledger, reader = bench
+    close(ledger, "r", verdict="")
+    ledger.save(f"{run_id('r')}-1", operation("stack/plan", 1, {"changes": [], "dry_run": dry_run}))
+    ledger.finish(f"{run_id('r')}-1", Ending("success", "done"))
+    assert len(reader.finished_teardowns(0.0)) == (0 if dry_run else 1)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"number": 18},
+        {"repository": "acme/other"},
+        {"action": "labeled"},
+        {"event": "issues"},
+        {"automation": "other"},
+        {"verdict": "skipped"},
+    ],
+)
+def test_only_a_later_closing_of_the_same_pull_request_takes_over(
+    bench: Bench, about: dict[str, Any]
+) -> None:
+    """Whose run of the same automation was not skipped; one that is under way counts."""
+    ledger, reader = bench
+    close(ledger, "q")
+    close(ledger, "r")
+    close(ledger, "s", **about)
+    assert not reader.superseded(run_id("r"), 1)
+    assert reader.superseded(run_id("q"), 1)
+    close(ledger, "t", verdict="")
+    assert reader.superseded(run_id("r"), 1)
+    assert not reader.superseded(run_id("t"), 1)

@@ -1,0 +1,38 @@
+"""Sabotages of how steps react to the steps before them."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a name may be made of what a step gave",
+        "src/closeout/config/guards.py",
+        "    return all(cel.compile_check(expression, in_step=True) is None for expression in found)",
+        "    return all(cel.compile_check(expression) is None for expression in found)",
+        ("tests/unit/config/test_reactions.py::test_no_name_is_made_of_what_a_step_gave",),
+    ),
+    Mutant(
+        "a step that reacts to a failure is skipped by it",
+        "src/closeout/run/workflow.py",
+        "            if stopped and not reactions.runs_after_failure(step.condition):",
+        "            if stopped:",
+        ("tests/unit/run/test_reactions.py::test_status_functions_decide_by_themselves",),
+    ),
+    Mutant(
+        "a delete that asks for another step is looked at again without it",
+        "src/closeout/config/typed_deletes.py",
+        "    return asks_nothing and step.destructive and action is not None and action.absent is not None",
+        "    return step.destructive and action is not None and action.absent is not None",
+        (
+            "tests/unit/run/test_reactions.py::test_a_delete_that_asks_for_another_step_is_not_looked_at_again",
+        ),
+    ),
+    Mutant(
+        "failure() knows nothing of the run",
+        "src/closeout/config/cel.py",
+        "            _failed_before = so_far is not None and so_far.failed",
+        "            _failed_before = False",
+        ("tests/unit/config/test_reactions.py::test_the_functions_of_actions",),
+    ),
+)

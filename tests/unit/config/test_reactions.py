@@ -1,0 +1,134 @@
+"""What a step may ask of the steps before it, checked when the file is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from closeout.config import cel, reactions
+from closeout.core.errors import ExpressionError
+from tests.unit.config.test_workflow_words import found
+
+FILE = """\
+version: 1
+aws: { account: '123456789012', region: eu-central-1 }
+automations:
+  clean-up:
+    on: { pull_request: { types: [closed] } }
+    repositories: [acme/shop]
+    steps:
+      - uses: aws/cloudformation-delete-stack
+        id: stack
+        with: { stack-name: 'preview-${{ event.pull_request.number }}' }
+      - uses: shell
+        id: drop-db
+        destructive: false
+        with: { run: 'true' }
+      - uses: http/request
+        id: tell
+        destructive: false
+        if: IF
+        with: { url: 'https://hooks.example.com/x', method: POST, body: 'BODY' }
+"""
+
+
+def of(folder: Path, condition: str = "always()", body: str = "done") -> list[tuple[str, str]]:
+    text = FILE.replace("IF", f'"{condition}"').replace("BODY", body)
+    return [(finding.code, finding.fix) for finding in found(folder, text)]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "failure()",
+        "${{ success() && event.pull_request.merged }}",
+        "steps.stack.outcome == 'failure'",
+        "steps['stack'].outcome == 'failure' || steps['drop-db'].outputs.rows == '0'",
+        "event.pull_request.title == 'steps of run.me'",
+        "event.steps.run == 1",
+    ],
+)
+def test_a_step_may_ask_for_the_steps_before_it(tmp_path: Path, condition: str) -> None:
+    """As in GitHub Actions, and a text or a field that only looks like it is left alone."""
+    assert of(tmp_path, condition) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "fix"),
+    [
+        ("steps.stak.outcome == 'failure'", "unknown-step", "did you mean `stack`?"),
+        ("steps.tell.outcome == 'failure'", "unknown-step", "stack, drop-db"),
+        ("steps.drop-db.outcome == 'failure'", "bad-expression", "write steps['drop-db']"),
+        ("steps.stack.conclusion == 'failure'", "bad-expression", "write steps['stack'].outcome"),
+        ("steps.stack.outputs.name == 'x'", "bad-expression", "only `shell` and `python` give outputs"),
+        ("steps[event.action].outcome == 'x'", "bad-expression", "write steps['ID'].outcome"),
+        ("size(steps) > 0", "bad-expression", "write steps['ID'].outcome"),
+        ("run.id == 'x'", "bad-expression", "write run.url"),
+        ("failure() == 'x'", "bad-expression", "fields are below `event`"),
+    ],
+)
+def test_what_no_step_can_answer_is_a_finding(tmp_path: Path, condition: str, code: str, fix: str) -> None:
+    """With what to write instead."""
+    ((found_code, found_fix),) = of(tmp_path, condition)
+    assert (found_code, fix in found_fix) == (code, True), found_fix
+
+
+def test_a_text_is_checked_like_a_condition(tmp_path: Path) -> None:
+    """Also below a list or a map."""
+    assert of(tmp_path, body="see ${{ run.url }}: ${{ steps.stack.outcome }}") == []
+    assert [code for code, _ in of(tmp_path, body="${{ steps.gone.outcome }}")] == ["unknown-step"]
+
+
+def test_no_name_is_made_of_what_a_step_gave(tmp_path: Path) -> None:
+    """Nobody could tell before the run whose resource it is."""
+    for expression in ("steps['drop-db'].outputs.name", "failure() ? 'a' : 'b'", "run.url"):
+        step = f'      - uses: aws/cloudformation-delete-stack\n        with: {{ stack-name: "p-${{{{ {expression} }}}}" }}\n'
+        text = FILE.replace("IF", "always()").replace("BODY", "x") + step
+        assert [finding.code for finding in found(tmp_path, text)] == ["untrusted-name"], expression
+
+
+def test_what_a_rerun_alone_could_not_answer_is_known() -> None:
+    """The expressions that a recheck, an audit and a dry run must not evaluate."""
+    assert reactions.asked("failure() && event.x == 'steps.a.outcome'") == ()
+    assert reactions.asked("steps.a.outcome == steps['b'].outputs.c") == (("a", "outcome"), ("b", "outputs"))
+    assert reactions.runs_after_failure("always()")
+    assert not reactions.runs_after_failure("event.always")
+    assert not reactions.runs_after_failure("event.x == 'failure()'")
+
+
+SO_FAR = cel.RunSoFar(
+    {"a": {"outcome": "failure", "outputs": {}}, "b-1": {"outcome": "success", "outputs": {"rows": "7"}}},
+    failed=True,
+    url="https://closeout.example.com/runs/x",
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "before", "after"),
+    [("failure()", False, True), ("success()", True, False), ("always()", True, True)],
+)
+def test_the_functions_of_actions(expression: str, before: bool, after: bool) -> None:
+    """They depend on the run alone, in whatever order programs are evaluated."""
+    for so_far, value in ((SO_FAR, after), (cel.NOTHING_YET, before), (SO_FAR, after)):
+        assert cel.condition(expression, {}, so_far) is value
+
+
+def test_values_of_steps_fill_texts() -> None:
+    """An output that nobody gave is an error, and so is the address of a page that nobody knows."""
+    assert cel.interpolate("${{ steps['b-1'].outputs.rows }} at ${{ run.url }}", {}, so_far=SO_FAR) == (
+        "7 at https://closeout.example.com/runs/x"
+    )
+    with pytest.raises(ExpressionError, match="rows"):
+        cel.evaluate("steps.a.outputs.rows", {}, SO_FAR)
+    with pytest.raises(ExpressionError, match="set `public-url`"):
+        cel.evaluate("run.url", {}, cel.NOTHING_YET)
+    with pytest.raises(ExpressionError, match="what an earlier step gave cannot be read"):
+        cel.evaluate("always()", {}, cel.RunSoFar({"a": {"outputs": {"x": 2**70}}}))
+
+
+def test_without_a_run_nothing_of_it_is_known() -> None:
+    """An automation's own condition compiles as before."""
+    for expression in ("failure()", "steps.a.outcome == 'x'", "run.url == 'x'"):
+        with pytest.raises(ExpressionError, match="undeclared"):
+            cel.evaluate(expression, {})
