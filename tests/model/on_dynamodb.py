@@ -124,7 +124,7 @@ class TableLedger:
         create_ledger(self.dynamo, name)
         clients = {"dynamodb": _Mortal(self.dynamo, fate), "lambda": self.service}
         self.stack = StackLedger(Place(name, "no-bucket", WORKER, "no-logs"), clients.get, clock)
-        self.attempts = StartingAttempts(self.stack.attempts, self.stack.starts.start)
+        self.attempts = StartingAttempts(self.stack)
         self._clock = clock
         writer = DeliveryWriter(
             _Sender(aws, fate, self.service, clock), Destination(name, "no-bucket", WORKER, 90), clock.advance
