@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -25,7 +25,16 @@ from tests.contract.ledger_suite import (
 )
 from tests.contract.test_ledgers import LocalLedger, StackLedger, redact
 
-Bench = tuple[Any, Teardowns]
+
+class Reader(Teardowns, Protocol):
+    """What a run asks besides."""
+
+    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+        """Return whether an earlier attempt deleted something; with `closings` also a run of an earlier closing."""
+        ...
+
+
+Bench = tuple[Any, Reader]
 """A `LedgerBench`, and what reads it."""
 
 
@@ -118,3 +127,35 @@ def test_only_a_later_closing_of_the_same_pull_request_takes_over(
     close(ledger, "t", verdict="")
     assert reader.superseded(run_id("r"), 1)
     assert not reader.superseded(run_id("t"), 1)
+
+
+def deletes(bench: LedgerBench, name: str, **how: Any) -> None:
+    """A run of a closing that plans one delete and makes the call, and ends."""
+    close(bench, name, verdict="", **how)
+    plan = {"changes": [{"verb": "delete"}], "dry_run": False}
+    bench.save(f"{run_id(name)}-1", operation("stack/plan", 1, plan))
+    bench.save(f"{run_id(name)}-1", operation("stack/delete", 2, {}, kind="wait"))
+    bench.finish(f"{run_id(name)}-1", Ending("success", "done"))
+
+
+def test_what_an_earlier_attempt_deleted_is_known(bench: Bench) -> None:
+    """So a further attempt that finds nothing does not say that nothing was there."""
+    ledger, reader = bench
+    deletes(ledger, "r")
+    assert not reader.deleted_before(run_id("r"), 1, closings=True)
+    again(ledger, "r")
+    assert reader.deleted_before(run_id("r"), 2, closings=False)
+
+
+@pytest.mark.parametrize("about", [{}, {"number": 18}, {"repository": "acme/other"}, {"automation": "other"}])
+def test_what_the_run_of_an_earlier_closing_deleted_is_known_if_asked_for(
+    bench: Bench, about: dict[str, Any]
+) -> None:
+    """Of the same pull request and automation. GitHub still shows its deployment as active."""
+    ledger, reader = bench
+    close(ledger, "q")
+    deletes(ledger, "r", **about)
+    close(ledger, "s")
+    assert reader.deleted_before(run_id("s"), 1, closings=True) is (not about)
+    assert not reader.deleted_before(run_id("s"), 1, closings=False)
+    assert not reader.deleted_before(run_id("q"), 1, closings=True)

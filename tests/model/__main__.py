@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -58,7 +59,8 @@ def main() -> None:
     print(f"{given.histories} histories over {given.store}, --seed {given.seed}", flush=True)
     began = time.monotonic()
     with STORES[given.store]() as machine:
-        run_state_machine_as_test(seed(given.seed)(machine), settings=effort(given.histories, given.steps))
+        make: Any = seed(given.seed)(machine)  # Hypothesis takes a factory as well
+        run_state_machine_as_test(make, settings=effort(given.histories, given.steps))
     print(f"{given.histories} histories held, in {time.monotonic() - began:.0f} s")
     print(statistics(HAPPENED))
 

@@ -21,6 +21,7 @@ from closeout.ports import Clock
 
 if TYPE_CHECKING:
     from closeout.config.load import Loaded
+    from closeout.ledger.dynamodb.rechecks import Teardowns
     from closeout.ledger.dynamodb.requests import Requests
     from closeout.ledger.dynamodb.starts import LambdaStarts
     from closeout.ledger.dynamodb.views import Views
@@ -73,6 +74,13 @@ class StackLedger:
 
         logs = CloudWatchLogs(self._client("logs"), self._place.log_group, now=self._clock.now)
         return Views(self.table, self.store, self.bodies, logs)
+
+    @cached_property
+    def teardowns(self) -> Teardowns:
+        """What finished runs tore down."""
+        from closeout.ledger.dynamodb.rechecks import Teardowns
+
+        return Teardowns(self.table, self.store, self.views)
 
     def requests(self, loaded: Loaded | None, **more: Callable[[str, str], str]) -> Requests:
         """Return what carries out a command's requests; a rerun and a replay need the deployed configuration.

@@ -18,7 +18,6 @@ from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError, LedgerError
 from closeout.core.redact import Redactor
 from closeout.ledger.dynamodb.journal import LogJournal
-from closeout.ledger.dynamodb.rechecks import Teardowns
 from closeout.ports import Clock
 from closeout.run.deps import RunDeps
 from closeout.run.recheck import RECENT, TRIES, Looks, Teardown, retry_in
@@ -61,7 +60,7 @@ class StackLooks:
         self._deps = deps
         self._report = report
         self.now = deps.clock.now
-        self._teardowns = Teardowns(ledger.table, ledger.store, ledger.views)
+        self._teardowns = ledger.teardowns
         self._looks = Looks(
             self._teardowns,
             self._new_attempt,

@@ -164,12 +164,8 @@ class StackRuntime:
             deleted_before=self._deleted_before,
         )
 
-    def _deleted_before(self, execution: Execution, _closings: bool) -> bool:
-        """Return whether an earlier attempt deleted something. Runs of earlier closings are not looked up here."""
-        from closeout.ledger.steps import has_deleted
-
-        recorded = self.ledger.store.recorded
-        return any(has_deleted(recorded(execution.run_id, n)[1]) for n in range(1, execution.attempt))
+    def _deleted_before(self, execution: Execution, closings: bool) -> bool:
+        return self.ledger.teardowns.deleted_before(execution.run_id, execution.attempt, closings=closings)
 
     def _current(self, name: str) -> Current:
         """Read what was deployed last, because a waiting run keeps an old version of this worker.

@@ -1,4 +1,4 @@
-"""Read finished teardowns for rechecks: what looks again at one of them, in a function that only lists and reads.
+"""Read finished teardowns: for rechecks, and for a run that found nothing and asks whether an earlier one deleted it.
 
 A single teardown is read consistently. Those of a pull request, and whether a later closing came, are searched in the listing,
 which follows the table within moments: what is missed there costs one more attempt behind every guard.
@@ -13,6 +13,7 @@ from closeout.core.automation import Automation
 from closeout.core.ids import split_execution
 from closeout.ledger.dynamodb.executions import Executions
 from closeout.ledger.dynamodb.table import Table
+from closeout.ledger.dynamodb.teardowns import runs_of_closings
 from closeout.ledger.dynamodb.views import Views
 from closeout.ledger.steps import has_deleted, rehearsed
 from closeout.ports import DeliveryId, DeliveryView, RunView
@@ -93,6 +94,32 @@ class Teardowns:
             and other.get("verdict") != "skipped"
             for other in later
         )
+
+    def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
+        """Return whether an earlier attempt deleted something; with `closings` also a run of an earlier closing."""
+        if any(self._deleted(run_id, earlier) for earlier in range(attempt - 1, 0, -1)):
+            return True
+        row = self._row(run_id, attempt) if closings else None
+        return row is not None and any(map(self._deleted_by, self._earlier_runs(run_id, row)))
+
+    def _earlier_runs(self, run_id: str, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the automation's attempts at earlier closings of the same pull request."""
+        repository, number = row.get("repository"), row.get("number")
+        if repository is None or number is None:
+            return
+        for other in runs_of_closings(self._table, repository, number):
+            attempts = self._table.query(layout.run_partition(other), "attempt#") if other != run_id else ()
+            for found in map(from_item, attempts):
+                same = found.get("automation") == row["automation"]  # a claim in place of a run has none
+                if same and found["accepted_at"] <= row["accepted_at"]:
+                    yield found
+
+    def _deleted_by(self, row: dict[str, Any]) -> bool:
+        run_id, attempt = split_execution(row["execution"])
+        return self._deleted(run_id, attempt or 1)
+
+    def _deleted(self, run_id: str, attempt: int) -> bool:
+        return has_deleted(self._store.recorded(run_id, attempt)[1])
 
     def _accepted_after(self, at: float, **equal: str) -> Iterator[dict[str, Any]]:
         after = layout.listed_at(at, "~")

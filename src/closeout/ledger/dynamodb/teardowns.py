@@ -1,6 +1,6 @@
-"""Find the runs of a pull request's closings that have not finished, at a bounded cost.
+"""Find the runs of a pull request's closings, at a bounded cost.
 
-One query names the runs (`stack.closings`), and one query each reads the latest attempt, all of it consistently.
+One query names the runs (`stack.closings`), and one query each reads their attempts, all of it consistently.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ MOST = 100
 
 def teardowns(table: Table, repository: str, number: int) -> list[str]:
     """Return the open executions that the closing of a pull request started, the oldest first. Raises `StoreUnavailable`."""
-    closings = table.query(closings_partition(repository, number), "0")
+    found = (_open_attempt(table, run_id) for run_id in runs_of_closings(table, repository, number))
+    return [execution for execution in found if execution is not None]
+
+
+def runs_of_closings(table: Table, repository: str, number: int) -> list[str]:
+    """Return the runs that closings of a pull request started, the oldest first. Raises `StoreUnavailable`."""
     runs: dict[str, None] = {}
-    for closing in map(from_item, closings):
+    for closing in map(from_item, table.query(closings_partition(repository, number), "0")):
         runs |= dict.fromkeys(closing["runs"])
         if len(runs) > MOST:
             raise StoreUnavailable(f"{repository}#{number} was closed too often to read every run of it")
-    found = (_open_attempt(table, run_id) for run_id in runs)
-    return [execution for execution in found if execution is not None]
+    return list(runs)
 
 
 def _open_attempt(table: Table, run_id: str) -> str | None:
