@@ -13,7 +13,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_ledger import Place, StackLedger
-from closeout.wiring.stack_looks import open_looks
+from closeout.wiring.stack_looks import StackLooks, open_looks
 from closeout.wiring.stack_runtime import boto_clients
 
 LEASE = 960.0
@@ -90,13 +90,18 @@ class StackPatrols:
         self._accept = accept
         self._name = name
         self._webhook = webhook
+        self._redactor = redactor
         self._redact = redactor.text
         self._clock = clock
-        self.looks = open_looks(ledger, clients, redactor, clock, name)
         self._pause = pause
         self._marks = DynamoMarks(ledger.table)
         self._remaining: Callable[[], float] = lambda: math.inf
         self._kept: tuple[str, Patrol, OrphanRounds] | None = None
+
+    @cached_property
+    def looks(self) -> StackLooks:
+        """Rechecks, which this function carries out too."""
+        return open_looks(self.ledger, self._clients, self._redactor, self._clock, self._name)
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
