@@ -62,6 +62,7 @@ PRICES = {
     "Secrets Manager calls": Price(0.05, 10_000, "calls", _SECRETS),
     "Secrets": Price(0.40, 1, "secret and month", _SECRETS),
     "Alarms": Price(0.10, 1, "metric in an alarm and month", _CLOUDWATCH),
+    "Metrics": Price(0.30, 1, "custom metric and month", _CLOUDWATCH),
     "SQS": Price(0.40, MILLION, "requests", "https://aws.amazon.com/sqs/pricing/"),
 }
 
@@ -86,14 +87,20 @@ SECRET_READS = 2
 KEPT_MONTHS = 1.0
 """`retentionDays`, whose default is 30."""
 SECRETS = 2
-ALARM_METRICS = 14
+ALARM_METRICS = 16
 """Counted in cdk/closeout_cdk/alarms.py, which a test holds to it. An alarm over an expression is billed for each metric.
 
-The metrics themselves cost nothing in a quiet month: a metric filter that finds no line emits nothing, and a metric is
-billed by the hour in which it has a value.
+The metrics of filters cost nothing in a quiet month: a metric filter that finds no line emits nothing, and a metric is
+billed by the hour in which it has a value. Patrol's have one all the time.
 """
 QUEUE_POLLS = 648_000
 """Requests of a month with which Lambda asks the empty dead-letter queue: five pollers that wait for 20 seconds each."""
+PATROLS = 30 * 24 * 12
+"""Rounds of patrol in a month, every five minutes: `patrol.deliveries`."""
+PATROL_SECONDS, PATROL_OPERATIONS, PATROL_WRITES = 2.0, 2, 20
+"""Assumed: what a round over a few quiet repositories takes."""
+PATROL_METRICS = 7
+"""Counted in src/closeout/lambdas/patrol_log.py, which a test holds to it."""
 LOOK_OPERATIONS = 3
 """Durable operations of a look at the queue: `wait_for_condition` with its one poll, and a callback."""
 
@@ -184,7 +191,16 @@ def queued(usage: dict[str, Any]) -> list[Line]:
 
 def standing() -> list[Line]:
     """Return what a month costs in which nothing happens."""
-    return [Line("Secrets", SECRETS), Line("Alarms", ALARM_METRICS), Line("SQS", QUEUE_POLLS)]
+    return [
+        Line("Secrets", SECRETS),
+        Line("Alarms", ALARM_METRICS),
+        Line("SQS", QUEUE_POLLS),
+        Line("Metrics", PATROL_METRICS),
+        Line("Lambda requests", PATROLS),
+        Line("Lambda time", PATROLS * PATROL_SECONDS * WORKER_GB),
+        Line("Durable operations", PATROLS * PATROL_OPERATIONS),
+        Line("DynamoDB writes", PATROLS * PATROL_WRITES),
+    ]
 
 
 # --- the page ---------------------------------------------------------------------------------------------------

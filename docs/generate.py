@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from closeout.actions.permissions import needed
 from closeout.actions.registry import builtin
 from closeout.actions.spec import Action, Input
-from closeout.cli import man, reference
+from closeout.checks.registry import CHECKS
 from closeout.core import errors
 from closeout.core.errors import CloseoutError
 from closeout.testing.deliveries import SAMPLES
+from docs import cli_reference, man_pages
 
 REFERENCE = Path(__file__).parent / "reference"
 PATCHES = Path(__file__).parents[1] / "tests/emulator/patches.py"
@@ -140,6 +143,25 @@ def _plain(text: ast.expr, names: dict[str, str]) -> str:
     return str(ast.literal_eval(text))
 
 
+def checks_page() -> str:
+    """Write the reference of checks, from the registry."""
+    parts = [
+        WRITTEN_BY,
+        "# Checks\n",
+        "What [`closeout doctor` and `closeout drill`](../how-to/check-a-set-up.md) ask, in this order. The names do not change:",
+        "they are the `id` of `--json` and the label `check` of the metrics.",
+    ]
+    for group in dict.fromkeys(check.group for check in CHECKS):
+        rows = [
+            [f"`{check.id}`", check.looks, check.breaks, check.fix]
+            for check in CHECKS
+            if check.group == group
+        ]
+        table = _table(["check", "what it looks at", "what breaks if it is wrong", "how to mend it"], rows)
+        parts += [f"\n## {group}\n", table]
+    return "\n".join(parts) + "\n"
+
+
 def patches_page() -> str:
     """Write the list of ministack's patches."""
     parts = [
@@ -240,10 +262,11 @@ def _flat(text: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "actions.md": actions_page,
-    "cli.md": reference.page,
+    "checks.md": checks_page,
+    "cli.md": cli_reference.page,
     "emulator-patches.md": patches_page,
     "testing.md": testing_page,
-    **{f"../man/{name}": partial(str, text) for name, text in man.pages().items()},
+    **{f"../man/{name}": partial(str, text) for name, text in man_pages.pages().items()},
 }
 
 

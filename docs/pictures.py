@@ -14,11 +14,11 @@ from typing import Literal
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from closeout.cli.demo.narrator import Narrator  # noqa: E402
-from closeout.cli.demo.processes import Children  # noqa: E402
-from closeout.cli.demo.scenes import main_job  # noqa: E402
-from closeout.cli.demo.stage import build  # noqa: E402
-from tests.chromium import chromium  # noqa: E402
+from closeout.cli.demo.narrator import Narrator
+from closeout.cli.demo.processes import Children
+from closeout.cli.demo.scenes import main_job
+from closeout.cli.demo.stage import build
+from tests.chromium import chromium
 
 WIDTH, HEIGHT = 880, 590
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")

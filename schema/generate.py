@@ -6,15 +6,16 @@ Run `python schema/generate.py` after changing a key, a code or an action's inpu
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from closeout.actions.registry import builtin
-from closeout.config.reference import config_page, errors_page
-from closeout.config.schema import json_schema
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
+from closeout.actions.registry import builtin
+from schema.config_pages import config_page, errors_page
+from schema.json_schema import json_schema
 
 PAGES: dict[str, Callable[[], str]] = {
     "src/closeout/config/closeout.schema.json": lambda: (

@@ -22,7 +22,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
-from closeout.ledger.steps import rehearsed
+from closeout.ledger.steps import rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
     Clock,
@@ -117,6 +117,7 @@ class MemoryLedger:
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
         """Store the next attempt at a run. Raises `LedgerError`."""
         with self._lock:
@@ -124,7 +125,10 @@ class MemoryLedger:
             if last is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
             run = NewRun(run_id, last.run.automation, key, definition, queue_timeout)
-            execution = self._add(run, last.attempt + 1, last.delivery, requested_by)
+            source = last.delivery if delivery is None else int(delivery)
+            if source not in self._deliveries:
+                raise LedgerError(f"there is no delivery {source} in this ledger")
+            execution = self._add(run, last.attempt + 1, source, requested_by)
             if request is not None:
                 self.finish_request(request, execution)
             return execution
@@ -365,8 +369,9 @@ class MemoryLedger:
                 gone.update(
                     {"deliveries": 1, "runs": len(mine), "log lines": sum(len(run.lines) for run in mine)}
                 )
+                open_again = {run.run.run_id for run in mine if self._met_it_open(run)}
                 for run in mine:
-                    if self._deliveries[run.delivery].closing:
+                    if self._deliveries[run.delivery].closing and run.run.run_id not in open_again:
                         self._closing_runs.setdefault(run.run.run_id, (run.run.run_id, run.accepted_at))
                     del self._runs[run.number]
                 del self._deliveries[number]
@@ -374,6 +379,10 @@ class MemoryLedger:
             kept = self._closing_runs.items()
             self._closing_runs = {run_id: claim for run_id, claim in kept if claim[1] >= oldest}
         return dict(gone)
+
+    def _met_it_open(self, run: _Run) -> bool:
+        last = run is self._find(run.run.run_id)
+        return last and run.state.verdict == "cancelled" and reopened(_in_order(run))
 
     def close(self) -> None:
         """Do nothing."""

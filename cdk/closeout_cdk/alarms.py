@@ -173,7 +173,7 @@ class Alarms(Construct):
         failing = max(FAILING, -(-60 // minutes))
         self._alarm(
             "PatrolErrors",
-            metric("PatrolFailedRounds", "Minimum"),
+            metric("PatrolErrors", "Minimum"),
             1,
             "each patrol of the last hour, at least three, had errors: its log names what it cannot read",
             periods=min(failing, 1440 // minutes),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from closeout.cli import man
 from closeout.cli.main import SECTIONS
+from docs import man_pages
 from tests.acceptance.cli_process import ROOT
 
 PAGES = ROOT / "docs/man"
@@ -21,7 +21,7 @@ def test_every_command_has_its_page() -> None:
     names = [name for section in SECTIONS.values() for name in section]
     wanted = {"closeout.1", *(f"closeout-{name}.1" for name in names)}
     assert {page.name for page in PAGES.iterdir()} == wanted
-    assert {page.name: page.read_text("utf-8") for page in PAGES.iterdir()} == man.pages()
+    assert {page.name: page.read_text("utf-8") for page in PAGES.iterdir()} == man_pages.pages()
 
 
 @pytest.mark.skipif(

@@ -218,6 +218,42 @@ def test_what_cannot_be_asked_is_told_and_starts_nothing(scene: Machine) -> None
     assert patrol(scene).code == exits.FAILED
 
 
+def test_a_fortnight_without_the_server_an_empty_log_and_every_seventh_call_failing(scene: Machine) -> None:
+    """Each closing since the beginning is torn down once, nothing else is touched, and the gap in the log is told."""
+    github = scene.github
+    scene.start()
+    github.add_hook("acme/shop", url=scene.hook_url, secret=SECRET, events=("pull_request",))
+    close(github, 8)
+    until("the run of #8", lambda: [one["verdict"] for one in runs(scene)] == ["success"])
+    assert patrol(scene, "--json").json["errors"] == []
+    scene.kill()
+    be_away(github, range(25, 31))
+    for number in range(60):  # each sees the calls that no earlier one hits
+        github.faults.add("status", status=502, skip=3 + 6 * number, times=1)
+    scene.start()
+    until("a patrol without an error", lambda: patrol(scene, "--json").code == exits.OK)
+    until("the runs", lambda: len(gone(scene)) == 7, seconds=60)
+    until("their ends", lambda: [one["verdict"] for one in runs(scene)] == ["success"] * 7, seconds=60)
+    assert sum(fault["hits"] for fault in github.faults.all()) > 3
+    assert sorted(gone(scene)) == ["25", "26", "27", "28", "29", "30", "8"]
+    assert {one["heard"] for one in runs(scene) if one["number"] != 8} == {"closed-list"}
+    log = (scene.folder / "server.log").read_text()
+    assert "delivery log ends before the last known delivery" in log, log
+
+
+def be_away(github: FakeGitHub, numbers: range) -> None:
+    """Let people close pull requests for a fortnight, of which the hook's log keeps nothing. One stays open, one went into `main`."""
+    assert isinstance(github.world.now, Clock)
+    github.world.open_pull("acme/shop", number=50)
+    github.world.open_pull("acme/shop", number=51, base="main")
+    github.world.change_pull("acme/shop", 51, "closed")
+    for number in numbers:
+        github.world.now.ahead += 14 * 86_400 / len(numbers)
+        close(github, number)
+    github.sender.settle()
+    github.world.repository("acme/shop").deliveries.clear()
+
+
 def test_it_needs_once_and_a_token(scene: Machine) -> None:
     """Each is said in one sentence."""
     arguments = ["patrol", "--config", str(scene.config), "--db", str(scene.db)]

@@ -46,17 +46,28 @@ def scheduled(world: World) -> dict[str, Any]:
 
 
 def patrol(world: World, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Invoke patrol and wait for its report."""
-    client = world.cloud.client("lambda")
-    arn = client.invoke(
+    """Invoke patrol and return its report."""
+    found = ended(world, invoke(world, event))
+    assert found["Status"] == "SUCCEEDED", found
+    report: dict[str, Any] = json.loads(found["Result"])
+    return report
+
+
+def invoke(world: World, event: Mapping[str, Any]) -> str:
+    """Invoke patrol's function; return the ARN of its execution."""
+    started = world.cloud.client("lambda").invoke(
         FunctionName=world.outputs["PatrolAlias"], InvocationType="Event", Payload=json.dumps(event).encode()
-    )["DurableExecutionArn"]
-    ended = world.until(
+    )
+    return str(started["DurableExecutionArn"])
+
+
+def ended(world: World, arn: str) -> dict[str, Any]:
+    """Wait for an execution's end, and return what Lambda says of it."""
+    client = world.cloud.client("lambda")
+    found: dict[str, Any] = world.until(
         lambda: client.get_durable_execution(DurableExecutionArn=arn), lambda one: one["Status"] != "RUNNING"
     )
-    assert ended["Status"] == "SUCCEEDED", ended
-    report: dict[str, Any] = json.loads(ended["Result"])
-    return report
+    return found
 
 
 def close_unheard(world: World, number: int) -> None:
@@ -128,17 +139,20 @@ def test_a_patrol_that_could_not_ask_is_made_up_for_by_the_next(watched: World) 
 def test_patrols_that_meet_do_not_work_together(watched: World) -> None:
     """The second one does nothing, and says so; the command waits and asks again."""
     hold = watched.github.faults.add("hold", path=f"/repos/{REPOSITORY}/pulls")
-    client, alias = watched.cloud.client("lambda"), watched.outputs["PatrolAlias"]
-    first = client.invoke(FunctionName=alias, InvocationType="Event", Payload=json.dumps(EVERYTHING).encode())
+    first = invoke(watched, EVERYTHING)
     watched.until(lambda: hold.hits, lambda hits: hits == 1)
     assert patrol(watched, scheduled(watched)) == BUSY
     watched.github.faults.clear()
-    ended = watched.until(
-        lambda: client.get_durable_execution(DurableExecutionArn=first["DurableExecutionArn"]),
-        lambda one: one["Status"] != "RUNNING",
-    )
-    assert json.loads(ended["Result"])["errors"] == []
+    assert json.loads(ended(watched, first)["Result"])["errors"] == []
     assert patrol(watched, scheduled(watched))["errors"] == []
+
+
+@pytest.mark.parametrize("event", [{}, {"clean": {}}, {"patrol": {}, "clean": {}}, {"patrol": "everything"}])
+def test_any_other_event_is_an_error(watched: World, event: dict[str, Any]) -> None:
+    """Nothing is done that nobody understood."""
+    found = ended(watched, invoke(watched, event))
+    assert found["Status"] == "FAILED"
+    assert "says nothing that can be done" in json.dumps(found.get("Error"))
 
 
 def test_patrols_role_may_list_and_not_delete(watched: World) -> None:

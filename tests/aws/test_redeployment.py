@@ -63,7 +63,7 @@ def update_that_fails(world: World) -> str:
     cloudformation = world.cloud.client("cloudformation")
     template = world.cdk.template()
     resources = template["Resources"]
-    (version,) = [name for name, made in resources.items() if made["Type"] == "AWS::Lambda::Version"]
+    (version,) = [name for name in resources if name.startswith("FunctionsWorkerCurrentVersion")]
     (chore,) = [name for name in resources if name.startswith("ChoresPublished")]
     resources["Fails"] = {**resources[chore], "DependsOn": [version]}
     resources["Fails"]["Properties"] = {**resources[chore]["Properties"], "Chore": "fail"}

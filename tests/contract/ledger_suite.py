@@ -219,6 +219,25 @@ class LedgerSuite:
             ("s", 1, "g3"),
         }
 
+    def test_an_attempt_may_read_another_delivery_of_its_closing(self, bench: LedgerBench) -> None:
+        """The list that was heard first may lack what the webhook says; a delivery that is not there is no payload."""
+        closing = "501001/1700017/2026-03-14T09:26:53Z"
+        first = new_delivery(bench, "g1", body=b'{"n": 1}')._replace(closing=closing, origin="closed-list")
+        bench.accept(first, [new_run("r")])
+        second = new_delivery(bench, "g2", body=b'{"n": 2}')._replace(closing=closing)
+        told = bench.accept(second, [new_run("r")]).delivery
+        bench.finish(f"{run_id('r')}-1", Ending("failure", "who closed it is unknown"))
+        with pytest.raises(LedgerError):
+            again(bench, "r", delivery="9" if isinstance(told, str) else 9)
+        assert again(bench, "r", delivery=told) == f"{run_id('r')}-2"
+        view = shown(bench, "r")
+        assert (view.delivery, view.guid, view.heard, view.closing) == (told, "g2", "webhook", closing)
+        assert bench.reader.body(view.delivery) == b'{"n": 2}'
+        bench.finish(view.execution, Ending("success", "done"))
+        assert again(bench, "r") == f"{run_id('r')}-3"
+        assert shown(bench, "r").delivery == told
+        assert bench.accept(second._replace(guid="g3"), [new_run("r")])[1:] == ((run_id("r"),), True, ())
+
     def test_a_run_can_take_the_closing_that_it_learned(self, bench: LedgerBench) -> None:
         """Then no delivery starts the run of that closing; one that is there already keeps it."""
         closing, late = "501001/1700017/2026-03-14T09:26:53Z", accept(bench, "r").runs[0]

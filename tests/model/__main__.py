@@ -6,7 +6,9 @@ import argparse
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -14,7 +16,21 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.model.machine import HAPPENED, Closings
 from tests.model.on_disk import ClosingsOnDisk
 
-STORES = {"memory": Closings, "sqlite": ClosingsOnDisk}
+
+@contextmanager
+def _on_dynamodb() -> Iterator[Callable[[], Closings]]:
+    from closeout.testing.aws import FakeAws
+    from tests.model.on_dynamodb import ClosingsOnDynamodb
+
+    with FakeAws() as aws:
+        yield lambda: ClosingsOnDynamodb(aws)
+
+
+STORES: Mapping[str, Callable[[], AbstractContextManager[Callable[[], Closings]]]] = {
+    "memory": lambda: nullcontext(Closings),
+    "sqlite": lambda: nullcontext(ClosingsOnDisk),
+    "dynamodb": _on_dynamodb,
+}
 
 
 def effort(histories: int, steps: int = 40, *, known: bool = False) -> settings:
@@ -42,8 +58,9 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{given.histories} histories over {given.store}, --seed {given.seed}", flush=True)
     began = time.monotonic()
-    machine = seed(given.seed)(STORES[given.store])
-    run_state_machine_as_test(machine, settings=effort(given.histories, given.steps))
+    with STORES[given.store]() as machine:
+        make: Any = seed(given.seed)(machine)  # Hypothesis takes a factory as well
+        run_state_machine_as_test(make, settings=effort(given.histories, given.steps))
     print(f"{given.histories} histories held, in {time.monotonic() - began:.0f} s")
     print(statistics(HAPPENED))
 

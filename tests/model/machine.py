@@ -50,6 +50,7 @@ def automation(name: str, repository: str, *, branches: tuple[str, ...] = ()) ->
         steps=(step(f"{name}-${{{{ event.pull_request.number }}}}"),),
         status_context=f"closeout/{name}",
         bases="ever" if branches else "at-close",
+        patrol="off",
     )
 
 
@@ -93,10 +94,11 @@ class Closings(People):
         try:
             do()
         except Died:
+            self.fate.born()
             self.process = self.start()
             return False
         finally:
-            self.fate.dies_in = None
+            self.fate.born()
         return True
 
     @initialize()
@@ -281,9 +283,20 @@ class Closings(People):
         """It is on again."""
         self.up, self.process = True, self.start()
 
-    @rule(closed=st.lists(ANY, min_size=1, max_size=6), duration=st.sampled_from(OUTAGES), logs=st.booleans())
-    def be_away(self, closed: list[int], duration: int, logs: bool) -> None:
-        """The machine is off while people close pull requests, and nobody tells it later."""
+    @rule(
+        closed=st.lists(ANY, min_size=1, max_size=6),
+        duration=st.sampled_from(OUTAGES),
+        logs=st.booleans(),
+        nth=st.sampled_from([0, 2, 3, 5, 7]),
+        dies_in=DIES,
+    )
+    def be_away(
+        self, closed: list[int], duration: int, logs: bool, nth: int = 0, dies_in: int | None = None
+    ) -> None:
+        """The machine is off while people close pull requests, and nobody tells it later. It starts with a patrol.
+
+        Every Nth call to GitHub may fail then.
+        """
         self.up = False
         for index in closed:
             self.clock.advance(duration / len(closed))
@@ -295,6 +308,10 @@ class Closings(People):
         self.happened["outage of hours" if duration < DAY else "outage of days"] += 1
         self.happened["outage of 14 days with an empty log"] += duration == 14 * DAY and not logs
         self.come_back()
+        before = self.fate.nth
+        self.fate.nth = nth or before
+        self.patrol(lists=True, dies_in=dies_in)
+        self.fate.nth = before
 
     # --- the end ------------------------------------------------------------------------------------------
 

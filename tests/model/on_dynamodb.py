@@ -8,32 +8,35 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 
+from closeout.config.patrol import PatrolSettings
 from closeout.core.automation import Automation
-from closeout.core.errors import CloseoutError
 from closeout.core.ids import parse_execution
-from closeout.core.records import Accepted, NewDelivery, NewRun
+from closeout.core.redact import Redactor
 from closeout.engine.lambda_ import DONE, LambdaEngine
 from closeout.lambdas.aws_client import AwsClient, Call, Response
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
+from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.patrol.report import Report
 from closeout.ports import Ending, Incoming
 from closeout.run.finalize import make_finalizer
-from closeout.stack.table import delivery_id
+from closeout.stack.patrol import mark_key
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.dynamo import create_ledger, deploy
+from closeout.testing.github.world import Pull, Repository
 from closeout.wiring.stack_ledger import Place, StackLedger
+from closeout.wiring.stack_patrols import StackPatrols, StartingAttempts
 from tests.direct import pass_over_sockets, post
 from tests.model.machine import Closings
-from tests.model.outside import Died, Fate
-from tests.model.process import Process, Store
+from tests.model.outside import HOOK_URL, Died, Fate, GitHub
+from tests.model.process import Ended, Process, Store
 
 WORKER = "arn:aws:lambda:us-east-1:123456789012:function:worker:live"
 WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
@@ -112,7 +115,7 @@ class _Sender(AwsClient):
 
 
 class TableLedger:
-    """What the model's process asks of its ledger, over the stack's table. Marks are in memory."""
+    """What the model's process asks of its ledger, over the stack's table."""
 
     def __init__(self, aws: FakeAws, name: str, fate: Fate, clock: FakeClock) -> None:
         self.name = name
@@ -121,40 +124,18 @@ class TableLedger:
         create_ledger(self.dynamo, name)
         clients = {"dynamodb": _Mortal(self.dynamo, fate), "lambda": self.service}
         self.stack = StackLedger(Place(name, "no-bucket", WORKER, "no-logs"), clients.get, clock)
-        self.attempts = self.stack.attempts
+        self.attempts = StartingAttempts(self.stack)
         self._clock = clock
-        self._writer = DeliveryWriter(
+        writer = DeliveryWriter(
             _Sender(aws, fate, self.service, clock), Destination(name, "no-bucket", WORKER, 90), clock.advance
         )
-        self._marks: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def accept_wait(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> Accepted:
-        """Store a delivery as the receiver does, and start its runs."""
-        return self._writer.accept(delivery, runs)
+        self.accept_wait = writer.accept
+        marks = DynamoMarks(self.stack.table)
+        self.marks, self.save_mark, self.has_delivery = marks.marks, marks.save_mark, marks.has_delivery
 
     def accept_group(self, group: Sequence[Incoming]) -> None:
-        """Store each delivery, then call its callback."""
-        for delivery, runs, done in group:
-            try:
-                done(self._writer.accept(delivery, runs))
-            except CloseoutError as error:
-                done(error)
-
-    def has_delivery(self, hook: str, guid: str) -> bool:
-        """Whether a delivery is stored."""
-        return self.stack.views.delivery(delivery_id(hook, guid)) is not None
-
-    def marks(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return patrol's marks of a kind."""
-        return {key: value for (of, key), value in self._marks.items() if of == kind}
-
-    def save_mark(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
-        """Keep a mark."""
-        self._marks[kind, key] = dict(value)
-
-    def claim_closing(self, closing: str, run_id: str, owner: str) -> str:
-        """Give a closing to a run that learned it while it runs."""
-        return self.attempts.claim_closing(closing, run_id, owner)
+        """Never called: patrol on AWS has its own way to the receiver's writer."""
+        raise NotImplementedError
 
     def recover(self) -> None:
         """Do nothing: each invocation finds out by itself."""
@@ -163,7 +144,11 @@ class TableLedger:
         """Let DynamoDB remove what has expired, which is all that ever goes."""
         for item in self.dynamo.scan(TableName=self.name)["Items"]:
             if float(item.get("expires", {}).get("N", "inf")) < self._clock.now():
-                self.dynamo.delete_item(TableName=self.name, Key={"pk": item["pk"], "sk": item["sk"]})
+                self.remove({"pk": item["pk"], "sk": item["sk"]})
+
+    def remove(self, key: Any) -> None:
+        """Remove an item."""
+        self.dynamo.delete_item(TableName=self.name, Key=key)
 
 
 class StackStore(Store):
@@ -171,10 +156,11 @@ class StackStore(Store):
 
     ledger: TableLedger
 
-    def start(self, executions: Iterable[str]) -> None:
-        """Start what was stored."""
-        for execution in executions:
-            self.ledger.stack.starts.start(execution)
+    def lose_marks(self) -> None:
+        """Lose how far patrol has read."""
+        for kind in ("repository", "hook"):
+            for key in self.ledger.marks(kind):
+                self.ledger.remove(mark_key(kind, key))
 
     def look(self, execution: str) -> None:
         """Remember the ending of an execution that is over."""
@@ -213,14 +199,28 @@ class StackProcess(Process):
             report=lambda _execution, _text: None,
             pause=self._clock.advance,
         )
+        clients: Any = GitHubAlone(github)
+        self._patrols = StackPatrols(
+            table.stack,
+            clients,
+            table.accept_wait,
+            PatrolSettings(),
+            name="stack",
+            webhook=HOOK_URL,
+            redactor=Redactor([]),
+            clock=self._clock,
+            pause=self._clock.advance,
+        )
+
+    def make_rechecks(self, attempts: Any, deps: Any) -> Any:
+        """Return nothing that looks again: on AWS that is another function's work, which this model does not have."""
+        return NoRechecks()
 
     def patrol(self, *, deliveries: bool = True, closings: bool = True) -> Report:
-        """Make one round, and start what was stored and never started."""
-        report = super().patrol(deliveries=deliveries, closings=closings)
-        for run in self._store.ledger.stack.views.runs(state="queued"):
-            if not self._store.ledger.attempts.is_started(run.execution):
-                self._store.start([run.execution])
-        return report
+        """Make the round that patrol's function makes when it is asked for everything, or of what is due."""
+        del deliveries
+        made = self._patrols.patrol("a-patrol", lambda: INVOCATION, everything=closings)
+        return Report(errors=["another patrol is under way"]) if made is None else made.report
 
     def work(self) -> float | None:
         """Let Lambda invoke what is due."""
@@ -232,16 +232,34 @@ class StackProcess(Process):
 
     def _invoke(self, execution: str) -> float | None:
         """Invoke the worker as its durable function does; return when to invoke it again."""
-        deaths = self._fate.deaths
         outcome = self._engine.advance(execution, lambda: INVOCATION)
         if "queued" in outcome:
             outcome = self._engine.advance(execution, lambda: INVOCATION, execution)
-        if self._fate.deaths > deaths:  # the engine takes it for an invocation that another one has replaced
+        if self._fate.dead:  # the engine takes it for an invocation that another one has replaced
             raise Died
         if outcome == DONE:
             self._store.look(execution)
             return None
         return float(outcome["wake"])
+
+
+class GitHubAlone(NamedTuple):
+    """`SharedClients`, of which patrol needs GitHub."""
+
+    github: GitHub
+
+
+class NoRechecks:
+    """Looks at nothing again."""
+
+    def recover(self) -> None:
+        """Do nothing."""
+
+    def hurry(self, _repository: str, _number: int) -> None:
+        """Do nothing."""
+
+    def next_at(self) -> None:
+        """Return that nothing is due."""
 
 
 class ClosingsOnDynamodb(Closings):
@@ -260,6 +278,12 @@ class ClosingsOnDynamodb(Closings):
         """Deploy."""
         assert isinstance(self.store, StackStore)
         return StackProcess(self.github, self.cloud, self.store, self.automations)
+
+    def ask_guard(self, repository: Repository, pull: Pull) -> None:
+        """Do nothing: the guard is another function."""
+
+    def check_late_deploy(self, name: str, ends: list[Ended]) -> None:
+        """Do nothing: the rechecks are another function's."""
 
     def teardown(self) -> None:
         """Remove the table in the end."""

@@ -52,14 +52,21 @@ class Fate:
     failed: int = 0
     deaths: int = 0
 
+    dead: bool = False
+    """Whether it was killed: then it does nothing more, not even in a `finally`."""
+
     def step(self) -> None:
         """Count what the process does outside itself. Raises `Died`."""
         if self.dies_in is not None:
             self.dies_in -= 1
             if self.dies_in < 0:
-                self.dies_in = None
-                self.deaths += 1
+                self.deaths += not self.dead
+                self.dead = True
                 raise Died
+
+    def born(self) -> None:
+        """Let another process take over."""
+        self.dies_in, self.dead = None, False
 
     def fails(self) -> bool:
         """Whether the next call to GitHub fails."""

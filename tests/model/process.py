@@ -66,8 +66,8 @@ class Store:
         """What rechecks reported."""
         self._lost: set[tuple[str, str]] = set()
 
-    def start(self, executions: Iterable[str]) -> None:
-        """Start what was stored; a server's engine finds it by itself."""
+    def started(self, executions: Iterable[str]) -> None:
+        """Do nothing: a server's engine finds by itself what was stored, and on AWS whatever stores it starts it."""
 
     def teardowns(self, repository: str, number: int) -> Sequence[str]:
         """Return the executions on their way that the closing of a pull request started."""
@@ -126,7 +126,7 @@ class Process:
             attempts,
             self._automations,
             matched=self._receiver.runs,
-            start=store.start,
+            start=store.started,
         )
         self._ledger = ledger
         self._patrol = Patrol(
@@ -138,7 +138,7 @@ class Process:
                 ledger,
                 attempts,
                 ledger.accept_group,
-                store.start,
+                store.started,
                 lambda runs: reruns.closed_again(runs, by="patrol"),
                 self._clock.now,
             ),
@@ -147,16 +147,21 @@ class Process:
             pause=self._clock.advance,
         )
         store.ledger.recover()
-        self.rechecks = Rechecks(
-            store.reader,
+        self.rechecks = self.make_rechecks(attempts, deps)
+        self.rechecks.recover()
+
+    def make_rechecks(self, attempts: Any, deps: RunDeps) -> Rechecks:
+        """Return what looks again after teardowns."""
+        mark = Mark(lambda: self._store.rechecked, self._note_rechecked)
+        return Rechecks(
+            self._store.reader,
             attempts,
             self._automations,
             deps,
-            mark=Mark(lambda: store.rechecked, self._note_rechecked),
+            mark=mark,
             start=lambda: None,
-            report=store.told.append,
+            report=self._store.told.append,
         )
-        self.rechecks.recover()
 
     def _note_rechecked(self, until: float) -> None:
         self._fate.step()

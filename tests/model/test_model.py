@@ -21,16 +21,30 @@ def test_the_same_holds_on_disk() -> None:
     run_state_machine_as_test(ClosingsOnDisk, settings=effort(8, known=True))
 
 
-def test_a_fortnight_without_the_server_and_every_seventh_call_failing() -> None:
+@pytest.mark.parametrize("model", [Closings, ClosingsOnDisk])
+def test_a_fortnight_without_the_server_and_every_seventh_call_failing(model: type[Closings]) -> None:
     """What issue 10 calls done, as one history: the logs are empty, so the lists tell it all."""
-    machine = begun()
-    for which in (0, 1, 0, 1):
-        machine.open_pull(which, deployed=True, base="develop")
-    machine.be_away([0, 1, 2, 3], 14 * DAY, logs=False)
+    spend_a_fortnight(model())
+
+
+def spend_a_fortnight(machine: Closings) -> None:
+    """Hear of nothing for a fortnight, then patrol: each closing runs once, and patrol's lists tell them all."""
+    machine.begin()
+    before = len(machine.closings)
     machine.trouble(7, "502", 0, 5_000)
-    machine.patrol(lists=True, dies_in=None)
+    machine.be_away([0, 3, 1, 2], 14 * DAY, logs=False)
+    for _ in range(3):
+        machine.patrol(lists=True, dies_in=None)
+        machine.wait(3_600)
+    machine.finish_runs()
+    ran = sorted((end.closing, end.automation, end.heard) for end in machine.store.endings)
+    expected = [
+        (str(closing), name, "closed-list")
+        for repository, _, closing in machine.closings[before:]
+        for name in (("database", "preview") if repository is machine.repositories[0] else ("page",))
+    ]
     machine.teardown()
-    assert {end.heard for end in machine.store.endings} == {"closed-list"}
+    assert ran == sorted(expected)
 
 
 def test_a_repository_that_is_renamed_before_the_file_says_so() -> None:
@@ -67,6 +81,21 @@ def test_an_answer_that_lags_cancels_a_run_and_patrol_starts_it_again() -> None:
     machine.arrive(0, after=0, as_sent=True, dies_in=None)
     machine.work(dies_in=None)
     assert {end.verdict for end in machine.store.endings} == {"cancelled"}
+    machine.teardown()
+
+
+@pytest.mark.parametrize("model", [Closings, ClosingsOnDisk])
+def test_a_closing_whose_run_met_it_open_starts_anew_after_a_prune(model: type[Closings]) -> None:
+    """Found by the model: the pruned run kept the closing, and patrol took it for one that was acted upon."""
+    machine = model()
+    machine.begin()
+    machine.trouble(0, "502", 60, 5_000)
+    machine.close_pull(0, merged=False)
+    machine.arrive(0, after=0, as_sent=True, dies_in=None)
+    machine.work(dies_in=None)
+    assert {end.verdict for end in machine.store.endings} == {"cancelled"}
+    machine.wait(3_600)
+    machine.lose_memory("all deliveries")
     machine.teardown()
 
 

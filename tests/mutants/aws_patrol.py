@@ -47,6 +47,20 @@ MUTANTS: tuple[Mutant, ...] = (
         (f"{PATROLS}::test_a_run_that_could_not_be_started_is_started_by_the_next_patrol",),
     ),
     Mutant(
+        "patrol on AWS: an attempt from a definition that was not deployed",
+        WIRING,
+        "        if self._ledger.table.get(known_key(definition_digest(definition))) is None:",
+        "        if False:",
+        (f"{PATROLS}::test_a_definition_that_was_not_deployed_gets_no_attempt",),
+    ),
+    Mutant(
+        "patrol on AWS: an audit that was killed is repeated at once",
+        WIRING,
+        '                rounds.keep("audit", {"ended_at": self._clock.now()})',
+        "                pass",
+        (f"{PATROLS}::test_an_audit_that_lambda_killed_is_not_repeated_at_once",),
+    ),
+    Mutant(
         "patrol on AWS: the audit assumes the roles of steps",
         "src/closeout/wiring/orphans.py",
         "            if one.reason is None and (assumes or one.step.assume_role is None)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import (
     aws_patrol,
     aws_rechecks,
+    checks,
     closings,
     connections,
     deployment,
@@ -567,6 +568,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *patrol.MUTANTS,
     *reactions.MUTANTS,
     *aws_patrol.MUTANTS,
+    *checks.MUTANTS,
     *closings.MUTANTS,
     *connections.MUTANTS,
     *deployment.MUTANTS,

@@ -47,7 +47,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a search that was ended is a yes",
         f"{CONFIG}/uniqueness.py",
-        "            _undecided(one.use.at)",
+        '            one.use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")',
         "            pass",
         ("tests/unit/config/test_uniqueness.py::test_a_hostile_file_costs_a_bounded_search",),
     ),

@@ -11,6 +11,13 @@ INTAKE = "tests/unit/wiring/test_api_intake.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "patrol: a new repository is taken for the one whose old name it has",
+        "src/closeout/patrol/closings.py",
+        "            if read.begun:\n",
+        "            if False:\n",
+        (f"{LIST}::test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it",),
+    ),
+    Mutant(
         "patrol: the daily audit spends what runs need",
         "src/closeout/wiring/orphans.py",
         "            return self._reader.read(path, query or {}).body",

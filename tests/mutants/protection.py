@@ -22,6 +22,22 @@ NONSENSE = "tests/unit/actions/aws/test_nonsense_answers.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "another repository's run counts as an earlier one, because it has the old name",
+        "src/closeout/ledger/sqlite/views.sql",
+        "o.run_id <> r.run_id\n  AND coalesce(rtrim(e.closing, replace(e.closing, '/', '')) = rtrim(d.closing, replace(d.closing, '/', '')),\n               e.repository = d.repository)",
+        "o.run_id <> r.run_id\n  AND e.repository = d.repository",
+        (
+            "tests/unit/ledger/sqlite/test_views.py::test_earlier_and_later_closings_are_those_of_the_same_pull_request",
+        ),
+    ),
+    Mutant(
+        "a recheck that comes due while an attempt runs is dropped",
+        "src/closeout/wiring/rechecks.py",
+        "            if not self._postponed(due):\n",
+        "            if True:\n",
+        (f"{RECHECKS}::test_a_recheck_that_comes_due_while_a_further_attempt_runs_is_made_after_it",),
+    ),
+    Mutant(
         "a recheck does not ask whether the pull request is closed",
         "src/closeout/run/recheck.py",
         "    livecheck.check(subject, deps.github)\n",

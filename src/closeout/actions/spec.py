@@ -189,6 +189,16 @@ class Work(Protocol):
 Inputs: TypeAlias = Mapping[str, Any]
 
 
+def no_permissions(_inputs: Inputs) -> tuple[Permission, ...]:
+    """Return nothing: the action needs no right that closeout knows of."""
+    return ()
+
+
+def nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
+    """Return nothing: `apply` reports the result, and there is nothing to look for afterwards."""
+    return ()
+
+
 class Existing(NamedTuple):
     """Something that exists now, as an inventory found it."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from closeout.adapters import github_answers as answers
-from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError
+from closeout.core.errors import CloseoutError, ConfigError, InputError, ServiceError, unusable_answer
 from closeout.core.url import Url, parse_base
 from closeout.ports import HttpAnswer, Json, PullRequest
 from closeout.ports.patrol import Page
@@ -93,13 +93,13 @@ class GitHubClient:
                 head_ref=answer["head"]["ref"],
             )
         except (KeyError, TypeError, IndexError):
-            raise _unusable("GET", path, "the answer is not a pull request") from None
+            raise unusable_answer(f"GET {path}", "the answer is not a pull request") from None
         whole = all(
             type(n) is int for n in (found.id, found.number, found.base_repository_id, found.base_owner_id)
         )
         named = isinstance(found.base_repository, str) and _REPOSITORY.fullmatch(found.base_repository)
         if not whole or not named or found.number != number or found.state not in ("open", "closed"):
-            raise _unusable("GET", path, "the answer is not the pull request that was asked for")
+            raise unusable_answer(f"GET {path}", "the answer is not the pull request that was asked for")
         return found
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class GitHubClient:
                         *([file["previous_filename"]] if "previous_filename" in file else []),
                     ]
             except (KeyError, TypeError):
-                raise _unusable("GET", path, "the answer is not a list of files") from None
+                raise unusable_answer(f"GET {path}", "the answer is not a list of files") from None
             if len(answer) < PAGE:
                 break
         return tuple(names)
@@ -132,9 +132,9 @@ class GitHubClient:
         try:
             found = [(pull["number"], pull["state"], pull["head"]["ref"]) for pull in _listed(answer)]
         except (KeyError, TypeError):
-            raise _unusable("GET", path, "the answer is not a list of pull requests") from None
+            raise unusable_answer(f"GET {path}", "the answer is not a list of pull requests") from None
         if any(type(pull[0]) is not int or pull[1:] != ("open", branch) for pull in found):
-            raise _unusable("GET", path, "the answer is not the list that was asked for")
+            raise unusable_answer(f"GET {path}", "the answer is not the list that was asked for")
         return tuple(number for number, _, _ in found)
 
     def ref_exists(self, repository: str, ref: str) -> bool:
@@ -149,11 +149,13 @@ class GitHubClient:
         home = self.request("GET", _repo(repository))
         default = home.get("default_branch") if isinstance(home, dict) else None
         if not isinstance(default, str) or ref == f"heads/{default}":
-            raise _unusable("GET", path, "the repository does not name another branch to compare with")
+            raise unusable_answer(
+                f"GET {path}", "the repository does not name another branch to compare with"
+            )
         witness = f"heads/{default}"
         if not self._ref(f"{_repo(repository)}/git/ref/{quote(witness, safe='/')}", witness):
-            raise _unusable(
-                "GET", path, f"neither {ref} nor {witness} can be read: the token may lack Contents: read"
+            raise unusable_answer(
+                f"GET {path}", f"neither {ref} nor {witness} can be read: the token may lack Contents: read"
             )
         return False
 
@@ -166,7 +168,7 @@ class GitHubClient:
         if not 200 <= answer.status < 300:
             raise self._failure("GET", path, answer)
         if not isinstance(body, dict) or body.get("ref") != f"refs/{ref}":
-            raise _unusable("GET", path, "the answer is not the ref that was asked for")
+            raise unusable_answer(f"GET {path}", "the answer is not the ref that was asked for")
         return True
 
     def request(
@@ -192,7 +194,7 @@ class GitHubClient:
         try:
             return answers.page(answer, body)
         except ValueError as error:
-            raise _unusable("GET", path, str(error)) from None
+            raise unusable_answer(f"GET {path}", str(error)) from None
 
     # --- sending ----------------------------------------------------------------------------------------
 
@@ -358,16 +360,6 @@ def _decode(method: str, path: str, answer: HttpAnswer) -> Json:
             transient=True,
             http_status=answer.status,
         ) from None
-
-
-def _unusable(method: str, path: str, text: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: {method} {path}: {text}",
-        service="github",
-        operation=f"{method} {path}",
-        reason="unusable-answer",
-        transient=True,
-    )
 
 
 def _refused(method: str, path: str, reason: str, text: str) -> ServiceError:

@@ -69,8 +69,6 @@ class Outcome(NamedTuple):
     @property
     def fix(self) -> str | None:
         """Return what mends it; None if there is nothing to mend."""
-        if self.result.state in ("fine", "skipped"):
-            return None
         return self.result.fix or (self.check.fix if self.result.state == "wrong" else None)
 
     def to_json(self) -> dict[str, Any]:

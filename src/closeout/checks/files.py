@@ -64,7 +64,9 @@ def _secrets(world: World, references: Sequence[str]) -> Result:
         try:
             world.outside.secrets.read(reference)
         except SecretError as error:
-            results.append(failed(error))
+            results.append(
+                failed(error, f"put the secret where {reference} says, for its owner only (chmod 600)")
+            )
         except Exception as error:  # noqa: BLE001 - its text may hold the value
             results.append(unknown(f"{reference} cannot be read: {type(error).__name__}"))
     return worst(results, f"{', '.join(references)} can be read")

@@ -35,6 +35,7 @@ REMOTE = (
 """File systems of other machines, on which SQLite's locks and its log cannot be relied upon (sqlite.org/useovernet.html)."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TIMEOUT = 10.0
+URL_UNKNOWN = "write `public-url` into the file, or start `closeout serve` once"
 
 
 def _clock(world: World) -> Result:
@@ -56,9 +57,9 @@ def _clock(world: World) -> Result:
 
 
 def _disk(world: World) -> Result:
-    folder = world.ledger.path.parent
+    folder = world.place.path.parent.resolve()
     try:
-        free = world.ledger.free()
+        free = world.place.free()
     except OSError as error:
         return unknown(f"nobody knows how much space {folder} has ({error.strerror})")
     if free < FREE_BYTES:
@@ -67,16 +68,16 @@ def _disk(world: World) -> Result:
 
 
 def _place(world: World) -> Result:
-    kind = world.ledger.file_system()
+    kind = world.place.file_system()
     if kind is None:
         return skipped("this machine does not say what file system the ledger is on")
     if kind in REMOTE:
-        return wrong(f"{world.ledger.path} is on a network file system ({kind})")
+        return wrong(f"{world.place.path} is on a network file system ({kind})")
     return fine(f"the ledger is on a local file system ({kind})")
 
 
 def _ledger(world: World) -> Result:
-    path = world.ledger.path
+    path = world.place.path
     if not path.parent.is_dir():
         return wrong(
             f"the folder {path.parent} of the ledger does not exist",
@@ -92,7 +93,7 @@ def _ledger(world: World) -> Result:
 
 
 def _writable(world: World) -> Result:
-    place = world.ledger.unwritable()
+    place = world.place.unwritable()
     if place is not None:
         return wrong(f"this user may not write {place}")
     return fine("this user may write the ledger and its folder")
@@ -101,15 +102,20 @@ def _writable(world: World) -> Result:
 def _server(world: World) -> Result:
     if not world.ledger.exists():
         return skipped("there is no ledger yet, so no server")
-    if not world.ledger.held():
+    if not world.place.held():
         return wrong("no server runs on this ledger")
     return fine("a server runs on this ledger")
 
 
-def _public_url(world: World) -> Result:
+def _url_known(world: World) -> Result:
     base = world.base()
     if base is None:
-        return unknown("nobody knows yet at which URL closeout is reached", "write `public-url`")
+        return unknown("nobody knows yet at which URL GitHub reaches closeout", URL_UNKNOWN)
+    return fine(f"GitHub is to reach closeout at {base}")
+
+
+def _public_url(world: World) -> Result:
+    base = world.base()
     local = urlsplit(base).hostname in LOOPBACK
     if local and urlsplit(_api_url(world)).hostname not in LOOPBACK:
         return wrong(f"GitHub cannot reach {base}: it is an address of this machine only")
@@ -205,13 +211,22 @@ CHECKS = (
         after=("ledger",),
     ),
     Check(
+        id="public-url-known",
+        group="Machine",
+        looks="the file, or the server that last ran, says at which URL GitHub reaches closeout",
+        breaks="nobody can check the webhooks",
+        fix=URL_UNKNOWN,
+        ask=_url_known,
+        after=("configuration-variables", "ledger"),
+    ),
+    Check(
         id="public-url",
         group="Machine",
         looks="closeout's public URL can be reached from here, and is none of this machine only",
         breaks="GitHub cannot deliver, and nobody can open Details links",
         fix="set `public-url` to where GitHub reaches closeout; check DNS, certificate, firewall and proxy",
         ask=_public_url,
-        after=("configuration-variables", "ledger", "server"),
+        after=("public-url-known", "server"),
     ),
     Check(
         id="server-ready",
@@ -220,7 +235,7 @@ CHECKS = (
         breaks="deliveries are refused, or their runs wait",
         fix="see the server's log, which says why",
         ask=_ready,
-        after=("configuration", "ledger", "server", "public-url"),
+        after=("public-url-known", "server", "public-url"),
     ),
     Check(
         id="paused",

@@ -23,6 +23,18 @@ CHECKS: tuple[Check, ...] = (
 """Each stands behind those that it comes after."""
 
 
+OF_A_MACHINE = (
+    *(check.id for check in files.CHECKS if check.id not in ("configuration", "secret-github")),
+    *(check.id for check in machine.CHECKS if check.id not in ("clock", "paused")),
+    *(check.id for check in coverage.CHECKS if check.id != "patrol-patterns"),
+    "aws-credentials",
+    "aws-role",
+    "aws-cloudformation-role",
+)
+"""What cannot be asked of a stack: it has no files and no server, and its credentials are the worker's alone."""
+ON_STACK = tuple(check for check in CHECKS if check.id not in OF_A_MACHINE)
+
+
 def ask(
     world: World, checks: Sequence[Check] = CHECKS, told: Callable[[Check], object] = lambda _check: None
 ) -> Iterator[Outcome]:

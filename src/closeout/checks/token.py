@@ -75,13 +75,11 @@ def _api(world: World) -> Result:
 
 def _accepted(world: World) -> Result:
     try:
-        page = world.limits()
+        world.limits()
     except ServiceError as error:
         if error.http_status == 401:
             return wrong("GitHub does not accept the token: it is wrong or has expired")
-        return fine("GitHub accepts the token")
-    left = f": {page.remaining} of {page.limit} calls left" if page.remaining is not None else ""
-    return fine(f"GitHub accepts the token{left}")
+    return fine("GitHub accepts the token")
 
 
 def _limit(world: World) -> Result:
@@ -144,7 +142,7 @@ def needed(world: World, permission: str) -> tuple[str, ...]:
 def _may_read(permission: str, world: World) -> Result:
     names = needed(world, permission)
     if not names:
-        return skipped(f"no repository that the token can read needs `{permission}`")
+        return skipped(f"nothing needs `{permission.replace('_', ' ')}`")
     shown = permission.replace("_", " ").capitalize()
     results = [_read(world, name, permission, shown) for name in names]
     return worst(results, f"the token can read {shown.lower()} in {counted(len(names))}")

@@ -42,17 +42,6 @@ def ours(world: World) -> list[Owned]:
     return list(known.values())
 
 
-def _known_url(ask: Callable[[World], Result]) -> Callable[[World], Result]:
-    """Return a check that cannot be asked while nobody knows this closeout's URL."""
-
-    def asked(world: World) -> Result:
-        if world.base() is None:
-            return unknown("nobody knows yet at which URL closeout is reached", "write `public-url`")
-        return ask(world)
-
-    return with_token(asked)
-
-
 def _readable(world: World) -> Result:
     names = visible(world)
     if not names:
@@ -273,8 +262,8 @@ CHECKS = (
         looks="each repository, or its organization, has a webhook of closeout's",
         breaks="closeout hears of nothing there; patrol finds closings up to an hour later",
         fix=f"add a webhook ({PLACE} → Add webhook) as docs/how-to/set-up-the-webhook.md shows",
-        ask=_known_url(_there),
-        after=(*_AFTER, "github-hooks"),
+        ask=with_token(_there),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
     ),
     Check(
         id="hook-url",
@@ -282,8 +271,8 @@ CHECKS = (
         looks="its URL is this closeout's",
         breaks="deliveries go somewhere else",
         fix=f"correct the webhook's Payload URL ({PLACE}), or `public-url`",
-        ask=_known_url(_url),
-        after=(*_AFTER, "github-hooks"),
+        ask=with_token(_url),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
     ),
     Check(
         id="hook-active",
@@ -291,8 +280,8 @@ CHECKS = (
         looks="it is active",
         breaks="GitHub sends nothing; patrol finds closings up to an hour later",
         fix=f"check Active ({PLACE} → the webhook)",
-        ask=_known_url(_active),
-        after=(*_AFTER, "github-hooks"),
+        ask=with_token(_active),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
     ),
     Check(
         id="hook-events",
@@ -300,8 +289,8 @@ CHECKS = (
         looks="it sends each event that starts an automation",
         breaks="these events start nothing",
         fix=f"check these events ({PLACE} → the webhook → Let me select individual events)",
-        ask=_known_url(_events),
-        after=(*_AFTER, "github-hooks"),
+        ask=with_token(_events),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
     ),
     Check(
         id="hook-content-type",
@@ -309,8 +298,8 @@ CHECKS = (
         looks="it sends JSON",
         breaks="nothing yet, but forms are up to three times as large, and large ones are refused",
         fix=f"set its content type to application/json ({PLACE} → the webhook)",
-        ask=_known_url(_content_type),
-        after=(*_AFTER, "github-hooks"),
+        ask=with_token(_content_type),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
     ),
     Check(
         id="hook-encrypted",
@@ -318,8 +307,8 @@ CHECKS = (
         looks="payloads travel over TLS, and GitHub checks the certificate",
         breaks="others can read payloads of private repositories",
         fix=f"use an https URL, and enable SSL verification ({PLACE} → the webhook)",
-        ask=_known_url(_encrypted),
-        after=(*_AFTER, "github-hooks"),
+        ask=with_token(_encrypted),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
     ),
     Check(
         id="hook-ping",
@@ -327,8 +316,8 @@ CHECKS = (
         looks="GitHub sends a ping through it (drill only)",
         breaks="nobody knows whether deliveries arrive",
         fix="see Recent Deliveries of the webhook, and www.githubstatus.com",
-        ask=_known_url(_ping),
-        after=(*_AFTER, "github-hooks"),
+        ask=with_token(_ping),
+        after=(*_AFTER, "github-hooks", "public-url-known"),
     ),
     Check(
         id="hook-answers",
@@ -336,8 +325,8 @@ CHECKS = (
         looks="its newest delivery was answered with success",
         breaks="deliveries are lost; patrol finds closings up to an hour later",
         fix="see that GitHub reaches closeout's public URL: DNS, certificate, firewall, proxy; then `closeout drill`",
-        ask=_known_url(_answered),
-        after=(*_AFTER, "github-hooks", "server"),
+        ask=with_token(_answered),
+        after=(*_AFTER, "github-hooks", "public-url-known", "server"),
     ),
     Check(
         id="hook-secret",
@@ -345,7 +334,7 @@ CHECKS = (
         looks="closeout could verify its newest delivery",
         breaks="every delivery is refused",
         fix=f"enter the secret of `secrets.webhook` at the webhook ({PLACE} → the webhook → Secret)",
-        ask=_known_url(_verified),
-        after=(*_AFTER, "github-hooks", "server", "hook-answers"),
+        ask=with_token(_verified),
+        after=(*_AFTER, "github-hooks", "public-url-known", "server", "hook-answers"),
     ),
 )

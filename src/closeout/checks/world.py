@@ -127,16 +127,12 @@ class Outside(Protocol):
         ...
 
 
-class LedgerFile(Protocol):
-    """The ledger, only read. Methods raise `LedgerError` or `StoreUnavailable`."""
+class Place(Protocol):
+    """The machine on which a ledger's file is. A stack has none."""
 
     @property
     def path(self) -> Path:
-        """Where it is."""
-        ...
-
-    def exists(self) -> bool:
-        """Whether there is a file."""
+        """Where the file is."""
         ...
 
     def held(self) -> bool:
@@ -153,6 +149,14 @@ class LedgerFile(Protocol):
 
     def free(self) -> int:
         """Return how many bytes are free there. Raises `OSError`."""
+        ...
+
+
+class LedgerLook(Protocol):
+    """The ledger, only read. Methods raise `LedgerError` or `StoreUnavailable`."""
+
+    def exists(self) -> bool:
+        """Whether there is one."""
         ...
 
     def base(self) -> str | None:
@@ -199,12 +203,13 @@ class HooksFound(NamedTuple):
 class World:
     """What one round asks. `load` reads the configuration, `connect` makes the clients for it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a separate port
         self,
         load: Callable[[], Loaded],
         connect: Callable[[Loaded], Outside],
-        ledger: LedgerFile,
+        ledger: LedgerLook,
         *,
+        place: Place | None = None,
         file: Path,
         now: Callable[[], float],
         pause: Callable[[float], object],
@@ -213,6 +218,7 @@ class World:
         self._load = load
         self._connect = connect
         self.ledger = ledger
+        self._place = place
         self.file = file
         self.now = now
         self.pause = pause
@@ -236,6 +242,13 @@ class World:
     def loaded(self) -> Loaded:
         """The configuration. Raises `ConfigError`."""
         return self.once("configuration", self._load)
+
+    @property
+    def place(self) -> Place:
+        """The machine of the ledger's file. Raises `LookupError` for a stack: its checks do not ask."""
+        if self._place is None:
+            raise LookupError("a stack has no machine")
+        return self._place
 
     @cached_property
     def outside(self) -> Outside:
@@ -306,3 +319,7 @@ class World:
             ("identity", target),
             lambda: self.outside.clients.for_step(target).aws("sts").get_caller_identity(),
         )
+
+    def iam(self, target: AwsTarget) -> Any:
+        """Return IAM's client for what a target's credentials may."""
+        return self.outside.clients.for_step(target).aws("iam")

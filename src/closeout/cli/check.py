@@ -58,7 +58,8 @@ def check(path: Path, as_json: bool) -> int:
             output.note(
                 output.wrapped(f"{one['automation']}: bases: {one['bases']}, {one['reason']}", "", "  ")
             )
-        output.note(f"{path}: {_count(errors, 'error')}." if found else f"{path}: fine.")
+        count = f"{errors or 'no'} error{'' if errors == 1 else 's'}"
+        output.note(f"{path}: {count}." if found else f"{path}: fine.")
         for step in steps:
             output.note(output.wrapped(_inventory(step), "  ", "    "))
     return exits.FAILED if errors else exits.OK
@@ -69,7 +70,3 @@ def _inventory(one: StepInventory) -> str:
     if one.reason is None:
         return f"{place}: `closeout orphans` lists what it would delete."
     return f"{place}: `closeout orphans` lists nothing, because {one.reason}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -1,7 +1,7 @@
 """How a command presents itself: help with examples, and groups that import a command only when it is called.
 
 click alone is imported here. Each `--help` ends with examples that can be pasted, and the same values make
-the reference page (`closeout.cli.reference`), so neither can say something that the other does not.
+the reference page (`docs/cli_reference.py`), so neither can say something that the other does not.
 """
 
 from __future__ import annotations

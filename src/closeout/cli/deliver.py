@@ -20,10 +20,10 @@ from closeout.cli import confirm, exits, options, output
 from closeout.cli.commands import command
 from closeout.core import closing as closings
 from closeout.core.errors import InputError, Unavailable, UsageError
+from closeout.core.secrets import REFERENCES
 from closeout.core.units import spoken_size
 from closeout.core.url import Url, parse
 
-REFERENCES = ("env:", "file:", "aws-secretsmanager:")
 TIMEOUT = 30.0
 ANSWER_LIMIT = 1_000_000
 
@@ -168,7 +168,7 @@ def _signature(body: bytes, reference: str) -> str:
 
 
 def _about(text: bytes) -> str:
-    """Say what a payload is about, as far as it can be read."""
+    """Return what a payload is about, as far as it can be read."""
     try:
         value = json.loads(text)
         action, repository = value.get("action") or "no action", value["repository"]["full_name"]

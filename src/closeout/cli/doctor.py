@@ -15,6 +15,7 @@ import click
 
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
+from closeout.core.errors import UsageError
 
 MARKS = {
     "fine": ("✓", "green"),
@@ -22,7 +23,7 @@ MARKS = {
     "unknown": ("?", "yellow"),
     "skipped": ("-", "bright_black"),
 }
-WORDS = {"wrong": "wrong", "unknown": "not known", "fine": "fine", "skipped": "not applicable"}
+WORDS = {"wrong": "wrong", "unknown": "could not be asked", "fine": "fine", "skipped": "not applicable"}
 PATIENCE = 600.0
 """Seconds to wait for a server's drill."""
 
@@ -55,22 +56,30 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
     "drill",
     cls=Command,
     short_help="Check the set-up as the server does, with a ping of GitHub's.",
-    examples=("closeout drill", "closeout drill --json"),
+    examples=("closeout drill", "closeout drill --json", "closeout drill --stack closed-pr-event-stack"),
 )
 @options.config
 @options.db
+@click.option("--stack", "stack_name", metavar="NAME", help="Check a deployed stack instead.")
 @options.as_json
-def drill(*, config: Path, db: Path | None, as_json: bool) -> int:
+def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: bool) -> int:
     """Make the checks of `closeout doctor`, after GitHub was asked to ping each webhook that leads here.
 
     If a server runs on the ledger, it makes them, with its own secrets and rights, and this command waits. A server does so
     by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong.
+
+    With --stack it asks with your AWS credentials and the stack's token: the webhooks that lead to the stack, the token's
+    rights, and whether the worker's role is in the right account and has the rights that it needs.
 
     Exit codes and --json are those of `closeout doctor`.
     """
     from closeout.cli import requests
     from closeout.ledger.sqlite import Requests
 
+    if stack_name is not None:
+        if db is not None:
+            raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
+        return _report(_asked_of_stack(stack_name), as_json=as_json)
     ledger = options.ledger_path(db, config)
     if ledger.exists() and Requests(ledger).server_running():
         rows = requests.by_the_server(ledger, "drill", PATIENCE)
@@ -93,34 +102,53 @@ def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str
         yield outcome.to_json()
 
 
+def _asked_of_stack(name: str) -> Iterable[dict[str, Any]]:
+    """Yield the results of the checks of a deployed stack."""
+    from closeout.cli import progress
+    from closeout.wiring.stack_checking import inspect_stack
+
+    shown = progress.Line()
+    for outcome in inspect_stack(name, told=lambda check: shown.show(check.looks)):
+        shown.clear()
+        yield outcome.to_json()
+
+
 def _report(rows: Iterable[dict[str, Any]], *, as_json: bool) -> int:
     """Print the results as they come; return the exit code."""
     found: list[dict[str, Any]] = []
+    said: set[tuple[str, str]] = set()
     group = None
     for row in rows:
         found.append(row)
-        if as_json or row["cause"]:
+        told = (row["group"], row["what"])
+        if as_json or row["cause"] or (row["state"] == "skipped" and told in said):
             continue
+        said.add(told)
         if row["group"] != group:
             output.say(("\n" if group else "") + output.style(row["group"], bold=True))
             group = row["group"]
         _show(row)
-    waiting = Counter(row["cause"] for row in found if row["cause"])
-    for cause, count in waiting.items() if not as_json else ():
-        others = "another check" if count == 1 else f"{count} other checks"
-        output.say(
-            output.wrapped(f"{others.capitalize()} could not be asked: first mend {cause}.", "\n? ", "  ")
-        )
     counts = {state: sum(row["state"] == state for row in found) for state in WORDS}
     if as_json:
         output.print_json({"checks": found})
     else:
+        _show_waiting(found)
         output.say(
             "\n" + ", ".join(f"{count} {WORDS[state]}" for state, count in counts.items() if count) + "."
         )
     if counts["wrong"]:
         return exits.FAILED
     return exits.UNAVAILABLE if counts["unknown"] else exits.OK
+
+
+def _show_waiting(found: list[dict[str, Any]]) -> None:
+    """Say how many checks wait for others, instead of a line for each."""
+    waiting = Counter(row["cause"] for row in found if row["cause"])
+    if waiting:
+        output.say()
+    for cause, count in waiting.items():
+        others = "1 more check" if count == 1 else f"{count} more checks"
+        output.say(f"{output.style('?', fg='yellow')} {others} could not be asked: first mend {cause}.")
 
 
 def _show(row: dict[str, Any]) -> None:

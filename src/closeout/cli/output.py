@@ -146,12 +146,12 @@ def _keeping_ours(text: str, colour: str) -> str:
 
 
 def moment(epoch: float | None) -> str:
-    """Say when, in local time to the second with its zone; `-` for never."""
+    """Return a time for people, local, to the second, with its zone; `-` for never."""
     return "-" if epoch is None else local_time(epoch)
 
 
 def clock_time(epoch: float) -> str:
-    """Say at what time of a day, in local time with its zone."""
+    """Return the time of day, local, with its zone."""
     return local_time(epoch).partition(" ")[2]
 
 
@@ -164,7 +164,7 @@ def with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ago(epoch: float | None, now: float) -> str:
-    """Say how long ago, in one unit: `12s`, `5m`, `3h`, `2d`."""
+    """Return how long ago that was, in one unit: `12s`, `5m`, `3h`, `2d`."""
     if epoch is None:
         return "-"
     seconds = max(0, int(now - epoch))

@@ -24,7 +24,7 @@ _WHY = {
 
 
 def ping(hooks: Hooks, hook: int, *, patience: float = PATIENCE) -> HookDelivery:
-    """Have a hook pinged and wait for the answer. Raises as `arrived` does."""
+    """Ping a hook and wait for the answer. Raises as `arrived` does."""
     before = frozenset(delivery.id for delivery in hooks.deliveries(hook))
     hooks.ping(hook)
     return arrived(hooks, hook, before, patience=patience)

@@ -94,7 +94,7 @@ def rotate(stack: Stack, targets: Sequence[Hooks], *, new: bool, tell: Tell) -> 
 
 
 def forgotten(stack: Stack, known: set[str]) -> list[str]:
-    """Say which other hooks have delivered to the stack lately: they would be refused when the former value ends."""
+    """Return a warning for each other hook that has delivered to the stack lately: it is refused when the former value ends."""
     since = time.time() - RECENT_DAYS * DAY
     try:
         recent = stack.ledger().views.deliveries(RECENT)

@@ -258,7 +258,7 @@ def _show(run: RunView) -> None:
 
 
 def _waits(run: RunView) -> str | None:
-    """Say why a run is not going on, and until when if that is known."""
+    """Return why a run waits, and until when if that is known."""
     if run.sleeps_in is None or run.until is None:
         return run.reason
     when = output.moment(run.until)

@@ -109,7 +109,7 @@ def set_(name: str, stack_name: str, yes: bool, as_json: bool) -> None:
 
 
 def shuts_out(stack: Stack, where: str) -> str | None:
-    """Say which hooks another webhook secret would shut out at once, if it may: two values are accepted, not three."""
+    """Return a warning if another secret would shut out hooks at once: two values are accepted, not three."""
     now = time.time()
     try:
         changed = stack.changed(where)
@@ -157,19 +157,15 @@ def read_value(what: str) -> str:
 
 
 def doubts(name: str, value: str) -> list[str]:
-    """Say why a value may be the wrong one, without a character of it."""
+    """Return why a value may be the wrong one, without a character of it."""
     looks_like_token = _TOKEN.fullmatch(value) is not None
     if name == "github":
         if looks_like_token:
             return []
-        return [
-            "this does not look like a GitHub token (ghp_…, github_pat_…, ghs_…); it is stored all the same."
-        ]
+        return ["this does not look like a GitHub token (ghp_…, github_pat_…, ghs_…); it is stored anyway."]
     found = []
     if looks_like_token and "_" in value:
-        found.append("this looks like a GitHub token, not like a webhook secret; it is stored all the same.")
+        found.append("this looks like a GitHub token, not like a webhook secret; it is stored anyway.")
     if len(value) < SHORT:
-        found.append(
-            f"this is shorter than {SHORT} characters, so it can be guessed; it is stored all the same."
-        )
+        found.append(f"this is shorter than {SHORT} characters, so it can be guessed; it is stored anyway.")
     return found

@@ -256,7 +256,7 @@ def rotate_secret(*, targets: tuple[str, ...], source: Source, as_json: bool, ne
 
 
 def _present(context: WebhookContext, hook: Hook, events: tuple[str, ...], *, as_json: bool) -> int:
-    """Say that the hook is there already, and how it differs from what would be created."""
+    """Print that the webhook exists, and how it differs from what `create` would make."""
     from closeout.cli import webhook_context
 
     differs = webhook_context.differences(hook, events)

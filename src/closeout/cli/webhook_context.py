@@ -13,9 +13,10 @@ from typing import NamedTuple
 from closeout.adapters.github import GitHubClient
 from closeout.adapters.hooks import Hook, Hooks, Target
 from closeout.adapters.secrets import SecretReader
+from closeout.checks import expected
 from closeout.config.load import Loaded
 from closeout.core.errors import NotFound, SecretError, UsageError
-from closeout.core.patterns import compile_patterns
+from closeout.core.secrets import REFERENCES
 from closeout.wiring.clients import setting_value
 from closeout.wiring.stack import Stack, open_stack
 
@@ -52,7 +53,7 @@ def _token(stack: Stack, reference: str | None, directory: Path) -> str:
                 f"{error.message} Store a token with `closeout secret set github --stack {stack.name}`, or name"
                 " another one with --token-from env:NAME."
             ) from None
-    if not reference.startswith(("env:", "file:", "aws-secretsmanager:")):
+    if not reference.startswith(REFERENCES):
         # What was given may be the token itself, so it is not repeated.
         raise UsageError("--token-from takes a reference, env:NAME or file:PATH, never the token itself.")
     return SecretReader(region=stack.region, directory=directory).read(reference)[0]
@@ -63,17 +64,10 @@ def events_for(loaded: Loaded, target: Target) -> tuple[str, ...]:
 
     Raises `UsageError` when none can: the hook would bring nothing.
     """
-    matching = [
-        automation
-        for automation in loaded.automations
-        if target.organization
-        or not automation.repositories
-        or compile_patterns(automation.repositories, "name").matches(target.name)
-    ]
-    events = sorted({str(trigger["event"]) for automation in matching for trigger in automation.triggers})
+    events = expected.events(loaded.automations, None if target.organization else target.name)
     if not events:
         raise UsageError(f"No automation matches {target.name}, so a webhook there would start nothing.")
-    return tuple(events)
+    return events
 
 
 def one(context: WebhookContext, hook_id: int | None) -> Hook:
@@ -94,7 +88,7 @@ def one(context: WebhookContext, hook_id: int | None) -> Hook:
 
 
 def several(context: WebhookContext, found: Sequence[Hook]) -> str:
-    """Say that there are several hooks where one is meant, and how to get rid of one."""
+    """Return a sentence that says that there are several hooks, and how to delete one."""
     numbers = " and ".join(str(hook.id) for hook in found)
     return (
         f"{context.hooks.target.name} has several hooks that reach the stack, {numbers}, so each event arrives more than"
@@ -104,7 +98,7 @@ def several(context: WebhookContext, found: Sequence[Hook]) -> str:
 
 
 def differences(hook: Hook, events: Sequence[str]) -> list[str]:
-    """Say in which ways a hook is not as `create` would make it. Its secret cannot be compared: GitHub hides it."""
+    """Return how a hook differs from what `create` would make. Its secret cannot be compared: GitHub hides it."""
     wanted, has = set(events), set(hook.events)
     found = [f"the event {event} is missing" for event in sorted(wanted - has) if "*" not in has]
     found += [f"the event {event} starts nothing" for event in sorted(has - wanted)]

@@ -28,21 +28,8 @@ from closeout.core.units import DAY
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 _CONTEXT = re.compile(r"[^\x00-\x1f\x7f]{1,255}\Z")
-FUNCTION_KEYS = tuple(
-    key
-    for key in keys.names("automation")
-    if key
-    not in {
-        "steps",
-        "on-failure",
-        "max-changes",
-        "max-objects",
-        "environment",
-        "bases",
-        "patrol",
-        "recheck",
-    }
-)
+_OF_STEPS = {"steps", "on-failure", "max-changes", "max-objects", "environment", "bases", "patrol", "recheck"}
+FUNCTION_KEYS = tuple(key for key in keys.names("automation") if key not in _OF_STEPS)
 
 
 class Function(NamedTuple):
@@ -84,14 +71,11 @@ def read_automation(
     section = at.section(known, partial(workflow_words.hint, "automation"))
     if section is None:
         return None
-    for required in ("on",) if function else ("on", "steps"):
-        if at.lacks(required, known):
-            fix = (
-                "say what starts it: on: { pull_request: { types: [closed] } }"
-                if required == "on"
-                else "add steps"
-            )
-            at.error("missing-key", f"`{required}` is missing", fix)
+    if at.lacks("on", known):
+        fix = "say what starts it: on: { pull_request: { types: [closed] } }"
+        at.error("missing-key", "`on` is missing", fix)
+    if function is None and at.lacks("steps", known):
+        at.error("missing-key", "`steps` is missing", "add steps")
     before = at.findings.count()
     triggers = read_on(section["on"]) if "on" in section else ()
     sound = at.findings.count() == before
@@ -119,8 +103,9 @@ def read_automation(
         automation, bases=bases.read_bases(section.get("bases"), automation, around.registry)
     )
     destroys = _destroys(automation, steps)
-    if destroys is not None:
-        _check_repositories(automation, at, section, destroys)
+    repositories = section.get("repositories")
+    if destroys and (repositories is not None or at.lacks("repositories", keys.names("automation"))):
+        guards.check_repositories(at, repositories, automation.repositories, destroys)
     around.uses.extend(_uses(automation, steps))
     if sound and destroys is not None:
         on = section.get("on", at)
@@ -173,33 +158,31 @@ def _patterns(at: At | None, *, slash: bool = False) -> tuple[str, ...]:
 def _status(at: At | None, name: str) -> str | None:
     if at is None:
         return f"closeout/{name}"
-    if isinstance(at.node, Scalar) and at.node.value is False:
-        return None
-    if isinstance(at.node, Scalar) and at.node.value is True:
-        at.error(
-            "bad-value", "`true` is not a context", "leave `status` out for the default, or write a context"
-        )
+    if isinstance(at.node, Scalar) and isinstance(at.node.value, bool):
+        if at.node.value:
+            fix = "leave `status` out for the default, or write a context"
+            at.error("bad-value", "`true` is not a context", fix)
         return None
     context = at.text()
     if context is not None:
         at.refuse_template(context)
-    if context is not None and not _CONTEXT.match(context):
-        at.error(
-            "bad-value", "a context is one line of at most 255 characters", "write it like closeout/preview"
-        )
+        if not _CONTEXT.match(context):
+            message = "a context is one line of at most 255 characters"
+            at.error("bad-value", message, "write it like closeout/preview")
     return context
 
 
 def _concurrency(at: At | None) -> str | None:
-    if at is not None and isinstance(at.node, Mapping):
+    if at is None:
+        return None
+    if isinstance(at.node, Mapping):
         workflow_words.concurrency_map(at)
         return None
-    template = at.text() if at else None
-    if at is None or template is None or not check_template(at, template):
-        return template
-    problem = core_keys.check_template(template)
-    if problem:
-        at.error("bad-template", problem, "use fields only: preview-${{ event.pull_request.number }}")
+    template = at.text()
+    if template is not None and check_template(at, template):
+        problem = core_keys.check_template(template)
+        if problem:
+            at.error("bad-template", problem, "use fields only: preview-${{ event.pull_request.number }}")
     return template
 
 
@@ -237,21 +220,12 @@ def _uses(automation: Automation, steps: tuple[ReadStep, ...]) -> Iterator[Use]:
             yield Use(automation, read.step, read.action, at)
 
 
-def _check_repositories(
-    automation: Automation, at: At, section: dict[str, At], destroys: guards.Destroys
-) -> None:
-    key = section.get("repositories")
-    if key is not None or at.lacks("repositories", keys.names("automation")):
-        guards.check_repositories(at, key, automation.repositories, destroys)
-
-
 def _destroys(automation: Automation, steps: tuple[ReadStep, ...]) -> guards.Destroys | None:
     """Return what of the automation counts as destructive, a step that always deletes before others."""
     if automation.function is not None:
-        found = guards.Destroys(
-            f"`{automation.function}`", "if the function deletes nothing, say destructive=False"
-        )
-        return found if automation.destructive_function else None
+        declare = "if the function deletes nothing, say destructive=False"
+        destructive = automation.destructive_function
+        return guards.Destroys(f"`{automation.function}`", declare) if destructive else None
     deleting = [read for read in steps if read.step.destructive]
     for read in deleting:
         if read.action.destructive == "always":

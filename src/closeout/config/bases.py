@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from closeout.actions.registry import Registry
+from closeout.config.fields import leaves
 from closeout.config.values import At
 from closeout.core import templates
 from closeout.core.automation import BASES, Automation, Step
@@ -63,16 +63,5 @@ def why_at_close(automation: Automation, actions: Registry) -> str | None:
 
 
 def _expressions(step: Step) -> Iterator[str]:
-    for text in _texts(step.inputs):
+    for _, text in leaves("with", step.inputs):
         yield from templates.expressions(text)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)

@@ -98,7 +98,7 @@ def condition(expression: str, event: Mapping[str, Any], so_far: RunSoFar | None
     if not event.get("sender") and re.search(_SENDER, expression):
         raise SenderUnknown(
             f"`{expression[:300]}` asks for the sender, and who caused the event is unknown."
-            " A replay cannot help: rerun it without this condition"
+            " Replay a webhook that came later, or rerun without this condition"
         )
     value = evaluate(expression, event, so_far)
     if not isinstance(value, bool):
@@ -186,11 +186,11 @@ def payload_problem(event: Mapping[str, Any]) -> str | None:
 def _scalar_problem(value: object) -> str | None:
     if isinstance(value, str):
         if "\0" in value:
-            return "it holds a NUL"
-        return "it holds half a surrogate pair" if not value.isascii() and _has_surrogate(value) else None
+            return "it contains a NUL"
+        return "it contains half a surrogate pair" if not value.isascii() and _has_surrogate(value) else None
     if isinstance(value, int):
-        return None if -_MAX_INTEGER <= value < _MAX_INTEGER else "it holds an integer beyond 64 bits"
-    return None if value is None or isinstance(value, float) else f"it holds a {type(value).__name__}"
+        return None if -_MAX_INTEGER <= value < _MAX_INTEGER else "it contains an integer beyond 64 bits"
+    return None if value is None or isinstance(value, float) else f"it contains a {type(value).__name__}"
 
 
 def _has_surrogate(text: str) -> bool:
@@ -228,7 +228,7 @@ def _environment(*, in_step: bool) -> Any:
 def _program(expression: str, *, in_step: bool) -> Any:
     """Return the compiled program, or the sentence that says why there is none."""
     if "\0" in expression or _has_surrogate(expression):
-        return "it holds a NUL or half a surrogate pair"
+        return "it contains a NUL or half a surrogate pair"
     if not expression.strip():
         return "it is empty"
     if len(expression) > MAX_EXPRESSION:

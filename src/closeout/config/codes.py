@@ -8,15 +8,15 @@ from __future__ import annotations
 CODES: dict[str, str] = {
     # the file and its YAML
     "unreadable-file": "There is no such file, or it cannot be opened, is not UTF-8, or is larger than 256 KB.",
-    "empty-file": "The file holds nothing.",
-    "yaml-syntax": "The text is not valid YAML, or holds a second document.",
+    "empty-file": "The file is empty.",
+    "yaml-syntax": "The text is not valid YAML, or contains a second document.",
     "yaml-tag": "YAML reads an unquoted `!` as a tag and drops it. Quote the value.",
     "yaml-merge": "Merge keys (`<<`) are not supported. Anchors and aliases are.",
     "yaml-too-large": "Values are nested too deep, or there are too many of them once aliases are followed.",
     "github-workflow": "The file, or an automation, is a whole workflow of GitHub Actions. The fix shows an automation.",
     "duplicate-key": "A map has the same key twice.",
     "key-not-text": "A key is a number, a truth value, null, a list or a map.",
-    "bad-character": "A value holds a NUL or half a surrogate pair.",
+    "bad-character": "A value contains a NUL or half a surrogate pair.",
     # keys and types
     "unknown-key": "closeout has no such key at this place.",
     "missing-key": "A required key is missing.",
@@ -25,7 +25,7 @@ CODES: dict[str, str] = {
     "bad-value": "The key does not accept this value.",
     "out-of-range": "A number or a duration is below or above what is allowed.",
     "bad-duration": "A duration is not written like `90s`, `15m` or `1h30m`.",
-    "bad-name": "An automation's name, a step's id or a variable's name holds characters that are not allowed.",
+    "bad-name": "An automation's name, a step's id or a variable's name contains characters that are not allowed.",
     "bad-url": "A URL is not `http(s)://host…`.",
     # secrets and AWS
     "bad-reference": "A secret is not a reference (`env:`, `file:` or `aws-secretsmanager:`). "

@@ -55,11 +55,8 @@ class Line:
 
     def slots(self, variable: str) -> list[int]:
         """Return the items that are filled in with a variable."""
-        return [
-            index
-            for index, item in enumerate(self.items)
-            if isinstance(item, Slot) and item.variable == variable
-        ]
+        items = enumerate(self.items)
+        return [index for index, item in items if isinstance(item, Slot) and item.variable == variable]
 
     def moves(self, place: Place) -> dict[str, list[Move]]:
         """Return what can be read at a place, by character."""
@@ -245,26 +242,26 @@ def _subjects(meeting: Meeting, one: Side, two: Side) -> Iterator[tuple[Subject,
     ]
     found = sorted(product(*options), key=lambda pairs: sum(a != b for a, b in pairs))
     for pairs in found:
-        ours, theirs = (_subject_of(side, [pair[i] for pair in pairs], values) for i, (side, values) in enumerate(((one, left), (two, right))))  # fmt: skip
-        if _possible(ours, one) and _possible(theirs, two) and _differ(ours, theirs, one.kind, two.kind):
+        mine, yours = zip(*pairs, strict=True)
+        ours, theirs = _subject_of(one, mine, left), _subject_of(two, yours, right)
+        possible = one.cell.holds(ours.owner, ours.name) and two.cell.holds(theirs.owner, theirs.name)
+        if possible and _differ(ours, theirs, one.kind, two.kind):
             yield ours, theirs
 
 
 def _subject_of(side: Side, texts: Sequence[str], values: dict[str, str]) -> Subject:
     owner, name, number, ref = texts
     ids = tuple((key, values[key]) for key in IDS if key in values)
-    return Subject(
-        owner, name, number if side.kind == "number" else "", ref if side.kind == "ref" else "", ids
-    )
+    number = number if side.kind == "number" else ""
+    return Subject(owner, name, number, ref if side.kind == "ref" else "", ids)
 
 
 def _choices(name: str, one: Side, two: Side) -> Sequence[str]:
     if name in _CHOICES:
         return _CHOICES[name]
-    cells = (one.cell, two.cell)
-    return list(
-        dict.fromkeys(text for cell in cells for text in (cell.owners if name == "owner" else cell.names))
-    )
+    of = (one.cell, two.cell)
+    texts = [text for cell in of for text in (cell.owners if name == "owner" else cell.names)]
+    return list(dict.fromkeys(texts))
 
 
 def _values(slots: dict[int, str], line: Line) -> dict[str, str] | None:
@@ -279,25 +276,14 @@ def _values(slots: dict[int, str], line: Line) -> dict[str, str] | None:
     return found
 
 
-def _possible(subject: Subject, side: Side) -> bool:
-    return side.cell.holds(subject.owner, subject.name)
-
-
 def _differ(one: Subject, two: Subject, *kinds: Kind) -> bool:
     """Return whether they are two subjects, and their ids say the same."""
     ids, others = dict(one.ids), dict(two.ids)
     repositories = (one.owner, one.name) != (two.owner, two.name)
     apart = repositories if "other" in kinds else one[:4] != two[:4]
-    expected = {
-        "pull-request-id": True,
-        "repository-id": repositories,
-        "owner-id": one.owner != two.owner,
-    }
-    return apart and all(
-        (ids[key] != others[key]) is differs
-        for key, differs in expected.items()
-        if key in ids and key in others
-    )
+    expected = {"pull-request-id": True, "repository-id": repositories, "owner-id": one.owner != two.owner}
+    shared = ids.keys() & others.keys()
+    return apart and all((ids[key] != others[key]) is expected[key] for key in shared)
 
 
 def _shown(text: str) -> str:

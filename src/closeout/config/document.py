@@ -81,7 +81,7 @@ def read(path: Path) -> tuple[str | None, str]:
     except OSError as error:
         return None, f"cannot read the file: {error.strerror or type(error).__name__}"
     except ValueError:
-        return None, "cannot read the file: its path holds a NUL"
+        return None, "cannot read the file: its path contains a NUL"
     if len(data) > MAX_BYTES:
         return None, f"the file is larger than {MAX_BYTES // 1024} KB"
     try:
@@ -97,9 +97,8 @@ def parse(text: str, findings: Findings) -> Node | None:
     except _Stopped:
         return None
     if root is None or (isinstance(root, Scalar) and root.value is None):
-        findings.error(
-            1, 1, "empty-file", "the file is empty", "write a configuration; `closeout init` makes one"
-        )
+        fix = "write a configuration; `closeout init` makes one"
+        findings.error(1, 1, "empty-file", "the file is empty", fix)
         return None
     return root
 
@@ -172,12 +171,8 @@ class _Builder:
             if kind == "DocumentStartEvent":
                 documents += 1
                 if documents > 1:
-                    self._stop(
-                        event,
-                        "yaml-syntax",
-                        "the file has a second document",
-                        "keep one document, without `---`",
-                    )
+                    fix = "keep one document, without `---`"
+                    self._stop(event, "yaml-syntax", "the file has a second document", fix)
             elif kind.startswith(("Stream", "Document")):
                 continue
             else:
@@ -202,7 +197,7 @@ class _Builder:
         except Exception as error:  # noqa: BLE001  ruamel lets ValueError, OverflowError and others out for bad escapes
             position = getattr(error, "position", None)
             line, column = self._last if position is None else self._place_of(int(position))
-            self._syntax(line, column, "a character that YAML does not take")
+            self._syntax(line, column, "a character that YAML does not allow")
 
     def _syntax(self, line: int, column: int, problem: str) -> NoReturn:
         lines = self._text.splitlines()
@@ -210,9 +205,9 @@ class _Builder:
         if re.search(r"(?:[:\[,]|-)\s*!", source):
             fix = "a value that begins with `!` must be quoted: '!…'"
         elif "${{" in source:
-            fix = "quote a value that holds a template: '… ${{ … }} …'; else YAML reads { } as a map"
+            fix = "quote a value that contains a template: '… ${{ … }} …'; else YAML reads { } as a map"
         elif "\t" in source:
-            fix = "indent with spaces; YAML takes no tabs there"
+            fix = "indent with spaces; YAML does not allow tabs there"
         else:
             fix = "check the indentation, colons and quotes on this line and the one before"
         self._findings.error(line, column, "yaml-syntax", f"not valid YAML: {problem}", fix)
@@ -226,13 +221,11 @@ class _Builder:
         line, column = _place(event)
         self._nodes += 1
         if depth > MAX_DEPTH:
-            self._stop(
-                event, "yaml-too-large", f"values are nested more than {MAX_DEPTH} deep", "write it flatter"
-            )
+            message = f"values are nested more than {MAX_DEPTH} deep"
+            self._stop(event, "yaml-too-large", message, "write it flatter")
         if self._nodes > MAX_NODES:
-            self._stop(
-                event, "yaml-too-large", f"the file holds more than {MAX_NODES:,} values", "split the file"
-            )
+            message = f"the file contains more than {MAX_NODES:,} values"
+            self._stop(event, "yaml-too-large", message, "split the file")
         kind = type(event).__name__
         if kind == "AliasEvent":
             return self._alias(event)
@@ -251,42 +244,24 @@ class _Builder:
     def _alias(self, event: Any) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            self._stop(
-                event,
-                "yaml-syntax",
-                f"there is no anchor &{event.anchor} before this alias",
-                "define it first",
-            )
+            message = f"there is no anchor &{event.anchor} before this alias"
+            self._stop(event, "yaml-syntax", message, "define it first")
         # An alias counts as all that it stands for, so that a few lines cannot grow into millions of values.
         self._nodes += node.nodes
         return node
 
     def _refuse_tag(self, event: Any) -> None:
-        tag = event.tag
-        if tag is None:
-            return
-        line, column = _place(event)
-        shown = str(tag).replace("tag:yaml.org,2002:", "!!")
-        self._findings.error(
-            line,
-            column,
-            "yaml-tag",
-            f"an unquoted `!` makes {shown!r} a YAML tag, and YAML drops it",
-            "quote it: put the whole value in quotes, '!…'",
-        )
-        self._findings.lost(line, column)
+        if event.tag is not None:
+            shown = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+            message = f"an unquoted `!` makes {shown!r} a YAML tag, and YAML drops it"
+            fix = "quote it: put the whole value in quotes, '!…'"
+            self._lose(*_place(event), "yaml-tag", message, fix)
 
     def _scalar(self, event: Any, line: int, column: int) -> Scalar:
         text = event.value
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-            self._findings.error(
-                line,
-                column,
-                "bad-character",
-                "the value contains a NUL or half a surrogate pair",
-                "write the character itself",
-            )
-            self._findings.lost(line, column)
+            message = "the value contains a NUL or half a surrogate pair"
+            self._lose(line, column, "bad-character", message, "write the character itself")
             text = ""
         unquoted = event.style is None
         # With a tag the value is lost anyway; as text it causes no second finding about its type.
@@ -320,30 +295,21 @@ class _Builder:
     def _usable(self, key: Node, entries: dict[str, tuple[Scalar, Node]]) -> bool:
         if not isinstance(key, Scalar) or not isinstance(key.value, str):
             shown = f"`{key.text}`" if isinstance(key, Scalar) else "a list or map"
-            self._findings.error(
-                key.line, key.column, "key-not-text", f"a key must be text, got {shown}", "quote the key: '…'"
-            )
-            return False
-        if key.plain and key.value == "<<":
-            self._findings.error(
-                key.line,
-                key.column,
-                "yaml-merge",
-                "merge keys (`<<`) are not supported",
-                "write the keys out",
-            )
-            return False
-        if key.value in entries:
-            first = entries[key.value][0].line
-            self._findings.error(
-                key.line,
-                key.column,
-                "duplicate-key",
-                f"the key `{key.value}` is repeated (first on line {first})",
-                "remove one of the two",
-            )
-            return False
-        return True
+            problem = "key-not-text", f"a key must be text, got {shown}", "quote the key: '…'"
+        elif key.plain and key.value == "<<":
+            problem = "yaml-merge", "merge keys (`<<`) are not supported", "write the keys out"
+        elif key.value in entries:
+            message = f"the key `{key.value}` is repeated (first on line {entries[key.value][0].line})"
+            problem = "duplicate-key", message, "remove one of the two"
+        else:
+            return True
+        self._findings.error(key.line, key.column, *problem)
+        return False
+
+    def _lose(self, line: int, column: int, code: str, message: str, fix: str) -> None:
+        """Add an error after which nothing more is said about the value."""
+        self._findings.error(line, column, code, message, fix)
+        self._findings.lost(line, column)
 
     def _stop(self, event: Any, code: str, message: str, fix: str) -> NoReturn:
         self._findings.error(*_place(event), code, message, fix)

@@ -119,19 +119,20 @@ def by_ref(step: Step, action: Action) -> bool:
 def _texts(step: Step, action: Action) -> Iterator[_Text]:
     for key, spec in action.inputs.items():
         if key in step.inputs and tells_apart(spec):
-            for place, text in _leaves(key, step.inputs[key]):
+            for place, text in leaves(key, step.inputs[key]):
                 yield _Text(place, text, spec)
 
 
-def _leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
+def leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield each text in an input with its place, `environment.TAG`; what is no text as JSON."""
     if isinstance(value, Mapping):
         for key in sorted(value):
-            yield from _leaves(f"{place}.{key}", value[key])
+            yield from leaves(f"{place}.{key}", value[key])
     elif isinstance(value, str):
         yield place, value
     elif isinstance(value, Sequence):
         for index, item in enumerate(value):
-            yield from _leaves(f"{place}[{index}]", item)
+            yield from leaves(f"{place}[{index}]", item)
     else:
         yield place, json.dumps(value)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from closeout.config.codes import CODES
@@ -57,15 +57,7 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object for `closeout check --json`."""
-        return {
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "code": self.code,
-            "message": self.message,
-            "fix": self.fix,
-            "severity": self.severity,
-        }
+        return {name: value for name, value in asdict(self).items() if name != "source"}
 
 
 class Findings:
@@ -137,16 +129,7 @@ class Findings:
         hidden_from = self._secret.get(finding.line)
         if hidden_from is not None:
             line = line[: hidden_from - 1] + _MASK
-        return Finding(
-            file=finding.file,
-            line=finding.line,
-            column=finding.column,
-            code=finding.code,
-            message=finding.message,
-            fix=finding.fix,
-            severity=finding.severity,
-            source=printable(mask(line)),
-        )
+        return replace(finding, source=printable(mask(line)))
 
 
 def mask(line: str) -> str:
@@ -175,6 +158,6 @@ def near(word: str, known: Iterable[str]) -> str | None:
 def listed(words: Iterable[str], last: str = "or") -> str:
     """Return `a, b or c`."""
     items = list(words)
-    return (
-        items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else "nothing"
-    )
+    if len(items) < 2:
+        return items[0] if items else "nothing"
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"

@@ -26,6 +26,8 @@ from closeout.core.patterns import compile_patterns
 _OWN_REF = "event.ref"
 """The branch or tag of a `delete` or `push`: the repository's own, so chosen by who may write to it."""
 
+_ALLOW = "use a number or a SHA, or say allow-untrusted: [{}] (forks are then ignored)"
+
 
 class Destroys(NamedTuple):
     """What counts as destructive in an automation."""
@@ -42,19 +44,11 @@ class Destroys(NamedTuple):
 def check_repositories(at: At, key: At | None, repositories: Sequence[str], destroys: Destroys) -> None:
     """Check `repositories` of an automation that deletes something."""
     if key is None:
-        at.error(
-            "repositories-missing",
-            f"`repositories` is required, since {destroys.what} is destructive",
-            destroys.fix("add repositories: [OWNER/NAME]"),
-        )
-        return
-    if too_wide(repositories):
-        fix = "name the owner at least: repositories: [OWNER/*]"
-        key.error(
-            "repositories-too-wide",
-            f"this matches repositories of any owner, and {destroys.what} is destructive",
-            fix,
-        )
+        message = f"`repositories` is required, since {destroys.what} is destructive"
+        at.error("repositories-missing", message, destroys.fix("add repositories: [OWNER/NAME]"))
+    elif too_wide(repositories):
+        message = f"this matches repositories of any owner, and {destroys.what} is destructive"
+        key.error("repositories-too-wide", message, "name the owner at least: repositories: [OWNER/*]")
 
 
 def known(repositories: Sequence[str]) -> bool:
@@ -104,14 +98,10 @@ def check_names(read: ReadStep, triggers: Sequence[Mapping[str, Any]]) -> At | N
         return None
     at, _ = found[0]
     if not any(templates.expressions(text) for _, text in _texts(read, tells_apart)):
-        at.warning(
-            "constant-name",
-            "this name is the same for every event, so every event acts on it",
-            _telling(triggers),
-        )
-    missing = [
-        name for name, spec in read.action.inputs.items() if spec.required and name not in read.step.inputs
-    ]
+        message = "this name is the same for every event, so every event acts on it"
+        at.warning("constant-name", message, _telling(triggers))
+    given = read.step.inputs
+    missing = [name for name, spec in read.action.inputs.items() if spec.required and name not in given]
     filled = [place for place, text in found if templates.expressions(text)]
     return None if missing or read.at.findings.count() > before else (filled or [at])[0]
 
@@ -139,11 +129,8 @@ def _warn_of_values(read: ReadStep) -> set[str]:
                 if field in read.step.allow_untrusted:
                     used.add(field)
                     continue
-                at.warning(
-                    "untrusted-value",
-                    f"outsiders control `{field}`, and a destructive step receives it",
-                    f"use a number or a SHA, or say allow-untrusted: [{field}] (forks are then ignored)",
-                )
+                message = f"outsiders control `{field}`, and a destructive step receives it"
+                at.warning("untrusted-value", message, _ALLOW.format(field))
     return used
 
 
@@ -182,17 +169,13 @@ def _check_untrusted(at: At, text: str, allowed: Sequence[str]) -> set[str]:
             if field in allowed:
                 used.add(field)
             elif FIELD.match(field):
-                at.error(
-                    "untrusted-name",
-                    f"outsiders control `{field}`, and it would become part of a name",
-                    f"use a number or a SHA, or say allow-untrusted: [{field}] (forks are then ignored)",
-                )
+                message = f"outsiders control `{field}`, and it would become part of a name"
+                at.error("untrusted-name", message, _ALLOW.format(field))
             else:
-                at.error(
-                    "untrusted-name",
-                    f"outsiders might control the value of `{field}`, and it would become part of a name",
-                    "use only plain fields, texts, `+`, string() and int()",
+                message = (
+                    f"outsiders might control the value of `{field}`, and it would become part of a name"
                 )
+                at.error("untrusted-name", message, "use only plain fields, texts, `+`, string() and int()")
     return used
 
 

@@ -38,10 +38,8 @@ def read_inputs(at: At | None, step: At, uses: str, action: Action, extra: tuple
         elif at is not None and isinstance(at.node, Mapping) and at.node.key(name):
             continue
         elif spec.required and (at is None or at.lacks(name, [*action.inputs, *extra])):
-            place = at or step
-            place.error(
-                "missing-input", f"`{uses}` needs `{name}`: {spec.description}", f"add with: {{ {name}: … }}"
-            )
+            message = f"`{uses}` needs `{name}`: {spec.description}"
+            (at or step).error("missing-input", message, f"add with: {{ {name}: … }}")
         elif spec.default is not None:
             values[name] = spec.default
     if action.check is not None and step.findings.count() == before:
@@ -62,9 +60,8 @@ def _section(at: At, action: Action, extra: tuple[str, ...]) -> dict[str, At]:
         if name not in known:
             at.unknown(key, known, "unknown-input", "input")
         elif is_null(node) and (spec is None or spec.type != "any"):
-            at.to(key, name).error(
-                "empty-value", "the input has no value", "write a value, or leave the input out"
-            )
+            fix = "write a value, or leave the input out"
+            at.to(key, name).error("empty-value", "the input has no value", fix)
         else:
             found[name] = at.to(node, name)
     return found
@@ -98,9 +95,8 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
         kind, _, rest = text.partition(":")
         # In what is passed on to others `file:` may mean anything, and `env:prod` is how some services write a tag.
         other = kind == "file" or not rest.isupper()
-        if (
-            spec.type == "string"
-        ):  # A path has no spaces, and a reference no template: those are texts, like a comment.
+        if spec.type == "string":
+            # A path has no spaces, and a reference no template: those are texts, like a comment.
             other = rest.startswith("//") or bool(re.search(r"\s|\$\{\{", rest))
         if not is_reference(text) or (kind in ("file", "env") and other):
             continue
@@ -110,11 +106,8 @@ def _refuse_references(at: At, spec: Input, action: Action) -> None:
             taking = [f"`{name}`" for name, other in action.inputs.items() if other.secret]
             first = f"{listed(taking, 'and')} accepts references; " if taking else ""
             fix = f"{first}for anything else use `shell`, with pass-env: [{variable}]"
-        place.error(
-            "reference-not-allowed",
-            f"this input accepts no secret reference; `{kind}:…` would be used as text",
-            fix,
-        )
+        message = f"this input accepts no secret reference; `{kind}:…` would be used as text"
+        place.error("reference-not-allowed", message, fix)
         place.findings.lost(place.node.line, place.node.column)
 
 

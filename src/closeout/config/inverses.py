@@ -59,12 +59,12 @@ def naming(step: Step, action: Action, repository: str) -> Naming | str:
         if not spec.names or not tells_apart(spec):
             continue
         value = step.inputs.get(key)
-        found = _pattern(value, repository) if isinstance(value, str) else "it is not one text"
+        found = _pattern(value, repository) if isinstance(value, str) else "it is not a single text"
         if isinstance(found, str):
             return f"`{key}` cannot be read backwards: {found}"
         patterns[key] = found
     if all(pattern.fixed is not None for pattern in patterns.values()):
-        return "its name holds no pull request's number"
+        return "its name does not contain the pull request's number"
     return Naming(repository, patterns)
 
 

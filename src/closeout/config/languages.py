@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import string
 from collections import Counter, deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from closeout.core.patterns import Walk, is_literal
@@ -270,14 +271,8 @@ def _of_owners(walk: Walk, patterns: Sequence[str], alphabet: str, budget: Budge
         listed = tuple(dict.fromkeys(name for other, name in pairs if other == owner))
         names = listed[:2] if plain else examples(language, alphabet, budget)
         if names:
-            yield Cell(
-                walk,
-                _Half(walk, then, owner=True),
-                language,
-                (owner,),
-                names,
-                frozenset(listed) if plain else None,
-            )
+            own = _Half(walk, then, owner=True)
+            yield Cell(walk, own, language, (owner,), names, frozenset(listed) if plain else None)
 
 
 def _split(pattern: str) -> tuple[str, str]:
@@ -344,13 +339,8 @@ def examples(language: Language, alphabet: str, budget: Budget) -> tuple[str, ..
     found = [text for text in likely if read(language, text)][:2]
     if len(found) < 2:
         short = (text for state, text in _reached(language, alphabet, budget, 2) if language.accepts(state))
-        found = list(dict.fromkeys([*found, *_first(short, 3)]))[:2]
+        found = list(dict.fromkeys([*found, *islice(short, 3)]))[:2]
     return tuple(found)
-
-
-def _first(items: Iterable[str], count: int) -> Iterator[str]:
-    for item, _ in zip(items, range(count), strict=False):
-        yield item
 
 
 def _reached(language: Language, alphabet: str, budget: Budget, times: int = 1) -> Iterator[tuple[Any, str]]:

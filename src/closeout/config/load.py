@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -131,12 +131,12 @@ def _parse(
         for look_up in later:
             look_up()
     warnings = tuple(finding for finding in findings.all() if finding.severity == "warning")
-    return Loaded(**loaded, warnings=warnings, directory=path.resolve().parent), findings.all()
+    return replace(loaded, warnings=warnings, directory=path.resolve().parent), findings.all()
 
 
 def _sections(
     root: At, section: Mapping[str, At], registry: Registry, folder: Path | None
-) -> tuple[dict[str, Any], Sequence[Callable[[], None]]]:
+) -> tuple[Loaded, Sequence[Callable[[], None]]]:
     read_version(section, root)
     settings = read_settings(section)
     around = Surroundings(registry=registry, aws=settings.aws, aws_given=_given(section.get("aws")))
@@ -157,12 +157,7 @@ def _sections(
         root.error("missing-key", "there is neither `automations` nor `modules`", fix)
     secrets = reading.step_secrets(automations, around)
     automations = tuple(reading.with_secret_variables(item, settings, secrets) for item in automations)
-    loaded = {
-        "settings": settings,
-        "automations": automations,
-        "functions": functions,
-        "step_secrets": secrets,
-    }
+    loaded = Loaded(settings=settings, automations=automations, functions=functions, step_secrets=secrets)
     return loaded, around.later
 
 

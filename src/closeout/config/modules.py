@@ -57,35 +57,24 @@ def _import(at: At, name: str, folder: Path) -> ModuleType | None:
     except KeyboardInterrupt:
         raise
     except ModuleNotFoundError as error:
-        if error.name not in _parents(name):
+        if not f"{name}.".startswith(f"{error.name}."):  # a module that this one imports
             _failed(at, name, folder, error)
             return None
-        at.error(
-            "module-failed",
-            f"there is no module `{name}`",
-            f"put {name.replace('.', '/')}.py into {folder}, where this file is, or install the package that has it",
-        )
+        file = f"{name.replace('.', '/')}.py"
+        fix = f"put {file} into {folder}, where this file is, or install the package that has it"
+        at.error("module-failed", f"there is no module `{name}`", fix)
         return None
     except BaseException as error:  # noqa: BLE001  a user's code may raise anything, SystemExit included
         _failed(at, name, folder, error)
         return None
     path = folder.joinpath(*name.split("."))
-    candidates = [path.with_suffix(".py"), path / "__init__.py"]
-    file = Path(str(getattr(module, "__file__", ""))).resolve()
-    if any(candidate.exists() for candidate in candidates) and file not in [
-        item.resolve() for item in candidates
-    ]:
-        at.error(
-            "module-failed", f"another module named `{name}` is loaded already, from {file}", "rename yours"
-        )
+    beside = [one.resolve() for one in (path.with_suffix(".py"), path / "__init__.py") if one.exists()]
+    loaded = Path(str(getattr(module, "__file__", ""))).resolve()
+    if beside and loaded not in beside:
+        message = f"another module named `{name}` is loaded already, from {loaded}"
+        at.error("module-failed", message, "rename yours")
         return None
     return module
-
-
-def _parents(name: str) -> tuple[str, ...]:
-    """Return `a`, `a.b`, `a.b.c`: what is missing when the module itself is."""
-    parts = name.split(".")
-    return tuple(".".join(parts[: end + 1]) for end in range(len(parts)))
 
 
 def _failed(at: At, name: str, folder: Path, error: BaseException) -> None:
@@ -94,10 +83,9 @@ def _failed(at: At, name: str, folder: Path, error: BaseException) -> None:
 
 
 def _where(error: BaseException, folder: Path) -> str:
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")
-    ]
-    own = [frame for frame in frames if Path(frame.filename).resolve().is_relative_to(folder)]
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [frame for frame in frames if not frame.filename.startswith("<")]
+    own = [frame for frame in files if Path(frame.filename).resolve().is_relative_to(folder)]
     return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
 
 
@@ -147,16 +135,12 @@ def _functions(
 def _check_function(at: At, function: Any, name: str, taken: set[str]) -> None:
     check_name(at, name)
     if name in taken:
-        at.error(
-            "duplicate-automation", f"an automation named `{name}` is there already", "give it another name="
-        )
+        message = f"there is already an automation named `{name}`"
+        at.error("duplicate-automation", message, "give it another name=")
     taken.add(name)
     if inspect.iscoroutinefunction(function):
-        at.error(
-            "bad-function",
-            "an @on function cannot be async",
-            "write a plain `def`; waits go through run.wait_until",
-        )
+        fix = "write a plain `def`; waits go through run.wait_until"
+        at.error("bad-function", "an @on function cannot be async", fix)
         return
     try:
         inspect.signature(function).bind(None)

@@ -78,7 +78,7 @@ class TooWide(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Say what is wrong and how to put it right."""
+        """Return what is wrong and how to fix it."""
         return (
             f"{self.automation}/{self.step}: `{self.input}: {self.name}` begins with fewer than {LITERAL_PREFIX} fixed"
             " characters, so its policy would cover nearly everything of that kind; begin the name with fixed text, or"

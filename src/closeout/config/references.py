@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from closeout.config.document import Mapping, Node, Scalar, Sequence
 from closeout.config.values import At
+from closeout.core.secrets import REFERENCES
 
 _FORMS = re.compile(
     r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}"
@@ -39,15 +40,12 @@ def read_reference(at: At) -> str | None:
     if isinstance(value, str) and value.startswith(("aws-ssm:", "github-app:")):
         kind = value.partition(":")[0]
         at.error("reference-later", f"`{kind}:` references are not supported by this version yet", _FIX)
-    elif isinstance(value, str) and value.startswith(("env:", "file:", "aws-secretsmanager:")):
+    elif isinstance(value, str) and value.startswith(REFERENCES):
         kind = value.partition(":")[0]
         at.error("bad-reference", f"what follows `{kind}:` is not a name that can be looked up", _FIX)
     else:
-        at.error(
-            "bad-reference",
-            "this is not a secret reference; never write a secret itself into this file",
-            _FIX,
-        )
+        message = "this is not a secret reference; never write a secret itself into this file"
+        at.error("bad-reference", message, _FIX)
     return None
 
 

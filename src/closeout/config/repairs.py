@@ -49,7 +49,7 @@ def fix(expression: str, problem: str, *, in_step: bool = False) -> str:
 
 
 def _syntax(expression: str, problem: str) -> str:
-    """Look at what was not understood; `expression` has its complete texts emptied."""
+    """Return the fix of a syntax error; `expression` has its complete texts emptied."""
     if "'" in expression.replace("''", "") or '"' in expression:
         return "close the quotes"
     for closing, (opening, words) in _CLOSING.items():

@@ -84,33 +84,27 @@ def read_version(found: MappingType[str, At], root: At) -> None:
 
 def read_account(at: At | None) -> str | None:
     """Read an AWS account."""
-    value = at.node.value if at and isinstance(at.node, Scalar) else None
-    if at is None or (isinstance(value, str) and _ACCOUNT.match(value)):
-        return value if isinstance(value, str) else None
+    if at is None:
+        return None
+    value = at.node.value if isinstance(at.node, Scalar) else None
+    if isinstance(value, str) and _ACCOUNT.match(value):
+        return value
+    fix = "write it like '123456789012'"
     if isinstance(at.node, Scalar) and at.node.plain and at.node.text.isdigit():
         fix = f"quote it, or YAML makes a number of it: '{at.node.text.zfill(12)}'"
-        at.error("bad-account", "an AWS account is twelve digits in quotes", fix)
-    else:
-        at.error("bad-account", "an AWS account is twelve digits in quotes", "write it like '123456789012'")
+    at.error("bad-account", "an AWS account is twelve digits in quotes", fix)
     return None
 
 
 def read_region(at: At | None) -> str | None:
     """Read an AWS region."""
-    return _matching(at, _REGION, "not an AWS region", "write it like eu-central-1")
+    return at.matching(_REGION, "is not an AWS region", "write it like eu-central-1") if at else None
 
 
 def read_role(at: At | None) -> str | None:
     """Read a role's ARN."""
-    return _matching(at, _ROLE, "not the ARN of a role", "write it like arn:aws:iam::123456789012:role/NAME")
-
-
-def _matching(at: At | None, pattern: re.Pattern[str], problem: str, fix: str) -> str | None:
-    value = at.text() if at else None
-    if at is None or value is None or pattern.match(value):
-        return value
-    at.error("bad-value", f"`{value}` is {problem}", fix)
-    return None
+    fix = "write it like arn:aws:iam::123456789012:role/NAME"
+    return at.matching(_ROLE, "is not the ARN of a role", fix) if at else None
 
 
 def _secrets(at: At | None) -> tuple[tuple[str, ...], str | None]:
@@ -156,18 +150,8 @@ def _aws(at: At | None) -> AwsSettings:
 
 
 def _modules(at: At | None) -> tuple[str, ...]:
-    names: list[str] = []
-    for item in (at.items(single=True) if at else None) or []:
-        name = item.text()
-        if name is not None and _MODULE.match(name):
-            names.append(name)
-        elif name is not None:
-            item.error(
-                "bad-value",
-                f"`{name}` is not a module name",
-                "write it as in `import`: my_hooks or package.module",
-            )
-    return tuple(names)
+    fix = "write it as in `import`: my_hooks or package.module"
+    return at.each_matching(_MODULE, "is not a module name", fix) if at else ()
 
 
 def _protect(at: At | None) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -111,10 +111,8 @@ def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str,
         expect=_expect(section.get("expect"), uses, action),
         rechecked=_rechecked(section.get("recheck"), uses, action),
     )
-    if action.look_up is not None:
-        around.later.append(
-            partial(_look_up, with_ or at, action.look_up, inputs)
-        )  # called if nothing is wrong
+    if action.look_up is not None:  # called if nothing is wrong
+        around.later.append(partial(_look_up, with_ or at, action.look_up, inputs))
     return ReadStep(step=step, action=action, at=at, inputs=with_)
 
 
@@ -158,7 +156,7 @@ def _meant(uses: str, registry: Registry) -> str | None:
 def _service(uses: str) -> str:
     """Return what an action acts on: `aws/s3` of `aws/s3-delete-objects`, the group of others."""
     group, slash, word = uses.partition("/")
-    return f"{word.partition('-')[0]}" if group == "aws" else group if slash else uses
+    return word.partition("-")[0] if group == "aws" else group if slash else uses
 
 
 def _section(at: At, action: Action | None) -> dict[str, At]:
@@ -168,18 +166,13 @@ def _section(at: At, action: Action | None) -> dict[str, At]:
     inputs = () if action is None else tuple(action.inputs)
     misplaced = [key for key, _ in at.node.entries if key.value in inputs and key.value not in known]
     for key in misplaced:
-        place = at.to(key, str(key.value))
-        place.error(
-            "misplaced-input",
-            f"`{key.value}` is an input of the action",
-            f"put it under with: {{ {key.value}: … }}",
-        )
+        fix = f"put it under with: {{ {key.value}: … }}"
+        message = f"`{key.value}` is an input of the action"
+        at.to(key, str(key.value)).error("misplaced-input", message, fix)
     entries = tuple(entry for entry in at.node.entries if entry[0] not in misplaced)
     rest = Mapping(line=at.node.line, column=at.node.column, entries=entries)
-    return (
-        At(node=rest, path=at.path, findings=at.findings).section(known, partial(workflow_words.hint, "step"))
-        or {}
-    )
+    rest_at = At(node=rest, path=at.path, findings=at.findings)
+    return rest_at.section(known, partial(workflow_words.hint, "step")) or {}
 
 
 def _id(at: At | None, uses: str, position: int) -> str:
@@ -190,11 +183,8 @@ def _id(at: At | None, uses: str, position: int) -> str:
     if at is None or value is None:
         return default
     if not _ID.match(value):
-        at.error(
-            "bad-name",
-            f"`{value}` cannot be a step's id",
-            "use lower-case letters, digits and dashes: drop-database",
-        )
+        fix = "use lower-case letters, digits and dashes: drop-database"
+        at.error("bad-name", f"`{value}` cannot be a step's id", fix)
     return value
 
 
@@ -268,32 +258,18 @@ def _rechecked(at: At | None, uses: str, action: Action) -> bool:
 
 
 def _fields(at: At | None) -> tuple[str, ...]:
-    fields: list[str] = []
-    for item in (at.items(single=True) if at else None) or []:
-        text = item.text()
-        if text is not None and FIELD.match(text):
-            fields.append(text)
-        elif text is not None:
-            item.error(
-                "bad-value",
-                f"`{text}` is not a field of the event",
-                "write it like event.pull_request.head.ref",
-            )
-    return tuple(fields)
+    fix = "write it like event.pull_request.head.ref"
+    return at.each_matching(FIELD, "is not a field of the event", fix) if at else ()
 
 
 def _pass_env(at: At | None, uses: str, action: Action) -> tuple[str, ...]:
-    if at is not None and not action.passes_env:
+    if at is None:
+        return ()
+    if not action.passes_env:
         at.error("not-for-action", f"`{uses}` passes no environment on", "leave `pass-env` out")
         return ()
-    variables: list[str] = []
-    for item in (at.items(single=True) if at else None) or []:
-        text = item.text()
-        if text is not None and _VARIABLE.match(text):
-            variables.append(text)
-        elif text is not None:
-            item.error("bad-name", f"`{text}` cannot be the name of a variable", "write it like AWS_PROFILE")
-    return tuple(variables)
+    problem, fix = "cannot be the name of a variable", "write it like AWS_PROFILE"
+    return at.each_matching(_VARIABLE, problem, fix, code="bad-name")
 
 
 def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundings) -> AwsSettings:
@@ -313,9 +289,7 @@ def _target(at: At, with_: At | None, extra: tuple[str, ...], around: Surroundin
         at.error("aws-missing", f"an `aws/*` step needs {' and '.join(missing)}", fix)
     theirs = target.assume_role.split(":")[4] if target.assume_role else target.account
     if target.account and theirs != target.account:
-        at.error(
-            "aws-role-account",
-            f"the role to assume is in account {theirs}, and this step acts in {target.account}",
-            "name the role of that account, or set `account` to the role's",
-        )
+        message = f"the role to assume is in account {theirs}, and this step acts in {target.account}"
+        fix = "name the role of that account, or set `account` to the role's"
+        at.error("aws-role-account", message, fix)
     return target

@@ -8,7 +8,7 @@ if that is not enough, with the repositories that match. See docs/adr/0016-one-n
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import product, takewhile
+from itertools import islice, product, takewhile
 from typing import NamedTuple
 
 from closeout.config import languages
@@ -224,24 +224,20 @@ class Law:
         two_line = self._but_for(two, name, one) if not own else two.line
         for times in _TIMES:
             found = meetings(one_line, two_line, self._budget, apart=apart, equal=equal, times=times)
-            for _, meeting in zip(range(64), found, strict=False):
-                yield meeting
+            yield from islice(found, 64)
 
     def _but_for(self, side: Side, name: str, other: Side) -> Line:
         """Leave out of a line's slots the one value that the other side has for certain."""
         only = {"owner": other.cell.owners, "name": other.cell.names}.get(name, ())
         if len(only) != 1 or not side.line.slots(name):
             return side.line
-        return Line(
-            [
-                item._replace(language=Except(item.language, only[0]))
-                if isinstance(item, Slot) and item.variable == name
-                else item
-                for item in side.line.items
-            ],
-            self._alphabet,
-            self._budget,
-        )
+        items = [
+            item._replace(language=Except(item.language, only[0]))
+            if isinstance(item, Slot) and item.variable == name
+            else item
+            for item in side.line.items
+        ]
+        return Line(items, self._alphabet, self._budget)
 
 
 def _given(one: Cell, two: Cell) -> frozenset[str]:

@@ -22,60 +22,17 @@ _EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 _FILTERS = ("branches", "tags", "paths")
 _KNOWN = [
-    "branch_protection_configuration",
-    "branch_protection_rule",
-    "check_run",
-    "check_suite",
-    "code_scanning_alert",
-    "commit_comment",
-    "create",
-    "delete",
-    "dependabot_alert",
-    "deploy_key",
-    "deployment",
-    "deployment_protection_rule",
-    "deployment_review",
-    "deployment_status",
-    "discussion",
-    "discussion_comment",
-    "fork",
-    "gollum",
-    "installation",
-    "installation_repositories",
-    "issue_comment",
-    "issues",
-    "label",
-    "member",
-    "membership",
-    "merge_group",
-    "milestone",
-    "organization",
-    "package",
-    "page_build",
-    "project",
-    "public",
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "pull_request_review_thread",
-    "push",
-    "registry_package",
-    "release",
-    "repository",
-    "repository_dispatch",
-    "repository_ruleset",
-    "repository_vulnerability_alert",
-    "secret_scanning_alert",
-    "star",
-    "status",
-    "sub_issues",
-    "team",
-    "team_add",
-    "watch",
-    "workflow_dispatch",
-    "workflow_job",
-    "workflow_run",
-]
+    "branch_protection_configuration", "branch_protection_rule", "check_run", "check_suite",
+    "code_scanning_alert", "commit_comment", "create", "delete", "dependabot_alert", "deploy_key",
+    "deployment", "deployment_protection_rule", "deployment_review", "deployment_status", "discussion",
+    "discussion_comment", "fork", "gollum", "installation", "installation_repositories", "issue_comment",
+    "issues", "label", "member", "membership", "merge_group", "milestone", "organization", "package",
+    "page_build", "project", "public", "pull_request", "pull_request_review",
+    "pull_request_review_comment", "pull_request_review_thread", "push", "registry_package", "release",
+    "repository", "repository_dispatch", "repository_ruleset", "repository_vulnerability_alert",
+    "secret_scanning_alert", "star", "status", "sub_issues", "team", "team_add", "watch",
+    "workflow_dispatch", "workflow_job", "workflow_run",
+]  # fmt: skip
 """Events that GitHub documents, to find what a misspelt one was meant to be; others are taken as they are."""
 _ACTIONS_ONLY = {
     "pull_request_target": "use `pull_request`: its webhook has everything that `pull_request_target` has in a workflow",
@@ -88,13 +45,12 @@ def read_on(at: At) -> tuple[dict[str, Any], ...]:
     """Read `on`. Returns what could be read; the rest is findings."""
     if isinstance(at.node, Mapping):
         if not at.node.entries:
-            at.error(
-                "empty-value", "no event is named", "name one: on: { pull_request: { types: [closed] } }"
-            )
-        pairs = [(at.to(key, str(key.value)), at.to(value, str(key.value))) for key, value in at.node.entries]
+            fix = "name one: on: { pull_request: { types: [closed] } }"
+            at.error("empty-value", "no event is named", fix)
         read = [
-            _trigger(name, str(key.value), value)
-            for (name, value), (key, _) in zip(pairs, at.node.entries, strict=True)
+            _trigger(at.to(key, event), event, at.to(value, event))
+            for key, value in at.node.entries
+            for event in (str(key.value),)
         ]
     else:
         events = at.items(single=True) or []
@@ -107,11 +63,8 @@ def _trigger(name: At, event: str, filters: At | None) -> dict[str, Any] | None:
         name.error("not-a-webhook", f"GitHub sends no webhook for `{event}`", _ACTIONS_ONLY[event])
         return None
     if not _EVENT.match(event):
-        name.error(
-            "bad-value",
-            f"`{event}` is not the name of an event",
-            "write it as GitHub does: pull_request, push",
-        )
+        fix = "write it as GitHub does: pull_request, push"
+        name.error("bad-value", f"`{event}` is not the name of an event", fix)
         return None
     if event not in _KNOWN and (meant := near(event, _KNOWN)):
         name.warning("unknown-event", f"GitHub documents no event `{event}`", f"did you mean `{meant}`?")
@@ -143,13 +96,11 @@ def _types(at: At, event: str) -> list[str]:
         if value is None:
             continue
         types.append(value)
-        faults = [
-            message for key, message in trigger_faults({"event": event, "types": [value]}) if key == "types"
-        ]
+        found = trigger_faults({"event": event, "types": [value]})
+        faults = [message for key, message in found if key == "types"]
         if not _TYPE.match(value):
-            item.error(
-                "bad-value", f"`{value}` is not the name of an action", "write it as GitHub does: closed"
-            )
+            fix = "write it as GitHub does: closed"
+            item.error("bad-value", f"`{value}` is not the name of an action", fix)
         elif faults:
             fix = "leave `types` out" if event in WITHOUT_ACTION else _meant(value)
             item.error("bad-value", faults[0], fix)
@@ -187,17 +138,16 @@ def read_patterns(at: At, kind: Kind = "ref", *, slash: bool = False) -> tuple[s
     """
     items = at.items(single=True) or []
     texts = [(item, text) for item in items if (text := item.text()) is not None]
+    patterns = [text for _, text in texts]
     before = at.findings.count()
     for item, text in texts:
         _check_pattern(item, text, kind, slash=slash)
-    if (
-        texts
-        and at.findings.count() == before
-        and (problem := _pattern_problem([text for _, text in texts], kind))
-    ):
+    sound = texts and at.findings.count() == before
+    problem = _pattern_problem(patterns, kind) if sound else None
+    if problem:
         fix = "add a positive pattern before the ones with `!`, or use the `-ignore` form"
         at.error("bad-pattern", problem, fix)
-    return tuple(text for _, text in texts)
+    return tuple(patterns)
 
 
 def _check_pattern(at: At, text: str, kind: Kind, *, slash: bool) -> None:

@@ -81,7 +81,10 @@ def check(uses: Sequence[Use]) -> None:
         try:
             found = _first(law, one, groups[one.use.step.uses])
         except Undecided:
-            _undecided(one.use.at)
+            message = (
+                "the patterns or templates are too complex to decide whether two subjects can have this name"
+            )
+            one.use.at.error("undecided-name", message, f"make the name of fixed text and {SAFE}")
             reported.add(id(one.use))
             continue
         if found:
@@ -112,14 +115,6 @@ def _of_constants(found: Collision, other: _Placed, placed: _Placed) -> bool:
     """Return whether only what is handed on differs from event to event, and need not be meant as a name."""
     constant = placed.key.named.names.constant and other.key.named.names.constant
     return constant and found.about not in _REPOSITORY
-
-
-def _undecided(at: At) -> None:
-    at.error(
-        "undecided-name",
-        "the patterns or templates are too complex to decide whether two subjects can have this name",
-        f"make the name of fixed text and {SAFE}",
-    )
 
 
 def _one_place(one: Use, two: Use) -> bool:
@@ -156,7 +151,9 @@ def _for_refs(key: Key, *, alone: bool) -> str:
     """Return the advice for a `delete` event, which has no pull request."""
     if "ref" not in _variables(key):
         return f"use {OF_REF}, with allow-untrusted: [event.ref]"
-    fix = f"use {OF_REF}" + (", and `:` as delimiter, which no ref holds" if key.named.whole.prefix else "")
+    fix = f"use {OF_REF}" + (
+        ", and `:` as delimiter, which no ref contains" if key.named.whole.prefix else ""
+    )
     return fix if alone else f"{fix}, behind another fixed text in each of the two"
 
 
@@ -174,7 +171,7 @@ def _better(found: Collision, key: Key, *, alone: bool) -> str:
         return fix if alone else f"{fix}, or another fixed text in each of the two"
     if found.about == "owner":
         return f"several owners can match: use {SAFE}"
-    return f"use {SAFE}, or put a character between the parts that no part beside it can hold"
+    return f"use {SAFE}, or separate the parts by a character that neither of them can contain"
 
 
 def _variables(key: Key) -> set[str]:

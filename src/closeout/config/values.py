@@ -6,6 +6,7 @@ that one mistake never hides the next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -49,9 +50,7 @@ class At:
         if isinstance(value, str):
             self.error("empty-value", "the text is empty", "write a value, or leave the key out")
         elif isinstance(self.node, Scalar) and value is not None:
-            self.error(
-                "wrong-type", f"expected text, got {described(self.node)}", f"quote it: '{self.node.text}'"
-            )
+            self.wrong("text", f"quote it: '{self.node.text}'")
         else:
             self.wrong("text")
         return None
@@ -60,6 +59,23 @@ class At:
         """Add an error if there is a `${{ }}` in a text in which none is filled in."""
         if "${{" in text:
             self.error("template-not-allowed", "`${{ }}` is not filled in here", "write the value itself")
+
+    def matching(
+        self, pattern: re.Pattern[str], problem: str, fix: str, code: str = "bad-value"
+    ) -> str | None:
+        """Read text of a form; `problem` follows the text in the finding about another one."""
+        value = self.text()
+        if value is None or pattern.match(value):
+            return value
+        self.error(code, f"`{value}` {problem}", fix)
+        return None
+
+    def each_matching(
+        self, pattern: re.Pattern[str], problem: str, fix: str, code: str = "bad-value"
+    ) -> tuple[str, ...]:
+        """Read one text or a list of texts of a form, without those that have another one."""
+        read = (item.matching(pattern, problem, fix, code) for item in self.items(single=True) or ())
+        return tuple(text for text in read if text is not None)
 
     def boolean(self) -> bool | None:
         """Read `true` or `false`."""
@@ -71,13 +87,12 @@ class At:
     def integer(self, low: int, high: int) -> int | None:
         """Read a whole number within bounds."""
         value = self.node.value if isinstance(self.node, Scalar) else None
-        if not isinstance(value, int) or isinstance(value, bool):
+        if type(value) is not int:
             self.wrong("a whole number", "write a number without quotes")
             return None
         if not low <= value <= high:
-            self.error(
-                "out-of-range", f"{value} is not between {low:,} and {high:,}", f"choose {low:,} to {high:,}"
-            )
+            message = f"{value} is not between {low:,} and {high:,}"
+            self.error("out-of-range", message, f"choose {low:,} to {high:,}")
             return None
         return value
 
@@ -86,17 +101,11 @@ class At:
         value = self.node.value if isinstance(self.node, Scalar) else None
         seconds = parse_duration(value) if isinstance(value, str) else None
         if seconds is None:
-            shown = (
-                f", got {described(self.node)}" if isinstance(self.node, Scalar) and value is not None else ""
+            shown = "" if value is None else f", got {described(self.node)}"
+            fix = (
+                f"write {value}s for seconds" if type(value) is int else "write it like 90s, 15m, 1h30m or 2d"
             )
-            hint = (
-                f"write {value}s for seconds"
-                if isinstance(value, int) and not isinstance(value, bool)
-                else None
-            )
-            self.error(
-                "bad-duration", f"expected a duration{shown}", hint or "write it like 90s, 15m, 1h30m or 2d"
-            )
+            self.error("bad-duration", f"expected a duration{shown}", fix)
             return None
         if not low <= seconds <= high:
             bounds = f"{duration_text(low)} and {duration_text(high)}"
@@ -111,11 +120,8 @@ class At:
         if value is None or value in known:
             return value
         close = near(value, known)
-        self.error(
-            "bad-value",
-            f"`{value}` is not {listed(known)}",
-            f"did you mean `{close}`?" if close else f"write {listed(known)}",
-        )
+        fix = f"did you mean `{close}`?" if close else f"write {listed(known)}"
+        self.error("bad-value", f"`{value}` is not {listed(known)}", fix)
         return None
 
     def items(self, *, single: bool = False) -> list[At] | None:
@@ -156,9 +162,8 @@ class At:
             elif name not in names:
                 self.unknown(key, names)
             elif is_null(node):
-                self.to(key, name).error(
-                    "empty-value", "the key has no value", "write a value, or leave the key out"
-                )
+                fix = "write a value, or leave the key out"
+                self.to(key, name).error("empty-value", "the key has no value", fix)
             else:
                 found[name] = self.to(node, name)
         return found
@@ -179,9 +184,8 @@ class At:
 
     def wrong(self, expected: str, fix: str = "") -> None:
         """Add the finding about a value of another type."""
-        self.error(
-            "wrong-type", f"expected {expected}, got {described(self.node)}", fix or f"write {expected}"
-        )
+        message = f"expected {expected}, got {described(self.node)}"
+        self.error("wrong-type", message, fix or f"write {expected}")
 
 
 def is_null(node: Node) -> bool:
@@ -190,7 +194,7 @@ def is_null(node: Node) -> bool:
 
 
 def described(node: Node) -> str:
-    """Say what a node is. Texts are not shown: one may be a secret in the wrong place."""
+    """Return what a node is. Texts are not shown: one may be a secret in the wrong place."""
     if isinstance(node, Sequence):
         return "a list"
     if isinstance(node, Mapping):

@@ -131,7 +131,7 @@ def expression_fix(expression: str, *, in_step: bool = False) -> str | None:
         return None
     if context[1] == "secrets":
         return (
-            "no template holds a secret: name the variable in `pass-env` of a `shell` step, or use an input that takes"
+            "a template never contains a secret: name the variable in `pass-env` of a `shell` step, or use an input that takes"
             " a reference like env:NAME"
         )
     return (
@@ -213,16 +213,14 @@ def refuse_workflow(at: At) -> bool:
 def _shown(on: Node | None) -> _Shown:
     """Return the value of `on` in the form that closeout takes."""
     names = {str(item.value) for item in _items(on) if isinstance(item, Scalar)}
-    if "pull_request_target" in names or "pull_request" in names:
-        return _Shown("{ pull_request: { types: [closed] } }", destructive=True)
+    closed = _Shown("{ pull_request: { types: [closed] } }", destructive=True)
+    if names & {"pull_request_target", "pull_request"}:
+        return closed
     if names == {"delete"}:
         return _Shown("delete", destructive=True)
-    known = [name for name in ("push", "release", "issues", "workflow_run", "create") if name in names]
-    return (
-        _Shown(known[0], destructive=False)
-        if known
-        else _Shown("{ pull_request: { types: [closed] } }", destructive=True)
-    )
+    ordinary = ("push", "release", "issues", "workflow_run", "create")
+    known = next((name for name in ordinary if name in names), None)
+    return _Shown(known, destructive=False) if known else closed
 
 
 def _items(on: Node | None) -> tuple[Node, ...]:

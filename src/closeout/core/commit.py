@@ -51,7 +51,7 @@ def certainly_private(payload: Mapping[str, Any]) -> bool:
 
 
 def why_none(event: str, payload: Mapping[str, Any]) -> str:
-    """Say why `status_target` gave None."""
+    """Return why `status_target` returned None."""
     path = _path(event, payload)
     if not path:
         return f"a {event} event belongs to no commit, so there is no status"

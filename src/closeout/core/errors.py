@@ -284,6 +284,17 @@ class ServiceError(CloseoutError):
         self.http_status = http_status
 
 
+def unusable_answer(operation: str, problem: str = "the answer is not what was asked for") -> ServiceError:
+    """Return the error of an answer of GitHub's that cannot be used: the next one may be another."""
+    return ServiceError(
+        f"GitHub: {operation}: {problem}",
+        service="github",
+        operation=operation,
+        reason="unusable-answer",
+        transient=True,
+    )
+
+
 # --- the ledger and the commands ----------------------------------------------------------------------
 
 

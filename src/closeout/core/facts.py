@@ -59,7 +59,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ...] = ()) -> Facts:
-    """Take the facts from a decoded payload. Never raises for its content.
+    """Return the facts of a decoded payload. Never raises for its content.
 
     `own_contexts` are the status contexts that the configuration spells out (see `is_own`).
     """
@@ -130,7 +130,7 @@ def _reference(
     if event == "release":
         return ref, ref_type, None, _text(_object(payload, "release"), "tag_name")
     if event in ("deployment", "deployment_status"):
-        return (*_of_deployment(_object(payload, "deployment")),)
+        return _of_deployment(_object(payload, "deployment"))
     return (ref, *_of_full(ref))
 
 
@@ -144,7 +144,7 @@ def _of_full(ref: str | None) -> tuple[str | None, str | None, str | None]:
 
 
 def _of_deployment(deployment: Mapping[str, Any]) -> tuple[str | None, str | None, str | None, str | None]:
-    """Tell a branch from a tag and a SHA; a short name that is not the commit's SHA counts as a branch."""
+    """Return ref, type, branch and tag; a short name that is not the commit's SHA counts as a branch."""
     ref = _text(deployment, "ref")
     if ref is None or ref == _text(deployment, "sha"):
         return ref, None, None, None

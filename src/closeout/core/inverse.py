@@ -69,7 +69,7 @@ def pattern_of(parts: Sequence[Part]) -> NamePattern | str:
         if not before:
             return "it has no fixed text before the number"
         if before[-1] in _DIGITS or after[:1] in tuple(_DIGITS):
-            return "a digit is next to the number, so where the number begins or ends cannot be told"
+            return "a digit is next to the number, so its beginning or end is unclear"
     return NamePattern(tuple(texts))
 
 

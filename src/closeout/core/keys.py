@@ -55,11 +55,6 @@ def look_in(payload: Mapping[str, Any]) -> Callable[[str], Any]:
     return lookup
 
 
-def paths_of(template: str) -> tuple[str, ...]:
-    """Return the dotted paths (below `event`) that a template reads."""
-    return tuple(part.group(1)[1:] for part in re.finditer(_PART, template))
-
-
 def check_template(template: str) -> str | None:
     """Return a sentence if the template cannot be used: the receiver makes keys, and it has no CEL."""
     if not template.strip():

@@ -32,34 +32,11 @@ class Node(NamedTuple):
     inner: tuple[Node, ...] = ()
 
 
-_OBJECTS = frozenset(
-    (
-        "base",
-        "check_run",
-        "check_suite",
-        "comment",
-        "deployment",
-        "deployment_status",
-        "discussion",
-        "head",
-        "installation",
-        "issue",
-        "label",
-        "milestone",
-        "organization",
-        "pull_request",
-        "release",
-        "repo",
-        "repository",
-        "review",
-        "sender",
-        "team",
-        "user",
-        "workflow",
-        "workflow_job",
-        "workflow_run",
-    )
-)
+_OBJECTS = frozenset((
+    "base", "check_run", "check_suite", "comment", "deployment", "deployment_status", "discussion", "head",
+    "installation", "issue", "label", "milestone", "organization", "pull_request", "release", "repo",
+    "repository", "review", "sender", "team", "user", "workflow", "workflow_job", "workflow_run",
+))  # fmt: skip
 """Objects of GitHub's own: below them `id` and `number` are numbers that GitHub gives out."""
 _NUMBERS = frozenset(("id", "number", "run_number", "run_attempt", "run_id"))
 _SHAS = frozenset(
@@ -83,21 +60,10 @@ _SHAS = frozenset(
     )
 )
 _PATH = re.compile(r"\bevent(?:\.[A-Za-z_]\w*)+", re.ASCII)
-_FREE = frozenset(
-    (
-        "body",
-        "description",
-        "head_branch",
-        "label",
-        "labels",
-        "login",
-        "message",
-        "name",
-        "ref",
-        "text",
-        "title",
-    )
-)
+_FREE = frozenset((
+    "body", "description", "head_branch", "label", "labels", "login", "message", "name", "ref", "text",
+    "title",
+))  # fmt: skip
 _BASE_REFS = ("event.pull_request.base.ref",)
 
 
@@ -154,10 +120,8 @@ class Piece(NamedTuple):
 
 def pieces(expression: str) -> tuple[Piece, ...]:
     """Return what an expression joins, in order; one unknown piece for a form that is not understood here."""
-    tokens = _tokens(expression)
-    sums: list[Node] = []
-    rest = _sum(tokens, sums) if tokens else None
-    return tuple(_joined(sums[0])[1]) if rest == [] else (Piece(None),)
+    node = _parsed(expression)
+    return (Piece(None),) if node is None else tuple(_joined(node)[1])
 
 
 def is_sha(path: str) -> bool:
@@ -179,10 +143,15 @@ def _chosen_inside(path: str) -> bool:
 
 def _paths(expression: str) -> list[str] | None:
     """Return the paths that an expression reads, or None if it is in any form that is not understood here."""
+    node = _parsed(expression)
+    return None if node is None else list(_read(node))
+
+
+def _parsed(expression: str) -> Node | None:
     tokens = _tokens(expression)
     sums: list[Node] = []
     rest = _sum(tokens, sums) if tokens else None
-    return list(_read(sums[0])) if rest == [] else None
+    return sums[0] if rest == [] else None
 
 
 def _read(node: Node) -> Iterator[str]:

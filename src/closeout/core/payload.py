@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from closeout.core.errors import BadDelivery, PayloadRefused
@@ -43,7 +44,7 @@ def check_bytes(text: bytes) -> None:
         except UnicodeDecodeError:
             raise PayloadRefused("the payload is not UTF-8") from None
     if b"\x00" in text:
-        raise PayloadRefused("the payload holds a NUL character")
+        raise PayloadRefused("the payload contains a NUL character")
     # Three searches for substrings would cost thirty microseconds; a single byte's and the pattern's cost six at most.
     if b"\\" in text and _SUSPICIOUS.search(text):
         _check_escapes(text)
@@ -52,16 +53,7 @@ def check_bytes(text: bytes) -> None:
 def decode(text: bytes) -> dict[str, Any]:
     """Decode a payload under the whole rule; raise `PayloadRefused` with the reason."""
     check_bytes(text)
-    try:
-        value = json.loads(
-            text.decode("utf-8"), parse_int=_integer, parse_float=_number, parse_constant=_constant
-        )
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError:
-        raise PayloadRefused("the payload is not JSON") from None
-    if not isinstance(value, dict):
-        raise PayloadRefused("the payload is not a JSON object")
+    value = _object(text, _integer, _number)
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH:
         check_depth(value)
     return value
@@ -73,8 +65,16 @@ def glance(text: bytes) -> dict[str, Any]:
     Integers, floats and depth are not held to the rule: the local receiver's decoder skips what it does not need and
     cannot see them, and both runtimes give one answer. Whoever uses the values asks `decode`, which refuses them.
     """
+    return _object(text, _any_integer)
+
+
+def _object(
+    text: bytes, parse_int: Callable[[str], Any], parse_float: Callable[[str], Any] | None = None
+) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode("utf-8"), parse_int=_any_integer, parse_constant=_constant)
+        value = json.loads(
+            text.decode("utf-8"), parse_int=parse_int, parse_float=parse_float, parse_constant=_constant
+        )
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
@@ -112,25 +112,20 @@ def from_form(body: bytes) -> bytes:
     return unquote_to_bytes(fields[0].removeprefix(b"payload=").replace(b"+", b" "))
 
 
-def dumps(value: Any) -> str:
-    """Return canonical JSON: keys sorted, no spaces, not ASCII-escaped. Raises `ValueError` for NaN and Infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
 def _check_escapes(text: bytes) -> None:
-    """Look at every escape. Pairs of backslashes go first, so that each one left begins an escape."""
+    """Raise `PayloadRefused` for a bad escape. Pairs of backslashes go first, so that each one left begins an escape."""
     found = re.search(_BAD_ESCAPE, text.replace(b"\\\\", b"__"))
     if found is None:
         return
     if found.group() == b"\\u0000":
-        raise PayloadRefused("the payload holds a NUL character")
-    raise PayloadRefused("the payload holds half of a surrogate pair")
+        raise PayloadRefused("the payload contains a NUL character")
+    raise PayloadRefused("the payload contains half of a surrogate pair")
 
 
 def _integer(text: str) -> int:
     # 20 characters hold every 64-bit integer; longer ones are not even converted (that is quadratic work).
     if len(text) > 20 or not MIN_INTEGER <= (value := int(text)) <= MAX_INTEGER:
-        raise PayloadRefused("the payload holds an integer beyond 64 bits")
+        raise PayloadRefused("the payload contains an integer beyond 64 bits")
     return value
 
 
@@ -142,12 +137,12 @@ def _any_integer(text: str) -> int | float:
 def _number(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise PayloadRefused("the payload holds a number too large for a double")
+        raise PayloadRefused("the payload contains a number too large for a double")
     return value
 
 
 def _constant(text: str) -> NoReturn:
-    raise PayloadRefused(f"the payload holds {text}, which is not JSON")
+    raise PayloadRefused(f"the payload contains {text}, which is not JSON")
 
 
 def _too_deep() -> PayloadRefused:

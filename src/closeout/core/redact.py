@@ -93,7 +93,7 @@ class Redactor:
             self.add(value)
 
     def add(self, value: str) -> None:
-        """Know one more secret, from now on."""
+        """Add a secret, for all texts from now on."""
         with self._lock:
             new = set(_texts(value)) - self._values
             if not new:

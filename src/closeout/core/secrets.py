@@ -16,6 +16,8 @@ from closeout.core.errors import SecretError
 
 PREVIOUS_SECONDS = 86_400.0
 """How long AWSPREVIOUS is accepted after the current version was created: time to change the hook as well."""
+REFERENCES = ("env:", "file:", "aws-secretsmanager:")
+"""How references to secrets begin, by where the secret is."""
 TTL = 300.0
 READ_EVERY = 1.0
 FRESH = 2.0

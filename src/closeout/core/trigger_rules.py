@@ -14,53 +14,19 @@ from closeout.core.patterns import compile_patterns
 from closeout.core.triggers import DEFAULT_TYPES, FILTERS
 
 PULL_REQUEST_TYPES = (
-    "assigned",
-    "auto_merge_disabled",
-    "auto_merge_enabled",
-    "closed",
-    "converted_to_draft",
-    "demilestoned",
-    "dequeued",
-    "edited",
-    "enqueued",
-    "labeled",
-    "locked",
-    "milestoned",
-    "opened",
-    "ready_for_review",
-    "reopened",
-    "review_request_removed",
-    "review_requested",
-    "synchronize",
-    "unassigned",
-    "unlabeled",
+    "assigned", "auto_merge_disabled", "auto_merge_enabled", "closed", "converted_to_draft", "demilestoned",
+    "dequeued", "edited", "enqueued", "labeled", "locked", "milestoned", "opened", "ready_for_review",
+    "reopened", "review_request_removed", "review_requested", "synchronize", "unassigned", "unlabeled",
     "unlocked",
-)
+)  # fmt: skip
 WITHOUT_ACTION = frozenset(
     ("create", "delete", "fork", "gollum", "page_build", "public", "push", "status", "team_add")
 )
 """Events whose payload has no `action`."""
-WITHOUT_REF = frozenset(
-    (
-        "fork",
-        "gollum",
-        "installation",
-        "issue_comment",
-        "issues",
-        "label",
-        "member",
-        "membership",
-        "milestone",
-        "organization",
-        "public",
-        "repository",
-        "star",
-        "status",
-        "team",
-        "team_add",
-        "watch",
-    )
-)
+WITHOUT_REF = frozenset((
+    "fork", "gollum", "installation", "issue_comment", "issues", "label", "member", "membership",
+    "milestone", "organization", "public", "repository", "star", "status", "team", "team_add", "watch",
+))  # fmt: skip
 """Events that are about no branch and no tag."""
 
 

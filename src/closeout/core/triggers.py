@@ -84,7 +84,7 @@ def match_paths(triggers: Sequence[Trigger], facts: Facts, paths: Sequence[str])
 
 
 def _best(found: Sequence[Match]) -> Match:
-    """One trigger that matches outright is enough; one that waits for paths comes next."""
+    """Return the best of these: one that matches outright, else one that waits for paths."""
     for match in sorted(found, key=lambda one: (not one.matched, one.paths_pending)):
         if match.matched:
             return match
@@ -139,7 +139,7 @@ def _type_reason(trigger: Trigger, facts: Facts) -> str | None:
 
 
 def _ref_reason(trigger: Trigger, facts: Facts) -> str | None:
-    """Hold branch and tag filters; where only one of both is given, the other kind of ref does not match."""
+    """Return why branch and tag filters do not match; if only one of both is given, the other kind of ref does not."""
     on_branches, on_tags = _has(trigger, "branches"), _has(trigger, "tags")
     if not on_branches and not on_tags:
         return None

@@ -103,12 +103,12 @@ def parse_base(text: str) -> Url:
 
 
 def _problem(text: str) -> str:
-    """Say what is wrong with a text that is no URL."""
+    """Return what is wrong with a text that is no URL."""
     start = re.match(r"https?://", text, re.ASCII | re.IGNORECASE)
     if start is None:
         return "a URL begins with http:// or https://"
     if "@" in re.split(r"[/?#]", text[start.end() :], maxsplit=1)[0]:
-        return "the URL holds credentials, which would end up in logs; use secret-headers"
+        return "the URL contains credentials, which would end up in logs; use secret-headers"
     if "#" in text:
         return "the URL has a fragment (`#…`), which is never sent; leave it out"
     return "the URL needs a host of letters, digits, `.`, `_` and `-`, or an [IPv6 address], and a port from 1 to 65535"

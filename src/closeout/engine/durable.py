@@ -185,17 +185,14 @@ class ReplayDurable:
     def begin_effect(self) -> EffectBegin:
         """Store that an effect begins now which nobody can ask about later (see `ports.Durable`)."""
         if self._inside is None or self._polled is None or self._polled.name != self._inside:
-            raise StepFailed(
-                self._inside or "begin-effect", "misplaced-call", "begin_effect() belongs inside a poll"
-            )
+            where = self._inside or "begin-effect"
+            raise StepFailed(where, "misplaced-call", "begin_effect() belongs inside a poll")
         if self._effect_begun:
             return "again"
         asked = self._recorder.now()
         # Do not count this try yet: it counts when its end is stored, or as a crash if the process dies in it.
-        under_way = self._polled._replace(
-            tries=self._polled.tries - 1, wake=None, result=json.dumps({"marked": True})
-        )
-        self._save(under_way)
+        tries, marked = self._polled.tries - 1, json.dumps({"marked": True})
+        self._save(self._polled._replace(tries=tries, wake=None, result=marked))
         # After a long outage the guards that ran before this are out of date, so they must run again.
         if self._recorder.now() - asked > LATE:
             return "late"
@@ -213,11 +210,8 @@ class ReplayDurable:
         if self.suspended is not None:
             raise Suspended(self.suspended)
         if self._inside is not None:
-            raise StepFailed(
-                name,
-                "nested-call",
-                f"{name} was called inside {self._inside}: a recorded function makes no durable calls",
-            )
+            message = f"{name} was called inside {self._inside}: a recorded function makes no durable calls"
+            raise StepFailed(name, "nested-call", message)
         if name in self._reached:
             raise StepFailed(name, "duplicate-name", f"this run has two operations named {name}")
         self._reached.add(name)
@@ -238,10 +232,10 @@ class ReplayDurable:
         now = recorder.now()
         by = recorder.cancelled_by()
         if by is not None:
-            at = recorded or Operation(name, self._position(), kind, "waiting", None, 0, None, now, None)
             text = json.dumps({"kind": "cancelled", "message": f"cancelled by {by}"})
             self._interrupted = False
-            raise self._end(at, "cancelled", text, cancel_delivered=True)
+            begun = recorded or self._new(name, kind)
+            raise self._end(begun, "cancelled", text, cancel_delivered=True)
         if recorded and recorded.wake is not None and recorded.wake > now:
             self._suspend(recorded.wake)
         if recorder.draining():
@@ -254,15 +248,12 @@ class ReplayDurable:
 
     def _next_try(self, name: str, kind: str, recorded: Operation | None) -> Operation:
         """Return the operation as one more try of it begins; tries that a crash interrupted count."""
-        crashes = self._recorder.crashes()
-        if recorded:
-            return recorded._replace(tries=recorded.tries + crashes + 1)
-        return Operation(
-            name, self._position(), kind, "waiting", None, crashes + 1, None, self._recorder.now(), None
-        )
+        begun = recorded or self._new(name, kind)
+        return begun._replace(tries=begun.tries + self._recorder.crashes() + 1)
 
-    def _position(self) -> int:
-        return len(self._recorded) + 1
+    def _new(self, name: str, kind: str) -> Operation:
+        position = len(self._recorded) + 1
+        return Operation(name, position, kind, "waiting", None, 0, None, self._recorder.now(), None)
 
     def _call(self, name: str, fn: Callable[[], Json]) -> Json:
         self._inside = name
@@ -330,8 +321,8 @@ class ReplayDurable:
         return {"heard": said, "not_before": self._recorder.now() + (_retry_after(error) or 0.0)}
 
     def _timed_out(self, name: str, timeout: float, heard: dict[str, Any]) -> WaitTimeout:
-        last = f"; last heard: {heard['heard']}" if "heard" in heard else ""
-        return WaitTimeout(name, WaitTimeout.code, f"{name} did not come about within {timeout:g} s{last}")
+        last = f"; last error: {heard['heard']}" if "heard" in heard else ""
+        return WaitTimeout(name, WaitTimeout.code, f"{name} did not end within {timeout:g} s{last}")
 
 
 def _effect_begun(recorded: Operation | None) -> bool:

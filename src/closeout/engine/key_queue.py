@@ -76,9 +76,8 @@ class KeyQueue:
         """Remove the execution ahead from the queue if it is over; return whether it was. Start it if it has no start."""
         other, now = self._store.look(ahead), self._clock.now()
         if other is None and now - behind.accepted_at < SUSPECT:
-            return (
-                False  # its ticket may be visible a moment before its row, which the same transaction writes
-            )
+            # Its ticket may be visible a moment before its row, which the same transaction writes.
+            return False
         if other is None or other.run.state == "finished":
             self._store.clear(key, ahead)
             return True

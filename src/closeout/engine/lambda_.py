@@ -77,7 +77,7 @@ class LambdaEngine:
     def advance(
         self, execution: str, remaining: Callable[[], float], callback: str | None = None
     ) -> dict[str, Any]:
-        """Bring an execution as far as it goes now: `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
+        """Continue an execution as far as possible now; return `{"done": true}`, or `{"wake": …}` (seconds since the epoch).
 
         A run that waits for its turn also answers `queued`, the arguments of `next_look`. The caller then suspends it until
         the durable callback with the id `callback` is completed, or `wake` has come. `remaining` returns the seconds left of

@@ -289,7 +289,7 @@ class Engine:
         if task is None:
             return
         self._store.join(task.number)
-        self._report(f"a turn alone is over: {task.execution} goes on beside the others")
+        self._report(f"a turn alone is over: {task.execution} continues beside the others")
         with self._lock:
             task.alone = False
             self._begin(self._turns.end(task.number))

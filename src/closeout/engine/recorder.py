@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import Event
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from closeout.core import runs
 from closeout.core.errors import StoreUnavailable
@@ -93,28 +93,8 @@ def persist(attempt: Callable[[], T], stop: StopSignal) -> T:
             pause = min(pause * 2, LONGEST_PAUSE)
 
 
-class RunCounters(Protocol):
-    """What an engine knows of a run at this moment; the fields of `core.runs.RunState`."""
-
-    @property
-    def crashes(self) -> int:
-        """How often the process died in this run since it last recorded something."""
-        ...
-
-    @property
-    def deaths(self) -> int:
-        """How often it died while the run ran alone, since it last made progress."""
-        ...
-
-    @property
-    def suspected(self) -> int:
-        """How often the run was under way when the process died, since it last made progress."""
-        ...
-
-    @property
-    def cancel(self) -> str | None:
-        """Who asked to cancel the run, until that is delivered."""
-        ...
+RunCounters: TypeAlias = runs.RunState | Task
+"""What an engine knows of a run at this moment: `crashes`, `deaths`, `suspected` and `cancel` of both are read."""
 
 
 class StoreRecorder(ABC):

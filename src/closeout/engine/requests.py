@@ -43,9 +43,9 @@ class Requests:
                 yield request
 
     def serve(self, request: Request) -> None:
-        """Let the owner carry out a request, and store the outcome."""
+        """Call the owner with a request, and store the outcome."""
         try:
-            outcome = self._on_request(request) if self._on_request else f"nobody here can {request.kind}"
+            outcome = self._on_request(request) if self._on_request else f"this server cannot {request.kind}"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the outcome
             outcome = f"failed: {self._redact(str(error))}"
         persist(lambda: self._store.finish_request(request.id, outcome or "done"), self._stop)

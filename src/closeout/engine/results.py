@@ -24,16 +24,12 @@ def encode(name: str, value: Any) -> str:
     try:
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise StepFailed(
-            name, "not-json", f"the result of {name} cannot be stored as JSON: {error}"
-        ) from None
+        message = f"the result of {name} cannot be stored as JSON: {error}"
+        raise StepFailed(name, "not-json", message) from None
     if len(text) > LARGEST:
-        raise StepFailed(
-            name,
-            "result-too-large",
-            f"the result of {name} is {len(text)} bytes of JSON and {LARGEST} can be stored; store it elsewhere and"
-            " return its location",
-        )
+        size = f"{len(text)} bytes of JSON and {LARGEST} can be stored"
+        message = f"the result of {name} is {size}; store it elsewhere and return its location"
+        raise StepFailed(name, "result-too-large", message)
     return text
 
 

@@ -21,27 +21,28 @@ def line(report: Report, rounds: Rounds | None, namespace: str, now: float) -> s
         "Dimensions": [[]],
         "Metrics": [{"Name": name, "Unit": "Count"} for name in found],
     }
-    level = "error" if report.errors else "info"
-    told = {"level": level, "text": "patrol ended", "errors": report.errors, "notes": report.notes, "at": now}
-    value = {"_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [about]}, **told, **found}
+    value = {
+        "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [about]},
+        "level": "error" if report.errors else "info",
+        "text": "patrol ended",
+        "at": now,
+        **found,
+        **report.with_notes(),
+    }
     return escaped_json(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
 
 
 def metrics(report: Report, rounds: Rounds | None) -> dict[str, int]:
-    """Return the metrics of a round by name."""
+    """Return the metrics of a round by name: few, because AWS bills each. The line has the rest."""
     found = {
         "PatrolRounds": 1,
         "PatrolErrors": len(report.errors),
-        "PatrolFailedRounds": int(bool(report.errors)),
-        "PatrolClosings": report.closings_seen,
-        "PatrolStarted": report.started,
+        "PatrolStarted": report.started + report.orphans_started,
         "PatrolRecovered": report.recovered,
-        "PatrolIgnored": report.ignored,
         "PatrolGaps": report.gaps,
     }
     if report.repositories is not None:
         found["PatrolRepositories"] = report.repositories
     if rounds is not None:
-        figures = rounds.figures()
-        found |= {"PatrolUncoveredPatterns": figures.uncovered, "PatrolOrphans": figures.orphans}
+        found["PatrolOrphans"] = rounds.figures().orphans
     return found

@@ -78,7 +78,7 @@ def read_closed(
     mark = known.get(repository)
     if mark is None:
         floor = read.newest - LAG
-        beginning = RepositoryMark(repository, name, floor, _tag(first, floor), first.date, {})
+        beginning = RepositoryMark(repository, name, floor, _tag(first, floor), first.date, {}, told=False)
         return ClosedList(beginning.listened(automations, moment), (), True, read.error)
     mark = mark.listened(automations, moment)._replace(
         name=name, etag=mark.etag if mark.name == name else None

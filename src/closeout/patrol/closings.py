@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from closeout.core.errors import CloseoutError, ServiceError
+from closeout.patrol.answers import unusable
 from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
 from closeout.patrol.closers import read_closers, who_closed
 from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
@@ -17,6 +18,8 @@ from closeout.patrol.moments import shown
 from closeout.patrol.reader import SPENT
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads, PatrolStore
+
+NOT_FOUND = 404
 
 
 class ClosingIntake(Protocol):
@@ -36,18 +39,21 @@ class ClosingIntake(Protocol):
         ...
 
 
-def patrol_closings(
+def patrol_closings(  # noqa: PLR0913 - what one round needs, and what it knows of the rounds before
     github: GitHubReads,
     store: PatrolStore,
     intake: ClosingIntake,
     repositories: Mapping[str, tuple[str, ...]],
     report: Report,
     asking: frozenset[str] = frozenset(),
+    *,
     listened: Callable[[str], bool] = lambda _name: False,
+    told: set[int] | None = None,
 ) -> None:
     """Read each repository's list, start what is new, and keep the watermarks. `repositories` names who listens.
 
-    `listened` says whether somebody listens to a repository that is not read now: GitHub may list it again.
+    `listened` says whether somebody listens to a repository that is not read now: GitHub may list it again. `told` are the
+    repositories of which an earlier round of this process has told that patrol began there.
 
     For the automations that are `asking` who closed it, a closing waits until GitHub can say that.
     The one that was read longest ago comes first, so that a budget that does not suffice for all serves all in turn.
@@ -58,15 +64,19 @@ def patrol_closings(
     before, postponed = len(report.errors), 0
     seen: set[int] = set()
     report.repositories = 0
+    told = set() if told is None else told
     for name in sorted(repositories, key=lambda each: last.get(each, 0)):
         try:
             read = read_closed(github, name, repositories[name], marks)
+            if read.begun:
+                _check_successor(github, name, read.mark, marks.values(), repositories)
             seen.add(read.mark.id)
             _keep_beginnings(store, marks.get(read.mark.id), read.mark)
             started = report.started
             _take_in(github, intake, name, read, report, asking)
             # What was started may meet an answer that is out of date and be cancelled: then the next round must see it.
             mark = read.mark if report.started == started else read.mark._replace(etag=None)
+            mark = mark._replace(told=not read.begun)
             store.save_mark(REPOSITORY, str(mark.id), mark.to_json())
         except CloseoutError as error:
             if isinstance(error, ServiceError) and error.reason == SPENT:
@@ -75,7 +85,7 @@ def patrol_closings(
             else:
                 report.failed(error)
         else:
-            _tell(name, read, report)
+            _tell(name, read, report, told)
     if postponed:
         report.errors.append(
             f"{postponed} repositories wait for the next patrol, the last one because of: {reason}"
@@ -83,6 +93,36 @@ def patrol_closings(
     if len(report.errors) == before:
         unread = (mark for mark in marks.values() if mark.id not in seen and not listened(mark.name))
         _forget_beginnings(store, unread, repositories)
+
+
+def _check_successor(
+    github: GitHubReads,
+    name: str,
+    now: RepositoryMark,
+    marks: Iterable[RepositoryMark],
+    repositories: Mapping[str, Any],
+) -> None:
+    """Raise `ServiceError` if a repository has the name of another one, which lives on under a name that nobody listens to.
+
+    The configuration then means the other one, most likely. One that is gone has left its name to this one.
+    """
+    names = {each.lower() for each in repositories}
+    for mark in marks:
+        if mark.id == now.id or mark.name.lower() != name.lower() or not mark.beginnings:
+            continue
+        try:
+            body = github.read(f"/repositories/{mark.id}", {}).body
+        except ServiceError as error:
+            if error.http_status == NOT_FOUND and not error.transient:
+                continue
+            raise
+        new = str(body.get("full_name")) if isinstance(body, dict) and body.get("id") == mark.id else None
+        if new is None or new.lower() not in names:
+            raise unusable(
+                f"/repos/{name}/pulls",
+                f"this is another repository than before, which is called {new or 'something else'} now; write that name into"
+                " the configuration, or leave this one out of it for one patrol if you mean the new repository",
+            )
 
 
 def _keep_beginnings(store: PatrolStore, before: RepositoryMark | None, now: RepositoryMark) -> None:
@@ -125,13 +165,14 @@ def _take_in(
         raise failures[0]
 
 
-def _tell(name: str, read: ClosedList, report: Report) -> None:
+def _tell(name: str, read: ClosedList, report: Report, told: set[int]) -> None:
     if read.error is not None:
         report.failed(read.error)
     else:
         report.repositories = (report.repositories or 0) + 1
-    if read.begun:
-        beginning = max(read.mark.beginnings.values())  # the same for all: it was read for the first time
+    if read.begun or (not read.mark.told and read.mark.id not in told):
+        told.add(read.mark.id)
+        beginning = max(read.mark.beginnings.values())  # the same for all at the first read
         report.notes.append(f"{name}: patrol begins here with what is closed after {shown(beginning)}")
 
 

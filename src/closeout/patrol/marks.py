@@ -27,6 +27,8 @@ class RepositoryMark(NamedTuple):
     read_at: int
     beginnings: Mapping[str, int]
     """For each automation that listens: what was closed at this moment or before never starts it."""
+    told: bool = True
+    """False until a round after the one that began here: that one may have been killed before it could tell."""
 
     def begun_for(self, closed: int) -> frozenset[str]:
         """Return the automations whose beginning is before a closing's moment."""
@@ -42,7 +44,10 @@ class RepositoryMark(NamedTuple):
 
     def to_json(self) -> dict[str, Json]:
         """Return what the store keeps."""
-        return {**self._asdict(), "beginnings": dict(self.beginnings)}
+        value = {**self._asdict(), "beginnings": dict(self.beginnings)}
+        if self.told:
+            del value["told"]
+        return value
 
 
 class HookMark(NamedTuple):

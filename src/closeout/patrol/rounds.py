@@ -48,6 +48,7 @@ class Patrol:
         self._pause = pause
         self._hooks = Hooks()
         self._owners = Owners()
+        self._told: set[int] = set()
         self._configured = coverage(automations)
         self.coverage: Coverage = self._configured
         """With the repositories that patterns stand for, as far as they are known."""
@@ -73,6 +74,7 @@ class Patrol:
                     report,
                     self._asking,
                     listened=lambda name: bool(self.coverage.listeners(name)),
+                    told=self._told,
                 )
         except CloseoutError as error:
             report.failed(error)

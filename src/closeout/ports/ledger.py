@@ -258,8 +258,11 @@ class Attempts(Protocol):
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
         """Store the next attempt at a run; return its execution. Raises `LedgerError` if it cannot have one.
+
+        It reads the payload of the attempt before, or of another `delivery` of the same closing.
 
         A store that keeps requests finishes `request` in the same transaction, so that a crash cannot make two attempts
         of one request.

@@ -17,8 +17,6 @@ from closeout.core.closed_payload import closed_payload
 from closeout.core.errors import NotFound, ServiceError
 from closeout.ports import GitHub, Json
 
-EVENT = "pull_request"
-
 
 class ClosedEvent(NamedTuple):
     """A pull request's `closed` event. `state` is its state on GitHub now; each of `notes` states one assumption."""

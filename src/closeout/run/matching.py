@@ -137,7 +137,7 @@ def check_sender(automation: Automation, facts: core_facts.Facts) -> None:
     if triggers.sender_unknown(automation.senders, facts):
         raise SenderUnknown(
             f"who closed {facts.repository}#{facts.number} is unknown, and `senders` is given; nothing was done."
-            " A replay cannot help: rerun it without `senders`"
+            " Replay a webhook that came later, or rerun without `senders`"
         )
 
 

@@ -24,7 +24,6 @@ def raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
 
 
 JSON = raw(answers.HEADERS)
-CLOSE = (b"connection", b"close")
 
 
 async def respond(send: Send, status: int, body: bytes, headers: RawHeaders = JSON) -> None:

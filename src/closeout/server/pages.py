@@ -98,18 +98,17 @@ class Pages:
             about = presentation.subject({})
         whole = about.private or self._public_logs
         shown = run if whole else presentation.for_anybody(run, _shows_plan)
-        lines, left_out = self._log(link, after, before) if whole else LogWindow((), 0)
-        return Shown(shown, about, self._views.delivery(run.delivery), lines, left_out=left_out, log=whole)
-
-    def _log(self, link: details.Link, after: int | None, before: int | None) -> LogWindow:
-        return self._views.log_window(
-            link.run_id,
-            link.attempt,
-            after=after,
-            before=before,
-            limit=presentation.LOG_LINES,
-            characters=presentation.LOG_CHARACTERS,
-        )
+        window = LogWindow((), 0)
+        if whole:
+            window = self._views.log_window(
+                link.run_id,
+                link.attempt,
+                after=after,
+                before=before,
+                limit=presentation.LOG_LINES,
+                characters=presentation.LOG_CHARACTERS,
+            )
+        return Shown(shown, about, self._views.delivery(run.delivery), *window, log=whole)
 
 
 def _shows_plan(uses: str) -> bool:

@@ -170,7 +170,7 @@ def banner(run: RunView, now: float) -> Banner:
 
 
 def _sleeps(run: RunView, now: float) -> str | None:
-    """Say until when a run sleeps, None for one that does not."""
+    """Return until when a run sleeps; None for one that does not."""
     if run.sleeps_in is None or run.until is None:
         return None
     when = f"{clock_time(run.until)} UTC" if run.until - now < 86_400 else moment(run.until)[1]

@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -22,29 +22,17 @@ HERE = Path(__file__).parent
 REFRESH_SECONDS = 4
 
 
-class Shown:
+class Shown(NamedTuple):
     """A run, read from the ledger for showing."""
 
-    __slots__ = ("about", "delivery", "left_out", "lines", "log", "run")
-
-    def __init__(
-        self,
-        run: RunView,
-        about: presentation.Subject,
-        delivery: DeliveryView | None,
-        lines: Sequence[LogLine],
-        *,
-        left_out: int,
-        log: bool,
-    ) -> None:
-        self.run = run
-        self.about = about
-        self.delivery = delivery
-        self.lines = lines
-        self.left_out = left_out
-        """Lines of the log that go on where `lines` end."""
-        self.log = log
-        """Whether the log may be shown."""
+    run: RunView
+    about: presentation.Subject
+    delivery: DeliveryView | None
+    lines: Sequence[LogLine]
+    left_out: int
+    """Lines of the log that go on where `lines` end."""
+    log: bool
+    """Whether the log may be shown."""
 
 
 class Renderer:

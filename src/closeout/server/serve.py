@@ -50,18 +50,18 @@ def run(  # noqa: PLR0913 - each argument is an option of `serve`
     when draining starts. In-flight requests get `drain_seconds`; a second signal ends the server at once.
     Raises OSError when the address cannot be bound.
     """
-    with bind(host, port) as listener, _signals() as signals:
+    with bind(host, port) as listener, signals() as told:
         places = Places(most or most_connections(), trusted_proxies, _on_full(app))
         shared = Shared(app, places, timers or Timers())
         app.metrics.connections = places.__len__
         app.metrics.most_connections = places.most
         # Spooled bodies are open files too, out of RESERVED_FILES.
         app.webhook.spool.most_files = min(app.webhook.spool.most_files, max(1, places.most // 8))
-        server = _Server(shared, listener, signals, stop)
+        server = _Server(shared, listener, told, stop)
         address = base_address(listener)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(lambda: on_listening(address), on_draining, drain_seconds))
-        return len(signals) < 2
+        return len(told) < 2
 
 
 def _on_full(app: Application) -> Callable[[str, str], None]:
@@ -97,12 +97,14 @@ class _Server:
             lambda: Connection(self._shared), sock=self._listener, backlog=BACKLOG
         )
         on_listening()
-        await self._until(self._asked_to_stop)
+        await self._until(lambda: bool(self._signals) or (self._stop is not None and self._stop.is_set()))
         on_draining()
         server.close()
         self._shared.drain()
         ends = loop.time() + drain_seconds
-        await self._until(lambda: self._hurried() or self._idle() or loop.time() > ends)
+        await self._until(
+            lambda: len(self._signals) > 1 or not self._shared.connections or loop.time() > ends
+        )
         for connection in list(self._shared.connections):
             connection.abort()
         self._shared.app.webhook.spool.close()
@@ -117,19 +119,10 @@ class _Server:
             if ticks % SWEEP_TICKS == 0:
                 self._shared.sweep(loop.time())
 
-    def _asked_to_stop(self) -> bool:
-        return bool(self._signals) or (self._stop is not None and self._stop.is_set())
-
-    def _hurried(self) -> bool:
-        return len(self._signals) > 1
-
-    def _idle(self) -> bool:
-        return not self._shared.connections
-
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT while serving: the first drains, the second ends the server at once."""
+def signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT: while serving, the first drains, and the second ends the server at once."""
     told: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield told

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,27 +109,12 @@ def look_for_garbage_less() -> None:
 
 def _stop(runtime: Runtime, log: Log, seconds: float) -> None:
     """Wait for active operations, or for another signal, and log what is left."""
-    with _further_signal() as hurry:
-        ended = runtime.stop(seconds, hurry.is_set)
+    with serve.signals() as told:
+        ended = runtime.stop(seconds, lambda: bool(told))
     left = sum(runtime.engine.counts()[:3])
+    goes = "1 run goes" if left == 1 else f"{left} runs go"
     repeated = "" if ended else "; the interrupted operation runs again"
-    log.line(f"stopped; {_runs(left)} on at the next start{repeated}" if left else "stopped")
-
-
-@contextmanager
-def _further_signal() -> Iterator[threading.Event]:
-    """Yield an event that the next SIGINT or SIGTERM sets."""
-    told = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield told
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: told.set()) for number in numbers}
-    try:
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    log.line(f"stopped; {goes} on at the next start{repeated}" if left else "stopped")
 
 
 def _stopping(under_way: list[str]) -> str:
@@ -141,10 +123,6 @@ def _stopping(under_way: list[str]) -> str:
     some = ", ".join(under_way[:5]) + (", …" if len(under_way) > 5 else "")
     what = f"{len(under_way)} operation{'' if len(under_way) == 1 else 's'} ({some})"
     return f"stopping; waiting up to {ENGINE_DRAIN_SECONDS:g} s for {what}. A second Ctrl-C or SIGTERM ends it at once"
-
-
-def _runs(count: int, which: str = "") -> str:
-    return f"{count} {which}run goes" if count == 1 else f"{count} {which}runs go"
 
 
 def _finished(log: Log, finished: Finished) -> None:
@@ -168,10 +146,8 @@ def _patrolled(log: Log, report: Report) -> None:
     for note in report.notes:
         log.line(f"patrol: {note}")
     if report.found:
-        found = (
-            f"{report.started} closings started, {report.recovered} deliveries recovered, {report.gaps} gaps"
-        )
-        log.line(f"patrol: {found}")
+        recovered = f"{report.recovered} deliveries recovered, {report.gaps} gaps"
+        log.line(f"patrol: {report.started} closings started, {recovered}")
     for error in report.errors:
         log.seldom("patrol could not read all", error=error)
 

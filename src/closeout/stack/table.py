@@ -239,6 +239,10 @@ def body_item(delivery: NewDelivery, packed: bytes | None, expires: int) -> Item
     return body_key(name) | to_item({**stored, "form": delivery.form, "expires": expires})
 
 
+ABOUT = ("guid", "hook", "event", "action", "repository", "number", "origin", "closing")
+"""What the row of an attempt says of its delivery."""
+
+
 def run_items(
     run: NewRun,
     delivery: Mapping[str, Any],
@@ -255,8 +259,7 @@ def run_items(
     after which nothing needs it; the attempt gets its own when the run has ended.
     """
     execution = execution_id(run.run_id, attempt)
-    names = ("guid", "hook", "event", "action", "repository", "number", "origin", "closing")
-    about = {name: delivery.get(name) for name in names}
+    about = {name: delivery.get(name) for name in ABOUT}
     row = attempt_key(run.run_id, attempt) | to_item(
         {
             **about,

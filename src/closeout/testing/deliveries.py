@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -277,18 +278,14 @@ def _of(changes: dict[str, Any], sender: str = "octo-dev") -> Payload:
     return _about(repo, changes.get("sender", sender))
 
 
-def _reopened(**about: Any) -> Payload:
-    return pull_request("reopened", **about)
-
-
 SAMPLES: dict[str, tuple[str, str, Callable[..., Payload]]] = {
     "pull_request.closed": ("pull_request", "a pull request closed without a merge", pull_request),
-    "pull_request.merged": (
+    "pull_request.merged": ("pull_request", "a pull request merged", partial(pull_request, merged=True)),
+    "pull_request.reopened": (
         "pull_request",
-        "a pull request merged",
-        lambda **about: pull_request(merged=True, **about),
+        "a pull request opened again",
+        partial(pull_request, "reopened"),
     ),
-    "pull_request.reopened": ("pull_request", "a pull request opened again", _reopened),
     "pull_request.fork": ("pull_request", "a pull request from a fork closed", from_fork),
     "push": ("push", "a push to a branch", push),
     "push.delete": ("push", "the push that deletes a branch", push_delete),

@@ -69,7 +69,7 @@ class Outside:
 
 
 class LedgerFile:
-    """`checks.world.LedgerFile` over SQLite. `base` returns the server's public URL."""
+    """`checks.world.LedgerLook` and `Place` over SQLite. `base` returns the server's public URL."""
 
     def __init__(self, path: Path, base: Callable[[Views], str | None]) -> None:
         self.path = path
@@ -153,6 +153,7 @@ def inspect(
         partial(load, config, builtin()),
         connect,
         ledger,
+        place=ledger,
         file=config,
         now=time.time,
         pause=time.sleep,

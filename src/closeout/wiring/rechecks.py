@@ -147,9 +147,25 @@ class Rechecks:
                 if not self._due or self._due[0].at > self._clock.now():
                     break
                 due = heapq.heappop(self._due)
-            started += self._make(due)
+            if not self._postponed(due):
+                started += self._make(due)
         self._note_made()
         return started
+
+    def _postponed(self, due: _Due) -> bool:
+        """Put a recheck off while a later attempt goes on, which may delete nothing and leave it to be made."""
+        now = self._clock.now()
+        try:
+            run = self._reader.run(due.teardown.run_id)
+        except CloseoutError:
+            return False  # making it meets the error, too, and tries it again
+        if run is None or run.attempt == due.teardown.attempt:
+            return False
+        if run.finished_at is not None and run.finished_at + RETRY <= now:
+            return False  # it has handed on what it leaves
+        with self._changed:
+            heapq.heappush(self._due, due._replace(at=now + RETRY, tries=max(due.tries, 1)))
+        return True
 
     def _note_made(self) -> None:
         """Store until when rechecks were made, at most once a minute; what is tried again is not made yet."""

@@ -67,7 +67,10 @@ class Reruns:
         return tuple(self.rerun(run.id, by) for run in again if run.automation in self._automations)
 
     def replay(self, delivery_id: DeliveryId, by: str) -> str:
-        """Match a stored delivery against today's file; start new runs, and the next attempt of finished ones."""
+        """Match a stored delivery against today's file; start new runs, and the next attempt of finished ones.
+
+        The attempt reads this delivery, also if another one brought its closing first.
+        """
         delivery = self._reader.delivery(delivery_id)
         if delivery is None:
             return f"there is no delivery {delivery_id}"
@@ -78,9 +81,16 @@ class Reruns:
         for run in runs:
             found = there.get(run.automation)
             if found is not None and found.state == "finished":
+                # A webhook may say who closed the pull request where the list that was heard first does not.
+                other = found.closing is not None and found.closing == delivery.closing
                 started.append(
                     self._attempts.new_attempt(
-                        found.id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout
+                        found.id,
+                        run.definition,
+                        by,
+                        key=run.key,
+                        queue_timeout=run.queue_timeout,
+                        delivery=delivery_id if other else None,
                     )
                 )
         self._start(started)

@@ -65,20 +65,22 @@ class Rounds:
             closings=closings and self.settings.state is not None,
             cover_gaps=self.settings.state is not None,
         )
-        if orphans and self.audits:
-            self._look_for_orphans(report)
+        if orphans:
+            self.audit(report)
         return report
 
-    def _look_for_orphans(self, report: Report) -> None:
+    def audit(self, report: Report) -> None:
+        """Look for orphans, unless nothing can be listed, and add what comes of it to a report."""
+        if not self.audits:
+            return
         made = self._orphans.round(self._stopped, self.patrol.reader)
         report.orphans_found, report.orphans_started, report.orphans_unknown = made[:3]
         report.notes += made.notes
         report.errors += made.errors
         if made.started:
             self._start(())
-        if (
-            not made.errors
-        ):  # an audit that saw only a part says neither that there are none, nor that it is done
+        # An audit that saw only a part says neither that there are none, nor that it is done.
+        if not made.errors:
             self.keep("orphans", {"ended_at": self._now(), "found": made.found})
 
     def note(self, report: Report, *, looked: bool) -> None:

@@ -145,10 +145,12 @@ class Runtime:
 
     def _drills(self) -> Drills:
         def world(pause: Callable[[float], object]) -> World:
+            ledger = LedgerFile(self.ledger.path, lambda _views: self.base)
             return World(
                 lambda: self.loaded,
                 lambda _loaded: Outside(self.clients),
-                LedgerFile(self.ledger.path, lambda _views: self.base),
+                ledger,
+                place=ledger,
                 file=self._file,
                 now=time.time,
                 pause=pause,

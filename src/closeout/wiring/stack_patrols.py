@@ -22,7 +22,7 @@ from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import Settings
 from closeout.core.automation import status_contexts
-from closeout.core.errors import CloseoutError
+from closeout.core.errors import CloseoutError, LedgerError
 from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.redact import Redactor
 from closeout.core.rules import rules_of
@@ -33,6 +33,8 @@ from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
 from closeout.ports import Attempts, Clock, DeliveryId, Incoming
+from closeout.stack.deployed import definition_digest
+from closeout.stack.table import known_key
 from closeout.wiring.api_intake import ApiIntake
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
@@ -119,14 +121,16 @@ class StackPatrols:
             due = ALL if everything else due_parts(self.settings, rounds.last, digest, self._clock.now())
             if "orphans" not in rounds.last:  # first a day after the first start
                 rounds.keep("orphans", {"ended_at": self._clock.now()})
-            report = rounds.make(**{part: part in due for part in sorted(ALL)})
+            report = rounds.make(deliveries="deliveries" in due, closings="closings" in due, orphans=False)
             if "closings" in due:
                 self._start_left(report)
             rounds.note(report, looked=bool(due - {"orphans"}))
             if "closings" in due:
                 rounds.keep("config", {"digest": digest})
             if "orphans" in due:
+                # Kept first: Lambda repeats an audit that it killed, and then nothing must be due for an hour.
                 rounds.keep("audit", {"ended_at": self._clock.now()})
+                rounds.audit(report)
         except CloseoutError as error:
             report.failed(error)
         report.errors = list(map(self._redact, report.errors))
@@ -146,8 +150,7 @@ class StackPatrols:
         return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
 
     def _store(self) -> StackStore:
-        attempts = StartingAttempts(self.ledger.attempts, self.ledger.starts.start)
-        return StackStore(self._accept, attempts)
+        return StackStore(self._accept, StartingAttempts(self.ledger))
 
     def _loaded(self) -> Loaded:
         """Return what is deployed. Raises `Unavailable` if this version cannot read it."""
@@ -228,13 +231,19 @@ def _receiver(loaded: Loaded) -> Receiver:
 class StartingAttempts:
     """`ports.Attempts` that starts each execution which it stores: a stack has no engine that could be told."""
 
-    def __init__(self, attempts: Attempts, start: Callable[[str], None]) -> None:
-        self._attempts = attempts
-        self._start = start
-        self.claim_closing = attempts.claim_closing
+    def __init__(self, ledger: StackLedger) -> None:
+        self._ledger = ledger
+        self._attempts = ledger.attempts
+        self._start = ledger.starts.start
+        self.claim_closing = ledger.attempts.claim_closing
 
     def new_attempt(self, run_id: str, definition: str, requested_by: str, **how: Any) -> str:
-        """Store and start the next attempt at a run."""
+        """Store and start the next attempt at a run. Raises `LedgerError` for a definition that was not deployed.
+
+        The worker runs no such definition: the attempt would wait, and fail after a day.
+        """
+        if self._ledger.table.get(known_key(definition_digest(definition))) is None:
+            raise LedgerError(f"run {run_id} gets no further attempt before the stack is deployed again")
         execution = self._attempts.new_attempt(run_id, definition, requested_by, **how)
         self._start(execution)
         return execution

@@ -28,6 +28,7 @@ SERVICES = {
     "actions/aws/tags.py": ("cloudformation", "cloudcontrol"),
     "actions/aws/teardown.py": ("cloudformation",),
     "adapters/secrets.py": ("secretsmanager",),
+    "checks/account.py": ("iam",),
     "lambdas/delivery_writer.py": ("dynamodb", "lambda"),
     "lambdas/secret.py": ("secretsmanager",),
     "ledger/dynamodb/bodies.py": ("s3",),
@@ -40,6 +41,7 @@ SERVICES = {
 NOT_IN_MODELS = {
     "ValidationError": "CloudFormation answers many things with it: a stack that is gone, one that is changing",
     "AccessDeniedException": "a common error of every service",
+    "AccessDenied": "a common error of services whose answers are XML",
     "404": "a HEAD's answer has no body, so its status is all that there is",
     "NoSuchTagSet": "S3's list of error responses has it, its model lists few",
 }

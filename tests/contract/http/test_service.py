@@ -19,7 +19,7 @@ import pytest
 
 from closeout.adapters.clock import SystemClock
 from closeout.ledger.sqlite import Ledger, Views
-from closeout.server import details, service
+from closeout.server import details, serve, service
 from closeout.server.log import Log
 from closeout.testing import deliveries
 from tests.until import until
@@ -217,8 +217,8 @@ def test_the_last_line_says_what_is_left(counts: Sequence[int], ended: bool, sai
 def test_a_further_signal_hurries_and_the_handlers_come_back() -> None:
     """Whoever asks twice does not want to wait."""
     before = signal.getsignal(signal.SIGTERM)
-    with service._further_signal() as hurry:
-        assert not hurry.is_set()
+    with serve.signals() as told:
+        assert not told
         signal.raise_signal(signal.SIGTERM)
-        assert hurry.is_set()
+        assert told == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before

@@ -24,7 +24,7 @@ class Fault(NamedTuple):
     says: str
     state: str = "wrong"
     also: str | None = None
-    """A check that no longer applies."""
+    """A check that has less to look at."""
 
 
 def rewrite(scene: Scene, old: str, new: str) -> None:
@@ -92,6 +92,12 @@ def other_clock(scene: Scene) -> None:
     scene.patrolled(lists=460.0, logs=460.0)
 
 
+def forget_url(scene: Scene) -> None:
+    """Take the URL out of the file, as before the first start."""
+    rewrite(scene, "public-url: env:CHECKED_URL\n", "")
+    scene.base = None
+
+
 def stop_server(scene: Scene) -> None:
     """End the process that holds the ledger."""
     scene.ledger.close()
@@ -130,6 +136,7 @@ FAULTS = (
         "/srv/closeout.db",
     ),
     Fault("server", stop_server, "no server"),
+    Fault("public-url-known", forget_url, "nobody knows", "unknown", also="configuration-variables"),
     Fault("public-url", lambda scene: scene.server.stop(), "healthz"),
     Fault("server-ready", answer("/readyz", 503), "disk is full"),
     Fault("clock", other_clock, "s behind GitHub"),

@@ -75,7 +75,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample("empty-file", "§---\n...\n"),
     Sample("yaml-syntax", "version: 1\nautomations: §]\n"),
     Sample("yaml-syntax", "version: 1\n§---\nversion: 1\n", "second document"),
-    Sample("yaml-syntax", "version: 1\nautomations: { a: x $§{{ event.ref }} }\n", "quote a value that holds a template"),
+    Sample("yaml-syntax", "version: 1\nautomations: { a: x $§{{ event.ref }} }\n", "quote a value that contains a template"),
     Sample("yaml-syntax", "version: §\"\\UFFFFFFFF\"\n".replace("§", "", 1).replace("version", "§version")),
     Sample("yaml-syntax", tidy("steps:", "steps: §*nowhere\n    x:"), "&nowhere"),
     Sample("yaml-tag", tidy("on: push", "on: push\n    if: §!event.deleted"), "quote"),

@@ -191,7 +191,7 @@ def test_an_interpolated_value_can_be_checked_by_itself() -> None:
         ("evnt.a", True, "undeclared reference to 'evnt.a'"),
         ("event.a ==", True, "Syntax error: mismatched input '<EOF>'"),
         ("  ", True, "it is empty"),
-        ("a\0", True, "it holds a NUL or half a surrogate pair"),
+        ("a\0", True, "it contains a NUL or half a surrogate pair"),
         ("(" * 100, True, "Expression recursion limit exceeded. limit: 32"),
         ("1" * 5_000, True, "it is longer than 4,096 characters"),
     ],

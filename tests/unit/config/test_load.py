@@ -32,7 +32,7 @@ aws:
   assume-role: arn:aws:iam::123456789012:role/closeout
 protect: { names: ['prod-*'], tags: { keep: '*' } }
 public-logs: true
-patrol: { deliveries: off, state: 2h, limit: 3 }
+patrol: { deliveries: off, state: 2h, drill: 12h, limit: 3 }
 automations:
   preview:
     on:
@@ -109,7 +109,7 @@ def test_every_key_has_its_value(tmp_path: Path) -> None:
         protect_names=("prod-*",),
         protect_tags={"keep": "*"},
         public_logs=True,
-        patrol=PatrolSettings(deliveries=None, state=7_200.0, limit=3),
+        patrol=PatrolSettings(deliveries=None, state=7_200.0, drill=43_200.0, limit=3),
     )
     (automation,) = loaded.automations
     assert automation == Automation(

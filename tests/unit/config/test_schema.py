@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 
 from closeout.config import keys
 from closeout.config.codes import CODES
-from closeout.config.reference import config_page, errors_page
-from closeout.config.schema import json_schema
+from schema.config_pages import config_page, errors_page
 from schema.generate import PAGES, ROOT
+from schema.json_schema import json_schema
 from tests.unit.config.known_actions import REGISTRY
 from tests.unit.config.samples import AUTOMATION, REQUEST, SAMPLES, SHELL, Sample
 from tests.unit.config.test_load import EVERYTHING

@@ -258,7 +258,7 @@ def test_the_advice_for_a_ref_that_is_gone_passes_too(tmp_path: Path) -> None:
     assert found.fix == f"use {OF_REF}"
     assert errors(tmp_path, stack("['acme/*', 'beta/*']", f"p-{OF_REF}", on="delete")) == []
     (found,) = errors(tmp_path, objects(ALL, f"{OF_REF}/")._replace(on="delete"))
-    assert found.fix == f"use {OF_REF}, and `:` as delimiter, which no ref holds"
+    assert found.fix == f"use {OF_REF}, and `:` as delimiter, which no ref contains"
     assert errors(tmp_path, objects(ALL, f"{OF_REF}:", ", delimiter: ':'")._replace(on="delete")) == []
     (found,) = errors(tmp_path, stack(SHOP, f"p-{NUMBER}"), stack(SHOP, f"p-{GONE}", on="delete"))
     assert found.fix == f"use {OF_REF}, behind another fixed text in each of the two"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from closeout.core.facts import facts_of
-from closeout.core.keys import MISSING, check_template, concurrency_key, look_in, paths_of
+from closeout.core.keys import MISSING, check_template, concurrency_key, look_in
 from tests.unit.core.events import about, pull_request, push
 
 
@@ -100,8 +100,3 @@ def test_a_key_is_as_long_as_its_bytes() -> None:
 def test_a_template_that_cannot_be_used_at_the_door_is_a_fault(template: str) -> None:
     """There is no CEL where keys are made; the sentence says what is taken instead."""
     assert "concurrency key" in (check_template(template) or "")
-
-
-def test_the_paths_of_a_template_are_known() -> None:
-    """A fast decoder reads these fields and no others."""
-    assert paths_of("${{ event.a.b }}-${{event.c}}-x") == ("a.b", "c")

@@ -98,10 +98,3 @@ def test_a_form_may_hold_what_the_rule_refuses() -> None:
     """The JSON inside a form is held against the same rule."""
     with pytest.raises(PayloadRefused):
         payload.decode(payload.from_form(b"payload=%EF%BB%BF%7B%7D"))
-
-
-def test_canonical_json_is_one_text_for_one_value() -> None:
-    """Keys are sorted, spaces left out, text stays as it is, and what is not JSON is no JSON."""
-    assert payload.dumps({"b": [1, None], "a": "é"}) == '{"a":"é","b":[1,null]}'
-    with pytest.raises(ValueError, match="JSON compliant"):
-        payload.dumps(float("nan"))

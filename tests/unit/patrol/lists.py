@@ -32,6 +32,8 @@ class Lists:
         self.per_page = per_page
         self.repository = repository
         self.name = "acme/shop"
+        self.others: dict[int, str] = {}
+        """Names of repositories that one may ask for by id."""
         """Its present name; it answers to `acme/shop` too."""
         self.now = START
         self.lag = 0
@@ -81,6 +83,9 @@ class Lists:
     def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
         """Answer as `GitHubReads`."""
         self.before(path)
+        if path.startswith("/repositories/") and int(path.split("/")[2]) in self.others:
+            number = int(path.split("/")[2])
+            return self._page(path, {"id": number, "full_name": self.others[number]}, None, etag)
         path = path.replace(f"/repos/{self.name}", "/repos/acme/shop")
         if path == "/repos/acme/shop":
             return self._page(path, {"id": self.repository}, None, etag)

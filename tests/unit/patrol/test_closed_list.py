@@ -28,7 +28,12 @@ class Round:
     def __init__(self) -> None:
         self.github, self.store, self.taken = Lists(), MemoryMarks(), Taken()
 
-    def patrol(self, repositories: dict[str, tuple[str, ...]] | None = None, asking: str = "") -> Report:
+    def patrol(
+        self,
+        repositories: dict[str, tuple[str, ...]] | None = None,
+        asking: str = "",
+        told: set[int] | None = None,
+    ) -> Report:
         """Make one round."""
         report = Report()
         reader = Reader(self.github, lambda _seconds: None)
@@ -39,6 +44,7 @@ class Round:
             HERE if repositories is None else repositories,
             report,
             frozenset({asking}),
+            told=told,
         )
         return report
 
@@ -73,6 +79,17 @@ def test_a_thousand_old_closings_start_nothing() -> None:
     world.github.comment(3)
     assert world.patrol().closings_seen == 0
     assert world.taken.started == []
+
+
+def test_a_beginning_is_told_even_if_the_process_was_killed_after_it_was_kept() -> None:
+    """By the next process, once; a process that lives on tells it once, too."""
+    world = Round()
+    world.patrol()  # what it told is lost
+    assert [len(world.patrol().notes) for _ in range(2)] == [1, 0]
+    told: set[int] = set()
+    other = Round()
+    reports = [other.patrol(told=told) for _ in range(3)]
+    assert [len(report.notes) for report in reports] == [1, 0, 0]
 
 
 def test_a_closing_after_the_beginning_starts_once(world: Round) -> None:
@@ -152,6 +169,30 @@ def test_a_repository_with_a_new_name_is_watched_on(world: Round) -> None:
     world.close(2)
     world.patrol(now)
     assert [number for number, _, _ in world.taken.started] == [2]
+
+
+def test_a_new_repository_under_the_name_of_a_renamed_one_is_not_taken_for_it(world: Round) -> None:
+    """It is told, and nothing begins; a person who writes the new name gets both, and one that is gone leaves its name."""
+    old = world.github
+    world.github = Lists(repository=777)
+    world.github.now, world.github.others = old.now, {501: "acme/boutique"}
+    world.close(2)
+    (error,) = world.patrol().errors
+    assert "called acme/boutique now" in error
+    assert ("repository", "777") not in world.store.kept
+    world.github.others = {}
+    report = world.patrol()
+    assert (report.errors, "patrol begins here" in report.notes[0]) == ([], True)
+
+
+def test_both_repositories_are_read_if_the_configuration_names_both(world: Round) -> None:
+    """The one that has a new name may be read later in the round."""
+    world.github.repository, world.github.others = 777, {501: "acme/boutique"}
+    world.github.pulls.clear()
+    world.close(2)
+    report = world.patrol({"acme/shop": ("clean",), "acme/boutique": ("clean",)})
+    assert ("repository", "777") in world.store.kept
+    assert [error for error in report.errors if "another repository" in error] == []
 
 
 def test_a_new_name_that_the_configuration_does_not_know_is_told(world: Round) -> None:

@@ -54,7 +54,7 @@ def test_senders_match_so_far_and_the_run_says_that_it_is_unknown() -> None:
             "failure",
             (
                 "who closed acme/shop#17 is unknown, and `senders` is given; nothing was done."
-                " A replay cannot help: rerun it without `senders`"
+                " Replay a webhook that came later, or rerun without `senders`"
             ),
         )
     ]

@@ -7,6 +7,7 @@ import pytest
 from closeout.patrol.report import PatrolFigures
 from closeout.server.app import may_read_metrics
 from closeout.server.metrics import Histogram, ServerMetrics
+from closeout.wiring.drills import DrillFigures
 
 
 def test_every_family_is_announced_once_and_has_samples() -> None:
@@ -101,3 +102,16 @@ def test_the_token_opens_from_anywhere_and_must_be_exact() -> None:
 def test_an_empty_token_opens_nothing() -> None:
     """A variable that is set to nothing is no token."""
     assert not allowed("10.0.0.1", "", authorization="Bearer ")
+
+
+def test_a_drill_says_of_each_check_whether_it_is_wrong_or_unknown() -> None:
+    """What could not be asked is not wrong, and no drill is no check."""
+    metrics = ServerMetrics()
+    assert "closeout_check" not in metrics.render("1", {}, 0).decode()
+    states = {"disk": "wrong", "clock": "unknown", "ledger": "fine", "paused": "skipped"}
+    metrics.drill = lambda: DrillFigures(1_780_000_000.0, states)
+    text = metrics.render("1", {}, 0).decode()
+    assert "closeout_drill_last_end_seconds 1780000000.0" in text
+    for name, failed, unknown in (("disk", 1, 0), ("clock", 0, 1), ("ledger", 0, 0), ("paused", 0, 0)):
+        assert f'closeout_check_failed{{check="{name}"}} {failed}' in text
+        assert f'closeout_check_unknown{{check="{name}"}} {unknown}' in text

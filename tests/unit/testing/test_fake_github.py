@@ -368,3 +368,37 @@ def test_closed_pull_requests_are_listed_by_their_last_update(github: FakeGitHub
         ("closed", 2),
     ]
     assert events[0]["created_at"] == answer[1]["closed_at"]
+
+
+# --- what tokens may ------------------------------------------------------------------------------------
+
+
+def test_a_fine_grained_token_may_what_its_rights_say(github: FakeGitHub) -> None:
+    """What it may not is 403 with the right that it lacks; it still sees the repository."""
+    github.world.add_token("narrow", rights={"pull_requests": "read", "repository_hooks": "read"})
+    allowed = [("GET", "/pulls"), ("GET", "/hooks"), ("GET", "")]
+    assert [
+        ask(github, method, f"/repos/acme/shop{path}", token="narrow")[0] for method, path in allowed
+    ] == [200] * 3
+    status, _, headers = ask(
+        github, "POST", f"/repos/acme/shop/statuses/{SHA}", {"state": "success"}, token="narrow"
+    )
+    assert (status, headers["x-accepted-github-permissions"]) == (403, "statuses=write")
+    hook = github.add_hook("acme/shop", url="http://127.0.0.1:9/webhook", secret="s")
+    assert ask(github, "POST", f"/repos/acme/shop/hooks/{hook.id}/pings", token="narrow")[0] == 204
+    assert ask(github, "DELETE", f"/repos/acme/shop/hooks/{hook.id}", token="narrow")[0] == 403
+
+
+def test_a_classic_token_is_told_its_scopes_and_every_token_its_limit(github: FakeGitHub) -> None:
+    """To ask for the limit costs nothing, also when there is nothing left."""
+    github.world.add_token("classic", scopes=["repo", "gist"])
+    assert ask(github, "GET", "/repos/acme/shop", token="classic")[2]["x-oauth-scopes"] == "repo, gist"
+    assert "x-oauth-scopes" not in ask(github, "GET", "/repos/acme/shop")[2]
+    github.remaining = 0
+    status, answer, headers = ask(github, "GET", "/rate_limit")
+    assert (status, answer["resources"]["core"]["remaining"], headers["x-ratelimit-remaining"]) == (
+        200,
+        0,
+        "0",
+    )
+    assert ask(github, "GET", "/repos/acme/shop")[0] == 403

@@ -359,6 +359,30 @@ def test_a_further_attempt_that_deleted_nothing_leaves_the_later_rechecks(bench:
     assert bench.run().attempt == 4
 
 
+def test_a_recheck_that_comes_due_while_a_further_attempt_runs_is_made_after_it(bench: Bench) -> None:
+    """The attempt deletes nothing, and what was deployed while it ran would otherwise wait for a day, or stay."""
+    bench.scene.world.resources.add("preview-17")
+    bench.scene.automation = replace(AUTOMATION, late=True)
+    assert bench.after(900) == 1
+    assert bench.after(HOUR - 900) == 0
+    assert bench.rechecks.next_at() == bench.scene.clock.now() + RETRY
+    bench.number += 1
+    bench.finish(attempt=2)
+    assert bench.after(RETRY) == 1
+    assert bench.run().attempt == 3
+
+
+def test_a_recheck_is_not_put_off_for_ever(bench: Bench) -> None:
+    """A later attempt that failed has none, and those before it are over."""
+    bench.scene.world.resources.add("preview-17")
+    assert bench.after(900) == 1
+    bench.number += 1
+    bench.finish("failure", attempt=2)
+    assert bench.after(HOUR - 900) == 0
+    assert bench.after(DAY) == 0
+    assert bench.rechecks.next_at() is None
+
+
 def test_rechecks_that_a_stopped_server_missed_are_made_once_at_its_start(bench: Bench) -> None:
     """And those that were made are not made again; a ledger of an earlier release begins now."""
     assert bench.after(900) == 0

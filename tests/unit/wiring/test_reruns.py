@@ -77,3 +77,17 @@ def test_a_replay_finds_the_run_that_an_earlier_release_named_after_the_guid() -
     assert scene.ledger.run(Closing(501_001, 1_700_017, AT).run_id("cleanup")) is None
     assert json.loads(scene.ledger.body(1))["action"] == "closed"
     assert {one.turn for one in scene.ledger.pending(0)} == {runs.RunState().turn}
+
+
+def test_a_replay_of_a_webhook_that_came_later_reads_that_webhook() -> None:
+    """It says who closed the pull request; the list that was heard first did not."""
+    scene = Scene()
+    scene.end(Ending("failure", "who closed it is unknown"))
+    payload = deliveries.pull_request(closed_at=AT) | {"sender": {"login": "ada"}}
+    later = recovered(RECEIVER, payload, heard="delivery-log", at=2.0, hook="1", guid="g2")
+    assert later.delivery is not None
+    told = scene.ledger.accept_wait(later.delivery, later.runs).delivery
+    assert scene.reruns.replay(told, "ada") == f"{scene.run}-2"
+    view = scene.ledger.run(scene.run)
+    assert view is not None
+    assert json.loads(scene.ledger.body(view.delivery))["sender"] == {"login": "ada"}

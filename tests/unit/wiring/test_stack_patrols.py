@@ -14,7 +14,7 @@ import pytest
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import Settings
-from closeout.core.errors import ServiceError
+from closeout.core.errors import LedgerError, ServiceError
 from closeout.core.units import DAY, HOUR
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
@@ -25,7 +25,14 @@ from closeout.stack.table import REMOVAL_KEY
 from closeout.testing.aws import FakeAws
 from closeout.testing.durable import FakeClock
 from closeout.testing.github import FakeGitHub
-from closeout.wiring.stack_patrols import LEFT, StackPatrols, due_parts, open_stack_patrols
+from closeout.wiring.rounds import Rounds
+from closeout.wiring.stack_patrols import (
+    LEFT,
+    StackPatrols,
+    StartingAttempts,
+    due_parts,
+    open_stack_patrols,
+)
 from tests.unit.wiring.stack_world import REGION, REPOSITORY, StackWorld
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -277,6 +284,56 @@ def test_the_audit_assumes_no_role_of_a_step(scene: Scene) -> None:
         loaded = Loaded(settings=Settings(), automations=(one,), functions={})
         marks = DynamoMarks(scene.patrols.ledger.table)
         assert scene.patrols._rounds(loaded, marks, lambda: False).audits is audits
+
+
+def test_an_audit_that_aws_refuses_is_told_and_made_again(scene: Scene) -> None:
+    """What GitHub told is started all the same."""
+    scene.world.aws.fault(service="cloudformation", operation="ListStacks", code="AccessDenied", status=403)
+    scene.closes(17)
+    report = scene.patrol(everything=True)
+    assert any("AccessDenied" in error for error in report.errors), report.errors
+    assert report.started == 1
+    assert scene.patrol(everything=True).errors == []
+
+
+def test_an_audit_that_lambda_killed_is_not_repeated_at_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda invokes the execution again; an audit that never fits into an invocation must not keep patrol from its lists."""
+
+    class Killed(BaseException):
+        pass
+
+    audits: list[bool] = []
+
+    def audit(_rounds: Rounds, _report: Report) -> None:
+        audits.append(True)
+        raise Killed
+
+    monkeypatch.setattr(Rounds, "audit", audit)
+    scene.closes(17)
+    scene.clock.advance(DAY)
+    with pytest.raises(Killed):
+        scene.patrol()
+    assert len(scene.runs()) == 1
+    assert scene.patrols.patrol("one", lambda: 900.0) is not None
+    assert len(audits) == 1
+    with pytest.raises(Killed):
+        scene.patrol()
+
+
+def test_a_definition_that_was_not_deployed_gets_no_attempt(scene: Scene) -> None:
+    """The worker would let it wait for a day, and then fail."""
+    scene.closes(17)
+    scene.patrol()
+    (run,) = scene.runs()
+    scene.world.drive(run.execution)
+    attempts = StartingAttempts(scene.patrols.ledger)
+    with pytest.raises(LedgerError, match="deployed again"):
+        attempts.new_attempt(run.id, "{}", "patrol", key=None, queue_timeout=60.0)
+    (automation,) = scene.world.automations()
+    again = attempts.new_attempt(run.id, automation.canonical(), "patrol", key=None, queue_timeout=60.0)
+    assert scene.starts.started[-1].endswith(again)
 
 
 def test_the_token_is_in_no_report(scene: Scene) -> None:

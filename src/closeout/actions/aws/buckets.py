@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import islice
 from typing import Any, Protocol
 
@@ -78,24 +78,6 @@ def versions(client: S3, place: Place, *, missing_ok: bool = True) -> Iterator[V
         arguments["VersionIdMarker"] = page.get("NextVersionIdMarker", "")
 
 
-def groups(client: S3, place: Place, delimiter: str) -> Iterator[str]:
-    """Yield what the keys in a place begin with, up to the delimiter, page by page."""
-    arguments: dict[str, Any] = {**place.arguments(), "Prefix": place.prefix, "Delimiter": delimiter}
-    while True:
-        page = client.list_object_versions(**arguments, MaxKeys=BATCH)
-        for row in page.get("CommonPrefixes", ()):
-            yield str(row["Prefix"])
-        if not page["IsTruncated"]:
-            return
-        arguments["KeyMarker"] = page["NextKeyMarker"]
-        arguments["VersionIdMarker"] = page.get("NextVersionIdMarker", "")
-
-
-def seconds(moment: str) -> float:
-    """Return a version's `modified` as seconds since the epoch."""
-    return datetime.fromisoformat(moment).timestamp()
-
-
 def _moment(value: Any) -> str:
     """Return a time as text that sorts like the time: UTC in whole seconds, as S3 itself keeps them."""
     return str(value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -124,13 +106,8 @@ def delete_batch(client: S3, place: Place, batch: Sequence[Version]) -> dict[str
     """
     if not batch:
         return {"deleted": 0, "bytes": 0, "more": 0}
-    answer = client.delete_objects(
-        **place.arguments(),
-        Delete={
-            "Quiet": True,
-            "Objects": [{"Key": version.key, "VersionId": version.version_id} for version in batch],
-        },
-    )
+    objects = [{"Key": version.key, "VersionId": version.version_id} for version in batch]
+    answer = client.delete_objects(**place.arguments(), Delete={"Quiet": True, "Objects": objects})
     _raise_for_keys(place, answer.get("Errors", ()))
     # A listing can end early when the version it was to go on from was just deleted; so only an empty one counts.
     return {"deleted": len(batch), "bytes": sum(version.size for version in batch), "more": 1}

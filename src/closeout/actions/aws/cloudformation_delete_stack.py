@@ -154,7 +154,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
-    """Look at the stack and at each resource that the plan had listed.
+    """Return what is left of the stack and of each resource that the plan had listed.
 
     A check that is refused (403) is a leftover that says so: a refusal does not mean that the resource is gone. A
     transient error is raised, so that the check is made again.

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from closeout.actions.aws import arns
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work, nothing_left
 from closeout.core.errors import ActionFailed, RunCancelled, ServiceError, WaitTimeout
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry
 from closeout.ports import Clients, Json
 
@@ -81,7 +81,7 @@ def apply(change: Change, inputs: Inputs, work: Work) -> Json:
         work.record("stop", lambda: _stop(client, started["id"], work), work.retry)
         raise
     except WaitTimeout as error:
-        unended = f"build {started['id']} had not ended when the time was up, and goes on"
+        unended = f"build {started['id']} had not ended when the time was up, and continues"
         raise ActionFailed(f"{unended} ({error.message}; log: {started['link']})", public=unended) from None
     if end["status"] != "SUCCEEDED":
         ended = _ended(started["id"], end)
@@ -146,9 +146,8 @@ def _failed_phase(build: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ended(build_id: str, end: Mapping[str, str]) -> str:
-    return f"build {build_id} ended as {end['status']}" + (
-        f" in phase {end['phase']}" if end["phase"] else ""
-    )
+    where = f" in phase {end['phase']}" if end["phase"] else ""
+    return f"build {build_id} ended as {end['status']}{where}"
 
 
 def _said(end: Mapping[str, str]) -> str:
@@ -170,11 +169,6 @@ def _stop(client: CodeBuild, build_id: str, work: Work) -> Json:
         return {"stopped": False}
     work.log(f"stopped build {build_id}, since the run was cancelled")
     return {"stopped": True}
-
-
-def verify(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Return nothing: a build leaves nothing to look for, and reports itself whether it succeeded."""
-    return ()
 
 
 def permissions(inputs: Inputs) -> tuple[Permission, ...]:
@@ -230,7 +224,7 @@ definition.""",
     permissions=permissions,
     plan=plan,
     apply=apply,
-    verify=verify,
+    verify=nothing_left,
     timeout=3 * 3600.0,
     retry=Retry(attempts=3, backoff=Backoff(first=2.0, factor=2.0, cap=60.0)),
     needs_aws=True,

@@ -68,7 +68,7 @@ def prefixes_not_listed(naming: Naming) -> str | None:
     """Return why prefixes of this form are not listed: a key's prefix is a fixed text, the number, the delimiter."""
     prefix = naming.patterns["prefix"]
     if naming.patterns["bucket"].fixed is None:
-        return "`bucket` holds the pull request's number, and prefixes are listed in one bucket"
+        return "`bucket` contains the pull request's number, and prefixes are listed in one bucket"
     if prefix.fixed is not None or len(prefix.texts) != 2 or len(prefix.texts[1]) != 1:
         return "`prefix` must end with the number and the delimiter"
     return None

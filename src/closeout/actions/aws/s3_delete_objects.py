@@ -98,7 +98,7 @@ def _digest(version: Version) -> str:
 
 
 def check(inputs: Inputs) -> Sequence[str]:
-    """Say at load what is wrong with a prefix: it must end in its delimiter, and hold text of its own."""
+    """Return what is wrong with a prefix, at load: it must end in its delimiter, and hold text of its own."""
     prefix, delimiter = str(inputs.get("prefix") or ""), str(inputs.get("delimiter") or "/")
     if not prefix:
         return ("`prefix` is empty: that would be the whole bucket",)
@@ -165,7 +165,7 @@ def apply(change: Change, _inputs: Inputs, work: Work) -> Json:
 
 
 def verify(changes: Sequence[Change], clients: Clients) -> Sequence[Leftover]:
-    """Look for versions that were there at the plan; what came since is not ours and not left."""
+    """Return a leftover if versions that the plan saw still exist; what came later does not count."""
     left: list[Leftover] = []
     for change in changes:
         frozen = Frozen.from_json(change.identity["frozen"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 # ruff: noqa: N803 - the Protocol spells arguments as boto3 does
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
 from ruamel.yaml import YAML
@@ -248,12 +248,7 @@ class Failure:
 
     def to_json(self) -> dict[str, str]:
         """Return a JSON object that `from_json` takes back."""
-        return {
-            "type": self.type,
-            "logical_id": self.logical_id,
-            "physical_id": self.physical_id,
-            "reason": self.reason,
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, str]) -> Failure:

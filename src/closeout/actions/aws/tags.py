@@ -63,16 +63,13 @@ def _named(change: Change, changes: Sequence[Change]) -> Named:
 def of_bucket(changes: Sequence[Change], clients: Clients) -> Sequence[Change]:
     """Return the changes of one bucket's content with the bucket's tags. Raises as `of_stack` does."""
     reader = _Reader(clients)
-    return [
-        replace(
-            change,
-            tags=reader.tags(
-                f"bucket {change.identity['bucket']}",
-                Named(stacks.BUCKET_TYPE, change.identity["bucket"], "", change.identity["owner"]),
-            ),
-        )
-        for change in changes
-    ]
+
+    def read(change: Change) -> Change:
+        bucket, owner = change.identity["bucket"], change.identity["owner"]
+        tags = reader.tags(f"bucket {bucket}", Named(stacks.BUCKET_TYPE, bucket, "", owner))
+        return replace(change, tags=tags)
+
+    return [read(change) for change in changes]
 
 
 def bucket_permissions(bucket: str) -> tuple[Permission, ...]:
@@ -113,7 +110,7 @@ class _Reader:
                 raise
             why = error.message
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            why = f"the answer holds no tags where they belong ({type(error).__name__})"
+            why = f"the answer contains no tags where they belong ({type(error).__name__})"
         raise GuardRefused(
             f"the tags of {shown} cannot be read, and `protect.tags` may protect it: {why}; nothing was done"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -143,7 +143,7 @@ class Teardown:
         )
 
     def _failed(self, stack: Mapping[str, Any], trace: stacks.Trace) -> dict[str, Any]:
-        """Say why the stack could not be deleted, and whether that is all there is to say."""
+        """Return why the stack could not be deleted, and whether that is complete."""
         answered = _answers(stack, trace.since)
         events = trace.events if answered else trace.since
         reason = _reason(stack, events)
@@ -191,9 +191,8 @@ class Teardown:
             )
         except ServiceError as error:
             if error.reason == "ValidationError" and "_IN_PROGRESS" in error.message:
-                error.transient = (
-                    True  # something else began in between; the guarded call waits and asks again
-                )
+                # Something else began in between: the guarded call waits and asks again.
+                error.transient = True
             raise
         self.work.log(f"asked CloudFormation to delete stack {self.doomed.name} ({self.doomed.stack_id})")
         return {"at": self.work.now()}
@@ -293,9 +292,4 @@ def _reason(stack: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> st
 
 
 def _short(failure: Failure) -> Failure:
-    return Failure(
-        type=failure.type,
-        logical_id=failure.logical_id,
-        physical_id=failure.physical_id,
-        reason=failure.reason[:REASON_CHARACTERS],
-    )
+    return replace(failure, reason=failure.reason[:REASON_CHARACTERS])

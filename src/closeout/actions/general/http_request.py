@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Work, no_permissions, nothing_left
 from closeout.core import templates
 from closeout.core.errors import ActionFailed, InputError, SecretError, ServiceError
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.core.redact import Redactor
 from closeout.core.retry import Backoff, Retry
 from closeout.core.url import parse
@@ -37,8 +37,11 @@ _PASSING = (408, 425, 429)
 
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
     """Return the one request."""
-    method, url = inputs.get("method") or "POST", _url(inputs)
-    shown = _shown_url(url)
+    method, url = inputs.get("method") or "POST", str(inputs["url"])
+    if problem := _url_problem(url):
+        raise InputError(problem)
+    place = parse(url)
+    shown = place.shown + ("?…" if place.query else "")  # a query is where tokens travel
     verb = {"DELETE": "delete", "POST": "post", "PATCH": "patch", "PUT": "send"}.get(method, "call")
     reason = f"{method}, expecting {_expectation(inputs.get('expect'))}"
     return (Change(verb=verb, resource=shown, reason=reason, identity={"method": method, "url": url}),)
@@ -79,7 +82,7 @@ def _send(change: Change, inputs: Inputs, work: Work) -> Json:
 
 
 def _judge(answer: HttpAnswer, change: Change, inputs: Inputs, work: Work, secrets: Sequence[str]) -> Json:
-    """Say yes, later, or no (`ActionFailed`)."""
+    """Return the outcome of an answer: done, or `later` with a reason. Raises `ActionFailed`."""
     read = Redactor(secrets).text(answer.body[:READ].decode("utf-8", "replace"))
     shown = work.clean(read).encode("utf-8", "replace")[:SHOWN].decode("utf-8", "ignore")
     work.log(f"answered {answer.status}" + (f": {shown}" if shown else ""))
@@ -95,14 +98,13 @@ def _judge(answer: HttpAnswer, change: Change, inputs: Inputs, work: Work, secre
 
 def _content(inputs: Inputs) -> tuple[dict[str, str], bytes | None]:
     headers = {str(name): str(value) for name, value in (inputs.get("headers") or {}).items()}
-    names = {name.lower() for name in headers}
-    if "text" in inputs and inputs["text"] is not None:
+    if inputs.get("text") is not None:
         kind, body = "text/plain; charset=utf-8", str(inputs["text"]).encode()
     elif inputs.get("body") is not None:
         kind, body = "application/json", json.dumps(inputs["body"], ensure_ascii=False).encode()
     else:
         return headers, None
-    if "content-type" not in names:
+    if "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = kind
     return headers, body
 
@@ -120,13 +122,6 @@ def _secret_headers(inputs: Inputs, clients: Clients) -> dict[str, str]:
     return found
 
 
-def _url(inputs: Inputs) -> str:
-    url = str(inputs["url"])
-    if problem := _url_problem(url):
-        raise InputError(problem)
-    return url
-
-
 def _url_problem(url: str) -> str | None:
     try:
         parse(url)
@@ -135,37 +130,30 @@ def _url_problem(url: str) -> str | None:
     return None
 
 
-def _shown_url(url: str) -> str:
-    """Return the URL without its query, which is where tokens travel."""
-    place = parse(url)
-    return place.shown + ("?…" if place.query else "")
+def _statuses(expect: Any) -> Sequence[Any]:
+    return expect if isinstance(expect, list | tuple) else [expect]
 
 
 def _expected(status: int, expect: Any) -> bool:
-    if expect is None:
-        return 200 <= status < 300
-    return status in (expect if isinstance(expect, list | tuple) else [expect])
+    return 200 <= status < 300 if expect is None else status in _statuses(expect)
 
 
 def _expectation(expect: Any) -> str:
-    if expect is None:
-        return "2xx"
-    return " or ".join(str(status) for status in (expect if isinstance(expect, list | tuple) else [expect]))
+    return "2xx" if expect is None else " or ".join(map(str, _statuses(expect)))
 
 
 def _check(inputs: Inputs) -> Sequence[str]:
     parts = templates.parts(str(inputs.get("url")))
     problem = _url_problem("".join("1" if part.expression else part.text for part in parts))
     problems = [problem] if problem else []
-    if inputs.get("body") is not None and inputs.get("text") is not None:
+    contents = [name for name in ("body", "text") if inputs.get(name) is not None]
+    if len(contents) > 1:
         problems.append("`body` and `text` exclude each other")
     expect = inputs.get("expect")
-    statuses = expect if isinstance(expect, list | tuple) else [expect]
-    if expect is not None and not all(type(status) is int and 100 <= status <= 599 for status in statuses):
+    sound = all(type(status) is int and 100 <= status <= 599 for status in _statuses(expect))
+    if expect is not None and not sound:
         problems.append("`expect` is a status or a list of statuses, such as [200, 404]")
-    if inputs.get("method") in ("GET", "HEAD") and (
-        inputs.get("body") is not None or inputs.get("text") is not None
-    ):
+    if inputs.get("method") in ("GET", "HEAD") and contents:
         problems.append(f"a {inputs['method']} has no body")
     return [*problems, *_check_headers(inputs)]
 
@@ -185,15 +173,6 @@ def _check_headers(inputs: Inputs) -> list[str]:
         if not _REFERENCE.fullmatch(str(reference))
     ]
     return problems
-
-
-def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    return ()
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Return nothing: the answer is all that closeout can know."""
-    return ()
 
 
 ACTION = Action(
@@ -232,10 +211,10 @@ ACTION = Action(
         "expect": Input(type="any", description="a status or a list of them", templates=False),
     },
     destructive="unless-declared",
-    permissions=_permissions,
+    permissions=no_permissions,
     plan=plan,
     apply=apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=900.0,
     retry=Retry(attempts=8, backoff=Backoff(first=2.0, factor=2.0, cap=300.0)),
     check=_check,

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from closeout.actions.general import attempts
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Work, no_permissions, nothing_left
 from closeout.core.errors import CloseoutError, InputError
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.core.retry import Retry
 from closeout.ports import Clients, Json
 
@@ -120,7 +120,7 @@ class _Call:
         self._work = work
 
     def begin(self) -> Json:
-        """Keep that the call is about to be made."""
+        """Return nothing to keep: the recorded begin alone says that the call is about to be made."""
         return {}
 
     def run(self, attempt: int) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class _Call:
 
 
 def _json(value: Any) -> Any:
-    """Hold what a function returned to JSON."""
+    """Return what a function returned, as JSON gives it back. Raises `InputError`."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -195,20 +195,11 @@ def _check(inputs: Inputs) -> Sequence[str]:
 
 
 def _look_up(inputs: Inputs) -> Sequence[str]:
-    """Look the function up as a run would; `closeout check` warns, since another machine may have what this one lacks."""
+    """Return why a run would not find the function; `closeout check` warns, since another machine may have what this one lacks."""
     try:
         find(str(inputs["function"]))
     except InputError as error:
         return (error.message,)
-    return ()
-
-
-def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    return ()
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Trust the function: closeout cannot know what it was to take away."""
     return ()
 
 
@@ -234,10 +225,10 @@ ACTION = Action(
     lingers=still_running,
     destructive="unless-declared",
     own_code=True,
-    permissions=_permissions,
+    permissions=no_permissions,
     plan=plan,
     apply=apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=900.0,
     retry=Retry(attempts=1),
     check=_check,

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from closeout.actions.general import attempts, outputs
-from closeout.actions.spec import Action, Input, Inputs, Limit, Permission, Work
+from closeout.actions.spec import Action, Input, Inputs, Limit, Work, no_permissions, nothing_left
 from closeout.core.errors import ActionFailed, InputError
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.core.retry import Retry
 from closeout.ports import Clients, Json
 
@@ -56,13 +56,13 @@ def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
     """Return the one command, whole: whoever reads a plan sees every line of a script."""
     argv = _argv(inputs)
     shown = shlex.join(argv) if inputs.get("argv") else str(inputs["run"]).strip("\n").rstrip()
-    for name in inputs.get("env") or {}:
+    variables = inputs.get("env") or {}
+    for name, value in variables.items():
         if not _VARIABLE.fullmatch(name):
             raise InputError(f"`env.{name}` is not the name of a variable")
-    for name, value in (inputs.get("env") or {}).items():
         if "\0" in str(value):
-            raise InputError(f"`env.{name}` holds a NUL character, which no variable can")
-    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in (inputs.get("env") or {}).items())
+            raise InputError(f"`env.{name}` contains a NUL character, which no variable can")
+    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in variables.items())
     reason = f"with {given}" if given else f"on this machine, by {argv[0]}"
     return (Change(verb="run", resource=shown, reason=_cut(reason, 200)),)
 
@@ -178,15 +178,6 @@ def _check(inputs: Inputs) -> Sequence[str]:
     return problems
 
 
-def _permissions(_inputs: Inputs) -> tuple[Permission, ...]:
-    return ()
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Trust the exit code: closeout cannot know what a script was to take away."""
-    return ()
-
-
 _BY_ENV = (
     "pass it by `env: { NAME: '${{ … }}' }` and use \"$NAME\": a script must never be made of payload text"
 )
@@ -227,10 +218,10 @@ ACTION = Action(
     destructive="unless-declared",
     own_code=True,
     passes_env=True,
-    permissions=_permissions,
+    permissions=no_permissions,
     plan=plan,
     apply=apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=3600.0,
     retry=Retry(attempts=1),
     check=_check,

@@ -65,7 +65,7 @@ def start(order: dict, parent: int) -> int:  # type: ignore[type-arg]
 
 
 def why_not(order: dict, error: OSError) -> str:  # type: ignore[type-arg]
-    """Say why the program could not be started. The error itself names only the last folder that was looked in."""
+    """Return why the program could not be started. The error itself names only the last folder that was looked in."""
     program = order["argv"][0]
     if not isinstance(error, FileNotFoundError) or error.filename == order["directory"]:
         return f"cannot start {os.fsdecode(error.filename or program)}: {error.strerror}"

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
-from closeout.core.errors import ActionFailed, InputError, ServiceError
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work, nothing_left
+from closeout.core.errors import ActionFailed, InputError, ServiceError, unusable_answer
 from closeout.core.facts import COMMENT_MARKER
-from closeout.core.plan import Change, Leftover
+from closeout.core.plan import Change
 from closeout.ports import Clients, GitHub, Json
 
 LIMIT = 65_536
 """Characters that GitHub takes in a comment."""
 
 _PAGES = 50
-_CUT = "\n\n… (cut: GitHub takes no more)"
-_HERE = "this pull request"
+_CUT = "\n\n… (cut: GitHub's limit)"
 
 
 def marker(automation: str) -> str:
@@ -31,17 +30,11 @@ def marker(automation: str) -> str:
 def plan(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
     """Return the one comment. The inputs say where it goes, or else the event."""
     repository, number = inputs.get("repository"), inputs.get("number")
-    where = (
-        f"{repository or ''}#{number}"
-        if number is not None
-        else f"{repository} {_HERE}"
-        if repository
-        else _HERE
-    )
+    place = "this pull request" if number is None else f"{repository or ''}#{number}"
+    where = f"{repository} {place}" if repository and number is None else place
     identity = {"repository": repository, "number": number}
-    return (
-        Change(verb="comment", resource=where, reason="one comment, updated in place", identity=identity),
-    )
+    reason = "one comment, updated in place"
+    return (Change(verb="comment", resource=where, reason=reason, identity=identity),)
 
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
@@ -71,7 +64,7 @@ def _write(work: Work, repository: str, number: int, text: str) -> Mapping[str, 
         path, method = f"/repos/{repository}/issues/comments/{known['id']}", "PATCH"
     answer = github.request(method, path, body={"body": text})
     if not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
-        raise _unusable(method, path)
+        raise unusable_answer(f"{method} {path}")
     work.log(f"{'wrote' if known is None else 'updated'} the comment: {answer.get('html_url')}")
     return answer
 
@@ -88,7 +81,7 @@ def own_id(github: GitHub) -> int:
             " else has prepared; use a user's token (fine-grained, with Pull requests: write)"
         ) from error
     if not isinstance(user, dict) or not isinstance(user.get("id"), int):
-        raise _unusable("GET", "/user")
+        raise unusable_answer("GET /user")
     return int(user["id"])
 
 
@@ -98,7 +91,7 @@ def _find(github: GitHub, repository: str, number: int, mark: str, own: int) -> 
     for page in range(1, _PAGES + 1):
         comments = github.request("GET", path, query={"per_page": "100", "page": str(page)})
         if not isinstance(comments, list):
-            raise _unusable("GET", path)
+            raise unusable_answer(f"GET {path}")
         for comment in comments:
             writer = (comment.get("user") or {}).get("id")
             if writer == own and str(comment.get("body") or "").startswith(mark):
@@ -111,7 +104,7 @@ def _find(github: GitHub, repository: str, number: int, mark: str, own: int) -> 
 
 
 def _place(change: Change, event: Mapping[str, Any]) -> tuple[str, int]:
-    """Where the comment goes: the step's inputs, else the event's repository and pull request or issue."""
+    """Return where the comment goes: the step's inputs, else the event's repository and pull request or issue."""
     repository = change.identity.get("repository") or (event.get("repository") or {}).get("full_name")
     number: Any = change.identity.get("number")
     if number is None:
@@ -124,16 +117,6 @@ def _place(change: Change, event: Mapping[str, Any]) -> tuple[str, int]:
     return repository, number
 
 
-def _unusable(method: str, path: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: {method} {path}: the answer is not what was asked for",
-        service="github",
-        operation=f"{method} {path}",
-        reason="unusable-answer",
-        transient=True,
-    )
-
-
 def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
     return (
         Permission(
@@ -143,11 +126,6 @@ def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
             reason="to write the comment, on a pull request or on an issue",
         ),
     )
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Nothing is taken away, so nothing can be left."""
-    return ()
 
 
 ACTION = Action(
@@ -179,7 +157,7 @@ ACTION = Action(
     permissions=_permissions,
     plan=plan,
     apply=apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=900.0,
     example="""\
 - uses: github/comment

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from closeout.actions.spec import Action, Input, Inputs, Permission, Work
-from closeout.core.errors import ActionFailed, ServiceError, StepFailed, WaitTimeout
-from closeout.core.plan import Change, Leftover
+from closeout.actions.spec import Action, Input, Inputs, Permission, Work, nothing_left
+from closeout.core.errors import ActionFailed, ServiceError, StepFailed, WaitTimeout, unusable_answer
+from closeout.core.plan import Change
 from closeout.core.retry import Backoff
 from closeout.ports import Clients, Json
 
@@ -153,7 +153,7 @@ class _Target:
             answer = self.work.clients.github.request("GET", f"{self._workflow}/runs", query=query)
             runs = answer.get("workflow_runs") if isinstance(answer, dict) else None
             if not isinstance(runs, list):
-                raise _unusable("list workflow runs")
+                raise unusable_answer("list workflow runs")
             for run in runs:
                 title = f"{run.get('display_title', '')} {run.get('name', '')}"
                 if self._intent["token"] in title.split():
@@ -166,7 +166,7 @@ class _Target:
         """Read the run: its conclusion, or None while it goes on."""
         answer = self.work.clients.github.request("GET", f"{self._repository}/actions/runs/{run}")
         if not isinstance(answer, dict) or answer.get("id") != run:
-            raise _unusable("get a workflow run")
+            raise unusable_answer("get a workflow run")
         if answer.get("status") != "completed":
             return None
         self.work.log(f"the workflow run ended as {answer.get('conclusion')}: {answer.get('html_url')}")
@@ -183,16 +183,6 @@ class _Target:
         return {"cancelled": True}
 
 
-def _unusable(operation: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: {operation}: the answer is not what was asked for",
-        service="github",
-        operation=operation,
-        reason="unusable-answer",
-        transient=True,
-    )
-
-
 def _reason(inputs: Inputs) -> str:
     given = ", ".join(f"{name}={value}" for name, value in (inputs.get("inputs") or {}).items())
     return f"with {given}" if given else "without inputs"
@@ -207,7 +197,7 @@ def _check(inputs: Inputs) -> Sequence[str]:
     trace = inputs.get("trace-input")
     problems = []
     if isinstance(given, Mapping) and len(given) + bool(trace) > _MAX_INPUTS:
-        problems.append(f"GitHub takes at most {_MAX_INPUTS} inputs, `trace-input` among them")
+        problems.append(f"GitHub accepts at most {_MAX_INPUTS} inputs, including `trace-input`")
     if trace and isinstance(given, Mapping) and trace in given:
         problems.append(f"`{trace}` is the trace input, which closeout fills in; leave it out of `inputs`")
     return problems
@@ -222,11 +212,6 @@ def _permissions(inputs: Inputs) -> tuple[Permission, ...]:
             reason="to dispatch the workflow, to read how its run ended, and to cancel it",
         ),
     )
-
-
-def _nothing_left(_changes: Sequence[Change], _clients: Clients) -> Sequence[Leftover]:
-    """Nothing of it can be left: the conclusion of the run is the proof that it was done."""
-    return ()
 
 
 _DISPATCH = Dispatch()
@@ -279,7 +264,7 @@ ACTION = Action(
     permissions=_permissions,
     plan=_DISPATCH.plan,
     apply=_DISPATCH.apply,
-    verify=_nothing_left,
+    verify=nothing_left,
     timeout=3600.0,
     check=_check,
     example="""\

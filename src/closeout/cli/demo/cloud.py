@@ -64,7 +64,7 @@ class Cloud:
             self._s3.put_object(Bucket=UPLOADS, Key=f"pr-{number}/upload-{index}.png", Body=b"\x89PNG")
 
     def left(self, number: int) -> Left:
-        """Look what is there now."""
+        """Read what exists now."""
         name = f"preview-{number}"
         stacks = self._stacks.describe_stacks()["Stacks"]
         buckets = [bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]]
@@ -87,12 +87,12 @@ class Cloud:
         call("POST", f"{self._control}/stacks", {**order, "then": "UPDATE_COMPLETE"})
 
     def undeletable_role(self, number: int) -> None:
-        """Let the stack's role be in use, so that it cannot be deleted."""
+        """Make the stack's role undeletable, because it is in use."""
         order = {"stack": f"preview-{number}", "logical_id": "Role", "reason": ROLE_REASON}
         call("POST", f"{self._control}/undeletable", order)
 
     def delete_takes(self, seconds: float) -> None:
-        """Let every delete of a stack take that long from now on."""
+        """Set how long each delete of a stack takes from now on."""
         call("POST", f"{self._control}/settings", {"delete_seconds": seconds})
 
     def calls(self, operation: str, containing: str) -> list[dict[str, Any]]:

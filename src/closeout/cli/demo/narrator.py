@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable
 
 from closeout.cli import output
 
@@ -19,15 +18,14 @@ COLOURS = {"github": "magenta", "aws": "yellow", "closeout": "cyan", "status": "
 class Narrator:
     """Writes the story and counts the checks that did not hold."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began = clock()
+    def __init__(self) -> None:
+        self._began = time.monotonic()
         self.held = 0
         self.failed: list[str] = []
 
     def elapsed(self) -> float:
         """Seconds since the demo began."""
-        return self._clock() - self._began
+        return time.monotonic() - self._began
 
     def scene(self, title: str) -> None:
         """Begin a scene."""
@@ -35,7 +33,7 @@ class Narrator:
         output.say(output.style(title, bold=True))
 
     def tell(self, who: str, text: str) -> None:
-        """Say what happened: when, who, what."""
+        """Write what happened: when, who, what."""
         head = f"{self.elapsed():6.2f}s  " + output.style(f"{who:<8}", fg=COLOURS.get(who)) + "  "
         first, *rest = textwrap.wrap(
             output.clean(text), WIDTH - len(INDENT), break_on_hyphens=False, max_lines=2, placeholder=" …"

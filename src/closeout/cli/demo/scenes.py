@@ -40,7 +40,7 @@ def main_job(stage: Stage) -> None:
         log[-300:],
     )
     left = cloud.left(MAIN)
-    say.check(left.nothing, "the account holds no stack, no bucket, no upload of it", str(left))
+    say.check(left.nothing, "the account contains no stack, bucket or upload of it", str(left))
     neighbour = cloud.left(170)
     say.check(neighbour.stack and neighbour.uploads == 3, "preview 170 is untouched", str(neighbour))
     say.check(
@@ -155,7 +155,7 @@ def stuck(stage: Stage) -> None:
         told,
     )
     left = stage.cloud.left(STUCK)
-    say.check(left.uploads == 0, "the other step was carried out all the same", str(left))
+    say.check(left.uploads == 0, "the other step was carried out", str(left))
 
 
 def killed(stage: Stage) -> None:
@@ -168,13 +168,13 @@ def killed(stage: Stage) -> None:
     follower = close_pull_request(stage, KILLED, sha)
     follower.until(lambda _: len(stage.cloud.calls("DeleteStack", f"preview-{KILLED}/")) >= 1)
     follower.until(lambda seen: seen.run["state"] == "waiting")
-    before = finished_operations(stage, follower.ended.run)
+    before = server.operations(str(follower.ended.run.get("id")))
     pid = server.kill()
     say.tell("closeout", f"pid {pid} is gone; {len(before)} operations of the run were finished")
     seconds = server.start()
     say.tell("closeout", f"started again as pid {server.pid}, listening after {seconds:.2f} s")
     ended = follower.until_the_end()
-    after = finished_operations(stage, ended.run)
+    after = server.operations(str(ended.run.get("id")))
     say.check(ended.verdict == "success", "the run finished in success", ended.told())
     say.check(
         bool(before) and all(after.get(name) == seen for name, seen in before.items()),
@@ -185,7 +185,7 @@ def killed(stage: Stage) -> None:
     tokens = {one["params"].get("ClientRequestToken") for one in asked}
     say.check(len(asked) == 2 == len(tokens), "two deletes were asked for, each once", f"{len(asked)} calls")
     left = stage.cloud.left(KILLED)
-    say.check(left.nothing, "the account holds nothing of it", str(left))
+    say.check(left.nothing, "the account contains nothing of it", str(left))
 
 
 def untold(stage: Stage) -> None:
@@ -219,12 +219,7 @@ def untold(stage: Stage) -> None:
         heard in ("delivery-log", "closed-list"), f"the run says how it was heard of: {heard}", str(heard)
     )
     left = stage.cloud.left(UNTOLD)
-    say.check(left.nothing, "the account holds nothing of it", str(left))
-
-
-def finished_operations(stage: Stage, run: dict[str, object]) -> dict[str, tuple[object, ...]]:
-    """Return the run's finished operations: their names, how often each was tried, and when it ended."""
-    return stage.server.operations(str(run.get("id")))
+    say.check(left.nothing, "the account contains nothing of it", str(left))
 
 
 SCENES = (main_job, unsigned, duplicate, into_main, reopened, stuck, killed, untold)

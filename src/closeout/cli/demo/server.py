@@ -102,11 +102,3 @@ class Server:
 
         rows = Views(self.db).operations(run_id)
         return {row.name: (row.state, row.tries, row.ended_at) for row in rows if row.ended_at is not None}
-
-    def explain(self, event: str, payload: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return what `closeout explain` says."""
-        from closeout.actions.registry import builtin
-        from closeout.config.load import load
-        from closeout.wiring.preview import explain
-
-        return explain(load(self._config, builtin()), event, payload, False)

@@ -46,13 +46,9 @@ def build(folder: Path, children: Children, narrator: Narrator) -> Stage:
     github = GitHub(github_url, TOKEN)
     github.hook(server.webhook, SECRET)
     output.say()
-    _show(config)
-    return Stage(narrator, github, Cloud(aws_url, env), server, SECRET)
-
-
-def _show(config: Path) -> None:
     for line in config.read_text("utf-8").splitlines()[1:]:
         output.say(f"  | {line}")
+    return Stage(narrator, github, Cloud(aws_url, env), server)
 
 
 def _environment() -> dict[str, str]:

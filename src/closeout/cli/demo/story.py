@@ -5,6 +5,7 @@ Scenes say what is done; this says what comes of it, in the order in which it ca
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -25,7 +26,6 @@ class Stage(NamedTuple):
     github: GitHub
     cloud: Cloud
     server: Server
-    secret: str
 
 
 class Ended(NamedTuple):
@@ -48,7 +48,7 @@ class Ended(NamedTuple):
         )
 
     def told(self) -> str:
-        """Say how it ended, for a check that does not hold."""
+        """Return how it ended, for a check that does not hold."""
         return f"{self.run['state']}, {self.verdict}, status {self.last['state']}: {self.last['description']}"
 
 
@@ -92,7 +92,7 @@ class Follower:
         self.ended = Ended(run, statuses)
 
     def _tell_line(self, step: str | None, text: str) -> None:
-        """Tell a log line, unless the story has it already: statuses are shown as GitHub has them."""
+        """Write a log line, unless the story has it already: statuses are shown as GitHub has them."""
         if text.startswith("asked "):
             self._told.clear()  # the next delete may well say the same things as the one before
         if text.startswith("status ") or (step, text) in self._told:
@@ -118,10 +118,7 @@ def close_pull_request(stage: Stage, number: int, sha: str) -> Follower:
 
 def run_of(answer: str) -> str:
     """Return the run id in a 202's body; a name that no run has, if there is none."""
-    import json
-
     try:
-        runs = json.loads(answer)["runs"]
-        return str(runs[0])
+        return str(json.loads(answer)["runs"][0])
     except (ValueError, KeyError, IndexError, TypeError):
         return "none"

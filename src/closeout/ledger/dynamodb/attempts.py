@@ -115,12 +115,18 @@ class Attempts:
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
-        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one."""
+        """Store the next attempt at a run and return its execution. Raises `LedgerError` if it cannot have one.
+
+        `delivery` is another one of its closing, whose payload the attempt reads.
+        """
         del request
         row = self._last(run_id)
         if row is None:
             raise LedgerError(f"there is no run {run_id} in this ledger")
+        if delivery is not None:
+            row |= self._instead(str(delivery))
         at = self._clock.now()
         expires = None
         if "expires" in row:
@@ -218,6 +224,14 @@ class Attempts:
                 }
             }
         )
+
+    def _instead(self, delivery: str) -> dict[str, Any]:
+        """Return what a run's row says of its delivery, of this one. Raises `LedgerError` if there is none."""
+        found = self._table.get(layout.delivery_key(delivery))
+        if found is None:
+            raise LedgerError(f"there is no delivery {delivery} in this ledger")
+        item = from_item(found)
+        return {"delivery": delivery, **{name: item.get(name) for name in layout.ABOUT}}
 
     def _last(self, run_id: str) -> dict[str, Any] | None:
         """Return the row of a run's latest attempt, with its number."""

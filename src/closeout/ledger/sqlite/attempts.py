@@ -33,9 +33,11 @@ class Attempts:
         key: str | None,
         queue_timeout: float,
         request: int | None = None,
+        delivery: DeliveryId | None = None,
     ) -> str:
         """Store the next attempt at a run and return its execution. Raises `LedgerError` if there is no such run.
 
+        `delivery` is another one of its closing, whose payload the attempt reads.
         Finish `request` in the same transaction, so that a crash cannot make two attempts of one request.
         """
         at = self._clock.now()
@@ -44,8 +46,13 @@ class Attempts:
             found = connection.execute(SQL["last_attempt"], (run_id,)).fetchone()
             if found is None:
                 raise LedgerError(f"there is no run {run_id} in this ledger")
-            attempt, automation, delivery, guid = found
-            row = (run_id, attempt + 1, automation, delivery, guid, key, queue_timeout, requested_by, at)
+            attempt, automation, *source = found
+            if delivery is not None:
+                other = connection.execute(SQL["find_delivery_by_id"], (delivery,)).fetchone()
+                if other is None:
+                    raise LedgerError(f"there is no delivery {delivery} in this ledger")
+                source = [delivery, other[0]]
+            row = (run_id, attempt + 1, automation, *source, key, queue_timeout, requested_by, at)
             deliveries.attempt(connection, row, definition)
             execution = execution_id(run_id, attempt + 1)
             if request is not None:

@@ -49,8 +49,8 @@ def _batch(
     runs = log_lines = 0
     for delivery, guid in rows:
         log_lines += connection.execute(SQL["prune_logs"], (guid,)).rowcount
-        connection.execute(SQL["prune_operations"], (guid,))
         connection.execute(SQL["remember_closings"], (guid,))
+        connection.execute(SQL["prune_operations"], (guid,))
         runs += connection.execute(SQL["prune_runs"], (guid,)).rowcount
         connection.execute(SQL["prune_body"], (delivery,))
         connection.execute(SQL["prune_delivery"], (delivery,))

@@ -145,10 +145,15 @@ DELETE FROM operation WHERE run IN (SELECT number FROM run WHERE guid = ?);
 DELETE FROM run WHERE guid = ?;
 
 -- name: remember_closings
--- Before its runs go: that they had the closing.
+-- Before its runs and their operations go: that they had the closing. A run did not act upon it whose last attempt met the
+-- pull request open, because patrol starts that one again once GitHub says closed.
 INSERT OR IGNORE INTO closing_run (run_id, owner, at)
 SELECT r.run_id, r.run_id, r.accepted_at FROM run r JOIN delivery d ON d.id = r.delivery
-WHERE r.guid = ? AND r.attempt = 1 AND d.closing IS NOT NULL;
+WHERE r.guid = ? AND r.attempt = 1 AND d.closing IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM run l JOIN operation o ON o.run = l.number
+                  WHERE l.run_id = r.run_id AND l.verdict = 'cancelled' AND o.state = 'error'
+                    AND CASE WHEN json_valid(o.result) THEN json_extract(o.result, '$.kind') = 'reopened' END
+                    AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = l.run_id AND n.attempt > l.attempt));
 
 -- name: forget_pruned
 -- Somebody asks for a run that was pruned: it begins anew.

@@ -19,6 +19,7 @@ CREATE TABLE delivery (
 ) STRICT;
 CREATE UNIQUE INDEX delivery_guid ON delivery (guid, hook);
 CREATE INDEX delivery_closing ON delivery (closing) WHERE closing IS NOT NULL;
+CREATE INDEX delivery_number ON delivery (number) WHERE number IS NOT NULL;
 
 -- The raw body, lz4 with its size in front. Apart from `delivery`, so that a list of deliveries reads no bodies.
 CREATE TABLE body (
@@ -61,6 +62,7 @@ CREATE TABLE run (
 CREATE UNIQUE INDEX run_attempt ON run (run_id, attempt);
 CREATE UNIQUE INDEX run_guid ON run (guid, automation, attempt);
 CREATE INDEX run_open ON run (number) WHERE state <> 'finished';
+CREATE INDEX run_succeeded ON run (finished_at) WHERE verdict = 'success';   -- for rechecks
 
 -- Runs that may not begin, because another one has their closing: it learned the closing only while it ran, or it has been
 -- pruned, and its owner is itself. The trigger makes a group of deliveries fail as a duplicate does, without a read.

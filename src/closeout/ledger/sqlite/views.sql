@@ -63,23 +63,29 @@ WHERE r.run_id = :run_id AND (:attempt IS NULL OR r.attempt = :attempt)
 ORDER BY r.attempt DESC LIMIT 1;
 
 -- name: finished_teardowns
--- Successful runs of closed pull requests that finished since then, each as its latest attempt. A dry run tore nothing
--- down: what it only planned must not be deleted later. A plan that cannot be read counts as one.
+-- Successful runs of closed pull requests that finished since then, each as its latest attempt: all, or those of one pull
+-- request. A dry run tore nothing down: what it only planned must not be deleted later. A plan that cannot be read counts as one.
 SELECT r.run_id, r.attempt, r.automation, r.finished_at, f.text
 FROM run r JOIN delivery d ON d.id = r.delivery JOIN definition f ON f.id = r.definition
-WHERE r.finished_at > :since AND r.verdict = 'success' AND d.event = 'pull_request' AND d.action = 'closed'
-  AND (:number IS NULL OR (d.number = :number AND d.repository = :repository COLLATE NOCASE))
+WHERE r.number IN (SELECT number FROM run WHERE :number IS NULL AND verdict = 'success' AND finished_at > :since
+                   UNION ALL
+                   SELECT n.number FROM delivery e CROSS JOIN run n ON n.guid = e.guid
+                   WHERE e.number = :number AND e.repository = :repository COLLATE NOCASE)
+  AND r.finished_at > :since AND r.verdict = 'success' AND d.event = 'pull_request' AND d.action = 'closed'
   AND NOT EXISTS (SELECT 1 FROM run n WHERE n.run_id = r.run_id AND n.attempt > r.attempt)
   AND NOT EXISTS (SELECT 1 FROM operation o WHERE o.run = r.number AND o.name LIKE '%/plan' AND o.state = 'ok'
                   AND CASE WHEN json_valid(o.result) THEN json_extract(o.result, '$.dry_run') ELSE 1 END)
 ORDER BY r.number;
 
 -- name: later_runs
--- Whether a later closing of the same pull request started a run of the same automation that was not skipped.
+-- Whether a later closing of the same pull request started a run of the same automation that was not skipped. Where both
+-- closings are known, the ids in them decide: a repository may have got another name, or another one its name.
 SELECT 1 FROM run r JOIN delivery d ON d.id = r.delivery
-    JOIN run n ON n.automation = r.automation AND n.number > r.number AND n.run_id <> r.run_id
-    JOIN delivery e ON e.id = n.delivery
-WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number
+    CROSS JOIN delivery e ON e.number = d.number
+    CROSS JOIN run n ON n.guid = e.guid AND n.automation = r.automation AND n.delivery = e.id
+WHERE r.run_id = :run_id AND r.attempt = :attempt AND n.number > r.number AND n.run_id <> r.run_id
+  AND coalesce(rtrim(e.closing, replace(e.closing, '/', '')) = rtrim(d.closing, replace(d.closing, '/', '')),
+               e.repository = d.repository)
   AND e.event = 'pull_request' AND e.action = 'closed' AND n.verdict IS NOT 'skipped' LIMIT 1;
 
 -- name: teardowns
@@ -93,11 +99,13 @@ ORDER BY r.number;
 SELECT number FROM run WHERE run_id = :run_id AND attempt < :attempt ORDER BY attempt DESC;
 
 -- name: earlier_runs
--- Runs of the same automation for the same pull request or issue that were accepted before this one.
+-- Runs of the same automation for the same pull request or issue that were accepted before this one, by ids as above.
 SELECT o.number FROM run r JOIN delivery d ON d.id = r.delivery
-    JOIN run o ON o.automation = r.automation AND o.number < r.number AND o.run_id <> r.run_id
-    JOIN delivery e ON e.id = o.delivery
-WHERE r.run_id = :run_id AND r.attempt = :attempt AND e.repository = d.repository AND e.number = d.number
+    CROSS JOIN delivery e ON e.number = d.number
+    CROSS JOIN run o ON o.guid = e.guid AND o.automation = r.automation AND o.delivery = e.id
+WHERE r.run_id = :run_id AND r.attempt = :attempt AND o.number < r.number AND o.run_id <> r.run_id
+  AND coalesce(rtrim(e.closing, replace(e.closing, '/', '')) = rtrim(d.closing, replace(d.closing, '/', '')),
+               e.repository = d.repository)
 ORDER BY o.number DESC;
 
 -- name: run_ids

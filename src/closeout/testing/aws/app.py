@@ -23,6 +23,7 @@ from moto.core.model_instances import reset_model_data
 from moto.core.utils import convert_to_flask_response
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
+from werkzeug.test import run_wsgi_app
 
 from closeout.testing.aws import cloudformation, codebuild, dynamodb
 from closeout.testing.aws.calls import Call, error_answer, read_call
@@ -120,14 +121,14 @@ class Emulator:
             return _send(start_response, answer)
         self.stacks.advance()
         with self._serial if call.service == "dynamodb" else contextlib.nullcontext():
-            status, answer_headers, chunks = _run(self._moto, environ)
+            chunks, status, answer_headers = run_wsgi_app(self._moto, environ, buffered=True)
         if fault is not None and fault.after:
             replaced = self._apply(fault, call, entry)
             if replaced is not None:
                 entry.status = replaced[0]
                 return _send(start_response, replaced)
         entry.status = int(status.split(" ", 1)[0])
-        start_response(status, answer_headers)
+        start_response(status, list(answer_headers))
         return chunks
 
     def _apply(self, fault: Fault, call: Call, entry: Any) -> Answer | None:
@@ -214,20 +215,3 @@ def _send(start_response: Any, answer: Answer) -> Iterable[bytes]:
     status, headers, body = answer
     start_response(f"{status} Emulated", [*headers.items(), ("Content-Length", str(len(body)))])
     return [body]
-
-
-def _run(app: Any, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], list[bytes]]:
-    kept: list[Any] = []
-
-    def keep(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Callable[[bytes], None]:
-        kept[:] = [status, headers]
-        return lambda _: None
-
-    answer = app(environ, keep)
-    try:
-        chunks = list(answer)
-    finally:
-        close = getattr(answer, "close", None)
-        if close is not None:
-            close()
-    return kept[0], kept[1], chunks

@@ -45,7 +45,7 @@ class Executions:
             return [dict(entry) for entry in self.started]
 
     def turn(self, order: Mapping[str, Any]) -> None:
-        """Say how an execution stands: `{"name", "status"}`. The name may be without the stack's digest."""
+        """Set the status of an execution: `{"name", "status"}`. The name may be without the stack's digest."""
         with self.lock:
             for entry in self.started:
                 if entry["name"].endswith(order["name"]):

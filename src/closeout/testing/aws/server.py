@@ -22,7 +22,6 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from closeout.testing.aws.app import Emulator
 
-ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 
@@ -69,7 +68,7 @@ def _handler() -> type[Any]:
             self.wfile.write(body)
 
         def log_request(self, *_: Any) -> None:
-            """Say nothing: the journal has it."""
+            """Write nothing: the journal has it."""
 
         def connection_dropped(self, *_: Any) -> None:
             """Close without a word: killed clients and dropped calls are what this is for."""
@@ -188,7 +187,7 @@ class FakeAws:
         return answer
 
     def execution_status(self, name: str, status: str) -> None:
-        """Say how a durable execution stands."""
+        """Set the status of a durable execution."""
         self._call("POST", "executions", {"name": name, "status": status})
 
     def stack_status(
@@ -207,27 +206,27 @@ class FakeAws:
         )
 
     def deletable(self) -> None:
-        """Take every `undeletable` back."""
+        """Undo every `undeletable`."""
         self._call("DELETE", "undeletable")
 
     def build_outcome(self, project: str, **outcome: Any) -> None:
-        """Say how builds of a project end: `seconds`, `status`, `phase`, `message`."""
+        """Set how builds of a project end: `seconds`, `status`, `phase`, `message`."""
         self._call("POST", "builds", {"project": project, **outcome})
 
     def delete_takes(self, seconds: float) -> None:
-        """Say how long a stack takes to delete from now on."""
+        """Set how long a stack takes to delete from now on."""
         self._call("POST", "settings", {"delete_seconds": seconds})
 
     def events_come_late(self, seconds: float) -> None:
-        """Say how long it takes from now on until the event of a stack's resource can be read."""
+        """Set how long it takes from now on until the event of a stack's resource can be read."""
         self._call("POST", "settings", {"events_late": seconds})
 
     def stop_deletes_at_the_end(self) -> None:
-        """Let each delete come as far as its last resource, and the stack stay DELETE_IN_PROGRESS."""
+        """Stop each delete after its last resource: the stack stays DELETE_IN_PROGRESS."""
         self._call("POST", "settings", {"unending": True})
 
     def let_deletes_end(self) -> None:
-        """Take `stop_deletes_at_the_end` back."""
+        """Undo `stop_deletes_at_the_end`."""
         self._call("POST", "settings", {"unending": False})
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:

@@ -83,10 +83,6 @@ def _send_ping(call: HookCall, hook: Hook) -> None:
     call.sender.send_to(call.owner, hook, "ping", payload, str(uuid.uuid4()))
 
 
-def _get(call: HookCall) -> Answer:
-    return 200, call.hook.to_json(call.owner)
-
-
 def _change(call: HookCall) -> Answer:
     """Change a hook: the secret is removed unless it is given again, as the description warns."""
     hook = call.hook
@@ -101,10 +97,6 @@ def _change(call: HookCall) -> Answer:
 def _delete(call: HookCall) -> Answer:
     call.owner.hooks.pop(call.hook.id)
     return 204, None
-
-
-def _get_config(call: HookCall) -> Answer:
-    return 200, call.hook.config()
 
 
 def _change_config(call: HookCall) -> Answer:
@@ -147,10 +139,10 @@ def _redeliver(call: HookCall) -> Answer:
 HOOK_ROUTES: tuple[tuple[str, str, Callable[[HookCall], Answer]], ...] = (
     ("GET", r"/hooks", _list),
     ("POST", r"/hooks", _create),
-    ("GET", r"/hooks/(\d+)", _get),
+    ("GET", r"/hooks/(\d+)", lambda call: (200, call.hook.to_json(call.owner))),
     ("PATCH", r"/hooks/(\d+)", _change),
     ("DELETE", r"/hooks/(\d+)", _delete),
-    ("GET", r"/hooks/(\d+)/config", _get_config),
+    ("GET", r"/hooks/(\d+)/config", lambda call: (200, call.hook.config())),
     ("PATCH", r"/hooks/(\d+)/config", _change_config),
     ("POST", r"/hooks/(\d+)/pings", _ping),
     ("GET", r"/hooks/(\d+)/deliveries", _list_deliveries),

@@ -50,10 +50,6 @@ def cut_page(query: Mapping[str, str], items: list[Any]) -> Cut:
     return cut
 
 
-def _get_repository(call: Call) -> Answer:
-    return 200, call.repository.to_json(full=True)
-
-
 def _get_pull(call: Call) -> Answer:
     pull = call.world.pull(call.repository, int(call.rest[0]))
     # Who merged it is in the answer about one pull request only; who closed it without a merge is nowhere in it.
@@ -86,14 +82,6 @@ def _by_age(call: Call, pulls: list[Pull]) -> list[Pull]:
     return sorted(pulls, key=lambda pull: (pull.updated_at or "", pull.id))
 
 
-def _list_events(call: Call) -> Answer:
-    return 200, page(call, call.repository.events)
-
-
-def _pull_files(call: Call) -> Answer:
-    return 200, page(call, call.world.pull(call.repository, int(call.rest[0])).files)
-
-
 def _post_status(call: Call) -> Answer:
     _check_status(call.body)
     return 201, call.world.add_status(call.repository, call.rest[0], call.body, call.user)
@@ -107,10 +95,6 @@ def _check_status(body: Mapping[str, Any]) -> None:
     target = body.get("target_url")
     if target and not target.startswith(("http://", "https://")):
         raise Refused(422, "Validation Failed", ["Target URL must use http(s) scheme"])
-
-
-def _list_statuses(call: Call) -> Answer:
-    return 200, page(call, call.repository.statuses.get(call.rest[0], []))
 
 
 def _get_ref(call: Call) -> Answer:
@@ -137,10 +121,6 @@ def _ref(ref: str, sha: str) -> dict[str, Any]:
 def _delete_ref(call: Call) -> Answer:
     call.world.set_ref(call.repository, call.rest[0], None)
     return 204, None
-
-
-def _list_comments(call: Call) -> Answer:
-    return 200, page(call, call.repository.comments.get(int(call.rest[0]), []))
 
 
 def _post_comment(call: Call) -> Answer:
@@ -194,10 +174,6 @@ def _list_runs(call: Call) -> Answer:
     return 200, {"total_count": len(runs), "workflow_runs": page(call, [_shown(run) for run in runs])}
 
 
-def _get_run(call: Call) -> Answer:
-    return 200, _shown(call.world.look_at_run(call.repository, int(call.rest[0])))
-
-
 def _cancel_run(call: Call) -> Answer:
     call.world.end_run(call.repository, int(call.rest[0]), "cancelled")
     return 202, {}
@@ -209,17 +185,29 @@ def _shown(run: dict[str, Any]) -> dict[str, Any]:
 
 
 ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
-    ("GET", r"", _get_repository),
+    ("GET", r"", lambda call: (200, call.repository.to_json(full=True))),
     ("GET", r"/pulls", _list_pulls),
     ("GET", r"/pulls/(\d+)", _get_pull),
-    ("GET", r"/pulls/(\d+)/files", _pull_files),
+    (
+        "GET",
+        r"/pulls/(\d+)/files",
+        lambda call: (200, page(call, call.world.pull(call.repository, int(call.rest[0])).files)),
+    ),
     ("POST", r"/statuses/([0-9a-f]{40})", _post_status),
-    ("GET", r"/commits/([^/]+)/statuses", _list_statuses),
+    (
+        "GET",
+        r"/commits/([^/]+)/statuses",
+        lambda call: (200, page(call, call.repository.statuses.get(call.rest[0], []))),
+    ),
     ("GET", r"/git/ref/(.+)", _get_ref),
     ("GET", r"/git/matching-refs/(.+)", _matching_refs),
     ("DELETE", r"/git/refs/(.+)", _delete_ref),
-    ("GET", r"/issues/events", _list_events),
-    ("GET", r"/issues/(\d+)/comments", _list_comments),
+    ("GET", r"/issues/events", lambda call: (200, page(call, call.repository.events))),
+    (
+        "GET",
+        r"/issues/(\d+)/comments",
+        lambda call: (200, page(call, call.repository.comments.get(int(call.rest[0]), []))),
+    ),
     ("POST", r"/issues/(\d+)/comments", _post_comment),
     ("PATCH", r"/issues/comments/(\d+)", _patch_comment),
     ("GET", r"/deployments", _list_deployments),
@@ -227,7 +215,11 @@ ROUTES: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     ("GET", r"/actions/workflows", _list_workflows),
     ("POST", r"/actions/workflows/([^/]+)/dispatches", _dispatch),
     ("GET", r"/actions/workflows/([^/]+)/runs", _list_runs),
-    ("GET", r"/actions/runs/(\d+)", _get_run),
+    (
+        "GET",
+        r"/actions/runs/(\d+)",
+        lambda call: (200, _shown(call.world.look_at_run(call.repository, int(call.rest[0])))),
+    ),
     ("POST", r"/actions/runs/(\d+)/cancel", _cancel_run),
 )
 """(method, pattern of the path after `/repos/{owner}/{repo}`, handler)."""

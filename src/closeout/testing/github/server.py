@@ -145,4 +145,4 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away in the middle are the normal case here."""
+        """Write nothing: clients that disconnect are the normal case here."""

@@ -108,7 +108,7 @@ def test_cancelling_stops_it(clients: Any, codebuild: Any, aws: FakeAws) -> None
 def test_time_is_up(clients: Any, codebuild: Any, aws: FakeAws) -> None:
     """A build that outlives the step's time is a failure that names it and says that it goes on."""
     aws.build_outcome("preview-teardown", seconds=60)
-    with pytest.raises(ActionFailed, match="had not ended when the time was up, and goes on"):
+    with pytest.raises(ActionFailed, match="had not ended when the time was up, and continues"):
         run(clients, polls=3)
 
 

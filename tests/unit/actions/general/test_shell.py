@@ -243,7 +243,7 @@ def test_the_plan_is_the_command() -> None:
     ("inputs", "said"),
     [
         ({"argv": ["x"], "env": {"1A": "x"}}, "`env.1A` is not the name of a variable"),
-        ({"argv": ["x"], "env": {"A": "x\0y"}}, "`env.A` holds a NUL character"),
+        ({"argv": ["x"], "env": {"A": "x\0y"}}, "`env.A` contains a NUL character"),
         ({}, "give `argv` or `run`"),
         ({"run": " \n "}, "give `argv` or `run`"),
     ],

@@ -129,6 +129,25 @@ def test_a_run_stores_a_bounded_number_of_lines() -> None:
     assert lines.line("b-1", "x") == "x"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "finished_teardowns",
+        "later_runs",
+        "earlier_runs",
+        "earlier_attempts",
+        "teardowns",
+    ],
+)
+def test_a_look_at_one_closing_scans_no_table(views: Views, name: str) -> None:
+    """A ledger of a million runs must answer the guard, and a run that found nothing, at once."""
+    from closeout.ledger.sqlite.sql import READ
+
+    values = {"run_id": RUN, "attempt": 1, "since": 9.0, "repository": "acme/shop", "number": 17}
+    plan = views._readers().execute(f"EXPLAIN QUERY PLAN {READ[name]}", values).fetchall()
+    assert not [row[3] for row in plan if row[3].startswith("SCAN") and "run_open" not in row[3]], plan
+
+
 def test_a_window_reads_no_more_than_it_shows(ledger: Ledger, views: Views) -> None:
     """The plan of both statements is a range of the index over runs."""
     from closeout.ledger.sqlite.sql import READ

@@ -146,6 +146,34 @@ def test_an_earlier_attempt_that_deleted_is_found(ledger: Ledger, views: Views) 
     assert views.deleted_before("r1", 5, closings=False) is True
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        (("acme/old", "501/9/2026-03-10T08:00:00Z"), ("acme/shop", "501/9/2026-03-11T08:00:00Z"), True),
+        (("acme/shop", "501/9/2026-03-10T08:00:00Z"), ("acme/shop", "777/9/2026-03-11T08:00:00Z"), False),
+        (("acme/shop", "501/9/2026-03-10T08:00:00Z"), ("acme/shop", "501/99/2026-03-11T08:00:00Z"), False),
+        (("acme/shop", None), ("acme/shop", "501/9/2026-03-11T08:00:00Z"), True),
+        (("acme/old", None), ("acme/shop", "501/9/2026-03-11T08:00:00Z"), False),
+    ],
+    ids=[
+        "renamed",
+        "a new repository of that name",
+        "another pull request",
+        "an earlier release",
+        "its old name",
+    ],
+)
+def test_earlier_and_later_closings_are_those_of_the_same_pull_request(
+    ledger: Ledger, views: Views, before: tuple[str, str | None], after: tuple[str, str], same: bool
+) -> None:
+    """By GitHub's ids where the ledger has them; by name where an earlier release has stored one of the two."""
+    for guid, run, (repository, closing) in (("g1", "r1", before), ("g2", "r2", after)):
+        ledger.accept_wait(delivery(guid)._replace(repository=repository, closing=closing), [new_run(run)])
+    deleted(ledger, 1)
+    assert views.deleted_before("r2", 1, closings=True) is same
+    assert views.superseded("r1", 1) is same
+
+
 def test_an_earlier_run_for_the_same_pull_request_is_found_only_when_asked_for(
     ledger: Ledger, views: Views
 ) -> None:

@@ -13,7 +13,7 @@ import click
 
 from closeout import __version__
 from closeout.cli import exits
-from closeout.cli.commands import CONTEXT, Command, Group
+from closeout.cli.commands import CONTEXT, Command
 from closeout.cli.main import SECTIONS, closeout
 
 
@@ -48,7 +48,7 @@ def _page(command: click.Command, context: click.Context, summary: str) -> str:
         lines += [".SH COMMANDS", *_commands(command, context)]
     else:
         lines += [".SH OPTIONS", *_options(command, context)]
-    if isinstance(command, Command | Group) and command.examples:
+    if isinstance(command, Command) and command.examples:
         lines += [".SH EXAMPLES", ".nf", *map(_text, command.examples), ".fi"]
     lines += [".SH EXIT STATUS"]
     for code, meaning in exits.MEANINGS:

@@ -1,4 +1,4 @@
-"""`python -m closeout.cli.reference` writes docs/reference/cli.md from the commands themselves.
+"""The page docs/reference/cli.md, from the commands themselves.
 
 A page made from the same values as `--help` cannot leave out an option; a test compares it with the file.
 """
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import click
 
 from closeout.cli import exits
-from closeout.cli.commands import CONTEXT, Command, Group
+from closeout.cli.commands import CONTEXT, Command
 from closeout.cli.main import SECTIONS, closeout
 
 INTRODUCTION = """\
-<!-- Written by `python -m closeout.cli.reference` from the commands: change their help instead of this page. -->
+<!-- Written by docs/generate.py from the commands: change their help instead of this page. -->
 
 # Command line
 
@@ -78,7 +78,7 @@ def _command(command: click.Command, context: click.Context, level: int = 3) -> 
     if not isinstance(command, click.Group):
         yield f"```text\n{context.command_path} {usage}\n```\n"
         yield from _options(command, context)
-    if isinstance(command, Command | Group) and command.examples:
+    if isinstance(command, Command) and command.examples:
         yield "```console\n" + "\n".join(_prompted(command.examples)) + "\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -115,7 +115,3 @@ def _prose(text: str) -> str:
     paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n")]
     marked = [re.sub(r"""(?<!\$)[\[{]["{].*[\]}]""", r"`\g<0>`", part) for part in paragraphs]
     return "\n\n".join(re.sub(r"(?<![`\w-])(--[a-z][a-z-]*)", r"`\1`", part) for part in marked)
-
-
-if __name__ == "__main__":
-    click.echo(page(), nl=False)

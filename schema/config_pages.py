@@ -86,7 +86,7 @@ def config_page() -> str:
     lines = [
         "# closeout.yaml",
         "",
-        "<!-- Made by `python schema/generate.py` from src/closeout/config/keys.py and reference.py. -->",
+        "<!-- Made by `python schema/generate.py` from src/closeout/config/keys.py and schema/config_pages.py. -->",
         "",
         "Triggers have the shape and the meaning of a workflow's `on` in GitHub Actions; steps have `uses`, `with`, `if` and",
         "`id`; `${{ }}` and `if` hold [CEL expressions](expressions.md). The actions and their inputs are listed by",

@@ -1,0 +1,108 @@
+"""The checks over a deployed stack: its token, its webhooks, its worker's role, as a person with AWS credentials may ask.
+
+A stack has no machine, no file beside it and no secret in an environment, so only a part of the registry applies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from closeout.adapters.clock import SystemClock
+from closeout.checks import registry
+from closeout.checks.world import WEBHOOK, World
+from closeout.config.load import Loaded
+from closeout.core.redact import Redactor
+from closeout.ports import AwsTarget
+from closeout.wiring.checking import Outside, redacted
+from closeout.wiring.clients import configured_clients
+from closeout.wiring.deployed import as_loaded, read_deployed
+from closeout.wiring.stack import Stack, open_stack
+from closeout.wiring.stack_ledger import StackLedger
+
+if TYPE_CHECKING:
+    from closeout.checks.check import Check, Outcome
+
+NEWEST = 100
+"""Deliveries that are looked at for the webhooks by which they came."""
+
+
+class StackLook:
+    """`checks.world.LedgerLook` over a stack's table."""
+
+    def __init__(self, ledger: StackLedger) -> None:
+        self._ledger = ledger
+
+    def exists(self) -> bool:
+        """Return True: a stack has a table."""
+        return True
+
+    def base(self) -> str | None:
+        """Return None: the configuration has the URL, which is an output of the stack."""
+        return None
+
+    def heard(self, repository: str) -> frozenset[str]:
+        """Return the ids of the webhooks by which the newest deliveries of a repository came."""
+        newest = self._ledger.views.deliveries(NEWEST)
+        return frozenset(one.hook for one in newest if (one.repository or "").lower() == repository.lower())
+
+    def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return nothing: the checks of patrol are not asked of a stack."""
+        return {}
+
+    def empty_runs(self) -> Mapping[str, int]:
+        """Return nothing: a stack does not count them."""
+        return {}
+
+    def paused(self) -> str | None:
+        """Return who paused, and why."""
+        return self._ledger.switch.paused()
+
+
+class StackWorld(World):
+    """What one round asks of a stack: whose credentials are the worker's, by the role of its function."""
+
+    stack: Stack
+
+    def identity(self, target: AwsTarget) -> Mapping[str, Any]:
+        """Return account and ARN of the worker's role, and the time of AWS's answer."""
+        del target
+        return self.once("worker", self._worker)
+
+    def iam(self, target: AwsTarget) -> Any:
+        """Return IAM's client as the caller's credentials, which ask about the worker's role."""
+        del target
+        return self.stack.client("iam")
+
+    def _worker(self) -> Mapping[str, Any]:
+        found = self.stack.client("lambda").get_function_configuration(
+            FunctionName=self.stack.output("WorkerAlias")
+        )
+        role = str(found["Role"])
+        return {"Arn": role, "Account": role.split(":")[4], "ResponseMetadata": found["ResponseMetadata"]}
+
+
+def inspect_stack(name: str, *, told: Callable[[Check], object]) -> Iterator[Outcome]:
+    """Yield the outcomes for a deployed stack, with pings. Raises `Unavailable` if there is no such stack, `ServiceError`."""
+    stack, redactor = open_stack(name), Redactor()
+    ledger = stack.ledger()
+
+    def load() -> Loaded:
+        loaded = as_loaded(stack, read_deployed(name, ledger))
+        base = stack.output("WebhookUrl").removesuffix(WEBHOOK)
+        return replace(loaded, settings=replace(loaded.settings, public_url=base))
+
+    world = StackWorld(
+        load,
+        lambda loaded: Outside(configured_clients(loaded, SystemClock(), redactor)),
+        StackLook(ledger),
+        file=Path(f"the configuration of {name}"),
+        now=time.time,
+        pause=time.sleep,
+        pings=True,
+    )
+    world.stack = stack
+    yield from redacted(registry.ask(world, registry.ON_STACK, told), redactor)
