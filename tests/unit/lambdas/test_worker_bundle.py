@@ -63,11 +63,11 @@ def test_nothing_is_imported_that_the_bundle_does_not_hold(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
 
 
-def test_the_durable_sdk_is_imported_by_the_worker_alone() -> None:
-    """Whatever else changes in it, one module has to follow."""
+def test_the_durable_sdk_is_imported_by_the_drivers_of_executions_alone() -> None:
+    """Whatever changes in it, these modules have to follow and no other."""
     users = [
         path.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / "src").rglob("*.py"))
         if re.search(r"(?m)^\s*(from|import) aws_durable_execution_sdk_python", path.read_text("utf-8"))
     ]
-    assert users == ["src/closeout/lambdas/worker.py"]
+    assert users == [f"src/closeout/lambdas/{name}.py" for name in ("patrol", "rechecks", "worker")]
