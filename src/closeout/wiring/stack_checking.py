@@ -97,7 +97,7 @@ def inspect_stack(
     stack, redactor = open_stack(name), Redactor()
     ledger = stack.ledger()
     if given is not None:
-        check_same(stack, read_deployed(stack, ledger), load_file(given, builtin()), given)
+        check_same(stack, read_deployed(name, ledger), load_file(given, builtin()), given)
 
     def load() -> Loaded:
         loaded = as_loaded(stack, read_deployed(name, ledger))
