@@ -157,7 +157,7 @@ def test_any_other_event_is_an_error(watched: World, event: dict[str, Any]) -> N
 
 def test_patrols_role_may_list_and_not_delete(watched: World) -> None:
     """Whoever got hold of its session cannot delete a preview, lift the pause or start another function."""
-    keys = watched.credentials_of("Function", construct="Patrol")
+    keys = watched.credentials_of("patrol")
 
     def client(service: str) -> Any:
         return watched.cloud.client(service, **keys)

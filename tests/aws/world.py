@@ -281,15 +281,16 @@ class World:
         stacks = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
         return any(one["StackName"] == name and one["StackStatus"] != "DELETE_COMPLETE" for one in stacks)
 
-    def function(self, part: str, construct: str = "Functions") -> str:
-        """Return the name of the stack's function that the template calls `CONSTRUCT/PART`."""
-        functions = self.cloud.client("lambda").list_functions()["Functions"]
-        (name,) = [
-            one["FunctionName"]
-            for one in functions
-            if one["FunctionName"].startswith(f"{self.cdk.stack}-{construct}{part}")
+    def function(self, part: str) -> str:
+        """Return the name of the stack's function that the template calls `Functions/PART`, or names `STACK-PART`."""
+        names = [
+            str(one["FunctionName"]) for one in self.cloud.client("lambda").list_functions()["Functions"]
         ]
-        return str(name)
+        stack = self.cdk.stack
+        (name,) = [
+            one for one in names if one.startswith(f"{stack}-Functions{part}") or one == f"{stack}-{part}"
+        ]
+        return name
 
     def execution(self, name: str) -> dict[str, Any]:
         """Return a durable execution of the worker, as Lambda lists it."""
@@ -307,19 +308,17 @@ class World:
         answer = self.cloud.client("lambda").get_durable_execution_history(DurableExecutionArn=arn)
         return [event["EventType"] for event in answer["Events"]]
 
-    def role_of(self, part: str, construct: str = "Functions") -> str:
+    def role_of(self, part: str) -> str:
         """Return the name of a function's role."""
-        config = self.cloud.client("lambda").get_function_configuration(
-            FunctionName=self.function(part, construct)
-        )
+        config = self.cloud.client("lambda").get_function_configuration(FunctionName=self.function(part))
         return str(config["Role"]).rpartition("/")[2]
 
-    def credentials_of(self, part: str, construct: str = "Functions") -> dict[str, str]:
+    def credentials_of(self, part: str) -> dict[str, str]:
         """Return a session of a function's role, as whoever got hold of its credentials has it.
 
         The role trusts Lambda alone, and for this account: for the moment of asking it trusts the account too.
         """
-        iam, role = self.cloud.client("iam"), self.role_of(part, construct)
+        iam, role = self.cloud.client("iam"), self.role_of(part)
         found = iam.get_role(RoleName=role)["Role"]
         kept = found["AssumeRolePolicyDocument"]
         owner = {"AWS": f"arn:aws:iam::{self.cloud.account}:root"}
