@@ -18,6 +18,10 @@ MISSING = "no chromium on the PATH: `make browser` installs it"
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
+    "--in-process-gpu",
+    "--disable-software-rasterizer",
+    "--renderer-process-limit=1",
+    "--disable-extensions",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",

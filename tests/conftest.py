@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import zlib
 
 import pytest
@@ -39,7 +40,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage from here on, and only among what the tests make: the collected tests are half a million objects."""
+    """Make the emulator quick if a test needs it, and look for garbage from here on among what the tests make.
+
+    The collected tests are half a million objects.
+    """
+    if "moto.core" in sys.modules:
+        from tests.quick_moto import quicken
+
+        quicken()
     gc.freeze()
     gc.enable()
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from boto3 import Session
-from botocore import endpoint_provider
+from botocore import endpoint_provider, hooks
 from botocore.loaders import JSONFileLoader, Loader
 
 SERVICES = ("cloudformation", "dynamodb", "lambda", "logs", "s3", "secretsmanager", "sqs", "sts")
@@ -28,6 +28,8 @@ class _OnceRead(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
 
 
 _list_services = Loader.list_available_services
+_make_aliaser = hooks.EventAliaser.__init__
+_aliases: dict[str, str] = {}
 _make_rules = endpoint_provider.RuleSet
 _services: dict[tuple[str, ...], list[str]] = {}
 _rules: dict[tuple[int, int], tuple[Any, ...]] = {}
@@ -49,8 +51,16 @@ def _ruled(*, rules: Any, partitions: Any, **rest: Any) -> Any:
     return _rules[key][0]
 
 
+def _aliased(self: Any, emitter: Any, aliases: Any = None) -> None:
+    """Share the names of events that were found among 90 by splitting each."""
+    _make_aliaser(self, emitter, aliases)
+    if aliases in (None, hooks.EVENT_ALIASES):
+        self._alias_name_cache = _aliases
+
+
 def keep_models() -> None:
     """Have every session of this process share what was read."""
+    hooks.EventAliaser.__init__ = _aliased
     Loader.FILE_LOADER_CLASS = _OnceRead
     Loader.list_available_services = _listed
     endpoint_provider.RuleSet = _ruled

@@ -184,5 +184,8 @@ def test_a_stack_is_drilled_with_its_own_token_and_its_workers_role(tmp_path: Pa
             {"hook-secret", "aws-permissions", "paused"},
         )
         assert "role/worker lacks cloudformation:DeleteStack" in found["aws-permissions"]["what"]
+        world.config.write_text(world.config.read_text().replace("branches: [develop]", "branches: [main]"))
+        other = world.closeout("drill", "--stack", STACK, "--config", str(world.config), check=False)
+        assert (other.returncode, "is not what is deployed" in other.stderr) == (exits.USAGE, True)
         refused = world.closeout("drill", "--stack", STACK, "--db", "x.db", check=False)
         assert (refused.returncode, "either --db" in refused.stderr) == (exits.USAGE, True)

@@ -141,13 +141,13 @@ def test_what_was_deployed_after_the_teardown_is_deleted_by_a_recheck(scene: Mac
 def test_reopened_while_the_teardown_waits_nothing_more_is_deleted(scene: Machine) -> None:
     """The stack is busy, the pull request is reopened: the stack stays, the status ends as success."""
     stack = scene.preview()
-    scene.aws.stack_status(
-        "preview-17", "UPDATE_IN_PROGRESS", seconds=8, then="UPDATE_COMPLETE", region=REGION
-    )
+    update = {"status": "UPDATE_IN_PROGRESS", "then": "UPDATE_COMPLETE", "region": REGION}
+    scene.aws.stack_status("preview-17", seconds=600, **update)
     sha = close(scene)
-    views = Views(scene.db)  # the command line takes most of a second to look, and the wait is short
+    views = Views(scene.db)
     until("the run's wait", lambda: any(run.state == "waiting" for run in views.runs()))
     scene.github.world.change_pull(REPOSITORY, 17, "reopened")
+    scene.aws.stack_status("preview-17", seconds=0, **update)
     (run,) = scene.finished()
     assert run["verdict"] == "cancelled"
     assert not scene.is_gone(stack)

@@ -36,16 +36,29 @@ class Pages:
         self.server = server
         self.world = world
         self.complaints: list[str] = []
+        self._opened: dict[tuple[Any, bool], Page] = {}
 
-    def open(self, execution: str, width: int = 1200, **options: Any) -> Page:
-        """Open a run's page."""
-        context = self._browser.new_context(viewport={"width": width, "height": 844}, **options)
-        context.set_default_timeout(5000)
-        page = context.new_page()
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+    def open(self, execution: str, width: int = 1200, *, scheme: Any = "light", script: bool = True) -> Page:
+        """Open a run's page where one of the same scheme was open: a page of its own is a process of its own."""
+        page = self._opened.get((scheme, script)) or self._new(scheme, script)
+        page.set_viewport_size({"width": width, "height": 844})
         page.goto(details.link(self.server.url, KEY, execution, NOW), wait_until="domcontentloaded")
         return page
+
+    def _new(self, scheme: Any, script: bool) -> Page:
+        # What turns on a page is drawn sixty times a second, and here not by a graphics card.
+        page = self._browser.new_context(
+            color_scheme=scheme, java_script_enabled=script, reduced_motion="reduce"
+        ).new_page()
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self._opened[scheme, script] = page
+        return page
+
+    def leave(self) -> None:
+        """Leave what a test has opened: a run's page goes on to ask the server."""
+        for page in self._opened.values():
+            page.goto("about:blank")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +74,7 @@ def pages(shared: Pages) -> Iterator[Pages]:
     """The shared pages; a page that complains in the console fails its test."""
     shared.complaints.clear()
     yield shared
+    shared.leave()
     assert shared.complaints == []
 
 
@@ -80,7 +94,7 @@ def test_a_run_is_read_at_a_glance(pages: Pages) -> None:
 def test_a_phone_never_scrolls_sideways(pages: Pages, kind: str, scheme: Any) -> None:
     """On 390 pixels everything is within the width, long names included."""
     execution = getattr(page_world, kind)(pages.world)
-    page = pages.open(execution, 390, color_scheme=scheme)
+    page = pages.open(execution, 390, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
@@ -116,11 +130,11 @@ def contrast(page: Page, selector: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(pages: Pages, scheme: Any) -> None:
     """At least 4.5 to 1 for every kind of text, in both schemes."""
-    failing = pages.open(page_world.failure(pages.world), color_scheme=scheme)
+    failing = pages.open(page_world.failure(pages.world), scheme=scheme)
     selectors = ["h1", ".verdict p", ".took", "dt", "dd a", ".chip", ".uses", ".says", ".left h4", ".left li span",
                  "td:nth-child(3)", ".verb-delete", ".verb-keep", ".log time", ".log b", ".log span", "footer"]  # fmt: skip
     faint = {selector: contrast(failing, selector) for selector in selectors}
-    waiting = pages.open(page_world.waiting(pages.world), color_scheme=scheme)
+    waiting = pages.open(page_world.waiting(pages.world), scheme=scheme)
     faint |= {
         f"waiting {selector}": contrast(waiting, selector)
         for selector in ("h1", ".chip", ".tone-pending .chip")
@@ -151,10 +165,10 @@ def test_a_page_works_without_script(pages: Pages) -> None:
     """It reloads itself until the run has finished."""
     world = pages.world
     execution = page_world.waiting(world)
-    page = pages.open(execution, java_script_enabled=False)
+    page = pages.open(execution, script=False)
     assert page.locator("h1").inner_text() == "Waiting"
     world.change(execution, state="finished", verdict="success", summary="all gone", finished_at=NOW + 100)
-    page.locator("h1", has_text="Succeeded").wait_for(timeout=8000)
+    page.locator("h1", has_text="Succeeded").wait_for()
 
 
 def test_hostile_texts_do_nothing(pages: Pages) -> None:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from closeout.core.ids import short_digest
 from closeout.stack.table import durable_name
@@ -121,3 +122,43 @@ def test_without_github_nobody_can_tell(world: World) -> None:
         assert ask(world, proof(world)) == (503, "unknown")
     finally:
         world.github.faults.clear()
+
+
+def test_its_credentials_read_what_the_guard_reads_and_change_nothing(world: World) -> None:
+    """As whoever got hold of them: no write, no payload, no operation, no listing, no secret of the webhook."""
+    keys = world.credentials_of("Function", construct="Guard")
+    table = world.outputs["TableName"]
+    dynamo, secrets = (world.cloud.client(name, **keys) for name in ("dynamodb", "secretsmanager"))
+
+    def query(partition: str, **more: Any) -> dict[str, Any]:
+        values = {":pk": {"S": partition}}
+        return {
+            "TableName": table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": values,
+            **more,
+        }
+
+    def item(partition: str) -> dict[str, Any]:
+        return {"pk": {"S": partition}, "sk": {"S": "x"}}
+
+    dynamo.query(**query("run#x"))
+    dynamo.get_item(TableName=table, Key=item("settings"))
+    assert secrets.get_secret_value(SecretId=world.outputs["GitHubTokenSecretName"])["SecretString"]
+    listing = {"KeyConditionExpression": "#l = :pk", "ExpressionAttributeNames": {"#l": "list"}}
+    denied: list[tuple[Any, str, dict[str, Any]]] = [
+        (dynamo, "query", query("delivery#x")),
+        (dynamo, "query", query("record#x")),
+        (dynamo, "query", query("runs", IndexName="listing", **listing)),
+        (dynamo, "scan", {"TableName": table}),
+        (dynamo, "get_item", {"TableName": table, "Key": item("delivery#x")}),
+        (dynamo, "put_item", {"TableName": table, "Item": item("run#x")}),
+        (dynamo, "put_item", {"TableName": table, "Item": item("settings")}),
+        (dynamo, "delete_item", {"TableName": table, "Key": item("run#x")}),
+        (secrets, "get_secret_value", {"SecretId": world.outputs["WebhookSecretName"]}),
+        (world.cloud.client("lambda", **keys), "invoke", {"FunctionName": world.outputs["WorkerAlias"]}),
+        (world.cloud.client("cloudformation", **keys), "delete_stack", {"StackName": "preview-501"}),
+    ]
+    for client, operation, arguments in denied:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(client, operation)(**arguments)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
@@ -26,7 +27,8 @@ def aws() -> Iterator[FakeAws]:
 
 def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched(aws: FakeAws) -> None:
     """Twenty-five histories."""
-    run_state_machine_as_test(partial(ClosingsOnDynamodb, aws), settings=effort(25, 20, known=True))
+    make: Any = partial(ClosingsOnDynamodb, aws)  # Hypothesis takes a factory as well
+    run_state_machine_as_test(make, settings=effort(25, 20, known=True))
 
 
 def test_a_fortnight_without_deliveries_and_every_seventh_call_failing(aws: FakeAws) -> None:

@@ -123,7 +123,7 @@ def test_what_each_role_may_do_is_documented() -> None:
 def test_the_layout_of_the_table_is_that_of_the_code() -> None:
     """Items and keys are those of the descriptions in `stack.table` and `stack.patrol`."""
     text = f"{table.__doc__}{patrol.__doc__}"
-    described = re.findall(r"(?m)^    (\S.*?)  +(\S+#?\S*)  +(\S+)", text.replace("run id", "run_id").replace("accepted at", "accepted_at"))  # fmt: skip
+    described = re.findall(r"(?m)^    (\S.*?)  +(\S+#?\S*)  +(\S+)", text.replace("run id", "run_id").replace("accepted at", "accepted_at").replace("received at", "received_at"))  # fmt: skip
     wanted = [[part.replace("_", " ") for part in line] for line in described]
     shown = [[cell.strip("`") for cell in row] for row in rows(section("The table"))]
     assert [[name, pk, sk] for name, pk, sk in wanted] == shown

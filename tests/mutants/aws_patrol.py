@@ -14,7 +14,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "patrol on AWS: a late process moves a mark",
         MARKS,
-        "        if self._lease is not None:",
+        "        if self.lease is not None:",
         "        if False:",
         (f"{LEASE}::test_an_execution_that_was_killed_goes_on_at_once",),
     ),
@@ -59,6 +59,20 @@ MUTANTS: tuple[Mutant, ...] = (
         '                rounds.keep("audit", {"ended_at": self._clock.now()})',
         "                pass",
         (f"{PATROLS}::test_an_audit_that_lambda_killed_is_not_repeated_at_once",),
+    ),
+    Mutant(
+        "patrol on AWS: each round lists all webhooks",
+        WIRING,
+        "        if self._kept is None or self._kept[0] != digest:",
+        "        if digest:",
+        (f"{PATROLS}::test_a_warm_process_lists_webhooks_for_a_few_owners_only",),
+    ),
+    Mutant(
+        "patrol on AWS: a warm process goes by what was deployed before",
+        WIRING,
+        "        if self._kept is None or self._kept[0] != digest:",
+        "        if self._kept is None:",
+        (f"{PATROLS}::test_a_warm_process_goes_by_what_is_deployed_now",),
     ),
     Mutant(
         "patrol on AWS: the audit assumes the roles of steps",

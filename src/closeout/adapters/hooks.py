@@ -90,11 +90,12 @@ class HookDelivery(NamedTuple):
 
 
 class Hooks:
-    """The hooks of one target. Every method raises `ServiceError`."""
+    """The hooks of one target. Every method raises `ServiceError`; `hints` says in it what a token needs to write hooks."""
 
-    def __init__(self, github: Requests, target: Target) -> None:
+    def __init__(self, github: Requests, target: Target, *, hints: bool = True) -> None:
         self._github = github
         self.target = target
+        self._hints = hints
 
     def all(self) -> tuple[Hook, ...]:
         """Return every hook."""
@@ -150,7 +151,7 @@ class Hooks:
             return self._github.request(method, self.target.path + path, body=body, query=query)
         except ServiceError as error:
             text = error.message.replace(secret, "***") if secret else error.message
-            hint = _hint(self.target, error)
+            hint = _hint(self.target, error) if self._hints else ""
             raise ServiceError(
                 text + hint,
                 service=error.service,

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from closeout.actions.registry import builtin
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, worst, wrong
 from closeout.checks.world import World
+from closeout.config.permissions import github_statements
 from closeout.core.errors import ConfigError, SecretError
 
 
@@ -46,9 +48,8 @@ def _webhook_secret(world: World) -> Result:
 def _token(world: World) -> Result:
     reference = world.loaded.settings.secrets_github
     if reference is None:
-        needs = [one.name for one in world.loaded.automations if one.status_context or one.steps]
-        if not needs:
-            return skipped("no automation needs GitHub")
+        if not github_statements(world.loaded.automations, builtin()):
+            return skipped("no automation needs GitHub's API")
         return wrong("the file has no `secrets.github`")
     return _secrets(world, (reference,))
 

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from closeout.checks.check import Check, Result, failed, fine, skipped, unknown, wrong
-from closeout.checks.expected import targets
+from closeout.checks.expected import repositories, targets
 from closeout.checks.world import World
 from closeout.core.errors import CloseoutError, ConfigError, ServiceError
 
@@ -40,9 +40,8 @@ URL_UNKNOWN = "write `public-url` into the file, or start `closeout serve` once"
 
 def _clock(world: World) -> Result:
     offsets: dict[str, float] = {}
-    with suppress(CloseoutError):
-        if world.has_token:
-            offsets["GitHub"] = world.limits().date - world.now()
+    if world.has_token and (offset := _github_offset(world)) is not None:
+        offsets["GitHub"] = offset
     for target in targets(world.loaded)[:1]:
         with suppress(ServiceError, KeyError, ValueError, TypeError):
             date = world.identity(target)["ResponseMetadata"]["HTTPHeaders"]["date"]
@@ -54,6 +53,18 @@ def _clock(world: World) -> Result:
         where = "behind" if offset > 0 else "ahead of"
         return wrong(f"this machine's clock is {abs(offset):.0f} s {where} {name}'s")
     return fine(f"this machine's clock agrees with {' and '.join(offsets)}")
+
+
+def _github_offset(world: World) -> float | None:
+    """Return how far GitHub's clock is ahead; a GitHub Enterprise Server without limits is asked for a repository."""
+    names = repositories(world.loaded.automations)
+    with suppress(CloseoutError):
+        try:
+            world.limits()
+        except ServiceError as error:
+            if error.http_status == 404 and names:
+                world.repository(names[0])
+    return world.github_offset
 
 
 def _disk(world: World) -> Result:

@@ -39,7 +39,12 @@ READS = {
     "actions": "actions/workflows",
 }
 """For each permission a path below the repository that needs it to be read."""
+ASKING = ("secret-github", "github-api", "github-token", "github-limit")
+"""What comes before each check that asks about repositories."""
 FINE_GRAINED = "github.com → Settings → Developer settings → Fine-grained tokens"
+
+
+UNREADABLE = unknown("no repository that is named in full can be read")
 
 
 def with_token(ask: Callable[[World], Result]) -> Callable[[World], Result]:
@@ -127,8 +132,8 @@ def _repository(world: World, name: str) -> Result:
     return fine(name)
 
 
-def needed(world: World, permission: str) -> tuple[str, ...]:
-    """Return the readable repositories in which the configuration needs a permission, at any level."""
+def needed(world: World, permission: str) -> tuple[list[str], Result]:
+    """Return the readable repositories in which the configuration needs a permission, and the result if there is none."""
     found = {
         name.lower()
         for one in github_statements(world.loaded.automations, builtin())
@@ -136,13 +141,15 @@ def needed(world: World, permission: str) -> tuple[str, ...]:
         for name in one.resources
         if is_literal(name)
     }
-    return tuple(name for name in visible(world) if name.lower() in found)
+    if not found:
+        return [], skipped(f"nothing needs `{permission.replace('_', ' ')}`")
+    return [name for name in visible(world) if name.lower() in found], UNREADABLE
 
 
 def _may_read(permission: str, world: World) -> Result:
-    names = needed(world, permission)
+    names, without = needed(world, permission)
     if not names:
-        return skipped(f"nothing needs `{permission.replace('_', ' ')}`")
+        return without
     shown = permission.replace("_", " ").capitalize()
     results = [_read(world, name, permission, shown) for name in names]
     return worst(results, f"the token can read {shown.lower()} in {counted(len(names))}")
@@ -150,7 +157,7 @@ def _may_read(permission: str, world: World) -> Result:
 
 def _read(world: World, name: str, permission: str, shown: str) -> Result:
     try:
-        world.outside.github.read(f"/repos/{name}/{READS[permission]}", {"per_page": "1"})
+        world.read(f"/repos/{name}/{READS[permission]}", {"per_page": "1"})
     except ServiceError as error:
         if denied(error):
             return wrong(f"{name}: the token may not read {shown.lower()} ({error.message})")
@@ -159,9 +166,9 @@ def _read(world: World, name: str, permission: str, shown: str) -> Result:
 
 
 def _statuses(world: World) -> Result:
-    names = needed(world, "statuses")
+    names, without = needed(world, "statuses")
     if not names:
-        return skipped("no automation posts a status in a repository that the token can read")
+        return without
     results = [_status(world, name) for name in names]
     return worst(results, f"the token can post commit statuses in {counted(len(names))}")
 
@@ -188,7 +195,7 @@ def _right(permission: str, words: str, breaks: str) -> Check:
         breaks=breaks,
         fix=f"give the token `{words.capitalize()}: read` ({FINE_GRAINED}); a classic token needs `repo`",
         ask=with_token(partial(_may_read, permission)),
-        after=("secret-github", "github-api", "github-token"),
+        after=ASKING,
     )
 
 
@@ -238,7 +245,7 @@ CHECKS = (
         breaks="closings there are not found, or match nothing",
         fix="correct the name under `repositories`, or give the token access to the repository",
         ask=with_token(_repositories),
-        after=_AFTER,
+        after=ASKING,
     ),
     _right(
         "pull_requests", "pull requests", "nothing is deleted, because closeout reads the pull request first"
@@ -258,6 +265,6 @@ CHECKS = (
         breaks="no commit shows what became of its run",
         fix=f"give the token `Commit statuses: write` ({FINE_GRAINED}); a classic token needs `repo:status`",
         ask=with_token(_statuses),
-        after=_AFTER,
+        after=ASKING,
     ),
 )

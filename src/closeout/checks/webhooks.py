@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from closeout.checks.check import Check, Result, counted, denied, failed, skipped, unknown, worst, wrong
-from closeout.checks.expected import events
-from closeout.checks.token import visible, with_token
+from closeout.checks.expected import events, repositories
+from closeout.checks.token import ASKING, UNREADABLE, visible, with_token
 from closeout.checks.world import PATIENCE, WEBHOOK, HooksFound, Owned, World
 from closeout.core.errors import ServiceError
 
@@ -42,10 +42,18 @@ def ours(world: World) -> list[Owned]:
     return list(known.values())
 
 
+def _nothing(world: World) -> Result:
+    """Return the result of a check that found no webhook to look at: nobody knows, if none could be read."""
+    if visible(world) and not any(found(world)):
+        return unknown("the webhooks of no repository can be read")
+    return skipped("no active webhook leads here")
+
+
 def _readable(world: World) -> Result:
     names = visible(world)
     if not names:
-        return skipped("the token can read no repository that is named in full")
+        named = repositories(world.loaded.automations)
+        return UNREADABLE if named else skipped("the file names no repository in full")
     results = []
     for name in names:
         try:
@@ -63,42 +71,52 @@ def _there(world: World) -> Result:
     results, count = [], 0
     for name, hooks in found(world):
         count += 1
-        if hooks.ours or _meant(hooks):
-            continue
+        if hooks.ours or _moved(world, name, hooks) or _similar(hooks):
+            continue  # `hook-url` tells of one that leads somewhere else
         if hooks.unread is not None and _heard(world, name, hooks):
             continue
         others = "; those of its organization cannot be read" if hooks.unread is not None else ""
         results.append(wrong(f"{name} has no webhook that leads to {world.base()}{WEBHOOK}{others}"))
     if not count:
-        return skipped("the webhooks of no repository can be read")
+        return _nothing(world)
     return worst(results, f"a webhook brings the events of {counted(count)}")
 
 
 def _heard(world: World, name: str, hooks: HooksFound) -> bool:
     """Whether deliveries of a repository came by another webhook than its own: by one of its organization."""
     own = {str(one.hook.id) for one in hooks.others}
-    return world.ledger.exists() and bool(world.ledger.heard(name) - own)
+    return bool(_delivered(world, name) - own)
 
 
-def _meant(hooks: HooksFound) -> Owned | None:
-    """Return a webhook that is probably meant to lead here: it ends as closeout's do."""
+def _delivered(world: World, name: str) -> frozenset[str]:
+    return world.ledger.heard(name) if world.ledger.exists() else frozenset()
+
+
+def _moved(world: World, name: str, hooks: HooksFound) -> Owned | None:
+    """Return a webhook that has delivered to this closeout, and leads somewhere else now."""
+    known = _delivered(world, name) if hooks.others else frozenset()
+    return next((one for one in hooks.others if str(one.hook.id) in known), None)
+
+
+def _similar(hooks: HooksFound) -> Owned | None:
+    """Return a webhook whose URL ends as closeout's does. It may be another program's."""
     return next((one for one in hooks.others if urlsplit(one.hook.url).path.endswith(WEBHOOK)), None)
 
 
 def _url(world: World) -> Result:
     results, good = [], 0
-    for _, hooks in found(world):
-        meant = _meant(hooks)
+    url = f"{world.base()}{WEBHOOK}"
+    for name, hooks in found(world):
         good += bool(hooks.ours)
-        if not hooks.ours and meant is not None:
-            results.append(
-                wrong(
-                    f"{meant} leads to {meant.hook.url}, and closeout is at {world.base()}{WEBHOOK}",
-                    f"set the webhook's Payload URL to {world.base()}{WEBHOOK} ({PLACE}), or correct `public-url`",
-                )
-            )
+        moved = _moved(world, name, hooks)
+        other = moved or _similar(hooks)
+        if not hooks.ours and other is not None:
+            fix = f"set its Payload URL to {url} ({PLACE}), or correct `public-url`"
+            if moved is None:
+                fix = f"if this webhook is closeout's, {fix}; if not, add one"
+            results.append(wrong(f"{other} leads to {other.hook.url}, and closeout is at {url}", fix))
     if not results and not good:
-        return skipped("no webhook leads here")
+        return _nothing(world)
     return worst(results, f"the webhooks of {counted(good)} have this URL")
 
 
@@ -108,11 +126,7 @@ def _active(world: World) -> Result:
         count += bool(hooks.ours)
         if hooks.ours and not any(one.hook.active for one in hooks.ours):
             results.append(wrong(f"{hooks.ours[0]} is not active"))
-    return (
-        worst(results, "the webhooks that lead here are active")
-        if count
-        else skipped("no webhook leads here")
-    )
+    return worst(results, "the webhooks that lead here are active") if count else _nothing(world)
 
 
 def _events(world: World) -> Result:
@@ -124,9 +138,7 @@ def _events(world: World) -> Result:
         if hooks.ours and missing and "*" not in sent:
             results.append(wrong(f"{hooks.ours[0]} does not send {', '.join(sorted(missing))}"))
     return (
-        worst(results, "the webhooks send each event that starts an automation")
-        if count
-        else skipped("no webhook leads here")
+        worst(results, "the webhooks send each event that starts an automation") if count else _nothing(world)
     )
 
 
@@ -156,7 +168,7 @@ def _exposed(one: Owned) -> Result | None:
 def _each(world: World, look: Callable[[Owned], Result | None], what: str) -> Result:
     hooks = ours(world)
     if not hooks:
-        return skipped("no active webhook leads here")
+        return _nothing(world)
     return worst([result for one in hooks if (result := look(one)) is not None], what)
 
 
@@ -168,7 +180,7 @@ def _ping(world: World) -> Result:
         return skipped("`closeout drill` asks GitHub for pings")
     hooks = ours(world)
     if not hooks:
-        return skipped("no active webhook leads here")
+        return _nothing(world)
     before: dict[Owned, frozenset[int]] = {}
     results = []
     for one in hooks:
@@ -240,11 +252,9 @@ def _deliveries(world: World, look: Callable[[Owned, int, str, str], Result | No
             result = look(one, last.status_code, last.status, last.delivered_at)
             results += [result] if result is not None else []
     if not results and not count:
-        return skipped("no webhook that leads here has sent a delivery yet")
+        return skipped("no webhook has sent a delivery yet") if ours(world) else _nothing(world)
     return worst(results, what)
 
-
-_AFTER = ("secret-github", "github-api", "github-token")
 
 CHECKS = (
     Check(
@@ -254,7 +264,7 @@ CHECKS = (
         breaks="patrol cannot read delivery logs, and nobody can check the webhooks",
         fix="give the token `Webhooks: read`; a classic token needs `read:repo_hook`",
         ask=with_token(_readable),
-        after=_AFTER,
+        after=ASKING,
     ),
     Check(
         id="hook-there",
@@ -263,7 +273,7 @@ CHECKS = (
         breaks="closeout hears of nothing there; patrol finds closings up to an hour later",
         fix=f"add a webhook ({PLACE} → Add webhook) as docs/how-to/set-up-the-webhook.md shows",
         ask=with_token(_there),
-        after=(*_AFTER, "github-hooks", "public-url-known"),
+        after=(*ASKING, "public-url-known"),
     ),
     Check(
         id="hook-url",
@@ -272,7 +282,7 @@ CHECKS = (
         breaks="deliveries go somewhere else",
         fix=f"correct the webhook's Payload URL ({PLACE}), or `public-url`",
         ask=with_token(_url),
-        after=(*_AFTER, "github-hooks", "public-url-known"),
+        after=(*ASKING, "public-url-known"),
     ),
     Check(
         id="hook-active",
@@ -281,7 +291,7 @@ CHECKS = (
         breaks="GitHub sends nothing; patrol finds closings up to an hour later",
         fix=f"check Active ({PLACE} → the webhook)",
         ask=with_token(_active),
-        after=(*_AFTER, "github-hooks", "public-url-known"),
+        after=(*ASKING, "public-url-known"),
     ),
     Check(
         id="hook-events",
@@ -290,7 +300,7 @@ CHECKS = (
         breaks="these events start nothing",
         fix=f"check these events ({PLACE} → the webhook → Let me select individual events)",
         ask=with_token(_events),
-        after=(*_AFTER, "github-hooks", "public-url-known"),
+        after=(*ASKING, "public-url-known"),
     ),
     Check(
         id="hook-content-type",
@@ -299,7 +309,7 @@ CHECKS = (
         breaks="nothing yet, but forms are up to three times as large, and large ones are refused",
         fix=f"set its content type to application/json ({PLACE} → the webhook)",
         ask=with_token(_content_type),
-        after=(*_AFTER, "github-hooks", "public-url-known"),
+        after=(*ASKING, "public-url-known"),
     ),
     Check(
         id="hook-encrypted",
@@ -308,7 +318,7 @@ CHECKS = (
         breaks="others can read payloads of private repositories",
         fix=f"use an https URL, and enable SSL verification ({PLACE} → the webhook)",
         ask=with_token(_encrypted),
-        after=(*_AFTER, "github-hooks", "public-url-known"),
+        after=(*ASKING, "public-url-known"),
     ),
     Check(
         id="hook-ping",
@@ -317,7 +327,7 @@ CHECKS = (
         breaks="nobody knows whether deliveries arrive",
         fix="see Recent Deliveries of the webhook, and www.githubstatus.com",
         ask=with_token(_ping),
-        after=(*_AFTER, "github-hooks", "public-url-known"),
+        after=(*ASKING, "public-url-known"),
     ),
     Check(
         id="hook-answers",
@@ -326,7 +336,7 @@ CHECKS = (
         breaks="deliveries are lost; patrol finds closings up to an hour later",
         fix="see that GitHub reaches closeout's public URL: DNS, certificate, firewall, proxy; then `closeout drill`",
         ask=with_token(_answered),
-        after=(*_AFTER, "github-hooks", "public-url-known", "server"),
+        after=(*ASKING, "public-url-known", "server"),
     ),
     Check(
         id="hook-secret",
@@ -335,6 +345,6 @@ CHECKS = (
         breaks="every delivery is refused",
         fix=f"enter the secret of `secrets.webhook` at the webhook ({PLACE} → the webhook → Secret)",
         ask=with_token(_verified),
-        after=(*_AFTER, "github-hooks", "public-url-known", "server", "hook-answers"),
+        after=(*ASKING, "public-url-known", "server"),
     ),
 )

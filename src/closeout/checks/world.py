@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from closeout.config.load import Loaded
 from closeout.core.errors import CloseoutError, ServiceError
+from closeout.patrol.reader import Reader
 from closeout.ports import AwsTarget, ClientFactory, Http, Secrets
 from closeout.ports.durable import Json
 from closeout.ports.patrol import Page
@@ -224,6 +225,8 @@ class World:
         self.pause = pause
         self.pings = pings
         """Whether GitHub may be asked for pings."""
+        self.github_offset: float | None = None
+        """Seconds by which GitHub's clock was ahead of this machine's when it last answered."""
         self._kept: dict[Hashable, tuple[Any, CloseoutError | None]] = {}
 
     def once(self, key: Hashable, ask: Callable[[], T]) -> T:
@@ -269,14 +272,24 @@ class World:
 
     def limits(self) -> Page:
         """Return GitHub's answer about the token's limit, which costs nothing. Raises `ServiceError`."""
-        return self.once("limits", lambda: self.outside.github.read("/rate_limit", {}))
+        return self.once("limits", lambda: self.read("/rate_limit"))
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.outside.github, self.pause)
+
+    def read(self, path: str, query: Mapping[str, str] | None = None) -> Page:
+        """Read a page of GitHub's API, patiently, within half of what the token has left. Raises `ServiceError`."""
+        page = self._reader.read(path, query or {})
+        self.github_offset = page.date - self.now()
+        return page
 
     def repository(self, name: str) -> Mapping[str, Any]:
         """Return a repository as GitHub shows it. Raises `ServiceError`."""
         return self.once(("repository", name), lambda: self._read_repository(name))
 
     def _read_repository(self, name: str) -> Mapping[str, Any]:
-        body = self.outside.github.read(f"/repos/{name}", {}).body
+        body = self.read(f"/repos/{name}").body
         if not isinstance(body, dict) or not isinstance(body.get("full_name"), str):
             raise ServiceError(
                 f"GitHub: GET /repos/{name}: the answer is not a repository",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from closeout.cli import exits, options, output
 from closeout.cli.commands import Command
@@ -68,7 +69,7 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
     If a server runs on the ledger, it makes them, with its own secrets and rights, and this command waits. A server does so
     by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong.
 
-    With --stack it asks with your AWS credentials and the stack's token: the webhooks that lead to the stack, the token's
+    With --stack it goes by the deployed configuration, and asks with your AWS credentials and the stack's token: the webhooks that lead to the stack, the token's
     rights, and whether the worker's role is in the right account and has the rights that it needs.
 
     Exit codes and --json are those of `closeout doctor`.
@@ -79,7 +80,9 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
     if stack_name is not None:
         if db is not None:
             raise UsageError("Give either --db, a ledger on this machine, or --stack, a deployed one's.")
-        return _report(_asked_of_stack(stack_name), as_json=as_json)
+        source = click.get_current_context().get_parameter_source("config")
+        given = config if source is ParameterSource.COMMANDLINE else None
+        return _report(_asked_of_stack(stack_name, given), as_json=as_json)
     ledger = options.ledger_path(db, config)
     if ledger.exists() and Requests(ledger).server_running():
         rows = requests.by_the_server(ledger, "drill", PATIENCE)
@@ -102,13 +105,13 @@ def _asked_here(config: Path, ledger: Path, *, pings: bool) -> Iterable[dict[str
         yield outcome.to_json()
 
 
-def _asked_of_stack(name: str) -> Iterable[dict[str, Any]]:
+def _asked_of_stack(name: str, given: Path | None) -> Iterable[dict[str, Any]]:
     """Yield the results of the checks of a deployed stack."""
     from closeout.cli import progress
     from closeout.wiring.stack_checking import inspect_stack
 
     shown = progress.Line()
-    for outcome in inspect_stack(name, told=lambda check: shown.show(check.looks)):
+    for outcome in inspect_stack(name, given=given, told=lambda check: shown.show(check.looks)):
         shown.clear()
         yield outcome.to_json()
 

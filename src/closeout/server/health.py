@@ -21,9 +21,12 @@ GIVEN_SECONDS = 5.0
 class Readiness:
     """Calls `ready`, which blocks and raises CloseoutError, in a thread."""
 
-    def __init__(self, ready: Callable[[], None], log: Log) -> None:
+    def __init__(
+        self, ready: Callable[[], None], log: Log, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._ready = ready
         self._log = log
+        self._clock = clock
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[bytes | None] | None = None
         self.draining = False
@@ -32,7 +35,7 @@ class Readiness:
         """Return None when ready, else the error as JSON."""
         if self.draining:
             return _error("draining", "The server is shutting down.")
-        now = time.monotonic()
+        now = self._clock()
         if self._asking is None or (self._asking.done() and now - self._asked_at > KEPT_SECONDS):
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask())

@@ -14,6 +14,7 @@ boto3's low-level client has them (binary values are bytes). An absent value is 
     empty runs    record#empty-runs  automation#<name>
     ticket        key#<key>        ticket#<accepted at>#<execution>
     claim         run#<run id>     attempt#<000001>               in place of a run whose closing another one has
+    closing       run#closings#<digest>  <received at>#<delivery>#<run id>
     key holder    key#<key>        holder
     pause         settings         pause
     deployed      settings         config

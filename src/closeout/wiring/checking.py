@@ -57,7 +57,7 @@ class Outside:
 
     def webhooks(self, target: str) -> Hooks:
         """Return the webhooks of a repository or an organization."""
-        return Hooks(LazyGitHub(self.clients), Target.parse(target))
+        return Hooks(LazyGitHub(self.clients), Target.parse(target), hints=False)
 
     def same_webhook(self, one: str, other: str) -> bool:
         """Whether two URLs are the same webhook."""

@@ -11,15 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
 from closeout.checks import registry
 from closeout.checks.world import WEBHOOK, World
 from closeout.config.load import Loaded
+from closeout.config.load import load as load_file
 from closeout.core.redact import Redactor
 from closeout.ports import AwsTarget
 from closeout.wiring.checking import Outside, redacted
 from closeout.wiring.clients import configured_clients
-from closeout.wiring.deployed import as_loaded, read_deployed
+from closeout.wiring.deployed import as_loaded, check_same, read_deployed
 from closeout.wiring.stack import Stack, open_stack
 from closeout.wiring.stack_ledger import StackLedger
 
@@ -85,10 +87,17 @@ class StackWorld(World):
         return {"Arn": role, "Account": role.split(":")[4], "ResponseMetadata": found["ResponseMetadata"]}
 
 
-def inspect_stack(name: str, *, told: Callable[[Check], object]) -> Iterator[Outcome]:
-    """Yield the outcomes for a deployed stack, with pings. Raises `Unavailable` if there is no such stack, `ServiceError`."""
+def inspect_stack(
+    name: str, *, given: Path | None = None, told: Callable[[Check], object]
+) -> Iterator[Outcome]:
+    """Yield the outcomes for a deployed stack, with pings. Raises `Unavailable` if there is no such stack, `ServiceError`.
+
+    Raises `UsageError` for a `given` configuration that is not the deployed one.
+    """
     stack, redactor = open_stack(name), Redactor()
     ledger = stack.ledger()
+    if given is not None:
+        check_same(stack, read_deployed(name, ledger), load_file(given, builtin()), given)
 
     def load() -> Loaded:
         loaded = as_loaded(stack, read_deployed(name, ledger))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +44,7 @@ from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_ledger import Place, StackLedger
-from closeout.wiring.stack_looks import open_looks
+from closeout.wiring.stack_looks import StackLooks, open_looks
 from closeout.wiring.stack_runtime import boto_clients
 
 LEASE = 960.0
@@ -89,10 +90,18 @@ class StackPatrols:
         self._accept = accept
         self._name = name
         self._webhook = webhook
+        self._redactor = redactor
         self._redact = redactor.text
         self._clock = clock
-        self.looks = open_looks(ledger, clients, redactor, clock, name)
         self._pause = pause
+        self._marks = DynamoMarks(ledger.table)
+        self._remaining: Callable[[], float] = lambda: math.inf
+        self._kept: tuple[str, Patrol, OrphanRounds] | None = None
+
+    @cached_property
+    def looks(self) -> StackLooks:
+        """Rechecks, which this function carries out too."""
+        return open_looks(self.ledger, self._clients, self._redactor, self._clock, self._name)
 
     def patrol(
         self, execution: str, remaining: Callable[[], float], *, everything: bool = False
@@ -104,20 +113,21 @@ class StackPatrols:
         lease = Lease(self.ledger.table, execution, uuid.uuid4().hex)
         if not lease.take(LEASE):
             return None
+        self._marks.lease, self._remaining = lease.token, remaining
         try:
-            return self._round(DynamoMarks(self.ledger.table, lease.token), remaining, everything=everything)
+            return self._round(everything=everything)
         finally:
             lease.give_up()
 
-    def _round(self, marks: DynamoMarks, remaining: Callable[[], float], *, everything: bool) -> Made:
+    def _round(self, *, everything: bool) -> Made:
         rounds, report = None, Report()
         try:
             if self.ledger.deployed.is_removed():
                 report.notes.append("the stack is being deleted, so patrol starts nothing")
                 return Made(report, None)
             loaded = self._loaded()
-            rounds = self._rounds(loaded, marks, lambda: remaining() < RESERVED)
             digest = _digest(loaded)
+            rounds = self._rounds(loaded, digest)
             due = ALL if everything else due_parts(self.settings, rounds.last, digest, self._clock.now())
             if "orphans" not in rounds.last:  # first a day after the first start
                 rounds.keep("orphans", {"ended_at": self._clock.now()})
@@ -158,7 +168,22 @@ class StackPatrols:
         settings = Settings(patrol=self.settings)
         return Loaded(settings=settings, automations=tuple(deployed.automations.values()), functions={})
 
-    def _rounds(self, loaded: Loaded, marks: DynamoMarks, stopped: Callable[[], bool]) -> Rounds:
+    def _rounds(self, loaded: Loaded, digest: str) -> Rounds:
+        """Return what makes a round. What it knows of hooks and owners is kept while the process serves one configuration."""
+        if self._kept is None or self._kept[0] != digest:
+            self._kept = digest, *self._composed(loaded)
+        _, patrol, orphans = self._kept
+        return Rounds(
+            self.settings,
+            patrol,
+            self._marks,
+            orphans,
+            now=self._clock.now,
+            start=_started,
+            stopped=self._stopped,
+        )
+
+    def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
         automations = {one.name: one for one in loaded.automations}
         receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
         attempts = store.attempts
@@ -166,7 +191,7 @@ class StackPatrols:
         intake = ApiIntake(
             receiver,
             views,
-            marks,
+            self._marks,
             attempts,
             store.accept_group,
             _started,
@@ -174,18 +199,20 @@ class StackPatrols:
             self._clock.now,
         )
         patrol = Patrol(
-            StoppableReads(self._clients, stopped),
-            marks,
+            StoppableReads(self._clients, self._stopped),
+            self._marks,
             intake,
             loaded.automations,
             ours=lambda url: same_webhook(url, self._webhook),
             pause=self._pause,
         )
         cleaning = self._cleaning(receiver, store)
-        orphans = OrphanRounds(loaded, self._clients, views, marks, cleaning, self._redact, assumes=False)
-        return Rounds(
-            self.settings, patrol, marks, orphans, now=self._clock.now, start=_started, stopped=stopped
+        return patrol, OrphanRounds(
+            loaded, self._clients, views, self._marks, cleaning, self._redact, assumes=False
         )
+
+    def _stopped(self) -> bool:
+        return self._remaining() < RESERVED
 
     def _start_left(self, report: Report) -> None:
         """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused."""

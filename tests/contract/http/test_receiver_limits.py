@@ -198,9 +198,7 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(server: Running) -> N
     with server.connect() as connection:
         connection.sendall(head(len(BODY)) + BODY[:100])
         time.sleep(0.1)
-    deadline = time.monotonic() + 2
-    while server.app.metrics.deliveries["disconnected"] == before and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until("the count", lambda: server.app.metrics.deliveries["disconnected"] != before)
     assert server.app.metrics.deliveries["disconnected"] == before + 1
     assert server.store.deliveries() == []
     assert server.app.webhook.unverified.held == 0
@@ -214,9 +212,7 @@ def test_who_leaves_before_the_answer_is_still_stored() -> None:
             connection.sendall(head(len(BODY), guid="left") + BODY)
             time.sleep(0.1)
         server.store.hold.set()
-        deadline = time.monotonic() + 2
-        while not server.store.deliveries() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until("the delivery", server.store.deliveries)
         assert server.deliver(guid="left").json["duplicate"]
         assert server.app.webhook.unverified.held == 0
 

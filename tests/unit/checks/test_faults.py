@@ -23,8 +23,8 @@ class Fault(NamedTuple):
     inject: Callable[[Scene], object]
     says: str
     state: str = "wrong"
-    also: str | None = None
-    """A check that has less to look at."""
+    also: tuple[str, ...] = ()
+    """Checks that have less to look at."""
 
 
 def rewrite(scene: Scene, old: str, new: str) -> None:
@@ -119,6 +119,7 @@ def pause(scene: Scene) -> None:
     Requests(scene.ledger.path).add_request("pause", None, "an operator", None)
 
 
+OF_HOOKS = tuple(check.id for check in CHECKS if check.group == "Webhook")
 FAULTS = (
     Fault("configuration", lambda scene: rewrite(scene, "version: 1", "version: 2"), "version"),
     Fault(
@@ -136,7 +137,7 @@ FAULTS = (
         "/srv/closeout.db",
     ),
     Fault("server", stop_server, "no server"),
-    Fault("public-url-known", forget_url, "nobody knows", "unknown", also="configuration-variables"),
+    Fault("public-url-known", forget_url, "nobody knows", "unknown", also=("configuration-variables",)),
     Fault("public-url", lambda scene: scene.server.stop(), "healthz"),
     Fault("server-ready", answer("/readyz", 503), "disk is full"),
     Fault("clock", other_clock, "s behind GitHub"),
@@ -168,13 +169,13 @@ FAULTS = (
     Fault("github-issues", lose("issues"), "issues: read"),
     Fault("github-actions", lose("actions"), "actions: read"),
     Fault("github-statuses", lose("statuses"), "statuses: write"),
-    Fault("github-hooks", lose("repository_hooks"), "repository_hooks: read"),
+    Fault("github-hooks", lose("repository_hooks"), "repository_hooks: read", also=OF_HOOKS),
     Fault("hook-there", no_hook, "acme/site has no webhook"),
     Fault("hook-url", hook(url="https://old.example.com/webhook"), "https://old.example.com/webhook"),
     Fault("hook-active", hook(active=False), "not active"),
     Fault("hook-events", hook(events=("push",)), "pull_request"),
     Fault("hook-content-type", hook(form=True), "sends form"),
-    Fault("hook-answers", answer("/webhook", 502), "502"),
+    Fault("hook-answers", answer("/webhook", 502), "502", also=("hook-secret",)),
     Fault("hook-secret", other_secret, "401"),
     Fault(
         "aws-credentials",
@@ -182,7 +183,7 @@ FAULTS = (
         "InvalidClientTokenId",
     ),
     Fault("aws-role", aws_error("sts", "AssumeRole", "AccessDenied"), "cannot be assumed"),
-    Fault("aws-account", other_account, ACCOUNT, also="aws-role"),
+    Fault("aws-account", other_account, ACCOUNT, also=("aws-role",)),
     Fault(
         "aws-permissions",
         lambda scene: scene.aws.application.simulation.denied.add("cloudformation:DeleteStack"),
@@ -254,7 +255,12 @@ DRILLED = (
     "fault",
     [
         Fault("hook-secret", lambda scene: setattr(scene.hooks["acme/shop"], "secret", "another"), "401"),
-        Fault("hook-answers", lambda scene: scene.server.statuses.update({"/webhook": 502}), "502"),
+        Fault(
+            "hook-answers",
+            lambda scene: scene.server.statuses.update({"/webhook": 502}),
+            "502",
+            also=("hook-secret",),
+        ),
         *(one for one in FAULTS if one.check in DRILLED),
     ],
     ids=lambda fault: fault.check,
@@ -279,7 +285,7 @@ def check_named(scene: Scene, fault: Fault, *, pings: bool) -> None:
     others = {
         name: one.result.state
         for name, one in after.items()
-        if name not in {*dependents(fault.check), fault.also}
+        if name not in {*dependents(fault.check), *fault.also}
     }
     assert others == {name: unlike.get(name, "fine") for name in others}
     causes = {one.cause for one in after.values() if one.cause is not None}

@@ -60,7 +60,7 @@ def test_a_log_that_cannot_be_read_is_no_good_news(whole: Scene) -> None:
     whole.github.faults.add("status", path=r"/repos/.*/deliveries", status=500, times=0)
     found = whole.results()
     assert found["hook-answers"].result.state == "unknown"
-    assert found["hook-secret"].cause == "hook-answers"
+    assert found["hook-secret"].result.state == "unknown"
 
 
 def test_a_webhook_without_a_delivery_proves_nothing(whole: Scene) -> None:
@@ -98,3 +98,28 @@ def test_a_token_without_any_right_is_told_each_right_that_it_lacks(whole: Scene
     found = {name for name, one in whole.results().items() if one.ok is False}
     rights = {"pull-requests", "contents", "deployments", "issues", "actions", "statuses", "hooks"}
     assert found == {f"github-{right}" for right in rights}
+
+
+def test_another_programs_webhook_is_not_taken_for_closeouts(whole: Scene) -> None:
+    """A URL that ends alike is a guess, and the advice says so; a webhook that has delivered here is known."""
+    moved = whole.hooks["acme/site"]
+    moved.url = "https://ci.example.com/webhook"
+    guessed = whole.results()["hook-url"]
+    assert (guessed.ok, str(guessed.fix).startswith("if this webhook is closeout's, ")) == (False, True)
+    delivery(whole, "acme/site", str(moved.id))
+    known = whole.results()["hook-url"]
+    assert (known.ok, str(known.fix).startswith("set its Payload URL to ")) == (False, True)
+    moved.url = "https://ci.example.com/github-hook/"
+    assert whole.results()["hook-url"].ok is False
+
+
+def test_one_repository_whose_webhooks_are_hidden_hides_no_others(whole: Scene) -> None:
+    """A finding that stays must not keep a drill from what breaks later; where all are hidden, nobody knows."""
+    whole.github.faults.add("status", path="/repos/acme/site/hooks", status=403, times=0)
+    whole.hooks["acme/shop"].active = False
+    found = whole.results()
+    assert {name for name, one in found.items() if one.ok is False} == {"github-hooks", "hook-active"}
+    whole.github.faults.add("status", path="/repos/acme/shop/hooks", status=403, times=0)
+    hidden = {one.result.state for one in whole.results().values() if one.check.group == "Webhook"}
+    assert hidden == {"unknown", "skipped"}
+    assert whole.results()["hook-active"].result.state == "unknown"

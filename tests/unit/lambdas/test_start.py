@@ -49,7 +49,7 @@ def test_a_start_connects(servers: Callable[..., Server], tmp_path: Path) -> Non
     """On a thread: a request that needs no call does not wait for it."""
     server = servers(lambda _number, _connection: None)
     assert start(tmp_path, server.url) == 405
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while not server.connections and time.monotonic() < until:
         time.sleep(0.01)
     assert len(server.connections) == 1

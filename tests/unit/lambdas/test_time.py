@@ -19,7 +19,7 @@ from tests.unit.lambdas.conftest import AUTOMATIONS, event
 from tests.unit.lambdas.servers import Server
 
 Servers = Callable[[Callable[[int, socket.socket], None]], Server]
-SLACK = 0.8
+SLACK = 3.0
 """Seconds that a busy machine may take besides."""
 LONG = 4.0
 """Seconds after which a server that trickles gives up, so that a receiver that waits for it fails the test, and soon."""

@@ -34,7 +34,7 @@ class Https(NamedTuple):
 
     def had(self, *expected: str) -> bool:
         """Whether these were its handshakes; a refused one may come to its notice later than to its client's."""
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while len(self.seen) < len(expected) and time.monotonic() < until:
             time.sleep(0.01)
         return self.seen == list(expected)

@@ -18,7 +18,7 @@ from closeout.core.errors import LedgerError, ServiceError
 from closeout.core.units import DAY, HOUR
 from closeout.lambdas.aws_client import AwsClient
 from closeout.lambdas.delivery_writer import DeliveryWriter, Destination
-from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
+from closeout.ledger.dynamodb.marks import Lease
 from closeout.patrol.report import Report
 from closeout.ports import RunView
 from closeout.stack.table import REMOVAL_KEY
@@ -244,6 +244,34 @@ def test_two_patrols_do_not_work_together(scene: Scene) -> None:
     assert scene.patrols.patrol("another", lambda: 900.0) is not None
 
 
+def test_a_warm_process_lists_webhooks_for_a_few_owners_only(scene: Scene) -> None:
+    """As a server does: a round every five minutes would otherwise list them all. A new process lists them again."""
+
+    def listed() -> int:
+        return sum(one["path"].endswith("/hooks") for one in scene.world.github.requests())
+
+    function = scene.function()
+    function.patrol("one", lambda: 900.0, everything=True)
+    first = listed()
+    scene.clock.advance(300)
+    made = function.patrol("two", lambda: 900.0)
+    assert made is not None
+    assert (made.report.errors, listed()) == ([], first)
+    scene.function().patrol("three", lambda: 900.0, everything=True)
+    assert listed() > first
+
+
+def test_a_warm_process_goes_by_what_is_deployed_now(scene: Scene) -> None:
+    """An automation that is deployed no more starts nothing."""
+    function = scene.function()
+    function.patrol("one", lambda: 900.0, everything=True)
+    scene.world.deploys(without=True)
+    scene.closes(17)
+    made = function.patrol("two", lambda: 900.0, everything=True)
+    assert made is not None
+    assert (made.report.errors, made.report.started, scene.runs()) == ([], 0, [])
+
+
 def test_an_invocation_that_ends_soon_asks_nothing_more(scene: Scene) -> None:
     """What is left is for the next patrol, and told."""
     scene.closes(17)
@@ -282,8 +310,7 @@ def test_the_audit_assumes_no_role_of_a_step(scene: Scene) -> None:
     under = replace(automation, steps=tuple(replace(step, assume_role=role) for step in automation.steps))
     for one, audits in ((automation, True), (under, False)):
         loaded = Loaded(settings=Settings(), automations=(one,), functions={})
-        marks = DynamoMarks(scene.patrols.ledger.table)
-        assert scene.patrols._rounds(loaded, marks, lambda: False).audits is audits
+        assert scene.patrols._rounds(loaded, str(audits)).audits is audits
 
 
 def test_an_audit_that_aws_refuses_is_told_and_made_again(scene: Scene) -> None:

@@ -174,9 +174,10 @@ def test_secrets_by_name_are_in_the_stacks_region(world: StackWorld) -> None:
 def test_a_run_goes_on_in_another_environment(world: StackWorld) -> None:
     """Every invocation may be a cold start: nothing of a run is kept in memory."""
     preview(world)
-    world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=2, then="UPDATE_COMPLETE")
+    world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=600, then="UPDATE_COMPLETE")
     execution, _ = world.closes()
     assert "wake" in world.runtime.engine.advance(execution, lambda: 890.0)
+    world.aws.stack_status("preview-17", "UPDATE_IN_PROGRESS", seconds=0, then="UPDATE_COMPLETE")
     world.runtime = world.environment()
     assert world.drive(execution).verdict == "success"
 

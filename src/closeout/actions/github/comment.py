@@ -19,7 +19,7 @@ LIMIT = 65_536
 """Characters that GitHub takes in a comment."""
 
 _PAGES = 50
-_CUT = "\n\n… (cut: GitHub's limit)"
+_CUT = "\n\n… (cut: GitHub takes no more)"
 
 
 def marker(automation: str) -> str:

@@ -24,7 +24,7 @@ class DynamoMarks:
 
     def __init__(self, table: Table, lease: str | None = None) -> None:
         self._table = table
-        self._lease = lease
+        self.lease = lease
 
     def marks(self, kind: str) -> dict[str, Mapping[str, Any]]:
         """Return all marks of a kind by key."""
@@ -35,8 +35,8 @@ class DynamoMarks:
         """Keep a mark in place of the one before. Raises `StoreUnavailable`, also once another patrol has the lease."""
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         actions: list[Action] = [put(patrol.mark_key(kind, key) | to_item({"value": text}))]
-        if self._lease is not None:
-            actions.append(update(patrol.LEASE_KEY, {}, MINE, {":me": self._lease}))
+        if self.lease is not None:
+            actions.append(update(patrol.LEASE_KEY, {}, MINE, {":me": self.lease}))
         if self._table.write(actions, token=False):
             raise StoreUnavailable("another patrol has begun, so this one keeps nothing more")
 

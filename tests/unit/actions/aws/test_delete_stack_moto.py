@@ -318,8 +318,12 @@ class TestApply:
         """A stack that is being updated is waited for, and nothing is asked of it meanwhile."""
         create(clients)
         changes = ACTION.plan(inputs(), clients)
-        aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=2.0, then="UPDATE_COMPLETE")
-        work = ImmediateWork(clients)
+        aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=600, then="UPDATE_COMPLETE")
+
+        def ends(_seconds: float) -> None:
+            aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=0, then="UPDATE_COMPLETE")
+
+        work = ImmediateWork(clients, pause=ends)
         ACTION.apply(changes[0], inputs(), work)
         assert calls(aws, "DeleteStack") == ["DeleteStack"]
         assert any("UPDATE_IN_PROGRESS: waiting" in line for line in work.lines)

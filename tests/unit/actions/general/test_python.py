@@ -101,7 +101,7 @@ def test_a_call_over_its_time_fails_and_is_said_to_run_on() -> None:
     assert still_running("z" * 26 + "-1")
     assert not still_running("y" * 26 + "-1")
     example_functions.go.set()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while still_running("z" * 26 + "-1") and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not still_running("z" * 26 + "-1")
