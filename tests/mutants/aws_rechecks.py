@@ -54,14 +54,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "rechecks on AWS: a later closing does not take over",
         "src/closeout/ledger/dynamodb/rechecks.py",
-        "        return any(\n            split_execution",
-        "        return not any(True for _ in later) and any(\n            split_execution",
+        '            other["accepted_at"] > row["accepted_at"] and other.get("verdict") != "skipped"',
+        "            False",
         (f"{READS}::test_only_a_later_closing_of_the_same_pull_request_takes_over",),
     ),
     Mutant(
         "rechecks on AWS: a skipped run takes over",
         "src/closeout/ledger/dynamodb/rechecks.py",
-        '            and other.get("verdict") != "skipped"\n',
+        ' and other.get("verdict") != "skipped"',
         "",
         (f"{READS}::test_only_a_later_closing_of_the_same_pull_request_takes_over",),
     ),
@@ -87,6 +87,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if error.reason == GONE:",
         '            if error.reason == "":',
         (f"{END}::test_a_stack_without_patrols_function_tears_down_all_the_same",),
+    ),
+    Mutant(
+        "what another automation deleted counts for a run on AWS",
+        "src/closeout/ledger/dynamodb/rechecks.py",
+        '            same = other["automation"] == row["automation"]',
+        "            same = True",
+        (f"{READS}::test_what_the_run_of_an_earlier_closing_deleted_is_known_if_asked_for",),
     ),
     Mutant(
         "a stack that is being deleted cleans up",

@@ -6,7 +6,7 @@ wiring of each runtime; what a look means is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
 from closeout import livecheck
@@ -47,13 +47,7 @@ class Teardown(NamedTuple):
 
 
 class Teardowns(RunReader, Protocol):
-    """Reads what rechecks need besides single runs."""
-
-    def finished_teardowns(
-        self, since: float, repository: str | None = None, number: int | None = None
-    ) -> Sequence[tuple[str, int, str, float, str]]:
-        """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
-        ...
+    """Reads what a look needs besides single runs."""
 
     def superseded(self, run_id: str, attempt: int) -> bool:
         """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""

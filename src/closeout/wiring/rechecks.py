@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from closeout.config.typed_deletes import is_due
 from closeout.core.automation import Automation
@@ -25,6 +25,16 @@ LONGEST_WAIT = 3_600.0
 """Seconds after which the stored time moves on although nothing is due."""
 EVERY = 60.0
 """Seconds between two times that are stored."""
+
+
+class FinishedTeardowns(Teardowns, Protocol):
+    """Reads when rechecks are due."""
+
+    def finished_teardowns(
+        self, since: float, repository: str | None = None, number: int | None = None
+    ) -> Sequence[tuple[str, int, str, float, str]]:
+        """Return the fields of each `Teardown` that finished after `since`: all of them, or those of one pull request."""
+        ...
 
 
 class _Due(NamedTuple):
@@ -47,7 +57,7 @@ class Rechecks:
 
     def __init__(
         self,
-        reader: Teardowns,
+        reader: FinishedTeardowns,
         attempts: Attempts,
         automations: Mapping[str, Automation],
         deps: RunDeps,

@@ -14,6 +14,7 @@ from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
 from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
+from closeout.stack.closings import closing_items
 from closeout.stack.table import REMOVAL_KEY
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack_ledger import Place, StackLedger
@@ -104,6 +105,10 @@ class Bench:
         execution = self.remote.accept(
             name, body=json.dumps(pull_payload()).encode(), definition=canonical, at=self.scene.clock.now()
         )
+        about = {"event": "pull_request", "repository": "acme/shop", "received_at": self.scene.clock.now()}
+        about |= {"action": action, "number": number}
+        for item in closing_items(about, name, [run_name(name)], None):
+            self.remote.dynamo.put_item(TableName=self.remote.name, Item=item)
         changes = {"automation": "cleanup", "action": action, "number": number}
         for key, value in changes.items():
             self.remote.dynamo.update_item(

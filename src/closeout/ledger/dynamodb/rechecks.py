@@ -1,7 +1,6 @@
 """Read finished teardowns: for rechecks, and for a run that found nothing and asks whether an earlier one deleted it.
 
-A single teardown is read consistently. Those of a pull request, and whether a later closing came, are searched in the listing,
-which follows the table within moments: what is missed there costs one more attempt behind every guard.
+All of it is read consistently: a pull request's closings are named in a partition of their own (`stack.closings`).
 """
 
 from __future__ import annotations
@@ -70,29 +69,24 @@ class Teardowns:
             row = self._row(run_id, attempt) or row
         return Beginning(float(row.get("finished_at", 0.0)), earlier=attempt < own)
 
-    def finished_teardowns(
-        self, since: float, repository: str | None = None, number: int | None = None
-    ) -> list[Teardown]:
-        """Return teardowns that succeeded, of runs that were accepted after `since`: all of them, or a pull request's."""
+    def finished_teardowns(self, since: float, repository: str, number: int) -> list[Teardown]:
+        """Return the teardowns of a pull request that succeeded after `since`, each as its run's latest attempt."""
+        latest: dict[str, dict[str, Any]] = {}
+        for row in self._attempts(repository, number):
+            latest[split_execution(row["execution"])[0]] = row
         return [
             found
-            for row in self._accepted_after(since, verdict="success")
-            if _succeeded(row) and (number is None or _is_about(row, repository, number))
+            for row in latest.values()
+            if _succeeded(row) and float(row["finished_at"]) > since
             if (found := self._teardown(row)) is not None
         ]
 
     def superseded(self, run_id: str, attempt: int) -> bool:
         """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
         row = self._row(run_id, attempt)
-        if row is None:
-            return False
-        later = self._accepted_after(float(row["accepted_at"]), automation=row["automation"])
-        return any(
-            split_execution(other["execution"])[0] != run_id
-            and (other["event"], other.get("action")) == CLOSED
-            and _is_about(other, row.get("repository"), row.get("number"))
-            and other.get("verdict") != "skipped"
-            for other in later
+        return row is not None and any(
+            other["accepted_at"] > row["accepted_at"] and other.get("verdict") != "skipped"
+            for other in self._others(run_id, row)
         )
 
     def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
@@ -100,30 +94,28 @@ class Teardowns:
         if any(self._deleted(run_id, earlier) for earlier in range(attempt - 1, 0, -1)):
             return True
         row = self._row(run_id, attempt) if closings else None
-        return row is not None and any(map(self._deleted_by, self._earlier_runs(run_id, row)))
+        return row is not None and any(
+            other["accepted_at"] <= row["accepted_at"] and self._deleted(*split_execution(other["execution"]))
+            for other in self._others(run_id, row)
+        )
 
-    def _earlier_runs(self, run_id: str, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the automation's attempts at earlier closings of the same pull request."""
-        repository, number = row.get("repository"), row.get("number")
+    def _others(self, run_id: str, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the automation's attempts at other closings of the same pull request."""
+        for other in self._attempts(row.get("repository"), row.get("number")):
+            same = other["automation"] == row["automation"]
+            if same and split_execution(other["execution"])[0] != run_id and _is_about(other, row):
+                yield other
+
+    def _attempts(self, repository: str | None, number: int | None) -> Iterator[dict[str, Any]]:
+        """Yield the rows of all runs of a pull request's closings, their attempts in order."""
         if repository is None or number is None:
             return
-        for other in runs_of_closings(self._table, repository, number):
-            attempts = self._table.query(layout.run_partition(other), "attempt#") if other != run_id else ()
-            for found in map(from_item, attempts):
-                same = found.get("automation") == row["automation"]  # a claim in place of a run has none
-                if same and found["accepted_at"] <= row["accepted_at"]:
-                    yield found
+        for run_id in runs_of_closings(self._table, repository, number):
+            rows = map(from_item, self._table.query(layout.run_partition(run_id), "attempt#"))
+            yield from (row for row in rows if "owner" not in row)  # such a run never began
 
-    def _deleted_by(self, row: dict[str, Any]) -> bool:
-        run_id, attempt = split_execution(row["execution"])
-        return self._deleted(run_id, attempt or 1)
-
-    def _deleted(self, run_id: str, attempt: int) -> bool:
-        return has_deleted(self._store.recorded(run_id, attempt)[1])
-
-    def _accepted_after(self, at: float, **equal: str) -> Iterator[dict[str, Any]]:
-        after = layout.listed_at(at, "~")
-        return map(from_item, self._table.listed(layout.LISTING, layout.RUNS, equal=equal, after=after))
+    def _deleted(self, run_id: str, attempt: int | None) -> bool:
+        return has_deleted(self._store.recorded(run_id, attempt or 1)[1])
 
     def _row(self, run_id: str, attempt: int) -> dict[str, Any] | None:
         return self._store.row(f"{run_id}-{attempt}")
@@ -140,6 +132,6 @@ def _succeeded(row: dict[str, Any]) -> bool:
     return row.get("verdict") == "success" and (row["event"], row.get("action")) == CLOSED
 
 
-def _is_about(row: dict[str, Any], repository: str | None, number: int | None) -> bool:
-    own = str(row.get("repository")).lower(), row.get("number")
-    return own == (str(repository).lower(), number)
+def _is_about(row: dict[str, Any], other: dict[str, Any]) -> bool:
+    names = ("event", "action", "number")
+    return all(row.get(name) == other.get(name) for name in names)

@@ -106,11 +106,10 @@ class Table:
         begins: Mapping[str, str] | None = None,
         limit: int | None = None,
         hidden: Callable[[Item], bool] | None = None,
-        after: str | None = None,
     ) -> Iterator[Item]:
         """Return the items of a listing, the newest first, whose attributes are `equal` to these, or begin so.
 
-        Items that are `hidden` are left out and do not count; those whose `at` is not `after` this one are not read.
+        Items that are `hidden` are left out and do not count.
 
         The index follows the table within moments, so decide nothing by it.
         """
@@ -123,10 +122,6 @@ class Table:
             "ExpressionAttributeValues": {":list": {"S": name}},
             "ScanIndexForward": False,
         }
-        if after is not None:
-            arguments["KeyConditionExpression"] += " AND #at > :after"
-            arguments["ExpressionAttributeNames"]["#at"] = "at"
-            arguments["ExpressionAttributeValues"][":after"] = {"S": after}
         for number, (_, attribute, value) in enumerate(wanted):
             arguments["ExpressionAttributeNames"][f"#f{number}"] = attribute
             arguments["ExpressionAttributeValues"][f":f{number}"] = {"S": value}
