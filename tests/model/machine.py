@@ -105,7 +105,7 @@ class Closings(People):
     def begin(self) -> None:
         """Patrol looks for the first time; what was closed before stays."""
         for repository in self.repositories:
-            for _ in range(3):
+            for _ in range(4):
                 self.open(repository, deployed=True)
             self.close(repository, repository.pulls[1], merged=False)
         self.github.in_flight.clear()
@@ -124,6 +124,23 @@ class Closings(People):
         self.clock.advance(after)
         self.happened["late or reordered delivery"] += self.is_late(delivery)
         self.deliver(delivery if as_sent else delivery.without_moment(), dies_in)
+
+    @rule(
+        closed=st.lists(ANY, min_size=1, max_size=3),
+        last_first=st.booleans(),
+        after=st.sampled_from(DELAYS),
+        as_sent=st.booleans(),
+        dies_in=DIES,
+    )
+    def close_and_tell(
+        self, closed: list[int], last_first: bool, after: int, as_sent: bool, dies_in: int | None
+    ) -> None:
+        """Somebody closes some pull requests, and all deliveries that are on their way arrive, the last one first or last."""
+        for index in closed:
+            self.close_pull(index, False)
+        self.clock.advance(after)
+        while self.github.in_flight:
+            self.arrive(-1 if last_first else 0, 0, as_sent, dies_in)
 
     @precondition(lambda self: self.github.sent)
     @rule(index=ANY, dies_in=DIES)
@@ -284,7 +301,7 @@ class Closings(People):
         self.up, self.process = True, self.start()
 
     @rule(
-        closed=st.lists(ANY, min_size=1, max_size=6),
+        closed=st.lists(ANY, min_size=1, max_size=6) | st.builds(lambda one: [one] * 6, ANY),
         duration=st.sampled_from(OUTAGES),
         logs=st.booleans(),
         nth=st.sampled_from([0, 2, 3, 5, 7]),
@@ -293,13 +310,14 @@ class Closings(People):
     def be_away(
         self, closed: list[int], duration: int, logs: bool, nth: int = 0, dies_in: int | None = None
     ) -> None:
-        """The machine is off while people close pull requests, and nobody tells it later. It starts with a patrol.
+        """The machine is off while people open and close pull requests, and nobody tells it later. It starts with a patrol.
 
         Every Nth call to GitHub may fail then.
         """
         self.up = False
         for index in closed:
             self.clock.advance(duration / len(closed))
+            self.open_pull(index % 2, True, "develop")
             self.close_pull(index, False)
             while self.github.in_flight:
                 self.lose(0, logs)

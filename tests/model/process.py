@@ -89,7 +89,7 @@ class Store:
         run = self.reader.run(execution)
         # A ledger keeps one closing a delivery. Two runs of one that named none may have learned two, each for itself.
         claims = [
-            json.loads(one.result)["closing"]
+            json.loads(one.result or "null")["closing"]
             for one in operations
             if one.name == "closing" and one.state == "ok"
         ]
