@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from closeout.core.automation import Automation
 from closeout.core.closing import Closing
@@ -113,6 +113,11 @@ class Closings(People):
         for name in ("preview-900", "preview-team"):
             self.cloud.make(name, None)
         self.note(self.process.patrol())
+
+    @invariant()
+    def nothing_else_is_touched(self) -> None:
+        """Nothing of an open pull request, and nothing of anybody else, was deleted."""
+        assert not self.cloud.wrong, self.cloud.wrong
 
     # --- deliveries ---------------------------------------------------------------------------------------
 
@@ -392,6 +397,7 @@ class Closings(People):
 
     def check(self) -> None:
         """Look at what became of each closing, and at what is left."""
+        self.nothing_else_is_touched()
         assert not [text for text in self.store.told if "failed:" in text], self.store.told
         for repository, pull, closing in self.closings:
             for one in self.automations:
