@@ -24,7 +24,7 @@ from closeout.patrol.report import Report
 from closeout.run import guard
 from closeout.testing.github.world import Pull, Repository
 from tests.memory_ledger import MemoryLedger
-from tests.model.outside import Delivery, Died
+from tests.model.outside import FAULTS, Delivery, Died
 from tests.model.people import ANY, DAY, SHOP, SITE, People
 from tests.model.process import Ended, Process, Store
 from tests.unit.run.world import step
@@ -309,11 +309,11 @@ class Closings(People):
         closed=st.lists(ANY, min_size=1, max_size=6) | st.builds(lambda one: [one] * 6, ANY),
         duration=st.sampled_from(OUTAGES),
         logs=st.booleans(),
-        nth=st.sampled_from([0, 2, 3, 5, 7]),
+        fault=st.tuples(st.sampled_from([0, 2, 3, 5, 7]), st.sampled_from(FAULTS)),
         dies_in=DIES,
     )
     def be_away(
-        self, closed: list[int], duration: int, logs: bool, nth: int = 0, dies_in: int | None = None
+        self, closed: list[int], duration: int, logs: bool, fault: tuple[int, str], dies_in: int | None = None
     ) -> None:
         """The machine is off while people open and close pull requests, and nobody tells it later. It starts with a patrol.
 
@@ -331,10 +331,10 @@ class Closings(People):
         self.happened["outage of hours" if duration < DAY else "outage of days"] += 1
         self.happened["outage of 14 days with an empty log"] += duration == 14 * DAY and not logs
         self.come_back()
-        before = self.fate.nth
-        self.fate.nth = nth or before
+        before = self.fate.nth, self.fate.kind
+        self.fate.nth, self.fate.kind = fault if fault[0] else before
         self.patrol(lists=True, dies_in=dies_in)
-        self.fate.nth = before
+        self.fate.nth, self.fate.kind = before
 
     # --- the end ------------------------------------------------------------------------------------------
 
