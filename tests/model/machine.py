@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from closeout.core.automation import Automation
 from closeout.core.closing import Closing
@@ -24,7 +24,7 @@ from closeout.patrol.report import Report
 from closeout.run import guard
 from closeout.testing.github.world import Pull, Repository
 from tests.memory_ledger import MemoryLedger
-from tests.model.outside import Delivery, Died
+from tests.model.outside import FAULTS, Delivery, Died
 from tests.model.people import ANY, DAY, SHOP, SITE, People
 from tests.model.process import Ended, Process, Store
 from tests.unit.run.world import step
@@ -105,7 +105,7 @@ class Closings(People):
     def begin(self) -> None:
         """Patrol looks for the first time; what was closed before stays."""
         for repository in self.repositories:
-            for _ in range(3):
+            for _ in range(4):
                 self.open(repository, deployed=True)
             self.close(repository, repository.pulls[1], merged=False)
         self.github.in_flight.clear()
@@ -113,6 +113,11 @@ class Closings(People):
         for name in ("preview-900", "preview-team"):
             self.cloud.make(name, None)
         self.note(self.process.patrol())
+
+    @invariant()
+    def nothing_else_is_touched(self) -> None:
+        """Nothing of an open pull request, and nothing of anybody else, was deleted."""
+        assert not self.cloud.wrong, self.cloud.wrong
 
     # --- deliveries ---------------------------------------------------------------------------------------
 
@@ -124,6 +129,23 @@ class Closings(People):
         self.clock.advance(after)
         self.happened["late or reordered delivery"] += self.is_late(delivery)
         self.deliver(delivery if as_sent else delivery.without_moment(), dies_in)
+
+    @rule(
+        closed=st.lists(ANY, min_size=1, max_size=3),
+        last_first=st.booleans(),
+        after=st.sampled_from(DELAYS),
+        as_sent=st.booleans(),
+        dies_in=DIES,
+    )
+    def close_and_tell(
+        self, closed: list[int], last_first: bool, after: int, as_sent: bool, dies_in: int | None
+    ) -> None:
+        """Somebody closes some pull requests, and all deliveries that are on their way arrive, the last one first or last."""
+        for index in closed:
+            self.close_pull(index, False)
+        self.clock.advance(after)
+        while self.github.in_flight:
+            self.arrive(-1 if last_first else 0, 0, as_sent, dies_in)
 
     @precondition(lambda self: self.github.sent)
     @rule(index=ANY, dies_in=DIES)
@@ -284,22 +306,23 @@ class Closings(People):
         self.up, self.process = True, self.start()
 
     @rule(
-        closed=st.lists(ANY, min_size=1, max_size=6),
+        closed=st.lists(ANY, min_size=1, max_size=6) | st.builds(lambda one: [one] * 6, ANY),
         duration=st.sampled_from(OUTAGES),
         logs=st.booleans(),
-        nth=st.sampled_from([0, 2, 3, 5, 7]),
+        fault=st.tuples(st.sampled_from([0, 2, 3, 5, 7]), st.sampled_from(FAULTS)),
         dies_in=DIES,
     )
     def be_away(
-        self, closed: list[int], duration: int, logs: bool, nth: int = 0, dies_in: int | None = None
+        self, closed: list[int], duration: int, logs: bool, fault: tuple[int, str], dies_in: int | None = None
     ) -> None:
-        """The machine is off while people close pull requests, and nobody tells it later. It starts with a patrol.
+        """The machine is off while people open and close pull requests, and nobody tells it later. It starts with a patrol.
 
         Every Nth call to GitHub may fail then.
         """
         self.up = False
         for index in closed:
             self.clock.advance(duration / len(closed))
+            self.open_pull(index % 2, True, "develop")
             self.close_pull(index, False)
             while self.github.in_flight:
                 self.lose(0, logs)
@@ -308,10 +331,10 @@ class Closings(People):
         self.happened["outage of hours" if duration < DAY else "outage of days"] += 1
         self.happened["outage of 14 days with an empty log"] += duration == 14 * DAY and not logs
         self.come_back()
-        before = self.fate.nth
-        self.fate.nth = nth or before
+        before = self.fate.nth, self.fate.kind
+        self.fate.nth, self.fate.kind = fault if fault[0] else before
         self.patrol(lists=True, dies_in=dies_in)
-        self.fate.nth = before
+        self.fate.nth, self.fate.kind = before
 
     # --- the end ------------------------------------------------------------------------------------------
 
@@ -374,6 +397,7 @@ class Closings(People):
 
     def check(self) -> None:
         """Look at what became of each closing, and at what is left."""
+        self.nothing_else_is_touched()
         assert not [text for text in self.store.told if "failed:" in text], self.store.told
         for repository, pull, closing in self.closings:
             for one in self.automations:

@@ -265,11 +265,13 @@ class NoRechecks:
 class ClosingsOnDynamodb(Closings):
     """The same histories on AWS."""
 
+    store: StackStore
+
     def __init__(self, aws: FakeAws) -> None:
         self._aws = aws
         super().__init__()
 
-    def make_store(self) -> Store:
+    def make_store(self) -> StackStore:
         """Return an empty table."""
         ledger = TableLedger(self._aws, f"ledger-{next(_TABLES)}", self.fate, self.clock)
         return StackStore(ledger, ledger.stack.views)

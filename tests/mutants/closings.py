@@ -123,4 +123,11 @@ MUTANTS: tuple[Mutant, ...] = (
         '        reopened=run.verdict == "cancelled",',
         ("tests/unit/wiring/test_reruns.py::test_a_run_that_ended_otherwise_gets_none",),
     ),
+    Mutant(
+        "closings: a pruned run that met its pull request open keeps the closing for ever",
+        "src/closeout/ledger/sqlite/queries.sql",
+        "NOT EXISTS (SELECT 1 FROM run l JOIN operation o ON o.run = l.number",
+        "NOT EXISTS (SELECT 1 FROM run l JOIN operation o ON o.run = -l.number",
+        ("tests/model/test_model.py::test_a_closing_whose_run_met_it_open_starts_anew_after_a_prune",),
+    ),
 )
