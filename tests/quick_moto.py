@@ -8,7 +8,7 @@ list of versions it copies the objects with what is in them.
 from __future__ import annotations
 
 import io
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import xmltodict
@@ -28,8 +28,9 @@ def _value(self: ResponseSerializer, value: Any, key: str, shape: Shape) -> Any:
     picker = self._value_picker
     if not isinstance(picker, AttributePicker):
         return _pick(self, value, key, shape)
+    look = value.get if type(value) is dict else partial(get_value, value)
     for name in _names(picker, value, key, shape):
-        found = get_value(value, name, MISSING)
+        found = look(name, MISSING)
         if found is not MISSING:
             break
     else:

@@ -41,9 +41,10 @@ def test_a_closed_pull_request_tears_its_preview_down(scene: Machine) -> None:
     with urllib.request.urlopen(posted["target_url"], timeout=10) as page:
         text = page.read().decode()
     assert "preview-17" in text
-    told = [line for line in scene.log().splitlines() if "a run has finished" in line]
-    assert len(told) == 1
-    assert f"a run has finished: success run={run['id']}-1 automation=preview-cleanup" in told[0]
+    # The line is written after the end is stored.
+    until("the line of the log", lambda: "a run has finished" in scene.log())
+    (told,) = [line for line in scene.log().splitlines() if "a run has finished" in line]
+    assert f"a run has finished: success run={run['id']}-1 automation=preview-cleanup" in told
 
 
 def test_a_stack_that_is_not_there_is_named(scene: Machine) -> None:

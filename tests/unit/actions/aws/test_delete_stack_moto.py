@@ -319,9 +319,13 @@ class TestApply:
         create(clients)
         changes = ACTION.plan(inputs(), clients)
         aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=600, then="UPDATE_COMPLETE")
+        paused: list[float] = []
 
-        def ends(_seconds: float) -> None:
-            aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=0, then="UPDATE_COMPLETE")
+        def ends(seconds: float) -> None:
+            if not paused:
+                aws.stack_status(STACK, "UPDATE_IN_PROGRESS", seconds=0, then="UPDATE_COMPLETE")
+            paused.append(seconds)
+            time.sleep(0.02)
 
         work = ImmediateWork(clients, pause=ends)
         ACTION.apply(changes[0], inputs(), work)
