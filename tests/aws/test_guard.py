@@ -126,7 +126,7 @@ def test_without_github_nobody_can_tell(world: World) -> None:
 
 def test_its_credentials_read_what_the_guard_reads_and_change_nothing(world: World) -> None:
     """As whoever got hold of them: no write, no payload, no operation, no listing, no secret of the webhook."""
-    keys = world.credentials_of("Function", construct="Guard")
+    keys = world.credentials_of("Guard")
     table = world.outputs["TableName"]
     dynamo, secrets = (world.cloud.client(name, **keys) for name in ("dynamodb", "secretsmanager"))
 

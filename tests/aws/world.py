@@ -282,14 +282,11 @@ class World:
         return any(one["StackName"] == name and one["StackStatus"] != "DELETE_COMPLETE" for one in stacks)
 
     def function(self, part: str) -> str:
-        """Return the name of the stack's function that the template calls `Functions/PART`, or names `STACK-PART`."""
-        names = [
-            str(one["FunctionName"]) for one in self.cloud.client("lambda").list_functions()["Functions"]
-        ]
-        stack = self.cdk.stack
-        (name,) = [
-            one for one in names if one.startswith(f"{stack}-Functions{part}") or one == f"{stack}-{part}"
-        ]
+        """Return the name of the stack's function that the template calls `Functions/PART` or `PART/Function`, or names `STACK-PART`."""
+        stack, functions = self.cdk.stack, self.cloud.client("lambda").list_functions()["Functions"]
+        begins = (f"{stack}-Functions{part}", f"{stack}-{part}Function")
+        names = [str(one["FunctionName"]) for one in functions]
+        (name,) = [name for name in names if name.startswith(begins) or name == f"{stack}-{part}"]
         return name
 
     def execution(self, name: str) -> dict[str, Any]:
