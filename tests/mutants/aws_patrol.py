@@ -111,13 +111,4 @@ STACK: tuple[Mutant, ...] = (
         "            treat_missing_data=missing.NOT_BREACHING,",
         (f"{CDK}::test_silence_is_an_alarm",),
     ),
-    Mutant(
-        "patrol starts runs while the stack's runs are being stopped",
-        "cdk/closeout_cdk/stack.py",
-        "        self.patrol.permit(*before)",
-        "        self.patrol.permit(published)",
-        (
-            "cdk/tests/test_template.py::test_runs_are_stopped_after_the_receiver_is_gone_and_while_their_ends_are_handled",
-        ),
-    ),
 )
