@@ -196,6 +196,26 @@ def test_a_definition_is_known_until_the_runs_that_use_it_must_have_ended(
     assert known(wanted)[automation.name] == pytest.approx(outlasts(automation), abs=60)
 
 
+def test_what_further_attempts_carry_out_is_known_too(
+    handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any], deleting: Made
+) -> None:
+    """Else the worker would not run what a recheck or `orphans --clean` starts; a deployment that replaces it ends it."""
+    properties = of_the_chore(deleting) | {"Table": wanted["Table"]}
+    ask(handler, cloudformation, "Create", **properties)
+    (automation,) = unpack(base64.b64decode(properties["Config"]), 0).automations.values()
+    forms = {form.canonical() for form in further([automation], builtin())}
+    assert len(forms - {automation.canonical()}) == 2
+
+    def found() -> list[dict[str, Any]]:
+        keys = (layout.known_key(definition_digest(form)) for form in forms)
+        client = boto3.client("dynamodb")
+        return [client.get_item(TableName=wanted["Table"], Key=key)["Item"] for key in keys]
+
+    assert not any("expires" in item for item in found())
+    ask(handler, cloudformation, "Update", **other(properties))
+    assert all("expires" in item for item in found())
+
+
 def test_the_first_upgrade_knows_what_was_deployed_before(
     handler: Any, cloudformation: CloudFormation, wanted: dict[str, Any]
 ) -> None:

@@ -118,7 +118,7 @@ STACK: tuple[Mutant, ...] = (
         "cdk/closeout_cdk/housekeeping/handler.py",
         '        for digest in (own, *(further or {}).get(automation["name"], ())):',
         "        for digest in (own,):",
-        ("cdk/tests/test_published.py::test_what_is_written_is_what_the_worker_reads",),
+        ("cdk/tests/test_published.py::test_what_further_attempts_carry_out_is_known_too",),
     ),
     Mutant(
         "waiting rechecks keep a stack from being deleted",
