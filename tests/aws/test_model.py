@@ -24,10 +24,11 @@ def aws() -> Iterator[FakeAws]:
         yield server
 
 
+@pytest.mark.timeout(1_200)
 def test_every_closing_is_acted_upon_once_and_nothing_else_is_touched(aws: FakeAws) -> None:
     """Twenty-five histories."""
     factory: Any = lambda: ClosingsOnDynamodb(aws)  # noqa: E731 - its type is a class, and a function does
-    run_state_machine_as_test(factory, settings=effort(25, 20, known=True))
+    run_state_machine_as_test(factory, settings=effort(25, 12, known=True))
 
 
 def test_a_fortnight_without_deliveries_and_every_seventh_call_failing(aws: FakeAws) -> None:
