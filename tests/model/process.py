@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from closeout.actions.spec import Action, Existing
 from closeout.config.inverses import inventories
 from closeout.core.automation import Automation, Current
+from closeout.core.closing import Closing
 from closeout.core.inverse import Naming
 from closeout.core.redact import Redactor
 from closeout.engine.durable import Suspended
@@ -24,7 +25,7 @@ from closeout.intake.receiver import Receiver
 from closeout.orphans import audit as orphans
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Ending, Execution, Operation, Pending
+from closeout.ports import Ending, Execution, Operation, Pending, RunView
 from closeout.run.deps import RunDeps
 from closeout.run.recheck import BY
 from closeout.run.workflow import make_run_function
@@ -94,7 +95,7 @@ class Store:
             for one in operations
             if one.name == "closing" and one.state == "ok"
         ]
-        closing = claims[0] if claims else run.closing
+        closing = claims[0] if claims else _own_closing(run)
         began, ended = run.started_at or run.accepted_at, run.finished_at or 0.0
         again = run.requested_by == BY
         self.endings.append(Ended(run.automation, closing, *ending, began, ended, run.heard, again))
@@ -107,6 +108,15 @@ class Store:
         """Keep a mark."""
         self.ledger.save_mark(kind, key, value)
         self._lost.discard((kind, key))
+
+
+def _own_closing(run: RunView) -> str | None:
+    """Return the closing that a run is named after. Its delivery may have one that only another run of it has learned."""
+    if run.closing is None:
+        return None
+    repository, pull, closed_at = run.closing.split("/")
+    named_after = Closing(int(repository), int(pull), closed_at).run_id(run.automation) == run.id
+    return run.closing if named_after else None
 
 
 class Process:
