@@ -216,7 +216,9 @@ def test_every_run_of_the_commit_before_goes_on_and_repeats_nothing(upgraded: Up
     for number in (32, 33, 36, 45):
         assert upgraded.advance(number) == DONE
         assert upgraded.github.statuses(REPOSITORY, f"{number:040x}") == [], "it has finished"
-    assert {f"{pk} {sk}": _outline(item) for (pk, sk), item in items.items()} == KEPT["left"]
+    # The commit before did not count runs that found nothing.
+    left = {f"{pk} {sk}": _outline(item) for (pk, sk), item in items.items() if pk != "record#empty-runs"}
+    assert left == KEPT["left"]
 
 
 def test_a_definition_that_was_never_deployed_is_still_not_trusted(upgraded: Upgraded) -> None:
