@@ -6,6 +6,13 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "a later step acts on `***` in the place of a secret",
+        "src/closeout/actions/general/outputs.py",
+        "        return clean(value) != value",
+        "        return False",
+        ("tests/unit/run/test_reactions.py::test_an_output_that_holds_a_secret_is_given_to_no_step",),
+    ),
+    Mutant(
         "a name may be made of what a step gave",
         "src/closeout/config/guards.py",
         "    return all(cel.compile_check(expression, in_step=True) is None for expression in found)",
