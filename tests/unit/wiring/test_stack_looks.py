@@ -14,6 +14,7 @@ from closeout.core.automation import Automation
 from closeout.core.errors import ServiceError
 from closeout.ports import Operation, PullRequest, RunView
 from closeout.run.recheck import BY, RETRY, TRIES
+from closeout.stack.closings import closing_items
 from closeout.stack.table import REMOVAL_KEY
 from closeout.testing.aws import FakeAws
 from closeout.wiring.stack_ledger import Place, StackLedger
@@ -113,6 +114,15 @@ class Bench:
                 ExpressionAttributeNames={"#name": key},
                 ExpressionAttributeValues={":value": {"N": str(value)} if key == "number" else {"S": value}},
             )
+        delivery = {
+            "event": "pull_request",
+            "action": action,
+            "repository": "acme/shop",
+            "number": number,
+            "received_at": self.scene.clock.now(),
+        }
+        for item in closing_items(delivery, name, [run_name(name)], None):
+            self.remote.dynamo.put_item(TableName=self.remote.name, Item=item)
         return execution
 
     def ends(self, execution: str, verdict: str = "success", *operations: Operation) -> None:

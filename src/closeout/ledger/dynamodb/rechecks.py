@@ -1,12 +1,12 @@
 """Read finished teardowns: for rechecks, and for a run that found nothing and asks whether an earlier one deleted it.
 
-A single teardown is read consistently. Those of a pull request, and whether a later closing came, are searched in the listing,
-which follows the table within moments: what is missed there costs one more attempt behind every guard.
+A teardown, those of a pull request, and whether a later closing came, are read consistently, at a cost that does not grow with
+the ledger. Runs that a release until November 2026 stored are not found by their pull request: then their closings' times decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from closeout.core.automation import Automation
@@ -74,25 +74,23 @@ class Teardowns:
         self, since: float, repository: str | None = None, number: int | None = None
     ) -> list[Teardown]:
         """Return teardowns that succeeded, of runs that were accepted after `since`: all of them, or a pull request's."""
-        return [
-            found
-            for row in self._accepted_after(since, verdict="success")
-            if _succeeded(row) and (number is None or _is_about(row, repository, number))
-            if (found := self._teardown(row)) is not None
-        ]
+        if repository is None or number is None:
+            rows: Iterable[dict[str, Any]] = self._accepted_after(since)
+        else:
+            rows = (row for row in self._of_closings(repository, number) if row["accepted_at"] > since)
+        return [found for row in rows if _succeeded(row) if (found := self._teardown(row)) is not None]
 
     def superseded(self, run_id: str, attempt: int) -> bool:
         """Return whether a later closing of the same pull request started a run of the automation that was not skipped."""
         row = self._row(run_id, attempt)
-        if row is None:
+        if row is None or row.get("repository") is None or row.get("number") is None:
             return False
-        later = self._accepted_after(float(row["accepted_at"]), automation=row["automation"])
         return any(
             split_execution(other["execution"])[0] != run_id
-            and (other["event"], other.get("action")) == CLOSED
-            and _is_about(other, row.get("repository"), row.get("number"))
+            and other["automation"] == row["automation"]
+            and other["accepted_at"] > row["accepted_at"]
             and other.get("verdict") != "skipped"
-            for other in later
+            for other in self._of_closings(row["repository"], row["number"])
         )
 
     def deleted_before(self, run_id: str, attempt: int, *, closings: bool) -> bool:
@@ -121,8 +119,17 @@ class Teardowns:
     def _deleted(self, run_id: str, attempt: int) -> bool:
         return has_deleted(self._store.recorded(run_id, attempt)[1])
 
-    def _accepted_after(self, at: float, **equal: str) -> Iterator[dict[str, Any]]:
-        after = layout.listed_at(at, "~")
+    def _of_closings(self, repository: str, number: int) -> Iterator[dict[str, Any]]:
+        """Yield the row of the latest attempt of each run of a pull request's closings."""
+        for run_id in runs_of_closings(self._table, repository, number):
+            partition = layout.run_partition(run_id)
+            for item in self._table.query(partition, "attempt#", newest_first=True, limit=1):
+                row = from_item(item)
+                if "owner" not in row:  # else another run has the closing
+                    yield row
+
+    def _accepted_after(self, at: float) -> Iterator[dict[str, Any]]:
+        equal, after = {"verdict": "success"}, layout.listed_at(at, "~")
         return map(from_item, self._table.listed(layout.LISTING, layout.RUNS, equal=equal, after=after))
 
     def _row(self, run_id: str, attempt: int) -> dict[str, Any] | None:
@@ -138,8 +145,3 @@ class Teardowns:
 
 def _succeeded(row: dict[str, Any]) -> bool:
     return row.get("verdict") == "success" and (row["event"], row.get("action")) == CLOSED
-
-
-def _is_about(row: dict[str, Any], repository: str | None, number: int | None) -> bool:
-    own = str(row.get("repository")).lower(), row.get("number")
-    return own == (str(repository).lower(), number)
