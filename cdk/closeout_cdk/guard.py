@@ -1,6 +1,7 @@
 """The guard for deploys: a function that only reads, behind a path of its own. A stack has it if its parameters ask for it.
 
-All that it can start is a recheck of patrol's, which only reads as well; `rechecks` is the ARN of that function's alias.
+All that it starts is a recheck of patrol's, which only reads as well; `rechecks` is the ARN of that function's alias. Its role
+cannot be limited to that: whoever takes the function over could ask patrol for a round, or for the run of a closed pull request.
 
 Anybody whom the API's resource policy lets in may call it. What counts is the token that GitHub gives a workflow run: the
 function verifies it against the keys of GitHub, and answers about that workflow's repository alone.

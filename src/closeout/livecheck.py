@@ -29,6 +29,8 @@ class Subject(NamedTuple):
     ref: str
     owner_id: int | None = None
     """Of the repository's owner, None if the event does not say."""
+    closed_at: str | None = None
+    """The closing that must still be the last one, by its time; None if a later one changes nothing."""
 
 
 class LiveCheck(NamedTuple):
@@ -162,6 +164,8 @@ def _check_pull_request(subject: Subject, github: GitHub, branch: str | None) ->
             operation="pull_request",
             reason="UnknownState",
         )
+    if subject.closed_at is not None and pull.closed_at != subject.closed_at:
+        raise Reopened(f"{subject.repository}#{subject.number} was opened and closed again")
     if branch is not None:
         _check_branch(pull, branch, github)
 

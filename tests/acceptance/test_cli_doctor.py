@@ -14,6 +14,10 @@ from closeout.actions.registry import builtin
 from closeout.checks.registry import CHECKS
 from closeout.cli import exits
 from closeout.config.load import load
+from closeout.core.runs import FIRST_RUNS, NOTHING_THERE
+from closeout.ledger.dynamodb.empty_runs import EmptyRuns
+from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.ledger.dynamodb.table import Table
 from closeout.testing.aws import FakeAws
 from closeout.testing.dynamo import deploy
 from closeout.testing.github import FakeGitHub
@@ -175,13 +179,18 @@ def test_a_stack_is_drilled_with_its_own_token_and_its_workers_role(tmp_path: Pa
         )
         assert {"hook-secret", "hook-ping", "aws-account", "aws-permissions", "paused", "clock"} <= set(found)
         assert not {"disk", "ledger", "server", "secret-webhook", "patrol-lists"} & set(found)
+        table = Table(world.client("dynamodb"), OUTPUTS["TableName"])
+        unread = {"ended_at": 1.0, "errors": ["acme/shop: GitHub answered 500"]}
+        DynamoMarks(table).save_mark("report", "lists", unread)
+        for _ in range(FIRST_RUNS):
+            EmptyRuns(table).note(automations[0].name, NOTHING_THERE)
         hook.secret = "another"
         cloud.application.simulation.denied.add("cloudformation:DeleteStack")
         world.closeout("pause", "--stack", STACK)
         code, found = drilled()
         assert (code, {name for name, one in found.items() if one["ok"] is False}) == (
             exits.FAILED,
-            {"hook-secret", "aws-permissions", "paused"},
+            {"hook-secret", "aws-permissions", "paused", "patrol-errors", "empty-runs"},
         )
         assert "role/worker lacks cloudformation:DeleteStack" in found["aws-permissions"]["what"]
         world.config.write_text(world.config.read_text().replace("branches: [develop]", "branches: [main]"))

@@ -10,6 +10,7 @@ import pytest
 
 from closeout.ledger import sqlite
 from closeout.ledger.dynamodb.rechecks import Teardowns as DynamoTeardowns
+from closeout.ledger.dynamodb.table import Table
 from closeout.ports import Ending
 from closeout.run.recheck import Teardowns
 from closeout.testing.aws import FakeAws
@@ -139,6 +140,26 @@ def deletes(bench: LedgerBench, name: str, **how: Any) -> None:
     bench.save(f"{run_id(name)}-1", operation("stack/plan", 1, plan))
     bench.save(f"{run_id(name)}-1", operation("stack/delete", 2, {}, kind="wait"))
     bench.finish(f"{run_id(name)}-1", Ending("success", "done"))
+
+
+class Unlisted(Table):
+    """A table whose index has nothing yet."""
+
+    def listed(self, *_index: Any, **_conditions: Any) -> Iterator[Any]:
+        return iter(())
+
+
+def test_teardowns_of_one_pull_request_need_no_search_in_the_index(aws: FakeAws) -> None:
+    """A late deploy may ask each minute: a search would read every run of a month, and miss the latest ones."""
+    aws.reset()
+    ledger: Any = StackLedger(aws)
+    close(ledger, "r")
+    close(ledger, "s")
+    remote = ledger._remote
+    table = Unlisted(remote.dynamo, remote.name, now=ledger.clock.now)
+    unlisted = DynamoTeardowns(table, remote.store, remote.views)
+    assert len(unlisted.finished_teardowns(0.0, "acme/shop", 17)) == 2
+    assert unlisted.superseded(run_id("r"), 1)
 
 
 def test_what_an_earlier_attempt_deleted_is_known(bench: Bench) -> None:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 LOOKS = "tests/unit/wiring/test_stack_looks.py"
+TIMES = "tests/unit/wiring/test_rechecks.py"
 READS = "tests/contract/test_teardowns.py"
 END = "tests/unit/wiring/test_stack_end.py"
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "rechecks: an earlier closing deletes what a later one was told to keep",
+        "src/closeout/run/recheck.py",
+        '    subject = subject._replace(closed_at=payload["pull_request"].get("closed_at"))',
+        "    pass",
+        (f"{TIMES}::test_a_pull_request_that_was_opened_and_closed_again_voids_the_recheck",),
+    ),
     Mutant(
         "rechecks on AWS: a look assumes a role that may delete",
         "src/closeout/wiring/stack_looks.py",

@@ -128,8 +128,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "names from the payload are not checked",
         "src/closeout/run/inputs.py",
-        "check if spec.names else None",
-        "None",
+        "            return cel.interpolate(text, seen.event, check)",
+        "            return cel.interpolate(text, seen.event)",
         (f"{RUN}::test_a_value_that_is_no_name_never_names_anything",),
     ),
     Mutant(

@@ -6,6 +6,27 @@ from tests.mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
+        "a run makes a name of what a step gave",
+        "src/closeout/run/inputs.py",
+        "            return cel.interpolate(text, seen.event, check)",
+        "            return cel.interpolate(text, seen.event, check, seen.so_far)",
+        ("tests/unit/config/test_reactions.py::test_a_name_never_sees_the_run_so_far",),
+    ),
+    Mutant(
+        "`.steps` hides that a step is asked for",
+        "src/closeout/config/reactions.py",
+        '    return _ABSOLUTE.sub(r"\\1\\2 ", workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression))',
+        '    return workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression)',
+        ("tests/unit/config/test_reactions.py::test_no_spelling_hides_what_is_asked",),
+    ),
+    Mutant(
+        "a later step acts on `***` in the place of a secret",
+        "src/closeout/actions/general/outputs.py",
+        "        return clean(value) != value",
+        "        return False",
+        ("tests/unit/run/test_reactions.py::test_an_output_that_holds_a_secret_is_given_to_no_step",),
+    ),
+    Mutant(
         "a name may be made of what a step gave",
         "src/closeout/config/guards.py",
         "    return all(cel.compile_check(expression, in_step=True) is None for expression in found)",

@@ -91,6 +91,7 @@ class GitHubClient:
                 base_repository=answer["base"]["repo"]["full_name"],
                 base_owner_id=answer["base"]["repo"]["owner"]["id"],
                 head_ref=answer["head"]["ref"],
+                closed_at=answer.get("closed_at"),
             )
         except (KeyError, TypeError, IndexError):
             raise unusable_answer(f"GET {path}", "the answer is not a pull request") from None

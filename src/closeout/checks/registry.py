@@ -26,12 +26,14 @@ CHECKS: tuple[Check, ...] = (
 OF_A_MACHINE = (
     *(check.id for check in files.CHECKS if check.id not in ("configuration", "secret-github")),
     *(check.id for check in machine.CHECKS if check.id not in ("clock", "paused")),
-    *(check.id for check in coverage.CHECKS if check.id != "patrol-patterns"),
+    "patrol-lists",
+    "patrol-logs",
     "aws-credentials",
     "aws-role",
     "aws-cloudformation-role",
 )
-"""What cannot be asked of a stack: it has no files and no server, and its credentials are the worker's alone."""
+"""What cannot be asked of a stack: it has no files and no server, its credentials are the worker's alone, and an
+alarm tells when its patrol is late."""
 ON_STACK = tuple(check for check in CHECKS if check.id not in OF_A_MACHINE)
 
 

@@ -114,10 +114,16 @@ def _url(world: World) -> Result:
             fix = f"set its Payload URL to {url} ({PLACE}), or correct `public-url`"
             if moved is None:
                 fix = f"if this webhook is closeout's, {fix}; if not, add one"
-            results.append(wrong(f"{other} leads to {other.hook.url}, and closeout is at {url}", fix))
+            results.append(wrong(f"{other} leads to {_place(other.hook.url)}, and closeout is at {url}", fix))
     if not results and not good:
         return _nothing(world)
     return worst(results, f"the webhooks of {counted(good)} have this URL")
+
+
+def _place(url: str) -> str:
+    """Return a webhook's URL without what may be a secret: its query, and the user before the host."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _active(world: World) -> Result:

@@ -22,6 +22,10 @@ _STEP = re.compile(
     r"""steps\s*(?:\.\s*(\w+)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\])\s*\.\s*(\w+)(?:\s*\.\s*(\w+))?"""
 )
 _URL = re.compile(r"run\s*\.\s*url\b")
+_ABSOLUTE = re.compile(
+    r"(^|[^\w\s)\]}]|(?<!\w)in\b)(\s*)\.(?=\s*(?:steps|run|always|failure|success)\b)", re.MULTILINE
+)
+"""The dot of `.steps`, which CEL reads as `steps`."""
 _STATUS = re.compile(r"(?<![.\w])(?:always|failure|success)\(\s*\)")
 
 
@@ -34,9 +38,8 @@ class Asked(NamedTuple):
 
 def asked(expression: str) -> tuple[Asked, ...]:
     """Return what an expression asks of earlier steps. Asking for the run's page is no step's."""
-    code = workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression)
     found: list[Asked] = []
-    for begin in _BEGINS.finditer(code):
+    for begin in _BEGINS.finditer(_code(expression)):
         if begin[1] == "run":
             if not _URL.match(expression, begin.start()):
                 found.append(Asked("", "run"))
@@ -48,13 +51,13 @@ def asked(expression: str) -> tuple[Asked, ...]:
 
 def asks(expression: str) -> bool:
     """Return whether the value depends on the run so far."""
-    code = workflow_words.TEXT.sub("''", expression)
+    code = _code(expression)
     return bool(_BEGINS.search(code) or _STATUS.search(code))
 
 
 def runs_after_failure(condition: str | None) -> bool:
     """Return whether an `if` decides by itself about a failure before it, so that `on-failure: stop` does not skip it."""
-    return condition is not None and bool(_STATUS.search(workflow_words.TEXT.sub("''", condition)))
+    return condition is not None and bool(_STATUS.search(_code(condition)))
 
 
 def outputs_read(step: Step) -> frozenset[str]:
@@ -86,6 +89,11 @@ def check(at: At, expression: str, earlier: Mapping[str, Action]) -> bool:
             continue
         return False
     return True
+
+
+def _code(expression: str) -> str:
+    """Return an expression without its texts; everything else keeps its place."""
+    return _ABSOLUTE.sub(r"\1\2 ", workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression))
 
 
 def _expressions(value: Any) -> Iterator[str]:

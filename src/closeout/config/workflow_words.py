@@ -103,7 +103,7 @@ _FIELDS = {
     "github.triggering_actor": "event.sender.login",
     "github.sha": "event.pull_request.head.sha",
 }
-TEXT = re.compile(r"""'[^']*'|"[^"]*\"""")
+TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _FIELD = re.compile(
     TEXT.pattern + r"|(?<![.\w])(?:" + "|".join(re.escape(name) for name in _FIELDS) + r")(?:(?<=\.)|\b)"
 )

@@ -24,6 +24,8 @@ class PullRequest(NamedTuple):
     base_owner_id: int = 0
     head_ref: str = ""
     """The branch that it is of."""
+    closed_at: str | None = None
+    """When it was closed, as GitHub writes that; None while it is open."""
 
 
 class GitHub(Protocol):

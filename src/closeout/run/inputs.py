@@ -74,7 +74,9 @@ def _fill_text(text: str, spec: Input, seen: Seen, ending: str | None) -> str:
         return name
 
     if not spec.url:
-        return cel.interpolate(text, seen.event, check if spec.names else None, seen.so_far)
+        if spec.names:  # never of the run so far: nobody could check before a run whose resource it is
+            return cel.interpolate(text, seen.event, check)
+        return cel.interpolate(text, seen.event, so_far=seen.so_far)
     end = templates.before_path(text)
     host, rest = text[:end], text[end:]
     return cel.interpolate(host, seen.event, _label) + cel.interpolate(rest, seen.event, check)

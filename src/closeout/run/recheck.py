@@ -162,6 +162,8 @@ def look(
     subject = livecheck.subject_of(EVENT, payload)
     if subject is None:
         return []
+    # What was deployed after a reopening belongs to the closing after that, which may have been told to keep it.
+    subject = subject._replace(closed_at=payload["pull_request"].get("closed_at"))
     livecheck.check(subject, deps.github)
     branch = str(payload["pull_request"]["head"]["ref"])
     occasion = planning.Occasion(automation, EVENT, payload)

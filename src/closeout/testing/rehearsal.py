@@ -314,6 +314,7 @@ class _World:
             base_repository=base["full_name"],
             base_owner_id=(base.get("owner") or {}).get("id", 0),
             head_ref=pull["head"]["ref"],
+            closed_at=None if self._reopened else pull.get("closed_at"),
         )
 
     def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:

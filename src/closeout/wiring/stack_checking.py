@@ -18,10 +18,12 @@ from closeout.checks.world import WEBHOOK, World
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_file
 from closeout.core.redact import Redactor
+from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ports import AwsTarget
 from closeout.wiring.checking import Outside, redacted
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.deployed import as_loaded, check_same, read_deployed
+from closeout.wiring.rounds import LAST
 from closeout.wiring.stack import Stack, open_stack
 from closeout.wiring.stack_ledger import StackLedger
 
@@ -52,12 +54,12 @@ class StackLook:
         return frozenset(one.hook for one in newest if (one.repository or "").lower() == repository.lower())
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return nothing: the checks of patrol are not asked of a stack."""
-        return {}
+        """Return what patrol's function keeps of its last rounds."""
+        return DynamoMarks(self._ledger.table).marks(LAST)
 
     def empty_runs(self) -> Mapping[str, int]:
-        """Return nothing: a stack does not count them."""
-        return {}
+        """Return the counts of automations that have never found anything."""
+        return self._ledger.empty_runs.counts()
 
     def paused(self) -> str | None:
         """Return who paused, and why."""

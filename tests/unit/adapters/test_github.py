@@ -61,8 +61,9 @@ def test_a_pull_request_is_read_with_its_identity(github: FakeGitHub, client: Gi
     assert client.pull_request("acme/shop", 17) == PullRequest(
         1_700_017, 17, "open", 501_001, "acme/shop", 9_001, "feature/17"
     )
-    github.world.change_pull("acme/shop", 17, "closed", merged=True)
-    assert client.pull_request("acme/shop", 17).state == "closed"
+    changed = github.world.change_pull("acme/shop", 17, "closed", merged=True)
+    closed = client.pull_request("acme/shop", 17)
+    assert (closed.state, closed.closed_at) == ("closed", changed.closed_at)
 
 
 @pytest.mark.parametrize(

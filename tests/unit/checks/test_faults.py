@@ -171,7 +171,11 @@ FAULTS = (
     Fault("github-statuses", lose("statuses"), "statuses: write"),
     Fault("github-hooks", lose("repository_hooks"), "repository_hooks: read", also=OF_HOOKS),
     Fault("hook-there", no_hook, "acme/site has no webhook"),
-    Fault("hook-url", hook(url="https://old.example.com/webhook"), "https://old.example.com/webhook"),
+    Fault(
+        "hook-url",
+        hook(url="https://me:pass@old.example.com/webhook?token=t0"),
+        "to https://old.example.com/webhook,",
+    ),
     Fault("hook-active", hook(active=False), "not active"),
     Fault("hook-events", hook(events=("push",)), "pull_request"),
     Fault("hook-content-type", hook(form=True), "sends form"),

@@ -8,7 +8,9 @@ import pytest
 
 from closeout.config import cel, reactions
 from closeout.core.errors import ExpressionError
+from closeout.run.inputs import resolve
 from tests.unit.config.test_workflow_words import found
+from tests.unit.run.world import DELETE, step
 
 FILE = """\
 version: 1
@@ -86,6 +88,32 @@ def test_no_name_is_made_of_what_a_step_gave(tmp_path: Path) -> None:
         step = f'      - uses: aws/cloudformation-delete-stack\n        with: {{ stack-name: "p-${{{{ {expression} }}}}" }}\n'
         text = FILE.replace("IF", "always()").replace("BODY", "x") + step
         assert [finding.code for finding in found(tmp_path, text)] == ["untrusted-name"], expression
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        ".steps.a.outputs.n",
+        "'x' + .steps.a.outputs.n",
+        "'it\\'s' + steps.a.outputs.n + '\\''",
+        '"\\"" + steps.a.outputs.n + "\\""',
+        "string(event.x in .steps.a.outputs.n)",
+    ],
+)
+def test_no_spelling_hides_what_is_asked(expression: str) -> None:
+    """Else the delete that depends on it were looked at again without it, and a dry run would act."""
+    assert cel.compile_check(expression, in_step=True) is None
+    assert reactions.asked(expression) == (("a", "outputs"),)
+    assert reactions.asks(expression)
+    assert reactions.runs_after_failure(".failure()")
+    assert not reactions.asks("event.x .steps")
+
+
+def test_a_name_never_sees_the_run_so_far() -> None:
+    """Whatever the check of the file did not find: a stored run of another version, for example."""
+    so_far = cel.RunSoFar({"a": {"outcome": "success", "outputs": {"n": "v"}}})
+    with pytest.raises(ExpressionError):
+        resolve(step("preview-${{ steps.a.outputs.n }}"), DELETE, {}, so_far)
 
 
 def test_what_a_rerun_alone_could_not_answer_is_known() -> None:

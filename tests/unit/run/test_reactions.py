@@ -15,13 +15,13 @@ from closeout.run import preview
 from closeout.testing.durable import Killed
 from tests.unit.run.world import DELETE, Scene, World, step
 
+FREE: dict[str, Any] = {"destructive": False, "account": None, "region": None, "retry_attempts": 1}
 ACTIONS = {"test/delete": DELETE, "shell": SHELL, "python": PYTHON}
 
 
 def script(run: str, id: str = "script", **more: Any) -> Step:  # noqa: A002 - the word of the file
     inputs = {"run": run, "env": more.pop("env", {})}
-    free = {"destructive": False, "account": None, "region": None, "retry_attempts": 1}
-    return step(id=id, uses="shell", inputs=inputs, **{**free, **more})
+    return step(id=id, uses="shell", inputs=inputs, **{**FREE, **more})
 
 
 def scene(*steps: Step, **more: Any) -> Scene:
@@ -87,16 +87,9 @@ def test_a_script_hands_values_to_later_steps() -> None:
 
 def test_a_python_step_hands_its_result_on() -> None:
     """The entries of a dict by name, anything else as `result`."""
-    base: dict[str, Any] = {
-        "uses": "python",
-        "destructive": False,
-        "account": None,
-        "region": None,
-        "retry_attempts": 1,
-    }
     played = scene(
-        step(id="a", inputs={"function": "tests.unit.run.test_reactions:counted"}, **base),
-        step(id="b", inputs={"function": "tests.unit.run.test_reactions:named"}, **base),
+        step(id="a", uses="python", inputs={"function": f"{__name__}:counted"}, **FREE),
+        step(id="b", uses="python", inputs={"function": f"{__name__}:named"}, **FREE),
         script("true", "c", condition="steps.a.outputs.rows == 7 && steps.b.outputs.result == 'x'"),
     )
     played.play()
@@ -111,6 +104,11 @@ def counted(_context: object) -> dict[str, int]:
 def named(_context: object) -> str:
     """Return no dict."""
     return "x"
+
+
+def tells(_context: object) -> dict[str, Any]:
+    """Return an entry that holds a secret, and one that does not."""
+    return {"token": [{"of": "hunter2" * 2}], "rows": 7}
 
 
 def test_what_a_script_wrote_wrongly_fails_it() -> None:
@@ -133,16 +131,26 @@ def test_an_output_that_nobody_gave_is_a_failure_and_not_empty() -> None:
     assert ends(played) == {"first": "failure", "asks": "failure", "careful": "success"}
 
 
-def test_a_secret_in_an_output_is_redacted() -> None:
-    """It would be stored, and shown in the plan of the step that takes it."""
+def test_an_output_that_holds_a_secret_is_given_to_no_step() -> None:
+    """What is stored of it is `***`: `rm -r $NAME` would take that for every file there is."""
     played = scene(
-        script('echo "token=$(printf hunter2; printf hunter2)" >> "$GITHUB_OUTPUT"', "first"),
+        script('printf "token=pre-%s%s\\nrows=7\\n" hunter2 hunter2 >> "$GITHUB_OUTPUT"', "first"),
         script("true", "second", env={"T": "${{ steps.first.outputs.token }}"}),
+        script("true", "third", env={"T": "${{ steps.first.outputs.rows }}"}),
+        step(id="call", uses="python", inputs={"function": f"{__name__}:tells"}, **FREE),
+        script("true", "last", condition="!has(steps.call.outputs.token) && steps.call.outputs.rows == 7"),
     )
     played.play()
-    assert ends(played)["second"] == "success"
+    assert ends(played) == {
+        "first": "success",
+        "second": "failure",
+        "third": "success",
+        "call": "success",
+        "last": "success",
+    }
     assert "hunter2hunter2" not in str(played.durable.operations)
     assert "hunter2hunter2" not in str(played.world.lines)
+    assert "the output `token` holds a secret" in str(played.world.lines)
 
 
 def test_a_dry_run_says_what_depends_on_what_it_does_not_know() -> None:

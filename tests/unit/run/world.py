@@ -20,6 +20,7 @@ from closeout.run.workflow import make_run_function
 from closeout.testing.durable import FakeClock, MemoryDurable, play
 
 ACCOUNT = "123456789012"
+CLOSED_AT = "2026-03-14T09:26:53Z"
 
 
 def pull_payload(**pull: Any) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def pull_payload(**pull: Any) -> dict[str, Any]:
             "id": 1700,
             "number": 17,
             "merged": True,
-            "closed_at": "2026-03-14T09:26:53Z",
+            "closed_at": CLOSED_AT,
             "title": "A change",
             "labels": [],
             "base": {"ref": "develop", "repo": repository},
@@ -51,7 +52,9 @@ class World:
     resources: set[str] = field(default_factory=lambda: {"preview-17", "preview-17/bucket"})
     undeletable: set[str] = field(default_factory=set)
     pull: PullRequest = field(
-        default_factory=lambda: PullRequest(1700, 17, "closed", 1, "acme/shop", head_ref="feature")
+        default_factory=lambda: PullRequest(
+            1700, 17, "closed", 1, "acme/shop", head_ref="feature", closed_at=CLOSED_AT
+        )
     )
     account_id: str = ACCOUNT
     ref_there: bool = False

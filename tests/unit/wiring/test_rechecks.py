@@ -215,6 +215,14 @@ def test_a_pull_request_that_is_open_again_voids_the_recheck(bench: Bench) -> No
     assert bench.run().attempt == 1
 
 
+def test_a_pull_request_that_was_opened_and_closed_again_voids_the_recheck(bench: Bench) -> None:
+    """The later closing may start nothing, because a label now keeps the preview: then only its time tells of it."""
+    bench.scene.world.resources.add("preview-17")
+    bench.scene.world.pull = bench.scene.world.pull._replace(closed_at="2026-03-14T09:40:00Z")
+    assert bench.after(2 * DAY) == 0
+    assert ("plan" in bench.scene.world.log, bench.run().attempt) == (False, 1)
+
+
 def test_the_preview_of_a_branch_that_another_pull_request_has_is_left_alone(bench: Bench) -> None:
     """It is named after the branch, so it belongs to the open one too."""
     bench.scene.with_automation(steps=(step("preview-${{ event.pull_request.head.ref }}"),))

@@ -118,6 +118,15 @@ class Bench:
                 ExpressionAttributeNames={"#name": key},
                 ExpressionAttributeValues={":value": {"N": str(value)} if key == "number" else {"S": value}},
             )
+        delivery = {
+            "event": "pull_request",
+            "action": action,
+            "repository": "acme/shop",
+            "number": number,
+            "received_at": self.scene.clock.now(),
+        }
+        for item in closing_items(delivery, name, [run_name(name)], None):
+            self.remote.dynamo.put_item(TableName=self.remote.name, Item=item)
         return execution
 
     def ends(self, execution: str, verdict: str = "success", *operations: Operation) -> None:

@@ -7,9 +7,11 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from closeout.actions.spec import Work
 from closeout.core.errors import ActionFailed
+from closeout.ports import Json
 
 VARIABLES = ("CLOSEOUT_OUTPUT", "GITHUB_OUTPUT")
 """Name the file. The second is what scripts from a workflow and their libraries look for."""
@@ -44,6 +46,25 @@ def parse(written: bytes) -> dict[str, str]:
             raise ActionFailed(f"the output `{name}` holds a NUL character")
         found[name] = value
     return found
+
+
+def without_secrets(given: Mapping[str, Json], work: Work) -> dict[str, Json]:
+    """Return the outputs that hold no secret; the log names the others. Only inside a recorded function.
+
+    A secret is stored as `***`. A later step that got this text would act on something else: a shell expands it to every file.
+    """
+    kept = {name: value for name, value in given.items() if not _holds_secret([name, value], work.clean)}
+    for name in given.keys() - kept.keys():
+        work.log(f"the output `{name}` holds a secret, so it is not stored and no later step gets it")
+    return kept
+
+
+def _holds_secret(value: Json, clean: Callable[[str], str]) -> bool:
+    if isinstance(value, str):
+        return clean(value) != value
+    if isinstance(value, Mapping):
+        return any(_holds_secret([name, part], clean) for name, part in value.items())
+    return isinstance(value, list | tuple) and any(_holds_secret(part, clean) for part in value)
 
 
 def _until(end: str, rest: Iterator[tuple[int, str]], begun: int) -> str:

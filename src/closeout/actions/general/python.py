@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from closeout.actions.general import attempts
+from closeout.actions.general import attempts, outputs
 from closeout.actions.spec import Action, Input, Inputs, Work, no_permissions, nothing_left
 from closeout.core.errors import CloseoutError, InputError
 from closeout.core.plan import Change
@@ -106,10 +106,12 @@ def plan_elsewhere(inputs: Inputs, _clients: Clients) -> Sequence[Change]:
 
 def apply(change: Change, inputs: Inputs, work: Work) -> Json:
     """Call the function to its end."""
-    outcome = attempts.carry_out(work, lambda: _Call(inputs, work))
-    result = outcome["result"]
-    given = {} if result is None else result if isinstance(result, dict) else {"result": result}
-    return {"outputs": given, "summary": f"{change.resource} returned", "public": "returned"}
+    result = attempts.carry_out(work, lambda: _Call(inputs, work))["result"]
+    return {"outputs": _outputs(result), "summary": f"{change.resource} returned", "public": "returned"}
+
+
+def _outputs(result: Json) -> dict[str, Json]:
+    return {} if result is None else result if isinstance(result, dict) else {"result": result}
 
 
 class _Call:
@@ -148,7 +150,8 @@ class _Call:
             public = f"it did not return within {limit}; a call cannot be stopped, so it still runs"
             return {"result": None, "failed": f"{name}: {public}", "public": public}
         _running.pop(f"{work.execution}/{work.step}", None)
-        return {"result": ended.get("result"), **self._failure(name, ended.get("error"))}
+        given = outputs.without_secrets(_outputs(ended.get("result")), work)
+        return {"result": given or None, **self._failure(name, ended.get("error"))}
 
     def end_earlier(self, begun: Json) -> None:
         """Do nothing: the call died with the process that made it."""

@@ -118,7 +118,7 @@ class _Execution:
         if code != 0 or self._process is None or not self._process.written:
             return {}
         try:
-            return {"outputs": outputs.parse(self._process.written)}
+            return {"outputs": outputs.without_secrets(outputs.parse(self._process.written), self._work)}
         except ActionFailed as error:
             return {"failed": error.message, "public": error.message}
 
