@@ -31,7 +31,6 @@ PATIENCE = 600.0
 @click.command(
     "doctor",
     cls=Command,
-    short_help="Check the set-up, from the file to GitHub and AWS.",
     examples=("closeout doctor", "closeout doctor --config closeout.yaml --json"),
 )
 @options.config
@@ -55,7 +54,6 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
 @click.command(
     "drill",
     cls=Command,
-    short_help="Check the set-up as the server does, with a ping of GitHub's.",
     examples=("closeout drill", "closeout drill --json", "closeout drill --stack closed-pr-event-stack"),
 )
 @options.config

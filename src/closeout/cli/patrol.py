@@ -33,7 +33,6 @@ BUSY_POLL = 2.0
 @click.command(
     "patrol",
     cls=Command,
-    short_help="Find closings and deliveries that GitHub did not tell.",
     examples=(
         "closeout patrol --once",
         "closeout patrol --once --json",

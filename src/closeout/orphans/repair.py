@@ -12,7 +12,6 @@ from typing import NamedTuple
 from closeout.core.errors import CloseoutError
 from closeout.orphans.audit import Report, Row, Target
 
-PATROL_MODES = ("off", "report", "repair")
 Begun = Callable[[Row], bool]
 """Returns whether patrol had begun, for the automation and the repository, when the pull request was closed."""
 Start = Callable[[Target], tuple[bool, str]]
