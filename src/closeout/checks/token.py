@@ -125,7 +125,7 @@ def _repository(world: World, name: str) -> Result:
         known = str(world.repository(name)["full_name"])
     except ServiceError as error:
         if denied(error):
-            return wrong(f"{name} does not exist, or the token may not see it ({error.message})")
+            return wrong(f"{name} cannot be read: {error.message}")
         return failed(error)
     if known.lower() != name.lower():
         return wrong(f"{name} is {known} now", f"write {known} under `repositories`")
