@@ -33,7 +33,10 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
 
     What was closed before patrol began is history, and history is a person's to clean up.
     """
-    notes = [f"{row.resource} was left behind by {row.repository}#{row.pull_request}" for row in report.of("orphan")]
+    notes = [
+        f"{row.resource} was left behind by {row.repository}#{row.pull_request}"
+        for row in report.of("orphan")
+    ]
     errors = list(report.errors)
     owned = [row for row in report.of("orphan") if modes.get(row.automation) == "repair"]
     recent = {row.target for row in owned if begun(row)}
