@@ -44,7 +44,7 @@ ASKING = ("secret-github", "github-api", "github-token", "github-limit")
 FINE_GRAINED = "github.com → Settings → Developer settings → Fine-grained tokens"
 
 
-UNREADABLE = unknown("no repository that is named in full can be read")
+UNREADABLE = unknown("no repository that is named in full can be read", "first mend `github-repositories`")
 
 
 def with_token(ask: Callable[[World], Result]) -> Callable[[World], Result]:

@@ -119,7 +119,7 @@ def _report(rows: Iterable[dict[str, Any]], *, as_json: bool) -> int:
     for row in rows:
         found.append(row)
         told = (row["group"], row["what"])
-        if as_json or row["cause"] or (row["state"] == "skipped" and told in said):
+        if as_json or row["cause"] or (row["state"] in ("skipped", "unknown") and told in said):
             continue
         said.add(told)
         if row["group"] != group:
