@@ -137,6 +137,22 @@ def test_a_broken_file_is_one_finding(scene: Machine) -> None:
     assert json.dumps(told.json).count("closeout check") >= 1
 
 
+def test_before_the_first_start_a_public_url_that_is_silent_waits_for_the_server(scene: Machine) -> None:
+    """DNS and certificates come after that."""
+    scene.config.write_text(CONFIG.replace("automations:", "public-url: http://127.0.0.1:9\nautomations:"))
+    assert "mend:   start `closeout serve`; if this stays," in call(scene, "doctor").out
+
+
+def test_a_repository_that_is_not_there_is_told_once(scene: Machine) -> None:
+    """What cannot be asked of it names the finding, on one line for all checks of the group."""
+    scene.config.write_text(CONFIG.replace("acme/shop", "acme/shup"))
+    done = call(scene, "doctor")
+    assert done.code == exits.FAILED
+    assert "404 Not Found; it does not exist, or the token may not" in " ".join(done.out.split())
+    assert done.out.count("no repository that is named in full can be read") == 1
+    assert "mend:   first mend `github-repositories`" in done.out
+
+
 # --- a stack ----------------------------------------------------------------------------------------------
 
 

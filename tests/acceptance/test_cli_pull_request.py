@@ -58,6 +58,7 @@ def test_an_open_one_is_planned_with_a_clear_note(machine: Machine) -> None:
     machine.preview()
     shown = machine.closeout(*PLAN)
     assert "It is still open: this is the plan as if it were closed now, without a merge.\n" in shown.stderr
+    assert max(map(len, shown.stderr.splitlines())) <= 80
     assert "preview-17" in shown.stdout
 
 

@@ -450,7 +450,7 @@ CONDITIONS = CONFIG.replace("never] } }", "main] } }\n    if: {condition}").repl
         (
             "event.labls == 'x'",
             "fail",
-            "guarded: would fail\n  expression `event.labls == 'x'`: Key not found in map",
+            "guarded: would fail\n  expression `event.labls == 'x'`: \"labls\" is missing; test it first with `has()`",
             exits.FAILED,
             exits.FAILED,
         ),

@@ -296,6 +296,8 @@ class GitHubClient:
         )
 
     def _wrong(self, answer: HttpAnswer) -> str:
+        if answer.status == 404:
+            return "; it does not exist, or the token may not see it"
         return f"; {self._named} is wrong or has expired" if answer.status == 401 else ""
 
     def _wait(self, answer: HttpAnswer, text: str) -> float | None:

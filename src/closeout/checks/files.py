@@ -20,6 +20,8 @@ def _configuration(world: World) -> Result:
     except ConfigError as error:
         first, *more = error.message.splitlines()
         text = f"{first} (and {len(more)} more)" if more else first
+        if not world.file.exists():
+            return wrong(text, "name your file with --config, or write one with `closeout init`")
         return wrong(text, f"run `closeout check {world.file}`, which shows each error with its fix")
     return fine(f"{world.file.name} is valid: {count} automation{'' if count == 1 else 's'}")
 
@@ -65,12 +67,20 @@ def _secrets(world: World, references: Sequence[str]) -> Result:
         try:
             world.outside.secrets.read(reference)
         except SecretError as error:
-            results.append(
-                failed(error, f"put the secret where {reference} says, for its owner only (chmod 600)")
-            )
+            results.append(failed(error, _mended(reference)))
         except Exception as error:  # noqa: BLE001 - its text may hold the value
             results.append(unknown(f"{reference} cannot be read: {type(error).__name__}"))
     return worst(results, f"{', '.join(references)} can be read")
+
+
+def _mended(reference: str) -> str:
+    """Return what to do so that a secret can be read from where its reference says."""
+    kind, _, place = reference.partition(":")
+    if kind == "env":
+        return f"set {place} in the environment of `closeout serve`, and in this shell for this command"
+    if kind == "file":
+        return f"write the secret into {place}, owned by the server's user and readable by it only: `chmod 600 {place}`"
+    return f"store the secret where {reference} says, and let closeout read it"
 
 
 CHECKS = (

@@ -35,6 +35,9 @@ REMOTE = (
 """File systems of other machines, on which SQLite's locks and its log cannot be relied upon (sqlite.org/useovernet.html)."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TIMEOUT = 10.0
+START_FIRST = (
+    "start `closeout serve`; if this stays, check `public-url`, DNS, certificate, firewall and proxy"
+)
 URL_UNKNOWN = "write `public-url` into the file, or start `closeout serve` once"
 
 
@@ -132,7 +135,10 @@ def _public_url(world: World) -> Result:
         return wrong(f"GitHub cannot reach {base}: it is an address of this machine only")
     if not world.ledger.exists() and not world.loaded.settings.public_url:
         return skipped("no server has run yet")
-    return _asked(world, f"{base}/healthz", f"closeout answers at {base}")
+    result = _asked(world, f"{base}/healthz", f"closeout answers at {base}")
+    if result.state == "wrong" and not world.ledger.exists():
+        return wrong(result.what, START_FIRST)
+    return result
 
 
 def _api_url(world: World) -> str:

@@ -44,7 +44,7 @@ ASKING = ("secret-github", "github-api", "github-token", "github-limit")
 FINE_GRAINED = "github.com → Settings → Developer settings → Fine-grained tokens"
 
 
-UNREADABLE = unknown("no repository that is named in full can be read")
+UNREADABLE = unknown("no repository that is named in full can be read", "first mend `github-repositories`")
 
 
 def with_token(ask: Callable[[World], Result]) -> Callable[[World], Result]:
@@ -125,7 +125,7 @@ def _repository(world: World, name: str) -> Result:
         known = str(world.repository(name)["full_name"])
     except ServiceError as error:
         if denied(error):
-            return wrong(f"{name} does not exist, or the token may not see it ({error.message})")
+            return wrong(f"{name} cannot be read: {error.message}")
         return failed(error)
     if known.lower() != name.lower():
         return wrong(f"{name} is {known} now", f"write {known} under `repositories`")

@@ -277,7 +277,8 @@ CHECKS = (
         group="Webhook",
         looks="each repository, or its organization, has a webhook of closeout's",
         breaks="closeout hears of nothing there; patrol finds closings up to an hour later",
-        fix=f"add a webhook ({PLACE} → Add webhook) as docs/how-to/set-up-the-webhook.md shows",
+        fix=f"add a webhook ({PLACE} → Add webhook) with this URL, application/json, the secret of `secrets.webhook` and "
+        "the events of `on:`; for a stack, `closeout webhook create` does it",
         ask=with_token(_there),
         after=(*ASKING, "public-url-known"),
     ),

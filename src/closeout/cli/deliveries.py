@@ -20,7 +20,6 @@ from closeout.core.errors import NotFound
 @click.group(
     "deliveries",
     cls=Group,
-    short_help="List, show and replay deliveries.",
     examples=("closeout deliveries list --limit 20", "closeout deliveries show 12 --payload > closed.json"),
 )
 def deliveries() -> None:

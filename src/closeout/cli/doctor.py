@@ -32,7 +32,6 @@ PATIENCE = 600.0
 @click.command(
     "doctor",
     cls=Command,
-    short_help="Check the set-up, from the file to GitHub and AWS.",
     examples=("closeout doctor", "closeout doctor --config closeout.yaml --json"),
 )
 @options.config
@@ -56,7 +55,6 @@ def doctor(*, config: Path, db: Path | None, as_json: bool) -> int:
 @click.command(
     "drill",
     cls=Command,
-    short_help="Check the set-up as the server does, with a ping of GitHub's.",
     examples=("closeout drill", "closeout drill --json", "closeout drill --stack closed-pr-event-stack"),
 )
 @options.config
@@ -124,7 +122,7 @@ def _report(rows: Iterable[dict[str, Any]], *, as_json: bool) -> int:
     for row in rows:
         found.append(row)
         told = (row["group"], row["what"])
-        if as_json or row["cause"] or (row["state"] == "skipped" and told in said):
+        if as_json or row["cause"] or (row["state"] in ("skipped", "unknown") and told in said):
             continue
         said.add(told)
         if row["group"] != group:

@@ -53,7 +53,7 @@ def read_event(config: Path, pull_request: str | None, event: str | None, payloa
     closed, *about = closed_event(loaded, repository, number)
     read = dict(zip(("name", "state", "notes"), about, strict=True))
     for note in read["notes"]:
-        output.note(output.clean(note))
+        output.note(output.wrapped(output.clean(note)))
     return EventSource(loaded, "pull_request", closed, {"pull_request": read})
 
 

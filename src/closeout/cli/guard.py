@@ -17,7 +17,6 @@ CODES = {"open": exits.OK, "closed": exits.REFUSED, "unknown": exits.UNAVAILABLE
 @click.command(
     "guard",
     cls=Command,
-    short_help="Say whether a pull request is open, before or after a deploy.",
     examples=(
         "closeout guard --pull-request acme/shop#17 && ./deploy.sh",
         "closeout guard --stack closed-pr-event-stack --pull-request acme/shop#17",

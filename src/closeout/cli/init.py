@@ -21,8 +21,9 @@ Next:
   3. export CLOSEOUT_WEBHOOK_SECRET=...   the secret that you give to the webhook
      export CLOSEOUT_GITHUB_TOKEN=...     a token with Commit statuses: write
                                          and Pull requests: read
-  4. closeout plan --config {path} --pull-request OWNER/REPO#N
-  5. closeout serve --config {path}
+  4. closeout doctor --config {path}
+  5. closeout plan --config {path} --pull-request OWNER/REPO#N
+  6. closeout serve --config {path}
 The automation is a dry run: it shows its plan and changes nothing.
 Remove `mode: dry-run` when you trust the plan."""
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 @click.command(
     "orphans",
     cls=Command,
-    short_help="Find what closed pull requests left behind.",
     examples=(
         "closeout orphans",
         "closeout orphans --json > orphans.json",

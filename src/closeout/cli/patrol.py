@@ -1,4 +1,4 @@
-"""`closeout patrol --once`: look now for what GitHub did not tell.
+"""`closeout patrol --once`: look now for missed closings and deliveries.
 
 A server that runs on the ledger patrols by itself and is asked to do so now; without one the command looks, and leaves
 the runs that it starts to the next server. With `--stack` the stack's own function patrols.
@@ -33,7 +33,6 @@ BUSY_POLL = 2.0
 @click.command(
     "patrol",
     cls=Command,
-    short_help="Find closings and deliveries that GitHub did not tell.",
     examples=(
         "closeout patrol --once",
         "closeout patrol --once --json",
@@ -44,7 +43,7 @@ BUSY_POLL = 2.0
 @ledger
 @options.as_json
 def patrol(*, where: Where, once: bool, as_json: bool) -> int:
-    """Read GitHub's delivery logs and lists of closed pull requests; start runs for what closeout did not hear of.
+    """Read GitHub's delivery logs and lists of closed pull requests; start the runs that are missing.
 
     Patrol begins when it first reads a repository, and never starts what was closed before. If a server runs on the
     ledger, it does the work and this command waits; otherwise the next `closeout serve` carries out the runs. With --stack

@@ -27,7 +27,6 @@ PAGE = {"statuses": "Commit statuses", "repository_hooks": "Webhooks"}
 @click.command(
     "permissions",
     cls=Command,
-    short_help="Print the IAM policy that a configuration needs.",
     examples=(
         "closeout permissions closeout.yaml",
         "closeout permissions closeout.yaml --audit",

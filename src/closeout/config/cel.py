@@ -245,6 +245,7 @@ def _first_line(error: object) -> str:
     line = str(error).strip().split("\n")[0]
     line = re.sub(r"^(?:[A-Z_]+: )+(?:<input>:-?\d+:-?\d+: )?", "", line)
     line = re.sub(r" expecting \{.*| \(in container ''\)| \[[A-Z_]+\]$", "", line)
+    line = re.sub(r'^Key not found in map : (".*")$', r"\1 is missing; test it first with `has()`", line)
     return line[:300] or "not understood"
 
 

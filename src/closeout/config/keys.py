@@ -28,7 +28,7 @@ KEYS: tuple[Key, ...] = (
     Key("file", "modules", "list of module names", "none", "Python modules with `@on` functions, looked up beside the file."),
     Key("file", "protect", "list of patterns, or map", "built-in entries only", "What no step may change or delete."),
     Key("file", "public-logs", "`true` or `false`", "`false`", "Whether statuses and run pages of public repositories show the output of scripts and functions, and the log."),
-    Key("file", "patrol", "map", "on", "How often closeout looks by itself for what GitHub did not tell it."),
+    Key("file", "patrol", "map", "on", "How often closeout looks by itself for closings and deliveries that it missed."),
     Key("file", "automations", "map of name to automation", "none", "The automations."),
     Key("secrets", "webhook", "reference or list of references", "", "The webhook secret. Every one of a list is accepted, so that a secret can be replaced without a gap."),
     Key("secrets", "github", "reference", "", "A token for GitHub's API: commit statuses, the live check, comments."),

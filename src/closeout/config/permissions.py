@@ -231,7 +231,7 @@ def _of_patrol(automation: Automation, patrol: PatrolSettings) -> Iterator[State
         if patrol.state is not None:
             needed.append(("metadata:read", "find the repositories whose closed pull requests patrol lists"))
             needed.append(
-                ("pull_requests:read", "let patrol find closed pull requests that no webhook told of")
+                ("pull_requests:read", "let patrol find closed pull requests whose webhook was missed")
             )
     if checks and patrol.deliveries is not None:
         needed.append(("repository_hooks:read", "let patrol read the delivery log for lost webhooks"))

@@ -38,7 +38,6 @@ class Facts(NamedTuple):
     base_ref: str | None = None
     """Short name of the branch that a pull request (or a merge group) goes into."""
     head_ref: str | None = None
-    head_repository_id: int | None = None
     """None also when the fork is gone."""
     pull_request_id: int | None = None
     """GitHub's id of the pull request, which no other one gets, whatever its repository is called."""
@@ -79,7 +78,6 @@ def facts_of(event: str, payload: Mapping[str, Any], own_contexts: tuple[str, ..
         number=_number(payload, pull),
         base_ref=base_ref,
         head_ref=_text(head, "ref") or _short(_text(group, "head_ref")),
-        head_repository_id=_integer(_object(head, "repo"), "id"),
         pull_request_id=_integer(pull, "id"),
         closed_at=_moment(pull, "closed_at"),
         ref=ref,

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from closeout.core.errors import ServiceError
+from closeout.core.errors import ServiceError, unusable_answer
 from closeout.ports import GitHub, Json
 
 AT_ONCE = 8
@@ -76,7 +76,7 @@ class Reading:
             answer = self.github.request("GET", path)
             self._check(path, answer)
             if answer["number"] != number:
-                raise _unusable(path)
+                raise unusable_answer(f"GET {path}")
         except ServiceError as error:
             if error.http_status == 404:
                 return self._absent(number)
@@ -115,7 +115,7 @@ class Reading:
         try:
             answer = self.github.request("GET", path, query=query)
             if not isinstance(answer, list):
-                raise _unusable(path)
+                raise unusable_answer(f"GET {path}")
             for pull in answer:
                 self._check(path, pull)
         except ServiceError as error:
@@ -136,7 +136,7 @@ class Reading:
         except (KeyError, TypeError, IndexError):
             sound = False
         if not sound:
-            raise _unusable(path)
+            raise unusable_answer(f"GET {path}")
 
 
 def reading(github: GitHub, repository: str) -> Reading:
@@ -149,19 +149,9 @@ def reading(github: GitHub, repository: str) -> Reading:
     try:
         name, number = answer["full_name"], answer["id"]
     except (KeyError, TypeError, IndexError):
-        raise _unusable(path) from None
+        raise unusable_answer(f"GET {path}") from None
     if not isinstance(name, str) or type(number) is not int:
-        raise _unusable(path)
+        raise unusable_answer(f"GET {path}")
     if name.lower() != repository.lower():
-        raise _refused(path, f"{repository} is now {name}; write that into `repositories`")
+        raise unusable_answer(f"GET {path}", f"{repository} is now {name}; write that into `repositories`")
     return Reading(github, name, number)
-
-
-def _unusable(path: str) -> ServiceError:
-    return _refused(path, "the answer is not what was asked for")
-
-
-def _refused(path: str, why: str) -> ServiceError:
-    return ServiceError(
-        f"GitHub: GET {path}: {why}", service="github", operation=f"GET {path}", reason="unusable"
-    )

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from closeout.core.errors import CloseoutError
 from closeout.orphans.audit import Report, Row, Target
 
-PATROL_MODES = ("off", "report", "repair")
 Begun = Callable[[Row], bool]
 """Returns whether patrol had begun, for the automation and the repository, when the pull request was closed."""
 Start = Callable[[Target], tuple[bool, str]]
@@ -34,7 +33,10 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
 
     What was closed before patrol began is history, and history is a person's to clean up.
     """
-    notes = [f"{row.resource} is left of {row.repository}#{row.pull_request}" for row in report.of("orphan")]
+    notes = [
+        f"{row.resource} was left behind by {row.repository}#{row.pull_request}"
+        for row in report.of("orphan")
+    ]
     errors = list(report.errors)
     owned = [row for row in report.of("orphan") if modes.get(row.automation) == "repair"]
     recent = {row.target for row in owned if begun(row)}

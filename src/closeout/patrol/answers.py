@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from closeout.core.errors import ServiceError
-
 MOST_PAGES = 2_000
 """Pages of one list. GitHub's end long before; a list that does not is told as an error."""
 
@@ -19,14 +17,3 @@ def items(body: Any) -> Sequence[Mapping[str, Any]]:
     if not isinstance(body, list):
         raise TypeError("not a list")
     return body
-
-
-def unusable(path: str, text: str) -> ServiceError:
-    """Return the error of an answer that cannot be used."""
-    return ServiceError(
-        f"GitHub: GET {path}: {text}",
-        service="github",
-        operation=f"GET {path}",
-        reason="unusable-answer",
-        transient=True,
-    )

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from closeout.core.closing import KEPT_DAYS
-from closeout.core.errors import ServiceError
+from closeout.core.errors import ServiceError, unusable_answer
 from closeout.core.units import DAY
-from closeout.patrol.answers import MOST_PAGES, items, unusable
+from closeout.patrol.answers import MOST_PAGES, items
 from closeout.patrol.marks import RepositoryMark
 from closeout.patrol.moments import seconds
 from closeout.ports.patrol import GitHubReads, Page
@@ -116,15 +116,19 @@ class _Read:
             pulls = [_closed_pull(item) for item in items(page.body)]
             updates = [seconds(item["updated_at"]) for item in items(page.body)]
         except (KeyError, TypeError, ValueError) as error:
-            raise unusable(self._path, f"the answer is not a list of pull requests ({error!r})") from None
+            raise unusable_answer(
+                f"GET {self._path}", f"the answer is not a list of pull requests ({error!r})"
+            ) from None
         if updates != sorted(updates, reverse=True):
-            raise unusable(self._path, "the list is not in the order that was asked for")
+            raise unusable_answer(f"GET {self._path}", "the list is not in the order that was asked for")
         closed = [pull for pull in pulls if pull is not None]
         if len(closed) < len(pulls):
-            self.error = unusable(self._path, "the list of closed pull requests names one that is not closed")
+            self.error = unusable_answer(
+                f"GET {self._path}", "the list of closed pull requests names one that is not closed"
+            )
         for pull in closed:
             if self.repository_id not in (0, pull.repository_id):
-                raise unusable(self._path, "the list names pull requests of two repositories")
+                raise unusable_answer(f"GET {self._path}", "the list names pull requests of two repositories")
             self.repository_id = pull.repository_id
             self.found.setdefault((pull.id, pull.closed), pull)
         self.newest = self.newest or max(updates, default=0)
@@ -145,7 +149,9 @@ class _Read:
                 if now in (before, None):
                     return
                 before = now
-            raise unusable(self._path, f"the list changed each of {PASSES} times that it was read")
+            raise unusable_answer(
+                f"GET {self._path}", f"the list changed each of {PASSES} times that it was read"
+            )
         except ServiceError as error:
             self.error = error
 
@@ -160,7 +166,7 @@ class _Read:
         while not _reaches(page, floor):
             pages += 1
             if pages > MOST_PAGES:
-                raise unusable(self._path, "the list does not end")
+                raise unusable_answer(f"GET {self._path}", "the list does not end")
             page = self._github.read(self._path, page.next or {**QUERY, "page": str(pages)})
             listed += self.take(page)
         if pages == 1:
@@ -203,8 +209,8 @@ def _check_name(name: str, pulls: Sequence[Mapping[str, Any]]) -> None:
     for pull in pulls[:1]:
         now = str(pull["base"]["repo"].get("full_name", name))
         if now.lower() != name.lower():
-            raise unusable(
-                f"/repos/{name}/pulls",
+            raise unusable_answer(
+                f"GET /repos/{name}/pulls",
                 f"the repository is called {now} now; write that name into the configuration, since nothing there matches"
                 " this one any more",
             )
@@ -215,5 +221,5 @@ def _repository_id(github: GitHubReads, name: str) -> int:
     body = github.read(f"/repos/{name}", {}).body
     identity = body.get("id") if isinstance(body, dict) else None
     if type(identity) is not int:
-        raise unusable(f"/repos/{name}", "the answer is not a repository")
+        raise unusable_answer(f"GET /repos/{name}", "the answer is not a repository")
     return identity

@@ -11,8 +11,8 @@ from typing import Any
 
 from closeout.core.automation import Automation
 from closeout.core.closed_payload import SLACK, Closers, closed_by, closers
-from closeout.core.errors import ServiceError
-from closeout.patrol.answers import items, unusable
+from closeout.core.errors import ServiceError, unusable_answer
+from closeout.patrol.answers import items
 from closeout.patrol.closed_list import PER_PAGE, ClosedPull
 from closeout.patrol.moments import seconds
 from closeout.ports.patrol import GitHubReads
@@ -52,7 +52,7 @@ def read_closers(
             page = github.read(path, query)
             events += items(page.body)
         except TypeError:
-            return known, unusable(path, "the answer is not a list of events")
+            return known, unusable_answer(f"GET {path}", "the answer is not a list of events")
         except ServiceError as error:
             return known, error if error.transient else None
         known = closers(events)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from closeout.core.errors import CloseoutError, ServiceError
-from closeout.patrol.answers import unusable
+from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
 from closeout.patrol.closed_list import ClosedList, ClosedPull, read_closed
 from closeout.patrol.closers import read_closers, who_closed
 from closeout.patrol.marks import REPOSITORY, RepositoryMark, repository_marks
@@ -118,8 +117,8 @@ def _check_successor(
             raise
         new = str(body.get("full_name")) if isinstance(body, dict) and body.get("id") == mark.id else None
         if new is None or new.lower() not in names:
-            raise unusable(
-                f"/repos/{name}/pulls",
+            raise unusable_answer(
+                f"GET /repos/{name}/pulls",
                 f"this is another repository than before, which is called {new or 'something else'} now; write that name into"
                 " the configuration, or leave this one out of it for one patrol if you mean the new repository",
             )

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 from closeout import livecheck
 from closeout.core.automation import Automation
-from closeout.core.errors import CloseoutError, ServiceError
-from closeout.patrol.answers import MOST_PAGES, items, unusable
+from closeout.core.errors import CloseoutError, ServiceError, unusable_answer
+from closeout.patrol.answers import MOST_PAGES, items
 from closeout.patrol.hooks import Hook, Ours
 from closeout.patrol.ignored import PING, Ignored, keep_ignored
 from closeout.patrol.marks import HOOK, HookMark, RepositoryMark, hook_marks
@@ -224,7 +224,7 @@ def read_payload(github: GitHubReads, hook: str, number: int, guid: str) -> Mapp
     request = body.get("request") if isinstance(body, Mapping) else None
     payload = request.get("payload") if isinstance(request, Mapping) else None
     if not isinstance(payload, Mapping) or not isinstance(body, Mapping) or body.get("guid") != guid:
-        raise unusable(path, "the answer is not the delivery that was asked for")
+        raise unusable_answer(f"GET {path}", "the answer is not the delivery that was asked for")
     return payload
 
 
@@ -277,7 +277,7 @@ def _read_log(github: GitHubReads, hook: Hook, mark: HookMark | None) -> _Log:
     while mark is not None and not _ends(page, entries, floor):
         pages += 1
         if pages > MOST_PAGES:
-            raise unusable(path, "the log does not end")
+            raise unusable_answer(f"GET {path}", "the log does not end")
         page = github.read(path, page.next or {})
         entries += _entries(path, page)
     reached = any(entry.delivered_at < floor or (mark and entry.id == mark.last) for entry in entries)
@@ -301,7 +301,7 @@ def _entries(path: str, page: Page) -> list[Entry]:
     try:
         return [_entry(item) for item in items(page.body)]
     except (KeyError, TypeError, ValueError) as error:
-        raise unusable(path, f"the answer is not a list of deliveries ({error!r})") from None
+        raise unusable_answer(f"GET {path}", f"the answer is not a list of deliveries ({error!r})") from None
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from closeout.core.errors import ServiceError
-from closeout.patrol.answers import items, unusable
+from closeout.core.errors import ServiceError, unusable_answer
+from closeout.patrol.answers import items
 from closeout.patrol.coverage import Coverage
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads
@@ -92,7 +92,7 @@ def _listed(github: GitHubReads, owner: str) -> tuple[Hook, ...]:
         try:
             found += [_hook(owner, item) for item in items(page.body)]
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise unusable(f"{owner}/hooks", "the answer is not a list of webhooks") from None
+            raise unusable_answer(f"GET {owner}/hooks", "the answer is not a list of webhooks") from None
         if page.next is None:
             break
         query = page.next

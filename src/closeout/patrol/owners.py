@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from closeout.core.errors import ServiceError
-from closeout.patrol.answers import MOST_PAGES, items, unusable
+from closeout.core.errors import ServiceError, unusable_answer
+from closeout.patrol.answers import MOST_PAGES, items
 from closeout.patrol.report import Report
 from closeout.ports.patrol import GitHubReads
 
@@ -71,7 +71,7 @@ class Owners:
             if before.next is None:
                 return found
             query = before.next
-        raise unusable(path, "the list does not end")
+        raise unusable_answer(f"GET {path}", "the list does not end")
 
 
 def _kind(github: GitHubReads, owner: str) -> str:
@@ -80,7 +80,7 @@ def _kind(github: GitHubReads, owner: str) -> str:
     body = github.read(path, {}).body
     kind = body.get("type") if isinstance(body, dict) else None
     if kind not in ("Organization", "User"):
-        raise unusable(path, "the answer is neither a user nor an organization")
+        raise unusable_answer(f"GET {path}", "the answer is neither a user nor an organization")
     return str(kind)
 
 
@@ -89,9 +89,9 @@ def _names(path: str, body: Any) -> tuple[str, ...]:
     try:
         names = tuple(item["full_name"] for item in items(body))
     except (KeyError, TypeError):
-        raise unusable(path, "the answer is not a list of repositories") from None
+        raise unusable_answer(f"GET {path}", "the answer is not a list of repositories") from None
     if not all(isinstance(name, str) and "/" in name for name in names):
-        raise unusable(path, "the answer is not a list of repositories")
+        raise unusable_answer(f"GET {path}", "the answer is not a list of repositories")
     return names
 
 

@@ -156,7 +156,7 @@ FAULTS = (
     Fault(
         "github-repositories",
         lambda scene: scene.github.world.tokens[TOKEN].update(repositories=["acme/shop"]),
-        "acme/site does not exist",
+        "acme/site cannot be read: GitHub: GET /repos/acme/site: 404 Not Found; it does not exist",
     ),
     Fault(
         "github-repositories",
@@ -294,6 +294,33 @@ def check_named(scene: Scene, fault: Fault, *, pings: bool) -> None:
     assert others == {name: unlike.get(name, "fine") for name in others}
     causes = {one.cause for one in after.values() if one.cause is not None}
     assert causes <= {fault.check}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check", "mend"),
+    [
+        ("file:hook.secret", "env:NOT_SET", "secret-webhook", "set NOT_SET in the environment"),
+        ("file:hook.secret", "file:not.there", "secret-webhook", "chmod 600 not.there"),
+        (
+            "file:hook.secret",
+            "aws-secretsmanager:hook",
+            "secret-webhook",
+            "where aws-secretsmanager:hook says",
+        ),
+    ],
+)
+def test_a_secret_is_mended_where_its_reference_says(
+    whole: Scene, old: str, new: str, check: str, mend: str
+) -> None:
+    """Nobody runs `chmod` on a variable."""
+    rewrite(whole, old, new)
+    assert mend in str(whole.results()[check].fix)
+
+
+def test_a_file_that_is_not_there_is_named_or_written(whole: Scene) -> None:
+    """`closeout check` could only say again that it is not there."""
+    (whole.folder / "closeout.yaml").unlink()
+    assert "closeout init" in str(whole.results()["configuration"].fix)
 
 
 def test_the_faults_cover_the_registry() -> None:

@@ -119,7 +119,9 @@ def test_the_error_names_the_expression_and_the_reason() -> None:
     """A person can find the expression in the file and see what it gave."""
     with pytest.raises(ExpressionError) as error:
         cel.condition("event.missing", EVENT)
-    assert error.value.message == 'expression `event.missing`: Key not found in map : "missing"'
+    assert (
+        error.value.message == 'expression `event.missing`: "missing" is missing; test it first with `has()`'
+    )
     with pytest.raises(ExpressionError) as error:
         cel.condition("event.text", EVENT)
     assert error.value.message == "expression `event.text`: a condition must be true or false, got a string"

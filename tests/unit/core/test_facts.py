@@ -22,18 +22,17 @@ def test_a_pull_request_gives_its_base_and_head() -> None:
         number=17,
         base_ref="develop",
         head_ref="topic",
-        head_repository_id=186853002,
         pull_request_id=279147437,
         branch="develop",
     )
 
 
-def test_a_fork_that_is_gone_has_no_head_repository() -> None:
+def test_a_fork_that_is_gone_leaves_its_branch() -> None:
     """`head.repo` is null then, and `head.user` may be missing."""
     payload = pull_request()
     payload["pull_request"]["head"] = {"ref": "topic", "sha": SHA, "repo": None}
     facts = facts_of("pull_request", payload)
-    assert (facts.head_ref, facts.head_repository_id) == ("topic", None)
+    assert facts.head_ref == "topic"
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_only_repair_starts_anything(mode: str) -> None:
     for modes in ({"a": mode}, {}):
         found, begun = repaired((row(17),), modes)
         assert (begun, found.found, found.started) == ([], 1, 0)
-        assert found.notes == ("preview-17 is left of acme/shop#17",)
+        assert found.notes == ("preview-17 was left behind by acme/shop#17",)
 
 
 def test_half_an_audit_starts_nothing() -> None:
