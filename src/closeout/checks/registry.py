@@ -26,7 +26,6 @@ CHECKS: tuple[Check, ...] = (
 OF_A_MACHINE = (
     *(check.id for check in files.CHECKS if check.id not in ("configuration", "secret-github")),
     *(check.id for check in machine.CHECKS if check.id not in ("clock", "paused")),
-    *(check.id for check in coverage.CHECKS if check.id != "patrol-patterns"),
     "aws-credentials",
     "aws-role",
     "aws-cloudformation-role",
