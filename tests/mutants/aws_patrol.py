@@ -90,6 +90,34 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if now - lists >= settings.state:",
         (f"{PATROLS}::test_another_configuration_begins_at_once",),
     ),
+    Mutant(
+        "drill on AWS: what could not be asked counts as fine",
+        DRILLS,
+        '        return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)',
+        '        return DrillFigures(states.count("wrong"), int(unfinished), age)',
+        (f"{DRILL}::test_what_cannot_be_asked_is_unknown_and_not_fine",),
+    ),
+    Mutant(
+        "drill on AWS: one that fails ends the round",
+        DRILLS,
+        "        except Exception as error:  # noqa: BLE001 - a round must outlive whatever a drill meets",
+        "        except CloseoutError as error:",
+        (f"{DRILL}::test_a_drill_that_fails_holds_up_no_round",),
+    ),
+    Mutant(
+        "drill on AWS: what was not asked before the invocation ends is wrong",
+        DRILLS,
+        "                transient=True,",
+        "                transient=False,",
+        (f"{DRILL}::test_an_invocation_that_ends_leaves_the_rest_unknown",),
+    ),
+    Mutant(
+        "drill on AWS: a broken link is told by no metric",
+        "src/closeout/wiring/stack_patrols.py",
+        "        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))",
+        "        return Made(report, rounds)",
+        (f"{DRILL}::test_a_broken_link_is_told_once_a_day_by_log_and_metric",),
+    ),
 )
 STACK: tuple[Mutant, ...] = (
     Mutant(
@@ -121,34 +149,6 @@ STACK: tuple[Mutant, ...] = (
         (
             "cdk/tests/test_template.py::test_runs_are_stopped_after_the_receiver_is_gone_and_while_their_ends_are_handled",
         ),
-    ),
-    Mutant(
-        "drill on AWS: what could not be asked counts as fine",
-        DRILLS,
-        '        return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)',
-        '        return DrillFigures(states.count("wrong"), int(unfinished), age)',
-        (f"{DRILL}::test_what_cannot_be_asked_is_unknown_and_not_fine",),
-    ),
-    Mutant(
-        "drill on AWS: one that fails ends the round",
-        DRILLS,
-        "        except Exception as error:  # noqa: BLE001 - a round must outlive whatever a drill meets",
-        "        except CloseoutError as error:",
-        (f"{DRILL}::test_a_drill_that_fails_holds_up_no_round",),
-    ),
-    Mutant(
-        "drill on AWS: what was not asked before the invocation ends is wrong",
-        DRILLS,
-        "                transient=True,",
-        "                transient=False,",
-        (f"{DRILL}::test_an_invocation_that_ends_leaves_the_rest_unknown",),
-    ),
-    Mutant(
-        "drill on AWS: a broken link is told by no metric",
-        "src/closeout/wiring/stack_patrols.py",
-        "        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))",
-        "        return Made(report, rounds)",
-        (f"{DRILL}::test_a_broken_link_is_told_once_a_day_by_log_and_metric",),
     ),
     Mutant(
         "drill on AWS: a failed check is no alarm",
