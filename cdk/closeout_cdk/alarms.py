@@ -15,6 +15,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from closeout.config.patrol import PatrolSettings
 from closeout_cdk.functions import Functions
 from closeout_cdk.parameters import STACK
 
@@ -27,6 +28,8 @@ MISSED = 3
 """Intervals without the end of a patrol."""
 FAILING = 3
 """Intervals in each of which patrol had errors, if they are an hour at least."""
+LATE = 2
+"""Intervals without the end of a drill, and an hour."""
 BAD_SIGNATURES = 10
 """In five minutes: one is a scanner, ten are a hook with another secret."""
 
@@ -40,7 +43,7 @@ class Alarms(Construct):
         name: str,
         *,
         functions: Functions,
-        patrol_minutes: int | None,
+        patrol: PatrolSettings,
         access_logs: logs.ILogGroup | None,
         email: str | None,
     ) -> None:
@@ -50,8 +53,8 @@ class Alarms(Construct):
         self._topic = self._make_topic(email) if email else None
         self._of_runs(functions)
         self._of_receiver(functions, access_logs)
-        if patrol_minutes is not None:
-            self._of_patrol(patrol_minutes)
+        if patrol.minutes is not None:
+            self._of_patrol(patrol.minutes, patrol.drill)
 
     def _of_runs(self, functions: Functions) -> None:
         failed = [
@@ -153,8 +156,8 @@ class Alarms(Construct):
             "requests without a valid signature: a hook with another secret, or somebody who tries",
         )
 
-    def _of_patrol(self, minutes: int) -> None:
-        """Watch the metrics that patrol's own log lines hold."""
+    def _of_patrol(self, minutes: int, drill: float | None) -> None:
+        """Watch the metrics that patrol's own log lines hold, those of its drills too."""
         period = Duration.minutes(minutes)
 
         def metric(name: str, statistic: str) -> cloudwatch.Metric:
@@ -177,6 +180,20 @@ class Alarms(Construct):
             1,
             "each patrol of the last hour, at least three, had errors: its log names what it cannot read",
             periods=min(failing, 1440 // minutes),
+        )
+        if drill is None:
+            return
+        self._alarm(
+            "DrillFailed",
+            metric("DrillFailed", "Maximum"),
+            1,
+            "checks of the last drill failed: patrol's log names each, with how to mend it",
+        )
+        self._alarm(
+            "DrillLate",
+            metric("DrillAge", "Minimum"),
+            LATE * int(drill) + 3_600,
+            "seconds since a drill ended: patrol's log says why none does",
         )
 
     def _counted(self, name: str, group: logs.ILogGroup, pattern: str, metric: str) -> cloudwatch.Metric:

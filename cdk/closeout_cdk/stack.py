@@ -79,7 +79,7 @@ class CloseoutStack(Stack):
             self,
             "Alarms",
             functions=self.functions,
-            patrol_minutes=config.patrol.minutes,
+            patrol=config.patrol,
             access_logs=self.api.access_logs,
             email=parameters.alarm_email,
         )

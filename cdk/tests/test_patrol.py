@@ -40,9 +40,9 @@ def test_the_schedule_follows_the_file(make: Make, patrol: str, rate: str | None
     """It starts the alias with the event of a round; without anything to look at there is none, and no alarm."""
     made = make(config=config(patrol))
     rules = [one["Properties"] for name, one in made.of("AWS::Events::Rule").items() if "Patrol" in name]
-    alarms = [name for name in made.of("AWS::CloudWatch::Alarm") if "Patrol" in name]
+    alarms = [name for name in made.of("AWS::CloudWatch::Alarm") if "Patrol" in name or "Drill" in name]
     assert [one["ScheduleExpression"] for one in rules] == ([rate] if rate else [])
-    assert len(alarms) == (2 if rate else 0)
+    assert len(alarms) == (4 if rate else 0)
     for rule in rules:
         (target,) = rule["Targets"]
         assert json.loads(target["Input"]) == {"patrol": {}}
@@ -52,6 +52,7 @@ def test_the_schedule_follows_the_file(make: Make, patrol: str, rate: str | None
     function = made.one("AWS::Lambda::Function", "PatrolFunction")
     assert set(json.loads(function["Environment"]["Variables"]["CLOSEOUT_PATROL"])) == {
         "deliveries",
+        "drill",
         "limit",
         "state",
     }
@@ -70,11 +71,29 @@ def test_silence_is_an_alarm(standard: Made) -> None:
     assert function["Environment"]["Variables"]["CLOSEOUT_METRICS"] == silent["Namespace"]
 
 
+@pytest.mark.parametrize(
+    ("patrol", "late"), [("{}", 176_400), ("{ drill: 12h }", 90_000), ("{ drill: off }", None)]
+)
+def test_a_failed_check_of_the_drill_is_an_alarm(make: Make, patrol: str, late: int | None) -> None:
+    """So is a drill that is not made. Without a drill there is neither."""
+    made = make(config=config(patrol))
+    alarms = [name for name in made.of("AWS::CloudWatch::Alarm") if "Drill" in name]
+    assert len(alarms) == (2 if late else 0)
+    if late is None:
+        return
+    failed = made.one("AWS::CloudWatch::Alarm", "DrillFailed")
+    assert (failed["MetricName"], failed["Statistic"], failed["Threshold"]) == ("DrillFailed", "Maximum", 1)
+    assert failed["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    old = made.one("AWS::CloudWatch::Alarm", "DrillLate")
+    assert (old["MetricName"], old["Statistic"], old["Threshold"]) == ("DrillAge", "Minimum", late)
+    assert failed["Namespace"] == old["Namespace"] == "closeout"
+
+
 @pytest.mark.parametrize("minutes", [1, 7, 59, 61, 720, 1440])
 def test_cloudwatch_takes_the_alarms_of_each_interval(make: Make, minutes: int) -> None:
     """It looks at a day, or at a week if a period is an hour at least: period times number."""
     made = make(config=config(f"{{ deliveries: {minutes}m }}"))
-    for name in ("PatrolSilent", "PatrolErrors"):
+    for name in ("PatrolSilent", "PatrolErrors", "DrillFailed", "DrillLate"):
         alarm = made.one("AWS::CloudWatch::Alarm", name)
         longest = 7 * 86_400 if alarm["Period"] >= 3_600 else 86_400
         assert alarm["Period"] * alarm["EvaluationPeriods"] <= longest
@@ -134,12 +153,13 @@ def test_patrol_starts_the_worker_and_no_other_function(standard: Made) -> None:
         assert decision(may, "secretsmanager:GetSecretValue", arn) == expected
 
 
-def test_no_step_may_start_patrol_or_touch_it(standard: Made) -> None:
-    """The worker's policy denies it, as for the other functions."""
+def test_no_step_may_touch_patrol(standard: Made) -> None:
+    """The worker's policy denies it, as for the other functions; it may start rechecks by the alias."""
     account = Account(standard)
     worker = account.statements("WorkerPolicy")
     function = account.arn(next(name for name in standard.of("AWS::Lambda::Function") if "Patrol" in name))
-    for action in ("lambda:InvokeFunction", "lambda:UpdateFunctionCode", "lambda:DeleteFunction"):
+    assert decision(worker, "lambda:InvokeFunction", function) == "neither", "only its alias, for rechecks"
+    for action in ("lambda:UpdateFunctionCode", "lambda:DeleteFunction"):
         assert decision(worker, action, function) == "Deny"
     logs = account.arn(next(name for name in standard.of("AWS::Logs::LogGroup") if "Patrol" in name))
     assert decision(worker, "logs:DeleteLogGroup", logs) == "Deny"

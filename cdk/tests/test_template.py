@@ -261,6 +261,8 @@ def test_what_was_chosen_to_be_kept_is_kept_and_told(make: Make) -> None:
 ALARMS = {
     "ApiThrottles",
     "DeadLetters",
+    "DrillFailed",
+    "DrillLate",
     "FailedExecutions",
     "FailedRuns",
     "ManyOperations",

@@ -68,6 +68,7 @@ OUTPUTS = {
     "TableName": "closeout-ledger",
     "BucketName": "closeout-bodies",
     "WorkerAlias": f"arn:aws:lambda:{REGION}:123456789012:function:worker:live",
+    "PatrolAlias": f"arn:aws:lambda:{REGION}:123456789012:function:patrol:live",
     "Region": REGION,
     "ApiId": "abc123",
 }

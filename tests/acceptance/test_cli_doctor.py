@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,6 @@ from closeout.actions.registry import builtin
 from closeout.checks.registry import CHECKS
 from closeout.cli import exits
 from closeout.config.load import load
-from closeout.core.runs import FIRST_RUNS, NOTHING_THERE
-from closeout.ledger.dynamodb.empty_runs import EmptyRuns
 from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ledger.dynamodb.table import Table
 from closeout.testing.aws import FakeAws
@@ -156,17 +155,25 @@ def test_a_repository_that_is_not_there_is_told_once(scene: Machine) -> None:
 # --- a stack ----------------------------------------------------------------------------------------------
 
 
-def worker(world: StackWorld, account: str = "123456789012") -> None:
-    """Make the function whose role the stack's runs have."""
-    role = f"arn:aws:iam::{account}:role/worker"
+def functions(world: StackWorld) -> None:
+    """Make the function whose role the stack's runs have, and patrol's, which looks once a day."""
+    role = "arn:aws:iam::123456789012:role/worker"
     client = world.client("lambda")
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     world.client("iam").create_role(RoleName="worker", AssumeRolePolicyDocument=trust)
     code = {"ZipFile": b"PK\x05\x06" + b"\0" * 18}
-    client.create_function(
-        FunctionName="worker", Runtime="python3.13", Role=role, Handler="h.h", Code=code, Publish=True
-    )
-    client.create_alias(FunctionName="worker", Name="live", FunctionVersion="1")
+    patrol = {"deliveries": None, "state": 86_400.0, "a-later-key": 1}
+    for name, variables in (("worker", {}), ("patrol", {"CLOSEOUT_PATROL": json.dumps(patrol)})):
+        client.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=role,
+            Handler="h.h",
+            Code=code,
+            Environment={"Variables": variables},
+            Publish=True,
+        )
+        client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
 
 
 def test_a_stack_is_drilled_with_its_own_token_and_its_workers_role(tmp_path: Path, cloud: FakeAws) -> None:
@@ -174,7 +181,9 @@ def test_a_stack_is_drilled_with_its_own_token_and_its_workers_role(tmp_path: Pa
     with stack_world(tmp_path, cloud) as world:
         automations = load(world.config, builtin()).automations
         deploy(world.client("dynamodb"), OUTPUTS["TableName"], automations, world.github.url)
-        worker(world)
+        functions(world)
+        marks = DynamoMarks(Table(world.client("dynamodb"), OUTPUTS["TableName"]))
+        marks.save_mark("report", "lists", {"ended_at": time.time() - 2 * 3_600.0, "errors": []})
         hook = world.github.add_hook(
             "acme/shop", url=world.hook_url, secret=FIRST, events=("pull_request", "delete")
         )
@@ -194,19 +203,18 @@ def test_a_stack_is_drilled_with_its_own_token_and_its_workers_role(tmp_path: Pa
             set(),
         )
         assert {"hook-secret", "hook-ping", "aws-account", "aws-permissions", "paused", "clock"} <= set(found)
-        assert not {"disk", "ledger", "server", "secret-webhook", "patrol-lists"} & set(found)
-        table = Table(world.client("dynamodb"), OUTPUTS["TableName"])
-        unread = {"ended_at": 1.0, "errors": ["acme/shop: GitHub answered 500"]}
-        DynamoMarks(table).save_mark("report", "lists", unread)
-        for _ in range(FIRST_RUNS):
-            EmptyRuns(table).note(automations[0].name, NOTHING_THERE)
+        assert not {"disk", "ledger", "server", "secret-webhook"} & set(found)
+        assert [found[name]["state"] for name in ("patrol-lists", "patrol-logs")] == ["fine", "skipped"]
         hook.secret = "another"
         cloud.application.simulation.denied.add("cloudformation:DeleteStack")
         world.closeout("pause", "--stack", STACK)
+        marks.save_mark(
+            "report", "lists", {"ended_at": time.time() - 3 * 86_400.0, "errors": ["acme/shop: 500"]}
+        )
         code, found = drilled()
         assert (code, {name for name, one in found.items() if one["ok"] is False}) == (
             exits.FAILED,
-            {"hook-secret", "aws-permissions", "paused", "patrol-errors", "empty-runs"},
+            {"hook-secret", "aws-permissions", "paused", "patrol-lists", "patrol-errors"},
         )
         assert "role/worker lacks cloudformation:DeleteStack" in found["aws-permissions"]["what"]
         world.config.write_text(world.config.read_text().replace("branches: [develop]", "branches: [main]"))

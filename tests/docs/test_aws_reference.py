@@ -239,7 +239,7 @@ def test_each_promise_links_its_tests_or_says_that_there_are_none() -> None:
 
 RUN_BY = {
     "closeout check": ("tests/acceptance/test_cli_basics.py", '"check"'),
-    "closeout drill": ("tests/acceptance/test_cli_doctor.py", '"drill"'),
+    "closeout drill --stack": ("tests/acceptance/test_cli_doctor.py", '"drill", "--stack"'),
     "closeout guard": ("tests/aws/test_guard.py", '"guard"'),
     "closeout permissions": ("tests/acceptance/test_cli_secret.py", '"permissions"'),
     "closeout runs list": ("tests/acceptance/test_cli_stack.py", '"runs", "list"'),

@@ -8,6 +8,8 @@ LEASE = "tests/contract/test_patrol_lease.py"
 PATROLS = "tests/unit/wiring/test_stack_patrols.py"
 MARKS = "src/closeout/ledger/dynamodb/marks.py"
 WIRING = "src/closeout/wiring/stack_patrols.py"
+DRILL = "tests/unit/wiring/test_stack_drills.py"
+DRILLS = "src/closeout/wiring/stack_drills.py"
 CDK = "cdk/tests/test_patrol.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -88,6 +90,34 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if now - lists >= settings.state:",
         (f"{PATROLS}::test_another_configuration_begins_at_once",),
     ),
+    Mutant(
+        "drill on AWS: what could not be asked counts as fine",
+        DRILLS,
+        '        return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)',
+        '        return DrillFigures(states.count("wrong"), int(unfinished), age)',
+        (f"{DRILL}::test_what_cannot_be_asked_is_unknown_and_not_fine",),
+    ),
+    Mutant(
+        "drill on AWS: one that fails ends the round",
+        DRILLS,
+        "        except Exception as error:  # noqa: BLE001 - a round must outlive whatever a drill meets",
+        "        except CloseoutError as error:",
+        (f"{DRILL}::test_a_drill_that_fails_holds_up_no_round",),
+    ),
+    Mutant(
+        "drill on AWS: what was not asked before the invocation ends is wrong",
+        DRILLS,
+        "                transient=True,",
+        "                transient=False,",
+        (f"{DRILL}::test_an_invocation_that_ends_leaves_the_rest_unknown",),
+    ),
+    Mutant(
+        "drill on AWS: a broken link is told by no metric",
+        "src/closeout/wiring/stack_patrols.py",
+        "        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))",
+        "        return Made(report, rounds)",
+        (f"{DRILL}::test_a_broken_link_is_told_once_a_day_by_log_and_metric",),
+    ),
 )
 STACK: tuple[Mutant, ...] = (
     Mutant(
@@ -110,5 +140,12 @@ STACK: tuple[Mutant, ...] = (
         "            treat_missing_data=missing.BREACHING if silence else missing.NOT_BREACHING,",
         "            treat_missing_data=missing.NOT_BREACHING,",
         (f"{CDK}::test_silence_is_an_alarm",),
+    ),
+    Mutant(
+        "drill on AWS: a failed check is no alarm",
+        "cdk/closeout_cdk/alarms.py",
+        '            metric("DrillFailed", "Maximum"),',
+        '            metric("DrillUnknown", "Maximum"),',
+        (f"{CDK}::test_a_failed_check_of_the_drill_is_an_alarm",),
     ),
 )

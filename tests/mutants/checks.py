@@ -104,7 +104,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "checks: a finding of a drill is told again and again",
-        "src/closeout/wiring/drills.py",
+        "src/closeout/checks/check.py",
         'if result.state == "wrong" and before.get(check.id) != "wrong":',
         'if result.state == "wrong":',
         ("tests/unit/wiring/test_drills.py::test_only_what_was_not_wrong_before_is_news",),

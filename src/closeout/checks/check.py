@@ -6,11 +6,12 @@ reference page say the same. Its result has one of four states, because "could n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.redact import Redactor
 
 if TYPE_CHECKING:
     from closeout.checks.world import World
@@ -136,3 +137,21 @@ def listed(texts: Iterable[str]) -> str:
     known = list(dict.fromkeys(texts))
     more = [f"and {len(known) - NAMED} more"] if len(known) > NAMED else []
     return "; ".join([*known[:NAMED], *more])
+
+
+def redacted(outcomes: Iterable[Outcome], redactor: Redactor) -> Iterator[Outcome]:
+    """Yield outcomes whose sentences hold no secret that the redactor knows."""
+    for outcome in outcomes:
+        yield outcome._replace(result=outcome.result._replace(what=redactor.text(outcome.result.what)))
+
+
+def news(outcomes: Iterable[Outcome], before: Mapping[str, str]) -> list[str]:
+    """Return a line for each finding that the drill before did not have, and for each that is gone."""
+    lines = []
+    for one in outcomes:
+        check, result, _ = one
+        if result.state == "wrong" and before.get(check.id) != "wrong":
+            lines.append(f"drill: {check.id}: {result.what}. Breaks: {check.breaks}. Mend: {one.fix}")
+        elif result.state == "fine" and before.get(check.id) == "wrong":
+            lines.append(f"drill: {check.id} is fine again")
+    return lines

@@ -32,7 +32,7 @@ def _watching(ask: Callable[[World], Result]) -> Callable[[World], Result]:
 
 
 def _fresh(kind: str, world: World) -> Result:
-    every: float | None = getattr(world.loaded.settings.patrol, KINDS[kind])
+    every: float | None = getattr(world.patrol, KINDS[kind])
     if every is None:
         return skipped(f"the file says `patrol: {{ {KINDS[kind]}: off }}`")
     last = world.ledger.last_patrols()
@@ -72,6 +72,7 @@ def empty(world: World) -> Result:
     return wrong(listed(found)) if found else fine("no automation found nothing in its first runs")
 
 
+PATROL_NOW = "run `closeout patrol --once` (`closeout patrol --stack NAME` for a stack), which names what it cannot read"
 _FRESH = "closings that GitHub did not deliver are not found"
 
 CHECKS = (
@@ -80,7 +81,7 @@ CHECKS = (
         group="Patrol",
         looks="patrol has read the lists of closed pull requests lately",
         breaks=_FRESH,
-        fix="run `closeout patrol --once`, which names what it cannot read",
+        fix=PATROL_NOW,
         ask=_watching(partial(_fresh, "lists")),
         after=("configuration", "ledger", "server"),
     ),
@@ -89,7 +90,7 @@ CHECKS = (
         group="Patrol",
         looks="patrol has read the delivery logs lately",
         breaks=_FRESH,
-        fix="run `closeout patrol --once`, which names what it cannot read",
+        fix=PATROL_NOW,
         ask=_watching(partial(_fresh, "logs")),
         after=("configuration", "ledger", "server"),
     ),

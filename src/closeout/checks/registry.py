@@ -26,8 +26,6 @@ CHECKS: tuple[Check, ...] = (
 OF_A_MACHINE = (
     *(check.id for check in files.CHECKS if check.id not in ("configuration", "secret-github")),
     *(check.id for check in machine.CHECKS if check.id not in ("clock", "paused")),
-    "patrol-lists",
-    "patrol-logs",
     "aws-credentials",
     "aws-role",
     "aws-cloudformation-role",

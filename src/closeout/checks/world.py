@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from closeout.config.load import Loaded
+from closeout.config.patrol import PatrolSettings
 from closeout.core.errors import CloseoutError, ServiceError
 from closeout.patrol.reader import Reader
 from closeout.ports import AwsTarget, ClientFactory, Http, Secrets
@@ -269,6 +270,11 @@ class World:
         if text:
             return self.outside.setting(text, "public-url")
         return self.ledger.base() if self.ledger.exists() else None
+
+    @property
+    def patrol(self) -> PatrolSettings:
+        """How often patrol looks. Raises what reading it raises."""
+        return self.loaded.settings.patrol
 
     def limits(self) -> Page:
         """Return GitHub's answer about the token's limit, which costs nothing. Raises `ServiceError`."""

@@ -65,7 +65,7 @@ def drill(*, config: Path, db: Path | None, stack_name: str | None, as_json: boo
     """Make the checks of `closeout doctor`, after GitHub was asked to ping each webhook that leads here.
 
     If a server runs on the ledger, it makes them, with its own secrets and rights, and this command waits. A server does so
-    by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong.
+    by itself once a day (`patrol: { drill: 1d }`) and says in its log and its metrics what is wrong; so does a stack.
 
     With --stack it goes by the deployed configuration, and asks with your AWS credentials and the stack's token: the webhooks that lead to the stack, the token's
     rights, and whether the worker's role is in the right account and has the rights that it needs.

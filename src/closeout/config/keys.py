@@ -40,7 +40,7 @@ KEYS: tuple[Key, ...] = (
     Key("protect", "tags", "map of tag to value pattern", "none", "closeout does not delete resources with such a tag, nor stacks that contain one. If it cannot read the tags, it rejects the plan. `*` matches any value."),
     Key("patrol", "deliveries", "duration or `off`", "`5m`", "How often patrol reads the delivery logs of the hooks that lead to this server."),
     Key("patrol", "state", "duration or `off`", "`60m`", "How often patrol reads the lists of closed pull requests; also at the start of `serve`."),
-    Key("patrol", "drill", "duration or `off`", "`1d`", "How often `serve` makes the checks of `closeout drill`, the first time one interval after its first start."),
+    Key("patrol", "drill", "duration or `off`", "`1d`", "How often `serve`, or patrol's function on AWS, makes the checks of `closeout drill`, the first time one interval after its first start."),
     Key("patrol", "limit", "integer or `off`", "10", "Runs that one patrol may start for orphans. Closings are not limited."),
     Key("automation", "on", "event, list of events, or map of event to filters", "", "What starts it, as a workflow's `on` in GitHub Actions. Required. `pull_request` needs explicit `types`."),
     Key("automation", "bases", "`ever` or `at-close`", "`ever` if every destructive step deletes by itself exactly what it names and no input contains the base, else `at-close`", "Whether `branches` of a closed pull request are compared with each base that it ever had, or with the one at its close."),

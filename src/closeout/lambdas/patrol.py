@@ -82,7 +82,7 @@ def patrol(
         found = made.patrol(execution, remaining, everything=bool(asked.get("everything")))
         if found is None:
             return dict(BUSY)
-        to_stdout(patrol_log.line(*found, os.environ["CLOSEOUT_METRICS"], time.time()))
+        to_stdout(patrol_log.line(found, os.environ["CLOSEOUT_METRICS"], time.time()))
         return _told(found.report.with_notes())
 
     report: dict[str, Any] = context.step(work, "patrol", ONCE)

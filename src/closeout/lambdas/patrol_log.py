@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 
 from closeout.core.terminal import escaped_json
-from closeout.patrol.report import Report
-from closeout.wiring.rounds import Rounds
+from closeout.wiring.stack_patrols import Made
+
+SECONDS = ("DrillAge",)
+"""Metrics that count no things."""
 
 
-def line(report: Report, rounds: Rounds | None, namespace: str, now: float) -> str:
-    """Return the line of a round that ended; `rounds` is None if the configuration could not be read."""
-    found = metrics(report, rounds)
+def line(made: Made, namespace: str, now: float) -> str:
+    """Return the line of a round that ended."""
+    report, found = made.report, metrics(made)
     about = {
         "Namespace": namespace,
         "Dimensions": [[]],
-        "Metrics": [{"Name": name, "Unit": "Count"} for name in found],
+        "Metrics": [{"Name": name, "Unit": "Seconds" if name in SECONDS else "Count"} for name in found],
     }
     value = {
         "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [about]},
@@ -32,8 +34,9 @@ def line(report: Report, rounds: Rounds | None, namespace: str, now: float) -> s
     return escaped_json(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
 
 
-def metrics(report: Report, rounds: Rounds | None) -> dict[str, int]:
+def metrics(made: Made) -> dict[str, int]:
     """Return the metrics of a round by name: few, because AWS bills each. The line has the rest."""
+    report, rounds, drill = made
     found = {
         "PatrolRounds": 1,
         "PatrolErrors": len(report.errors),
@@ -45,4 +48,8 @@ def metrics(report: Report, rounds: Rounds | None) -> dict[str, int]:
         found["PatrolRepositories"] = report.repositories
     if rounds is not None:
         found["PatrolOrphans"] = rounds.figures().orphans
+    if drill is not None:
+        found["DrillAge"] = int(drill.age)
+        if drill.failed is not None and drill.unknown is not None:
+            found |= {"DrillFailed": drill.failed, "DrillUnknown": drill.unknown}
     return found

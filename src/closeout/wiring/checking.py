@@ -6,24 +6,23 @@ A command reads the ledger beside whatever server runs on it; the server uses th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
-from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.checks.check import redacted
 from closeout.checks.world import World
 from closeout.config.load import Loaded, load
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Requests, Views, place
-from closeout.ports import Http, Secrets
-from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
+from closeout.wiring.clients import configured_clients
+from closeout.wiring.outside import Outside
 
 if TYPE_CHECKING:
-    from closeout.adapters.github import GitHubClient
     from closeout.checks.check import Check, Outcome
 
 LAST = "report"
@@ -32,40 +31,6 @@ LAST = "report"
 
 NEWEST = 500
 """Deliveries that are looked at for the webhooks by which they came."""
-
-
-class Outside:
-    """`checks.world.Outside` over the clients of a process."""
-
-    def __init__(self, clients: SharedClients) -> None:
-        self.clients = clients
-
-    @property
-    def github(self) -> GitHubClient:
-        """GitHub's API with the configured token."""
-        return self.clients.github
-
-    @property
-    def secrets(self) -> Secrets:
-        """Secrets by reference."""
-        return self.clients.secrets
-
-    @property
-    def http(self) -> Http:
-        """Plain HTTP."""
-        return self.clients.http
-
-    def webhooks(self, target: str) -> Hooks:
-        """Return the webhooks of a repository or an organization."""
-        return Hooks(LazyGitHub(self.clients), Target.parse(target), hints=False)
-
-    def same_webhook(self, one: str, other: str) -> bool:
-        """Whether two URLs are the same webhook."""
-        return same_webhook(one, other)
-
-    def setting(self, text: str, key: str) -> str:
-        """Return a URL of the file."""
-        return setting_value(text, key)
 
 
 class LedgerFile:
@@ -163,9 +128,3 @@ def inspect(
         yield from redacted(registry.ask(world, told=told), redactor)
     finally:
         ledger.close()
-
-
-def redacted(outcomes: Iterable[Outcome], redactor: Redactor) -> Iterator[Outcome]:
-    """Yield outcomes whose sentences hold no secret that the redactor knows."""
-    for outcome in outcomes:
-        yield outcome._replace(result=outcome.result._replace(what=redactor.text(outcome.result.what)))

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from closeout.checks.check import news, redacted
 from closeout.checks.world import World
 from closeout.core.errors import CloseoutError
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Ledger
-from closeout.wiring.checking import redacted
 
 if TYPE_CHECKING:
     from closeout.checks.check import Outcome
@@ -120,14 +120,3 @@ class Drills:
         ):
             if result.state == "wrong":
                 told(f"warning: {result.what}: {result.fix or check.fix}")
-
-
-def news(outcomes: list[Outcome], before: Mapping[str, str]) -> list[str]:
-    """Return a line for each finding that the drill before did not have, and for each that is gone."""
-    lines = []
-    for check, result, _ in outcomes:
-        if result.state == "wrong" and before.get(check.id) != "wrong":
-            lines.append(f"drill: {check.id}: {result.what}; {result.fix or check.fix}")
-        elif result.state == "fine" and before.get(check.id) == "wrong":
-            lines.append(f"drill: {check.id} is fine again")
-    return lines

@@ -26,11 +26,12 @@ from closeout.ports import Execution, Request
 from closeout.run.deps import RunDeps
 from closeout.run.workflow import make_run_function
 from closeout.wiring import cleaning, recovery
-from closeout.wiring.checking import LedgerFile, Outside
+from closeout.wiring.checking import LedgerFile
 from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients, configured_clients, setting_value
 from closeout.wiring.drills import Drills
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.outside import Outside
 from closeout.wiring.patrols import Patrols
 from closeout.wiring.rechecks import Mark, Rechecks
 from closeout.wiring.reruns import Reruns

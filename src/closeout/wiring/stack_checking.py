@@ -5,24 +5,29 @@ A stack has no machine, no file beside it and no secret in an environment, so on
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
 from closeout.checks import registry
+from closeout.checks.check import redacted
 from closeout.checks.world import WEBHOOK, World
 from closeout.config.load import Loaded
 from closeout.config.load import load as load_file
+from closeout.config.patrol import PatrolSettings
+from closeout.core.closing import WEBHOOK as BY_WEBHOOK
+from closeout.core.closing import heard_by
 from closeout.core.redact import Redactor
 from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ports import AwsTarget
-from closeout.wiring.checking import Outside, redacted
 from closeout.wiring.clients import configured_clients
 from closeout.wiring.deployed import as_loaded, check_same, read_deployed
+from closeout.wiring.outside import Outside
 from closeout.wiring.rounds import LAST
 from closeout.wiring.stack import Stack, open_stack
 from closeout.wiring.stack_ledger import StackLedger
@@ -51,14 +56,18 @@ class StackLook:
     def heard(self, repository: str) -> frozenset[str]:
         """Return the ids of the webhooks by which the newest deliveries of a repository came."""
         newest = self._ledger.views.deliveries(NEWEST)
-        return frozenset(one.hook for one in newest if (one.repository or "").lower() == repository.lower())
+        return frozenset(
+            one.hook
+            for one in newest
+            if (one.repository or "").lower() == repository.lower() and heard_by(one.origin) == BY_WEBHOOK
+        )
 
     def last_patrols(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what patrol's function keeps of its last rounds."""
+        """Return what the last patrols saw."""
         return DynamoMarks(self._ledger.table).marks(LAST)
 
     def empty_runs(self) -> Mapping[str, int]:
-        """Return the counts of automations that have never found anything."""
+        """Return the runs that found nothing, by automation."""
         return self._ledger.empty_runs.counts()
 
     def paused(self) -> str | None:
@@ -72,8 +81,9 @@ class StackWorld(World):
     stack: Stack
 
     def identity(self, target: AwsTarget) -> Mapping[str, Any]:
-        """Return account and ARN of the worker's role, and the time of AWS's answer."""
-        del target
+        """Return account and ARN of the worker's role, and the time of AWS's answer; of a step's role what its ARN says."""
+        if target.assume_role:
+            return of_role(target.assume_role)
         return self.once("worker", self._worker)
 
     def iam(self, target: AwsTarget) -> Any:
@@ -81,12 +91,31 @@ class StackWorld(World):
         del target
         return self.stack.client("iam")
 
-    def _worker(self) -> Mapping[str, Any]:
-        found = self.stack.client("lambda").get_function_configuration(
-            FunctionName=self.stack.output("WorkerAlias")
+    @property
+    def patrol(self) -> PatrolSettings:
+        """How often patrol's function looks, which its own variables say. Raises `ServiceError`, `Unavailable`."""
+        return self.once("patrol", self._patrol)
+
+    def _patrol(self) -> PatrolSettings:
+        variables = self._function("PatrolAlias").get("Environment", {}).get("Variables", {})
+        given = json.loads(variables["CLOSEOUT_PATROL"])
+        known = {field.name for field in fields(PatrolSettings)}
+        return PatrolSettings(**{name: value for name, value in given.items() if name in known})
+
+    def _function(self, output: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.stack.client("lambda").get_function_configuration(
+            FunctionName=self.stack.output(output)
         )
-        role = str(found["Role"])
-        return {"Arn": role, "Account": role.split(":")[4], "ResponseMetadata": found["ResponseMetadata"]}
+        return found
+
+    def _worker(self) -> Mapping[str, Any]:
+        found = self._function("WorkerAlias")
+        return {**of_role(str(found["Role"])), "ResponseMetadata": found["ResponseMetadata"]}
+
+
+def of_role(arn: str) -> Mapping[str, Any]:
+    """Return an ARN and the account that it names, as `GetCallerIdentity` does."""
+    return {"Arn": arn, "Account": arn.split(":")[4]}
 
 
 def inspect_stack(

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from closeout.adapters.clock import SystemClock
 from closeout.adapters.hooks import same_webhook
+from closeout.checks.world import WEBHOOK
 from closeout.config.load import Loaded
 from closeout.config.patrol import PatrolSettings
 from closeout.config.settings import Settings
@@ -43,6 +44,7 @@ from closeout.wiring.deployed import read_deployed
 from closeout.wiring.orphans import OrphanRounds
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
+from closeout.wiring.stack_drills import DrillFigures, StackDrills
 from closeout.wiring.stack_ledger import Place, StackLedger
 from closeout.wiring.stack_looks import StackLooks, open_looks
 from closeout.wiring.stack_runtime import boto_clients
@@ -62,10 +64,11 @@ Accept = Callable[[NewDelivery, Sequence[NewRun]], Accepted]
 
 
 class Made(NamedTuple):
-    """A round that was made. `rounds` is None where the configuration could not be read."""
+    """A round that was made. `rounds` is None where the configuration could not be read, `drill` where nothing is known of one."""
 
     report: Report
     rounds: Rounds | None
+    drill: DrillFigures | None = None
 
 
 class StackPatrols:
@@ -83,9 +86,11 @@ class StackPatrols:
         redactor: Redactor,
         clock: Clock,
         pause: Callable[[float], None] = time.sleep,
+        drills: StackDrills | None = None,
     ) -> None:
         self.ledger = ledger
         self.settings = settings
+        self._drills = drills
         self._clients = clients
         self._accept = accept
         self._name = name
@@ -120,7 +125,7 @@ class StackPatrols:
             lease.give_up()
 
     def _round(self, *, everything: bool) -> Made:
-        rounds, report = None, Report()
+        loaded, rounds, report = None, None, Report()
         try:
             if self.ledger.deployed.is_removed():
                 report.notes.append("the stack is being deleted, so patrol starts nothing")
@@ -145,7 +150,9 @@ class StackPatrols:
             report.failed(error)
         report.errors = list(map(self._redact, report.errors))
         report.notes = list(map(self._redact, report.notes))
-        return Made(report, rounds)
+        if loaded is None or self._drills is None:
+            return Made(report, rounds)
+        return Made(report, rounds, self._drills.round(loaded, self._marks, self._remaining))
 
     def clean(self, target: str, by: str) -> str:
         """Start the run that deletes an orphan; return its execution, or why there is none."""
@@ -327,24 +334,44 @@ def open_stack_patrols(
         float(environment["CLOSEOUT_RETENTION_DAYS"]),
     )
     redactor = Redactor()
+    token, api_url = (
+        f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}",
+        environment["CLOSEOUT_API_URL"],
+    )
+    report, webhook = LogJournal(clock, redactor.text).report, environment["CLOSEOUT_WEBHOOK_URL"]
     clients = SharedClients(
         clock,
         redactor.add,
-        api_url=environment["CLOSEOUT_API_URL"],
-        token=f"aws-secretsmanager:{environment['CLOSEOUT_GITHUB_SECRET']}",
+        api_url=api_url,
+        token=token,
         region=region,
         directory=Path(),
         secrets_client=lambda _region: client("secretsmanager"),
-        report=LogJournal(clock, redactor.text).report,
+        report=report,
+    )
+    ledger = StackLedger(place, client, clock)
+    settings = PatrolSettings(**json.loads(environment["CLOSEOUT_PATROL"]))
+    drills = StackDrills(
+        ledger,
+        clients,
+        Settings(
+            patrol=settings, secrets_github=token, api_url=api_url, public_url=webhook.removesuffix(WEBHOOK)
+        ),
+        worker=environment["CLOSEOUT_WORKER"],
+        redactor=redactor,
+        now=clock.now,
+        pause=pause,
+        told=report,
     )
     return StackPatrols(
-        StackLedger(place, client, clock),
+        ledger,
         clients,
         accept,
-        PatrolSettings(**json.loads(environment["CLOSEOUT_PATROL"])),
+        settings,
         name=environment["CLOSEOUT_STACK"],
-        webhook=environment["CLOSEOUT_WEBHOOK_URL"],
+        webhook=webhook,
         redactor=redactor,
         clock=clock,
         pause=pause,
+        drills=drills,
     )

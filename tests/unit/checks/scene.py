@@ -29,8 +29,9 @@ from closeout.ports import AwsTarget
 from closeout.testing.aws import FakeAws
 from closeout.testing.github import TOKEN, FakeGitHub
 from closeout.testing.github.webhooks import Hook
-from closeout.wiring.checking import LedgerFile, Outside
+from closeout.wiring.checking import LedgerFile
 from closeout.wiring.clients import configured_clients
+from closeout.wiring.outside import Outside
 
 SECRET = "the-secret-of-the-webhook"
 ACCOUNT = "123456789012"

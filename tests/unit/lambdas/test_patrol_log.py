@@ -7,12 +7,14 @@ import json
 from bench import costs
 from closeout.lambdas.patrol_log import line
 from closeout.patrol.report import Report
+from closeout.wiring.stack_drills import DrillFigures
+from closeout.wiring.stack_patrols import Made
 
 
 def test_a_line_has_the_report_and_its_metrics() -> None:
     """Each metric is named once, and has its value beside it. Odd text breaks no line."""
     report = Report(recovered=2, started=1, gaps=1, errors=["no \ud800\n\x1b[31m answer"], repositories=3)
-    text = line(report, None, "closeout/staging", 1_700_000_000.5)
+    text = line(Made(report, None, DrillFigures(2, 1, 60.5)), "closeout/staging", 1_700_000_000.5)
     assert "\n" not in text
     assert "\x1b" not in text
     found = json.loads(text)
@@ -27,6 +29,12 @@ def test_a_line_has_the_report_and_its_metrics() -> None:
         "PatrolRecovered": 2,
         "PatrolGaps": 1,
         "PatrolRepositories": 3,
+        "DrillAge": 60,
+        "DrillFailed": 2,
+        "DrillUnknown": 1,
+    }
+    assert {one["Name"]: one["Unit"] for one in about["Metrics"] if one["Unit"] != "Count"} == {
+        "DrillAge": "Seconds"
     }
     assert len(values) + len(["PatrolOrphans"]) == costs.PATROL_METRICS
     assert (found["level"], found["deliveries"]["recovered"]) == ("error", 2)
@@ -34,6 +42,13 @@ def test_a_line_has_the_report_and_its_metrics() -> None:
 
 def test_a_round_without_lists_says_nothing_of_them() -> None:
     """Zero repositories would look like a loss of coverage."""
-    found = json.loads(line(Report(), None, "closeout", 1.0))
+    found = json.loads(line(Made(Report(), None), "closeout", 1.0))
     assert "PatrolRepositories" not in found
     assert found["level"] == "info"
+
+
+def test_before_the_first_drill_no_line_says_that_nothing_failed() -> None:
+    """Nobody knows yet."""
+    found = json.loads(line(Made(Report(), None, DrillFigures(None, None, 5.0)), "closeout", 1.0))
+    assert found["DrillAge"] == 5
+    assert not {"DrillFailed", "DrillUnknown"} & set(found)

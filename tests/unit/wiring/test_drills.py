@@ -12,13 +12,13 @@ import pytest
 
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
-from closeout.checks.check import Check, Outcome, Result, fine, skipped, unknown, wrong
+from closeout.checks.check import Check, Outcome, Result, fine, news, skipped, unknown, wrong
 from closeout.checks.world import World
 from closeout.config.load import load_text
 from closeout.core.redact import Redactor
 from closeout.ledger.sqlite import Ledger
 from closeout.wiring.checking import LedgerFile
-from closeout.wiring.drills import Drills, news
+from closeout.wiring.drills import Drills
 from tests.until import until
 
 CONFIG = "version: 1\nautomations:\n  a: { on: { push: {} }, status: false, steps: [{ uses: shell, destructive: false, with: { run: 'true' } }] }\n"
@@ -108,7 +108,7 @@ def test_only_what_was_not_wrong_before_is_news() -> None:
     """A finding is told once while it lasts, and once when it is gone; what nobody knows is no news."""
 
     def outcome(name: str, result: Result) -> Outcome:
-        check = Check(id=name, group="", looks="", breaks="", fix="mend it", ask=lambda _world: result)
+        check = Check(id=name, group="", looks="", breaks="this", fix="mend it", ask=lambda _world: result)
         return Outcome(check, result)
 
     outcomes = [
@@ -120,4 +120,7 @@ def test_only_what_was_not_wrong_before_is_news() -> None:
         outcome("good", fine("good")),
     ]
     before = {"old": "wrong", "mended": "wrong", "lost": "wrong", "gone": "wrong", "good": "fine"}
-    assert news(outcomes, before) == ["drill: new: broken; mend it", "drill: mended is fine again"]
+    assert news(outcomes, before) == [
+        "drill: new: broken. Breaks: this. Mend: mend it",
+        "drill: mended is fine again",
+    ]

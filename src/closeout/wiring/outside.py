@@ -1,0 +1,40 @@
+"""What the checks ask beyond closeout's own store, over the clients of a process: for a machine, and for a stack.
+
+Apart from `checking`, which reads a SQLite file: the functions of a stack do not have its libraries.
+"""
+
+from __future__ import annotations
+
+from closeout.adapters.hooks import Hooks, Target, same_webhook
+from closeout.ports import Http, Secrets
+from closeout.wiring.clients import LazyGitHub, SharedClients, setting_value
+
+
+class Outside:
+    """`checks.world.Outside` over the clients of a process."""
+
+    def __init__(self, clients: SharedClients, github: LazyGitHub | None = None) -> None:
+        self.clients = clients
+        self.github = github or LazyGitHub(clients)
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secrets by reference."""
+        return self.clients.secrets
+
+    @property
+    def http(self) -> Http:
+        """Plain HTTP."""
+        return self.clients.http
+
+    def webhooks(self, target: str) -> Hooks:
+        """Return the webhooks of a repository or an organization."""
+        return Hooks(self.github, Target.parse(target), hints=False)
+
+    def same_webhook(self, one: str, other: str) -> bool:
+        """Whether two URLs are the same webhook."""
+        return same_webhook(one, other)
+
+    def setting(self, text: str, key: str) -> str:
+        """Return a URL of the file."""
+        return setting_value(text, key)

@@ -1,0 +1,161 @@
+"""The drill of a stack: patrol's function makes the checks once a day, after its round, with the rights that patrol has.
+
+It leaves out what only a person's credentials or a machine can show: IAM's simulation, and the clock. Nothing that a drill
+meets fails a round. When it last ended is in the ledger's table, because the function forgets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from closeout.checks import registry
+from closeout.checks.check import news, redacted
+from closeout.checks.world import World
+from closeout.config.load import Loaded
+from closeout.config.settings import Settings
+from closeout.core.errors import CloseoutError, ServiceError
+from closeout.core.redact import Redactor
+from closeout.core.units import HOUR
+from closeout.ledger.dynamodb.marks import DynamoMarks
+from closeout.ports import AwsTarget
+from closeout.wiring.clients import LazyGitHub, SharedClients
+from closeout.wiring.outside import Outside
+from closeout.wiring.stack_checking import StackLook, of_role
+from closeout.wiring.stack_ledger import StackLedger
+
+KIND, LAST = "drill", "last"
+"""Where the table keeps what the last drill found."""
+CHECKS = tuple(check for check in registry.ON_STACK if check.id not in ("aws-permissions", "clock"))
+ENOUGH = 300.0
+"""Seconds that an invocation must have left for a drill to begin: a ping alone may take half a minute."""
+RESERVED = 120.0
+"""Seconds of an invocation in which a drill asks GitHub nothing more."""
+
+
+class DrillFigures(NamedTuple):
+    """What the metrics say of the last drill. `failed` and `unknown` are None before the first one has ended."""
+
+    failed: int | None
+    unknown: int | None
+    age: float
+    """Seconds since it ended, or since patrol began if there was none."""
+
+
+class StackDrills:
+    """The drills of one stack. `worker` is the ARN of its function, `told` writes what is new to the log."""
+
+    def __init__(  # noqa: PLR0913 - a composition root
+        self,
+        ledger: StackLedger,
+        clients: SharedClients,
+        settings: Settings,
+        *,
+        worker: str,
+        redactor: Redactor,
+        now: Callable[[], float],
+        pause: Callable[[float], object],
+        told: Callable[[str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._clients = clients
+        self._settings = settings
+        self._worker = worker
+        self._redactor = redactor
+        self._now = now
+        self._pause = pause
+        self._told = told
+
+    def round(
+        self, loaded: Loaded, marks: DynamoMarks, remaining: Callable[[], float]
+    ) -> DrillFigures | None:
+        """Make a drill if one is due; return what the metrics say, None if they can say nothing. Never raises.
+
+        `marks` are those of the patrol that has the lease, `remaining` returns the seconds that its invocation has left.
+        """
+        last: Mapping[str, Any] | None = None
+        try:
+            last = marks.marks(KIND).get(LAST)
+            every = self._settings.patrol.drill
+            if every is None:
+                return None
+            if last is None:  # first one interval after the first round, when webhooks are there
+                last = self._keep(marks, {"ended_at": self._now()})
+            elif self._is_due(last, every) and remaining() >= ENOUGH:
+                # Kept first: a drill that Lambda killed, or that failed as a whole, is made again after an hour.
+                before, last = last, self._keep(marks, {**last, "begun_at": self._now()})
+                last = self._keep(marks, self._drill(loaded, before.get("states", {}), remaining))
+        except Exception as error:  # noqa: BLE001 - a round must outlive whatever a drill meets
+            why = error.message if isinstance(error, CloseoutError) else type(error).__name__
+            self._told(f"drill failed: {why}")
+        return self._figures(last) if last is not None else None
+
+    def _is_due(self, last: Mapping[str, Any], every: float) -> bool:
+        # A schedule is never exact: half an interval early is in time.
+        now = self._now() + 30.0 * (self._settings.patrol.minutes or 0)
+        return now >= float(last["ended_at"]) + every and now >= float(last.get("begun_at", 0.0)) + HOUR
+
+    def _drill(
+        self, loaded: Loaded, before: Mapping[str, str], remaining: Callable[[], float]
+    ) -> dict[str, Any]:
+        """Ask every check, tell what is new, and return what is kept."""
+        world = FunctionWorld(
+            lambda: replace(loaded, settings=self._settings),
+            lambda _loaded: Outside(
+                self._clients, GitHubInTime(self._clients, lambda: remaining() < RESERVED)
+            ),
+            StackLook(self._ledger),
+            file=Path("the deployed configuration"),
+            now=self._now,
+            pause=self._pause,
+            pings=True,
+        )
+        world.worker = self._worker
+        outcomes = list(redacted(registry.ask(world, CHECKS), self._redactor))
+        for line in news(outcomes, before):
+            self._told(line)
+        return {"ended_at": self._now(), "states": {one.check.id: one.result.state for one in outcomes}}
+
+    def _figures(self, last: Mapping[str, Any]) -> DrillFigures:
+        states = list(last.get("states", {}).values())
+        age = max(0.0, self._now() - float(last["ended_at"]))
+        unfinished = "begun_at" in last
+        if not states and not unfinished:
+            return DrillFigures(None, None, age)
+        return DrillFigures(states.count("wrong"), states.count("unknown") + unfinished, age)
+
+    def _keep(self, marks: DynamoMarks, value: dict[str, Any]) -> Mapping[str, Any]:
+        marks.save_mark(KIND, LAST, value)
+        return value
+
+
+class FunctionWorld(World):
+    """What one drill asks of its own stack."""
+
+    worker: str
+
+    def identity(self, target: AwsTarget) -> Mapping[str, Any]:
+        """Return the worker's account, which its ARN names: no right is needed to ask."""
+        return of_role(target.assume_role or self.worker)
+
+
+class GitHubInTime(LazyGitHub):
+    """GitHub's API until the invocation is `over`: then it is not asked, and the answer is unknown."""
+
+    def __init__(self, clients: SharedClients, over: Callable[[], bool]) -> None:
+        super().__init__(clients)
+        self._over = over
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a method of the client. Raises `ServiceError`."""
+        if self._over():
+            raise ServiceError(
+                "the invocation ends, so GitHub was not asked",
+                service="github",
+                operation=name,
+                reason="stopped",
+                transient=True,
+            )
+        return super().__getattr__(name)
