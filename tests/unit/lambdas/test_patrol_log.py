@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 from bench import costs
-from closeout.lambdas.patrol_log import line
+from closeout.lambdas.patrol_log import MOST_TOLD, lines
 from closeout.patrol.report import Report
 
 
 def test_a_line_has_the_report_and_its_metrics() -> None:
     """Each metric is named once, and has its value beside it. Odd text breaks no line."""
     report = Report(recovered=2, started=1, gaps=1, errors=["no \ud800\n\x1b[31m answer"], repositories=3)
-    text = line(report, None, "closeout/staging", 1_700_000_000.5)
+    (text,) = lines(report, None, "closeout/staging", 1_700_000_000.5)
     assert "\n" not in text
     assert "\x1b" not in text
     found = json.loads(text)
@@ -34,6 +34,17 @@ def test_a_line_has_the_report_and_its_metrics() -> None:
 
 def test_a_round_without_lists_says_nothing_of_them() -> None:
     """Zero repositories would look like a loss of coverage."""
-    found = json.loads(line(Report(), None, "closeout", 1.0))
+    found = json.loads(next(lines(Report(), None, "closeout", 1.0)))
     assert "PatrolRepositories" not in found
     assert found["level"] == "info"
+
+
+def test_what_is_long_costs_no_metric() -> None:
+    """CloudWatch cuts a line of 256 KB, and then the alarm would say that patrol made no round."""
+    orphans = [f"preview-{number} is left of acme/{'x' * 90}#{number}" for number in range(10_000)]
+    first, *more = lines(Report(notes=orphans, orphans_found=10_000), None, "closeout", 1.0)
+    assert max(map(len, (first, *more))) < 50_000
+    found = json.loads(first)
+    assert found["notes"][MOST_TOLD] == "and 9900 more, which the log of the function names"
+    told = [text for each in more for text in json.loads(each)["more"]]
+    assert [*found["notes"][:MOST_TOLD], *told] == orphans
