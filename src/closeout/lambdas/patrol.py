@@ -30,8 +30,6 @@ from closeout.wiring.stack_patrols import StackPatrols, open_stack_patrols
 
 ONCE = StepConfig(retry_strategy=lambda _error, _attempt: RetryDecision.no_retry())
 """A step that fails is not tried again at once: the next patrol, or the person who asked, repeats it. One that was killed is."""
-MOST_TOLD = 100
-"""Errors and notes of a result: Lambda takes 256 KB."""
 
 
 @cache
@@ -82,16 +80,9 @@ def patrol(
         found = made.patrol(execution, remaining, everything=bool(asked.get("everything")))
         if found is None:
             return dict(BUSY)
-        to_stdout(patrol_log.line(found, os.environ["CLOSEOUT_METRICS"], time.time()))
-        return _told(found.report.with_notes())
+        for line in patrol_log.lines(found, os.environ["CLOSEOUT_METRICS"], time.time()):
+            to_stdout(line)
+        return patrol_log.shortened(found.report)
 
     report: dict[str, Any] = context.step(work, "patrol", ONCE)
-    return report
-
-
-def _told(report: dict[str, Any]) -> dict[str, Any]:
-    for key in ("errors", "notes"):
-        more = len(report[key]) - MOST_TOLD
-        if more > 0:
-            report[key] = [*report[key][:MOST_TOLD], f"and {more} more, which the log of the function names"]
     return report

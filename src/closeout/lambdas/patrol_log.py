@@ -1,4 +1,4 @@
-"""What a round of patrol tells: one log line, which CloudWatch also reads as metrics.
+"""What a round of patrol tells: a log line, which CloudWatch also reads as metrics, and more lines for what is too long for it.
 
 The embedded metric format needs no right and no call; the names are in the reference.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -7,16 +7,23 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from closeout.core.terminal import escaped_json
+from closeout.patrol.report import Report
 from closeout.wiring.stack_patrols import Made
 
 SECONDS = ("DrillAge",)
 """Metrics that count no things."""
 
+MOST_TOLD = 100
+"""Errors, and notes, of a line and of a result: CloudWatch cuts a long line, which then counts as no metric, and Lambda takes
+results of 256 KB. An audit may find 10,000 orphans."""
 
-def line(made: Made, namespace: str, now: float) -> str:
-    """Return the line of a round that ended."""
+
+def lines(made: Made, namespace: str, now: float) -> Iterator[str]:
+    """Yield the lines of a round that ended."""
     report, found = made.report, metrics(made)
     about = {
         "Namespace": namespace,
@@ -29,8 +36,26 @@ def line(made: Made, namespace: str, now: float) -> str:
         "text": "patrol ended",
         "at": now,
         **found,
-        **report.with_notes(),
+        **shortened(report),
     }
+    yield _line(value)
+    for level, texts in (("error", report.errors), ("info", report.notes)):
+        for begin in range(MOST_TOLD, len(texts), MOST_TOLD):
+            more = texts[begin : begin + MOST_TOLD]
+            yield _line({"level": level, "text": "patrol told more", "at": now, "more": more})
+
+
+def shortened(report: Report) -> dict[str, Any]:
+    """Return a report for people and scripts, with the first errors and notes."""
+    told = report.with_notes()
+    for key in ("errors", "notes"):
+        more = len(told[key]) - MOST_TOLD
+        if more > 0:
+            told[key] = [*told[key][:MOST_TOLD], f"and {more} more, which the log of the function names"]
+    return told
+
+
+def _line(value: dict[str, Any]) -> str:
     return escaped_json(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
 
 
