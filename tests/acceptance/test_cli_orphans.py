@@ -135,6 +135,9 @@ def test_what_aws_does_not_say_is_told(machine: Machine) -> None:
     machine.aws.fault(service="cloudformation", operation="ListStacks", code="AccessDenied", status=403)
     done = machine.closeout("orphans", "--json", check=False)
     assert (done.returncode, json.loads(done.stdout)) == (exits.UNAVAILABLE, {"orphans": [], "unknown": []})
+    machine.aws.fault(service="cloudformation", operation="ListStacks", code="AccessDenied", status=403)
+    shown = machine.closeout("orphans", check=False).stdout
+    assert shown == "Not a complete audit: no orphans, 0 unknown, 0 of open pull requests.\n"
     assert "ListStacks" in done.stderr
 
 
@@ -199,8 +202,8 @@ def test_patrol_tells_of_orphans_and_starts_nothing_from_before_it_began(machine
         assert len(machine.aws.requests()) == before
         return
     assert (code, told["orphans"]) == (exits.FAILED, {"found": 1, "started": 0, "unknown": 1})
-    assert "preview-17 is left of acme/shop#17" in notes
-    assert ("closed before patrol began" in notes) == (mode == "repair")
+    assert "preview-17 was left behind by acme/shop#17" in notes
+    assert ("closed before it began" in notes) == (mode == "repair")
 
 
 def test_patrol_repairs_what_was_closed_since_it_began(machine: Machine) -> None:

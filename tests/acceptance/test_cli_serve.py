@@ -450,7 +450,7 @@ CONDITIONS = CONFIG.replace("never] } }", "main] } }\n    if: {condition}").repl
         (
             "event.labls == 'x'",
             "fail",
-            "guarded: would fail\n  expression `event.labls == 'x'`: \"labls\" is missing; test it first with `has()`",
+            "guarded: would fail\n  expression `event.labls == 'x'`: \"labls\" is missing; test it first",
             exits.FAILED,
             exits.FAILED,
         ),

@@ -17,6 +17,7 @@ from closeout.config.permissions import Statement, statements
 from closeout.core.errors import ConfigError, ServiceError
 from closeout.ports import AwsTarget
 
+UNREACHABLE = "check the network, the region and AWS_ENDPOINT_URL"
 NONE = "no step acts in AWS"
 DENIED = "AccessDenied"
 
@@ -30,7 +31,7 @@ def _credentials(world: World) -> Result:
         try:
             names.append(str(world.identity(target)["Arn"]))
         except ServiceError as error:
-            results.append(failed(error))
+            results.append(failed(error, UNREACHABLE if error.transient else None))
     return worst(results, f"AWS knows these credentials: {', '.join(dict.fromkeys(names))}")
 
 

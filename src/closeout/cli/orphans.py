@@ -144,9 +144,8 @@ def _show(report: Report, now: float) -> None:
         output.say(
             output.wrapped(f"unknown: {output.clean(row.resource)}: {output.clean(row.reason)}", "", "  ")
         )
-    output.say(
-        f"{_count(len(found), 'orphan')}, {len(report.of('unknown'))} unknown, {len(report.of('open'))} of open pull requests."
-    )
+    counts = f"{_count(len(found), 'orphan')}, {len(report.of('unknown'))} unknown, {len(report.of('open'))} of open pull requests."
+    output.say(f"Not a complete audit: {counts}" if report.errors else counts)
 
 
 def _cells(row: Row, now: float) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def repair(report: Report, modes: Mapping[str, str], limit: int, *, begun: Begun
     old = {row.target for row in owned} - recent
     if old:
         notes.append(
-            f"{len(old)} of them were closed before patrol began: `closeout orphans --clean` is for these"
+            f"patrol starts nothing for {len(old)} of them, closed before it began: use `closeout orphans --clean`"
         )
     notes += [
         f"{target} is not cleaned up: its run would also delete what is no orphan"

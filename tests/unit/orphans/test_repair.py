@@ -63,7 +63,7 @@ def test_history_is_a_persons() -> None:
     found, begun = repaired((row(1), row(2), row(3), row(17)))
     assert begun == [Target("acme/shop", 17, "a")]
     assert (found.found, found.started) == (4, 1)
-    assert "3 of them were closed before patrol began" in " ".join(found.notes)
+    assert "starts nothing for 3 of them, closed before it began" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize("mode", ["report", "off", "Repair"])
