@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from closeout.actions.registry import builtin
 from closeout.adapters.clock import SystemClock
 from closeout.checks import registry
+from closeout.checks.account import DENIED
 from closeout.checks.check import redacted
 from closeout.checks.world import WEBHOOK, World
 from closeout.config.load import Loaded
@@ -22,6 +23,7 @@ from closeout.config.load import load as load_file
 from closeout.config.patrol import PatrolSettings
 from closeout.core.closing import WEBHOOK as BY_WEBHOOK
 from closeout.core.closing import heard_by
+from closeout.core.errors import ServiceError
 from closeout.core.redact import Redactor
 from closeout.ledger.dynamodb.marks import DynamoMarks
 from closeout.ports import AwsTarget
@@ -87,8 +89,14 @@ class StackWorld(World):
         return self.once("worker", self._worker)
 
     def iam(self, target: AwsTarget) -> Any:
-        """Return IAM's client as the caller's credentials, which ask about the worker's role."""
-        del target
+        """Return IAM's client as the caller's credentials. Raises `ServiceError` for a role of another account."""
+        if self.identity(target)["Account"] != self.once("worker", self._worker)["Account"]:
+            raise ServiceError(
+                f"IAM of {target.assume_role} cannot be asked from the stack's account",
+                service="iam",
+                operation="SimulatePrincipalPolicy",
+                reason=DENIED,
+            )
         return self.stack.client("iam")
 
     @property
