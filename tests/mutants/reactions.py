@@ -14,9 +14,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "`.steps` hides that a step is asked for",
-        "src/closeout/config/reactions.py",
-        '    return _ABSOLUTE.sub(r"\\1\\2 ", workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression))',
-        '    return workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression)',
+        "src/closeout/core/reactions.py",
+        '    return _ABSOLUTE.sub(r"\\1\\2 ", TEXT.sub(lambda text: " " * len(text[0]), expression))',
+        '    return TEXT.sub(lambda text: " " * len(text[0]), expression)',
         ("tests/unit/config/test_reactions.py::test_no_spelling_hides_what_is_asked",),
     ),
     Mutant(

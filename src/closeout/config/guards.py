@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from closeout import livecheck
 from closeout.actions.spec import Input
-from closeout.config import cel, reactions
+from closeout.config import cel
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.fields import tells_apart
 from closeout.config.findings import listed
@@ -19,7 +19,7 @@ from closeout.config.inputs import texts_of
 from closeout.config.languages import fixes_owner
 from closeout.config.steps import FIELD, ReadStep
 from closeout.config.values import At
-from closeout.core import names, templates
+from closeout.core import names, reactions, templates
 from closeout.core.errors import ExpressionError, PatternError
 from closeout.core.patterns import compile_patterns
 

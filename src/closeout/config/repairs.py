@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from closeout.config import cel, workflow_words
+from closeout.core.reactions import TEXT
 
 _CLOSING = {
     ")": ("(", "close the parenthesis"),
@@ -22,7 +23,7 @@ PAGE = "see docs/reference/expressions.md"
 
 def fix(expression: str, problem: str, *, in_step: bool = False) -> str:
     """Return one sentence for what `config.cel.compile_check` found wrong."""
-    dashed = _DASHED.search(workflow_words.TEXT.sub("''", expression)) if in_step else None
+    dashed = _DASHED.search(TEXT.sub("''", expression)) if in_step else None
     if dashed:
         return f"write steps['{dashed[1]}']: without quotes, `-` is a minus"
     meant = workflow_words.expression_fix(expression, in_step=in_step)
@@ -35,7 +36,7 @@ def fix(expression: str, problem: str, *, in_step: bool = False) -> str:
             return f"write {' '.join(written.split())}: fields of the event begin with `event`"
         return f"write `event` for `github.event`; and {fix(written, problems[0] or '', in_step=in_step)}"
     if problem.startswith("Syntax error"):
-        return _syntax(workflow_words.TEXT.sub("''", expression), problem)
+        return _syntax(TEXT.sub("''", expression), problem)
     if _ACTIONS.search(expression):
         return "this is CEL: text.contains('x'), text.startsWith('x'), 'x' in list"
     name = re.search(r"undeclared reference to '([\w.]+)'", problem)

@@ -15,7 +15,7 @@ from typing import Any
 
 from closeout.actions.registry import Registry
 from closeout.actions.spec import Action
-from closeout.config import cel, keys, reactions, repairs, workflow_words
+from closeout.config import cel, earlier_steps, keys, repairs, workflow_words
 from closeout.config.document import Mapping
 from closeout.config.findings import near
 from closeout.config.inputs import read_inputs, texts_of
@@ -89,7 +89,7 @@ def _step(at: At, position: int, around: Surroundings, earlier: MappingType[str,
     if with_ is not None and at.findings.count() == before:
         for place, text in texts_of(with_):
             for expression in templates.expressions(text):
-                reactions.check(place, expression, earlier)
+                earlier_steps.check(place, expression, earlier)
     target = _target(at, with_, extra, around) if action.needs_aws else AwsSettings()
     attempts, backoff = _retry(section.get("retry"), action)
     timeout = section["timeout"].duration(1, 30 * DAY) if "timeout" in section else None
@@ -217,7 +217,7 @@ def read_condition(at: At | None, earlier: MappingType[str, Action] | None = Non
         fix = repairs.fix(expression, problem, in_step=in_step)
         at.error("bad-expression", f"`{expression}`: {problem}", fix)
     elif earlier is not None:
-        reactions.check(at, expression, earlier)
+        earlier_steps.check(at, expression, earlier)
     return expression
 
 

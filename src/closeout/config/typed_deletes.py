@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from closeout.actions.spec import Action
-from closeout.config import reactions
+from closeout.core import reactions
 from closeout.core.automation import Automation, Step
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from closeout.config.document import Mapping as MappingNode
 from closeout.config.document import Node, Scalar, Sequence
 from closeout.config.values import At
+from closeout.core.reactions import TEXT
 
 _ORDER = "leave it out: the steps of an automation run one after the other, in the order of the file"
 _EACH = "write a step for each value: closeout has no matrix"
@@ -103,7 +104,6 @@ _FIELDS = {
     "github.triggering_actor": "event.sender.login",
     "github.sha": "event.pull_request.head.sha",
 }
-TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _FIELD = re.compile(
     TEXT.pattern + r"|(?<![.\w])(?:" + "|".join(re.escape(name) for name in _FIELDS) + r")(?:(?<=\.)|\b)"
 )

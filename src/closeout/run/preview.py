@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from closeout.config import cel, reactions
+from closeout.config import cel
 from closeout.config.findings import listed
+from closeout.core import reactions
 from closeout.core.automation import Automation
 from closeout.core.errors import CloseoutError
 from closeout.core.plan import Change

@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from closeout.actions.spec import Action
-from closeout.config import cel, reactions
+from closeout.config import cel
 from closeout.config.findings import listed
+from closeout.core import reactions
 from closeout.core.automation import Step
 from closeout.core.errors import (
     ActionFailed,

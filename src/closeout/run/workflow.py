@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 
-from closeout.config import reactions
+from closeout.core import reactions
 from closeout.core.errors import StepFailed
 from closeout.core.plan import Change
 from closeout.core.retry import Backoff, Retry

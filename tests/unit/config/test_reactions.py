@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from closeout.config import cel, reactions
+from closeout.config import cel
+from closeout.core import reactions
 from closeout.core.errors import ExpressionError
 from closeout.run.inputs import resolve
 from tests.unit.config.test_workflow_words import found

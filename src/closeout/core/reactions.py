@@ -1,7 +1,8 @@
-"""What a step may ask of the steps before it: whether they failed, how each ended, and what it gave.
+"""What the expressions of a step ask of the steps before it.
 
 GitHub Actions' meaning, with two differences: an output that nobody gave is an error and not empty, and no name is made of
-what a step gave, because then nobody could check before a run whose resource it is.
+what a step gave, because then nobody could check before a run whose resource it is. Apart from the check of the file, because
+a run asks too, and on AWS each import delays its first status.
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from closeout.actions.spec import Action
-from closeout.config import workflow_words
-from closeout.config.findings import near
-from closeout.config.values import At
 from closeout.core import templates
 from closeout.core.automation import Step
 
+TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+"""A text in an expression."""
 _BEGINS = re.compile(r"(?<![.\w])(steps|run)\b")
 _STEP = re.compile(
     r"""steps\s*(?:\.\s*(\w+)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\])\s*\.\s*(\w+)(?:\s*\.\s*(\w+))?"""
@@ -66,34 +65,9 @@ def outputs_read(step: Step) -> frozenset[str]:
     return frozenset(one.step for text in texts for one in asked(text) if one.field == "outputs")
 
 
-def check(at: At, expression: str, earlier: Mapping[str, Action]) -> bool:
-    """Report what an expression that compiles asks in vain; return whether there is nothing. `earlier` are the steps before, by id."""
-    for step, field in asked(expression):
-        if not step:
-            what = "steps['ID'].outcome or steps['ID'].outputs.NAME" if field == "steps" else "run.url"
-            at.error(
-                "bad-expression", f"`{expression}`: `{field}` has nothing else than {what}", f"write {what}"
-            )
-        elif step not in earlier:
-            close = near(step, earlier)
-            known = f"the steps before it are {', '.join(earlier)}" if earlier else "no step is before it"
-            fix = f"did you mean `{close}`?" if close else f"give the earlier step the id: {known}"
-            at.error("unknown-step", f"`{expression}`: no step before this one has the id `{step}`", fix)
-        elif field not in ("outcome", "outputs"):
-            fix = f"write steps['{step}'].outcome"
-            at.error("bad-expression", f"`{expression}`: a step has no `{field}`", fix)
-        elif field == "outputs" and not earlier[step].own_code:
-            fix = f"ask for steps['{step}'].outcome; only `shell` and `python` give outputs"
-            at.error("bad-expression", f"`{expression}`: `{earlier[step].uses}` gives no outputs", fix)
-        else:
-            continue
-        return False
-    return True
-
-
 def _code(expression: str) -> str:
     """Return an expression without its texts; everything else keeps its place."""
-    return _ABSOLUTE.sub(r"\1\2 ", workflow_words.TEXT.sub(lambda text: " " * len(text[0]), expression))
+    return _ABSOLUTE.sub(r"\1\2 ", TEXT.sub(lambda text: " " * len(text[0]), expression))
 
 
 def _expressions(value: Any) -> Iterator[str]:
