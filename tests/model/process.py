@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,7 +150,7 @@ class Process:
                 attempts,
                 ledger.accept_group,
                 store.started,
-                lambda runs: reruns.closed_again(runs, by="patrol"),
+                partial(reruns.closed_again, by="patrol"),
                 self._clock.now,
             ),
             automations,

@@ -75,6 +75,16 @@ def test_a_repository_that_is_renamed_with_the_file() -> None:
     machine.teardown()
 
 
+def test_a_repository_is_renamed_after_an_answer_that_lagged() -> None:
+    """Found by the model: the further attempt read the delivery with the old name, which nothing matched any more."""
+    machine = Closings()
+    machine.begin()
+    machine.trouble(nth=0, kind="502", lag=5, left=5_000)
+    machine.deploy_too_late(index=0, ends_after=1, asks=False, dies_in=None)
+    machine.rename(0, edit=False)
+    machine.teardown()
+
+
 def test_an_answer_that_lags_cancels_a_run_and_patrol_starts_it_again() -> None:
     """The API showed the pull request as open for a minute after its webhook."""
     machine = begun()

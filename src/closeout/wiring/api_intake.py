@@ -26,8 +26,8 @@ COMMIT_SECONDS = 60.0
 class ApiIntake(NamedTuple):
     """`patrol.rounds.Intake` over one ledger. `started` is told of new executions.
 
-    `again` starts the next attempt of each of these runs that was cancelled because its pull request was open
-    (`Reruns.closed_again`).
+    `again` starts the next attempts of runs that were cancelled because their pull request was open; they read the given
+    delivery (`Reruns.closed_again`).
     """
 
     receiver: Receiver
@@ -36,7 +36,7 @@ class ApiIntake(NamedTuple):
     attempts: Attempts
     accept: Callable[[Sequence[Incoming]], None]
     started: Callable[[Iterable[str]], None]
-    again: Callable[[Iterable[str]], Sequence[str]]
+    again: Callable[[Iterable[NewRun], DeliveryId], Sequence[str]]
     now: Callable[[], float]
 
     def is_new(self, closed: ClosedPull, automations: frozenset[str]) -> bool:
@@ -54,9 +54,13 @@ class ApiIntake(NamedTuple):
         runs = _of(decision.runs, automations)
         if decision.delivery is None or not runs:
             return False  # it starts nothing, as most closings of a repository do
-        there = [run.run_id for run in runs if self.reader.run(run.run_id) is not None]
-        started = self._begin(decision.delivery, runs) if len(there) < len(runs) else ()
-        return bool(started or self.again(there))
+        there = [self.reader.run(run.run_id) for run in runs]
+        started = bool(self._begin(decision.delivery, runs)) if None in there else False
+        reopened = [run for run, found in zip(runs, there, strict=True) if found and found.reopened]
+        if reopened:
+            # The delivery that they read first may have a name that the repository no longer has.
+            started |= bool(self.again(reopened, self._accept(decision.delivery, runs).delivery))
+        return started
 
     def _begin(self, delivery: NewDelivery, runs: Sequence[NewRun]) -> tuple[str, ...]:
         """Store a closing; return what starts. Its delivery may be there without a run, which must not hide the closing."""

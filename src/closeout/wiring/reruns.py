@@ -56,15 +56,20 @@ class Reruns:
         self._start([execution])
         return execution
 
-    def closed_again(self, run_ids: Iterable[str], by: str) -> tuple[str, ...]:
+    def closed_again(self, runs: Iterable[NewRun], delivery: DeliveryId, by: str) -> tuple[str, ...]:
         """Start the next attempt of each run that was cancelled because its pull request was open; return what began.
 
-        For a closing that GitHub's API tells of now: the run met a moment in which the pull request was open, or an answer
-        that was out of date. Each attempt reads GitHub again before it deletes anything.
+        For a closing that GitHub's API tells of now, in `delivery`: the run met a moment in which the pull request was open, or
+        an answer that was out of date. Each attempt reads GitHub again before it deletes anything.
         """
-        found = [self._reader.run(run_id) for run_id in run_ids]
-        again = [run for run in found if run is not None and run.state == "finished" and run.reopened]
-        return tuple(self.rerun(run.id, by) for run in again if run.automation in self._automations)
+        there = [(run, self._reader.run(run.run_id)) for run in runs]
+        started = tuple(
+            self._attempt(found.id, run, by, delivery)
+            for run, found in there
+            if found is not None and found.state == "finished" and found.reopened
+        )
+        self._start(started)
+        return started
 
     def replay(self, delivery_id: DeliveryId, by: str) -> str:
         """Match a stored delivery against today's file; start new runs, and the next attempt of finished ones.
@@ -83,15 +88,12 @@ class Reruns:
             if found is not None and found.state == "finished":
                 # A webhook may say who closed the pull request where the list that was heard first does not.
                 other = found.closing is not None and found.closing == delivery.closing
-                started.append(
-                    self._attempts.new_attempt(
-                        found.id,
-                        run.definition,
-                        by,
-                        key=run.key,
-                        queue_timeout=run.queue_timeout,
-                        delivery=delivery_id if other else None,
-                    )
-                )
+                started.append(self._attempt(found.id, run, by, delivery_id if other else None))
         self._start(started)
         return ", ".join(started) if started else NOTHING
+
+    def _attempt(self, run_id: str, run: NewRun, by: str, delivery: DeliveryId | None) -> str:
+        """Store the next attempt at a run, by what matches today; it reads `delivery` if one is given."""
+        return self._attempts.new_attempt(
+            run_id, run.definition, by, key=run.key, queue_timeout=run.queue_timeout, delivery=delivery
+        )

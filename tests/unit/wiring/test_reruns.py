@@ -8,6 +8,7 @@ from closeout.core import runs
 from closeout.core.automation import Automation
 from closeout.core.closing import Closing
 from closeout.core.errors import Reopened
+from closeout.core.records import NewRun
 from closeout.engine.results import failure
 from closeout.intake import Receiver
 from closeout.intake.recovered import recovered
@@ -38,7 +39,12 @@ class Scene:
         found = recovered(RECEIVER, deliveries.pull_request(closed_at=AT), heard="closed-list", at=1.0)
         assert found.delivery is not None
         started = found.runs if guid is None else (found.runs[0]._replace(run_id=guid),)
-        self.run = self.ledger.accept_wait(found.delivery, started).runs[0]
+        accepted = self.ledger.accept_wait(found.delivery, started)
+        self.run, self.runs, self.delivery = accepted.runs[0], started, accepted.delivery
+
+    def closed_again(self, *more: NewRun) -> tuple[str, ...]:
+        """Hear again that it is closed."""
+        return self.reruns.closed_again([*self.runs, *more], self.delivery, "patrol")
 
     def end(self, ending: Ending, error: Exception | None = None) -> None:
         """End the run, after an operation that failed with this error."""
@@ -55,9 +61,9 @@ def test_a_run_that_met_an_open_pull_request_gets_a_further_attempt() -> None:
     """GitHub tells now that it is closed; every guard holds again."""
     scene = Scene()
     scene.end(Ending("cancelled", "acme/shop#17 is open again"), Reopened("acme/shop#17 is open again"))
-    assert scene.reruns.closed_again([scene.run], "patrol") == (f"{scene.run}-2",)
+    assert scene.closed_again() == (f"{scene.run}-2",)
     assert scene.started == [f"{scene.run}-2"]
-    assert scene.reruns.closed_again([scene.run], "patrol") == (), "it has not finished"
+    assert scene.closed_again() == (), "it has not finished"
 
 
 def test_a_run_that_ended_otherwise_gets_none() -> None:
@@ -65,7 +71,7 @@ def test_a_run_that_ended_otherwise_gets_none() -> None:
     for ending in (Ending("cancelled", "by ada"), Ending("failure", "left"), Ending("success", "done")):
         scene = Scene()
         scene.end(ending)
-        assert scene.reruns.closed_again([scene.run, "unknown"], "patrol") == ()
+        assert scene.closed_again(scene.runs[0]._replace(run_id="unknown")) == ()
 
 
 def test_a_replay_finds_the_run_that_an_earlier_release_named_after_the_guid() -> None:
