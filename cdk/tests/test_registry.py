@@ -28,6 +28,7 @@ FIXED = {
     "AWS::ApiGateway::Stage": {"StageName"},
     "AWS::CloudWatch::Alarm": {"AlarmName"},
     "AWS::Lambda::Alias": {"Name"},
+    "AWS::Lambda::Function": {"FunctionName"},
     "AWS::Lambda::Permission": {"Action", "Principal"},
     "AWS::SNS::Subscription": {"Endpoint", "Protocol"},
     "AWS::SecretsManager::Secret": {"Name"},
