@@ -181,7 +181,8 @@ class Rechecks:
         """Store until when rechecks were made, at most once a minute; what is tried again is not made yet."""
         now = self._clock.now()
         with self._changed:
-            made = min([now, *(due.planned for due in self._due if due.tries)])
+            # A second before: what was planned for the stored time itself counts as made.
+            made = min([now, *(due.planned - 1.0 for due in self._due if due.tries)])
         if made >= self._marked + EVERY:
             self._mark.write(made)
             self._marked = made
