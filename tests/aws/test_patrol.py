@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,17 +22,21 @@ REPOSITORY = "acme/patrolled"
 
 
 @pytest.fixture(scope="module")
-def watched(world: World) -> World:
-    """Return the stack, with each repository that its configuration names, after patrol has begun with all of them."""
+def watched(world: World) -> Iterator[World]:
+    """Yield the stack, with each repository that its configuration names, after patrol has begun with all of them."""
     loaded = load(world.folder / "closeout.yaml", builtin(), modules=False)
-    there = {one.full_name for one in world.github.world.repositories.values()}
-    for name in set(coverage(loaded.automations).repositories) - there - {REPOSITORY}:
-        world.github.world.add_repository(name)
+    github = world.github.world
+    there = {one.full_name for one in github.repositories.values()}
+    lacking = set(coverage(loaded.automations).repositories) - there - {REPOSITORY}
+    added = [github.add_repository(name).id for name in sorted(lacking)]
     world.add_repository(REPOSITORY)
     world.open(70, repository=REPOSITORY)  # its delivery tells patrol that the hook is this stack's
     world.github.sender.settle()
     assert patrol(world, scheduled(world))["errors"] == []
-    return world
+    time.sleep(1.1)  # what is closed in the second of the beginning was closed before
+    yield world
+    for one in added:
+        del github.repositories[one]  # other tests make them, each with an id of its own
 
 
 def scheduled(world: World) -> dict[str, Any]:

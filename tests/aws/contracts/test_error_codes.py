@@ -36,6 +36,7 @@ SERVICES = {
     "ledger/dynamodb/starts.py": ("lambda",),
     "ledger/dynamodb/table.py": ("dynamodb",),
     "wiring/stack.py": ("cloudformation", "secretsmanager"),
+    "wiring/stack_rechecks.py": ("lambda",),
 }
 """Which services the code of a module asks."""
 NOT_IN_MODELS = {
@@ -71,19 +72,27 @@ def branches() -> Iterator[Branch]:
     """Yield each code that a module compares a `reason` or a `code` of an error of AWS with."""
     for file in SERVICES:
         tree = ast.parse((SOURCE / file).read_text("utf-8"))
-        constants = {
-            target.id: node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        constants = _constants(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Compare) and _is_code(node.left):
                 for side in node.comparators:
                     named = constants.get(side.id) if isinstance(side, ast.Name) else side
                     for code in _texts(named) if named is not None else ():
                         yield Branch(file, node.lineno, code)
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return the values of a module's constants by name, also of those that it takes from another module of the package."""
+    found: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            found |= {one.id: node.value for one in node.targets if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("closeout."):
+            path = (SOURCE.parent / node.module.replace(".", "/")).with_suffix(".py")
+            if path.exists() and any(alias.name.isupper() for alias in node.names):
+                theirs = _constants(ast.parse(path.read_text("utf-8")))
+                found |= {alias.name: theirs[alias.name] for alias in node.names if alias.name in theirs}
+    return found
 
 
 def _is_code(node: ast.expr) -> bool:

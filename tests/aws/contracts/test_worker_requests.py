@@ -57,10 +57,11 @@ NO_CALLS = {
     "create_connection": "of a socket",
     "list_commands": "of the command line",
     "put_object": "of the receiver's own client",
+    "simulate_principal_policy": "of IAM, which simulates nothing in moto: the doctor's tests answer for it",
     "sign": "of a token, and of the receiver's own client",
     "verify": "of a signature",
 }
-"""Names that are an operation's by chance, and one operation that no emulator answers."""
+"""Names that are an operation's by chance, and two operations that no emulator answers."""
 
 
 class Recording(NamedTuple):
