@@ -147,7 +147,7 @@ def test_a_text_that_is_too_long_is_cut_and_says_so(github: FakeGitHub, clients:
     """GitHub takes 65,536 characters."""
     write(clients, "x" * 70_000)
     assert len(bodies(github)[0]) == LIMIT
-    assert bodies(github)[0].endswith("(cut: GitHub's limit)")
+    assert bodies(github)[0].endswith("(cut: GitHub takes no more)")
 
 
 def test_the_plan_says_where(clients: GitHubOnly) -> None:
