@@ -1,13 +1,16 @@
 """moto without what it finds out anew for each answer: a third of an emulated call's time.
 
 For every field of every answer it asks six classes under which names the value may be, though a field's names depend
-on the field and the value's type only. For every request it lists the methods of the service's class, and for every
-list of versions it copies the objects with what is in them.
+on the field and the value's type only. For every request it lists the methods of the service's class, for every
+list of versions it copies the objects with what is in them, and for every query of DynamoDB it looks at the whole table.
 """
 
 from __future__ import annotations
 
+import copy
+import inspect
 import io
+from collections import defaultdict
 from functools import cache, partial
 from typing import Any
 
@@ -17,6 +20,7 @@ from botocore.model import Shape
 from moto.core import responses
 from moto.core.serialize import AttributePicker, AttributePickerContext, ResponseSerializer
 from moto.core.utils import get_value
+from moto.dynamodb.models.table import Table
 from moto.s3.models import FakeKey
 
 MISSING = object()
@@ -60,8 +64,23 @@ def _listed(self: FakeKey, _memo: object) -> FakeKey:
     return copied
 
 
+_query = Table.query
+_asked = inspect.signature(_query)
+
+
+def _queried(self: Table, *given: Any, **named: Any) -> Any:
+    """Query a table; without an index only among the items of the partition, which moto sorts with all the others."""
+    asked = _asked.bind(self, *given, **named).arguments
+    partition = asked["hash_key"]
+    if asked.get("index_name") is None and partition in self.items:
+        whole, self = self, copy.copy(self)
+        self.items = defaultdict(dict, {partition: whole.items[partition]})
+    return _query(self, *given, **named)
+
+
 def quicken() -> None:
     """Have the emulator of this process keep what it has found out."""
+    Table.query = _queried  # type: ignore[method-assign]
     serializer: Any = ResponseSerializer
     serializer.get_value = _value
     answers: Any = responses

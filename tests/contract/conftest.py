@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from closeout.testing.aws import FakeAws
+from tests.quick_moto import quicken
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[FakeAws]:
     """An emulator in this process that lives as long as the tests."""
     with FakeAws() as server:
+        quicken()
         yield server
