@@ -48,5 +48,5 @@ def further(automations: Iterable[Automation], actions: Mapping[str, Action]) ->
 def _is_typed(step: Step, actions: Mapping[str, Action]) -> bool:
     action = actions.get(step.uses)
     # In a further attempt no other step runs before it, so nothing could answer what it asks of them.
-    asks_nothing = step.condition is None or not reactions.asked(step.condition)
+    asks_nothing = not reactions.needs_earlier(step.condition)
     return asks_nothing and step.destructive and action is not None and action.absent is not None

@@ -25,6 +25,7 @@ _ABSOLUTE = re.compile(
     r"(^|[^\w\s)\]}]|(?<!\w)in\b)(\s*)\.(?=\s*(?:steps|run|always|failure|success)\b)", re.MULTILINE
 )
 """The dot of `.steps`, which CEL reads as `steps`."""
+_OUTCOME = re.compile(r"(?<![.\w])(?:failure|success)\(\s*\)")
 _STATUS = re.compile(r"(?<![.\w])(?:always|failure|success)\(\s*\)")
 
 
@@ -52,6 +53,11 @@ def asks(expression: str) -> bool:
     """Return whether the value depends on the run so far."""
     code = _code(expression)
     return bool(_BEGINS.search(code) or _STATUS.search(code))
+
+
+def needs_earlier(condition: str | None) -> bool:
+    """Return whether an `if` depends on how steps before it ended, so that nobody can decide it where they do not run."""
+    return condition is not None and bool(asked(condition) or _OUTCOME.search(_code(condition)))
 
 
 def runs_after_failure(condition: str | None) -> bool:

@@ -181,7 +181,9 @@ def test_a_label_keeps_it() -> None:
     assert verdict(find(condition=keeps), pull(labels=("keep-preview",))).state == "unknown"
 
 
-@pytest.mark.parametrize("condition", ["event.pull_request.merged", "event.pull_request.nothing == 1"])
+@pytest.mark.parametrize(
+    "condition", ["event.pull_request.merged", "event.pull_request.nothing == 1", "success()"]
+)
 def test_the_steps_own_condition_counts(condition: str) -> None:
     """A step that would be skipped deletes nothing, and one whose condition fails neither."""
     assert verdict(find(step=replace(STEP, condition=condition)), pull()).state == "unknown"

@@ -213,5 +213,11 @@ def test_a_killed_run_goes_on_with_what_it_had_seen() -> None:
 
 def test_a_delete_that_asks_for_another_step_is_not_looked_at_again() -> None:
     """A further attempt carries out the typed deletes alone."""
-    asking = scene(script("true", "first"), step(condition="steps.first.outcome == 'success'"), step(id="x"))
+    asking = scene(
+        script("true", "first"),
+        step(id="a", condition="steps.first.outcome == 'success'"),
+        step(id="b", condition="success() && event.number == 17"),
+        step(id="c", condition="!failure()"),
+        step(id="x", condition="always()"),
+    )
     assert [one.id for one in typed(asking.automation, ACTIONS)] == ["x"]
