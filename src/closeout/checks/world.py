@@ -17,7 +17,7 @@ from closeout.core.errors import CloseoutError, ServiceError
 from closeout.patrol.reader import Reader
 from closeout.ports import AwsTarget, ClientFactory, Http, Secrets
 from closeout.ports.durable import Json
-from closeout.ports.patrol import Page
+from closeout.ports.patrol import GitHubReads, Page
 
 T = TypeVar("T")
 
@@ -26,12 +26,8 @@ PATIENCE = 30
 """Looks at a webhook's log for its ping, a second apart."""
 
 
-class GitHubAsks(Protocol):
+class GitHubAsks(GitHubReads, Protocol):
     """What is needed of GitHub's client."""
-
-    def read(self, path: str, query: Mapping[str, str], etag: str | None = None) -> Page:
-        """Read one page (see `ports.GitHubReads`)."""
-        ...
 
     def request(
         self,
