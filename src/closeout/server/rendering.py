@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 from closeout.ports import DeliveryView, LogLine, RunView
 from closeout.server import details, presentation
+from closeout.server.access import Visitor
 
 HERE = Path(__file__).parent
 REFRESH_SECONDS = 4
@@ -38,7 +39,8 @@ class Shown(NamedTuple):
 class Renderer:
     """Templates, style and script, and the headers that go with every page."""
 
-    def __init__(self) -> None:
+    def __init__(self, base_path: str = "") -> None:
+        self._base_path = base_path
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -51,11 +53,18 @@ class Renderer:
         )
         style = (HERE / "assets" / "page.css").read_text("utf-8")
         script = (HERE / "assets" / "page.js").read_text("utf-8")
-        environment.globals.update(style=Markup(style), script=Markup(script))  # noqa: S704 - our own files
+        environment.globals.update(style=Markup(style), script=Markup(script), url=self.url)  # noqa: S704 - our own files
         self._environment = environment
         self.headers = _headers(style, script)
+        policy = self.headers["Content-Security-Policy"]
+        self._form_headers = {
+            "Content-Security-Policy": policy.replace("form-action 'none'", "form-action 'self'"),
+            "Referrer-Policy": "same-origin",  # without it, browsers send a form with the origin `null`
+        }
 
-    def page(self, shown: Shown, link: details.Link, now: float, *, newest: bool) -> Response:
+    def page(
+        self, shown: Shown, link: details.Link, visitor: Visitor | None, now: float, *, newest: bool
+    ) -> Response:
         """Return a run's page; `newest` says that it shows the end of the log, and so follows it."""
         return self._html(
             200,
@@ -67,6 +76,7 @@ class Renderer:
             lines=shown.lines,
             earlier=shown.left_out,
             newest=newest,
+            visitor=visitor,
             last=shown.lines[-1].id if shown.lines else 0,
             query=link.query,
             refresh=REFRESH_SECONDS,
@@ -77,6 +87,18 @@ class Renderer:
         word = presentation.banner(shown.run, 0.0).word
         return self.notice(
             410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
+        )
+
+    def url(self, path: str) -> str:
+        """Return the path of a page for a link, below the base path of the public URL."""
+        return self._base_path + path
+
+    def missing(self) -> Response:
+        """Return the page of whatever is not there, or of a link that opens nothing."""
+        return self.notice(
+            404,
+            "There is nothing here",
+            "The link is incomplete, or closeout did not make it. Reopen the link from GitHub.",
         )
 
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
@@ -94,6 +116,12 @@ class Renderer:
             "banner": presentation.banner(shown.run, now),
             "steps": presentation.steps(shown.run, now, progress),
         }
+
+    def signed_in(self, name: str, visitor: Visitor, **values: Any) -> Response:
+        """Return a page for somebody who is signed in: it may send forms to this server."""
+        page = self._html(200, name, visitor=visitor, **values)
+        page.headers.update(self._form_headers)
+        return page
 
     def _html(self, status: int, name: str, **values: Any) -> Response:
         return HTMLResponse(self.fragment(name, **values), status, self.headers)
