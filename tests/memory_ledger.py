@@ -208,6 +208,7 @@ class MemoryLedger:
             turn = next((run.number for run in running if run.state.alone in runs.IN_TURN), None)
             for run in running:
                 self._advance(run.number, runs.Crashed(by_another=turn not in (None, run.number)))
+                self.write(run.execution, None, runs.SURVIVED)
             return self.pending(0)
 
     def pending(self, after: int) -> Sequence[Pending]:
@@ -405,6 +406,12 @@ class MemoryLedger:
             run = self._find(run_id, attempt)
             return [line for line in run.lines if line.id > after][:limit] if run else []
 
+    def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
+        """Return what an attempt recorded."""
+        with self._lock:
+            run = self._find(run_id, attempt)
+        return self.load(run.number)[1] if run else ()
+
     def log_window(
         self,
         run_id: str,
@@ -412,11 +419,14 @@ class MemoryLedger:
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of a log."""
-        lines = self.logs(run_id, attempt, after or 0)
+        lines = [
+            line for line in self.logs(run_id, attempt, after or 0) if search.lower() in line.text.lower()
+        ]
         if after is None:
             lines = [line for line in lines if before is None or line.id < before][::-1]
         shown: list[LogLine] = []

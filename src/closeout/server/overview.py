@@ -27,4 +27,4 @@ class Overview:
 
     async def _page(self, asked: Asked) -> Response:
         assert asked.visitor is not None
-        return self._renderer.signed_in("overview.html", asked.visitor)
+        return self._renderer.signed_in("overview.html", asked.visitor, here="/")

@@ -38,12 +38,14 @@ class Executions:
 
     def recover(self) -> Sequence[Pending]:
         """Make each execution found running a suspect; return all unfinished ones in order of acceptance."""
+        now = self._clock.now()
 
         def work(connection: sqlite3.Connection) -> None:
             running = connection.execute(SQL["running_runs"]).fetchall()
             turn = next((number for number, alone in running if alone in runs.IN_TURN), None)
             for number, _ in running:
                 _advance(connection, number, runs.Crashed(by_another=turn not in (None, number)))
+                connection.execute(SQL["log_crash"], (number, now, runs.SURVIVED))
 
         self._writer().run(work)
         return self.pending(0)

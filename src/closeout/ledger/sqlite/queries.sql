@@ -105,6 +105,9 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.
 INSERT INTO log (run, step, at, text)
 SELECT number, ?, ?, ? FROM run WHERE run_id = ? AND attempt = ?;
 
+-- name: log_crash
+INSERT INTO log (run, step, at, text) VALUES (?, NULL, ?, ?);
+
 -- name: insert_request
 INSERT INTO request (kind, target, requested_by, reason, at) VALUES (?,?,?,?,?) RETURNING id;
 

@@ -88,7 +88,13 @@ class Views:
     ) -> list[LogLine]:
         """Return a run's log lines with an id over `after`, in order."""
         name, named_attempt = split_execution(run_id)
-        values = {"run_id": name, "attempt": attempt or named_attempt, "after": after, "limit": limit or -1}
+        values = {
+            "run_id": name,
+            "attempt": attempt or named_attempt,
+            "after": after,
+            "search": "",
+            "limit": limit or -1,
+        }
         return [LogLine(*row) for row in self._read("logs", values)]
 
     def log_window(
@@ -98,19 +104,21 @@ class Views:
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of an attempt's log that fits into memory, whatever the log's size.
 
         With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines and `characters`, but always one line.
+        `limit` lines and `characters`, but always one line. With `search` only lines that contain it.
         """
         values = {
             "run_id": run_id,
             "attempt": attempt,
             "after": after or 0,
             "before": 2**62 if before is None else before,
+            "search": search,
         }
         name = "logs_before" if after is None else "logs"
         lines: list[LogLine] = []

@@ -132,18 +132,23 @@ WHERE concurrency = ? AND state <> 'finished' AND turn = 'own' AND number < ? OR
 SELECT l.id, l.step, l.at, l.text
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND (:attempt IS NULL OR attempt = :attempt)
                           ORDER BY attempt DESC LIMIT 1)
-  AND l.id > :after ORDER BY l.id LIMIT :limit;
+  AND l.id > :after
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0)
+ORDER BY l.id LIMIT :limit;
 
 -- name: logs_before
 -- The last ones first: the index over runs holds ids in order, so no other line is read.
 SELECT l.id, l.step, l.at, l.text
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND attempt = :attempt)
-  AND l.id < :before ORDER BY l.id DESC LIMIT :limit;
+  AND l.id < :before
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0)
+ORDER BY l.id DESC LIMIT :limit;
 
 -- name: count_logs
 SELECT count(*)
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND attempt = :attempt)
-  AND l.id > :after AND l.id < :before;
+  AND l.id > :after AND l.id < :before
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0);
 
 -- name: deliveries
 SELECT id, guid, hook, event, action, repository, number, size, origin, received_at, closing
