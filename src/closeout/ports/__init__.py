@@ -50,6 +50,7 @@ from closeout.ports.ledger import (
     StepView,
 )
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
+from closeout.ports.problems import ProblemReader, ProblemStore
 
 __all__ = [
     "AcceptedRun",
@@ -82,6 +83,8 @@ __all__ = [
     "PageReader",
     "PatrolStore",
     "Pending",
+    "ProblemReader",
+    "ProblemStore",
     "PullRequest",
     "Request",
     "Requests",
