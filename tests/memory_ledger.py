@@ -22,6 +22,7 @@ from closeout.core.records import Accepted, NewDelivery, NewRun
 from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY
 from closeout.ledger.lines import JournalLines
+from closeout.ledger.problems import of_run
 from closeout.ledger.steps import rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
@@ -38,6 +39,7 @@ from closeout.ports import (
     Request,
     RunView,
 )
+from tests.memory_problems import MemoryProblems
 
 
 @dataclass
@@ -74,6 +76,7 @@ class MemoryLedger:
         self._marks: dict[tuple[str, str], dict[str, Any]] = {}
         self._closing_runs: dict[str, tuple[str, float]] = {}
         self._paused: Request | None = None
+        self.problems = MemoryProblems()
         self._lines = JournalLines(redact)
         self._delivery_ids, self._run_numbers = itertools.count(1), itertools.count(1)
         self._request_ids, self._line_ids = itertools.count(1), itertools.count(1)
@@ -266,7 +269,13 @@ class MemoryLedger:
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
         """Keep an execution's ending."""
-        self._advance(number, runs.Ended(ending.verdict, ending.summary, at))
+        with self._lock:
+            if self._runs[number].state.state != "finished":
+                self._advance(number, runs.Ended(ending.verdict, ending.summary, at))
+                execution, operations = self.load(number)
+                closing = self._deliveries[self._runs[number].delivery].closing
+                outcome = of_run(execution, operations, ending, closing, at)
+                self.problems.settle(outcome, execution.automation, at)
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Keep a cancel request; False if the execution is unknown or finished."""
@@ -379,6 +388,7 @@ class MemoryLedger:
             oldest = self._clock.now() - max(older_than, KEPT_DAYS * DAY)
             kept = self._closing_runs.items()
             self._closing_runs = {run_id: claim for run_id, claim in kept if claim[1] >= oldest}
+            self.problems.prune(cutoff)
         return dict(gone)
 
     def _met_it_open(self, run: _Run) -> bool:

@@ -51,6 +51,7 @@ from closeout.ports.ledger import (
     StepView,
 )
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
+from closeout.ports.problems import ProblemReader, ProblemStore
 
 __all__ = [
     "AcceptedRun",
@@ -85,6 +86,8 @@ __all__ = [
     "PageReader",
     "PatrolStore",
     "Pending",
+    "ProblemReader",
+    "ProblemStore",
     "PullRequest",
     "Request",
     "Requests",

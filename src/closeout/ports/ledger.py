@@ -14,6 +14,7 @@ from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.records import NewDelivery, NewRun
 from closeout.ports.durable import Journal, Operation, Switch
 from closeout.ports.patrol import PatrolStore
+from closeout.ports.problems import ProblemStore
 
 DeliveryId: TypeAlias = int | str
 """A number in a server's store, a name in DynamoDB."""
@@ -322,6 +323,11 @@ class ServerLedger(Journal, Switch, PatrolStore, Protocol):
     @property
     def attempts(self) -> Attempts:
         """Further attempts and runs."""
+        ...
+
+    @property
+    def problems(self) -> ProblemStore:
+        """What needs a person, and who was told of it."""
         ...
 
     def accept_group(self, group: Sequence[Incoming]) -> None:

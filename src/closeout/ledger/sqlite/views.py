@@ -15,9 +15,11 @@ from typing import Any
 
 from closeout.core.errors import NotFound
 from closeout.core.ids import split_execution
+from closeout.core.problems import Problem, Told
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
 from closeout.ledger.sqlite.credentials import credentials
+from closeout.ledger.sqlite.problems import read_problems, read_told
 from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted
@@ -204,6 +206,14 @@ class Views:
     def paused(self) -> str | None:
         """Return who paused and why, or None."""
         return paused(self._read)
+
+    def problems(self) -> list[Problem]:
+        """Return the open problems, and closed ones that a target still believes to be open."""
+        return read_problems(self._read)
+
+    def told(self) -> list[Told]:
+        """Return what each target was last told of these problems."""
+        return read_told(self._read)
 
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.
