@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from closeout.actions.registry import builtin
 from closeout.config.load import load
 from closeout.patrol.coverage import coverage
-from closeout.ports import RunView
+from closeout.ports import RunFilter, RunView
 from closeout.stack.patrol import BUSY, EVERYTHING
 from tests.aws.test_stack_commands import closeout
 from tests.aws.world import World
@@ -96,7 +96,7 @@ def without_faults(watched: World) -> Iterator[None]:
 
 def runs_of(world: World, number: int) -> list[RunView]:
     """Return the runs about a pull request."""
-    return [one for one in world.views.runs(repository=REPOSITORY) if one.number == number]
+    return world.views.runs(wanted=RunFilter(repository=REPOSITORY, number=number))
 
 
 def torn_down(world: World, number: int) -> str | None:

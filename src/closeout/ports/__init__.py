@@ -49,9 +49,18 @@ from closeout.ports.ledger import (
     ServerLedger,
     StepView,
 )
+from closeout.ports.lists import (
+    EVERY_DELIVERY,
+    EVERY_RUN,
+    DeliveryFilter,
+    ListPage,
+    RunFilter,
+)
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
 
 __all__ = [
+    "EVERY_DELIVERY",
+    "EVERY_RUN",
     "AcceptedRun",
     "Attempts",
     "AwsTarget",
@@ -59,6 +68,7 @@ __all__ = [
     "ClientFactory",
     "Clients",
     "Clock",
+    "DeliveryFilter",
     "DeliveryId",
     "DeliveryView",
     "Doubt",
@@ -74,6 +84,7 @@ __all__ = [
     "Journal",
     "Json",
     "LedgerReader",
+    "ListPage",
     "Loaded",
     "LogLine",
     "LogWindow",
@@ -85,6 +96,7 @@ __all__ = [
     "PullRequest",
     "Request",
     "Requests",
+    "RunFilter",
     "RunFunction",
     "RunReader",
     "RunRecord",
