@@ -34,7 +34,7 @@ from closeout.ledger.dynamodb.journal import LogJournal
 from closeout.ledger.dynamodb.marks import DynamoMarks, Lease
 from closeout.patrol.report import Report
 from closeout.patrol.rounds import Patrol
-from closeout.ports import Attempts, Clock, DeliveryId, Incoming
+from closeout.ports import Attempts, Clock, DeliveryId, Incoming, RunFilter
 from closeout.stack.deployed import definition_digest
 from closeout.stack.table import known_key
 from closeout.wiring.api_intake import ApiIntake
@@ -238,7 +238,7 @@ class StackPatrols:
     def _start_left(self, report: Report) -> None:
         """Start the runs that were stored and not started: whoever stored them died in between, or Lambda refused."""
         before = self._clock.now() - LEFT
-        for run in self.ledger.views.runs(state="queued"):
+        for run in self.ledger.views.runs(wanted=RunFilter(state="queued")):
             if run.accepted_at > before or self.ledger.attempts.is_started(run.execution):
                 continue
             try:
