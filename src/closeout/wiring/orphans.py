@@ -99,7 +99,9 @@ class OrphanRounds:
 
         made = repair(report, self._modes, self._limit, begun=begun, start=self._start)
         return made._replace(
-            notes=tuple(map(self._redact, made.notes)), errors=tuple(map(self._redact, made.errors))
+            notes=tuple(map(self._redact, made.notes)),
+            errors=tuple(map(self._redact, made.errors)),
+            kept=tuple({**row, "reason": self._redact(row["reason"])} for row in made.kept),
         )
 
     def _start(self, target: Target) -> tuple[bool, str]:
