@@ -24,6 +24,7 @@ from closeout.core.runs import NO_BASE
 from closeout.core.units import DAY
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.lines import JournalLines
+from closeout.ledger.problems import of_run
 from closeout.ledger.steps import rehearsed, reopened
 from closeout.ledger.views import RunFacts, pause_phrase, run_view
 from closeout.ports import (
@@ -45,6 +46,7 @@ from closeout.ports import (
     RunFilter,
     RunView,
 )
+from tests.memory_problems import MemoryProblems
 
 T = TypeVar("T")
 
@@ -83,6 +85,7 @@ class MemoryLedger:
         self._marks: dict[tuple[str, str], dict[str, Any]] = {}
         self._closing_runs: dict[str, tuple[str, float]] = {}
         self._paused: Request | None = None
+        self.problems = MemoryProblems()
         self._lines = JournalLines(redact)
         self._delivery_ids, self._run_numbers = itertools.count(1), itertools.count(1)
         self._request_ids, self._line_ids = itertools.count(1), itertools.count(1)
@@ -217,6 +220,7 @@ class MemoryLedger:
             turn = next((run.number for run in running if run.state.alone in runs.IN_TURN), None)
             for run in running:
                 self._advance(run.number, runs.Crashed(by_another=turn not in (None, run.number)))
+                self.write(run.execution, None, runs.SURVIVED)
             return self.pending(0)
 
     def pending(self, after: int) -> Sequence[Pending]:
@@ -274,7 +278,13 @@ class MemoryLedger:
 
     def finish(self, number: int, ending: Ending, at: float) -> None:
         """Keep an execution's ending."""
-        self._advance(number, runs.Ended(ending.verdict, ending.summary, at))
+        with self._lock:
+            if self._runs[number].state.state != "finished":
+                self._advance(number, runs.Ended(ending.verdict, ending.summary, at))
+                execution, operations = self.load(number)
+                closing = self._deliveries[self._runs[number].delivery].closing
+                outcome = of_run(execution, operations, ending, closing, at)
+                self.problems.settle(outcome, execution.automation, at)
 
     def ask_cancel(self, execution: str, by: str) -> bool:
         """Keep a cancel request; False if the execution is unknown or finished."""
@@ -387,6 +397,7 @@ class MemoryLedger:
             oldest = self._clock.now() - max(older_than, KEPT_DAYS * DAY)
             kept = self._closing_runs.items()
             self._closing_runs = {run_id: claim for run_id, claim in kept if claim[1] >= oldest}
+            self.problems.prune(cutoff)
         return dict(gone)
 
     def _met_it_open(self, run: _Run) -> bool:
@@ -414,6 +425,12 @@ class MemoryLedger:
             run = self._find(run_id, attempt)
             return [line for line in run.lines if line.id > after][:limit] if run else []
 
+    def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
+        """Return what an attempt recorded."""
+        with self._lock:
+            run = self._find(run_id, attempt)
+        return self.load(run.number)[1] if run else ()
+
     def log_window(
         self,
         run_id: str,
@@ -421,11 +438,14 @@ class MemoryLedger:
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of a log."""
-        lines = self.logs(run_id, attempt, after or 0)
+        lines = [
+            line for line in self.logs(run_id, attempt, after or 0) if search.lower() in line.text.lower()
+        ]
         if after is None:
             lines = [line for line in lines if before is None or line.id < before][::-1]
         shown: list[LogLine] = []

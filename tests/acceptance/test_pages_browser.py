@@ -10,6 +10,7 @@ import pytest
 from closeout.core import ids
 from closeout.server import details
 from closeout.testing import deliveries
+from tests import axe
 from tests.chromium import IN_CHROMIUM, chromium
 from tests.contract.http import page_world
 from tests.contract.http.page_world import NOW, World
@@ -87,6 +88,24 @@ def test_a_run_is_read_at_a_glance(pages: Pages) -> None:
     assert headings[1:] == ["Steps", "Log", "Delivery"]
     assert page.locator("ol.timeline > li").count() == 3
     assert page.get_by_role("table").first.locator("caption").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["success", "failure", "waiting", "running"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(pages: Pages, kind: str, scheme: Any) -> None:
+    """On a phone and on a wide window, in both schemes."""
+    execution = getattr(page_world, kind)(pages.world)
+    for width in (390, 1600):
+        assert axe.findings(pages.open(execution, width, scheme=scheme)) == []
+
+
+def test_axe_is_heard(pages: Pages) -> None:
+    """A page without a title and a picture without a text are found."""
+    page = pages.open(page_world.success(pages.world))
+    page.evaluate(
+        "document.title = ''; document.querySelector('main').appendChild(document.createElement('img'))"
+    )
+    assert {found.partition(":")[0] for found in axe.findings(page)} >= {"document-title", "image-alt"}
 
 
 @pytest.mark.parametrize("kind", ["success", "failure", "waiting", "running"])

@@ -14,7 +14,7 @@ import pytest
 from closeout.core import ids, runs
 from closeout.core.errors import LedgerError, NotFound
 from closeout.core.records import Accepted, NewDelivery, NewRun
-from closeout.core.runs import NO_BASE
+from closeout.core.runs import NO_BASE, SURVIVED
 from closeout.engine.store import EngineStore
 from closeout.ports import (
     Attempts,
@@ -371,7 +371,7 @@ class LedgerSuite:
         for view in (bench.reader.runs()[0], shown(bench, "r")):
             value = json.loads(json.dumps(view.to_json()))
             assert value.keys() == set(RunView._fields)
-            assert value["steps"][0].keys() == set(StepView._fields) - {"changes"}
+            assert value["steps"][0].keys() == set(StepView._fields) - {"changes", "outcomes"}
         assert {"id", "guid", "hook", "event", "action", "runs"} <= bench.reader.deliveries()[
             0
         ].to_json().keys()
@@ -400,7 +400,7 @@ class LedgerSuite:
         step = shown(bench, "r").steps[0]
         assert (step.reason, step.left, step.changes) == ("denied", (CHANGE,), (CHANGE,))
         (listed,) = bench.reader.runs()
-        assert listed.steps[0] == step._replace(changes=None)
+        assert listed.steps[0] == step._replace(changes=None, outcomes=())
 
     def test_a_waiting_run_says_what_it_last_heard(self, bench: LedgerBench) -> None:
         """In the step and as the run's reason; polls are not attempts."""
@@ -659,6 +659,8 @@ class ServerLedgerSuite(LedgerSuite):
             ("queued", None, 0),
         ]
         assert found[1].wake == 2e9
+        assert [line.text for line in bench.reader.logs(run_id("r"))] == [SURVIVED]
+        assert bench.reader.logs(run_id("s")) == bench.reader.logs(run_id("t")) == []
         bench.engine.begin(numbers[0], "own", bench.clock.now(), wait=True, alone=True)
         bench.engine.join(numbers[0])
         assert bench.engine.recover()[0].deaths == 0
@@ -717,6 +719,35 @@ class ServerLedgerSuite(LedgerSuite):
             assert found.left_out == len(whole) - len(forward)
             found = window(after=found.lines[-1].id)
         assert backward == forward == whole
+
+    def test_a_log_is_searched(self, bench: ServerBench) -> None:
+        """A window then has only lines that contain the text, in upper or lower case, and counts only those."""
+        accept(bench, "r")
+        for text in ("AccessDenied: a", "fine", "100% accessdenied_b", "accessXdenied"):
+            bench.write(f"{run_id('r')}-1", "stack", text)
+
+        def found(search: str, **where: int | None) -> Any:
+            window = bench.pages.log_window(run_id("r"), 1, search=search, limit=1, characters=1_000, **where)
+            return [line.text for line in window.lines], window.left_out
+
+        assert found("ACCESSdenied") == (["100% accessdenied_b"], 1)
+        assert found("accessdenied", after=0) == (["AccessDenied: a"], 1)
+        assert found("% access") == (["100% accessdenied_b"], 0)
+        assert found("access_denied") == ([], 0)
+        assert found("") == (["accessXdenied"], 3)
+
+    def test_operations_are_read_in_order(self, bench: ServerBench) -> None:
+        """A page makes its time line of them."""
+        accept(bench, "r")
+        name = f"{run_id('r')}-1"
+        bench.begin(name)
+        kept = [operation("begin", 1), operation("stack/delete", 2, tries=3)]
+        for one in reversed(kept):
+            bench.save(name, one)
+        assert (
+            list(bench.pages.operations(run_id("r"))) == list(bench.pages.operations(run_id("r"), 1)) == kept
+        )
+        assert list(bench.pages.operations(run_id("r"), 2)) == list(bench.pages.operations(run_id("s"))) == []
 
     def test_figures_for_metrics(self, bench: ServerBench) -> None:
         """Verdicts and step times of finished runs; the queue is of this moment."""

@@ -46,6 +46,7 @@ class LocalLedger:
     ) -> None:
         self.ledger = self.engine = self.switch = self.patrol = ledger
         self.attempts = ledger.attempts
+        self.problems = ledger.problems
         self.reader = reader
         self.pages = pages
         self.requests = requests

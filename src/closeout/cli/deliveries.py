@@ -136,11 +136,14 @@ def replay(*, delivery: str, where: Where, reason: str | None, yes: bool, as_jso
     configuration is the deployed one; a file that you name with --config must be equal to it.
 
     ID is a delivery's id, or the GUID of one that `deliveries list --ignored` shows: the server then reads that delivery
-    from GitHub and stores it as recovered.
+    from GitHub and stores it as recovered. On a stack, patrol's function reads and stores it before the plan is shown, and
+    starts nothing; without your confirmation it stays in the list of deliveries.
     """
-    if not where.on_stack and "-" in delivery:
+    if "-" in delivery and not where.on_stack:
         ignored.replay(where, delivery, reason, yes=yes, as_json=as_json)
         return
+    if "-" in delivery:
+        delivery = ignored.take_in(where, delivery)
     row = _find(where, delivery)
     today = where.today
     if not yes:

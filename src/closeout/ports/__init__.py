@@ -4,6 +4,7 @@
 that one module alone needs stands beside that module.
 """
 
+from closeout.ports.access import Credential, Credentials
 from closeout.ports.clients import (
     AwsTarget,
     ClientFactory,
@@ -57,6 +58,7 @@ from closeout.ports.lists import (
     RunFilter,
 )
 from closeout.ports.patrol import GitHubReads, Page, PatrolStore
+from closeout.ports.problems import ProblemReader, ProblemStore
 
 __all__ = [
     "EVERY_DELIVERY",
@@ -68,6 +70,8 @@ __all__ = [
     "ClientFactory",
     "Clients",
     "Clock",
+    "Credential",
+    "Credentials",
     "DeliveryFilter",
     "DeliveryId",
     "DeliveryView",
@@ -93,6 +97,8 @@ __all__ = [
     "PageReader",
     "PatrolStore",
     "Pending",
+    "ProblemReader",
+    "ProblemStore",
     "PullRequest",
     "Request",
     "Requests",

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from closeout.core.closing import WEBHOOK, heard_by
 from closeout.core.records import NewDelivery, NewRun
-from closeout.ports.durable import Journal, Switch
+from closeout.ports.durable import Journal, Operation, Switch
 from closeout.ports.lists import EVERY_DELIVERY, EVERY_RUN, DeliveryFilter, ListPage, RunFilter
 from closeout.ports.patrol import PatrolStore
+from closeout.ports.problems import ProblemStore
 
 DeliveryId: TypeAlias = int | str
 """A number in a server's store, a name in DynamoDB."""
@@ -44,15 +45,21 @@ class StepView(NamedTuple):
     ended_at: float | None
     public: str | None = None
     """The part of its result that anybody may read."""
+    code: str | None = None
+    """The error's stable code (`core.errors`), or the name of its type, of a step that failed."""
+    timeout: float | None = None
+    """Seconds that it may take; None if it has no limit of its own."""
+    outcomes: tuple[str, ...] = ()
+    """What became of each of `changes`: one of `core.outcomes.OUTCOMES`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
         value = self._asdict()
         value["left"] = list(self.left)
         if self.changes is None:
-            del value["changes"]
+            del value["changes"], value["outcomes"]
         else:
-            value["changes"] = list(self.changes)
+            value["changes"], value["outcomes"] = list(self.changes), list(self.outcomes)
         return value
 
 
@@ -94,6 +101,9 @@ class RunView(NamedTuple):
     """The text of the closing that it acts upon, None for any other event."""
     reopened: bool = False
     """It was cancelled because GitHub showed its pull request as open, or its ref as there, again."""
+    timeout: float | None = None
+    queue_timeout: float | None = None
+    """Seconds that it may take, and that it may wait for its key before it begins; None if that cannot be read."""
 
     @property
     def about(self) -> str:
@@ -228,14 +238,20 @@ class PageReader(RunReader, Protocol):
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of an attempt's log that fits into memory, however long the log is.
 
         With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines; the window ends with the line that reaches `characters`.
+        `limit` lines; the window ends with the line that reaches `characters`. With `search` only lines that contain
+        that text; upper and lower case of ASCII letters are the same.
         """
+        ...
+
+    def operations(self, run_id: str, attempt: int | None = None) -> Sequence[Operation]:
+        """Return what an attempt recorded, in order of position: the latest attempt unless told otherwise."""
         ...
 
     def stats(self) -> Mapping[str, Any]:
@@ -313,6 +329,11 @@ class ServerLedger(Journal, Switch, PatrolStore, Protocol):
     @property
     def attempts(self) -> Attempts:
         """Further attempts and runs."""
+        ...
+
+    @property
+    def problems(self) -> ProblemStore:
+        """What needs a person, and who was told of it."""
         ...
 
     def accept_group(self, group: Sequence[Incoming]) -> None:

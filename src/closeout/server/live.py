@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from closeout.core.errors import CloseoutError
 from closeout.server import details, presentation
-from closeout.server.rendering import Renderer, Shown
+from closeout.server.rendering import Renderer, Shown, favicon
 
 MAX_STREAMS = 64
 EVERY = 1.0
@@ -101,6 +101,7 @@ class LiveRuns:
         values = self._renderer.standing(shown, self._clock(), progress)
         return json.dumps(
             {
+                "icon": favicon(values["banner"].tone),
                 "title": f"{values['banner'].word}: {shown.run.automation}",
                 "banner": self._renderer.fragment("_banner.html", **values),
                 "steps": self._renderer.fragment("_steps.html", **values),

@@ -1,4 +1,4 @@
-"""Turn a run into HTML: the templates, their style and script, and the headers of every page.
+"""Turn what a page shows into HTML: the templates, their style and script, and the headers of every page.
 
 The style and the script are part of the page, so the headers name their digests and allow no other.
 """
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -17,9 +18,28 @@ from starlette.responses import HTMLResponse, Response
 
 from closeout.ports import DeliveryView, LogLine, RunView
 from closeout.server import details, presentation
+from closeout.server.access import Visitor
 
 HERE = Path(__file__).parent
 REFRESH_SECONDS = 4
+NAVIGATION = (
+    ("/", "Overview"),
+    ("/runs", "Runs"),
+    ("/deliveries", "Deliveries"),
+    ("/automations", "Automations"),
+    ("/orphans", "Orphans"),
+    ("/health", "Health"),
+)
+"""What the bar of a page links to, for those who may see more than one run."""
+_ICONS = {
+    "success": ("1a7f37", "M4 8.2l2.7 2.7L12 5.4"),
+    "failure": ("cf222e", "M5 5l6 6M11 5l-6 6"),
+    "running": ("0969da", "M4.5 8h0M8 8h0M11.5 8h0"),
+    "waiting": ("9a6700", "M6.2 5v6M9.8 5v6"),
+    "cancelled": ("57606a", "M4.5 8h7"),
+}
+_NEUTRAL = ("57606a", "M4 8.2l2.7 2.7L12 5.4")
+"""Colour and drawing of a page's icon by tone."""
 
 
 class Shown(NamedTuple):
@@ -36,9 +56,13 @@ class Shown(NamedTuple):
 
 
 class Renderer:
-    """Templates, style and script, and the headers that go with every page."""
+    """Templates, style and script, and the headers that go with every page.
 
-    def __init__(self) -> None:
+    `base` is the path of the public URL: every link of a template to another page is `url(path)`.
+    """
+
+    def __init__(self, base: str = "") -> None:
+        self._base = base.rstrip("/")
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -49,15 +73,27 @@ class Renderer:
         environment.filters.update(
             clean=presentation.clean, moment=presentation.moment, clock_time=presentation.clock_time
         )
-        style = (HERE / "assets" / "page.css").read_text("utf-8")
-        script = (HERE / "assets" / "page.js").read_text("utf-8")
-        environment.globals.update(style=Markup(style), script=Markup(script))  # noqa: S704 - our own files
+        style = _assets("base.css", "run.css")
+        script = _assets("run.js")
+        environment.globals.update(
+            style=Markup(style),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704
+            favicon=favicon,
+            url=self.url,
+        )
         self._environment = environment
         self.headers = _headers(style, script)
+        policy = self.headers["Content-Security-Policy"]
+        self._form_headers = {
+            "Content-Security-Policy": policy.replace("form-action 'none'", "form-action 'self'"),
+            "Referrer-Policy": "same-origin",  # without it, browsers send a form with the origin `null`
+        }
 
-    def page(self, shown: Shown, link: details.Link, now: float, *, newest: bool) -> Response:
+    def page(
+        self, shown: Shown, link: details.Link, visitor: Visitor | None, now: float, *, newest: bool
+    ) -> Response:
         """Return a run's page; `newest` says that it shows the end of the log, and so follows it."""
-        return self._html(
+        return self.html(
             200,
             "run.html",
             **self.standing(shown, now, presentation.progress_of(shown.lines) if newest else {}),
@@ -67,6 +103,7 @@ class Renderer:
             lines=shown.lines,
             earlier=shown.left_out,
             newest=newest,
+            visitor=visitor,
             last=shown.lines[-1].id if shown.lines else 0,
             query=link.query,
             refresh=REFRESH_SECONDS,
@@ -79,9 +116,21 @@ class Renderer:
             410, "This link has expired", "Details links work for 30 days. The run's result:", verdict=word
         )
 
+    def missing(self) -> Response:
+        """Return the page of whatever is not there, or of a link that opens nothing."""
+        return self.notice(
+            404,
+            "There is nothing here",
+            "The link is incomplete, or closeout did not make it. Reopen the link from GitHub.",
+        )
+
     def notice(self, status: int, title: str, text: str, verdict: str | None = None) -> Response:
         """Return a page with one sentence."""
-        return self._html(status, "notice.html", title=title, text=text, verdict=verdict)
+        return self.html(status, "notice.html", title=title, text=text, verdict=verdict)
+
+    def url(self, path: str) -> str:
+        """Return the link to a path of this server, below the path of its public URL."""
+        return self._base + path
 
     def fragment(self, name: str, **values: Any) -> str:
         """Return one part of the page, for a page that is open already."""
@@ -95,8 +144,31 @@ class Renderer:
             "steps": presentation.steps(shown.run, now, progress),
         }
 
-    def _html(self, status: int, name: str, **values: Any) -> Response:
-        return HTMLResponse(self.fragment(name, **values), status, self.headers)
+    def signed_in(self, name: str, visitor: Visitor, *, here: str, **values: Any) -> Response:
+        """Return a page for somebody who is signed in: it has the navigation, and may send forms to this server."""
+        page = self.html(200, name, here=here, visitor=visitor, **values)
+        page.headers.update(self._form_headers)
+        return page
+
+    def html(self, status: int, name: str, *, here: str | None = None, **values: Any) -> Response:
+        """Return a page. `here` is the path of `NAVIGATION` that it belongs to; None: the page has no navigation."""
+        nav = () if here is None else NAVIGATION
+        return HTMLResponse(self.fragment(name, nav=nav, here=here, **values), status, self.headers)
+
+
+def favicon(tone: str) -> str:
+    """Return the address of a page's icon: its colour and its drawing say the state."""
+    colour, drawing = _ICONS.get(tone, _NEUTRAL)
+    image = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
+        f"<rect width='16' height='16' rx='4' fill='#{colour}'/><path d='{drawing}' fill='none' stroke='white' "
+        "stroke-width='2' stroke-linecap='round' stroke-linejoin='round'/></svg>"
+    )
+    return "data:image/svg+xml," + quote(image, safe=" ='/:")
+
+
+def _assets(*names: str) -> str:
+    return "".join((HERE / "assets" / name).read_text("utf-8") for name in names)
 
 
 def _headers(style: str, script: str) -> dict[str, str]:

@@ -42,6 +42,7 @@ from closeout.wiring.cleaning import Cleaning
 from closeout.wiring.clients import LazyGitHub, SharedClients
 from closeout.wiring.deployed import read_deployed
 from closeout.wiring.orphans import OrphanRounds
+from closeout.wiring.recovery import named, take_in
 from closeout.wiring.reruns import Reruns
 from closeout.wiring.rounds import Rounds, StoppableReads
 from closeout.wiring.stack_drills import DrillFigures, StackDrills
@@ -163,6 +164,16 @@ class StackPatrols:
         except CloseoutError as error:
             return self._redact(error.message)
 
+    def recover(self, guid: str) -> dict[str, str]:
+        """Store a delivery that patrol left alone, without a run; return its id as `delivery`, or why not as `error`."""
+        try:
+            going, each = self.ledger.deployed.is_removed(), named(self._marks, self._clock.now(), guid)
+            if going:
+                return {"error": GOING}
+            return {"delivery": str(take_in(self._clients.github, self._intake(self._loaded()), each))}
+        except CloseoutError as error:
+            return {"error": self._redact(error.message)}
+
     def _cleaning(self, receiver: Receiver, store: StackStore) -> Cleaning:
         return Cleaning(receiver, store, self.ledger.views, LazyGitHub(self._clients), self._clock)
 
@@ -191,20 +202,7 @@ class StackPatrols:
         )
 
     def _composed(self, loaded: Loaded) -> tuple[Patrol, OrphanRounds]:
-        automations = {one.name: one for one in loaded.automations}
-        receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
-        attempts = store.attempts
-        reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
-        intake = ApiIntake(
-            receiver,
-            views,
-            self._marks,
-            attempts,
-            store.accept_group,
-            _started,
-            partial(reruns.closed_again, by=BY),
-            self._clock.now,
-        )
+        intake, store = self._intake(loaded), self._store()
         patrol = Patrol(
             StoppableReads(self._clients, self._stopped),
             self._marks,
@@ -213,9 +211,25 @@ class StackPatrols:
             ours=lambda url: same_webhook(url, self._webhook),
             pause=self._pause,
         )
-        cleaning = self._cleaning(receiver, store)
+        cleaning = self._cleaning(intake.receiver, store)
         return patrol, OrphanRounds(
-            loaded, self._clients, views, self._marks, cleaning, self._redact, assumes=False
+            loaded, self._clients, self.ledger.views, self._marks, cleaning, self._redact, assumes=False
+        )
+
+    def _intake(self, loaded: Loaded) -> ApiIntake:
+        automations = {one.name: one for one in loaded.automations}
+        receiver, views, store = _receiver(loaded), self.ledger.views, self._store()
+        attempts = store.attempts
+        reruns = Reruns(views, attempts, automations, matched=receiver.runs, start=_started)
+        return ApiIntake(
+            receiver,
+            views,
+            self._marks,
+            attempts,
+            store.accept_group,
+            _started,
+            partial(reruns.closed_again, by=BY),
+            self._clock.now,
         )
 
     def _stopped(self) -> bool:

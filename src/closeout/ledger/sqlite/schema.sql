@@ -168,3 +168,50 @@ CREATE TABLE step_tally (
     seconds REAL NOT NULL,
     PRIMARY KEY (automation, step)
 ) STRICT, WITHOUT ROWID;
+
+-- Sessions of browsers and tokens of programs. Of their secrets, and of the codes of links that work once, digests only.
+CREATE TABLE credential (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,                 -- session token
+    name TEXT NOT NULL,                 -- who has it
+    may TEXT NOT NULL,                  -- read act
+    digest TEXT NOT NULL UNIQUE,
+    code TEXT UNIQUE,                   -- of the link that made this session
+    made_at REAL NOT NULL,
+    expires_at REAL,
+    ended_at REAL
+) STRICT;
+
+-- What needs a person: one row for each automation and closing. A run's end writes it in the transaction of the ending.
+CREATE TABLE problem (
+    automation TEXT NOT NULL,           -- empty: it is about closeout itself
+    key TEXT NOT NULL,                  -- the closing, the run's id for another event, or what is stale
+    kind TEXT NOT NULL,                 -- failure orphans stale
+    text TEXT NOT NULL,                 -- why, in full
+    public TEXT NOT NULL,               -- why, as anybody may read it
+    since REAL NOT NULL,
+    code TEXT NOT NULL,                 -- stable code of the cause
+    step TEXT NOT NULL,
+    left TEXT NOT NULL,                 -- JSON: names of what is left
+    public_left TEXT NOT NULL,
+    repository TEXT,
+    number INTEGER,
+    login TEXT,                         -- whose pull request it is
+    private INTEGER NOT NULL,           -- 1: only members can read its repository
+    execution TEXT,                     -- the last attempt that failed
+    closed_at REAL,
+    closed_by TEXT,                     -- an execution, patrol, or reopened
+    PRIMARY KEY (automation, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX problem_open ON problem (since) WHERE closed_at IS NULL;
+
+-- What each target was last told of a problem. It is written after the message was sent.
+CREATE TABLE told (
+    target TEXT NOT NULL,               -- its reference, such as env:NAME
+    automation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at REAL NOT NULL,
+    recovered INTEGER NOT NULL,         -- 1: it was told that the problem is over
+    PRIMARY KEY (target, automation, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX told_open ON told (automation, key) WHERE recovered = 0;

@@ -16,10 +16,13 @@ from typing import Any
 
 from closeout.core.errors import NotFound
 from closeout.core.ids import split_execution
+from closeout.core.problems import Problem, Told
 from closeout.ledger.cursors import Start, page
 from closeout.ledger.sqlite.bodies import payload_text
 from closeout.ledger.sqlite.connection import Readers, unreadable
+from closeout.ledger.sqlite.credentials import credentials
 from closeout.ledger.sqlite.lists import delivery_rows, run_rows
+from closeout.ledger.sqlite.problems import read_problems, read_told
 from closeout.ledger.sqlite.sql import READ
 from closeout.ledger.sqlite.switch import paused
 from closeout.ledger.steps import has_deleted
@@ -28,6 +31,7 @@ from closeout.ports import (
     EVERY_DELIVERY,
     EVERY_RUN,
     Clock,
+    Credential,
     DeliveryFilter,
     DeliveryId,
     DeliveryView,
@@ -88,7 +92,13 @@ class Views:
     ) -> list[LogLine]:
         """Return a run's log lines with an id over `after`, in order."""
         name, named_attempt = split_execution(run_id)
-        values = {"run_id": name, "attempt": attempt or named_attempt, "after": after, "limit": limit or -1}
+        values = {
+            "run_id": name,
+            "attempt": attempt or named_attempt,
+            "after": after,
+            "search": "",
+            "limit": limit or -1,
+        }
         return [LogLine(*row) for row in self._read("logs", values)]
 
     def log_window(
@@ -98,19 +108,21 @@ class Views:
         *,
         after: int | None = None,
         before: int | None = None,
+        search: str = "",
         limit: int,
         characters: int,
     ) -> LogWindow:
         """Return a part of an attempt's log that fits into memory, whatever the log's size.
 
         With `after` the first lines with a higher id, without it the last lines with an id under `before`. At most
-        `limit` lines and `characters`, but always one line.
+        `limit` lines and `characters`, but always one line. With `search` only lines that contain it.
         """
         values = {
             "run_id": run_id,
             "attempt": attempt,
             "after": after or 0,
             "before": 2**62 if before is None else before,
+            "search": search,
         }
         name = "logs_before" if after is None else "logs"
         lines: list[LogLine] = []
@@ -201,9 +213,21 @@ class Views:
         rows = self._read("setting", (name,))
         return bytes(rows[0][0]) if rows else None
 
+    def credentials(self) -> list[Credential]:
+        """Return sessions and tokens, the newest first."""
+        return credentials(self._read)
+
     def paused(self) -> str | None:
         """Return who paused and why, or None."""
         return paused(self._read)
+
+    def problems(self) -> list[Problem]:
+        """Return the open problems, and closed ones that a target still believes to be open."""
+        return read_problems(self._read)
+
+    def told(self) -> list[Told]:
+        """Return what each target was last told of these problems."""
+        return read_told(self._read)
 
     def stats(self) -> dict[str, Any]:
         """Return the figures behind metrics.

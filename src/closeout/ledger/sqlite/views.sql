@@ -169,18 +169,23 @@ WHERE concurrency = ? AND state <> 'finished' AND turn = 'own' AND number < ? OR
 SELECT l.id, l.step, l.at, l.text
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND (:attempt IS NULL OR attempt = :attempt)
                           ORDER BY attempt DESC LIMIT 1)
-  AND l.id > :after ORDER BY l.id LIMIT :limit;
+  AND l.id > :after
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0)
+ORDER BY l.id LIMIT :limit;
 
 -- name: logs_before
 -- The last ones first: the index over runs holds ids in order, so no other line is read.
 SELECT l.id, l.step, l.at, l.text
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND attempt = :attempt)
-  AND l.id < :before ORDER BY l.id DESC LIMIT :limit;
+  AND l.id < :before
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0)
+ORDER BY l.id DESC LIMIT :limit;
 
 -- name: count_logs
 SELECT count(*)
 FROM log l WHERE l.run = (SELECT number FROM run WHERE run_id = :run_id AND attempt = :attempt)
-  AND l.id > :after AND l.id < :before;
+  AND l.id > :after AND l.id < :before
+  AND (:search = '' OR instr(lower(l.text), lower(:search)) > 0);
 
 -- name: deliveries
 -- Of these ids (a JSON array) the deliveries that meet every condition.
@@ -277,3 +282,25 @@ WHERE name > 'empty-runs/' AND name < 'empty-runs0' AND CAST(value AS TEXT) <> '
 
 -- name: step_seconds
 SELECT automation, step, count, seconds FROM step_tally;
+
+-- name: credential
+SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential WHERE digest = ?;
+
+-- name: credentials
+SELECT id, kind, name, may, made_at, expires_at, ended_at FROM credential ORDER BY id DESC;
+
+-- name: problems
+-- The open ones, and those that are over while a target still believes that they are open.
+SELECT automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login, private,
+    execution, closed_at, closed_by
+FROM problem p WHERE closed_at IS NULL
+UNION ALL
+SELECT automation, key, kind, text, public, since, code, step, left, public_left, repository, number, login, private,
+    execution, closed_at, closed_by
+FROM problem p WHERE closed_at IS NOT NULL
+    AND EXISTS (SELECT 1 FROM told t WHERE t.automation = p.automation AND t.key = p.key AND t.recovered = 0)
+ORDER BY since, automation, key;
+
+-- name: told
+SELECT t.target, t.automation, t.key, t.at, t.recovered FROM told t JOIN problem p USING (automation, key)
+WHERE p.closed_at IS NULL OR t.recovered = 0;

@@ -14,6 +14,7 @@
   function place(standing) {
     remember();
     document.title = standing.title;
+    document.getElementById("icon").href = standing.icon;
     var banner = document.getElementById("banner");
     banner.innerHTML = standing.banner;
     var tone = banner.querySelector("h1");
