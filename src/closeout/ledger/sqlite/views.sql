@@ -217,10 +217,10 @@ SELECT id FROM delivery WHERE number = :number AND id > :low AND id < :high ORDE
 SELECT id FROM delivery WHERE number = :number AND id > :low AND id < :high ORDER BY id;
 
 -- name: deliveries_of_event_older
-SELECT id FROM delivery WHERE event = :event AND id > :low AND id < :high ORDER BY id DESC;
+SELECT id FROM delivery WHERE event = :event AND event <> 'pull_request' AND id > :low AND id < :high ORDER BY id DESC;
 
 -- name: deliveries_of_event_newer
-SELECT id FROM delivery WHERE event = :event AND id > :low AND id < :high ORDER BY id;
+SELECT id FROM delivery WHERE event = :event AND event <> 'pull_request' AND id > :low AND id < :high ORDER BY id;
 
 -- name: deliveries_of_repository_older
 SELECT id FROM delivery WHERE repository = :repository AND event = :event AND id > :low AND id < :high ORDER BY id DESC;
